@@ -1,0 +1,117 @@
+"""Business events: a CloudEvents 1.0 envelope around the data of a known type, or any data of an unknown one.
+
+The type of an event may carry a reverse-DNS prefix (`com.acme.booking.created`): its last two parts decide.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Amount = Annotated[float, Meta(ge=0, le=1e15)]
+"""In units of the currency: 19.99, not 1999."""
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+"""ISO 4217 code."""
+
+
+class CloudEvent(Struct, omit_defaults=True):
+    """The envelope in structured mode (`application/cloudevents+json`). Extension attributes are ignored."""
+
+    id: Text
+    source: Annotated[str, Meta(min_length=1, max_length=1024)]
+    type: Text
+    specversion: str
+    """Must be "1.0"."""
+    time: str | None = None
+    """RFC 3339; the gateway's clock when absent."""
+    subject: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    data: msgspec.Raw | None = None
+    data_base64: str | None = None
+    """Refused: every event that Vigie understands has JSON data."""
+
+
+class _Of(Struct, kw_only=True, rename="camel"):
+    """What the data of every event may say: the service it is about. Absent: the last part of the event's `source`."""
+
+    service: Text | None = None
+
+
+class BookingCreated(_Of):
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+
+
+class BookingCompleted(_Of):
+    """`amount` is revenue; with an amount there must be a currency."""
+
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    amount: Amount | None = None
+    currency: Currency | None = None
+
+
+class BookingCancelled(_Of):
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+
+
+class PaymentSucceeded(_Of):
+    amount: Amount
+    currency: Currency
+    method: Text = "unknown"
+
+
+class PaymentFailed(_Of):
+    method: Text = "unknown"
+
+
+class PaymentRefunded(_Of):
+    amount: Amount
+    currency: Currency
+    method: Text = "unknown"
+
+
+class FunnelStep(_Of):
+    step: Text
+    count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+
+
+class SatisfactionRated(_Of):
+    score: Annotated[float, Meta(ge=-1000, le=1000)]
+
+
+class SessionStarted(_Of):
+    pass
+
+
+class SessionEnded(_Of):
+    duration_seconds: Annotated[float, Meta(ge=0, le=31_536_000)] | None = None
+
+
+class SessionActive(_Of):
+    """How many users are active right now, as the sender counts them."""
+
+    active_users: Annotated[float, Meta(ge=0, le=1e12)]
+
+
+EVENT_DATA: Final[dict[str, type[_Of]]] = {
+    "booking.created": BookingCreated,
+    "booking.completed": BookingCompleted,
+    "booking.cancelled": BookingCancelled,
+    "payment.succeeded": PaymentSucceeded,
+    "payment.failed": PaymentFailed,
+    "payment.refunded": PaymentRefunded,
+    "funnel.step": FunnelStep,
+    "satisfaction.rated": SatisfactionRated,
+    "session.started": SessionStarted,
+    "session.ended": SessionEnded,
+    "session.active": SessionActive,
+}
+"""The types whose data Vigie understands. Other types are taken too, and counted as `events_total`."""
+
+
+def event_name(type_: str) -> str:
+    """The part of a CloudEvents type that decides its meaning: `com.acme.booking.created` -> `booking.created`."""
+    return ".".join(type_.split(".")[-2:])

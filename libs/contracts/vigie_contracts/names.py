@@ -1,0 +1,73 @@
+"""The metric names that Vigie itself gives a meaning to: what events become, and what the dashboards read.
+
+Any other name is stored and queried just the same; these are the ones that summaries and charts know about.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Business: what business events are mapped to.
+EVENTS: Final = "events_total"
+"""counter {type, service}: every event taken, whatever its type."""
+BOOKINGS_CREATED: Final = "bookings_created_total"
+BOOKINGS_COMPLETED: Final = "bookings_completed_total"
+BOOKINGS_CANCELLED: Final = "bookings_cancelled_total"
+"""counter {service}"""
+REVENUE: Final = "booking_revenue_total"
+"""counter {service, currency}: the amounts of completed bookings, in units of the currency (19.99, not cents)."""
+REFUNDS: Final = "booking_refunds_total"
+"""counter {service, currency}: the amounts of refunded payments."""
+PAYMENTS: Final = "payments_total"
+"""counter {service, status = succeeded | failed | refunded, method}"""
+PAYMENT_AMOUNT: Final = "payment_amount_total"
+"""counter {service, currency}: the amounts of succeeded payments."""
+FUNNEL_STEPS: Final = "funnel_steps_total"
+"""counter {service, step}"""
+SATISFACTION: Final = "satisfaction_score"
+"""histogram {service}: scores as given, by convention 1 to 5."""
+SESSIONS_STARTED: Final = "sessions_started_total"
+SESSIONS_ENDED: Final = "sessions_ended_total"
+"""counter {service}"""
+SESSION_DURATION: Final = "session_duration_seconds"
+"""histogram {service}, seconds"""
+ACTIVE_USERS: Final = "active_users"
+"""gauge {service}"""
+
+BUSINESS: Final = (
+    EVENTS, BOOKINGS_CREATED, BOOKINGS_COMPLETED, BOOKINGS_CANCELLED, REVENUE, REFUNDS, PAYMENTS,
+    PAYMENT_AMOUNT,     FUNNEL_STEPS, SATISFACTION, SESSIONS_STARTED, SESSIONS_ENDED, SESSION_DURATION, ACTIVE_USERS,
+)  # fmt: skip
+
+FUNNEL_ORDER: Final = ("visit", "search", "cart", "payment", "booked")
+"""The usual steps, first to last. Steps of other names are shown after them."""
+
+# Application.
+HTTP_REQUESTS: Final = "http_requests_total"
+"""counter {service, method, endpoint, status}"""
+HTTP_DURATION: Final = "http_request_duration_seconds"
+"""histogram {service, endpoint}, seconds"""
+ACTIVE_CONNECTIONS: Final = "active_connections"
+"""gauge {service}"""
+DB_QUERY_DURATION: Final = "db_query_duration_seconds"
+"""histogram {service, operation}, seconds"""
+
+APPLICATION: Final = (HTTP_REQUESTS, HTTP_DURATION, ACTIVE_CONNECTIONS, DB_QUERY_DURATION)
+
+# System.
+CPU_USAGE: Final = "system_cpu_usage_percent"
+"""gauge {host, core?}, 0 to 100"""
+MEMORY_USAGE: Final = "system_memory_usage_percent"
+DISK_USAGE: Final = "system_disk_usage_percent"
+"""gauge {host}, 0 to 100"""
+LOAD_AVERAGE: Final = "system_load_average"
+"""gauge {host, period = 1m | 5m | 15m}"""
+DISK_READ: Final = "system_disk_read_bytes_total"
+DISK_WRITTEN: Final = "system_disk_written_bytes_total"
+NETWORK_RECEIVED: Final = "system_network_received_bytes_total"
+NETWORK_SENT: Final = "system_network_sent_bytes_total"
+"""counter {host}, bytes"""
+
+SYSTEM: Final = (
+    CPU_USAGE, MEMORY_USAGE, DISK_USAGE, LOAD_AVERAGE, DISK_READ, DISK_WRITTEN, NETWORK_RECEIVED, NETWORK_SENT,
+)  # fmt: skip

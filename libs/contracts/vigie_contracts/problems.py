@@ -1,0 +1,73 @@
+"""RFC 9457 problem details: the one shape of every error that Vigie answers with."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from http import HTTPStatus
+
+import msgspec
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class ItemProblem(msgspec.Struct, omit_defaults=True):
+    """Why one item of a batch was not taken. `index` counts from 0 in the order of the request."""
+
+    index: int
+    field: str
+    reason: str
+
+
+class Kind(StrEnum):
+    """What went wrong, as the last part of the problem's `type` URI: documented in `docs/errors.md`."""
+
+    MALFORMED = "malformed-body"
+    INVALID = "invalid-request"
+    TOO_LARGE = "too-large"
+    UNSUPPORTED_MEDIA = "unsupported-media-type"
+    UNSUPPORTED_ENCODING = "unsupported-content-encoding"
+    NOT_FOUND = "not-found"
+    METHOD = "method-not-allowed"
+    KEY_REUSED = "idempotency-key-reused"
+    IN_PROGRESS = "request-in-progress"
+    BUSY = "bus-unavailable"
+    STORE_AWAY = "store-unavailable"
+    TIMEOUT = "request-timeout"
+    LIMIT = "limit-reached"
+    INTERNAL = "internal-error"
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """`message` repeats `detail`, because the clients of the systems that Vigie replaces read it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    message: str
+    instance: str | None = None
+    errors: list[ItemProblem] = msgspec.field(default_factory=list[ItemProblem])
+    retry_after: int | None = None
+    """Seconds, the same number as in the header Retry-After."""
+
+
+def problem(
+    kind: Kind,
+    status: int,
+    detail: str,
+    *,
+    errors: list[ItemProblem] | None = None,
+    retry_after: int | None = None,
+    instance: str | None = None,
+) -> Problem:
+    """A problem of `kind` with the standard title of its HTTP status."""
+    return Problem(
+        type=f"/problems/{kind.value}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        message=detail,
+        instance=instance,
+        errors=errors or [],
+        retry_after=retry_after,
+    )
