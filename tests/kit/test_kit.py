@@ -1,0 +1,62 @@
+"""The kit itself: what other tests build on."""
+
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from pymongo.asynchronous.database import AsyncDatabase
+
+from tests.kit import Spawner, eventually, free_port, http_ready
+
+seen: list[str] = []
+
+
+async def test_eventually_returns_what_an_async_predicate_gives() -> None:
+    calls = iter([0, None, "there"])
+
+    async def predicate() -> str | int | None:
+        return next(calls)
+
+    assert await eventually(predicate) == "there"
+
+
+async def test_eventually_takes_a_failed_assertion_for_not_yet_and_reports_the_last() -> None:
+    def predicate() -> bool:
+        raise AssertionError("only 3 of 4")
+
+    with pytest.raises(AssertionError, match="only 3 of 4"):
+        await eventually(predicate, 0.2)
+
+
+async def test_eventually_does_not_hide_other_errors() -> None:
+    def predicate() -> bool:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        await eventually(predicate)
+
+
+def test_unique_names_differ_and_keep_their_prefix(unique: Callable[[str], str]) -> None:
+    names = {unique("topic") for _ in range(100)}
+    assert len(names) == 100
+    assert all(name.startswith("topic-") for name in names)
+
+
+@pytest.mark.parametrize("run", [1, 2])
+async def test_database_is_fresh_for_every_test(run: int, database: AsyncDatabase) -> None:
+    assert database.name not in seen
+    seen.append(database.name)
+    assert await database.things.count_documents({}) == 0
+    await database.things.insert_one({"run": run})
+
+
+def test_spawned_module_knows_the_servers_and_is_killed(spawn: Spawner, redis_url: str) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    process = spawn.module("http.server", str(port), "--bind", "127.0.0.1", ready=http_ready(url))
+    with open(f"/proc/{process.pid}/environ", "rb") as environ:
+        assert f"REDIS_URL={redis_url}".encode() in environ.read().split(b"\0")
+    with urllib.request.urlopen(url) as answer:
+        assert answer.status == 200
+    process.kill()
+    assert not process.alive
