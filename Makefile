@@ -1,0 +1,66 @@
+# Everything a developer runs, in one place. Continuous integration and pre-commit call these same recipes.
+# Paths are relative on purpose: the checkout may live in a directory with spaces.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help up demo test lint types fmt unit bench chaos lock clean
+
+UV := tools/uv
+RUN := $(UV) run --no-sync
+KILLS ?= 100
+ARGS ?=
+
+help: ## list every recipe
+	@printf 'Vigie. Recipes:\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nARGS="..." is passed on to the program behind the recipe: make up ARGS=--help\n'
+
+up: ## start Vigie and its servers on this machine (front door on port 3000)
+	@$(UV) sync --quiet --frozen --no-dev --inexact
+	@exec $(RUN) vigie up $(ARGS)
+
+demo: ## send the traffic of five simulated booking services to a running Vigie
+	@$(UV) sync --quiet --frozen --no-dev --inexact
+	@exec $(RUN) vigie demo $(ARGS)
+
+test: ## lint, types and the whole test suite; real servers are found or started
+	@failed=''; \
+	for part in lint types; do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
+	$(RUN) pytest $(ARGS) || failed="$$failed pytest"; \
+	if [ -n "$$failed" ]; then printf 'make test: FAILED in%s\n' "$$failed" >&2; exit 1; fi; \
+	printf 'make test: lint, types and tests passed\n'
+
+unit: .sync ## only the tests that need no server
+	@$(RUN) pytest -m 'not connected and not fault and not e2e' $(ARGS)
+
+lint: .sync ## ruff and the house rules of tools/lints
+	@failed=0; \
+	$(RUN) ruff check || failed=1; \
+	$(RUN) ruff format --check --quiet || { printf 'ruff format: run make fmt\n' >&2; failed=1; }; \
+	$(RUN) python -m tools.lints || failed=1; \
+	exit $$failed
+
+types: .sync ## pyright, strict on the libraries
+	@$(RUN) pyright
+
+fmt: .sync ## format, and fix what ruff can fix
+	@$(RUN) ruff check --fix --quiet || true
+	@$(RUN) ruff format
+
+bench: .sync ## measure every stage and check the sums: PASS or FAIL
+	@exec $(RUN) python -m tests.bench $(ARGS)
+
+chaos: .sync ## kill processes under load and compare the sums: make chaos KILLS=100
+	@exec $(RUN) python -m tests.chaos --kills $(KILLS) $(ARGS)
+
+lock: ## update uv.lock after a change of dependencies
+	@$(UV) lock
+	@$(UV) sync --quiet
+
+clean: ## remove environments, caches and build output; data in .vigie/ stays
+	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: .sync
+.sync:
+	@$(UV) sync --quiet --frozen

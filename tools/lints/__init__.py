@@ -1,0 +1,1 @@
+"""House rules as checks. Run all of them with `python -m tools.lints`; `make lint` does."""

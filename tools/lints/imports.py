@@ -1,0 +1,93 @@
+"""Imports point one way.
+
+Why: a service that imports its sibling cannot be deployed, scaled or understood alone, and a pure module that reaches
+for a client cannot be tested without a server. Python would not mind, so a script has to.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+
+from tools.lints.source import Finding, Source
+
+OURS = "vigie_"
+LIBRARIES = {
+    "vigie_contracts": frozenset[str](),
+    "vigie_windows": frozenset[str](),
+    "vigie_runtime": frozenset({"vigie_contracts"}),
+    "vigie_query": frozenset({"vigie_contracts", "vigie_windows"}),
+    "vigie_client": frozenset({"vigie_contracts"}),
+}
+"""Which packages of ours a library may import, beside itself."""
+
+SERVICE_MAY_IMPORT = frozenset({"vigie_contracts", "vigie_runtime", "vigie_windows", "vigie_query"})
+
+ONLY_NUMPY = frozenset({"vigie_windows"})
+"""Packages whose only dependency is numpy."""
+
+RANKS = {"__main__": 3, "app": 2, "subscribers": 1, "routes": 1, "publishers": 1, "repository": 1}
+"""Inside a service a module imports its own rank or lower; modules not named here are rank 0.
+`routes` and the like may be packages: the first name below the service decides."""
+
+
+def check(files: Iterable[Source]) -> Iterator[Finding]:
+    """Every import that points the wrong way."""
+    for source in files:
+        package, module = _place(source.path)
+        if package is None or source.is_test:
+            continue
+        for line, name in _imports(source):
+            if text := _problem(package, module, name, in_service=source.path.startswith("services/")):
+                yield Finding(source.path, line, text)
+
+
+def _place(path: str) -> tuple[str | None, str]:
+    """Package and first name below it: `services/api/vigie_api/routes/series.py` -> (vigie_api, routes)."""
+    parts = path.removesuffix(".py").split("/")
+    for i, part in enumerate(parts[:-1]):
+        if part.startswith(OURS):
+            return part, parts[i + 1]
+    return None, ""
+
+
+def _imports(source: Source) -> Iterator[tuple[int, str]]:
+    package = source.path.removesuffix(".py").split("/")
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                first = next((i for i, part in enumerate(package) if part.startswith(OURS)), 0)
+                base = ".".join(part for part in (*package[first : len(package) - node.level], base) if part)
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def _problem(package: str, module: str, name: str, *, in_service: bool) -> str | None:
+    top, _, rest = name.partition(".")
+    if top == "tests":
+        return f"{package} imports {name}: tests import packages, never the other way"
+    if top == package:
+        return _inside(module, rest.partition(".")[0], name) if in_service else None
+    if not top.startswith(OURS):
+        return _foreign(package, top)
+    allowed = LIBRARIES.get(package, SERVICE_MAY_IMPORT if in_service else None)
+    if allowed is None or top in allowed:
+        return None  # `standalone` composes everything
+    may = ", ".join(sorted(allowed)) or "none of our packages"
+    return f"{package} imports {top}, but may import only {may}"
+
+
+def _foreign(package: str, top: str) -> str | None:
+    if package in ONLY_NUMPY and top not in sys.stdlib_module_names and top not in {"numpy", "__future__"}:
+        return f"{package} imports {top}, but is pure: the standard library and numpy only"
+    return None
+
+
+def _inside(module: str, imported: str, name: str) -> str | None:
+    mine, theirs = RANKS.get(module, 0), RANKS.get(imported, 0)
+    if theirs > mine:
+        return f"{module} imports {name}: imports go __main__ -> app -> routes, subscribers, ... -> pure modules"
+    return None

@@ -1,0 +1,37 @@
+"""Files stay small.
+
+Why: the codebases we admire have a median near 100 lines; a file above 400 usually has two subjects, and one above
+600 always has. Up to 600 a file may explain itself in `large_files.txt`; an explanation nobody needs any more goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from tools.lints.source import Finding, Source
+
+EXPLAIN_ABOVE = 400
+SPLIT_ABOVE = 600
+ALLOWED = "tools/lints/large_files.txt"
+
+
+def read_allowed(text: str) -> dict[str, str]:
+    """`path: reason` per line; blank lines and lines that start with # are skipped."""
+    rows = (line.strip() for line in text.splitlines())
+    pairs = (row.partition(":") for row in rows if row and not row.startswith("#"))
+    return {path.strip(): reason.strip() for path, _, reason in pairs}
+
+
+def check(files: Iterable[Source], allowed: Mapping[str, str]) -> Iterator[Finding]:
+    """Files that are too long, and explanations that are empty or no longer needed."""
+    unused = dict(allowed)
+    for source in files:
+        lines = len(source.lines)
+        if lines > SPLIT_ABOVE:
+            yield Finding(source.path, lines, f"{lines} lines: split it, {SPLIT_ABOVE} is the end")
+        elif lines > EXPLAIN_ABOVE and not allowed.get(source.path):
+            yield Finding(source.path, lines, f"{lines} lines: split it, or say in {ALLOWED} why it is one subject")
+        if lines > EXPLAIN_ABOVE:
+            unused.pop(source.path, None)
+    for path in unused:
+        yield Finding(ALLOWED, 1, f"{path} needs no explanation any more: remove its line")
