@@ -1,0 +1,104 @@
+"""The house rules find what they are for, and nothing else."""
+
+import pytest
+
+from tools.lints import calls, imports, size
+from tools.lints.source import Source
+
+
+def found(module, path: str, text: str) -> list[str]:
+    return [finding.text for finding in module.check([Source(path, text)])]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("services/api/vigie_api/reads.py", "from vigie_aggregator import fold"),
+        ("services/api/vigie_api/reads.py", "import vigie_ingest.routes"),
+        ("services/api/vigie_api/reads.py", "from vigie_standalone import cli"),
+        ("services/api/vigie_api/reads.py", "from vigie_api.routes import series"),
+        ("services/api/vigie_api/reads.py", "from .routes import series"),
+        ("services/api/vigie_api/routes/series.py", "from vigie_api import app"),
+        ("services/api/vigie_api/routes/series.py", "from ..app import build"),
+        ("services/api/vigie_api/app.py", "from vigie_api.__main__ import main"),
+        ("services/api/vigie_api/reads.py", "def f():\n    from vigie_aggregator import fold"),
+        ("services/api/vigie_api/reads.py", "from tests.kit import wait"),
+        ("libs/contracts/vigie_contracts/series.py", "from vigie_runtime import clock"),
+        ("libs/windows/vigie_windows/cells.py", "from vigie_contracts import tiers"),
+        ("libs/windows/vigie_windows/cells.py", "import pymongo"),
+        ("libs/runtime/vigie_runtime/clock.py", "import vigie_windows"),
+    ],
+)
+def test_import_that_points_the_wrong_way_is_found(path: str, text: str) -> None:
+    assert len(found(imports, path, text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("services/api/vigie_api/app.py", "from vigie_api.routes import series\nfrom vigie_runtime import clients"),
+        ("services/api/vigie_api/__main__.py", "from vigie_api.app import build"),
+        ("services/api/vigie_api/routes/series.py", "from vigie_api.reads import page\nfrom . import charts"),
+        ("services/api/tests/test_reads.py", "from vigie_aggregator import fold"),
+        ("libs/runtime/vigie_runtime/clock.py", "import vigie_contracts\nimport vigie_runtime.errors\nimport pymongo"),
+        ("libs/windows/vigie_windows/cells.py", "import math\nimport numpy as np\nfrom vigie_windows import keys"),
+        ("standalone/vigie_standalone/up.py", "import vigie_api.app\nimport vigie_ingest.app"),
+        ("tests/e2e/test_tour.py", "import vigie_api"),
+    ],
+)
+def test_import_that_points_down_is_no_finding(path: str, text: str) -> None:
+    assert found(imports, path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason", "findings"),
+    [(400, "", 0), (401, "", 1), (401, "one state machine", 0), (600, "one state machine", 0), (601, "any", 1)],
+)
+def test_file_above_the_limit_needs_a_reason_or_a_split(lines: int, reason: str, findings: int) -> None:
+    allowed = {"libs/a.py": reason} if reason else {}
+    assert len(list(size.check([Source("libs/a.py", "x\n" * lines)], allowed))) == findings
+
+
+def test_reason_for_a_file_that_shrank_or_went_is_found() -> None:
+    allowed = size.read_allowed("# comment\n\nlibs/a.py: it was long\nlibs/gone.py: it was longer\n")
+    assert len(list(size.check([Source("libs/a.py", "x\n")], allowed))) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import datetime\ndatetime.datetime.utcnow()",
+        "async def f():\n    time.sleep(1)",
+        "async def f():\n    if True:\n        time.sleep(1)",
+        "try:\n    f()\nexcept:\n    pass",
+        "try:\n    f()\nexcept Exception as e:\n    log(e)",
+        "try:\n    f()\nexcept (OSError, Exception):  # noqa: BLE001\n    log()",
+        "try:\n    f()\nexcept BaseException:  #\n    log()",
+    ],
+)
+def test_forbidden_call_is_found(text: str) -> None:
+    assert len(found(calls, "services/api/vigie_api/app.py", text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    time.sleep(1)",
+        "async def f():\n    await asyncio.sleep(1)",
+        "async def f():\n    def g():\n        time.sleep(1)",
+        "try:\n    f()\nexcept (OSError, ValueError):\n    pass",
+        "try:\n    f()\nexcept Exception:\n    undo()\n    raise",
+        "try:\n    f()\nexcept Exception as e:  # noqa: BLE001 - a plug-in may raise anything\n    log(e)",
+    ],
+)
+def test_explained_or_harmless_call_is_no_finding(text: str) -> None:
+    assert found(calls, "services/api/vigie_api/app.py", text) == []
+
+
+def test_sleep_in_a_unit_test_is_found_unless_it_yields_or_says_why() -> None:
+    path = "libs/runtime/tests/test_clock.py"
+    assert len(found(calls, path, "time.sleep(0.1)")) == 1
+    assert len(found(calls, path, "async def test():\n    await asyncio.sleep(0.1)")) == 1
+    assert found(calls, path, "async def test():\n    await asyncio.sleep(0)") == []
+    assert found(calls, path, "time.sleep(1)  # the process under test must be idle for one second") == []
+    assert found(calls, "tests/integration/test_kill.py", "time.sleep(0.1)") == []
