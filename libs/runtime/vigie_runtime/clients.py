@@ -1,0 +1,161 @@
+"""Clients of Kafka, MongoDB and Redis, with time-outs that fit a service: neither for ever nor giving up at once.
+
+Each is made inside a running loop, belongs to it, and is not connected yet.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+from __future__ import annotations
+
+import ssl
+from typing import Any, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from confluent_kafka.admin import AdminClient
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from vigie_contracts.limits import MAX_RECORD_BYTES
+
+from vigie_runtime.settings import Settings
+
+Document: TypeAlias = dict[str, Any]
+Database: TypeAlias = AsyncDatabase[Document]
+MongoClient: TypeAlias = AsyncMongoClient[Document]
+
+MAX_BATCH_BYTES = 1_040_000
+"""Below the default `message.max.bytes` (1,048,588), which counts a batch with its framing and headers."""
+REQUEST_TIMEOUT_MS = 5_000
+METADATA_MAX_AGE_MS = 30_000
+FETCH_PARTITION_BYTES = 2 * MAX_RECORD_BYTES
+FETCH_BYTES = 16 * MAX_RECORD_BYTES
+
+
+def kafka_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:
+    """An idempotent producer (acks=all) without linger: whoever gathers records does it before calling it."""
+    return AIOKafkaProducer(
+        **_kafka(settings, client_id),
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=MAX_BATCH_BYTES,
+        max_request_size=MAX_BATCH_BYTES,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+    )
+
+
+def kafka_consumer(
+    settings: Settings,
+    *topics: str,
+    client_id: str,
+    group_id: str | None = None,
+    max_wait_ms: int = 100,
+    auto_offset_reset: str = "earliest",
+) -> AIOKafkaConsumer:
+    """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned."""
+    session_ms = settings.kafka_session_timeout_ms
+    return AIOKafkaConsumer(
+        *topics,
+        **_kafka(settings, client_id),
+        group_id=group_id,
+        enable_auto_commit=False,
+        auto_offset_reset=auto_offset_reset,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=max(300, session_ms // 4),
+        rebalance_timeout_ms=max(30_000, session_ms),
+        request_timeout_ms=max(REQUEST_TIMEOUT_MS, max_wait_ms * 2),
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        fetch_max_wait_ms=max_wait_ms,
+        fetch_max_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
+    )
+
+
+def kafka_admin(settings: Settings) -> AdminClient:
+    """The admin client of librdkafka, whose calls block: use it in a thread."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+        "socket.timeout.ms": REQUEST_TIMEOUT_MS,
+        "log_level": 0,  # its own lines on stderr; what fails is raised and said by the caller
+    }
+    if settings.kafka_ssl_ca_file:
+        config["ssl.ca.location"] = settings.kafka_ssl_ca_file
+    if settings.kafka_security_protocol.startswith("SASL"):
+        config["sasl.mechanism"] = settings.kafka_sasl_mechanism
+        config["sasl.username"] = settings.kafka_sasl_username or ""
+        config["sasl.password"] = _password(settings)
+    return AdminClient(config)
+
+
+def mongo(settings: Settings) -> MongoClient:
+    """Majority, journalled writes and majority reads; 5 s to find a primary, 30 s for any one answer."""
+    return AsyncMongoClient(
+        settings.mongodb_uri,
+        appname="vigie",
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        retryWrites=True,
+        retryReads=True,
+        serverSelectionTimeoutMS=5_000,
+        connectTimeoutMS=5_000,
+        socketTimeoutMS=30_000,
+        waitQueueTimeoutMS=10_000,
+        maxPoolSize=50,
+        tz_aware=True,
+    )
+
+
+def database(client: MongoClient, settings: Settings) -> Database:
+    """The database that the settings name."""
+    return client[settings.mongodb_database]
+
+
+def redis(settings: Settings) -> Redis:
+    """Bytes in, bytes out; 2 s for an answer, one more try. Not for blocking commands: those need a longer time-out."""
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=2.0,
+        socket_connect_timeout=2.0,
+        health_check_interval=30,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
+        max_connections=64,
+        client_name="vigie",
+    )
+
+
+def _kafka(settings: Settings, client_id: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "client_id": client_id,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol.endswith("SSL"):
+        options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = _password(settings)
+    return options
+
+
+def _password(settings: Settings) -> str:
+    return settings.kafka_sasl_password.get_secret_value() if settings.kafka_sasl_password else ""
+
+
+__all__ = [
+    "AIOKafkaConsumer",
+    "AIOKafkaProducer",
+    "Database",
+    "Document",
+    "MongoClient",
+    "database",
+    "kafka_admin",
+    "kafka_consumer",
+    "kafka_producer",
+    "mongo",
+    "redis",
+]

@@ -1,0 +1,74 @@
+"""The errors of the runtime. Handling a message ends badly in three ways: `Retryable`, `InvalidMessage`, a bug."""
+
+from __future__ import annotations
+
+
+class VigieError(Exception):
+    """Base of every error that Vigie raises itself. Its text is a sentence for an operator."""
+
+
+class Retryable(VigieError):  # noqa: N818 - named after what the reader does
+    """It did not work now and may work later: seek back, back off, try again."""
+
+
+class InvalidMessage(VigieError):  # noqa: N818
+    """This message will never be understood: dead-letter it and go on."""
+
+
+class Fenced(VigieError):  # noqa: N818
+    """Somebody else moved the partition's stored offset: forget what is in memory and load again."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"partition {partition} was moved on by another owner; its state is loaded again")
+        self.partition = partition
+
+
+class BusUnavailable(VigieError):  # noqa: N818
+    """Kafka did not acknowledge in time. Whether the samples were written is unknown."""
+
+
+class BufferFull(VigieError):  # noqa: N818
+    """The publisher holds as many unacknowledged samples as it may; nothing of this call was taken."""
+
+    def __init__(self, held: int, limit: int) -> None:
+        super().__init__(f"{held} samples wait for Kafka, the limit is {limit}: send again later")
+        self.held = held
+        self.limit = limit
+
+
+class TooManyDeadLetters(VigieError):  # noqa: N818
+    """So much of the recent input is unreadable that the reader is more likely wrong than its input."""
+
+    def __init__(self, dead: int, seen: int, ratio: float) -> None:
+        super().__init__(
+            f"{dead} of the last {seen} messages could not be read (limit {ratio:.0%}): stopped instead of "
+            "dead-lettering everything. Check that no writer is newer than this reader, then start again"
+        )
+
+
+class PartitionCountError(VigieError):
+    """A topic has another number of partitions than the one asked for."""
+
+    def __init__(self, topic: str, found: int, wanted: int, where: str) -> None:
+        super().__init__(
+            f"{topic} has {found} partitions {where}, but {wanted} were asked for. A series lives in one partition for "
+            f"ever, so the number cannot change in place. Start with VIGIE_PARTITIONS={found}; or, to move: stop the "
+            "gateways, let the aggregators drain the topic (lag 0), and start with a new MongoDB "
+            "database and a new Kafka cluster (or deleted topics) and the new number"
+        )
+
+
+class KafkaNotReady(VigieError):  # noqa: N818
+    """The brokers did not answer, or did not get ready, within the time allowed."""
+
+    def __init__(self, what: str, seconds: float, reason: object) -> None:
+        super().__init__(
+            f"Kafka was not ready within {seconds:.0f} s ({what}): {reason}. Check KAFKA_BOOTSTRAP_SERVERS "
+            "and the brokers"
+        )
+
+
+def reason_of(error: BaseException) -> str:
+    """The error in one line, for logs and messages: its class when its text says nothing."""
+    text = str(error).strip().split("\n", 1)[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

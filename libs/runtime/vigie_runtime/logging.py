@@ -1,0 +1,146 @@
+"""Structured logs: one JSON object per line on stdout, for our lines and for those of the libraries alike."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal
+
+import structlog
+from opentelemetry import trace
+from structlog.typing import Processor, WrappedLogger
+
+from vigie_runtime.redact import redact
+
+Format = Literal["json", "console"]
+
+# Library loggers that say at INFO or ERROR what is routine for us.
+_TAMED: Mapping[str, int] = {
+    "aiokafka": logging.WARNING,
+    "aiokafka.consumer.group_coordinator": logging.WARNING,
+    "pymongo": logging.WARNING,
+    "opentelemetry": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
+}
+# Passing states of a Kafka cluster that aiokafka retries by itself but reports as errors.
+_FIRST = ("timestamp", "level", "message", "service", "logger")
+_PASSING = (
+    "GroupCoordinatorNotAvailable",
+    "NotCoordinatorForGroup",
+    "CoordinatorLoadInProgress",
+    "CoordinatorNotAvailable",
+)
+
+
+def configure(service: str, level: str = "info", format: Format = "json") -> None:  # noqa: A002 - what it is called
+    """Set up logging for the process; call once, first.
+
+    Fields of a line: timestamp, level, message, service, logger, trace_id and span_id inside a span, and its own.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _milliseconds,
+        _constant("service", service),
+        _trace_ids,
+        structlog.processors.StackInfoRenderer(),
+    ]
+    rendered: list[Processor] = (
+        [
+            structlog.processors.format_exc_info,
+            structlog.processors.EventRenamer("message"),
+            _ordered,
+            _redacted,
+            _json(),
+        ]
+        if format == "json"
+        else [_redacted, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+        )
+    )
+    handler.addFilter(_tame)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name, least in _TAMED.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+    logging.captureWarnings(capture=True)
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger: `log.info("sentence", field=value)`."""
+    return structlog.stdlib.get_logger(name)
+
+
+def _tame(record: logging.LogRecord) -> bool:
+    if record.levelno > logging.WARNING and record.name.startswith("aiokafka"):
+        text = record.getMessage()
+        if any(name in text for name in _PASSING):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
+def _constant(key: str, value: str) -> Processor:
+    def add(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault(key, value)
+        return event
+
+    return add
+
+
+def _milliseconds(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    stamp = event["timestamp"]  # 2026-11-21T09:30:00.123456Z; without the fraction when it is zero
+    seconds, _, fraction = stamp.removesuffix("Z").partition(".")
+    event["timestamp"] = f"{seconds}.{fraction[:3]:0<3}Z"
+    return event
+
+
+def _trace_ids(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
+    return event
+
+
+def _ordered(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**{key: event[key] for key in _FIRST if key in event}, **event}
+
+
+def _redacted(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str) and "://" in value:
+            event[key] = redact(value)
+    return event
+
+
+def _json() -> Processor:
+    def as_text(value: object) -> str:
+        return redact(str(value))
+
+    return structlog.processors.JSONRenderer(default=as_text)

@@ -1,0 +1,71 @@
+"""What every writer of MongoDB needs: which of its errors pass by themselves, and collections that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+
+from pymongo.errors import (
+    CollectionInvalid,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+
+from vigie_runtime.clients import Database
+from vigie_runtime.errors import Retryable, reason_of
+
+_CONNECTION = (
+    ConnectionFailure,  # AutoReconnect, NotPrimaryError, NetworkTimeout are kinds of it
+    ServerSelectionTimeoutError,
+    NetworkTimeout,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+    ExecutionTimeout,
+)
+_LABELS = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
+# Stepping down, shutting down, interrupted, write conflict, lock time-out, snapshot too old, no such transaction.
+_CODES = frozenset(
+    {6, 7, 24, 50, 64, 89, 91, 112, 134, 189, 211, 225, 246, 251, 256, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+)
+_NAMESPACE_EXISTS = 48
+
+
+def passing(error: BaseException) -> bool:
+    """Whether the same operation may succeed later without anybody changing anything."""
+    if isinstance(error, _CONNECTION):
+        return True
+    if isinstance(error, PyMongoError) and any(error.has_error_label(label) for label in _LABELS):
+        return True
+    return isinstance(error, OperationFailure) and error.code in _CODES
+
+
+@contextmanager
+def retryable(doing: str) -> Generator[None]:
+    """Errors of MongoDB that pass by themselves leave the block as Retryable; `doing` begins the sentence."""
+    try:
+        yield
+    except PyMongoError as e:
+        if passing(e):
+            raise Retryable(f"{doing}: MongoDB is not available: {reason_of(e)}") from e
+        raise
+
+
+async def ensure_collections(db: Database, names: Iterable[str]) -> None:
+    """Make the collections that are missing; many services may do so at once."""
+    existing = set(await db.list_collection_names())
+    for name in names:
+        if name in existing:
+            continue
+        try:
+            await db.create_collection(name)
+        except CollectionInvalid:
+            continue
+        except OperationFailure as e:
+            if e.code != _NAMESPACE_EXISTS:
+                raise

@@ -1,0 +1,106 @@
+"""Settings every service has, read from the environment once, frozen, passed in."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EXIT_CODE = 2
+PREFIX = "VIGIE_"
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class Settings(BaseSettings):
+    """A field is read from `VIGIE_<FIELD>`; the three servers from the names that everybody uses for them.
+
+    A service subclasses this; tests build it with keywords: `Settings(kafka_bootstrap_servers=..., ...)`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    kafka_bootstrap_servers: str = Field(
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS",
+        min_length=1,
+        description="host:port of the brokers, comma-separated",
+    )
+    mongodb_uri: str = Field(
+        validation_alias="MONGODB_URI",
+        pattern=r"^mongodb(\+srv)?://",
+        repr=False,
+        description="connection string of a MongoDB replica set: mongodb://host:27017/?replicaSet=rs0",
+    )
+    redis_url: str = Field(
+        validation_alias="REDIS_URL",
+        pattern=r"^(rediss?|unix)://",
+        repr=False,
+        description="URL of the Redis server: redis://host:6379/0",
+    )
+    mongodb_database: str = Field(default="vigie", min_length=1, max_length=63, description="name of the database")
+
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: str | None = Field(default=None, description="PEM file; the system's authorities when unset")
+    kafka_replication_factor: int | None = Field(
+        default=None,
+        ge=1,
+        le=7,
+        description="replicas of the topics that are made; unset: 3, or all brokers when there are fewer",
+    )
+    kafka_session_timeout_ms: int = Field(
+        default=10_000, ge=1_000, le=300_000, description="after this silence a consumer's partitions go to others"
+    )
+    partitions: int = Field(
+        default=12, ge=1, le=4096, description="partitions of every topic but the dead-letter one; fixed for life"
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    shutdown_timeout_s: float = Field(default=25.0, gt=0, description="a stop that takes longer is cut off")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(cls: type[S]) -> S:
+    """The settings of this process. When they are wrong: one sentence per problem on stderr and exit code 2."""
+    try:
+        return cls()  # pyright: ignore[reportCallIssue] - the environment fills the fields
+    except ValidationError as e:
+        for problem in explain(cls, e):
+            print(problem, file=sys.stderr)
+        raise SystemExit(EXIT_CODE) from None
+
+
+def explain(cls: type[Settings], error: ValidationError) -> list[str]:
+    """A sentence per problem: the variable, what it is for, what is wrong. Values are not repeated: may be secret."""
+    return [
+        _sentence(cls, problem["loc"], problem["msg"], missing=problem["type"] == "missing")
+        for problem in error.errors()
+    ]
+
+
+def _sentence(cls: type[Settings], loc: tuple[Any, ...], message: str, *, missing: bool) -> str:
+    if not loc:
+        return f"The settings do not fit together: {message.removeprefix('Value error, ')}."
+    name = str(loc[0])
+    field, variable = _field(cls, name)
+    meaning = f" ({field.description})" if field is not None and field.description else ""
+    if missing:
+        return f"Set {variable}{meaning}: this service cannot start without it."
+    return f"{variable} is not usable{meaning}: {message}."
+
+
+def _field(cls: type[Settings], name: str) -> tuple[FieldInfo | None, str]:
+    for field_name, field in cls.model_fields.items():
+        alias = field.validation_alias if isinstance(field.validation_alias, str) else None
+        if name.lower() in (field_name, (alias or "").lower(), f"{PREFIX}{field_name}".lower()):
+            return field, alias or f"{PREFIX}{field_name}".upper()
+    return None, name

@@ -1,0 +1,187 @@
+"""Makes the topics, and holds them to the number of partitions they were made with."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._topic import TopicDescription
+from confluent_kafka.cimpl import NewTopic
+from pymongo.errors import DuplicateKeyError
+from vigie_contracts.topics import DEAD, TOPICS, Topic
+
+from vigie_runtime import clients, logging
+from vigie_runtime.clients import Database, Document
+from vigie_runtime.errors import KafkaNotReady, PartitionCountError, reason_of
+from vigie_runtime.settings import Settings
+
+log = logging.get(__name__)
+
+COLLECTION = "topics"
+DEFAULT_REPLICATION = 3
+_CALL_TIMEOUT_S = 10.0
+_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TopicIdentity:
+    """Which topic this really is: offsets mean nothing in another cluster, or after it was deleted and made again."""
+
+    topic: str
+    cluster_id: str
+    topic_id: str
+    partitions: int
+
+
+def specs(partitions: int, topics: Iterable[Topic] = TOPICS) -> list[Topic]:
+    """The topics with `partitions` partitions each; dead letters keep their single one."""
+    return [topic if topic is DEAD else replace(topic, partitions=partitions) for topic in topics]
+
+
+async def ensure(
+    settings: Settings, specs: Sequence[Topic], mongo_db: Database, *, deadline_s: float = 60.0
+) -> dict[str, TopicIdentity]:
+    """Make the topics that do not exist, and tell which each one is.
+
+    Many services may do this at once. Waits up to `deadline_s` for brokers that start or register.
+    Raises PartitionCountError when a topic has, or is recorded with, another number; KafkaNotReady when time is up.
+    """
+    await _refuse_recorded(specs, mongo_db)
+    admin = clients.kafka_admin(settings)
+    identities = await asyncio.to_thread(_ensure_in_kafka, admin, specs, settings.kafka_replication_factor, deadline_s)
+    for spec in specs:
+        identity = identities[spec.name]
+        if identity.partitions != spec.partitions:
+            raise PartitionCountError(spec.name, identity.partitions, spec.partitions, "in Kafka")
+        await _record(identity, mongo_db)
+    return identities
+
+
+async def _refuse_recorded(specs: Sequence[Topic], db: Database) -> None:
+    # Before anything is made: a wrong setting must not leave a wrong topic behind.
+    wanted = {spec.name: spec.partitions for spec in specs}
+    async for known in db[COLLECTION].find({"_id": {"$in": list(wanted)}}):
+        if known["partitions"] != wanted[known["_id"]]:
+            raise PartitionCountError(known["_id"], known["partitions"], wanted[known["_id"]], "recorded in MongoDB")
+
+
+async def _record(identity: TopicIdentity, db: Database) -> None:
+    known = await _recorded(identity, db)
+    if known["partitions"] != identity.partitions:
+        raise PartitionCountError(identity.topic, known["partitions"], identity.partitions, "recorded in MongoDB")
+    if known["cluster_id"] != identity.cluster_id:
+        log.warning(
+            "the topic is in another Kafka cluster than before: it is read from its earliest record",
+            topic=identity.topic,
+            cluster_id=identity.cluster_id,
+            previous_cluster_id=known["cluster_id"],
+        )
+        await db[COLLECTION].update_one({"_id": identity.topic}, {"$set": {"cluster_id": identity.cluster_id}})
+
+
+async def _recorded(identity: TopicIdentity, db: Database) -> Document:
+    made: Document = {"_id": identity.topic, "partitions": identity.partitions, "cluster_id": identity.cluster_id}
+    with suppress(DuplicateKeyError):
+        await db[COLLECTION].insert_one(made)
+    return await db[COLLECTION].find_one({"_id": identity.topic}) or made
+
+
+def _ensure_in_kafka(
+    admin: AdminClient, specs: Sequence[Topic], replication: int | None, deadline_s: float
+) -> dict[str, TopicIdentity]:
+    end = time.monotonic() + deadline_s
+    what, last = "first contact", "no answer"
+    while True:
+        try:
+            what = "describing the cluster"
+            cluster: Any = admin.describe_cluster(request_timeout=_CALL_TIMEOUT_S).result(_CALL_TIMEOUT_S + 1)
+            replicas = replication or min(DEFAULT_REPLICATION, len(cluster.nodes))
+            what = "describing the topics"
+            found = _describe(admin, specs)
+            missing = [spec for spec in specs if spec.name not in found]
+            if not missing:
+                return {name: _identity(topic, str(cluster.cluster_id)) for name, topic in found.items()}
+            what = f"making {', '.join(spec.name for spec in missing)} with {replicas} replicas"
+            last = _create(admin, missing, replicas) or "the new topics are not visible yet"
+        except (KafkaException, TimeoutError) as e:
+            last = reason_of(e)
+            if not _passing(e):
+                raise KafkaNotReady(what, deadline_s, last) from e
+        if time.monotonic() >= end:
+            raise KafkaNotReady(what, deadline_s, last)
+        time.sleep(_PAUSE_S)
+
+
+def _describe(admin: AdminClient, specs: Sequence[Topic]) -> dict[str, TopicDescription]:
+    futures = admin.describe_topics(TopicCollection([spec.name for spec in specs]), request_timeout=_CALL_TIMEOUT_S)
+    found: dict[str, TopicDescription] = {}
+    for name, future in futures.items():
+        error, topic = _outcome(future)
+        if error is None and topic is not None and topic.partitions:
+            found[name] = topic
+        elif error is not None and error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise KafkaException(error)
+    return found
+
+
+def _create(admin: AdminClient, specs: Sequence[Topic], replicas: int) -> str | None:
+    """Why a topic could not be made yet, or None. Errors that time does not heal are raised."""
+    safety = {"min.insync.replicas": "2"} if replicas >= DEFAULT_REPLICATION else {}
+    new = [
+        NewTopic(
+            spec.name, num_partitions=spec.partitions, replication_factor=replicas, config={**safety, **spec.config}
+        )
+        for spec in specs
+    ]
+    reason: str | None = None
+    for name, future in admin.create_topics(new, request_timeout=_CALL_TIMEOUT_S).items():
+        error, _ = _outcome(future)
+        if error is None:
+            log.info("topic made", topic=name, replicas=replicas)
+        elif error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            reason = f"{name}: {error.str()}"
+            if not _passing(KafkaException(error)):
+                raise KafkaException(error)
+    return reason
+
+
+def _outcome(future: Future[Any]) -> tuple[KafkaError | None, Any]:
+    try:
+        return None, future.result(_CALL_TIMEOUT_S + 1)
+    except KafkaException as e:
+        return e.args[0], None
+
+
+def _identity(topic: TopicDescription, cluster_id: str) -> TopicIdentity:
+    return TopicIdentity(str(topic.name), cluster_id, str(topic.topic_id), len(topic.partitions))
+
+
+_HEALS = {
+    KafkaError.INVALID_REPLICATION_FACTOR,  # brokers are still registering
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TIMED_OUT,  # noqa: SLF001 - how librdkafka names its local errors
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._RESOLVE,  # noqa: SLF001
+}
+
+
+def _passing(error: Exception) -> bool:
+    if not isinstance(error, KafkaException):
+        return True
+    first = error.args[0] if error.args else None
+    return not isinstance(first, KafkaError) or bool(first.retriable()) or first.code() in _HEALS
