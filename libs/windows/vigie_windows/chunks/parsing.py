@@ -1,0 +1,120 @@
+"""One chunk document, checked: what it must contain, and how long each column must be."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from vigie_windows import keys
+from vigie_windows.arrays import Int64s
+from vigie_windows.chunks.layout import SKETCH, TURNS, VALUES, VERSION, Column, Document
+
+_UNSIGNED = {1: np.dtype("u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<u8")}
+_LONGEST = 1 << 32
+_ALL_SLOTS = bytes(range(keys.SLOTS))
+
+
+class MalformedError(ValueError):
+    """A document breaks the layout; the caller adds which one."""
+
+
+class Parsed:
+    """The wanted columns of one document as bytes, with lengths checked."""
+
+    __slots__ = ("counts", "kinds", "last_at", "n", "ragged", "single", "slots", "values")
+
+    def __init__(self, document: Document, columns: Collection[Column]) -> None:
+        version, n = document.get("v"), document.get("n")
+        if version != VERSION:
+            raise MalformedError(f"unknown layout version {version!r}")
+        if not isinstance(n, int) or not 1 <= n <= keys.SLOTS:
+            raise MalformedError(f"n is {n!r}")
+        self.n = n
+        self.slots = column(document, "slots", n) if n < keys.SLOTS or "slots" in document else _ALL_SLOTS
+        self.kinds = _uniform(document, "kinds", n, 1)
+        self.counts = _uniform(document, "count", n)
+        self.single = document["count"] == 1
+        self.last_at = column(document, "last_at", n, 0)
+        last = column(document, "last", n, 8)
+        self.values: dict[str, bytes] = {"last": last}
+        for name in VALUES:
+            if name in columns:
+                self.values[name] = last if self.single else column(document, name, n, 8)
+        if Column.FIRST in columns:
+            self.values["first_at"] = self.last_at if self.single else column(document, "first_at", n, 0)
+        self.ragged: dict[str, Ragged] = {}
+        if Column.SKETCH in columns and not self.single and SKETCH[0] in document:
+            self.ragged["sketch"] = Ragged(document, SKETCH, n, (2, 0))
+        if Column.TURNS in columns and not self.single and TURNS[0] in document:
+            self.ragged["turns"] = Ragged(document, TURNS, n, (0, 8))
+
+    def narrow(self, slots: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
+        """Keep only the cells whose slot is marked in bool[256]."""
+        n = self.n
+        kept: list[int] = np.flatnonzero(slots[np.frombuffer(self.slots, np.uint8)]).tolist()
+        self.n = len(kept)
+        self.slots = pick(self.slots, n, kept)
+        self.kinds = pick(self.kinds, n, kept)
+        self.counts = pick(self.counts, n, kept)
+        self.last_at = pick(self.last_at, n, kept)
+        for name, raw in self.values.items():
+            self.values[name] = pick(raw, n, kept)
+        for ragged in self.ragged.values():
+            ragged.narrow(n, kept)
+
+
+class Ragged:
+    """A column of lengths and two columns of that many items in all."""
+
+    __slots__ = ("items", "lengths", "total")
+
+    def __init__(self, document: Document, names: tuple[str, str, str], n: int, sizes: tuple[int, int]) -> None:
+        self.lengths = column(document, names[0], n, 0)
+        lengths = unsigned(self.lengths, n)
+        if lengths.max() >= _LONGEST:
+            raise MalformedError(f"{names[0]} has an item of {lengths.max()}")
+        self.total = int(lengths.sum(dtype=np.int64))
+        self.items = [column(document, name, self.total, size) for name, size in zip(names[1:], sizes, strict=True)]
+
+    def narrow(self, n: int, kept: list[int]) -> None:
+        ends = np.cumsum(unsigned(self.lengths, n), dtype=np.int64)
+        bounds = [0, *ends.tolist()]
+        ranges = [(bounds[position], bounds[position + 1]) for position in kept]
+        for index, raw in enumerate(self.items):
+            size = len(raw) // self.total if self.total else 1
+            self.items[index] = b"".join([raw[begin * size : end * size] for begin, end in ranges])
+        self.lengths = pick(self.lengths, n, kept)
+        self.total = sum(end - begin for begin, end in ranges)
+
+
+def column(document: Document, name: str, n: int, size: int = 1) -> bytes:
+    """The bytes of a column of n items of `size` bytes; size 0 stands for 1, 2, 4 or 8, told by the length."""
+    raw = document.get(name)
+    if not isinstance(raw, bytes):
+        raise MalformedError(f"{name} is missing" if raw is None else f"{name} is not binary")
+    if len(raw) != n * size if size else not any(len(raw) == n * width for width in _UNSIGNED):
+        raise MalformedError(f"{name} has {len(raw)} bytes for {n} items")
+    return raw
+
+
+def unsigned(raw: bytes, n: int) -> Int64s:
+    """The n unsigned integers of a column, as numpy reads them (any unsigned type)."""
+    return np.frombuffer(raw, _UNSIGNED[len(raw) // n] if n else np.dtype("u1"))  # type: ignore[return-value]
+
+
+def pick(raw: bytes, n: int, kept: list[int]) -> bytes:
+    """The items at the kept positions of a column of n items."""
+    size = len(raw) // n
+    if len(kept) == n:
+        return raw
+    return b"".join([raw[position * size : (position + 1) * size] for position in kept])
+
+
+def _uniform(document: Document, name: str, n: int, size: int = 0) -> bytes:
+    """A column that may be given as one int for all items."""
+    value = document.get(name)
+    if not isinstance(value, int):
+        return column(document, name, n, size)
+    width = size or 8
+    if not 0 <= value < 1 << (8 * width):
+        raise MalformedError(f"{name} is {value}")
+    return value.to_bytes(width, "little") * n

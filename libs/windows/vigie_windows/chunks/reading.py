@@ -1,0 +1,61 @@
+"""Chunk documents to cells, thousands at a time: checked one by one, joined as bytes, converted at once."""
+
+from collections.abc import Collection, Iterable
+
+import numpy as np
+
+from vigie_windows import keys
+from vigie_windows.arrays import Bools
+from vigie_windows.cells import Cells
+from vigie_windows.chunks.assembling import assemble
+from vigie_windows.chunks.layout import ALL, Column, Document
+from vigie_windows.chunks.parsing import MalformedError, Parsed
+from vigie_windows.errors import CorruptChunkError, InvalidSamplesError
+
+
+def decode(document: Document, chunk: int, start_ms: int, width_ms: int) -> Cells:
+    """The cells of one document; CorruptChunkError when it breaks the layout."""
+    return decode_many([(chunk, start_ms, document)], width_ms)
+
+
+def decode_many(
+    documents: Iterable[tuple[int, int, Document]],
+    width_ms: int,
+    *,
+    rows: Collection[int] | None = None,
+    columns: Collection[Column] = ALL,
+) -> Cells:
+    """The cells of many documents (chunk, window start in ms, document), in any order, each chunk and window once.
+
+    rows: only these row numbers (chunk * 256 + slot); columns: only these, see `stored_fields` for the matching
+    projection. In a column left out values are nan, first_ts is the window's start, and sketch and turning points
+    are missing: such cells are for reading, not for merging and storing. Raises CorruptChunkError, naming the document.
+    """
+    keys.check_width(width_ms)
+    wanted = None if rows is None else _slots_by_chunk(rows)
+    columns = frozenset(columns)
+    parsed: dict[int, Parsed] = {}
+    for chunk, start_ms, document in documents:
+        slots = None if wanted is None else wanted.get(chunk)
+        if wanted is not None and slots is None:
+            continue
+        try:
+            group = keys.group_key(chunk, start_ms, width_ms)
+            one = Parsed(document, columns)
+            if group in parsed:
+                raise MalformedError("there are two documents")
+        except (MalformedError, InvalidSamplesError) as problem:
+            raise CorruptChunkError(chunk, start_ms, str(problem)) from None
+        if slots is not None:
+            one.narrow(slots)
+        if one.n:
+            parsed[group] = one
+    return assemble(parsed, width_ms, columns) if parsed else Cells.empty(width_ms)
+
+
+def _slots_by_chunk(rows: Collection[int]) -> dict[int, Bools]:
+    wanted: dict[int, Bools] = {}
+    for row in rows:
+        slots = wanted.setdefault(row >> keys.SLOT_BITS, np.zeros(keys.SLOTS, np.bool_))
+        slots[row & keys.SLOT_MASK] = True
+    return wanted

@@ -1,0 +1,133 @@
+"""The percentile sketch: logarithmic buckets (the DDSketch rule) with relative error ALPHA.
+
+A bucket is an int32 whose order is the order of the values it holds:
+    0                  |v| < MIN_MAGNITUDE
+    i  (1..BUCKETS)    gamma^(i + LOWEST - 2) < v <= gamma^(i + LOWEST - 1)
+    -i                 the same for -v
+with gamma = (1 + ALPHA) / (1 - ALPHA). Magnitudes above MAX_MAGNITUDE go to the last bucket, so a sketch never has
+more than 2 * BUCKETS + 1 buckets. Sketches are merged by adding the counts of equal buckets.
+
+Error: a quantile differs from the exact one by at most ALPHA of its magnitude between MIN_MAGNITUDE and MAX_MAGNITUDE,
+and by at most MIN_MAGNITUDE below. Above, only the clamp to the exact maximum and minimum holds.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vigie_windows.arrays import Floats, Int32s, Int64s, run_starts, strictly_ascending
+
+ALPHA = 0.01
+"""Largest relative error of a quantile."""
+MIN_MAGNITUDE = 1e-12
+MAX_MAGNITUDE = 1e18
+GAMMA = (1 + ALPHA) / (1 - ALPHA)
+_PER_E = 1 / math.log(GAMMA)
+LOWEST = math.ceil(math.log(MIN_MAGNITUDE) * _PER_E)
+BUCKETS = math.ceil(math.log(MAX_MAGNITUDE) * _PER_E) - LOWEST + 1
+"""Buckets on each side of zero."""
+
+CODE_BITS = 13
+_HALF = 1 << (CODE_BITS - 1)
+_MASK = (1 << CODE_BITS) - 1
+assert BUCKETS < _HALF  # noqa: S101 - a property of the constants above, checked where they stand
+
+
+def buckets_of(values: Floats) -> Int32s:
+    """int32[n]: the bucket of each value (float64[n], finite)."""
+    magnitude = np.abs(values)
+    index = np.log(np.maximum(magnitude, MIN_MAGNITUDE))
+    index *= _PER_E
+    np.ceil(index, out=index)
+    index -= LOWEST - 1
+    np.clip(index, 1, BUCKETS, out=index)
+    if len(values) and values.min() < MIN_MAGNITUDE:
+        index = np.where(magnitude < MIN_MAGNITUDE, 0.0, np.copysign(index, values))
+    return index.astype(np.int32)
+
+
+def representative(buckets: Int32s) -> Floats:
+    """float64[m]: the value in each bucket with the smallest worst-case relative error."""
+    magnitude = np.abs(buckets).astype(np.float64)
+    middle = 2 / (1 + GAMMA) * np.exp((magnitude + (LOWEST - 1)) / _PER_E)
+    return np.where(buckets == 0, 0.0, np.copysign(middle, buckets))
+
+
+def codes(cell: Int64s, bucket: Int32s) -> Int64s:
+    """int64[m]: (cell, bucket) packed so that numbers sort like pairs; cell below 2^50."""
+    return (cell << CODE_BITS) | (bucket + np.int64(_HALF))
+
+
+def uncode(code: Int64s) -> tuple[Int64s, Int32s]:
+    """The inverse of `codes`."""
+    return code >> CODE_BITS, ((code & _MASK) - _HALF).astype(np.int32)
+
+
+def tally(cell: Int64s, bucket: Int32s, cells: int) -> tuple[Int64s, Int32s, Int64s]:
+    """Count equal (cell, bucket) pairs: cell, bucket and count columns sorted by (cell, bucket)."""
+    small = cells <= 1 << (32 - CODE_BITS)
+    code = np.sort(codes(cell, bucket).astype(np.uint32) if small else codes(cell, bucket))
+    begins = run_starts(code)
+    counts = np.diff(np.append(begins, len(code)))
+    return *uncode(code[begins].astype(np.int64)), counts
+
+
+def combine(cell: Int64s, bucket: Int32s, count: Int64s) -> tuple[Int64s, Int32s, Int64s]:
+    """Add the counts of equal (cell, bucket) pairs, given in any order; sorted by (cell, bucket)."""
+    code = codes(cell, bucket)
+    if strictly_ascending(code):
+        return cell, bucket, count
+    order = np.argsort(code, kind="stable")
+    code = code[order]
+    begins = run_starts(code)
+    return *uncode(code[begins]), np.add.reduceat(count[order], begins)
+
+
+def quantile(buckets: Int32s, counts: Int64s, q: float, minimum: float, maximum: float) -> float:
+    """The q-quantile of one sketch, q in 0..1; nan when the sketch is empty.
+
+    Rank rule: of n values in ascending order the quantile is the one at index floor(q * (n - 1)), so 0 and 1 are the
+    exact minimum and maximum. Buckets may repeat and come in any order.
+    """
+    group = np.zeros(len(buckets), np.int64)
+    return float(quantiles_by_group(group, buckets, counts, (q,), minimum=(minimum,), maximum=(maximum,))[0, 0])
+
+
+def quantiles_by_group(
+    group: Int64s,
+    buckets: Int32s,
+    counts: Int64s,
+    qs: Sequence[float],
+    *,
+    minimum: ArrayLike,
+    maximum: ArrayLike,
+) -> Floats:
+    """float64[g, len(qs)]: quantiles of g sketches at once, by the rank rule of `quantile`.
+
+    `group` (int64[m], 0..g-1, any order) says which sketch a bucket belongs to; several cells of one group are merged
+    by that. `minimum` and `maximum` (float64[g]) are the exact extremes of each group. A group without buckets gives
+    nan. ValueError for a q outside 0..1.
+    """
+    if any(not 0 <= q <= 1 for q in qs):
+        raise ValueError(f"quantiles must be between 0 and 1: {list(qs)}")
+    low, high = np.asarray(minimum, np.float64), np.asarray(maximum, np.float64)
+    result = np.full((len(low), len(qs)), np.nan)
+    if not len(group):
+        return result
+    order = np.argsort(codes(group, buckets), kind="stable")
+    group, buckets = group[order], buckets[order]
+    upto = np.cumsum(counts[order])
+    begins = run_starts(group)
+    present = group[begins]
+    before = np.append(0, upto)[begins]
+    total = np.append(before[1:], upto[-1]) - before
+    low, high = low[present], high[present]
+    for column, q in enumerate(qs):
+        rank = np.floor(q * (total - 1)).astype(np.int64)
+        found = buckets[np.searchsorted(upto, before + rank, side="right")]
+        value = np.clip(representative(found), low, high)
+        value = np.where(rank == 0, low, value)
+        result[present, column] = np.where(rank == total - 1, high, value)
+    return result
