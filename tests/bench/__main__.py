@@ -1,0 +1,104 @@
+"""`python -m tests.bench [--runs N] [--quick]`: rows as measured, then floors; exit code 1 unless all pass."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from vigie_standalone.embedded.ports import free_port
+
+from tests.bench import cases, peers
+from tests.bench.report import Floor, Report, Row, ratios
+from tests.bench.workload import Workload, workload
+
+DENSE, SPARSE = 1_000, 1
+"""Samples of a series in one 10 s window."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="runs of each case (default 3)")
+    parser.add_argument("--samples", type=int, default=1_000_000, help="samples of each run (default 1,000,000)")
+    parser.add_argument("--quick", action="store_true", help="one run of a quarter of the samples: a smoke test")
+    arguments = parser.parse_args()
+    runs, samples = (1, arguments.samples // 4) if arguments.quick else (arguments.runs, arguments.samples)
+    report = Report()
+    print(f"Vigie bench: {runs} runs a case, {samples:,} samples each, everything on this machine\n", flush=True)
+    controlled = cases.negative_control(report)
+    _stages(report, runs, samples)
+    _versus(report, runs, samples)
+    report.close()
+    return 0 if report.passed and controlled else 1
+
+
+def _stages(report: Report, runs: int, samples: int) -> None:
+    memory: dict[int, list[float]] = {}
+    for series, density, floors in (
+        (2_000, DENSE, ((5, 10), (0.7, 1.5))),
+        (20_000, 50, None),
+        (200_000, 5, ((1.5, 4), None)),
+        (2_000, SPARSE, None),
+        (200_000, SPARSE, None),
+    ):
+        rows: list[tuple[Row, Row]] = []
+        for _ in range(runs):
+            gateway, aggregator, used = cases.gateway_then_aggregator(report, workload(series, samples, density))
+            rows.append((gateway, aggregator))
+            memory.setdefault(series, []).append(sum(used.values()))
+        if floors is None:
+            continue
+        (floor, goal), gateway_floor = floors
+        per_core = tuple(1 / aggregator.cpu_us["aggregator"] for _, aggregator in rows)
+        report.floors.append(
+            Floor(f"aggregator, {series:,} series, {density}/window", "M samples/s/core", floor, goal, per_core)
+        )
+        if gateway_floor:
+            values = tuple(1 / gateway.cpu_us["ingest"] for gateway, _ in rows)
+            report.floors.append(Floor("gateway batch, dense", "M samples/s/core", *gateway_floor, values))
+    grown = tuple((large - small) / 1.98 for large, small in zip(memory[200_000], memory[2_000], strict=False))
+    report.floors.append(Floor("memory of gateway + aggregator", "MB/100k series", 200, 100, grown, at_least=False))
+    singles = [cases.gateway_single(report, samples // 25) for _ in range(runs)]
+    values = tuple(1_000 / row.cpu_us["ingest"] for row in singles)
+    report.floors.append(Floor("gateway single", "k requests/s/core", 15, 30, values))
+
+
+def _versus(report: Report, runs: int, samples: int) -> None:
+    """Vigie and its peers in turn, on the same samples."""
+    for density, name in ((DENSE, "dense"), (SPARSE, "1 sample/window")):
+        ours: list[Row] = []
+        theirs: dict[str, list[Row]] = {peers.PROMETHEUS.name: [], peers.VICTORIA.name: []}
+        for _ in range(runs):
+            work = workload(2_000, samples, density)
+            ours.append(cases.end_to_end(report, work))
+            for peer in (peers.PROMETHEUS, peers.VICTORIA):
+                if peer.program() is None:
+                    report.skip(f"{peer.name}: none of {', '.join(peer.programs)} is on the PATH")
+                    continue
+                theirs[peer.name].append(_peer(report, peer, work))
+        if density == DENSE:
+            rates = tuple(row.samples / row.seconds / 1e6 for row in ours)
+            report.floors.append(Floor("end to end, dense, wall clock", "M samples/s", 0.6, 1.2, rates))
+        for peer, rows in theirs.items():
+            for bound in RATIO_BOUNDS.get((peer, name), ()):
+                if rows:
+                    title = f"CPU/sample, Vigie over {peer}, {name}"
+                    report.floors.append(Floor(title, "x", *bound, ratios(ours, rows), at_least=False))
+
+
+RATIO_BOUNDS = {
+    (peers.PROMETHEUS.name, "dense"): ((0.5, 0.25),),
+    (peers.PROMETHEUS.name, "1 sample/window"): ((1.0, 1.0),),
+    (peers.VICTORIA.name, "dense"): ((1.5, 0.75),),
+}
+"""Floor and goal, DESIGN's: Vigie's own processes over the peer's."""
+
+
+def _peer(report: Report, peer: peers.Peer, work: Workload) -> Row:
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
+        return report.add(peers.run(peer, work, Path(directory), free_port()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""The runs: what is started, fed and measured in each."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench import cost
+from tests.bench.report import Report, Row
+from tests.bench.stack import Stack
+from tests.bench.workload import Workload, workload
+
+JSON = {"Content-Type": "application/json"}
+BATCH_CONNECTIONS = 16
+SINGLE_CONNECTIONS = 64
+
+
+def gateway_then_aggregator(report: Report, work: Workload) -> tuple[Row, Row, dict[str, float]]:
+    """The gateway alone against a real broker, then the aggregator alone over the log. Also resident MB of both."""
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory, Stack(Path(directory)) as stack:
+        start_up = _start_up_seconds(stack)
+        stack.start_ingest()
+        with cost.measured(stack.pids()) as intake:
+            sent = cost.send(stack.url + "/api/metrics/batch", work.vigie_bodies(), BATCH_CONNECTIONS, JSON)
+        servers = {name: pid for name, pid in stack.pids().items() if name != "ingest"}
+        with cost.measured(servers) as folding:
+            began = time.perf_counter()
+            stack.start_aggregator()
+            stack.wait_counted()
+            seconds = time.perf_counter() - began
+        # The process is new, so all its CPU belongs to this run; what a start costs without any sample does not.
+        folding.seconds = {"aggregator": cost.cpu_seconds(stack.pids()["aggregator"]) - start_up} | folding.seconds
+        exact, detail = stack.exact(work)
+        pids = stack.pids()
+        memory = {name: cost.resident_mb(pids[name]) for name in ("ingest", "aggregator")}
+    name = f"{work.series:,} series"
+    gateway = report.add(
+        Row(
+            f"gateway batch, {name}",
+            work.density,
+            work.samples,
+            sent["seconds"],
+            intake.per(work.samples),
+            exact,
+            f"p99 {sent['p99_ms']:.0f} ms, {memory['ingest']:.0f} MB",
+        )
+    )
+    aggregator = report.add(
+        Row(
+            f"aggregator, {name}",
+            work.density,
+            work.samples,
+            seconds,
+            folding.per(work.samples),
+            exact,
+            f"{detail}, {memory['aggregator']:.0f} MB",
+        )
+    )
+    return gateway, aggregator, memory
+
+
+def gateway_single(report: Report, requests: int) -> Row:
+    """One metric per request, 2,000 series."""
+    work = workload(2_000, requests, 1_000)
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory, Stack(Path(directory)) as stack:
+        stack.start_ingest()
+        bodies = work.single_bodies(work.samples)
+        with cost.measured(stack.pids()) as intake:
+            sent = cost.send(stack.url + "/api/metrics/custom", bodies, SINGLE_CONNECTIONS, JSON)
+        stack.start_aggregator()
+        stack.wait_counted()
+        exact, detail = stack.exact(work)
+    detail = f"{detail}, p50 {sent['p50_ms']:.0f} ms, p99 {sent['p99_ms']:.0f} ms"
+    return report.add(
+        Row("gateway single", work.density, work.samples, sent["seconds"], intake.per(work.samples), exact, detail)
+    )
+
+
+def end_to_end(report: Report, work: Workload) -> Row:
+    """Everything at once, load generator included on the same cores; done when the last sample is in a window."""
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory, Stack(Path(directory)) as stack:
+        stack.start_ingest()
+        stack.start_aggregator()
+        bodies = work.vigie_bodies()
+        with cost.measured(stack.pids()) as spent:
+            sent = cost.send(stack.url + "/api/metrics/batch", bodies, BATCH_CONNECTIONS, JSON)
+            behind = time.perf_counter()
+            stack.wait_counted()
+            seconds = sent["seconds"] + time.perf_counter() - behind
+        exact, detail = stack.exact(work)
+    return report.add(
+        Row(
+            f"end to end, {work.series:,} series",
+            work.density,
+            work.samples,
+            seconds,
+            spent.per(work.samples),
+            exact,
+            f"{detail}, request p99 {sent['p99_ms']:.0f} ms",
+        )
+    )
+
+
+def negative_control(report: Report) -> bool:
+    """A store that holds nothing, and one that misses samples, must both be called wrong."""
+    work = workload(100, 10_000, 100)
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory, Stack(Path(directory)) as stack:
+        stack.start_ingest()
+        cost.send(stack.url + "/api/metrics/batch", work.vigie_bodies()[:-1], 1, JSON)
+        empty, _ = stack.exact(work)
+        stack.start_aggregator()
+        stack.wait_counted()
+        short, _ = stack.exact(work)
+    caught = not empty and not short
+    print(
+        f"  negative control: an empty store and a lost batch are {'noticed' if caught else 'NOT NOTICED'}", flush=True
+    )
+    return caught
+
+
+def _start_up_seconds(stack: Stack) -> float:
+    """CPU of an aggregator that finds an empty log: imports, connections, assignment."""
+    stack.start_aggregator()
+    time.sleep(1.0)
+    seconds = cost.cpu_seconds(stack.pids()["aggregator"])
+    stack.stop_aggregator()
+    return seconds

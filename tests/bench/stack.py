@@ -1,0 +1,136 @@
+"""Vigie under measurement: fresh servers, real services as processes, and an independent look at what was stored."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from pymongo import MongoClient
+from vigie_contracts.series import to_unsigned
+from vigie_contracts.tiers import FINE
+from vigie_contracts.topics import SAMPLES
+from vigie_standalone.embedded.ports import free_port
+from vigie_standalone.embedded.process import Process
+from vigie_standalone.embedded.servers import Server, Servers
+from vigie_windows.chunks import decode
+
+from tests.bench.workload import Workload
+from tests.kit.processes import http_ready
+from tests.kit.wait import eventually_sync
+
+CATCH_UP_S = 300
+DATABASE = "vigie"
+
+
+class Stack:
+    """Servers of one run; ingest and aggregator are started when the run wants them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._servers = Servers(directory / "servers", environment={})
+        self._processes: dict[str, Process] = {}
+        self.url = ""
+
+    def __enter__(self) -> Stack:
+        self._servers.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes.values():
+            process.stop()
+        self._servers.stop()
+
+    def start_ingest(self) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._start("ingest", "vigie_ingest", {"VIGIE_PORT": str(port)}, f"{self.url}/health/ready")
+
+    def start_aggregator(self) -> None:
+        port = free_port()
+        health = f"http://127.0.0.1:{port}/health/ready"
+        self._start("aggregator", "vigie_aggregator", {"VIGIE_HEALTH_PORT": str(port)}, health)
+
+    def stop_aggregator(self) -> None:
+        self._processes["aggregator"].kill()
+
+    def pids(self) -> dict[str, int]:
+        """Vigie's processes first, then broker and stores."""
+        servers = {"broker": Server.KAFKA, "mongod": Server.MONGODB, "redis": Server.REDIS}
+        found = {name: process.pid for name, process in self._processes.items() if process.alive}
+        by_kind = zip(servers, self._servers.processes(), strict=True)
+        return found | {name: process.pid for name, process in by_kind}
+
+    def wait_counted(self, deadline_s: float = CATCH_UP_S) -> None:
+        """Until the finest tier is stored up to the ends of the log. AssertionError when that takes too long."""
+        ends = self._log_ends()
+        with MongoClient[dict[str, Any]](self._mongo_uri) as client:
+            partitions = client[DATABASE]["partitions"]
+
+            def counted() -> bool:
+                stored = {d["_id"]: d["next"][FINE.name] for d in partitions.find()}
+                return all(stored.get(f"{SAMPLES.name}/{p}", 0) >= end for p, end in ends.items() if end)
+
+            eventually_sync(counted, deadline_s, interval=0.02)
+
+    def stored_sums(self) -> dict[int, tuple[int, float]]:
+        """fingerprint -> (count, sum) over all 10 s windows, read straight from MongoDB."""
+        with MongoClient[dict[str, Any]](self._mongo_uri) as client:
+            database = client[DATABASE]
+            homes = {
+                (s["tenant"], s["partition"], s["ordinal"]): to_unsigned(s["_id"])
+                for s in database["series"].find({}, {"tenant": 1, "partition": 1, "ordinal": 1})
+            }
+            totals: dict[int, tuple[int, float]] = {}
+            for document in database[FINE.collection].find():
+                at = document["_id"]
+                cells = decode(document, 0, at["w"], FINE.width_ms)
+                for slot, count, total in zip(
+                    cells.slots.tolist(), cells.count.tolist(), cells.sum.tolist(), strict=True
+                ):
+                    fingerprint = homes[at["t"], at["p"], at["c"] * 256 + slot]
+                    before = totals.get(fingerprint, (0, 0.0))
+                    totals[fingerprint] = (before[0] + count, before[1] + total)
+        return totals
+
+    def exact(self, work: Workload) -> tuple[bool, str]:
+        """Whether every EXPECTED series has its count and sum, and nothing else is stored."""
+        stored = self.stored_sums()
+        wrong = [
+            key
+            for key, total in zip(work.keys, work.expected_sums.tolist(), strict=True)
+            if stored.get(key.fingerprint) != (work.per_series, float(total))
+        ]
+        count = sum(n for n, _ in stored.values())
+        exact = not wrong and len(stored) == work.series and count == work.samples
+        return exact, f"{count:,} of {work.samples:,} counted, {len(wrong)} of {work.series:,} series wrong"
+
+    @property
+    def _mongo_uri(self) -> str:
+        return self._servers.addresses[Server.MONGODB].url
+
+    def _log_ends(self) -> dict[int, int]:
+        consumer = Consumer({"bootstrap.servers": self._servers.addresses[Server.KAFKA].url, "group.id": "bench"})
+        try:
+            known = consumer.list_topics(SAMPLES.name, timeout=10).topics[SAMPLES.name].partitions
+            return {p: consumer.get_watermark_offsets(TopicPartition(SAMPLES.name, p), timeout=10)[1] for p in known}
+        finally:
+            consumer.close()
+
+    def _start(self, name: str, module: str, env: Mapping[str, str], ready: str) -> None:
+        process = Process(
+            name,
+            [sys.executable, "-m", module],
+            log_path=self._directory / f"{name}-{time.time_ns()}.log",
+            ready=http_ready(ready),
+            env={**os.environ, **self._servers.variables(), "VIGIE_LOG_LEVEL": "warning", **env},
+        )
+        self._processes[name] = process
+        process.start()
