@@ -116,3 +116,13 @@ def test_results_agree_with_the_ddsketch_package():
     for q in (0.1, 0.5, 0.9, 0.99, 0.999):
         ours = sketch.quantile(buckets, counts, q, values.min(), values.max())
         assert ours == pytest.approx(oracle.get_quantile_value(q), rel=1e-6)
+
+
+def test_combining_by_grid_and_by_sorting_is_the_same(monkeypatch):
+    rng = np.random.default_rng(9)
+    cell, bucket, count = rng.integers(0, 30, 5000), rng.integers(-40, 90, 5000, np.int32), rng.integers(1, 9, 5000)
+    by_grid = sketch.combine(cell, bucket, count)
+    monkeypatch.setattr(sketch, "_GRID_PER_ENTRY", 0)
+    for one, other in zip(by_grid, sketch.combine(cell, bucket, count), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype

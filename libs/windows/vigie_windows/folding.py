@@ -86,7 +86,7 @@ def _cells_of(rows: Int64s, timestamps: Int64s, width_ms: int) -> tuple[Int64s, 
 
 def _by_grid(square: Int64s, squares: int) -> tuple[Int64s, Int64s, Int64s]:
     counts = np.bincount(square, minlength=squares)
-    used = np.flatnonzero(counts)
+    used = np.flatnonzero(counts > 0)
     if len(used) == squares:
         return used, square, counts
     place = np.empty(squares, np.int64)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vigie_windows.arrays import Floats, Int32s, Int64s, run_starts, strictly_ascending
+from vigie_windows.arrays import Floats, Int32s, Int64s, run_starts
 
 ALPHA = 0.01
 """Largest relative error of a quantile."""
@@ -32,6 +32,9 @@ BUCKETS = math.ceil(math.log(MAX_MAGNITUDE) * _PER_E) - LOWEST + 1
 CODE_BITS = 13
 _HALF = 1 << (CODE_BITS - 1)
 _MASK = (1 << CODE_BITS) - 1
+_GRID_PER_ENTRY = 6
+_GRID_RUNS = 6
+"""Grid squares per entry up to which, and ascending runs from which, a direct grid beats sorting (measured)."""
 assert BUCKETS < _HALF  # noqa: S101 - a property of the constants above, checked where they stand
 
 
@@ -42,7 +45,8 @@ def buckets_of(values: Floats) -> Int32s:
     index *= _PER_E
     np.ceil(index, out=index)
     index -= LOWEST - 1
-    np.clip(index, 1, BUCKETS, out=index)
+    np.minimum(index, BUCKETS, out=index)
+    np.maximum(index, 1, out=index)
     if len(values) and values.min() < MIN_MAGNITUDE:
         index = np.where(magnitude < MIN_MAGNITUDE, 0.0, np.copysign(index, values))
     return index.astype(np.int32)
@@ -67,8 +71,11 @@ def uncode(code: Int64s) -> tuple[Int64s, Int32s]:
 
 def tally(cell: Int64s, bucket: Int32s, cells: int) -> tuple[Int64s, Int32s, Int64s]:
     """Count equal (cell, bucket) pairs: cell, bucket and count columns sorted by (cell, bucket)."""
-    small = cells <= 1 << (32 - CODE_BITS)
-    code = np.sort(codes(cell, bucket).astype(np.uint32) if small else codes(cell, bucket))
+    if cells <= 1 << (32 - CODE_BITS):  # half the bytes to sort
+        code = (cell.astype(np.uint32) << CODE_BITS) | (bucket + np.int32(_HALF)).astype(np.uint32)
+    else:
+        code = codes(cell, bucket)
+    code.sort()
     begins = run_starts(code)
     counts = np.diff(np.append(begins, len(code)))
     return *uncode(code[begins].astype(np.int64)), counts
@@ -77,12 +84,27 @@ def tally(cell: Int64s, bucket: Int32s, cells: int) -> tuple[Int64s, Int32s, Int
 def combine(cell: Int64s, bucket: Int32s, count: Int64s) -> tuple[Int64s, Int32s, Int64s]:
     """Add the counts of equal (cell, bucket) pairs, given in any order; sorted by (cell, bucket)."""
     code = codes(cell, bucket)
-    if strictly_ascending(code):
+    runs = 1 + np.count_nonzero(code[1:] <= code[:-1])
+    if runs == 1:
         return cell, bucket, count
+    lowest, cells = bucket.min(), int(cell.max()) + 1
+    span = int(bucket.max()) - int(lowest) + 1
+    if runs >= _GRID_RUNS and cells * span <= _GRID_PER_ENTRY * len(cell):
+        return _combined_in_grid(cell, bucket - lowest, count, cells=cells, span=span, lowest=int(lowest))
     order = np.argsort(code, kind="stable")
     code = code[order]
     begins = run_starts(code)
     return *uncode(code[begins]), np.add.reduceat(count[order], begins)
+
+
+def _combined_in_grid(
+    cell: Int64s, place: Int32s, count: Int64s, *, cells: int, span: int, lowest: int
+) -> tuple[Int64s, Int32s, Int64s]:
+    """The same by a direct grid of cells x buckets: several times as fast when many batches hold the same buckets."""
+    total = np.bincount(cell * span + place, count, cells * span)  # float64: exact, since counts stay below 2^53
+    used = np.flatnonzero(total > 0)  # on the comparison: five times as fast as on floats
+    cell = used // span
+    return cell, (used - cell * span + lowest).astype(np.int32), total[used].astype(np.int64)
 
 
 def quantile(buckets: Int32s, counts: Int64s, q: float, minimum: float, maximum: float) -> float:
