@@ -1,0 +1,105 @@
+"""Reads what was counted straight from MongoDB and Redis, past every service; only the codecs are shared."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pymongo.asynchronous.database import AsyncDatabase
+from redis.asyncio import Redis
+from vigie_contracts import latest
+from vigie_contracts.series import to_unsigned
+from vigie_contracts.tiers import CHUNK_SLOTS, TIERS, Tier
+from vigie_contracts.topics import SAMPLES
+from vigie_windows import chunks
+
+from tests.chaos.ledger import Cell, Cells, Counts, Running
+
+Database = AsyncDatabase[dict[str, Any]]
+Homes = dict[tuple[int, int], int]
+"""(partition, ordinal) -> fingerprint."""
+
+
+async def counts(database: Database, tenant: str, tiers: Sequence[Tier] = TIERS) -> Counts:
+    """All windows of a tenant, and the running state of its series as MongoDB keeps it."""
+    homes = await series_homes(database, tenant)
+    windows = {tier.name: await _windows(database, tenant, tier, homes) for tier in tiers}
+    return Counts(windows, await _stored_running(database, tenant, homes))
+
+
+async def series_homes(database: Database, tenant: str) -> Homes:
+    """Where each series of the tenant lives. Two series in one place would be a disaster: it raises."""
+    homes: Homes = {}
+    async for document in database.series.find({"tenant": tenant}):
+        place = (document["partition"], document["ordinal"])
+        if place in homes:
+            raise AssertionError(f"two series share partition {place[0]}, ordinal {place[1]}")
+        homes[place] = to_unsigned(document["_id"])
+    return homes
+
+
+async def cached_running(redis: Redis, database: Database, tenant: str) -> dict[int, Running]:
+    """The running state as Redis has it."""
+    homes = await series_homes(database, tenant)
+    found: dict[int, Running] = {}
+    for name, packed in (await redis.hgetall(latest.hash_key(tenant))).items():
+        partition, chunk = (int(part) for part in bytes(name).decode().split(":"))
+        found |= _unpacked(partition, chunk, bytes(packed), homes)
+    return found
+
+
+async def _windows(database: Database, tenant: str, tier: Tier, homes: Homes) -> Cells:
+    documents: defaultdict[int, list[tuple[int, int, dict[str, Any]]]] = defaultdict(list)
+    async for document in database[tier.collection].find({"_id.t": tenant}):
+        place = document["_id"]
+        documents[place["p"]].append((place["c"], place["w"], document))
+    found: Cells = {}
+    for partition, stored in documents.items():
+        cells = chunks.decode_many(stored, tier.width_ms)
+        columns = (cells.count, cells.sum, cells.min, cells.max, cells.first_ts, cells.first, cells.last_ts, cells.last)
+        for row, start, *values in zip(cells.rows, cells.starts, *columns, strict=True):
+            fingerprint = homes.get((partition, int(row)), -1)
+            found[fingerprint, int(start)] = Cell(*(value.item() for value in values))
+    return found
+
+
+async def _stored_running(database: Database, tenant: str, homes: Homes) -> dict[int, Running]:
+    found: dict[int, Running] = {}
+    async for document in database.latest.find({"_id.t": tenant}):
+        place = document["_id"]
+        found |= _unpacked(place["p"], place["c"], bytes(document["v"]), homes)
+    return found
+
+
+def _unpacked(partition: int, chunk: int, packed: bytes, homes: Homes) -> dict[int, Running]:
+    state = latest.unpack(packed)
+    columns = (state.counts, state.sums, state.timestamps, state.values)
+    return {
+        homes.get((partition, chunk * CHUNK_SLOTS + int(slot)), -1): Running(*(value.item() for value in values))
+        for slot, *values in zip(state.slots, *columns, strict=True)
+    }
+
+
+async def ends(bootstrap: str, topic: str = SAMPLES.name) -> dict[int, int]:
+    """The end offset of every partition of a topic."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+        partitions = consumer.partitions_for_topic(topic) or set()
+        asked = [TopicPartition(topic, partition) for partition in sorted(partitions)]
+        return {place.partition: end for place, end in (await consumer.end_offsets(asked)).items()} if asked else {}
+
+
+async def behind(database: Database, bootstrap: str, tiers: Sequence[Tier] = TIERS, topic: str = SAMPLES.name) -> str:
+    """Which partitions and tiers have not been counted to the end of the log; empty when all are."""
+    log = await ends(bootstrap, topic)
+    if not log:
+        return f"no topic {topic}"
+    documents = {d["_id"]: d async for d in database.partitions.find({})}
+    lagging: list[str] = []
+    for partition, end in log.items():
+        stored = documents.get(f"{topic}/{partition}", {}).get("next", {})
+        lagging += [
+            f"{partition}/{tier.name}: {stored.get(tier.name)} of {end}"
+            for tier in tiers
+            if end and (stored.get(tier.name) or 0) < end
+        ]
+    return ", ".join(lagging)

@@ -1,0 +1,152 @@
+"""Vigie as real processes on servers of its own: every one can be killed, stopped, and started again where it was."""
+
+import os
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from vigie_standalone.embedded.kafka import Kafka
+from vigie_standalone.embedded.mongod import Mongo
+from vigie_standalone.embedded.ports import free_port
+from vigie_standalone.embedded.process import Process
+from vigie_standalone.embedded.redis import Redis
+
+from tests.chaos import stored
+from tests.kit.processes import http_ready
+
+START_TIMEOUT_S = 90.0
+# Short enough that tests see what happens when a session ends; the brokers of the tests allow it.
+SESSION_TIMEOUT_MS = 6_000
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The servers a system runs on."""
+
+    kafka: str
+    mongodb: str
+    redis: str
+
+    def variables(self) -> dict[str, str]:
+        """As every service reads them."""
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "MONGODB_URI": self.mongodb, "REDIS_URL": self.redis}
+
+
+class OwnServers:
+    """Brokers, members and a Redis that belong to one system alone."""
+
+    def __init__(self, directory: Path, *, brokers: int = 1, members: int = 1) -> None:
+        self.kafka = Kafka(directory / "kafka", nodes=brokers)
+        self.mongo = Mongo(directory / "mongodb", members=members, test_commands=True)
+        self.redis = Redis(directory / "redis")
+
+    def start(self) -> Addresses:
+        """Start all at once."""
+        with ThreadPoolExecutor(3) as pool:
+            for started in [pool.submit(s.start) for s in (self.kafka, self.mongo, self.redis)]:
+                started.result()
+        return Addresses(self.kafka.bootstrap, self.mongo.uri, self.redis.url)
+
+    def kill(self) -> None:
+        """SIGKILL all."""
+        for server in (self.redis, self.kafka, self.mongo):
+            server.kill()
+
+
+class Services:
+    """Gateways, aggregators and an api of one database. `environment` is for all of them."""
+
+    def __init__(
+        self, directory: Path, addresses: Addresses, database: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.directory = directory
+        self.addresses = addresses
+        self.database = database
+        self._environment = dict(environment or {})
+        self.gateways: list[Process] = []
+        self.aggregators: list[Process] = []
+        self.apis: list[Process] = []
+        self.urls: dict[str, str] = {}
+
+    def start(self, *, gateways: int = 1, aggregators: int = 1, apis: int = 0) -> None:
+        """Start so many of each; returns when all are ready."""
+        new = [self.gateway(launch=False) for _ in range(gateways)]
+        new += [self.aggregator(launch=False) for _ in range(aggregators)]
+        new += [self.api(launch=False) for _ in range(apis)]
+        for process in new:
+            process.launch()
+        for process in new:
+            process.wait_ready(START_TIMEOUT_S)
+
+    def gateway(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
+        """One more ingest process."""
+        process = self._http(f"ingest-{len(self.gateways)}", "vigie_ingest", environment)
+        self.gateways.append(process)
+        return _started(process, launch=launch)
+
+    def api(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
+        """One more api process."""
+        process = self._http(f"api-{len(self.apis)}", "vigie_api", environment)
+        self.apis.append(process)
+        return _started(process, launch=launch)
+
+    def aggregator(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
+        """One more aggregator."""
+        name, port = f"aggregator-{len(self.aggregators)}", free_port()
+        env = {"VIGIE_HEALTH_PORT": str(port), **(environment or {})}
+        process = self._process(name, "vigie_aggregator", port, env)
+        self.aggregators.append(process)
+        return _started(process, launch=launch)
+
+    @property
+    def gateway_urls(self) -> list[str]:
+        """Where requests go."""
+        return [self.urls[process.name] for process in self.gateways]
+
+    def processes(self) -> list[Process]:
+        """All of them."""
+        return [*self.gateways, *self.aggregators, *self.apis]
+
+    def kill(self) -> None:
+        """SIGKILL all."""
+        for process in self.processes():
+            process.kill()
+
+    def _http(self, name: str, module: str, environment: Mapping[str, str] | None) -> Process:
+        port = free_port()
+        return self._process(
+            name, module, port, {"VIGIE_HOST": "127.0.0.1", "VIGIE_PORT": str(port), **(environment or {})}
+        )
+
+    def _process(self, name: str, module: str, port: int, environment: Mapping[str, str]) -> Process:
+        self.urls[name] = f"http://127.0.0.1:{port}"
+        return Process(
+            name,
+            [sys.executable, "-m", module],
+            log_path=self.directory / f"{name}.log",
+            ready=http_ready(f"{self.urls[name]}/health/ready"),
+            env={
+                **os.environ,
+                **self.addresses.variables(),
+                "VIGIE_MONGODB_DATABASE": self.database,
+                "VIGIE_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+                **self._environment,
+                **environment,
+            },
+        )
+
+
+def _started(process: Process, *, launch: bool) -> Process:
+    if launch:
+        process.start(START_TIMEOUT_S)
+    return process
+
+
+def connect(addresses: Addresses, database: str) -> tuple[AsyncMongoClient[dict[str, Any]], stored.Database]:
+    """A client of the verifier's own; close it."""
+    client = AsyncMongoClient[dict[str, Any]](addresses.mongodb, serverSelectionTimeoutMS=30_000)
+    return client, client[database]

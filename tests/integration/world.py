@@ -1,0 +1,96 @@
+"""Servers and one database that tests share, and what tests do with them. Tests keep apart by tenant."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+from pymongo import AsyncMongoClient
+
+from tests.chaos import stored
+from tests.chaos.ledger import Counts, Difference, Ledger, compare, listed
+from tests.chaos.load import Sender
+from tests.chaos.run import caught_up
+from tests.chaos.system import Addresses, OwnServers, Services, connect
+from tests.kit.wait import eventually, unique
+
+DEADLINE_S = 60.0
+
+
+@dataclass
+class World:
+    """Running servers, a database on them, and services started so far."""
+
+    servers: OwnServers
+    services: Services
+    client: AsyncMongoClient[dict[str, Any]]
+    database: stored.Database
+    cache: redis.asyncio.Redis
+
+    @property
+    def addresses(self) -> Addresses:
+        """Of the servers."""
+        return self.services.addresses
+
+    @asynccontextmanager
+    async def sender(self, tenant: str, ledger: Ledger, seed: int = 0) -> AsyncIterator[Sender]:
+        """Sends to all gateways as the tenant."""
+        sender = Sender(self.services.gateway_urls, tenant, ledger, seed)
+        try:
+            yield sender
+        finally:
+            await sender.close()
+
+    async def exact(self, tenant: str, ledger: Ledger, timeout: float = DEADLINE_S) -> Counts:
+        """Wait until everything is counted and compare all of it; raises AssertionError with the differences."""
+        await caught_up(self.database, self.addresses.kafka, timeout)
+        found = await stored.counts(self.database, tenant)
+        differences = compare(ledger, found, "MongoDB")
+        assert not differences, f"{len(differences)} differences\n{listed(differences)}"
+        return found
+
+    async def differences(self, tenant: str, ledger: Ledger) -> list[Difference]:
+        """What differs now."""
+        return compare(ledger, await stored.counts(self.database, tenant), "MongoDB")
+
+    async def cached(self, tenant: str, ledger: Ledger, timeout: float = DEADLINE_S) -> None:
+        """Wait until Redis has exactly the running state."""
+
+        async def same() -> bool:
+            found = await stored.cached_running(self.cache, self.database, tenant)
+            wrong = compare(ledger, Counts({}, found), "Redis", ())
+            assert not wrong, listed(wrong)
+            return True
+
+        await eventually(same, timeout)
+
+    def use(self, directory: Path, environment: Mapping[str, str]) -> Services:
+        """Services of one test on these servers and this database."""
+        self.services = Services(directory, self.addresses, self.database.name, {**ENVIRONMENT, **environment})
+        return self.services
+
+
+ENVIRONMENT: dict[str, str] = {}
+
+
+@asynccontextmanager
+async def world(directory: Path, *, brokers: int = 1, members: int = 1) -> AsyncIterator[World]:
+    """Servers of its own, started; killed afterwards with all services."""
+    servers = OwnServers(directory, brokers=brokers, members=members)
+    try:
+        addresses = await asyncio.to_thread(servers.start)
+        client, database = connect(addresses, unique("world"))
+        async with client:
+            cache = redis.asyncio.Redis.from_url(addresses.redis)
+            services = Services(directory, addresses, database.name, ENVIRONMENT)
+            one = World(servers, services, client, database, cache)
+            try:
+                yield one
+            finally:
+                one.services.kill()
+                await cache.aclose()
+    finally:
+        servers.kill()
