@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,6 +16,7 @@ from vigie_standalone.errors import ProcessError
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 TAIL_LINES = 25
+LINE_LIMIT_BYTES = 64 * 1024
 POLL_S = 0.05
 _LAUNCHER = Path(__file__).with_name("_launch.py")
 
@@ -88,14 +90,20 @@ class Process:
         ready: Callable[[], bool],
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> None:
-        """`ready` is called again and again until it returns True; it must return quickly and not raise."""
+        """`ready` is called again and again until it returns True; it must return quickly and not raise.
+
+        With `on_line` every line of output goes there (from another thread) instead of to the log file.
+        """
         self.name = name
         self.log_path = log_path
         self._command = list(command)
         self._ready = ready
         self._env = env
         self._cwd = cwd
+        self._on_line = on_line
+        self._recent: deque[str] = deque(maxlen=TAIL_LINES)
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -124,6 +132,9 @@ class Process:
         """Start it without waiting."""
         if self.alive:
             raise RuntimeError(f"{self.name} runs already")
+        if self._on_line is not None:
+            self._launch_piped(self._on_line)
+            return
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._rotate_log()
         with self.log_path.open("ab") as log:
@@ -179,6 +190,8 @@ class Process:
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of the log, empty when there is none."""
+        if self._on_line is not None:
+            return "\n".join(list(self._recent)[-lines:])
         try:
             with self.log_path.open("rb") as log:
                 log.seek(0, os.SEEK_END)
@@ -187,6 +200,21 @@ class Process:
         except FileNotFoundError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+    def _launch_piped(self, on_line: Callable[[str], None]) -> None:
+        self._recent.clear()
+        popen = spawn(self._command, env=self._env, cwd=self._cwd, stdout=subprocess.PIPE)
+        self._popen = popen
+        threading.Thread(target=self._pump, args=(popen, on_line), name=f"log-{self.name}", daemon=True).start()
+
+    def _pump(self, popen: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> None:
+        if popen.stdout is None:
+            return
+        with popen.stdout as pipe:
+            while raw := pipe.readline(LINE_LIMIT_BYTES):
+                line = raw.decode("utf-8", "replace").rstrip("\r\n")
+                self._recent.append(line)
+                on_line(line)
 
     def _rotate_log(self) -> None:
         if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT_BYTES:

@@ -1,0 +1,70 @@
+"""The simulator as a client: compressed, idempotent, patient."""
+
+import gzip
+import json
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from vigie_standalone.demo.sender import LONGEST_WAIT_S, Sender, retry_after
+
+Answer = Callable[[httpx2.Request], httpx2.Response]
+
+
+def sender(answer: Answer) -> Sender:
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url="http://vigie")
+    return Sender("http://vigie", client=client)
+
+
+async def test_metrics_are_gzipped_and_keyed_by_their_content() -> None:
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200, json={"accepted": 1, "rejected": []})
+
+    client = sender(answer)
+    for value in (1, 1, 2):
+        await client.metrics([{"name": "a", "value": value}])
+    keys = [request.headers["idempotency-key"] for request in seen]
+    assert keys[0] == keys[1] != keys[2]
+    assert json.loads(gzip.decompress(seen[0].content)) == {"metrics": [{"name": "a", "value": 1}]}
+    assert client.sent.accepted == 3
+
+
+async def test_busy_server_is_asked_again_when_it_says_and_with_the_same_body() -> None:
+    bodies: list[bytes] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        bodies.append(request.content)
+        if len(bodies) < 3:
+            return httpx2.Response(503, headers={"retry-after": "0.05"})
+        return httpx2.Response(200, json={"accepted": 1, "rejected": []})
+
+    client = sender(answer)
+    await client.events([{"id": "1"}])
+    assert len(bodies) == 3
+    assert len(set(bodies)) == 1
+    assert client.sent.retries == 2
+
+
+async def test_wrong_request_is_not_repeated_and_is_reported() -> None:
+    client = sender(lambda _: httpx2.Response(400, text="no such thing"))
+    await client.events([{"id": "1"}])
+    assert client.sent.refused == 1
+    assert "no such thing" in client.sent.problems[0]
+
+
+async def test_rejected_items_are_counted_with_the_first_reason() -> None:
+    verdict = {"accepted": 1, "rejected": [{"index": 1, "field": "value", "reason": "not a number"}]}
+    client = sender(lambda _: httpx2.Response(207, json=verdict))
+    await client.metrics([{}, {}])
+    assert (client.sent.accepted, client.sent.rejected) == (1, 1)
+    assert "not a number" in client.sent.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"), [("2", 2.0), (None, 0.7), ("soon", 0.7), ("99999", LONGEST_WAIT_S), ("0", 0.05)]
+)
+def test_retry_after_is_followed_within_bounds(header: str | None, wait: float) -> None:
+    assert retry_after(header, 0.7) == wait

@@ -1,0 +1,149 @@
+"""The front door: who answers which path, both lifespans, one readiness, one OpenAPI document."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from vigie_standalone.front import FrontDoor
+from vigie_standalone.openapi import merge
+
+
+class App:
+    """An ASGI app that says who it is and remembers its lifespan."""
+
+    def __init__(self, name: str, log: list[str], *, ready: int = 200, fail: str = "") -> None:
+        self.name, self.log, self.ready, self.fail = name, log, ready, fail
+
+    def openapi(self) -> dict[str, Any]:
+        return {"openapi": "3.1.0", "info": {"version": "1"}, "paths": {f"/{self.name}": {"get": {}}}}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self.lifespan(receive, send)
+            return
+        body = json.dumps({"app": self.name, "path": scope["path"]}).encode()
+        status = self.ready if scope["path"] == "/health/ready" else 200
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        if self.fail:
+            if self.fail == "raise":
+                raise RuntimeError("no Kafka")
+            await send({"type": "lifespan.startup.failed", "message": self.fail})
+            return
+        self.log.append(f"{self.name} up")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.log.append(f"{self.name} down")
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def door(**of_api: Any) -> FrontDoor:
+    return FrontDoor(App("ingest", []), App("api", [], **of_api))
+
+
+async def ask(front: FrontDoor, method: str, path: str) -> httpx2.Response:
+    transport = httpx2.ASGITransport(app=front)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://vigie.test:3000") as client:
+        return await client.request(method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "app"),
+    [
+        ("POST", "/telemetry", "ingest"),
+        ("POST", "/api/metrics/custom", "ingest"),
+        ("POST", "/api/metrics/batch", "ingest"),
+        ("POST", "/api/events", "ingest"),
+        ("POST", "/v1/metrics", "ingest"),
+        ("POST", "/api/v1/write", "ingest"),
+        ("OPTIONS", "/api/events", "ingest"),
+        ("GET", "/api/metrics/summary", "api"),
+        ("GET", "/api/dashboard/summary", "api"),
+        ("POST", "/api/alerts/rules", "api"),
+        ("GET", "/metrics", "api"),
+        ("GET", "/docs", "api"),
+        ("GET", "/nowhere", "api"),
+    ],
+)
+async def test_request_reaches_the_service_that_owns_the_path(method: str, path: str, app: str) -> None:
+    answer = await ask(door(), method, path)
+    assert answer.json() == {"app": app, "path": path}
+
+
+async def test_each_services_own_metrics_have_an_address() -> None:
+    assert (await ask(door(), "GET", "/internal/metrics/ingest")).json()["app"] == "ingest"
+    assert (await ask(door(), "GET", "/internal/metrics/api")).json()["app"] == "api"
+
+
+async def test_ready_only_when_both_are() -> None:
+    good = await ask(door(), "GET", "/health/ready")
+    assert good.status_code == 200
+    bad = await ask(door(ready=503), "GET", "/health/ready")
+    assert bad.status_code == 503
+    assert bad.json()["services"]["ingest"]["code"] == 200
+    assert bad.json()["services"]["api"]["code"] == 503
+    assert (await ask(door(ready=503), "GET", "/health/live")).status_code == 200
+
+
+async def test_landing_page_shows_the_address_it_was_reached_by_and_loads_nothing() -> None:
+    page = await ask(door(), "GET", "/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "curl -X POST http://vigie.test:3000/api/metrics/custom" in page.text
+    assert "src=" not in page.text
+    assert "<script" not in page.text
+    head = await ask(door(), "HEAD", "/")
+    assert head.content == b""
+    assert int(head.headers["content-length"]) > 1000
+
+
+async def test_openapi_document_has_the_paths_of_both() -> None:
+    document = (await ask(door(), "GET", "/openapi.json")).json()
+    assert set(document["paths"]) == {"/ingest", "/api"}
+
+
+async def lifespan(front: FrontDoor) -> list[str]:
+    to_app = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    said: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(to_app)
+
+    async def send(message: Any) -> None:
+        said.append(f"{message['type']} {message.get('message', '')}".strip())
+
+    await front({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    return said
+
+
+async def test_both_lifespans_run_in_order_and_end_in_reverse() -> None:
+    log: list[str] = []
+    said = await lifespan(FrontDoor(App("ingest", log), App("api", log)))
+    assert log == ["ingest up", "api up", "api down", "ingest down"]
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize(("fail", "reason"), [("no MongoDB", "no MongoDB"), ("raise", "RuntimeError: no Kafka")])
+async def test_failed_start_of_one_stops_the_other_and_says_why(fail: str, reason: str) -> None:
+    log: list[str] = []
+    said = await lifespan(FrontDoor(App("ingest", log), App("api", log, fail=fail)))
+    assert log == ["ingest up", "ingest down"]
+    assert said == [f"lifespan.startup.failed {reason}"]
+
+
+def test_component_of_same_name_and_other_content_is_renamed_with_its_references() -> None:
+    ref = {"$ref": "#/components/schemas/Problem"}
+    first = {"paths": {"/w": {"post": ref}}, "components": {"schemas": {"Problem": {"a": 1}, "Same": {"s": 1}}}}
+    second = {"paths": {"/r": {"get": ref}}, "components": {"schemas": {"Problem": {"b": 2}, "Same": {"s": 1}}}}
+    merged = merge(first, second)
+    assert merged["paths"]["/w"]["post"]["$ref"] == "#/components/schemas/Problem"
+    assert merged["paths"]["/r"]["get"]["$ref"] == "#/components/schemas/Problem2"
+    assert set(merged["components"]["schemas"]) == {"Problem", "Problem2", "Same"}
+
+
+def test_path_of_both_keeps_the_methods_of_both() -> None:
+    merged = merge({"paths": {"/x": {"post": {"w": 1}}}}, {"paths": {"/x": {"get": {"r": 1}, "post": {"no": 1}}}})
+    assert merged["paths"]["/x"] == {"get": {"r": 1}, "post": {"w": 1}}

@@ -1,0 +1,136 @@
+"""`vigie up` from start to stop, with real servers and a small web server in place of the services."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from vigie_standalone.home import Home, Run
+
+from tests.kit import eventually_sync, free_port
+
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(400)]
+
+SCRIPT = """
+    import sys
+    from pathlib import Path
+    from vigie_standalone.probes import http_ready
+    from vigie_standalone.services import Context, Options
+    from vigie_standalone.supervisor import Unit
+    from vigie_standalone.up import run
+
+    def units(context: Context) -> list[Unit]:
+        port = str(context.options.port)
+        ready = http_ready(f"http://127.0.0.1:{port}/")
+        return [Unit(context.module("web", ["http.server", port, "--bind", "127.0.0.1"], ready))]
+
+    sys.exit(run(Options(Path(sys.argv[1]), int(sys.argv[2])), units))
+"""
+
+
+class Up:
+    """A running `vigie up` on a directory of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home = Home(directory)
+        self.port = free_port()
+        self.output = directory.parent / "output.log"
+        with self.output.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", textwrap.dedent(SCRIPT), str(directory), str(self.port)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def wait_up(self) -> Run:
+        def run() -> Run | None:
+            assert self.popen.poll() is None, self.text()
+            found = self.home.running()
+            return found if found and found.processes else None
+
+        return eventually_sync(run, 300, retry_on=())
+
+    def kill(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait(20)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "vigie"
+
+
+@pytest.fixture
+def up(directory: Path) -> Iterator[Up]:
+    started = Up(directory)
+    yield started
+    started.kill()
+
+
+def gone(pids: list[int]) -> bool:
+    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
+
+
+def test_everything_starts_answers_restarts_what_dies_and_stops_without_remains(up: Up, directory: Path) -> None:
+    run = up.wait_up()
+    assert set(run.processes) == {"kafka", "mongod-1", "redis", "web"}
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/") as answer:
+        assert answer.status == 200
+    eventually_sync(lambda: "Vigie is up" in up.text())
+
+    second = Up(directory)
+    assert second.popen.wait(30) != 0
+    assert "Vigie runs already" in up.text()
+
+    os.kill(run.processes["redis"], signal.SIGKILL)
+    os.kill(run.processes["web"], signal.SIGKILL)
+    again = eventually_sync(lambda: restarted(up, run, {"redis", "web"}), 60)
+    assert again.servers == run.servers
+
+    os.kill(run.pid, signal.SIGTERM)
+    assert up.popen.wait(60) == 0
+    assert not up.home.run_file.exists()
+    assert gone(list(again.processes.values()))
+    text = up.text()
+    assert text.index("web stopped") < text.index("kafka stopped")
+
+
+def restarted(up: Up, before: Run, names: set[str]) -> Run | None:
+    now = up.home.running()
+    return now if now and all(now.processes[name] != before.processes[name] for name in names) else None
+
+
+def test_killed_supervisor_takes_everything_along_and_the_next_start_goes_on(up: Up, directory: Path) -> None:
+    run = up.wait_up()
+    cluster = (directory / "servers" / "kafka" / "cluster-id").read_text()
+    up.popen.kill()
+    up.popen.wait(10)
+    eventually_sync(lambda: gone(list(run.processes.values())), 20)
+    assert json.loads(up.home.run_file.read_text())["pid"] == run.pid  # stale, and known to be
+
+    later = Up(directory)
+    try:
+        assert later.wait_up().servers == run.servers
+        assert (directory / "servers" / "kafka" / "cluster-id").read_text() == cluster
+    finally:
+        later.kill()
+
+
+def test_ctrl_c_during_the_start_ends_it_at_once(up: Up) -> None:
+    eventually_sync(lambda: "starting Kafka" in up.text(), 60)
+    up.popen.send_signal(signal.SIGINT)
+    assert up.popen.wait(60) == 0
+    assert not up.home.run_file.exists()
+    assert "Traceback" not in up.text()

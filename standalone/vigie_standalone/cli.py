@@ -1,0 +1,221 @@
+"""The `vigie` command. Every import that costs time is inside the command that needs it."""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vigie_standalone.errors import StandaloneError
+
+EXIT_NOT_RUNNING = 3
+STOP_TIMEOUT_S = 90
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+app = typer.Typer(
+    help="Vigie: metrics, reports and events of business services, counted exactly and shown live.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+dead_app = typer.Typer(help="Records no service could process: list and replay them.", no_args_is_help=True)
+app.add_typer(dead_app, name="dead")
+
+DataDir = Annotated[Path, typer.Option("--data-dir", envvar="VIGIE_HOME", help="Where data and the run file are kept.")]
+DEFAULT_HOME = Path(".vigie")
+
+
+def main() -> None:
+    """Run the command; an expected failure is one sentence on standard error and exit code 1."""
+    try:
+        app()
+    except StandaloneError as error:
+        typer.echo(f"vigie: {error}", err=True)
+        sys.exit(1)
+
+
+def seconds(text: str) -> int:
+    """`90`, `90s`, `15m`, `1h`, `2d` in seconds."""
+    match = re.fullmatch(r"(\d+)([smhd]?)", text.strip())
+    if not match:
+        raise typer.BadParameter(f"{text!r} is not a duration; write 90s, 15m, 1h or 2d")
+    return int(match[1]) * UNITS[match[2] or "s"]
+
+
+@app.command()
+def up(
+    *,
+    data_dir: DataDir = DEFAULT_HOME,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The front door's port.")] = 3000,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
+    demo: Annotated[bool, typer.Option(help="Run the simulator of booking services.")] = True,
+    json_logs: Annotated[bool, typer.Option(help="Pass the services' JSON logs through as they are.")] = False,
+    reset: Annotated[bool, typer.Option(help="Forget all data first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Start everything on this machine: Kafka, MongoDB, Redis, the services and a simulator.
+
+    Set KAFKA_BOOTSTRAP_SERVERS, MONGODB_URI or REDIS_URL to use a server of yours instead of starting one.
+    """
+    from vigie_standalone.services import Options
+    from vigie_standalone.up import run
+
+    if reset:
+        _reset(data_dir, yes)
+    raise typer.Exit(run(Options(data_dir, port, host, demo, json_logs)))
+
+
+def _reset(data_dir: Path, yes: bool) -> None:
+    from vigie_standalone.home import Home
+
+    home = Home(data_dir)
+    home.claim()
+    try:
+        if not yes:
+            typer.confirm(f"Forget everything that Vigie keeps in {home.directory}?", abort=True)
+        home.reset()
+    finally:
+        home.release()
+
+
+@app.command()
+def status(data_dir: DataDir = DEFAULT_HOME) -> None:
+    """Show what runs, how much of the machine it takes, and whether it is ready."""
+    from vigie_standalone.home import Home, NotRunningError
+    from vigie_standalone.status import show
+
+    home = Home(data_dir)
+    run = home.running()
+    if run is None:
+        typer.echo(str(NotRunningError(home.directory)))
+        raise typer.Exit(EXIT_NOT_RUNNING)
+    raise typer.Exit(0 if show(run) else 1)
+
+
+@app.command()
+def down(data_dir: DataDir = DEFAULT_HOME) -> None:
+    """Stop the running `vigie up` as Ctrl-C would; returns when it is gone."""
+    import signal
+
+    from vigie_standalone.home import Home, NotRunningError
+
+    home = Home(data_dir)
+    run = home.running()
+    if run is None:
+        typer.echo(str(NotRunningError(home.directory)))
+        return
+    os.kill(run.pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_TIMEOUT_S
+    while run.alive:
+        if time.monotonic() > end:
+            raise StandaloneError(
+                f"Process {run.pid} is still stopping after {STOP_TIMEOUT_S} s. Run `vigie down` again to kill it."
+            )
+        time.sleep(0.1)
+    typer.echo("Vigie is down; its data is kept.")
+
+
+@app.command()
+def demo(
+    *,
+    url: Annotated[str, typer.Option(help="The front door.")] = "http://localhost:3000",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data at the same time.")] = 7,
+    rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Factor on the number of visitors.")] = 1.0,
+    backfill: Annotated[str, typer.Option(help="Fill the past first, such as 30m or 6h.")] = "0s",
+    incident: Annotated[str, typer.Option(help="Begin with this incident, for five minutes.")] = "",
+    token: Annotated[str, typer.Option(envvar="VIGIE_TOKEN", help="Sent as bearer token.")] = "",
+    data_dir: DataDir = DEFAULT_HOME,
+) -> None:
+    """Simulate five booking services: daily rhythm, funnel, revenue, errors, and incidents on demand."""
+    import asyncio
+
+    from vigie_standalone.demo.control import Control
+    from vigie_standalone.demo.run import DemoOptions, run_demo
+
+    control = data_dir / "incidents.json"
+    if incident:
+        Control(control).start(incident, time.time() + 300)
+    options = DemoOptions(url, seed, rate, seconds(backfill), token or None, control)
+    asyncio.run(run_demo(options))
+
+
+@app.command()
+def incident(
+    name: Annotated[str, typer.Argument(help="Which; without a name all are listed.")] = "",
+    duration: Annotated[str, typer.Option("--for", help="How long, such as 90s or 10m.")] = "5m",
+    clear: Annotated[bool, typer.Option("--clear", help="End all incidents now.")] = False,
+    data_dir: DataDir = DEFAULT_HOME,
+) -> None:
+    """Let something go wrong in the running simulator."""
+    from vigie_standalone.demo.control import Control
+    from vigie_standalone.demo.incidents import INCIDENTS
+
+    control = Control(data_dir / "incidents.json")
+    if clear:
+        control.clear()
+        typer.echo("All incidents are over.")
+    elif name:
+        control.start(name, time.time() + seconds(duration))
+        typer.echo(f"{name} for {duration}: {INCIDENTS[name].summary}.")
+    else:
+        active = control.active(time.time())
+        for known in INCIDENTS.values():
+            typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
+
+
+def _bootstrap(data_dir: Path, given: str) -> str:
+    """The Kafka to talk to: the option or variable, else that of the running `vigie up`."""
+    from vigie_standalone.home import Home
+
+    run = Home(data_dir).running()
+    if found := given or (run.servers.get("kafka", {}).get("url", "") if run else ""):
+        return found
+    raise StandaloneError("No Kafka is known: start `vigie up`, or set KAFKA_BOOTSTRAP_SERVERS.")
+
+
+Bootstrap = Annotated[str, typer.Option("--kafka", envvar="KAFKA_BOOTSTRAP_SERVERS", help="host:port of the brokers.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many records, the newest.")]
+TopicOption = Annotated[str, typer.Option("--topic", help="Only records that came from this topic.")]
+
+
+@dead_app.command("list")
+def dead_list(
+    limit: Limit = 20, topic: TopicOption = "", kafka: Bootstrap = "", data_dir: DataDir = DEFAULT_HOME
+) -> None:
+    """Show dead records: where they came from, and why nobody could process them."""
+    import asyncio
+
+    from vigie_standalone import dead
+
+    letters = asyncio.run(dead.read(_bootstrap(data_dir, kafka), limit, topic))
+    for letter in letters:
+        typer.echo(dead.describe(letter))
+    typer.echo(f"{len(letters)} dead record(s) shown, oldest first.")
+
+
+@dead_app.command("replay")
+def dead_replay(
+    limit: Limit = 100,
+    topic: TopicOption = "",
+    kafka: Bootstrap = "",
+    data_dir: DataDir = DEFAULT_HOME,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Send dead records back, untouched, to the topic and partition they came from."""
+    import asyncio
+
+    from vigie_standalone import dead
+
+    bootstrap = _bootstrap(data_dir, kafka)
+    letters = asyncio.run(dead.read(bootstrap, limit, topic))
+    if not letters:
+        typer.echo("There are no dead records to replay.")
+        return
+    for line in dead.summary(letters):
+        typer.echo(line)
+    if not yes:
+        typer.confirm(f"Send {len(letters)} record(s) back? Those that are still wrong will die again", abort=True)
+    typer.echo(f"{asyncio.run(dead.replay(bootstrap, letters))} record(s) sent back.")

@@ -1,0 +1,1 @@
+"""The simulator of five booking services: `model` and `messages` are pure, `sender` and `run` do the talking."""

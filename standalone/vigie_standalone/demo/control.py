@@ -1,0 +1,49 @@
+"""Incidents that are going on, in a file: `vigie incident` writes it, the simulator reads it."""
+
+import json
+from pathlib import Path
+
+from vigie_standalone.demo.incidents import INCIDENTS
+from vigie_standalone.errors import StandaloneError
+
+
+class UnknownIncidentError(StandaloneError):
+    """No incident of that name."""
+
+    def __init__(self, name: str) -> None:
+        known = "; ".join(f"{i.name} ({i.summary})" for i in INCIDENTS.values())
+        super().__init__(f"There is no incident {name!r}. Choose one of: {known}.")
+
+
+class Control:
+    """Incident -> when it ends, in seconds since the epoch."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def active(self, now: float) -> list[str]:
+        """Names of the incidents going on."""
+        return sorted(name for name, end in self._load().items() if end > now and name in INCIDENTS)
+
+    def start(self, name: str, until: float) -> None:
+        """Begin one, or move its end."""
+        if name not in INCIDENTS:
+            raise UnknownIncidentError(name)
+        self._store({**self._load(), name: until})
+
+    def clear(self) -> None:
+        """End all."""
+        self._path.unlink(missing_ok=True)
+
+    def _load(self) -> dict[str, float]:
+        try:
+            stored = json.loads(self._path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {str(k): float(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
+
+    def _store(self, incidents: dict[str, float]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(incidents), encoding="utf-8")
+        partial.replace(self._path)

@@ -1,0 +1,125 @@
+"""Plays the services in real time, after filling in the past when asked."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vigie_standalone.demo.control import Control
+from vigie_standalone.demo.incidents import conditions
+from vigie_standalone.demo.messages import cloud_events, metric_items
+from vigie_standalone.demo.model import Activity, simulate
+from vigie_standalone.demo.sender import Sender
+from vigie_standalone.demo.services import SERVICES
+
+T = TypeVar("T")
+TICK_S = 1
+BACKFILL_SLICE_S = 10
+BATCH_ITEMS = 2_000
+CATCH_UP_S = 120
+REPORT_EVERY_S = 60
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What `vigie demo` was asked for."""
+
+    url: str
+    seed: int = 7
+    rate: float = 1.0
+    backfill_s: int = 0
+    token: str | None = None
+    control: Path = Path(".vigie/incidents.json")
+
+
+async def run_demo(options: DemoOptions) -> None:
+    """Send until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    sender = Sender(options.url, token=options.token)
+    task = asyncio.create_task(_play(options, sender))
+    try:
+        await asyncio.wait([task, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await sender.close()
+
+
+async def _play(options: DemoOptions, sender: Sender) -> None:
+    control = Control(options.control)
+    now = int(time.time())
+    if options.backfill_s:
+        now = await _backfill(options, sender, now)
+    reported = time.monotonic()
+    at = now
+    while True:
+        at = max(at, int(time.time()) - CATCH_UP_S)  # after a long stop the gap stays a gap
+        if (wait := at + TICK_S - time.time()) > 0:
+            await asyncio.sleep(wait)
+        await _send_slice(options, sender, at, TICK_S, control.active(time.time()))
+        at += TICK_S
+        if time.monotonic() - reported > REPORT_EVERY_S:
+            reported = time.monotonic()
+            _report(sender)
+
+
+def _report(sender: Sender) -> None:
+    sent = sender.sent
+    log("sent", accepted=sent.accepted, rejected=sent.rejected, refused=sent.refused, retries=sent.retries)
+    for problem in sent.problems:
+        log("not taken", level="warning", problem=problem)
+    sent.problems.clear()
+
+
+async def _backfill(options: DemoOptions, sender: Sender, now: int) -> int:
+    """Fill the past, oldest first, up to a full slice before now; gives the second where live play begins."""
+    end = now - now % BACKFILL_SLICE_S
+    start = end - options.backfill_s
+    log("filling in the past", seconds=end - start)
+    begin = time.monotonic()
+    for at in range(start, end, BACKFILL_SLICE_S):
+        await _send_slice(options, sender, at, BACKFILL_SLICE_S, [])
+    log("the past is filled in", took_s=round(time.monotonic() - begin, 1))
+    _report(sender)
+    return end
+
+
+async def _send_slice(options: DemoOptions, sender: Sender, at: int, seconds: int, incidents: Sequence[str]) -> None:
+    events: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
+    for activity in activities(options, at, seconds, incidents):
+        events += cloud_events(activity, options.seed)
+        items += metric_items(activity)
+    for part in chunks(events, BATCH_ITEMS):
+        await sender.events(part)
+    for part in chunks(items, BATCH_ITEMS):
+        await sender.metrics(part)
+
+
+def activities(options: DemoOptions, at: int, seconds: int, incidents: Sequence[str]) -> Iterator[Activity]:
+    """Every service's activity in the slice that starts at second `at`."""
+    for service in SERVICES:
+        state = conditions(service.name, incidents)
+        yield simulate(options.seed, service, at * 1000, seconds, rate=options.rate, state=state)
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """Parts of at most `size`."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def log(message: str, *, level: str = "info", **fields: Any) -> None:
+    """One JSON line, as the services write them."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    print(json.dumps({"timestamp": now, "level": level, "message": message, "service": "demo", **fields}), flush=True)

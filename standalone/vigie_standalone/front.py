@@ -1,0 +1,209 @@
+"""The front door of `vigie up`: one origin for the two HTTP services, with nothing proxied.
+
+The ingest and the api ASGI apps run in this process. A request is handed to one of them by its path, as the proxy of
+the other deployments does it; the few paths that speak for both (landing page, readiness, OpenAPI) are answered here.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vigie_standalone.landing import landing_page
+from vigie_standalone.openapi import merge
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+WRITE_PATHS = frozenset({"/telemetry", "/api/events", "/v1/metrics", "/api/v1/write"})
+WRITE_PREFIX = "/api/metrics/"
+# A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
+WRITE_METHODS = frozenset({"POST", "OPTIONS"})
+SUBREQUEST_BODY_LIMIT = 4 * 1024 * 1024
+
+
+class Application(Protocol):
+    """What ingest and api give: an ASGI application that knows its OpenAPI document."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    def openapi(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+Own = Callable[[Scope], Awaitable[Answer]]
+
+
+class FrontDoor:
+    """An ASGI application over two others. Hot routes cost one set look-up more than without it."""
+
+    def __init__(self, ingest: Application, api: Application) -> None:
+        self._ingest = ingest
+        self._api = api
+        self._openapi: bytes | None = None
+        self._own: dict[str, Own] = {
+            "/": self._landing,
+            "/health/live": self._live,
+            "/health/ready": self._ready,
+            "/openapi.json": self._openapi_document,
+            "/internal/metrics/ingest": lambda _scope: _ask(self._ingest, "/metrics"),
+            "/internal/metrics/api": lambda _scope: _ask(self._api, "/internal/metrics"),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            path = scope["path"]
+            if scope["method"] in WRITE_METHODS and (path in WRITE_PATHS or path.startswith(WRITE_PREFIX)):
+                await self._ingest(scope, receive, send)
+            elif path in self._own and scope["method"] in ("GET", "HEAD"):
+                await _send_answer(send, await self._own[path](scope), head=scope["method"] == "HEAD")
+            else:
+                await self._api(scope, receive, send)
+        elif kind == "websocket":
+            await self._api(scope, receive, send)
+        elif kind == "lifespan":
+            await _lifespans([self._ingest, self._api], scope, receive, send)
+
+    async def _landing(self, scope: Scope) -> Answer:
+        host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
+        return Answer(200, "text/html; charset=utf-8", landing_page(f"{scope['scheme']}://{host}").encode())
+
+    async def _live(self, _scope: Scope) -> Answer:
+        return _json(200, {"status": "live"})
+
+    async def _ready(self, _scope: Scope) -> Answer:
+        ingest, api = await asyncio.gather(_ask(self._ingest, "/health/ready"), _ask(self._api, "/health/ready"))
+        ready = ingest.status < 300 and api.status < 300
+        services = {"ingest": _content(ingest), "api": _content(api)}
+        return _json(200 if ready else 503, {"status": "ready" if ready else "not ready", "services": services})
+
+    async def _openapi_document(self, _scope: Scope) -> Answer:
+        if self._openapi is None:
+            self._openapi = json.dumps(merge(self._ingest.openapi(), self._api.openapi())).encode()
+        return Answer(200, "application/json", self._openapi)
+
+
+def _json(status: int, content: dict[str, Any]) -> Answer:
+    return Answer(status, "application/json", json.dumps(content).encode())
+
+
+def _content(answer: Answer) -> dict[str, Any]:
+    try:
+        content = json.loads(answer.body) if answer.body else {}
+    except ValueError:
+        content = {}
+    return {"code": answer.status, **(content if isinstance(content, dict) else {})}
+
+
+async def _send_answer(send: Send, answer: Answer, *, head: bool) -> None:
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})
+
+
+async def _ask(app: Application, path: str) -> Answer:
+    """One GET inside the process."""
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"vigie.internal"), (b"accept", b"*/*")],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 0),
+    }
+    status, content_type = 500, "application/octet-stream"
+    body = bytearray()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status, content_type
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            names = {bytes(k).lower(): bytes(v) for k, v in message.get("headers", ())}
+            content_type = names.get(b"content-type", b"application/octet-stream").decode("latin-1")
+        elif message["type"] == "http.response.body" and len(body) < SUBREQUEST_BODY_LIMIT:
+            body.extend(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return Answer(status, content_type, bytes(body))
+
+
+async def _lifespans(apps: list[Application], scope: Scope, receive: Receive, send: Send) -> None:
+    """Start the apps in order, stop them in reverse; one that fails stops those that were started."""
+    await receive()  # lifespan.startup
+    running: list[_Lifespan] = []
+    for app in apps:
+        lifespan = _Lifespan(app, scope)
+        if (failure := await lifespan.start()) is not None:
+            await _stop_all(running)
+            await send({"type": "lifespan.startup.failed", "message": failure})
+            return
+        running.append(lifespan)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()  # lifespan.shutdown
+    failures = await _stop_all(running)
+    if failures:
+        await send({"type": "lifespan.shutdown.failed", "message": "; ".join(failures)})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _stop_all(running: "list[_Lifespan]") -> list[str]:
+    return [failure for lifespan in reversed(running) if (failure := await lifespan.stop()) is not None]
+
+
+class _Lifespan:
+    """The lifespan conversation with one application."""
+
+    def __init__(self, app: Application, scope: Scope) -> None:
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue(2)
+        self._from_app: asyncio.Queue[Message] = asyncio.Queue(2)
+        # Ours keep their state on themselves; a scope of its own keeps one app's state from the other.
+        own_scope = {**scope, "state": {}}
+        self._task = asyncio.create_task(self._run(app, own_scope))
+
+    async def start(self) -> str | None:
+        """None when it started, else why not."""
+        await self._to_app.put({"type": "lifespan.startup"})
+        return self._failure(await self._from_app.get())
+
+    async def stop(self) -> str | None:
+        """None when it stopped, else why not."""
+        await self._to_app.put({"type": "lifespan.shutdown"})
+        failure = self._failure(await self._from_app.get())
+        await self._task
+        return failure
+
+    async def _run(self, app: Application, scope: Scope) -> None:
+        try:
+            await app(scope, self._to_app.get, self._from_app.put)
+        except Exception as error:  # noqa: BLE001 - ASGI: an exception here is the answer "failed"
+            await self._from_app.put({"type": "failed", "message": f"{type(error).__name__}: {error}"})
+
+    @staticmethod
+    def _failure(message: Message) -> str | None:
+        return None if message["type"].endswith(".complete") else str(message.get("message", "no reason given"))

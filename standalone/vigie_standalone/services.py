@@ -1,0 +1,91 @@
+"""What `vigie up` runs on top of the servers, and how each of them is started and asked whether it is ready."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vigie_standalone.embedded.ports import Ports
+from vigie_standalone.embedded.process import Process
+from vigie_standalone.home import Home
+from vigie_standalone.probes import http_ready
+from vigie_standalone.supervisor import Unit
+
+FIRST_BACKFILL = "1h"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line of `vigie up` says."""
+
+    home: Path
+    port: int = 3000
+    host: str = "127.0.0.1"
+    demo: bool = True
+    json_logs: bool = False
+
+    @property
+    def url(self) -> str:
+        """The front door's address for a browser on this machine."""
+        return f"http://localhost:{self.port}"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a unit is made from."""
+
+    options: Options
+    home: Home
+    variables: Mapping[str, str]
+    """Where Kafka, MongoDB and Redis are."""
+    printer: Callable[[str], Callable[[str], None]] = field(repr=False)
+    """Name of a process -> where its lines go."""
+
+    def module(
+        self, name: str, arguments: list[str], ready: Callable[[], bool], env: Mapping[str, str] | None = None
+    ) -> Process:
+        """A process that runs a Python module of ours."""
+        return Process(
+            name,
+            [sys.executable, "-m", *arguments],
+            log_path=self.home.directory / f"{name}.log",
+            ready=ready,
+            env={**os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
+            on_line=self.printer(name),
+        )
+
+
+def services(context: Context) -> list[Unit]:
+    """Aggregator, front door and simulator, in starting order: who takes data in stops before who stores it."""
+    units = [Unit(_aggregator(context), stop_grace_s=30), Unit(_front(context), stop_grace_s=30)]
+    if context.options.demo:
+        units.append(Unit(_demo(context), essential=False, stop_grace_s=5))
+    return units
+
+
+def _aggregator(context: Context) -> Process:
+    port = Ports(context.home.directory).get(["aggregator"])["aggregator"]
+    ready = http_ready(f"http://127.0.0.1:{port}/health/ready")
+    return context.module("aggregator", ["vigie_aggregator"], ready, {"VIGIE_HEALTH_PORT": str(port)})
+
+
+def _front(context: Context) -> Process:
+    options = context.options
+    host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
+    return context.module(
+        "front",
+        ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port)],
+        http_ready(f"http://{host}:{options.port}/health/ready"),
+    )
+
+
+def _demo(context: Context) -> Process:
+    home, options = context.home, context.options
+    host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
+    arguments = ["vigie_standalone", "demo", "--url", f"http://{host}:{options.port}"]
+    arguments += ["--data-dir", str(home.directory)]
+    if not home.backfilled.exists():
+        arguments += ["--backfill", FIRST_BACKFILL]
+        home.backfilled.touch()
+    return context.module("demo", arguments, lambda: True)

@@ -1,0 +1,136 @@
+"""Keeps processes running: started in order, each when the one before is ready; restarted with back-off; stopped in
+reverse order within a bound."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vigie_standalone.embedded.process import Process
+from vigie_standalone.errors import ProcessError, StandaloneError
+
+SETTINGS_ERROR_EXIT = 2
+POLL_S = 0.2
+
+
+class GaveUpError(StandaloneError):
+    """A process that Vigie cannot do without keeps failing."""
+
+    def __init__(self, name: str, restarts: int, log_tail: str) -> None:
+        super().__init__(
+            f"{name} failed {restarts} times in a row, so Vigie stops. Its data is kept; `vigie up` tries again.\n"
+            f"The end of its log:\n{log_tail}"
+        )
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """Delays double from `first_s` to `longest_s`; a run of `healthy_s` starts the count anew."""
+
+    first_s: float = 0.5
+    longest_s: float = 15.0
+    healthy_s: float = 60.0
+    limit: int = 8
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait before the restart that follows the `failures`-th failure in a row (from 1)."""
+        return min(self.longest_s, self.first_s * 2 ** (failures - 1))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One supervised process. Without an optional one the others go on."""
+
+    process: Process
+    essential: bool = True
+    start_timeout_s: float = 90.0
+    stop_grace_s: float = 15.0
+
+
+Say = Callable[[str, str], None]
+"""(message, level)"""
+
+
+class Supervisor:
+    """Runs units until told to stop."""
+
+    def __init__(
+        self, say: Say, policy: RestartPolicy | None = None, changed: Callable[[], None] | None = None
+    ) -> None:
+        """`changed` is called after every restart: process ids are new then."""
+        self._changed = changed or (lambda: None)
+        self._say = say
+        self._policy = policy or RestartPolicy()
+        self._watched: list[tuple[Unit, asyncio.Task[None]]] = []
+
+    @property
+    def units(self) -> list[Unit]:
+        """What is watched, in starting order."""
+        return [unit for unit, _ in self._watched]
+
+    async def start(self, unit: Unit) -> None:
+        """Start a unit, wait until it is ready, and watch it from then on. Raises ProcessError."""
+        await asyncio.to_thread(unit.process.start, unit.start_timeout_s)
+        self.watch(unit)
+
+    def watch(self, unit: Unit) -> None:
+        """Keep an already started unit running."""
+        self._watched.append((unit, asyncio.create_task(self._keep(unit), name=f"watch-{unit.process.name}")))
+
+    async def failed(self) -> None:
+        """Wait for ever; raises GaveUpError when an essential unit cannot be kept running."""
+        done, _ = await asyncio.wait([task for _, task in self._watched], return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """Stop every unit, last started first, each within its grace."""
+        for unit, task in reversed(self._watched):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if unit.process.alive:
+                begin = time.monotonic()
+                await asyncio.to_thread(unit.process.stop, unit.stop_grace_s)
+                self._say(f"{unit.process.name} stopped in {time.monotonic() - begin:.1f} s", "info")
+        self._watched = []
+
+    def kill(self) -> None:
+        """SIGKILL everything, at once."""
+        for unit, task in self._watched:
+            task.cancel()
+            unit.process.kill()
+
+    async def _keep(self, unit: Unit) -> None:
+        failures = 0
+        while True:
+            started = time.monotonic()
+            while unit.process.alive:  # noqa: ASYNC110 - nothing tells of a child's end without a thread each
+                await asyncio.sleep(POLL_S)
+            if time.monotonic() - started > self._policy.healthy_s:
+                failures = 0
+            failures += 1
+            while not await self._restart(unit, failures):
+                failures += 1
+
+    async def _restart(self, unit: Unit, failures: int) -> bool:
+        name = unit.process.name
+        if failures > self._policy.limit:
+            await self._give_up(unit, failures)
+        delay = self._policy.delay(failures)
+        self._say(f"{name} ended with code {unit.process.returncode}; starting it again in {delay:g} s", "warning")
+        await asyncio.sleep(delay)
+        try:
+            await asyncio.to_thread(unit.process.start, unit.start_timeout_s)
+        except ProcessError as error:
+            self._say(str(error), "error")
+            return False
+        self._say(f"{name} runs again (process {unit.process.pid})", "info")
+        self._changed()
+        return True
+
+    async def _give_up(self, unit: Unit, failures: int) -> None:
+        error = GaveUpError(unit.process.name, failures, unit.process.log_tail())
+        if unit.essential:
+            raise error
+        self._say(f"{unit.process.name} failed {failures} times in a row and is left alone", "error")
+        await asyncio.Event().wait()  # until it is cancelled with the others

@@ -1,0 +1,150 @@
+"""`vigie up`: servers, services and the simulator, from start to stop. The composition root of the command."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from vigie_standalone.embedded.ports import is_free
+from vigie_standalone.embedded.servers import Servers
+from vigie_standalone.errors import StandaloneError
+from vigie_standalone.home import Home, this_process, without_password
+from vigie_standalone.services import Context, Options, services
+from vigie_standalone.supervisor import Supervisor, Unit
+from vigie_standalone.terminal import RichProgress, Terminal
+
+INTERRUPTED_EXIT = 130
+
+
+class PortTakenError(StandaloneError):
+    """Something else listens where the front door should."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Port {port} is taken by another program. Stop that one, or choose another port: `vigie up --port "
+            f"{port + 1}`."
+        )
+
+
+def run(options: Options, units: Callable[[Context], list[Unit]] = services) -> int:
+    """Run until stopped; gives the exit code. Raises StandaloneError when it cannot start.
+
+    `units` says what to run on top of the servers, in starting order.
+    """
+    home = Home(options.home)
+    home.claim()
+    try:
+        if not is_free(options.port, options.host):
+            raise PortTakenError(options.port)
+        return asyncio.run(_Up(options, home, units).run())
+    finally:
+        home.release()
+
+
+class _Up:
+    """One run of `vigie up`."""
+
+    def __init__(self, options: Options, home: Home, units: Callable[[Context], list[Unit]]) -> None:
+        self._units = units
+        self._options = options
+        self._home = home
+        self._terminal = Terminal(json_logs=options.json_logs)
+        self._servers = Servers(home.servers, progress=RichProgress(self._terminal.console))
+        self._supervisor = Supervisor(self._terminal.say, changed=self._record)
+        self._stop = asyncio.Event()
+        self._run = this_process(options.url)
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._signalled)
+        self._home.write(self._run)
+        try:
+            if await self._until_stopped(self._start):
+                await self._until_stopped(self._supervisor.failed)
+        finally:
+            await self._shut_down()
+        return 0
+
+    def _signalled(self) -> None:
+        if self._stop.is_set():
+            self._terminal.say("killing everything now", level="warning")
+            self._kill()
+            self._home.release()
+            os._exit(INTERRUPTED_EXIT)
+        self._stop.set()
+        self._terminal.say("stopping; press Ctrl-C again to kill")
+
+    async def _until_stopped(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do the work, but not beyond a stop signal. False when it was cut short; its errors are raised."""
+        task = asyncio.ensure_future(work())
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            task.result()
+            return True
+        task.cancel()
+        if not self._supervisor.units:  # servers are being started in a thread: without them it ends at once
+            self._kill()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+
+    async def _start(self) -> None:
+        begin = time.monotonic()
+        self._terminal.say("starting Kafka, MongoDB and Redis")
+        await asyncio.to_thread(self._servers.start)
+        for server, address in self._servers.addresses.items():
+            self._terminal.say(f"{server}: {without_password(address.url)} ({address.source})")
+        for process in self._servers.processes():
+            self._supervisor.watch(Unit(process))
+        for unit in self._units(self._context()):
+            await self._supervisor.start(unit)
+            self._terminal.say(f"{unit.process.name} is ready")
+        self._record()
+        self._terminal.banner(banner(self._options, time.monotonic() - begin))
+
+    def _context(self) -> Context:
+        return Context(self._options, self._home, self._servers.variables(), self._terminal.line_printer)
+
+    def _record(self) -> None:
+        self._run = replace(
+            self._run,
+            servers={s: {"url": a.url, "source": a.source} for s, a in self._servers.addresses.items()},
+            processes={unit.process.name: unit.process.pid for unit in self._supervisor.units},
+        )
+        self._home.write(self._run)
+
+    async def _shut_down(self) -> None:
+        await self._supervisor.stop()
+        await asyncio.to_thread(self._servers.stop)
+        self._kill()  # whatever a restart in progress may have brought back
+        self._terminal.say("stopped; the data is kept, `vigie up` goes on with it")
+
+    def _kill(self) -> None:
+        self._supervisor.kill()
+        for process in self._servers.processes():
+            process.kill()
+
+
+def banner(options: Options, seconds: float) -> str:
+    """What is shown when everything runs."""
+    demo = "A simulator of five booking services sends live data; " if options.demo else "No simulator runs; "
+    return f"""
+[bold]Vigie is up[/bold] after {seconds:.0f} s. {demo}Ctrl-C stops everything, the data stays in {options.home}.
+
+  overview    {options.url}/
+  dashboard   {options.url}/api/dashboard/summary
+  latest      {options.url}/metrics
+  reference   {options.url}/docs
+
+Send a metric of your own, and see it within two seconds:
+
+  curl -X POST {options.url}/api/metrics/custom -H 'Content-Type: application/json' \\
+    -d '{{"name": "custom_counter", "type": "counter", "value": 1, "labels": {{"service": "booking"}}}}'
+  curl '{options.url}/api/series?name=custom_counter'
+
+In another terminal: [bold]vigie status[/bold], [bold]vigie incident payment-outage[/bold], [bold]vigie down[/bold].
+"""
