@@ -235,6 +235,14 @@ def test_select_slice_and_split_keep_sketch_and_turns_with_their_cells():
     assert cells.nbytes > 73 * len(cells)
 
 
+def test_a_copy_shares_no_memory():
+    cells = cells_of([(0, T0 + i, float(i)) for i in range(5)])
+    part = cells.slice(0, 1)
+    identical(part.copy(), part, loose=())
+    assert np.shares_memory(part.sum, cells.sum)
+    assert not np.shares_memory(part.copy().sum, cells.sum)
+
+
 def test_empty_input_gives_empty_cells():
     empty = cells_of([])
     assert len(empty) == 0

@@ -169,6 +169,16 @@ def test_broken_turning_points_are_refused():
             chunks.decode({**document, **change}, 0, T0, 10_000)
 
 
+def test_columns_may_be_wider_than_they_need_to_be():
+    cells = cells_of(FULL)
+    document = chunks.encode(cells)
+    wide = {name: np.frombuffer(document[name], "u1").astype("<u8").tobytes() for name in ("sketch_len", "turn_len")}
+    identical(chunks.decode({**document, **wide}, 0, T0, 10_000), cells)
+    for rows in ([0], [2], [0, 3], [9]):
+        found = chunks.decode_many([(0, T0, {**document, **wide})], 10_000, rows=rows)
+        identical(found, cells.select(np.isin(cells.rows, rows)))
+
+
 def test_misplaced_and_doubled_documents_are_refused():
     document = chunks.encode(cells_of([(0, T0, 1.0)]))
     for chunk, start in ((-1, T0), (1 << 23, T0), (0, T0 + 1), (0, -10_000)):

@@ -120,8 +120,12 @@ class Cells:
             turn_value=self.turn_value[turns],
         )
 
+    def copy(self) -> "Cells":
+        """The same cells in memory of their own, for keeping a small part of something large."""
+        return self.select(np.ones(len(self), np.bool_))
+
     def slice(self, begin: int, end: int) -> "Cells":
-        """The cells at positions begin..end-1; columns are views."""
+        """The cells at positions begin..end-1. Columns are views, which keep the whole in memory: see `copy`."""
         b0, b1 = np.searchsorted(self.sketch_cell, (begin, end))
         t0, t1 = np.searchsorted(self.turn_cell, (begin, end))
         return Cells(
@@ -140,7 +144,7 @@ class Cells:
         return np.append(run_starts(self.key >> keys.SLOT_BITS), len(self))
 
     def by_chunk_window(self) -> Iterator[tuple[int, int, "Cells"]]:
-        """(chunk, window start in ms, cells) of each chunk and window, in key order."""
+        """(chunk, window start in ms, cells as by `slice`) of each chunk and window, in key order."""
         bounds = self.group_bounds().tolist()
         chunks, starts = self.chunks, self.starts
         for begin, end in pairwise(bounds):

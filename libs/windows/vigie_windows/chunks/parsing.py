@@ -76,9 +76,11 @@ class Ragged:
         self.items = [column(document, name, self.total, size) for name, size in zip(names[1:], sizes, strict=True)]
 
     def narrow(self, n: int, kept: list[int]) -> None:
-        ends = np.cumsum(unsigned(self.lengths, n), dtype=np.int64)
-        bounds = [0, *ends.tolist()]
-        ranges = [(bounds[position], bounds[position + 1]) for position in kept]
+        if not kept:  # nothing of this document is wanted; the caller drops it
+            return
+        lengths = unsigned(self.lengths, n).astype(np.int64)
+        ends = lengths.cumsum()[kept]
+        ranges: list[tuple[int, int]] = list(zip((ends - lengths[kept]).tolist(), ends.tolist(), strict=True))
         for index, raw in enumerate(self.items):
             size = len(raw) // self.total if self.total else 1
             self.items[index] = b"".join([raw[begin * size : end * size] for begin, end in ranges])
@@ -91,9 +93,15 @@ def column(document: Document, name: str, n: int, size: int = 1) -> bytes:
     raw = document.get(name)
     if not isinstance(raw, bytes):
         raise MalformedError(f"{name} is missing" if raw is None else f"{name} is not binary")
-    if len(raw) != n * size if size else not any(len(raw) == n * width for width in _UNSIGNED):
+    if not _fits(len(raw), n, size):
         raise MalformedError(f"{name} has {len(raw)} bytes for {n} items")
     return raw
+
+
+def _fits(length: int, n: int, size: int) -> bool:
+    if size or not n:
+        return length == n * size
+    return length % n == 0 and length // n in _UNSIGNED
 
 
 def unsigned(raw: bytes, n: int) -> Int64s:
@@ -104,9 +112,9 @@ def unsigned(raw: bytes, n: int) -> Int64s:
 def pick(raw: bytes, n: int, kept: list[int]) -> bytes:
     """The items at the kept positions of a column of n items."""
     size = len(raw) // n
-    if len(kept) == n:
-        return raw
-    return b"".join([raw[position * size : (position + 1) * size] for position in kept])
+    if len(kept) == 1:
+        return raw[kept[0] * size : (kept[0] + 1) * size]
+    return raw if len(kept) == n else b"".join([raw[position * size : (position + 1) * size] for position in kept])
 
 
 def _uniform(document: Document, name: str, n: int, size: int = 0) -> bytes:
