@@ -1,0 +1,35 @@
+"""What the tests about the repository share."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from vigie_runtime import metrics
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("ingest", "aggregator", "api")
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def parsed(path: str) -> Any:
+    return yaml.safe_load(text(path))
+
+
+def own_metric_names() -> dict[str, set[str]]:
+    """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
+    return {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
+
+
+def _exposed(module: Any) -> list[str]:
+    names: list[str] = []
+    for value in vars(module).values():
+        for metric in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(metric, metrics.Counter | metrics.Gauge):
+                names.append(metric.name)
+            elif isinstance(metric, metrics.Histogram):
+                names += [metric.name + suffix for suffix in ("_bucket", "_sum", "_count")]
+    return names

@@ -1,0 +1,144 @@
+"""The compose stack cannot run wherever the tests do: all that can be known without running it is checked."""
+
+import importlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from vigie_standalone.front import WRITE_METHODS, WRITE_PATHS, WRITE_PREFIX
+
+from tests.kit import docker
+from tests.project.repo import ROOT, SERVICES, parsed, text
+
+COMPOSE = parsed("docker-compose.yml")
+DOCKERFILE = text("deploy/docker/Dockerfile")
+ALL: dict[str, Any] = COMPOSE["services"]
+OURS = {name: service for name, service in ALL.items() if "build" in service}
+OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
+
+
+def environment(service: str) -> dict[str, str]:
+    """The variables of a service when nobody sets any outside."""
+    return {name: VARIABLE.sub(r"\2", str(value)) for name, value in OURS[service]["environment"].items()}
+
+
+def test_compose_file_matches_the_compose_specification() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        "docker-compose.yml",
+    ]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_image_is_pinned_to_a_version() -> None:
+    images = [service["image"] for service in ALL.values()]
+    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    for image in images:
+        name, _, tag = image.partition(":")
+        assert name
+        assert re.match(r"v?\d+\.\d+", tag), f"{image} is not pinned"
+
+
+def test_tests_in_containers_use_the_images_of_compose() -> None:
+    assert ALL["kafka"]["image"] == docker.KAFKA_IMAGE
+    assert ALL["mongodb"]["image"] == docker.MONGO_IMAGE
+    assert ALL["redis"]["image"] == docker.REDIS_IMAGE
+
+
+def test_every_dependency_exists_and_can_become_what_is_waited_for() -> None:
+    for name, service in ALL.items():
+        for other, how in service.get("depends_on", {}).items():
+            assert other in ALL, f"{name} waits for {other}, which does not exist"
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in ALL[other] or (other in OURS and "HEALTHCHECK" in DOCKERFILE)
+
+
+def test_every_service_of_ours_is_in_the_stack_and_starts_a_module_that_exists() -> None:
+    assert set(OURS) == set(SERVICES)
+    assert "SERVICE_MODULE=vigie_${SERVICE}" in DOCKERFILE
+    assert 'exec python -m \\"$SERVICE_MODULE\\"' in DOCKERFILE
+    for name, service in OURS.items():
+        assert service["build"]["args"]["SERVICE"] == name
+        assert f'name = "vigie-{name}"' in text(f"services/{name}/pyproject.toml")
+        assert hasattr(importlib.import_module(f"vigie_{name}.__main__"), "main")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_variable_is_a_setting_and_the_settings_load(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = importlib.import_module(f"vigie_{service}.settings").Settings
+    known = {
+        field.validation_alias if isinstance(field.validation_alias, str) else f"VIGIE_{name}".upper()
+        for name, field in settings.model_fields.items()
+    }
+    given = environment(service)
+    assert set(given) - OTEL <= known
+    for name in known:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    loaded = settings()
+    port = loaded.port if "VIGIE_PORT" in known else loaded.health_port
+    assert f"EXPOSE {port}\n" in DOCKERFILE
+
+
+def test_every_mounted_file_and_volume_exists() -> None:
+    used = set()
+    for service in ALL.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).exists(), source
+            else:
+                used.add(source)
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_only_the_front_door_is_open_to_the_network() -> None:
+    for name, service in ALL.items():
+        for port in service.get("ports", []):
+            assert name == "proxy" or port.startswith("127.0.0.1:"), f"{name} publishes {port}"
+    assert ALL["proxy"]["ports"] == ["3000:3000"]
+
+
+def test_proxy_splits_paths_as_the_front_door_of_vigie_up() -> None:
+    config = text("deploy/proxy/Caddyfile")
+    paths = re.search(r"@writes \{.*?path ([^\n]*)", config, re.DOTALL)
+    methods = re.search(r"@writes \{.*?method ([^\n]*)", config, re.DOTALL)
+    assert paths
+    assert methods
+    assert set(paths[1].split()) == {*WRITE_PATHS, f"{WRITE_PREFIX}*"}
+    assert set(methods[1].split()) == WRITE_METHODS
+
+
+def test_proxy_sends_only_to_services_that_exist() -> None:
+    for host, port in re.findall(r"reverse_proxy (\w+):(\d+)", text("deploy/proxy/Caddyfile")):
+        assert host in OURS
+        assert f"EXPOSE {port}\n" in DOCKERFILE
+
+
+def test_image_is_built_from_the_lock_without_development_tools_and_runs_without_root() -> None:
+    syncs = re.findall(r"uv sync [^\n]*", DOCKERFILE)
+    assert len(syncs) == 2
+    for sync in syncs:
+        assert "--frozen" in sync
+        assert "--no-dev" in sync
+    assert re.search(r"^USER 10001$", DOCKERFILE, re.MULTILINE)
+    wrapper = re.search(r"^private_version=(\S+)", text("tools/uv"), re.MULTILINE)
+    assert wrapper
+    assert f"UV_VERSION={wrapper[1]}\n" in DOCKERFILE
+
+
+def test_everything_the_image_copies_exists_and_reaches_the_build() -> None:
+    passed = {line[1:] for line in text(".dockerignore").splitlines() if line.startswith("!")}
+    for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert source in passed, source
