@@ -9,7 +9,9 @@ from __future__ import annotations
 import ssl
 from typing import Any, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.structs import ConsumerRecord, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
@@ -149,9 +151,14 @@ def _password(settings: Settings) -> str:
 __all__ = [
     "AIOKafkaConsumer",
     "AIOKafkaProducer",
+    "ConsumerRebalanceListener",
+    "ConsumerRecord",
     "Database",
     "Document",
+    "KafkaError",
+    "KafkaTimeoutError",
     "MongoClient",
+    "TopicPartition",
     "database",
     "kafka_admin",
     "kafka_consumer",

@@ -22,7 +22,7 @@ def enabled() -> bool:
 
 
 def configure(service: str) -> Callable[[], None]:
-    """Start exporting when an endpoint is set; call before clients are made. The result flushes and ends it (blocks)."""
+    """Start exporting when an endpoint is set; call before clients are made. The result flushes and ends it; blocks."""
     if not enabled():
         return lambda: None
     # Heavy, and useless to a process that exports nothing.
