@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from vigie_runtime import metrics
+from vigie_runtime import metrics, publisher_metrics
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "aggregator", "api")
@@ -21,7 +21,9 @@ def parsed(path: str) -> Any:
 
 def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
-    return {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
+    found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
+    found["ingest"] |= set(_exposed(publisher_metrics))
+    return found
 
 
 def _exposed(module: Any) -> list[str]:

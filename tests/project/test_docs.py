@@ -1,0 +1,113 @@
+"""Documentation is true where a script can tell: paths, recipes, commands, names and errors exist."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from vigie_contracts import events, names, tiers, topics
+from vigie_contracts.problems import Kind
+from vigie_standalone import cli
+
+from tests.project.repo import ROOT, parsed, text
+
+TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS = sorted([*TOP, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))])
+DIRECTORIES = "libs|services|standalone|tests|tools|docs|deploy"
+DECISIONS = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def without_blocks(content: str) -> str:
+    return re.sub(r"^```.*?^```", "", content, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(content: str) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", without_blocks(content), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(document: str) -> Iterator[tuple[Path, str]]:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(text(document))):
+        if not re.match(r"[a-z]+:", target):
+            path, _, anchor = target.partition("#")
+            yield (ROOT / document).parent / path if path else ROOT / document, anchor
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document: str) -> None:
+    for path, anchor in links(document):
+        assert path.exists(), f"{document} links to {path}"
+        if anchor:
+            assert anchor in anchors(path.read_text(encoding="utf-8")), f"{document} links to {path}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_that_is_named_exists(document: str) -> None:
+    for path in re.findall(rf"`((?:{DIRECTORIES})/[\w./*-]*)`", text(document)):
+        assert list(ROOT.glob(path.rstrip("/"))), f"{document} names {path}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_recipe_and_command_that_is_named_exists(document: str) -> None:
+    recipes = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    commands = {command.callback.__name__ for command in cli.app.registered_commands if command.callback} | {"dead"}
+    content = text(document)
+    code = "\n".join(
+        [*re.findall(r"^```.*?^```", content, re.MULTILINE | re.DOTALL), *re.findall(r"`[^`\n]+`", content)]
+    )
+    assert set(re.findall(r"(?:^|[`$] ?)make ([a-z]+)", code, re.MULTILINE)) <= recipes
+    assert set(re.findall(r"(?:^|[`$] ?)(?:\.venv/bin/)?vigie ([a-z]+)", code, re.MULTILINE)) <= commands
+
+
+def test_readme_shows_the_two_commands() -> None:
+    assert "make up" in text("README.md")
+    assert "make test" in text("README.md")
+
+
+def test_every_document_can_be_reached() -> None:
+    reached = {path.resolve() for document in DOCUMENTS for path, _ in links(document)}
+    lost = [name for name in DOCUMENTS if (ROOT / name).resolve() not in reached and name != "README.md"]
+    assert not lost
+
+
+def test_every_problem_type_is_explained_and_no_other() -> None:
+    explained = re.findall(r"^\| `/problems/([a-z-]+)`", text("docs/errors.md"), re.MULTILINE)
+    assert sorted(explained) == sorted(Kind)
+
+
+def test_every_known_metric_name_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `([a-z_0-9]+)`", text("docs/metrics-names.md"), re.MULTILINE)
+    assert sorted(documented) == sorted([*names.BUSINESS, *names.APPLICATION, *names.SYSTEM])
+
+
+def test_every_event_type_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `([a-z]+\.[a-z]+)`", text("docs/api/ingest.md"), re.MULTILINE)
+    assert sorted(documented) == sorted(events.EVENT_DATA)
+
+
+def test_every_topic_and_collection_of_windows_is_in_the_architecture() -> None:
+    content = text("docs/architecture.md")
+    assert set(re.findall(r"^\| `(vigie\.[a-z]+\.v\d)`", content, re.MULTILINE)) == {t.name for t in topics.TOPICS}
+    for tier in tiers.TIERS:
+        assert f"`{tier.collection}`" in content
+
+
+def test_decision_records_are_numbered_complete_and_listed() -> None:
+    assert [int(name[:4]) for name in DECISIONS] == list(range(len(DECISIONS)))
+    index = text("docs/decisions/README.md")
+    for name in DECISIONS:
+        headings = re.findall(r"^## (.+)$", text(f"docs/decisions/{name}"), re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences", "Alternatives"]
+        assert f"({name})" in index
+
+
+def test_changelog_has_a_place_for_what_is_not_released() -> None:
+    assert "## [Unreleased]" in text("CHANGELOG.md")
+
+
+def test_hooks_and_continuous_integration_call_recipes_that_exist() -> None:
+    recipes = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    hooks = [hook for repo in parsed(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    assert {hook["entry"].removeprefix("make ") for hook in hooks} <= recipes
+    assert text(".ci/run").rstrip().endswith("exec make test")

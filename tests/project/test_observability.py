@@ -1,0 +1,115 @@
+"""Prometheus, Grafana and the collector are configured for what exists: names, ports, files."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from vigie_contracts import names
+
+from tests.project.repo import ROOT, own_metric_names, parsed, text
+from tools import dashboards
+
+COMPOSE = parsed("docker-compose.yml")["services"]
+RULES = [rule for group in parsed("deploy/prometheus/rules.yml")["groups"] for rule in group["rules"]]
+OTHERS = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes"}
+SENT = {*names.BUSINESS, *names.APPLICATION, *names.SYSTEM}
+WORDS = {"by", "without", "and", "or", "unless", "on", "ignoring", "offset", "bool"}
+
+
+def queried_names(expression: str) -> set[str]:
+    """The metric names in a PromQL expression: identifiers that are no function, label, word or unit."""
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", expression)
+    bare = re.sub(r"\b(by|without|on|ignoring)\s*\([^)]*\)", "", bare)
+    found = re.findall(r"(?<![\w.$])([a-zA-Z_:][\w:]*)\b(?!\s*\()", bare)
+    return set(found) - WORDS
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    for rule in RULES:
+        yield f"rule {rule['alert']}", rule["expr"]
+    for name, dashboard in dashboards.DASHBOARDS.items():
+        for panel in dashboard.panels:
+            for expression, _ in panel.queries:
+                yield f"dashboard {name}: {panel.title}", expression
+
+
+def test_names_are_found_in_an_expression() -> None:
+    query = 'sum by (le, x) (rate(a_bucket{b="c"}[$__rate_interval])) / sum(d_total) and e > 0.05'
+    assert queried_names(query) == {"a_bucket", "d_total", "e"}
+
+
+def test_every_query_uses_metrics_that_exist() -> None:
+    own = set().union(*own_metric_names().values())
+    exposed = own | OTHERS | SENT | {f"{name}_{part}" for name in SENT for part in ("sum", "count")}
+    wrong = {where: missing for where, query in expressions() if (missing := queried_names(query) - exposed)}
+    assert not wrong
+
+
+def test_dashboard_files_are_what_the_script_writes() -> None:
+    assert dashboards.differing() == []
+
+
+@pytest.mark.parametrize("name", sorted(dashboards.DASHBOARDS))
+def test_dashboard_has_its_own_id_and_panels_that_do_not_overlap(name: str) -> None:
+    dashboard = json.loads(text(f"deploy/grafana/dashboards/{name}.json"))
+    assert dashboard["uid"] == f"vigie-{name.removeprefix('vigie-')}"
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken
+        assert at["x"] + at["w"] <= dashboards.COLUMNS
+        taken |= cells
+
+
+def test_dashboards_are_found_and_use_the_provisioned_datasource() -> None:
+    [source] = parsed("deploy/grafana/provisioning/datasources/prometheus.yaml")["datasources"]
+    [provider] = parsed("deploy/grafana/provisioning/dashboards/vigie.yaml")["providers"]
+    mounts = dict(volume.split(":")[:2] for volume in COMPOSE["grafana"]["volumes"])
+    assert source["uid"] == dashboards.DATASOURCE["uid"]
+    assert source["url"] == "http://prometheus:9090"
+    assert mounts["./deploy/grafana/dashboards"] == provider["options"]["path"]
+    home = COMPOSE["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (ROOT / "deploy/grafana/dashboards" / home.rpartition("/")[2]).exists()
+
+
+def test_prometheus_scrapes_services_of_the_stack() -> None:
+    config = parsed("deploy/prometheus/prometheus.yml")
+    for job in config["scrape_configs"]:
+        for target in job["static_configs"][0]["targets"]:
+            assert target.partition(":")[0] in {*COMPOSE, "localhost"}
+    for file in config["rule_files"]:
+        assert (ROOT / "deploy/prometheus" / file).exists()
+
+
+def test_every_rule_has_a_severity_a_summary_and_a_runbook_that_exists() -> None:
+    for rule in RULES:
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert rule["annotations"]["summary"]
+        assert (ROOT / rule["annotations"]["runbook"]).exists()
+
+
+@pytest.mark.parametrize(("what", "file"), [("config", "prometheus.yml"), ("rules", "rules.yml")])
+def test_promtool_accepts(what: str, file: str) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: the files were only parsed")
+    command = [promtool, "check", what, f"deploy/prometheus/{file}"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_collector_uses_what_it_defines_and_listens_where_services_send() -> None:
+    config = parsed("deploy/otel/config.yaml")
+    for pipeline in config["service"]["pipelines"].values():
+        for kind, used in pipeline.items():
+            assert set(used) <= set(config[kind])
+        assert pipeline["processors"][0] == "memory_limiter"
+    assert set(config["service"]["extensions"]) == set(config["extensions"])
+    port = config["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
+    assert COMPOSE["ingest"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == f"http://otel-collector:{port}"
+    for exporter in config["exporters"].values():
+        assert exporter["endpoint"].partition(":")[0] in COMPOSE

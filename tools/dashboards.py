@@ -1,0 +1,307 @@
+"""Writes the Grafana dashboards: `python -m tools.dashboards` (`--check` only compares).
+
+Why generated: a dashboard is mostly layout that nobody should edit by hand, and a short list of panels can be reviewed
+and tested against the metrics that exist.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DIRECTORY = Path(__file__).parents[1] / "deploy" / "grafana" / "dashboards"
+DATASOURCE = {"type": "prometheus", "uid": "vigie-prometheus"}
+COLUMNS, ROW_HEIGHT, STAT_HEIGHT = 24, 8, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One graph, or with `stat` one number. `queries`: expression and legend."""
+
+    title: str
+    unit: str
+    queries: Sequence[tuple[str, str]]
+    stat: bool = False
+    width: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    uid: str
+    title: str
+    panels: Sequence[Panel]
+
+
+def stat(title: str, unit: str, query: str) -> Panel:
+    return Panel(title, unit, [(query, "")], stat=True, width=4)
+
+
+def graph(title: str, unit: str, *queries: tuple[str, str], width: int = 8) -> Panel:
+    return Panel(title, unit, queries, width=width)
+
+
+def mean(histogram: str, by: str, range_: str = "$__rate_interval") -> str:
+    """The average observation of a histogram, of which the exposition has sum and count."""
+    return f"sum by ({by}) (rate({histogram}_sum[{range_}])) / sum by ({by}) (rate({histogram}_count[{range_}]))"
+
+
+def quantile(q: float, histogram: str, by: str = "") -> str:
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile({q}, sum by ({labels}) (rate({histogram}_bucket[$__rate_interval])))"
+
+
+BUSINESS = Dashboard(
+    "vigie-business",
+    "Business",
+    [
+        stat("Bookings completed, 1 h", "short", "sum(increase(bookings_completed_total[1h]))"),
+        stat("Bookings cancelled, 1 h", "short", "sum(increase(bookings_cancelled_total[1h]))"),
+        stat("Active users", "short", "sum(active_users)"),
+        stat(
+            "Conversion, 1 h",
+            "percentunit",
+            'sum(increase(funnel_steps_total{step="booked"}[1h])) '
+            '/ sum(increase(funnel_steps_total{step="visit"}[1h]))',
+        ),
+        stat(
+            "Payments failed, 1 h",
+            "percentunit",
+            'sum(increase(payments_total{status="failed"}[1h])) / sum(increase(payments_total[1h]))',
+        ),
+        stat(
+            "Satisfaction, 1 h",
+            "short",
+            "sum(increase(satisfaction_score_sum[1h])) / sum(increase(satisfaction_score_count[1h]))",
+        ),
+        graph(
+            "Bookings per minute",
+            "short",
+            ("sum(rate(bookings_created_total[$__rate_interval])) * 60", "created"),
+            ("sum(rate(bookings_completed_total[$__rate_interval])) * 60", "completed"),
+            ("sum(rate(bookings_cancelled_total[$__rate_interval])) * 60", "cancelled"),
+        ),
+        graph(
+            "Revenue per hour by currency",
+            "short",
+            ("sum by (currency) (rate(booking_revenue_total[$__rate_interval])) * 3600", "{{currency}}"),
+        ),
+        graph("Active users by service", "short", ("sum by (service) (active_users)", "{{service}}")),
+        graph(
+            "Funnel, steps per minute",
+            "short",
+            ("sum by (step) (rate(funnel_steps_total[$__rate_interval])) * 60", "{{step}}"),
+        ),
+        graph(
+            "Payments per minute",
+            "short",
+            ("sum by (status) (rate(payments_total[$__rate_interval])) * 60", "{{status}}"),
+        ),
+        graph("Satisfaction by service", "short", (mean("satisfaction_score", "service"), "{{service}}")),
+    ],
+)
+
+APPLICATION = Dashboard(
+    "vigie-application",
+    "Application",
+    [
+        graph(
+            "Requests per second by service",
+            "reqps",
+            ("sum by (service) (rate(http_requests_total[$__rate_interval]))", "{{service}}"),
+        ),
+        graph(
+            "Share of 5xx by service",
+            "percentunit",
+            (
+                'sum by (service) (rate(http_requests_total{status=~"5.."}[$__rate_interval])) '
+                "/ sum by (service) (rate(http_requests_total[$__rate_interval]))",
+                "{{service}}",
+            ),
+        ),
+        graph("Mean time to answer by service", "s", (mean("http_request_duration_seconds", "service"), "{{service}}")),
+        graph(
+            "Answers by status",
+            "reqps",
+            ("sum by (status) (rate(http_requests_total[$__rate_interval]))", "{{status}}"),
+        ),
+        graph("Open connections", "short", ("sum by (service) (active_connections)", "{{service}}")),
+        graph("Mean database query time", "s", (mean("db_query_duration_seconds", "operation"), "{{operation}}")),
+    ],
+)
+
+SYSTEM = Dashboard(
+    "vigie-system",
+    "System",
+    [
+        graph("CPU", "percent", ("avg by (host) (system_cpu_usage_percent)", "{{host}}")),
+        graph("Memory", "percent", ("max by (host) (system_memory_usage_percent)", "{{host}}")),
+        graph("Disk", "percent", ("max by (host) (system_disk_usage_percent)", "{{host}}")),
+        graph("Load, 1 min", "short", ('max by (host) (system_load_average{period="1m"})', "{{host}}")),
+        graph(
+            "Network",
+            "Bps",
+            ("sum by (host) (rate(system_network_received_bytes_total[$__rate_interval]))", "{{host}} received"),
+            ("sum by (host) (rate(system_network_sent_bytes_total[$__rate_interval]))", "{{host}} sent"),
+        ),
+        graph(
+            "Disk traffic",
+            "Bps",
+            ("sum by (host) (rate(system_disk_read_bytes_total[$__rate_interval]))", "{{host}} read"),
+            ("sum by (host) (rate(system_disk_written_bytes_total[$__rate_interval]))", "{{host}} written"),
+        ),
+    ],
+)
+
+ITSELF = Dashboard(
+    "vigie-itself",
+    "Vigie itself",
+    [
+        stat("Services up", "short", 'sum(up{job=~"vigie-.*"})'),
+        stat("Items taken per second", "short", "sum(rate(vigie_ingest_items_accepted_total[5m]))"),
+        stat("Samples counted per second", "short", "sum(rate(vigie_aggregator_samples_total[5m]))"),
+        stat("Partitions owned", "short", "sum(vigie_aggregator_partitions)"),
+        stat("Dead letters, 1 h", "short", "sum(increase(vigie_aggregator_dead_records_total[1h]))"),
+        stat("Lost records, 24 h", "short", "sum(increase(vigie_aggregator_lost_records_total[24h]))"),
+        graph(
+            "Requests by answer",
+            "reqps",
+            ("sum by (status) (rate(vigie_ingest_requests_total[$__rate_interval]))", "{{status}}"),
+        ),
+        graph(
+            "Time to answer a write",
+            "s",
+            (quantile(0.5, "vigie_ingest_request_duration_seconds"), "p50"),
+            (quantile(0.99, "vigie_ingest_request_duration_seconds"), "p99"),
+        ),
+        graph(
+            "Refused items by reason",
+            "short",
+            ("sum by (reason) (rate(vigie_ingest_items_rejected_total[$__rate_interval]))", "{{reason}}"),
+        ),
+        graph(
+            "Kafka: gathered until acknowledged",
+            "s",
+            (quantile(0.5, "vigie_publisher_delivery_seconds"), "p50"),
+            (quantile(0.99, "vigie_publisher_delivery_seconds"), "p99"),
+        ),
+        graph(
+            "Samples that wait for Kafka",
+            "short",
+            ("sum by (instance) (vigie_ingest_buffered_samples)", "{{instance}}"),
+        ),
+        graph(
+            "Samples by their end at Kafka",
+            "short",
+            ("sum by (outcome) (rate(vigie_publisher_samples_total[$__rate_interval]))", "{{outcome}}"),
+        ),
+        graph(
+            "Commit time",
+            "s",
+            (quantile(0.5, "vigie_aggregator_commit_seconds"), "p50"),
+            (quantile(0.99, "vigie_aggregator_commit_seconds"), "p99"),
+        ),
+        graph(
+            "Commits failed and fenced",
+            "short",
+            ("sum(rate(vigie_aggregator_commit_failures_total[$__rate_interval]))", "failed"),
+            ("sum(rate(vigie_aggregator_fenced_total[$__rate_interval]))", "fenced"),
+        ),
+        graph(
+            "Windows not committed yet", "bytes", ("sum by (instance) (vigie_aggregator_pending_bytes)", "{{instance}}")
+        ),
+        graph(
+            "CPU by service",
+            "percentunit",
+            ('rate(process_cpu_seconds_total{job=~"vigie-.*"}[$__rate_interval])', "{{job}}"),
+        ),
+        graph("Memory by service", "bytes", ('process_resident_memory_bytes{job=~"vigie-.*"}', "{{job}}")),
+        graph(
+            "Series",
+            "short",
+            ("sum(vigie_ingest_known_series)", "known to ingest"),
+            ("sum(vigie_aggregator_series)", "met by aggregator"),
+        ),
+    ],
+)
+
+DASHBOARDS = {"business": BUSINESS, "application": APPLICATION, "system": SYSTEM, "vigie-itself": ITSELF}
+
+
+def render(dashboard: Dashboard) -> str:
+    """The file's content."""
+    return json.dumps(_dashboard(dashboard), indent=2) + "\n"
+
+
+def _dashboard(dashboard: Dashboard) -> dict[str, Any]:
+    return {
+        "uid": dashboard.uid,
+        "title": dashboard.title,
+        "tags": ["vigie"],
+        "schemaVersion": 39,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "15s",
+        "time": {"from": "now-1h", "to": "now"},
+        "timezone": "browser",
+        "templating": {"list": []},
+        "annotations": {"list": []},
+        "panels": list(_panels(dashboard.panels)),
+    }
+
+
+def _panels(panels: Sequence[Panel]) -> Iterator[dict[str, Any]]:
+    x = y = height = 0
+    for number, panel in enumerate(panels, 1):
+        own = STAT_HEIGHT if panel.stat else ROW_HEIGHT
+        if x + panel.width > COLUMNS or (x and own != height):
+            x, y = 0, y + height
+        height = own
+        yield _panel(panel, number, {"x": x, "y": y, "w": panel.width, "h": own})
+        x += panel.width
+
+
+def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": number,
+        "type": "stat" if panel.stat else "timeseries",
+        "title": panel.title,
+        "datasource": DATASOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "options": _options(panel),
+        "targets": [
+            {"refId": chr(ord("A") + i), "datasource": DATASOURCE, "expr": expr, "legendFormat": legend}
+            for i, (expr, legend) in enumerate(panel.queries)
+        ],
+    }
+
+
+def _options(panel: Panel) -> dict[str, Any]:
+    if panel.stat:
+        return {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "none", "graphMode": "area"}
+    return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}
+
+
+def differing(directory: Path = DIRECTORY) -> list[str]:
+    """Files that are not what this script writes, and files that it does not write."""
+    wanted = {f"{name}.json": render(dashboard) for name, dashboard in DASHBOARDS.items()}
+    found = {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*.json")}
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+
+def main(arguments: Sequence[str]) -> int:
+    if "--check" in arguments:
+        different = differing()
+        print("\n".join(f"{name} differs: run python -m tools.dashboards" for name in different))
+        return 1 if different else 0
+    for name, dashboard in DASHBOARDS.items():
+        (DIRECTORY / f"{name}.json").write_text(render(dashboard), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
