@@ -180,15 +180,28 @@ def distinct(fingerprints: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint6
 
 
 def fit(batch: SampleBatch, max_samples: int) -> Iterator[tuple[SampleBatch, int, int]]:
-    """The batch in pieces that Kafka takes, with the range of samples of each; usually the batch itself."""
+    """The batch in pieces that Kafka takes, with the range of samples of each; usually the batch itself.
+
+    The samples of one request key stay in one record, even if that makes it longer than `max_samples`: the consumer
+    tells a repeat by the record it comes in, so it would take the second half for one.
+    """
     n = len(batch)
-    if n <= 1 or (n <= max_samples and size_bound(batch) <= MAX_RECORD_BYTES):
+    if n <= 1 or (n <= max_samples and size_bound(batch) <= MAX_RECORD_BYTES) or not (cut := _cut(batch)):
         yield batch, 0, n
         return
-    half = n // 2
-    for lo, hi in ((0, half), (half, n)):
+    for lo, hi in ((0, cut), (cut, n)):
         for piece, piece_lo, piece_hi in fit(_part(batch, lo, hi), max_samples):
             yield piece, lo + piece_lo, lo + piece_hi
+
+
+def _cut(batch: SampleBatch) -> int:
+    """Where to cut in two, near the middle and between request keys; 0 where there is no such place."""
+    n = len(batch)
+    if batch.key_index is None:
+        return n // 2
+    keys = batch.key_index
+    places = np.flatnonzero((keys[1:] != keys[:-1]) | (keys[1:] < 0)) + 1
+    return int(places[np.argmin(np.abs(places - n // 2))]) if len(places) else 0
 
 
 def size_bound(batch: SampleBatch) -> int:
