@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from vigie_runtime.settings import Settings
 from vigie_standalone.front import WRITE_METHODS, WRITE_PATHS, WRITE_PREFIX
 
 from tests.kit import docker
@@ -71,22 +72,35 @@ def test_every_service_of_ours_is_in_the_stack_and_starts_a_module_that_exists()
         assert hasattr(importlib.import_module(f"vigie_{name}.__main__"), "main")
 
 
+def settings_of(service: str) -> type[Settings]:
+    """The one class of settings that the service defines."""
+    module = importlib.import_module(f"vigie_{service}.settings")
+    [found] = {
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__
+    }
+    return found
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_variable_is_a_setting_and_the_settings_load(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = importlib.import_module(f"vigie_{service}.settings").Settings
-    known = {
-        field.validation_alias if isinstance(field.validation_alias, str) else f"VIGIE_{name}".upper()
+    settings = settings_of(service)
+    variables = {
+        field.validation_alias if isinstance(field.validation_alias, str) else f"VIGIE_{name}".upper(): name
         for name, field in settings.model_fields.items()
     }
-    given = environment(service)
-    assert set(given) - OTEL <= known
-    for name in known:
+    port = re.search(rf"VIGIE_{service.upper()}_PORT=(\d+)", DOCKERFILE)
+    assert port
+    given = {**environment(service), f"VIGIE_{service.upper()}_PORT": port[1]}
+    assert set(given) - OTEL <= set(variables)
+    for name in variables:
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    loaded = settings()
-    port = loaded.port if "VIGIE_PORT" in known else loaded.health_port
-    assert f"EXPOSE {port}\n" in DOCKERFILE
+    listening = getattr(settings(), variables[f"VIGIE_{service.upper()}_PORT"])  # pyright: ignore[reportCallIssue]
+    assert f"EXPOSE {listening}\n" in DOCKERFILE
+    assert f"PORT = {listening} " in text("deploy/docker/healthcheck.py")
 
 
 def test_every_mounted_file_and_volume_exists() -> None:
