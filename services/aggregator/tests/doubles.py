@@ -1,0 +1,228 @@
+"""Doubles of what the handler talks to: a store in memory that can fail, a catalogue, a log to read from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from vigie_aggregator.keys import FirstUse
+from vigie_aggregator.metrics import ALL, Metrics
+from vigie_aggregator.progress import Log, Progress
+from vigie_aggregator.schedule import Intervals
+from vigie_aggregator.store import LatestChunk, Place, Transaction, Window
+from vigie_aggregator.subscribers import Limits, SamplesHandler
+from vigie_contracts.samples import SampleBatch, encode
+from vigie_contracts.series import Kind
+from vigie_contracts.tiers import TIERS, Tier
+from vigie_runtime.catalogue import SeriesInfo
+from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Fenced, Retryable
+from vigie_runtime.metrics import MetricSet
+from vigie_windows import Cells, chunks
+
+LOG = Log("cluster-1", "topic-1")
+
+
+class MemoryStore:
+    """A `Store` with the compare-and-set of the real one. `fail` fails the next commit: "before" or "after" it happens."""
+
+    def __init__(self) -> None:
+        self.partitions: dict[int, Progress] = {}
+        self.tiers: dict[Tier, dict[tuple[int, Place], dict[str, Any]]] = {tier: {} for tier in TIERS}
+        self.chunks: dict[tuple[int, str, int], bytes] = {}
+        self.keys: dict[tuple[int, bytes], FirstUse] = {}
+        self.fail: str | None = None
+        self.commits = 0
+
+    async def progress(self, partition: int) -> Progress | None:
+        return self.partitions.get(partition)
+
+    async def latest(self, partition: int) -> list[LatestChunk]:
+        return [LatestChunk(t, c, data) for (p, t, c), data in self.chunks.items() if p == partition]
+
+    async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, FirstUse]:
+        return {key: self.keys[partition, key] for key in keys if (partition, key) in self.keys}
+
+    async def windows(self, tier: Tier, partition: int, places: Sequence[Place]) -> list[Window]:
+        found = self.tiers[tier]
+        return [Window(place, found[partition, place]) for place in places if (partition, place) in found]
+
+    async def commit(self, transaction: Transaction) -> None:
+        failure, self.fail = self.fail, None
+        if failure == "before":
+            raise Retryable("the store is away")
+        if self.partitions.get(transaction.partition) != transaction.expected:
+            raise Fenced(transaction.partition)
+        taken = [key for key in transaction.keys if (transaction.partition, key) in self.keys]
+        if taken:
+            raise Fenced(transaction.partition)
+        self._apply(copy.deepcopy(transaction))
+        if failure == "after":
+            raise Retryable("the outcome is unknown")
+
+    def _apply(self, transaction: Transaction) -> None:
+        partition, self.commits = transaction.partition, self.commits + 1
+        self.partitions[partition] = transaction.progress
+        for tier, windows in transaction.windows.items():
+            self.tiers[tier].update({(partition, window.place): dict(window.document) for window in windows})
+        self.chunks.update({(partition, chunk.tenant, chunk.chunk): chunk.data for chunk in transaction.latest})
+        epoch = transaction.progress.epoch
+        self.keys.update({(partition, key): FirstUse(epoch, offset) for key, offset in transaction.keys.items()})
+
+    def cells(self, tier: Tier, tenants: Sequence[str]) -> Cells:
+        """All windows of a tier; the row of a series is (tenant number * 2^10 + chunk) * 256 + slot."""
+        documents = [
+            (tenants.index(place.tenant) << 10 | place.chunk, place.start_ms, document)
+            for (_, place), document in self.tiers[tier].items()
+        ]
+        return chunks.decode_many(documents, tier.width_ms)
+
+
+@dataclass(frozen=True)
+class Series:
+    fingerprint: int
+    tenant: str
+    ordinal: int
+    kind: Kind
+    partition: int = 0
+
+    @property
+    def info(self) -> SeriesInfo:
+        return SeriesInfo(self.fingerprint, self.tenant, "name", self.kind, self.partition, self.ordinal)
+
+
+class MemoryCatalogue:
+    def __init__(self, series: Iterable[Series]) -> None:
+        self.known = {one.fingerprint: one.info for one in series}
+        self.lookups = 0
+
+    async def lookup(self, fingerprints: Iterable[int]) -> dict[int, SeriesInfo]:
+        self.lookups += 1
+        return {fingerprint: self.known[fingerprint] for fingerprint in fingerprints if fingerprint in self.known}
+
+
+@dataclass
+class Recorded:
+    """What was sent, of dead letters and of the view."""
+
+    dead: list[tuple[int, str]] = field(default_factory=list)
+    pushed: list[tuple[int, Sequence[LatestChunk], Sequence[tuple[str, bytes]]]] = field(default_factory=list)
+
+    async def send(self, record: Any, reason: str) -> None:
+        self.dead.append((record.offset, reason))
+
+    def adopt(self, partition: int) -> None: ...
+    def forget(self, partition: int) -> None: ...
+
+    def push(self, partition: int, chunks: Sequence[LatestChunk], messages: Sequence[tuple[str, bytes]]) -> None:
+        self.pushed.append((partition, chunks, messages))
+
+
+class Clock(ManualClock):
+    """Sleeping moves the time on."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def record(
+    offset: int, samples: Sequence[tuple[int, int, float]], keys: Sequence[bytes] = (), key_index: Sequence[int] = ()
+) -> Record:
+    """A record of (fingerprint, timestamp, value) samples."""
+    fingerprints, index = np.unique(np.array([s[0] for s in samples], np.uint64), return_inverse=True)
+    batch = SampleBatch(
+        fingerprints,
+        index.astype(np.uint32),
+        np.array([s[1] for s in samples], np.int64),
+        np.array([s[2] for s in samples], np.float64),
+        tuple(keys),
+        np.array(key_index, np.int32) if keys else None,
+    )
+    return Record(offset, encode(batch))
+
+
+FAST = Limits(intervals=Intervals(fine_s=1.0, coarse_s=30.0))
+
+
+def handler(
+    store: Any,
+    catalogue: Any,
+    clock: Clock,
+    sent: Recorded | None = None,
+    *,
+    limits: Limits = FAST,
+    log: Log = LOG,
+) -> SamplesHandler:
+    sent = sent or Recorded()
+    return SamplesHandler(
+        log,
+        store=store,
+        catalogue=catalogue,
+        dead_letters=sent,
+        clock=clock,
+        metrics=Metrics(MetricSet(ALL, registry=_registry())),
+        view=sent,
+        limits=limits,
+    )
+
+
+def _registry() -> Any:
+    from prometheus_client import CollectorRegistry
+
+    return CollectorRegistry()
+
+
+class Reader:
+    """What the log reader does, without Kafka: reload after Fenced and Retryable, never skip, never reorder."""
+
+    def __init__(self, handler: SamplesHandler, log: Sequence[Record], partition: int = 0) -> None:
+        self.handler = handler
+        self._log = log
+        self._partition = partition
+        self._next: int | None = None
+
+    async def poll(self, count: int) -> bool:
+        """Give the handler up to `count` records; whether there were any."""
+        try:
+            if self._next is None:
+                self._next = await self.handler.assigned(self._partition)
+            some = list(self._log[self._next : self._next + count])
+            await self.handler.records(self._partition, some)
+            self._next += len(some)
+            return bool(some)
+        except (Fenced, Retryable):
+            self._next = None
+            return True
+
+    async def tick(self) -> None:
+        try:
+            await self.handler.tick()
+        except (Fenced, Retryable):
+            self._next = None
+
+    async def revoke(self) -> None:
+        self._next = None
+        with suppress(KeyError):
+            await self.handler.revoked([self._partition])
+
+    async def drain(self) -> None:
+        """Read all there is and commit it."""
+        while await self.poll(1000):
+            pass
+        await self.revoke()
+
+
+def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

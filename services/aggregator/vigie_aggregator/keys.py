@@ -1,0 +1,59 @@
+"""Request keys: which samples of a repeated request were counted already.
+
+A sample is dropped if its key was first seen in an earlier record of the partition, or in an earlier log. The same
+record read again (for a tier that lags, or after a crash) is the original and counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from vigie_contracts.samples import SampleBatch
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstUse:
+    """The record that carried a key first: its offset, in the log of that epoch."""
+
+    epoch: int
+    offset: int
+
+
+@dataclass(slots=True)
+class RequestKeys:
+    """The keys of one partition that are not committed yet; committed ones are in the store."""
+
+    epoch: int
+    pending: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    """Key -> offset of the record that carried it first."""
+
+    def unknown(self, keys: Iterable[bytes]) -> set[bytes]:
+        """The keys that only the store can tell about."""
+        return {key for key in keys if key not in self.pending}
+
+    def duplicates(self, offset: int, keys: Collection[bytes], stored: Mapping[bytes, FirstUse]) -> list[int]:
+        """Positions in `keys` of those that an earlier record carried. The others become pending unless stored."""
+        found: list[int] = []
+        for position, key in enumerate(keys):
+            use = stored.get(key)
+            if use is not None:
+                counted = use.epoch != self.epoch or use.offset < offset
+            else:
+                counted = self.pending.setdefault(key, offset) < offset
+            if counted:
+                found.append(position)
+        return found
+
+
+def kept(batch: SampleBatch, duplicates: Collection[int]) -> Bools | None:
+    """bool[samples]: which samples count; None when all do."""
+    if not duplicates or batch.key_index is None:
+        return None
+    counts = np.ones(len(batch.keys) + 1, np.bool_)  # one more at the end, where index -1 (no key) points
+    counts[list(duplicates)] = False
+    return counts[batch.key_index]

@@ -1,0 +1,80 @@
+"""Every metric of the aggregator, and every reason that is a label value."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from vigie_runtime.metrics import SIZES, Counter, Gauge, Histogram, MetricSet
+
+
+class TierName(StrEnum):
+    """The tiers of `vigie_contracts.tiers`, by their names."""
+
+    FINE = "10s"
+    MINUTE = "1m"
+    HOUR = "1h"
+
+
+class DeadReason(StrEnum):
+    """Why a record went to the dead letters; the reason in its headers begins with this word."""
+
+    UNDECODABLE = "undecodable"
+    UNKNOWN_SERIES = "unknown_series"
+
+
+SAMPLES = Counter("vigie_aggregator_samples_total", "samples", "Samples read and counted, replayed ones again")
+RECORDS = Counter("vigie_aggregator_records_total", "records", "Records read, replayed ones again")
+DUPLICATES = Counter("vigie_aggregator_duplicate_samples_total", "samples", "Samples of repeated requests, not counted")
+DEAD = Counter(
+    "vigie_aggregator_dead_records_total", "records", "Records sent to the dead letters", {"reason": DeadReason}
+)
+COMMITS = Histogram("vigie_aggregator_commit_seconds", "seconds", "Time a commit took, store and arithmetic")
+DOCUMENTS = Counter("vigie_aggregator_documents_total", "documents", "Chunk-windows written")
+CELLS = Counter("vigie_aggregator_cells_total", "windows", "Windows of single series written")
+COMMIT_DOCUMENTS = Histogram(
+    "vigie_aggregator_commit_documents", "documents", "Chunk-windows in one transaction", buckets=SIZES
+)
+FAILURES = Counter("vigie_aggregator_commit_failures_total", "commits", "Commits that failed and were started over")
+FENCED = Counter("vigie_aggregator_fenced_total", "commits", "Commits refused: another owner had moved the partition")
+EXPIRED = Counter(
+    "vigie_aggregator_expired_windows_total",
+    "windows",
+    "Windows not written to a tier because its retention was over when their samples came",
+    {"tier": TierName},
+)
+LOST = Counter("vigie_aggregator_lost_records_total", "records", "Records that Kafka had dropped before they were read")
+PARTITIONS = Gauge("vigie_aggregator_partitions", "partitions", "Partitions owned")
+SERIES = Gauge("vigie_aggregator_series", "series", "Series met in the owned partitions")
+PENDING = Gauge("vigie_aggregator_pending_bytes", "bytes", "Memory of windows that are not committed everywhere yet")
+VIEW_FAILURES = Counter("vigie_aggregator_redis_failures_total", "pushes", "Pushes to Redis that failed; tried again")
+LIVE_DROPPED = Counter("vigie_aggregator_live_dropped_total", "messages", "Live messages that Redis did not get")
+
+ALL = (
+    SAMPLES, RECORDS, DUPLICATES, DEAD, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED, LOST,
+    PARTITIONS, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED,
+)  # fmt: skip
+
+
+class Metrics:
+    """The metrics of one process, ready to be counted on."""
+
+    def __init__(self, metrics: MetricSet | None = None) -> None:
+        made = metrics or MetricSet(ALL)
+        self.registry = made.registry
+        self.samples = made.counter(SAMPLES)
+        self.records = made.counter(RECORDS)
+        self.duplicates = made.counter(DUPLICATES)
+        self.dead = {reason: made.counter(DEAD, reason=reason) for reason in DeadReason}
+        self.commits = made.histogram(COMMITS)
+        self.documents = made.counter(DOCUMENTS)
+        self.cells = made.counter(CELLS)
+        self.commit_documents = made.histogram(COMMIT_DOCUMENTS)
+        self.failures = made.counter(FAILURES)
+        self.fenced = made.counter(FENCED)
+        self.expired = {tier.value: made.counter(EXPIRED, tier=tier) for tier in TierName}
+        self.lost = made.counter(LOST)
+        self.partitions = made.gauge(PARTITIONS)
+        self.series = made.gauge(SERIES)
+        self.pending = made.gauge(PENDING)
+        self.view_failures = made.counter(VIEW_FAILURES)
+        self.live_dropped = made.counter(LIVE_DROPPED)

@@ -1,0 +1,99 @@
+"""The state of one owned partition: what is committed, what is pending, and where its series live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from opentelemetry.trace import SpanContext
+from vigie_contracts.latest import unpack
+from vigie_contracts.tiers import FINE, TIERS, Tier
+from vigie_windows import Cells
+
+from vigie_aggregator.basis import Basis
+from vigie_aggregator.intake import Run
+from vigie_aggregator.keys import RequestKeys
+from vigie_aggregator.latest import LatestValues
+from vigie_aggregator.pending import Lagging, Pending, oldest_of
+from vigie_aggregator.progress import COARSE, Mark, Progress
+from vigie_aggregator.rowmap import RowMap
+from vigie_aggregator.schedule import Schedule
+from vigie_aggregator.store import LatestChunk
+
+MAX_LINKS = 128
+"""Spans of records that the span of a commit links to."""
+
+
+class Partition:
+    """Lives from assignment to revocation, or to the first failure: then it is dropped and loaded again."""
+
+    def __init__(self, number: int, stored: Progress | None, start: Progress, schedule: Schedule) -> None:
+        """stored: what the store says. start: the same, unless counting starts anew (no document, another log)."""
+        self.number = number
+        self.stored = stored
+        self.progress = start
+        self.position = start.first
+        """The place in the log up to which everything is committed or pending."""
+        self.schedule = schedule
+        self.rows = RowMap()
+        self.latest = LatestValues()
+        self.keys = RequestKeys(start.epoch)
+        self.fresh = Pending(FINE.width_ms)
+        """Samples that no tier has."""
+        self.lagging = {tier: Lagging(tier, start.dirty_since[tier.name]) for tier in COARSE}
+        self.basis = {tier: Basis(tier.width_ms) for tier in TIERS}
+        self.links: list[SpanContext] = []
+        self.flush_all = False
+        """The next commit must leave no tier behind."""
+
+    def restore_latest(self, chunks: list[LatestChunk]) -> None:
+        """Take over the latest values; every stored chunk gets its local number."""
+        for tenant, chunk, data in chunks:
+            self.latest.restore(self.rows.chunk(tenant, chunk), unpack(data))
+
+    def latest_chunks(self, locals_: Iterable[int]) -> list[LatestChunk]:
+        """The latest values of these local chunks, packed."""
+        packed = self.latest.packed(locals_)
+        return [LatestChunk(*self.rows.chunks[local], data) for local, data in packed.items()]
+
+    def add(self, run: Run, cells: Cells) -> None:
+        """Make the cells of a run pending in every tier that needs them, and move on behind it."""
+        if FINE in run.tiers:
+            self.fresh.add(cells, len(run))
+        else:
+            for tier in run.tiers:
+                self.lagging[tier].cells.add(cells)
+        self.position = run.after
+
+    def skip_to(self, mark: Mark) -> None:
+        """Move on: what lies before `mark` holds nothing to count."""
+        self.position = max(self.position, mark)
+
+    @property
+    def moved(self) -> bool:
+        """Whether any tier has something to commit."""
+        return self.stored != self.progress or any(mark < self.position for mark in self.progress.marks.values())
+
+    def lags(self, tier: Tier) -> bool:
+        """Whether this tier has something to commit."""
+        return self.progress.marks[tier.name] < self.position
+
+    @property
+    def pending_groups(self) -> int:
+        """Documents that a commit of everything would write, about."""
+        return len(self.fresh.groups) + sum(len(lagging.cells.groups) for lagging in self.lagging.values())
+
+    @property
+    def pending_bytes(self) -> int:
+        """Memory of everything pending."""
+        return self.fresh.nbytes + sum(lagging.cells.nbytes for lagging in self.lagging.values())
+
+    def tiers_due(self, now: float, now_ms: int) -> tuple[Tier, ...]:
+        """The tiers that a commit made now should write."""
+        return tuple(
+            tier
+            for tier in TIERS
+            if tier is FINE or self.flush_all or self.schedule.coarse_due(tier, self._oldest(tier), now, now_ms)
+        )
+
+    def _oldest(self, tier: Tier) -> int | None:
+        return oldest_of(self.fresh.oldest, self.lagging[tier].cells.oldest)

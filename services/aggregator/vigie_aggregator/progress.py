@@ -1,0 +1,61 @@
+"""How far a partition has been counted, per tier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from vigie_contracts.tiers import FINE, TIERS, Tier
+
+COARSE: Final[tuple[Tier, ...]] = TIERS[1:]
+"""The tiers that may lag behind the fine one."""
+
+
+class Mark(NamedTuple):
+    """A place in the log, ordered: before sample `sample` of the record at `offset`.
+
+    `sample` is 0 except while one record that touches very many windows is committed in parts.
+    """
+
+    offset: int
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Which log the offsets count in: they mean nothing in another cluster, or in a topic made anew."""
+
+    cluster_id: str
+    topic_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the document of a partition says. `marks` has every tier, `dirty_since` every coarse tier.
+
+    epoch: grows by one whenever the partition starts on another log: tells request keys of the old one apart.
+    dirty_since: start in ms of the oldest 10 s window that is counted in the fine tier and not yet in this one; None
+    when there is none. lost: records that the log had dropped before they were counted.
+    """
+
+    log: Log
+    epoch: int
+    marks: Mapping[str, Mark]
+    dirty_since: Mapping[str, int | None]
+    lost: int = 0
+
+    @property
+    def first(self) -> Mark:
+        """Where reading must resume."""
+        return min(self.marks.values())
+
+    @property
+    def fine(self) -> Mark:
+        """Up to where the fine tier, the request keys and the latest values are counted; no tier is ahead of it."""
+        return self.marks[FINE.name]
+
+
+def beginning(log: Log, *, epoch: int = 0, offset: int = 0, lost: int = 0) -> Progress:
+    """Nothing counted yet: from `offset` of this log on."""
+    return Progress(log, epoch, {tier.name: Mark(offset) for tier in TIERS}, {tier.name: None for tier in COARSE}, lost)

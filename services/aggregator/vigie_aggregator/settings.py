@@ -1,0 +1,43 @@
+"""What can be set from the environment, beside what every service has (`vigie_runtime.settings`)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from vigie_contracts import topics
+from vigie_runtime.settings import Settings as Base
+
+
+class Settings(Base):
+    """Read by `vigie_runtime.settings.load`."""
+
+    port: int = Field(
+        default=8081,
+        ge=0,
+        le=65_535,
+        validation_alias="VIGIE_AGGREGATOR_PORT",
+        description="port of /health/live, /health/ready and /metrics",
+    )
+    samples_topic: str = Field(default=topics.SAMPLES.name, min_length=1, description="topic of the samples")
+    consumer_group: str = Field(
+        default="vigie-aggregator",
+        min_length=1,
+        validation_alias="VIGIE_AGGREGATOR_GROUP",
+        description="aggregators of one group share the partitions",
+    )
+    commit_interval_s: float = Field(
+        default=1.0, ge=0.05, le=5.0, description="seconds between commits; longer when commits are slow"
+    )
+    coarse_interval_s: float = Field(
+        default=30.0,
+        ge=0.05,
+        le=600.0,
+        description="seconds until 1 min and 1 h windows follow the 10 s ones",
+    )
+    pending_bytes: int = Field(
+        default=64 << 20,
+        ge=1 << 20,
+        description="uncommitted windows of one partition, bytes; more: commit at once",
+    )
+    cache_bytes: int = Field(
+        default=128 << 20, ge=0, description="committed windows kept in memory, bytes, all partitions together"
+    )

@@ -1,0 +1,363 @@
+"""The handler of the samples log: records in, commits out. One per process, for all partitions it owns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from opentelemetry.trace import Link
+from vigie_contracts.samples import InvalidBatchError, decode
+from vigie_contracts.tiers import FINE, TIERS, Tier
+from vigie_runtime import logging, tracing
+from vigie_runtime.catalogue import SeriesInfo
+from vigie_runtime.clock import Clock
+from vigie_runtime.errors import Fenced, Retryable, reason_of
+from vigie_windows import Cells, fold
+
+from vigie_aggregator.basis import groups_of
+from vigie_aggregator.commit import INLINE_CELLS, Committed, commit
+from vigie_aggregator.errors import PoisonRecord
+from vigie_aggregator.intake import Run, Taken, runs
+from vigie_aggregator.keys import FirstUse, kept
+from vigie_aggregator.live import messages
+from vigie_aggregator.metrics import DeadReason, Metrics
+from vigie_aggregator.partition import MAX_LINKS, Partition
+from vigie_aggregator.progress import Log, Mark, Progress, beginning
+from vigie_aggregator.rowmap import Home
+from vigie_aggregator.schedule import Intervals, Schedule
+from vigie_aggregator.store import LatestChunk, Store
+
+log = logging.get(__name__)
+
+FOLD_SAMPLES: Final = 50_000
+"""Samples folded at once: numpy is at its best there."""
+MAX_GROUPS: Final = 2_000
+"""Chunk-windows that one fold may touch, and that may be pending: what keeps a transaction below some 30 MB."""
+_LOOKUPS: Final = 4
+_LOOKUP_PAUSE_S: Final = 0.1
+_COMMITS_AT_ONCE: Final = 4
+
+
+class Record(Protocol):
+    """What is used of aiokafka's ConsumerRecord."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Catalogue(Protocol):
+    """What is used of `vigie_runtime.catalogue.Catalogue`."""
+
+    async def lookup(self, fingerprints: Iterable[int]) -> dict[int, SeriesInfo]: ...
+
+
+class DeadLetters(Protocol):
+    """What is used of `vigie_runtime.deadletters.DeadLetters`."""
+
+    async def send(self, record: Any, reason: str) -> None: ...
+
+
+class View(Protocol):
+    """What is used of `vigie_aggregator.view.RedisView`."""
+
+    def adopt(self, partition: int) -> None: ...
+    def forget(self, partition: int) -> None: ...
+    def push(self, partition: int, chunks: Sequence[LatestChunk], messages: Sequence[tuple[str, bytes]]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of memory and times of commits."""
+
+    intervals: Intervals = field(default_factory=Intervals)
+    pending_bytes: int = 64 << 20
+    """Of one partition."""
+    cache_bytes: int = 128 << 20
+    """Of all partitions together."""
+    max_groups: int = MAX_GROUPS
+
+
+class SamplesHandler:
+    """Called by the log reader, one call at a time. Any failure drops the partition's state, to be loaded again."""
+
+    def __init__(
+        self,
+        log_: Log,
+        *,
+        store: Store,
+        catalogue: Catalogue,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        metrics: Metrics,
+        view: View,
+        limits: Limits,
+    ) -> None:
+        self._log = log_
+        self._store = store
+        self._catalogue = catalogue
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._metrics = metrics
+        self._view = view
+        self._limits = limits
+        self._owned: dict[int, Partition] = {}
+        self._dropped: set[int] = set()
+        self._tracer = tracing.tracer(__name__)
+
+    async def assigned(self, partition: int) -> int:
+        """Load the partition; the offset of the first record that some tier lacks."""
+        stored = await self._store.progress(partition)
+        start = self._start(partition, stored)
+        schedule = Schedule(self._limits.intervals, partition, self._clock.monotonic())
+        state = Partition(partition, stored, start, schedule)
+        state.restore_latest(await self._store.latest(partition))
+        self._owned[partition] = state
+        self._dropped.discard(partition)
+        self._view.adopt(partition)
+        self._metrics.partitions.set(len(self._owned))
+        return state.position.offset
+
+    async def records(self, partition: int, records: Sequence[Record]) -> None:
+        """Make the samples of the records pending; commits only when too much is."""
+        if not records:
+            return
+        with self._dropping(partition) as state:
+            taken = await self._take(state, [r for r in records if Mark(r.offset + 1) > state.position])
+            await self._judge(state, taken)
+            for run in runs(taken, state.position, state.progress, FOLD_SAMPLES):
+                await self._absorb(state, run)
+            state.skip_to(Mark(records[-1].offset + 1))
+
+    async def tick(self) -> None:
+        """Commit the partitions whose time has come."""
+        if self._dropped:
+            raise Fenced(min(self._dropped))
+        now = self._clock.monotonic()
+        due = [state for state in self._owned.values() if state.moved and state.schedule.fine_due(now)]
+        await self._commit_all([(state, state.tiers_due(now, self._clock.now_ms())) for state in due])
+        self._metrics.pending.set(sum(state.pending_bytes for state in self._owned.values()))
+        self._metrics.series.set(sum(len(state.rows) for state in self._owned.values()))
+
+    async def revoked(self, partitions: Iterable[int]) -> None:
+        """Commit everything of these partitions and let go of them."""
+        leaving = [state for number in partitions if (state := self._owned.get(number)) is not None]
+        try:
+            await self._commit_all([(state, TIERS) for state in leaving if state.moved])
+        except (Retryable, Fenced) as e:
+            log.warning("a partition was left without a last commit; its next owner reads on", error=reason_of(e))
+        for state in leaving:
+            self._forget(state.number)
+            self._dropped.discard(state.number)
+
+    async def lost_log(self, partition: int, stored: int, beginning: int) -> None:
+        """The log begins later than the partition is counted: say it, count it, go on at its beginning."""
+        state = self._state(partition)
+        first = Mark(beginning)
+        lost = max(0, beginning - state.progress.fine.offset)
+        if state.stored is None or state.stored.log != state.progress.log:
+            lost = 0  # counting starts here: nothing of this log was ever promised
+        else:
+            log.error(
+                "Kafka dropped records before they were counted; raise the retention of the topic",
+                partition=partition, stored=stored, beginning=beginning, lost=lost,
+            )  # fmt: skip
+        self._metrics.lost.inc(lost)
+        marks = {name: max(mark, first) for name, mark in state.progress.marks.items()}
+        state.progress = replace(state.progress, marks=marks, lost=state.progress.lost + lost)
+        state.skip_to(first)
+
+    def snapshot(self, partition: int) -> list[LatestChunk]:
+        """The latest values of all chunks of an owned partition, for the view."""
+        state = self._owned.get(partition)
+        return [] if state is None else state.latest_chunks(range(len(state.rows.chunks)))
+
+    def _start(self, partition: int, stored: Progress | None) -> Progress:
+        if stored is None:
+            return beginning(self._log)
+        if stored.log == self._log:
+            return stored
+        log.warning(
+            "the partition was counted from another log; the new one is counted from its earliest record",
+            partition=partition,
+            stored_cluster=stored.log.cluster_id,
+            stored_topic=stored.log.topic_id,
+            cluster=self._log.cluster_id,
+            topic=self._log.topic_id,
+        )
+        return beginning(self._log, epoch=stored.epoch + 1, lost=stored.lost)
+
+    async def _take(self, state: Partition, records: Sequence[Record]) -> list[Taken]:
+        """The records that can be counted, decoded, with the rows of their series. The others are dead letters."""
+        self._metrics.records.inc(len(records))
+        taken: list[Taken] = []
+        sources: dict[int, Record] = {}
+        for record in records:
+            if len(state.links) < MAX_LINKS and (context := tracing.extract(record.headers)) is not None:
+                state.links.append(context)
+            try:
+                batch = decode(record.value or b"")
+            except InvalidBatchError as e:
+                await self._bury(state, record, PoisonRecord(DeadReason.UNDECODABLE, str(e)))
+                continue
+            sources[record.offset] = record
+            taken.append(Taken(record.offset, batch, np.zeros(0, np.int64)))
+        await self._resolve(state, taken)
+        for poison in [record for record in taken if (record.rows < 0).any()]:
+            unknown = poison.batch.fingerprints[poison.rows < 0]
+            detail = f"{len(unknown)} series are not in the catalogue, {int(unknown[0]):016x} among them"
+            await self._bury(state, sources[poison.offset], PoisonRecord(DeadReason.UNKNOWN_SERIES, detail))
+            taken.remove(poison)
+        return taken
+
+    async def _bury(self, state: Partition, record: Record, poison: PoisonRecord) -> None:
+        if Mark(record.offset) < state.progress.fine:
+            return  # it was buried when the fine tier passed it
+        log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
+        await self._dead_letters.send(record, str(poison))
+        self._metrics.dead[poison.reason].inc()
+        state.flush_all = True  # so that no tier reads it again and might judge otherwise
+
+    async def _resolve(self, state: Partition, taken: Sequence[Taken]) -> None:
+        if not taken:
+            return
+        fingerprints = np.concatenate([record.batch.fingerprints for record in taken])
+        rows = state.rows.find(fingerprints)
+        if (rows < 0).any():
+            await self._learn(state, {int(fingerprint) for fingerprint in fingerprints[rows < 0]})
+            rows = state.rows.find(fingerprints)
+        ends = np.cumsum([len(record.batch.fingerprints) for record in taken])
+        for record, part in zip(taken, np.split(rows, ends[:-1]), strict=True):
+            record.rows = part
+
+    async def _learn(self, state: Partition, unknown: set[int]) -> None:
+        """Ask the catalogue, a few times: the gateway registers a series before it sends its samples."""
+        for attempt in range(_LOOKUPS):
+            if attempt:
+                await self._clock.sleep(_LOOKUP_PAUSE_S * 2**attempt)
+            found = await self._catalogue.lookup(unknown)
+            state.rows.add(
+                Home(info.fingerprint, info.tenant, info.ordinal, int(info.kind))
+                for info in found.values()
+                if info.partition == state.number
+            )
+            unknown -= found.keys()
+            if not unknown:
+                return
+
+    async def _judge(self, state: Partition, taken: Sequence[Taken]) -> None:
+        """Mark the samples of repeated requests."""
+        with_keys = [record for record in taken if record.batch.keys]
+        unknown = state.keys.unknown(key for record in with_keys for key in record.batch.keys)
+        stored: dict[bytes, FirstUse] = {}
+        if unknown:
+            stored = await self._store.first_uses(state.number, unknown)
+        for record in with_keys:
+            duplicates = state.keys.duplicates(record.offset, record.batch.keys, stored)
+            record.kept = kept(record.batch, duplicates)
+            if record.kept is not None:
+                self._metrics.duplicates.inc(int(np.count_nonzero(~record.kept)))
+
+    async def _absorb(self, state: Partition, run: Run) -> None:
+        columns = run.columns()
+        samples = len(columns[0])
+        cells = await _folded(*columns, state.rows.kinds)
+        groups = len(groups_of(cells))
+        # A window of every chunk in every tier is what a busy partition always writes.
+        limit = max(self._limits.max_groups, 4 * len(state.rows.chunks))
+        if groups > limit and len(run) > 1:
+            for half in run.halves():
+                await self._absorb(state, half)
+            return
+        if state.pending_groups and state.pending_groups + groups > limit:
+            await self._commit(state, TIERS)
+        state.add(run, cells)
+        self._metrics.samples.inc(samples)
+        if state.pending_bytes > self._limits.pending_bytes:
+            await self._commit(state, TIERS)
+
+    async def _commit_all(self, due: Sequence[tuple[Partition, tuple[Tier, ...]]]) -> None:
+        """Commit several partitions, a few at a time. All are tried; the first failure is raised afterwards."""
+        at_once = asyncio.Semaphore(_COMMITS_AT_ONCE)
+
+        async def one(state: Partition, tiers: tuple[Tier, ...]) -> None:
+            async with at_once:
+                with self._dropping(state.number):
+                    await self._commit(state, tiers)
+
+        outcomes = await asyncio.gather(*(one(*item) for item in due), return_exceptions=True)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        # A bug must not hide behind what is merely away for now.
+        failures.sort(key=lambda failure: isinstance(failure, Retryable | Fenced))
+        if failures:
+            raise failures[0]
+
+    async def _commit(self, state: Partition, tiers: tuple[Tier, ...]) -> None:
+        begun = self._clock.monotonic()
+        links, state.links = [Link(context) for context in state.links], []
+        with self._tracer.start_as_current_span("aggregator commit", links=links) as span:
+            done = await self._committed(state, tiers)
+            span.set_attribute("vigie.partition", state.number)
+            span.set_attribute("vigie.next_offset", state.progress.fine.offset)
+            span.set_attribute("vigie.documents", done.documents)
+        now = self._clock.monotonic()
+        state.schedule.committed(tiers, begun, now)
+        self._metrics.commits.observe(now - begun)
+        self._metrics.documents.inc(done.documents)
+        self._metrics.cells.inc(done.cells)
+        self._metrics.commit_documents.observe(done.documents)
+        for tier, cells in done.expired.items():
+            self._metrics.expired[tier.name].inc(cells)
+        if len(done.rows):
+            self._view.push(state.number, done.latest, messages(state.number, done.rows, state.rows, state.latest))
+
+    async def _committed(self, state: Partition, tiers: tuple[Tier, ...]) -> Committed:
+        cache_bytes = self._limits.cache_bytes // max(1, len(self._owned))
+        try:
+            return await commit(state, tiers, self._store, self._clock.now_ms(), cache_bytes)
+        except Fenced:
+            self._metrics.fenced.inc()
+            raise
+        except Retryable:
+            self._metrics.failures.inc()
+            raise
+
+    def _state(self, partition: int) -> Partition:
+        state = self._owned.get(partition)
+        if state is None:
+            raise Fenced(partition)
+        return state
+
+    @contextmanager
+    def _dropping(self, partition: int) -> Generator[Partition]:
+        """The state of the partition; when the block fails in any way, it is dropped and will be loaded again."""
+        state = self._state(partition)
+        finished = False
+        try:
+            yield state
+            finished = True
+        finally:
+            if not finished:
+                self._forget(partition)
+                self._dropped.add(partition)
+
+    def _forget(self, partition: int) -> None:
+        self._owned.pop(partition, None)
+        self._view.forget(partition)
+        self._metrics.partitions.set(len(self._owned))
+
+
+async def _folded(
+    rows: npt.NDArray[np.int64], timestamps: npt.NDArray[np.int64], values: npt.NDArray[np.float64], kinds: Any
+) -> Cells:
+    if len(rows) <= 10 * INLINE_CELLS:
+        return fold(rows, timestamps, values, kinds, FINE.width_ms)
+    return await asyncio.to_thread(fold, rows, timestamps, values, kinds, FINE.width_ms)
