@@ -79,6 +79,16 @@ def up(directory: Path) -> Iterator[Up]:
     started.kill()
 
 
+def vigie(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vigie_standalone", command, "--data-dir", str(directory)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
 def gone(pids: list[int]) -> bool:
     return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
 
@@ -99,7 +109,11 @@ def test_everything_starts_answers_restarts_what_dies_and_stops_without_remains(
     again = eventually_sync(lambda: restarted(up, run, {"redis", "web"}), 60)
     assert again.servers == run.servers
 
-    os.kill(run.pid, signal.SIGTERM)
+    status = vigie("status", directory)
+    assert "is not ready" in status.stdout  # the web server of this test knows no /health/ready
+    assert str(again.processes["redis"]) in status.stdout
+
+    assert "its data is kept" in vigie("down", directory).stdout
     assert up.popen.wait(60) == 0
     assert not up.home.run_file.exists()
     assert gone(list(again.processes.values()))
@@ -134,3 +148,15 @@ def test_ctrl_c_during_the_start_ends_it_at_once(up: Up) -> None:
     assert up.popen.wait(60) == 0
     assert not up.home.run_file.exists()
     assert "Traceback" not in up.text()
+
+
+def test_second_ctrl_c_kills_what_will_not_stop(up: Up) -> None:
+    run = up.wait_up()
+    os.kill(run.processes["kafka"], signal.SIGSTOP)  # a stop would have to wake it up first
+    os.kill(run.processes["web"], signal.SIGSTOP)
+    up.popen.send_signal(signal.SIGINT)
+    eventually_sync(lambda: "press Ctrl-C again" in up.text())
+    up.popen.send_signal(signal.SIGINT)
+    assert up.popen.wait(30) in (0, 130)
+    eventually_sync(lambda: gone(list(run.processes.values())), 20)
+    assert not up.home.run_file.exists()

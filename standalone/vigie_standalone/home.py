@@ -59,10 +59,12 @@ class Run:
     def alive(self) -> bool:
         """Whether that very process still runs."""
         try:
-            created = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            created, state = process.create_time(), process.status()
         except psutil.NoSuchProcess:
             return False
-        return abs(created - self.started) < START_TIME_TOLERANCE_S
+        # A zombie has ended; only whoever started it has not looked yet.
+        return abs(created - self.started) < START_TIME_TOLERANCE_S and state != psutil.STATUS_ZOMBIE
 
 
 class Home:

@@ -29,6 +29,11 @@ class Terminal:
         self._lock = threading.Lock()
         self._colours: dict[str, str] = {}
 
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody looks who likes to see things move."""
+        return self.console.is_terminal and not self._json
+
     def line_printer(self, name: str) -> Callable[[str], None]:
         """A function that prints one line of that process."""
         self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
@@ -94,24 +99,28 @@ def render_entry(entry: Mapping[str, Any]) -> Text:
 
 
 class RichProgress(jars.Progress):
-    """A bar per file that is being fetched, and one over all; only while something is fetched."""
+    """A bar per file that is being fetched, and one over all; without a terminal one sentence instead."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
         self._progress: Progress | None = None
         self._total: Any = None
 
     def begin(self, what: str, files: int) -> None:
         """Show the bars."""
+        title = f"fetching {what} ({files} files), first start only"
+        if not self._terminal.interactive:
+            self._terminal.say(title)
+            return
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
         )
-        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._progress = Progress(*columns, console=self._terminal.console, transient=True)
         self._progress.start()
-        self._total = self._progress.add_task(f"fetching {what} ({files} files), first start only", total=files)
+        self._total = self._progress.add_task(title, total=files)
 
     def file_done(self) -> None:
         """One more."""

@@ -51,7 +51,7 @@ class _Up:
         self._options = options
         self._home = home
         self._terminal = Terminal(json_logs=options.json_logs)
-        self._servers = Servers(home.servers, progress=RichProgress(self._terminal.console))
+        self._servers = Servers(home.servers, progress=RichProgress(self._terminal))
         self._supervisor = Supervisor(self._terminal.say, changed=self._record)
         self._stop = asyncio.Event()
         self._run = this_process(options.url)
