@@ -1,0 +1,122 @@
+"""Composition root of the gateway: the only place that knows concrete clients."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from fastapi import FastAPI
+from vigie_contracts import topics as contract
+from vigie_runtime import clients, logging, topics, tracing
+from vigie_runtime.catalogue import Catalogue
+from vigie_runtime.clock import SystemClock
+from vigie_runtime.publisher import SamplePublisher
+from vigie_runtime.publisher_metrics import PUBLISHER_METRICS
+
+from vigie_ingest import metrics
+from vigie_ingest.budget import Budget
+from vigie_ingest.finder import SeriesFinder
+from vigie_ingest.idempotency import Answers, InFlight
+from vigie_ingest.intake import Intake
+from vigie_ingest.known import KnownSeries, RefusedSeries
+from vigie_ingest.operations import Readiness, operations_app
+from vigie_ingest.registrar import Registrar
+from vigie_ingest.routes import Backend, Desk, IntakeRoute, Scope, intake_routes
+from vigie_ingest.settings import IngestSettings
+
+log = logging.get(__name__)
+
+
+class IngestApp:
+    """The ASGI app. Intake requests go straight to their handlers, all else to FastAPI."""
+
+    def __init__(self, hot: dict[tuple[str, str], IntakeRoute], rest: FastAPI) -> None:
+        self._hot = hot
+        self._rest = rest
+        self.openapi: Callable[[], dict[str, Any]] = rest.openapi
+        """The OpenAPI document."""
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and (route := self._hot.get((scope["method"], scope["path"]))) is not None:
+            await route(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+def create_app(settings: IngestSettings) -> IngestApp:
+    """The gateway, connected while its ASGI lifespan runs; until then intake requests get 503."""
+    desk = Desk(
+        settings=settings,
+        metrics=metrics.metric_set(PUBLISHER_METRICS),
+        bodies=Budget(settings.ingest_max_body_bytes),
+        tracer=tracing.tracer("vigie_ingest") if tracing.enabled() else None,
+    )
+    readiness = Readiness()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with running(desk, readiness):
+            yield
+
+    return assemble(desk, readiness, lifespan)
+
+
+def assemble(desk: Desk, readiness: Readiness, lifespan: Any = None) -> IngestApp:
+    """The app around a desk; what tests with doubles use too."""
+    routes = intake_routes(desk)
+    hot = {("POST", route.value): handler for route, handler in routes.items()}
+    return IngestApp(hot, operations_app(desk, readiness, routes, lifespan))
+
+
+@asynccontextmanager
+async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
+    """Connect everything in order, serve, and go back in reverse: intake first, then the buffer, then the clients."""
+    settings, clock = desk.settings, SystemClock()
+    async with AsyncExitStack() as stack:
+        redis = clients.redis(settings)
+        stack.push_async_callback(redis.aclose)
+        mongo = clients.mongo(settings)
+        stack.push_async_callback(mongo.close)
+        database = clients.database(mongo, settings)
+        log.info("starting: topics and series catalogue", topic=settings.samples_topic)
+        topic = replace(contract.SAMPLES, name=settings.samples_topic)
+        await topics.ensure(settings, topics.specs(settings.partitions, [topic]), database)
+        catalogue = Catalogue(database, settings.partitions)
+        await catalogue.ensure_indexes()
+
+        publisher = SamplePublisher(
+            lambda: clients.kafka_producer(settings, client_id="vigie-ingest"),
+            settings.samples_topic,
+            settings.partitions,
+            max_buffered_samples=settings.ingest_max_buffered_samples,
+            linger_ms=settings.ingest_linger_ms,
+            clock=clock,
+            metrics=desk.metrics,
+        )
+        await publisher.start()
+        stack.push_async_callback(publisher.close)
+        wait = desk.metrics.histogram(metrics.CATALOGUE_WAIT)
+        registrar = Registrar(catalogue, settings.ingest_catalogue_wait_s, wait.observe)
+        registrar.start()
+        stack.push_async_callback(registrar.close)
+
+        known = KnownSeries(settings.ingest_known_series)
+        refused = RefusedSeries(settings.ingest_refusal_memory_s)
+        in_flight = InFlight(settings.ingest_catalogue_wait_s)
+        desk.metrics.gauge(metrics.BUFFERED).set_function(lambda: publisher.held)
+        desk.metrics.gauge(metrics.KNOWN).set_function(lambda: len(known))
+        desk.metrics.gauge(metrics.WAITING).set_function(lambda: registrar.waiting)
+        desk.metrics.gauge(metrics.BODIES).set_function(lambda: desk.bodies.held)
+        intake = Intake(publisher, SeriesFinder(known, refused, registrar, clock), in_flight, clock)
+        readiness.kafka = lambda: publisher.ready
+        readiness.mongodb = lambda: database.command("ping")
+        readiness.redis = redis.ping
+        desk.backend = Backend(intake, Answers(redis, clock))
+        log.info("ready to take requests")
+        try:
+            yield
+        finally:
+            log.info("stopping: no more intake, then what is buffered goes out")
+            desk.backend = None

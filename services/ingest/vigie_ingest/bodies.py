@@ -1,0 +1,198 @@
+"""Request bodies: read with a limit and a deadline, and decompressed with the limit enforced on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import zlib
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, MutableMapping
+from types import coroutine
+from typing import Any, Final, Protocol
+
+from vigie_contracts import limits
+
+from vigie_ingest.budget import Budget
+from vigie_ingest.errors import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    ClientGoneError,
+    InvalidRequestError,
+    MalformedBodyError,
+    UnsupportedEncodingError,
+)
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+_CHUNK: Final = 1 << 20
+_THREAD_ABOVE: Final = 128 * 1024
+"""Longer compressed bodies are decompressed beside the event loop, bytes."""
+_ZSTD_WINDOW_LOG: Final = 23
+"""Memory that a zstd frame may ask for: 8 MiB, what RFC 9659 allows for HTTP."""
+_MAX_FRAMES: Final = 256
+"""Each frame copies the rest of the body: without a bound, many tiny ones would cost quadratic time."""
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, timeout_s: float, budget: Budget) -> bytes:
+    """The body, decompressed. Raises a RequestError for every way in which it can be unusable."""
+    encoding = _encoding(headers)
+    _check_length(headers)
+    data = await _read(receive, timeout_s, budget)
+    if encoding is None:
+        return data
+    if len(data) > _THREAD_ABOVE:
+        return await asyncio.to_thread(decompress, encoding, data)
+    return decompress(encoding, data)
+
+
+def _encoding(headers: Mapping[bytes, bytes]) -> str | None:
+    given = headers.get(b"content-encoding")
+    if given is None:
+        return None
+    name = given.decode("latin-1").strip().lower()
+    match name:
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip":
+            return "gzip"
+        case "zstd":
+            return "zstd"
+        case _:
+            raise UnsupportedEncodingError(name[:100])
+
+
+def _check_length(headers: Mapping[bytes, bytes]) -> None:
+    length = headers.get(b"content-length")
+    if length is None:
+        return
+    if not length.isdigit():
+        raise InvalidRequestError("Content-Length: must be a number of bytes")
+    # A length of very many digits is too large, whatever it says; int() would refuse it as a bug of ours.
+    if len(length) > 18 or int(length) > limits.MAX_BODY_BYTES:
+        raise BodyTooLargeError(limits.MAX_BODY_BYTES)
+
+
+async def _read(receive: Receive, timeout_s: float, budget: Budget) -> bytes:
+    # Nearly always the whole body is here already; a timer is set up only for those that make us wait.
+    reading = _read_all(receive, budget)
+    try:
+        waiting_for = reading.send(None)
+    except StopIteration as done:
+        return done.value
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _resume(reading, waiting_for)
+    except TimeoutError as e:
+        raise BodyTimeoutError(timeout_s) from e
+
+
+@coroutine
+def _resume(started: Coroutine[Any, Any, bytes], waiting_for: Any) -> Generator[Any, Any, bytes]:
+    """Go on with a coroutine that was stepped once by hand and waits for something."""
+    while True:
+        try:
+            result = yield waiting_for
+        except BaseException as e:  # noqa: BLE001  # thrown into the coroutine, as `await` would
+            try:
+                waiting_for = started.throw(e)
+            except StopIteration as done:
+                return done.value
+        else:
+            try:
+                waiting_for = started.send(result)
+            except StopIteration as done:
+                return done.value
+
+
+async def _read_all(receive: Receive, budget: Budget) -> bytes:
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        return _checked(message.get("body", b""))
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        while message["type"] == "http.request":
+            chunk = message.get("body", b"")
+            if size + len(chunk) > limits.MAX_BODY_BYTES:
+                raise BodyTooLargeError(limits.MAX_BODY_BYTES)
+            budget.take(len(chunk))
+            size += len(chunk)
+            chunks.append(chunk)
+            if not message.get("more_body"):
+                return b"".join(chunks)
+            message = await receive()
+        raise ClientGoneError
+    finally:
+        budget.give(size)
+
+
+def _checked(body: bytes) -> bytes:
+    if len(body) > limits.MAX_BODY_BYTES:
+        raise BodyTooLargeError(limits.MAX_BODY_BYTES)
+    return body
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+class _Gzip:
+    """zlib's object in the shape of bz2's, lzma's and zstd's."""
+
+    def __init__(self) -> None:
+        self._z = zlib.decompressobj(wbits=31)
+
+    def decompress(self, data: bytes, max_length: int = 0) -> bytes:
+        return self._z.decompress(self._z.unconsumed_tail + data, max_length)
+
+    @property
+    def eof(self) -> bool:
+        return self._z.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._z.unused_data
+
+
+def _zstd() -> _Decompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
+
+
+def decompress(encoding: str, data: bytes, limit: int = limits.MAX_DECOMPRESSED_BYTES) -> bytes:
+    """All frames of a gzip or zstd body. Never holds more than `limit` bytes and one chunk of output."""
+    make = _Gzip if encoding == "gzip" else _zstd
+    out: list[bytes] = []
+    size = frames = 0
+    while data:
+        frame = make()
+        if (frames := frames + 1) > _MAX_FRAMES:
+            raise MalformedBodyError(f"the {encoding} body has more than {_MAX_FRAMES} frames")
+        chunk = _step(frame, encoding, data)
+        while True:
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLargeError(limit, f"the body after {encoding} decompression")
+            out.append(chunk)
+            if frame.eof:
+                break
+            # No output without the end of the frame: it wants input that is not there.
+            if not (chunk := _step(frame, encoding, b"")) and not frame.eof:
+                raise MalformedBodyError(f"the {encoding} body is truncated")
+        data = frame.unused_data
+    return b"".join(out)
+
+
+def _step(frame: _Decompressor, encoding: str, data: bytes) -> bytes:
+    try:
+        return frame.decompress(data, _CHUNK)
+    except (zlib.error, zstd.ZstdError, EOFError) as e:
+        raise MalformedBodyError(f"the body is not valid {encoding}: {e}") from e

@@ -1,0 +1,168 @@
+"""Metrics as senders write them: bytes to structs, with an error per item that names the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+from vigie_contracts import limits
+
+from vigie_ingest import items
+from vigie_ingest.errors import (
+    ItemError,
+    ItemRefusedError,
+    MalformedBodyError,
+    Reason,
+    RejectedItem,
+    RequestError,
+    TooManyItemsError,
+)
+from vigie_ingest.timestamps import Timestamp
+
+T = TypeVar("T")
+
+NO_LABELS: Final = Raw(b"")
+
+
+class Metric(Struct, gc=False):
+    """One measurement. `labels` stay raw: they are looked at only when the series is new. Unknown fields are ignored;
+    of a field that is there twice the last one counts, as in every JavaScript client."""
+
+    name: Annotated[str, Meta(description="Letters, digits and _ : . - /, a letter, '_' or ':' first")]
+    type: Literal["gauge", "counter", "histogram", "summary"]
+    value: Annotated[float, Meta(description="Finite. Of a counter: the increment, unless temporality is cumulative")]
+    labels: Raw = NO_LABELS
+    timestamp: Timestamp = None
+    temporality: Literal["delta", "cumulative"] | None = None
+
+
+class MetricList(Struct, gc=False):
+    """The body of a batch."""
+
+    metrics: list[Metric]
+
+
+@dataclass(slots=True)
+class Decoded(Generic[T]):
+    """What could be read of a list. `items[i]` stands at `indexes[i]` of the request, at i when `indexes` is None."""
+
+    items: list[T]
+    indexes: list[int] | None = None
+    rejected: list[RejectedItem] = field(default_factory=list[RejectedItem])
+
+    def index(self, i: int) -> int:
+        """Where item i stood in the request."""
+        return i if self.indexes is None else self.indexes[i]
+
+
+_metric: Final = msgspec.json.Decoder(Metric)
+_metrics: Final = msgspec.json.Decoder(list[Metric])
+_wrapped_metrics: Final = msgspec.json.Decoder(MetricList)
+_SMALLEST_METRIC: Final = len('{"name":"a","type":"gauge","value":0},')
+# What msgspec raises for bytes it does not take; RecursionError is not its own.
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def decode_metric(body: bytes) -> Metric:
+    """The body of a single request. Raises MalformedBodyError or ItemRefusedError."""
+    try:
+        return _metric.decode(body)
+    except UNREADABLE as e:
+        raise single_error(body, e) from e
+
+
+def decode_metrics(body: bytes) -> Decoded[Metric]:
+    """The body of a batch request, bare or wrapped. Raises MalformedBodyError or TooManyItemsError."""
+    bare = body[:64].lstrip()[:1] == b"["
+    try:
+        if len(body) > limits.MAX_BATCH_ITEMS * _SMALLEST_METRIC and body.count(b"{") > 2 * limits.MAX_BATCH_ITEMS + 1:
+            return decode_items(body, "metrics", _metric.decode)  # stops at the limit instead of building them all
+        found = _metrics.decode(body) if bare else _wrapped_metrics.decode(body).metrics
+    except UNREADABLE:
+        return decode_items(body, "metrics", _metric.decode)
+    if len(found) > limits.MAX_BATCH_ITEMS:
+        raise TooManyItemsError("metrics")
+    return Decoded(found)
+
+
+def decode_items(body: bytes, member: str | None, decode: Callable[[bytes], T]) -> Decoded[T]:
+    """Item by item: the readable ones, and an error for each of the others."""
+    decoded = Decoded[T]([], [])
+    indexes = decoded.indexes = []
+    for index, item in enumerate(items.cut(body, member)):
+        try:
+            decoded.items.append(decode(item))
+            indexes.append(index)
+        except UNREADABLE as e:
+            decoded.rejected.append(RejectedItem(index, item_error(e, item)))
+    return decoded
+
+
+_AT: Final = re.compile(r"(?P<text>.*) - at `(?:key in )?\$?\.?(?P<path>.*)`\Z", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
+_EXPECTED: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
+_TYPES: Final = {
+    "str": "a string",
+    "float": "a number",
+    "int": "an integer",
+    "int | datetime | null": "milliseconds since 1970 as an integer, or an RFC 3339 string with its offset",
+    "object": "an object",
+    "array": "a list",
+    "bool": "true or false",
+}
+_NOT_A_NUMBER: Final = re.compile(rb'"(?P<field>[^"\\]{1,64})"\s*:\s*-?(?:NaN|Infinity)')
+
+
+def item_error(error: Exception, item: bytes) -> ItemError:
+    """The sentence for the sender of one undecodable item."""
+    match error:
+        case RecursionError():
+            return ItemError(Reason.MALFORMED, "item", "is nested too deeply")
+        case UnicodeDecodeError():
+            return ItemError(Reason.MALFORMED, "item", "holds bytes that are not UTF-8")
+        case msgspec.ValidationError():
+            return _validation_error(str(error))
+    if found := _NOT_A_NUMBER.search(item):
+        return ItemError(Reason.VALUE, found["field"].decode("utf-8", "replace"), "must be a finite number")
+    if b"\\u" in item:
+        return ItemError(Reason.MALFORMED, "item", "holds an invalid \\u escape, such as half a surrogate pair")
+    return ItemError(Reason.MALFORMED, "item", f"is not valid JSON: {error}")
+
+
+def _validation_error(message: str) -> ItemError:
+    path = ""
+    if at := _AT.match(message):
+        message, path = at["text"], at["path"]
+    if missing := _MISSING.match(message):
+        return ItemError(Reason.FIELD, ".".join(filter(None, (path, missing["name"]))), "is missing")
+    where = path or "item"
+    if expected := _EXPECTED.match(message):
+        wanted = _TYPES.get(expected["wanted"], expected["wanted"])
+        got = "null" if expected["got"] == "null" else f"of type {expected['got']}"
+        if "length" in message or "matching" in message or "<=" in message or ">=" in message:
+            return ItemError(Reason.FIELD, where, message.replace("`", ""))
+        return ItemError(Reason.FIELD, where, f"must be {wanted}, but is {got}")
+    match message.split(" ", 2):
+        case ["Number", "out", *_]:
+            return ItemError(Reason.VALUE, where, "must be a finite number that fits 64-bit floating point")
+        case ["Invalid", "enum", *_]:
+            return ItemError(Reason.FIELD, where, f"is not one of the values allowed: {message[19:][:60]}")
+        case ["Invalid", "RFC3339", *_]:
+            return ItemError(Reason.TIMESTAMP, where, f"must be {_TYPES['int | datetime | null']}")
+    return ItemError(Reason.FIELD, where, message.replace("`", ""))
+
+
+def single_error(body: bytes, error: Exception) -> RequestError:
+    """What to answer when a body of one item is not readable: is it no JSON, or JSON with a wrong field?"""
+    if body.startswith(items.BOM):
+        return MalformedBodyError("the body starts with a byte order mark; send JSON in UTF-8 without one")
+    if not body.strip():
+        return MalformedBodyError("the body is empty; a JSON object is wanted")
+    described = item_error(error, body)
+    if described.reason is not Reason.MALFORMED:
+        return ItemRefusedError(described)
+    return MalformedBodyError(f"the body {described.detail}")

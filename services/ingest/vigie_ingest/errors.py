@@ -1,0 +1,220 @@
+"""What the gateway answers instead of taking a request. Each error builds its own sentence from typed arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vigie_contracts import limits
+from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
+
+MAX_LISTED_ERRORS = 100
+"""An answer lists at most this many refused items; `rejected` counts all of them."""
+
+
+class Reason(StrEnum):
+    """Why one item was refused: the same value in the metric label and in the log."""
+
+    MALFORMED = "malformed"
+    FIELD = "field"
+    VALUE = "value"
+    TIMESTAMP = "timestamp"
+    SERIES = "series"
+    LIMIT = "limit"
+    COLLISION = "collision"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """One item is refused: which field of it, and why, in a sentence for the sender."""
+
+    reason: Reason
+    field: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedItem:
+    """An item's place in the request, and what is wrong with it."""
+
+    index: int
+    error: ItemError
+
+
+def item_problems(rejected: Sequence[RejectedItem]) -> list[ItemProblem]:
+    """The bounded list for the answer, in the order of the request."""
+    first = sorted(rejected, key=lambda r: r.index)[:MAX_LISTED_ERRORS]
+    return [ItemProblem(r.index, r.error.field, r.error.detail) for r in first]
+
+
+class RequestError(Exception):
+    """The base: a request that gets a problem document. `headers` are added to the answer."""
+
+    kind: Kind
+    status: int
+    retry_after: int | None = None
+    close = False
+    """Whether the connection must end with the answer, because the rest of the body is not read."""
+
+    def __init__(
+        self, detail: str, *, errors: Sequence[RejectedItem] = (), headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+
+    def problem(self, instance: str | None = None) -> Problem:
+        """The RFC 9457 document."""
+        return problem(
+            self.kind,
+            self.status,
+            self.detail,
+            errors=item_problems(self.errors),
+            retry_after=self.retry_after,
+            instance=instance,
+        )
+
+
+class ClientGoneError(Exception):
+    """The sender hung up before its body was complete: there is nobody to answer."""
+
+
+class MalformedBodyError(RequestError):
+    kind, status = Kind.MALFORMED, 400
+
+
+class InvalidRequestError(RequestError):
+    kind, status = Kind.INVALID, 400
+
+
+class ItemRefusedError(InvalidRequestError):
+    """The one item of a single request is refused."""
+
+    def __init__(self, error: ItemError) -> None:
+        super().__init__(f"{error.field}: {error.detail}", errors=[RejectedItem(0, error)])
+
+
+class SeriesLimitError(RequestError):
+    """The one item of a single request would be a series too many. No retry helps: 403, not 429."""
+
+    kind, status = Kind.LIMIT, 403
+
+    def __init__(self, error: ItemError) -> None:
+        super().__init__(error.detail, errors=[RejectedItem(0, error)])
+
+
+class NothingAcceptedError(InvalidRequestError):
+    """Every item of a batch was refused."""
+
+    def __init__(self, rejected: Sequence[RejectedItem], what: str) -> None:
+        first = min(rejected, key=lambda r: r.index)
+        count = len(rejected)
+        listed = f", the first {MAX_LISTED_ERRORS} are listed" if count > MAX_LISTED_ERRORS else ""
+        super().__init__(
+            f"none of the {count} {what} was taken{listed}; "
+            f"item {first.index}: {first.error.field}: {first.error.detail}",
+            errors=rejected,
+        )
+
+
+class BodyTooLargeError(RequestError):
+    kind, status = Kind.TOO_LARGE, 413
+    close = True
+
+    def __init__(self, limit: int, what: str = "the request body") -> None:
+        super().__init__(f"{what} is longer than {limit} bytes; send it in several requests")
+
+
+class TooManyItemsError(RequestError):
+    kind, status = Kind.TOO_LARGE, 413
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: more than {limits.MAX_BATCH_ITEMS} items; send them in several requests")
+
+
+class UnsupportedMediaError(RequestError):
+    kind, status = Kind.UNSUPPORTED_MEDIA, 415
+
+    def __init__(self, detail: str, accepted: str) -> None:
+        super().__init__(f"{detail}; send {accepted}", headers={"accept-post": accepted})
+
+
+class UnsupportedEncodingError(RequestError):
+    kind, status = Kind.UNSUPPORTED_ENCODING, 415
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            f"Content-Encoding: {encoding!r} is not supported; send one of gzip, zstd or identity",
+            headers={"accept-encoding": "gzip, zstd, identity"},
+        )
+
+
+class BodyTimeoutError(RequestError):
+    kind, status = Kind.TIMEOUT, 408
+    close = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request body did not arrive within {seconds:g} s")
+
+
+class KeyReusedError(RequestError):
+    kind, status = Kind.KEY_REUSED, 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key: this key was used for another request within the last 24 h; use a new key per request"
+        )
+
+
+class InProgressError(RequestError):
+    kind, status, retry_after = Kind.IN_PROGRESS, 409, 1
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is being worked on right now; try again in a moment")
+
+
+class BufferFullError(RequestError):
+    kind, status, retry_after = Kind.BUSY, 503, 1
+
+    def __init__(self) -> None:
+        super().__init__("the gateway's buffer is full; nothing of this request was taken, send it again later")
+
+
+class BusAwayError(RequestError):
+    """The bus did not acknowledge in time. Whether it will is unknown."""
+
+    kind, status, retry_after = Kind.BUSY, 503, 5
+
+    def __init__(self, keyed: bool) -> None:
+        advice = (
+            "send the same request again: it carries a key, so it cannot be counted twice"
+            if keyed
+            else "a repeat may count twice; requests with an Idempotency-Key can be repeated safely"
+        )
+        super().__init__(f"the bus did not acknowledge in time and the outcome is unknown; {advice}")
+
+
+class CatalogueAwayError(RequestError):
+    kind, status, retry_after = Kind.STORE_AWAY, 503, 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the request names series that are new here, and the series catalogue does not answer; "
+            "nothing of this request was taken, send it again later"
+        )
+
+
+class NotReadyError(RequestError):
+    kind, status, retry_after = Kind.BUSY, 503, 2
+
+    def __init__(self) -> None:
+        super().__init__("the gateway is starting or stopping; nothing of this request was taken, send it again later")
+
+
+class InternalError(RequestError):
+    kind, status = Kind.INTERNAL, 500
+
+    def __init__(self) -> None:
+        super().__init__("something unexpected went wrong here; it was logged")

@@ -1,0 +1,106 @@
+"""From what senders wrote to fingerprints: the cache, the refusals of late, then the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from vigie_contracts.series import SeriesKey
+from vigie_runtime.clock import Clock
+
+from vigie_ingest.decoding import Metric
+from vigie_ingest.errors import ItemError
+from vigie_ingest.identity import build, key_of
+from vigie_ingest.known import Identity, KnownSeries, RefusedSeries
+from vigie_ingest.registrar import Registrar
+from vigie_ingest.samples import Sample
+
+Answers = dict[Identity, int | ItemError]
+
+
+def identity_of(tenant: str, metric: Metric) -> Identity:
+    """The metric's series as its sender wrote it."""
+    return (tenant, metric.name, metric.type, metric.temporality, bytes(metric.labels))
+
+
+def derived_identity(tenant: str, sample: Sample) -> Identity:
+    """The same for a sample that Vigie derived; four parts, so never equal to the five of `identity_of`."""
+    return (tenant, sample.name, sample.kind, sample.labels)
+
+
+class SeriesFinder:
+    """Raises CatalogueAwayError when series are new and the catalogue does not answer."""
+
+    def __init__(self, known: KnownSeries, refused: RefusedSeries, registrar: Registrar, clock: Clock) -> None:
+        self._known = known
+        self._refused = refused
+        self._registrar = registrar
+        self._clock = clock
+
+    async def one(self, tenant: str, metric: Metric) -> int | ItemError:
+        """The series of a single metric."""
+        identity = identity_of(tenant, metric)
+        if (fingerprint := self._known.young.get(identity)) is not None:
+            return fingerprint
+        return (await self._find({identity: metric}, tenant))[identity]
+
+    async def many(self, tenant: str, metrics: Sequence[Metric], wrong: dict[int, ItemError]) -> npt.NDArray[np.uint64]:
+        """The series of all items. Positions in `wrong` are not worth finding and may stay 0; those that are refused
+        are added to it."""
+        find = self._known.young.get
+        found = [find((tenant, m.name, m.type, m.temporality, bytes(m.labels))) for m in metrics]
+        try:
+            return np.array(found, np.uint64)
+        except TypeError:  # None: series that are new, or were long unused
+            return await self._complete(tenant, metrics, found, wrong)
+
+    async def derived(self, tenant: str, samples: Sequence[Sample]) -> Answers:
+        """The series of derived samples, by `derived_identity`."""
+        wanted = {derived_identity(tenant, sample): sample for sample in samples}
+        answers, missing = self._remembered(wanted)
+        keys = {one: build(tenant, wanted[one].name, wanted[one].kind, dict(wanted[one].labels)) for one in missing}
+        return answers | await self._introduce(keys)
+
+    async def _complete(
+        self, tenant: str, metrics: Sequence[Metric], found: list[int | None], wrong: dict[int, ItemError]
+    ) -> npt.NDArray[np.uint64]:
+        holes = {i: identity_of(tenant, metrics[i]) for i, fp in enumerate(found) if fp is None and i not in wrong}
+        answers = await self._find({identity: metrics[i] for i, identity in holes.items()}, tenant)
+        for i, identity in holes.items():
+            answer = answers[identity]
+            if isinstance(answer, ItemError):
+                wrong[i] = answer
+            else:
+                found[i] = answer
+        return np.array([fp or 0 for fp in found], np.uint64)
+
+    async def _find(self, metrics: Mapping[Identity, Metric], tenant: str) -> Answers:
+        answers, missing = self._remembered(metrics)
+        return answers | await self._introduce({one: key_of(tenant, metrics[one]) for one in missing})
+
+    def _remembered(self, wanted: Mapping[Identity, object]) -> tuple[Answers, list[Identity]]:
+        answers: Answers = {}
+        missing: list[Identity] = []
+        now = self._clock.monotonic()
+        for identity in wanted:
+            answer = self._known.get(identity)
+            if answer is None and (answer := self._refused.get(identity, now)) is None:
+                missing.append(identity)
+            else:
+                answers[identity] = answer
+        return answers, missing
+
+    async def _introduce(self, new: Mapping[Identity, SeriesKey | ItemError]) -> Answers:
+        """Register series that are in no cache; both outcomes are remembered."""
+        answers: Answers = {one: key for one, key in new.items() if isinstance(key, ItemError)}
+        keys = {one: key for one, key in new.items() if isinstance(key, SeriesKey)}
+        if not keys:
+            return answers
+        for one, answer in zip(keys, await self._registrar.register(list(keys.values())), strict=True):
+            answers[one] = answer
+            if isinstance(answer, ItemError):
+                self._refused.add(one, answer, self._clock.monotonic())
+            else:
+                self._known.add(one, answer)
+        return answers

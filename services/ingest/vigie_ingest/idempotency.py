@@ -1,0 +1,199 @@
+"""A repeated request is a no-op: keys that travel with the samples, and the stored answers that are replayed.
+
+The keys alone make it exact: the aggregator drops samples whose key it has counted. The answers in Redis are comfort:
+the same answer again, 422 for a key that is used twice, 409 while the first is still being worked on. So Redis may be
+away; then requests just go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final, Protocol
+from uuid import uuid4
+
+import msgspec
+from redis.exceptions import RedisError
+from vigie_contracts import limits
+from vigie_contracts.samples import KEY_BYTES
+from vigie_runtime import logging
+from vigie_runtime.clock import Clock
+
+from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedError
+
+log = logging.get(__name__)
+
+_VISIBLE: Final = re.compile(rb"[\x21-\x7e]{1,%d}\Z" % limits.MAX_IDEMPOTENCY_KEY_CHARS)
+_LOCK_MS: Final = 60_000
+"""Longer than any request takes; a gateway that dies holding it keeps the key busy for this long."""
+_REDIS_WAIT_S: Final = 0.25
+_PAUSE_S: Final = (1.0, 10.0)
+
+
+def header_key(given: bytes) -> bytes:
+    """The value of `Idempotency-Key`. Raises InvalidRequestError unless it is 1 to 255 visible ASCII characters."""
+    if not _VISIBLE.match(given):
+        raise InvalidRequestError(
+            f"Idempotency-Key: must be 1 to {limits.MAX_IDEMPOTENCY_KEY_CHARS} visible ASCII characters without spaces"
+        )
+    return given
+
+
+def request_key(tenant: str, key: bytes, route: str, body: bytes) -> bytes:
+    """The key that goes with every sample of a keyed request: 16 bytes. `body` is the decompressed one."""
+    return _digest(b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
+
+
+def event_key(tenant: str, source: str, id_: str) -> bytes:
+    """The key of the samples of one CloudEvent: its source and id name it, in whatever request it comes."""
+    return _digest(b"vigie-event-v1", tenant.encode(), source.encode(), id_.encode())
+
+
+def _digest(person: bytes, *parts: bytes) -> bytes:
+    h = blake2b(digest_size=KEY_BYTES, person=person)
+    for part in parts:
+        h.update(len(part).to_bytes(8, "little"))
+        h.update(part)
+    return h.digest()
+
+
+class InFlight:
+    """Keys this gateway is publishing right now. Samples of one key must not share a Kafka record with their repeat:
+    the aggregator tells a repeat by the offset of its record."""
+
+    def __init__(self, wait_s: float) -> None:
+        self._wait_s = wait_s
+        self._held: dict[bytes, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def hold(self, keys: Sequence[bytes]) -> AsyncIterator[None]:
+        """Wait until nobody holds any of the keys, then hold them all. Raises InProgressError when that takes long."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._wait_s
+        while busy := next((self._held[key] for key in keys if key in self._held), None):
+            await asyncio.wait([busy], timeout=max(0.0, end - loop.time()))
+            if loop.time() >= end:
+                raise InProgressError("the same request or event")
+        mine = loop.create_future()
+        self._held.update(dict.fromkeys(keys, mine))
+        try:
+            yield
+        finally:
+            for key in keys:
+                self._held.pop(key, None)
+            mine.set_result(None)
+
+
+class Lookup(StrEnum):
+    """How asking for a stored answer ended."""
+
+    NEW = "new"
+    REPLAYED = "replayed"
+    REUSED = "reused"
+    IN_PROGRESS = "in_progress"
+    UNAVAILABLE = "unavailable"
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    """What lies in Redis under a key: a lock while `status` is 0, else the answer."""
+
+    request: bytes
+    token: bytes
+    status: int = 0
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The stored answer."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right to answer a keyed request. `locked` is false when Redis is away."""
+
+    name: str
+    lock: bytes
+    request: bytes
+    locked: bool
+
+
+class RedisLike(Protocol):
+    """What is used of `redis.asyncio.Redis`."""
+
+    def pipeline(self, transaction: bool = ...) -> object: ...
+
+
+class Answers:
+    """Stored answers in Redis. Every call is short, and after a failure Redis is left alone for a while."""
+
+    _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+    def __init__(self, redis: object, clock: Clock) -> None:
+        """`redis`: a `redis.asyncio.Redis` that gives bytes."""
+        self._redis: object = redis
+        self._clock = clock
+        self._pause_s = _PAUSE_S[0]
+        self._closed_until = 0.0
+
+    async def claim(self, tenant: str, key: bytes, request: bytes) -> tuple[Lookup, Ticket | Replay]:
+        """The stored answer, or a ticket to make one. Raises KeyReusedError or InProgressError."""
+        name = f"vigie:{tenant}:idem:{_digest(b'vigie-answer-v1', key).hex()}"
+        lock = msgspec.msgpack.encode(_Stored(request, uuid4().bytes))
+        found = await self._ask(name, lock)
+        if found is None:
+            return Lookup.UNAVAILABLE, Ticket(name, lock, request, locked=False)
+        if found == lock:
+            return Lookup.NEW, Ticket(name, lock, request, locked=True)
+        try:
+            stored = msgspec.msgpack.decode(found, type=_Stored)
+        except msgspec.MsgspecError:
+            log.warning("a stored answer is unreadable and is ignored", name=name)
+            return Lookup.UNAVAILABLE, Ticket(name, lock, request, locked=True)
+        if stored.request != request:
+            raise KeyReusedError
+        if not stored.status:
+            raise InProgressError("a request with this Idempotency-Key")
+        return Lookup.REPLAYED, Replay(stored.status, stored.body)
+
+    async def store(self, ticket: Ticket, status: int, body: bytes) -> None:
+        """Keep the answer for 24 h. Not being able to is no failure of the request."""
+        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", status, body))
+        await self._try(lambda redis: redis.set(ticket.name, value, ex=limits.IDEMPOTENCY_TTL_S))
+
+    async def release(self, ticket: Ticket) -> None:
+        """Give the key back after a request that took nothing, or whose outcome is unknown."""
+        if ticket.locked:
+            await self._try(lambda redis: redis.eval(self._RELEASE, 1, ticket.name, ticket.lock))
+
+    async def _ask(self, name: str, lock: bytes) -> bytes | None:
+        def commands(redis):  # redis-py's own types are wider than what comes back
+            pipe = redis.pipeline(transaction=False)
+            pipe.set(name, lock, nx=True, px=_LOCK_MS)
+            pipe.get(name)
+            return pipe.execute()
+
+        replies = await self._try(commands)
+        return replies[1] if replies else None
+
+    async def _try(self, call):
+        if self._clock.monotonic() < self._closed_until:
+            return None
+        try:
+            async with asyncio.timeout(_REDIS_WAIT_S):
+                result = await call(self._redis)
+        except (RedisError, OSError, TimeoutError) as e:
+            self._closed_until = self._clock.monotonic() + self._pause_s
+            log.warning("Redis does not answer; requests go on without stored answers", reason=repr(e), s=self._pause_s)
+            self._pause_s = min(self._pause_s * 2, _PAUSE_S[1])
+            return None
+        self._pause_s = _PAUSE_S[0]
+        return result

@@ -1,0 +1,38 @@
+"""Content types of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vigie_ingest.errors import UnsupportedMediaError
+
+JSON: Final = "application/json"
+_PLAIN: Final = b"application/json"
+
+
+def media_type(headers: Mapping[bytes, bytes], accepted: str) -> str | None:
+    """The media type in lower case, None when there is none. Raises UnsupportedMediaError for a charset but UTF-8."""
+    given = headers.get(b"content-type")
+    if given is None:
+        return None
+    if given == _PLAIN:
+        return JSON
+    media, *parameters = given.decode("latin-1").lower().split(";")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaError(f"Content-Type: the charset {value.strip()[:40]} is not supported", accepted)
+    return media.strip()[:200] or None
+
+
+def is_json(media: str) -> bool:
+    """Whether a media type says JSON: `application/json`, `text/json`, `application/<anything>+json`."""
+    return media in (JSON, "text/json") or (media.startswith("application/") and media.endswith("+json"))
+
+
+def require_json(headers: Mapping[bytes, bytes]) -> None:
+    """Raises UnsupportedMediaError unless the body says that it is JSON, or says nothing."""
+    media = media_type(headers, JSON)
+    if media is not None and not is_json(media):
+        raise UnsupportedMediaError(f"Content-Type: {media} is not supported", JSON)

@@ -1,0 +1,189 @@
+"""The OpenAPI description of the intake routes, made from the very structs that decode and answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from vigie_contracts import limits, problems
+from vigie_contracts.events import EVENT_DATA, CloudEvent
+from vigie_contracts.problems import Problem
+
+from vigie_ingest import cloudevents, media
+from vigie_ingest.answers import BatchAnswer, SingleAnswer
+from vigie_ingest.decoding import Metric, MetricList
+from vigie_ingest.errors import MAX_LISTED_ERRORS
+from vigie_ingest.metrics import Route
+
+_REF: Final = "#/components/schemas/{name}"
+_LABELS: Final = {
+    "description": "Label names and values; numbers and booleans become text, empty values are dropped.",
+    "type": ["object", "null"],
+    "maxProperties": limits.MAX_LABELS,
+    "additionalProperties": {"type": ["string", "number", "boolean"], "maxLength": limits.MAX_LABEL_VALUE_CHARS},
+}
+_STAMP: Final = {
+    "description": "Milliseconds since 1970, or RFC 3339 with an offset; absent: the gateway's clock. "
+    f"At most {limits.MAX_FUTURE_SKEW_MS // 60_000} minutes ahead and {limits.MAX_AGE_MS // 86_400_000} days old.",
+    "anyOf": [{"type": "integer"}, {"type": "string", "format": "date-time"}, {"type": "null"}],
+    "default": None,
+}
+_COUNTER: Final = {
+    "name": "custom_counter",
+    "type": "counter",
+    "value": 1,
+    "labels": {"service": "booking", "endpoint": "/api/bookings"},
+}
+_GAUGE: Final = {
+    "name": "active_users",
+    "type": "gauge",
+    "value": 412,
+    "labels": {"service": "web"},
+    "timestamp": 1767225600000,
+}
+_BOOKED: Final = {
+    "specversion": "1.0",
+    "id": "b-1001",
+    "source": "/services/booking",
+    "type": "com.example.booking.completed",
+    "time": "2026-01-01T00:00:00Z",
+    "data": {"amount": 129.9, "currency": "EUR"},
+}
+_BAD_REQUEST: Final = "Not JSON, or nothing of it could be taken: `errors` names index, field and reason."
+_ERRORS: Final[dict[int, str]] = {
+    400: _BAD_REQUEST,
+    403: "The tenant has all the series it may have, and this one is new. A batch reports it per item instead.",
+    408: "The body did not arrive in time.",
+    409: "A request with this Idempotency-Key is being worked on.",
+    413: f"More than {limits.MAX_BODY_BYTES} bytes, {limits.MAX_DECOMPRESSED_BYTES} after decompression, "
+    f"or {limits.MAX_BATCH_ITEMS} items.",
+    415: "The Content-Type or the Content-Encoding is not supported.",
+    422: "The Idempotency-Key was used for another request.",
+    500: "A bug here; it was logged.",
+    503: "Kafka, or the series catalogue for new series, does not answer. With an Idempotency-Key a repeat is safe.",
+}
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A repeat with the same key and body within 24 h adds nothing and gets the first answer again.",
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]+$", "maxLength": limits.MAX_IDEMPOTENCY_KEY_CHARS},
+}
+_ENCODING: Final = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "enum": ["identity", "gzip", "zstd"]},
+}
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the intake routes to FastAPI's document of the others."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(_schemas())
+    document.setdefault("paths", {}).update(_paths())
+    return document
+
+
+def _schemas() -> dict[str, Any]:
+    types = (Metric, MetricList, CloudEvent, SingleAnswer, BatchAnswer, Problem)
+    _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
+    metric = schemas["Metric"]["properties"]
+    metric["labels"] = _LABELS
+    metric["timestamp"] = _STAMP
+    metric["name"]["maxLength"] = limits.MAX_NAME_CHARS
+    schemas["MetricList"]["properties"]["metrics"].update(minItems=1, maxItems=limits.MAX_BATCH_ITEMS)
+    schemas["BatchAnswer"]["properties"]["errors"]["maxItems"] = MAX_LISTED_ERRORS
+    event = schemas["CloudEvent"]["properties"]
+    event["data"] = {"description": f"Of the types {', '.join(EVENT_DATA)}; of others any JSON.", "type": "object"}
+    event["specversion"]["enum"] = ["1.0"]
+    event.pop("data_base64")
+    return schemas
+
+
+def _paths() -> dict[str, Any]:
+    single = {
+        "requestBody": _body({media.JSON: _content(_ref("Metric"), counter=_COUNTER, gauge=_GAUGE)}),
+        "responses": _responses("SingleAnswer", "Taken and acknowledged by Kafka.", _ERRORS),
+    }
+    listed = {status: text for status, text in _ERRORS.items() if status != 403}
+    metrics = {"oneOf": [_ref("MetricList"), _list("Metric")]}
+    batch = {
+        "requestBody": _body(
+            {media.JSON: _content(metrics, wrapped={"metrics": [_COUNTER, _GAUGE]}, bare=[_COUNTER, _GAUGE])}
+        ),
+        "responses": _responses("BatchAnswer", "At least one item was taken; `errors` says which were not.", listed),
+    }
+    events = {
+        "parameters": [_ce_header(name) for name in ("specversion", "id", "source", "type", "time")],
+        "requestBody": _body(
+            {
+                cloudevents.STRUCTURED: _content(_ref("CloudEvent"), booking=_BOOKED),
+                cloudevents.BATCH: _content(_list("CloudEvent"), bookings=[_BOOKED]),
+                media.JSON: _content({}, event=_BOOKED, binary=_BOOKED["data"]),
+            },
+            required=False,
+        ),
+        "responses": _responses("BatchAnswer", "At least one event was taken, each as a whole.", listed),
+    }
+    return {
+        Route.CUSTOM.value: _post("Record one metric", "recordCustomMetric", single),
+        Route.BUSINESS.value: _post("Record one business metric", "recordBusinessMetric", single),
+        Route.BATCH.value: _post("Record up to 10,000 metrics; each is judged alone", "recordMetrics", batch),
+        Route.EVENTS.value: _post(
+            "Record CloudEvents 1.0: structured, batch or binary mode", "recordEvents", events
+        ),
+    }  # fmt: skip
+
+
+def _post(summary: str, operation: str, rest: dict[str, Any]) -> dict[str, Any]:
+    parameters = [_KEY, _ENCODING, *rest.get("parameters", [])]
+    post = {"summary": summary, "operationId": operation, "tags": ["intake"], **rest, "parameters": parameters}
+    return {"post": post}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": _REF.format(name=name)}
+
+
+def _list(name: str) -> dict[str, Any]:
+    return {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": limits.MAX_BATCH_ITEMS}
+
+
+def _content(schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
+    return {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
+
+
+def _body(content: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    return {"required": required, "content": content}
+
+
+def _ce_header(attribute: str) -> dict[str, Any]:
+    return {
+        "name": f"ce-{attribute}",
+        "in": "header",
+        "required": False,
+        "description": "Binary mode: the attribute, percent-encoded; the body is the data.",
+        "schema": {"type": "string"},
+    }
+
+
+def _responses(good: str, description: str, errors: dict[int, str]) -> dict[str, Any]:
+    replayed = {
+        "Idempotency-Replayed": {
+            "description": "`true` when this is the stored answer of an earlier request.",
+            "schema": {"type": "string", "enum": ["true"]},
+        }
+    }
+    responses: dict[str, Any] = {
+        "201": {"description": description, "headers": replayed, "content": {media.JSON: {"schema": _ref(good)}}}
+    }
+    for status, text in errors.items():
+        answer: dict[str, Any] = {
+            "description": text,
+            "content": {problems.CONTENT_TYPE: {"schema": _ref("Problem")}},
+        }
+        if status in (409, 503):
+            answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+        responses[str(status)] = answer
+    return responses

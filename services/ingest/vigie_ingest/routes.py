@@ -1,0 +1,224 @@
+"""The intake routes as plain ASGI: read, decode, hand over, answer. No framework stands between them and the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+
+from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace.status import StatusCode
+from vigie_runtime import logging, tracing
+from vigie_runtime.metrics import MetricSet
+
+from vigie_ingest import answers, cloudevents, media
+from vigie_ingest.answers import Answer, Send
+from vigie_ingest.bodies import Receive, read_body
+from vigie_ingest.budget import Budget
+from vigie_ingest.decoding import decode_metric, decode_metrics
+from vigie_ingest.errors import (
+    ClientGoneError,
+    InternalError,
+    InvalidRequestError,
+    ItemError,
+    ItemRefusedError,
+    NothingAcceptedError,
+    NotReadyError,
+    Reason,
+    RejectedItem,
+    RequestError,
+    SeriesLimitError,
+)
+from vigie_ingest.idempotency import Answers, Lookup, Replay, header_key, request_key
+from vigie_ingest.intake import Caller, Intake, Verdicts
+from vigie_ingest.metrics import IDEMPOTENCY, Route, RouteMetrics
+from vigie_ingest.settings import IngestSettings
+
+log = logging.get(__name__)
+
+Scope = MutableMapping[str, Any]
+HeaderMap = Mapping[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Backend:
+    """What the routes work on; exists from when the service is started until it stops."""
+
+    intake: Intake
+    answers: Answers
+
+
+@dataclass(slots=True)
+class Desk:
+    """Shared by the routes. `backend` is None while the service is not started."""
+
+    settings: IngestSettings
+    metrics: MetricSet
+    bodies: Budget
+    tracer: Tracer | None = None
+    backend: Backend | None = None
+
+
+def tenant_of(scope: Scope, settings: IngestSettings) -> str:
+    """Whose request it is."""
+    return settings.default_tenant
+
+
+def headers_of(scope: Scope) -> HeaderMap:
+    """Headers by lower-case name; those that come several times are joined, as HTTP says."""
+    given: list[tuple[bytes, bytes]] = scope["headers"]
+    headers = dict(given)
+    if len(headers) != len(given):
+        headers.clear()
+        for name, value in given:
+            headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a route is given."""
+
+    caller: Caller
+    headers: HeaderMap
+    body: bytes
+    metrics: RouteMetrics
+
+
+Work = Callable[[Intake, Request], Awaitable[Answer]]
+
+
+class IntakeRoute:
+    """One route as an ASGI app: the frame around `work`, which is the same for all."""
+
+    def __init__(self, desk: Desk, route: Route, check: Callable[[HeaderMap], object], work: Work) -> None:
+        """`check` looks at the headers before the body is read."""
+        self._desk = desk
+        self._route = route
+        self._check = check
+        self._work = work
+        self._metrics = RouteMetrics(desk.metrics, route)
+        self._lookups = {found: desk.metrics.counter(IDEMPOTENCY, result=found) for found in Lookup}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        try:
+            if self._desk.tracer is None:
+                answer = await self._answer(scope, receive, None)
+            else:
+                answer = await self._traced(self._desk.tracer, scope, receive)
+        except ClientGoneError:
+            self._metrics.gone()
+            return
+        self._metrics.answered(answer.status)
+        await answers.send(answer, send)
+        self._metrics.observe_duration(perf_counter() - began)
+
+    async def _traced(self, tracer: Tracer, scope: Scope, receive: Receive) -> Answer:
+        parent = tracing.extract([(name.decode("latin-1"), value) for name, value in scope["headers"]])
+        attributes = {"http.request.method": "POST", "http.route": self._route.value, "url.path": scope["path"]}
+        with tracer.start_as_current_span(
+            f"POST {self._route.value}", tracing.context_of(parent), SpanKind.SERVER, attributes
+        ) as span:
+            answer = await self._answer(scope, receive, span.get_span_context())
+            span.set_attribute("http.response.status_code", answer.status)
+            if answer.status >= 500:
+                span.set_status(StatusCode.ERROR)
+            return answer
+
+    async def _answer(self, scope: Scope, receive: Receive, span: Any) -> Answer:
+        try:
+            return await self._judge(scope, receive, span)
+        except RequestError as e:
+            return answers.problem(e, scope["path"])
+        except ClientGoneError:
+            raise
+        except Exception:  # a bug; the sender learns nothing of its inside
+            log.exception("a request failed", route=self._route.value)
+            return answers.problem(InternalError(), scope["path"])
+
+    async def _judge(self, scope: Scope, receive: Receive, span: Any) -> Answer:
+        backend = self._desk.backend
+        if backend is None:
+            raise NotReadyError
+        headers = headers_of(scope)
+        self._check(headers)
+        given = headers.get(b"idempotency-key")
+        key = None if given is None else header_key(given)
+        tenant = tenant_of(scope, self._desk.settings)
+        body = await read_body(headers, receive, self._desk.settings.ingest_body_timeout_s, self._desk.bodies)
+        self._metrics.observe_body(len(body))
+        self._desk.bodies.take(len(body))
+        try:
+            if key is None:
+                request = Request(Caller(tenant, None, span), headers, body, self._metrics)
+                return await self._work(backend.intake, request)
+            caller = Caller(tenant, request_key(tenant, key, self._route.value, body), span)
+            return await self._once(backend, key, Request(caller, headers, body, self._metrics))
+        finally:
+            self._desk.bodies.give(len(body))
+
+    async def _once(self, backend: Backend, key: bytes, request: Request) -> Answer:
+        """Replay the stored answer, or make one and store it."""
+        caller = request.caller
+        assert caller.key is not None  # noqa: S101  # `_judge` has just made it
+        try:
+            found, ticket = await backend.answers.claim(caller.tenant, key, caller.key)
+        except RequestError as e:
+            self._lookups[Lookup.IN_PROGRESS if e.status == 409 else Lookup.REUSED].inc()
+            raise
+        self._lookups[found].inc()
+        if isinstance(ticket, Replay):
+            return answers.replay(ticket.status, ticket.body)
+        try:
+            answer = await self._work(backend.intake, request)
+        except BaseException:
+            await backend.answers.release(ticket)
+            raise
+        await backend.answers.store(ticket, answer.status, answer.body)
+        return answer
+
+
+async def _single(intake: Intake, request: Request) -> Answer:
+    try:
+        metric = decode_metric(request.body)
+    except ItemRefusedError as e:
+        request.metrics.judged(0, list(e.errors))
+        raise
+    taken = await intake.take_one(request.caller, metric)
+    if isinstance(taken, ItemError):
+        request.metrics.judged(0, [RejectedItem(0, taken)])
+        raise SeriesLimitError(taken) if taken.reason is Reason.LIMIT else ItemRefusedError(taken)
+    request.metrics.judged(1, [])
+    return answers.single(metric.name, taken)
+
+
+async def _batch(intake: Intake, request: Request) -> Answer:
+    verdicts = await intake.take_many(request.caller, decode_metrics(request.body))
+    return _list_answer(verdicts, request, "metrics")
+
+
+async def _events(intake: Intake, request: Request) -> Answer:
+    verdicts = await intake.take_events(request.caller, cloudevents.decode_events(request.headers, request.body))
+    return _list_answer(verdicts, request, "events")
+
+
+def _list_answer(verdicts: Verdicts, request: Request, what: str) -> Answer:
+    request.metrics.judged(verdicts.accepted, verdicts.rejected)
+    if verdicts.accepted:
+        return answers.batch(verdicts, what)
+    if verdicts.rejected:
+        raise NothingAcceptedError(verdicts.rejected, what)
+    raise InvalidRequestError(f"{what}: the list is empty")
+
+
+def intake_routes(desk: Desk) -> dict[Route, IntakeRoute]:
+    """All intake routes; each takes POST."""
+    work: Final[dict[Route, tuple[Callable[[HeaderMap], object], Work]]] = {
+        Route.CUSTOM: (media.require_json, _single),
+        Route.BUSINESS: (media.require_json, _single),
+        Route.BATCH: (media.require_json, _batch),
+        Route.EVENTS: (cloudevents.check_media, _events),
+    }
+    return {route: IntakeRoute(desk, route, check, do) for route, (check, do) in work.items()}

@@ -1,0 +1,53 @@
+"""The gateway's settings; what every service has too is in `vigie_runtime.settings`."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+from vigie_contracts import limits
+from vigie_contracts.series import InvalidSeriesError, validate_tenant
+from vigie_contracts.topics import SAMPLES
+from vigie_runtime.settings import Settings
+
+
+class IngestSettings(Settings):
+    """Read from `VIGIE_<FIELD>`."""
+
+    ingest_host: str = Field(default="0.0.0.0", description="address to listen on")
+    ingest_port: int = Field(default=8081, ge=0, le=65535, description="port to listen on")
+    ingest_metrics_path: str = Field(
+        default="/metrics", pattern=r"^/[\w/.-]*$", description="where the gateway shows its own metrics"
+    )
+    default_tenant: str = Field(
+        default="default", max_length=limits.MAX_TENANT_CHARS, description="the tenant of every request"
+    )
+    samples_topic: str = Field(default=SAMPLES.name, min_length=1, max_length=249, description="topic of the samples")
+
+    ingest_max_buffered_samples: int = Field(
+        default=1_000_000, ge=limits.MAX_BATCH_ITEMS, description="samples that may wait for Kafka; beyond: 503"
+    )
+    ingest_linger_ms: float = Field(default=4.0, ge=0, le=1_000, description="how long samples are gathered")
+    ingest_known_series: int = Field(
+        default=400_000, ge=1_000, description="series the gateway remembers; about 0.5 kB each"
+    )
+    ingest_catalogue_wait_s: float = Field(
+        default=5.0, gt=0, le=60, description="how long a request with new series waits for MongoDB; then 503"
+    )
+    ingest_refusal_memory_s: float = Field(
+        default=10.0, gt=0, le=3_600, description="how long a series that the catalogue refused is not asked for again"
+    )
+    ingest_max_body_bytes: int = Field(
+        default=512 * 1024 * 1024,
+        ge=limits.MAX_DECOMPRESSED_BYTES,
+        description="bytes of all request bodies held at once; beyond: 503",
+    )
+    ingest_max_connections: int = Field(default=10_000, ge=1, description="open connections; beyond: 503")
+    ingest_body_timeout_s: float = Field(default=30.0, gt=0, le=600, description="time for a body to arrive; then 408")
+
+    @field_validator("default_tenant")
+    @classmethod
+    def _usable_tenant(cls, tenant: str) -> str:
+        try:
+            validate_tenant(tenant)
+        except InvalidSeriesError as e:
+            raise ValueError(e.reason) from e
+        return tenant
