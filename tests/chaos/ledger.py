@@ -85,8 +85,13 @@ class Difference:
 
 @dataclass(slots=True)
 class Ledger:
-    """Adds every accepted sample once. The windows of the coarse tiers follow from those of the finest."""
+    """Adds every accepted sample once. The windows of the coarse tiers follow from those of the finest.
 
+    Its series are those of a tenant whose names begin with the prefix: nobody else may send such series.
+    """
+
+    tenant: str
+    prefix: str = ""
     series: dict[int, SeriesKey] = field(default_factory=dict)
     fine: Cells = field(default_factory=dict)
     samples: int = 0

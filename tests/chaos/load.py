@@ -58,10 +58,12 @@ class Answers:
 class Series:
     """Series of three types. The pool grows while the load runs, so that new ones are registered in trouble."""
 
-    def __init__(self, tenant: str, count: int, prefix: str = "ledger") -> None:
-        names = tuple(TYPES)
+    def __init__(self, ledger: Ledger, count: int) -> None:
+        names, start = tuple(TYPES), ledger.prefix or "ledger"
         self._keys = [
-            series_key(tenant, f"{prefix}_{names[i % 3]}", TYPES[names[i % 3]], {"n": str(i), "service": f"s{i % 7}"})
+            series_key(
+                ledger.tenant, f"{start}_{names[i % 3]}", TYPES[names[i % 3]], {"n": str(i), "service": f"s{i % 7}"}
+            )
             for i in range(count)
         ]
 
@@ -124,11 +126,10 @@ class Plan:
 class Sender:
     """Sends requests to any of the gateways until each is answered clearly, and books what was accepted."""
 
-    def __init__(self, gateways: Sequence[str], tenant_headers: dict[str, str], ledger: Ledger, seed: int = 0) -> None:
+    def __init__(self, gateways: Sequence[str], ledger: Ledger, seed: int = 0) -> None:
         self.answers = Answers()
         self._ledger = ledger
         self._gateways = list(gateways)
-        self._headers = tenant_headers
         self._random = random.Random(seed)
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30)
         self._client = httpx.AsyncClient(timeout=ATTEMPT_TIMEOUT_S, limits=limits, trust_env=False)
@@ -176,7 +177,7 @@ class Sender:
             self.answers.wrong.append(f"repeated {request.path} {outcome.status_code}: {outcome.text[:300]}")
 
     async def _attempt(self, request: Request) -> httpx.Response | httpx.HTTPError:
-        headers = {"content-type": "application/json", "idempotency-key": request.key, **self._headers}
+        headers = {"content-type": "application/json", "idempotency-key": request.key}
         url = self._random.choice(self._gateways) + request.path
         try:
             answer = await self._client.post(url, content=request.body, headers=headers)

@@ -19,8 +19,6 @@ from tests.kit.wait import eventually, unique
 
 TENANT = "chaos"
 SETTLE_S = 240.0
-# Coarse tiers are flushed this often, so that the run's end need not wait half a minute for them.
-ENVIRONMENT = {"VIGIE_COARSE_COMMIT_S": "5"}
 
 Say = Callable[[str], None]
 
@@ -82,7 +80,7 @@ async def run(options: Options, directory: Path, say: Say) -> Result:
     began = time.monotonic()
     try:
         addresses = await asyncio.to_thread(servers.start)
-        services = Services(directory, addresses, unique("chaos"), ENVIRONMENT)
+        services = Services(directory, addresses, unique("chaos"), TENANT)
         await asyncio.to_thread(services.start, gateways=options.gateways, aggregators=options.aggregators, apis=1)
         say(f"ready after {time.monotonic() - began:.0f} s: {options}")
         result = await _under_load(options, servers, services, say)
@@ -96,11 +94,11 @@ async def run(options: Options, directory: Path, say: Say) -> Result:
 
 
 async def _under_load(options: Options, servers: OwnServers, services: Services, say: Say) -> Result:
-    ledger = Ledger()
-    sender = Sender(services.gateway_urls, TENANT, ledger, options.seed)
+    ledger = Ledger(TENANT)
+    sender = Sender(services.gateway_urls, ledger, options.seed)
     gap = min(7.0, options.minutes * 60 / max(1, options.kills))
     killer = Killer(victims(servers, services), options.seed, gap, say)
-    plan = Plan(Series(TENANT, options.series), options.seed)
+    plan = Plan(Series(ledger, options.series), options.seed)
     began, limit = time.monotonic(), options.minutes * 60
 
     def share() -> float:
@@ -157,7 +155,7 @@ async def caught_up(database: stored.Database, bootstrap: str, timeout: float = 
 
 
 async def _from_store(result: Result, database: stored.Database) -> None:
-    result.found["MongoDB"] = found = await stored.counts(database, TENANT)
+    result.found["MongoDB"] = found = await stored.counts(database, result.ledger)
     result.differences += compare(result.ledger, found, "MongoDB")
 
 
@@ -165,7 +163,7 @@ async def _from_cache(result: Result, database: stored.Database, cache: redis.as
     expected = result.ledger.expected(()).running
 
     async def same() -> bool:
-        found = await stored.cached_running(cache, database, TENANT)
+        found = await stored.cached_running(cache, database, result.ledger)
         wrong = compare(result.ledger, Counts({}, found), "Redis", ())
         assert not wrong, f"{len(wrong)} of {len(expected)} series: {listed(wrong)}"
         return True
@@ -174,7 +172,7 @@ async def _from_cache(result: Result, database: stored.Database, cache: redis.as
 
 
 async def _from_api(result: Result, url: str) -> None:
-    result.found["api"] = found = await answered.counts(url, TENANT, result.ledger)
+    result.found["api"] = found = await answered.counts(url, result.ledger)
     result.differences += answered.compare_sums(result.ledger, found)
 
 

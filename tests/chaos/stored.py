@@ -13,36 +13,38 @@ from vigie_contracts.tiers import CHUNK_SLOTS, TIERS, Tier
 from vigie_contracts.topics import SAMPLES
 from vigie_windows import chunks
 
-from tests.chaos.ledger import Cell, Cells, Counts, Running
+from tests.chaos.ledger import Cell, Cells, Counts, Ledger, Running
 
 Database = AsyncDatabase[dict[str, Any]]
 Homes = dict[tuple[int, int], int]
-"""(partition, ordinal) -> fingerprint."""
+"""(partition, ordinal) -> fingerprint, or FOREIGN."""
+FOREIGN, HOMELESS = -2, -1
+"""Fingerprints of a series that another test sent, and of a place where the catalogue has none."""
 
 
-async def counts(database: Database, tenant: str, tiers: Sequence[Tier] = TIERS) -> Counts:
-    """All windows of a tenant, and the running state of its series as MongoDB keeps it."""
-    homes = await series_homes(database, tenant)
-    windows = {tier.name: await _windows(database, tenant, tier, homes) for tier in tiers}
-    return Counts(windows, await _stored_running(database, tenant, homes))
+async def counts(database: Database, ledger: Ledger, tiers: Sequence[Tier] = TIERS) -> Counts:
+    """All windows of the ledger's series, and their running state as MongoDB keeps it."""
+    homes = await series_homes(database, ledger)
+    windows = {tier.name: await _windows(database, ledger.tenant, tier, homes) for tier in tiers}
+    return Counts(windows, await _stored_running(database, ledger.tenant, homes))
 
 
-async def series_homes(database: Database, tenant: str) -> Homes:
+async def series_homes(database: Database, ledger: Ledger) -> Homes:
     """Where each series of the tenant lives. Two series in one place would be a disaster: it raises."""
     homes: Homes = {}
-    async for document in database.series.find({"tenant": tenant}):
+    async for document in database.series.find({"tenant": ledger.tenant}):
         place = (document["partition"], document["ordinal"])
         if place in homes:
             raise AssertionError(f"two series share partition {place[0]}, ordinal {place[1]}")
-        homes[place] = to_unsigned(document["_id"])
+        homes[place] = to_unsigned(document["_id"]) if document["name"].startswith(ledger.prefix) else FOREIGN
     return homes
 
 
-async def cached_running(redis: Redis, database: Database, tenant: str) -> dict[int, Running]:
+async def cached_running(redis: Redis, database: Database, ledger: Ledger) -> dict[int, Running]:
     """The running state as Redis has it."""
-    homes = await series_homes(database, tenant)
+    homes = await series_homes(database, ledger)
     found: dict[int, Running] = {}
-    for name, packed in (await redis.hgetall(latest.hash_key(tenant))).items():
+    for name, packed in (await redis.hgetall(latest.hash_key(ledger.tenant))).items():
         partition, chunk = (int(part) for part in bytes(name).decode().split(":"))
         found |= _unpacked(partition, chunk, bytes(packed), homes)
     return found
@@ -58,8 +60,9 @@ async def _windows(database: Database, tenant: str, tier: Tier, homes: Homes) ->
         cells = chunks.decode_many(stored, tier.width_ms)
         columns = (cells.count, cells.sum, cells.min, cells.max, cells.first_ts, cells.first, cells.last_ts, cells.last)
         for row, start, *values in zip(cells.rows, cells.starts, *columns, strict=True):
-            fingerprint = homes.get((partition, int(row)), -1)
-            found[fingerprint, int(start)] = Cell(*(value.item() for value in values))
+            fingerprint = homes.get((partition, int(row)), HOMELESS)
+            if fingerprint != FOREIGN:
+                found[fingerprint, int(start)] = Cell(*(value.item() for value in values))
     return found
 
 
@@ -67,22 +70,25 @@ async def _stored_running(database: Database, tenant: str, homes: Homes) -> dict
     found: dict[int, Running] = {}
     async for document in database.latest.find({"_id.t": tenant}):
         place = document["_id"]
-        found |= _unpacked(place["p"], place["c"], bytes(document["v"]), homes)
+        found |= _unpacked(place["p"], place["c"], bytes(document["data"]), homes)
     return found
 
 
 def _unpacked(partition: int, chunk: int, packed: bytes, homes: Homes) -> dict[int, Running]:
     state = latest.unpack(packed)
     columns = (state.counts, state.sums, state.timestamps, state.values)
-    return {
-        homes.get((partition, chunk * CHUNK_SLOTS + int(slot)), -1): Running(*(value.item() for value in values))
+    found = {
+        homes.get((partition, chunk * CHUNK_SLOTS + int(slot)), HOMELESS): Running(*(value.item() for value in values))
         for slot, *values in zip(state.slots, *columns, strict=True)
     }
+    found.pop(FOREIGN, None)
+    return found
 
 
 async def ends(bootstrap: str, topic: str = SAMPLES.name) -> dict[int, int]:
     """The end offset of every partition of a topic."""
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+        await consumer.topics()  # what it was told at its start may be older than the topic
         partitions = consumer.partitions_for_topic(topic) or set()
         asked = [TopicPartition(topic, partition) for partition in sorted(partitions)]
         return {place.partition: end for place, end in (await consumer.end_offsets(asked)).items()} if asked else {}

@@ -58,21 +58,27 @@ class OwnServers:
 
 
 class Services:
-    """Gateways, aggregators and an api of one database. `environment` is for all of them."""
+    """Gateways, aggregators and an api of one database and tenant. `environment` is for all of them."""
 
     def __init__(
-        self, directory: Path, addresses: Addresses, database: str, environment: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        addresses: Addresses,
+        database: str,
+        tenant: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.addresses = addresses
         self.database = database
+        self.tenant = tenant
         self._environment = dict(environment or {})
         self.gateways: list[Process] = []
         self.aggregators: list[Process] = []
         self.apis: list[Process] = []
         self.urls: dict[str, str] = {}
 
-    def start(self, *, gateways: int = 1, aggregators: int = 1, apis: int = 0) -> None:
+    def start(self, *, gateways: int = 0, aggregators: int = 0, apis: int = 0) -> None:
         """Start so many of each; returns when all are ready."""
         new = [self.gateway(launch=False) for _ in range(gateways)]
         new += [self.aggregator(launch=False) for _ in range(aggregators)]
@@ -84,20 +90,20 @@ class Services:
 
     def gateway(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
         """One more ingest process."""
-        process = self._http(f"ingest-{len(self.gateways)}", "vigie_ingest", environment)
+        process = self._http(f"ingest-{len(self.gateways)}", "ingest", environment)
         self.gateways.append(process)
         return _started(process, launch=launch)
 
     def api(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
         """One more api process."""
-        process = self._http(f"api-{len(self.apis)}", "vigie_api", environment)
+        process = self._http(f"api-{len(self.apis)}", "api", environment)
         self.apis.append(process)
         return _started(process, launch=launch)
 
     def aggregator(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
         """One more aggregator."""
         name, port = f"aggregator-{len(self.aggregators)}", free_port()
-        env = {"VIGIE_HEALTH_PORT": str(port), **(environment or {})}
+        env = {"VIGIE_AGGREGATOR_PORT": str(port), **(environment or {})}
         process = self._process(name, "vigie_aggregator", port, env)
         self.aggregators.append(process)
         return _started(process, launch=launch)
@@ -116,11 +122,10 @@ class Services:
         for process in self.processes():
             process.kill()
 
-    def _http(self, name: str, module: str, environment: Mapping[str, str] | None) -> Process:
-        port = free_port()
-        return self._process(
-            name, module, port, {"VIGIE_HOST": "127.0.0.1", "VIGIE_PORT": str(port), **(environment or {})}
-        )
+    def _http(self, name: str, service: str, environment: Mapping[str, str] | None) -> Process:
+        port, upper = free_port(), service.upper()
+        own = {f"VIGIE_{upper}_HOST": "127.0.0.1", f"VIGIE_{upper}_PORT": str(port)}
+        return self._process(name, f"vigie_{service}", port, {**own, **(environment or {})})
 
     def _process(self, name: str, module: str, port: int, environment: Mapping[str, str]) -> Process:
         self.urls[name] = f"http://127.0.0.1:{port}"
@@ -133,7 +138,10 @@ class Services:
                 **os.environ,
                 **self.addresses.variables(),
                 "VIGIE_MONGODB_DATABASE": self.database,
+                "VIGIE_DEFAULT_TENANT": self.tenant,
                 "VIGIE_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+                # Coarse tiers follow soon, so that no test waits half a minute for them.
+                "VIGIE_COARSE_INTERVAL_S": "3",
                 **self._environment,
                 **environment,
             },

@@ -14,7 +14,7 @@ SERIES = [series_key("t", "m", Kind.COUNTER, {"n": str(n)}) for n in range(3)]
 
 
 def ledger_of(*samples: Sample) -> Ledger:
-    ledger = Ledger()
+    ledger = Ledger("t")
     ledger.add(samples)
     return ledger
 
@@ -91,7 +91,7 @@ def test_totals_count_series_samples_and_sum(ledger: Ledger) -> None:
 
 
 def test_plan_repeats_from_its_seed_and_covers_types_lateness_and_sizes() -> None:
-    series = Series("t", 60)
+    series = Series(Ledger("t"), 60)
     one, two = (Plan(series, 7, now_ms=lambda: NOW) for _ in range(2))
     requests = [one.request() for _ in range(300)]
     assert [r.samples for r in requests] == [two.request().samples for _ in range(300)]

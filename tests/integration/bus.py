@@ -18,6 +18,7 @@ async def records(
 ) -> list[ConsumerRecord]:
     """Every record of a topic from the given offsets (else from the start) to the end it has now."""
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+        await consumer.topics()  # what it was told at its start may be older than the topic
         places = [TopicPartition(topic, partition) for partition in sorted(consumer.partitions_for_topic(topic) or ())]
         if not places:
             return []

@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient
 
 from tests.chaos import stored
 from tests.chaos.ledger import Counts, Difference, Ledger, compare, listed
-from tests.chaos.load import Sender
+from tests.chaos.load import Plan, Sender, Series, in_turn, running
 from tests.chaos.run import caught_up
 from tests.chaos.system import Addresses, OwnServers, Services, connect
 from tests.kit.wait import eventually, unique
@@ -36,31 +36,35 @@ class World:
         return self.services.addresses
 
     @asynccontextmanager
-    async def sender(self, tenant: str, ledger: Ledger, seed: int = 0) -> AsyncIterator[Sender]:
-        """Sends to all gateways as the tenant."""
-        sender = Sender(self.services.gateway_urls, tenant, ledger, seed)
+    async def sender(self, ledger: Ledger, seed: int = 0) -> AsyncIterator[Sender]:
+        """Sends to all gateways."""
+        sender = Sender(self.services.gateway_urls, ledger, seed)
         try:
             yield sender
         finally:
             await sender.close()
 
-    async def exact(self, tenant: str, ledger: Ledger, timeout: float = DEADLINE_S) -> Counts:
+    def ledger(self, name: str) -> Ledger:
+        """An empty ledger for series of a fresh name."""
+        return Ledger(self.services.tenant, unique(name).replace("-", "_"))
+
+    async def exact(self, ledger: Ledger, timeout: float = DEADLINE_S) -> Counts:
         """Wait until everything is counted and compare all of it; raises AssertionError with the differences."""
         await caught_up(self.database, self.addresses.kafka, timeout)
-        found = await stored.counts(self.database, tenant)
+        found = await stored.counts(self.database, ledger)
         differences = compare(ledger, found, "MongoDB")
         assert not differences, f"{len(differences)} differences\n{listed(differences)}"
         return found
 
-    async def differences(self, tenant: str, ledger: Ledger) -> list[Difference]:
+    async def differences(self, ledger: Ledger) -> list[Difference]:
         """What differs now."""
-        return compare(ledger, await stored.counts(self.database, tenant), "MongoDB")
+        return compare(ledger, await stored.counts(self.database, ledger), "MongoDB")
 
-    async def cached(self, tenant: str, ledger: Ledger, timeout: float = DEADLINE_S) -> None:
+    async def cached(self, ledger: Ledger, timeout: float = DEADLINE_S) -> None:
         """Wait until Redis has exactly the running state."""
 
         async def same() -> bool:
-            found = await stored.cached_running(self.cache, self.database, tenant)
+            found = await stored.cached_running(self.cache, self.database, ledger)
             wrong = compare(ledger, Counts({}, found), "Redis", ())
             assert not wrong, listed(wrong)
             return True
@@ -69,11 +73,8 @@ class World:
 
     def use(self, directory: Path, environment: Mapping[str, str]) -> Services:
         """Services of one test on these servers and this database."""
-        self.services = Services(directory, self.addresses, self.database.name, {**ENVIRONMENT, **environment})
+        self.services = Services(directory, self.addresses, self.database.name, unique("tenant"), environment)
         return self.services
-
-
-ENVIRONMENT: dict[str, str] = {}
 
 
 @asynccontextmanager
@@ -85,7 +86,7 @@ async def world(directory: Path, *, brokers: int = 1, members: int = 1) -> Async
         client, database = connect(addresses, unique("world"))
         async with client:
             cache = redis.asyncio.Redis.from_url(addresses.redis)
-            services = Services(directory, addresses, database.name, ENVIRONMENT)
+            services = Services(directory, addresses, database.name, unique("tenant"))
             one = World(servers, services, client, database, cache)
             try:
                 yield one
@@ -94,3 +95,21 @@ async def world(directory: Path, *, brokers: int = 1, members: int = 1) -> Async
                 await cache.aclose()
     finally:
         servers.kill()
+
+
+@asynccontextmanager
+async def load(
+    one: World, ledger: Ledger, *, seed: int = 1, series: int = 120, rate: float = 25.0, batch: int = 60
+) -> AsyncIterator[Sender]:
+    """Load on all gateways while the block runs; at its end every request is delivered, and every answer was right."""
+    plan = Plan(Series(ledger, series), seed, batch_size=batch)
+    async with one.sender(ledger, seed) as sender, running(sender, plan, rate=rate, share=in_turn()):
+        yield sender
+    assert not sender.answers.wrong, sender.answers.wrong[:5]
+    assert sender.answers.accepted > 0
+
+
+async def more(ledger: Ledger, samples: int, timeout: float = DEADLINE_S) -> None:
+    """Wait until so many more samples were accepted: progress, however fast the machine is."""
+    goal = ledger.samples + samples
+    await eventually(lambda: ledger.samples >= goal, timeout)
