@@ -199,6 +199,11 @@ ITSELF = Dashboard(
             ("sum by (outcome) (rate(vigie_publisher_samples_total[$__rate_interval]))", "{{outcome}}"),
         ),
         graph(
+            "Kafka records not read yet",
+            "short",
+            ("sum by (instance) (vigie_logreader_lag_records)", "{{instance}}"),
+        ),
+        graph(
             "Commit time",
             "s",
             (quantile(0.5, "vigie_aggregator_commit_seconds"), "p50"),
@@ -219,6 +224,16 @@ ITSELF = Dashboard(
             ('rate(process_cpu_seconds_total{job=~"vigie-.*"}[$__rate_interval])', "{{job}}"),
         ),
         graph("Memory by service", "bytes", ('process_resident_memory_bytes{job=~"vigie-.*"}', "{{job}}")),
+        graph(
+            "Reads by outcome",
+            "reqps",
+            ("sum by (outcome) (rate(vigie_api_requests_total[$__rate_interval]))", "{{outcome}}"),
+        ),
+        graph(
+            "Time to answer a read",
+            "s",
+            (quantile(0.99, "vigie_api_request_duration_seconds", "area"), "p99 {{area}}"),
+        ),
         graph(
             "Series",
             "short",

@@ -27,7 +27,7 @@ SERVICE_MAY_IMPORT = frozenset({"vigie_contracts", "vigie_runtime", "vigie_windo
 ONLY_NUMPY = frozenset({"vigie_windows"})
 """Packages whose only dependency is numpy."""
 
-RANKS = {"__main__": 3, "app": 2, "subscribers": 1, "routes": 1, "publishers": 1, "repository": 1}
+RANKS = {"__main__": 3, "app": 2, "subscribers": 1, "routes": 1, "operations": 1, "publishers": 1, "repository": 1}
 """Inside a service a module imports its own rank or lower; modules not named here are rank 0.
 `routes` and the like may be packages: the first name below the service decides."""
 
