@@ -10,7 +10,17 @@ import ssl
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    KafkaTimeoutError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pymongo import AsyncMongoClient
@@ -25,6 +35,8 @@ from vigie_runtime.settings import Settings
 Document: TypeAlias = dict[str, Any]
 Database: TypeAlias = AsyncDatabase[Document]
 MongoClient: TypeAlias = AsyncMongoClient[Document]
+KafkaRecord: TypeAlias = ConsumerRecord[bytes, bytes]
+"""A record as it was read; key and value are bytes or None."""
 
 MAX_BATCH_BYTES = 1_040_000
 """Below the default `message.max.bytes` (1,048,588), which counts a batch with its framing and headers."""
@@ -129,6 +141,17 @@ def redis(settings: Settings) -> Redis:
     )
 
 
+def is_authorization_error(error: BaseException) -> bool:
+    """Whether Kafka refuses us: an operator has to act, trying again does not help."""
+    refused = (
+        ClusterAuthorizationFailedError,
+        GroupAuthorizationFailedError,
+        SaslAuthenticationFailed,
+        TopicAuthorizationFailedError,
+    )
+    return isinstance(error, refused)
+
+
 def _kafka(settings: Settings, client_id: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
@@ -155,11 +178,16 @@ __all__ = [
     "ConsumerRecord",
     "Database",
     "Document",
+    "IllegalStateError",
     "KafkaError",
+    "KafkaRecord",
     "KafkaTimeoutError",
     "MongoClient",
+    "NoOffsetForPartitionError",
+    "OffsetOutOfRangeError",
     "TopicPartition",
     "database",
+    "is_authorization_error",
     "kafka_admin",
     "kafka_consumer",
     "kafka_producer",

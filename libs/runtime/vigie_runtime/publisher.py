@@ -305,7 +305,7 @@ class SamplePublisher:
         self._give_up(gathering, reason)
         for other in list(self._in_flight):
             self._give_up(other, f"the connection was given up after another failure: {reason}")
-        if self._sending is not None:
+        if self._sending is not None and not self._sending.expired():
             self._sending.reschedule(0)
         self._metrics.recreated.inc()
         self._lease.discard(reason)

@@ -1,0 +1,415 @@
+"""Reads a Kafka log from offsets that the handler keeps in its own store: the frame of exactly-once consumption.
+
+aiokafka hands out records before a listener that awaits has finished, so on assignment every partition is paused at
+once, then loaded (`handler.assigned`), sought, and only then resumed. That happens in the reader's own loop: a listener
+that waits for MongoDB would stop the member's heartbeats. One lock keeps the handler's calls apart from a revocation.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Final, Literal, Protocol
+
+from vigie_runtime import logging, mongo
+from vigie_runtime.clients import (
+    AIOKafkaConsumer,
+    ConsumerRebalanceListener,
+    IllegalStateError,
+    KafkaError,
+    KafkaRecord,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicPartition,
+    is_authorization_error,
+)
+from vigie_runtime.errors import Fenced, Retryable, reason_of
+from vigie_runtime.logreader_metrics import LogReaderMetrics
+from vigie_runtime.metrics import MetricSet
+from vigie_runtime.ownership import LoadReason, Ownership
+from vigie_runtime.topics import TopicIdentity
+
+log = logging.get(__name__)
+
+Mode = Literal["group", "assign"]
+COMMIT_INTERVAL_S: Final = 5.0
+COMMIT_TIMEOUT_S: Final = 3.0
+REVOKE_TIMEOUT_S: Final = 20.0
+"""Less than the rebalance time-out of `clients.kafka_consumer` (30 s)."""
+STOP_TIMEOUT_S: Final = 10.0
+OFFSETS_TIMEOUT_S: Final = 10.0
+_RESTART_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class PartitionHandler(Protocol):
+    """What is done with the records. The reader never makes two of these calls at once.
+
+    Fenced and Retryable (errors of MongoDB that pass count as Retryable), from whatever call, void what the handler
+    knows of the partition: `assigned` is called again before its next records. Retryable from `tick` concerns all
+    partitions. With any other exception the reader ends, without calling `revoked`.
+    """
+
+    async def assigned(self, partition: int) -> int | None:
+        """Load the partition's state, whatever is in memory; the next offset to read. None: nothing was ever stored."""
+        ...
+
+    async def records(self, partition: int, records: Sequence[KafkaRecord]) -> None:
+        """Take records, in the order of the log, each offset not lower than the one `assigned` gave."""
+        ...
+
+    async def revoked(self, partitions: Sequence[int]) -> None:
+        """Store what is pending, then forget the partitions: they are no longer ours whatever the outcome."""
+        ...
+
+    async def lost_log(self, partition: int, stored: int, beginning: int) -> None:
+        """Reading goes on at `beginning`. `beginning - stored` records were deleted unread; when that is negative, the
+        log is shorter than what was stored (cut, or a foreign one) and is read from its beginning."""
+        ...
+
+    async def tick(self) -> None:
+        """Do what is due by the clock; called between polls."""
+        ...
+
+    def committed(self, partition: int) -> int | None:
+        """The offset up to which everything is stored, for Kafka's lag dashboards; None: nothing to say."""
+        ...
+
+
+class LogReader:
+    """`await run()` in a task; `stop()` makes it store what is pending, leave the group and return."""
+
+    def __init__(
+        self,
+        consumer_factory: Callable[[], AIOKafkaConsumer],
+        topic_identity: TopicIdentity,
+        handler: PartitionHandler,
+        *,
+        mode: Mode = "group",
+        partitions: Iterable[int] | None = None,
+        poll_ms: int = 100,
+        tick_s: float = 0.5,
+        max_poll_records: int | None = None,
+        metrics: MetricSet | None = None,
+    ) -> None:
+        """`consumer_factory` makes a consumer without topics (with a group for mode "group"), with
+        `clients.kafka_consumer`. Mode "assign" reads `partitions`, by default all. `tick_s` is the longest time between
+        two ticks while the handler is not busy. `metrics` is a set made with `LOGREADER_METRICS` among its own."""
+        self._factory = consumer_factory
+        self._identity = topic_identity
+        self._handler = handler
+        self._mode: Mode = mode
+        self._assigned = list(partitions) if partitions is not None else list(range(topic_identity.partitions))
+        self._poll_ms = max(1, min(poll_ms, int(tick_s * 1000)))
+        self._tick_s = tick_s
+        self._max_poll_records = max_poll_records
+        self._metrics = LogReaderMetrics(metrics)
+        self._own = Ownership()
+        self._lock = asyncio.Lock()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._waiting: asyncio.Timeout | None = None
+        self._stopping = False
+        self._failure: BaseException | None = None
+        self._next_tick = 0.0
+        self._next_commit = 0.0
+        self._told: dict[int, int] = {}
+        self._gaps: dict[int, tuple[int, int]] = {}
+        self._commit: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the reader is connected and every partition it has is loaded."""
+        return self._consumer is not None and self._own.settled and self._failure is None
+
+    @property
+    def partitions(self) -> set[int]:
+        """The partitions that are loaded and read."""
+        return set(self._own.next)
+
+    def lag(self) -> dict[int, int]:
+        """Per live partition, the records in the log that were not handed over, as far as the last answer knew."""
+        known: dict[int, int] = {}
+        for partition, offset in self._own.next.items():
+            with suppress(AssertionError, AttributeError):  # no longer assigned; between two consumers
+                end = self._consumer.highwater(self._tp(partition)) if self._consumer else None
+                known[partition] = max(0, end - offset) if end is not None else 0
+        return known
+
+    def stop(self) -> None:
+        """Make `run` return soon: pending state is stored first."""
+        if not self._stopping and self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(0)
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Read until `stop`. Raises what the handler raised when it is neither Fenced nor Retryable, and errors of
+        authorization; everything else that Kafka or MongoDB do is waited out."""
+        failures = 0
+        while not self._stopping:
+            started = time.monotonic()
+            try:
+                await self._session()
+            except (KafkaError, OSError) as e:
+                if e is self._failure or is_authorization_error(e):
+                    raise
+                failures = failures + 1 if time.monotonic() - started < 60 else 1
+                self._metrics.restarts.inc()
+                log.warning("the Kafka consumer is replaced", topic=self._identity.topic, reason=reason_of(e))
+                await self._pause(_RESTART_PAUSES_S[min(failures, len(_RESTART_PAUSES_S)) - 1])
+
+    async def _session(self) -> None:
+        """One consumer, from its start to its end."""
+        consumer = self._consumer_for_mode()
+        try:
+            if not await self._interruptible(consumer.start()):
+                return
+            self._consumer = consumer
+            while not self._stopping:
+                await self._turn(consumer)
+        finally:
+            self._consumer = None
+            await self._end(consumer)
+
+    def _consumer_for_mode(self) -> AIOKafkaConsumer:
+        consumer = self._factory()
+        if self._mode == "group":
+            consumer.subscribe([self._identity.topic], listener=_Listener(self, consumer))
+        else:
+            consumer.assign([self._tp(partition) for partition in self._assigned])
+            self.hold(consumer, [self._tp(partition) for partition in self._assigned])
+        return consumer
+
+    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+        if self._failure is not None:
+            raise self._failure
+        batches, stamps = await self._poll(consumer)
+        async with self._lock:
+            for tp, records in batches.items():
+                # Else they will be read again: the position was, or is going to be, set anew.
+                if self._own.stamps.get(tp.partition) == stamps.get(tp.partition):
+                    await self._call(consumer, tp.partition, self._deliver(consumer, tp.partition, records))
+            if time.monotonic() >= self._next_tick:
+                await self._tick(consumer)
+            await self._load_due(consumer)
+        self._tell_kafka(consumer)
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> tuple[dict[TopicPartition, list[KafkaRecord]], dict[int, int]]:
+        rest = self._own.wait_s(time.monotonic())
+        timeout_ms = self._poll_ms if rest is None else max(1, min(self._poll_ms, int(rest * 1000)))
+        batches: dict[TopicPartition, list[KafkaRecord]] = {}
+        try:
+            async with asyncio.timeout(None) as self._waiting:
+                if not self._stopping:
+                    batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=self._max_poll_records)
+        except TimeoutError:  # stopped
+            pass
+        except OffsetOutOfRangeError as e:
+            for tp in e.args[0]:
+                self._reload(consumer, tp.partition, LoadReason.OUT_OF_RANGE, "its position is outside of the log")
+        except NoOffsetForPartitionError:  # asked before the partition was sought; it has been, or will be
+            pass
+        finally:
+            self._waiting = None
+        # Of this very moment: nothing was awaited since the records were handed out.
+        return batches, dict(self._own.stamps)
+
+    async def _deliver(self, consumer: AIOKafkaConsumer, partition: int, records: list[KafkaRecord]) -> None:
+        expected = self._own.next.get(partition)
+        if expected is None or not records:
+            return
+        if records[0].offset != expected and not await self._gap_is_real(consumer, partition, records[0].offset):
+            return
+        started = time.monotonic()
+        await self._handler.records(partition, records)
+        self._own.delivered(partition, records[-1].offset + 1)
+        self._metrics.records.inc(len(records))
+        self._metrics.batch.observe(len(records))
+        self._metrics.handling.observe(time.monotonic() - started)
+
+    async def _gap_is_real(self, consumer: AIOKafkaConsumer, partition: int, found: int) -> bool:
+        """Compaction and transaction markers leave gaps. Retention that passed us, a log that was cut, or records that
+        got lost on the way must not look like one: a gap is believed when it is still there at a second reading."""
+        expected = self._own.next[partition]
+        if found < expected:
+            self._reload(consumer, partition, LoadReason.OUT_OF_RANGE, f"offset {found} came where {expected} was due")
+            return False
+        if self._gaps.get(partition) != (expected, found):
+            self._gaps[partition] = (expected, found)
+            with suppress(IllegalStateError):
+                consumer.seek(self._tp(partition), expected)
+            return False
+        beginning = (await self._ends(consumer, partition))[0]
+        if beginning > expected:
+            self._reload(consumer, partition, LoadReason.OUT_OF_RANGE, f"the log begins at {beginning} now")
+        return beginning <= expected
+
+    async def _ends(self, consumer: AIOKafkaConsumer, partition: int) -> tuple[int, int]:
+        tp = self._tp(partition)
+        try:
+            async with asyncio.timeout(OFFSETS_TIMEOUT_S):
+                return (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+        except (KafkaError, TimeoutError) as e:
+            raise Retryable(f"asking Kafka for the ends of {tp.topic}/{partition}: {reason_of(e)}") from e
+
+    async def _tick(self, consumer: AIOKafkaConsumer) -> None:
+        self._next_tick = time.monotonic() + self._tick_s
+        await self._call(consumer, None, self._handler.tick())
+        self._metrics.live.set(len(self._own.next))
+        self._metrics.lag.set(sum(self.lag().values()))
+
+    async def _load_due(self, consumer: AIOKafkaConsumer) -> None:
+        for partition, reason in self._own.due(time.monotonic()):
+            if self._stopping:
+                return
+            await self._call(consumer, partition, self._load(consumer, partition))
+            if partition in self._own.next:
+                self._metrics.loads[reason].inc()
+
+    async def _load(self, consumer: AIOKafkaConsumer, partition: int) -> None:
+        stored = await self._handler.assigned(partition)
+        tp = self._tp(partition)
+        beginning, end = await self._ends(consumer, partition)
+        start = beginning if stored is None else stored
+        if stored is not None and not beginning <= stored <= end:
+            await self._lost(partition, stored, beginning, end)
+            start = beginning
+        try:
+            consumer.seek(tp, start)
+            consumer.resume(tp)
+        except IllegalStateError as e:
+            raise Retryable(f"{tp.topic}/{partition} was taken away while it was loaded") from e
+        self._own.loaded(partition, start)
+        log.info("reading", topic=tp.topic, partition=partition, offset=start, end=end)
+
+    async def _lost(self, partition: int, stored: int, beginning: int, end: int) -> None:
+        where = {
+            "topic": self._identity.topic,
+            "partition": partition,
+            "stored": stored,
+            "beginning": beginning,
+            "end": end,
+        }
+        if stored < beginning:
+            log.error("records were deleted by retention before they were read", lost=beginning - stored, **where)
+            self._metrics.lost.inc(beginning - stored)
+        else:
+            log.error("the log is shorter than what was read of it: it is read from its beginning", **where)
+        await self._handler.lost_log(partition, stored, beginning)
+
+    async def _call(self, consumer: AIOKafkaConsumer, partition: int | None, call: Awaitable[None]) -> None:
+        """Await what calls the handler; when that fails in a way that passes, load again what it concerns."""
+        try:
+            with mongo.retryable("storing"):
+                await call
+        except Fenced as e:
+            for concerned in {e.partition, e.partition if partition is None else partition}:
+                self._reload(consumer, concerned, LoadReason.FENCED, reason_of(e))
+        except Retryable as e:
+            for concerned in list(self._own.next) if partition is None else [partition]:
+                self._reload(consumer, concerned, LoadReason.RETRY, reason_of(e))
+        except Exception as e:
+            self._failure = e
+            raise
+
+    def _reload(self, consumer: AIOKafkaConsumer, partition: int, reason: LoadReason, why: str) -> None:
+        if partition not in self._own.owned:
+            return
+        with suppress(IllegalStateError):
+            consumer.pause(self._tp(partition))
+        pause = self._own.reload(partition, reason, time.monotonic())
+        log.warning(
+            "the partition is loaded again",
+            topic=self._identity.topic, partition=partition, cause=reason.value, reason=why, after_s=round(pause, 2),
+        )  # fmt: skip
+
+    def hold(self, consumer: AIOKafkaConsumer, tps: Iterable[TopicPartition]) -> None:
+        """Nothing is fetched of the new partitions until they are loaded. Must not await."""
+        tps = list(tps)
+        consumer.pause(*tps)
+        for tp in tps:
+            consumer.seek(tp, 0)  # a partition with a position is not looked up in Kafka's committed offsets
+        self._own.assign([tp.partition for tp in tps], time.monotonic())
+
+    async def release(self) -> None:
+        """Everything is taken away: let the handler store what is pending, within REVOKE_TIMEOUT_S."""
+        async with self._lock:
+            live = self._own.revoke()
+            self._told.clear()
+            if not live:
+                return
+            try:
+                async with asyncio.timeout(REVOKE_TIMEOUT_S):
+                    with mongo.retryable("storing"):
+                        await self._handler.revoked(live)
+            except (Fenced, Retryable, TimeoutError) as e:
+                log.warning("pending state was not stored; the next owner reads it again", reason=reason_of(e))
+            except Exception as e:  # noqa: BLE001 - aiokafka would only log it; `run` raises it
+                self._failure = e
+
+    def _tell_kafka(self, consumer: AIOKafkaConsumer) -> None:
+        now = time.monotonic()
+        if self._mode != "group" or now < self._next_commit or (self._commit is not None and not self._commit.done()):
+            return
+        self._next_commit = now + COMMIT_INTERVAL_S
+        stored = {p: offset for p in self._own.next if (offset := self._handler.committed(p)) is not None}
+        changed = {p: offset for p, offset in stored.items() if self._told.get(p) != offset}
+        if changed:
+            self._told |= changed
+            self._commit = asyncio.create_task(self._commit_quietly(consumer, changed))
+
+    async def _commit_quietly(self, consumer: AIOKafkaConsumer, offsets: dict[int, int]) -> None:
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
+        except (KafkaError, TimeoutError, AssertionError) as e:
+            self._metrics.commit_failures.inc()
+            log.debug("offsets were not told to Kafka", reason=reason_of(e))
+
+    async def _end(self, consumer: AIOKafkaConsumer) -> None:
+        if self._failure is None:
+            await self.release()
+        if self._commit is not None:
+            self._commit.cancel()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await consumer.stop()
+        except (KafkaError, TimeoutError) as e:
+            log.warning("the Kafka consumer did not stop in time", reason=reason_of(e))
+        if self._failure is not None:
+            raise self._failure
+
+    async def _interruptible(self, work: Awaitable[Any]) -> bool:
+        """Whether it was finished before `stop`."""
+        try:
+            async with asyncio.timeout(None) as self._waiting:
+                await work
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting = None
+        return True
+
+    async def _pause(self, seconds: float) -> None:
+        if not self._stopping:
+            await self._interruptible(asyncio.sleep(seconds))
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._identity.topic, partition)
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, reader: LogReader, consumer: AIOKafkaConsumer) -> None:
+        self._reader = reader
+        self._consumer = consumer
+
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] - both are allowed
+        self, revoked: set[TopicPartition]
+    ) -> None:
+        await self._reader.release()
+
+    async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, assigned: set[TopicPartition]
+    ) -> None:
+        self._reader.hold(self._consumer, assigned)

@@ -1,0 +1,95 @@
+"""Pure bookkeeping of the log reader: which partitions are ours, which are live, which are to be loaded and when."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from enum import StrEnum
+
+FIRST_BACKOFF_S = 0.2
+LONGEST_BACKOFF_S = 10.0
+FENCED_PAUSE_S = 1.0
+"""Long enough for a rebalance to be noticed, so that a member that slept does not fight the new owner."""
+
+
+class LoadReason(StrEnum):
+    ASSIGNED = "assigned"
+    FENCED = "fenced"
+    RETRY = "retry"
+    """The handler, MongoDB or Kafka could not do it; backed off."""
+    OUT_OF_RANGE = "out_of_range"
+    """The position left the log: retention passed it, or the log was cut."""
+
+
+class Ownership:
+    """What may be handed over, and from where."""
+
+    def __init__(self, jitter: random.Random | None = None) -> None:
+        self.stamps: dict[int, int] = {}
+        """Of each partition: changes whenever records that were read before may no longer be handed over."""
+        self.next: dict[int, int] = {}
+        """Live partitions: the next offset to hand over."""
+        self._due: dict[int, tuple[float, LoadReason]] = {}
+        self._failures: dict[int, int] = {}
+        self._jitter = jitter or random.Random()
+        self._stamp = 0
+
+    @property
+    def owned(self) -> set[int]:
+        return self.next.keys() | self._due.keys()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is to be loaded."""
+        return not self._due
+
+    def assign(self, partitions: Iterable[int], now: float) -> None:
+        """A new assignment: everything is loaded, nothing is known."""
+        self.revoke()
+        self._failures = {}
+        for partition in partitions:
+            self._renew(partition)
+            self._due[partition] = (now, LoadReason.ASSIGNED)
+
+    def revoke(self) -> list[int]:
+        """Nothing is ours. The partitions that were live."""
+        live = sorted(self.next)
+        self.next, self._due, self.stamps = {}, {}, {}
+        return live
+
+    def due(self, now: float) -> list[tuple[int, LoadReason]]:
+        """What is to be loaded now, the longest waiting first."""
+        ready = sorted((at, partition, reason) for partition, (at, reason) in self._due.items() if at <= now)
+        return [(partition, reason) for _, partition, reason in ready]
+
+    def wait_s(self, now: float) -> float | None:
+        """Seconds until something is due; None when nothing is to be loaded."""
+        return max(0.0, min(at for at, _ in self._due.values()) - now) if self._due else None
+
+    def loaded(self, partition: int, offset: int) -> None:
+        """The partition is live from `offset` on."""
+        self._due.pop(partition, None)
+        self.next[partition] = offset
+
+    def reload(self, partition: int, reason: LoadReason, now: float) -> float:
+        """Take the partition out of service and load it again after the pause that is returned."""
+        self._renew(partition)
+        self.next.pop(partition, None)
+        pause = 0.0
+        if reason is LoadReason.FENCED:
+            pause = FENCED_PAUSE_S * self._jitter.uniform(1.0, 1.5)
+        elif reason is LoadReason.RETRY:
+            failures = self._failures.get(partition, 0)
+            self._failures[partition] = failures + 1
+            pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**failures) * self._jitter.uniform(0.7, 1.3)
+        self._due[partition] = (now + pause, reason)
+        return pause
+
+    def delivered(self, partition: int, next_offset: int) -> None:
+        """Records up to before `next_offset` were handed over."""
+        self.next[partition] = next_offset
+        self._failures.pop(partition, None)
+
+    def _renew(self, partition: int) -> None:
+        self._stamp += 1
+        self.stamps[partition] = self._stamp
