@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from vigie_api import charts, functions
 from vigie_contracts import events, names, tiers, topics
 from vigie_contracts.problems import Kind
 from vigie_standalone import cli
@@ -84,6 +85,14 @@ def test_every_known_metric_name_is_documented_and_no_other() -> None:
 def test_every_event_type_is_documented_and_no_other() -> None:
     documented = re.findall(r"^\| `([a-z]+\.[a-z]+)`", text("docs/api/ingest.md"), re.MULTILINE)
     assert sorted(documented) == sorted(events.EVENT_DATA)
+
+
+def test_every_function_and_chart_is_documented_and_no_other() -> None:
+    content = text("docs/api/reads.md")
+    rows = re.findall(r"^\| ((?:`[a-z0-9]+` ?)+)\|", content, re.MULTILINE)
+    assert sorted(re.findall(r"`([a-z0-9]+)`", " ".join(rows))) == sorted(functions.Function)
+    [listed] = re.findall(r"^Charts: (.*)\.$", content, re.MULTILINE)
+    assert sorted(re.findall(r"`([a-z-]+)`", listed)) == sorted(charts.CHARTS)
 
 
 def test_every_topic_and_collection_of_windows_is_in_the_architecture() -> None:
