@@ -48,7 +48,15 @@ Own = Callable[[Scope], Awaitable[Answer]]
 class FrontDoor:
     """An ASGI application over two others. Hot routes cost one set look-up more than without it."""
 
-    def __init__(self, ingest: Application, api: Application) -> None:
+    def __init__(
+        self,
+        ingest: Application,
+        api: Application,
+        *,
+        ingest_metrics: str = "/metrics",
+        api_metrics: str = "/internal/metrics",
+    ) -> None:
+        """The two paths are where each app shows its own metrics."""
         self._ingest = ingest
         self._api = api
         self._openapi: bytes | None = None
@@ -57,8 +65,8 @@ class FrontDoor:
             "/health/live": self._live,
             "/health/ready": self._ready,
             "/openapi.json": self._openapi_document,
-            "/internal/metrics/ingest": lambda _scope: _ask(self._ingest, "/metrics"),
-            "/internal/metrics/api": lambda _scope: _ask(self._api, "/internal/metrics"),
+            "/internal/metrics/ingest": lambda _scope: _ask(self._ingest, ingest_metrics),
+            "/internal/metrics/api": lambda _scope: _ask(self._api, api_metrics),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,20 +12,19 @@ def main() -> None:
     arguments = parser.parse_args()
 
     import uvicorn
-    import vigie_api.app
-    import vigie_api.settings
-    import vigie_ingest.app
-    import vigie_ingest.settings
-    from vigie_runtime import logging, settings
+    from vigie_api.app import create_app as create_api
+    from vigie_api.settings import Settings as ApiSettings
+    from vigie_ingest.app import create_app as create_ingest
+    from vigie_ingest.settings import IngestSettings
+    from vigie_runtime import logging, settings, tracing
 
     from vigie_standalone.front import FrontDoor
 
-    ingest = settings.load(vigie_ingest.settings.Settings)
-    api = settings.load(vigie_api.settings.Settings)
-    logging.configure("front", "info", "json")
-    app = FrontDoor(vigie_ingest.app.create_app(ingest), vigie_api.app.create_app(api))
+    ingest, api = settings.load(IngestSettings), settings.load(ApiSettings)
+    logging.configure("front", ingest.log_level, ingest.log_format)
+    stop_tracing = tracing.configure("front")
     config = uvicorn.Config(
-        app,
+        FrontDoor(create_ingest(ingest), create_api(api), ingest_metrics=ingest.ingest_metrics_path),
         host=arguments.host,
         port=arguments.port,
         loop="uvloop",
@@ -33,11 +32,17 @@ def main() -> None:
         lifespan="on",
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=10,
+        server_header=False,
+        limit_concurrency=ingest.ingest_max_connections,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, int(ingest.shutdown_timeout_s)),
         backlog=4096,
     )
     server = uvicorn.Server(config)
-    server.run()
+    try:
+        server.run()
+    finally:
+        stop_tracing()
     sys.exit(0 if server.started else 1)
 
 

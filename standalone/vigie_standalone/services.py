@@ -67,7 +67,7 @@ def services(context: Context) -> list[Unit]:
 def _aggregator(context: Context) -> Process:
     port = Ports(context.home.directory).get(["aggregator"])["aggregator"]
     ready = http_ready(f"http://127.0.0.1:{port}/health/ready")
-    return context.module("aggregator", ["vigie_aggregator"], ready, {"VIGIE_HEALTH_PORT": str(port)})
+    return context.module("aggregator", ["vigie_aggregator"], ready, {"VIGIE_AGGREGATOR_PORT": str(port)})
 
 
 def _front(context: Context) -> Process:

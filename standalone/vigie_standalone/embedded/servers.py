@@ -99,4 +99,4 @@ class Servers:
                 return Address(self.mongo.uri, f"embedded mongod from {self.mongo.source}")
             case Server.REDIS:
                 self.redis.start()
-                return Address(self.redis.url, f"embedded redis-server from {self.redis.source}")
+                return Address(self.redis.url, f"embedded {self.redis.program} from {self.redis.source}")
