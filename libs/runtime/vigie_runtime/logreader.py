@@ -161,25 +161,22 @@ class LogReader:
 
     async def _session(self) -> None:
         """One consumer, from its start to its end."""
-        consumer = self._consumer_for_mode()
+        consumer = self._factory()
+        if self._mode == "group":
+            consumer.subscribe([self._identity.topic], listener=_Listener(self, consumer))
         try:
             if not await self._interruptible(consumer.start()):
                 return
+            if self._mode == "assign":
+                tps = [self._tp(partition) for partition in self._assigned]
+                consumer.assign(tps)
+                self.hold(consumer, tps)
             self._consumer = consumer
             while not self._stopping:
                 await self._turn(consumer)
         finally:
             self._consumer = None
             await self._end(consumer)
-
-    def _consumer_for_mode(self) -> AIOKafkaConsumer:
-        consumer = self._factory()
-        if self._mode == "group":
-            consumer.subscribe([self._identity.topic], listener=_Listener(self, consumer))
-        else:
-            consumer.assign([self._tp(partition) for partition in self._assigned])
-            self.hold(consumer, [self._tp(partition) for partition in self._assigned])
-        return consumer
 
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         if self._failure is not None:
