@@ -173,7 +173,7 @@ async def _from_cache(result: Result, database: stored.Database, cache: redis.as
 
 async def _from_api(result: Result, url: str) -> None:
     result.found["api"] = found = await answered.counts(url, result.ledger)
-    result.differences += answered.compare_sums(result.ledger, found)
+    result.differences += compare(result.ledger, found, "api")
 
 
 def report(result: Result) -> str:

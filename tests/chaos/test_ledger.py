@@ -6,6 +6,7 @@ import pytest
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tiers import FINE, TIERS
 
+from tests.chaos.answered import SPAN_WINDOWS, spans
 from tests.chaos.ledger import Cell, Counts, Ledger, Running, Sample, compare, totals
 from tests.chaos.load import Plan, Series
 
@@ -100,3 +101,12 @@ def test_plan_repeats_from_its_seed_and_covers_types_lateness_and_sizes() -> Non
     assert min(sample.timestamp for sample in samples) < NOW - 3_600_000
     assert {len(request.samples) for request in requests} >= {1, 60}
     assert len({request.key for request in requests}) == 300
+
+
+def test_spans_cover_every_window_once_and_stay_short() -> None:
+    starts = [0, 10, 20, 300, 5_000, *range(10_000, 14_000, 10)]
+    found = list(spans(starts, 10))
+    covered = [start for begin, end in found for start in range(begin, end, 10)]
+    assert len(covered) == len(set(covered))
+    assert set(starts) <= set(covered)
+    assert max(end - begin for begin, end in found) <= 10 * (SPAN_WINDOWS + 1)

@@ -4,8 +4,8 @@ import pytest
 from vigie_contracts import samples as codec
 from vigie_contracts.tiers import TIERS
 
-from tests.chaos import stored
-from tests.chaos.ledger import Ledger, compare
+from tests.chaos import answered, stored
+from tests.chaos.ledger import Ledger, compare, listed
 from tests.chaos.load import Plan, Series
 from tests.integration import bus
 from tests.integration.world import World
@@ -28,6 +28,9 @@ async def test_everything_accepted_is_counted_in_every_tier_and_reader(calm: Wor
     await send(calm, ledger, 50)
     await calm.exact(ledger)
     await calm.cached(ledger)
+    api = calm.services.urls[calm.services.apis[0].name]
+    differences = await answered.differences(api, ledger)
+    assert not differences, listed(differences)
 
 
 async def test_dead_aggregator_and_empty_store_fail_the_ledger(rough: World) -> None:

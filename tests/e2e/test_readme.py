@@ -1,0 +1,98 @@
+"""The README's tour, walked: every command works, and prints what the page shows (up to numbers, times and ids)."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.tour import README, Step, shape, steps
+from tests.e2e.up import Up
+from tests.kit import eventually_sync
+
+pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(600)]
+
+ORIGIN = re.compile(r"(localhost|127\.0\.0\.1):3000")
+# They start or stop everything, or run for minutes: other tests do exactly that.
+ELSEWHERE = re.compile(r"^\s*(make|git|cd)\b|vigie up|vigie down")
+SEEN_WITHIN_S = 20.0
+
+
+def run(vigie: Up, command: str) -> str:
+    """The command in a shell, on this test's front door and data directory."""
+    here = ORIGIN.sub(f"127.0.0.1:{vigie.port}", command)
+    environment = {
+        **os.environ,
+        "VIGIE_HOME": str(vigie.directory / "home"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        here, shell=True, cwd=README.parent, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, f"{command}\nended with {done.returncode}: {done.stdout}{done.stderr}"
+    assert '"status":5' not in done.stdout.replace(" ", ""), f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def same(promised: str, printed: str) -> bool:
+    """Whether the output is the promised one: JSON by its keys, text by its shape; `...` stands for anything."""
+    try:
+        wanted, given = json.loads(promised), json.loads(printed)
+    except ValueError:
+        pattern = ".*".join(re.escape(part.strip()) for part in shape(promised).split("..."))
+        return re.search(pattern, shape(printed), re.DOTALL) is not None
+    return _keys(wanted) <= _keys(given)
+
+
+def _keys(value: object, path: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return {path, *(key for name, inner in value.items() for key in _keys(inner, f"{path}.{name}"))}
+    if isinstance(value, list):
+        return {path, *(key for inner in value[:1] for key in _keys(inner, f"{path}[]"))}
+    return {path}
+
+
+def test_tour_of_the_readme_works_as_printed(vigie: Up) -> None:
+    tour = [step for step in steps(README.read_text(encoding="utf-8")) if not ELSEWHERE.search(step.command)]
+    if not tour:
+        pytest.skip("the README has no tour yet")
+    for step in tour:
+        _walk(vigie, step)
+
+
+def _walk(vigie: Up, step: Step) -> None:
+    printed: list[str] = []
+
+    def as_promised() -> bool:
+        printed.append(run(vigie, step.command))
+        return not step.output or same(step.output, printed[-1])
+
+    if "-X POST" in step.command or "-d " in step.command or "--data" in step.command:
+        assert as_promised(), f"{step.command}\nprinted\n{printed[-1]}\ninstead of\n{step.output}"
+        return
+    try:  # a read may come before what was just sent is counted
+        eventually_sync(as_promised, SEEN_WITHIN_S, interval=0.5)
+    except AssertionError:
+        pytest.fail(f"{step.command}\nprinted\n{printed[-1]}\ninstead of\n{step.output}")
+
+
+def test_console_blocks_are_read_as_a_user_reads_them() -> None:
+    page = "```console\n$ curl -d '{\n> }' \\\n  x\n{\"a\": 1}\n\n$ vigie status\n```\nand\n```sh\nno\n```\n"
+    assert steps(page) == [Step("curl -d '{\n}' \\\n  x", '{"a": 1}'), Step("vigie status", "")]
+
+
+@pytest.mark.parametrize(
+    ("promised", "printed", "equal"),
+    [
+        ('{"a": 1, "b": [{"c": 2}]}', '{"a": 7, "b": [{"c": 9, "d": 1}], "e": 2}', True),
+        ('{"a": 1, "b": 2}', '{"a": 1}', False),
+        ("x 3 2026-01-31T12:00:00Z", "x 14 2026-11-21T09:00:00.5Z", True),
+        ("x 3\n...\ny", "x 14\nz\ny 5", True),
+        ("x 3", "y 3", False),
+    ],
+)
+def test_outputs_are_compared_by_shape(promised: str, printed: str, *, equal: bool) -> None:
+    assert same(promised, printed) is equal
