@@ -27,24 +27,30 @@ BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
     "an empty list": (b"[]", JSON),
     "wrong types": (b'{"name": 1, "value": "x", "labels": [], "type": {}, "metrics": 3}', JSON),
     "not UTF-8": (b'{"name": "\xff\xfe", "value": 1}', JSON),
-    "lone surrogate": (b'{"name": "m", "value": 1, "labels": {"a": "\\ud800"}}', JSON),
-    "NaN": (b'{"name": "m", "value": NaN}', JSON),
-    "Infinity": (b'{"name": "m", "value": 1e999}', JSON),
-    "a huge number": (b'{"name": "m", "value": ' + HUGE.encode() + b"}", JSON),
-    "a huge timestamp": (b'{"name": "m", "value": 1, "timestamp": ' + HUGE.encode() + b"}", JSON),
-    "a timestamp of the far future": (b'{"name": "m", "value": 1, "timestamp": 99999999999999}', JSON),
-    "an ancient timestamp": (b'{"name": "m", "value": 1, "timestamp": 1}', JSON),
+    "lone surrogate": (b'{"name": "m", "type": "gauge", "value": 1, "labels": {"a": "\\ud800"}}', JSON),
+    "NaN": (b'{"name": "m", "type": "gauge", "value": NaN}', JSON),
+    "Infinity": (b'{"name": "m", "type": "gauge", "value": 1e999}', JSON),
+    "a huge number": (b'{"name": "m", "type": "gauge", "value": ' + HUGE.encode() + b"}", JSON),
+    "a huge timestamp": (b'{"name": "m", "type": "gauge", "value": 1, "timestamp": ' + HUGE.encode() + b"}", JSON),
+    "a timestamp of the far future": (b'{"name": "m", "type": "gauge", "value": 1, "timestamp": 99999999999999}', JSON),
+    "an ancient timestamp": (b'{"name": "m", "type": "gauge", "value": 1, "timestamp": 1}', JSON),
     "deep nesting": (b"[" * 100_000 + b"]" * 100_000, JSON),
-    "65 labels": (json.dumps({"name": "m", "value": 1, "labels": {f"l{i}": "x" for i in range(65)}}).encode(), JSON),
-    "10,001 items": (json.dumps({"metrics": [{"name": "m", "value": 1}] * 10_001}).encode(), JSON),
+    "65 labels": (
+        json.dumps({"name": "m", "type": "gauge", "value": 1, "labels": {f"l{i}": "x" for i in range(65)}}).encode(),
+        JSON,
+    ),
+    "10,001 items": (json.dumps({"metrics": [{"name": "m", "type": "gauge", "value": 1}] * 10_001}).encode(), JSON),
     "unknown content type": (b"<x/>", {"content-type": "application/xml"}),
-    "no content type": (b'{"name": "m", "value": 1}', {}),
+    "no content type": (b'{"name": "m", "type": "gauge", "value": 1}', {}),
     "a content type that is none": (b"{}", {"content-type": "\x01;;;"}),
     "gzip that is none": (b"plainly not", {**JSON, "content-encoding": "gzip"}),
     "a gzip bomb": (gzip.compress(b" " * (64 << 20)), {**JSON, "content-encoding": "gzip"}),
     "zstd that is none": (b"plainly not", {**JSON, "content-encoding": "zstd"}),
     "an unknown encoding": (b"x", {**JSON, "content-encoding": "br"}),
-    "an idempotency key that is none": (b'{"name": "m", "value": 1}', {**JSON, "idempotency-key": "a b\x7f"}),
+    "an idempotency key that is none": (
+        b'{"name": "m", "type": "gauge", "value": 1}',
+        {**JSON, "idempotency-key": "a b\x7f"},
+    ),
     "a CloudEvent without an id": (b'{"specversion": "1.0"}', {"content-type": "application/cloudevents+json"}),
 }
 
@@ -123,8 +129,15 @@ async def test_wrong_path_and_wrong_method_are_problems_too(client: httpx.AsyncC
 
 
 async def test_good_neighbours_of_bad_items_are_kept(client: httpx.AsyncClient) -> None:
-    good = {"name": "neighbour", "value": 1}
-    bad = [{"name": "neighbour"}, {"name": "", "value": 1}, {"name": "neighbour", "value": "x"}, 5, None, []]
+    good = {"name": "neighbour", "type": "gauge", "value": 1}
+    bad = [
+        {"name": "neighbour"},
+        {"name": "", "type": "gauge", "value": 1},
+        {"name": "neighbour", "type": "gauge", "value": "x"},
+        5,
+        None,
+        [],
+    ]
     answer = await client.post("/api/metrics/batch", json={"metrics": [good, *bad, good]})
     assert answer.status_code == 201
     verdict = answer.json()
@@ -159,4 +172,6 @@ async def test_half_closed_connection_harms_nobody(vigie: Up, client: httpx.Asyn
 
 async def test_after_all_of_it_vigie_still_takes_and_shows(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/ready")).status_code == 200
-    assert (await client.post("/api/metrics/custom", json={"name": "after", "value": 1})).status_code == 201
+    assert (
+        await client.post("/api/metrics/custom", json={"name": "after", "type": "gauge", "value": 1})
+    ).status_code == 201

@@ -38,7 +38,7 @@ async def visible(client: httpx.AsyncClient, path: str, wanted: str, since: floa
 async def warm(client: httpx.AsyncClient) -> None:
     """The first request of all makes pools and caches: it is not what the promise is about."""
     name = unique("warm").replace("-", "_")
-    assert (await client.post("/api/metrics/custom", json={"name": name, "value": 1})).is_success
+    assert (await client.post("/api/metrics/custom", json={"name": name, "type": "gauge", "value": 1})).is_success
     await eventually(lambda: _text_has(client, "/metrics", name), 30)
 
 
