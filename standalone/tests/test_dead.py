@@ -1,13 +1,28 @@
 """Dead letters are shown with their story, and go back untouched."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from vigie_contracts.topics import DEAD
+from vigie_runtime.deadletters import DeadLetters
 from vigie_standalone import dead
 from vigie_standalone.embedded.servers import Server, Servers
+
+
+@dataclass
+class Record:
+    """As much of a ConsumerRecord as is used."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    timestamp: int = 0
 
 
 @pytest.mark.timeout(200)
@@ -40,6 +55,19 @@ async def test_dead_records_are_listed_and_replayed_to_where_they_came_from(
         (2, b"key", b"value-1", own),
         (2, b"key", b"value-2", own),
     ]
+
+
+def test_story_is_read_as_the_runtime_writes_it() -> None:
+    record = Record("vigie.samples.v1", 3, 42, b"k", b"v", [("ce_id", b"1")])
+    letters = DeadLetters(lambda: None, "aggregator", "1.2.3")
+    told = letters._story(record, "bad version byte")
+    assert {name for name, _ in told} == dead.STORY
+    dead_record = Record(DEAD.name, 0, 0, b"k", b"v", [("ce_id", b"1"), *told])
+    letter = dead.parse(dead_record)
+    assert letter is not None
+    assert (letter.topic, letter.partition, letter.offset) == ("vigie.samples.v1", 3, 42)
+    assert letter.headers == (("ce_id", b"1"),)
+    assert "aggregator 1.2.3  bad version byte" in dead.describe(letter)
 
 
 async def test_unreachable_kafka_is_a_sentence() -> None:

@@ -23,8 +23,9 @@ from vigie_runtime.settings import Settings
 
 from vigie_standalone.errors import StandaloneError
 
-PREFIX = "dead_"
-"""Of the headers that tell a dead letter's story; all others are the record's own."""
+PREFIX = "vigie_"
+STORY = frozenset(PREFIX + part for part in ("topic", "partition", "offset", "reason", "service", "version"))
+"""The headers that `vigie_runtime.deadletters` adds; all others are the record's own."""
 FILTER_WINDOW = 50_000
 """How many of the newest dead letters are looked through for those of one topic."""
 POLL_MS = 1_000
@@ -109,7 +110,7 @@ def parse(record: ConsumerRecord) -> DeadLetter | None:
         died_ms=record.timestamp,
         key=record.key,
         value=record.value,
-        headers=tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX)),
+        headers=tuple((name, value) for name, value in record.headers if name not in STORY),
     )
 
 
