@@ -24,7 +24,7 @@ from vigie_ingest.operations import Readiness
 from vigie_ingest.registrar import Registrar
 from vigie_ingest.routes import Backend, Desk
 from vigie_ingest.settings import IngestSettings
-from vigie_runtime.catalogue import Refused, RefusalReason, Registered
+from vigie_runtime.catalogue import RefusalReason, Refused, Registered
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
 
@@ -125,9 +125,8 @@ class FakePipeline:
         self.replies: list[Any] = []
 
     def set(self, name: str, value: bytes, nx: bool = False, px: int | None = None) -> None:
-        if not (nx and name in self.redis.data):
-            if not self.redis.away:
-                self.redis.data[name] = value
+        if not (nx and name in self.redis.data) and not self.redis.away:
+            self.redis.data[name] = value
 
     def get(self, name: str) -> None:
         self.replies = [None, self.redis.data.get(name)]
@@ -159,7 +158,7 @@ class Gateway:
     registrar: Registrar
     readiness: Readiness
 
-    async def request(
+    async def request(  # noqa: PLR0917
         self,
         method: str,
         path: str,

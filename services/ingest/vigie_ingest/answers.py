@@ -51,7 +51,7 @@ class BatchAnswer(Struct):
     errors: list[ItemProblem]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made per request
 class Answer:
     """A complete HTTP answer."""
 

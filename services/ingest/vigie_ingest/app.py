@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
-from vigie_runtime import clients, logging, topics, tracing
+from vigie_runtime import clients, topics, tracing
 from vigie_runtime.catalogue import Catalogue
-from vigie_runtime.clock import SystemClock
+from vigie_runtime.clock import Clock, SystemClock
+from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.publisher import SamplePublisher
 from vigie_runtime.publisher_metrics import PUBLISHER_METRICS
 
@@ -25,8 +26,6 @@ from vigie_ingest.operations import Readiness, operations_app
 from vigie_ingest.registrar import Registrar
 from vigie_ingest.routes import Backend, Desk, IntakeRoute, Scope, intake_routes
 from vigie_ingest.settings import IngestSettings
-
-log = logging.get(__name__)
 
 
 class IngestApp:
@@ -74,49 +73,50 @@ def assemble(desk: Desk, readiness: Readiness, lifespan: Any = None) -> IngestAp
 async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
     """Connect everything in order, serve, and go back in reverse: intake first, then the buffer, then the clients."""
     settings, clock = desk.settings, SystemClock()
-    async with AsyncExitStack() as stack:
+    async with Lifespan(settings.shutdown_timeout_s) as life:
         redis = clients.redis(settings)
-        stack.push_async_callback(redis.aclose)
+        life.on_down("redis", redis.aclose)
         mongo = clients.mongo(settings)
-        stack.push_async_callback(mongo.close)
+        life.on_down("mongodb", mongo.close)
         database = clients.database(mongo, settings)
-        log.info("starting: topics and series catalogue", topic=settings.samples_topic)
         topic = replace(contract.SAMPLES, name=settings.samples_topic)
-        await topics.ensure(settings, topics.specs(settings.partitions, [topic]), database)
+        await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, [topic]), database))
         catalogue = Catalogue(database, settings.partitions)
-        await catalogue.ensure_indexes()
-
-        publisher = SamplePublisher(
-            lambda: clients.kafka_producer(settings, client_id="vigie-ingest"),
-            settings.samples_topic,
-            settings.partitions,
-            max_buffered_samples=settings.ingest_max_buffered_samples,
-            linger_ms=settings.ingest_linger_ms,
-            clock=clock,
-            metrics=desk.metrics,
+        await life.up("series catalogue", catalogue.ensure_indexes())
+        publisher = _publisher(desk, clock)
+        await life.up("publisher", publisher.start())
+        life.on_down("publisher", publisher.close)
+        registrar = Registrar(
+            catalogue, settings.ingest_catalogue_wait_s, desk.metrics.histogram(metrics.CATALOGUE_WAIT).observe
         )
-        await publisher.start()
-        stack.push_async_callback(publisher.close)
-        wait = desk.metrics.histogram(metrics.CATALOGUE_WAIT)
-        registrar = Registrar(catalogue, settings.ingest_catalogue_wait_s, wait.observe)
         registrar.start()
-        stack.push_async_callback(registrar.close)
+        life.on_down("registrar", registrar.close)
 
         known = KnownSeries(settings.ingest_known_series)
-        refused = RefusedSeries(settings.ingest_refusal_memory_s)
-        in_flight = InFlight(settings.ingest_catalogue_wait_s)
+        finder = SeriesFinder(known, RefusedSeries(settings.ingest_refusal_memory_s), registrar, clock)
+        intake = Intake(publisher, finder, InFlight(settings.ingest_catalogue_wait_s), clock)
         desk.metrics.gauge(metrics.BUFFERED).set_function(lambda: publisher.held)
         desk.metrics.gauge(metrics.KNOWN).set_function(lambda: len(known))
         desk.metrics.gauge(metrics.WAITING).set_function(lambda: registrar.waiting)
         desk.metrics.gauge(metrics.BODIES).set_function(lambda: desk.bodies.held)
-        intake = Intake(publisher, SeriesFinder(known, refused, registrar, clock), in_flight, clock)
         readiness.kafka = lambda: publisher.ready
         readiness.mongodb = lambda: database.command("ping")
         readiness.redis = redis.ping
         desk.backend = Backend(intake, Answers(redis, clock))
-        log.info("ready to take requests")
         try:
             yield
         finally:
-            log.info("stopping: no more intake, then what is buffered goes out")
-            desk.backend = None
+            desk.backend = None  # from here on requests get 503; those inside still have their clients
+
+
+def _publisher(desk: Desk, clock: Clock) -> SamplePublisher:
+    settings = desk.settings
+    return SamplePublisher(
+        lambda: clients.kafka_producer(settings, client_id="vigie-ingest"),
+        settings.samples_topic,
+        settings.partitions,
+        max_buffered_samples=settings.ingest_max_buffered_samples,
+        linger_ms=settings.ingest_linger_ms,
+        clock=clock,
+        metrics=desk.metrics,
+    )

@@ -22,9 +22,17 @@ STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 ACCEPTED: Final = f"{STRUCTURED}, {BATCH}, application/json"
 
-_event: Final = msgspec.json.Decoder(CloudEvent)
 _ATTRIBUTES: Final = ("id", "source", "type", "specversion", "time", "subject", "dataschema")
 _REQUIRED: Final = ("id", "source", "type", "specversion")
+
+
+class Envelope(CloudEvent, omit_defaults=True):
+    """The contract's envelope with its data kept raw until the type says what it must be."""
+
+    data: Raw = msgspec.field(default_factory=Raw)  # pyright: ignore[reportIncompatibleVariableOverride]  # `Raw | None` takes no object
+
+
+_event: Final = msgspec.json.Decoder(Envelope)
 
 
 class _Time(Struct):
@@ -35,7 +43,7 @@ class _Time(Struct):
 class Meaning:
     """What one accepted event adds."""
 
-    event: CloudEvent
+    event: Envelope
     timestamp: int
     samples: list[Sample]
 
@@ -49,7 +57,7 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         raise UnsupportedMediaError(f"Content-Type: {media} is not supported", ACCEPTED)
 
 
-def decode_events(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[CloudEvent]:
+def decode_events(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[Envelope]:
     """The events of a request in any mode, after `check_media`. Raises MalformedBodyError, TooManyItemsError or
     ItemRefusedError."""
     media = media_type(headers, ACCEPTED)
@@ -62,28 +70,28 @@ def decode_events(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[CloudE
     return decode_items(body, None, _event.decode) if body[:64].lstrip()[:1] == b"[" else _single(body)
 
 
-def _single(body: bytes) -> Decoded[CloudEvent]:
+def _single(body: bytes) -> Decoded[Envelope]:
     try:
         return Decoded([_event.decode(body)])
     except UNREADABLE as e:
         raise single_error(body, e) from e
 
 
-def _binary(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[CloudEvent]:
+def _binary(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[Envelope]:
     """Attributes in `ce-` headers, data in the body."""
     given = {name: _attribute(value) for name in _ATTRIBUTES if (value := headers.get(b"ce-" + name.encode()))}
     missing = [name for name in _REQUIRED if name not in given]
     if missing:
         return _refused(ItemError(Reason.FIELD, missing[0], f"is missing: send the header ce-{missing[0]}"))
     try:
-        event = msgspec.convert(given, CloudEvent)
+        event = msgspec.convert(given, Envelope)
     except msgspec.ValidationError as e:
         return _refused(item_error(e, b""))
-    event.data = Raw(body) if body.strip() else None
+    event.data = Raw(body.strip())
     return Decoded([event])
 
 
-def _refused(error: ItemError) -> Decoded[CloudEvent]:
+def _refused(error: ItemError) -> Decoded[Envelope]:
     return Decoded([], [], [RejectedItem(0, error)])
 
 
@@ -91,7 +99,7 @@ def _attribute(value: bytes) -> str:
     return unquote(value.decode("latin-1"), errors="replace")
 
 
-def meaning(event: CloudEvent, now_ms: int) -> Meaning | ItemError:
+def meaning(event: Envelope, now_ms: int) -> Meaning | ItemError:
     """Judge one event and say what it adds."""
     if event.specversion != "1.0":
         return ItemError(Reason.FIELD, "specversion", 'must be "1.0"')
@@ -99,12 +107,13 @@ def meaning(event: CloudEvent, now_ms: int) -> Meaning | ItemError:
         return ItemError(Reason.FIELD, "data_base64", "is not supported: send JSON in data")
     if event.datacontenttype is not None and not is_json(event.datacontenttype.split(";")[0].strip().lower()):
         return ItemError(Reason.FIELD, "datacontenttype", "must be application/json: other data is not understood")
-    if event.data is not None and len(bytes(event.data)) > limits.MAX_EVENT_DATA_BYTES:
+    data = bytes(event.data)
+    if len(data) > limits.MAX_EVENT_DATA_BYTES:
         return ItemError(Reason.FIELD, "data", f"is longer than {limits.MAX_EVENT_DATA_BYTES} bytes")
     stamp = _time(event.time, now_ms)
     if isinstance(stamp, ItemError):
         return stamp
-    samples = mapping.samples_of(event)
+    samples = mapping.samples_of(event.type, event.source, data)
     return samples if isinstance(samples, ItemError) else Meaning(event, stamp, samples)
 
 

@@ -25,8 +25,6 @@ from vigie_ingest.timestamps import Timestamp
 
 T = TypeVar("T")
 
-NO_LABELS: Final = Raw(b"")
-
 
 class Metric(Struct, gc=False):
     """One measurement. `labels` stay raw: they are looked at only when the series is new. Unknown fields are ignored;
@@ -35,7 +33,7 @@ class Metric(Struct, gc=False):
     name: Annotated[str, Meta(description="Letters, digits and _ : . - /, a letter, '_' or ':' first")]
     type: Literal["gauge", "counter", "histogram", "summary"]
     value: Annotated[float, Meta(description="Finite. Of a counter: the increment, unless temporality is cumulative")]
-    labels: Raw = NO_LABELS
+    labels: Raw = msgspec.field(default_factory=Raw)
     timestamp: Timestamp = None
     temporality: Literal["delta", "cumulative"] | None = None
 

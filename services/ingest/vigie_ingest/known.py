@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from sys import intern
 from typing import Final
 
 from vigie_ingest.errors import ItemError
@@ -35,7 +36,9 @@ class KnownSeries:
         """Remember a series that is in the catalogue."""
         if len(self.young) >= self._half:
             self._old, self.young = self.young, {}
-        self.young[identity] = fingerprint
+        # One name has many series: they share its text, which saves memory and cache misses.
+        tenant, name, *rest = identity
+        self.young[(tenant, intern(name) if isinstance(name, str) else name, *rest)] = fingerprint
 
     def __len__(self) -> int:
         return len(self.young) + len(self._old)

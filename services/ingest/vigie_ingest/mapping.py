@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import msgspec
 from vigie_contracts import events, names
-from vigie_contracts.events import CloudEvent
 from vigie_contracts.series import Kind
 
 from vigie_ingest.decoding import UNREADABLE, item_error
@@ -19,13 +18,14 @@ _service_of: Final = msgspec.json.Decoder(events.SessionStarted)  # has no field
 _MAX_SERVICE_CHARS: Final = 255
 
 
-def samples_of(event: CloudEvent) -> list[Sample] | ItemError:
-    """The samples of one event; never an empty list. An error names the field: `data.amount`."""
-    name = events.event_name(event.type)
-    data = _data(name, event.data)
+def samples_of(type_: str, source: str, raw: bytes) -> list[Sample] | ItemError:
+    """The samples of one event, never none, from its type, source and the JSON of its data (empty when it has none).
+    An error names the field: `data.amount`."""
+    name = events.event_name(type_)
+    data = _data(name, raw)
     if isinstance(data, ItemError):
         return data
-    service = (data.service if data is not None else None) or service_of(event.source)
+    service = (data.service if data is not None else None) or service_of(source)
     made = _MEANINGS[name](data, service) if name in _MEANINGS else []
     if isinstance(made, ItemError):
         return made
@@ -38,8 +38,8 @@ def service_of(source: str) -> str:
     return path.rstrip("/").rpartition("/")[2][:_MAX_SERVICE_CHARS] or "unknown"
 
 
-def _data(name: str, raw: msgspec.Raw | None) -> Any | ItemError:
-    body = b"{}" if raw is None or bytes(raw) in (b"", b"null") else bytes(raw)
+def _data(name: str, raw: bytes) -> Any | ItemError:
+    body = b"{}" if raw in (b"", b"null") else raw
     if name not in _decoders:
         return _unknown_data(body)
     try:
@@ -49,12 +49,14 @@ def _data(name: str, raw: msgspec.Raw | None) -> Any | ItemError:
         return ItemError(error.reason, "data" if error.field == "item" else f"data.{error.field}", error.detail)
 
 
-def _unknown_data(body: bytes) -> events.SessionStarted | None:
+def _unknown_data(body: bytes) -> events.SessionStarted | ItemError | None:
     """Of events that Vigie does not know only the service is read, if there is one that makes sense."""
     try:
         return _service_of.decode(body)
-    except UNREADABLE:
+    except msgspec.ValidationError:
         return None
+    except UNREADABLE as e:
+        return ItemError(Reason.MALFORMED, "data", item_error(e, body).detail)
 
 
 def _counter(name: str, value: float, /, **labels: str) -> Sample:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import accumulate
+from typing import Final
 
+from prometheus_client import Metric as PromMetric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 from vigie_runtime.metrics import Counter, Gauge, Histogram, Metric, MetricSet
 
 from vigie_ingest.errors import Reason, RejectedItem
@@ -35,10 +42,9 @@ REJECTED = Counter(
 DURATION = Histogram(
     "vigie_ingest_request_duration_seconds", "seconds", "From the request's headers to its answer", {"route": Route}
 )
-BODY = Histogram(
-    "vigie_ingest_body_bytes", "bytes", "Bodies after decompression", {"route": Route},
-    buckets=(256.0, 1_024.0, 16_384.0, 131_072.0, 1_048_576.0, 8_388_608.0, 33_554_432.0),
-)  # fmt: skip
+BODY_BYTES = Counter(
+    "vigie_ingest_body_bytes_total", "bytes", "Bodies of judged requests, decompressed", {"route": Route}
+)
 BUFFERED = Gauge("vigie_ingest_buffered_samples", "samples", "Samples that wait for Kafka's acknowledgement")
 BODIES = Gauge("vigie_ingest_held_body_bytes", "bytes", "Request bodies held at this moment")
 KNOWN = Gauge("vigie_ingest_known_series", "series", "Series in the gateway's cache")
@@ -53,39 +59,70 @@ IDEMPOTENCY = Counter(
     {"result": Lookup},
 )
 
-METRICS = (
-    REQUESTS, ACCEPTED, REJECTED, DURATION, BODY, BUFFERED, BODIES, KNOWN, WAITING, CATALOGUE_WAIT, IDEMPOTENCY,
-)  # fmt: skip
+METRICS = (BUFFERED, BODIES, KNOWN, WAITING, CATALOGUE_WAIT, IDEMPOTENCY)
+"""Those that live in a MetricSet; the others, which every request touches, are tallied by RouteMetrics."""
 
-_CLASSES: Mapping[int, Status] = {2: Status.OK, 4: Status.CLIENT, 5: Status.SERVER}
+_CLASSES: Final = {2: Status.OK, 4: Status.CLIENT, 5: Status.SERVER}
 
 
 class RouteMetrics:
-    """The metrics of one route, looked up once: the hot path only adds."""
+    """What one route counts, in plain integers: a client library's counter would cost as much as decoding the body."""
 
-    def __init__(self, metrics: MetricSet, route: Route) -> None:
-        self._requests = {status: metrics.counter(REQUESTS, route=route, status=status) for status in Status}
-        self._accepted = metrics.counter(ACCEPTED, route=route)
-        self._rejected = {reason: metrics.counter(REJECTED, route=route, reason=reason) for reason in Reason}
-        self.observe_duration = metrics.histogram(DURATION, route=route).observe
-        self.observe_body = metrics.histogram(BODY, route=route).observe
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.requests = dict.fromkeys(Status, 0)
+        self.accepted = 0
+        self.rejected = dict.fromkeys(Reason, 0)
+        self.body_bytes = 0
+        self.seconds = 0.0
+        self.durations = [0] * (len(DURATION.buckets) + 1)
 
-    def answered(self, status: int) -> None:
-        """Count an answer by its class."""
-        self._requests[_CLASSES[status // 100]].inc()
+    def answered(self, status: int, seconds: float) -> None:
+        """Count an answer by its class, and how long it took."""
+        self.requests[_CLASSES[status // 100]] += 1
+        self.seconds += seconds
+        self.durations[bisect_left(DURATION.buckets, seconds)] += 1
 
     def gone(self) -> None:
         """Count a sender that left."""
-        self._requests[Status.GONE].inc()
+        self.requests[Status.GONE] += 1
 
-    def judged(self, accepted: int, rejected: list[RejectedItem]) -> None:
+    def judged(self, accepted: int, rejected: Sequence[RejectedItem] = ()) -> None:
         """Count the verdicts of one request."""
-        if accepted:
-            self._accepted.inc(accepted)
+        self.accepted += accepted
         for item in rejected:
-            self._rejected[item.error.reason].inc()
+            self.rejected[item.error.reason] += 1
+
+
+class RouteCollector(Collector):
+    """Shows the tallies of all routes to the registry."""
+
+    def __init__(self, routes: Sequence[RouteMetrics]) -> None:
+        self._routes = routes
+
+    def collect(self) -> Iterable[PromMetric]:
+        """What a scrape sees."""
+        requests = _family(REQUESTS)
+        accepted, rejected, body = _family(ACCEPTED), _family(REJECTED), _family(BODY_BYTES)
+        duration = HistogramMetricFamily(DURATION.name, f"{DURATION.help}. Unit: {DURATION.unit}.", labels=["route"])
+        for route in self._routes:
+            for status, n in route.requests.items():
+                requests.add_metric([route.route.value, status.value], n)
+            for reason, n in route.rejected.items():
+                rejected.add_metric([route.route.value, reason.value], n)
+            accepted.add_metric([route.route.value], route.accepted)
+            body.add_metric([route.route.value], route.body_bytes)
+            bounds = [*(floatToGoString(bound) for bound in DURATION.buckets), "+Inf"]
+            buckets = list(zip(bounds, accumulate(route.durations), strict=True))
+            duration.add_metric([route.route.value], buckets, route.seconds)
+        return [requests, accepted, rejected, body, duration]
+
+
+def _family(metric: Counter) -> CounterMetricFamily:
+    text = f"{metric.help}. Unit: {metric.unit}."
+    return CounterMetricFamily(metric.name.removesuffix("_total"), text, labels=list(metric.labels))
 
 
 def metric_set(more: Iterable[Metric] = ()) -> MetricSet:
-    """All metrics of the gateway and `more`, at zero."""
+    """The metrics of the gateway and `more`, at zero."""
     return MetricSet([*METRICS, *more])

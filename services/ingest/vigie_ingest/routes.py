@@ -32,7 +32,7 @@ from vigie_ingest.errors import (
 )
 from vigie_ingest.idempotency import Answers, Lookup, Replay, header_key, request_key
 from vigie_ingest.intake import Caller, Intake, Verdicts
-from vigie_ingest.metrics import IDEMPOTENCY, Route, RouteMetrics
+from vigie_ingest.metrics import IDEMPOTENCY, Route, RouteCollector, RouteMetrics
 from vigie_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
@@ -76,7 +76,7 @@ def headers_of(scope: Scope) -> HeaderMap:
     return headers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would cost a microsecond per object, and it is made per request
 class Request:
     """What a route is given."""
 
@@ -98,7 +98,7 @@ class IntakeRoute:
         self._route = route
         self._check = check
         self._work = work
-        self._metrics = RouteMetrics(desk.metrics, route)
+        self.metrics = RouteMetrics(route)
         self._lookups = {found: desk.metrics.counter(IDEMPOTENCY, result=found) for found in Lookup}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,11 +109,10 @@ class IntakeRoute:
             else:
                 answer = await self._traced(self._desk.tracer, scope, receive)
         except ClientGoneError:
-            self._metrics.gone()
+            self.metrics.gone()
             return
-        self._metrics.answered(answer.status)
+        self.metrics.answered(answer.status, perf_counter() - began)
         await answers.send(answer, send)
-        self._metrics.observe_duration(perf_counter() - began)
 
     async def _traced(self, tracer: Tracer, scope: Scope, receive: Receive) -> Answer:
         parent = tracing.extract([(name.decode("latin-1"), value) for name, value in scope["headers"]])
@@ -148,14 +147,14 @@ class IntakeRoute:
         key = None if given is None else header_key(given)
         tenant = tenant_of(scope, self._desk.settings)
         body = await read_body(headers, receive, self._desk.settings.ingest_body_timeout_s, self._desk.bodies)
-        self._metrics.observe_body(len(body))
+        self.metrics.body_bytes += len(body)
         self._desk.bodies.take(len(body))
         try:
             if key is None:
-                request = Request(Caller(tenant, None, span), headers, body, self._metrics)
+                request = Request(Caller(tenant, None, span), headers, body, self.metrics)
                 return await self._work(backend.intake, request)
             caller = Caller(tenant, request_key(tenant, key, self._route.value, body), span)
-            return await self._once(backend, key, Request(caller, headers, body, self._metrics))
+            return await self._once(backend, key, Request(caller, headers, body, self.metrics))
         finally:
             self._desk.bodies.give(len(body))
 
@@ -184,13 +183,13 @@ async def _single(intake: Intake, request: Request) -> Answer:
     try:
         metric = decode_metric(request.body)
     except ItemRefusedError as e:
-        request.metrics.judged(0, list(e.errors))
+        request.metrics.judged(0, e.errors)
         raise
     taken = await intake.take_one(request.caller, metric)
     if isinstance(taken, ItemError):
         request.metrics.judged(0, [RejectedItem(0, taken)])
         raise SeriesLimitError(taken) if taken.reason is Reason.LIMIT else ItemRefusedError(taken)
-    request.metrics.judged(1, [])
+    request.metrics.judged(1)
     return answers.single(metric.name, taken)
 
 
@@ -221,4 +220,6 @@ def intake_routes(desk: Desk) -> dict[Route, IntakeRoute]:
         Route.BATCH: (media.require_json, _batch),
         Route.EVENTS: (cloudevents.check_media, _events),
     }
-    return {route: IntakeRoute(desk, route, check, do) for route, (check, do) in work.items()}
+    routes = {route: IntakeRoute(desk, route, check, do) for route, (check, do) in work.items()}
+    desk.metrics.registry.register(RouteCollector([route.metrics for route in routes.values()]))
+    return routes

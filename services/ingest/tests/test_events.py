@@ -1,0 +1,213 @@
+"""POST /api/events: the modes of CloudEvents, and what business events add up to."""
+
+import json
+from typing import Any
+
+import pytest
+from vigie_contracts import names
+
+PATH = "/api/events"
+ONE = {"content-type": "application/cloudevents+json"}
+MANY = {"content-type": "application/cloudevents-batch+json; charset=utf-8"}
+
+
+def event(type_: str = "booking.created", id_: str = "1", **more: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": id_, "source": "/services/booking", "type": type_, **more}
+
+
+def published(gateway: Any) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Sum per (name, labels)."""
+    sums: dict[Any, float] = {}
+    for fingerprint, _, value, _ in gateway.publisher.sent:
+        key = gateway.catalogue.series[fingerprint]
+        sums[key.name, key.labels] = sums.get((key.name, key.labels), 0) + value
+    return sums
+
+
+async def test_structured_event_is_taken(gateway: Any, now_ms: int) -> None:
+    reply = await gateway.post(PATH, event(time="2026-09-21T14:13:19Z"), ONE)
+    assert reply.status == 201, reply.body
+    assert (reply.json["accepted"], reply.json["rejected"], reply.json["success"]) == (1, 0, True)
+    assert {ts for _, ts, _, _ in gateway.publisher.sent} == {now_ms - 1000}
+    assert published(gateway) == {
+        (names.EVENTS, (("service", "booking"), ("type", "booking.created"))): 1,
+        (names.BOOKINGS_CREATED, (("service", "booking"),)): 1,
+    }
+
+
+async def test_binary_event_is_taken(gateway: Any) -> None:
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "a%20b",
+        "ce-source": "/shop/caf%C3%A9",
+        "ce-type": "com.acme.funnel.step",
+        "ce-time": "2026-09-21T14:13:19Z",
+    }
+    reply = await gateway.post(PATH, {"step": "cart", "count": 2}, headers)
+    assert reply.status == 201, reply.body
+    assert published(gateway)[names.FUNNEL_STEPS, (("service", "café"), ("step", "cart"))] == 2
+
+
+async def test_binary_event_without_data_is_taken(gateway: Any) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "session.started"}
+    reply = await gateway.request("POST", PATH, b"", headers)
+    assert reply.status == 201, reply.body
+
+
+@pytest.mark.parametrize("missing", ["id", "source", "type", "specversion"])
+async def test_binary_event_without_an_attribute_is_refused(gateway: Any, missing: str) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "session.started"}
+    if missing in ("id", "specversion"):  # either of them makes the request a binary one
+        headers = {name: value for name, value in headers.items() if name != f"ce-{missing}"}
+    else:
+        del headers[f"ce-{missing}"]
+    reply = await gateway.post(PATH, b"{}", headers)
+    assert reply.status == 400
+    assert reply.json["errors"][0]["field"] == missing
+
+
+@pytest.mark.parametrize("headers", [MANY, {}], ids=["batch", "plain JSON"])
+async def test_batch_judges_each_event_alone(gateway: Any, headers: dict[str, str]) -> None:
+    events = [
+        event(id_="1"),
+        event("booking.completed", "2", data={"amount": 5}),
+        event("booking.completed", "3", data={"amount": 5.5, "currency": "EUR"}),
+        {"id": "4"},
+        event("payment.succeeded", "5", data={"amount": -1, "currency": "EUR"}),
+        event(id_="6", specversion="0.3"),
+        event(id_="7", time="soon"),
+        event(id_="8", time="2001-01-01T00:00:00Z"),
+        event(id_="9", data_base64="AA=="),
+        event(id_="10", datacontenttype="application/xml"),
+        event(id_="11", data={"x": "y" * 70_000}),
+        event("satisfaction.rated", "12", data={"score": "good"}),
+        event("funnel.step", "13"),
+        event("", "14"),
+        7,
+    ]
+    reply = await gateway.post(PATH, events, headers)
+    assert reply.status == 201, reply.body
+    assert (reply.json["accepted"], reply.json["rejected"]) == (2, 13)
+    assert {error["index"]: error["field"] for error in reply.json["errors"]} == {
+        1: "data.currency",
+        3: "source",
+        4: "data.amount",
+        5: "specversion",
+        6: "time",
+        7: "time",
+        8: "data_base64",
+        9: "datacontenttype",
+        10: "data",
+        11: "data.score",
+        12: "data.step",
+        13: "type",
+        14: "item",
+    }
+
+
+async def test_repeat_within_a_request_is_taken_and_adds_nothing(gateway: Any) -> None:
+    reply = await gateway.post(PATH, [event(id_="1"), event(id_="1"), event(id_="2")], MANY)
+    assert reply.json["accepted"] == 3
+    assert published(gateway)[names.BOOKINGS_CREATED, (("service", "booking"),)] == 2
+
+
+async def test_every_event_has_its_own_key_whatever_request_it_comes_in(gateway: Any) -> None:
+    await gateway.post(PATH, [event(id_="1"), event(id_="2")], MANY)
+    await gateway.post(PATH, event(id_="1"), {**ONE, "idempotency-key": "k"})
+    keys = [key for *_, key in gateway.publisher.sent]
+    assert keys[0] == keys[1] == keys[4] == keys[5] != keys[2] == keys[3]
+
+
+MEANINGS: list[tuple[str, dict[str, Any], dict[tuple[str, ...], float]]] = [
+    ("booking.created", {"quantity": 3}, {(names.BOOKINGS_CREATED, "service=booking"): 3}),
+    ("booking.completed", {}, {(names.BOOKINGS_COMPLETED, "service=booking"): 1}),
+    (
+        "com.acme.booking.completed",
+        {"quantity": 2, "amount": 19.99, "currency": "EUR"},
+        {
+            (names.BOOKINGS_COMPLETED, "service=booking"): 2,
+            (names.REVENUE, "currency=EUR", "service=booking"): 19.99,
+        },
+    ),
+    ("booking.cancelled", {}, {(names.BOOKINGS_CANCELLED, "service=booking"): 1}),
+    (
+        "payment.succeeded",
+        {"amount": 7, "currency": "USD", "method": "card", "service": "pay"},
+        {
+            (names.PAYMENTS, "method=card", "service=pay", "status=succeeded"): 1,
+            (names.PAYMENT_AMOUNT, "currency=USD", "service=pay"): 7,
+        },
+    ),
+    ("payment.failed", {}, {(names.PAYMENTS, "method=unknown", "service=booking", "status=failed"): 1}),
+    (
+        "payment.refunded",
+        {"amount": 7, "currency": "USD"},
+        {
+            (names.PAYMENTS, "method=unknown", "service=booking", "status=refunded"): 1,
+            (names.REFUNDS, "currency=USD", "service=booking"): 7,
+        },
+    ),
+    ("funnel.step", {"step": "search"}, {(names.FUNNEL_STEPS, "service=booking", "step=search"): 1}),
+    ("satisfaction.rated", {"score": 4.5}, {(names.SATISFACTION, "service=booking"): 4.5}),
+    ("session.started", {}, {(names.SESSIONS_STARTED, "service=booking"): 1}),
+    (
+        "session.ended",
+        {"durationSeconds": 61.5},
+        {(names.SESSIONS_ENDED, "service=booking"): 1, (names.SESSION_DURATION, "service=booking"): 61.5},
+    ),
+    ("session.active", {"activeUsers": 12}, {(names.ACTIVE_USERS, "service=booking"): 12}),
+    ("order.shipped", {"anything": [1, {"x": None}]}, {}),
+]
+
+
+@pytest.mark.parametrize(("type_", "data", "expected"), MEANINGS, ids=[m[0] for m in MEANINGS])
+async def test_event_becomes_its_samples(gateway: Any, type_: str, data: Any, expected: Any) -> None:
+    assert (await gateway.post(PATH, event(type_, data=data), ONE)).status == 201
+    found = {(name, *(f"{k}={v}" for k, v in labels)): value for (name, labels), value in published(gateway).items()}
+    service = data.get("service", "booking")
+    short = ".".join(type_.split(".")[-2:])
+    assert found == {**expected, (names.EVENTS, f"service={service}", f"type={short}"): 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "service"),
+    [
+        ("/services/booking", "booking"),
+        ("https://shop.example/booking/?x=1#y", "booking"),
+        ("booking", "booking"),
+        ("urn:shop:booking", "urn:shop:booking"),
+        ("/", "unknown"),
+    ],
+)
+async def test_service_is_the_last_part_of_the_source(gateway: Any, source: str, service: str) -> None:
+    await gateway.post(PATH, event(source=source), ONE)
+    assert (names.BOOKINGS_CREATED, (("service", service),)) in published(gateway)
+
+
+async def test_event_with_a_refused_series_adds_nothing_at_all(gateway: Any) -> None:
+    gateway.catalogue.limit = 1
+    reply = await gateway.post(PATH, event(), ONE)
+    assert reply.status == 400
+    assert gateway.publisher.sent == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        (ONE, b"", 400),
+        (ONE, b"[]", 400),
+        (ONE, b"{", 400),
+        (MANY, b"{}", 400),
+        (MANY, b"[]", 400),
+        (MANY, b"[" * 100_000, 400),
+        ({}, b"\xef\xbb\xbf{}", 400),
+        ({"content-type": "application/cloudevents+avro"}, b"x", 415),
+        ({"content-type": "application/cloudevents+xml"}, b"x", 415),
+        ({"content-type": "text/plain"}, b"x", 415),
+        (MANY, json.dumps([event()] * 10_001).encode(), 413),
+    ],
+)
+async def test_unusable_body_is_a_client_error(gateway: Any, headers: dict[str, str], body: bytes, status: int) -> None:
+    reply = await gateway.post(PATH, body, headers)
+    assert reply.status == status, reply.body
+    assert reply.json["status"] == status

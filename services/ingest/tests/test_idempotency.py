@@ -1,0 +1,110 @@
+"""Idempotency-Key: the same request again adds nothing and gets the same answer."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from vigie_ingest import idempotency
+from vigie_runtime.errors import BusUnavailable
+
+PATH = "/api/metrics/batch"
+BODY = [{"name": "m", "type": "counter", "value": 3}]
+KEY = {"idempotency-key": "order-1"}
+
+
+async def test_repeat_gets_the_stored_answer(gateway: Any) -> None:
+    first = await gateway.post(PATH, BODY, KEY)
+    again = await gateway.post(PATH, BODY, KEY)
+    assert first.status == again.status == 201
+    assert first.body == again.body
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(gateway.publisher.sent) == 1
+    assert gateway.metric("vigie_ingest_idempotency_lookups_total", result="replayed") == 1
+
+
+async def test_samples_carry_the_key_of_their_request(gateway: Any) -> None:
+    await gateway.post(PATH, BODY, KEY)
+    await gateway.post(PATH, BODY, {"idempotency-key": "order-2"})
+    one, two = (key for *_, key in gateway.publisher.sent)
+    assert one != two
+    assert len(one) == len(two) == 16
+
+
+@pytest.mark.parametrize(("path", "body"), [(PATH, [*BODY, *BODY]), ("/api/metrics/custom", BODY[0])])
+async def test_other_request_under_the_same_key_is_422(gateway: Any, path: str, body: object) -> None:
+    await gateway.post(PATH, BODY, KEY)
+    reply = await gateway.post(path, body, KEY)
+    assert reply.status == 422
+    assert reply.json["type"] == "/problems/idempotency-key-reused"
+    assert len(gateway.publisher.sent) == 1
+
+
+async def test_repeat_while_the_first_is_worked_on_is_409(gateway: Any) -> None:
+    gateway.publisher.gate = asyncio.Event()
+    first = asyncio.create_task(gateway.post(PATH, BODY, KEY))
+    while not gateway.publisher.calls:
+        await asyncio.sleep(0)
+    reply = await gateway.post(PATH, BODY, KEY)
+    assert reply.status == 409
+    assert reply.headers["retry-after"]
+    gateway.publisher.gate.set()
+    assert (await first).status == 201
+    assert (await gateway.post(PATH, BODY, KEY)).headers["idempotency-replayed"] == "true"
+
+
+async def test_unknown_outcome_is_not_stored_and_the_retry_has_the_same_key(gateway: Any) -> None:
+    gateway.publisher.fail = BusUnavailable("late")
+    assert (await gateway.post(PATH, BODY, KEY)).status == 503
+    gateway.publisher.fail = None
+    assert (await gateway.post(PATH, BODY, KEY)).status == 201
+    expected = idempotency.request_key("default", b"order-1", PATH, __import__("json").dumps(BODY).encode())
+    assert [key for *_, key in gateway.publisher.sent] == [expected]
+
+
+async def test_refused_request_gives_its_key_back(gateway: Any) -> None:
+    assert (await gateway.post(PATH, [1], KEY)).status == 400
+    assert (await gateway.post(PATH, BODY, KEY)).status == 201
+
+
+async def test_redis_away_does_not_fail_requests_and_is_left_alone(gateway: Any) -> None:
+    gateway.redis.away = True
+    for i in range(20):
+        assert (await gateway.post(PATH, BODY, {"idempotency-key": f"k{i}"})).status == 201
+    assert gateway.redis.calls == 1
+    assert gateway.metric("vigie_ingest_idempotency_lookups_total", result="unavailable") == 20
+    gateway.redis.away = False
+    gateway.clock.advance(30)
+    await gateway.post(PATH, BODY, KEY)
+    assert (await gateway.post(PATH, BODY, KEY)).headers["idempotency-replayed"] == "true"
+
+
+async def test_same_key_twice_without_redis_never_shares_a_record(gateway: Any) -> None:
+    gateway.redis.away = True
+    gateway.publisher.gate = asyncio.Event()
+    both = [asyncio.create_task(gateway.post(PATH, BODY, KEY)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    assert gateway.publisher.calls == 1
+    gateway.publisher.gate.set()
+    assert [reply.status for reply in await asyncio.gather(*both)] == [201, 201]
+    assert gateway.publisher.calls == 2
+
+
+@pytest.mark.parametrize("key", ["", "a b", "é", "x" * 256, "a\x7f", "a, b"])
+async def test_unusable_key_is_refused(gateway: Any, key: str) -> None:
+    reply = await gateway.post(PATH, BODY, {"idempotency-key": key})
+    assert reply.status == 400
+    assert "Idempotency-Key" in reply.json["detail"]
+
+
+def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
+    made = {
+        idempotency.request_key("t", b"k", "/r", b"body"),
+        idempotency.request_key("tk", b"", "/r", b"body"),
+        idempotency.request_key("t", b"k", "/rb", b"ody"),
+        idempotency.request_key("t", b"k", "/r", b"body2"),
+        idempotency.event_key("t", "s", "1"),
+        idempotency.event_key("t", "s1", ""),
+        idempotency.event_key("u", "s", "1"),
+    }
+    assert len(made) == 7
