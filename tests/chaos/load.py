@@ -21,6 +21,8 @@ MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 # 409: the same key is being worked on by the attempt before. All others say "not now".
 AGAIN = frozenset({408, 409, 425, 429, 502, 503, 504})
 LONGEST_PAUSE_S = 1.0
+REPEATED_OF_256 = 8
+"""So many of 256 accepted requests are sent once more on purpose."""
 ATTEMPT_TIMEOUT_S = 5.0
 """Shorter than the gateway waits for Kafka, so that some repeats meet the attempt before."""
 
@@ -115,7 +117,7 @@ class Plan:
             path = r.choice(("/api/metrics/custom", "/api/metrics/business"))
             return single(self._sample(r.choice(keys), now), path)
         count = r.randint(1, 2 * self._batch_size)
-        return batch([self._sample(key, now) for key in r.choices(keys, k=count)], f"{r.getrandbits(128):032x}")
+        return batch([self._sample(key, now) for key in r.choices(keys, k=count)])
 
     def _sample(self, key: SeriesKey, now: int) -> Sample:
         r = self._random
@@ -219,7 +221,7 @@ async def running(
         while not stop.is_set():
             began = time.monotonic()
             request = plan.request(share())
-            await sender.deliver(request, repeat=int(request.key[:2], 16) < 8)
+            await sender.deliver(request, repeat=int(request.key[:2], 16) < REPEATED_OF_256)
             await asyncio.sleep(max(0.0, workers / rate - (time.monotonic() - began)))
 
     tasks = [asyncio.create_task(work()) for _ in range(workers)]

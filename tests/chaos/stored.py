@@ -1,10 +1,11 @@
 """Reads what was counted straight from MongoDB and Redis, past every service; only the codecs are shared."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pymongo.asynchronous.database import AsyncDatabase
 from redis.asyncio import Redis
 from vigie_contracts import latest
@@ -14,6 +15,8 @@ from vigie_contracts.topics import SAMPLES
 from vigie_windows import chunks
 
 from tests.chaos.ledger import Cell, Cells, Counts, Ledger, Running
+
+KAFKA_TIMEOUT_S = 10
 
 Database = AsyncDatabase[dict[str, Any]]
 Homes = dict[tuple[int, int], int]
@@ -86,17 +89,35 @@ def _unpacked(partition: int, chunk: int, packed: bytes, homes: Homes) -> dict[i
 
 
 async def ends(bootstrap: str, topic: str = SAMPLES.name) -> dict[int, int]:
-    """The end offset of every partition of a topic."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
-        await consumer.topics()  # what it was told at its start may be older than the topic
-        partitions = consumer.partitions_for_topic(topic) or set()
-        asked = [TopicPartition(topic, partition) for partition in sorted(partitions)]
-        return {place.partition: end for place, end in (await consumer.end_offsets(asked)).items()} if asked else {}
+    """The end offset of every partition of a topic; nothing when there is no such topic. Raises KafkaException."""
+    return await asyncio.to_thread(_ends, bootstrap, topic)
+
+
+def _ends(bootstrap: str, topic: str) -> dict[int, int]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "verifier", "log_level": 0})
+    try:
+        described = consumer.list_topics(topic, timeout=KAFKA_TIMEOUT_S).topics[topic]
+        if described.error is not None:
+            return {}
+        places = [TopicPartition(topic, partition) for partition in described.partitions]
+        return {place.partition: _end(consumer, place) for place in places}
+    finally:
+        consumer.close()
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    watermarks = consumer.get_watermark_offsets(place, timeout=KAFKA_TIMEOUT_S)
+    if watermarks is None:
+        raise KafkaException(f"no answer for {place}")
+    return watermarks[1]
 
 
 async def behind(database: Database, bootstrap: str, tiers: Sequence[Tier] = TIERS, topic: str = SAMPLES.name) -> str:
     """Which partitions and tiers have not been counted to the end of the log; empty when all are."""
-    log = await ends(bootstrap, topic)
+    try:
+        log = await ends(bootstrap, topic)
+    except KafkaException as error:
+        return f"Kafka does not answer: {error}"
     if not log:
         return f"no topic {topic}"
     documents = {d["_id"]: d async for d in database.partitions.find({})}

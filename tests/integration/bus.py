@@ -3,6 +3,8 @@
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from vigie_contracts.topics import SAMPLES
 
+from tests.chaos import stored
+
 Headers = list[tuple[str, bytes]]
 
 
@@ -17,9 +19,8 @@ async def records(
     bootstrap: str, topic: str = SAMPLES.name, since: dict[int, int] | None = None
 ) -> list[ConsumerRecord]:
     """Every record of a topic from the given offsets (else from the start) to the end it has now."""
+    places = [TopicPartition(topic, partition) for partition in await stored.ends(bootstrap, topic)]
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
-        await consumer.topics()  # what it was told at its start may be older than the topic
-        places = [TopicPartition(topic, partition) for partition in sorted(consumer.partitions_for_topic(topic) or ())]
         if not places:
             return []
         consumer.assign(places)
