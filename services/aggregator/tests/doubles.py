@@ -28,7 +28,7 @@ LOG = Log("cluster-1", "topic-1")
 
 
 class MemoryStore:
-    """A `Store` with the compare-and-set of the real one. `fail` fails the next commit: "before" or "after" it happens."""
+    """A `Store` with the compare-and-set of the real one. `fail` fails the next commit: "before" or "after" it."""
 
     def __init__(self) -> None:
         self.partitions: dict[int, Progress] = {}
@@ -111,6 +111,8 @@ class Recorded:
 
     dead: list[tuple[int, str]] = field(default_factory=list)
     pushed: list[tuple[int, Sequence[LatestChunk], Sequence[tuple[str, bytes]]]] = field(default_factory=list)
+
+    def good(self, messages: int = 1) -> None: ...
 
     async def send(self, record: Any, reason: str) -> None:
         self.dead.append((record.offset, reason))
@@ -196,7 +198,7 @@ class Reader:
         """Give the handler up to `count` records; whether there were any."""
         try:
             if self._next is None:
-                self._next = await self.handler.assigned(self._partition)
+                self._next = await self.handler.assigned(self._partition) or 0
             some = list(self._log[self._next : self._next + count])
             await self.handler.records(self._partition, some)
             self._next += len(some)

@@ -74,7 +74,7 @@ async def commit(
     )
     partition.stored = partition.progress = progress
     partition.keys.pending = {}
-    partition.flush_all = False
+    partition.flush_all = partition.changed = False
     for tier, cells in written.items():
         others = sum(basis.nbytes for other, basis in partition.basis.items() if other is not tier)
         partition.basis[tier].put(cells, max(0, cache_bytes - others))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vigie_runtime.logreader_metrics import LOGREADER_METRICS
 from vigie_runtime.metrics import SIZES, Counter, Gauge, Histogram, MetricSet
 
 
@@ -42,16 +43,14 @@ EXPIRED = Counter(
     "Windows not written to a tier because its retention was over when their samples came",
     {"tier": TierName},
 )
-LOST = Counter("vigie_aggregator_lost_records_total", "records", "Records that Kafka had dropped before they were read")
-PARTITIONS = Gauge("vigie_aggregator_partitions", "partitions", "Partitions owned")
 SERIES = Gauge("vigie_aggregator_series", "series", "Series met in the owned partitions")
 PENDING = Gauge("vigie_aggregator_pending_bytes", "bytes", "Memory of windows that are not committed everywhere yet")
 VIEW_FAILURES = Counter("vigie_aggregator_redis_failures_total", "pushes", "Pushes to Redis that failed; tried again")
 LIVE_DROPPED = Counter("vigie_aggregator_live_dropped_total", "messages", "Live messages that Redis did not get")
 
 ALL = (
-    SAMPLES, RECORDS, DUPLICATES, DEAD, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED, LOST,
-    PARTITIONS, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED,
+    SAMPLES, RECORDS, DUPLICATES, DEAD, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED,
+    SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED,
 )  # fmt: skip
 
 
@@ -59,7 +58,8 @@ class Metrics:
     """The metrics of one process, ready to be counted on."""
 
     def __init__(self, metrics: MetricSet | None = None) -> None:
-        made = metrics or MetricSet(ALL)
+        made = metrics or MetricSet([*ALL, *LOGREADER_METRICS])
+        self.set = made
         self.registry = made.registry
         self.samples = made.counter(SAMPLES)
         self.records = made.counter(RECORDS)
@@ -72,8 +72,6 @@ class Metrics:
         self.failures = made.counter(FAILURES)
         self.fenced = made.counter(FENCED)
         self.expired = {tier.value: made.counter(EXPIRED, tier=tier) for tier in TierName}
-        self.lost = made.counter(LOST)
-        self.partitions = made.gauge(PARTITIONS)
         self.series = made.gauge(SERIES)
         self.pending = made.gauge(PENDING)
         self.view_failures = made.counter(VIEW_FAILURES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from vigie_contracts.tiers import FINE, TIERS, Tier
@@ -56,6 +56,12 @@ class Progress:
         return self.marks[FINE.name]
 
 
-def beginning(log: Log, *, epoch: int = 0, offset: int = 0, lost: int = 0) -> Progress:
-    """Nothing counted yet: from `offset` of this log on."""
-    return Progress(log, epoch, {tier.name: Mark(offset) for tier in TIERS}, {tier.name: None for tier in COARSE}, lost)
+def beginning(log: Log) -> Progress:
+    """Nothing counted yet."""
+    return Progress(log, 0, {tier.name: Mark(0) for tier in TIERS}, {tier.name: None for tier in COARSE})
+
+
+def started_over(before: Progress, log: Log, offset: int = 0) -> Progress:
+    """Another log, counted from `offset` on. What was counted from the one before stays."""
+    marks = {tier.name: Mark(offset) for tier in TIERS}
+    return replace(before, log=log, epoch=before.epoch + 1, marks=marks)

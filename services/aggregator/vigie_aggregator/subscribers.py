@@ -23,11 +23,11 @@ from vigie_aggregator.basis import groups_of
 from vigie_aggregator.commit import INLINE_CELLS, Committed, commit
 from vigie_aggregator.errors import PoisonRecord
 from vigie_aggregator.intake import Run, Taken, runs
-from vigie_aggregator.keys import FirstUse, kept
+from vigie_aggregator.keys import FirstUse, RequestKeys, kept
 from vigie_aggregator.live import messages
 from vigie_aggregator.metrics import DeadReason, Metrics
 from vigie_aggregator.partition import MAX_LINKS, Partition
-from vigie_aggregator.progress import Log, Mark, Progress, beginning
+from vigie_aggregator.progress import Log, Mark, Progress, beginning, started_over
 from vigie_aggregator.rowmap import Home
 from vigie_aggregator.schedule import Intervals, Schedule
 from vigie_aggregator.store import LatestChunk, Store
@@ -63,6 +63,7 @@ class Catalogue(Protocol):
 class DeadLetters(Protocol):
     """What is used of `vigie_runtime.deadletters.DeadLetters`."""
 
+    def good(self, messages: int = 1) -> None: ...
     async def send(self, record: Any, reason: str) -> None: ...
 
 
@@ -113,8 +114,8 @@ class SamplesHandler:
         self._dropped: set[int] = set()
         self._tracer = tracing.tracer(__name__)
 
-    async def assigned(self, partition: int) -> int:
-        """Load the partition; the offset of the first record that some tier lacks."""
+    async def assigned(self, partition: int) -> int | None:
+        """Load the partition; the offset of the first record that some tier lacks. None: begin where the log begins."""
         stored = await self._store.progress(partition)
         start = self._start(partition, stored)
         schedule = Schedule(self._limits.intervals, partition, self._clock.monotonic())
@@ -123,8 +124,7 @@ class SamplesHandler:
         self._owned[partition] = state
         self._dropped.discard(partition)
         self._view.adopt(partition)
-        self._metrics.partitions.set(len(self._owned))
-        return state.position.offset
+        return state.position.offset if stored is start else None
 
     async def records(self, partition: int, records: Sequence[Record]) -> None:
         """Make the samples of the records pending; commits only when too much is."""
@@ -147,33 +147,34 @@ class SamplesHandler:
         self._metrics.pending.set(sum(state.pending_bytes for state in self._owned.values()))
         self._metrics.series.set(sum(len(state.rows) for state in self._owned.values()))
 
-    async def revoked(self, partitions: Iterable[int]) -> None:
+    async def revoked(self, partitions: Sequence[int]) -> None:
         """Commit everything of these partitions and let go of them."""
         leaving = [state for number in partitions if (state := self._owned.get(number)) is not None]
         try:
             await self._commit_all([(state, TIERS) for state in leaving if state.moved])
         except (Retryable, Fenced) as e:
             log.warning("a partition was left without a last commit; its next owner reads on", error=reason_of(e))
-        for state in leaving:
-            self._forget(state.number)
-            self._dropped.discard(state.number)
+        for number in partitions:
+            self._forget(number)
+            self._dropped.discard(number)
 
     async def lost_log(self, partition: int, stored: int, beginning: int) -> None:
-        """The log begins later than the partition is counted: say it, count it, go on at its beginning."""
+        """Go on at the beginning of a log that begins behind what is stored, or ends before it."""
         state = self._state(partition)
-        first = Mark(beginning)
-        lost = max(0, beginning - state.progress.fine.offset)
-        if state.stored is None or state.stored.log != state.progress.log:
-            lost = 0  # counting starts here: nothing of this log was ever promised
+        if beginning < stored:
+            state.progress = started_over(state.progress, self._log, beginning)
+            state.keys = RequestKeys(state.progress.epoch)
         else:
-            log.error(
-                "Kafka dropped records before they were counted; raise the retention of the topic",
-                partition=partition, stored=stored, beginning=beginning, lost=lost,
-            )  # fmt: skip
-        self._metrics.lost.inc(lost)
-        marks = {name: max(mark, first) for name, mark in state.progress.marks.items()}
-        state.progress = replace(state.progress, marks=marks, lost=state.progress.lost + lost)
-        state.skip_to(first)
+            lost = max(0, beginning - state.progress.fine.offset)
+            marks = {name: max(mark, Mark(beginning)) for name, mark in state.progress.marks.items()}
+            state.progress = replace(state.progress, marks=marks, lost=state.progress.lost + lost)
+        state.position = state.progress.first
+        state.changed = True
+
+    def committed(self, partition: int) -> int | None:
+        """The offset up to which the fine tier is stored: what lag is measured by."""
+        state = self._owned.get(partition)
+        return None if state is None or state.stored is None else state.stored.fine.offset
 
     def snapshot(self, partition: int) -> list[LatestChunk]:
         """The latest values of all chunks of an owned partition, for the view."""
@@ -193,7 +194,7 @@ class SamplesHandler:
             cluster=self._log.cluster_id,
             topic=self._log.topic_id,
         )
-        return beginning(self._log, epoch=stored.epoch + 1, lost=stored.lost)
+        return started_over(stored, self._log)
 
     async def _take(self, state: Partition, records: Sequence[Record]) -> list[Taken]:
         """The records that can be counted, decoded, with the rows of their series. The others are dead letters."""
@@ -216,6 +217,7 @@ class SamplesHandler:
             detail = f"{len(unknown)} series are not in the catalogue, {int(unknown[0]):016x} among them"
             await self._bury(state, sources[poison.offset], PoisonRecord(DeadReason.UNKNOWN_SERIES, detail))
             taken.remove(poison)
+        self._dead_letters.good(len(taken))
         return taken
 
     async def _bury(self, state: Partition, record: Record, poison: PoisonRecord) -> None:
@@ -352,7 +354,6 @@ class SamplesHandler:
     def _forget(self, partition: int) -> None:
         self._owned.pop(partition, None)
         self._view.forget(partition)
-        self._metrics.partitions.set(len(self._owned))
 
 
 async def _folded(

@@ -1,0 +1,102 @@
+"""The composition root: what the aggregator is made of, and the order in which it comes up and goes down."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+
+from vigie_contracts import topics as bus
+from vigie_runtime import clients, health, topics, tracing
+from vigie_runtime.catalogue import Catalogue
+from vigie_runtime.clock import SystemClock
+from vigie_runtime.deadletters import DeadLetters
+from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.logreader import LogReader
+
+from vigie_aggregator.metrics import Metrics
+from vigie_aggregator.progress import Log
+from vigie_aggregator.repository import Repository
+from vigie_aggregator.schedule import Intervals
+from vigie_aggregator.settings import Settings
+from vigie_aggregator.subscribers import Limits, SamplesHandler
+from vigie_aggregator.view import RedisView
+
+SERVICE = "aggregator"
+_TICK_S = 0.1
+
+
+class Aggregator:
+    """A worker: `vigie_runtime.lifespan.run_worker(Aggregator(settings))`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        self._reader: LogReader | None = None
+
+    def checks(self) -> dict[str, bool]:
+        """Ready: connected to Kafka, and every partition it owns is loaded. Redis is not needed to count."""
+        return {"samples": self._reader is not None and self._reader.ready}
+
+    async def start(self, life: Lifespan) -> None:
+        """Up: health, stores, topics, Redis view, reader. Down: the reverse, so the reader commits first."""
+        settings, clock = self._settings, SystemClock()
+        await life.enter("health", health.serve(settings.port, self, self._metrics.registry))
+        mongo = clients.mongo(settings)
+        life.on_down("mongodb", mongo.close)
+        db = clients.database(mongo, settings)
+        topic = replace(bus.SAMPLES, name=settings.samples_topic)
+        made = await life.up(
+            "topics", topics.ensure(settings, topics.specs(settings.partitions, (topic, bus.DEAD)), db)
+        )
+        identity = made[topic.name]
+        repository = Repository(db, topic.name, clock)
+        await life.up("collections", repository.prepare())
+        dead_letters = DeadLetters(
+            lambda: clients.kafka_producer(settings, client_id="vigie-aggregator-dead"),
+            SERVICE,
+            tracing.runtime_version(),
+        )
+        life.on_down("dead letters", dead_letters.close)
+        redis = clients.redis(settings)
+        life.on_down("redis", redis.aclose)
+        view = RedisView(
+            redis, f"{settings.mongodb_database}:{topic.name}", lambda number: handler.snapshot(number), self._metrics
+        )
+        handler = SamplesHandler(
+            Log(identity.cluster_id, identity.topic_id),
+            store=repository,
+            catalogue=Catalogue(db, identity.partitions),
+            dead_letters=dead_letters,
+            clock=clock,
+            metrics=self._metrics,
+            view=view,
+            limits=Limits(
+                Intervals(settings.commit_interval_s, settings.coarse_interval_s),
+                pending_bytes=settings.pending_bytes,
+                cache_bytes=settings.cache_bytes,
+            ),
+        )
+        _run_view(life, view)
+        self._reader = LogReader(
+            lambda: clients.kafka_consumer(settings, client_id="vigie-aggregator", group_id=settings.consumer_group),
+            identity,
+            handler,
+            poll_ms=int(_TICK_S * 1000),
+            tick_s=_TICK_S,
+            metrics=self._metrics.set,
+        )
+        life.run("reader", self._reader.run(), self._reader.stop)
+
+
+def _run_view(life: Lifespan, view: RedisView) -> None:
+    """The view's task, which at the stop gets one last chance to write what waits."""
+    task = asyncio.create_task(view.run(), name="redis view")
+
+    async def down() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await view.flush()
+
+    life.on_down("redis view", down)
