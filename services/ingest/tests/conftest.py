@@ -36,11 +36,13 @@ class FakePublisher:
     """Keeps what it is given; `fail` is raised instead; `gate`, when set, is waited for first."""
 
     sent: list[tuple[int, int, float, bytes | None]] = field(default_factory=list)
+    spans: list[object] = field(default_factory=list)
     calls: int = 0
+    called: asyncio.Event = field(default_factory=asyncio.Event)
     fail: Exception | None = None
     gate: asyncio.Event | None = None
 
-    async def publish(
+    async def publish(  # noqa: PLR0917
         self,
         fingerprints: Any,
         timestamps: Any,
@@ -50,6 +52,8 @@ class FakePublisher:
         span_context: object = None,
     ) -> None:
         self.calls += 1
+        self.called.set()
+        self.spans.append(span_context)
         if self.gate is not None:
             await self.gate.wait()
         if self.fail is not None:

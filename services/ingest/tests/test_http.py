@@ -125,9 +125,9 @@ async def test_slow_body_runs_into_its_deadline(gateway: Any) -> None:
     first = iter([{"type": "http.request", "body": b"{", "more_body": True}])
 
     async def receive() -> Any:
-        if message := next(first, None):
-            return message
-        await asyncio.Event().wait()
+        if (message := next(first, None)) is None:
+            await asyncio.Event().wait()
+        return message
 
     reply = await gateway.request("POST", PATH, headers=JSON, receive=receive)
     assert reply.status == 408

@@ -43,8 +43,7 @@ async def test_other_request_under_the_same_key_is_422(gateway: Any, path: str, 
 async def test_repeat_while_the_first_is_worked_on_is_409(gateway: Any) -> None:
     gateway.publisher.gate = asyncio.Event()
     first = asyncio.create_task(gateway.post(PATH, BODY, KEY))
-    while not gateway.publisher.calls:
-        await asyncio.sleep(0)
+    await gateway.publisher.called.wait()
     reply = await gateway.post(PATH, BODY, KEY)
     assert reply.status == 409
     assert reply.headers["retry-after"]
