@@ -6,7 +6,7 @@ from vigie_contracts.limits import MAX_RECORD_BYTES
 from vigie_runtime.batches import Columns
 
 
-@pytest.mark.parametrize("sizes", [[10_000] * 5, [10_000] * 9, [1] * 50_000, [9_999, 1, 30_001, 2]], ids=str)
+@pytest.mark.parametrize("sizes", [[10_000] * 5, [10_000] * 9, [1] * 50_000, [9_999, 1, 30_001, 2]], ids=len)
 def test_samples_of_one_request_stay_in_one_record(sizes: list[int]) -> None:
     columns = Columns()
     for number, size in enumerate(sizes):

@@ -21,6 +21,10 @@ KEY_INDEX_BYTES: Final = 4
 _FRAME_BYTES: Final = 256
 """Version byte, msgpack map and column headers; what they take is below 100."""
 _TABLE_BITS: Final = 16
+MAX_KEY_SAMPLES: Final = (MAX_RECORD_BYTES - _FRAME_BYTES - KEY_BYTES) // (
+    SAMPLE_BYTES + SERIES_BYTES + KEY_INDEX_BYTES
+)
+"""Samples that may come with one request key: they have to fit in one record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ class Columns:
         index = np.asarray(key_index, np.int32)
         if len(index) != n or (n and (int(index.max()) >= len(keys) or int(index.min()) < -1)):
             raise ValueError("key_index has not one place in keys (or -1) per sample")
+        if n > MAX_KEY_SAMPLES and int(np.bincount(index[index >= 0]).max(initial=0)) > MAX_KEY_SAMPLES:
+            raise ValueError(f"more than {MAX_KEY_SAMPLES} samples with one request key")
         return np.where(index < 0, -1, index + len(self.keys)).astype(np.int32).tobytes()
 
     def _add_keys(self, keys: Sequence[bytes], packed: bytes | None, n: int) -> None:

@@ -102,6 +102,8 @@ class SamplePublisher:
         self._in_flight: set[_Gathering] = set()
         self._held = 0
         self._changed = asyncio.Event()
+        self._spoilt = ""
+        """Why the producer must not be used again; what is in flight may still end well."""
         self._sending: asyncio.Timeout | None = None
         self._runner: asyncio.Task[None] | None = None
         self._closing = False
@@ -190,7 +192,7 @@ class SamplePublisher:
         while True:
             await self._until(lambda: bool(self._waiting))
             await self._linger(self._waiting[0])
-            await self._until(lambda: len(self._in_flight) < self._max_in_flight)
+            await self._until(lambda: len(self._in_flight) < self._max_in_flight and not self._spoilt)
             producer = await self._lease.get()
             if self._waiting:  # it may have expired meanwhile
                 await self._send(self._waiting.popleft(), producer)
@@ -203,8 +205,6 @@ class SamplePublisher:
                 await self._send_records(gathering, producer)
         except TimeoutError:
             reason = self._late()
-        except (KafkaError, AssertionError) as e:  # aiokafka asserts that it knows the partition
-            reason = reason_of(e)
         except Exception as e:
             log.exception("sending samples failed in an unexpected way", samples=gathering.columns.count)
             reason = reason_of(e)
@@ -239,7 +239,10 @@ class SamplePublisher:
         self._metrics.flushed(gathering.columns.count, time.monotonic() - gathering.born)
         headers = self._headers(gathering)
         for number, record in enumerate(records):
-            await self._send_record(gathering, number, record, headers, producer)
+            try:
+                await self._send_record(gathering, number, record, headers, producer)
+            except (KafkaError, AssertionError) as e:  # aiokafka asserts that it knows the partition
+                self._settle(gathering, number, e)
             if gathering not in self._in_flight:
                 return  # given up while that waited
 
@@ -281,10 +284,10 @@ class SamplePublisher:
     def _settle(self, gathering: _Gathering, number: int, error: BaseException | None) -> None:
         if gathering not in self._in_flight:
             return  # given up before
+        record = gathering.unsettled.pop(number)
         if error is not None:
-            self._fail(gathering, reason_of(error))
-            return
-        del gathering.unsettled[number]
+            gathering.failed.append(record)
+            gathering.reason = self._spoilt = reason_of(error)
         if not gathering.unsettled:
             self._finish(gathering)
 
@@ -299,7 +302,7 @@ class SamplePublisher:
         return f"Kafka did not acknowledge within {self._delivery_timeout_s:g} s"
 
     def _fail(self, gathering: _Gathering, reason: str) -> None:
-        """End this gathering and, because its producer is spoilt, all others that are in flight."""
+        """Wait no longer: end this gathering and, because its producer is given up, all others that are in flight."""
         if gathering not in self._in_flight:
             return
         self._give_up(gathering, reason)
@@ -307,11 +310,15 @@ class SamplePublisher:
             self._give_up(other, f"the connection was given up after another failure: {reason}")
         if self._sending is not None and not self._sending.expired():
             self._sending.reschedule(0)
+        self._replace_producer(reason)
+
+    def _replace_producer(self, reason: str) -> None:
+        self._spoilt = ""
         self._metrics.recreated.inc()
         self._lease.discard(reason)
 
     def _give_up(self, gathering: _Gathering, reason: str) -> None:
-        gathering.reason = reason
+        gathering.reason = gathering.reason or reason
         self._finish(gathering)
 
     def _finish(self, gathering: _Gathering) -> None:
@@ -319,6 +326,8 @@ class SamplePublisher:
         self._in_flight.discard(gathering)
         if gathering.timer is not None:
             gathering.timer.cancel()
+        if self._spoilt and not self._in_flight:
+            self._replace_producer(self._spoilt)
         self._held -= gathering.columns.count
         self._changed.set()
         unsure = self._unsure(gathering)
@@ -342,8 +351,8 @@ class SamplePublisher:
         """Per sample, whether it may not have been written; None when all were."""
         if not gathering.reason:
             return None
-        sent = bool(gathering.unsettled)
-        unsure = np.full(gathering.columns.count, not sent)
-        for record in gathering.unsettled.values():
+        doubtful = [*gathering.failed, *gathering.unsettled.values()]
+        unsure = np.full(gathering.columns.count, not doubtful)
+        for record in doubtful:
             unsure[record.members] = True
         return unsure

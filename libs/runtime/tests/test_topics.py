@@ -1,0 +1,67 @@
+"""Topics on a real Kafka: made once by whoever comes first, and never with another number of partitions."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from vigie_contracts.topics import DEAD, SAMPLES, Topic
+from vigie_runtime import topics
+from vigie_runtime.errors import KafkaNotReady, PartitionCountError
+from vigie_runtime.settings import Settings
+
+from tests.kit import unique
+
+
+async def test_many_services_starting_at_once_agree_on_the_topics(settings: Settings, database: Any) -> None:
+    specs = [Topic(unique("topic"), 3, "test", {"retention.ms": "60000"}) for _ in range(3)]
+    answers = await asyncio.gather(*(topics.ensure(settings, specs, database) for _ in range(5)))
+    assert all(answer == answers[0] for answer in answers)
+    identity = answers[0][specs[0].name]
+    assert identity.partitions == 3
+    assert identity.cluster_id
+    assert identity.topic_id
+    recorded = await database.topics.find_one({"_id": specs[0].name})
+    assert recorded == {"_id": specs[0].name, "partitions": 3, "cluster_id": identity.cluster_id}
+
+
+async def test_another_number_of_partitions_is_refused_with_what_to_do(settings: Settings, database: Any) -> None:
+    name = unique("topic")
+    await topics.ensure(settings, [Topic(name, 3, "test")], database)
+    with pytest.raises(PartitionCountError, match=r"VIGIE_PARTITIONS=3.*drain"):
+        await topics.ensure(settings, [Topic(name, 4, "test")], database)
+    await database.topics.delete_many({})
+    with pytest.raises(PartitionCountError, match="in Kafka"):
+        await topics.ensure(settings, [Topic(name, 4, "test")], database)
+
+
+async def test_a_wrong_number_leaves_no_topic_behind(settings: Settings, database: Any) -> None:
+    name = unique("topic")
+    await database.topics.insert_one({"_id": name, "partitions": 12, "cluster_id": "gone"})
+    with pytest.raises(PartitionCountError, match="recorded in MongoDB"):
+        await topics.ensure(settings, [Topic(name, 3, "test")], database)
+    # With the right one it is made, and the new cluster is remembered.
+    identity = (await topics.ensure(settings, [Topic(name, 12, "test")], database))[name]
+    assert (await database.topics.find_one({"_id": name}))["cluster_id"] == identity.cluster_id
+
+
+async def test_a_recreated_topic_has_another_identity(settings: Settings, database: Any) -> None:
+    from vigie_runtime import clients
+
+    name = unique("topic")
+    first = (await topics.ensure(settings, [Topic(name, 1, "test")], database))[name]
+    await asyncio.to_thread(clients.kafka_admin(settings).delete_topics([name])[name].result, 20)
+    second = (await topics.ensure(settings, [Topic(name, 1, "test")], database))[name]
+    assert (first.cluster_id, first.partitions) == (second.cluster_id, second.partitions)
+    assert first.topic_id != second.topic_id
+
+
+async def test_without_brokers_the_wait_is_bounded(settings: Settings, database: Any) -> None:
+    away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    with pytest.raises(KafkaNotReady, match="KAFKA_BOOTSTRAP_SERVERS"):
+        await topics.ensure(away, [Topic(unique("topic"), 1, "test")], database, deadline_s=1)
+
+
+def test_specs_give_every_topic_the_same_number_but_the_dead_letters() -> None:
+    found = {spec.name: spec.partitions for spec in topics.specs(30)}
+    assert found[SAMPLES.name] == 30
+    assert found[DEAD.name] == DEAD.partitions
