@@ -26,10 +26,10 @@ SCRIPT = """
     from vigie_standalone.supervisor import Unit
     from vigie_standalone.up import run
 
-    def units(context: Context) -> list[Unit]:
+    def units(context: Context) -> list[list[Unit]]:
         port = str(context.options.port)
         ready = http_ready(f"http://127.0.0.1:{port}/")
-        return [Unit(context.module("web", ["http.server", port, "--bind", "127.0.0.1"], ready))]
+        return [[Unit(context.module("web", ["http.server", port, "--bind", "127.0.0.1"], ready))]]
 
     sys.exit(run(Options(Path(sys.argv[1]), int(sys.argv[2])), units))
 """
@@ -156,7 +156,15 @@ def test_second_ctrl_c_kills_what_will_not_stop(up: Up) -> None:
     os.kill(run.processes["web"], signal.SIGSTOP)
     up.popen.send_signal(signal.SIGINT)
     eventually_sync(lambda: "press Ctrl-C again" in up.text())
-    up.popen.send_signal(signal.SIGINT)
-    assert up.popen.wait(30) in (0, 130)
+    eventually_sync(lambda: up.popen.send_signal(signal.SIGINT) or up.popen.poll() is not None, 30, interval=0.3)
+    assert up.popen.returncode in (0, 130)
     eventually_sync(lambda: gone(list(run.processes.values())), 20)
     assert not up.home.run_file.exists()
+
+
+def test_ctrl_c_that_arrives_twice_at_once_is_one(up: Up) -> None:
+    up.wait_up()
+    up.popen.send_signal(signal.SIGINT)
+    up.popen.send_signal(signal.SIGTERM)
+    assert up.popen.wait(60) == 0
+    assert "killing" not in up.text()

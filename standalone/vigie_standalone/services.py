@@ -56,12 +56,12 @@ class Context:
         )
 
 
-def services(context: Context) -> list[Unit]:
-    """Aggregator, front door and simulator, in starting order: who takes data in stops before who stores it."""
-    units = [Unit(_aggregator(context), stop_grace_s=30), Unit(_front(context), stop_grace_s=30)]
+def services(context: Context) -> list[list[Unit]]:
+    """Aggregator and front door, then the simulator. Stopped in reverse: who takes data in before who stores it."""
+    stages = [[Unit(_aggregator(context), stop_grace_s=30), Unit(_front(context), stop_grace_s=30)]]
     if context.options.demo:
-        units.append(Unit(_demo(context), essential=False, stop_grace_s=5))
-    return units
+        stages.append([Unit(_demo(context), essential=False, stop_grace_s=5)])
+    return stages
 
 
 def _aggregator(context: Context) -> Process:

@@ -62,16 +62,23 @@ class Supervisor:
         self._say = say
         self._policy = policy or RestartPolicy()
         self._watched: list[tuple[Unit, asyncio.Task[None]]] = []
+        self._starting: list[Unit] = []
 
     @property
     def units(self) -> list[Unit]:
         """What is watched, in starting order."""
         return [unit for unit, _ in self._watched]
 
-    async def start(self, unit: Unit) -> None:
-        """Start a unit, wait until it is ready, and watch it from then on. Raises ProcessError."""
-        await asyncio.to_thread(unit.process.start, unit.start_timeout_s)
-        self.watch(unit)
+    async def start(self, *units: Unit) -> None:
+        """Start units side by side, wait until all are ready, and watch them from then on. Raises ProcessError."""
+        for unit in units:
+            unit.process.launch()
+            self._starting.append(unit)
+        for unit in units:
+            await asyncio.to_thread(unit.process.wait_ready, unit.start_timeout_s)
+            self._say(f"{unit.process.name} is ready", "info")
+            self._starting.remove(unit)
+            self.watch(unit)
 
     def watch(self, unit: Unit) -> None:
         """Keep an already started unit running."""
@@ -85,6 +92,9 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop every unit, last started first, each within its grace."""
+        for unit in reversed(self._starting):  # its start failed, or was cut short
+            await asyncio.to_thread(unit.process.stop, unit.stop_grace_s)
+        self._starting = []
         for unit, task in reversed(self._watched):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -96,6 +106,8 @@ class Supervisor:
 
     def kill(self) -> None:
         """SIGKILL everything, at once."""
+        for unit in self._starting:
+            unit.process.kill()
         for unit, task in self._watched:
             task.cancel()
             unit.process.kill()

@@ -16,6 +16,8 @@ from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
 INTERRUPTED_EXIT = 130
+SAME_SIGNAL_S = 1.0
+"""One Ctrl-C can arrive twice: from the terminal, and from a launcher (make, uv, timeout) that passes it on."""
 
 
 class PortTakenError(StandaloneError):
@@ -28,17 +30,17 @@ class PortTakenError(StandaloneError):
         )
 
 
-def run(options: Options, units: Callable[[Context], list[Unit]] = services) -> int:
+def run(options: Options, stages: Callable[[Context], list[list[Unit]]] = services) -> int:
     """Run until stopped; gives the exit code. Raises StandaloneError when it cannot start.
 
-    `units` says what to run on top of the servers, in starting order.
+    `stages` says what to run on top of the servers: the units of a stage start side by side, when all before are ready.
     """
     home = Home(options.home)
     home.claim()
     try:
         if not is_free(options.port, options.host):
             raise PortTakenError(options.port)
-        return asyncio.run(_Up(options, home, units).run())
+        return asyncio.run(_Up(options, home, stages).run())
     finally:
         home.release()
 
@@ -46,14 +48,15 @@ def run(options: Options, units: Callable[[Context], list[Unit]] = services) -> 
 class _Up:
     """One run of `vigie up`."""
 
-    def __init__(self, options: Options, home: Home, units: Callable[[Context], list[Unit]]) -> None:
-        self._units = units
+    def __init__(self, options: Options, home: Home, stages: Callable[[Context], list[list[Unit]]]) -> None:
+        self._stages = stages
         self._options = options
         self._home = home
         self._terminal = Terminal(json_logs=options.json_logs)
         self._servers = Servers(home.servers, progress=RichProgress(self._terminal))
         self._supervisor = Supervisor(self._terminal.say, changed=self._record)
         self._stop = asyncio.Event()
+        self._stop_asked = 0.0
         self._run = this_process(options.url)
 
     async def run(self) -> int:
@@ -69,11 +72,15 @@ class _Up:
         return 0
 
     def _signalled(self) -> None:
+        now = time.monotonic()
         if self._stop.is_set():
+            if now - self._stop_asked < SAME_SIGNAL_S:
+                return
             self._terminal.say("killing everything now", level="warning")
             self._kill()
             self._home.release()
             os._exit(INTERRUPTED_EXIT)
+        self._stop_asked = now
         self._stop.set()
         self._terminal.say("stopping; press Ctrl-C again to kill")
 
@@ -100,9 +107,8 @@ class _Up:
             self._terminal.say(f"{server}: {without_password(address.url)} ({address.source})")
         for process in self._servers.processes():
             self._supervisor.watch(Unit(process))
-        for unit in self._units(self._context()):
-            await self._supervisor.start(unit)
-            self._terminal.say(f"{unit.process.name} is ready")
+        for stage in self._stages(self._context()):
+            await self._supervisor.start(*stage)
         self._record()
         self._terminal.banner(banner(self._options, time.monotonic() - begin))
 
