@@ -1,0 +1,156 @@
+"""An app over real MongoDB and Redis, and a stand-in for the aggregator that writes what it would write."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+import pytest_asyncio
+from bson import Int64
+from redis.asyncio import Redis
+from vigie_api.app import create_app
+from vigie_api.settings import Settings
+from vigie_contracts import latest
+from vigie_contracts.series import Kind, SeriesKey, series_key
+from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
+from vigie_runtime.catalogue import Catalogue, Registered
+from vigie_runtime.clients import Database
+from vigie_runtime.clock import ManualClock
+from vigie_windows import chunks, fold, merge, widen
+
+PARTITIONS = 3
+HOUR = 3_600_000
+NOW = 1_790_000_000_000 // HOUR * HOUR + 20 * 60_000 + 5_000
+"""20 minutes and 5 seconds past an hour."""
+
+Sample = tuple[SeriesKey, int, float]
+
+
+@dataclass
+class World:
+    """Everything that is upstream of the reads, for one tenant."""
+
+    database: Database
+    redis: Redis
+    tenant: str
+    catalogue: Catalogue
+    _cells: dict[int, Any] = field(default_factory=dict)
+    _homes: dict[int, Registered] = field(default_factory=dict)
+    _kinds: dict[int, Any] = field(default_factory=dict)
+
+    def key(self, name: str, kind: Kind = Kind.COUNTER, **labels: str) -> SeriesKey:
+        return series_key(self.tenant, name, kind, labels)
+
+    async def send(self, samples: Sequence[Sample], *, coarse_until: int = NOW, redis: bool = True) -> None:
+        """Register the series and commit the samples; the coarse tiers get only windows that end by `coarse_until`."""
+        keys = list({key.fingerprint: key for key, _, _ in samples}.values())
+        for answer in await self.catalogue.register(keys):
+            assert isinstance(answer, Registered)
+            self._homes[answer.fingerprint] = answer
+        for partition in range(PARTITIONS):
+            own = [s for s in samples if self._homes[s[0].fingerprint].partition == partition]
+            if own:
+                await self._commit(partition, own, coarse_until, redis=redis)
+
+    async def _commit(self, partition: int, samples: Sequence[Sample], coarse_until: int, *, redis: bool) -> None:
+        kinds = self._kinds.setdefault(partition, np.zeros(20 * CHUNK_SLOTS, np.uint8))
+        rows = np.array([self._homes[key.fingerprint].ordinal for key, _, _ in samples])
+        kinds[rows] = [int(key.kind) for key, _, _ in samples]
+        times = np.array([at for _, at, _ in samples], np.int64)
+        fresh = fold(rows, times, np.array([value for _, _, value in samples], np.float64), kinds)
+        known = self._cells.get(partition)
+        cells = self._cells[partition] = fresh if known is None else merge(known, fresh)
+        dirty: dict[str, int | None] = {}
+        for tier in TIERS:
+            wide = widen(cells, tier.width_ms)
+            if tier is not TIERS[0]:
+                behind = wide.starts + tier.width_ms > coarse_until
+                dirty[tier.name] = int(wide.starts[behind].min()) if behind.any() else None
+                wide = wide.select(~behind)
+            for chunk, start, document in chunks.encode_all(wide):
+                identity = {"t": self.tenant, "p": partition, "c": chunk, "w": Int64(start)}
+                expires = datetime.fromtimestamp((start + tier.width_ms + tier.retention_ms) / 1000, UTC)
+                await self.database[tier.collection].replace_one(
+                    {"_id": identity}, {"_id": identity, "expires": expires, **document}, upsert=True
+                )
+        await self.database["partitions"].replace_one(
+            {"_id": f"vigie.samples.v1/{partition}"},
+            {"dirty_since": {name: None if ms is None else Int64(ms) for name, ms in dirty.items()}},
+            upsert=True,
+        )
+        await self._write_latest(partition, cells, redis=redis)
+
+    async def _write_latest(self, partition: int, cells: Any, *, redis: bool) -> None:
+        rows = cells.rows
+        for chunk in sorted(set((rows // CHUNK_SLOTS).tolist())):
+            slots = sorted({row % CHUNK_SLOTS for row in rows.tolist() if row // CHUNK_SLOTS == chunk})
+            own = [cells.select(rows == chunk * CHUNK_SLOTS + slot) for slot in slots]
+            newest = [int(one.last_ts.argmax()) for one in own]
+            data = latest.pack(
+                latest.Latest(
+                    np.array(slots, np.uint8),
+                    np.array([one.last_ts[at] for one, at in zip(own, newest, strict=True)]),
+                    np.array([one.last[at] for one, at in zip(own, newest, strict=True)]),
+                    np.array([one.sum.sum() for one in own]),
+                    np.array([one.count.sum() for one in own]),
+                )
+            )
+            identity = {"t": self.tenant, "p": partition, "c": chunk}
+            await self.database["latest"].replace_one(
+                {"_id": identity}, {"_id": identity, "p": partition, "data": data}, upsert=True
+            )
+            if redis:
+                await self.redis.hset(latest.hash_key(self.tenant), latest.field(partition, chunk), data)
+
+
+@dataclass
+class Client:
+    """An HTTP client of the app, and the clock that the app looks at."""
+
+    http: httpx2.AsyncClient
+    clock: ManualClock
+    app: Any
+
+    async def get(self, path: str, status: int = 200, **parameters: Any) -> Any:
+        """The JSON answer. `from` may be given as `from_`."""
+        self.clock.advance(5)  # past every cache
+        parameters = {name.removesuffix("_"): value for name, value in parameters.items()}
+        answer = await self.http.get(path, params=parameters)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(database: Database, redis_url: str, unique: Callable[[str], str]) -> AsyncIterator[World]:
+    redis = Redis.from_url(redis_url)
+    catalogue = Catalogue(database, PARTITIONS)
+    await catalogue.ensure_indexes()
+    tenant = unique("tenant")
+    yield World(database, redis, tenant, catalogue)
+    await redis.delete(latest.hash_key(tenant))
+    await redis.aclose()
+
+
+@pytest.fixture
+def settings(database: Database, mongo_uri: str, redis_url: str, world: World) -> Settings:
+    return Settings(
+        kafka_bootstrap_servers="unused:9092",
+        mongodb_uri=mongo_uri,
+        redis_url=redis_url,
+        mongodb_database=database.name,
+        default_tenant=world.tenant,
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(settings: Settings) -> AsyncIterator[Client]:
+    clock = ManualClock(NOW)
+    app = create_app(settings, clock=clock)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
+    ):
+        yield Client(http, clock, app)

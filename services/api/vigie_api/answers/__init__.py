@@ -1,0 +1,1 @@
+"""The shapes of the answers: what the OpenAPI document promises."""

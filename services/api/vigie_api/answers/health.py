@@ -1,0 +1,19 @@
+"""GET /health/live and /health/ready."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from vigie_api.answers.base import Model
+
+
+class LiveAnswer(Model):
+    status: Literal["live"] = "live"
+
+
+class ReadyAnswer(Model):
+    """Ready means that reads work. Without Redis they do, a little slower."""
+
+    status: Literal["ready", "not ready"]
+    mongodb: Literal["ok", "away"]
+    redis: Literal["ok", "away"]

@@ -1,0 +1,40 @@
+"""The shape of errors in the OpenAPI document; `vigie_contracts.problems` writes them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+from vigie_contracts.problems import CONTENT_TYPE
+
+
+class ItemProblem(BaseModel):
+    index: int
+    field: str
+    reason: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details. `message` repeats `detail`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    message: str
+    instance: str | None = None
+    errors: list[ItemProblem] = Field(default_factory=list)
+    retry_after: int | None = Field(default=None, description="seconds, as in the header Retry-After")
+
+
+def described(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+READ_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    422: described("A parameter is wrong, or the answer would be larger than one request may have"),
+    503: described("The store does not answer at the moment; see Retry-After"),
+}

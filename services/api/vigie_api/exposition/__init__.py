@@ -1,0 +1,1 @@
+"""The latest values as Prometheus text: pure."""

@@ -1,0 +1,72 @@
+"""What this service measures of itself; shown at /internal/metrics, because /metrics is the tenants' data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from vigie_runtime.metrics import Counter, Gauge, Histogram
+
+
+class Area(StrEnum):
+    """The part of the API that a request is for."""
+
+    METRICS = "metrics"
+    DASHBOARD = "dashboard"
+    SERIES = "series"
+    QUERY = "query"
+    EXPOSITION = "exposition"
+    OTHER = "other"
+
+
+class Outcome(StrEnum):
+    """How a request ended, by its status."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+
+
+REQUESTS: Final = Counter(
+    "vigie_api_requests_total", "requests", "Requests answered", {"area": Area, "outcome": Outcome}
+)
+DURATION: Final = Histogram(
+    "vigie_api_request_duration_seconds", "seconds", "Time from a request to the end of its answer", {"area": Area}
+)
+IN_FLIGHT: Final = Gauge("vigie_api_requests_in_flight", "requests", "Requests being answered")
+DROPPED: Final = Counter(
+    "vigie_api_exposition_dropped_series_total",
+    "series",
+    "Series left out of an answer of /metrics because their name or labels, escaped, were taken",
+)
+EXPOSED: Final = Gauge("vigie_api_exposed_series", "series", "Series whose names are kept in memory for /metrics")
+
+ALL: Final = (REQUESTS, DURATION, IN_FLIGHT, DROPPED, EXPOSED)
+
+
+def area_of(path: str) -> Area:
+    """The area of a path."""
+    if path == "/metrics":
+        return Area.EXPOSITION
+    for prefix, area in _PREFIXES:
+        if path.startswith(prefix):
+            return area
+    return Area.OTHER
+
+
+_PREFIXES: Final = (
+    ("/api/metrics/", Area.METRICS),
+    ("/api/dashboard/", Area.DASHBOARD),
+    ("/api/series", Area.SERIES),
+    ("/api/query_range", Area.QUERY),
+)
+
+
+def outcome_of(status: int) -> Outcome:
+    """The outcome of a status."""
+    if status < 400:
+        return Outcome.OK
+    if status == 503:
+        return Outcome.UNAVAILABLE
+    return Outcome.REFUSED if status < 500 else Outcome.FAILED

@@ -1,0 +1,44 @@
+"""Around every request: what it cost, and that nobody in between keeps its answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from vigie_runtime.metrics import MetricSet
+
+from vigie_api.metrics import DURATION, IN_FLIGHT, REQUESTS, area_of, outcome_of
+
+
+class Measured:
+    """Counts and times requests, and adds Cache-Control: no-store where the answer says nothing itself."""
+
+    def __init__(self, app: ASGIApp, metrics: MetricSet) -> None:
+        self._app, self._metrics = app, metrics
+        self._in_flight = metrics.gauge(IN_FLIGHT)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        static = scope["path"].startswith("/static-offline-docs/")
+
+        async def measured(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if not static:
+                    MutableHeaders(scope=message).setdefault("cache-control", "no-store")
+            await send(message)
+
+        area = area_of(scope["path"])
+        began = asyncio.get_running_loop().time()
+        self._in_flight.inc()
+        try:
+            await self._app(scope, receive, measured)
+        finally:
+            self._in_flight.dec()
+            self._metrics.counter(REQUESTS, area=area, outcome=outcome_of(status)).inc()
+            self._metrics.histogram(DURATION, area=area).observe(asyncio.get_running_loop().time() - began)

@@ -1,0 +1,1 @@
+"""What the summaries and dashboards say, computed from samples: pure."""

@@ -1,0 +1,67 @@
+"""The family indexes of the tenants, kept in memory and extended when series appear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+
+from vigie_runtime.clock import Clock
+
+from vigie_api.errors import LimitReached
+from vigie_api.exposition.families import FamilyIndex
+from vigie_api.repository.series import SeriesRepository
+
+_TTL_S = 0.5
+
+
+class FamilyCatalogue:
+    """Bounded by the series of all tenants together; the tenants that were not asked for longest are forgotten."""
+
+    def __init__(
+        self, series: SeriesRepository, clock: Clock, limit: int, size_changed: Callable[[int], None] = lambda _n: None
+    ) -> None:
+        self._series, self._clock, self._limit, self._size_changed = series, clock, limit, size_changed
+        self._known: OrderedDict[str, FamilyIndex] = OrderedDict()
+        self._checked: dict[str, float] = {}
+        self._lock = asyncio.Lock()
+
+    async def of(self, tenant: str) -> FamilyIndex:
+        """All series of the tenant, at most half a second late. Raises LimitReached above the limit."""
+        async with self._lock:
+            index = self._known.get(tenant)
+            now = self._clock.monotonic()
+            if index is not None and now - self._checked[tenant] < _TTL_S:
+                self._known.move_to_end(tenant)
+                return index
+            index = await self._extended(tenant, index or FamilyIndex())
+            self._known[tenant] = index
+            self._known.move_to_end(tenant)
+            self._checked[tenant] = now
+            self._forget()
+            return index
+
+    async def _extended(self, tenant: str, index: FamilyIndex) -> FamilyIndex:
+        following = await self._series.next_ordinals(tenant)
+        total = sum(following.values())
+        if total > self._limit:
+            raise LimitReached(
+                f"the tenant has {total} series, more than the {self._limit} that one answer lists: use /api/series "
+                "and /api/query_range, or raise VIGIE_API_MAX_EXPOSED_SERIES"
+            )
+        if any(index.known.get(partition, 0) > count for partition, count in following.items()):
+            index = FamilyIndex()  # another database than before
+        for partition, count in sorted(following.items()):
+            known = index.known.get(partition, 0)
+            if count > known:
+                async for batch in self._series.since(tenant, partition, known, count):
+                    index.add(batch)
+        return index
+
+    def _forget(self) -> None:
+        size = sum(index.size for index in self._known.values())
+        while size > self._limit and len(self._known) > 1:
+            tenant, index = self._known.popitem(last=False)
+            del self._checked[tenant]
+            size -= index.size
+        self._size_changed(size)

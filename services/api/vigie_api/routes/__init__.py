@@ -1,0 +1,1 @@
+"""The HTTP routes: parameters in, one question, answer out."""

@@ -1,0 +1,75 @@
+"""What a route works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from pydantic import BaseModel
+from starlette.requests import Request
+from vigie_runtime.clock import Clock
+from vigie_runtime.metrics import MetricSet
+
+from vigie_api.cache import TtlCache
+from vigie_api.errors import StoreUnavailable
+from vigie_api.repository.catalogue import FamilyCatalogue
+from vigie_api.repository.latest import LatestRepository
+from vigie_api.repository.reader import Reader
+from vigie_api.repository.series import SeriesRepository
+from vigie_api.settings import Settings
+from vigie_api.tenancy import tenant_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The readers of a running app."""
+
+    series: SeriesRepository
+    families: FamilyCatalogue
+    latest: LatestRepository
+    reader: Reader
+    mongodb_ping: Callable[[], Awaitable[object]]
+    redis_ping: Callable[[], Awaitable[object]]
+
+
+class Desk:
+    """Everything that lives as long as the app. `stores` is None while it starts and stops."""
+
+    def __init__(self, settings: Settings, clock: Clock, metrics: MetricSet) -> None:
+        self.settings, self.clock, self.metrics = settings, clock, metrics
+        self.stores: Stores | None = None
+        self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, 1_000)
+        self.scrapes = asyncio.Semaphore(settings.api_concurrent_scrapes)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request: whose data, now, and where from."""
+
+    tenant: str
+    now_ms: int
+    desk: Desk
+    stores: Stores
+
+    @property
+    def stale_before_ms(self) -> int:
+        """A series whose newest sample is older than this is not live."""
+        return self.now_ms - round(self.desk.settings.api_stale_after_s * 1000)
+
+    async def cached(self, key: Hashable, compute: Callable[[], Awaitable[BaseModel]]) -> BaseModel:
+        """The tenant's answer to the question `key`, at most `api_answer_cache_s` old."""
+        return await self.desk.answers.get((self.tenant, key), compute)
+
+
+def context_of(request: Request) -> Context:
+    """Raises StoreUnavailable while the app is not connected."""
+    desk: Desk = request.app.state.desk
+    if desk.stores is None:
+        raise StoreUnavailable
+    return Context(tenant_of(request, desk.settings), desk.clock.now_ms(), desk, desk.stores)
+
+
+Ctx = Annotated[Context, Depends(context_of)]

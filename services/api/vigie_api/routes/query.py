@@ -1,0 +1,155 @@
+"""GET /api/query_range: one function of one metric over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_LABELS, MAX_NAME_CHARS
+from vigie_contracts.tiers import TIERS
+
+from vigie_api import functions, matchers
+from vigie_api.answers.problem import READ_PROBLEMS
+from vigie_api.answers.query import RangeAnswer
+from vigie_api.errors import InvalidParameter, LimitReached
+from vigie_api.functions import MEANING, Function
+from vigie_api.grid import Grid
+from vigie_api.ranges import TimeRange, parse_range
+from vigie_api.repository.reader import Answer
+from vigie_api.repository.series import Filter, kinds_of
+from vigie_api.routes.context import Context, Ctx
+from vigie_api.routes.parameters import From, Match, MatchBrackets, Step, To, Types
+from vigie_api.routes.steps import grid_for, points
+from vigie_api.series import Series
+from vigie_api.times import SECOND, iso
+
+MAX_POINTS = 200_000
+"""Of all series of one answer together."""
+_EVERY_LABEL = "*"
+
+router = APIRouter(tags=["query"], responses=READ_PROBLEMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, checked."""
+
+    metric: str
+    function: Function
+    wanted: Filter
+    by: tuple[str, ...]
+    limit: int
+    asked: TimeRange
+    step: str | None
+
+
+@router.get(
+    "/api/query_range",
+    response_model=RangeAnswer,
+    description="One function of one metric over time. A metric that nobody has sent gives an empty list of "
+    f"series.\n\n{MEANING}",
+)
+async def query_range(
+    *,
+    context: Ctx,
+    metric: Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARS, examples=["http_requests_total"])],
+    function: Annotated[Function, Query(description="what to compute; see the table above")] = Function.AVG,
+    match: Match = None,
+    match_brackets: MatchBrackets = None,
+    type_: Types = None,
+    from_: From = None,
+    to: To = None,
+    step: Step = None,
+    by: Annotated[
+        list[str] | None,
+        Query(
+            description="labels to group by, separated by commas; * for every series by itself. By default all "
+            "series together",
+            examples=[["service,region"]],
+        ),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000, description="groups in the answer, the first ones by labels")] = 100,
+) -> Response:
+    """See the description above."""
+    question = Question(
+        metric=metric,
+        function=function,
+        wanted=Filter(
+            names=(metric,),
+            matchers=matchers.parse([*(match or ()), *(match_brackets or ())]),
+            kinds=kinds_of(type_) if type_ else None,
+        ),
+        by=_labels(by or []),
+        limit=limit,
+        asked=parse_range(None, from_, to, "1h", context.now_ms),
+        step=step,
+    )
+    # Built by hand: 200,000 points through a model would take longer than reading them.
+    return Response(msgspec.json.encode(await _answer(context, question)), media_type="application/json")
+
+
+async def _answer(context: Context, question: Question) -> dict[str, Any]:
+    reader = context.stores.reader
+    found = await reader.select(context.tenant, question.wanted, question.metric)
+    kinds = {one.kind for one in found}
+    functions.check_applicable(question.function, question.metric, kinds)
+    groups = sorted({_group(one, question.by) for one in found})
+    shown = set(groups[: question.limit])
+    series = [one for one in found if _group(one, question.by) in shown]
+    grid = await grid_for(context, question.asked, question.step, series)
+    _check_points(len(shown), grid)
+    answer = await reader.read(context.tenant, series, grid, [(question.function, kind) for kind in kinds])
+    return {
+        "timestamp": iso(context.now_ms),
+        "metric": question.metric,
+        "function": question.function.value,
+        "from": grid.start,
+        "to": grid.end,
+        "step": grid.step_ms // SECOND,
+        "tier": answer.plan.tier.name,
+        "tiers": [tier.name for tier in TIERS if any(piece.tier is tier for piece in answer.plan.pieces)],
+        "errorBound": functions.error_bound(question.function, kinds),
+        "series": _lines(answer, question),
+        "seriesCount": len(groups),
+        "truncated": len(groups) > question.limit,
+    }
+
+
+def _lines(answer: Answer, question: Question) -> list[dict[str, Any]]:
+    groups, group_of_row = answer.selection.groups_by(lambda one: _group(one, question.by))
+    if not groups:
+        return []
+    values = answer.samples.evaluate(question.function, group_of_row, len(groups))
+    return [
+        {"labels": dict(group), "points": points(answer.samples.grid, row)}
+        for group, row in zip(groups, values, strict=True)
+    ]
+
+
+def _group(one: Series, by: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The labels of the group that a series is in; a label that it does not have is left out."""
+    if by == (_EVERY_LABEL,):
+        return one.labels
+    return tuple((label, value) for label in by if (value := one.label(label)))
+
+
+def _labels(by: list[str]) -> tuple[str, ...]:
+    labels = tuple(dict.fromkeys(part.strip() for entry in by for part in entry.split(",") if part.strip()))
+    if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL_NAME_CHARS for label in labels):
+        raise InvalidParameter("by", f"must be at most {MAX_LABELS} label names")
+    if _EVERY_LABEL in labels and len(labels) > 1:
+        raise InvalidParameter("by", "* stands alone")
+    return labels
+
+
+def _check_points(groups: int, grid: Grid) -> None:
+    total = groups * grid.steps
+    if total > MAX_POINTS:
+        raise LimitReached(
+            f"limit: {groups} series of {grid.steps} points are more than the {MAX_POINTS} points of one answer: use a "
+            "larger step, a shorter time or a smaller limit",
+            "limit",
+        )

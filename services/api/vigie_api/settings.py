@@ -1,0 +1,48 @@
+"""The settings of the reads; what every service has too is in `vigie_runtime.settings`."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+from vigie_contracts import limits
+from vigie_contracts.series import InvalidSeriesError, validate_tenant
+from vigie_contracts.topics import SAMPLES
+from vigie_runtime import settings
+
+
+class Settings(settings.Settings):
+    """Read from `VIGIE_<FIELD>`."""
+
+    api_host: str = Field(default="0.0.0.0", description="address to listen on")
+    api_port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
+    default_tenant: str = Field(
+        default="default", max_length=limits.MAX_TENANT_CHARS, description="the tenant of every request"
+    )
+    samples_topic: str = Field(default=SAMPLES.name, min_length=1, max_length=249, description="topic of the samples")
+
+    api_max_series: int = Field(default=20_000, ge=1, description="series that one question may select")
+    api_max_documents: int = Field(
+        default=20_000, ge=100, description="window documents that one question may read; beyond: 422"
+    )
+    api_preferred_documents: int = Field(
+        default=5_000, ge=100, description="window documents that a question without a step is made to need at most"
+    )
+    api_concurrent_reads: int = Field(default=4, ge=1, le=64, description="reads of windows at the same time")
+    api_answer_cache_s: float = Field(
+        default=1.0, ge=0, le=60, description="how long summaries and dashboards are kept; 0: never"
+    )
+    api_stale_after_s: float = Field(
+        default=300.0, gt=0, description="a series without a sample for so long is left out of /metrics"
+    )
+    api_max_exposed_series: int = Field(
+        default=500_000, ge=1_000, description="series of all tenants that /metrics keeps in memory: about 0.3 kB each"
+    )
+    api_concurrent_scrapes: int = Field(default=4, ge=1, le=64, description="answers of /metrics written at a time")
+
+    @field_validator("default_tenant")
+    @classmethod
+    def _usable_tenant(cls, tenant: str) -> str:
+        try:
+            validate_tenant(tenant)
+        except InvalidSeriesError as e:
+            raise ValueError(e.reason) from e
+        return tenant

@@ -1,0 +1,73 @@
+"""Times and durations as users write them, and as answers show them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from vigie_api.errors import InvalidParameter
+
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+PERIODS: Final = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
+
+LATEST_MS: Final = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z: the last time that RFC 3339 can write."""
+
+_DURATION: Final = re.compile(r"(\d{1,15})(ms|s|m|h|d|w)\Z", re.ASCII)
+_RELATIVE: Final = re.compile(r"now(?:([+-])(\w{2,18}))?\Z", re.ASCII)
+_MILLISECONDS: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
+_HOW: Final = "must be milliseconds since 1970, an RFC 3339 time (2026-01-31T12:00:00Z), or relative: now, now-1h"
+
+
+def iso(timestamp_ms: int) -> str:
+    """`2026-01-31T12:00:00.000Z`."""
+    moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp_ms % 1000:03d}Z"
+
+
+def parse_duration(text: str, field: str) -> int:
+    """Milliseconds of `90`, `90s`, `15m`, `1h`, `7d`; a bare number means seconds. Always positive."""
+    match = _DURATION.match(text)
+    seconds = text if _MILLISECONDS.match(text) else None
+    if match is None and seconds is None:
+        raise InvalidParameter(field, "must be a number of seconds, or a number with a unit: 10s, 5m, 1h, 1d")
+    duration = int(match[1]) * UNITS[match[2]] if match else int(text) * SECOND
+    if not 0 < duration <= 10_000 * DAY:
+        raise InvalidParameter(field, "must be more than zero and at most 10000d")
+    return duration
+
+
+def parse_time(text: str, field: str, now_ms: int) -> int:
+    """Milliseconds since the epoch of what `_HOW` says."""
+    if _MILLISECONDS.match(text):
+        return _checked(int(text), field)
+    if match := _RELATIVE.match(text):
+        distance = parse_duration(match[2], field) if match[2] else 0
+        return _checked(now_ms - distance if match[1] == "-" else now_ms + distance, field)
+    if _RFC3339.match(text):
+        try:
+            moment = datetime.fromisoformat(text.upper())
+            return _checked(round(moment.timestamp() * 1000), field)
+        except (ValueError, OverflowError):
+            raise InvalidParameter(field, _HOW) from None
+    raise InvalidParameter(field, _HOW)
+
+
+def _checked(timestamp_ms: int, field: str) -> int:
+    if not 0 <= timestamp_ms <= LATEST_MS:
+        raise InvalidParameter(field, "must be between 1970 and 9999")
+    return timestamp_ms
+
+
+def parse_period(text: str) -> int:
+    """Milliseconds of one of the named periods."""
+    if text not in PERIODS:
+        raise InvalidParameter("period", f"must be one of {', '.join(PERIODS)} (or give from and to)")
+    return PERIODS[text]
