@@ -163,9 +163,9 @@ ITSELF = Dashboard(
         stat("Services up", "short", 'sum(up{job=~"vigie-.*"})'),
         stat("Items taken per second", "short", "sum(rate(vigie_ingest_items_accepted_total[5m]))"),
         stat("Samples counted per second", "short", "sum(rate(vigie_aggregator_samples_total[5m]))"),
-        stat("Partitions owned", "short", "sum(vigie_aggregator_partitions)"),
+        stat("Partitions owned", "short", "sum(vigie_logreader_partitions)"),
         stat("Dead letters, 1 h", "short", "sum(increase(vigie_aggregator_dead_records_total[1h]))"),
-        stat("Lost records, 24 h", "short", "sum(increase(vigie_aggregator_lost_records_total[24h]))"),
+        stat("Lost records, 24 h", "short", "sum(increase(vigie_logreader_lost_records_total[24h]))"),
         graph(
             "Requests by answer",
             "reqps",

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.project.repo import text
-from tools.tour import matches, steps
+from tools.tour import Step, fits, matches, steps
 
 SAMPLE = """
 ```console
@@ -46,6 +46,12 @@ def test_steps_are_commands_with_their_output() -> None:
 )
 def test_dots_stand_for_anything(expected: list[str], output: list[str], same: bool) -> None:
     assert matches(expected, output) is same
+
+
+def test_varying_numbers_keep_their_shape() -> None:
+    step = Step("x", ('{"at":"2026-01-31T12:00:00.000Z","points":[[1,null],[2,3.5]]}',), varies=True)
+    assert fits(step, ['{"at":"2027-02-01T00:00:00.123Z","points":[[7,-1e-05]]}'])
+    assert not fits(step, ['{"when":"2027-02-01T00:00:00.123Z","points":[[7,1]]}'])
 
 
 def test_readme_has_a_tour_that_shows_output() -> None:
