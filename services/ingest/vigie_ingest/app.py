@@ -9,10 +9,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
-from vigie_runtime import clients, topics, tracing
+from vigie_runtime import clients, logging, topics, tracing
 from vigie_runtime.catalogue import Catalogue
 from vigie_runtime.clock import Clock, SystemClock
+from vigie_runtime.errors import VigieError
 from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.mongo import retryable
 from vigie_runtime.publisher import SamplePublisher
 from vigie_runtime.publisher_metrics import PUBLISHER_METRICS
 
@@ -26,6 +28,8 @@ from vigie_ingest.operations import Readiness, operations_app
 from vigie_ingest.registrar import Registrar
 from vigie_ingest.routes import Backend, Desk, IntakeRoute, Scope, intake_routes
 from vigie_ingest.settings import IngestSettings
+
+log = logging.get(__name__)
 
 
 class IngestApp:
@@ -56,8 +60,12 @@ def create_app(settings: IngestSettings) -> IngestApp:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with running(desk, readiness):
-            yield
+        try:
+            async with running(desk, readiness):
+                yield
+        except VigieError as e:
+            log.error("the gateway cannot run", reason=str(e))
+            raise
 
     return assemble(desk, readiness, lifespan)
 
@@ -80,9 +88,10 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         life.on_down("mongodb", mongo.close)
         database = clients.database(mongo, settings)
         topic = replace(contract.SAMPLES, name=settings.samples_topic)
-        await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, [topic]), database))
         catalogue = Catalogue(database, settings.partitions)
-        await life.up("series catalogue", catalogue.ensure_indexes())
+        with retryable("starting"):
+            await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, [topic]), database))
+            await life.up("series catalogue", catalogue.ensure_indexes())
         publisher = _publisher(desk, clock)
         await life.up("publisher", publisher.start())
         life.on_down("publisher", publisher.close)

@@ -29,8 +29,9 @@ from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedE
 log = logging.get(__name__)
 
 _VISIBLE: Final = re.compile(rb"[\x21-\x7e]{1,%d}\Z" % limits.MAX_IDEMPOTENCY_KEY_CHARS)
-_LOCK_MS: Final = 60_000
-"""Longer than any request takes; a gateway that dies holding it keeps the key busy for this long."""
+_LOCK_MS: Final = 10_000
+"""A gateway that dies holding it keeps the key busy for this long. A request may take longer: then its repeat is
+worked on beside it, which the aggregator notices."""
 _REDIS_WAIT_S: Final = 0.25
 _PAUSE_S: Final = (1.0, 10.0)
 

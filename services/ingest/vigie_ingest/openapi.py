@@ -49,6 +49,11 @@ _BOOKED: Final = {
     "time": "2026-01-01T00:00:00Z",
     "data": {"amount": 129.9, "currency": "EUR"},
 }
+_RULES: Final = (
+    "201 is sent after Kafka acknowledged everything that counts as accepted. Unknown fields are ignored; of a field "
+    "that is there twice the last one counts, but a label that is there twice is refused. NaN and Infinity are refused "
+    "with their item only."
+)
 _BAD_REQUEST: Final = "Not JSON, or nothing of it could be taken: `errors` names index, field and reason."
 _ERRORS: Final[dict[int, str]] = {
     400: _BAD_REQUEST,
@@ -138,7 +143,14 @@ def _paths() -> dict[str, Any]:
 
 def _post(summary: str, operation: str, rest: dict[str, Any]) -> dict[str, Any]:
     parameters = [_KEY, _ENCODING, *rest.get("parameters", [])]
-    post = {"summary": summary, "operationId": operation, "tags": ["intake"], **rest, "parameters": parameters}
+    post = {
+        "summary": summary,
+        "description": _RULES,
+        "operationId": operation,
+        "tags": ["intake"],
+        **rest,
+        "parameters": parameters,
+    }
     return {"post": post}
 
 
