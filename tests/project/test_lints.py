@@ -102,3 +102,4 @@ def test_sleep_in_a_unit_test_is_found_unless_it_yields_or_says_why() -> None:
     assert found(calls, path, "async def test():\n    await asyncio.sleep(0)") == []
     assert found(calls, path, "time.sleep(1)  # the process under test must be idle for one second") == []
     assert found(calls, "tests/integration/test_kill.py", "time.sleep(0.1)") == []
+    assert found(calls, "libs/runtime/tests/test_clock_connected.py", "time.sleep(0.1)") == []

@@ -46,8 +46,10 @@ class Source:
 
     @property
     def is_unit_test(self) -> bool:
-        """Beside a package, not across services: `libs/x/tests/test_y.py`."""
-        return self.is_test and not self.path.startswith("tests/")
+        """Beside a package and without servers: `libs/x/tests/test_y.py`, but not `test_y_connected.py`."""
+        name = self.path.rpartition("/")[2]
+        beside = self.is_test and not self.path.startswith("tests/")
+        return beside and name.startswith("test_") and "connected" not in name
 
 
 def sources(root: Path) -> Iterator[Source]:
