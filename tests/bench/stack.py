@@ -56,7 +56,7 @@ class Stack:
     def start_aggregator(self) -> None:
         port = free_port()
         health = f"http://127.0.0.1:{port}/health/ready"
-        self._start("aggregator", "vigie_aggregator", {"VIGIE_HEALTH_PORT": str(port)}, health)
+        self._start("aggregator", "vigie_aggregator", {"VIGIE_AGGREGATOR_PORT": str(port)}, health)
 
     def stop_aggregator(self) -> None:
         self._processes["aggregator"].kill()
