@@ -30,7 +30,8 @@ class CloudEvent(Struct, omit_defaults=True):
     subject: str | None = None
     datacontenttype: str | None = None
     dataschema: str | None = None
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+    """Raw until the type says what it must be; empty when absent. (`Raw | None` would take nothing but null.)"""
     data_base64: str | None = None
     """Refused: every event that Vigie understands has JSON data."""
 
