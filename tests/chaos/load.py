@@ -137,7 +137,7 @@ class Sender:
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30)
         self._client = httpx.AsyncClient(timeout=ATTEMPT_TIMEOUT_S, limits=limits, trust_env=False)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 

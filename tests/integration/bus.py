@@ -11,7 +11,8 @@ Headers = list[tuple[str, bytes]]
 async def put(bootstrap: str, partition: int, value: bytes | None, headers: Headers | None = None) -> int:
     """Append one record to the samples log; its offset."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True) as producer:
-        sent = await producer.send_and_wait(SAMPLES.name, value, partition=partition, headers=headers or [])
+        key = b"" if value is None else None  # the client refuses a record of nothing at all
+        sent = await producer.send_and_wait(SAMPLES.name, value, key, partition, headers=headers or [])
         return sent.offset
 
 

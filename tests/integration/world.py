@@ -42,7 +42,7 @@ class World:
         try:
             yield sender
         finally:
-            await sender.close()
+            await sender.aclose()
 
     def ledger(self, name: str) -> Ledger:
         """An empty ledger for series of a fresh name."""
