@@ -79,14 +79,14 @@ async def test_the_limit_refuses_the_surplus_and_nothing_else(catalogue: Catalog
 async def test_a_collision_is_refused_and_its_neighbours_are_not(catalogue: Catalogue, database: Any) -> None:
     victim, neighbour = keys(2)
     await database.series.insert_one(
-        {"_id": Int64(to_signed(victim.fingerprint)), "tenant": "other", "name": "x", "type": "gauge",
+        {"_id": Int64(to_signed(victim.fingerprint)), "tenant": "rival", "name": "x", "type": "gauge",
          "temporality": None, "labels": [], "lv": [], "partition": 0, "ordinal": 0}
     )  # fmt: skip
     answers = await catalogue.register([victim, neighbour])
     assert isinstance(answers[0], Refused)
     assert answers[0].reason is RefusalReason.COLLISION
     assert isinstance(answers[1], Registered)
-    assert "other" not in answers[0].detail, "one tenant learnt of another"
+    assert "rival" not in answers[0].detail, "one tenant learnt of another"
 
 
 async def test_lookup_tells_what_fingerprints_stand_for(catalogue: Catalogue) -> None:

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from counting_reader import CountingHandler
 from pymongo.asynchronous.database import AsyncDatabase
-from vigie_runtime import clients
+from vigie_contracts.topics import Topic
+from vigie_runtime import clients, topics
 from vigie_runtime.errors import Fenced, Retryable
 from vigie_runtime.logreader import LogReader
 from vigie_runtime.publisher import SamplePublisher
 from vigie_runtime.settings import Settings
 from vigie_runtime.topics import TopicIdentity
+from vigie_standalone.embedded.servers import Server, Servers
 
 from tests.kit import Process, eventually, unique
 
@@ -277,3 +279,37 @@ async def test_an_offset_behind_the_end_of_the_log_starts_over(
     async with reading(settings, topic, handler):
         await eventually(lambda: is_counted(database, expected))
     assert handler.lost == [(0, 1_000_000, 0)]
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(180)
+async def test_kafka_and_mongodb_may_die_in_the_middle(own_servers: Servers) -> None:
+    own_servers.start([Server.KAFKA, Server.MONGODB])
+    settings = Settings(
+        kafka_bootstrap_servers=own_servers.kafka.bootstrap, mongodb_uri=own_servers.mongo.uri,
+        redis_url="redis://x", kafka_session_timeout_ms=6_000,
+    )  # fmt: skip
+    client = clients.mongo(settings)
+    db = clients.database(client, settings)
+    topic = (await topics.ensure(settings, [Topic("t", 4, "test")], db))["t"]
+    async with publisher(settings, topic, delivery_timeout_s=60.0) as to:
+        expected = await publish(to, 20_000)
+        async with reading(settings, topic, CountingHandler(db)) as (reader, task):
+            await eventually(lambda: reader.partitions)
+            load = asyncio.create_task(publish(to, 40_000))
+            await asyncio.to_thread(own_servers.mongo.members[0].kill)
+            await asyncio.sleep(3)
+            await asyncio.to_thread(own_servers.mongo.members[0].start, 60)
+            await asyncio.to_thread(own_servers.kafka.brokers[0].kill)
+            await asyncio.sleep(3)
+            await asyncio.to_thread(own_servers.kafka.brokers[0].start, 60)
+            more = await load
+            expected = expected[0] + more[0], expected[1] + more[1]
+            await eventually(lambda: counts(db, expected), 90)
+            assert not task.done()
+    assert await counted(db) == expected
+    await client.close()
+
+
+async def counts(db: Db, expected: tuple[int, float]) -> bool:
+    return await counted(db) == expected

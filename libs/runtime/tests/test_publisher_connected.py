@@ -74,6 +74,7 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed_twice(
                 continue
             acknowledged.setdefault(series, []).extend((value + np.arange(50)).tolist())
             value += 50
+            await asyncio.sleep(0.01)
 
     callers = [asyncio.create_task(caller(series)) for series in range(40)]
     for down_s in (0.0, 7.0):  # a restart within the delivery time-out, and one beyond it

@@ -49,7 +49,8 @@ async def test_a_recreated_topic_has_another_identity(settings: Settings, databa
 
     name = unique("topic")
     first = (await topics.ensure(settings, [Topic(name, 1, "test")], database))[name]
-    await asyncio.to_thread(clients.kafka_admin(settings).delete_topics([name])[name].result, 20)
+    admin = clients.kafka_admin(settings)
+    await asyncio.to_thread(admin.delete_topics([name])[name].result, 20)
     second = (await topics.ensure(settings, [Topic(name, 1, "test")], database))[name]
     assert (first.cluster_id, first.partitions) == (second.cluster_id, second.partitions)
     assert first.topic_id != second.topic_id

@@ -1,0 +1,152 @@
+"""Settings, logs, metrics, traces, time and the reader's bookkeeping: what needs no server."""
+
+import asyncio
+import json
+import logging as stdlib
+import random
+from enum import StrEnum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vigie_runtime import logging, tracing
+from vigie_runtime.clock import ManualClock
+from vigie_runtime.metrics import Counter, Gauge, MetricSet, exposition
+from vigie_runtime.ownership import LoadReason, Ownership
+from vigie_runtime.redact import redact
+from vigie_runtime.settings import Settings, load
+
+ENVIRONMENT = {
+    "KAFKA_BOOTSTRAP_SERVERS": "a:1", "MONGODB_URI": "mongodb://u:hunter2@m", "REDIS_URL": "redis://r",
+}  # fmt: skip
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**ENVIRONMENT, "VIGIE_PARTITIONS": "7"}.items():
+        monkeypatch.setenv(name, value)
+    settings = load(Settings)
+    assert (settings.kafka_bootstrap_servers, settings.partitions) == ("a:1", 7)
+    assert "hunter2" not in repr(settings)
+
+
+def test_wrong_settings_end_the_process_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**ENVIRONMENT, "VIGIE_PARTITIONS": "many", "REDIS_URL": "http://secret"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MONGODB_URI")
+    with pytest.raises(SystemExit) as exit_:
+        load(Settings)
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert "Set MONGODB_URI (connection string of a MongoDB replica set" in said
+    assert "VIGIE_PARTITIONS is not usable" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("mongodb://user:p@ss:w/rd@host/?a=b", None),
+        ("redis://:pw@h:1/0 and amqp://a:b@c", "redis://***@h:1/0 and amqp://***@c"),
+        ("http://host/path?mail=a@b", "http://host/path?mail=a@b"),
+        ("no url, a@b", "no url, a@b"),
+    ],
+)
+def test_credentials_of_urls_are_hidden(text: str, clean: str | None) -> None:
+    assert redact(text) == clean if clean is not None else "user" not in redact(text)
+
+
+def test_logs_of_ours_and_of_libraries_are_json_without_credentials(capsys: pytest.CaptureFixture[str]) -> None:
+    root = stdlib.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        logging.configure("gateway", "info")
+        logging.get("vigie.test").info("took %s", "it", samples=3, url="redis://:pw@h")
+        stdlib.getLogger("aiokafka.x").error("GroupCoordinatorNotAvailableError: mongodb://a:b@c")
+        try:
+            raise ValueError("amqp://a:b@c")
+        except ValueError:
+            logging.get("vigie.test").exception("failed")
+    finally:
+        root.handlers[:], root.level = before, level
+    ours, theirs, failed = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert ours["message"] == "took it"
+    assert (ours["service"], ours["level"], ours["samples"], ours["url"]) == ("gateway", "info", 3, "redis://***@h")
+    assert ours["timestamp"].endswith("Z")
+    assert len(ours["timestamp"]) == len("2026-11-21T09:30:00.123Z")
+    assert (theirs["level"], theirs["message"]) == ("warning", "GroupCoordinatorNotAvailableError: mongodb://***@c")
+    assert "ValueError: amqp://***@c" in failed["exception"]
+
+
+class Outcome(StrEnum):
+    TAKEN = "taken"
+    REFUSED = "refused"
+
+
+SAMPLES = Counter("vigie_test_samples_total", "samples", "Samples judged.", {"outcome": Outcome})
+
+
+def test_metrics_exist_at_zero_and_count() -> None:
+    metrics = MetricSet([SAMPLES])
+    metrics.counter(SAMPLES, outcome=Outcome.TAKEN).inc(5)
+    body, content_type = exposition(metrics.registry)
+    assert b'vigie_test_samples_total{outcome="taken"} 5.0' in body
+    assert b'vigie_test_samples_total{outcome="refused"} 0.0' in body
+    assert content_type.startswith("text/plain")
+
+
+def test_undeclared_labels_and_names_are_refused() -> None:
+    metrics = MetricSet([SAMPLES])
+    with pytest.raises(ValueError, match="has the labels"):
+        metrics.counter(SAMPLES)
+    with pytest.raises(TypeError, match="takes a Outcome"):
+        metrics.counter(SAMPLES, outcome="free text")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="_total"):
+        MetricSet([Gauge("vigie_x_total", "x", "X")])
+
+
+def test_trace_context_crosses_headers_and_bad_headers_are_skipped() -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    context = tracing.extract([("traceparent", parent.encode()), ("odd", b"\xff")])
+    assert context is not None
+    headers: list[tuple[str, bytes]] = []
+    tracing.inject(headers, tracing.context_of(context))
+    assert dict(headers)["traceparent"] == parent.encode()
+    assert tracing.extract([("traceparent", b"\xff\xfe"), ("tracestate", b"x")]) is None
+    assert tracing.extract([("traceparent", b"garbage")]) is None
+
+
+async def test_manual_clock_wakes_sleepers_in_order() -> None:
+    clock, woken = ManualClock(), []
+
+    async def sleeper(seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append(seconds)
+
+    tasks = [asyncio.create_task(sleeper(s)) for s in (3, 1, 2)]
+    await asyncio.sleep(0)
+    clock.advance(2.5)
+    await asyncio.sleep(0)
+    assert woken == [1, 2]
+    clock.advance(1)
+    await asyncio.gather(*tasks)
+
+
+@given(st.lists(st.sampled_from(["fail", "fence"]), min_size=1, max_size=12))
+def test_reloads_back_off_within_bounds_and_void_what_was_read(events: list[str]) -> None:
+    own = Ownership(random.Random(1))
+    own.assign([1, 2], 0.0)
+    assert {p for p, _ in own.due(0.0)} == {1, 2}
+    own.loaded(1, 10)
+    for event in events:
+        stamp, other = own.stamps[1], own.stamps[2]
+        pause = own.reload(1, LoadReason.RETRY if event == "fail" else LoadReason.FENCED, 100.0)
+        assert 0 < pause <= 13
+        assert own.stamps[1] != stamp
+        assert own.stamps[2] == other
+        assert 1 not in own.next
+        assert (1, LoadReason.RETRY) not in own.due(100.0)
+    own.loaded(1, 10)
+    assert own.revoke() == [1]
+    assert own.owned == set()
