@@ -20,7 +20,7 @@ from vigie_aggregator.repository import Repository
 from vigie_aggregator.schedule import Intervals
 from vigie_aggregator.settings import Settings
 from vigie_aggregator.subscribers import Limits, SamplesHandler
-from vigie_aggregator.view import RedisView
+from vigie_aggregator.view import RedisView, Snapshot
 
 SERVICE = "aggregator"
 _TICK_S = 0.1
@@ -46,10 +46,8 @@ class Aggregator:
         life.on_down("mongodb", mongo.close)
         db = clients.database(mongo, settings)
         topic = replace(bus.SAMPLES, name=settings.samples_topic)
-        made = await life.up(
-            "topics", topics.ensure(settings, topics.specs(settings.partitions, (topic, bus.DEAD)), db)
-        )
-        identity = made[topic.name]
+        specs = topics.specs(settings.partitions, (topic, bus.DEAD))
+        identity = (await life.up("topics", topics.ensure(settings, specs, db)))[topic.name]
         repository = Repository(db, topic.name, clock)
         await life.up("collections", repository.prepare())
         dead_letters = DeadLetters(
@@ -60,9 +58,7 @@ class Aggregator:
         life.on_down("dead letters", dead_letters.close)
         redis = clients.redis(settings)
         life.on_down("redis", redis.aclose)
-        view = RedisView(
-            redis, f"{settings.mongodb_database}:{topic.name}", lambda number: handler.snapshot(number), self._metrics
-        )
+        view = RedisView(redis, f"{settings.mongodb_database}:{topic.name}", self._metrics)
         handler = SamplesHandler(
             Log(identity.cluster_id, identity.topic_id),
             store=repository,
@@ -77,7 +73,7 @@ class Aggregator:
                 cache_bytes=settings.cache_bytes,
             ),
         )
-        _run_view(life, view)
+        _run_view(life, view, handler.snapshot)
         self._reader = LogReader(
             lambda: clients.kafka_consumer(settings, client_id="vigie-aggregator", group_id=settings.consumer_group),
             identity,
@@ -89,14 +85,14 @@ class Aggregator:
         life.run("reader", self._reader.run(), self._reader.stop)
 
 
-def _run_view(life: Lifespan, view: RedisView) -> None:
+def _run_view(life: Lifespan, view: RedisView, snapshot: Snapshot) -> None:
     """The view's task, which at the stop gets one last chance to write what waits."""
-    task = asyncio.create_task(view.run(), name="redis view")
+    task = asyncio.create_task(view.run(snapshot), name="redis view")
 
     async def down() -> None:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await view.flush()
+        await view.flush(snapshot)
 
     life.on_down("redis view", down)

@@ -9,13 +9,13 @@ from typing import Any, Final
 from bson import Binary, Int64
 from pymongo import ASCENDING, ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from vigie_contracts.limits import IDEMPOTENCY_TTL_S
 from vigie_contracts.tiers import TIERS, Tier
-from vigie_runtime import mongo
+from vigie_runtime import logging, mongo
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced
@@ -24,9 +24,12 @@ from vigie_aggregator.keys import FirstUse
 from vigie_aggregator.progress import Log, Mark, Progress
 from vigie_aggregator.store import LatestChunk, Place, Transaction, Window
 
+log = logging.get(__name__)
+
 PARTITIONS: Final = "partitions"
 REQUESTS: Final = "requests"
 LATEST: Final = "latest"
+OWNERS: Final = "owners"
 
 _DURABLE: Final = WriteConcern("majority", j=True)
 _MAJORITY: Final = ReadConcern("majority")
@@ -47,6 +50,7 @@ class Repository:
                 `next` are counted already: 0, but for a moment after a record that touches thousands of windows
     windows_*   {_id: {t, p, c, w}, expires, ...columns}
     latest      {_id: {t, p, c}, p, data: packed columns}
+    owners      {_id: "<topic>/<partition>", session, updated}: the server session that the owner commits in
     requests    {_id: {p, k}, offset, epoch, expires}
     """
 
@@ -58,20 +62,23 @@ class Repository:
         self._partitions = db.get_collection(PARTITIONS, **read)
         self._requests = db.get_collection(REQUESTS, **read)
         self._latest = db.get_collection(LATEST, **read)
+        self._owners = db[OWNERS]
+        self._sessions: dict[int, AsyncClientSession] = {}
         self._windows = {tier: db.get_collection(tier.collection, **read) for tier in TIERS}
 
     async def prepare(self) -> None:
         """Make collections and indexes: a transaction must find them. Safe to repeat."""
         with mongo.retryable("preparing the collections"):
-            names = [PARTITIONS, REQUESTS, LATEST, *(tier.collection for tier in TIERS)]
+            names = [PARTITIONS, REQUESTS, LATEST, OWNERS, *(tier.collection for tier in TIERS)]
             await mongo.ensure_collections(self._db, names)
             for name in (REQUESTS, *(tier.collection for tier in TIERS)):
                 await self._db[name].create_index([("expires", ASCENDING)], expireAfterSeconds=0)
             await self._latest.create_index([("p", ASCENDING)])
 
     async def progress(self, partition: int) -> Progress | None:
-        """See `Store.progress`."""
+        """See `Store.progress`. Also makes this process the one whose transactions may stay open."""
         with mongo.retryable(f"loading partition {partition}"):
+            await self._take_over(partition)
             document = await self._partitions.find_one({"_id": self._id(partition)})
         return None if document is None else _progress(document)
 
@@ -102,17 +109,40 @@ class Repository:
     async def commit(self, transaction: Transaction) -> None:
         """See `Store.commit`."""
         with mongo.retryable(f"committing partition {transaction.partition}"):
-            async with self._db.client.start_session() as session:
-                for attempt in range(_ATTEMPTS):
-                    try:
-                        await self._attempt(session, transaction)
-                        return
-                    except PyMongoError as e:
-                        if _taken(e):  # somebody else's document or key: our view is out of date
-                            raise Fenced(transaction.partition) from e
-                        if attempt + 1 == _ATTEMPTS or not e.has_error_label("TransientTransactionError"):
-                            raise
-                    await self._clock.sleep(0.05 * 2**attempt)
+            session = self._session(transaction.partition)
+            for attempt in range(_ATTEMPTS):
+                try:
+                    await self._attempt(session, transaction)
+                    return
+                except PyMongoError as e:
+                    if _taken(e):  # somebody else's document or key: our view is out of date
+                        raise Fenced(transaction.partition) from e
+                    if attempt + 1 == _ATTEMPTS or not e.has_error_label("TransientTransactionError"):
+                        raise
+                await self._clock.sleep(0.05 * 2**attempt)
+
+    def _session(self, partition: int) -> AsyncClientSession:
+        """The session that all transactions of the partition use: a new one in it ends the one before, whatever
+        became of that."""
+        if partition not in self._sessions:
+            self._sessions[partition] = self._db.client.start_session()
+        return self._sessions[partition]
+
+    async def _take_over(self, partition: int) -> None:
+        """End the transaction that an owner killed in the middle of it left open. The server would keep its locks,
+        and so refuse every commit of the partition, for a minute. The compare-and-set guards, this only speeds up."""
+        mine = self._session(partition).session_id["id"]
+        before = await self._owners.find_one_and_update(
+            {"_id": self._id(partition)}, {"$set": {"session": mine, "updated": self._now()}}, upsert=True
+        )
+        if before is None or before["session"] == mine:
+            return
+        try:
+            await self._db.client.admin.command("killSessions", [{"id": before["session"]}])
+        except OperationFailure as e:
+            if mongo.passing(e):
+                raise
+            log.warning("the session of the owner before could not be ended", partition=partition, error=str(e))
 
     async def _attempt(self, session: AsyncClientSession, transaction: Transaction) -> None:
         async with await session.start_transaction(
@@ -134,8 +164,8 @@ class Repository:
 
     async def _move(self, session: AsyncClientSession, transaction: Transaction) -> None:
         """The compare-and-set, first of all: a fenced owner must not read or write anything else."""
-        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-        identifier, fields = self._id(transaction.partition), {**_fields(transaction.progress), "updated": now}
+        identifier = self._id(transaction.partition)
+        fields = {**_fields(transaction.progress), "updated": self._now()}
         if transaction.expected is None:
             await self._partitions.insert_one({"_id": identifier, **fields}, session=session)
             return
@@ -155,7 +185,7 @@ class Repository:
             documents = [_latest(partition, chunk) for chunk in transaction.latest]
             await self._latest.bulk_write(_replacements(documents), ordered=False, session=session)
         if transaction.keys:
-            expires = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC) + _KEY_TTL
+            expires = self._now() + _KEY_TTL
             uses = [
                 {
                     "_id": _key_id(partition, key),
@@ -175,6 +205,9 @@ class Repository:
             wanted = {"_id": {"$in": ids[start : start + _BATCH]}}
             found += await collection.find(wanted, projection, batch_size=_BATCH).to_list()
         return found
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
 
     def _id(self, partition: int) -> str:
         return f"{self._topic}/{partition}"

@@ -31,6 +31,7 @@ _CHECK_S: Final = 5.0
 _BACK_OFF_S: Final = 1.0
 
 Snapshot = Callable[[int], Sequence[LatestChunk]]
+"""Gives the latest values of all chunks of a partition."""
 
 
 @dataclass(slots=True)
@@ -40,16 +41,16 @@ class _Waiting:
     chunks: dict[tuple[str, int], bytes] = field(default_factory=dict[tuple[str, int], bytes])
     messages: Sequence[tuple[str, bytes]] = ()
     rebuild: bool = True
+    leaving: bool = False
 
 
 class RedisView:
     """One per process; `run` is its task. All other methods return at once and never fail."""
 
-    def __init__(self, redis: Redis, namespace: str, snapshot: Snapshot, metrics: Metrics) -> None:
-        """namespace: tells this deployment's markers from others'. snapshot: all chunks of a partition."""
+    def __init__(self, redis: Redis, namespace: str, metrics: Metrics) -> None:
+        """namespace: tells this deployment's markers from others' in the same Redis."""
         self._redis = redis
         self._namespace = namespace
-        self._snapshot = snapshot
         self._metrics = metrics
         self._waiting: dict[int, _Waiting] = {}
         self._wake = asyncio.Event()
@@ -61,8 +62,10 @@ class RedisView:
         self._wake.set()
 
     def forget(self, partition: int) -> None:
-        """The partition is not owned any more: its next owner writes."""
-        self._waiting.pop(partition, None)
+        """The partition is not owned any more. What waits is tried once more; its next owner writes all of it again."""
+        if (waiting := self._waiting.get(partition)) is not None:
+            waiting.leaving = True
+            self._wake.set()
 
     def push(self, partition: int, chunks: Sequence[LatestChunk], messages: Sequence[tuple[str, bytes]]) -> None:
         """Write these chunks and send these messages soon."""
@@ -74,22 +77,22 @@ class RedisView:
         waiting.messages = messages
         self._wake.set()
 
-    async def run(self) -> None:
+    async def run(self, snapshot: Snapshot) -> None:
         """Write what waits, for ever; to be cancelled."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CHECK_S):
                     await self._wake.wait()
             self._wake.clear()
-            if not await self.flush():
+            if not await self.flush(snapshot):
                 await asyncio.sleep(_BACK_OFF_S)
                 self._wake.set()
 
-    async def flush(self) -> bool:
+    async def flush(self, snapshot: Snapshot) -> bool:
         """Write what waits now. False when Redis did not take it: then chunks wait on, messages are dropped."""
         try:
             for partition in list(self._waiting):
-                await self._flush(partition)
+                await self._flush(partition, snapshot)
         except (RedisError, OSError, TimeoutError) as e:
             self._metrics.view_failures.inc()
             if not self._failing:
@@ -101,14 +104,17 @@ class RedisView:
         self._failing = False
         return True
 
-    async def _flush(self, partition: int) -> None:
+    async def _flush(self, partition: int, snapshot: Snapshot) -> None:
         waiting = self._waiting.get(partition)
         if waiting is None:
             return
-        if waiting.rebuild or not await self._redis.exists(self._marker(partition)):
+        if waiting.leaving:
+            self._waiting.pop(partition)
+            waiting.rebuild = False
+        elif waiting.rebuild or not await self._redis.exists(self._marker(partition)):
             waiting.rebuild = True
             newest = waiting.chunks
-            waiting.chunks = {(tenant, chunk): data for tenant, chunk, data in self._snapshot(partition)} | newest
+            waiting.chunks = {(tenant, chunk): data for tenant, chunk, data in snapshot(partition)} | newest
         chunks, waiting.chunks = waiting.chunks, {}
         messages, waiting.messages = waiting.messages, ()
         try:
