@@ -26,13 +26,7 @@ _ATTRIBUTES: Final = ("id", "source", "type", "specversion", "time", "subject", 
 _REQUIRED: Final = ("id", "source", "type", "specversion")
 
 
-class Envelope(CloudEvent, omit_defaults=True):
-    """The contract's envelope with its data kept raw until the type says what it must be."""
-
-    data: Raw = msgspec.field(default_factory=Raw)  # pyright: ignore[reportIncompatibleVariableOverride]  # `Raw | None` takes no object
-
-
-_event: Final = msgspec.json.Decoder(Envelope)
+_event: Final = msgspec.json.Decoder(CloudEvent)
 
 
 class _Time(Struct):
@@ -43,7 +37,7 @@ class _Time(Struct):
 class Meaning:
     """What one accepted event adds."""
 
-    event: Envelope
+    event: CloudEvent
     timestamp: int
     samples: list[Sample]
 
@@ -57,7 +51,7 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         raise UnsupportedMediaError(f"Content-Type: {media} is not supported", ACCEPTED)
 
 
-def decode_events(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[Envelope]:
+def decode_events(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[CloudEvent]:
     """The events of a request in any mode, after `check_media`. Raises MalformedBodyError, TooManyItemsError or
     ItemRefusedError."""
     media = media_type(headers, ACCEPTED)
@@ -70,28 +64,28 @@ def decode_events(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[Envelo
     return decode_items(body, None, _event.decode) if body[:64].lstrip()[:1] == b"[" else _single(body)
 
 
-def _single(body: bytes) -> Decoded[Envelope]:
+def _single(body: bytes) -> Decoded[CloudEvent]:
     try:
         return Decoded([_event.decode(body)])
     except UNREADABLE as e:
         raise single_error(body, e) from e
 
 
-def _binary(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[Envelope]:
+def _binary(headers: Mapping[bytes, bytes], body: bytes) -> Decoded[CloudEvent]:
     """Attributes in `ce-` headers, data in the body."""
     given = {name: _attribute(value) for name in _ATTRIBUTES if (value := headers.get(b"ce-" + name.encode()))}
     missing = [name for name in _REQUIRED if name not in given]
     if missing:
         return _refused(ItemError(Reason.FIELD, missing[0], f"is missing: send the header ce-{missing[0]}"))
     try:
-        event = msgspec.convert(given, Envelope)
+        event = msgspec.convert(given, CloudEvent)
     except msgspec.ValidationError as e:
         return _refused(item_error(e, b""))
     event.data = Raw(body.strip())
     return Decoded([event])
 
 
-def _refused(error: ItemError) -> Decoded[Envelope]:
+def _refused(error: ItemError) -> Decoded[CloudEvent]:
     return Decoded([], [], [RejectedItem(0, error)])
 
 
@@ -99,7 +93,7 @@ def _attribute(value: bytes) -> str:
     return unquote(value.decode("latin-1"), errors="replace")
 
 
-def meaning(event: Envelope, now_ms: int) -> Meaning | ItemError:
+def meaning(event: CloudEvent, now_ms: int) -> Meaning | ItemError:
     """Judge one event and say what it adds."""
     if event.specversion != "1.0":
         return ItemError(Reason.FIELD, "specversion", 'must be "1.0"')

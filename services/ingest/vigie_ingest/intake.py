@@ -9,11 +9,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from opentelemetry.trace import SpanContext
+from vigie_contracts.events import CloudEvent
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import BufferFull, BusUnavailable
 
 from vigie_ingest import samples, timestamps
-from vigie_ingest.cloudevents import Envelope, Meaning, meaning
+from vigie_ingest.cloudevents import Meaning, meaning
 from vigie_ingest.decoding import Decoded, Metric
 from vigie_ingest.errors import BufferFullError, BusAwayError, ItemError, RejectedItem
 from vigie_ingest.finder import Answers, SeriesFinder, derived_identity
@@ -119,7 +120,7 @@ class Intake:
             await self._publish(caller, fingerprints, stamps, values)
         return Verdicts(len(values), rejected)
 
-    async def take_events(self, caller: Caller, decoded: Decoded[Envelope]) -> Verdicts:
+    async def take_events(self, caller: Caller, decoded: Decoded[CloudEvent]) -> Verdicts:
         """CloudEvents; each is taken or refused as a whole. A repeat within the request shares the verdict of the
         first, and adds nothing."""
         now = self.clock.now_ms()
