@@ -18,7 +18,6 @@ from vigie_api.metrics import DROPPED
 from vigie_api.routes.context import Ctx
 
 _WRITE_BYTES = 32_768
-_WAIT_S = 5.0
 
 router = APIRouter(tags=["exposition"], responses=READ_PROBLEMS)
 
@@ -48,26 +47,20 @@ async def latest_values(
     reversible form `U__a_2e_b`. No sample is ever written twice.
     """
     scrapes = context.desk.scrapes
-    try:
-        await asyncio.wait_for(scrapes.acquire(), _WAIT_S)
-    except TimeoutError:
-        raise Busy("answers of /metrics") from None
-    try:
-        index = await context.stores.families.of(context.tenant)
-        latest = LatestTable(await context.stores.latest.everything(context.tenant))
-    except BaseException:
-        scrapes.release()
-        raise
+    if scrapes.locked():
+        raise Busy("answers of /metrics")
+    # Read before the answer begins: afterwards an error could no longer be said.
+    index = await context.stores.families.of(context.tenant)
+    latest = LatestTable(await context.stores.latest.everything(context.tenant))
     wanted = negotiate(accept)
     exposition = Exposition(index.families(), latest, wanted, 0 if stale else context.stale_before_ms)
 
     async def body() -> AsyncIterator[bytes]:
-        try:
+        # Taken here and not above: a client that is gone by now never starts this, and would keep the place for ever.
+        async with scrapes:
             async for piece in _written(exposition):
                 yield piece
-        finally:
-            scrapes.release()
-            context.desk.metrics.counter(DROPPED).inc(exposition.dropped)
+        context.desk.metrics.counter(DROPPED).inc(exposition.dropped)
 
     return StreamingResponse(body(), headers={"content-type": wanted.content_type, "vary": "Accept"})
 
