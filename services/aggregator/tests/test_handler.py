@@ -1,0 +1,265 @@
+"""What the handler does with good, bad, late and repeated records, and with logs that are not what they were."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from vigie_aggregator.live import LiveMessage
+from vigie_aggregator.progress import Log, Mark
+from vigie_aggregator.subscribers import Limits
+from vigie_contracts.payloads import payloads
+from vigie_contracts.samples import decode
+from vigie_contracts.series import Kind
+from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS, Tier
+from vigie_contracts.topics import SAMPLES
+from vigie_runtime.errors import Fenced, Retryable
+
+from services.aggregator.tests.doubles import (
+    LOG,
+    Clock,
+    MemoryCatalogue,
+    MemoryStore,
+    Record,
+    Recorded,
+    Series,
+    handler,
+    record,
+)  # fmt: skip
+
+NOW = 1_700_000_000_000
+ONE = Series(7, "acme", 0, Kind.COUNTER)
+TWO = Series(8, "beta", 300, Kind.GAUGE)
+
+
+def counted(store: MemoryStore, tier: Tier) -> int:
+    return int(store.cells(tier, ("acme", "beta")).count.sum())
+
+
+def parts(*series: Series) -> tuple[MemoryStore, MemoryCatalogue, Clock, Recorded]:
+    return MemoryStore(), MemoryCatalogue(series or (ONE, TWO)), Clock(NOW), Recorded()
+
+
+async def test_every_sample_payload_is_read_and_every_bad_one_is_a_dead_letter() -> None:
+    found = payloads(SAMPLES.name)
+    fingerprints = {int(fp) for payload in found if payload.good for fp in decode(payload.data).fingerprints}
+    store, catalogue, clock, sent = parts(*(Series(fp, "acme", n, Kind.GAUGE) for n, fp in enumerate(fingerprints)))
+    # Payloads are of any age: what matters is that their samples reach the fold.
+    clock = Clock(min(int(decode(p.data).timestamps.min()) for p in found if p.good))
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [Record(offset, payload.data) for offset, payload in enumerate(found)])
+    assert [found[offset].name for offset, _ in sent.dead] == [p.name for p in found if not p.good]
+    assert all(reason.startswith("undecodable: ") for _, reason in sent.dead)
+    await it.revoked([0])
+    assert counted(store, FINE) == sum(len(decode(p.data)) for p in found if p.good)
+
+
+async def test_unknown_series_is_a_dead_letter_after_a_bounded_retry_and_its_neighbours_count() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    mixed = [(7, NOW, 1.0), (99, NOW, 1.0)]
+    await it.records(0, [record(0, [(7, NOW, 1.0)]), record(1, mixed), record(2, [(8, NOW, 1.0)])])
+    assert [(offset, reason.split(":")[0]) for offset, reason in sent.dead] == [(1, "unknown_series")]
+    assert catalogue.lookups == 4
+    await it.revoked([0])
+    assert counted(store, FINE) == 2
+    assert store.partitions[0].first == Mark(3)
+
+
+async def test_series_of_another_partition_is_a_dead_letter() -> None:
+    store, catalogue, clock, sent = parts(ONE, replace(TWO, partition=1))
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [record(0, [(8, NOW, 1.0)])])
+    assert [offset for offset, _ in sent.dead] == [0]
+
+
+async def test_dead_letter_is_not_sent_again_when_a_lagging_tier_reads_the_record_again() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [Record(0, b"poison")])
+    clock.advance(2)
+    await it.tick()
+    assert store.partitions[0].first == Mark(1), "no tier is left behind a poison record"
+    store.partitions[0] = replace(store.partitions[0], marks={**store.partitions[0].marks, "1h": Mark(0)})
+    again = handler(store, catalogue, clock, sent)
+    assert await again.assigned(0) == 0
+    await again.records(0, [Record(0, b"poison")])
+    assert len(sent.dead) == 1
+
+
+async def test_late_sample_reaches_the_coarse_tiers_with_the_next_commit() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent, limits=Limits())
+    await it.assigned(0)
+    await it.records(0, [record(0, [(7, NOW, 1.0)])])
+    clock.advance(1)
+    await it.tick()
+    flushed = counted(store, HOUR)
+    assert store.partitions[0].dirty_since["1h"] in (None, NOW - NOW % 10_000)
+    await it.records(0, [record(1, [(7, NOW - 5 * 3_600_000, 1.0)])])
+    clock.advance(1)
+    await it.tick()
+    assert counted(store, FINE) == counted(store, MINUTE) == counted(store, HOUR) == 2 > flushed - 1
+    assert store.partitions[0].dirty_since == {"1m": None, "1h": None}
+
+
+async def test_sample_beyond_a_tiers_retention_counts_in_the_coarser_ones_only() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    day = 24 * 3_600_000
+    await it.records(0, [record(0, [(7, NOW - 3 * day, 1.0), (7, NOW - 60 * day, 1.0), (7, NOW - 500 * day, 1.0)])])
+    await it.revoked([0])
+    assert [counted(store, tier) for tier in TIERS] == [0, 1, 2]
+
+
+async def test_dirty_since_holds_while_the_log_is_read_again() -> None:
+    store, catalogue, clock, sent = parts()
+    old, new = NOW - 40_000, NOW
+    log = [record(0, [(7, new, 1.0)]), record(1, [(7, old, 1.0)]), record(2, [(7, new, 1.0)])]
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, log)
+    await it._commit(it._state(0), (FINE,))
+    assert store.partitions[0].dirty_since["1h"] == FINE.floor(old)
+    again = handler(store, catalogue, clock, sent)
+    assert await again.assigned(0) == 0
+    await again.records(0, log[:1])
+    await again._commit(again._state(0), (FINE, MINUTE))
+    assert store.partitions[0].dirty_since == {"1m": FINE.floor(old), "1h": FINE.floor(old)}
+    assert store.partitions[0].marks == {"10s": Mark(3), "1m": Mark(1), "1h": Mark(0)}
+    await again.records(0, log[1:])
+    await again._commit(again._state(0), TIERS)
+    assert store.partitions[0].dirty_since == {"1m": None, "1h": None}
+    assert [counted(store, tier) for tier in TIERS] == [3, 3, 3]
+
+
+async def test_record_that_touches_too_many_windows_is_committed_in_parts_and_resumed_inside() -> None:
+    store, catalogue, clock, sent = parts()
+    wide = record(0, [(7, NOW - n * 10_000, 1.0) for n in range(64)])
+    it = handler(store, catalogue, clock, sent, limits=Limits(max_groups=8))
+    await it.assigned(0)
+    store.fail = "before"
+    with pytest.raises(Retryable):
+        await it.records(0, [wide])
+    await it.assigned(0)
+    commits = store.commits
+    await it.records(0, [wide])
+    assert store.commits > commits + 2
+    inside = store.partitions[0].first
+    assert inside.offset == 0
+    assert inside.sample > 0
+    again = handler(store, catalogue, clock, sent, limits=Limits(max_groups=8))
+    assert await again.assigned(0) == 0
+    await again.records(0, [wide])
+    await again.revoked([0])
+    assert [counted(store, tier) for tier in TIERS] == [64, 64, 64]
+
+
+async def test_another_log_is_counted_from_its_beginning_and_old_request_keys_still_hold() -> None:
+    store, catalogue, clock, sent = parts()
+    key = b"k" * 16
+    it = handler(store, catalogue, clock, sent)
+    assert await it.assigned(0) is None
+    await it.records(0, [record(n, [(7, NOW, 1.0)]) for n in range(5)] + [record(5, [(7, NOW, 1.0)], [key], [0])])
+    await it.revoked([0])
+    other = handler(store, catalogue, clock, sent, log=Log("cluster-2", "topic-9"))
+    assert await other.assigned(0) is None
+    await other.records(0, [record(0, [(7, NOW, 1.0)], [key], [0]), record(1, [(7, NOW, 1.0)])])
+    await other.revoked([0])
+    assert counted(store, HOUR) == 7
+    assert (store.partitions[0].log, store.partitions[0].epoch) == (Log("cluster-2", "topic-9"), 1)
+
+
+async def test_records_that_the_log_lost_are_counted_as_lost() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [record(0, [(7, NOW, 1.0)])])
+    await it.revoked([0])
+    assert await it.assigned(0) == 1
+    await it.lost_log(0, 1, 11)
+    clock.advance(2)
+    await it.tick()
+    assert store.partitions[0].lost == 10
+    assert store.partitions[0].first == Mark(11)
+    await it.records(0, [record(11, [(7, NOW, 1.0)])])
+    await it.revoked([0])
+    assert counted(store, FINE) == 2
+
+
+async def test_log_that_was_cut_is_counted_as_another_log() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [record(n, [(7, NOW, 1.0)]) for n in range(5)])
+    await it.revoked([0])
+    await it.assigned(0)
+    await it.lost_log(0, 5, 0)
+    await it.records(0, [record(0, [(7, NOW, 1.0)])])
+    await it.revoked([0])
+    assert counted(store, FINE) == 6
+    assert (store.partitions[0].epoch, store.partitions[0].log) == (1, LOG)
+
+
+async def test_failed_partition_is_dropped_and_asks_to_be_loaded_again() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [record(0, [(7, NOW, 1.0)])])
+    clock.advance(2)
+    store.fail = "after"
+    with pytest.raises(Retryable):
+        await it.tick()
+    with pytest.raises(Fenced):
+        await it.tick()
+    with pytest.raises(Fenced):
+        await it.records(0, [record(1, [(7, NOW, 1.0)])])
+    assert await it.assigned(0) == 0, "the coarse tiers still want the record"
+    await it.records(0, [record(0, [(7, NOW, 1.0)])])
+    await it.revoked([0])
+    assert [counted(store, tier) for tier in TIERS] == [1, 1, 1]
+
+
+async def test_commit_announces_changed_series_of_each_tenant() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [record(0, [(7, NOW, 1.0), (7, NOW + 1, 5.0), (8, NOW, 2.5)])])
+    clock.advance(2)
+    await it.tick()
+    ((partition, chunks, messages),) = sent.pushed
+    assert (partition, {(c.tenant, c.chunk) for c in chunks}) == (0, {("acme", 0), ("beta", 1)})
+    live = {channel: msgspec.msgpack.decode(data, type=LiveMessage) for channel, data in messages}
+    assert live.keys() == {"vigie:acme:live", "vigie:beta:live"}
+    acme = live["vigie:acme:live"]
+    assert np.frombuffer(acme.fingerprints, "<u8").tolist() == [7]
+    assert np.frombuffer(acme.ts, "<i8").tolist() == [NOW + 1]
+    assert np.frombuffer(acme.values, "<f8").tolist() == [5.0]
+
+
+async def test_span_of_a_commit_links_to_the_spans_of_its_records() -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    it._tracer = provider.get_tracer("test")
+    await it.assigned(0)
+    good = record(0, [(7, NOW, 1.0)])
+    traced = replace(good, headers=[("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")])
+    await it.records(0, [traced, *(replace(traced, offset=n) for n in range(1, 200))])
+    clock.advance(2)
+    await it.tick()
+    (span,) = exporter.get_finished_spans()
+    assert len(span.links) == 128
+    assert f"{span.links[0].context.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
+    assert f"{span.links[0].context.span_id:016x}" == "b7ad6b7169203331"
