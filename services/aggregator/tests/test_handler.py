@@ -180,6 +180,41 @@ async def test_another_log_is_counted_from_its_beginning_and_old_request_keys_st
     assert (store.partitions[0].log, store.partitions[0].epoch) == (Log("cluster-2", "topic-9"), 1)
 
 
+async def test_coarse_windows_are_repaired_when_the_log_they_lack_is_gone() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    samples = [(7, NOW, 1.0), (7, NOW - 40_000, 2.0), (8, NOW - 90_000, 4.0)]
+    await it.records(0, [record(0, samples)])
+    await it._commit(it._state(0), TIERS)
+    await it.records(0, [record(1, samples)])
+    await it._commit(it._state(0), (FINE,))
+    assert [counted(store, tier) for tier in TIERS] == [6, 3, 3]
+    other = handler(store, catalogue, clock, sent, log=Log("cluster-2", "topic-9"))
+    await other.assigned(0)
+    assert [counted(store, tier) for tier in TIERS] == [6, 6, 6]
+    assert store.partitions[0].dirty_since == {"1m": None, "1h": None}
+    await other.records(0, [record(0, samples)])
+    await other.revoked([0])
+    assert [counted(store, tier) for tier in TIERS] == [9, 9, 9]
+
+
+async def test_coarse_tiers_do_not_read_again_what_a_partly_lost_log_still_has() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    log = [record(n, [(7, NOW, 1.0)]) for n in range(6)]
+    await it.records(0, log)
+    await it._commit(it._state(0), (FINE,))
+    again = handler(store, catalogue, clock, sent)
+    assert await again.assigned(0) == 0
+    await again.lost_log(0, 0, 4)
+    await again.records(0, log[4:])
+    await again.revoked([0])
+    assert [counted(store, tier) for tier in TIERS] == [6, 6, 6]
+    assert store.partitions[0].lost == 0
+
+
 async def test_records_that_the_log_lost_are_counted_as_lost() -> None:
     store, catalogue, clock, sent = parts()
     it = handler(store, catalogue, clock, sent)

@@ -59,7 +59,7 @@ async def commit(
         fit = _unexpired(delta, tier, now_ms)
         expired[tier] = len(delta) - len(fit)
         written[tier] = await _absolute(partition, tier, fit, store)
-        windows[tier] = await _offloaded(len(written[tier]), _encoded, written[tier], partition.rows)
+        windows[tier] = await _offloaded(len(written[tier]), encoded, written[tier], partition.rows)
     progress = _progress(partition, tiers)
     latest = partition.latest_chunks(np.unique(rows // CHUNK_SLOTS).tolist())
     await store.commit(
@@ -74,7 +74,7 @@ async def commit(
     )
     partition.stored = partition.progress = progress
     partition.keys.pending = {}
-    partition.flush_all = partition.changed = False
+    partition.flush_all = False
     for tier, cells in written.items():
         others = sum(basis.nbytes for other, basis in partition.basis.items() if other is not tier)
         partition.basis[tier].put(cells, max(0, cache_bytes - others))
@@ -124,7 +124,8 @@ def _merged(delta: Cells, known: Cells, stored: list[Window], tier: Tier, rows: 
     return merge(chunks.decode_many(documents, tier.width_ms), known, delta)
 
 
-def _encoded(cells: Cells, rows: RowMap) -> list[Window]:
+def encoded(cells: Cells, rows: RowMap) -> list[Window]:
+    """The documents of whole chunk-windows."""
     return [
         Window(Place(*rows.chunks[local], start_ms), document) for local, start_ms, document in chunks.encode_all(cells)
     ]

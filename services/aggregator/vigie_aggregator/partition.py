@@ -42,8 +42,6 @@ class Partition:
         self.lagging = {tier: Lagging(tier, start.dirty_since[tier.name]) for tier in COARSE}
         self.basis = {tier: Basis(tier.width_ms) for tier in TIERS}
         self.links: list[SpanContext] = []
-        self.changed = False
-        """Whether `progress` says something that the store must learn even if nothing is read."""
         self.flush_all = False
         """The next commit must leave no tier behind."""
 
@@ -73,7 +71,7 @@ class Partition:
     @property
     def moved(self) -> bool:
         """Whether any tier has something to commit."""
-        return self.changed or any(mark < self.position for mark in self.progress.marks.values())
+        return any(mark < self.position for mark in self.progress.marks.values())
 
     def lags(self, tier: Tier) -> bool:
         """Whether this tier has something to commit."""

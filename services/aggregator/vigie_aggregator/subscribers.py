@@ -28,6 +28,7 @@ from vigie_aggregator.live import messages
 from vigie_aggregator.metrics import DeadReason, Metrics
 from vigie_aggregator.partition import MAX_LINKS, Partition
 from vigie_aggregator.progress import Log, Mark, Progress, beginning, started_over
+from vigie_aggregator.repair import repair
 from vigie_aggregator.rowmap import Home
 from vigie_aggregator.schedule import Intervals, Schedule
 from vigie_aggregator.store import LatestChunk, Store
@@ -121,6 +122,8 @@ class SamplesHandler:
         schedule = Schedule(self._limits.intervals, partition, self._clock.monotonic())
         state = Partition(partition, stored, start, schedule)
         state.restore_latest(await self._store.latest(partition))
+        if stored is not None and stored is not start:
+            await repair(state, self._store, self._clock.now_ms())
         self._owned[partition] = state
         self._dropped.discard(partition)
         self._view.adopt(partition)
@@ -166,10 +169,12 @@ class SamplesHandler:
             state.keys = RequestKeys(state.progress.epoch)
         else:
             lost = max(0, beginning - state.progress.fine.offset)
-            marks = {name: max(mark, Mark(beginning)) for name, mark in state.progress.marks.items()}
+            first = max(state.progress.fine, Mark(beginning))
+            marks = dict.fromkeys(state.progress.marks, first)
             state.progress = replace(state.progress, marks=marks, lost=state.progress.lost + lost)
         state.position = state.progress.first
-        state.changed = True
+        with self._dropping(partition):
+            await repair(state, self._store, self._clock.now_ms())
 
     def committed(self, partition: int) -> int | None:
         """The offset up to which the fine tier is stored: what lag is measured by."""
