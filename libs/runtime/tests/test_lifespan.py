@@ -36,7 +36,7 @@ async def test_a_step_that_hangs_is_cut_off_and_the_others_still_go_down() -> No
     async with asyncio.timeout(5):
         async with Lifespan(0.2) as life:
             life.on_down("first", close)
-            life.on_down("hangs", lambda: asyncio.sleep(60))
+            life.on_down("hangs", lambda: asyncio.sleep(60))  # never waited for: it is cut off
     assert closed == ["first"]
 
 

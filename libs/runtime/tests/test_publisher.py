@@ -162,7 +162,7 @@ async def test_columns_that_do_not_fit_harm_nobody(make: Any, world: World) -> N
 async def test_close_sends_what_waits_and_refuses_more(make: Any, world: World) -> None:
     publisher = await make(linger_ms=10_000.0)
     waiting = asyncio.create_task(publisher.publish([1], [1], [1.0]))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # a publish that did not wait for its linger would be done by now
     await publisher.close()
     await waiting
     with pytest.raises(BusUnavailable):

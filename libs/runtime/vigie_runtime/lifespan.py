@@ -102,7 +102,7 @@ class Lifespan:
                     await down()
             except TimeoutError:
                 log.error("down: cut off, the time for the stop is over", step=name, took_s=_since(started))
-            except Exception:
+            except Exception:  # whatever one step raises, the others must still go down
                 log.exception("down: failed", step=name, took_s=_since(started))
             else:
                 log.info("down", step=name, took_s=_since(started))
@@ -140,7 +140,7 @@ async def _run(worker: Worker, shutdown_timeout_s: float) -> int:
     except VigieError as e:
         log.error(str(e))
         return EXIT_FAILED
-    except Exception:
+    except Exception:  # a bug: logged as JSON like everything else, then the exit code tells the supervisor
         log.exception("the service failed")
         return EXIT_FAILED
     log.info("stopped")

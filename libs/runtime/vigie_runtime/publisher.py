@@ -205,7 +205,7 @@ class SamplePublisher:
                 await self._send_records(gathering, producer)
         except TimeoutError:
             reason = self._late()
-        except Exception as e:
+        except Exception as e:  # a bug must end these callers, not the loop that serves all
             log.exception("sending samples failed in an unexpected way", samples=gathering.columns.count)
             reason = reason_of(e)
         finally:

@@ -137,7 +137,7 @@ async def test_slow_body_runs_into_its_deadline(gateway: Any) -> None:
 
 async def test_body_that_comes_late_but_in_time_is_taken(gateway: Any) -> None:
     async def receive() -> Any:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the body is late by this much
         return {"type": "http.request", "body": GOOD, "more_body": False}
 
     assert (await gateway.request("POST", PATH, headers=JSON, receive=receive)).status == 201

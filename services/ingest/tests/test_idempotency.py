@@ -82,7 +82,7 @@ async def test_same_key_twice_without_redis_never_shares_a_record(gateway: Any) 
     gateway.redis.away = True
     gateway.publisher.gate = asyncio.Event()
     both = [asyncio.create_task(gateway.post(PATH, BODY, KEY)) for _ in range(2)]
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # a second write would have happened by now
     assert gateway.publisher.calls == 1
     gateway.publisher.gate.set()
     assert [reply.status for reply in await asyncio.gather(*both)] == [201, 201]
