@@ -298,3 +298,17 @@ async def test_span_of_a_commit_links_to_the_spans_of_its_records() -> None:
     assert len(span.links) == 128
     assert f"{span.links[0].context.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
     assert f"{span.links[0].context.span_id:016x}" == "b7ad6b7169203331"
+
+
+async def test_dropped_partition_is_told_once_and_does_not_stop_the_others() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(0, [record(0, [(7, NOW, 1.0)])])
+    clock.advance(2)
+    store.fail = "after"
+    with pytest.raises(Retryable):
+        await it.tick()
+    with pytest.raises(Fenced):
+        await it.tick()
+    await it.tick()  # a reader waits a second before it loads again: at each Fenced it would wait anew, for ever
