@@ -9,6 +9,8 @@ from vigie_contracts import samples
 from vigie_runtime.errors import BufferFull, BusUnavailable
 from vigie_runtime.publisher import SamplePublisher
 
+from tests.kit import eventually
+
 
 class FakeProducer:
     """Acknowledges at once, unless `held` (never) or `failing` names the partition."""
@@ -37,6 +39,9 @@ class FakeProducer:
         self.world.headers = headers
         if partition in self.world.failing:
             future.set_exception(MessageSizeTooLargeError())
+        elif partition in self.world.slow:
+            self.world.written.append((partition, samples.decode(value)))
+            self.world.unanswered.append(future)
         elif partition not in self.world.held:
             self.world.written.append((partition, samples.decode(value)))
             future.set_result(None)
@@ -49,8 +54,16 @@ class World:
         self.started = self.stopped = 0
         self.failing: set[int] = set()
         self.held: set[int] = set()
+        self.slow: set[int] = set()
+        """Written, but acknowledged only by `acknowledge`."""
+        self.unanswered: list[asyncio.Future[None]] = []
         self.written: list[tuple[int, Any]] = []
         self.headers: list[tuple[str, bytes]] = []
+
+    def acknowledge(self) -> None:
+        for future in self.unanswered:
+            future.set_result(None)
+        self.unanswered.clear()
 
     def values(self) -> list[float]:
         return sorted(value for _, batch in self.written for value in batch.values.tolist())
@@ -82,6 +95,44 @@ async def test_callers_of_a_few_milliseconds_share_records(make: Any, world: Wor
     assert world.values() == [float(i) for i in range(100)]
     assert len(world.written) == 4
     assert publisher.held == 0
+
+
+async def test_what_comes_while_a_small_flush_is_under_way_is_sent_as_one(make: Any, world: World) -> None:
+    publisher = await make(linger_ms=0.0)
+    world.slow = {1}
+    first = asyncio.create_task(publisher.publish([1], [0], [0.0]))
+    await eventually(lambda: len(world.written) == 1)
+    later = []
+    for i in range(1, 20):
+        later.append(asyncio.create_task(publisher.publish([1], [i], [float(i)])))
+        await asyncio.sleep(0.001)
+    assert world.values() == [0.0]
+    world.acknowledge()
+    await eventually(lambda: len(world.written) == 2)
+    assert world.values() == [float(i) for i in range(20)]
+    world.acknowledge()
+    await asyncio.gather(first, *later)
+
+
+async def test_a_large_flush_does_not_wait_for_the_one_before_it(make: Any, world: World) -> None:
+    publisher = await make(linger_ms=0.0)
+    world.slow = {1}
+    first = asyncio.create_task(publisher.publish([1], [0], [0.0]))
+    await eventually(lambda: len(world.written) == 1)
+    n = 6_000
+    large = asyncio.create_task(publisher.publish([1] * n, [1] * n, [1.0] * n))
+    await eventually(lambda: len(world.written) == 2)
+    world.acknowledge()
+    await asyncio.gather(first, large)
+
+
+async def test_a_crowd_that_is_complete_again_does_not_linger(make: Any, world: World) -> None:
+    publisher = await make(linger_ms=1.0)
+    await asyncio.gather(*(publisher.publish([1], [i], [float(i)]) for i in range(16)))
+    publisher._linger_s = 3_600.0  # from here on only the crowd ends the lingering
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(publisher.publish([1], [i], [float(i)]) for i in range(16)))
+    assert len(world.written) == 2
 
 
 async def test_a_failed_record_fails_only_its_callers(make: Any, world: World) -> None:
