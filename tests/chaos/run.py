@@ -96,7 +96,7 @@ async def run(options: Options, directory: Path, say: Say) -> Result:
 async def _under_load(options: Options, servers: OwnServers, services: Services, say: Say) -> Result:
     ledger = Ledger(TENANT)
     sender = Sender(services.gateway_urls, ledger, options.seed)
-    gap = min(7.0, options.minutes * 60 / max(1, options.kills))
+    gap = min(5.5, 0.85 * options.minutes * 60 / max(1, options.kills))
     killer = Killer(victims(servers, services), options.seed, gap, say)
     plan = Plan(Series(ledger, options.series), options.seed)
     began, limit = time.monotonic(), options.minutes * 60

@@ -61,7 +61,7 @@ async def test_two_owners_of_every_partition_count_once(rough: World) -> None:
     ledger = rough.ledger("owners")
     async with load(rough, ledger):
         for _ in range(2):
-            await asyncio.to_thread(rough.services.aggregator, {"VIGIE_GROUP": unique("group")})
+            await asyncio.to_thread(rough.services.aggregator, {"VIGIE_AGGREGATOR_GROUP": unique("group")})
         await more(ledger, 3000)
     await rough.exact(ledger)
     assert all(process.alive for process in rough.services.aggregators)
