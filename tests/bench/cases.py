@@ -19,18 +19,17 @@ SINGLE_CONNECTIONS = 64
 def gateway_then_aggregator(report: Report, work: Workload) -> tuple[Row, Row, dict[str, float]]:
     """The gateway alone against a real broker, then the aggregator alone over the log. Also resident MB of both."""
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory, Stack(Path(directory)) as stack:
-        start_up = _start_up_seconds(stack)
         stack.start_ingest()
+        stack.start_aggregator()
+        stack.pause_aggregator()
         with cost.measured(stack.pids()) as intake:
             sent = cost.send(stack.url + "/api/metrics/batch", work.vigie_bodies(), BATCH_CONNECTIONS, JSON)
-        servers = {name: pid for name, pid in stack.pids().items() if name != "ingest"}
-        with cost.measured(servers) as folding:
+        with cost.measured(stack.pids()) as folding:
             began = time.perf_counter()
-            stack.start_aggregator()
+            stack.resume_aggregator()
             stack.wait_counted()
             seconds = time.perf_counter() - began
-        # The process is new, so all its CPU belongs to this run; what a start costs without any sample does not.
-        folding.seconds = {"aggregator": cost.cpu_seconds(stack.pids()["aggregator"]) - start_up} | folding.seconds
+        del folding.seconds["ingest"], intake.seconds["aggregator"]
         exact, detail = stack.exact(work)
         pids = stack.pids()
         memory = {name: cost.resident_mb(pids[name]) for name in ("ingest", "aggregator")}
@@ -117,12 +116,3 @@ def negative_control(report: Report) -> bool:
         f"  negative control: an empty store and a lost batch are {'noticed' if caught else 'NOT NOTICED'}", flush=True
     )
     return caught
-
-
-def _start_up_seconds(stack: Stack) -> float:
-    """CPU of an aggregator that finds an empty log: imports, connections, assignment."""
-    stack.start_aggregator()
-    time.sleep(1.0)
-    seconds = cost.cpu_seconds(stack.pids()["aggregator"])
-    stack.stop_aggregator()
-    return seconds

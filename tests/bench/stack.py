@@ -26,6 +26,8 @@ from tests.kit.wait import eventually_sync
 
 CATCH_UP_S = 300
 DATABASE = "vigie"
+PAUSE_LIMIT_MS = 300_000
+"""The session time-out: a paused aggregator keeps its partitions for that long."""
 
 
 class Stack:
@@ -56,10 +58,16 @@ class Stack:
     def start_aggregator(self) -> None:
         port = free_port()
         health = f"http://127.0.0.1:{port}/health/ready"
-        self._start("aggregator", "vigie_aggregator", {"VIGIE_AGGREGATOR_PORT": str(port)}, health)
+        env = {"VIGIE_AGGREGATOR_PORT": str(port), "VIGIE_KAFKA_SESSION_TIMEOUT_MS": str(PAUSE_LIMIT_MS)}
+        self._start("aggregator", "vigie_aggregator", env, health)
 
-    def stop_aggregator(self) -> None:
-        self._processes["aggregator"].kill()
+    def pause_aggregator(self) -> None:
+        """Stop it where it stands, with its partitions, so that a log grows which it then reads at full speed: what
+        a start costs (imports, connections) is not measured with it."""
+        self._processes["aggregator"].pause()
+
+    def resume_aggregator(self) -> None:
+        self._processes["aggregator"].resume()
 
     def pids(self) -> dict[str, int]:
         """Vigie's processes first, then broker and stores."""
