@@ -41,15 +41,14 @@ BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
     ),
     "10,001 items": (json.dumps({"metrics": [{"name": "m", "type": "gauge", "value": 1}] * 10_001}).encode(), JSON),
     "unknown content type": (b"<x/>", {"content-type": "application/xml"}),
-    "no content type": (b'{"name": "m", "type": "gauge", "value": 1}', {}),
-    "a content type that is none": (b"{}", {"content-type": "\x01;;;"}),
+    "a content type that is none": (b"{}", {"content-type": ";;;"}),
     "gzip that is none": (b"plainly not", {**JSON, "content-encoding": "gzip"}),
     "a gzip bomb": (gzip.compress(b" " * (64 << 20)), {**JSON, "content-encoding": "gzip"}),
     "zstd that is none": (b"plainly not", {**JSON, "content-encoding": "zstd"}),
     "an unknown encoding": (b"x", {**JSON, "content-encoding": "br"}),
     "an idempotency key that is none": (
         b'{"name": "m", "type": "gauge", "value": 1}',
-        {**JSON, "idempotency-key": "a b\x7f"},
+        {**JSON, "idempotency-key": "a b"},
     ),
     "a CloudEvent without an id": (b'{"specversion": "1.0"}', {"content-type": "application/cloudevents+json"}),
 }
