@@ -10,6 +10,7 @@ from vigie_runtime import logging, tracing
 from vigie_runtime.settings import load
 
 from vigie_ingest.app import create_app
+from vigie_ingest.connection import Connection
 from vigie_ingest.settings import IngestSettings
 
 _YOUNG_OBJECTS: Final = 20_000
@@ -28,7 +29,7 @@ def main() -> None:
             host=settings.ingest_host,
             port=settings.ingest_port,
             loop="auto",
-            http="httptools",
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
