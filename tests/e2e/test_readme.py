@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(600)]
 ORIGIN = re.compile(r"(localhost|127\.0\.0\.1):3000")
 # They start or stop everything, or run for minutes: other tests do exactly that.
 ELSEWHERE = re.compile(r"^\s*(make|git|cd)\b|vigie up|vigie down")
-SEEN_WITHIN_S = 20.0
+SEEN_WITHIN_S = 60.0
 
 
 def run(vigie: Up, command: str) -> str:
@@ -55,12 +55,16 @@ def _keys(value: object, path: str = "") -> set[str]:
     return {path}
 
 
-def test_tour_of_the_readme_works_as_printed(vigie: Up) -> None:
+def test_tour_of_the_readme_works_as_printed(tmp_path: Path) -> None:
     tour = [step for step in steps(README.read_text(encoding="utf-8")) if not ELSEWHERE.search(step.command)]
-    if not tour:
-        pytest.skip("the README has no tour yet")
-    for step in tour:
-        _walk(vigie, step)
+    assert len(tour) >= 5
+    vigie = Up(tmp_path, demo=True)  # the page shows the simulator's data too
+    try:
+        vigie.start()
+        for step in tour:
+            _walk(vigie, step)
+    finally:
+        vigie.kill()
 
 
 def _walk(vigie: Up, step: Step) -> None:
@@ -68,7 +72,9 @@ def _walk(vigie: Up, step: Step) -> None:
 
     def as_promised() -> bool:
         printed.append(run(vigie, step.command))
-        return not step.output or same(step.output, printed[-1])
+        return not step.output or (
+            same(step.output, printed[-1]) if step.varies else step.output == printed[-1].strip()
+        )
 
     if "-X POST" in step.command or "-d " in step.command or "--data" in step.command:
         assert as_promised(), f"{step.command}\nprinted\n{printed[-1]}\ninstead of\n{step.output}"
@@ -80,8 +86,11 @@ def _walk(vigie: Up, step: Step) -> None:
 
 
 def test_console_blocks_are_read_as_a_user_reads_them() -> None:
-    page = "```console\n$ curl -d '{\n> }' \\\n  x\n{\"a\": 1}\n\n$ vigie status\n```\nand\n```sh\nno\n```\n"
-    assert steps(page) == [Step("curl -d '{\n}' \\\n  x", '{"a": 1}'), Step("vigie status", "")]
+    page = "```console varies\n$ curl -d '{\n> }' \\\n  x\n{\"a\": 1}\n\n$ vigie status\n```\nand\n```sh\nno\n```\n"
+    assert steps(page) == [
+        Step("curl -d '{\n}' \\\n  x", '{"a": 1}', varies=True),
+        Step("vigie status", "", varies=True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 README = Path(__file__).parents[2] / "README.md"
-_BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```console( varies)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -14,29 +14,31 @@ class Step:
 
     command: str
     output: str
+    varies: bool = False
+    """Whether numbers, times and ids differ from run to run; else the output is exactly the promised one."""
 
 
 def steps(text: str) -> list[Step]:
     """Every command of every console block, in order. `$ ` begins one, `> ` or a backslash continues it."""
     found: list[Step] = []
-    for block in _BLOCK.findall(text):
+    for varies, block in _BLOCK.findall(text):
         command: list[str] = []
         output: list[str] = []
         for line in block.splitlines():
             if line.startswith("$ "):
-                _finish(found, command, output)
+                _finish(found, command, output, varies)
                 command, output = [line[2:]], []
             elif command and not output and (line.startswith("> ") or command[-1].endswith("\\")):
                 command.append(line.removeprefix("> "))
             else:
                 output.append(line)
-        _finish(found, command, output)
+        _finish(found, command, output, varies)
     return found
 
 
-def _finish(found: list[Step], command: list[str], output: list[str]) -> None:
+def _finish(found: list[Step], command: list[str], output: list[str], varies: str) -> None:
     if command:
-        found.append(Step("\n".join(command), "\n".join(output).strip()))
+        found.append(Step("\n".join(command), "\n".join(output).strip(), bool(varies)))
 
 
 def shape(text: str) -> str:

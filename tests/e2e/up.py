@@ -28,14 +28,16 @@ def command(*arguments: str) -> list[str]:
 class Up:
     """One data directory, and the `vigie up` on it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, demo: bool = False) -> None:
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {k: v for k, v in os.environ.items() if k not in SERVERS}  # its own, embedded servers
         self.process = Process(
             "vigie-up",
-            command("up", "--no-demo", "--port", str(self.port), "--data-dir", str(directory / "home")),
+            command(
+                "up", "--demo" if demo else "--no-demo", "--port", str(self.port), "--data-dir", str(directory / "home")
+            ),
             log_path=directory / "up.log",
             ready=http_ready(f"{self.url}/health/ready"),
             env=environment,
