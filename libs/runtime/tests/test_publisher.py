@@ -114,16 +114,19 @@ async def test_what_comes_while_a_small_flush_is_under_way_is_sent_as_one(make: 
     await asyncio.gather(first, *later)
 
 
-async def test_a_large_flush_does_not_wait_for_the_one_before_it(make: Any, world: World) -> None:
+async def test_a_gathering_that_grew_large_does_not_wait_for_the_flush_before_it(make: Any, world: World) -> None:
     publisher = await make(linger_ms=0.0)
     world.slow = {1}
     first = asyncio.create_task(publisher.publish([1], [0], [0.0]))
     await eventually(lambda: len(world.written) == 1)
-    n = 6_000
-    large = asyncio.create_task(publisher.publish([1] * n, [1] * n, [1.0] * n))
+    n = 3_000
+    half = asyncio.create_task(publisher.publish([1] * n, [1] * n, [1.0] * n))
+    await asyncio.sleep(0.05)
+    assert len(world.written) == 1
+    other_half = asyncio.create_task(publisher.publish([1] * n, [1] * n, [1.0] * n))
     await eventually(lambda: len(world.written) == 2)
     world.acknowledge()
-    await asyncio.gather(first, large)
+    await asyncio.gather(first, half, other_half)
 
 
 async def test_a_crowd_that_is_complete_again_does_not_linger(make: Any, world: World) -> None:

@@ -163,7 +163,7 @@ class SamplePublisher:
         if span_context is not None and len(gathering.contexts) <= MAX_LINKS:
             gathering.contexts.append(span_context)
         self._held += n
-        if start == 0 or len(gathering.callers) == self._crowd or gathering.columns.count >= self._max_record:
+        if start == 0 or len(gathering.callers) == self._crowd or self._grown(start, start + n):
             self._changed.set()
         await done
 
@@ -184,6 +184,10 @@ class SamplePublisher:
         for gathering in [*self._in_flight, *self._waiting]:
             self._give_up(gathering, "this service was shut down before Kafka acknowledged")
         await self._lease.close()
+
+    def _grown(self, before: int, now: int) -> bool:
+        """Whether so many samples change when their gathering is sent."""
+        return before < _SMALL <= now or now >= self._max_record
 
     def _open(self) -> _Gathering:
         now = time.monotonic()
