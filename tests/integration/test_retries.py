@@ -86,7 +86,7 @@ async def test_gateways_killed_again_and_again_under_load(rough: World) -> None:
     rough.services.start(gateways=2, aggregators=1)
     ledger = rough.ledger("gateways")
     async with load(rough, ledger) as sender:
-        for turn in range(6):
+        for turn in range(4):
             await more(ledger, 200)
             victim = rough.services.gateways[turn % 2]
             await asyncio.to_thread(victim.kill)
