@@ -9,7 +9,8 @@ from enum import StrEnum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vigie_runtime import logging, tracing
+from pymongo.errors import OperationFailure
+from vigie_runtime import logging, mongo, tracing
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import Counter, Gauge, MetricSet, exposition
 from vigie_runtime.ownership import LoadReason, Ownership
@@ -150,3 +151,9 @@ def test_reloads_back_off_within_bounds_and_void_what_was_read(events: list[str]
     own.loaded(1, 10)
     assert own.revoke() == [1]
     assert own.owned == set()
+
+
+@pytest.mark.parametrize("code", [11601, 237, 43])
+def test_owner_whose_session_was_ended_by_the_next_one_loads_again(code: int) -> None:
+    assert mongo.passing(OperationFailure("the session was killed", code))
+    assert not mongo.passing(OperationFailure("not authorized", 13))

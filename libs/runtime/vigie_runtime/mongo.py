@@ -29,10 +29,14 @@ _CONNECTION = (
     ExecutionTimeout,
 )
 _LABELS = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
-# Stepping down, shutting down, interrupted, write conflict, lock time-out, snapshot too old, no such transaction.
+# Stepping down, shutting down, interrupted, write conflict, lock time-out, snapshot too old, no such transaction;
+# and what an owner meets whose session was ended by the next one: interrupted (11601), its cursor gone (43, 237).
 _CODES = frozenset(
-    {6, 7, 24, 50, 64, 89, 91, 112, 134, 189, 211, 225, 246, 251, 256, 262, 9001, 10107, 11600, 11602, 13435, 13436}
-)
+    {
+        6, 7, 24, 43, 50, 64, 89, 91, 112, 134, 189, 211, 225, 237, 246, 251, 256, 262, 9001, 10107, 11600, 11601,
+        11602, 13435, 13436,
+    }
+)  # fmt: skip
 _NAMESPACE_EXISTS = 48
 
 
