@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.monitoring import CommandListener, CommandStartedEvent
 from vigie_aggregator.progress import Mark, Progress, beginning
 from vigie_aggregator.repository import Repository
-from vigie_aggregator.store import LatestChunk, Transaction
-from vigie_contracts.tiers import TIERS
+from vigie_aggregator.store import LatestChunk, Place, Transaction
+from vigie_contracts.tiers import FINE, TIERS
 from vigie_runtime.clock import SystemClock
-from vigie_runtime.errors import Fenced
+from vigie_runtime.errors import Fenced, Retryable
 
 from services.aggregator.tests.doubles import LOG
 
@@ -73,3 +75,46 @@ async def test_transaction_of_a_killed_owner_does_not_hold_up_the_next(database:
         stored = await store.progress(0)
         await store.commit(_moved(stored, 7))
         assert time.monotonic() - begun < 10
+
+
+class Finds(CommandListener):
+    """The `find` commands that were sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name == "find":
+            self.sent.append(event.command)
+
+    def succeeded(self, event: Any) -> None: ...
+    def failed(self, event: Any) -> None: ...
+
+
+async def test_reads_are_never_older_than_the_commits_of_the_same_owner(database: Any, mongo_uri: str) -> None:
+    finds = Finds()
+    async with AsyncMongoClient(
+        mongo_uri, w="majority", readConcernLevel="majority", event_listeners=[finds]
+    ) as client:
+        store = await _repository(client[database.name])
+        await store.commit(_moved(await store.progress(0), 5))
+        finds.sent.clear()
+        await store.progress(0)
+        await store.latest(0)
+        await store.first_uses(0, [b"k" * 16])
+        await store.windows(FINE, 0, [Place("acme", 0, 0)])
+        session = store._session(0).session_id
+    assert len(finds.sent) == 4
+    for find in finds.sent:
+        assert find["lsid"] == session
+        assert find["readConcern"]["level"] == "majority"
+        assert "afterClusterTime" in find["readConcern"], find["find"]
+
+
+async def test_commit_does_not_wait_for_a_missing_server_again_and_again() -> None:
+    async with AsyncMongoClient("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=300) as client:
+        store, begun = Repository(client["away"], "topic", SystemClock()), time.monotonic()
+        with pytest.raises(Retryable) as caught:
+            await store.commit(_moved(None, 5))
+    assert isinstance(caught.value.__cause__, ServerSelectionTimeoutError)
+    assert time.monotonic() - begun < 1.2

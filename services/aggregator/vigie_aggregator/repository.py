@@ -9,7 +9,12 @@ from typing import Any, Final
 from bson import Binary, Int64
 from pymongo import ASCENDING, ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -45,6 +50,10 @@ _KEY_TTL: Final = timedelta(seconds=IDEMPOTENCY_TTL_S)
 class Repository:
     """The `Store` of production. Errors of MongoDB that pass by themselves become Retryable, others stay as they are.
 
+    Reads go through the session that commits: causally consistent, they see at least what was committed in it, also
+    on a primary that was elected since. What is read is written back absolute, so an older state would erase counts.
+    A session serves one call at a time: one partition, one call.
+
     partitions  {_id: "<topic>/<partition>", cluster_id, topic_id, epoch, next: {tier: offset}, within: {tier: samples},
                 dirty_since: {coarse tier: ms | null}, lost, updated}; `within` is how many samples of the record at
                 `next` are counted already: 0, but for a moment after a record that touches thousands of windows
@@ -62,7 +71,7 @@ class Repository:
         self._partitions = db.get_collection(PARTITIONS, **read)
         self._requests = db.get_collection(REQUESTS, **read)
         self._latest = db.get_collection(LATEST, **read)
-        self._owners = db[OWNERS]
+        self._owners = db.get_collection(OWNERS, write_concern=_DURABLE)
         self._sessions: dict[int, AsyncClientSession] = {}
         self._windows = {tier: db.get_collection(tier.collection, **read) for tier in TIERS}
 
@@ -79,15 +88,16 @@ class Repository:
         """See `Store.progress`. Also makes this process the one whose transactions may stay open."""
         with mongo.retryable(f"loading partition {partition}"):
             await self._take_over(partition)
-            document = await self._partitions.find_one({"_id": self._id(partition)})
+            session = self._session(partition)
+            document = await self._partitions.find_one({"_id": self._id(partition)}, session=session)
         return None if document is None else _progress(document)
 
     async def latest(self, partition: int) -> list[LatestChunk]:
         """See `Store.latest`."""
         with mongo.retryable(f"loading the latest values of partition {partition}"):
+            found = self._latest.find({"p": partition}, batch_size=_BATCH, session=self._session(partition))
             return [
-                LatestChunk(document["_id"]["t"], document["_id"]["c"], document["data"])
-                async for document in self._latest.find({"p": partition}, batch_size=_BATCH)
+                LatestChunk(document["_id"]["t"], document["_id"]["c"], document["data"]) async for document in found
             ]
 
     async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, FirstUse]:
@@ -96,14 +106,14 @@ class Repository:
         with mongo.retryable("looking up request keys"):
             return {
                 bytes(document["_id"]["k"]): FirstUse(document["epoch"], document["offset"])
-                for document in await self._find(self._requests, ids, {"epoch": 1, "offset": 1})
+                for document in await self._find(self._requests, partition, ids, {"epoch": 1, "offset": 1})
             }
 
     async def windows(self, tier: Tier, partition: int, places: Sequence[Place]) -> list[Window]:
         """See `Store.windows`."""
         ids = [_window_id(partition, place) for place in places]
         with mongo.retryable(f"reading {tier.collection}"):
-            found = await self._find(self._windows[tier], ids)
+            found = await self._find(self._windows[tier], partition, ids)
         return [Window(Place(d["_id"]["t"], d["_id"]["c"], d["_id"]["w"]), d) for d in found]
 
     async def commit(self, transaction: Transaction) -> None:
@@ -117,13 +127,13 @@ class Repository:
                 except PyMongoError as e:
                     if _taken(e):  # somebody else's document or key: our view is out of date
                         raise Fenced(transaction.partition) from e
-                    if attempt + 1 == _ATTEMPTS or not e.has_error_label("TransientTransactionError"):
+                    if attempt + 1 == _ATTEMPTS or _away(e) or not e.has_error_label("TransientTransactionError"):
                         raise
                 await self._clock.sleep(0.05 * 2**attempt)
 
     def _session(self, partition: int) -> AsyncClientSession:
-        """The session that all transactions of the partition use: a new one in it ends the one before, whatever
-        became of that."""
+        """The session that all reads and transactions of the partition use: a new transaction in it ends the one
+        before, whatever became of that."""
         if partition not in self._sessions:
             self._sessions[partition] = self._db.client.start_session()
         return self._sessions[partition]
@@ -131,9 +141,14 @@ class Repository:
     async def _take_over(self, partition: int) -> None:
         """End the transaction that an owner killed in the middle of it left open. The server would keep its locks,
         and so refuse every commit of the partition, for a minute. The compare-and-set guards, this only speeds up."""
-        mine = self._session(partition).session_id["id"]
+        session = self._session(partition)
+        mine = session.session_id["id"]
+        # A durable write: what is read in this session afterwards is not older than it.
         before = await self._owners.find_one_and_update(
-            {"_id": self._id(partition)}, {"$set": {"session": mine, "updated": self._now()}}, upsert=True
+            {"_id": self._id(partition)},
+            {"$set": {"session": mine, "updated": self._now()}},
+            upsert=True,
+            session=session,
         )
         if before is None or before["session"] == mine:
             return
@@ -158,7 +173,7 @@ class Repository:
                 await session.commit_transaction()
                 return
             except PyMongoError as e:  # committing again is harmless, and the only way to learn the outcome
-                if attempt + 1 == _ATTEMPTS or not e.has_error_label("UnknownTransactionCommitResult"):
+                if attempt + 1 == _ATTEMPTS or _away(e) or not e.has_error_label("UnknownTransactionCommitResult"):
                     raise
             await self._clock.sleep(0.05 * 2**attempt)
 
@@ -198,12 +213,17 @@ class Repository:
             await self._requests.insert_many(uses, ordered=False, session=session)
 
     async def _find(
-        self, collection: Any, ids: Sequence[Document], projection: Mapping[str, int] | None = None
+        self,
+        collection: Any,
+        partition: int,
+        ids: Sequence[Document],
+        projection: Mapping[str, int] | None = None,
     ) -> list[Document]:
         found: list[Document] = []
+        session = self._session(partition)
         for start in range(0, len(ids), _BATCH):
             wanted = {"_id": {"$in": ids[start : start + _BATCH]}}
-            found += await collection.find(wanted, projection, batch_size=_BATCH).to_list()
+            found += await collection.find(wanted, projection, batch_size=_BATCH, session=session).to_list()
         return found
 
     def _now(self) -> datetime:
@@ -211,6 +231,11 @@ class Repository:
 
     def _id(self, partition: int) -> str:
         return f"{self._topic}/{partition}"
+
+
+def _away(error: PyMongoError) -> bool:
+    """No server was found within the driver's own time: the reader backs off instead, and may be stopped meanwhile."""
+    return isinstance(error, ServerSelectionTimeoutError)
 
 
 def _taken(error: PyMongoError) -> bool:
