@@ -13,7 +13,6 @@ from vigie_standalone.demo.control import Control, UnknownIncidentError
 from vigie_standalone.demo.incidents import INCIDENTS, Conditions, conditions
 from vigie_standalone.demo.messages import cloud_events, metric_items
 from vigie_standalone.demo.model import Activity, binomial, poisson, rhythm, simulate
-from vigie_standalone.demo.run import chunks
 from vigie_standalone.demo.services import SERVICES
 
 NOON = int(datetime(2026, 11, 18, 12, 0, tzinfo=UTC).timestamp() * 1000)
@@ -122,8 +121,3 @@ def test_incident_ends_by_itself_or_when_cleared(tmp_path) -> None:
     assert control.active(100) == []
     with pytest.raises(UnknownIncidentError, match="payment-outage"):
         control.start("nothing", until=1)
-
-
-def test_chunks_lose_nothing() -> None:
-    assert list(chunks([1, 2, 3, 4, 5], 2)) == [[1, 2], [3, 4], [5]]
-    assert list(chunks([], 2)) == []

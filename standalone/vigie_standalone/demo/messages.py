@@ -11,11 +11,14 @@ from vigie_standalone.demo.model import Activity, Payment
 Item = dict[str, Any]
 
 
-def cloud_events(activity: Activity, seed: int) -> list[Item]:
-    """Structured CloudEvents. Their ids depend on seed, service and time only: sent twice they count once."""
+def cloud_events(activity: Activity, seed: int, *, sessions: bool = True) -> list[Item]:
+    """Structured CloudEvents. Their ids depend on seed, service and time only: sent twice they count once.
+
+    Most events are begun and ended sessions; without them, `session_items` tells of those.
+    """
     source = f"/booking/{activity.service}"
     # Spread over the slice, so that a filled-in past does not arrive in heaps.
-    bodies = list(_bodies(activity))
+    bodies = [*_facts(activity), *(_sessions(activity) if sessions else ())]
     step_ms = activity.seconds * 1000 / max(1, len(bodies))
     return [
         {
@@ -31,20 +34,31 @@ def cloud_events(activity: Activity, seed: int) -> list[Item]:
     ]
 
 
-def metric_items(activity: Activity) -> list[Item]:
-    """Items for POST /api/metrics/batch: requests, latencies and connections of the service, gauges of its hosts."""
-    return [*_application_items(activity), *_system_items(activity)]
+def metric_items(activity: Activity, *, latencies: int | None = None) -> list[Item]:
+    """Items for POST /api/metrics/batch: requests, latencies and connections of the service, gauges of its hosts.
+
+    `latencies` bounds those of one endpoint.
+    """
+    return [*_application_items(activity, latencies), *_system_items(activity)]
 
 
-def _bodies(activity: Activity) -> Iterator[tuple[str, Item]]:
+def session_items(activity: Activity, *, durations: int) -> list[Item]:
+    """The begun and ended sessions as sums of the slice, with at most so many of their durations."""
+    labels, end = {"service": activity.service}, _end_ms(activity)
+    counts = {
+        names.SESSIONS_STARTED: activity.sessions_started,
+        names.SESSIONS_ENDED: len(activity.session_durations_s),
+    }
+    sums = [_item(name, "counter", count, labels, end) for name, count in counts.items() if count]
+    some = activity.session_durations_s[:durations]
+    return sums + [_item(names.SESSION_DURATION, "histogram", duration, labels, end) for duration in some]
+
+
+def _facts(activity: Activity) -> Iterator[tuple[str, Item]]:
     yield "session.active", {"activeUsers": activity.active_users}
     for step, count in activity.funnel.items():
         if count:
             yield "funnel.step", {"step": step, "count": count}
-    for _ in range(activity.sessions_started):
-        yield "session.started", {}
-    for duration in activity.session_durations_s:
-        yield "session.ended", {"durationSeconds": duration}
     for payment in activity.payments:
         yield "booking.created", {"quantity": 1}
         if payment.succeeded:
@@ -59,18 +73,26 @@ def _bodies(activity: Activity) -> Iterator[tuple[str, Item]]:
         yield "satisfaction.rated", {"score": score}
 
 
+def _sessions(activity: Activity) -> Iterator[tuple[str, Item]]:
+    for _ in range(activity.sessions_started):
+        yield "session.started", {}
+    for duration in activity.session_durations_s:
+        yield "session.ended", {"durationSeconds": duration}
+
+
 def _money(payment: Payment) -> Item:
     return {"amount": payment.amount, "currency": payment.currency}
 
 
-def _application_items(activity: Activity) -> Iterator[Item]:
+def _application_items(activity: Activity, most: int | None) -> Iterator[Item]:
     service, end = activity.service, _end_ms(activity)
     for requests in activity.requests:
         labels = {"service": service, "method": requests.method, "endpoint": requests.endpoint}
         for status, count in requests.by_status.items():
             yield _item(names.HTTP_REQUESTS, "counter", count, {**labels, "status": str(status)}, end)
-        step_ms = activity.seconds * 1000 / max(1, len(requests.latencies_s))
-        for number, latency in enumerate(requests.latencies_s):
+        latencies = requests.latencies_s[:most]
+        step_ms = activity.seconds * 1000 / max(1, len(latencies))
+        for number, latency in enumerate(latencies):
             when = activity.start_ms + int(number * step_ms)
             kind = {"service": service, "endpoint": requests.endpoint}
             yield _item(names.HTTP_DURATION, "histogram", latency, kind, when)

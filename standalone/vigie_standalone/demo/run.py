@@ -1,4 +1,4 @@
-"""Plays the services in real time, after filling in the past when asked."""
+"""Plays the services in real time, and fills in the past beside it when asked."""
 
 import asyncio
 import json
@@ -8,18 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from vigie_standalone.demo.control import Control
 from vigie_standalone.demo.incidents import conditions
 from vigie_standalone.demo.messages import cloud_events, metric_items
 from vigie_standalone.demo.model import Activity, simulate
+from vigie_standalone.demo.past import chunks, fill_past
 from vigie_standalone.demo.sender import Sender
 from vigie_standalone.demo.services import SERVICES
 
-T = TypeVar("T")
 TICK_S = 1
-BACKFILL_SLICE_S = 10
 BATCH_ITEMS = 2_000
 CATCH_UP_S = 120
 REPORT_EVERY_S = 60
@@ -56,12 +55,16 @@ async def run_demo(options: DemoOptions) -> None:
 
 
 async def _play(options: DemoOptions, sender: Sender) -> None:
-    control = Control(options.control)
     now = int(time.time())
-    if options.backfill_s:
-        now = await _backfill(options, sender, now)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_live(options, sender, now))
+        if options.backfill_s:
+            group.create_task(_backfill(options, sender, now))
+
+
+async def _live(options: DemoOptions, sender: Sender, at: int) -> None:
+    control = Control(options.control)
     reported = time.monotonic()
-    at = now
     while True:
         at = max(at, int(time.time()) - CATCH_UP_S)  # after a long stop the gap stays a gap
         if (wait := at + TICK_S - time.time()) > 0:
@@ -81,17 +84,13 @@ def _report(sender: Sender) -> None:
     sent.problems.clear()
 
 
-async def _backfill(options: DemoOptions, sender: Sender, now: int) -> int:
-    """Fill the past, oldest first, up to a full slice before now; gives the second where live play begins."""
-    end = now - now % BACKFILL_SLICE_S
-    start = end - options.backfill_s
-    log("filling in the past", seconds=end - start)
+async def _backfill(options: DemoOptions, sender: Sender, end: int) -> None:
+    """Up to the second where live play begins."""
+    log("filling in the past", seconds=options.backfill_s)
     begin = time.monotonic()
-    for at in range(start, end, BACKFILL_SLICE_S):
-        await _send_slice(options, sender, at, BACKFILL_SLICE_S, [])
+    await fill_past(sender, options.seed, options.rate, end - options.backfill_s, end)
     log("the past is filled in", took_s=round(time.monotonic() - begin, 1))
     _report(sender)
-    return end
 
 
 async def _send_slice(options: DemoOptions, sender: Sender, at: int, seconds: int, incidents: Sequence[str]) -> None:
@@ -111,12 +110,6 @@ def activities(options: DemoOptions, at: int, seconds: int, incidents: Sequence[
     for service in SERVICES:
         state = conditions(service.name, incidents)
         yield simulate(options.seed, service, at * 1000, seconds, rate=options.rate, state=state)
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    """Parts of at most `size`."""
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
 
 
 def log(message: str, *, level: str = "info", **fields: Any) -> None:
