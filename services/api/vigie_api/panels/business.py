@@ -71,7 +71,7 @@ def users(numbers: Numbers) -> Users:
     """Active users of all services."""
     last = numbers.by(Function.LAST, names.ACTIVE_USERS, ("service",))
     return Users(
-        current=sum(last.values()) if last else None,
+        current=rounded(sum(last.values())) if last else None,
         avg=rounded(numbers.value(Function.SUM, names.ACTIVE_USERS)),
         peak=numbers.value(Function.MAX, names.ACTIVE_USERS),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -43,6 +43,7 @@ class Numbers:
         for index, one in enumerate(selection.series):
             self._by_name.setdefault(one.name, []).append(index)
         self._groups: dict[tuple[object, ...], _Groups] = {}
+        self._answers: dict[tuple[object, ...], Mapping[tuple[str, ...], float]] = {}
         self.seconds = float(samples.grid.seconds(samples.now_ms)[0])
 
     def value(self, function: Function, name: str, where: Where | None = None) -> float | None:
@@ -51,8 +52,16 @@ class Numbers:
 
     def by(
         self, function: Function, name: str, labels: tuple[str, ...], where: Where | None = None
+    ) -> Mapping[tuple[str, ...], float]:
+        """By the values of these labels, sorted; groups without a sample are absent. Remembered."""
+        key = (function, name, labels, where)
+        if key not in self._answers:
+            self._answers[key] = self._evaluated(function, name, labels, where)
+        return self._answers[key]
+
+    def _evaluated(
+        self, function: Function, name: str, labels: tuple[str, ...], where: Where | None
     ) -> dict[tuple[str, ...], float]:
-        """By the values of these labels, sorted; groups without a sample are absent."""
         if name not in self._by_name:
             return {}
         groups, evaluation = self._grouped(name, labels, where, _kinds(function))
@@ -107,12 +116,15 @@ def _kinds(function: Function) -> frozenset[Kind]:
 
 def percent(part: float | None, whole: float | None) -> float | None:
     """part / whole in percent; None without a whole. No part counts as nothing of it."""
-    return rounded(100 * (part or 0.0) / whole) if whole else None
+    return rounded((part or 0.0) / whole * 100) if whole and math.isfinite(whole) else None
 
 
 def rounded(value: float | None) -> float | None:
-    """Nine significant digits: what binary fractions add beyond is noise to a reader. Integers stay exact."""
-    if value is None or value == math.trunc(value) or abs(value) >= 1e15:
+    """Nine significant digits: what binary fractions add beyond is noise to a reader. Integers stay exact. None for
+    what JSON cannot say: values are stored up to the greatest float, and arithmetic on them may leave it."""
+    if value is None or not math.isfinite(value):
+        return None
+    if value == math.trunc(value) or abs(value) >= 1e15:
         return value
     return float(f"{value:.9g}")
 

@@ -166,8 +166,10 @@ def _number(value: np.float64) -> float | None:
 
 
 def _total(values: Values) -> float | None:
-    return _number(values.values.sum()) if len(values.place) else None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _number(values.values.sum()) if len(values.place) else None
 
 
 def _mean(values: Values) -> float | None:
-    return _number(values.values.mean()) if len(values.place) else None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _number(values.values.mean()) if len(values.place) else None
