@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -25,8 +26,10 @@ _TAMED: Mapping[str, int] = {
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
 }
-# Passing states of a Kafka cluster that aiokafka retries by itself but reports as errors.
 _FIRST = ("timestamp", "level", "message", "service", "logger")
+_FLOODING = {"aiokafka", "pymongo"}
+_FLOOD_MEMORY = 1_000
+# Passing states of a Kafka cluster that aiokafka retries by itself but reports as errors.
 _PASSING = (
     "GroupCoordinatorNotAvailable",
     "NotCoordinatorForGroup",
@@ -80,6 +83,7 @@ def configure(service: str, level: str = "info", format: Format = "json") -> Non
         )
     )
     handler.addFilter(_tame)
+    handler.addFilter(Flood())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -103,6 +107,36 @@ def _tame(record: logging.LogRecord) -> bool:
         if any(name in text for name in _PASSING):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True
+
+
+class Flood(logging.Filter):
+    """Lets a library say the same thing `most` times per `period_s`; the next line says how many were left out.
+
+    aiokafka alone writes some 20 lines a second for as long as the brokers are away.
+    """
+
+    def __init__(self, most: int = 5, period_s: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most = most
+        self._period_s = period_s
+        self._now = now
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if record.name.partition(".")[0] not in _FLOODING:
+            return True
+        said = (record.name, str(record.msg))  # the template: its arguments differ each time
+        began, count = self._seen.get(said, (self._now(), 0))
+        if self._now() - began >= self._period_s:
+            if count > self._most:
+                record.msg = f"{record.getMessage()} (and {count - self._most} more like it)"
+                record.args = ()
+            began, count = self._now(), 0
+        if len(self._seen) >= _FLOOD_MEMORY:
+            self._seen.clear()
+        self._seen[said] = began, count + 1
+        return count < self._most
 
 
 def _constant(key: str, value: str) -> Processor:

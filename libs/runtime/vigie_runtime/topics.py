@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ from confluent_kafka.cimpl import NewTopic
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.topics import DEAD, TOPICS, Topic
 
-from vigie_runtime import clients, logging
+from vigie_runtime import clients, logging, mongo
 from vigie_runtime.clients import Database, Document
-from vigie_runtime.errors import KafkaNotReady, PartitionCountError, reason_of
+from vigie_runtime.errors import KafkaNotReady, PartitionCountError, Retryable, reason_of
 from vigie_runtime.settings import Settings
 
 log = logging.get(__name__)
@@ -54,7 +54,7 @@ async def ensure(
     Many services may do this at once. Waits up to `deadline_s` for brokers that start or register.
     Raises PartitionCountError when a topic has, or is recorded with, another number; KafkaNotReady when time is up.
     """
-    await _refuse_recorded(specs, mongo_db)
+    await _patiently(lambda: _refuse_recorded(specs, mongo_db), deadline_s)
     admin = clients.kafka_admin(settings)
     identities = await asyncio.to_thread(_ensure_in_kafka, admin, specs, settings.kafka_replication_factor, deadline_s)
     for spec in specs:
@@ -63,6 +63,20 @@ async def ensure(
             raise PartitionCountError(spec.name, identity.partitions, spec.partitions, "in Kafka")
         await _record(identity, mongo_db)
     return identities
+
+
+async def _patiently(read: Callable[[], Awaitable[None]], deadline_s: float) -> None:
+    """MongoDB may start at the same moment as its services: wait for it as for the brokers."""
+    end = time.monotonic() + deadline_s
+    while True:
+        try:
+            with mongo.retryable("reading the recorded topics"):
+                return await read()
+        except Retryable as e:
+            if time.monotonic() >= end:
+                raise
+            log.warning("waiting for MongoDB", reason=reason_of(e))
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def _refuse_recorded(specs: Sequence[Topic], db: Database) -> None:

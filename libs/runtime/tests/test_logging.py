@@ -1,0 +1,27 @@
+"""Lines of libraries: tamed, and never a flood."""
+
+import logging
+
+from vigie_runtime.logging import Flood
+
+
+def line(template: str = "Unable connect to node %s", *args: object, name: str = "aiokafka.conn") -> logging.LogRecord:
+    return logging.LogRecord(name, logging.ERROR, __file__, 1, template, args or (1,), None)
+
+
+def test_a_flood_of_one_message_is_cut_and_counted() -> None:
+    now = 0.0
+    flood = Flood(most=3, period_s=10.0, now=lambda: now)
+    assert [flood.filter(line()) for _ in range(20)] == [True] * 3 + [False] * 17
+    now = 10.0
+    after = line()
+    assert flood.filter(after)
+    assert after.getMessage() == "Unable connect to node 1 (and 17 more like it)"
+    assert [flood.filter(line()) for _ in range(3)] == [True, True, False]
+
+
+def test_other_messages_and_our_own_lines_are_not_held_back() -> None:
+    flood = Flood(most=1, now=lambda: 0.0)
+    assert flood.filter(line())
+    assert flood.filter(line("another message about %s"))
+    assert all(flood.filter(line(name="vigie_runtime.logreader")) for _ in range(10))
