@@ -73,6 +73,19 @@ def test_restart_runs_the_same_command_again(tmp_path: Path) -> None:
     child.kill()
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError(), UnicodeEncodeError("ascii", "é", 0, 1, "no"), SystemExit(1)])
+def test_child_outlives_a_reader_of_its_lines_that_fails(tmp_path: Path, error: BaseException) -> None:
+    def on_line(_line: str) -> None:
+        raise error
+
+    code = "import time\nfor i in range(2000): print(i, flush=True)\ntime.sleep(60)"
+    child = Process("child", [sys.executable, "-c", code], log_path=tmp_path / "log", ready=bool, on_line=on_line)
+    child.launch()
+    eventually_sync(lambda: child.log_tail(1) == "1999", 20)
+    assert child.alive
+    child.kill()
+
+
 def test_child_started_from_a_finished_thread_lives_on(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -44,3 +46,25 @@ def test_json_logs_pass_through_and_plain_lines_are_wrapped(capsys: pytest.Captu
     assert lines[0] == '{"message": "a", "n": 1}'
     assert [json.loads(line)["message"] for line in lines] == ["a", "plain", "starting"]
     assert json.loads(lines[1])["service"] == "front"
+
+
+@pytest.mark.parametrize("json_logs", [True, False])
+def test_output_whose_reader_has_gone_vanishes_and_the_program_goes_on(json_logs: bool) -> None:
+    code = f"""
+import sys
+from vigie_standalone.terminal import Terminal
+terminal = Terminal(json_logs={json_logs})
+sys.stdin.readline()
+for _ in range(3):
+    terminal.say("is anybody there?")
+    terminal.line("front", "nobody")
+sys.stderr.write("goes on")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        program.stdout.close()
+        program.stdout = None
+        _, said = program.communicate("\n", timeout=60)
+    assert (program.returncode, said) == (0, "goes on")

@@ -1,6 +1,7 @@
 """What `vigie up` shows: prefixed log lines, progress of a first start, the banner."""
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,11 +22,26 @@ HIDDEN |= {"color_message"}  # uvicorn's line again, with escape codes
 PREFIX_WIDTH = 11
 
 
+class OpenEndedConsole(Console):
+    """Goes on when its reader has gone, as in `vigie up | head`: rich would end the program, from any thread."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich when a write fails."""
+        write_to_nowhere()
+
+
+def write_to_nowhere() -> None:
+    """From now on what is written to standard output vanishes, and no write fails."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 class Terminal:
     """Prints lines of several processes without mixing them up. Safe to call from any thread."""
 
     def __init__(self, *, json_logs: bool = False, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or OpenEndedConsole(highlight=False, soft_wrap=True)
         self._json = json_logs
         self._lock = threading.Lock()
         self._colours: dict[str, str] = {}
@@ -68,8 +84,11 @@ class Terminal:
 
     def _raw(self, line: str) -> None:
         with self._lock:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                write_to_nowhere()
 
 
 def parse_entry(line: str) -> dict[str, Any] | None:

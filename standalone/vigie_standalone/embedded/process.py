@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 from vigie_standalone.errors import ProcessError
@@ -214,7 +215,10 @@ class Process:
             while raw := pipe.readline(LINE_LIMIT_BYTES):
                 line = raw.decode("utf-8", "replace").rstrip("\r\n")
                 self._recent.append(line)
-                on_line(line)
+                # A line that cannot be shown (nobody reads any more, an encoding) is lost. Ending here would close
+                # the pipe, and the child would die of its next line.
+                with suppress(Exception, SystemExit):
+                    on_line(line)
 
     def _rotate_log(self) -> None:
         if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT_BYTES:
