@@ -94,6 +94,14 @@ def test_openmetrics_ends_with_eof_and_counters_have_total() -> None:
     assert found["http_requests_total", ()] == 2.5
 
 
+def test_a_counter_called_total_keeps_a_name() -> None:
+    entries = [("_total", Kind.COUNTER, {})]
+    text, dropped = write(entries, OPENMETRICS)
+    assert dropped == 0
+    assert "# TYPE _total counter\n" in text
+    assert samples(text, OPENMETRICS) == {("_total_total", ()): 0}
+
+
 def test_nothing_is_an_empty_text_and_a_valid_openmetrics() -> None:
     assert write([])[0] == ""
     assert write([], OPENMETRICS)[0] == "# EOF\n"

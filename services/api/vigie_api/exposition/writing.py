@@ -134,7 +134,8 @@ def _form(name: str, kind: Kind, *, openmetrics: bool) -> _Form:
     if type_ == "summary":
         return _Form(name, type_, ("_count", "_sum"))
     if type_ == "counter" and openmetrics:
-        return _Form(name.removesuffix("_total"), type_, ("_total",))
+        # A counter that is called nothing but `_total` keeps its name: a family must have one.
+        return _Form(name.removesuffix("_total") or name, type_, ("_total",))
     return _Form(name, type_, ("",))
 
 
