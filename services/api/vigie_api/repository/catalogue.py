@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
 from vigie_runtime.clock import Clock
 
+from vigie_api.cache import TtlCache
 from vigie_api.errors import LimitReached
 from vigie_api.exposition.families import FamilyIndex
 from vigie_api.repository.series import SeriesRepository
 
-_TTL_S = 0.5
+_TTL_S = 0.25
+_CHECKED = 256
+"""Tenants that were looked at within `_TTL_S`, at most."""
 
 
 class FamilyCatalogue:
@@ -21,25 +23,21 @@ class FamilyCatalogue:
     def __init__(
         self, series: SeriesRepository, clock: Clock, limit: int, size_changed: Callable[[int], None] = lambda _n: None
     ) -> None:
-        self._series, self._clock, self._limit, self._size_changed = series, clock, limit, size_changed
+        self._series, self._limit, self._size_changed = series, limit, size_changed
         self._known: OrderedDict[str, FamilyIndex] = OrderedDict()
-        self._checked: dict[str, float] = {}
-        self._lock = asyncio.Lock()
+        # One reads for all who ask about a tenant meanwhile, and nobody waits for another tenant.
+        self._checked = TtlCache[FamilyIndex](clock, _TTL_S, _CHECKED)
 
     async def of(self, tenant: str) -> FamilyIndex:
-        """All series of the tenant, at most half a second late. Raises LimitReached above the limit."""
-        async with self._lock:
-            index = self._known.get(tenant)
-            now = self._clock.monotonic()
-            if index is not None and now - self._checked[tenant] < _TTL_S:
-                self._known.move_to_end(tenant)
-                return index
-            index = await self._extended(tenant, index or FamilyIndex())
-            self._known[tenant] = index
-            self._known.move_to_end(tenant)
-            self._checked[tenant] = now
-            self._forget()
-            return index
+        """All series of the tenant, at most `_TTL_S` late. Raises LimitReached above the limit."""
+        return await self._checked.get(tenant, lambda: self._refreshed(tenant))
+
+    async def _refreshed(self, tenant: str) -> FamilyIndex:
+        index = await self._extended(tenant, self._known.get(tenant) or FamilyIndex())
+        self._known[tenant] = index
+        self._known.move_to_end(tenant)
+        self._forget()
+        return index
 
     async def _extended(self, tenant: str, index: FamilyIndex) -> FamilyIndex:
         following = await self._series.next_ordinals(tenant)
@@ -61,7 +59,6 @@ class FamilyCatalogue:
     def _forget(self) -> None:
         size = sum(index.size for index in self._known.values())
         while size > self._limit and len(self._known) > 1:
-            tenant, index = self._known.popitem(last=False)
-            del self._checked[tenant]
+            _, index = self._known.popitem(last=False)
             size -= index.size
         self._size_changed(size)
