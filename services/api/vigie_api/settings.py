@@ -28,7 +28,7 @@ class Settings(settings.Settings):
     )
     api_concurrent_reads: int = Field(default=4, ge=1, le=64, description="reads of windows at the same time")
     api_answer_cache_s: float = Field(
-        default=1.0, ge=0, le=60, description="how long summaries and dashboards are kept; 0: never"
+        default=0.5, ge=0, le=60, description="how long summaries and dashboards are kept; 0: never"
     )
     api_stale_after_s: float = Field(
         default=300.0, gt=0, description="a series without a sample for so long is left out of /metrics"

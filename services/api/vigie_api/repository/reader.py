@@ -20,9 +20,12 @@ from vigie_api.repository.series import Filter, SeriesRepository
 from vigie_api.repository.windows import WindowsRepository
 from vigie_api.series import Selection, Series
 
-_SELECTION_TTL_S = 0.5
-_SELECTIONS = 512
-_WORTH_KEEPING = 5_000
+_SELECTION_TTL_S = 0.25
+"""Short: an answer kept by the route may be made of a selection of this age, and new series are awaited."""
+_SELECTED_SERIES = 100_000
+"""Series of all kept selections: about 100 MB."""
+_EMPTY_WEIGHS = 100
+"""As much as so many series: the key and its labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,9 @@ class Reader:
 
     def __init__(self, series: SeriesRepository, windows: WindowsRepository, clock: Clock, limits: Limits) -> None:
         self._series, self._windows, self._clock, self._limits = series, windows, clock, limits
-        # New series are seen half a second late; a dashboard that asks for ten charts at once reads its catalogue once.
+        # A dashboard that asks for ten charts at once reads its catalogue once.
         self._selections = TtlCache[list[Series]](
-            clock, _SELECTION_TTL_S, _SELECTIONS, lambda found: len(found) <= _WORTH_KEEPING
+            clock, _SELECTION_TTL_S, _SELECTED_SERIES, lambda found: len(found) + _EMPTY_WEIGHS
         )
 
     async def select(self, tenant: str, wanted: Filter, what: str) -> list[Series]:

@@ -22,6 +22,9 @@ from vigie_api.repository.series import SeriesRepository
 from vigie_api.settings import Settings
 from vigie_api.tenancy import tenant_of
 
+_KEPT_ANSWERS = 64
+"""A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -41,7 +44,7 @@ class Desk:
     def __init__(self, settings: Settings, clock: Clock, metrics: MetricSet) -> None:
         self.settings, self.clock, self.metrics = settings, clock, metrics
         self.stores: Stores | None = None
-        self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, 1_000)
+        self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
         self.scrapes = asyncio.Semaphore(settings.api_concurrent_scrapes)
 
 
