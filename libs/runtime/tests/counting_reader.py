@@ -52,13 +52,13 @@ class CountingHandler:
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         self.calls.append(("revoked", tuple(partitions)))
-        for partition in partitions:
+        for partition in self.owned.keys() & set(partitions):  # the others were never loaded
             await self.commit(partition)
             del self.owned[partition]
 
-    async def lost_log(self, partition: int, stored: int, beginning: int) -> None:
-        self.lost.append((partition, stored, beginning))
-        self.owned[partition]["next"] = beginning
+    async def lost_log(self, partition: int, stored: int, start: int) -> None:
+        self.lost.append((partition, stored, start))
+        self.owned[partition]["next"] = start
 
     def committed(self, partition: int) -> int | None:
         return self.owned[partition]["stored"] if partition in self.owned else None

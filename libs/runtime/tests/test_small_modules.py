@@ -97,6 +97,12 @@ def test_metrics_exist_at_zero_and_count() -> None:
     assert content_type.startswith("text/plain")
 
 
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=1.x", ";;,="])
+def test_an_accept_header_of_no_sense_gets_the_metrics_too(accept: str) -> None:
+    body, _ = exposition(MetricSet([SAMPLES]).registry, accept)
+    assert b"vigie_test_samples_total" in body
+
+
 def test_undeclared_labels_and_names_are_refused() -> None:
     metrics = MetricSet([SAMPLES])
     with pytest.raises(ValueError, match="has the labels"):
@@ -149,7 +155,8 @@ def test_reloads_back_off_within_bounds_and_void_what_was_read(events: list[str]
         assert 1 not in own.next
         assert (1, LoadReason.RETRY) not in own.due(100.0)
     own.loaded(1, 10)
-    assert own.revoke() == [1]
+    assert own.revoke() == [1, 2], "also what was not loaded yet"
+    own.delivered(1, 20)  # was on its way when it was taken away
     assert own.owned == set()
 
 

@@ -58,6 +58,16 @@ class PartitionCountError(VigieError):
         )
 
 
+class TopicReplaced(VigieError):  # noqa: N818
+    """Another topic bears the name of the one that is being read."""
+
+    def __init__(self, topic: str, before: str, now: str) -> None:
+        super().__init__(
+            f"{topic} was deleted and made again while it was read (topic id {before} before, {now} now): the process "
+            "ends, and reads the new topic from its earliest record when it is started again"
+        )
+
+
 class KafkaNotReady(VigieError):  # noqa: N818
     """The brokers did not answer, or did not get ready, within the time allowed."""
 

@@ -26,11 +26,12 @@ from vigie_runtime.clients import (
     TopicPartition,
     is_authorization_error,
 )
-from vigie_runtime.errors import Fenced, Retryable, reason_of
+from vigie_runtime.errors import Fenced, Retryable, TopicReplaced, reason_of
 from vigie_runtime.logreader_metrics import LogReaderMetrics
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.ownership import LoadReason, Ownership
 from vigie_runtime.topics import TopicIdentity
+from vigie_runtime.unreadable import Search, stub
 
 log = logging.get(__name__)
 
@@ -38,9 +39,12 @@ Mode = Literal["group", "assign"]
 COMMIT_INTERVAL_S: Final = 5.0
 COMMIT_TIMEOUT_S: Final = 3.0
 REVOKE_TIMEOUT_S: Final = 20.0
-"""Less than the rebalance time-out of `clients.kafka_consumer` (30 s)."""
+"""Less than the rebalance time-out of `clients.kafka_consumer` (30 s), waiting for the lock included."""
 STOP_TIMEOUT_S: Final = 10.0
 OFFSETS_TIMEOUT_S: Final = 10.0
+IDENTIFY_EVERY_S: Final = 5.0
+"""A topic's identity is not asked for more often, unless its log looks wrong."""
+SEARCH_POLL_MS: Final = 500
 _RESTART_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -61,12 +65,13 @@ class PartitionHandler(Protocol):
         ...
 
     async def revoked(self, partitions: Sequence[int]) -> None:
-        """Store what is pending, then forget the partitions: they are no longer ours whatever the outcome."""
+        """Store what is pending, then forget the partitions: they are no longer ours whatever the outcome. Some may
+        never have been loaded."""
         ...
 
-    async def lost_log(self, partition: int, stored: int, beginning: int) -> None:
-        """Reading goes on at `beginning`. `beginning - stored` records were deleted unread; when that is negative, the
-        log is shorter than what was stored (cut, or a foreign one) and is read from its beginning."""
+    async def lost_log(self, partition: int, stored: int, start: int) -> None:
+        """Reading goes on at `start`. `start - stored` records were deleted unread; when that is negative, the end of
+        the log was cut off, and `start` is its end now: what it still has was read."""
         ...
 
     async def tick(self) -> None:
@@ -74,7 +79,8 @@ class PartitionHandler(Protocol):
         ...
 
     def committed(self, partition: int) -> int | None:
-        """The offset up to which everything is stored, for Kafka's lag dashboards; None: nothing to say."""
+        """The offset up to which everything is stored; None: nothing to say. For Kafka's lag dashboards, and to know
+        a log that was cut."""
         ...
 
 
@@ -92,11 +98,14 @@ class LogReader:
         poll_ms: int = 100,
         tick_s: float = 0.5,
         max_poll_records: int | None = None,
+        identify: Callable[[], TopicIdentity | None] | None = None,
         metrics: MetricSet | None = None,
     ) -> None:
         """`consumer_factory` makes a consumer without topics (with a group for mode "group"), with
         `clients.kafka_consumer`. Mode "assign" reads `partitions`, by default all. `tick_s` is the longest time between
-        two ticks while the handler is not busy. `metrics` is a set made with `LOGREADER_METRICS` among its own."""
+        two ticks while the handler is not busy. `identify` says, blocking, which topic bears the name now
+        (`topics.identify`): when it is another one the reader ends with TopicReplaced. `metrics` is a set made with
+        `LOGREADER_METRICS` among its own."""
         self._factory = consumer_factory
         self._identity = topic_identity
         self._handler = handler
@@ -105,6 +114,9 @@ class LogReader:
         self._poll_ms = max(1, min(poll_ms, int(tick_s * 1000)))
         self._tick_s = tick_s
         self._max_poll_records = max_poll_records
+        self._identify = identify
+        self._identify_after = 0.0
+        self._search = Search()
         self._metrics = LogReaderMetrics(metrics)
         self._own = Ownership()
         self._lock = asyncio.Lock()
@@ -116,6 +128,8 @@ class LogReader:
         self._next_commit = 0.0
         self._told: dict[int, int] = {}
         self._gaps: dict[int, tuple[int, int]] = {}
+        self._leaving: set[int] = set()
+        """Taken away, and the handler does not know it yet."""
         self._commit: asyncio.Task[None] | None = None
 
     @property
@@ -183,6 +197,8 @@ class LogReader:
             raise self._failure
         batches, stamps = await self._poll(consumer)
         async with self._lock:
+            if self._leaving:
+                await self._call(consumer, None, self._let_go())
             for tp, records in batches.items():
                 # Else they will be read again: the position was, or is going to be, set anew.
                 if self._own.stamps.get(tp.partition) == stamps.get(tp.partition):
@@ -195,13 +211,21 @@ class LogReader:
     async def _poll(self, consumer: AIOKafkaConsumer) -> tuple[dict[TopicPartition, list[KafkaRecord]], dict[int, int]]:
         rest = self._own.wait_s(time.monotonic())
         timeout_ms = self._poll_ms if rest is None else max(1, min(self._poll_ms, int(rest * 1000)))
+        suspect = self._search.suspect(self._own.next)
+        asked = [] if suspect is None else [self._tp(suspect)]
+        if asked:
+            timeout_ms = max(timeout_ms, SEARCH_POLL_MS)
+        limit = self._search.max_records or self._max_poll_records
         batches: dict[TopicPartition, list[KafkaRecord]] = {}
         try:
             async with asyncio.timeout(None) as self._waiting:
                 if not self._stopping:
-                    batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=self._max_poll_records)
+                    batches = await consumer.getmany(*asked, timeout_ms=timeout_ms, max_records=limit)
+                    self._search.passed(sum(map(len, batches.values())))
         except TimeoutError:  # stopped
             pass
+        except UnicodeDecodeError as e:
+            batches = self._unreadable(consumer, reason_of(e))
         except OffsetOutOfRangeError as e:
             for tp in e.args[0]:
                 self._reload(consumer, tp.partition, LoadReason.OUT_OF_RANGE, "its position is outside of the log")
@@ -211,6 +235,23 @@ class LogReader:
             self._waiting = None
         # Of this very moment: nothing was awaited since the records were handed out.
         return batches, dict(self._own.stamps)
+
+    def _unreadable(self, consumer: AIOKafkaConsumer, reason: str) -> dict[TopicPartition, list[KafkaRecord]]:
+        """The client could not decode a record: hand over a stub instead when it is known which. Must not await."""
+        for partition, offset in self._own.next.items():  # what was read together with it is lost: read again
+            with suppress(IllegalStateError):
+                consumer.seek(self._tp(partition), offset)
+        found = self._search.failed(self._own.next)
+        if found is None:
+            return {}
+        tp, offset = self._tp(found), self._own.next[found]
+        log.error(
+            "a record cannot be read, it is passed over", topic=tp.topic, partition=found, offset=offset, reason=reason
+        )
+        self._metrics.unreadable.inc()
+        with suppress(IllegalStateError):
+            consumer.seek(tp, offset + 1)
+        return {tp: [stub(tp.topic, found, offset, reason)]}
 
     async def _deliver(self, consumer: AIOKafkaConsumer, partition: int, records: list[KafkaRecord]) -> None:
         expected = self._own.next.get(partition)
@@ -260,18 +301,27 @@ class LogReader:
         for partition, reason in self._own.due(time.monotonic()):
             if self._stopping:
                 return
+            if partition not in self._own.owned:  # taken away meanwhile
+                continue
             await self._call(consumer, partition, self._load(consumer, partition))
-            if partition in self._own.next:
-                self._metrics.loads[reason].inc()
+            if partition not in self._own.next:
+                return  # what is away for one is likely away for all: not each waits for it with the lock held
+            self._metrics.loads[reason].inc()
 
     async def _load(self, consumer: AIOKafkaConsumer, partition: int) -> None:
+        stamp = self._own.stamps.get(partition)
         stored = await self._handler.assigned(partition)
         tp = self._tp(partition)
         beginning, end = await self._ends(consumer, partition)
         start = beginning if stored is None else stored
-        if stored is not None and not beginning <= stored <= end:
-            await self._lost(partition, stored, beginning, end)
-            start = beginning
+        counted = start if stored is None else max(stored, self._handler.committed(partition) or 0)
+        cut, expired = counted > end, start < beginning
+        await self._check_topic(at_once=cut or expired)
+        if cut or expired:
+            await self._lost(partition, counted if cut else start, beginning, end)
+            start = end if cut else beginning
+        if self._own.stamps.get(partition) != stamp:
+            return  # taken away meanwhile, perhaps given back: then it is due again
         try:
             consumer.seek(tp, start)
             consumer.resume(tp)
@@ -292,8 +342,24 @@ class LogReader:
             log.error("records were deleted by retention before they were read", lost=beginning - stored, **where)
             self._metrics.lost.inc(beginning - stored)
         else:
-            log.error("the log is shorter than what was read of it: it is read from its beginning", **where)
-        await self._handler.lost_log(partition, stored, beginning)
+            log.error(
+                "the log was cut: it ends before what was counted of it; reading goes on at its end. Records that were "
+                "acknowledged may be lost, also some that were never counted",
+                **where,
+            )
+            self._metrics.cut.inc()
+        await self._handler.lost_log(partition, stored, beginning if stored < beginning else end)
+
+    async def _check_topic(self, *, at_once: bool) -> None:
+        """Offsets mean nothing in a topic that was deleted and made again while this process runs."""
+        if self._identify is None or (not at_once and time.monotonic() < self._identify_after):
+            return
+        current = await asyncio.to_thread(self._identify)
+        if current is None:
+            raise Retryable(f"there is no topic {self._identity.topic} now")
+        if (current.cluster_id, current.topic_id) != (self._identity.cluster_id, self._identity.topic_id):
+            raise TopicReplaced(self._identity.topic, self._identity.topic_id, current.topic_id)
+        self._identify_after = time.monotonic() + IDENTIFY_EVERY_S
 
     async def _call(self, consumer: AIOKafkaConsumer, partition: int | None, call: Awaitable[None]) -> None:
         """Await what calls the handler; when that fails in a way that passes, load again what it concerns."""
@@ -331,19 +397,26 @@ class LogReader:
 
     async def release(self) -> None:
         """Everything is taken away: let the handler store what is pending, within REVOKE_TIMEOUT_S."""
-        async with self._lock:
-            live = self._own.revoke()
-            self._told.clear()
-            if not live:
-                return
-            try:
-                async with asyncio.timeout(REVOKE_TIMEOUT_S):
-                    with mongo.retryable("storing"):
-                        await self._handler.revoked(live)
-            except (Fenced, Retryable, TimeoutError) as e:
-                log.warning("pending state was not stored; the next owner reads it again", reason=reason_of(e))
-            except Exception as e:  # noqa: BLE001 - aiokafka would only log it; `run` raises it
-                self._failure = e
+        self._leaving.update(self._own.revoke())  # at once: whoever holds the lock stops handing over
+        self._told.clear()
+        if not self._leaving:
+            return
+        try:
+            async with asyncio.timeout(REVOKE_TIMEOUT_S), self._lock:
+                await self._let_go()
+        except TimeoutError as e:
+            log.warning("pending state was not stored in time; the next owner reads it again", reason=reason_of(e))
+        except Exception as e:  # noqa: BLE001 - aiokafka would only log it; `run` raises it
+            self._failure = e
+
+    async def _let_go(self) -> None:
+        """Tell the handler what was taken away, and not given back since."""
+        leaving, self._leaving = sorted(self._leaving - self._own.owned), set()
+        try:
+            with mongo.retryable("storing"):
+                await self._handler.revoked(leaving)
+        except (Fenced, Retryable) as e:
+            log.warning("pending state was not stored; the next owner reads it again", reason=reason_of(e))
 
     def _tell_kafka(self, consumer: AIOKafkaConsumer) -> None:
         now = time.monotonic()

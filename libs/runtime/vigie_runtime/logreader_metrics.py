@@ -16,6 +16,14 @@ LOADS: Final = Counter("vigie_logreader_loads_total", "loads", "Partitions loade
 LOST: Final = Counter(
     "vigie_logreader_lost_records_total", "records", "Records that retention deleted before they were read"
 )
+CUT: Final = Counter(
+    "vigie_logreader_cut_total",
+    "logs",
+    "Times a log ended before what had been read of it (an unclean leader election, a disk that lost writes)",
+)
+UNREADABLE: Final = Counter(
+    "vigie_logreader_unreadable_total", "records", "Records that the Kafka client could not decode, passed over"
+)
 COMMIT_FAILURES: Final = Counter(
     "vigie_logreader_commit_failures_total",
     "commits",
@@ -24,7 +32,7 @@ COMMIT_FAILURES: Final = Counter(
 RESTARTS: Final = Counter("vigie_logreader_restarts_total", "consumers", "Kafka consumers given up after an error")
 
 LOGREADER_METRICS: Final[tuple[Metric, ...]] = (
-    RECORDS, BATCH, HANDLING, LIVE, LAG, LOADS, LOST, COMMIT_FAILURES, RESTARTS,
+    RECORDS, BATCH, HANDLING, LIVE, LAG, LOADS, LOST, CUT, UNREADABLE, COMMIT_FAILURES, RESTARTS,
 )  # fmt: skip
 
 
@@ -40,5 +48,7 @@ class LogReaderMetrics:
         self.lag = metrics.gauge(LAG)
         self.loads = {reason: metrics.counter(LOADS, reason=reason) for reason in LoadReason}
         self.lost = metrics.counter(LOST)
+        self.cut = metrics.counter(CUT)
+        self.unreadable = metrics.counter(UNREADABLE)
         self.commit_failures = metrics.counter(COMMIT_FAILURES)
         self.restarts = metrics.counter(RESTARTS)

@@ -52,10 +52,10 @@ class Ownership:
             self._due[partition] = (now, LoadReason.ASSIGNED)
 
     def revoke(self) -> list[int]:
-        """Nothing is ours. The partitions that were live."""
-        live = sorted(self.next)
+        """Nothing is ours. The partitions that were, loaded or not."""
+        owned = sorted(self.owned)
         self.next, self._due, self.stamps = {}, {}, {}
-        return live
+        return owned
 
     def due(self, now: float) -> list[tuple[int, LoadReason]]:
         """What is to be loaded now, the longest waiting first."""
@@ -86,7 +86,9 @@ class Ownership:
         return pause
 
     def delivered(self, partition: int, next_offset: int) -> None:
-        """Records up to before `next_offset` were handed over."""
+        """Records up to before `next_offset` were handed over; of a partition that was taken away meanwhile, too."""
+        if partition not in self.next:
+            return
         self.next[partition] = next_offset
         self._failures.pop(partition, None)
 

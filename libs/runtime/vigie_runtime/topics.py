@@ -28,6 +28,7 @@ log = logging.get(__name__)
 COLLECTION = "topics"
 DEFAULT_REPLICATION = 3
 _CALL_TIMEOUT_S = 10.0
+_IDENTIFY_TIMEOUT_S = 3.0
 _PAUSE_S = 0.5
 
 
@@ -79,6 +80,16 @@ async def _patiently(read: Callable[[], Awaitable[None]], deadline_s: float) -> 
             await asyncio.sleep(_PAUSE_S)
 
 
+def identify(admin: AdminClient, topic: str) -> TopicIdentity | None:
+    """Which topic bears the name now; None when none does. Blocks. Raises Retryable when Kafka does not say."""
+    try:
+        cluster: Any = admin.describe_cluster(request_timeout=_IDENTIFY_TIMEOUT_S).result(_IDENTIFY_TIMEOUT_S + 1)
+        found = _describe(admin, [topic], _IDENTIFY_TIMEOUT_S).get(topic)
+    except (KafkaException, TimeoutError) as e:
+        raise Retryable(f"asking Kafka which topic {topic} is: {reason_of(e)}") from e
+    return None if found is None else _identity(found, str(cluster.cluster_id))
+
+
 async def _refuse_recorded(specs: Sequence[Topic], db: Database) -> None:
     # Before anything is made: a wrong setting must not leave a wrong topic behind.
     wanted = {spec.name: spec.partitions for spec in specs}
@@ -119,7 +130,7 @@ def _ensure_in_kafka(
             cluster: Any = admin.describe_cluster(request_timeout=_CALL_TIMEOUT_S).result(_CALL_TIMEOUT_S + 1)
             replicas = replication or min(DEFAULT_REPLICATION, len(cluster.nodes))
             what = "describing the topics"
-            found = _describe(admin, specs)
+            found = _describe(admin, [spec.name for spec in specs])
             missing = [spec for spec in specs if spec.name not in found]
             if not missing:
                 return {name: _identity(topic, str(cluster.cluster_id)) for name, topic in found.items()}
@@ -134,8 +145,10 @@ def _ensure_in_kafka(
         time.sleep(_PAUSE_S)
 
 
-def _describe(admin: AdminClient, specs: Sequence[Topic]) -> dict[str, TopicDescription]:
-    futures = admin.describe_topics(TopicCollection([spec.name for spec in specs]), request_timeout=_CALL_TIMEOUT_S)
+def _describe(
+    admin: AdminClient, names: Sequence[str], timeout_s: float = _CALL_TIMEOUT_S
+) -> dict[str, TopicDescription]:
+    futures = admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout_s)
     found: dict[str, TopicDescription] = {}
     for name, future in futures.items():
         error, topic = _outcome(future)
