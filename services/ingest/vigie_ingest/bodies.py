@@ -30,8 +30,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 _CHUNK: Final = 1 << 20
-_THREAD_ABOVE: Final = 128 * 1024
-"""Longer compressed bodies are decompressed beside the event loop, bytes."""
+_INLINE_ENCODED: Final = 128 * 1024
+_INLINE_DECODED: Final = 512 * 1024
+"""Bodies that are longer, before or after decompression, are decompressed beside the event loop: bytes."""
 _ZSTD_WINDOW_LOG: Final = 23
 """Memory that a zstd frame may ask for: 8 MiB, what RFC 9659 allows for HTTP."""
 _MAX_FRAMES: Final = 256
@@ -45,9 +46,13 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, timeout_s:
     data = await _read(receive, timeout_s, budget)
     if encoding is None:
         return data
-    if len(data) > _THREAD_ABOVE:
-        return await asyncio.to_thread(decompress, encoding, data)
-    return decompress(encoding, data)
+    if len(data) <= _INLINE_ENCODED:
+        # Its length says nothing of what it becomes; that it is little, as nearly always, shows when it has become it.
+        try:
+            return decompress(encoding, data, _INLINE_DECODED)
+        except BodyTooLargeError:
+            pass
+    return await asyncio.to_thread(decompress, encoding, data)
 
 
 def _encoding(headers: Mapping[bytes, bytes]) -> str | None:
@@ -172,11 +177,12 @@ def decompress(encoding: str, data: bytes, limit: int = limits.MAX_DECOMPRESSED_
     make = _Gzip if encoding == "gzip" else _zstd
     out: list[bytes] = []
     size = frames = 0
+    step = min(_CHUNK, limit + 1)
     while data:
         frame = make()
         if (frames := frames + 1) > _MAX_FRAMES:
             raise MalformedBodyError(f"the {encoding} body has more than {_MAX_FRAMES} frames")
-        chunk = _step(frame, encoding, data)
+        chunk = _step(frame, encoding, data, step)
         while True:
             size += len(chunk)
             if size > limit:
@@ -185,14 +191,14 @@ def decompress(encoding: str, data: bytes, limit: int = limits.MAX_DECOMPRESSED_
             if frame.eof:
                 break
             # No output without the end of the frame: it wants input that is not there.
-            if not (chunk := _step(frame, encoding, b"")) and not frame.eof:
+            if not (chunk := _step(frame, encoding, b"", step)) and not frame.eof:
                 raise MalformedBodyError(f"the {encoding} body is truncated")
         data = frame.unused_data
     return b"".join(out)
 
 
-def _step(frame: _Decompressor, encoding: str, data: bytes) -> bytes:
+def _step(frame: _Decompressor, encoding: str, data: bytes, size: int) -> bytes:
     try:
-        return frame.decompress(data, _CHUNK)
+        return frame.decompress(data, size)
     except (zlib.error, zstd.ZstdError, EOFError) as e:
         raise MalformedBodyError(f"the body is not valid {encoding}: {e}") from e

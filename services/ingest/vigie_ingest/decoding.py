@@ -112,6 +112,9 @@ _TYPES: Final = {
     "array": "a list",
     "bool": "true or false",
 }
+_BYTE: Final = re.compile(r"\(byte (?P<at>\d+)\)")
+_NEAR: Final = 512
+"""Bytes before an error, and after it, that can tell what it is."""
 _NOT_A_NUMBER: Final = re.compile(rb'"(?P<field>[^"\\]{1,64})"\s*:\s*-?(?:NaN|Infinity)')
 
 
@@ -124,11 +127,19 @@ def item_error(error: Exception, item: bytes) -> ItemError:
             return ItemError(Reason.MALFORMED, "item", "holds bytes that are not UTF-8")
         case msgspec.ValidationError():
             return _validation_error(str(error))
-    if found := _NOT_A_NUMBER.search(item):
+    near = _near(item, str(error))
+    if found := _NOT_A_NUMBER.search(near):
         return ItemError(Reason.VALUE, found["field"].decode("utf-8", "replace"), "must be a finite number")
-    if b"\\u" in item:
+    if b"\\u" in near:
         return ItemError(Reason.MALFORMED, "item", "holds an invalid \\u escape, such as half a surrogate pair")
     return ItemError(Reason.MALFORMED, "item", f"is not valid JSON: {error}")
+
+
+def _near(item: bytes, message: str) -> bytes:
+    """Where msgspec stopped, or the start when it does not say: an item may be as long as a body."""
+    found = _BYTE.search(message)
+    at = int(found["at"]) if found else 0
+    return item[max(0, at - _NEAR) : at + _NEAR]
 
 
 def _validation_error(message: str) -> ItemError:

@@ -134,6 +134,15 @@ class TooManyItemsError(RequestError):
         super().__init__(f"{what}: more than {limits.MAX_BATCH_ITEMS} items; send them in several requests")
 
 
+class ItemTooLongError(RequestError):
+    """Of a list that has to be looked at item by item."""
+
+    kind, status = Kind.TOO_LARGE, 413
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what}: is longer than {limit} bytes")
+
+
 class UnsupportedMediaError(RequestError):
     kind, status = Kind.UNSUPPORTED_MEDIA, 415
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from vigie_contracts import limits
 from vigie_contracts.series import SeriesKey
 from vigie_runtime.clock import Clock
 
 from vigie_ingest.decoding import Metric
-from vigie_ingest.errors import ItemError
+from vigie_ingest.errors import ItemError, Reason
 from vigie_ingest.identity import build, key_of
 from vigie_ingest.known import Identity, KnownSeries, RefusedSeries
 from vigie_ingest.registrar import Registrar
 from vigie_ingest.samples import Sample
 
 Answers = dict[Identity, int | ItemError]
+
+MAX_RAW_LABELS_BYTES: Final = 6 * limits.MAX_LABELS_BYTES
+"""Labels as they were written, where every character may be six, as in \\u0041. Longer ones are not even parsed."""
+_LONG: Final = ItemError(Reason.SERIES, "labels", f"are longer than {MAX_RAW_LABELS_BYTES} bytes as they were written")
 
 
 def identity_of(tenant: str, metric: Metric) -> Identity:
@@ -40,6 +46,8 @@ class SeriesFinder:
 
     async def one(self, tenant: str, metric: Metric) -> int | ItemError:
         """The series of a single metric."""
+        if len(metric.labels) > MAX_RAW_LABELS_BYTES:
+            return _LONG
         identity = identity_of(tenant, metric)
         if (fingerprint := self._known.young.get(identity)) is not None:
             return fingerprint
@@ -65,6 +73,9 @@ class SeriesFinder:
     async def _complete(
         self, tenant: str, metrics: Sequence[Metric], found: list[int | None], wrong: dict[int, ItemError]
     ) -> npt.NDArray[np.uint64]:
+        # Here and not for all: what is known was short enough.
+        new = (i for i, fp in enumerate(found) if fp is None and i not in wrong)
+        wrong.update({i: _LONG for i in new if len(metrics[i].labels) > MAX_RAW_LABELS_BYTES})
         holes = {i: identity_of(tenant, metrics[i]) for i, fp in enumerate(found) if fp is None and i not in wrong}
         answers = await self._find({identity: metrics[i] for i, identity in holes.items()}, tenant)
         for i, identity in holes.items():

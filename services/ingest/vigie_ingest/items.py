@@ -12,30 +12,34 @@ from typing import Final
 
 from vigie_contracts import limits
 
-from vigie_ingest.errors import MalformedBodyError, TooManyItemsError
+from vigie_ingest.errors import ItemTooLongError, MalformedBodyError, TooManyItemsError
 
 # Python's scanner also takes NaN and Infinity, which are not JSON: good here, since only their item must go.
 # The numbers' own values are not needed: `len` takes any digits, where `int` refuses more than 4,300 of them.
 _SCAN: Final = JSONDecoder(strict=True, parse_int=len, parse_float=len).raw_decode
-_SURROGATE: Final = "surrogateescape"
 BOM: Final = b"\xef\xbb\xbf"
+MAX_ITEM_BYTES: Final = 256 * 1024
+"""Finding the end of an item builds what it holds, a hundred bytes for three: so it is never looked for far away."""
+_FIRST_LOOK: Final = 1024
+"""Nearly every item ends within this many bytes."""
+_CUT_WITHIN: Final = 16
+"""An error this close to the end of a look may only mean that the look was too short: for `-Infinity`, `\\u1234`."""
 
 
 def cut(body: bytes, member: str | None) -> list[bytes]:
     """The items of a bare list or, when `member` is given, of `{"<member>": [...]}` too.
 
     Raises MalformedBodyError, naming the byte, when the body is not JSON around its items; TooManyItemsError as soon
-    as there is one item too many.
+    as there is one item too many, and ItemTooLongError for one whose end is too far away.
     """
     if body.startswith(BOM):
         raise MalformedBodyError("the body starts with a byte order mark; send JSON in UTF-8 without one")
-    # Bytes that are no UTF-8 survive the round trip and are refused with their item.
-    text = body.decode("utf-8", _SURROGATE)
+    # A character per byte: all of JSON's own are ASCII, and bytes that are no UTF-8 are refused with their item.
+    text = body.decode("latin-1")
     try:
         return _Cutter(text, member).whole()
     except JSONDecodeError as e:
-        at = len(e.doc[: e.pos].encode("utf-8", _SURROGATE))
-        raise MalformedBodyError(f"the body is not valid JSON: {_reason(e, text)} (byte {at})") from e
+        raise MalformedBodyError(f"the body is not valid JSON: {_reason(e, text)} (byte {e.pos})") from e
     except RecursionError as e:
         raise MalformedBodyError("the body is nested too deeply") from e
 
@@ -58,7 +62,7 @@ class _Cutter:
         elif self._char(at) == "{" and self._member is not None:
             items, at = self._wrapped(at)
         else:
-            _SCAN(self._text, at)  # not JSON at all says where; JSON of another shape is told what is wanted
+            self._skip(at, "the body")  # not JSON at all says where; JSON of another shape is told what is wanted
             raise MalformedBodyError(self._wanted())
         if (at := self._space(at)) < len(self._text):
             raise JSONDecodeError("Extra data", self._text, at)
@@ -74,13 +78,15 @@ class _Cutter:
         while self._char(at) != "}":
             if self._char(at) != '"':
                 raise JSONDecodeError("Expecting a property name in double quotes", self._text, at)
-            name, at = _SCAN(self._text, at)
+            start = at
+            at = self._skip(at, "a member's name")
+            name, _ = _SCAN(self._text[start:at])
             at = self._space(at)
             if self._char(at) != ":":
                 raise JSONDecodeError("Expecting ':'", self._text, at)
             at = self._space(at + 1)
             if name != self._member:
-                _, at = _SCAN(self._text, at)
+                at = self._skip(at, name[:64])
             elif items is not None:
                 raise MalformedBodyError(f"{self._member}: is there twice")
             elif self._char(at) != "[":
@@ -99,10 +105,25 @@ class _Cutter:
             if len(items) == limits.MAX_BATCH_ITEMS:
                 raise TooManyItemsError(self._member or "the list")
             start = at
-            _, at = _SCAN(self._text, at)
-            items.append(self._text[start:at].encode("utf-8", _SURROGATE))
+            at = self._skip(at, f"item {len(items)}")
+            items.append(self._text[start:at].encode("latin-1"))
             at = self._next(at, "]")
         return items, at + 1
+
+    def _skip(self, at: int, what: str) -> int:
+        """Where the value that starts here ends."""
+        for look in (_FIRST_LOOK, MAX_ITEM_BYTES):
+            window = self._text[at : at + look]
+            short = at + look < len(self._text)
+            try:
+                _, end = _SCAN(window, 0)
+            except JSONDecodeError as e:
+                if not short or (e.pos < look - _CUT_WITHIN and not e.msg.startswith("Unterminated string")):
+                    raise JSONDecodeError(e.msg, self._text, at + e.pos) from e
+            else:
+                if not short or end < look:  # a number that ends with the look may go on
+                    return at + end
+        raise ItemTooLongError(what, MAX_ITEM_BYTES)
 
     def _next(self, at: int, end: str) -> int:
         """Past the comma to the next item, or at the closing bracket."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
@@ -37,6 +39,7 @@ from vigie_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 HeaderMap = Mapping[bytes, bytes]
 
@@ -87,6 +90,7 @@ class Request:
 
 
 Work = Callable[[Intake, Request], Awaitable[Answer]]
+_INLINE_BYTES: Final = 1 << 20
 
 
 class IntakeRoute:
@@ -179,9 +183,14 @@ class IntakeRoute:
         return answer
 
 
+async def _decoded(body: bytes, decode: Callable[[bytes], T]) -> T:
+    """Beside the event loop when the body is so long that the others would notice."""
+    return decode(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(decode, body)
+
+
 async def _single(intake: Intake, request: Request) -> Answer:
     try:
-        metric = decode_metric(request.body)
+        metric = await _decoded(request.body, decode_metric)
     except ItemRefusedError as e:
         request.metrics.judged(0, e.errors)
         raise
@@ -194,12 +203,13 @@ async def _single(intake: Intake, request: Request) -> Answer:
 
 
 async def _batch(intake: Intake, request: Request) -> Answer:
-    verdicts = await intake.take_many(request.caller, decode_metrics(request.body))
+    verdicts = await intake.take_many(request.caller, await _decoded(request.body, decode_metrics))
     return _list_answer(verdicts, request, "metrics")
 
 
 async def _events(intake: Intake, request: Request) -> Answer:
-    verdicts = await intake.take_events(request.caller, cloudevents.decode_events(request.headers, request.body))
+    decoded = await _decoded(request.body, partial(cloudevents.decode_events, request.headers))
+    verdicts = await intake.take_events(request.caller, decoded)
     return _list_answer(verdicts, request, "events")
 
 
