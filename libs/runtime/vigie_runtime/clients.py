@@ -25,7 +25,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from vigie_contracts.limits import MAX_RECORD_BYTES
@@ -44,6 +44,7 @@ REQUEST_TIMEOUT_MS = 5_000
 METADATA_MAX_AGE_MS = 30_000
 FETCH_PARTITION_BYTES = 2 * MAX_RECORD_BYTES
 FETCH_BYTES = 16 * MAX_RECORD_BYTES
+POOL_WAIT_S = 0.2
 
 
 def kafka_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:
@@ -129,9 +130,12 @@ def database(client: MongoClient, settings: Settings) -> Database:
 
 
 def redis(settings: Settings) -> Redis:
-    """Bytes in, bytes out; 2 s for an answer, one more try. Not for blocking commands: those need a longer time-out."""
-    return Redis.from_url(
+    """Bytes in, bytes out; 2 s for an answer, one more try. Not for blocking commands: those need a longer time-out.
+
+    A burst waits a moment for a connection: an error at once would look like a Redis that is away."""
+    pool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        timeout=POOL_WAIT_S,
         socket_timeout=2.0,
         socket_connect_timeout=2.0,
         health_check_interval=30,
@@ -139,6 +143,7 @@ def redis(settings: Settings) -> Redis:
         max_connections=64,
         client_name="vigie",
     )
+    return Redis.from_pool(pool)
 
 
 def is_authorization_error(error: BaseException) -> bool:

@@ -95,12 +95,14 @@ class FakeCatalogue:
 
 
 class FakeRedis:
-    """The four commands that are used, in a dict; `away` makes them fail."""
+    """The four commands that are used, in a dict; `away` makes them fail, after `gate` when it is set."""
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}
         self.away = False
         self.calls = 0
+        self.gate: asyncio.Event | None = None
+        self.waiting = asyncio.Queue[None]()
 
     def pipeline(self, transaction: bool = True) -> FakePipeline:
         return FakePipeline(self)
@@ -136,6 +138,9 @@ class FakePipeline:
         self.replies = [None, self.redis.data.get(name)]
 
     async def execute(self) -> list[Any]:
+        if self.redis.gate is not None:
+            self.redis.waiting.put_nowait(None)
+            await self.redis.gate.wait()
         self.redis.check()
         return self.replies
 

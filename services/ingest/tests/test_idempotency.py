@@ -89,6 +89,53 @@ async def test_same_key_twice_without_redis_never_shares_a_record(gateway: Any) 
     assert gateway.publisher.calls == 2
 
 
+async def test_failures_at_the_same_time_are_one_failure(gateway: Any) -> None:
+    gateway.redis.away = True
+    gateway.redis.gate = asyncio.Event()
+    posts = [asyncio.create_task(gateway.post(PATH, BODY, {"idempotency-key": f"k{i}"})) for i in range(50)]
+    for _ in posts:
+        await gateway.redis.waiting.get()
+    gateway.redis.gate.set()
+    assert {reply.status for reply in await asyncio.gather(*posts)} == {201}
+    gateway.redis.away = False
+    gateway.clock.advance(1.01)  # the pause after one failure
+    await gateway.post(PATH, BODY, KEY)
+    assert (await gateway.post(PATH, BODY, KEY)).headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize("outcome", [None, BusUnavailable("late")])
+async def test_lock_of_a_finished_request_does_not_stop_its_retry(gateway: Any, outcome: Any) -> None:
+    gateway.publisher.gate = asyncio.Event()
+    gateway.publisher.fail = outcome
+    first = asyncio.create_task(gateway.post(PATH, BODY, KEY))
+    await gateway.publisher.called.wait()
+    gateway.redis.away = True
+    gateway.publisher.gate.set()
+    assert (await first).status == (503 if outcome else 201)
+    gateway.publisher.fail = None
+    gateway.redis.away = False
+    gateway.clock.advance(2)
+    again = await gateway.post(PATH, BODY, KEY)
+    assert again.status == 201
+    assert ("idempotency-replayed" in again.headers) == (outcome is None)
+    assert len(gateway.publisher.sent) == 1
+
+
+async def test_answer_is_stored_although_another_request_found_redis_away(gateway: Any) -> None:
+    gateway.publisher.gate = asyncio.Event()
+    first = asyncio.create_task(gateway.post(PATH, BODY, KEY))
+    await gateway.publisher.called.wait()
+    gateway.redis.away = True
+    gateway.publisher.called.clear()
+    other = asyncio.create_task(gateway.post(PATH, BODY, {"idempotency-key": "other"}))
+    await gateway.publisher.called.wait()
+    gateway.redis.away = False
+    gateway.publisher.gate.set()
+    assert {reply.status for reply in await asyncio.gather(first, other)} == {201}
+    gateway.clock.advance(30)
+    assert (await gateway.post(PATH, BODY, KEY)).headers["idempotency-replayed"] == "true"
+
+
 @pytest.mark.parametrize("key", ["", "a b", "é", "x" * 256, "a\x7f", "a, b"])
 async def test_unusable_key_is_refused(gateway: Any, key: str) -> None:
     reply = await gateway.post(PATH, BODY, {"idempotency-key": key})

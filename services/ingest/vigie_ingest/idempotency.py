@@ -34,6 +34,7 @@ _LOCK_MS: Final = 10_000
 worked on beside it, which the aggregator notices."""
 _REDIS_WAIT_S: Final = 0.25
 _PAUSE_S: Final = (1.0, 10.0)
+_MAX_STRANDED: Final = 1_000
 
 
 def header_key(given: bytes) -> bytes:
@@ -136,6 +137,8 @@ class RedisLike(Protocol):
 class Answers:
     """Stored answers in Redis. Every call is short, and after a failure Redis is left alone for a while."""
 
+    # Redis may go away while a request is worked on, and come back before its lock runs out: the retry must not find a
+    # lock that nobody holds any more. So giving back what was locked is tried at any time, and remembered if it fails.
     _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
     def __init__(self, redis: object, clock: Clock) -> None:
@@ -144,6 +147,8 @@ class Answers:
         self._clock = clock
         self._pause_s = _PAUSE_S[0]
         self._closed_until = 0.0
+        self._stranded: dict[bytes, tuple[float, Replay | None]] = {}
+        """Locks of finished requests that are still in Redis -> until when, and the answer if there is one."""
 
     async def claim(self, tenant: str, key: bytes, request: bytes) -> tuple[Lookup, Ticket | Replay]:
         """The stored answer, or a ticket to make one. Raises KeyReusedError or InProgressError."""
@@ -162,18 +167,44 @@ class Answers:
         if stored.request != request:
             raise KeyReusedError
         if not stored.status:
-            raise InProgressError("a request with this Idempotency-Key")
+            return self._take_over(name, found, request)
         return Lookup.REPLAYED, Replay(stored.status, stored.body)
 
     async def store(self, ticket: Ticket, status: int, body: bytes) -> None:
         """Keep the answer for 24 h. Not being able to is no failure of the request."""
         value = msgspec.msgpack.encode(_Stored(ticket.request, b"", status, body))
-        await self._try(lambda redis: redis.set(ticket.name, value, ex=limits.IDEMPOTENCY_TTL_S))
+        stored = await self._try(
+            lambda redis: redis.set(ticket.name, value, ex=limits.IDEMPOTENCY_TTL_S), always=ticket.locked
+        )
+        if ticket.locked and stored is None:
+            self._strand(ticket.lock, Replay(status, body))
 
     async def release(self, ticket: Ticket) -> None:
         """Give the key back after a request that took nothing, or whose outcome is unknown."""
         if ticket.locked:
-            await self._try(lambda redis: redis.eval(self._RELEASE, 1, ticket.name, ticket.lock))
+            released = await self._try(
+                lambda redis: redis.eval(self._RELEASE, 1, ticket.name, ticket.lock), always=True
+            )
+            if released is None:
+                self._strand(ticket.lock, None)
+
+    def _strand(self, lock: bytes, answer: Replay | None) -> None:
+        now = self._clock.monotonic()
+        while self._stranded:  # the oldest stand first
+            oldest = next(iter(self._stranded))
+            if len(self._stranded) < _MAX_STRANDED and self._stranded[oldest][0] > now:
+                break
+            del self._stranded[oldest]
+        self._stranded[lock] = (now + _LOCK_MS / 1000, answer)
+
+    def _take_over(self, name: str, lock: bytes, request: bytes) -> tuple[Lookup, Ticket | Replay]:
+        """What a lock in Redis means: nothing if it is stranded."""
+        if lock not in self._stranded:
+            raise InProgressError("a request with this Idempotency-Key")
+        if (answer := self._stranded[lock][1]) is not None:
+            return Lookup.REPLAYED, answer
+        del self._stranded[lock]
+        return Lookup.NEW, Ticket(name, lock, request, locked=True)
 
     async def _ask(self, name: str, lock: bytes) -> bytes | None:
         def commands(redis):  # redis-py's own types are wider than what comes back
@@ -185,13 +216,16 @@ class Answers:
         replies = await self._try(commands)
         return replies[1] if replies else None
 
-    async def _try(self, call):
-        if self._clock.monotonic() < self._closed_until:
+    async def _try(self, call, always=False):
+        closed_until = self._closed_until
+        if self._clock.monotonic() < closed_until and not always:
             return None
         try:
             async with asyncio.timeout(_REDIS_WAIT_S):
                 result = await call(self._redis)
         except (RedisError, OSError, TimeoutError) as e:
+            if self._closed_until != closed_until:  # another one that failed at the same time has said so
+                return None
             self._closed_until = self._clock.monotonic() + self._pause_s
             log.warning("Redis does not answer; requests go on without stored answers", reason=repr(e), s=self._pause_s)
             self._pause_s = min(self._pause_s * 2, _PAUSE_S[1])
