@@ -118,7 +118,10 @@ def process_registry() -> CollectorRegistry:
 
 def exposition(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
     """The body and content type of an answer to `GET /metrics`; `accept` is the request's header."""
-    encoder, content_type = choose_encoder(accept)
+    try:
+        encoder, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is none
+        encoder, content_type = choose_encoder("")
     return encoder(registry), content_type
 
 
