@@ -41,6 +41,16 @@ def test_other_times_are_refused_by_name(text: str) -> None:
         parse_time(text, "from", NOW)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["9999-12-31T23:59:59Z", "253402300799999", "now+2d", "now+10000d", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z",
+     "now-10000w", "9999-12-31T23:59:59-23:59"],
+)  # fmt: skip
+def test_times_far_ahead_or_before_the_epoch_are_refused_by_name(text: str) -> None:
+    with pytest.raises(InvalidParameter, match=r"^to: "):
+        parse_time(text, "to", NOW)
+
+
 def test_durations_are_seconds_or_have_a_unit() -> None:
     assert [parse_duration(text, "step") for text in ("90", "90s", "1m", "2h", "1d", "500ms")] == [
         90_000, 90_000, MINUTE, 2 * HOUR, DAY, 500,

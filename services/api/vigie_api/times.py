@@ -16,8 +16,8 @@ DAY: Final = 24 * HOUR
 UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 PERIODS: Final = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 
-LATEST_MS: Final = 253_402_300_799_999
-"""9999-12-31T23:59:59.999Z: the last time that RFC 3339 can write."""
+MAX_AHEAD_MS: Final = DAY
+"""How far beyond now a time may be: there are no samples, and steps of a far future leave what a calendar can say."""
 
 _DURATION: Final = re.compile(r"(\d{1,15})(ms|s|m|h|d|w)\Z", re.ASCII)
 _RELATIVE: Final = re.compile(r"now(?:([+-])(\w{2,18}))?\Z", re.ASCII)
@@ -47,22 +47,22 @@ def parse_duration(text: str, field: str) -> int:
 def parse_time(text: str, field: str, now_ms: int) -> int:
     """Milliseconds since the epoch of what `_HOW` says."""
     if _MILLISECONDS.match(text):
-        return _checked(int(text), field)
+        return _checked(int(text), field, now_ms)
     if match := _RELATIVE.match(text):
         distance = parse_duration(match[2], field) if match[2] else 0
-        return _checked(now_ms - distance if match[1] == "-" else now_ms + distance, field)
+        return _checked(now_ms - distance if match[1] == "-" else now_ms + distance, field, now_ms)
     if _RFC3339.match(text):
         try:
             moment = datetime.fromisoformat(text.upper())
-            return _checked(round(moment.timestamp() * 1000), field)
+            return _checked(round(moment.timestamp() * 1000), field, now_ms)
         except (ValueError, OverflowError):
             raise InvalidParameter(field, _HOW) from None
     raise InvalidParameter(field, _HOW)
 
 
-def _checked(timestamp_ms: int, field: str) -> int:
-    if not 0 <= timestamp_ms <= LATEST_MS:
-        raise InvalidParameter(field, "must be between 1970 and 9999")
+def _checked(timestamp_ms: int, field: str, now_ms: int) -> int:
+    if not 0 <= timestamp_ms <= now_ms + MAX_AHEAD_MS:
+        raise InvalidParameter(field, "must be between 1970 and a day from now")
     return timestamp_ms
 
 

@@ -14,7 +14,10 @@ From = Annotated[
         examples=["now-1h", "2026-01-31T12:00:00Z"],
     ),
 ]  # fmt: skip
-To = Annotated[str | None, Query(max_length=64, description="like from; now by default. Exclusive", examples=["now"])]
+To = Annotated[
+    str | None,
+    Query(max_length=64, description="like from; now by default, at most a day ahead. Exclusive", examples=["now"]),
+]
 Step = Annotated[
     str | None,
     Query(
