@@ -310,6 +310,20 @@ async def test_the_exposition_survives_redis(client: Any, world: Any) -> None:
     assert "users" in (await client.http.get("/metrics?stale=true")).text
 
 
+async def test_chunks_that_redis_has_not_got_back_yet_come_from_mongodb(client: Any, world: Any) -> None:
+    keys = [world.key("level", Kind.GAUGE, i=str(i)) for i in range(20)]
+    await world.send([(key, NOW - 1_000, 1.0) for key in keys])
+    fields = sorted(await world.redis.hkeys(hash_key(world.tenant)))
+    assert len(fields) == 3
+    await world.redis.hdel(hash_key(world.tenant), *fields[1:])
+    found = (await client.get("/api/series", name="level"))["series"]
+    assert [one["latest"]["value"] for one in found] == [1.0] * 20
+    (custom,) = (await client.get("/api/metrics/summary"))["custom"]
+    assert (custom["series"], custom["sum"]) == (20, 20)
+    assert (await client.get("/api/dashboard/realtime"))["liveSeries"] == 20
+    assert (await client.http.get("/metrics")).text.count("level{") == 20
+
+
 async def test_other_tenants_are_never_seen(client: Any, world: Any) -> None:
     own, world.tenant = world.tenant, world.tenant + "-other"
     await world.send([(world.key("secret", Kind.GAUGE), NOW, 1.0)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -59,6 +59,11 @@ class FamilyIndex:
             family.labels.append(label_text(one.labels, Escaping.UTF8) if classic else one.labels)
             family.escaped |= not classic
             self.size += 1
+
+    def chunks(self) -> Iterator[tuple[int, int]]:
+        """(partition, chunk) of all places where its series are."""
+        for partition, count in self.known.items():
+            yield from ((partition, chunk) for chunk in range(-(-count // CHUNK_SLOTS)))
 
     def family(self, name: str, kind: Kind) -> Family:
         """An empty one when there is none."""

@@ -1,11 +1,10 @@
-"""Reading latest values: from Redis, and from MongoDB when Redis is away or knows nothing."""
+"""Reading latest values: from Redis, and from MongoDB what Redis does not know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
-from bson import MaxKey
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from vigie_contracts.latest import Latest, field, hash_key, unpack
@@ -19,6 +18,8 @@ log = logging.get(__name__)
 LATEST: Final = "latest"
 _BATCH: Final = 1_000
 
+T = TypeVar("T")
+
 Chunks: TypeAlias = dict[tuple[int, int], Latest]
 """(partition, chunk) -> its latest values."""
 
@@ -30,19 +31,18 @@ class LatestRepository:
         self._latest = db[LATEST]
         self._redis = redis
 
-    async def everything(self, tenant: str) -> Chunks:
-        """The latest values of all series of the tenant."""
+    async def everything(self, tenant: str, known: Iterable[tuple[int, int]]) -> Chunks:
+        """The latest values of all series of the tenant; `known` are the chunks that it has series in."""
         try:
             # Small compared with the catalogue that names them: 33 bytes a series.
             stored: dict[Any, Any] = await self._redis.hgetall(hash_key(tenant))  # bytes: so the client is made
         except (RedisError, OSError) as e:
-            log.warning("Redis does not answer; latest values come from MongoDB", reason=type(e).__name__)
-            stored = {}
+            stored = self._without_redis(e, {})
         found: Chunks = {}
         for name, data in stored.items():
             partition, _, chunk = name.decode().partition(":")
             self._add(found, (int(partition), int(chunk)), data)
-        return found or await self._from_mongodb(tenant)
+        return await self._completed(tenant, found, known)
 
     async def some(self, tenant: str, chunks: Iterable[tuple[int, int]]) -> Chunks:
         """The latest values of these chunks; chunks without any are absent."""
@@ -54,18 +54,22 @@ class LatestRepository:
             names = [field(partition, chunk) for partition, chunk in wanted]
             stored: list[Any] = await self._redis.hmget(hash_key(tenant), names)
         except (RedisError, OSError) as e:
-            log.warning("Redis does not answer; latest values come from MongoDB", reason=type(e).__name__)
-            stored = []
+            stored = self._without_redis(e, [])
         for place, data in zip(wanted, stored, strict=False):
             if data is not None:
                 self._add(found, place, data)
-        if found:
-            return found
-        ids = [{"t": tenant, "p": partition, "c": chunk} for partition, chunk in wanted]
-        return await self._find({"_id": {"$in": ids}})
+        return await self._completed(tenant, found, wanted)
 
-    async def _from_mongodb(self, tenant: str) -> Chunks:
-        return await self._find({"_id": {"$gte": {"t": tenant}, "$lt": {"t": tenant, "p": MaxKey()}}})
+    async def _completed(self, tenant: str, found: Chunks, wanted: Iterable[tuple[int, int]]) -> Chunks:
+        """With the chunks that Redis does not have: it forgot, and each partition is rebuilt in its own time."""
+        missing = [{"t": tenant, "p": partition, "c": chunk} for partition, chunk in set(wanted) - found.keys()]
+        for start in range(0, len(missing), _BATCH):
+            found |= await self._find({"_id": {"$in": missing[start : start + _BATCH]}})
+        return found
+
+    def _without_redis(self, error: Exception, nothing: T) -> T:
+        log.warning("Redis does not answer; latest values come from MongoDB", reason=type(error).__name__)
+        return nothing
 
     async def _find(self, query: dict[str, object]) -> Chunks:
         found: Chunks = {}

@@ -42,7 +42,7 @@ async def realtime(context: Ctx) -> Any:
         asked = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
         panel = await read_panel(context, asked, overview.REALTIME)
         index = await context.stores.families.of(context.tenant)
-        latest = LatestTable(await context.stores.latest.everything(context.tenant))
+        latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
         return overview.realtime(panel.numbers, index, latest, context.now_ms, context.stale_before_ms)
 
     return await context.cached("realtime", compute)

@@ -51,7 +51,7 @@ async def latest_values(
         raise Busy("answers of /metrics")
     # Read before the answer begins: afterwards an error could no longer be said.
     index = await context.stores.families.of(context.tenant)
-    latest = LatestTable(await context.stores.latest.everything(context.tenant))
+    latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
     wanted = negotiate(accept)
     exposition = Exposition(index.families(), latest, wanted, 0 if stale else context.stale_before_ms)
 

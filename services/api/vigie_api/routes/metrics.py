@@ -118,7 +118,7 @@ async def summary(context: Ctx, period: Period = None, from_: From = None, to: T
     async def compute() -> SummaryAnswer:
         areas = await dashboard(context, asked)
         index = await context.stores.families.of(context.tenant)
-        latest = LatestTable(await context.stores.latest.everything(context.tenant))
+        latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
         custom = overview.custom_families(index)
         return SummaryAnswer(
             **areas.model_dump(),
@@ -166,4 +166,6 @@ async def _other(context: Context, prefixes: tuple[str, ...]) -> list[CustomMetr
     families = overview.custom_families(index, prefixes)[: overview.MAX_CUSTOM]
     if not families:
         return []
-    return overview.custom_metrics(families, LatestTable(await context.stores.latest.everything(context.tenant)))
+    return overview.custom_metrics(
+        families, LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
+    )
