@@ -88,7 +88,8 @@ class Catalogue:
     async def ensure_indexes(self) -> None:
         """Make the collections and indexes; they must exist before the first transaction. Safe to repeat."""
         await mongo.ensure_collections(self._db, [SERIES, TENANTS])
-        await self._series.create_index([("tenant", ASCENDING), ("name", ASCENDING)])
+        # With _id: pages in the order of (name, _id) are read from the index and not sorted.
+        await self._series.create_index([("tenant", ASCENDING), ("name", ASCENDING), ("_id", ASCENDING)])
         await self._series.create_index([("tenant", ASCENDING), ("lv", ASCENDING)])
         await self._series.create_index(
             [("tenant", ASCENDING), ("partition", ASCENDING), ("ordinal", ASCENDING)], unique=True

@@ -1,10 +1,13 @@
 """Everything that was written is read back exactly, over real MongoDB and Redis."""
 
+import json
 from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from vigie_api.answers.query import RangeAnswer
+from vigie_api.repository import series
+from vigie_api.repository.series import Filter
 from vigie_contracts import names
 from vigie_contracts.latest import hash_key
 from vigie_contracts.series import Kind
@@ -274,6 +277,16 @@ async def test_series_are_paged_without_missing_or_repeating(client: Any, world:
             break
     assert sorted(seen) == sorted(f"{key.fingerprint:016x}" for key in keys)
     assert len(seen) == 50
+
+
+async def test_a_page_reads_the_index_in_order_and_sorts_nothing(client: Any, world: Any) -> None:
+    await world.send([(world.key(f"m_{i % 4}", Kind.GAUGE, i=str(i)), NOW, 1.0) for i in range(200)])
+    for wanted, after in ((Filter(), None), (Filter(), ("m_2", 0)), (Filter(prefix="m_"), None)):
+        query = series._query(world.tenant, wanted, after)
+        cursor = world.database["series"].find(query).sort([("name", 1), ("_id", 1)]).limit(5)
+        explained = await cursor.explain()
+        assert '"SORT"' not in json.dumps(explained["queryPlanner"]["winningPlan"], default=str)
+        assert explained["executionStats"]["totalKeysExamined"] <= 10
 
 
 async def test_series_are_found_by_name_labels_and_type(client: Any, world: Any) -> None:
