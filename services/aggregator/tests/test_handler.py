@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import msgspec
@@ -232,18 +233,39 @@ async def test_records_that_the_log_lost_are_counted_as_lost() -> None:
     assert counted(store, FINE) == 2
 
 
-async def test_log_that_was_cut_is_counted_as_another_log() -> None:
+async def test_log_that_was_cut_is_counted_from_its_end_in_a_new_epoch() -> None:
     store, catalogue, clock, sent = parts()
     it = handler(store, catalogue, clock, sent)
     await it.assigned(0)
-    await it.records(0, [record(n, [(7, NOW, 1.0)]) for n in range(5)])
-    await it.revoked([0])
+    key = b"k" * 16
+    log = [record(n, [(7, NOW, 1.0)]) for n in range(4)] + [record(4, [(7, NOW, 1.0)], [key], [0])]
+    await it.records(0, log)
+    await it._commit(it._state(0), (FINE,))
+    again = handler(store, catalogue, clock, sent)
+    await again.assigned(0)
+    await again.lost_log(0, 5, 3)
+    assert [counted(store, tier) for tier in TIERS] == [5, 5, 5], "coarse tiers do not wait for what is gone"
+    await again.records(0, [record(3, [(7, NOW, 1.0)]), record(4, [(7, NOW, 1.0)], [key], [0])])
+    await again.revoked([0])
+    assert [counted(store, tier) for tier in TIERS] == [6, 6, 6], "the repeated request is known"
+    assert (store.partitions[0].epoch, store.partitions[0].log, store.partitions[0].lost) == (1, LOG, 0)
+
+
+async def test_revoked_partition_is_forgotten_though_the_time_for_it_was_over() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
     await it.assigned(0)
-    await it.lost_log(0, 5, 0)
     await it.records(0, [record(0, [(7, NOW, 1.0)])])
-    await it.revoked([0])
-    assert counted(store, FINE) == 6
-    assert (store.partitions[0].epoch, store.partitions[0].log) == (1, LOG)
+
+    async def hangs(transaction: object) -> None:
+        await asyncio.sleep(60)
+
+    store.commit = hangs  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await it.revoked([0, 1])
+    assert it.snapshot(0) == []
+    assert it._owned == {}
 
 
 async def test_failed_partition_is_dropped_and_asks_to_be_loaded_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from vigie_contracts import topics as bus
 from vigie_runtime import clients, health, topics, tracing
@@ -80,6 +81,7 @@ class Aggregator:
             handler,
             poll_ms=int(_TICK_S * 1000),
             tick_s=_TICK_S,
+            identify=partial(topics.identify, clients.kafka_admin(settings), topic.name),
             metrics=self._metrics.set,
         )
         life.run("reader", self._reader.run(), self._reader.stop)

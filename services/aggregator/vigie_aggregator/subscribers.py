@@ -158,19 +158,20 @@ class SamplesHandler:
             await self._commit_all([(state, TIERS) for state in leaving if state.moved])
         except (Retryable, Fenced) as e:
             log.warning("a partition was left without a last commit; its next owner reads on", error=reason_of(e))
-        for number in partitions:
-            self._forget(number)
-            self._dropped.discard(number)
+        finally:  # also when the time for it is over: they are no longer ours
+            for number in partitions:
+                self._forget(number)
+                self._dropped.discard(number)
 
-    async def lost_log(self, partition: int, stored: int, beginning: int) -> None:
-        """Go on at the beginning of a log that begins behind what is stored, or ends before it."""
+    async def lost_log(self, partition: int, stored: int, start: int) -> None:
+        """Go on at `start`: where a log now begins that dropped records unread, or ends that was cut."""
         state = self._state(partition)
-        if beginning < stored:
-            state.progress = started_over(state.progress, self._log, beginning)
+        if start < stored:  # a new epoch: offsets will come again, for other records
+            state.progress = started_over(state.progress, self._log, start)
             state.keys = RequestKeys(state.progress.epoch)
         else:
-            lost = max(0, beginning - state.progress.fine.offset)
-            first = max(state.progress.fine, Mark(beginning))
+            lost = max(0, start - state.progress.fine.offset)
+            first = max(state.progress.fine, Mark(start))
             marks = dict.fromkeys(state.progress.marks, first)
             state.progress = replace(state.progress, marks=marks, lost=state.progress.lost + lost)
         state.position = state.progress.first
