@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from vigie_aggregator.keys import FirstUse
 from vigie_aggregator.metrics import ALL, Metrics
 from vigie_aggregator.progress import Log, Progress
+from vigie_aggregator.rowmap import Homes
 from vigie_aggregator.schedule import Intervals
 from vigie_aggregator.store import LatestChunk, Place, Transaction, Window
 from vigie_aggregator.subscribers import Limits, SamplesHandler
 from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import TIERS, Tier
-from vigie_runtime.catalogue import SeriesInfo
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Fenced, Retryable
 from vigie_runtime.metrics import MetricSet
@@ -91,18 +92,19 @@ class Series:
     partition: int = 0
 
     @property
-    def info(self) -> SeriesInfo:
-        return SeriesInfo(self.fingerprint, self.tenant, "name", self.kind, self.partition, self.ordinal)
+    def home(self) -> Homes:
+        fingerprints, ordinals = np.array([self.fingerprint], np.uint64), np.array([self.ordinal], np.int64)
+        return Homes(self.tenant, self.partition, int(self.kind), fingerprints, ordinals)
 
 
 class MemoryCatalogue:
     def __init__(self, series: Iterable[Series]) -> None:
-        self.known = {one.fingerprint: one.info for one in series}
+        self.known = {one.fingerprint: one.home for one in series}
         self.lookups = 0
 
-    async def lookup(self, fingerprints: Iterable[int]) -> dict[int, SeriesInfo]:
+    async def homes(self, fingerprints: npt.NDArray[np.uint64]) -> list[Homes]:
         self.lookups += 1
-        return {fingerprint: self.known[fingerprint] for fingerprint in fingerprints if fingerprint in self.known}
+        return [self.known[fingerprint] for fingerprint in fingerprints.tolist() if fingerprint in self.known]
 
 
 @dataclass
@@ -136,6 +138,7 @@ class Record:
     offset: int
     value: bytes
     headers: Sequence[tuple[str, bytes]] = ()
+    timestamp: int = 0
 
 
 def record(
@@ -165,6 +168,7 @@ def handler(
     *,
     limits: Limits = FAST,
     log: Log = LOG,
+    lag: Callable[[], Mapping[int, int]] = dict,
 ) -> SamplesHandler:
     sent = sent or Recorded()
     return SamplesHandler(
@@ -176,6 +180,7 @@ def handler(
         metrics=Metrics(MetricSet(ALL, registry=_registry())),
         view=sent,
         limits=limits,
+        lag=lag,
     )
 
 

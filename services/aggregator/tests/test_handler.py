@@ -61,6 +61,25 @@ async def test_every_sample_payload_is_read_and_every_bad_one_is_a_dead_letter()
     assert counted(store, FINE) == sum(len(decode(p.data)) for p in found if p.good)
 
 
+async def test_a_backlog_is_committed_more_rarely_until_it_is_read() -> None:
+    store, catalogue, clock, _ = parts()
+    waiting = {0: 5}
+    it = handler(store, catalogue, clock, lag=lambda: waiting)
+    await it.assigned(0)
+    await it.records(0, [record(0, [(7, NOW, 1.0)])])
+    clock.advance(2.0)
+    await it.tick()
+    assert store.commits == 0
+    clock.advance(4.0)
+    await it.tick()
+    assert store.commits == 1
+    await it.records(0, [record(1, [(7, NOW, 1.0)])])
+    waiting.clear()
+    clock.advance(2.0)
+    await it.tick()
+    assert store.commits == 2
+
+
 async def test_unknown_series_is_a_dead_letter_after_a_bounded_retry_and_its_neighbours_count() -> None:
     store, catalogue, clock, sent = parts()
     it = handler(store, catalogue, clock, sent)

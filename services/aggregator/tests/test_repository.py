@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,6 +44,9 @@ async def test_what_is_committed_is_loaded(database: Any) -> None:
     assert await store.latest(0) == [LatestChunk("acme", 3, b"packed")]
     assert (await store.first_uses(0, [b"k" * 16, b"x" * 16]))[b"k" * 16].offset == 4
     assert await store.first_uses(1, [b"k" * 16]) == {}
+    request = await database.requests.find_one({})
+    kept = request["expires"].replace(tzinfo=UTC) - datetime.now(UTC)
+    assert timedelta(days=7.9) < kept <= timedelta(days=8), "a repeat may lie in the log for a week before it is read"
 
 
 async def test_commit_on_what_is_no_longer_stored_is_fenced_and_writes_nothing(database: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from vigie_aggregator.rowmap import FingerprintTable, Home, RowMap
+from vigie_aggregator.rowmap import FingerprintTable, Homes, RowMap
 
 # Few high bits, so that homes collide.
 fingerprints = st.one_of(st.integers(0, (1 << 64) - 1), st.integers(0, 50), st.integers(0, 50).map(lambda n: n << 58))
@@ -26,8 +26,10 @@ def test_table_finds_what_was_added_and_nothing_else(adds: list[list[int]], aske
 
 def test_rows_of_a_stored_chunk_are_neighbours() -> None:
     rows = RowMap()
-    rows.add([Home(1, "acme", 0, 1), Home(2, "beta", 0, 0), Home(3, "acme", 255, 3), Home(4, "acme", 256, 2)])
+    for tenant, kind, homes in (("acme", 1, {1: 0}), ("beta", 0, {2: 0}), ("acme", 3, {4: 256, 3: 255})):
+        fingerprints, ordinals = np.array(list(homes), np.uint64), np.array(list(homes.values()), np.int64)
+        rows.add(Homes(tenant, 0, kind, fingerprints, ordinals))
     assert rows.find(np.array([1, 3, 2, 4, 5], np.uint64)).tolist() == [0, 255, 256, 512, -1]
     assert rows.chunks == [("acme", 0), ("beta", 0), ("acme", 1)]
-    assert rows.kinds[[0, 255, 256, 512]].tolist() == [1, 3, 0, 2]
+    assert rows.kinds[[0, 255, 256, 512]].tolist() == [1, 3, 0, 3]
     assert rows.fingerprints[[0, 255]].tolist() == [1, 3]

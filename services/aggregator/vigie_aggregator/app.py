@@ -9,12 +9,12 @@ from functools import partial
 
 from vigie_contracts import topics as bus
 from vigie_runtime import clients, health, topics, tracing
-from vigie_runtime.catalogue import Catalogue
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.deadletters import DeadLetters
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.logreader import LogReader
 
+from vigie_aggregator.homes import SeriesHomes
 from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.progress import Log
 from vigie_aggregator.repository import Repository
@@ -38,6 +38,9 @@ class Aggregator:
     def checks(self) -> dict[str, bool]:
         """Ready: connected to Kafka, and every partition it owns is loaded. Redis is not needed to count."""
         return {"samples": self._reader is not None and self._reader.ready}
+
+    def _lag(self) -> dict[int, int]:
+        return {} if self._reader is None else self._reader.lag()
 
     async def start(self, life: Lifespan) -> None:
         """Up: health, stores, topics, Redis view, reader. Down: the reverse, so the reader commits first."""
@@ -63,7 +66,7 @@ class Aggregator:
         handler = SamplesHandler(
             Log(identity.cluster_id, identity.topic_id),
             store=repository,
-            catalogue=Catalogue(db, identity.partitions),
+            catalogue=SeriesHomes(db),
             dead_letters=dead_letters,
             clock=clock,
             metrics=self._metrics,
@@ -73,6 +76,7 @@ class Aggregator:
                 pending_bytes=settings.pending_bytes,
                 cache_bytes=settings.cache_bytes,
             ),
+            lag=self._lag,
         )
         _run_view(life, view, handler.snapshot)
         self._reader = LogReader(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from vigie_windows import Cells, merge
 
 Int64s = npt.NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.uint64)
 
 SLOT_BITS = 8
+
+
+def distinct(numbers: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Each once, ascending. `np.unique` hashes, which costs several times as much when most are distinct."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(np.ones(min(1, len(ordered)), np.bool_), ordered[1:] != ordered[:-1])]
 
 
 def groups_of(cells: Cells) -> Int64s:

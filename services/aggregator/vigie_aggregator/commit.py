@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS, FINE, HOUR, TIERS, Tier
 from vigie_windows import Cells, chunks, merge
 
-from vigie_aggregator.basis import groups_of
+from vigie_aggregator.basis import distinct, groups_of
 from vigie_aggregator.partition import Partition
 from vigie_aggregator.progress import Progress
 from vigie_aggregator.rowmap import RowMap
@@ -61,7 +61,7 @@ async def commit(
         written[tier] = await _absolute(partition, tier, fit, store)
         windows[tier] = await _offloaded(len(written[tier]), encoded, written[tier], partition.rows)
     progress = _progress(partition, tiers)
-    latest = partition.latest_chunks(np.unique(rows // CHUNK_SLOTS).tolist())
+    latest = partition.latest_chunks(distinct(rows // CHUNK_SLOTS).tolist())
     await store.commit(
         Transaction(
             partition.number,

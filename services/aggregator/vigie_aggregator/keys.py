@@ -1,7 +1,8 @@
 """Request keys: which samples of a repeated request were counted already.
 
 A sample is dropped if its key was first seen in an earlier record of the partition, or in an earlier log. The same
-record read again (for a tier that lags, or after a crash) is the original and counts.
+record read again (for a tier that lags, or after a crash) is the original and counts. A key that one record carries
+twice was repeated before the first was acknowledged: its second entry does not count.
 """
 
 from __future__ import annotations
@@ -37,16 +38,19 @@ class RequestKeys:
         return {key for key in keys if key not in self.pending}
 
     def duplicates(self, offset: int, keys: Collection[bytes], stored: Mapping[bytes, FirstUse]) -> list[int]:
-        """Positions in `keys` of those that an earlier record carried. The others become pending unless stored."""
+        """Positions in `keys` of those that an earlier record carried, or an earlier entry of this one. The others
+        become pending unless stored."""
         found: list[int] = []
+        met: set[bytes] = set()
         for position, key in enumerate(keys):
             use = stored.get(key)
             if use is not None:
                 counted = use.epoch != self.epoch or use.offset < offset
             else:
                 counted = self.pending.setdefault(key, offset) < offset
-            if counted:
+            if counted or key in met:
                 found.append(position)
+            met.add(key)
         return found
 
 

@@ -13,6 +13,7 @@ from vigie_contracts.latest import Latest, pack
 from vigie_contracts.tiers import CHUNK_SLOTS
 from vigie_windows import Cells
 
+from vigie_aggregator.basis import distinct
 from vigie_aggregator.rowmap import grown
 
 Int64s = npt.NDArray[np.int64]
@@ -39,7 +40,7 @@ class LatestValues:
         if not len(cells):
             return np.zeros(0, np.int64)
         rows = cells.rows
-        changed = np.unique(rows)
+        changed = distinct(rows)
         self._reserve(int(changed[-1]) + 1)
         known = self.counts[rows] > 0
         newer = cells.last_ts > self.timestamps[rows]

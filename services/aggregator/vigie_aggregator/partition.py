@@ -33,6 +33,8 @@ class Partition:
         self.progress = start
         self.position = start.first
         """The place in the log up to which everything is committed or pending."""
+        self.sent_ms = 0
+        """When the newest record that was read was sent."""
         self.schedule = schedule
         self.rows = RowMap()
         self.latest = LatestValues()

@@ -8,7 +8,7 @@ import numpy as np
 from vigie_contracts.tiers import Tier
 from vigie_windows import Cells, merge, widen
 
-from vigie_aggregator.basis import groups_of
+from vigie_aggregator.basis import distinct, groups_of
 
 _COMPACT_PIECES: Final = 8
 _COMPACT_BYTES: Final = 8 << 20
@@ -57,7 +57,7 @@ class Pending:
 
     def _append(self, cells: Cells) -> None:
         self._pieces.append(cells)
-        self.groups = np.union1d(self.groups, groups_of(cells))
+        self.groups = distinct(np.concatenate((self.groups, groups_of(cells))))
         self.nbytes += cells.nbytes
 
 

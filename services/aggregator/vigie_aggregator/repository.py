@@ -21,6 +21,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from vigie_contracts.limits import IDEMPOTENCY_TTL_S
 from vigie_contracts.tiers import TIERS, Tier
+from vigie_contracts.topics import SAMPLES
 from vigie_runtime import logging, mongo
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
@@ -45,7 +46,8 @@ _ATTEMPTS: Final = 5
 """Tries of a transaction, and of its commit, before the state is loaded again instead."""
 _MAX_COMMIT_MS: Final = 10_000
 _DUPLICATE_KEY: Final = 11000
-_KEY_TTL: Final = timedelta(seconds=IDEMPOTENCY_TTL_S)
+_KEY_TTL: Final = timedelta(seconds=IDEMPOTENCY_TTL_S, milliseconds=int(SAMPLES.config["retention.ms"]))
+"""A repeat that was sent within the first is read at most the retention of the log later."""
 
 
 class Repository:

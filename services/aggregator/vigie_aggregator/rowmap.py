@@ -5,7 +5,6 @@ A row is `local chunk * 256 + slot`: the rows of one stored chunk are neighbours
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,13 +20,14 @@ _EMPTY: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """Where a series lives, from the catalogue."""
+class Homes:
+    """Where series of one tenant, partition and kind live, from the catalogue: `ordinals[i]` of `fingerprints[i]`."""
 
-    fingerprint: int
     tenant: str
-    ordinal: int
+    partition: int
     kind: int
+    fingerprints: UInt64s
+    ordinals: Int64s
 
 
 class FingerprintTable:
@@ -116,15 +116,14 @@ class RowMap:
         """int64[n]: the row of each fingerprint, -1 where it is unknown."""
         return self._table.find(fingerprints)
 
-    def add(self, homes: Iterable[Home]) -> None:
-        """Learn the homes of series not known before."""
-        new = list(homes)
-        rows = np.array([self.chunk(h.tenant, h.ordinal // CHUNK_SLOTS) * CHUNK_SLOTS for h in new], np.int64)
-        rows += np.array([h.ordinal % CHUNK_SLOTS for h in new], np.int64)
-        fingerprints = np.array([h.fingerprint for h in new], np.uint64)
-        self._table.add(fingerprints, rows)
-        self.fingerprints[rows] = fingerprints
-        self.kinds[rows] = [h.kind for h in new]
+    def add(self, new: Homes) -> None:
+        """Learn the homes of series of this partition that were not known before."""
+        stored, which = np.unique(new.ordinals // CHUNK_SLOTS, return_inverse=True)
+        chunks = np.array([self.chunk(new.tenant, chunk) for chunk in stored.tolist()], np.int64)
+        rows = chunks[which] * CHUNK_SLOTS + new.ordinals % CHUNK_SLOTS
+        self._table.add(new.fingerprints, rows)
+        self.fingerprints[rows] = new.fingerprints
+        self.kinds[rows] = new.kind
 
     def chunk(self, tenant: str, chunk: int) -> int:
         """The local number of a stored chunk, given now if it has none."""

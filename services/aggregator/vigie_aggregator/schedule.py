@@ -13,6 +13,10 @@ _REST: Final = 3
 """A commit is followed by a pause of at least this many times its own duration..."""
 _MAX_REST_S: Final = 5.0
 """... but of no more than this."""
+LATE_MS: Final = 5_000
+"""Records read so long after they were sent are a backlog: nobody sees them live..."""
+_BACKLOG_REST_S: Final = 4.0
+"""... so while more of it waits, commits are rarer: the windows are the same, and each is written fewer times."""
 _STAGGER: Final = 0.618_033_988_75
 """The golden ratio spreads the partitions evenly, however many a process owns."""
 
@@ -37,9 +41,9 @@ class Schedule:
             for step, tier in enumerate(COARSE)
         }
 
-    def fine_due(self, now: float) -> bool:
+    def fine_due(self, now: float, *, backlog: bool = False) -> bool:
         """Whether it is time to commit what is pending."""
-        return now >= self._fine_due
+        return now >= self._fine_due + (_BACKLOG_REST_S if backlog else 0.0)
 
     def coarse_due(self, tier: Tier, oldest: int | None, now: float, now_ms: int) -> bool:
         """Whether a coarse tier should be part of a commit made now. `oldest`: start of the oldest window it lacks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -14,12 +14,11 @@ from opentelemetry.trace import Link
 from vigie_contracts.samples import InvalidBatchError, decode
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
-from vigie_runtime.catalogue import SeriesInfo
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced, Retryable, reason_of
 from vigie_windows import Cells, fold
 
-from vigie_aggregator.basis import groups_of
+from vigie_aggregator.basis import distinct, groups_of
 from vigie_aggregator.commit import INLINE_CELLS, Committed, commit
 from vigie_aggregator.errors import PoisonRecord
 from vigie_aggregator.intake import Run, Taken, runs
@@ -29,8 +28,8 @@ from vigie_aggregator.metrics import DeadReason, Metrics
 from vigie_aggregator.partition import MAX_LINKS, Partition
 from vigie_aggregator.progress import Log, Mark, Progress, beginning, started_over
 from vigie_aggregator.repair import repair
-from vigie_aggregator.rowmap import Home
-from vigie_aggregator.schedule import Intervals, Schedule
+from vigie_aggregator.rowmap import Homes
+from vigie_aggregator.schedule import LATE_MS, Intervals, Schedule
 from vigie_aggregator.store import LatestChunk, Store
 
 log = logging.get(__name__)
@@ -50,15 +49,19 @@ class Record(Protocol):
     @property
     def offset(self) -> int: ...
     @property
+    def timestamp(self) -> int: ...
+    @property
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Catalogue(Protocol):
-    """What is used of `vigie_runtime.catalogue.Catalogue`."""
+    """What is asked of the catalogue of series: `vigie_aggregator.homes.SeriesHomes`."""
 
-    async def lookup(self, fingerprints: Iterable[int]) -> dict[int, SeriesInfo]: ...
+    async def homes(self, fingerprints: npt.NDArray[np.uint64]) -> list[Homes]:
+        """The homes of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""
+        ...
 
 
 class DeadLetters(Protocol):
@@ -102,8 +105,11 @@ class SamplesHandler:
         metrics: Metrics,
         view: View,
         limits: Limits,
+        lag: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
+        """lag: of each partition that is read, how many records wait in the log."""
         self._log = log_
+        self._lag = lag
         self._store = store
         self._catalogue = catalogue
         self._dead_letters = dead_letters
@@ -139,15 +145,21 @@ class SamplesHandler:
             for run in runs(taken, state.position, state.progress, FOLD_SAMPLES):
                 await self._absorb(state, run)
             state.skip_to(Mark(records[-1].offset + 1))
+            state.sent_ms = records[-1].timestamp
 
     async def tick(self) -> None:
         """Commit the partitions whose time has come."""
         if self._dropped:
             # Said once per drop: whoever says it at every tick puts the loading off for ever.
             raise Fenced(self._dropped.pop())
-        now = self._clock.monotonic()
-        due = [state for state in self._owned.values() if state.moved and state.schedule.fine_due(now)]
-        await self._commit_all([(state, state.tiers_due(now, self._clock.now_ms())) for state in due])
+        now, now_ms, lag = self._clock.monotonic(), self._clock.now_ms(), self._lag()
+        due = [
+            state
+            for state in self._owned.values()
+            if state.moved
+            and state.schedule.fine_due(now, backlog=lag.get(state.number, 0) > 0 and state.sent_ms < now_ms - LATE_MS)
+        ]
+        await self._commit_all([(state, state.tiers_due(now, now_ms)) for state in due])
         self._metrics.pending.set(sum(state.pending_bytes for state in self._owned.values()))
         self._metrics.series.set(sum(len(state.rows) for state in self._owned.values()))
 
@@ -209,8 +221,8 @@ class SamplesHandler:
         taken: list[Taken] = []
         sources: dict[int, Record] = {}
         for record in records:
-            if len(state.links) < MAX_LINKS and (context := tracing.extract(record.headers)) is not None:
-                state.links.append(context)
+            if record.headers and len(state.links) < MAX_LINKS:
+                state.links += filter(None, [tracing.extract(record.headers)])
             try:
                 batch = decode(record.value or b"")
             except InvalidBatchError as e:
@@ -218,8 +230,7 @@ class SamplesHandler:
                 continue
             sources[record.offset] = record
             taken.append(Taken(record.offset, batch, np.zeros(0, np.int64)))
-        await self._resolve(state, taken)
-        for poison in [record for record in taken if (record.rows < 0).any()]:
+        for poison in await self._resolve(state, taken):
             unknown = poison.batch.fingerprints[poison.rows < 0]
             detail = f"{len(unknown)} series are not in the catalogue, {int(unknown[0]):016x} among them"
             await self._bury(state, sources[poison.offset], PoisonRecord(DeadReason.UNKNOWN_SERIES, detail))
@@ -235,31 +246,32 @@ class SamplesHandler:
         self._metrics.dead[poison.reason].inc()
         state.flush_all = True  # so that no tier reads it again and might judge otherwise
 
-    async def _resolve(self, state: Partition, taken: Sequence[Taken]) -> None:
+    async def _resolve(self, state: Partition, taken: Sequence[Taken]) -> list[Taken]:
+        """Give the records the rows of their series. Those with series that nobody knows."""
         if not taken:
-            return
+            return []
         fingerprints = np.concatenate([record.batch.fingerprints for record in taken])
         rows = state.rows.find(fingerprints)
         if (rows < 0).any():
-            await self._learn(state, {int(fingerprint) for fingerprint in fingerprints[rows < 0]})
+            await self._learn(state, distinct(fingerprints[rows < 0]))
             rows = state.rows.find(fingerprints)
-        ends = np.cumsum([len(record.batch.fingerprints) for record in taken])
-        for record, part in zip(taken, np.split(rows, ends[:-1]), strict=True):
-            record.rows = part
+        begin = 0
+        for record in taken:
+            end = begin + len(record.batch.fingerprints)
+            record.rows = rows[begin:end]
+            begin = end
+        return [record for record in taken if (record.rows < 0).any()] if (rows < 0).any() else []
 
-    async def _learn(self, state: Partition, unknown: set[int]) -> None:
+    async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
         """Ask the catalogue, a few times: the gateway registers a series before it sends its samples."""
         for attempt in range(_LOOKUPS):
             if attempt:
                 await self._clock.sleep(_LOOKUP_PAUSE_S * 2**attempt)
-            found = await self._catalogue.lookup(unknown)
-            state.rows.add(
-                Home(info.fingerprint, info.tenant, info.ordinal, int(info.kind))
-                for info in found.values()
-                if info.partition == state.number
-            )
-            unknown -= found.keys()
-            if not unknown:
+            for found in await self._catalogue.homes(unknown):
+                if found.partition == state.number:
+                    state.rows.add(found)
+                unknown = unknown[np.isin(unknown, found.fingerprints, assume_unique=True, invert=True)]
+            if not len(unknown):
                 return
 
     async def _judge(self, state: Partition, taken: Sequence[Taken]) -> None:
