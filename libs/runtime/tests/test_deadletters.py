@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from vigie_runtime import clients
+from vigie_runtime import clients, deadletters
+from vigie_runtime.clients import MessageSizeTooLargeError
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.deadletters import DeadLetters, Limit, Ratio
 from vigie_runtime.errors import TooManyDeadLetters
@@ -68,3 +69,30 @@ async def test_a_dead_letter_is_the_untouched_record_and_its_story(
         "vigie_offset": b"0", "vigie_reason": b"not a sample batch", "vigie_service": b"aggregator",
         "vigie_version": b"1.2",
     }  # fmt: skip
+
+
+class SmallKafka:
+    """A producer, and its lease, that takes no more than 1 000 bytes."""
+
+    def __init__(self, *_: Any) -> None:
+        self.sent: list[tuple[bytes, bytes | None, dict[str, bytes]]] = []
+
+    async def get(self) -> "SmallKafka":
+        return self
+
+    async def send_and_wait(self, topic: str, value: bytes, key: bytes | None = None, *, headers: Any) -> None:
+        if len(value) + len(key or b"") + sum(len(name) + len(data) for name, data in headers) > 1_000:
+            raise MessageSizeTooLargeError("too large")
+        self.sent.append((value, key, dict(headers)))
+
+
+async def test_record_that_is_too_large_for_a_dead_letter_leaves_a_stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadletters, "ProducerLease", SmallKafka)
+    letters = DeadLetters(lambda: None, "aggregator", "1.2")  # pyright: ignore[reportArgumentType]
+    record = clients.ConsumerRecord("t", 3, 9, 0, 0, b"key", b"v" * 990, None, -1, -1, (("ce_id", b"7"),))
+    await letters.send(record, "not a sample batch")
+    kafka: Any = letters._lease
+    ((value, key, headers),) = kafka.sent
+    assert (value, key) == (b"", None)
+    assert (headers["vigie_partition"], headers["vigie_offset"]) == (b"3", b"9")
+    assert headers["vigie_left_out"] == b"990 bytes of value"

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from vigie_contracts.topics import DEAD
 
 from vigie_runtime import logging
-from vigie_runtime.clients import KafkaError
+from vigie_runtime.clients import KafkaError, MessageSizeTooLargeError
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.errors import Retryable, TooManyDeadLetters, reason_of
 from vigie_runtime.lease import ProducerFactory, ProducerLease
@@ -104,7 +104,8 @@ class DeadLetters:
         self._ratio.good(messages)
 
     async def send(self, record: DeadRecord, reason: str) -> None:
-        """Return when the record is safe in the dead-letter topic.
+        """Return when the record is safe in the dead-letter topic; its place and story only, if Kafka does not take it
+        whole (the story makes it longer than it was).
 
         Raises TooManyDeadLetters, nothing being sent, when too much is dead; Retryable when Kafka does not take it:
         the record must not be passed over then.
@@ -114,11 +115,17 @@ class DeadLetters:
             "dead letter",
             topic=record.topic, partition=record.partition, offset=record.offset, reason=reason[:MAX_REASON_CHARS],
         )  # fmt: skip
-        headers = [*record.headers, *self._story(record, reason)]
+        story = self._story(record, reason)
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 producer = await self._lease.get()
-                await producer.send_and_wait(self._topic, record.value or b"", record.key, headers=headers)
+                try:
+                    headers = [*record.headers, *story]
+                    await producer.send_and_wait(self._topic, record.value or b"", record.key, headers=headers)
+                except MessageSizeTooLargeError:
+                    log.warning("the dead letter is too large for Kafka: sent without key, value and its own headers")
+                    story.append(("vigie_left_out", f"{len(record.value or b'')} bytes of value".encode()))
+                    await producer.send_and_wait(self._topic, b"", headers=story)
         except (KafkaError, TimeoutError) as e:
             self._lease.discard(reason_of(e))
             raise Retryable(f"a dead letter could not be stored: {reason_of(e)}") from e
