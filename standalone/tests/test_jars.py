@@ -1,11 +1,12 @@
 """The cache of Kafka's jars: pinned, verified at every start, repaired when broken."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
 from vigie_standalone.embedded import jars
-from vigie_standalone.errors import DownloadError
+from vigie_standalone.errors import DownloadError, StoppingError
 
 
 def jar(name: str, content: bytes) -> jars.Jar:
@@ -60,6 +61,22 @@ def test_interrupted_fetch_keeps_what_was_complete_and_leaves_no_scratch(tmp_pat
     with pytest.raises(DownloadError):
         jars.ensure(tmp_path, wanted, fetch=repository.fetch)
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != ".lock") == ["one-1.0.jar"]
+
+
+def test_fetch_ends_at_the_next_block_and_begins_no_other_file_once_everything_stops(tmp_path: Path) -> None:
+    stopping = threading.Event()
+    begun: list[str] = []
+
+    def slow(wanted: jars.Jar, _scratch: Path, progress: jars.Progress) -> Path:
+        begun.append(wanted.artifact)
+        with progress.file(wanted.file_name, 1 << 40) as block:
+            while True:
+                block(1)
+                stopping.set()
+
+    with pytest.raises(StoppingError):
+        jars.ensure(tmp_path, [jar(str(i), b"1") for i in range(50)], fetch=slow, stopping=stopping)
+    assert 1 <= len(begun) <= jars.PARALLEL
 
 
 def test_failed_download_says_what_to_do() -> None:

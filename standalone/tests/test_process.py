@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 from vigie_standalone.embedded.process import Process
-from vigie_standalone.errors import ProcessError
+from vigie_standalone.errors import ProcessError, StoppingError
 
 from tests.kit import eventually_sync
 
@@ -84,6 +85,30 @@ def test_child_outlives_a_reader_of_its_lines_that_fails(tmp_path: Path, error: 
     eventually_sync(lambda: child.log_tail(1) == "1999", 20)
     assert child.alive
     child.kill()
+
+
+def test_nothing_is_launched_once_everything_stops(tmp_path: Path) -> None:
+    stopping = threading.Event()
+    stopping.set()
+    child = Process("child", ["true"], log_path=tmp_path / "log", ready=bool, stopping=stopping)
+    with pytest.raises(StoppingError, match="child was not started"):
+        child.launch()
+    assert not child.alive
+
+
+def test_process_launched_in_the_moment_everything_stops_is_killed_again(tmp_path: Path) -> None:
+    class SetOnSecondLook(threading.Event):
+        looked = 0
+
+        def is_set(self) -> bool:
+            self.looked += 1
+            return self.looked > 1
+
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    child = Process("child", command, log_path=tmp_path / "log", ready=bool, stopping=SetOnSecondLook())
+    with pytest.raises(StoppingError):
+        child.launch()
+    assert child.returncode == -signal.SIGKILL
 
 
 def test_child_started_from_a_finished_thread_lives_on(tmp_path: Path) -> None:

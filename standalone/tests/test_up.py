@@ -142,10 +142,12 @@ def test_killed_supervisor_takes_everything_along_and_the_next_start_goes_on(up:
         later.kill()
 
 
-def test_ctrl_c_during_the_start_ends_it_at_once(up: Up) -> None:
-    eventually_sync(lambda: "starting Kafka" in up.text(), 60)
-    up.popen.send_signal(signal.SIGINT)
+def test_ctrl_c_during_the_start_ends_it_at_once_and_launches_nothing_more(up: Up) -> None:
+    eventually_sync(lambda: "starting Kafka" in up.text(), 60, interval=0.01)
+    up.popen.send_signal(signal.SIGINT)  # Kafka's jars are being checked, or its directory formatted
     assert up.popen.wait(60) == 0
+    assert "stopped; the data is kept" in up.text().splitlines()[-1]
+    assert not list(up.home.directory.glob("servers/kafka/node-*/kafka.log"))
     assert not up.home.run_file.exists()
     assert "Traceback" not in up.text()
 

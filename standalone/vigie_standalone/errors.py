@@ -25,6 +25,13 @@ class ServerNotFoundError(StandaloneError):
         )
 
 
+class StoppingError(StandaloneError):
+    """Something was about to be started or fetched while everything is being stopped."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was not started: Vigie is stopping.")
+
+
 class ProcessError(StandaloneError):
     """A process ended, or did not become ready in time. Carries the last lines of its log."""
 

@@ -1,7 +1,6 @@
 """`python -m vigie_standalone.serve_front --port 3000`: the front door as a process."""
 
 import argparse
-import sys
 
 
 def main() -> None:
@@ -11,39 +10,23 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=3000)
     arguments = parser.parse_args()
 
-    import uvicorn
     from vigie_api.app import create_app as create_api
     from vigie_api.settings import Settings as ApiSettings
     from vigie_ingest.app import create_app as create_ingest
     from vigie_ingest.settings import IngestSettings
     from vigie_runtime import logging, settings, tracing
+    from vigie_runtime.http import serve
 
     from vigie_standalone.front import FrontDoor
 
     ingest, api = settings.load(IngestSettings), settings.load(ApiSettings)
     logging.configure("front", ingest.log_level, ingest.log_format)
     stop_tracing = tracing.configure("front")
-    config = uvicorn.Config(
-        FrontDoor(create_ingest(ingest), create_api(api), ingest_metrics=ingest.ingest_metrics_path),
-        host=arguments.host,
-        port=arguments.port,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        limit_concurrency=ingest.ingest_max_connections,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, int(ingest.shutdown_timeout_s)),
-        backlog=4096,
-    )
-    server = uvicorn.Server(config)
+    front = FrontDoor(create_ingest(ingest), create_api(api), ingest_metrics=ingest.ingest_metrics_path)
     try:
-        server.run()
+        serve(front, ingest, arguments.host, arguments.port, ingest.ingest_max_connections)
     finally:
         stop_tracing()
-    sys.exit(0 if server.started else 1)
 
 
 if __name__ == "__main__":

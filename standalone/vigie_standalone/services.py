@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ class Context:
     """Where Kafka, MongoDB and Redis are."""
     printer: Callable[[str], Callable[[str], None]] = field(repr=False)
     """Name of a process -> where its lines go."""
+    stopping: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set once nothing may be started any more."""
 
     def module(
         self, name: str, arguments: list[str], ready: Callable[[], bool], env: Mapping[str, str] | None = None
@@ -53,6 +56,7 @@ class Context:
             ready=ready,
             env={**os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
             on_line=self.printer(name),
+            stopping=self.stopping,
         )
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from vigie_standalone.embedded.ports import is_free
 from vigie_standalone.embedded.servers import Servers
@@ -53,7 +55,9 @@ class _Up:
         self._options = options
         self._home = home
         self._terminal = Terminal(json_logs=options.json_logs)
-        self._servers = Servers(home.servers, progress=RichProgress(self._terminal))
+        self._stopping = threading.Event()  # for threads that start something: they cannot be interrupted
+        self._servers = Servers(home.servers, progress=RichProgress(self._terminal), stopping=self._stopping)
+        self._starting: asyncio.Future[Any] | None = None
         self._supervisor = Supervisor(self._terminal.say, changed=self._record)
         self._stop = asyncio.Event()
         self._stop_asked = 0.0
@@ -94,6 +98,7 @@ class _Up:
             task.result()
             return True
         task.cancel()
+        self._stopping.set()
         if not self._supervisor.units:  # servers are being started in a thread: without them it ends at once
             self._kill()
         await asyncio.gather(task, return_exceptions=True)
@@ -102,7 +107,8 @@ class _Up:
     async def _start(self) -> None:
         begin = time.monotonic()
         self._terminal.say("starting Kafka, MongoDB and Redis")
-        await asyncio.to_thread(self._servers.start)
+        self._starting = asyncio.ensure_future(asyncio.to_thread(self._servers.start))
+        await asyncio.shield(self._starting)
         for server, address in self._servers.addresses.items():
             self._terminal.say(f"{server}: {without_password(address.url)} ({address.source})")
         for process in self._servers.processes():
@@ -113,7 +119,9 @@ class _Up:
         self._terminal.banner(banner(self._options, time.monotonic() - begin))
 
     def _context(self) -> Context:
-        return Context(self._options, self._home, self._servers.variables(), self._terminal.line_printer)
+        return Context(
+            self._options, self._home, self._servers.variables(), self._terminal.line_printer, self._stopping
+        )
 
     def _record(self) -> None:
         self._run = replace(
@@ -124,9 +132,11 @@ class _Up:
         self._home.write(self._run)
 
     async def _shut_down(self) -> None:
+        self._stopping.set()  # a start or restart in progress brings nothing back from here on
+        if self._starting is not None:
+            await asyncio.gather(self._starting, return_exceptions=True)
         await self._supervisor.stop()
         await asyncio.to_thread(self._servers.stop)
-        self._kill()  # whatever a restart in progress may have brought back
         self._terminal.say("stopped; the data is kept, `vigie up` goes on with it")
 
     def _kill(self) -> None:

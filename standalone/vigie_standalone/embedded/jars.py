@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vigie_standalone.embedded.cache import locked, sha256_of
-from vigie_standalone.errors import DownloadError
+from vigie_standalone.errors import DownloadError, StoppingError
 
 LOCK_FILE = Path(__file__).with_name("kafka-jars.sha256")
 PARALLEL = 4
@@ -52,6 +53,33 @@ class Progress:
         """Fetching is over, well or not."""
 
 
+class _Interruptible(Progress):
+    """Reports to another one, and ends the fetch at the next block once everything is being stopped."""
+
+    def __init__(self, inner: Progress, stopping: threading.Event) -> None:
+        self._stopping = stopping
+        self._inner = inner
+        self.begin = inner.begin
+        self.file_done = inner.file_done
+        self.end = inner.end
+
+    def go_on(self, name: str) -> None:
+        """Raises StoppingError when there is no going on."""
+        if self._stopping.is_set():
+            raise StoppingError(name)
+
+    @contextmanager
+    def file(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
+        """One file's bytes."""
+        with self._inner.file(name, size) as fetched:
+
+            def block(count: int) -> None:
+                self.go_on(name)
+                fetched(count)
+
+            yield block
+
+
 def read_lock(path: Path = LOCK_FILE) -> list[Jar]:
     """The pinned jars: lines of `sha256  group:artifact:version`, `#` starts a comment."""
     jars: list[Jar] = []
@@ -67,19 +95,27 @@ Fetch = Callable[[Jar, Path, Progress], Path]
 
 
 def ensure(
-    directory: Path, jars: Sequence[Jar], progress: Progress | None = None, fetch: Fetch | None = None
+    directory: Path,
+    jars: Sequence[Jar],
+    progress: Progress | None = None,
+    fetch: Fetch | None = None,
+    stopping: threading.Event | None = None,
 ) -> list[Path]:
-    """Paths of all jars, each verified now. Missing or broken ones are fetched; raises DownloadError."""
+    """Paths of all jars, each verified now. Missing or broken ones are fetched; raises DownloadError.
+
+    Once `stopping` is set fetching ends, within a block of a file, with StoppingError.
+    """
+    reporting = _Interruptible(progress or Progress(), stopping or threading.Event())
     with locked(directory):
         broken = [jar for jar in jars if sha256_of(directory / jar.file_name) != jar.sha256]
         if broken:
             for leftover in directory.glob("fetch-*"):  # of a fetch that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
-            _fetch_all(directory, broken, progress or Progress(), fetch or _fetch_with_jgo)
+            _fetch_all(directory, broken, reporting, fetch or _fetch_with_jgo)
     return [directory / jar.file_name for jar in jars]
 
 
-def _fetch_all(directory: Path, jars: Sequence[Jar], progress: Progress, fetch: Fetch) -> None:
+def _fetch_all(directory: Path, jars: Sequence[Jar], progress: _Interruptible, fetch: Fetch) -> None:
     progress.begin("Apache Kafka", len(jars))
     try:
         with (
@@ -91,7 +127,8 @@ def _fetch_all(directory: Path, jars: Sequence[Jar], progress: Progress, fetch: 
         progress.end()
 
 
-def _fetch_one(directory: Path, jar: Jar, scratch: Path, progress: Progress, fetch: Fetch) -> None:
+def _fetch_one(directory: Path, jar: Jar, scratch: Path, progress: _Interruptible, fetch: Fetch) -> None:
+    progress.go_on(jar.file_name)
     fetched = fetch(jar, scratch, progress)
     if (found := sha256_of(fetched)) != jar.sha256:
         raise DownloadError(jar.file_name, f"its sha256 is {found}, pinned is {jar.sha256}")

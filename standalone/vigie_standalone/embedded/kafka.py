@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,12 +53,20 @@ class Node:
 class Kafka:
     """One node, or three with replication 3 and two in-sync replicas. Its data survives in `directory`."""
 
-    def __init__(self, directory: Path, *, nodes: int = 1, progress: jars.Progress | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        nodes: int = 1,
+        progress: jars.Progress | None = None,
+        stopping: threading.Event | None = None,
+    ) -> None:
         if nodes not in (1, 3):
             raise ValueError("an embedded Kafka has one node or three")
         self.directory = directory
         self._count = nodes
         self._progress = progress
+        self._stopping = stopping or threading.Event()
         self.brokers: list[Process] = []
         self._nodes: list[Node] = []
 
@@ -104,7 +113,7 @@ class Kafka:
             broker.kill()
 
     def _classpath(self) -> str:
-        paths = jars.ensure(cache_dir() / f"kafka-{VERSION}", jars.read_lock(), self._progress)
+        paths = jars.ensure(cache_dir() / f"kafka-{VERSION}", jars.read_lock(), self._progress, stopping=self._stopping)
         return os.pathsep.join(map(str, paths))
 
     def _lay_out(self) -> list[Node]:
@@ -142,6 +151,7 @@ class Kafka:
             [*_java(heap_mb, classpath), "kafka.Kafka", str(node.properties)],
             log_path=node.directory / "kafka.log",
             ready=lambda: brokers_registered(HOST, node.port) >= self._count,
+            stopping=self._stopping,
         )
 
 

@@ -1,5 +1,6 @@
 """A real mongod as a replica set of one member, or of three for the fault tests."""
 
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,11 +28,19 @@ def find_mongod() -> tuple[Path, str]:
 class Mongo:
     """A replica set. Its data survives in `directory`."""
 
-    def __init__(self, directory: Path, *, members: int = 1, test_commands: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        members: int = 1,
+        test_commands: bool = False,
+        stopping: threading.Event | None = None,
+    ) -> None:
         """`test_commands` allows failpoints; only tests want that."""
         self.directory = directory
         self._names = [f"mongod-{i + 1}" for i in range(members)]
         self._test_commands = test_commands
+        self._stopping = stopping
         self._ports: dict[str, int] = {}
         self.source = ""
         self.members: list[Process] = []
@@ -98,7 +107,11 @@ class Mongo:
         for key, value in parameters.items():
             command += ["--setParameter", f"{key}={value}"]
         return Process(
-            name, command, log_path=directory / "mongod.log", ready=lambda: _command(port, {"ping": 1}) is not None
+            name,
+            command,
+            log_path=directory / "mongod.log",
+            ready=lambda: _command(port, {"ping": 1}) is not None,
+            stopping=self._stopping,
         )
 
     def _configuration(self, version: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
-from vigie_standalone.errors import ProcessError
+from vigie_standalone.errors import ProcessError, StoppingError
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 TAIL_LINES = 25
@@ -92,10 +92,12 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         on_line: Callable[[str], None] | None = None,
+        stopping: threading.Event | None = None,
     ) -> None:
         """`ready` is called again and again until it returns True; it must return quickly and not raise.
 
-        With `on_line` every line of output goes there (from another thread) instead of to the log file.
+        With `on_line` every line of output goes there (from another thread) instead of to the log file. Once
+        `stopping` is set the process is not started again: threads that start things cannot be interrupted.
         """
         self.name = name
         self.log_path = log_path
@@ -104,6 +106,7 @@ class Process:
         self._env = env
         self._cwd = cwd
         self._on_line = on_line
+        self._stopping = stopping or threading.Event()
         self._recent: deque[str] = deque(maxlen=TAIL_LINES)
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -130,16 +133,18 @@ class Process:
         self.wait_ready(timeout)
 
     def launch(self) -> None:
-        """Start it without waiting."""
+        """Start it without waiting. Raises StoppingError once everything is being stopped."""
         if self.alive:
             raise RuntimeError(f"{self.name} runs already")
+        if self._stopping.is_set():
+            raise StoppingError(self.name)
         if self._on_line is not None:
             self._launch_piped(self._on_line)
-            return
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        self._rotate_log()
-        with self.log_path.open("ab") as log:
-            self._popen = spawn(self._command, env=self._env, cwd=self._cwd, stdout=log.fileno())
+        else:
+            self._launch_logged()
+        if self._stopping.is_set():  # set meanwhile: whoever did it may have looked before there was a process
+            self.kill()
+            raise StoppingError(self.name)
 
     def wait_ready(self, timeout: float = 60.0) -> None:
         """Wait until it is ready; stops it and raises ProcessError when it ends or takes too long."""
@@ -201,6 +206,12 @@ class Process:
         except FileNotFoundError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+    def _launch_logged(self) -> None:
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._rotate_log()
+        with self.log_path.open("ab") as log:
+            self._popen = spawn(self._command, env=self._env, cwd=self._cwd, stdout=log.fileno())
 
     def _launch_piped(self, on_line: Callable[[str], None]) -> None:
         self._recent.clear()

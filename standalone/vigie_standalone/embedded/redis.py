@@ -1,6 +1,7 @@
 """A real redis-server with bounded memory and no persistence: what is in it can be rebuilt."""
 
 import socket
+import threading
 from pathlib import Path
 
 from vigie_standalone.embedded import programs
@@ -21,8 +22,9 @@ def find_redis() -> tuple[Path, str]:
 class Redis:
     """One redis-server. It forgets on restart, by intent."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, stopping: threading.Event | None = None) -> None:
         self.directory = directory
+        self._stopping = stopping
         self._port = 0
         self.source = ""
         self.program = "redis-server"
@@ -43,7 +45,13 @@ class Redis:
         command += ["--save", "", "--appendonly", "no", "--maxmemory", MEMORY_LIMIT]
         # Only what may expire anyway is evicted (stored answers); latest values stay whole.
         command += ["--maxmemory-policy", "volatile-lru", "--databases", "16"]
-        self.process = Process("redis", command, log_path=self.directory / "redis.log", ready=self._answers)
+        self.process = Process(
+            "redis",
+            command,
+            log_path=self.directory / "redis.log",
+            ready=self._answers,
+            stopping=self._stopping,
+        )
         self.process.start()
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
 """The three servers Vigie needs: each from its environment variable when set, else embedded."""
 
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,12 +49,14 @@ class Servers:
         environment: Mapping[str, str] | None = None,
         mongo_test_commands: bool = False,
         progress: Progress | None = None,
+        stopping: threading.Event | None = None,
     ) -> None:
+        """Once `stopping` is set nothing is fetched or started any more; a start that runs fails with StoppingError."""
         self._environment = os.environ if environment is None else environment
         self.addresses: dict[Server, Address] = {}
-        self.kafka = Kafka(directory / Server.KAFKA, progress=progress)
-        self.mongo = Mongo(directory / Server.MONGODB, test_commands=mongo_test_commands)
-        self.redis = Redis(directory / Server.REDIS)
+        self.kafka = Kafka(directory / Server.KAFKA, progress=progress, stopping=stopping)
+        self.mongo = Mongo(directory / Server.MONGODB, test_commands=mongo_test_commands, stopping=stopping)
+        self.redis = Redis(directory / Server.REDIS, stopping=stopping)
 
     def start(self, wanted: Iterable[Server] = tuple(Server)) -> dict[Server, Address]:
         """Addresses of the wanted servers, started concurrently where they are not running yet.
