@@ -10,7 +10,7 @@ from vigie_runtime.settings import Settings
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """RESP2: whatever is asked, after a moment."""
     while data := await reader.read(65_536):
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # long enough for the others to ask meanwhile
         writer.write(b"+PONG\r\n" if b"PING" in data else b"+OK\r\n" * data.count(b"*"))
     writer.close()
 
