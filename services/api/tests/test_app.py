@@ -50,6 +50,7 @@ def is_problem(answer: httpx2.Response, status: int, kind: str) -> dict[str, obj
         ("/api/query_range?metric=m&limit=0", "limit"),
         ("/api/query_range?metric=m&limit=x", "limit"),
         ("/api/query_range?metric=m&by=*,a", "by"),
+        ("/api/query_range?metric=m&by=" + ",".join(f"l{i}" for i in range(17)), "by"),
         ("/api/query_range?metric=m&from=now-1h&to=now-2h", "from"),
         ("/api/metrics/business?period=2h", "period"),
         ("/api/metrics/system?period=1h&from=now-1h", "period"),

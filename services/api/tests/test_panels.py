@@ -77,7 +77,8 @@ def test_the_greatest_and_least_values_give_answers_that_json_can_say(value: flo
     index, latest = latest_of(entries, value)
     answers: list[Any] = [
         overview.system_overview(numbers), overview.application_overview(numbers), overview.business_overview(numbers),
-        overview.realtime(numbers, index, latest, NOW, 0), *overview.custom_metrics(index.families(), latest),
+        overview.realtime(numbers, overview.levels(index, latest, 0), NOW),
+        *overview.custom_metrics(index.families(), latest),
         system.resources(numbers), *system.hosts(numbers), application.work(numbers), *application.services(numbers),
         *application.queries(numbers), business.bookings(numbers), *business.bookings_by_service(numbers),
         *business.money(numbers), *business.money_by_service(numbers), business.payments(numbers),

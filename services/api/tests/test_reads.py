@@ -1,11 +1,14 @@
 """Everything that was written is read back exactly, over real MongoDB and Redis."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from vigie_api.answers.query import RangeAnswer
+from vigie_api.evaluation import Evaluation
+from vigie_api.functions import Function
 from vigie_api.repository import series
 from vigie_api.repository.series import Filter
 from vigie_contracts import names
@@ -226,6 +229,25 @@ async def test_functions_and_groups_say_what_they_mean(client: Any, world: Any) 
     rate = await client.get("/api/query_range", metric="requests", function="rate", from_=at, step="1m")
     assert values(rate)[0][0] == pytest.approx(10 / 60)
     assert growth["errorBound"] == 0
+
+
+async def test_numbers_are_evaluated_while_the_event_loop_serves_others(
+    client: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.send([(world.key(name, Kind.GAUGE, host="a"), NOW, 1.0) for name in (names.CPU_USAGE, "m")])
+    threads: list[int] = []
+    run = Evaluation.run
+
+    def watched(self: Evaluation, function: Function) -> Any:
+        threads.append(threading.get_ident())
+        return run(self, function)
+
+    monkeypatch.setattr(Evaluation, "run", watched)
+    for path in ("metrics/system", "metrics/summary", "dashboard/summary", "dashboard/charts/cpu"):
+        await client.get(f"/api/{path}")
+    await client.get("/api/query_range", metric="m")
+    assert len(threads) > 5
+    assert threading.get_ident() not in threads
 
 
 async def test_functions_without_meaning_are_refused(client: Any, world: Any) -> None:

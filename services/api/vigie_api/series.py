@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -67,19 +67,20 @@ class Selection:
         self, labels: Sequence[str], chosen: Iterable[int] | None = None
     ) -> tuple[list[tuple[str, ...]], npt.NDArray[np.int64]]:
         """The different values of these labels, sorted, and the group of each row."""
-        return self.groups_by(lambda one: tuple(one.label(label) for label in labels), chosen)
-
-    def groups_by(
-        self, key: Callable[[Series], K], chosen: Iterable[int] | None = None
-    ) -> tuple[list[K], npt.NDArray[np.int64]]:
-        """The different keys, sorted, and the group of each row: -1 for series that were not `chosen` (positions in
-        `series`; all by default)."""
         positions = list(range(len(self.series)) if chosen is None else chosen)
-        keys = [key(self.series[position]) for position in positions]
+        return self.grouped(
+            [tuple(self.series[position].label(label) for label in labels) for position in positions], positions
+        )
+
+    def grouped(self, keys: Sequence[K], chosen: Sequence[int] | None = None) -> tuple[list[K], npt.NDArray[np.int64]]:
+        """The different keys, sorted, and the group of each row: -1 for series that were not `chosen`.
+
+        keys: of each chosen series; `chosen` are positions in `series`, all by default.
+        """
         names = sorted(set(keys))
         number = {name: index for index, name in enumerate(names)}
         group_of_row = np.full(len(self.chunks) * CHUNK_SLOTS, -1, np.int64)
-        group_of_row[self.rows[positions]] = [number[name] for name in keys]
+        group_of_row[self.rows if chosen is None else self.rows[chosen]] = [number[name] for name in keys]
         return names, group_of_row
 
 

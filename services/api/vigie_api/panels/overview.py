@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -68,17 +69,40 @@ def business_overview(numbers: Numbers) -> BusinessOverview:
     )
 
 
-def realtime(
-    numbers: Numbers, index: FamilyIndex, latest: LatestTable, now_ms: int, live_since_ms: int
-) -> RealtimeAnswer:
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The latest values that the realtime answer shows."""
+
+    active_users: float | None
+    active_connections: float | None
+    cpu_usage_percent: float | None
+    memory_usage_percent: float | None
+    newest_ms: int | None
+    live_series: int
+
+
+def levels(index: FamilyIndex, latest: LatestTable, live_since_ms: int) -> Levels:
+    """Of the series that have a sample since then."""
+
+    def last(name: str) -> Values:
+        return latest.of(index.family(name, Kind.GAUGE), live_since_ms)
+
+    newest, live = latest.newest(live_since_ms)
+    return Levels(
+        active_users=_total(last(names.ACTIVE_USERS)),
+        active_connections=_total(last(names.ACTIVE_CONNECTIONS)),
+        cpu_usage_percent=_mean(last(names.CPU_USAGE)),
+        memory_usage_percent=_mean(last(names.MEMORY_USAGE)),
+        newest_ms=newest,
+        live_series=live,
+    )
+
+
+def realtime(numbers: Numbers, latest: Levels, now_ms: int) -> RealtimeAnswer:
     """Rates of the range of `numbers`, levels of the latest values."""
     requests = application.requests(numbers)
     made = business.bookings(numbers)
     factor = _MINUTE_S / numbers.seconds
-    newest, live = latest.newest(live_since_ms)
-
-    def last(name: str) -> Values:
-        return latest.of(index.family(name, Kind.GAUGE), live_since_ms)
 
     def per_minute(count: float | None) -> float | None:
         return None if count is None else rounded(count * factor)
@@ -102,12 +126,12 @@ def realtime(
             for money in business.money(numbers)
         ],
         events_per_minute=per_minute(numbers.value(Function.INCREASE, names.EVENTS)),
-        active_users=_total(last(names.ACTIVE_USERS)),
-        active_connections=_total(last(names.ACTIVE_CONNECTIONS)),
-        cpu_usage_percent=_mean(last(names.CPU_USAGE)),
-        memory_usage_percent=_mean(last(names.MEMORY_USAGE)),
-        newest_sample_at=None if newest is None else iso(newest),
-        live_series=live,
+        active_users=latest.active_users,
+        active_connections=latest.active_connections,
+        cpu_usage_percent=latest.cpu_usage_percent,
+        memory_usage_percent=latest.memory_usage_percent,
+        newest_sample_at=None if latest.newest_ms is None else iso(latest.newest_ms),
+        live_series=latest.live_series,
     )
 
 

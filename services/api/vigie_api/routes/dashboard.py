@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -43,7 +44,8 @@ async def realtime(context: Ctx) -> Any:
         panel = await read_panel(context, asked, overview.REALTIME)
         index = await context.stores.families.of(context.tenant)
         latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
-        return overview.realtime(panel.numbers, index, latest, context.now_ms, context.stale_before_ms)
+        levels = overview.levels(index, latest, context.stale_before_ms)
+        return await asyncio.to_thread(overview.realtime, panel.numbers, levels, context.now_ms)
 
     return await context.cached("realtime", compute)
 
@@ -77,7 +79,7 @@ async def chart(
         grid = await grid_for(context, asked, step, series, zone)
         needed = [(line.function, kind) for line in drawn.lines for kind in Kind]
         answer = await context.stores.reader.read(context.tenant, series, grid, needed)
-        lines, truncated = _lines(drawn, answer)
+        lines, truncated = await asyncio.to_thread(_lines, drawn, answer)
         return ChartAnswer(
             **head(context, grid, asked),
             type=type_,

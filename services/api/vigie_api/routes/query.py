@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
-from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_LABELS, MAX_NAME_CHARS
+from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_NAME_CHARS
 from vigie_contracts.tiers import TIERS
 
 from vigie_api import functions, matchers
@@ -28,7 +30,12 @@ from vigie_api.times import SECOND, iso
 
 MAX_POINTS = 200_000
 """Of all series of one answer together."""
+MAX_BY = 16
+"""Labels to group by."""
 _EVERY_LABEL = "*"
+
+Group: TypeAlias = tuple[tuple[str, str], ...]
+"""Labels that all series of a line have."""
 
 router = APIRouter(tags=["query"], responses=READ_PROBLEMS)
 
@@ -44,6 +51,15 @@ class Question:
     limit: int
     asked: TimeRange
     step: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The series of the first groups, the group of each, and how many groups there are in all."""
+
+    series: list[Series]
+    groups: list[Group]
+    count: int
 
 
 @router.get(
@@ -66,8 +82,8 @@ async def query_range(
     by: Annotated[
         list[str] | None,
         Query(
-            description="labels to group by, separated by commas; * for every series by itself. By default all "
-            "series together",
+            description="labels to group by, at most 16, separated by commas; * for every series by itself. By default "
+            "all series together",
             examples=[["service,region"]],
         ),
     ] = None,
@@ -87,22 +103,20 @@ async def query_range(
         asked=parse_range(None, from_, to, "1h", context.now_ms),
         step=step,
     )
-    # Built by hand: 200,000 points through a model would take longer than reading them.
-    return Response(msgspec.json.encode(await _answer(context, question)), media_type="application/json")
+    return Response(await _answer(context, question), media_type="application/json")
 
 
-async def _answer(context: Context, question: Question) -> dict[str, Any]:
+async def _answer(context: Context, question: Question) -> bytes:
+    """Groups and numbers are made in threads: of many series they take long, and other requests wait for the loop."""
     reader = context.stores.reader
     found = await reader.select(context.tenant, question.wanted, question.metric)
     kinds = {one.kind for one in found}
     functions.check_applicable(question.function, question.metric, kinds)
-    groups = sorted({_group(one, question.by) for one in found})
-    shown = set(groups[: question.limit])
-    series = [one for one in found if _group(one, question.by) in shown]
-    grid = await grid_for(context, question.asked, question.step, series)
-    _check_points(len(shown), grid)
-    answer = await reader.read(context.tenant, series, grid, [(question.function, kind) for kind in kinds])
-    return {
+    shown = await asyncio.to_thread(_shown, found, question)
+    grid = await grid_for(context, question.asked, question.step, shown.series)
+    _check_points(len(set(shown.groups)), grid)
+    answer = await reader.read(context.tenant, shown.series, grid, [(question.function, kind) for kind in kinds])
+    head = {
         "timestamp": iso(context.now_ms),
         "metric": question.metric,
         "function": question.function.value,
@@ -112,24 +126,37 @@ async def _answer(context: Context, question: Question) -> dict[str, Any]:
         "tier": answer.plan.tier.name,
         "tiers": [tier.name for tier in TIERS if any(piece.tier is tier for piece in answer.plan.pieces)],
         "errorBound": functions.error_bound(question.function, kinds),
-        "series": _lines(answer, question),
-        "seriesCount": len(groups),
-        "truncated": len(groups) > question.limit,
+        "seriesCount": shown.count,
+        "truncated": shown.count > question.limit,
     }
+    return await asyncio.to_thread(_encoded, head, answer, question.function, shown.groups)
 
 
-def _lines(answer: Answer, question: Question) -> list[dict[str, Any]]:
-    groups, group_of_row = answer.selection.groups_by(lambda one: _group(one, question.by))
+def _shown(found: Sequence[Series], question: Question) -> Shown:
+    groups = [_group(one, question.by) for one in found]
+    names = sorted(set(groups))
+    first = set(names[: question.limit])
+    kept = [position for position, group in enumerate(groups) if group in first]
+    return Shown([found[position] for position in kept], [groups[position] for position in kept], len(names))
+
+
+def _encoded(head: dict[str, Any], answer: Answer, function: Function, groups: Sequence[Group]) -> bytes:
+    # Built by hand: 200,000 points through a model would take longer than reading them.
+    return msgspec.json.encode({**head, "series": _lines(answer, function, groups)})
+
+
+def _lines(answer: Answer, function: Function, groups_of_series: Sequence[Group]) -> list[dict[str, Any]]:
+    groups, group_of_row = answer.selection.grouped(groups_of_series)
     if not groups:
         return []
-    values = answer.samples.evaluate(question.function, group_of_row, len(groups))
+    values = answer.samples.evaluate(function, group_of_row, len(groups))
     return [
         {"labels": dict(group), "points": points(answer.samples.grid, row)}
         for group, row in zip(groups, values, strict=True)
     ]
 
 
-def _group(one: Series, by: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _group(one: Series, by: tuple[str, ...]) -> Group:
     """The labels of the group that a series is in; a label that it does not have is left out."""
     if by == (_EVERY_LABEL,):
         return one.labels
@@ -138,8 +165,8 @@ def _group(one: Series, by: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 def _labels(by: list[str]) -> tuple[str, ...]:
     labels = tuple(dict.fromkeys(part.strip() for entry in by for part in entry.split(",") if part.strip()))
-    if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL_NAME_CHARS for label in labels):
-        raise InvalidParameter("by", f"must be at most {MAX_LABELS} label names")
+    if len(labels) > MAX_BY or any(len(label) > MAX_LABEL_NAME_CHARS for label in labels):
+        raise InvalidParameter("by", f"must be at most {MAX_BY} label names")
     if _EVERY_LABEL in labels and len(labels) > 1:
         raise InvalidParameter("by", "* stands alone")
     return labels
