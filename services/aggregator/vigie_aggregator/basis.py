@@ -47,18 +47,17 @@ class Basis:
         self._rest = self._cells.select(~wanted)
         return self._cells.select(wanted)
 
-    def put(self, committed: Cells, max_bytes: int) -> None:
+    def put(self, committed: Cells, max_bytes: int, now_ms: int) -> None:
         """Keep what was just committed, and what `take` left, as far as it is recent and fits."""
-        committed, rest = self._recent(committed), self._rest
+        rest = self._rest
         if len(committed):
-            rest = self._since(rest, int(committed.starts.max()) - self._width_ms)
+            # A sender whose clock is ahead must not push out what everybody else is still writing.
+            since = min(int(committed.starts.max()), now_ms) - self._width_ms
+            committed, rest = self._since(committed, since), self._since(rest, since)
         self._cells = merge(Cells.empty(self._width_ms), rest, committed)
         if self._cells.nbytes > max_bytes:
             self._cells = committed if committed.nbytes <= max_bytes else Cells.empty(self._width_ms)
         self._rest = Cells.empty(self._width_ms)
-
-    def _recent(self, cells: Cells) -> Cells:
-        return self._since(cells, int(cells.starts.max()) - self._width_ms) if len(cells) else cells
 
     def _since(self, cells: Cells, start_ms: int) -> Cells:
         recent = cells.starts >= start_ms

@@ -77,7 +77,7 @@ async def commit(
     partition.flush_all = False
     for tier, cells in written.items():
         others = sum(basis.nbytes for other, basis in partition.basis.items() if other is not tier)
-        partition.basis[tier].put(cells, max(0, cache_bytes - others))
+        partition.basis[tier].put(cells, max(0, cache_bytes - others), now_ms)
     changed = tuple(tier for tier in tiers if begun_at.marks[tier.name] != progress.marks[tier.name])
     cells = sum(len(cells) for cells in written.values())
     return Committed(changed, rows, latest, sum(map(len, windows.values())), cells, expired)
