@@ -219,6 +219,30 @@ async def test_coarse_windows_are_repaired_when_the_log_they_lack_is_gone() -> N
     assert [counted(store, tier) for tier in TIERS] == [9, 9, 9]
 
 
+async def test_coarse_windows_are_not_overwritten_by_what_is_left_of_expired_fine_ones() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    old = HOUR.floor(NOW) + 10_000
+    await it.records(0, [record(0, [(7, old, 1.0), (7, old + 1_800_000, 1.0)])])
+    await it._commit(it._state(0), TIERS)
+    await it.records(0, [record(1, [(7, old + 1_800_000, 1.0), (7, old + 7_200_000, 1.0)])])
+    await it._commit(it._state(0), (FINE,))
+    clock.advance(48 * 3_600)  # half of the first hour's fine windows expire, as the store would have it
+    expired = [key for key in store.tiers[FINE] if key[1].start_ms == FINE.floor(old)]
+    for key in expired:
+        del store.tiers[FINE][key]
+    other = handler(store, catalogue, clock, sent, log=Log("cluster-2", "topic-9"))
+    await other.assigned(0)
+    cells = store.cells(HOUR, ("acme", "beta"))
+    assert dict(zip(cells.starts.tolist(), cells.count.tolist(), strict=True)) == {
+        HOUR.floor(old): 2,  # one is missing, which is said and counted
+        HOUR.floor(old) + 7_200_000: 1,
+    }
+    assert other._metrics.unrepaired._value.get() >= 1
+    assert store.partitions[0].dirty_since == {"1m": None, "1h": None}
+
+
 async def test_coarse_tiers_do_not_read_again_what_a_partly_lost_log_still_has() -> None:
     store, catalogue, clock, sent = parts()
     it = handler(store, catalogue, clock, sent)

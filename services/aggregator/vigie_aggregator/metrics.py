@@ -43,6 +43,11 @@ EXPIRED = Counter(
     "Windows not written to a tier because its retention was over when their samples came",
     {"tier": TierName},
 )
+UNREPAIRED = Counter(
+    "vigie_aggregator_unrepaired_windows_total",
+    "windows",
+    "Windows of a partition and coarse tier that may lack samples: the log was lost, and the fine windows had expired",
+)
 SERIES = Gauge("vigie_aggregator_series", "series", "Series met in the owned partitions")
 PENDING = Gauge("vigie_aggregator_pending_bytes", "bytes", "Memory of windows that are not committed everywhere yet")
 VIEW_FAILURES = Counter("vigie_aggregator_redis_failures_total", "pushes", "Pushes to Redis that failed; tried again")
@@ -50,7 +55,7 @@ LIVE_DROPPED = Counter("vigie_aggregator_live_dropped_total", "messages", "Live 
 
 ALL = (
     SAMPLES, RECORDS, DUPLICATES, DEAD, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED,
-    SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED,
+    UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED,
 )  # fmt: skip
 
 
@@ -72,6 +77,7 @@ class Metrics:
         self.failures = made.counter(FAILURES)
         self.fenced = made.counter(FENCED)
         self.expired = {tier.value: made.counter(EXPIRED, tier=tier) for tier in TierName}
+        self.unrepaired = made.counter(UNREPAIRED)
         self.series = made.gauge(SERIES)
         self.pending = made.gauge(PENDING)
         self.view_failures = made.counter(VIEW_FAILURES)

@@ -129,7 +129,7 @@ class SamplesHandler:
         state = Partition(partition, stored, start, schedule)
         state.restore_latest(await self._store.latest(partition))
         if stored is not None and stored is not start:
-            await repair(state, self._store, self._clock.now_ms())
+            self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))
         self._owned[partition] = state
         self._dropped.discard(partition)
         self._view.adopt(partition)
@@ -188,7 +188,7 @@ class SamplesHandler:
             state.progress = replace(state.progress, marks=marks, lost=state.progress.lost + lost)
         state.position = state.progress.first
         with self._dropping(partition):
-            await repair(state, self._store, self._clock.now_ms())
+            self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))
 
     def committed(self, partition: int) -> int | None:
         """The offset up to which the fine tier is stored: what lag is measured by."""
