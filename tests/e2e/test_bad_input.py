@@ -169,6 +169,21 @@ async def test_half_closed_connection_harms_nobody(vigie: Up, client: httpx.Asyn
     assert (await client.get("/health/live")).status_code == 200
 
 
+async def test_half_closed_sender_gets_its_answer(vigie: Up) -> None:
+    body = b'{"name": "half", "type": "gauge", "value": 1}'
+    with socket.create_connection(("127.0.0.1", vigie.port), 5) as connection:
+        connection.sendall(
+            b"POST /api/metrics/custom HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(20)
+        answer = b""
+        while chunk := connection.recv(65_536):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 201 "), answer[:300]
+
+
 async def test_after_all_of_it_vigie_still_takes_and_shows(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/ready")).status_code == 200
     assert (

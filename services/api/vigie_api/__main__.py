@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import uvicorn
 from vigie_runtime import logging, tracing
+from vigie_runtime.http import serve
 from vigie_runtime.settings import load
 
 from vigie_api.app import create_app
@@ -16,20 +16,7 @@ def main() -> None:
     logging.configure("api", settings.log_level, settings.log_format)
     stop_tracing = tracing.configure("api")
     try:
-        uvicorn.run(
-            create_app(settings),
-            host=settings.api_host,
-            port=settings.api_port,
-            loop="auto",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
-        )
+        serve(create_app(settings), settings, settings.api_host, settings.api_port)
     finally:
         stop_tracing()
 

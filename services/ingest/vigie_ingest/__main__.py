@@ -5,12 +5,11 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-import uvicorn
 from vigie_runtime import logging, tracing
+from vigie_runtime.http import serve
 from vigie_runtime.settings import load
 
 from vigie_ingest.app import create_app
-from vigie_ingest.connection import Connection
 from vigie_ingest.settings import IngestSettings
 
 _YOUNG_OBJECTS: Final = 20_000
@@ -24,22 +23,7 @@ def main() -> None:
     try:
         app = create_app(settings)
         _tune_garbage_collection()
-        uvicorn.run(
-            app,
-            host=settings.ingest_host,
-            port=settings.ingest_port,
-            loop="auto",
-            http=Connection,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # the client's address is used nowhere, and the middleware costs every request
-            limit_concurrency=settings.ingest_max_connections,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
-        )
+        serve(app, settings, settings.ingest_host, settings.ingest_port, settings.ingest_max_connections)
     finally:
         stop_tracing()
 

@@ -1,0 +1,46 @@
+"""An HTTP service as a process: one set of bounds for all that strangers can reach."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import Any, Final
+
+import uvicorn
+
+from vigie_runtime.connection import Connection
+from vigie_runtime.settings import Settings
+
+MAX_CONNECTIONS: Final = 10_000
+_KEEP_ALIVE_S: Final = 75
+"""Longer than the minute that load balancers keep an idle connection, so that it is they who close it."""
+
+
+def serve(app: Any, settings: Settings, host: str, port: int, max_connections: int = MAX_CONNECTIONS) -> None:
+    """Serve an ASGI app until SIGTERM or SIGINT; ends the process with 1 if it could not start."""
+    server = uvicorn.Server(config(app, settings, host, port, max_connections))
+    with suppress(KeyboardInterrupt):  # uvicorn has stopped in good order, and then raises the signal again
+        server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+def config(app: Any, settings: Settings, host: str, port: int, max_connections: int) -> uvicorn.Config:
+    """What `serve` serves with."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="auto",
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the client's address is used nowhere, and the middleware costs every request
+        limit_concurrency=max_connections,
+        backlog=4096,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
+    )
