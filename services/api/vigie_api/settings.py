@@ -37,6 +37,9 @@ class Settings(settings.Settings):
         default=500_000, ge=1_000, description="series of all tenants that /metrics keeps in memory: about 0.3 kB each"
     )
     api_concurrent_scrapes: int = Field(default=4, ge=1, le=64, description="answers of /metrics written at a time")
+    api_scrape_timeout_s: float = Field(
+        default=30.0, gt=0, description="a client that has not read its answer of /metrics by then is cut off"
+    )
 
     @field_validator("default_tenant")
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,6 +14,7 @@ from vigie_runtime.metrics import MetricSet
 
 from vigie_api.cache import TtlCache
 from vigie_api.errors import StoreUnavailable
+from vigie_api.places import Places
 from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
 from vigie_api.repository.reader import Reader
@@ -45,7 +45,7 @@ class Desk:
         self.settings, self.clock, self.metrics = settings, clock, metrics
         self.stores: Stores | None = None
         self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
-        self.scrapes = asyncio.Semaphore(settings.api_concurrent_scrapes)
+        self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
 
 
 @dataclass(frozen=True, slots=True)

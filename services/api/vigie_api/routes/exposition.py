@@ -8,14 +8,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+from vigie_runtime import logging
 
 from vigie_api.answers.problem import READ_PROBLEMS
-from vigie_api.errors import Busy
 from vigie_api.exposition.families import LatestTable
-from vigie_api.exposition.negotiation import negotiate
+from vigie_api.exposition.negotiation import Wanted, negotiate
 from vigie_api.exposition.writing import Exposition
 from vigie_api.metrics import DROPPED
-from vigie_api.routes.context import Ctx
+from vigie_api.routes.context import Context, Ctx
+
+log = logging.get(__name__)
 
 _WRITE_BYTES = 32_768
 
@@ -46,23 +49,33 @@ async def latest_values(
     negotiate `escaping=allow-utf-8`; for others these characters become underscores, or where that name is taken, the
     reversible form `U__a_2e_b`. No sample is ever written twice.
     """
-    scrapes = context.desk.scrapes
-    if scrapes.locked():
-        raise Busy("answers of /metrics")
-    # Read before the answer begins: afterwards an error could no longer be said.
-    index = await context.stores.families.of(context.tenant)
-    latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
-    wanted = negotiate(accept)
-    exposition = Exposition(index.families(), latest, wanted, 0 if stale else context.stale_before_ms)
+    return _Scrape(context, negotiate(accept), 0 if stale else context.stale_before_ms)
 
-    async def body() -> AsyncIterator[bytes]:
-        # Taken here and not above: a client that is gone by now never starts this, and would keep the place for ever.
-        async with scrapes:
-            async for piece in _written(exposition):
-                yield piece
-        context.desk.metrics.counter(DROPPED).inc(exposition.dropped)
 
-    return StreamingResponse(body(), headers={"content-type": wanted.content_type, "vary": "Accept"})
+class _Scrape(Response):
+    """The answer with its place, which is free again however the answer ends: it is taken and given back in here, so
+    a client that is gone before its answer begins cannot keep it."""
+
+    def __init__(self, context: Context, wanted: Wanted, since_ms: int) -> None:
+        super().__init__()
+        self._context, self._wanted, self._since_ms = context, wanted, since_ms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        desk, stores, tenant = self._context.desk, self._context.stores, self._context.tenant
+        async with desk.scrapes.taken():
+            # Read before the answer begins: afterwards an error could no longer be said.
+            index = await stores.families.of(tenant)
+            latest = LatestTable(await stores.latest.everything(tenant, index.chunks()))
+            exposition = Exposition(index.families(), latest, self._wanted, self._since_ms)
+            headers = {"content-type": self._wanted.content_type, "vary": "Accept"}
+            answer = StreamingResponse(_written(exposition), headers=headers)
+            try:
+                async with asyncio.timeout(desk.settings.api_scrape_timeout_s):
+                    await answer(scope, receive, send)
+            except TimeoutError:
+                # An answer that has no end tells the server to close the connection, and the client that it is cut.
+                log.warning("an answer of /metrics was not read in time; its connection is closed", tenant=tenant)
+            desk.metrics.counter(DROPPED).inc(exposition.dropped)
 
 
 async def _written(exposition: Exposition) -> AsyncIterator[bytes]:

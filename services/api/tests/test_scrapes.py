@@ -1,0 +1,105 @@
+"""/metrics with clients that do not read, and with too many of them."""
+
+import asyncio
+from typing import Any, cast
+
+import httpx2
+import pytest
+from starlette.types import Message
+from vigie_api.app import create_app
+from vigie_api.errors import Busy
+from vigie_api.exposition.families import FamilyIndex
+from vigie_api.places import Places
+from vigie_api.routes.context import Desk, Stores
+from vigie_api.settings import Settings
+from vigie_runtime.clock import ManualClock
+
+
+class Empty:
+    """Families and latest values of nothing."""
+
+    async def of(self, _tenant: str) -> FamilyIndex:
+        return FamilyIndex()
+
+    async def everything(self, _tenant: str, _known: object) -> dict[Any, Any]:
+        return {}
+
+
+@pytest.fixture
+def app() -> Any:
+    app = create_app(
+        Settings(
+            kafka_bootstrap_servers="nowhere:1",
+            mongodb_uri="mongodb://127.0.0.1:1",
+            redis_url="redis://127.0.0.1:1",
+            api_concurrent_scrapes=1,
+            api_scrape_timeout_s=0.2,
+        ),
+        clock=ManualClock(),
+    )
+    desk: Desk = app.state.desk
+    nothing = cast(Any, Empty())
+    desk.stores = Stores(nothing, nothing, nothing, nothing, nothing, nothing)
+    return app
+
+
+async def scrape_without_reading(app: Any) -> list[Message]:
+    """What was sent until the answer ended: the client's socket never takes a byte of the body."""
+    sent: list[Message] = []
+    scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "GET", "path": "/metrics",
+             "raw_path": b"/metrics", "query_string": b"", "headers": [], "http_version": "1.1", "scheme": "http",
+             "server": ("api", 80), "client": ("c", 1), "root_path": ""}  # fmt: skip
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("the client says nothing")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    await app(scope, receive, send)
+    return sent
+
+
+async def test_a_client_that_does_not_read_is_cut_off_and_its_place_is_free(app: Any) -> None:
+    sent = await asyncio.wait_for(scrape_without_reading(app), 20)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+        assert (await http.get("/metrics")).status_code == 200
+
+
+async def test_too_many_scrapes_are_refused_at_once(app: Any) -> None:
+    scrapes = app.state.desk.scrapes
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+        scrapes._admitted = scrapes._most
+        answer = await http.get("/metrics")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "2"
+        scrapes._admitted = 0
+        assert (await http.get("/metrics")).status_code == 200
+
+
+async def test_places_are_never_more_than_there_are_and_come_back_after_errors() -> None:
+    places = Places(2, "things")
+    at_once = most = refused = 0
+
+    async def work() -> None:
+        nonlocal at_once, most, refused
+        try:
+            async with places.taken():
+                at_once += 1
+                most = max(most, at_once)
+                await asyncio.sleep(0)
+                at_once -= 1
+                raise RuntimeError("of the work")
+        except Busy:
+            refused += 1
+        except RuntimeError:
+            pass
+
+    for _ in range(2):
+        await asyncio.gather(*(work() for _ in range(30)))
+    assert most == 2
+    assert refused == 2 * (30 - 10)
