@@ -447,6 +447,11 @@ class LogReader:
                 await consumer.stop()
         except (KafkaError, TimeoutError) as e:
             log.warning("the Kafka consumer did not stop in time", reason=reason_of(e))
+        except asyncio.CancelledError as e:
+            # When the brokers are away, aiokafka lets the cancellation of its own tasks out of `stop`: not ours.
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            log.warning("the Kafka consumer did not stop cleanly", reason=reason_of(e))
         if self._failure is not None:
             raise self._failure
 
