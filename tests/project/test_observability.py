@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from vigie_contracts import names
+from vigie_contracts import names, topics
 
 from tests.project.repo import ROOT, own_metric_names, parsed, text
 from tools import dashboards
@@ -83,6 +83,25 @@ def test_prometheus_scrapes_services_of_the_stack() -> None:
             assert target.partition(":")[0] in {*COMPOSE, "localhost"}
     for file in config["rule_files"]:
         assert (ROOT / "deploy/prometheus" / file).exists()
+
+
+def test_senders_can_neither_forge_nor_hide_what_the_rules_look_at() -> None:
+    [latest] = [
+        job for job in parsed("deploy/prometheus/prometheus.yml")["scrape_configs"] if job["job_name"] == "vigie-latest"
+    ]
+    [drop] = latest["metric_relabel_configs"]
+    assert (drop["action"], drop["source_labels"]) == ("drop", ["__name__"])
+    watched = set().union(*(queried_names(rule["expr"]) for rule in RULES))
+    assert len(watched) > 5
+    for name in (*watched, "up", "ALERTS", "ALERTS_FOR_STATE", "scrape_samples_scraped"):
+        assert re.fullmatch(drop["regex"], name), name
+    assert not any(re.fullmatch(drop["regex"], name) for name in SENT)
+
+
+def test_rule_about_owners_expects_the_default_number_of_partitions() -> None:
+    [rule] = [rule for rule in RULES if rule["alert"] == "VigiePartitionsWithoutOwner"]
+    assert rule["expr"].endswith(f"< {topics.SAMPLES.partitions}")
+    assert f"of {topics.SAMPLES.partitions} partitions" in rule["annotations"]["summary"]
 
 
 def test_every_rule_has_a_severity_a_summary_and_a_runbook_that_exists() -> None:
