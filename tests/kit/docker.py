@@ -9,8 +9,8 @@ from vigie_standalone.embedded.servers import Address, Server
 from tests.kit.wait import eventually_sync
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
-MONGO_IMAGE = "mongo:8.0"
-REDIS_IMAGE = "redis:8.2"
+MONGO_IMAGE = "mongo:8.0.17"
+REDIS_IMAGE = "redis:8.2.2"
 START_DEADLINE_S = 180.0
 
 

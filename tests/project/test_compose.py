@@ -6,7 +6,9 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import pytest
+from vigie_contracts.problems import CONTENT_TYPE, Kind, Problem
 from vigie_runtime.settings import Settings
 from vigie_standalone.front import WRITE_METHODS, WRITE_PATHS, WRITE_PREFIX
 
@@ -45,7 +47,7 @@ def test_every_image_is_pinned_to_a_version() -> None:
     for image in images:
         name, _, tag = image.partition(":")
         assert name
-        assert re.match(r"v?\d+\.\d+", tag), f"{image} is not pinned"
+        assert re.match(r"v?\d+\.\d+\.\d+", tag), f"{image} is not pinned"
 
 
 def test_tests_in_containers_use_the_images_of_compose() -> None:
@@ -130,6 +132,32 @@ def test_proxy_splits_paths_as_the_front_door_of_vigie_up() -> None:
     assert methods
     assert set(paths[1].split()) == {*WRITE_PATHS, f"{WRITE_PREFIX}*"}
     assert set(methods[1].split()) == WRITE_METHODS
+
+
+def test_what_the_proxy_itself_refuses_is_a_problem_as_elsewhere() -> None:
+    config = text("deploy/proxy/Caddyfile")
+    answers = re.findall(
+        r"handle_errors (\w+) \{\s+header Content-Type (\S+).*?respond `(.*?)` (\d+)", config, re.DOTALL
+    )
+    assert [codes for codes, *_ in answers] == ["404", "5xx"]
+    for _, content_type, body, status in answers:
+        problem = msgspec.json.decode(body, type=Problem, strict=True)
+        assert content_type == CONTENT_TYPE
+        assert problem.status == int(status)
+        assert problem.type.removeprefix("/problems/") in set(Kind)
+        assert problem.message == problem.detail
+    assert re.search(r"handle /internal/\* \{\s+error 404", config)  # `respond` would leave out the problem
+
+
+def test_proxy_is_confined_as_the_services_are() -> None:
+    for name in ("read_only", "cap_drop", "security_opt", "tmpfs"):
+        assert ALL["proxy"][name] == ALL["api"][name]
+
+
+def test_no_password_has_a_default() -> None:
+    defaults = [name for name, _ in VARIABLE.findall(text("docker-compose.yml"))]
+    assert defaults
+    assert not [name for name in defaults if "PASSWORD" in name]
 
 
 def test_proxy_sends_only_to_services_that_exist() -> None:
