@@ -79,6 +79,21 @@ async def test_each_services_own_metrics_have_an_address() -> None:
     assert (await ask(door(), "GET", "/internal/metrics/api")).json()["app"] == "api"
 
 
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [("127.0.0.1", 200), ("::1", 200), ("::ffff:127.0.0.1", 200), ("192.0.2.7", 404), ("2001:db8::7", 404), ("", 404)],
+)
+async def test_internal_paths_are_there_for_this_machine_only(client: str, status: int) -> None:
+    transport = httpx2.ASGITransport(app=door(), client=(client, 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://vigie.test:3000") as other:
+        for path in ("/internal/metrics", "/internal/metrics/ingest", "/internal/metrics/api"):
+            answer = await other.get(path)
+            assert answer.status_code == status
+            if status == 404:
+                assert answer.headers["content-type"] == "application/problem+json"
+        assert (await other.get("/metrics")).status_code == 200
+
+
 async def test_ready_only_when_both_are() -> None:
     good = await ask(door(), "GET", "/health/ready")
     assert good.status_code == 200

@@ -8,7 +8,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Protocol
+
+from vigie_contracts.problems import CONTENT_TYPE, Kind, problem
 
 from vigie_standalone.landing import landing_page
 from vigie_standalone.openapi import merge
@@ -22,6 +25,8 @@ WRITE_PATHS = frozenset({"/telemetry", "/api/events", "/v1/metrics", "/api/v1/wr
 WRITE_PREFIX = "/api/metrics/"
 # A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
 WRITE_METHODS = frozenset({"POST", "OPTIONS"})
+# What Vigie says about itself is for who runs it. A proxy on this machine has to keep it from its own clients.
+INTERNAL_PREFIX = "/internal/"
 SUBREQUEST_BODY_LIMIT = 4 * 1024 * 1024
 
 
@@ -75,6 +80,8 @@ class FrontDoor:
             path = scope["path"]
             if scope["method"] in WRITE_METHODS and (path in WRITE_PATHS or path.startswith(WRITE_PREFIX)):
                 await self._ingest(scope, receive, send)
+            elif path.startswith(INTERNAL_PREFIX) and not _from_this_machine(scope):
+                await _send_answer(send, _not_found(path), head=scope["method"] == "HEAD")
             elif path in self._own and scope["method"] in ("GET", "HEAD"):
                 await _send_answer(send, await self._own[path](scope), head=scope["method"] == "HEAD")
             else:
@@ -105,6 +112,22 @@ class FrontDoor:
 
 def _json(status: int, content: dict[str, Any]) -> Answer:
     return Answer(status, "application/json", json.dumps(content).encode())
+
+
+def _from_this_machine(scope: Scope) -> bool:
+    client = scope.get("client")
+    try:
+        address = ip_address(client[0]) if client else None
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)  # how an IPv4 client looks on a socket for both
+    return address is not None and (mapped or address).is_loopback
+
+
+def _not_found(path: str) -> Answer:
+    found = problem(Kind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
+    members = ("type", "title", "status", "detail", "message", "instance")
+    return Answer(404, CONTENT_TYPE, json.dumps({name: getattr(found, name) for name in members}).encode())
 
 
 def _content(answer: Answer) -> dict[str, Any]:
