@@ -14,6 +14,8 @@ from vigie_standalone.probes import http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
+LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Who listens on all addresses -> where it is reached from this machine."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,16 @@ class Options:
 
     @property
     def url(self) -> str:
-        """The front door's address for a browser on this machine."""
-        return f"http://localhost:{self.port}"
+        """The front door's address for a browser: by name where that is this machine's own."""
+        return self._address("localhost" if self.host in {"127.0.0.1", *LOOPBACK_OF_ALL} else self.host)
+
+    @property
+    def own_url(self) -> str:
+        """The front door's address for our own processes, with nothing to resolve."""
+        return self._address(LOOPBACK_OF_ALL.get(self.host, self.host))
+
+    def _address(self, host: str) -> str:
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -76,18 +86,16 @@ def _aggregator(context: Context) -> Process:
 
 def _front(context: Context) -> Process:
     options = context.options
-    host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
     return context.module(
         "front",
         ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port)],
-        http_ready(f"http://{host}:{options.port}/health/ready"),
+        http_ready(f"{options.own_url}/health/ready"),
     )
 
 
 def _demo(context: Context) -> Process:
     home, options = context.home, context.options
-    host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
-    arguments = ["vigie_standalone", "demo", "--url", f"http://{host}:{options.port}"]
+    arguments = ["vigie_standalone", "demo", "--url", options.own_url]
     arguments += ["--data-dir", str(home.directory)]
     if not home.backfilled.exists():
         arguments += ["--backfill", FIRST_BACKFILL]
