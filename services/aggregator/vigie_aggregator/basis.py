@@ -12,6 +12,7 @@ Int64s = npt.NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.uint64)
 
 SLOT_BITS = 8
+_WINDOW = (1 << 32) - 1
 
 
 def distinct(numbers: npt.NDArray[Number]) -> npt.NDArray[Number]:
@@ -23,6 +24,12 @@ def distinct(numbers: npt.NDArray[Number]) -> npt.NDArray[Number]:
 def groups_of(cells: Cells) -> Int64s:
     """int64[g]: the chunk-windows of the cells, ascending, as key >> 8."""
     return cells.key[cells.group_bounds()[:-1]] >> SLOT_BITS if len(cells) else np.empty(0, np.int64)
+
+
+def widened(groups: Int64s, factor: int) -> Int64s:
+    """The chunk-windows that are `factor` times as wide and hold these."""
+    window = groups & _WINDOW
+    return distinct(groups - window + window // factor)
 
 
 class Basis:

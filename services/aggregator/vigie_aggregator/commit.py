@@ -23,6 +23,8 @@ Int64s = npt.NDArray[np.int64]
 INLINE_CELLS: Final = 10_000
 """Cells up to which merging them takes a few milliseconds: less than a thread is worth."""
 _WINDOW_BITS: Final = 32
+_READ: Final = 500
+"""Stored windows read and decoded at once."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,6 +77,8 @@ async def commit(
     partition.stored = partition.progress = progress
     partition.keys.pending = {}
     partition.flush_all = False
+    for tier, documents in windows.items():
+        partition.sizes.saw(tier, documents)
     for tier, cells in written.items():
         others = sum(basis.nbytes for other, basis in partition.basis.items() if other is not tier)
         partition.basis[tier].put(cells, max(0, cache_bytes - others), now_ms)
@@ -109,19 +113,18 @@ async def _absolute(partition: Partition, tier: Tier, delta: Cells, store: Store
     """The delta merged onto the stored state of every chunk-window it touches."""
     basis = partition.basis[tier]
     groups = groups_of(delta)
-    missing = basis.missing(groups)
-    stored: list[Window] = []
-    if len(missing):
-        places = [_place(group, tier, partition.rows) for group in missing.tolist()]
-        stored = await store.windows(tier, partition.number, places)
-    return await _offloaded(
-        len(delta) + len(stored) * CHUNK_SLOTS, _merged, delta, basis.take(groups), stored, tier, partition.rows
-    )
+    places = [_place(group, tier, partition.rows) for group in basis.missing(groups).tolist()]
+    stored: list[Cells] = []
+    for at in range(0, len(places), _READ):  # documents are larger than their cells: not all at once in memory
+        found = await store.windows(tier, partition.number, places[at : at + _READ])
+        stored.append(await _offloaded(len(found) * CHUNK_SLOTS, _decoded, found, tier, partition.rows))
+    cells = len(delta) + sum(map(len, stored))
+    return await _offloaded(cells, merge, *stored, basis.take(groups), delta)
 
 
-def _merged(delta: Cells, known: Cells, stored: list[Window], tier: Tier, rows: RowMap) -> Cells:
+def _decoded(stored: list[Window], tier: Tier, rows: RowMap) -> Cells:
     documents = [(rows.chunk(w.place.tenant, w.place.chunk), w.place.start_ms, w.document) for w in stored]
-    return merge(chunks.decode_many(documents, tier.width_ms), known, delta)
+    return chunks.decode_many(documents, tier.width_ms)
 
 
 def encoded(cells: Cells, rows: RowMap) -> list[Window]:

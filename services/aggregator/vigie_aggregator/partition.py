@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from opentelemetry.trace import SpanContext
 from vigie_contracts.latest import unpack
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_windows import Cells
 
-from vigie_aggregator.basis import Basis
+from vigie_aggregator.basis import Basis, Int64s, widened
 from vigie_aggregator.intake import Run
 from vigie_aggregator.keys import RequestKeys
 from vigie_aggregator.latest import LatestValues
@@ -17,6 +18,7 @@ from vigie_aggregator.pending import Lagging, Pending, oldest_of
 from vigie_aggregator.progress import COARSE, Mark, Progress
 from vigie_aggregator.rowmap import RowMap
 from vigie_aggregator.schedule import Schedule
+from vigie_aggregator.sizes import DocumentSizes
 from vigie_aggregator.store import LatestChunk
 
 MAX_LINKS = 128
@@ -43,6 +45,7 @@ class Partition:
         """Samples that no tier has."""
         self.lagging = {tier: Lagging(tier, start.dirty_since[tier.name]) for tier in COARSE}
         self.basis = {tier: Basis(tier.width_ms) for tier in TIERS}
+        self.sizes = DocumentSizes()
         self.links: list[SpanContext] = []
         self.flush_all = False
         """The next commit must leave no tier behind."""
@@ -83,6 +86,15 @@ class Partition:
     def pending_groups(self) -> int:
         """Documents that a commit of everything would write, about."""
         return len(self.fresh.groups) + sum(len(lagging.cells.groups) for lagging in self.lagging.values())
+
+    def documents(self, groups: Int64s, *, pending: bool) -> dict[Tier, int]:
+        """How many documents these fine chunk-windows come to in each tier; `pending`: with all that is pending."""
+        fresh = np.union1d(self.fresh.groups, groups) if pending else groups
+        counts = {FINE: len(fresh)}
+        for tier, lagging in self.lagging.items():
+            wide = widened(fresh, tier.width_ms // FINE.width_ms)
+            counts[tier] = len(np.union1d(lagging.cells.groups, wide) if pending else wide)
+        return counts
 
     @property
     def pending_bytes(self) -> int:

@@ -37,7 +37,9 @@ log = logging.get(__name__)
 FOLD_SAMPLES: Final = 50_000
 """Samples folded at once: numpy is at its best there."""
 MAX_GROUPS: Final = 2_000
-"""Chunk-windows that one fold may touch, and that may be pending: what keeps a transaction below some 30 MB."""
+"""Chunk-windows that one fold may touch, and that may be pending..."""
+COMMIT_BYTES: Final = 32 << 20
+"""... and about how large their documents may be together."""
 _LOOKUPS: Final = 4
 _LOOKUP_PAUSE_S: Final = 0.1
 _COMMITS_AT_ONCE: Final = 4
@@ -89,6 +91,7 @@ class Limits:
     cache_bytes: int = 128 << 20
     """Of all partitions together."""
     max_groups: int = MAX_GROUPS
+    commit_bytes: int = COMMIT_BYTES
 
 
 class SamplesHandler:
@@ -291,19 +294,26 @@ class SamplesHandler:
         columns = run.columns()
         samples = len(columns[0])
         cells = await _folded(*columns, state.rows.kinds)
-        groups = len(groups_of(cells))
-        # A window of every chunk in every tier is what a busy partition always writes.
-        limit = max(self._limits.max_groups, 4 * len(state.rows.chunks))
-        if groups > limit and len(run) > 1:
+        groups = groups_of(cells)
+        if len(run) > 1 and self._too_much(state, groups, pending=False):
             for half in run.halves():
                 await self._absorb(state, half)
             return
-        if state.pending_groups and state.pending_groups + groups > limit:
+        if state.pending_groups and self._too_much(state, groups, pending=True):
             await self._commit(state, TIERS)
         state.add(run, cells)
         self._metrics.samples.inc(samples)
         if state.pending_bytes > self._limits.pending_bytes:
             await self._commit(state, TIERS)
+
+    def _too_much(self, state: Partition, groups: npt.NDArray[np.int64], *, pending: bool) -> bool:
+        """Whether these chunk-windows, `pending`: with what is pending, are more than one transaction should write."""
+        count = len(groups) + (state.pending_groups if pending else 0)
+        if count <= 4 * len(state.rows.chunks):  # a window of every chunk in every tier: what a busy partition writes
+            return False
+        if count > self._limits.max_groups:
+            return True
+        return state.sizes.total(state.documents(groups, pending=pending)) > self._limits.commit_bytes
 
     async def _commit_all(self, due: Sequence[tuple[Partition, tuple[Tier, ...]]]) -> None:
         """Commit several partitions, a few at a time. All are tried; the first failure is raised afterwards."""
