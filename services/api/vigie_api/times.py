@@ -16,8 +16,8 @@ DAY: Final = 24 * HOUR
 UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 PERIODS: Final = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 
-MAX_AHEAD_MS: Final = DAY
-"""How far beyond now a time may be: there are no samples, and steps of a far future leave what a calendar can say."""
+MAX_AHEAD_MS: Final = 366 * DAY
+"""How far beyond now a time may be: enough for "the end of this year"; a far future leaves what a calendar can say."""
 
 _DURATION: Final = re.compile(r"(\d{1,15})(ms|s|m|h|d|w)\Z", re.ASCII)
 _RELATIVE: Final = re.compile(r"now(?:([+-])(\w{2,18}))?\Z", re.ASCII)
@@ -62,7 +62,7 @@ def parse_time(text: str, field: str, now_ms: int) -> int:
 
 def _checked(timestamp_ms: int, field: str, now_ms: int) -> int:
     if not 0 <= timestamp_ms <= now_ms + MAX_AHEAD_MS:
-        raise InvalidParameter(field, "must be between 1970 and a day from now")
+        raise InvalidParameter(field, "must be between 1970 and a year from now")
     return timestamp_ms
 
 

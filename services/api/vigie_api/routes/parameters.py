@@ -16,7 +16,7 @@ From = Annotated[
 ]  # fmt: skip
 To = Annotated[
     str | None,
-    Query(max_length=64, description="like from; now by default, at most a day ahead. Exclusive", examples=["now"]),
+    Query(max_length=64, description="like from; now by default, at most a year ahead. Exclusive", examples=["now"]),
 ]
 Step = Annotated[
     str | None,
