@@ -59,7 +59,7 @@ class Consumer:
     async def getmany(
         self, *tps: TopicPartition, timeout_ms: int, max_records: int | None
     ) -> dict[TopicPartition, list[Any]]:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # a poll gives the others their turn, and takes a moment
         drained: dict[TopicPartition, list[Any]] = {}
         for tp in (tp for tp in (tps or self.position) if tp not in self.paused):
             begin = self.position[tp]
