@@ -105,7 +105,7 @@ async def test_what_comes_while_a_small_flush_is_under_way_is_sent_as_one(make: 
     later = []
     for i in range(1, 20):
         later.append(asyncio.create_task(publisher.publish([1], [i], [float(i)])))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # callers that come one after the other, not in one turn
     assert world.values() == [0.0]
     world.acknowledge()
     await eventually(lambda: len(world.written) == 2)
@@ -121,7 +121,7 @@ async def test_a_gathering_that_grew_large_does_not_wait_for_the_flush_before_it
     await eventually(lambda: len(world.written) == 1)
     n = 3_000
     half = asyncio.create_task(publisher.publish([1] * n, [1] * n, [1.0] * n))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # time enough for a second send, if it were made
     assert len(world.written) == 1
     other_half = asyncio.create_task(publisher.publish([1] * n, [1] * n, [1.0] * n))
     await eventually(lambda: len(world.written) == 2)
