@@ -23,7 +23,7 @@ class Consumer:
 
 def reader() -> LogReader:
     identity = TopicIdentity("topic", "cluster", "id", 1)
-    return LogReader(lambda: Consumer(), identity, Handler())  # pyright: ignore[reportArgumentType]
+    return LogReader(Consumer, identity, Handler())  # pyright: ignore[reportArgumentType]
 
 
 async def test_a_cancellation_inside_the_consumer_does_not_end_the_reader() -> None:
