@@ -17,6 +17,7 @@ from vigie_standalone.services import Context, Options, services
 from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED_EXIT = 130
 SAME_SIGNAL_S = 1.0
 """One Ctrl-C can arrive twice: from the terminal, and from a launcher (make, uv, timeout) that passes it on."""
@@ -65,7 +66,7 @@ class _Up:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled)
         self._home.write(self._run)
         try:
@@ -73,6 +74,9 @@ class _Up:
                 await self._until_stopped(self._supervisor.failed)
         finally:
             await self._shut_down()
+            for number in SIGNALS:  # everything has ended: an impatient Ctrl-C must not turn success into failure
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
         return 0
 
     def _signalled(self) -> None:

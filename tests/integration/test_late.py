@@ -96,7 +96,8 @@ async def test_fine_windows_say_when_they_may_go(calm: World) -> None:
         await sender.deliver(batch([Sample(series_key(ledger.tenant, ledger.prefix, Kind.GAUGE, {}), now, 1)]))
     await calm.exact(ledger)
     for tier in (FINE, MINUTE, HOUR):
-        document = await calm.database[tier.collection].find_one({"_id.t": ledger.tenant})
+        # The tenant is shared with the other tests of this file: only the window of this sample is meant.
+        document = await calm.database[tier.collection].find_one({"_id.t": ledger.tenant, "_id.w": tier.floor(now)})
         assert document is not None
         due_ms = tier.floor(now) + tier.width_ms + tier.retention_ms
         assert document["expires"] == datetime.fromtimestamp(due_ms / 1000, UTC).replace(tzinfo=None)
