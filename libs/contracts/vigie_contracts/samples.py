@@ -16,8 +16,9 @@ Fields that a newer writer adds are ignored; a newer version byte is refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -82,6 +83,74 @@ def encode(batch: SampleBatch) -> bytes:
 
 def decode(data: bytes) -> SampleBatch:
     """Read and check a record's value. Raises InvalidBatchError; never returns a batch that could harm a consumer."""
+    wire = _parse(data)
+    batch = SampleBatch(
+        fingerprints=np.frombuffer(wire.f, "<u8"),
+        index=np.frombuffer(wire.i, "<u4"),
+        timestamps=np.frombuffer(wire.t, "<i8"),
+        values=np.frombuffer(wire.v, "<f8"),
+        keys=_keys(wire.k),
+        key_index=np.frombuffer(wire.ki, "<i4") if wire.k else None,
+    )
+    _check(batch)
+    return batch
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The samples of several records, one record after the other: `fingerprints[index[j]]`, `timestamps[j]` and
+    `values[j]` are sample j, whichever record it came in."""
+
+    fingerprints: UInt64s
+    """Of the first record, then of the second...: a series is there once for every record that names it."""
+    series_ends: Int64s
+    """Of each record, where its fingerprints end."""
+    index: Int64s
+    timestamps: Int64s
+    values: Float64s
+    ends: Int64s
+    """Of each record, where its samples end."""
+    keyed: tuple[Keyed, ...]
+    """The records that have request keys."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Number `record` of the joined ones has request keys; `key_index` has an item per sample of it, -1 for none."""
+
+    record: int
+    keys: tuple[bytes, ...]
+    key_index: Int32s
+
+
+def join(records: Sequence[bytes]) -> tuple[Joined, dict[int, InvalidBatchError]]:
+    """What `decode` gives for each record, as one; and, by position, why some cannot be read. Those are left out.
+
+    For records of a few hundred samples several times as fast as `decode`, which spends its time on small arrays.
+    """
+    wires: dict[int, _Wire] = {}
+    errors: dict[int, InvalidBatchError] = {}
+    for at, data in enumerate(records):
+        try:
+            wires[at] = _parse(data)
+        except InvalidBatchError as e:
+            errors[at] = e
+    joined = _joined(list(wires.values()))
+    if not _sound(joined):
+        for at in wires:
+            try:
+                decode(records[at])
+            except InvalidBatchError as e:
+                errors[at] = e
+        joined = _joined([wire for at, wire in wires.items() if at not in errors])
+    return joined, dict(sorted(errors.items()))
+
+
+def _parse(data: bytes) -> _Wire:
+    """The columns as bytes. Their lengths are checked, their values are not."""
     if not data:
         raise InvalidBatchError("the record is empty")
     if data[0] != VERSION:
@@ -90,45 +159,71 @@ def decode(data: bytes) -> SampleBatch:
         wire = _decoder.decode(memoryview(data)[1:])
     except msgspec.MsgspecError as e:
         raise InvalidBatchError(f"not a msgpack map of columns: {e}") from e
-    batch = SampleBatch(
-        fingerprints=_column("f", wire.f, "<u8"),
-        index=_column("i", wire.i, "<u4"),
-        timestamps=_column("t", wire.t, "<i8"),
-        values=_column("v", wire.v, "<f8"),
-        keys=_keys(wire.k),
-        key_index=_column("ki", wire.ki, "<i4") if wire.k else None,
+    n = len(wire.v) // 8
+    fit = len(wire.v) == len(wire.t) == 2 * len(wire.i) == 8 * n and len(wire.f) % 8 == 0
+    if not fit or n == 0 or (wire.k and (len(wire.ki) != 4 * n or len(wire.k) % KEY_BYTES)):
+        raise InvalidBatchError(_misfit(wire))
+    return wire
+
+
+def _misfit(wire: _Wire) -> str:
+    """What is wrong with the lengths."""
+    sizes = {"f": 8, "i": 4, "t": 8, "v": 8} | ({"k": KEY_BYTES, "ki": 4} if wire.k else {})
+    lengths: dict[str, int] = {name: len(getattr(wire, name)) for name in sizes}
+    for name, size in sizes.items():
+        if lengths[name] % size:
+            return f"column {name} has {lengths[name]} bytes, no multiple of {size}"
+    i, t, v = (lengths[name] // sizes[name] for name in "itv")
+    if not i == t == v:
+        return f"columns differ in length: i {i}, t {t}, v {v}"
+    return "the batch holds no sample" if not v else f"column ki has {lengths['ki'] // 4} items for {v} samples"
+
+
+def _joined(wires: Sequence[_Wire]) -> Joined:
+    series = np.fromiter((len(wire.f) // 8 for wire in wires), np.int64, len(wires))
+    samples = np.fromiter((len(wire.v) // 8 for wire in wires), np.int64, len(wires))
+    series_ends = np.cumsum(series)
+    index = np.frombuffer(b"".join([wire.i for wire in wires]), "<u4") + np.repeat(series_ends - series, samples)
+    return Joined(
+        fingerprints=np.frombuffer(b"".join([wire.f for wire in wires]), "<u8"),
+        series_ends=series_ends,
+        index=index,
+        timestamps=np.frombuffer(b"".join([wire.t for wire in wires]), "<i8"),
+        values=np.frombuffer(b"".join([wire.v for wire in wires]), "<f8"),
+        ends=np.cumsum(samples),
+        keyed=tuple(Keyed(at, _keys(wire.k), np.frombuffer(wire.ki, "<i4")) for at, wire in enumerate(wires) if wire.k),
     )
-    _check(batch)
-    return batch
 
 
-def _column(name: str, data: bytes, dtype: str) -> npt.NDArray[Any]:
-    try:
-        return np.frombuffer(data, dtype)
-    except ValueError as e:
-        raise InvalidBatchError(f"column {name} has {len(data)} bytes, no multiple of its item size") from e
+def _sound(joined: Joined) -> bool:
+    """`_check` of all records at once; False when any of them is wrong."""
+    if not len(joined):
+        return True
+    begins = np.append(0, joined.ends[:-1])
+    return bool(
+        (np.maximum.reduceat(joined.index, begins) < joined.series_ends).all()
+        and joined.timestamps.min() >= 0
+        and joined.timestamps.max() < _MAX_TIMESTAMP_MS
+        and np.isfinite(joined.values).all()
+        and all(_keys_fit(keyed.key_index, keyed.keys) for keyed in joined.keyed)
+    )
 
 
 def _keys(data: bytes) -> tuple[bytes, ...]:
-    if len(data) % KEY_BYTES:
-        raise InvalidBatchError(f"column k has {len(data)} bytes, no multiple of {KEY_BYTES}")
     return tuple(data[i : i + KEY_BYTES] for i in range(0, len(data), KEY_BYTES))
 
 
+def _keys_fit(key_index: Int32s, keys: tuple[bytes, ...]) -> bool:
+    return int(key_index.max()) < len(keys) and int(key_index.min()) >= -1
+
+
 def _check(batch: SampleBatch) -> None:
-    n = len(batch.values)
-    if n == 0:
-        raise InvalidBatchError("the batch holds no sample")
-    if not len(batch.index) == len(batch.timestamps) == n:
-        raise InvalidBatchError(f"columns differ in length: i {len(batch.index)}, t {len(batch.timestamps)}, v {n}")
+    """The values of the columns; their lengths are right already."""
     if int(batch.index.max()) >= len(batch.fingerprints):
         raise InvalidBatchError(f"column i points past the {len(batch.fingerprints)} series of the batch")
     if int(batch.timestamps.min()) < 0 or int(batch.timestamps.max()) >= _MAX_TIMESTAMP_MS:
         raise InvalidBatchError("column t holds a timestamp out of range")
     if not np.isfinite(batch.values).all():
         raise InvalidBatchError("column v holds a value that is not finite")
-    if batch.key_index is not None:
-        if len(batch.key_index) != n:
-            raise InvalidBatchError(f"column ki has {len(batch.key_index)} items for {n} samples")
-        if int(batch.key_index.max()) >= len(batch.keys) or int(batch.key_index.min()) < -1:
-            raise InvalidBatchError(f"column ki points outside the {len(batch.keys)} keys of the batch")
+    if batch.key_index is not None and not _keys_fit(batch.key_index, batch.keys):
+        raise InvalidBatchError(f"column ki points outside the {len(batch.keys)} keys of the batch")

@@ -67,10 +67,13 @@ def kafka_consumer(
     *topics: str,
     client_id: str,
     group_id: str | None = None,
+    min_bytes: int = 1,
     max_wait_ms: int = 100,
     auto_offset_reset: str = "earliest",
 ) -> AIOKafkaConsumer:
-    """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned."""
+    """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned.
+
+    A broker answers a fetch when it has `min_bytes`, or after `max_wait_ms` with what there is."""
     session_ms = settings.kafka_session_timeout_ms
     return AIOKafkaConsumer(
         *topics,
@@ -83,6 +86,7 @@ def kafka_consumer(
         rebalance_timeout_ms=max(30_000, session_ms),
         request_timeout_ms=max(REQUEST_TIMEOUT_MS, max_wait_ms * 2),
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        fetch_min_bytes=min_bytes,
         fetch_max_wait_ms=max_wait_ms,
         fetch_max_bytes=FETCH_BYTES,
         max_partition_fetch_bytes=FETCH_PARTITION_BYTES,

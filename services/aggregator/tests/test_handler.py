@@ -166,7 +166,7 @@ async def test_dirty_since_holds_while_the_log_is_read_again() -> None:
 async def test_record_that_touches_too_many_windows_is_committed_in_parts_and_resumed_inside() -> None:
     store, catalogue, clock, sent = parts()
     wide = record(0, [(7, NOW - n * 10_000, 1.0) for n in range(64)])
-    it = handler(store, catalogue, clock, sent, limits=Limits(max_groups=8))
+    it = handler(store, catalogue, clock, sent, limits=Limits(max_groups=8, inbox_bytes=0))
     await it.assigned(0)
     store.fail = "before"
     with pytest.raises(Retryable):
@@ -178,11 +178,43 @@ async def test_record_that_touches_too_many_windows_is_committed_in_parts_and_re
     inside = store.partitions[0].first
     assert inside.offset == 0
     assert inside.sample > 0
-    again = handler(store, catalogue, clock, sent, limits=Limits(max_groups=8))
+    again = handler(store, catalogue, clock, sent, limits=Limits(max_groups=8, inbox_bytes=0))
     assert await again.assigned(0) == 0
     await again.records(0, [wide])
     await again.revoked([0])
     assert [counted(store, tier) for tier in TIERS] == [64, 64, 64]
+
+
+async def test_small_records_wait_for_each_other_until_they_are_many_or_a_commit_is_due() -> None:
+    store, catalogue, clock, sent = parts()
+    one = record(0, [(7, NOW, 1.0)])
+    it = handler(store, catalogue, clock, sent, limits=Limits(inbox_bytes=3 * len(one.value)))
+    await it.assigned(0)
+    await it.records(0, [one])
+    await it.records(0, [Record(1, b"poison")])
+    assert (catalogue.lookups, sent.dead) == (0, [])
+    await it.records(0, [replace(one, offset=2), replace(one, offset=3)])
+    assert (catalogue.lookups, [offset for offset, _ in sent.dead]) == (1, [1])
+    await it.records(0, [replace(one, offset=4)])
+    clock.advance(2)
+    await it.tick()
+    assert (counted(store, FINE), store.partitions[0].fine) == (4, Mark(5))
+    await it.records(0, [replace(one, offset=5)])
+    await it.revoked([0])
+    assert (counted(store, HOUR), store.partitions[0].first) == (5, Mark(6))
+
+
+async def test_record_with_unknown_series_does_not_use_up_its_request_keys() -> None:
+    store, catalogue, clock, sent = parts()
+    key = b"k" * 16
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    await it.records(
+        0, [record(0, [(7, NOW, 1.0), (99, NOW, 1.0)], [key], [0, 0]), record(1, [(7, NOW, 2.0)], [key], [0])]
+    )
+    await it.revoked([0])
+    assert [offset for offset, _ in sent.dead] == [0]
+    assert store.cells(FINE, ("acme", "beta")).sum.tolist() == [2.0]
 
 
 async def test_another_log_is_counted_from_its_beginning_and_old_request_keys_still_hold() -> None:

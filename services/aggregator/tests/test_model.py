@@ -81,16 +81,25 @@ step = st.one_of(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(log=st.lists(produced(), min_size=1, max_size=12), steps=st.lists(step, max_size=25), groups=st.integers(1, 40))
+@given(
+    log=st.lists(produced(), min_size=1, max_size=12),
+    steps=st.lists(step, max_size=25),
+    groups=st.integers(1, 40),
+    inbox=st.sampled_from([0, 300, 1 << 20]),
+)
 @pytest.mark.timeout(300)
-def test_windows_equal_what_was_produced_whatever_happens(log: list[Produced], steps: list, groups: int) -> None:
-    asyncio.run(_play(log, steps, groups))
+def test_windows_equal_what_was_produced_whatever_happens(
+    log: list[Produced], steps: list, groups: int, inbox: int
+) -> None:
+    asyncio.run(_play(log, steps, groups, inbox))
 
 
-async def _play(log: list[Produced], steps: Sequence[tuple[str, int, int]], groups: int) -> None:
+async def _play(log: list[Produced], steps: Sequence[tuple[str, int, int]], groups: int, inbox: int) -> None:
     store, catalogue, clock = MemoryStore(), MemoryCatalogue(SERIES), Clock(NOW)
     records = [item.record(offset) for offset, item in enumerate(log)]
-    limits = Limits(intervals=Intervals(1.0, 30.0), max_groups=groups, pending_bytes=1 << 20, cache_bytes=1 << 14)
+    limits = Limits(
+        intervals=Intervals(1.0, 30.0), inbox_bytes=inbox, max_groups=groups, pending_bytes=1 << 20, cache_bytes=1 << 14
+    )
 
     def reader() -> Reader:
         return Reader(handler(store, catalogue, clock, limits=limits), records)

@@ -89,9 +89,10 @@ async def commit(
 
 def _deltas(partition: Partition, tiers: tuple[Tier, ...]) -> dict[Tier, Cells]:
     """What each tier has to add, finest first. What stays pending goes to the tiers that lag."""
-    fresh = partition.fresh.take()
-    for lagging in partition.lagging.values():
-        lagging.cells.add(fresh)
+    oldest = partition.fresh.oldest
+    wide = fresh = partition.fresh.take()
+    for lagging in partition.lagging.values():  # the widths are multiples of each other, and the wider the fewer
+        wide = lagging.cells.add(wide, oldest=oldest)
     return {tier: fresh if tier is FINE else partition.lagging[tier].cells.take() for tier in TIERS if tier in tiers}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.samples import SampleBatch
+from vigie_contracts.samples import Keyed
 
 Bools = npt.NDArray[np.bool_]
 
@@ -54,10 +54,8 @@ class RequestKeys:
         return found
 
 
-def kept(batch: SampleBatch, duplicates: Collection[int]) -> Bools | None:
-    """bool[samples]: which samples count; None when all do."""
-    if not duplicates or batch.key_index is None:
-        return None
-    counts = np.ones(len(batch.keys) + 1, np.bool_)  # one more at the end, where index -1 (no key) points
+def kept(keyed: Keyed, duplicates: Collection[int]) -> Bools:
+    """bool[samples of the record]: which of them count."""
+    counts = np.ones(len(keyed.keys) + 1, np.bool_)  # one more at the end, where index -1 (no key) points
     counts[list(duplicates)] = False
-    return counts[batch.key_index]
+    return counts[keyed.key_index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from opentelemetry.trace import SpanContext
@@ -11,7 +11,7 @@ from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_windows import Cells
 
 from vigie_aggregator.basis import Basis, Int64s, widened
-from vigie_aggregator.intake import Run
+from vigie_aggregator.intake import Record, Run
 from vigie_aggregator.keys import RequestKeys
 from vigie_aggregator.latest import LatestValues
 from vigie_aggregator.pending import Lagging, Pending, oldest_of
@@ -35,6 +35,9 @@ class Partition:
         self.progress = start
         self.position = start.first
         """The place in the log up to which everything is committed or pending."""
+        self.inbox: list[Record] = []
+        """Read, not looked at yet: many small records are folded at the price of one large one."""
+        self.inbox_bytes = 0
         self.sent_ms = 0
         """When the newest record that was read was sent."""
         self.schedule = schedule
@@ -60,6 +63,17 @@ class Partition:
         packed = self.latest.packed(locals_)
         return [LatestChunk(*self.rows.chunks[local], data) for local, data in packed.items()]
 
+    def receive(self, records: Sequence[Record]) -> None:
+        """Take records into the inbox."""
+        self.inbox += records
+        self.inbox_bytes += sum(len(record.value or b"") for record in records)
+        self.sent_ms = records[-1].timestamp
+
+    def empty_inbox(self) -> list[Record]:
+        """What was in the inbox."""
+        records, self.inbox, self.inbox_bytes = self.inbox, [], 0
+        return records
+
     def add(self, run: Run, cells: Cells) -> None:
         """Make the cells of a run pending in every tier that needs them, and move on behind it."""
         if FINE in run.tiers:
@@ -76,7 +90,7 @@ class Partition:
     @property
     def moved(self) -> bool:
         """Whether any tier has something to commit."""
-        return any(mark < self.position for mark in self.progress.marks.values())
+        return bool(self.inbox) or any(mark < self.position for mark in self.progress.marks.values())
 
     def lags(self, tier: Tier) -> bool:
         """Whether this tier has something to commit."""

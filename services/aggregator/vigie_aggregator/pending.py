@@ -35,19 +35,21 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def add(self, cells: Cells, samples: int = 0) -> None:
-        """Gather cells of this width, or of a finer one."""
+    def add(self, cells: Cells, samples: int = 0, oldest: int | None = None) -> Cells:
+        """Gather cells of this width, or of a finer one; they are returned in this width. `oldest`: of the finest
+        cells that these were made of; None when these are the finest."""
         if not len(cells):
-            return
+            return cells
         self.samples += samples
-        start = int(cells.starts.min())
-        self.oldest = start if self.oldest is None else min(self.oldest, start)
-        self._append(widen(cells, self._width_ms))
+        self.oldest = oldest_of(self.oldest, int(cells.starts.min()) if oldest is None else oldest)
+        wide = widen(cells, self._width_ms)
+        self._append(wide)
         if len(self._pieces) >= _COMPACT_PIECES and self.nbytes >= self._compact_at:
             merged = merge(*self._pieces)
             self._pieces, self.nbytes = [], 0
             self._append(merged)
             self._compact_at = max(_COMPACT_BYTES, 2 * merged.nbytes)
+        return wide
 
     def take(self) -> Cells:
         """Everything gathered, merged; nothing is left."""

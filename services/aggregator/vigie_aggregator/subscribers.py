@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 from opentelemetry.trace import Link
-from vigie_contracts.samples import InvalidBatchError, decode
+from vigie_contracts.samples import Joined, join
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
@@ -21,8 +21,8 @@ from vigie_windows import Cells, fold
 from vigie_aggregator.basis import distinct, groups_of
 from vigie_aggregator.commit import INLINE_CELLS, Committed, commit
 from vigie_aggregator.errors import PoisonRecord
-from vigie_aggregator.intake import Run, Taken, runs
-from vigie_aggregator.keys import FirstUse, RequestKeys, kept
+from vigie_aggregator.intake import Bools, Record, Run, Samples, runs
+from vigie_aggregator.keys import RequestKeys, kept
 from vigie_aggregator.live import messages
 from vigie_aggregator.metrics import DeadReason, Metrics
 from vigie_aggregator.partition import MAX_LINKS, Partition
@@ -34,8 +34,8 @@ from vigie_aggregator.store import LatestChunk, Store
 
 log = logging.get(__name__)
 
-FOLD_SAMPLES: Final = 50_000
-"""Samples folded at once: numpy is at its best there."""
+INBOX_BYTES: Final = 1 << 20
+"""About 50,000 samples, which are folded at once: numpy is at its best there."""
 MAX_GROUPS: Final = 2_000
 """Chunk-windows that one fold may touch, and that may be pending..."""
 COMMIT_BYTES: Final = 32 << 20
@@ -43,19 +43,6 @@ COMMIT_BYTES: Final = 32 << 20
 _LOOKUPS: Final = 4
 _LOOKUP_PAUSE_S: Final = 0.1
 _COMMITS_AT_ONCE: Final = 4
-
-
-class Record(Protocol):
-    """What is used of aiokafka's ConsumerRecord."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Catalogue(Protocol):
@@ -90,6 +77,8 @@ class Limits:
     """Of one partition."""
     cache_bytes: int = 128 << 20
     """Of all partitions together."""
+    inbox_bytes: int = INBOX_BYTES
+    """Records that wait for their fold, of one partition."""
     max_groups: int = MAX_GROUPS
     commit_bytes: int = COMMIT_BYTES
 
@@ -139,16 +128,13 @@ class SamplesHandler:
         return state.position.offset if stored is start else None
 
     async def records(self, partition: int, records: Sequence[Record]) -> None:
-        """Make the samples of the records pending; commits only when too much is."""
+        """Keep the records until they are many, or a commit is due."""
         if not records:
             return
         with self._dropping(partition) as state:
-            taken = await self._take(state, [r for r in records if Mark(r.offset + 1) > state.position])
-            await self._judge(state, taken)
-            for run in runs(taken, state.position, state.progress, FOLD_SAMPLES):
-                await self._absorb(state, run)
-            state.skip_to(Mark(records[-1].offset + 1))
-            state.sent_ms = records[-1].timestamp
+            state.receive(records)
+            if state.inbox_bytes >= self._limits.inbox_bytes:
+                await self._digest(state)
 
     async def tick(self) -> None:
         """Commit the partitions whose time has come."""
@@ -162,6 +148,7 @@ class SamplesHandler:
             if state.moved
             and state.schedule.fine_due(now, backlog=lag.get(state.number, 0) > 0 and state.sent_ms < now_ms - LATE_MS)
         ]
+        await self._digest_all(due)
         await self._commit_all([(state, state.tiers_due(now, now_ms)) for state in due])
         self._metrics.pending.set(sum(state.pending_bytes for state in self._owned.values()))
         self._metrics.series.set(sum(len(state.rows) for state in self._owned.values()))
@@ -170,6 +157,7 @@ class SamplesHandler:
         """Commit everything of these partitions and let go of them."""
         leaving = [state for number in partitions if (state := self._owned.get(number)) is not None]
         try:
+            await self._digest_all(leaving)
             await self._commit_all([(state, TIERS) for state in leaving if state.moved])
         except (Retryable, Fenced) as e:
             log.warning("a partition was left without a last commit; its next owner reads on", error=reason_of(e))
@@ -218,28 +206,39 @@ class SamplesHandler:
         )
         return started_over(stored, self._log)
 
-    async def _take(self, state: Partition, records: Sequence[Record]) -> list[Taken]:
-        """The records that can be counted, decoded, with the rows of their series. The others are dead letters."""
+    async def _digest_all(self, states: Iterable[Partition]) -> None:
+        for state in states:
+            with self._dropping(state.number):
+                await self._digest(state)
+
+    async def _digest(self, state: Partition) -> None:
+        """Make the samples of the inbox pending; commits only when too much is."""
+        records = state.empty_inbox()
+        if not records:
+            return
+        samples = await self._samples(state, [r for r in records if Mark(r.offset + 1) > state.position])
+        for run in runs(samples, state.position, state.progress):
+            await self._absorb(state, run)
+        state.skip_to(Mark(records[-1].offset + 1))
+
+    async def _samples(self, state: Partition, records: Sequence[Record]) -> Samples:
+        """The samples of the records that can be counted. The others are dead letters."""
         self._metrics.records.inc(len(records))
-        taken: list[Taken] = []
-        sources: dict[int, Record] = {}
         for record in records:
             if record.headers and len(state.links) < MAX_LINKS:
                 state.links += filter(None, [tracing.extract(record.headers)])
-            try:
-                batch = decode(record.value or b"")
-            except InvalidBatchError as e:
-                await self._bury(state, record, PoisonRecord(DeadReason.UNDECODABLE, str(e)))
-                continue
-            sources[record.offset] = record
-            taken.append(Taken(record.offset, batch, np.zeros(0, np.int64)))
-        for poison in await self._resolve(state, taken):
-            unknown = poison.batch.fingerprints[poison.rows < 0]
-            detail = f"{len(unknown)} series are not in the catalogue, {int(unknown[0]):016x} among them"
-            await self._bury(state, sources[poison.offset], PoisonRecord(DeadReason.UNKNOWN_SERIES, detail))
-            taken.remove(poison)
-        self._dead_letters.good(len(taken))
-        return taken
+        joined, errors = join([record.value or b"" for record in records])
+        for at, error in errors.items():
+            await self._bury(state, records[at], PoisonRecord(DeadReason.UNDECODABLE, str(error)))
+        records = [record for at, record in enumerate(records) if at not in errors]
+        rows = await self._rows(state, joined.fingerprints)
+        unknown = _with_unknown(joined, rows)
+        for at, poison in unknown.items():
+            await self._bury(state, records[at], poison)
+        self._dead_letters.good(len(records) - len(unknown))
+        offsets = [record.offset for record in records]
+        kept = await self._kept(state, joined, offsets, unknown) if unknown or joined.keyed else None
+        return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
 
     async def _bury(self, state: Partition, record: Record, poison: PoisonRecord) -> None:
         if Mark(record.offset) < state.progress.fine:
@@ -249,21 +248,13 @@ class SamplesHandler:
         self._metrics.dead[poison.reason].inc()
         state.flush_all = True  # so that no tier reads it again and might judge otherwise
 
-    async def _resolve(self, state: Partition, taken: Sequence[Taken]) -> list[Taken]:
-        """Give the records the rows of their series. Those with series that nobody knows."""
-        if not taken:
-            return []
-        fingerprints = np.concatenate([record.batch.fingerprints for record in taken])
+    async def _rows(self, state: Partition, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """The row of each series; -1 for those that nobody knows."""
         rows = state.rows.find(fingerprints)
         if (rows < 0).any():
             await self._learn(state, distinct(fingerprints[rows < 0]))
             rows = state.rows.find(fingerprints)
-        begin = 0
-        for record in taken:
-            end = begin + len(record.batch.fingerprints)
-            record.rows = rows[begin:end]
-            begin = end
-        return [record for record in taken if (record.rows < 0).any()] if (rows < 0).any() else []
+        return rows
 
     async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
         """Ask the catalogue, a few times: the gateway registers a series before it sends its samples."""
@@ -277,18 +268,22 @@ class SamplesHandler:
             if not len(unknown):
                 return
 
-    async def _judge(self, state: Partition, taken: Sequence[Taken]) -> None:
-        """Mark the samples of repeated requests."""
-        with_keys = [record for record in taken if record.batch.keys]
-        unknown = state.keys.unknown(key for record in with_keys for key in record.batch.keys)
-        stored: dict[bytes, FirstUse] = {}
-        if unknown:
-            stored = await self._store.first_uses(state.number, unknown)
-        for record in with_keys:
-            duplicates = state.keys.duplicates(record.offset, record.batch.keys, stored)
-            record.kept = kept(record.batch, duplicates)
-            if record.kept is not None:
-                self._metrics.duplicates.inc(int(np.count_nonzero(~record.kept)))
+    async def _kept(self, state: Partition, joined: Joined, offsets: Sequence[int], unknown: Collection[int]) -> Bools:
+        """bool[samples]: which samples count. Not those of repeated requests, nor of records with unknown series."""
+        counts = np.ones(len(joined), np.bool_)
+        begins = np.append(0, joined.ends)
+        for at in unknown:
+            counts[begins[at] : begins[at + 1]] = False
+        keyed = [one for one in joined.keyed if one.record not in unknown]
+        open_ = state.keys.unknown(key for one in keyed for key in one.keys)
+        stored = await self._store.first_uses(state.number, open_) if open_ else {}
+        for one in keyed:
+            duplicates = state.keys.duplicates(offsets[one.record], one.keys, stored)
+            if duplicates:
+                part = kept(one, duplicates)
+                counts[begins[one.record] : begins[one.record + 1]] = part
+                self._metrics.duplicates.inc(int(np.count_nonzero(~part)))
+        return counts
 
     async def _absorb(self, state: Partition, run: Run) -> None:
         columns = run.columns()
@@ -383,6 +378,20 @@ class SamplesHandler:
     def _forget(self, partition: int) -> None:
         self._owned.pop(partition, None)
         self._view.forget(partition)
+
+
+def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, PoisonRecord]:
+    """The records that name a series nobody knows."""
+    if not (rows < 0).any():
+        return {}
+    found: dict[int, PoisonRecord] = {}
+    begins = np.append(0, joined.series_ends)
+    for at in np.flatnonzero(np.logical_or.reduceat(rows < 0, begins[:-1])).tolist():
+        part = slice(begins[at], begins[at + 1])
+        names = joined.fingerprints[part][rows[part] < 0]
+        detail = f"{len(names)} series are not in the catalogue, {int(names[0]):016x} among them"
+        found[at] = PoisonRecord(DeadReason.UNKNOWN_SERIES, detail)
+    return found
 
 
 async def _folded(

@@ -219,6 +219,7 @@ def _java(heap_mb: int, classpath: str) -> list[str]:
         f"-Xms{min(256, heap_mb)}m",
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",  # compiling for hours of load costs more than the load of a demo or a test
         "-XX:+ExitOnOutOfMemoryError",
         "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps buffers so; Java 25 would warn at each start
         "--enable-native-access=ALL-UNNAMED",
