@@ -88,11 +88,11 @@ class Run:
     def columns(self) -> tuple[Int64s, Int64s, Floats]:
         """Row, timestamp and value of every sample that counts."""
         part, samples = slice(self.begin, self.end), self.samples
-        columns = samples.rows[part], samples.timestamps[part], samples.values[part]
+        rows, timestamps, values = samples.rows[part], samples.timestamps[part], samples.values[part]
         if samples.kept is None:
-            return columns
-        rows, timestamps, values = (column[samples.kept[part]] for column in columns)
-        return rows, timestamps, values
+            return rows, timestamps, values
+        kept = samples.kept[part]
+        return rows[kept], timestamps[kept], values[kept]
 
     def halves(self) -> tuple[Run, Run]:
         """The run in two. It must have at least two samples."""

@@ -13,10 +13,10 @@ _REST: Final = 3
 """A commit is followed by a pause of at least this many times its own duration..."""
 _MAX_REST_S: Final = 5.0
 """... but of no more than this."""
-LATE_MS: Final = 5_000
+LATE_MS: Final = 2_000
 """Records read so long after they were sent are a backlog: nobody sees them live..."""
-_BACKLOG_REST_S: Final = 4.0
-"""... so while more of it waits, commits are rarer: the windows are the same, and each is written fewer times."""
+_BACKLOG_S: Final = 4.0
+"""... so while more of it waits, it gathers for so long: the windows are the same, and each is written fewer times."""
 _STAGGER: Final = 0.618_033_988_75
 """The golden ratio spreads the partitions evenly, however many a process owns."""
 
@@ -35,15 +35,22 @@ class Schedule:
     def __init__(self, intervals: Intervals, partition: int, now: float) -> None:
         self._intervals = intervals
         self._fine_due = now + intervals.fine_s
+        self._since = now
+        self._empty = True
         # Each partition and tier at another moment, so that no second carries all the coarse windows.
         self._coarse_due = {
             tier.name: now + intervals.coarse_s * ((partition + step / len(COARSE)) * _STAGGER % 1)
             for step, tier in enumerate(COARSE)
         }
 
+    def received(self, now: float) -> None:
+        """There is something to commit."""
+        if self._empty:
+            self._since, self._empty = now, False
+
     def fine_due(self, now: float, *, backlog: bool = False) -> bool:
         """Whether it is time to commit what is pending."""
-        return now >= self._fine_due + (_BACKLOG_REST_S if backlog else 0.0)
+        return now >= (max(self._fine_due, self._since + _BACKLOG_S) if backlog else self._fine_due)
 
     def coarse_due(self, tier: Tier, oldest: int | None, now: float, now_ms: int) -> bool:
         """Whether a coarse tier should be part of a commit made now. `oldest`: start of the oldest window it lacks."""
@@ -53,6 +60,7 @@ class Schedule:
 
     def committed(self, tiers: tuple[Tier, ...], begun: float, now: float) -> None:
         """A commit of these tiers took from `begun` until `now`."""
+        self._empty = True
         self._fine_due = now + max(self._intervals.fine_s, min(_REST * (now - begun), _MAX_REST_S))
         for tier in tiers:
             if tier.name in self._coarse_due:

@@ -34,8 +34,8 @@ from vigie_aggregator.store import LatestChunk, Store
 
 log = logging.get(__name__)
 
-INBOX_BYTES: Final = 1 << 20
-"""About 50,000 samples, which are folded at once: numpy is at its best there."""
+INBOX_BYTES: Final = 4 << 20
+"""About 200,000 samples: a fold of many costs less per sample, and each of their windows is made once."""
 MAX_GROUPS: Final = 2_000
 """Chunk-windows that one fold may touch, and that may be pending..."""
 COMMIT_BYTES: Final = 32 << 20
@@ -133,6 +133,7 @@ class SamplesHandler:
             return
         with self._dropping(partition) as state:
             state.receive(records)
+            state.schedule.received(self._clock.monotonic())
             if state.inbox_bytes >= self._limits.inbox_bytes:
                 await self._digest(state)
 
