@@ -234,3 +234,16 @@ class Reader:
 def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+NOW = 1_700_000_000_000
+ONE = Series(7, "acme", 0, Kind.COUNTER)
+TWO = Series(8, "beta", 300, Kind.GAUGE)
+
+
+def counted(store: MemoryStore, tier: Tier) -> int:
+    return int(store.cells(tier, ("acme", "beta")).count.sum())
+
+
+def parts(*series: Series) -> tuple[MemoryStore, MemoryCatalogue, Clock, Recorded]:
+    return MemoryStore(), MemoryCatalogue(series or (ONE, TWO)), Clock(NOW), Recorded()

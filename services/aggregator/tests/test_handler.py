@@ -14,51 +14,18 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from vigie_aggregator.live import LiveMessage
 from vigie_aggregator.progress import Log, Mark
 from vigie_aggregator.subscribers import Limits
-from vigie_contracts.payloads import payloads
-from vigie_contracts.samples import decode
-from vigie_contracts.series import Kind
-from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS, Tier
-from vigie_contracts.topics import SAMPLES
+from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS
 from vigie_runtime.errors import Fenced, Retryable
 
 from services.aggregator.tests.doubles import (
     LOG,
-    Clock,
-    MemoryCatalogue,
-    MemoryStore,
+    NOW,
     Record,
-    Recorded,
-    Series,
+    counted,
     handler,
+    parts,
     record,
-)  # fmt: skip
-
-NOW = 1_700_000_000_000
-ONE = Series(7, "acme", 0, Kind.COUNTER)
-TWO = Series(8, "beta", 300, Kind.GAUGE)
-
-
-def counted(store: MemoryStore, tier: Tier) -> int:
-    return int(store.cells(tier, ("acme", "beta")).count.sum())
-
-
-def parts(*series: Series) -> tuple[MemoryStore, MemoryCatalogue, Clock, Recorded]:
-    return MemoryStore(), MemoryCatalogue(series or (ONE, TWO)), Clock(NOW), Recorded()
-
-
-async def test_every_sample_payload_is_read_and_every_bad_one_is_a_dead_letter() -> None:
-    found = payloads(SAMPLES.name)
-    fingerprints = {int(fp) for payload in found if payload.good for fp in decode(payload.data).fingerprints}
-    store, catalogue, clock, sent = parts(*(Series(fp, "acme", n, Kind.GAUGE) for n, fp in enumerate(fingerprints)))
-    # Payloads are of any age: what matters is that their samples reach the fold.
-    clock = Clock(min(int(decode(p.data).timestamps.min()) for p in found if p.good))
-    it = handler(store, catalogue, clock, sent)
-    await it.assigned(0)
-    await it.records(0, [Record(offset, payload.data) for offset, payload in enumerate(found)])
-    assert [found[offset].name for offset, _ in sent.dead] == [p.name for p in found if not p.good]
-    assert all(reason.startswith("undecodable: ") for _, reason in sent.dead)
-    await it.revoked([0])
-    assert counted(store, FINE) == sum(len(decode(p.data)) for p in found if p.good)
+)
 
 
 async def test_a_backlog_is_committed_more_rarely_until_it_is_read() -> None:
@@ -78,42 +45,6 @@ async def test_a_backlog_is_committed_more_rarely_until_it_is_read() -> None:
     clock.advance(2.0)
     await it.tick()
     assert store.commits == 2
-
-
-async def test_unknown_series_is_a_dead_letter_after_a_bounded_retry_and_its_neighbours_count() -> None:
-    store, catalogue, clock, sent = parts()
-    it = handler(store, catalogue, clock, sent)
-    await it.assigned(0)
-    mixed = [(7, NOW, 1.0), (99, NOW, 1.0)]
-    await it.records(0, [record(0, [(7, NOW, 1.0)]), record(1, mixed), record(2, [(8, NOW, 1.0)])])
-    assert [(offset, reason.split(":")[0]) for offset, reason in sent.dead] == [(1, "unknown_series")]
-    assert catalogue.lookups == 4
-    await it.revoked([0])
-    assert counted(store, FINE) == 2
-    assert store.partitions[0].first == Mark(3)
-
-
-async def test_series_of_another_partition_is_a_dead_letter() -> None:
-    store, catalogue, clock, sent = parts(ONE, replace(TWO, partition=1))
-    it = handler(store, catalogue, clock, sent)
-    await it.assigned(0)
-    await it.records(0, [record(0, [(8, NOW, 1.0)])])
-    assert [offset for offset, _ in sent.dead] == [0]
-
-
-async def test_dead_letter_is_not_sent_again_when_a_lagging_tier_reads_the_record_again() -> None:
-    store, catalogue, clock, sent = parts()
-    it = handler(store, catalogue, clock, sent)
-    await it.assigned(0)
-    await it.records(0, [Record(0, b"poison")])
-    clock.advance(2)
-    await it.tick()
-    assert store.partitions[0].first == Mark(1), "no tier is left behind a poison record"
-    store.partitions[0] = replace(store.partitions[0], marks={**store.partitions[0].marks, "1h": Mark(0)})
-    again = handler(store, catalogue, clock, sent)
-    assert await again.assigned(0) == 0
-    await again.records(0, [Record(0, b"poison")])
-    assert len(sent.dead) == 1
 
 
 async def test_late_sample_reaches_the_coarse_tiers_with_the_next_commit() -> None:
@@ -202,19 +133,6 @@ async def test_small_records_wait_for_each_other_until_they_are_many_or_a_commit
     await it.records(0, [replace(one, offset=5)])
     await it.revoked([0])
     assert (counted(store, HOUR), store.partitions[0].first) == (5, Mark(6))
-
-
-async def test_record_with_unknown_series_does_not_use_up_its_request_keys() -> None:
-    store, catalogue, clock, sent = parts()
-    key = b"k" * 16
-    it = handler(store, catalogue, clock, sent)
-    await it.assigned(0)
-    await it.records(
-        0, [record(0, [(7, NOW, 1.0), (99, NOW, 1.0)], [key], [0, 0]), record(1, [(7, NOW, 2.0)], [key], [0])]
-    )
-    await it.revoked([0])
-    assert [offset for offset, _ in sent.dead] == [0]
-    assert store.cells(FINE, ("acme", "beta")).sum.tolist() == [2.0]
 
 
 async def test_another_log_is_counted_from_its_beginning_and_old_request_keys_still_hold() -> None:

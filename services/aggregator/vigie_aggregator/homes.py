@@ -35,7 +35,7 @@ class SeriesHomes:
         self._series = db[SERIES]
 
     async def homes(self, fingerprints: npt.NDArray[np.uint64]) -> list[Homes]:
-        """See `subscribers.Catalogue`."""
+        """See `reading.Catalogue`."""
         wanted: list[int] = fingerprints.view(np.int64).tolist()
         found: list[Homes] = []
         with mongo.retryable("reading the series catalogue"):

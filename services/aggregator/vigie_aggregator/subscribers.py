@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -11,24 +11,22 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 from opentelemetry.trace import Link
-from vigie_contracts.samples import Joined, join
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced, Retryable, reason_of
 from vigie_windows import Cells, fold
 
-from vigie_aggregator.basis import distinct, groups_of
+from vigie_aggregator.basis import groups_of
 from vigie_aggregator.commit import INLINE_CELLS, Committed, commit
-from vigie_aggregator.errors import PoisonRecord
-from vigie_aggregator.intake import Bools, Record, Run, Samples, runs
-from vigie_aggregator.keys import RequestKeys, kept
+from vigie_aggregator.intake import Record, Run, runs
+from vigie_aggregator.keys import RequestKeys
 from vigie_aggregator.live import messages
-from vigie_aggregator.metrics import DeadReason, Metrics
-from vigie_aggregator.partition import MAX_LINKS, Partition
+from vigie_aggregator.metrics import Metrics
+from vigie_aggregator.partition import Partition
 from vigie_aggregator.progress import Log, Mark, Progress, beginning, started_over
+from vigie_aggregator.reading import Catalogue, DeadLetters, RecordReader
 from vigie_aggregator.repair import repair
-from vigie_aggregator.rowmap import Homes
 from vigie_aggregator.schedule import LATE_MS, Intervals, Schedule
 from vigie_aggregator.store import LatestChunk, Store
 
@@ -40,24 +38,7 @@ MAX_GROUPS: Final = 2_000
 """Chunk-windows that one fold may touch, and that may be pending..."""
 COMMIT_BYTES: Final = 32 << 20
 """... and about how large their documents may be together."""
-_LOOKUPS: Final = 4
-_LOOKUP_PAUSE_S: Final = 0.1
 _COMMITS_AT_ONCE: Final = 4
-
-
-class Catalogue(Protocol):
-    """What is asked of the catalogue of series: `vigie_aggregator.homes.SeriesHomes`."""
-
-    async def homes(self, fingerprints: npt.NDArray[np.uint64]) -> list[Homes]:
-        """The homes of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""
-        ...
-
-
-class DeadLetters(Protocol):
-    """What is used of `vigie_runtime.deadletters.DeadLetters`."""
-
-    def good(self, messages: int = 1) -> None: ...
-    async def send(self, record: Any, reason: str) -> None: ...
 
 
 class View(Protocol):
@@ -103,8 +84,7 @@ class SamplesHandler:
         self._log = log_
         self._lag = lag
         self._store = store
-        self._catalogue = catalogue
-        self._dead_letters = dead_letters
+        self._reader = RecordReader(catalogue, store, dead_letters, clock, metrics)
         self._clock = clock
         self._metrics = metrics
         self._view = view
@@ -217,74 +197,10 @@ class SamplesHandler:
         records = state.empty_inbox()
         if not records:
             return
-        samples = await self._samples(state, [r for r in records if Mark(r.offset + 1) > state.position])
+        samples = await self._reader.samples(state, [r for r in records if Mark(r.offset + 1) > state.position])
         for run in runs(samples, state.position, state.progress):
             await self._absorb(state, run)
         state.skip_to(Mark(records[-1].offset + 1))
-
-    async def _samples(self, state: Partition, records: Sequence[Record]) -> Samples:
-        """The samples of the records that can be counted. The others are dead letters."""
-        self._metrics.records.inc(len(records))
-        for record in records:
-            if record.headers and len(state.links) < MAX_LINKS:
-                state.links += filter(None, [tracing.extract(record.headers)])
-        joined, errors = join([record.value or b"" for record in records])
-        for at, error in errors.items():
-            await self._bury(state, records[at], PoisonRecord(DeadReason.UNDECODABLE, str(error)))
-        records = [record for at, record in enumerate(records) if at not in errors]
-        rows = await self._rows(state, joined.fingerprints)
-        unknown = _with_unknown(joined, rows)
-        for at, poison in unknown.items():
-            await self._bury(state, records[at], poison)
-        self._dead_letters.good(len(records) - len(unknown))
-        offsets = [record.offset for record in records]
-        kept = await self._kept(state, joined, offsets, unknown) if unknown or joined.keyed else None
-        return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
-
-    async def _bury(self, state: Partition, record: Record, poison: PoisonRecord) -> None:
-        if Mark(record.offset) < state.progress.fine:
-            return  # it was buried when the fine tier passed it
-        log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
-        await self._dead_letters.send(record, str(poison))
-        self._metrics.dead[poison.reason].inc()
-        state.flush_all = True  # so that no tier reads it again and might judge otherwise
-
-    async def _rows(self, state: Partition, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """The row of each series; -1 for those that nobody knows."""
-        rows = state.rows.find(fingerprints)
-        if (rows < 0).any():
-            await self._learn(state, distinct(fingerprints[rows < 0]))
-            rows = state.rows.find(fingerprints)
-        return rows
-
-    async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
-        """Ask the catalogue, a few times: the gateway registers a series before it sends its samples."""
-        for attempt in range(_LOOKUPS):
-            if attempt:
-                await self._clock.sleep(_LOOKUP_PAUSE_S * 2**attempt)
-            for found in await self._catalogue.homes(unknown):
-                if found.partition == state.number:
-                    state.rows.add(found)
-                unknown = unknown[np.isin(unknown, found.fingerprints, assume_unique=True, invert=True)]
-            if not len(unknown):
-                return
-
-    async def _kept(self, state: Partition, joined: Joined, offsets: Sequence[int], unknown: Collection[int]) -> Bools:
-        """bool[samples]: which samples count. Not those of repeated requests, nor of records with unknown series."""
-        counts = np.ones(len(joined), np.bool_)
-        begins = np.append(0, joined.ends)
-        for at in unknown:
-            counts[begins[at] : begins[at + 1]] = False
-        keyed = [one for one in joined.keyed if one.record not in unknown]
-        open_ = state.keys.unknown(key for one in keyed for key in one.keys)
-        stored = await self._store.first_uses(state.number, open_) if open_ else {}
-        for one in keyed:
-            duplicates = state.keys.duplicates(offsets[one.record], one.keys, stored)
-            if duplicates:
-                part = kept(one, duplicates)
-                counts[begins[one.record] : begins[one.record + 1]] = part
-                self._metrics.duplicates.inc(int(np.count_nonzero(~part)))
-        return counts
 
     async def _absorb(self, state: Partition, run: Run) -> None:
         columns = run.columns()
@@ -379,20 +295,6 @@ class SamplesHandler:
     def _forget(self, partition: int) -> None:
         self._owned.pop(partition, None)
         self._view.forget(partition)
-
-
-def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, PoisonRecord]:
-    """The records that name a series nobody knows."""
-    if not (rows < 0).any():
-        return {}
-    found: dict[int, PoisonRecord] = {}
-    begins = np.append(0, joined.series_ends)
-    for at in np.flatnonzero(np.logical_or.reduceat(rows < 0, begins[:-1])).tolist():
-        part = slice(begins[at], begins[at + 1])
-        names = joined.fingerprints[part][rows[part] < 0]
-        detail = f"{len(names)} series are not in the catalogue, {int(names[0]):016x} among them"
-        found[at] = PoisonRecord(DeadReason.UNKNOWN_SERIES, detail)
-    return found
 
 
 async def _folded(
