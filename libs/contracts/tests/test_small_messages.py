@@ -1,21 +1,25 @@
 """Latest values, headers, problems and event names."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from vigie_contracts import events, headers, latest, problems, tiers, topics
 
 
-def test_latest_values_round_trip() -> None:
+def test_latest_values_of_several_chunks_round_trip() -> None:
     written = latest.Latest(
-        slots=np.array([0, 255], np.uint8),
-        timestamps=np.array([1, 2**44]),
-        values=np.array([0.5, -1.0]),
-        sums=np.array([10.0, 20.0]),
-        counts=np.array([3, 4]),
+        slots=np.array([0, 255, 0], np.uint8),
+        timestamps=np.array([1, 2**44, 5]),
+        values=np.array([0.5, -1.0, 2.0]),
+        sums=np.array([10.0, 20.0, 30.0]),
+        counts=np.array([3, 4, 5]),
     )
-    read = latest.unpack(latest.pack(written))
-    for column in ("slots", "timestamps", "values", "sums", "counts"):
-        assert (getattr(read, column) == getattr(written, column)).all()
+    bounds = [0, 2, 3]
+    for (begin, end), packed in zip(pairwise(bounds), latest.pack(written, bounds), strict=True):
+        read = latest.unpack(packed)
+        for column in ("slots", "timestamps", "values", "sums", "counts"):
+            assert (getattr(read, column) == getattr(written, column)[begin:end]).all()
 
 
 @pytest.mark.parametrize("data", [b"", b"\x02", b"\x01abc", b"\x01" + bytes(33 * 257)])

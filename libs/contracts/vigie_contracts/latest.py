@@ -6,7 +6,9 @@ Behind a version byte stand the columns of `Latest`, one after the other, little
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -25,7 +27,7 @@ _ITEM_BYTES: Final = sum(np.dtype(dtype).itemsize for _, dtype in _COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """Columns of one length (at most 256), slots ascending and distinct.
+    """Columns of one length; of one chunk at most 256, slots ascending and distinct.
 
     `values` is the value at the newest timestamp. `sums` and `counts` run over every sample ever counted: the total of
     a delta counter, and sum and count of a histogram.
@@ -53,14 +55,21 @@ def field(partition: int, chunk: int) -> str:
     return f"{partition}:{chunk}"
 
 
-def pack(latest: Latest) -> bytes:
-    """The bytes of one chunk."""
-    columns = (np.asarray(getattr(latest, name)).astype(dtype, copy=False).tobytes() for name, dtype in _COLUMNS)
-    return b"".join((bytes((_VERSION,)), *columns))
+def pack(chunks: Latest, bounds: Sequence[int]) -> list[bytes]:
+    """The bytes of chunks whose columns stand one after the other: chunk i is at bounds[i]..bounds[i + 1] - 1."""
+    columns = [
+        (np.dtype(dtype).itemsize, np.asarray(getattr(chunks, name)).astype(dtype, copy=False).tobytes())
+        for name, dtype in _COLUMNS
+    ]
+    version = bytes((_VERSION,))
+    return [
+        b"".join((version, *(raw[begin * size : end * size] for size, raw in columns)))
+        for begin, end in pairwise(bounds)
+    ]
 
 
 def unpack(data: bytes) -> Latest:
-    """What `pack` wrote, as read-only views. Raises ValueError for bytes it did not write."""
+    """What `pack` wrote of one chunk, as read-only views. Raises ValueError for bytes it did not write."""
     n, rest = divmod(len(data) - 1, _ITEM_BYTES)
     if not data or data[0] != _VERSION or rest or n > 256:
         raise ValueError(f"{len(data)} bytes are no packed chunk of latest values")

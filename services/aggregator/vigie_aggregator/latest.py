@@ -5,7 +5,7 @@ They are exact because they move with the fine tier's offset: what is in MongoDB
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,19 +53,22 @@ class LatestValues:
             np.add.at(self.sums, rows, cells.sum)
         return changed
 
-    def packed(self, local_chunks: Iterable[int]) -> dict[int, bytes]:
-        """The stored form of each chunk that has a value."""
-        return {local: data for local in local_chunks if (data := self._pack(local)) is not None}
-
-    def _pack(self, local: int) -> bytes | None:
-        begin = local * CHUNK_SLOTS
-        slots = np.flatnonzero(self.counts[begin : begin + CHUNK_SLOTS])
-        if not len(slots):
-            return None
-        rows = slots + begin
-        return pack(
-            Latest(slots.astype(np.uint8), self.timestamps[rows], self.values[rows], self.sums[rows], self.counts[rows])
+    def packed(self, local_chunks: Sequence[int]) -> dict[int, bytes]:
+        """The stored form of each chunk that has a value; the chunks ascending."""
+        chunks = np.asarray(local_chunks, np.int64)
+        chunks = chunks[chunks * CHUNK_SLOTS < len(self.counts)]
+        rows = (chunks[:, np.newaxis] * CHUNK_SLOTS + np.arange(CHUNK_SLOTS)).ravel()
+        rows = rows[rows < len(self.counts)]
+        rows = rows[self.counts[rows] > 0]
+        used, begins = np.unique(rows // CHUNK_SLOTS, return_index=True)
+        columns = Latest(
+            (rows % CHUNK_SLOTS).astype(np.uint8),
+            self.timestamps[rows],
+            self.values[rows],
+            self.sums[rows],
+            self.counts[rows],
         )
+        return dict(zip(used.tolist(), pack(columns, [*begins.tolist(), len(rows)]), strict=True))
 
     def _reserve(self, rows: int) -> None:
         self.timestamps, self.values = grown(self.timestamps, rows), grown(self.values, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from opentelemetry.trace import SpanContext
@@ -58,7 +58,7 @@ class Partition:
         for tenant, chunk, data in chunks:
             self.latest.restore(self.rows.chunk(tenant, chunk), unpack(data))
 
-    def latest_chunks(self, locals_: Iterable[int]) -> list[LatestChunk]:
+    def latest_chunks(self, locals_: Sequence[int]) -> list[LatestChunk]:
         """The latest values of these local chunks, packed."""
         packed = self.latest.packed(locals_)
         return [LatestChunk(*self.rows.chunks[local], data) for local, data in packed.items()]

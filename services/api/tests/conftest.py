@@ -89,14 +89,15 @@ class World:
             slots = sorted({row % CHUNK_SLOTS for row in rows.tolist() if row // CHUNK_SLOTS == chunk})
             own = [cells.select(rows == chunk * CHUNK_SLOTS + slot) for slot in slots]
             newest = [int(one.last_ts.argmax()) for one in own]
-            data = latest.pack(
+            (data,) = latest.pack(
                 latest.Latest(
                     np.array(slots, np.uint8),
                     np.array([one.last_ts[at] for one, at in zip(own, newest, strict=True)]),
                     np.array([one.last[at] for one, at in zip(own, newest, strict=True)]),
                     np.array([one.sum.sum() for one in own]),
                     np.array([one.count.sum() for one in own]),
-                )
+                ),
+                [0, len(slots)],
             )
             identity = {"t": self.tenant, "p": partition, "c": chunk}
             await self.database["latest"].replace_one(
