@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
@@ -15,9 +14,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Route as AsgiRoute
-from vigie_contracts import problems
-from vigie_contracts.problems import Kind, problem
-from vigie_runtime import logging
+from vigie_runtime import logging, problems
 from vigie_runtime.errors import reason_of
 from vigie_runtime.metrics import exposition
 
@@ -28,7 +25,6 @@ from vigie_ingest.routes import Desk, IntakeRoute
 log = logging.get(__name__)
 
 _CHECK_S: Final = 1.0
-_KINDS: Final = {404: Kind.NOT_FOUND, 405: Kind.METHOD}
 
 
 class Health(BaseModel):
@@ -81,8 +77,9 @@ def operations_app(
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry={"tracing": False},
-        exception_handlers={HTTPException: _http_problem, Exception: _bug},
     )
+    words = problems.Words(_refused, bug="something unexpected went wrong here; it was logged", instance=False)
+    problems.install(app, words)
     for route, handler in intake.items():
         app.router.routes.append(AsgiRoute(route.value, handler, methods=["POST"], include_in_schema=False))
 
@@ -124,21 +121,10 @@ def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
     return document
 
 
-async def _http_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  # registered for it
+def _refused(request: Request, error: HTTPException) -> str:
     path = request.url.path[:200]
-    detail = {
+    details = {
         404: f"there is nothing at {path}; the API is described at /docs",
         405: f"{request.method} is not possible at {path}",
-    }.get(error.status_code, HTTPStatus(error.status_code).phrase)
-    return _problem(_KINDS.get(error.status_code, Kind.INVALID), error.status_code, detail, error.headers)
-
-
-async def _bug(_request: Request, error: Exception) -> Response:
-    log.error("a request failed", exc_info=error)
-    return _problem(Kind.INTERNAL, 500, "something unexpected went wrong here; it was logged")
-
-
-def _problem(kind: Kind, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    body = msgspec.json.encode(problem(kind, status, detail))
-    return Response(body, status, headers, media_type=problems.CONTENT_TYPE)
+    }
+    return details.get(error.status_code, HTTPStatus(error.status_code).phrase)
