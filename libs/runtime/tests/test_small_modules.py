@@ -15,7 +15,7 @@ from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import Counter, Gauge, MetricSet, exposition
 from vigie_runtime.ownership import LoadReason, Ownership
 from vigie_runtime.redact import redact
-from vigie_runtime.settings import Settings, load
+from vigie_runtime.settings import Settings, TenantSettings, load
 
 ENVIRONMENT = {
     "KAFKA_BOOTSTRAP_SERVERS": "a:1", "MONGODB_URI": "mongodb://u:hunter2@m", "REDIS_URL": "redis://r",
@@ -43,6 +43,24 @@ def test_wrong_settings_end_the_process_with_what_to_do(
     assert "Set MONGODB_URI (connection string of a MongoDB replica set" in said
     assert "VIGIE_PARTITIONS is not usable" in said
     assert "secret" not in said
+
+
+def test_topic_and_tenant_have_one_name_for_all_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**ENVIRONMENT, "VIGIE_SAMPLES_TOPIC": "mine", "VIGIE_DEFAULT_TENANT": "acme"}.items():
+        monkeypatch.setenv(name, value)
+    settings = load(TenantSettings)
+    assert (settings.samples_topic, settings.default_tenant) == ("mine", "acme")
+
+
+@pytest.mark.parametrize("tenant", ["", "a tenant", "a/b", "t" * 200])
+def test_a_tenant_that_no_series_could_have_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tenant: str
+) -> None:
+    for name, value in {**ENVIRONMENT, "VIGIE_DEFAULT_TENANT": tenant}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(TenantSettings)
+    assert "VIGIE_DEFAULT_TENANT is not usable (the tenant of every request)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from vigie_contracts import limits
+from vigie_contracts.series import InvalidSeriesError, validate_tenant
+from vigie_contracts.topics import SAMPLES
 
 EXIT_CODE = 2
 PREFIX = "VIGIE_"
@@ -64,6 +67,29 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     shutdown_timeout_s: float = Field(default=25.0, gt=0, description="a stop that takes longer is cut off")
+
+
+class SamplesSettings(Settings):
+    """Of a service that has to do with samples."""
+
+    samples_topic: str = Field(default=SAMPLES.name, min_length=1, max_length=249, description="topic of the samples")
+
+
+class TenantSettings(SamplesSettings):
+    """Of a service that takes requests, each of which belongs to a tenant."""
+
+    default_tenant: str = Field(
+        default="default", max_length=limits.MAX_TENANT_CHARS, description="the tenant of every request"
+    )
+
+    @field_validator("default_tenant")
+    @classmethod
+    def _usable_tenant(cls, tenant: str) -> str:
+        try:
+            validate_tenant(tenant)
+        except InvalidSeriesError as e:
+            raise ValueError(e.reason) from e
+        return tenant
 
 
 S = TypeVar("S", bound=Settings)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_contracts import topics
-from vigie_runtime.settings import Settings as Base
+from vigie_runtime.settings import SamplesSettings
 
 
-class Settings(Base):
+class Settings(SamplesSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     port: int = Field(
@@ -17,7 +16,6 @@ class Settings(Base):
         validation_alias="VIGIE_AGGREGATOR_PORT",
         description="port of /health/live, /health/ready and /metrics",
     )
-    samples_topic: str = Field(default=topics.SAMPLES.name, min_length=1, description="topic of the samples")
     consumer_group: str = Field(
         default="vigie-aggregator",
         min_length=1,

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
-from vigie_contracts import limits
-from vigie_contracts.series import InvalidSeriesError, validate_tenant
-from vigie_contracts.topics import SAMPLES
-from vigie_runtime import settings
+from pydantic import Field
+from vigie_runtime.settings import TenantSettings
 
 
-class Settings(settings.Settings):
+class Settings(TenantSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")
     api_port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
-    default_tenant: str = Field(
-        default="default", max_length=limits.MAX_TENANT_CHARS, description="the tenant of every request"
-    )
-    samples_topic: str = Field(default=SAMPLES.name, min_length=1, max_length=249, description="topic of the samples")
 
     api_max_series: int = Field(default=20_000, ge=1, description="series that one question may select")
     api_max_documents: int = Field(
@@ -40,12 +33,3 @@ class Settings(settings.Settings):
     api_scrape_timeout_s: float = Field(
         default=30.0, gt=0, description="a client that has not read its answer of /metrics by then is cut off"
     )
-
-    @field_validator("default_tenant")
-    @classmethod
-    def _usable_tenant(cls, tenant: str) -> str:
-        try:
-            validate_tenant(tenant)
-        except InvalidSeriesError as e:
-            raise ValueError(e.reason) from e
-        return tenant

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from vigie_contracts import limits
-from vigie_contracts.series import InvalidSeriesError, validate_tenant
-from vigie_contracts.topics import SAMPLES
-from vigie_runtime.settings import Settings
+from vigie_runtime.settings import TenantSettings
 
 
-class IngestSettings(Settings):
+class IngestSettings(TenantSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     ingest_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -17,10 +15,6 @@ class IngestSettings(Settings):
     ingest_metrics_path: str = Field(
         default="/metrics", pattern=r"^/[\w/.-]*$", description="where the gateway shows its own metrics"
     )
-    default_tenant: str = Field(
-        default="default", max_length=limits.MAX_TENANT_CHARS, description="the tenant of every request"
-    )
-    samples_topic: str = Field(default=SAMPLES.name, min_length=1, max_length=249, description="topic of the samples")
 
     ingest_max_buffered_samples: int = Field(
         default=1_000_000, ge=limits.MAX_BATCH_ITEMS, description="samples that may wait for Kafka; beyond: 503"
@@ -42,12 +36,3 @@ class IngestSettings(Settings):
     )
     ingest_max_connections: int = Field(default=10_000, ge=1, description="open connections; beyond: 503")
     ingest_body_timeout_s: float = Field(default=30.0, gt=0, le=600, description="time for a body to arrive; then 408")
-
-    @field_validator("default_tenant")
-    @classmethod
-    def _usable_tenant(cls, tenant: str) -> str:
-        try:
-            validate_tenant(tenant)
-        except InvalidSeriesError as e:
-            raise ValueError(e.reason) from e
-        return tenant
