@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from vigie_runtime import logging, mongo
 from vigie_runtime.clients import (
@@ -26,62 +26,24 @@ from vigie_runtime.clients import (
     TopicPartition,
     is_authorization_error,
 )
-from vigie_runtime.errors import Fenced, Retryable, TopicReplaced, reason_of
+from vigie_runtime.errors import Fenced, Retryable, reason_of
+from vigie_runtime.kafka_offsets import KafkaOffsets
+from vigie_runtime.loading import Loading
 from vigie_runtime.logreader_metrics import LogReaderMetrics
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.ownership import LoadReason, Ownership
+from vigie_runtime.partition_handler import PartitionHandler
 from vigie_runtime.topics import TopicIdentity
 from vigie_runtime.unreadable import Search, stub
 
 log = logging.get(__name__)
 
 Mode = Literal["group", "assign"]
-COMMIT_INTERVAL_S: Final = 5.0
-COMMIT_TIMEOUT_S: Final = 3.0
 REVOKE_TIMEOUT_S: Final = 20.0
 """Less than the rebalance time-out of `clients.kafka_consumer` (30 s), waiting for the lock included."""
 STOP_TIMEOUT_S: Final = 10.0
-OFFSETS_TIMEOUT_S: Final = 10.0
-IDENTIFY_EVERY_S: Final = 5.0
-"""A topic's identity is not asked for more often, unless its log looks wrong."""
 SEARCH_POLL_MS: Final = 500
 _RESTART_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-
-
-class PartitionHandler(Protocol):
-    """What is done with the records. The reader never makes two of these calls at once.
-
-    Fenced and Retryable (errors of MongoDB that pass count as Retryable), from whatever call, void what the handler
-    knows of the partition: `assigned` is called again before its next records. Retryable from `tick` concerns all
-    partitions. With any other exception the reader ends, without calling `revoked`.
-    """
-
-    async def assigned(self, partition: int) -> int | None:
-        """Load the partition's state, whatever is in memory; the next offset to read. None: nothing was ever stored."""
-        ...
-
-    async def records(self, partition: int, records: Sequence[KafkaRecord]) -> None:
-        """Take records, in the order of the log, each offset not lower than the one `assigned` gave."""
-        ...
-
-    async def revoked(self, partitions: Sequence[int]) -> None:
-        """Store what is pending, then forget the partitions: they are no longer ours whatever the outcome. Some may
-        never have been loaded."""
-        ...
-
-    async def lost_log(self, partition: int, stored: int, start: int) -> None:
-        """Reading goes on at `start`. `start - stored` records were deleted unread; when that is negative, the end of
-        the log was cut off, and `start` is its end now: what it still has was read."""
-        ...
-
-    async def tick(self) -> None:
-        """Do what is due by the clock; called between polls."""
-        ...
-
-    def committed(self, partition: int) -> int | None:
-        """The offset up to which everything is stored; None: nothing to say. For Kafka's lag dashboards, and to know
-        a log that was cut."""
-        ...
 
 
 class LogReader:
@@ -114,10 +76,10 @@ class LogReader:
         self._poll_ms = max(1, min(poll_ms, int(tick_s * 1000)))
         self._tick_s = tick_s
         self._max_poll_records = max_poll_records
-        self._identify = identify
-        self._identify_after = 0.0
         self._search = Search()
         self._metrics = LogReaderMetrics(metrics)
+        self._loading = Loading(topic_identity, handler, identify, self._metrics)
+        self._kafka_offsets = KafkaOffsets(topic_identity.topic, handler, self._metrics)
         self._own = Ownership()
         self._lock = asyncio.Lock()
         self._consumer: AIOKafkaConsumer | None = None
@@ -125,12 +87,9 @@ class LogReader:
         self._stopping = False
         self._failure: BaseException | None = None
         self._next_tick = 0.0
-        self._next_commit = 0.0
-        self._told: dict[int, int] = {}
         self._gaps: dict[int, tuple[int, int]] = {}
         self._leaving: set[int] = set()
         """Taken away, and the handler does not know it yet."""
-        self._commit: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -206,7 +165,8 @@ class LogReader:
             if time.monotonic() >= self._next_tick:
                 await self._tick(consumer)
             await self._load_due(consumer)
-        self._tell_kafka(consumer)
+        if self._mode == "group":
+            self._kafka_offsets.tell(consumer, self._own.next)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> tuple[dict[TopicPartition, list[KafkaRecord]], dict[int, int]]:
         rest = self._own.wait_s(time.monotonic())
@@ -278,18 +238,10 @@ class LogReader:
             with suppress(IllegalStateError):
                 consumer.seek(self._tp(partition), expected)
             return False
-        beginning = (await self._ends(consumer, partition))[0]
+        beginning = (await self._loading.ends(consumer, partition))[0]
         if beginning > expected:
             self._reload(consumer, partition, LoadReason.OUT_OF_RANGE, f"the log begins at {beginning} now")
         return beginning <= expected
-
-    async def _ends(self, consumer: AIOKafkaConsumer, partition: int) -> tuple[int, int]:
-        tp = self._tp(partition)
-        try:
-            async with asyncio.timeout(OFFSETS_TIMEOUT_S):
-                return (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
-        except (KafkaError, TimeoutError) as e:
-            raise Retryable(f"asking Kafka for the ends of {tp.topic}/{partition}: {reason_of(e)}") from e
 
     async def _tick(self, consumer: AIOKafkaConsumer) -> None:
         self._next_tick = time.monotonic() + self._tick_s
@@ -310,18 +262,10 @@ class LogReader:
 
     async def _load(self, consumer: AIOKafkaConsumer, partition: int) -> None:
         stamp = self._own.stamps.get(partition)
-        stored = await self._handler.assigned(partition)
-        tp = self._tp(partition)
-        beginning, end = await self._ends(consumer, partition)
-        start = beginning if stored is None else stored
-        counted = start if stored is None else max(stored, self._handler.committed(partition) or 0)
-        cut, expired = counted > end, start < beginning
-        await self._check_topic(at_once=cut or expired)
-        if cut or expired:
-            await self._lost(partition, counted if cut else start, beginning, end)
-            start = end if cut else beginning
+        start, end = await self._loading.begin(consumer, partition)
         if self._own.stamps.get(partition) != stamp:
             return  # taken away meanwhile, perhaps given back: then it is due again
+        tp = self._tp(partition)
         try:
             consumer.seek(tp, start)
             consumer.resume(tp)
@@ -329,37 +273,6 @@ class LogReader:
             raise Retryable(f"{tp.topic}/{partition} was taken away while it was loaded") from e
         self._own.loaded(partition, start)
         log.info("reading", topic=tp.topic, partition=partition, offset=start, end=end)
-
-    async def _lost(self, partition: int, stored: int, beginning: int, end: int) -> None:
-        where = {
-            "topic": self._identity.topic,
-            "partition": partition,
-            "stored": stored,
-            "beginning": beginning,
-            "end": end,
-        }
-        if stored < beginning:
-            log.error("records were deleted by retention before they were read", lost=beginning - stored, **where)
-            self._metrics.lost.inc(beginning - stored)
-        else:
-            log.error(
-                "the log was cut: it ends before what was counted of it; reading goes on at its end. Records that were "
-                "acknowledged may be lost, also some that were never counted",
-                **where,
-            )
-            self._metrics.cut.inc()
-        await self._handler.lost_log(partition, stored, beginning if stored < beginning else end)
-
-    async def _check_topic(self, *, at_once: bool) -> None:
-        """Offsets mean nothing in a topic that was deleted and made again while this process runs."""
-        if self._identify is None or (not at_once and time.monotonic() < self._identify_after):
-            return
-        current = await asyncio.to_thread(self._identify)
-        if current is None:
-            raise Retryable(f"there is no topic {self._identity.topic} now")
-        if (current.cluster_id, current.topic_id) != (self._identity.cluster_id, self._identity.topic_id):
-            raise TopicReplaced(self._identity.topic, self._identity.topic_id, current.topic_id)
-        self._identify_after = time.monotonic() + IDENTIFY_EVERY_S
 
     async def _call(self, consumer: AIOKafkaConsumer, partition: int | None, call: Awaitable[None]) -> None:
         """Await what calls the handler; when that fails in a way that passes, load again what it concerns."""
@@ -398,7 +311,7 @@ class LogReader:
     async def release(self) -> None:
         """Everything is taken away: let the handler store what is pending, within REVOKE_TIMEOUT_S."""
         self._leaving.update(self._own.revoke())  # at once: whoever holds the lock stops handing over
-        self._told.clear()
+        self._kafka_offsets.forget()
         if not self._leaving:
             return
         try:
@@ -418,30 +331,10 @@ class LogReader:
         except (Fenced, Retryable) as e:
             log.warning("pending state was not stored; the next owner reads it again", reason=reason_of(e))
 
-    def _tell_kafka(self, consumer: AIOKafkaConsumer) -> None:
-        now = time.monotonic()
-        if self._mode != "group" or now < self._next_commit or (self._commit is not None and not self._commit.done()):
-            return
-        self._next_commit = now + COMMIT_INTERVAL_S
-        stored = {p: offset for p in self._own.next if (offset := self._handler.committed(p)) is not None}
-        changed = {p: offset for p, offset in stored.items() if self._told.get(p) != offset}
-        if changed:
-            self._told |= changed
-            self._commit = asyncio.create_task(self._commit_quietly(consumer, changed))
-
-    async def _commit_quietly(self, consumer: AIOKafkaConsumer, offsets: dict[int, int]) -> None:
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                await consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
-        except (KafkaError, TimeoutError, AssertionError) as e:
-            self._metrics.commit_failures.inc()
-            log.debug("offsets were not told to Kafka", reason=reason_of(e))
-
     async def _end(self, consumer: AIOKafkaConsumer) -> None:
         if self._failure is None:
             await self.release()
-        if self._commit is not None:
-            self._commit.cancel()
+        self._kafka_offsets.cancel()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await consumer.stop()
