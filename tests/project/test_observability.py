@@ -111,6 +111,30 @@ def test_every_rule_has_a_severity_a_summary_and_a_runbook_that_exists() -> None
         assert (ROOT / rule["annotations"]["runbook"]).exists()
 
 
+@pytest.mark.parametrize(
+    ("alert", "metric"),
+    [
+        ("VigieLogLost", "vigie_logreader_lost_records_total"),
+        ("VigieLogCut", "vigie_logreader_cut_total"),
+        ("VigieWindowsUnrepaired", "vigie_aggregator_unrepaired_windows_total"),
+        ("VigieRecordsUnreadable", "vigie_logreader_unreadable_total"),
+    ],
+)
+def test_whatever_is_lost_has_a_rule_and_a_runbook_that_names_it(alert: str, metric: str) -> None:
+    [rule] = [rule for rule in RULES if rule["alert"] == alert]
+    assert queried_names(rule["expr"]) == {metric}
+    assert f"`{alert}`" in text(rule["annotations"]["runbook"])
+
+
+def test_rules_about_losses_fire_for_an_hour_whenever_the_process_started() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: the rules were not evaluated")
+    command = [promtool, "test", "rules", "tests/project/lost_rules_test.yml"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize(("what", "file"), [("config", "prometheus.yml"), ("rules", "rules.yml")])
 def test_promtool_accepts(what: str, file: str) -> None:
     promtool = shutil.which("promtool")
