@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 from bson import Int64
 from vigie_contracts.series import Kind, SeriesKey, series_key, to_signed
+from vigie_runtime import catalogue as module
 from vigie_runtime import clients
 from vigie_runtime.catalogue import Catalogue, RefusalReason, Refused, Registered
 from vigie_runtime.settings import Settings
@@ -89,15 +91,27 @@ async def test_a_collision_is_refused_and_its_neighbours_are_not(catalogue: Cata
     assert "rival" not in answers[0].detail, "one tenant learnt of another"
 
 
-async def test_lookup_tells_what_fingerprints_stand_for(catalogue: Catalogue) -> None:
-    key = series_key("acme", "temperature", Kind.GAUGE, {"room": "b"})
-    (registered,) = await catalogue.register([key])
-    found = await catalogue.lookup([key.fingerprint, 12345], labels=True)
-    assert list(found) == [key.fingerprint]
-    info = found[key.fingerprint]
-    assert (info.tenant, info.name, info.kind, info.labels) == ("acme", "temperature", Kind.GAUGE, (("room", "b"),))
-    assert (info.partition, info.ordinal) == (registered.partition, registered.ordinal)  # type: ignore[union-attr]
-    assert (await catalogue.lookup([key.fingerprint]))[key.fingerprint].labels is None
+async def test_homes_are_columns_by_tenant_partition_and_kind(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOKUP_SERIES", 7)
+    new = [
+        series_key(tenant, "m", kind, {"i": i}) for tenant in ("acme", "beta") for kind in Kind for i in range(6)
+    ]  # fmt: skip
+    registered = await catalogue.register(new)
+    expected = {
+        key.fingerprint: (key.tenant, key.kind, answer.partition, answer.ordinal)  # type: ignore[union-attr]
+        for key, answer in zip(new, registered, strict=True)
+    }
+    found = await catalogue.homes(np.array([*expected, 12345], np.uint64))
+    listed = [
+        (fingerprint, (homes.tenant, homes.kind, homes.partition, ordinal))
+        for homes in found
+        for fingerprint, ordinal in zip(homes.fingerprints.tolist(), homes.ordinals.tolist(), strict=True)
+    ]
+    assert len(listed) == len(expected), "a series twice, or one that is unknown"
+    assert dict(listed) == expected
+    assert await catalogue.homes(np.array([], np.uint64)) == []
 
 
 async def test_write_conflicts_are_retried(

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from vigie_aggregator.keys import FirstUse
 from vigie_aggregator.metrics import ALL, Metrics
 from vigie_aggregator.progress import Log, Progress
-from vigie_aggregator.rowmap import Homes
 from vigie_aggregator.schedule import Intervals
 from vigie_aggregator.store import LatestChunk, Place, Transaction, Window
 from vigie_aggregator.subscribers import Limits, SamplesHandler
@@ -22,6 +21,7 @@ from vigie_contracts.series import Kind
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Fenced, Retryable
+from vigie_runtime.homes import Homes
 from vigie_runtime.metrics import MetricSet
 from vigie_windows import Cells, chunks
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from vigie_aggregator.rowmap import FingerprintTable, Homes, RowMap
+from vigie_aggregator.rowmap import FingerprintTable, RowMap
+from vigie_runtime.homes import Homes
 
 # Few high bits, so that homes collide.
 fingerprints = st.one_of(st.integers(0, (1 << 64) - 1), st.integers(0, 50), st.integers(0, 50).map(lambda n: n << 58))

@@ -9,12 +9,12 @@ from functools import partial
 
 from vigie_contracts import topics as bus
 from vigie_runtime import clients, health, topics, tracing
+from vigie_runtime.catalogue import Catalogue
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.deadletters import DeadLetters
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.logreader import LogReader
 
-from vigie_aggregator.homes import SeriesHomes
 from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.progress import Log
 from vigie_aggregator.repository import Repository
@@ -68,7 +68,7 @@ class Aggregator:
         handler = SamplesHandler(
             Log(identity.cluster_id, identity.topic_id),
             store=repository,
-            catalogue=SeriesHomes(db),
+            catalogue=Catalogue(db, settings.partitions),
             dead_letters=dead_letters,
             clock=clock,
             metrics=self._metrics,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
+from vigie_runtime.homes import Homes
 
 from vigie_aggregator.basis import distinct
 from vigie_aggregator.errors import PoisonRecord
@@ -18,7 +19,6 @@ from vigie_aggregator.keys import kept
 from vigie_aggregator.metrics import DeadReason, Metrics
 from vigie_aggregator.partition import MAX_LINKS, Partition
 from vigie_aggregator.progress import Mark
-from vigie_aggregator.rowmap import Homes
 from vigie_aggregator.store import Store
 
 log = logging.get(__name__)
@@ -28,7 +28,7 @@ _LOOKUP_PAUSE_S: Final = 0.1
 
 
 class Catalogue(Protocol):
-    """What is asked of the catalogue of series: `vigie_aggregator.homes.SeriesHomes`."""
+    """What is used of `vigie_runtime.catalogue.Catalogue`."""
 
     async def homes(self, fingerprints: npt.NDArray[np.uint64]) -> list[Homes]:
         """The homes of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""

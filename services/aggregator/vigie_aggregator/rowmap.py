@@ -5,29 +5,18 @@ A row is `local chunk * 256 + slot`: the rows of one stored chunk are neighbours
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS
+from vigie_runtime.homes import Homes
 
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
 _FIRST_CAPACITY: Final = 1024
 _EMPTY: Final = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Homes:
-    """Where series of one tenant, partition and kind live, from the catalogue: `ordinals[i]` of `fingerprints[i]`."""
-
-    tenant: str
-    partition: int
-    kind: int
-    fingerprints: UInt64s
-    ordinals: Int64s
 
 
 class FingerprintTable:
