@@ -4,9 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 from vigie_contracts.topics import DEAD, SAMPLES, Topic
 from vigie_runtime import topics
-from vigie_runtime.errors import KafkaNotReady, PartitionCountError
+from vigie_runtime.errors import KafkaNotReady, PartitionCountError, Retryable
 from vigie_runtime.settings import Settings
 
 from tests.kit import unique
@@ -60,6 +61,53 @@ async def test_without_brokers_the_wait_is_bounded(settings: Settings, database:
     away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     with pytest.raises(KafkaNotReady, match="KAFKA_BOOTSTRAP_SERVERS"):
         await topics.ensure(away, [Topic(unique("topic"), 1, "test")], database, deadline_s=1)
+
+
+@pytest.mark.parametrize(
+    ("step", "mode"),
+    [("find", "alwaysOn"), ("insert", "alwaysOn"), ("find", {"skip": 1}), ("update", "alwaysOn")],
+    ids=["first read", "recording", "reading what is recorded", "recording another cluster"],
+)
+async def test_mongodb_that_goes_away_at_any_step_is_waited_for(  # noqa: PLR0917
+    settings: Settings, database: Any, mongo_client: Any, step: str, mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = asyncio.Event()
+    monkeypatch.setattr(topics, "log", Log(waiting))
+    name = unique("topic")
+    if step == "update":
+        await database.topics.insert_one({"_id": name, "partitions": 3, "cluster_id": "gone"})
+    failpoint = {"configureFailPoint": "failCommand", "mode": mode}
+    # A code that passes by itself, but after which the driver does not look for another primary: that takes 10 s.
+    away = {"failCommands": [step], "errorCode": 262, "namespace": f"{database.name}.topics"}
+    try:
+        await mongo_client.admin.command({**failpoint, "data": away})
+        starting = asyncio.create_task(topics.ensure(settings, [Topic(name, 3, "test")], database))
+        await asyncio.wait([asyncio.create_task(waiting.wait()), starting], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+    identity = (await starting)[name]
+    assert waiting.is_set(), "nothing failed"
+    recorded = await database.topics.find_one({"_id": name})
+    assert recorded == {"_id": name, "partitions": 3, "cluster_id": identity.cluster_id}
+
+
+class Log:
+    """Says that somebody waits for MongoDB."""
+
+    def __init__(self, waiting: asyncio.Event) -> None:
+        self._waiting = waiting
+
+    def info(self, text: str, **where: Any) -> None: ...
+
+    def warning(self, text: str, **where: Any) -> None:
+        if text == "waiting for MongoDB":
+            self._waiting.set()
+
+
+async def test_without_mongodb_the_wait_is_bounded(settings: Settings) -> None:
+    async with AsyncMongoClient("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100") as client:
+        with pytest.raises(Retryable, match="reading the recorded topics: MongoDB is not available"):
+            await topics.ensure(settings, [Topic(unique("topic"), 1, "test")], client["away"], deadline_s=0.3)
 
 
 def test_specs_give_every_topic_the_same_number_but_the_dead_letters() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -52,27 +53,29 @@ async def ensure(
 ) -> dict[str, TopicIdentity]:
     """Make the topics that do not exist, and tell which each one is.
 
-    Many services may do this at once. Waits up to `deadline_s` for brokers that start or register.
-    Raises PartitionCountError when a topic has, or is recorded with, another number; KafkaNotReady when time is up.
+    Many services may do this at once. Waits up to `deadline_s` for brokers that start or register, and each time
+    MongoDB is asked as long for MongoDB. Raises PartitionCountError when a topic has, or is recorded with, another
+    number; KafkaNotReady or, of MongoDB, Retryable when time is up.
     """
-    await _patiently(lambda: _refuse_recorded(specs, mongo_db), deadline_s)
+    await _patiently("reading the recorded topics", lambda: _refuse_recorded(specs, mongo_db), deadline_s)
     admin = clients.kafka_admin(settings)
     identities = await asyncio.to_thread(_ensure_in_kafka, admin, specs, settings.kafka_replication_factor, deadline_s)
     for spec in specs:
         identity = identities[spec.name]
         if identity.partitions != spec.partitions:
             raise PartitionCountError(spec.name, identity.partitions, spec.partitions, "in Kafka")
-        await _record(identity, mongo_db)
+        await _patiently("recording the topics", partial(_record, identity, mongo_db), deadline_s)
     return identities
 
 
-async def _patiently(read: Callable[[], Awaitable[None]], deadline_s: float) -> None:
-    """MongoDB may start at the same moment as its services: wait for it as for the brokers."""
+async def _patiently(doing: str, work: Callable[[], Awaitable[None]], deadline_s: float) -> None:
+    """MongoDB may start at the same moment as its services, and the brokers may take so long that it is away again:
+    wait for it as for them. `work` may have been done in part when it is done again."""
     end = time.monotonic() + deadline_s
     while True:
         try:
-            with mongo.retryable("reading the recorded topics"):
-                return await read()
+            with mongo.retryable(doing):
+                return await work()
         except Retryable as e:
             if time.monotonic() >= end:
                 raise
