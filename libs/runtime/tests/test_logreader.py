@@ -201,6 +201,58 @@ async def test_store_that_is_away_is_waited_for_once_and_not_by_every_partition(
     assert len(handler.loads) == 3
 
 
+async def test_nothing_is_fetched_until_every_partition_that_is_due_was_loaded() -> None:
+    """A fetch under way would hold up what Kafka is asked for the next partition."""
+    log = {0: [b"a"], 1: [b"b"], 2: [b"c"]}
+
+    class Loaded(Handler):
+        async def assigned(self, partition: int) -> int | None:
+            assert consumer.paused == set(consumer.position)
+            return await super().assigned(partition)
+
+    handler = Loaded()
+    reader = LogReader(lambda: None, TOPIC, handler, mode="assign")  # pyright: ignore[reportArgumentType]
+    consumer: Any = Consumer(log)
+    consumer.assign([TopicPartition("t", p) for p in log])
+    reader.hold(consumer, [TopicPartition("t", p) for p in log])
+    await reader._load_due(consumer)
+    assert (handler.loads, reader.partitions, consumer.paused) == ([0, 1, 2], {0, 1, 2}, set())
+
+
+async def test_what_was_loaded_is_read_though_the_next_partition_cannot_be() -> None:
+    class Away(Handler):
+        async def assigned(self, partition: int) -> int | None:
+            if partition == 1:
+                raise Retryable("no primary")
+            return await super().assigned(partition)
+
+    reader = LogReader(lambda: None, TOPIC, Away(), mode="assign")  # pyright: ignore[reportArgumentType]
+    consumer: Any = Consumer({0: [], 1: [], 2: []})
+    consumer.assign([TopicPartition("t", p) for p in range(3)])
+    reader.hold(consumer, [TopicPartition("t", p) for p in range(3)])
+    await reader._load_due(consumer)
+    assert consumer.paused == {TopicPartition("t", 1), TopicPartition("t", 2)}
+
+
+async def test_partition_that_was_taken_away_and_held_again_while_others_loaded_stays_paused() -> None:
+    tps = [TopicPartition("t", p) for p in range(2)]
+
+    class Rebalanced(Handler):
+        async def assigned(self, partition: int) -> int | None:
+            if partition == 1:
+                reader._own.revoke()
+                reader.hold(consumer, tps)
+            return await super().assigned(partition)
+
+    handler = Rebalanced()
+    reader = LogReader(lambda: None, TOPIC, handler, mode="assign")  # pyright: ignore[reportArgumentType]
+    consumer: Any = Consumer({0: [b"a"], 1: []})
+    consumer.assign(tps)
+    reader.hold(consumer, tps)
+    await reader._load_due(consumer)
+    assert (reader.partitions, consumer.paused) == (set(), set(tps))
+
+
 async def test_revocation_waits_no_longer_than_its_time_for_a_busy_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logreader, "REVOKE_TIMEOUT_S", 0.1)
     done = asyncio.Event()

@@ -1,8 +1,9 @@
 """Reads a Kafka log from offsets that the handler keeps in its own store: the frame of exactly-once consumption.
 
 aiokafka hands out records before a listener that awaits has finished, so on assignment every partition is paused at
-once, then loaded (`handler.assigned`), sought, and only then resumed. That happens in the reader's own loop: a listener
-that waits for MongoDB would stop the member's heartbeats. One lock keeps the handler's calls apart from a revocation.
+once, then loaded (`handler.assigned`) and sought, and only when all are, resumed. That happens in the reader's own
+loop: a listener that waits for MongoDB would stop the member's heartbeats. One lock keeps the handler's calls apart
+from a revocation.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -250,15 +251,25 @@ class LogReader:
         self._metrics.lag.set(sum(self.lag().values()))
 
     async def _load_due(self, consumer: AIOKafkaConsumer) -> None:
-        for partition, reason in self._own.due(time.monotonic()):
-            if self._stopping:
-                return
-            if partition not in self._own.owned:  # taken away meanwhile
-                continue
-            await self._call(consumer, partition, self._load(consumer, partition))
-            if partition not in self._own.next:
-                return  # what is away for one is likely away for all: not each waits for it with the lock held
-            self._metrics.loads[reason].inc()
+        """Load what is due, then resume all of it. A broker answers the requests of a connection one after the other:
+        a fetch of the first partition would hold up each question for the ends of the next ones by its whole wait."""
+        loaded: list[int] = []
+        try:
+            for partition, reason in self._own.due(time.monotonic()):
+                if self._stopping:
+                    return
+                if partition not in self._own.owned:  # taken away meanwhile
+                    continue
+                await self._call(consumer, partition, self._load(consumer, partition))
+                if partition not in self._own.next:
+                    return  # what is away for one is likely away for all: not each waits for it with the lock held
+                loaded.append(partition)
+                self._metrics.loads[reason].inc()
+        finally:
+            for partition in loaded:
+                if partition in self._own.next:  # else it was taken away, and may be held again
+                    with suppress(IllegalStateError):
+                        consumer.resume(self._tp(partition))
 
     async def _load(self, consumer: AIOKafkaConsumer, partition: int) -> None:
         stamp = self._own.stamps.get(partition)
@@ -268,7 +279,6 @@ class LogReader:
         tp = self._tp(partition)
         try:
             consumer.seek(tp, start)
-            consumer.resume(tp)
         except IllegalStateError as e:
             raise Retryable(f"{tp.topic}/{partition} was taken away while it was loaded") from e
         self._own.loaded(partition, start)
