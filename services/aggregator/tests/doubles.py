@@ -20,6 +20,7 @@ from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.deadletters import Limit, Ratio
 from vigie_runtime.errors import Fenced, Retryable
 from vigie_runtime.homes import Homes
 from vigie_runtime.metrics import MetricSet
@@ -113,10 +114,18 @@ class Recorded:
 
     dead: list[tuple[int, str]] = field(default_factory=list)
     pushed: list[tuple[int, Sequence[LatestChunk], Sequence[tuple[str, bytes]]]] = field(default_factory=list)
+    ratio: Ratio = field(default_factory=lambda: Ratio(Limit(), Clock(0)))
+    failure: Exception | None = None
+    """What the next dead letter fails with."""
 
-    def good(self, messages: int = 1) -> None: ...
+    def good(self, messages: int = 1) -> None:
+        self.ratio.good(messages)
 
     async def send(self, record: Any, reason: str) -> None:
+        self.ratio.dead()
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
         self.dead.append((record.offset, reason))
 
     def adopt(self, partition: int) -> None: ...

@@ -20,6 +20,8 @@ from vigie_runtime.errors import Fenced, Retryable
 from services.aggregator.tests.doubles import (
     LOG,
     NOW,
+    ONE,
+    TWO,
     Record,
     counted,
     handler,
@@ -119,7 +121,7 @@ async def test_record_that_touches_too_many_windows_is_committed_in_parts_and_re
 async def test_small_records_wait_for_each_other_until_they_are_many_or_a_commit_is_due() -> None:
     store, catalogue, clock, sent = parts()
     one = record(0, [(7, NOW, 1.0)])
-    it = handler(store, catalogue, clock, sent, limits=Limits(inbox_bytes=3 * len(one.value)))
+    it = handler(store, catalogue, clock, sent, limits=Limits(inbox_bytes=3_000))  # a record counts 1,024 bytes more
     await it.assigned(0)
     await it.records(0, [one])
     await it.records(0, [Record(1, b"poison")])
@@ -127,12 +129,52 @@ async def test_small_records_wait_for_each_other_until_they_are_many_or_a_commit
     await it.records(0, [replace(one, offset=2), replace(one, offset=3)])
     assert (catalogue.lookups, [offset for offset, _ in sent.dead]) == (1, [1])
     await it.records(0, [replace(one, offset=4)])
+    assert len(it._state(0).inbox) == 1
     clock.advance(2)
     await it.tick()
     assert (counted(store, FINE), store.partitions[0].fine) == (4, Mark(5))
     await it.records(0, [replace(one, offset=5)])
     await it.revoked([0])
     assert (counted(store, HOUR), store.partitions[0].first) == (5, Mark(6))
+
+
+@pytest.mark.parametrize("stop", ["tick", "revoked"])
+async def test_partition_whose_records_cannot_be_looked_at_does_not_stop_the_others(stop: str) -> None:
+    store, catalogue, clock, sent = parts(ONE, replace(TWO, partition=1))
+    it = handler(store, catalogue, clock, sent, limits=Limits())
+    await it.assigned(0)
+    await it.assigned(1)
+    await it.records(0, [record(0, [(7, NOW, 1.0)]), Record(1, b"poison")])
+    await it.records(1, [record(0, [(8, NOW, 1.0)])])
+    sent.failure = Retryable("no dead letter can be stored")
+    clock.advance(2)
+    await (it.tick() if stop == "tick" else it.revoked([0, 1]))
+    assert store.partitions.keys() == {1}
+    if stop == "tick":
+        with pytest.raises(Fenced, match="0"):
+            await it.tick()
+
+
+async def test_no_tier_stays_behind_poison_though_commits_come_between() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent, limits=Limits(max_groups=8))
+    await it.assigned(0)
+    wide = record(0, [(7, NOW - n * 10_000, 1.0) for n in range(64)])
+    await it.records(0, [wide, record(1, [(7, NOW, 1.0)]), Record(2, b"poison"), record(3, [(7, NOW, 1.0)])])
+    clock.advance(2)
+    await it.tick()
+    assert store.commits > 2
+    assert store.partitions[0].first == Mark(4)
+
+
+async def test_fresh_records_are_committed_in_time_though_others_wait() -> None:
+    store, catalogue, clock, _ = parts()
+    it = handler(store, catalogue, clock, lag=lambda: {0: 5}, limits=Limits())
+    await it.assigned(0)
+    clock.advance(60)
+    await it.records(0, [replace(record(0, [(7, NOW, 1.0)]), timestamp=clock.now_ms())])
+    await it.tick()
+    assert store.commits == 1
 
 
 async def test_another_log_is_counted_from_its_beginning_and_old_request_keys_still_hold() -> None:

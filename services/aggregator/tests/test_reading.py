@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from vigie_aggregator.progress import Mark
 from vigie_contracts.payloads import payloads
 from vigie_contracts.samples import decode
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE
 from vigie_contracts.topics import SAMPLES
+from vigie_runtime.errors import TooManyDeadLetters
 
 from services.aggregator.tests.doubles import (
     NOW,
@@ -87,3 +89,25 @@ async def test_record_with_unknown_series_does_not_use_up_its_request_keys() -> 
     await it.revoked([0])
     assert [offset for offset, _ in sent.dead] == [0]
     assert store.cells(FINE, ("acme", "beta")).sum.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("every", [2, 20])
+async def test_poison_among_many_good_records_does_not_look_like_a_log_of_poison(every: int) -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    good = record(0, [(7, NOW, 1.0)])
+    unknown = record(0, [(99, NOW, 1.0)])
+    bad = [Record(0, b"poison"), unknown]
+    log = [bad[n % 2] if n % (2 * every) in (0, 1) else good for n in range(800)]
+    await it.records(0, [replace(one, offset=n) for n, one in enumerate(log)])
+    await it.revoked([0])
+    assert counted(store, FINE) == sum(one is good for one in log)
+
+
+async def test_log_of_poison_ends_the_service() -> None:
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    with pytest.raises(TooManyDeadLetters):
+        await it.records(0, [record(n, [(99, NOW, 1.0)]) for n in range(50)])

@@ -76,7 +76,6 @@ async def commit(
     )
     partition.stored = partition.progress = progress
     partition.keys.pending = {}
-    partition.flush_all = False
     for tier, documents in windows.items():
         partition.sizes.saw(tier, documents)
     for tier, cells in written.items():

@@ -29,6 +29,7 @@ DUPLICATES = Counter("vigie_aggregator_duplicate_samples_total", "samples", "Sam
 DEAD = Counter(
     "vigie_aggregator_dead_records_total", "records", "Records sent to the dead letters", {"reason": DeadReason}
 )
+DIGESTS = Histogram("vigie_aggregator_digest_seconds", "seconds", "Time it took to fold the records that had gathered")
 COMMITS = Histogram("vigie_aggregator_commit_seconds", "seconds", "Time a commit took, store and arithmetic")
 DOCUMENTS = Counter("vigie_aggregator_documents_total", "documents", "Chunk-windows written")
 CELLS = Counter("vigie_aggregator_cells_total", "windows", "Windows of single series written")
@@ -49,12 +50,14 @@ UNREPAIRED = Counter(
     "Windows of a partition and coarse tier that may lack samples: the log was lost, and the fine windows had expired",
 )
 SERIES = Gauge("vigie_aggregator_series", "series", "Series met in the owned partitions")
-PENDING = Gauge("vigie_aggregator_pending_bytes", "bytes", "Memory of windows that are not committed everywhere yet")
+PENDING = Gauge(
+    "vigie_aggregator_pending_bytes", "bytes", "Memory of records and windows that are not committed everywhere yet"
+)
 VIEW_FAILURES = Counter("vigie_aggregator_redis_failures_total", "pushes", "Pushes to Redis that failed; tried again")
 LIVE_DROPPED = Counter("vigie_aggregator_live_dropped_total", "messages", "Live messages that Redis did not get")
 
 ALL = (
-    SAMPLES, RECORDS, DUPLICATES, DEAD, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED,
+    SAMPLES, RECORDS, DUPLICATES, DEAD, DIGESTS, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED,
     UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED,
 )  # fmt: skip
 
@@ -70,6 +73,7 @@ class Metrics:
         self.records = made.counter(RECORDS)
         self.duplicates = made.counter(DUPLICATES)
         self.dead = {reason: made.counter(DEAD, reason=reason) for reason in DeadReason}
+        self.digests = made.histogram(DIGESTS)
         self.commits = made.histogram(COMMITS)
         self.documents = made.counter(DOCUMENTS)
         self.cells = made.counter(CELLS)

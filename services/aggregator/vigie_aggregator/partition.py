@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from opentelemetry.trace import SpanContext
@@ -23,6 +24,8 @@ from vigie_aggregator.store import LatestChunk
 
 MAX_LINKS = 128
 """Spans of records that the span of a commit links to."""
+_RECORD_BYTES: Final = 1024
+"""What the client makes of a record, besides its value: objects for it, its key and its headers."""
 
 
 class Partition:
@@ -50,8 +53,8 @@ class Partition:
         self.basis = {tier: Basis(tier.width_ms) for tier in TIERS}
         self.sizes = DocumentSizes()
         self.links: list[SpanContext] = []
-        self.flush_all = False
-        """The next commit must leave no tier behind."""
+        self.flush_to = Mark(0)
+        """No tier may be left before this place: what it would read again is poison, and it might judge otherwise."""
 
     def restore_latest(self, chunks: list[LatestChunk]) -> None:
         """Take over the latest values; every stored chunk gets its local number."""
@@ -66,7 +69,7 @@ class Partition:
     def receive(self, records: Sequence[Record]) -> None:
         """Take records into the inbox."""
         self.inbox += records
-        self.inbox_bytes += sum(len(record.value or b"") for record in records)
+        self.inbox_bytes += sum(_RECORD_BYTES + len(record.value or b"") for record in records)
         self.sent_ms = records[-1].timestamp
 
     def empty_inbox(self) -> list[Record]:
@@ -92,10 +95,6 @@ class Partition:
         """Whether any tier has something to commit."""
         return bool(self.inbox) or any(mark < self.position for mark in self.progress.marks.values())
 
-    def lags(self, tier: Tier) -> bool:
-        """Whether this tier has something to commit."""
-        return self.progress.marks[tier.name] < self.position
-
     @property
     def pending_groups(self) -> int:
         """Documents that a commit of everything would write, about."""
@@ -112,15 +111,16 @@ class Partition:
 
     @property
     def pending_bytes(self) -> int:
-        """Memory of everything pending."""
+        """Memory of everything that is folded and pending."""
         return self.fresh.nbytes + sum(lagging.cells.nbytes for lagging in self.lagging.values())
 
     def tiers_due(self, now: float, now_ms: int) -> tuple[Tier, ...]:
         """The tiers that a commit made now should write."""
+        flush = self.progress.first < self.flush_to
         return tuple(
             tier
             for tier in TIERS
-            if tier is FINE or self.flush_all or self.schedule.coarse_due(tier, self._oldest(tier), now, now_ms)
+            if tier is FINE or flush or self.schedule.coarse_due(tier, self._oldest(tier), now, now_ms)
         )
 
     def _oldest(self, tier: Tier) -> int | None:

@@ -36,8 +36,8 @@ class Pending:
         return bool(self._pieces)
 
     def add(self, cells: Cells, samples: int = 0, oldest: int | None = None) -> Cells:
-        """Gather cells of this width, or of a finer one; they are returned in this width. `oldest`: of the finest
-        cells that these were made of; None when these are the finest."""
+        """Gather cells of this width, or of a finer one, and return them in this width (as they are when there are
+        none). `oldest`: of the finest cells that these were made of; None when these are the finest."""
         if not len(cells):
             return cells
         self.samples += samples

@@ -61,14 +61,16 @@ class RecordReader:
             if record.headers and len(state.links) < MAX_LINKS:
                 state.links += filter(None, [tracing.extract(record.headers)])
         joined, errors = join([record.value or b"" for record in records])
-        for at, error in errors.items():
-            await self._bury(state, records[at], PoisonRecord(DeadReason.UNDECODABLE, str(error)))
-        records = [record for at, record in enumerate(records) if at not in errors]
+        dead = {at: PoisonRecord(DeadReason.UNDECODABLE, str(error)) for at, error in errors.items()}
+        decoded = [at for at in range(len(records)) if at not in errors]
         rows = await self._rows(state, joined.fingerprints)
         unknown = _with_unknown(joined, rows)
-        for at, poison in unknown.items():
+        dead |= {decoded[at]: poison for at, poison in unknown.items()}
+        # First: a limit stops the service when most records are dead, so it must know of those that are not.
+        self._dead_letters.good(len(records) - len(dead))
+        for at, poison in sorted(dead.items()):
             await self._bury(state, records[at], poison)
-        self._dead_letters.good(len(records) - len(unknown))
+        records = [records[at] for at in decoded]
         offsets = [record.offset for record in records]
         kept = await self._kept(state, joined, offsets, unknown) if unknown or joined.keyed else None
         return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
@@ -79,7 +81,7 @@ class RecordReader:
         log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
         await self._dead_letters.send(record, str(poison))
         self._metrics.dead[poison.reason].inc()
-        state.flush_all = True  # so that no tier reads it again and might judge otherwise
+        state.flush_to = max(state.flush_to, Mark(record.offset + 1))
 
     async def _rows(self, state: Partition, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """The row of each series; -1 for those that nobody knows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -129,17 +129,15 @@ class SamplesHandler:
             if state.moved
             and state.schedule.fine_due(now, backlog=lag.get(state.number, 0) > 0 and state.sent_ms < now_ms - LATE_MS)
         ]
-        await self._digest_all(due)
-        await self._commit_all([(state, state.tiers_due(now, now_ms)) for state in due])
-        self._metrics.pending.set(sum(state.pending_bytes for state in self._owned.values()))
+        await self._commit_all(due, lambda state: state.tiers_due(now, now_ms))
+        self._metrics.pending.set(sum(state.pending_bytes + state.inbox_bytes for state in self._owned.values()))
         self._metrics.series.set(sum(len(state.rows) for state in self._owned.values()))
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Commit everything of these partitions and let go of them."""
         leaving = [state for number in partitions if (state := self._owned.get(number)) is not None]
         try:
-            await self._digest_all(leaving)
-            await self._commit_all([(state, TIERS) for state in leaving if state.moved])
+            await self._commit_all(leaving, lambda _: TIERS)
         except (Retryable, Fenced) as e:
             log.warning("a partition was left without a last commit; its next owner reads on", error=reason_of(e))
         finally:  # also when the time for it is over: they are no longer ours
@@ -187,20 +185,29 @@ class SamplesHandler:
         )
         return started_over(stored, self._log)
 
-    async def _digest_all(self, states: Iterable[Partition]) -> None:
-        for state in states:
+    async def _digested(self, state: Partition) -> bool:
+        """Whether the inbox could be emptied. What is in the way, a record that cannot become a dead letter for one,
+        concerns no other partition: this one is dropped, and the next tick says so."""
+        try:
             with self._dropping(state.number):
                 await self._digest(state)
+        except (Fenced, Retryable) as e:
+            log.warning("the records of a partition cannot be counted now", partition=state.number, reason=reason_of(e))
+            return False
+        await asyncio.sleep(0)  # a full inbox takes some ten milliseconds, in which nobody else was heard
+        return True
 
     async def _digest(self, state: Partition) -> None:
         """Make the samples of the inbox pending; commits only when too much is."""
         records = state.empty_inbox()
         if not records:
             return
+        begun = self._clock.monotonic()
         samples = await self._reader.samples(state, [r for r in records if Mark(r.offset + 1) > state.position])
         for run in runs(samples, state.position, state.progress):
             await self._absorb(state, run)
         state.skip_to(Mark(records[-1].offset + 1))
+        self._metrics.digests.observe(self._clock.monotonic() - begun)
 
     async def _absorb(self, state: Partition, run: Run) -> None:
         columns = run.columns()
@@ -227,16 +234,19 @@ class SamplesHandler:
             return True
         return state.sizes.total(state.documents(groups, pending=pending)) > self._limits.commit_bytes
 
-    async def _commit_all(self, due: Sequence[tuple[Partition, tuple[Tier, ...]]]) -> None:
+    async def _commit_all(self, states: Sequence[Partition], tiers_of: Callable[[Partition], tuple[Tier, ...]]) -> None:
         """Commit several partitions, a few at a time. All are tried; the first failure is raised afterwards."""
         at_once = asyncio.Semaphore(_COMMITS_AT_ONCE)
 
-        async def one(state: Partition, tiers: tuple[Tier, ...]) -> None:
+        async def one(state: Partition) -> None:
             async with at_once:
+                if not await self._digested(state):
+                    return
                 with self._dropping(state.number):
-                    await self._commit(state, tiers)
+                    if state.moved:
+                        await self._commit(state, tiers_of(state))
 
-        outcomes = await asyncio.gather(*(one(*item) for item in due), return_exceptions=True)
+        outcomes = await asyncio.gather(*(one(state) for state in states), return_exceptions=True)
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         # A bug must not hide behind what is merely away for now.
         failures.sort(key=lambda failure: isinstance(failure, Retryable | Fenced))
