@@ -73,6 +73,7 @@ async def test_kafka_keeps_records_address_and_cluster_id_over_restart_and_kill(
 
 
 @MINUTES
+@pytest.mark.connected
 async def test_kafka_started_by_a_later_process_finds_its_data_even_on_another_port(tmp_path: Path) -> None:
     kafka = Kafka(tmp_path / "kafka")
     try:
@@ -93,6 +94,7 @@ async def test_kafka_started_by_a_later_process_finds_its_data_even_on_another_p
 
 
 @MINUTES
+@pytest.mark.connected
 def test_mongod_keeps_documents_over_restart_kill_and_a_changed_port(tmp_path: Path) -> None:
     def count(uri: str) -> int:
         with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=20_000) as client:

@@ -17,10 +17,12 @@ from vigie_standalone.embedded.redis import Redis
 
 from tests.chaos import stored
 from tests.kit.processes import http_ready
+from tests.kit.wait import unique
 
 START_TIMEOUT_S = 90.0
-# Short enough that tests see what happens when a session ends; the brokers of the tests allow it.
-SESSION_TIMEOUT_MS = 6_000
+# Short enough that tests see what happens when a session ends; the brokers of the tests allow it. A member that was
+# killed holds up its group for so long.
+SESSION_TIMEOUT_MS = 3_000
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Services:
         self.addresses = addresses
         self.database = database
         self.tenant = tenant
+        self.group = unique("aggregators")
+        """Of the aggregators: members that were killed with other services on the same servers do not hold it up."""
         self._environment = dict(environment or {})
         self.gateways: list[Process] = []
         self.aggregators: list[Process] = []
@@ -140,8 +144,9 @@ class Services:
                 "VIGIE_MONGODB_DATABASE": self.database,
                 "VIGIE_DEFAULT_TENANT": self.tenant,
                 "VIGIE_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+                "VIGIE_AGGREGATOR_GROUP": self.group,
                 # Coarse tiers follow soon, so that no test waits half a minute for them.
-                "VIGIE_COARSE_INTERVAL_S": "3",
+                "VIGIE_COARSE_INTERVAL_S": "1.5",
                 **self._environment,
                 **environment,
             },

@@ -26,7 +26,7 @@ def settings(kafka: str, mongo_uri: str, database: AsyncDatabase[dict[str, Any]]
         mongodb_uri=mongo_uri,
         redis_url="redis://127.0.0.1:1/0",
         mongodb_database=database.name,
-        kafka_session_timeout_ms=6_000,
+        kafka_session_timeout_ms=3_000,
     )
 
 

@@ -166,7 +166,7 @@ async def test_rebalances_kills_and_a_zombie_keep_the_sums_exact(
         second = group.start()
         await eventually(lambda: group.reads(second))
         first.pause()  # SIGSTOP: its session ends, the second takes over, then it wakes up with stale memory
-        await asyncio.sleep(8)
+        await asyncio.sleep(settings.kafka_session_timeout_ms / 1000 + 2)
         first.resume()
         third = group.start()
         await eventually(lambda: group.reads(third))
@@ -292,7 +292,7 @@ async def test_kafka_and_mongodb_may_die_in_the_middle(own_servers: Servers) -> 
     own_servers.start([Server.KAFKA, Server.MONGODB])
     settings = Settings(
         kafka_bootstrap_servers=own_servers.kafka.bootstrap, mongodb_uri=own_servers.mongo.uri,
-        redis_url="redis://x", kafka_session_timeout_ms=6_000,
+        redis_url="redis://x", kafka_session_timeout_ms=3_000,
     )  # fmt: skip
     client = clients.mongo(settings)
     db = clients.database(client, settings)

@@ -57,7 +57,7 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed_twice(
     )  # fmt: skip
     topic = (await topics.ensure(settings, [Topic("t", 4, "test")], database))["t"]
     publisher = SamplePublisher(
-        lambda: clients.kafka_producer(settings, client_id="test"), "t", 4, delivery_timeout_s=4.0
+        lambda: clients.kafka_producer(settings, client_id="test"), "t", 4, delivery_timeout_s=8.0
     )
     await publisher.start()
     acknowledged: dict[int, list[float]] = {}

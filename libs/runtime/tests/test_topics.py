@@ -57,7 +57,10 @@ async def test_a_recreated_topic_has_another_identity(settings: Settings, databa
     assert first.topic_id != second.topic_id
 
 
-async def test_without_brokers_the_wait_is_bounded(settings: Settings, database: Any) -> None:
+async def test_without_brokers_the_wait_is_bounded(
+    settings: Settings, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics, "_CALL_TIMEOUT_S", 0.5)  # of one question; more than one must fit
     away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     with pytest.raises(KafkaNotReady, match="KAFKA_BOOTSTRAP_SERVERS"):
         await topics.ensure(away, [Topic(unique("topic"), 1, "test")], database, deadline_s=1)

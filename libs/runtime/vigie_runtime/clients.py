@@ -43,6 +43,7 @@ MAX_BATCH_BYTES = 1_040_000
 """Below the default `message.max.bytes` (1,048,588), which counts a batch with its framing and headers."""
 REQUEST_TIMEOUT_MS = 5_000
 METADATA_MAX_AGE_MS = 30_000
+SERVER_SELECTION_MS = 5_000
 FETCH_PARTITION_BYTES = 2 * MAX_RECORD_BYTES
 FETCH_BYTES = 16 * MAX_RECORD_BYTES
 POOL_WAIT_S = 0.2
@@ -120,7 +121,7 @@ def mongo(settings: Settings) -> MongoClient:
         readConcernLevel="majority",
         retryWrites=True,
         retryReads=True,
-        serverSelectionTimeoutMS=5_000,
+        serverSelectionTimeoutMS=SERVER_SELECTION_MS,
         connectTimeoutMS=5_000,
         socketTimeoutMS=30_000,
         waitQueueTimeoutMS=10_000,

@@ -85,7 +85,7 @@ class Stage:
                 "VIGIE_AGGREGATOR_GROUP": self.group,
                 "VIGIE_AGGREGATOR_PORT": str(port),
                 "VIGIE_PARTITIONS": str(PARTITIONS),
-                "VIGIE_KAFKA_SESSION_TIMEOUT_MS": "6000",
+                "VIGIE_KAFKA_SESSION_TIMEOUT_MS": "3000",
                 "VIGIE_COMMIT_INTERVAL_S": "0.1",
                 "VIGIE_COARSE_INTERVAL_S": "1",
                 **env,

@@ -7,13 +7,20 @@ import pytest
 import pytest_asyncio
 from vigie_api.app import create_app
 from vigie_api.settings import Settings
+from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 
 SETTINGS = Settings(
     kafka_bootstrap_servers="nowhere:1",
-    mongodb_uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50",
+    mongodb_uri="mongodb://127.0.0.1:1",
     redis_url="redis://127.0.0.1:1",
 )
+
+
+@pytest.fixture(autouse=True)
+def soon_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver gives up after 50 ms, not after 5 s."""
+    monkeypatch.setattr(clients, "SERVER_SELECTION_MS", 50)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
