@@ -1,0 +1,21 @@
+"""Send metrics to Vigie.
+
+from vigie_client import Client
+
+with Client("http://localhost:3000", service="booking") as vigie:
+    vigie.counter("bookings_total")
+"""
+
+from vigie_client.client import AsyncClient, Client
+from vigie_client.host import HostNumbers
+from vigie_client.tally import Dropped, Stats
+from vigie_client.values import Labels
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Dropped",
+    "HostNumbers",
+    "Labels",
+    "Stats",
+]

@@ -1,0 +1,103 @@
+"""The end of a process: what waits is sent at a normal exit and on SIGTERM, and a fork does not send it twice.
+
+SIGTERM is only handled where it would kill the process at once: a handler of the application's own stays as it is, and
+the exit that it leads to is a normal one. After sending, the process ends by SIGTERM as it would have without us.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+
+class Ending(Protocol):
+    """What takes part."""
+
+    def hurry(self, done: Callable[[], None]) -> bool:
+        """Send everything at once and call `done` in another thread. False: nobody sends, `done` is not called."""
+        ...
+
+    def close(self) -> None:
+        """Send everything and end."""
+        ...
+
+    def forked(self) -> None:
+        """This is a child process: what waits is the parent's to send."""
+        ...
+
+
+class _Ends:
+    def __init__(self) -> None:
+        self._all: weakref.WeakSet[Ending] = weakref.WeakSet()
+        # Replaced as a whole, never changed: a signal handler may read it at any moment.
+        self._running: tuple[Ending, ...] = ()
+        self._lock = threading.Lock()
+        self._pending: deque[None] = deque()
+        self._hooked = False
+
+    def know(self, one: Ending) -> None:
+        """Every client, for forks."""
+        self._all.add(one)
+        if not self._hooked:
+            self._hooked = True
+            atexit.register(self._exit)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self._forked)
+
+    def started(self, one: Ending, *, sigterm: bool) -> None:
+        """It has something to send from now on."""
+        with self._lock:
+            self._running = (*(other for other in self._running if other is not one), one)
+        if sigterm and threading.current_thread() is threading.main_thread():
+            _handle(signal.SIG_DFL, self._terminate)
+
+    def stopped(self, one: Ending) -> None:
+        """It has not."""
+        with self._lock:
+            self._running = tuple(other for other in self._running if other is not one)
+            idle = not self._running
+        if idle and threading.current_thread() is threading.main_thread():
+            _handle(self._terminate, signal.SIG_DFL)
+
+    def _exit(self) -> None:
+        for one in self._running:
+            one.close()
+
+    def _terminate(self, _signal: int, _frame: FrameType | None) -> None:
+        # The main thread may hold any lock here, so it only asks, and goes on. A second SIGTERM kills at once.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        running = self._running
+        self._pending.extend([None] * len(running))
+        for one in running:
+            if not one.hurry(self._one_is_done):
+                self._pending.pop()
+        if not self._pending:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _one_is_done(self) -> None:
+        self._pending.pop()
+        if not self._pending:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _forked(self) -> None:
+        self._lock = threading.Lock()
+        self._running = ()
+        for one in list(self._all):
+            one.forked()
+
+
+def _handle(only_if: object, handler: object) -> None:
+    """Set the handler of SIGTERM when it is `only_if` now."""
+    if signal.getsignal(signal.SIGTERM) == only_if:
+        signal.signal(signal.SIGTERM, handler)  # pyright: ignore[reportArgumentType]  # SIG_DFL or a method of ours
+
+
+ENDS = _Ends()
+"""Of this process."""
