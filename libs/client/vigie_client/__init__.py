@@ -10,6 +10,7 @@ from vigie_client.asgi import VigieASGI
 from vigie_client.client import AsyncClient, Client
 from vigie_client.host import HostNumbers
 from vigie_client.tally import Dropped, Stats
+from vigie_client.telemetry import TelemetryClient
 from vigie_client.values import Labels
 from vigie_client.wsgi import VigieWSGI
 
@@ -20,6 +21,7 @@ __all__ = [
     "HostNumbers",
     "Labels",
     "Stats",
+    "TelemetryClient",
     "VigieASGI",
     "VigieWSGI",
 ]
