@@ -153,18 +153,36 @@ def test_handler_of_an_event_loop_works_as_before(server, run: Run) -> None:
     assert server.sums()["c",] == 3
 
 
-def test_sigterm_is_left_alone_when_asked_to_and_after_stop(run: Run) -> None:
+def test_sigterm_is_left_alone_when_asked_to(run: Run) -> None:
     process = run("""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         plain = Client(sys.argv[1], handle_sigterm=False)
         plain.start()
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-        client.start()
-        assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
-        client.stop()
-        plain.stop()
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     """)
     assert ended(process) == (0, "")
+
+
+def test_sigterm_after_stop_ends_the_process_as_ever(run: Run) -> None:
+    process = run("client.start()\nclient.stop()\nprint('ready', flush=True)\ntime.sleep(60)")
+    ready(process)
+    process.terminate()
+    assert ended(process) == (-signal.SIGTERM, "")
+
+
+def test_sigterm_is_handled_when_sending_starts_in_another_thread(server, run: Run) -> None:
+    process = run("""
+        from threading import Thread
+        starter = Thread(target=lambda: (client.start(), client.counter('c', 3)))
+        starter.start()
+        starter.join()
+        print('ready', flush=True)
+        time.sleep(60)
+    """)
+    ready(process)
+    process.terminate()
+    assert ended(process) == (-signal.SIGTERM, "")
+    assert server.sums()["c",] == 3
 
 
 def test_server_that_is_away_delays_the_exit_only_for_the_time_given(run: Run) -> None:

@@ -20,12 +20,19 @@ class Recorded:
 
     def __init__(self) -> None:
         self.started = 0
+        self.flushed: list[tuple[float, bool]] = []
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.errors: Counter[tuple[str, str, str]] = Counter()
         self.durations: dict[str, list[float]] = {}
 
+    exit_timeout = 3.0
+
     def start(self) -> None:
         self.started += 1
+
+    def flush(self, timeout=10.0, *, hurry=False) -> bool:
+        self.flushed.append((timeout, hurry))
+        return True
 
     def counter(self, name, value=1, labels=None) -> None:
         if name == REQUESTS:
@@ -129,7 +136,7 @@ async def test_background_tasks_are_no_waiting_time(recorded, tmp_path) -> None:
     assert recorded.durations["/"][0] < 0.3
 
 
-async def test_starlette_mounts_streams_and_lifespan(recorded) -> None:
+async def test_starlette_mounts_and_streams(recorded) -> None:
     async def answer(request) -> PlainTextResponse:
         return PlainTextResponse("ok")
 
@@ -184,16 +191,31 @@ async def test_own_function_names_the_endpoint_and_its_failure_harms_nobody(reco
     assert set(recorded.requests) == {("GET", "/mine", "204"), ("GET", "unmatched", "204")}
 
 
-async def test_other_scopes_pass_untouched(recorded) -> None:
+async def test_websockets_pass_untouched(recorded) -> None:
     seen = []
 
     async def app(scope, receive, send) -> None:
         seen.append((scope["type"], receive, send))
 
-    for kind in ("lifespan", "websocket"):
-        await VigieASGI(app, recorded)({"type": kind}, 1, 2)
-    assert seen == [("lifespan", 1, 2), ("websocket", 1, 2)]
+    await VigieASGI(app, recorded)({"type": "websocket"}, 1, 2)
+    assert seen == [("websocket", 1, 2)]
     assert recorded.requests == {}
+
+
+async def test_what_was_recorded_is_sent_before_the_shutdown_is_complete(recorded) -> None:
+    app, told = Starlette(), iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    app.add_middleware(VigieASGI, client=recorded)
+    sent = []
+
+    async def receive():
+        return next(told)
+
+    async def send(message) -> None:
+        sent.append((message["type"], list(recorded.flushed)))
+
+    await app({"type": "lifespan", "app": app, "state": {}}, receive, send)
+    assert sent == [("lifespan.startup.complete", []), ("lifespan.shutdown.complete", [(3.0, True)])]
+    assert recorded.started == 1
 
 
 def flask_app(recorded) -> flask.Flask:

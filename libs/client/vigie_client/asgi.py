@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from vigie_client.requests import GONE, UNMATCHED, Recorder, Requests
@@ -20,7 +21,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 class VigieASGI:
     """Counts requests, times them until their last byte is handed over, and counts errors. Exceptions go on as before.
 
-    Requests are labelled with the template of their route (`/users/{id}`). Other scopes pass untouched.
+    Requests are labelled with the template of their route (`/users/{id}`). What was recorded is sent before the
+    application's shutdown is complete: servers like uvicorn end their process by SIGTERM then, without a normal exit.
     """
 
     def __init__(
@@ -34,6 +36,10 @@ class VigieASGI:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, connection or lifespan."""
+        if scope["type"] == "lifespan":
+            self._requests.start()
+            await self._app(scope, receive, partial(self._send_lifespan, send))
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -51,6 +57,11 @@ class VigieASGI:
             status = watched.status or (GONE if gone else 500)
             template = self._template(scope, application, root_path)
             self._requests.record(str(scope["method"]), template, status, watched.seconds(), None if gone else error)
+
+    async def _send_lifespan(self, send: Send, message: Message) -> None:
+        if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+            await asyncio.to_thread(self._requests.finish)
+        await send(message)
 
     def _template(self, scope: Scope, application: Any, root_path: str) -> str:
         try:

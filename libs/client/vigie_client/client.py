@@ -75,6 +75,8 @@ class Client:
         if host_numbers:
             self.add_collector(HostNumbers(self).collect)
         ENDS.know(self)
+        if handle_sigterm:  # now: the first request of a web application may come in another thread than the main one
+            ENDS.arm()
 
     def gauge(self, name: str, value: float, labels: Labels | None = None) -> None:
         """The value now. Of several in 10 seconds the last is sent."""
@@ -120,17 +122,23 @@ class Client:
                 ENDS.stopped(self)
         return len(self._buffer) == 0
 
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything recorded so far was accepted or refused (or dropped). False after `timeout` seconds."""
+    def flush(self, timeout: float = 10.0, *, hurry: bool = False) -> bool:
+        """Wait until everything recorded so far was accepted or refused (or dropped). False after `timeout` seconds.
+        `hurry`: as at the end of a process, without waiting out a back-off first."""
         with self._lock:
             worker = self._worker
             if worker is None or not worker.alive:
                 self._revive(force=True)
                 worker = self._worker
-        reached = worker is not None and worker.flush(timeout)
+        reached = worker is not None and worker.flush(timeout, hurry=hurry)
         if not self._wanted:
             self.stop(0)
         return reached
+
+    @property
+    def exit_timeout(self) -> float:
+        """Seconds that the end of a process may take."""
+        return self._exit_timeout
 
     def stats(self) -> Stats:
         """What became of everything recorded so far."""
@@ -219,7 +227,9 @@ class Client:
                 self._worker = None
                 self._tally.warn("thread", "metrics cannot be sent now: %s", error)
                 return
-            ENDS.started(self, sigterm=self._sigterm)
+            ENDS.started(self)
+            if self._sigterm:
+                ENDS.arm()
 
 
 class AsyncClient(Client):

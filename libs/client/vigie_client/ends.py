@@ -51,20 +51,21 @@ class _Ends:
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self._forked)
 
-    def started(self, one: Ending, *, sigterm: bool) -> None:
+    def arm(self) -> None:
+        """Take care of SIGTERM where nobody does, if this is the main thread. While nothing is running the handler
+        does what would happen without it, so it is never taken away."""
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._terminate)
+
+    def started(self, one: Ending) -> None:
         """It has something to send from now on."""
         with self._lock:
             self._running = (*(other for other in self._running if other is not one), one)
-        if sigterm and threading.current_thread() is threading.main_thread():
-            _handle(signal.SIG_DFL, self._terminate)
 
     def stopped(self, one: Ending) -> None:
         """It has not."""
         with self._lock:
             self._running = tuple(other for other in self._running if other is not one)
-            idle = not self._running
-        if idle and threading.current_thread() is threading.main_thread():
-            _handle(self._terminate, signal.SIG_DFL)
 
     def _exit(self) -> None:
         for one in self._running:
@@ -91,12 +92,6 @@ class _Ends:
         self._running = ()
         for one in list(self._all):
             one.forked()
-
-
-def _handle(only_if: object, handler: object) -> None:
-    """Set the handler of SIGTERM when it is `only_if` now."""
-    if signal.getsignal(signal.SIGTERM) == only_if:
-        signal.signal(signal.SIGTERM, handler)  # pyright: ignore[reportArgumentType]  # SIG_DFL or a method of ours
 
 
 ENDS = _Ends()

@@ -25,7 +25,10 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 class Recorder(Protocol):
     """What is used of a client."""
 
+    @property
+    def exit_timeout(self) -> float: ...
     def start(self) -> None: ...
+    def flush(self, timeout: float = 10.0, *, hurry: bool = False) -> bool: ...
     def counter(self, name: str, value: float = 1, labels: Labels | None = None) -> None: ...
     def histogram(self, name: str, value: float, labels: Labels | None = None) -> None: ...
 
@@ -41,6 +44,10 @@ class Requests:
     def start(self) -> None:
         """Sending begins with the first request, in the process that serves it."""
         self._recorder.start()
+
+    def finish(self) -> None:
+        """The application ends: what was recorded should be sent before its server ends the process. Waits."""
+        self._recorder.flush(self._recorder.exit_timeout, hurry=True)
 
     def record(self, method: str, endpoint: str, status: int, seconds: float, error: BaseException | None) -> None:
         """One request. `endpoint` is a template, never a path."""

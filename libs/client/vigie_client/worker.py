@@ -78,11 +78,11 @@ class Worker:
         """Send now what waits. Safe in a signal handler."""
         self._queue.put(_Wish(0))
 
-    def flush(self, timeout: float) -> bool:
+    def flush(self, timeout: float, *, hurry: bool) -> bool:
         """Wait until everything recorded so far is accepted, refused or dropped; false when time was too short."""
         reached = Event()
         mark = self._buffer.mark()
-        self._queue.put(_Wish(mark, time.monotonic() + timeout, reached.set))
+        self._queue.put(_Wish(mark, time.monotonic() + timeout, reached.set, hurry))
         end = time.monotonic() + timeout + _GRACE_S
         while self.alive and time.monotonic() < end and not reached.wait(_LOOK_S):
             pass
