@@ -18,7 +18,7 @@ LIBRARIES = {
     "vigie_windows": frozenset[str](),
     "vigie_runtime": frozenset({"vigie_contracts"}),
     "vigie_query": frozenset({"vigie_contracts", "vigie_windows"}),
-    "vigie_client": frozenset({"vigie_contracts"}),
+    "vigie_client": frozenset[str](),
 }
 """Which packages of ours a library may import, beside itself."""
 

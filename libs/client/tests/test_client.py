@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from vigie_client import AsyncClient, Client
@@ -125,6 +125,23 @@ def test_retry_after_is_waited_for(server, client: Client) -> None:
     began = time.monotonic()
     assert client.flush(20)
     assert time.monotonic() - began >= 1
+
+
+def test_start_after_a_stop_that_ran_out_of_time_waits_for_the_attempt_under_way(server) -> None:
+    go_on = Event()
+    server.judge = lambda item: None if go_on.wait(20) else "never"
+    client = Client(server.url, interval=60, timeout=30, handle_sigterm=False)
+    client.counter("c", 3)
+    client.start()
+    eventually_sync(lambda: len(server.received) == 1)
+    assert client.stop(0) is False
+    client.counter("c", 4)
+    client.start()
+    go_on.set()
+    assert client.flush()
+    assert client.stop()
+    assert server.sums()["c",] == 7
+    assert (client.stats().requests, client.stats().retries) == (2, 0)
 
 
 def test_refused_item_does_not_take_its_neighbours_with_it(server, client: Client, caplog) -> None:

@@ -117,8 +117,10 @@ class Client:
         with self._lock:
             self._wanted = False
             worker, self._worker = self._worker, None
-            if worker is not None:
-                worker.stop(self._exit_timeout if timeout is None else timeout)
+        if worker is not None:  # without the lock: meanwhile a `start` on an event loop must not wait
+            worker.stop(self._exit_timeout if timeout is None else timeout)
+        with self._lock:
+            if self._worker is None:
                 ENDS.stopped(self)
         return len(self._buffer) == 0
 
@@ -193,7 +195,7 @@ class Client:
             self._max_buffered,
             self._tally,
             labels=self._labels,
-            notify_at=self._max_batch,
+            notify_at=min(self._max_batch, self._max_buffered // 2),
             notify=self._notified,
         )
         self._sender = Sender(
@@ -206,7 +208,7 @@ class Client:
         if worker is None:
             if self._wanted and not self._closing:  # this is the child of a fork
                 self._revive()
-        elif len(self._buffer) >= self._max_batch:
+        elif len(self._buffer) > 1:
             worker.wake()
 
     def _revive(self, *, force: bool = False) -> None:
@@ -217,7 +219,6 @@ class Client:
                 self._buffer,
                 self._tally,
                 self._sender,
-                self._transport,
                 interval=self._interval,
                 collectors=self._collectors,
             )

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, cast
 
 from vigie_client.backoff import Backoff, retry_after
@@ -46,7 +47,7 @@ class _Request:
 
 
 class Sender:
-    """For one thread at a time."""
+    """For any thread, one at a time: a second one waits until an attempt that is under way is over."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Sender:
         self._backoff = backoff or Backoff()
         self._monotonic = monotonic
         self._new_key = new_key
+        self._lock = Lock()
         self._request: _Request | None = None
         self._not_before = 0.0
 
@@ -82,6 +84,15 @@ class Sender:
 
     def advance(self, time_left: float | None = None) -> float | None:
         """Make one attempt if it is time for one. Seconds until the next, or None when nothing waits."""
+        with self._lock:
+            return self._advance(time_left)
+
+    def close(self) -> None:
+        """Close connections. What is unsent stays, for another `advance`."""
+        with self._lock:
+            self._transport.close()
+
+    def _advance(self, time_left: float | None) -> float | None:
         wait = self._not_before - self._monotonic()
         if wait > 0:
             return wait

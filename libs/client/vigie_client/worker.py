@@ -15,7 +15,6 @@ from threading import Event, Thread
 from vigie_client.buffer import Buffer
 from vigie_client.sender import Sender
 from vigie_client.tally import Tally
-from vigie_client.transport import Transport
 
 log = logging.getLogger("vigie_client")
 _GRACE_S = 1.0
@@ -48,7 +47,6 @@ class Worker:
         buffer: Buffer,
         tally: Tally,
         sender: Sender,
-        transport: Transport,
         *,
         interval: float,
         collectors: Sequence[Callable[[], None]],
@@ -57,7 +55,6 @@ class Worker:
         self._buffer = buffer
         self._tally = tally
         self._sender = sender
-        self._transport = transport
         self._interval = interval
         self._collectors = collectors
         self._queue: SimpleQueue[_Wish] = SimpleQueue()
@@ -110,7 +107,7 @@ class Worker:
             stopping = self._granted()
             if not stopping:
                 self._listen(self._patience(tick, wait))
-        self._transport.close()
+        self._sender.close()
 
     def _advance(self, now: float) -> float | None:
         """One attempt when one is due; seconds until the next. None when there is nothing to do."""
