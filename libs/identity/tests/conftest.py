@@ -1,0 +1,62 @@
+"""The repositories on the session's real MongoDB and Redis, with a clock that tests move."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from vigie_identity.audit import Actor, Audit
+from vigie_identity.licences import Licences
+from vigie_identity.names import TenantId
+from vigie_identity.tenants import Tenants
+from vigie_runtime import clients
+from vigie_runtime.clients import Database, MongoClient
+from vigie_runtime.clock import ManualClock
+from vigie_runtime.settings import Settings
+
+NOW_MS = 1_790_000_000_000
+ACME, RIVAL = TenantId("acme"), TenantId("rival")
+BY = Actor("u-root", "root", "192.0.2.7", "pytest")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def identity_client(mongo_uri: str) -> AsyncIterator[MongoClient]:
+    """The client that services have: majority writes, times with a zone."""
+    settings = Settings(kafka_bootstrap_servers="127.0.0.1:1", mongodb_uri=mongo_uri, redis_url="redis://127.0.0.1:1")
+    async with clients.mongo(settings) as client:
+        yield client
+
+
+@pytest.fixture
+def db(identity_client: MongoClient, database: Any) -> Database:
+    """A fresh database."""
+    return identity_client[database.name]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW_MS)
+
+
+@dataclass
+class World:
+    """The repositories around one database, with the tenants acme and rival in it."""
+
+    db: Database
+    clock: ManualClock
+    audit: Audit
+    tenants: Tenants
+    licences: Licences
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(db: Database, clock: ManualClock) -> World:
+    audit = Audit(db, clock)
+    tenants = Tenants(db, audit, clock)
+    made = World(db, clock, audit, tenants, Licences(db, tenants, audit, clock))
+    for repository in (made.audit, made.tenants, made.licences):
+        await repository.ensure_indexes()
+    for tenant in (ACME, RIVAL):
+        await made.tenants.create(tenant, f"{tenant} inc", BY)
+    return made
