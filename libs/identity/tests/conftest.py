@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
 from vigie_identity.licences import Licences
 from vigie_identity.names import TenantId
+from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.tenants import Tenants
+from vigie_identity.users import Users
 from vigie_runtime import clients
 from vigie_runtime.clients import Database, MongoClient
 from vigie_runtime.clock import ManualClock
@@ -48,15 +51,30 @@ class World:
     audit: Audit
     tenants: Tenants
     licences: Licences
+    passwords: Passwords
+    users: Users
+    keys: ApiKeys
+
+
+CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
+"""Parameters that take no time; production's are tried in one test."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(db: Database, clock: ManualClock) -> World:
+async def world(db: Database, clock: ManualClock) -> AsyncIterator[World]:
     audit = Audit(db, clock)
     tenants = Tenants(db, audit, clock)
-    made = World(db, clock, audit, tenants, Licences(db, tenants, audit, clock))
-    for repository in (made.audit, made.tenants, made.licences):
+    passwords = Passwords(CHEAP)
+    made = World(
+        db, clock, audit, tenants,
+        licences=Licences(db, tenants, audit, clock),
+        passwords=passwords,
+        users=Users(db, tenants, audit, passwords, clock),
+        keys=ApiKeys(db, tenants, audit, clock),
+    )  # fmt: skip
+    for repository in (made.audit, made.tenants, made.licences, made.users, made.keys):
         await repository.ensure_indexes()
     for tenant in (ACME, RIVAL):
         await made.tenants.create(tenant, f"{tenant} inc", BY)
-    return made
+    yield made
+    passwords.close()

@@ -81,7 +81,7 @@ class Audit:
             await self._store.ensure([("_id", DESCENDING)])
 
     async def add(
-        self, session: Session | None, tenant: TenantId, actor: Actor, action: Action, target: str, **changes: Any
+        self, session: Session | None, tenant: TenantId, actor: Actor, action: Action, target: str, /, **changes: Any
     ) -> None:
         """Add an entry, with the change that it tells of when `session` is that of its transaction."""
         now = self._clock.now_ms()
