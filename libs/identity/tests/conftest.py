@@ -1,6 +1,7 @@
 """The repositories on the session's real MongoDB and Redis, with a clock that tests move."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,16 @@ import pytest
 import pytest_asyncio
 from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
+from vigie_identity.identity import Identity, identity
 from vigie_identity.licences import Licences
 from vigie_identity.names import TenantId
 from vigie_identity.passwords import Cost, Passwords
+from vigie_identity.permissions import Role
+from vigie_identity.principal import Principal
+from vigie_identity.sessions import Sessions
+from vigie_identity.settings import IdentitySettings
 from vigie_identity.tenants import Tenants
-from vigie_identity.users import Users
+from vigie_identity.users import User, Users
 from vigie_runtime import clients
 from vigie_runtime.clients import Database, MongoClient
 from vigie_runtime.clock import ManualClock
@@ -20,6 +26,8 @@ from vigie_runtime.settings import Settings
 
 NOW_MS = 1_790_000_000_000
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
+PASSWORD = "correct horse battery"
+SECRET = "own-secret-" * 4
 BY = Actor("u-root", "root", "192.0.2.7", "pytest")
 
 
@@ -55,6 +63,10 @@ class World:
     users: Users
     keys: ApiKeys
 
+    async def user(self, home: TenantId = ACME, role: Role = Role.USER, name: str = "alice") -> User:
+        """A user with the password PASSWORD."""
+        return await self.users.create(home, name, PASSWORD, role, BY)
+
 
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
 """Parameters that take no time; production's are tried in one test."""
@@ -78,3 +90,40 @@ async def world(db: Database, clock: ManualClock) -> AsyncIterator[World]:
         await made.tenants.create(tenant, f"{tenant} inc", BY)
     yield made
     passwords.close()
+
+
+def settings_for(redis_url: str = "redis://127.0.0.1:1", **more: Any) -> IdentitySettings:
+    """Settings with a secret for tokens; without `redis_url` nobody listens where Redis should be."""
+    return IdentitySettings(
+        kafka_bootstrap_servers="127.0.0.1:1",
+        mongodb_uri="mongodb://127.0.0.1:1",
+        redis_url=redis_url,
+        **{"jwt_secret": SECRET, **more},
+    )
+
+
+@asynccontextmanager
+async def running(world: World, redis_url: str = "redis://127.0.0.1:1", **more: Any) -> AsyncGenerator[Identity]:
+    """Identity as a service has it, over the world's database."""
+    settings = settings_for(redis_url, **more)
+    redis = clients.redis(settings)
+    try:
+        async with identity(settings, world.db, redis, world.clock, CHEAP) as made:
+            await made.ensure_indexes()
+            yield made
+    finally:
+        await redis.aclose()
+
+
+def sessions_of(made: Identity) -> Sessions:
+    assert made.sessions is not None
+    return made.sessions
+
+
+async def who(made: Identity, *headers: tuple[str, str]) -> Principal:
+    """The principal of a request with these headers."""
+    return await made.authenticator.authenticate([(name.encode(), value.encode()) for name, value in headers])
+
+
+async def bearer(made: Identity, token: str) -> Principal:
+    return await who(made, ("host", "vigie"), ("authorization", f"Bearer {token}"))

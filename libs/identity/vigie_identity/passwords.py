@@ -50,6 +50,10 @@ class Passwords:
         """The hash to store, with its parameters and salt in it. Raises InvalidField, Busy."""
         return await self._beside(partial(self._hasher.hash, _new(password)))
 
+    async def rehash(self, password: str) -> str:
+        """The hash of a password that was verified: also of one that is too short for a new one. Raises Busy."""
+        return await self._beside(partial(self._hasher.hash, _normal(password) or ""))
+
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether it is the password of `stored`. None, an account that does not exist, takes as long. Raises Busy."""
         return await self._beside(partial(self._verify, stored, password))

@@ -51,12 +51,14 @@ class Scoped:
         """A document that matches."""
         return await self._collection.find_one(self._narrow(query), session=session)
 
-    async def first(self, query: Filter, sort: str, limit: int, *, descending: bool = False) -> list[Document]:
+    async def first(
+        self, query: Filter, sort: str, limit: int, *, descending: bool = False, session: Session | None = None
+    ) -> list[Document]:
         """At most `limit` documents in the order of the field `sort`."""
         if not 1 <= limit <= MAX_BATCH:
             raise ValueError(f"a query may ask for 1 to {MAX_BATCH} documents, not {limit}")
         order = [(sort, DESCENDING if descending else ASCENDING)]
-        return await self._collection.find(self._narrow(query)).sort(order).limit(limit).to_list()
+        return await self._collection.find(self._narrow(query), session=session).sort(order).limit(limit).to_list()
 
     async def count(self, query: Filter, limit: int, session: Session | None = None) -> int:
         """How many match; counting stops at `limit`."""

@@ -117,6 +117,8 @@ class Tenants:
     async def active(self, tenants: Iterable[TenantId]) -> frozenset[TenantId]:
         """Those of at most 1,000 tenants that exist and are active. Raises StoreUnavailable."""
         wanted = list(dict.fromkeys(tenants))[:MAX_IDS]
+        if not wanted:
+            return frozenset()
         query = {"_id": {"$in": wanted}, "status": Status.ACTIVE.value}
         with storing():
             found = await self._collection.find(query, {"_id": 1}).to_list()

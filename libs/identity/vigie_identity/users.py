@@ -77,13 +77,20 @@ class Users:
 
         Raises NotFound for no such tenant, Conflict when the name is taken in this home, InvalidField, LimitReached,
         Busy, StoreUnavailable."""
-        document = self._document(home, name, role, apps, sites)
-        document["password"] = await self._passwords.hash(password)
+        document = await self.document(home, name, password, role, apps=apps, sites=sites)
         await self.insert(home, document, by)
         return _user(document)
 
+    async def document(
+        self, home: TenantId, name: str, password: str, role: Role,
+        *, apps: Sequence[str] = (), sites: Sequence[str] = (),
+    ) -> Document:  # fmt: skip
+        """What `insert` stores. Raises InvalidField, Busy."""
+        made = self._document(home, name, role, apps, sites)
+        return {**made, "password": await self._passwords.hash(password)}
+
     async def insert(self, home: TenantId, document: Document, by: Actor, session: Session | None = None) -> None:
-        """Store what `create` made; in the transaction of `session` if there is one."""
+        """Store what `document` made; in the transaction of `session` if there is one. Raises as `create`."""
 
         async def work(session: Session) -> None:
             if home != PLATFORM:
