@@ -24,7 +24,8 @@ from vigie_runtime.clients import Database, MongoClient
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.settings import Settings
 
-NOW_MS = 1_790_000_000_000
+NOW_MS = 4_102_444_800_000
+"""The year 2100: nothing of the tests is so old that MongoDB's clock would have it removed."""
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
 PASSWORD = "correct horse battery"
 SECRET = "own-secret-" * 4

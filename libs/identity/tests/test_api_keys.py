@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vigie_identity.api_keys import LAST_USED_STEP, NewKey, well_formed
 from vigie_identity.audit import Action
-from vigie_identity.errors import Conflict, InvalidField, NotFound
+from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
 from vigie_identity.names import TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Scope
@@ -110,6 +110,19 @@ async def test_last_used_is_written_once_a_minute_at_most(world: World) -> None:
     world.clock.advance(1)
     await world.keys.used(first)
     assert (await world.keys.get(ACME, new.key.id)).last_used == NOW + LAST_USED_STEP
+
+
+async def test_keys_that_have_ended_leave_room_for_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vigie_identity.api_keys.MAX_PER_TENANT", 2)
+    first, _ = await made(world), await made(world, expires=NOW + HOUR)
+    with pytest.raises(LimitReached) as caught:
+        await made(world)
+    assert caught.value.status == 403
+    await world.keys.revoke(ACME, first.key.id, BY)
+    await made(world)
+    world.clock.advance(3_600)
+    await made(world)
+    await made(world, RIVAL)
 
 
 async def test_a_key_that_could_do_nothing_is_not_made(world: World) -> None:

@@ -27,6 +27,9 @@ COLLECTION: Final = "api_keys"
 WHAT: Final = "API key"
 PREFIX: Final = "vk_"
 MAX_PER_TENANT: Final = 1_000
+"""Keys that are good at the same time."""
+KEPT: Final = timedelta(days=90)
+"""How long a key that has ended is still shown."""
 MAX_OVERLAP: Final = timedelta(days=90)
 LAST_USED_STEP: Final = timedelta(minutes=1)
 """How exact `last_used` is, and so how rarely it is written."""
@@ -80,6 +83,8 @@ class ApiKeys:
         """Make the collection and its indexes. Safe to repeat."""
         with storing():
             await self._store.ensure([("_id", ASCENDING)])
+            ended = self._store.across(Why.AUTHENTICATE)
+            await ended.create_index("ends", expireAfterSeconds=int(KEPT.total_seconds()))
 
     async def create(
         self, tenant: TenantId, name: str, scopes: Iterable[Scope], by: Actor, expires: datetime | None = None
@@ -115,7 +120,8 @@ class ApiKeys:
             document, secret = self._new(old["name"], _key(old).scopes, old["expires"])
             end = now + overlap
             expires = end if old["expires"] is None else min(end, old["expires"])
-            await mine.change({"_id": key}, {"$set": {"expires": expires, "replaced_by": document["_id"]}}, session)
+            values = {"expires": expires, "ends": expires, "replaced_by": document["_id"]}
+            await mine.change({"_id": key}, {"$set": values}, session)
             await self._insert(session, tenant, document)
             await self._audit.add(
                 session, tenant, by, Action.KEY_ROTATED, key, replaced_by=document["_id"], expires=expires
@@ -130,7 +136,9 @@ class ApiKeys:
 
         async def work(session: Session) -> Document:
             mine = self._store.of(tenant)
-            document = await mine.change({"_id": key, "revoked": None}, {"$set": {"revoked": now}}, session)
+            document = await mine.change(
+                {"_id": key, "revoked": None}, {"$set": {"revoked": now, "ends": now}}, session
+            )
             if document is not None:
                 await self._audit.add(session, tenant, by, Action.KEY_REVOKED, key)
                 return document
@@ -150,7 +158,7 @@ class ApiKeys:
         return _key(document)
 
     async def page(self, tenant: TenantId, asked: Asked) -> Page[ApiKey]:
-        """The tenant's keys by id, revoked and expired ones too. Raises StoreUnavailable."""
+        """The tenant's keys by id, also those that ended in the last 90 days. Raises StoreUnavailable."""
         return await page(self._store.of(tenant), asked, "_id", _key)
 
     async def find(self, secret: str) -> ApiKey | None:
@@ -190,13 +198,15 @@ class ApiKeys:
             "expires": expires,
             "last_used": None,
             "revoked": None,
+            "ends": expires,
             "replaced_by": None,
         }
         return document, secret
 
     async def _insert(self, session: Session, tenant: TenantId, document: Document) -> None:
         mine = self._store.of(tenant)
-        if await mine.count({}, MAX_PER_TENANT, session) >= MAX_PER_TENANT:
+        live = {"$or": [{"ends": None}, {"ends": {"$gt": self._now()}}]}
+        if await mine.count(live, MAX_PER_TENANT, session) >= MAX_PER_TENANT:
             raise LimitReached("API keys", MAX_PER_TENANT)
         await mine.insert(document, session)
 
