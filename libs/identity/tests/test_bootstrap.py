@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from vigie_identity.audit import Action
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
-from vigie_identity.errors import InvalidField
+from vigie_identity.errors import InvalidField, NotFound
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Role
@@ -52,6 +52,22 @@ async def test_an_administrator_that_was_removed_does_not_come_back(world: World
     await world.users.remove(PLATFORM, admin.id, BY)
     assert await first.administrator() is None
     assert (await world.users.page(PLATFORM, Asked())).items == []
+
+
+async def test_a_lost_password_is_replaced_and_the_account_switched_on(world: World) -> None:
+    first = FirstStart(world.db, world.users)
+    with pytest.raises(NotFound):
+        await first.reset(BY)
+    await first.administrator("chosen password")
+    [admin] = (await world.users.page(PLATFORM, Asked())).items
+    await world.users.set_active(PLATFORM, admin.id, BY, active=False)
+    reset = await first.reset(BY)
+    account = await world.users.account(PLATFORM, "admin")
+    assert account is not None
+    assert reset.password is not None
+    assert account.user.active
+    assert await world.passwords.verify(account.password, reset.password)
+    assert not await world.passwords.verify(account.password, "chosen password")
 
 
 async def test_the_administrator_can_log_in_and_the_default_tenant_is_there(world: World, redis_url: str) -> None:

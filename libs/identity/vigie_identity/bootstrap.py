@@ -9,13 +9,13 @@ from pymongo.errors import DuplicateKeyError
 from vigie_runtime import mongo
 from vigie_runtime.clients import Database
 
-from vigie_identity.audit import SYSTEM
-from vigie_identity.errors import Conflict
+from vigie_identity.audit import SYSTEM, Actor
+from vigie_identity.errors import Conflict, NotFound
 from vigie_identity.names import PLATFORM, new_secret
 from vigie_identity.permissions import Role
 from vigie_identity.scoped import Store
 from vigie_identity.store import Session, storing, transaction
-from vigie_identity.users import Users
+from vigie_identity.users import WHAT, Users
 
 COLLECTION: Final = "identity_state"
 CLAIM: Final = "first-administrator"
@@ -63,3 +63,15 @@ class FirstStart:
         except (DuplicateKeyError, Conflict):
             return None
         return NewAdministrator(NAME, None if chosen else password)
+
+    async def reset(self, by: Actor) -> NewAdministrator:
+        """Give the administrator `admin` a new password and switch the account on: for an operator who lost it and can
+        reach the database. Its sessions end. Raises NotFound when it was removed, StoreUnavailable."""
+        account = await self._users.account(PLATFORM, NAME)
+        if account is None:
+            raise NotFound(WHAT)
+        password = new_secret()
+        await self._users.set_password(PLATFORM, account.user.id, password, by)
+        if not account.user.active:
+            await self._users.set_active(PLATFORM, account.user.id, by, active=True)
+        return NewAdministrator(NAME, password)

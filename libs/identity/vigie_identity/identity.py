@@ -13,7 +13,7 @@ from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 
 from vigie_identity.api_keys import ApiKeys
-from vigie_identity.audit import Audit
+from vigie_identity.audit import Actor, Audit
 from vigie_identity.authenticator import Authenticator
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.foreign import ForeignClaims
@@ -62,6 +62,10 @@ class Identity:
         if tenant is not None:
             await self.tenants.ensure(tenant)
         return await self._first.administrator(admin_password)
+
+    async def reset_administrator(self, by: Actor) -> NewAdministrator:
+        """A new password for `admin`, for an operator who lost it. Raises NotFound, StoreUnavailable."""
+        return await self._first.reset(by)
 
 
 @asynccontextmanager
