@@ -26,14 +26,18 @@ class Kind(StrEnum):
     TOO_LARGE = "too-large"
     UNSUPPORTED_MEDIA = "unsupported-media-type"
     UNSUPPORTED_ENCODING = "unsupported-content-encoding"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     METHOD = "method-not-allowed"
+    CONFLICT = "conflict"
     KEY_REUSED = "idempotency-key-reused"
     IN_PROGRESS = "request-in-progress"
     BUSY = "bus-unavailable"
     STORE_AWAY = "store-unavailable"
     TIMEOUT = "request-timeout"
     LIMIT = "limit-reached"
+    THROTTLED = "too-many-requests"
     INTERNAL = "internal-error"
 
 

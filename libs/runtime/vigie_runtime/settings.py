@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from vigie_contracts import limits
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.topics import SAMPLES
 
 EXIT_CODE = 2
 PREFIX = "VIGIE_"
+FILE_SUFFIX: Final = "_FILE"
+MAX_SECRET_BYTES: Final = 64 * 1024
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -22,6 +26,7 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 class Settings(BaseSettings):
     """A field is read from `VIGIE_<FIELD>`; the three servers from the names that everybody uses for them.
 
+    A secret field (not shown by `repr`, or a SecretStr) is also read from the file that `<VARIABLE>_FILE` names.
     A service subclasses this; tests build it with keywords: `Settings(kafka_bootstrap_servers=..., ...)`.
     """
 
@@ -68,6 +73,53 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     shutdown_timeout_s: float = Field(default=25.0, gt=0, description="a stop that takes longer is cut off")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keywords, then the environment, then the files that the environment names."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """The contents of the files that `<VARIABLE>_FILE` names. The end of the last line is not part of a secret."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = _variable(field_name, field)
+        path = os.environ.get(variable + FILE_SUFFIX)
+        if not path or not _is_secret(field):
+            return None, field_name, False
+        if os.environ.get(variable):
+            raise SettingsError(f"Set {variable} or {variable}{FILE_SUFFIX}, not both: which one counts is a guess.")
+        return _read_secret(variable, path), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        read = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in read.items() if value is not None}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.repr is False or "SecretStr" in str(field.annotation)
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        if len(content) > MAX_SECRET_BYTES:
+            raise ValueError(f"it is longer than {MAX_SECRET_BYTES} bytes")
+        return content.decode().rstrip("\r\n")
+    except OSError as e:
+        raise SettingsError(f"{variable}{FILE_SUFFIX} names a file that cannot be read: {e.strerror}.") from e
+    except ValueError as e:
+        why = "it is not UTF-8" if isinstance(e, UnicodeDecodeError) else str(e)
+        raise SettingsError(f"{variable}{FILE_SUFFIX} names a file that is not usable: {why}.") from None
+
 
 class SamplesSettings(Settings):
     """Of a service that has to do with samples."""
@@ -103,6 +155,9 @@ def load(cls: type[S]) -> S:
         for problem in explain(cls, e):
             print(problem, file=sys.stderr)
         raise SystemExit(EXIT_CODE) from None
+    except SettingsError as e:
+        print(e, file=sys.stderr)
+        raise SystemExit(EXIT_CODE) from None
 
 
 def explain(cls: type[Settings], error: ValidationError) -> list[str]:
@@ -126,7 +181,12 @@ def _sentence(cls: type[Settings], loc: tuple[Any, ...], message: str, *, missin
 
 def _field(cls: type[Settings], name: str) -> tuple[FieldInfo | None, str]:
     for field_name, field in cls.model_fields.items():
-        alias = field.validation_alias if isinstance(field.validation_alias, str) else None
-        if name.lower() in (field_name, (alias or "").lower(), f"{PREFIX}{field_name}".lower()):
-            return field, alias or f"{PREFIX}{field_name}".upper()
+        variable = _variable(field_name, field)
+        if name.lower() in (field_name, variable.lower(), f"{PREFIX}{field_name}".lower()):
+            return field, variable
     return None, name
+
+
+def _variable(field_name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias if isinstance(field.validation_alias, str) else None
+    return alias or f"{PREFIX}{field_name}".upper()

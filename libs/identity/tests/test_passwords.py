@@ -1,0 +1,125 @@
+"""Passwords: what is right, what is refused, and that work is bounded and does not tell who exists."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from argon2 import extract_parameters
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vigie_identity.errors import Busy, InvalidField
+from vigie_identity.passwords import MAX_CHARS, Cost, Passwords
+
+from tests.kit.wait import eventually
+
+CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
+RIGHT = "correct horse battery"
+
+
+@pytest.fixture
+def passwords():
+    made = Passwords(CHEAP)
+    yield made
+    made.close()
+
+
+async def test_only_the_password_itself_is_right(passwords: Passwords) -> None:
+    stored = await passwords.hash(RIGHT)
+    assert RIGHT not in stored
+    assert stored != await passwords.hash(RIGHT), "a salt of its own for every hash"
+    assert await passwords.verify(stored, RIGHT)
+    for wrong in ("", RIGHT + " ", RIGHT.upper(), RIGHT[:-1], "x" * 100_000, "\ud800"):
+        assert not await passwords.verify(stored, wrong)
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=50, deadline=None)
+async def test_any_text_is_hashed_and_verified_or_refused_but_never_breaks(text: str) -> None:
+    passwords = Passwords(CHEAP)
+    try:
+        stored = await passwords.hash(text)
+    except InvalidField:
+        assert not await passwords.verify(await passwords.hash(RIGHT), text)
+    else:
+        assert await passwords.verify(stored, text)
+    finally:
+        passwords.close()
+
+
+async def test_a_character_typed_in_two_ways_is_the_same(passwords: Passwords) -> None:
+    assert await passwords.verify(await passwords.hash("pass phrase zo\u00eb"), "pass phrase zoe\u0308")
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 11, "x" * (MAX_CHARS + 1), "half a pair \ud800"])
+async def test_a_password_too_short_or_too_long_is_refused(passwords: Passwords, password: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        await passwords.hash(password)
+    assert password not in str(caught.value) or not password
+
+
+async def test_an_account_that_does_not_exist_takes_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = Passwords(CHEAP)
+    stored = await passwords.hash(RIGHT)
+    verified: list[str] = []
+    original = passwords._hasher.verify
+
+    def counting(hashed: str, password: str) -> bool:
+        verified.append(hashed)
+        return original(hashed, password)
+
+    monkeypatch.setattr(type(passwords._hasher), "verify", lambda _self, hashed, password: counting(hashed, password))
+    assert await passwords.verify(stored, RIGHT)
+    assert not await passwords.verify(None, RIGHT)
+    assert not await passwords.verify(None, "")
+    assert not await passwords.verify(stored, "x" * 1_000)
+    assert len(verified) == 4
+    assert all(extract_parameters(hashed) == extract_parameters(stored) for hashed in verified)
+    passwords.close()
+
+
+async def test_a_hash_of_other_parameters_is_outdated_and_still_right(passwords: Passwords) -> None:
+    stored = await passwords.hash(RIGHT)
+    stronger = Passwords(Cost(memory_kib=128, passes=2, lanes=1))
+    assert not passwords.outdated(stored)
+    assert stronger.outdated(stored)
+    assert await stronger.verify(stored, RIGHT)
+    assert not stronger.outdated(await stronger.hash(RIGHT))
+    stronger.close()
+
+
+async def test_what_is_no_hash_is_never_right(passwords: Passwords) -> None:
+    for stored in ("", "plain", "$argon2id$v=19$m=64,t=1,p=1$bad"):
+        assert not await passwords.verify(stored, stored)
+
+
+async def test_a_few_at_a_time_and_a_bounded_queue_while_the_loop_goes_on() -> None:
+    passwords = Passwords(CHEAP, at_a_time=1, waiting=2)
+    gate = threading.Event()
+    running = [asyncio.ensure_future(passwords._beside(gate.wait)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await passwords.verify(None, RIGHT)
+    running[0].cancel()
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):  # the thread of the one who went away still works
+        await passwords.verify(None, RIGHT)
+    gate.set()
+    assert await asyncio.gather(*running[1:]) == [True, True]
+    await eventually(lambda: passwords._held == 0)
+    assert not await passwords.verify(None, RIGHT)
+    passwords.close()
+
+
+async def test_the_cost_of_production_is_paid_beside_the_loop() -> None:
+    passwords = Passwords()
+    begin = time.perf_counter()
+    hashing = asyncio.ensure_future(passwords.hash(RIGHT))
+    turns = 0
+    while not hashing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert time.perf_counter() - begin > 0.01, "too cheap to stop anybody"
+    assert turns > 10
+    assert (await hashing).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    passwords.close()

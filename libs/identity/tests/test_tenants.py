@@ -1,0 +1,167 @@
+"""Tenants, licences and the audit of their changes, on a real MongoDB."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from vigie_identity import audit as audit_module
+from vigie_identity import store
+from vigie_identity.audit import Action
+from vigie_identity.errors import Conflict, InvalidField, NotFound, StoreUnavailable
+from vigie_identity.licences import State
+from vigie_identity.names import PLATFORM, TenantId
+from vigie_identity.pages import Asked
+from vigie_identity.tenants import Plan, Status
+from vigie_runtime.clients import MongoClient
+
+from .conftest import ACME, BY, NOW_MS, RIVAL, World
+
+NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+NOBODY = TenantId("nobody")
+
+
+async def test_a_tenant_is_active_with_the_default_plan_until_somebody_says_otherwise(world: World) -> None:
+    made = await world.tenants.create(TenantId("new"), "  New Co ", BY)
+    assert made == await world.tenants.get(TenantId("new"))
+    assert (made.name, made.status, made.plan) == ("New Co", Status.ACTIVE, Plan())
+    world.clock.advance(60)
+    changed = await world.tenants.set_status(TenantId("new"), Status.INACTIVE, BY)
+    assert not changed.active
+    assert changed.updated == changed.created + timedelta(minutes=1)
+    assert (await world.tenants.set_plan(TenantId("new"), Plan(series=5), BY)).plan.series == 5
+    assert (await world.tenants.get(TenantId("new"))).plan == Plan(series=5)
+
+
+async def test_ids_and_names_of_tenants_are_unique_whatever_the_case(world: World) -> None:
+    with pytest.raises(Conflict):
+        await world.tenants.create(ACME, "another name", BY)
+    with pytest.raises(Conflict):
+        await world.tenants.create(TenantId("other"), "ACME Inc", BY)
+    with pytest.raises(Conflict):
+        await world.tenants.rename(RIVAL, "Acme INC", BY)
+    assert (await world.tenants.get(RIVAL)).name == "rival inc"
+
+
+async def test_a_refused_change_leaves_no_entry_in_the_audit(world: World) -> None:
+    before = await world.audit.page(RIVAL, Asked())
+    with pytest.raises(Conflict):
+        await world.tenants.rename(RIVAL, "acme inc", BY)
+    with pytest.raises(NotFound):
+        await world.tenants.set_status(NOBODY, Status.ACTIVE, BY)
+    assert await world.audit.page(RIVAL, Asked()) == before
+    assert (await world.audit.page(NOBODY, Asked())).items == []
+
+
+async def test_only_active_tenants_that_exist_are_active(world: World) -> None:
+    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    assert await world.tenants.active([ACME, RIVAL, NOBODY]) == {ACME}
+    assert await world.tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 1}
+
+
+async def test_ensuring_a_tenant_at_once_makes_it_once(world: World) -> None:
+    await asyncio.gather(*(world.tenants.ensure(TenantId("default")) for _ in range(8)))
+    assert (await world.tenants.get(TenantId("default"))).active
+    entries = (await world.audit.page(TenantId("default"), Asked())).items
+    assert [entry.action for entry in entries] == [Action.TENANT_CREATED]
+
+
+async def test_pages_go_on_where_the_last_one_ended(world: World) -> None:
+    for i in range(5):
+        await world.tenants.create(TenantId(f"t{i}"), f"T {i}", BY)
+    first = await world.tenants.page(Asked(limit=3))
+    second = await world.tenants.page(Asked(limit=3, cursor=first.cursor))
+    third = await world.tenants.page(Asked(limit=3, cursor=second.cursor))
+    assert [t.id for t in [*first.items, *second.items, *third.items]] == [
+        "acme",
+        "rival",
+        "t0",
+        "t1",
+        "t2",
+        "t3",
+        "t4",
+    ]
+    assert third.cursor is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "cursor"),
+    [(0, None), (-1, None), (1_001, None), (10, "!"), (10, "x" * 2_000), (10, "\udc80"), (10, "_w")],
+)
+def test_what_is_no_page_is_refused(limit: int, cursor: str | None) -> None:
+    with pytest.raises(InvalidField):
+        Asked(limit, cursor)
+
+
+def test_a_plan_has_no_negative_limits() -> None:
+    with pytest.raises(InvalidField, match=r"plan\.rules"):
+        Plan(rules=-1)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\nb", "\u202eevil", "x" * 129])
+async def test_a_name_nobody_can_read_is_refused(world: World, name: str) -> None:
+    with pytest.raises(InvalidField):
+        await world.tenants.create(TenantId("new"), name, BY)
+
+
+async def test_licences_are_counted_by_what_they_are_now(world: World) -> None:
+    soon = await world.licences.give(ACME, "nodes", NOW + timedelta(days=10), BY)
+    await world.licences.give(RIVAL, "nodes", NOW + timedelta(days=300), BY)
+    assert await world.licences.counts() == {State.ACTIVE: 2, State.EXPIRED: 0, State.EXPIRING: 1}
+    assert soon.good(NOW)
+    assert not soon.good(soon.expires)
+    world.clock.advance(86_400)
+    ended = await world.licences.end(ACME, soon.id, BY)
+    assert ended.expires == NOW + timedelta(days=1)
+    assert await world.licences.counts() == {State.ACTIVE: 1, State.EXPIRED: 1, State.EXPIRING: 0}
+    assert (await world.licences.page(ACME, Asked())).items == [ended]
+
+
+async def test_a_licence_of_another_tenant_is_not_there(world: World) -> None:
+    theirs = await world.licences.give(RIVAL, "nodes", NOW + timedelta(days=10), BY)
+    with pytest.raises(NotFound) as foreign:
+        await world.licences.end(ACME, theirs.id, BY)
+    with pytest.raises(NotFound) as absent:
+        await world.licences.end(ACME, "no-such-licence", BY)
+    assert foreign.value.problem("/x") == absent.value.problem("/x")
+    assert (await world.licences.page(ACME, Asked())).items == []
+    assert (await world.licences.page(RIVAL, Asked())).items == [theirs]
+
+
+async def test_a_licence_needs_a_tenant_and_a_future(world: World) -> None:
+    with pytest.raises(NotFound):
+        await world.licences.give(NOBODY, "nodes", NOW + timedelta(days=1), BY)
+    for expires in (NOW, NOW - timedelta(days=1), (NOW + timedelta(days=1)).replace(tzinfo=None)):
+        with pytest.raises(InvalidField):
+            await world.licences.give(ACME, "nodes", expires, BY)
+
+
+async def test_the_audit_tells_who_did_what_when_and_from_where_newest_first(world: World) -> None:
+    world.clock.advance(1)
+    await world.tenants.rename(ACME, "Acme Ltd", BY)
+    newest, oldest = (await world.audit.page(ACME, Asked())).items
+    assert (newest.action, newest.target, newest.changes) == (Action.TENANT_CHANGED, ACME, {"name": "Acme Ltd"})
+    assert newest.actor == BY
+    assert newest.at == NOW + timedelta(seconds=1)
+    assert oldest.action is Action.TENANT_CREATED
+    assert (await world.audit.page(PLATFORM, Asked())).items == []
+
+
+def test_nothing_in_the_audit_changes_or_removes_an_entry() -> None:
+    source = Path(audit_module.__file__).read_text(encoding="utf-8")
+    for word in (".change(", ".remove(", "update_", "delete_", "replace_", "drop", "across("):
+        assert word not in source
+
+
+async def test_a_store_that_does_not_answer_is_named(
+    world: World, mongo_client: MongoClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "TIMEOUT_S", 0.3)
+    data = {"failCommands": ["find"], "closeConnection": True, "appName": "vigie"}
+    try:
+        await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data})
+        with pytest.raises(StoreUnavailable) as caught:
+            await world.tenants.get(ACME)
+    finally:
+        await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+    assert caught.value.problem("/x").retry_after == 2

@@ -1,0 +1,134 @@
+"""Users on a real MongoDB: homes, roles, assignments, and that one home knows nothing of another."""
+
+import asyncio
+
+import pytest
+from vigie_identity.audit import Action
+from vigie_identity.errors import Conflict, InvalidField, NotFound
+from vigie_identity.names import PLATFORM, TenantId
+from vigie_identity.pages import Asked
+from vigie_identity.permissions import Role
+from vigie_identity.principal import Assignment
+from vigie_identity.users import User
+
+from .conftest import ACME, BY, RIVAL, World
+
+PASSWORD = "correct horse battery"
+
+
+async def alice(world: World, home: TenantId = ACME, role: Role = Role.USER) -> User:
+    return await world.users.create(home, "Alice", PASSWORD, role, BY)
+
+
+async def test_a_user_is_assigned_to_the_home_with_its_apps_and_sites(world: World) -> None:
+    user = await world.users.create(ACME, " Alice ", PASSWORD, Role.USER, BY, apps=["shop"], sites=["s2", "s1", "s1"])
+    assert user == await world.users.get(ACME, user.id) == await world.users.load(user.id)
+    assert user.assignments == (Assignment(ACME, frozenset({"shop"}), frozenset({"s1", "s2"})),)
+    changed = await world.users.set_places(ACME, user.id, BY, apps=[], sites=["s3"])
+    assert changed.assignments == (Assignment(ACME, frozenset(), frozenset({"s3"})),)
+
+
+async def test_a_name_is_taken_in_its_home_only(world: World) -> None:
+    await alice(world)
+    theirs = await alice(world, RIVAL)
+    assert theirs.home == RIVAL
+    await world.users.create(PLATFORM, "alice", PASSWORD, Role.SUPPORT, BY)
+    with pytest.raises(Conflict) as caught:
+        await world.users.create(ACME, "ALICE", PASSWORD, Role.ADMIN, BY)
+    assert "rival" not in caught.value.detail
+    assert len((await world.users.page(ACME, Asked())).items) == 1
+
+
+async def test_one_name_at_once_is_taken_once(world: World) -> None:
+    made = await asyncio.gather(*(alice(world) for _ in range(6)), return_exceptions=True)
+    assert sum(isinstance(one, User) for one in made) == 1
+    assert sum(isinstance(one, Conflict) for one in made) == 5
+
+
+@pytest.mark.parametrize(
+    ("home", "role"),
+    [(PLATFORM, Role.ADMIN), (PLATFORM, Role.READONLY), (ACME, Role.SUPERADMIN), (ACME, Role.SUPPORT)],
+)
+async def test_a_role_that_does_not_fit_the_home_is_refused(world: World, home: TenantId, role: Role) -> None:
+    with pytest.raises(InvalidField):
+        await world.users.create(home, "bob", PASSWORD, role, BY)
+    if home == ACME:
+        user = await alice(world)
+        with pytest.raises(InvalidField):
+            await world.users.set_role(ACME, user.id, role, BY)
+        assert (await world.users.get(ACME, user.id)).role is Role.USER
+
+
+async def test_a_user_of_another_home_is_not_there_for_any_question(world: World) -> None:
+    theirs = await alice(world, RIVAL)
+    users = world.users
+    for home in (ACME, PLATFORM):
+        for question in (
+            users.get(home, theirs.id),
+            users.set_role(home, theirs.id, Role.ADMIN if home == ACME else Role.SUPPORT, BY),
+            users.set_active(home, theirs.id, BY, active=False),
+            users.set_password(home, theirs.id, "another password", BY),
+            users.set_places(home, theirs.id, BY, apps=[], sites=[]),
+            users.remove(home, theirs.id, BY),
+        ):
+            with pytest.raises(NotFound) as caught:
+                await question
+            assert caught.value.problem("/") == NotFound("user").problem("/")
+    assert await users.account(ACME, "alice") is None
+    assert await users.get(RIVAL, theirs.id) == theirs
+
+
+async def test_a_further_tenant_is_given_and_taken_without_touching_the_home(world: World) -> None:
+    user = await alice(world)
+    both = await world.users.assign(ACME, user.id, RIVAL, BY, sites=["r1"])
+    assert both.assignments == (Assignment(ACME), Assignment(RIVAL, sites=frozenset({"r1"})))
+    again = await world.users.assign(ACME, user.id, RIVAL, BY, sites=["r2"])
+    assert again.assignments == (Assignment(ACME), Assignment(RIVAL, sites=frozenset({"r2"})))
+    assert (await world.users.unassign(ACME, user.id, RIVAL, BY)).assignments == (Assignment(ACME),)
+    with pytest.raises(InvalidField):
+        await world.users.unassign(ACME, user.id, ACME, BY)
+    with pytest.raises(NotFound):
+        await world.users.assign(ACME, user.id, TenantId("nobody"), BY)
+    with pytest.raises(InvalidField):
+        await world.users.assign(PLATFORM, user.id, ACME, BY)
+
+
+async def test_a_new_password_and_switching_off_end_the_sessions_so_far(world: World) -> None:
+    user = await alice(world)
+    assert (await world.users.set_password(ACME, user.id, "another password", BY)).epoch == 1
+    off = await world.users.set_active(ACME, user.id, BY, active=False)
+    assert (off.active, off.epoch) == (False, 2)
+    on = await world.users.set_active(ACME, user.id, BY, active=True)
+    assert (on.active, on.epoch) == (True, 2)
+    assert (await world.users.set_role(ACME, user.id, Role.ADMIN, BY)).epoch == 2
+
+
+async def test_a_user_needs_a_tenant_that_exists(world: World) -> None:
+    with pytest.raises(NotFound):
+        await alice(world, TenantId("nobody"))
+
+
+async def test_no_password_and_no_hash_is_in_the_audit(world: World) -> None:
+    user = await alice(world)
+    await world.users.set_password(ACME, user.id, "another password", BY)
+    await world.users.remove(ACME, user.id, BY)
+    entries = (await world.audit.page(ACME, Asked())).items
+    assert [entry.action for entry in reversed(entries)][1:] == [
+        Action.USER_CREATED, Action.PASSWORD_CHANGED, Action.USER_REMOVED,
+    ]  # fmt: skip
+    text = repr(entries)
+    assert "argon2" not in text
+    assert "horse" not in text
+    assert "another password" not in text
+    assert await world.users.load(user.id) is None
+
+
+async def test_a_hash_is_replaced_only_while_it_is_the_one_that_was_verified(world: World) -> None:
+    user = await alice(world)
+    account = await world.users.account(ACME, "ALICE")
+    assert account is not None
+    await world.users.set_password(ACME, user.id, "another password", BY)
+    await world.users.replace_hash(account, "an older one")
+    now = await world.users.account(ACME, "alice")
+    assert now is not None
+    assert await world.passwords.verify(now.password, "another password")

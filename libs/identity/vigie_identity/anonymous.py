@@ -1,0 +1,67 @@
+"""What a caller without any credential may do, and for which tenant: one setting, one rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from vigie_identity.errors import InvalidField
+from vigie_identity.names import TenantId, tenant_id
+from vigie_identity.permissions import Permission, Scope, of_scopes
+from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
+
+
+class Right(StrEnum):
+    """A word of the setting."""
+
+    TELEMETRY = "telemetry"
+    WRITE = "write"
+    READ = "read"
+
+
+NOTHING: Final = "nothing"
+HELP: Final = (
+    f"`{NOTHING}`, `{Right.TELEMETRY}` (POST /telemetry for the active tenant that it names), "
+    "or a tenant and its rights: `default:read,write,telemetry`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymousRule:
+    """`tenant` is None when no right is bound to one."""
+
+    rights: frozenset[Right]
+    tenant: TenantId | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> AnonymousRule:
+        """The rule that the setting says. Raises InvalidField."""
+        tenant, colon, words = text.strip().rpartition(":")
+        if not colon and words == NOTHING:
+            return cls(frozenset())
+        try:
+            rights = frozenset(Right(word.strip()) for word in words.split(","))
+        except ValueError:
+            raise InvalidField("anonymous", f"must be {HELP}") from None
+        if bool(colon) != bool(rights - {Right.TELEMETRY}):
+            raise InvalidField("anonymous", f"read and write need a tenant, telemetry alone takes none: {HELP}")
+        return cls(rights, tenant_id(tenant) if colon else None)
+
+    def __str__(self) -> str:
+        words = ",".join(right for right in Right if right in self.rights) or NOTHING
+        return f"{self.tenant}:{words}" if self.tenant else words
+
+    def principal(self) -> Principal:
+        """Who a caller without a credential is."""
+        scopes = frozenset(Scope(right.value) for right in self.rights if right is not Right.TELEMETRY)
+        telemetry = {Permission.TELEMETRY_SEND} if Right.TELEMETRY in self.rights else set[Permission]()
+        return Principal(
+            kind=PrincipalKind.ANONYMOUS,
+            id="anonymous",
+            name="anonymous",
+            permissions=of_scopes(scopes) - {Permission.TELEMETRY_SEND},
+            assignments=assigned(Assignment(self.tenant)) if self.tenant else assigned(),
+            anywhere=frozenset(telemetry),
+            scopes=scopes,
+        )

@@ -1,0 +1,117 @@
+"""Who changed what, when, and from where. Entries are added in the transaction of the change, and never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pymongo import DESCENDING
+from vigie_runtime.clients import Database, Document
+from vigie_runtime.clock import Clock
+
+from vigie_identity.names import TenantId, new_ordered_id
+from vigie_identity.pages import Asked, Page, page
+from vigie_identity.scoped import Store
+from vigie_identity.store import Session, storing
+
+COLLECTION: Final = "audit"
+MAX_AGENT_CHARS: Final = 256
+
+
+class Action(StrEnum):
+    """What was done."""
+
+    TENANT_CREATED = "tenant.created"
+    TENANT_CHANGED = "tenant.changed"
+    LICENCE_GIVEN = "licence.given"
+    LICENCE_ENDED = "licence.ended"
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_REMOVED = "user.removed"
+    USER_ASSIGNED = "user.assigned"
+    USER_UNASSIGNED = "user.unassigned"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105 - an action, not a password
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    LOGGED_IN = "session.started"
+    LOGGED_OUT = "session.ended"
+    TOKEN_REUSED = "session.token-reused"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and from where. `agent` is the request's User-Agent."""
+
+    id: str
+    name: str
+    address: str = ""
+    agent: str = ""
+
+
+SYSTEM: Final = Actor("system", "vigie")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log. `changes` never holds a secret."""
+
+    id: str
+    at: datetime
+    tenant: TenantId
+    actor: Actor
+    action: Action
+    target: str
+    changes: Mapping[str, Any]
+
+
+class Audit:
+    """The collection `audit`. Nothing here changes or removes an entry, and nothing else writes it."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._store = Store(db, COLLECTION)
+        self._clock = clock
+
+    async def ensure_indexes(self) -> None:
+        """Make the collection and its indexes. Safe to repeat."""
+        with storing():
+            await self._store.ensure([("_id", DESCENDING)])
+
+    async def add(
+        self, session: Session | None, tenant: TenantId, actor: Actor, action: Action, target: str, /, **changes: Any
+    ) -> None:
+        """Add an entry, with the change that it tells of when `session` is that of its transaction."""
+        now = self._clock.now_ms()
+        document: Document = {
+            "_id": new_ordered_id(now),
+            "at": datetime.fromtimestamp(now / 1000, UTC),
+            "actor": {
+                "id": actor.id,
+                "name": actor.name,
+                "address": actor.address,
+                "agent": actor.agent[:MAX_AGENT_CHARS],
+            },
+            "action": action.value,
+            "target": target,
+            "changes": changes,
+        }
+        await self._store.of(tenant).insert(document, session)
+
+    async def page(self, tenant: TenantId, asked: Asked) -> Page[Entry]:
+        """The tenant's entries, newest first. Raises StoreUnavailable."""
+        return await page(self._store.of(tenant), asked, "_id", _entry, descending=True)
+
+
+def _entry(document: Document) -> Entry:
+    return Entry(
+        id=document["_id"],
+        at=document["at"],
+        tenant=document["tenant"],
+        actor=Actor(**document["actor"]),
+        action=Action(document["action"]),
+        target=document["target"],
+        changes=document["changes"],
+    )

@@ -1,0 +1,206 @@
+"""What identity refuses, and why. Each error knows its problem kind and status; its sentence is for the client.
+
+No sentence tells whether another tenant, or a user that one may not see, exists.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from math import ceil
+
+from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
+from vigie_runtime.errors import VigieError
+
+RETRY_AFTER_S = 2
+
+
+class IdentityError(VigieError):
+    """Base: becomes the problem document of the answer."""
+
+    kind = Kind.INVALID
+    status = 422
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.retry_after = retry_after
+
+    def problem(self, instance: str) -> Problem:
+        """The answer's body; `instance` is the path that was asked for."""
+        errors = [ItemProblem(0, self.field, self.detail)] if self.field else None
+        return problem(
+            self.kind, self.status, self.detail, errors=errors, retry_after=self.retry_after, instance=instance
+        )
+
+    def headers(self) -> dict[str, str]:
+        """What the answer needs beside its body."""
+        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+
+
+class InvalidField(IdentityError):  # noqa: N818 - named after what is wrong
+    """A field that does not say what it must."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}", field=field)
+
+
+class Refusal(StrEnum):
+    """Why a credential was refused: for logs and metrics. The client is told less."""
+
+    TWO_CREDENTIALS = "two_credentials"
+    SCHEME = "scheme"
+    MALFORMED = "malformed"
+    ISSUER = "issuer"
+    ALGORITHM = "algorithm"
+    KEY_UNKNOWN = "key_unknown"
+    SIGNATURE = "signature"
+    AUDIENCE = "audience"
+    EXPIRED = "expired"
+    NOT_YET = "not_yet"
+    CLAIMS = "claims"
+    REVOKED = "revoked"
+    OWNER = "owner"
+    PASSWORD = "password"  # noqa: S105 - a reason, not a password
+    REUSED = "reused"
+
+
+class Unauthenticated(IdentityError):  # noqa: N818
+    """A credential was sent and is not good, or none was sent where one is needed."""
+
+    kind = Kind.UNAUTHENTICATED
+    status = 401
+
+    def __init__(self, detail: str, reason: Refusal | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+    def headers(self) -> dict[str, str]:
+        """RFC 6750: no error code when nothing was sent."""
+        error = "" if self.reason is None else ', error="invalid_token"'
+        return {"www-authenticate": f'Bearer realm="vigie"{error}'}
+
+
+class CredentialMissing(Unauthenticated):
+    """Anonymous callers may not do this."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this needs a credential: send `Authorization: Bearer` with a token or an API key, or `X-API-Key`"
+        )
+
+
+class BadCredential(Unauthenticated):
+    """The token or key is not good. One sentence for all reasons: it must not help to guess."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__("the credential is not valid: unknown, malformed, expired or revoked", reason)
+
+
+class TwoCredentials(Unauthenticated):
+    """Which one counts would be a guess."""
+
+    def __init__(self) -> None:
+        super().__init__("send one credential: one Authorization header or one X-API-Key", Refusal.TWO_CREDENTIALS)
+
+
+class WrongLogin(Unauthenticated):
+    """Name or password, or the account or its tenant is not active: not told apart."""
+
+    def __init__(self, reason: Refusal = Refusal.PASSWORD) -> None:
+        super().__init__("the name or the password is not right, or the account is not active", reason)
+
+
+class Forbidden(IdentityError):  # noqa: N818
+    """Known who, and the permission is missing. Only ever said about a tenant that the caller belongs to."""
+
+    kind = Kind.FORBIDDEN
+    status = 403
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"this needs the permission {permission}")
+        self.permission = permission
+
+
+class TenantInactive(IdentityError):  # noqa: N818
+    """The caller's own tenant is switched off."""
+
+    kind = Kind.FORBIDDEN
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("the tenant is not active")
+
+
+class NotFound(IdentityError):  # noqa: N818
+    """There is no such thing, or it is somebody else's: the same words for both."""
+
+    kind = Kind.NOT_FOUND
+    status = 404
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is no such {what}")
+        self.what = what
+
+
+class Conflict(IdentityError):  # noqa: N818
+    """It is there already, or was changed meanwhile."""
+
+    kind = Kind.CONFLICT
+    status = 409
+
+
+class LimitReached(IdentityError):  # noqa: N818
+    """As many as there may be."""
+
+    kind = Kind.LIMIT
+    status = 403
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"there are {limit} {what} already, more are not allowed")
+
+
+class TooManyAttempts(IdentityError):  # noqa: N818
+    """Too many failed logins for this account or from this address."""
+
+    kind = Kind.THROTTLED
+    status = 429
+
+    def __init__(self, wait_s: float) -> None:
+        seconds = max(1, ceil(wait_s))
+        super().__init__(f"too many failed logins; try again in {seconds} s", retry_after=seconds)
+
+
+class Busy(IdentityError):  # noqa: N818
+    """As much of this is going on as this process does at a time."""
+
+    kind = Kind.LIMIT
+    status = 503
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"too many {what} at the same time; try again in a few seconds", retry_after=RETRY_AFTER_S)
+
+
+class StoreUnavailable(IdentityError):  # noqa: N818
+    """MongoDB does not answer now."""
+
+    kind = Kind.STORE_AWAY
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store does not answer at the moment; try again in a few seconds", retry_after=RETRY_AFTER_S
+        )
+
+
+class IssuerUnavailable(IdentityError):  # noqa: N818
+    """The keys of the tokens' issuer cannot be fetched, so nobody can say whether the token is good."""
+
+    kind = Kind.STORE_AWAY
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the issuer of the token cannot be asked for its keys; try again in a few seconds",
+            retry_after=RETRY_AFTER_S,
+        )

@@ -1,0 +1,81 @@
+"""Names and ids: what is usable as one, and new ones."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import unicodedata
+from typing import Final, NewType
+
+from vigie_contracts.series import InvalidSeriesError, validate_tenant
+
+from vigie_identity.errors import InvalidField
+
+TenantId = NewType("TenantId", str)
+"""A text that was checked to be usable as a tenant, or PLATFORM. Whether there is such a tenant is another question."""
+
+PLATFORM: Final = TenantId("_platform")
+"""Where that which belongs to no tenant is kept. Cannot be a tenant's: those begin with a letter or a digit."""
+
+MAX_NAME_CHARS: Final = 128
+_PLACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}\Z")
+_sequence: Final = itertools.count()
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing that reads like something else
+
+
+def tenant_id(text: str) -> TenantId:
+    """Raises InvalidField unless the text is usable as a tenant."""
+    try:
+        validate_tenant(text)
+    except InvalidSeriesError as e:
+        raise InvalidField("tenant", e.reason) from None
+    return TenantId(text)
+
+
+def is_tenant(text: object) -> bool:
+    """Whether `text` is usable as a tenant."""
+    if not isinstance(text, str):
+        return False
+    try:
+        validate_tenant(text)
+    except InvalidSeriesError:
+        return False
+    return True
+
+
+def display_name(field: str, text: str) -> str:
+    """The name of a person, tenant or key, trimmed and in Unicode's composed form. Raises InvalidField."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        raise InvalidField(field, f"must have 1 to {MAX_NAME_CHARS} printable characters")
+    return name
+
+
+def name_key(name: str) -> str:
+    """Two names with the same key are the same name: neither case nor the form of a character tells people apart."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def place(field: str, text: str) -> str:
+    """The id of an app or a site. Raises InvalidField."""
+    if not _PLACE.match(text):
+        raise InvalidField(
+            field, "must have 1 to 128 characters: letters, digits and _ . : / -, a letter or digit first"
+        )
+    return text
+
+
+def new_id(characters: int = 20) -> str:
+    """A random id: 5 bits per character."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(characters))
+
+
+def new_ordered_id(now_ms: int) -> str:
+    """An id that sorts by time, and within a millisecond by the order in which this process made them."""
+    return f"{now_ms:012x}{next(_sequence) % (1 << 24):06x}{secrets.token_hex(8)}"
+
+
+def new_secret() -> str:
+    """256 random bits as 43 characters that a shell or a URL leaves alone."""
+    return secrets.token_urlsafe(32)

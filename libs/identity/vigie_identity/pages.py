@@ -1,0 +1,76 @@
+"""Pages of lists: bounded, in the order of one unique field, continued by an opaque cursor."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from vigie_runtime.clients import Document
+
+from vigie_identity.errors import InvalidField
+from vigie_identity.scoped import Scoped
+from vigie_identity.store import storing
+
+T = TypeVar("T")
+MAX_PAGE: Final = 1_000
+DEFAULT_PAGE: Final = 100
+_MAX_CURSOR_CHARS: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """`cursor` asks for the next page; None: this is the last one."""
+
+    items: list[T]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asks for. Raises InvalidField when it is no page."""
+
+    limit: int = DEFAULT_PAGE
+    cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MAX_PAGE:
+            raise InvalidField("limit", f"must be 1 to {MAX_PAGE}")
+        self.after()
+
+    def after(self) -> str | None:
+        """The value of the field that the page begins after."""
+        return None if self.cursor is None else _decode(self.cursor)
+
+
+async def page(
+    documents: Scoped, asked: Asked, field: str, make: Callable[[Document], T], *, descending: bool = False
+) -> Page[T]:
+    """A page of a tenant's documents in the order of `field`, which is a unique text. Raises StoreUnavailable."""
+    after = asked.after()
+    query: dict[str, Any] = {} if after is None else {field: {"$lt" if descending else "$gt": after}}
+    with storing():
+        found = await documents.first(query, field, asked.limit + 1, descending=descending)
+    return cut(found, asked, field, make)
+
+
+def cut(found: Sequence[Document], asked: Asked, field: str, make: Callable[[Document], T]) -> Page[T]:
+    """The page of documents of which one more was looked for than was asked."""
+    shown = found[: asked.limit]
+    more = len(found) > asked.limit
+    return Page([make(document) for document in shown], _encode(str(shown[-1][field])) if more else None)
+
+
+def _encode(value: str) -> str:
+    return base64.urlsafe_b64encode(value.encode()).rstrip(b"=").decode()
+
+
+def _decode(cursor: str) -> str:
+    try:
+        if len(cursor) > _MAX_CURSOR_CHARS:
+            raise ValueError("longer than any that was given")
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidField("cursor", "is not one that an earlier answer gave") from None

@@ -1,0 +1,128 @@
+"""Who asks, and what they may do where. Immutable; made by the authenticator, read by every endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
+from vigie_identity.names import TenantId, is_tenant
+from vigie_identity.permissions import Permission, Role, Scope
+
+TENANT: Final = "tenant"
+"""The word that NotFound says, whether the tenant does not exist or is not the caller's."""
+
+
+class PrincipalKind(StrEnum):
+    USER = "user"
+    EXTERNAL = "external"
+    KEY = "key"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A tenant that somebody belongs to, and the apps and sites of it that are theirs."""
+
+    tenant: TenantId
+    apps: frozenset[str] = frozenset()
+    sites: frozenset[str] = frozenset()
+
+
+_NO_ASSIGNMENTS: Final[Mapping[TenantId, Assignment]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """`permissions` hold in the tenants of `assignments`, or in all when `everywhere`; `anywhere` hold for whatever
+    tenant a request names, without belonging to it."""
+
+    kind: PrincipalKind
+    id: str
+    name: str
+    permissions: frozenset[Permission]
+    everywhere: bool = False
+    assignments: Mapping[TenantId, Assignment] = field(default_factory=lambda: _NO_ASSIGNMENTS)
+    anywhere: frozenset[Permission] = frozenset()
+    roles: frozenset[Role] = frozenset()
+    scopes: frozenset[Scope] = frozenset()
+    session: str | None = None
+    """The session behind an access token of our own: what logout ends."""
+
+    def belongs_to(self, tenant: str) -> bool:
+        """Whether the tenant is one of the caller's."""
+        return self.everywhere or tenant in self.assignments
+
+    def may(self, permission: Permission, tenant: str) -> bool:
+        """Whether the caller may do this in this tenant."""
+        return permission in self.anywhere or (permission in self.permissions and self.belongs_to(tenant))
+
+    def require(self, permission: Permission, tenant: str) -> None:
+        """Raises NotFound for a tenant that is not the caller's, as for one that does not exist; Forbidden when only
+        the permission is missing; CredentialMissing when nobody said who they are."""
+        if self.may(permission, tenant):
+            return
+        if self.kind is PrincipalKind.ANONYMOUS:
+            raise CredentialMissing
+        if not self.belongs_to(tenant):
+            raise NotFound(TENANT)
+        raise Forbidden(permission)
+
+    def require_platform(self, permission: Permission) -> None:
+        """For what concerns no tenant or all of them. Raises Forbidden or CredentialMissing."""
+        if self.everywhere and permission in self.permissions:
+            return
+        if self.kind is PrincipalKind.ANONYMOUS:
+            raise CredentialMissing
+        raise Forbidden(permission)
+
+    def tenant(self, permission: Permission, asked: str | None = None, default: TenantId | None = None) -> TenantId:
+        """The tenant that a request is about, after `require`: the one it asks for, else the caller's only one, else
+        `default`. Raises as `require`; InvalidField when several are possible."""
+        if asked is None:
+            if len(self.assignments) == 1 and not self.everywhere:
+                chosen = next(iter(self.assignments))
+            elif default is not None and self.may(permission, default):
+                chosen = default
+            else:
+                raise self._which()
+        elif is_tenant(asked):
+            chosen = TenantId(asked)
+        else:
+            raise NotFound(TENANT)
+        self.require(permission, chosen)
+        return chosen
+
+    def may_site(self, permission: Permission, tenant: str, site: str) -> bool:
+        """`may`, for one site: without SITES_READ_ALL it must be one of the caller's."""
+        if not self.may(permission, tenant):
+            return False
+        sites = self.sites(tenant)
+        return sites is None or site in sites
+
+    def sites(self, tenant: str) -> frozenset[str] | None:
+        """The sites of the tenant that the caller sees; None: all. To filter a query with."""
+        if self.may(Permission.SITES_READ_ALL, tenant):
+            return None
+        assignment = self.assignments.get(TenantId(tenant))
+        return assignment.sites if assignment else frozenset()
+
+    def apps(self, tenant: str) -> frozenset[str] | None:
+        """The apps of the tenant that the caller sees; None: all."""
+        if self.may(Permission.SITES_READ_ALL, tenant):
+            return None
+        assignment = self.assignments.get(TenantId(tenant))
+        return assignment.apps if assignment else frozenset()
+
+    def _which(self) -> InvalidField | CredentialMissing:
+        if self.kind is PrincipalKind.ANONYMOUS:
+            return CredentialMissing()
+        return InvalidField(TENANT, "say which one: the credential holds for several tenants, or for none")
+
+
+def assigned(*assignments: Assignment) -> Mapping[TenantId, Assignment]:
+    """Assignments by tenant, unchangeable."""
+    return MappingProxyType({assignment.tenant: assignment for assignment in assignments})

@@ -1,0 +1,155 @@
+"""Sessions: kept in MongoDB, which decides; Redis answers for it as long as it knows, and may lose everything.
+
+What is in Redis is either "alive", for ALIVE_S at most, or "ended", for as long as an access token lives. What is not
+there is asked of MongoDB. So a Redis that is away, empty, or full lets nobody in who should be out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pymongo import ASCENDING
+from redis.asyncio import Redis
+from vigie_runtime.clients import Database, Document
+from vigie_runtime.clock import Clock
+
+from vigie_identity.names import TenantId
+from vigie_identity.patience import Away, Patience
+from vigie_identity.scoped import Store, Why
+from vigie_identity.store import Session as Transaction
+from vigie_identity.store import storing
+
+COLLECTION: Final = "sessions"
+ALIVE_S: Final = 30
+"""A session that ended while Redis was away may look alive for so long after Redis came back."""
+MAX_PER_USER: Final = 50
+_ALIVE, _ENDED = b"1", b"0"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """`until` moves on with every refresh, up to `expires`."""
+
+    id: str
+    home: TenantId
+    user: str
+    epoch: int
+    generation: int
+    started: datetime
+    expires: datetime
+    until: datetime
+    revoked: datetime | None
+
+    def alive(self, now: datetime) -> bool:
+        return self.revoked is None and now < self.until
+
+
+class SessionStore:
+    """The collection `sessions`, and what Redis knows of it."""
+
+    def __init__(self, db: Database, redis: Redis, clock: Clock, access_token_s: float) -> None:
+        """`access_token_s`: how long an access token is good, skew included."""
+        self._store = Store(db, COLLECTION)
+        self._redis = redis
+        self._patience = Patience(clock)
+        self._clock = clock
+        self._ended_ms = int(access_token_s * 1000) + 60_000
+
+    async def ensure_indexes(self) -> None:
+        """Make the collection and its indexes. Safe to repeat."""
+        with storing():
+            await self._store.ensure([("user", ASCENDING), ("_id", ASCENDING)])
+            await self._store.across(Why.AUTHENTICATE).create_index("until", expireAfterSeconds=0)
+
+    async def start(self, session: StoredSession, transaction: Transaction, about: Mapping[str, str]) -> str | None:
+        """Store it; gives the id of the user's oldest session when that had to make room."""
+        mine = self._store.of(session.home)
+        live = {"user": session.user, "revoked": None}
+        oldest: Document | None = None
+        if await mine.count(live, MAX_PER_USER, transaction) >= MAX_PER_USER:
+            oldest = next(iter(await mine.first(live, "_id", 1, session=transaction)), None)
+        if oldest is not None:
+            await mine.change({"_id": oldest["_id"]}, {"$set": {"revoked": session.started}}, transaction)
+        await mine.insert(
+            {
+                "_id": session.id,
+                "user": session.user,
+                "epoch": session.epoch,
+                "generation": session.generation,
+                "started": session.started,
+                "expires": session.expires,
+                "until": session.until,
+                "revoked": None,
+                **about,
+            },
+            transaction,
+        )
+        return None if oldest is None else str(oldest["_id"])
+
+    async def load(self, session: str) -> StoredSession | None:
+        """Raises StoreUnavailable."""
+        with storing():
+            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": session})
+        return None if document is None else _session(document)
+
+    async def rotate(self, session: StoredSession, generation: int, until: datetime) -> bool:
+        """Make `generation + 1` the one that may refresh; False when another request was faster. StoreUnavailable."""
+        query = {"_id": session.id, "generation": generation, "revoked": None}
+        update = {"$set": {"generation": generation + 1, "until": until}}
+        with storing():
+            return await self._store.of(session.home).change(query, update) is not None
+
+    async def revoke(self, session: StoredSession, transaction: Transaction) -> bool:
+        """End it in MongoDB; False when it had ended already. `forget` it afterwards."""
+        query = {"_id": session.id, "revoked": None}
+        update = {"$set": {"revoked": self.now()}}
+        return await self._store.of(session.home).change(query, update, transaction) is not None
+
+    async def forget(self, session: str) -> None:
+        """Tell Redis that the session ended; when it is away it finds out within ALIVE_S of its coming back."""
+        with suppress(Away):
+            await self._patience.ask(lambda: self._redis.set(_key(session), _ENDED, px=self._ended_ms), always=True)
+
+    async def alive(self, session: str) -> bool:
+        """Whether tokens of this session are good now. Raises StoreUnavailable when neither store can say."""
+        known = await self._known(session)
+        if known is not None:
+            return known
+        stored = await self.load(session)
+        if stored is None or not stored.alive(self.now()):
+            return False
+        with suppress(Away):
+            # nx: a logout that comes between the look and this must win.
+            await self._patience.ask(lambda: self._redis.set(_key(session), _ALIVE, ex=ALIVE_S, nx=True))
+        return True
+
+    async def _known(self, session: str) -> bool | None:
+        answer: Any = None
+        with suppress(Away):
+            answer = await self._patience.ask(lambda: self._redis.get(_key(session)))
+        return {_ALIVE: True, _ENDED: False}.get(answer)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+
+
+def _key(session: str) -> str:
+    return f"vigie:_identity:session:{session}"
+
+
+def _session(document: Document) -> StoredSession:
+    return StoredSession(
+        id=document["_id"],
+        home=document["tenant"],
+        user=document["user"],
+        epoch=document["epoch"],
+        generation=document["generation"],
+        started=document["started"],
+        expires=document["expires"],
+        until=document["until"],
+        revoked=document["revoked"],
+    )

@@ -1,0 +1,178 @@
+"""Log in, refresh, log out. An access token is short-lived and names its session; a refresh token is good once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from vigie_runtime import logging
+from vigie_runtime.clients import Database
+
+from vigie_identity.audit import Action, Actor, Audit
+from vigie_identity.errors import BadCredential, Busy, Refusal, StoreUnavailable, WrongLogin
+from vigie_identity.names import MAX_NAME_CHARS, PLATFORM, TenantId, is_tenant, new_ordered_id
+from vigie_identity.passwords import Passwords
+from vigie_identity.refresh import Generation, RefreshTokens
+from vigie_identity.session_store import SessionStore, StoredSession
+from vigie_identity.store import Session as Transaction
+from vigie_identity.store import transaction
+from vigie_identity.tenants import Tenants
+from vigie_identity.throttle import LoginThrottle
+from vigie_identity.tokens import Signer
+from vigie_identity.users import Account, User, Users
+
+log = logging.get(__name__)
+
+SCHEME: Final = "Bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a login or a refresh gives; times in seconds."""
+
+    access: str
+    access_expires_in_s: int
+    refresh: str
+    refresh_expires_in_s: int
+    user: User
+
+    def __repr__(self) -> str:
+        return f"Tokens(***, user={self.user.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request comes from: the address and the User-Agent."""
+
+    address: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """How long a session lives at all, and without being refreshed."""
+
+    longest: timedelta
+    idle: timedelta
+
+
+class Sessions:
+    """The life of a session."""
+
+    def __init__(
+        self, *, db: Database, store: SessionStore, users: Users, tenants: Tenants, passwords: Passwords,
+        throttle: LoginThrottle, signer: Signer, refresh: RefreshTokens, audit: Audit, lives: Lives,
+    ) -> None:  # fmt: skip
+        self._db = db
+        self._store = store
+        self._users = users
+        self._tenants = tenants
+        self._passwords = passwords
+        self._throttle = throttle
+        self._signer = signer
+        self._refresh = refresh
+        self._audit = audit
+        self._lives = lives
+
+    async def login(self, name: str, password: str, client: Client, home: str | None = None) -> Tokens:
+        """Begin a session. `home` is the tenant of the account; None: an account of the platform.
+
+        Raises WrongLogin, without saying what was wrong; TooManyAttempts, Busy, StoreUnavailable."""
+        await self._throttle.attempt(home or PLATFORM, name, client.address)
+        account = await self._account(home, name)
+        stored = account.password if account is not None and account.user.active else None
+        if not await self._passwords.verify(stored, password) or account is None:
+            log.warning("a login failed", address=client.address)
+            raise WrongLogin
+        if not await self._home_active(account.user):
+            raise WrongLogin(Refusal.OWNER)
+        await self._throttle.good(home or PLATFORM, name, client.address)
+        await self._renew_hash(account, password)
+        return await self._start(account.user, client)
+
+    async def refresh(self, token: str, client: Client) -> Tokens:
+        """New tokens for an old refresh token, which is used up by it. A token that comes a second time ends the
+        session: somebody else has it too. Raises BadCredential, StoreUnavailable."""
+        given = self._refresh.read(token)
+        session = await self._store.load(given.session)
+        if session is None or not session.alive(self._store.now()):
+            raise BadCredential(Refusal.REVOKED)
+        if session.generation != given.number:
+            await self._reused(session, client)
+        user = await self._users.load(session.user)
+        if user is None or not user.active or user.epoch != session.epoch or not await self._home_active(user):
+            raise BadCredential(Refusal.OWNER)
+        until = min(session.expires, self._store.now() + self._lives.idle)
+        if not await self._store.rotate(session, given.number, until):
+            await self._reused(session, client)
+        return self._tokens(user, given.next(), (until - self._store.now()).total_seconds())
+
+    async def logout(self, session: str, client: Client) -> None:
+        """End a session: `Principal.session`, or `session_of` a refresh token. One that has ended stays ended.
+        Raises StoreUnavailable."""
+        stored = await self._store.load(session)
+        if stored is not None:
+            await self._end(stored, Actor(stored.user, "", client.address, client.agent), Action.LOGGED_OUT)
+
+    def session_of(self, refresh_token: str) -> str:
+        """The session of a refresh token that we made, used up or not. Raises BadCredential."""
+        return self._refresh.read(refresh_token).session
+
+    async def _account(self, home: str | None, name: str) -> Account | None:
+        if len(name) > MAX_NAME_CHARS or not name.isprintable() or (home is not None and not is_tenant(home)):
+            return None
+        return await self._users.account(PLATFORM if home is None else TenantId(home), name)
+
+    async def _home_active(self, user: User) -> bool:
+        return user.home == PLATFORM or bool(await self._tenants.active([user.home]))
+
+    async def _renew_hash(self, account: Account, password: str) -> None:
+        """Comfort: the login is good without it."""
+        if self._passwords.outdated(account.password):
+            with suppress(Busy, StoreUnavailable):
+                await self._users.replace_hash(account, await self._passwords.rehash(password))
+
+    async def _start(self, user: User, client: Client) -> Tokens:
+        now = self._store.now()
+        expires = now + self._lives.longest
+        session = StoredSession(
+            id=new_ordered_id(int(now.timestamp() * 1000)),
+            home=user.home,
+            user=user.id,
+            epoch=user.epoch,
+            generation=0,
+            started=now,
+            expires=expires,
+            until=min(expires, now + self._lives.idle),
+            revoked=None,
+        )
+        actor = Actor(user.id, user.name, client.address, client.agent)
+
+        async def work(transaction: Transaction) -> str | None:
+            about = {"address": client.address, "agent": client.agent[:256]}
+            await self._audit.add(transaction, user.home, actor, Action.LOGGED_IN, session.id)
+            return await self._store.start(session, transaction, about)
+
+        if (pushed_out := await transaction(self._db, work)) is not None:
+            await self._store.forget(pushed_out)
+        return self._tokens(user, Generation(session.id, 0), (session.until - now).total_seconds())
+
+    async def _reused(self, session: StoredSession, client: Client) -> None:
+        """Raises BadCredential always."""
+        log.warning("a refresh token was used twice: its session ends", session=session.id, address=client.address)
+        await self._end(session, Actor(session.user, "", client.address, client.agent), Action.TOKEN_REUSED)
+        raise BadCredential(Refusal.REUSED)
+
+    async def _end(self, session: StoredSession, by: Actor, action: Action) -> None:
+        async def work(transaction: Transaction) -> None:
+            if await self._store.revoke(session, transaction):
+                await self._audit.add(transaction, session.home, by, action, session.id)
+
+        await transaction(self._db, work)
+        await self._store.forget(session.id)
+
+    def _tokens(self, user: User, generation: Generation, refresh_s: float) -> Tokens:
+        access = self._signer.sign(user.id, generation.session, user.epoch)
+        return Tokens(access.token, access.expires_in_s, self._refresh.make(generation), int(refresh_s), user)

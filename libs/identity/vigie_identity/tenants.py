@@ -1,0 +1,190 @@
+"""Tenants: their names, whether they are active, and the limits of their plans. A tenant is never deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+from vigie_contracts.limits import MAX_SERIES_PER_TENANT
+from vigie_runtime import mongo
+from vigie_runtime.clients import Database, Document
+from vigie_runtime.clock import Clock
+
+from vigie_identity.audit import SYSTEM, Action, Actor, Audit
+from vigie_identity.errors import Conflict, InvalidField, NotFound
+from vigie_identity.names import TenantId, display_name, name_key
+from vigie_identity.pages import Asked, Page, cut
+from vigie_identity.store import Session, storing, transaction
+
+COLLECTION: Final = "tenants"
+WHAT: Final = "tenant"
+MAX_IDS: Final = 1_000
+
+
+class Status(StrEnum):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the tenant may use. None: no limit of its own."""
+
+    samples_per_s: int | None = None
+    series: int = MAX_SERIES_PER_TENANT
+    rules: int = 1_000
+    notifications_per_day: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and value < 0:
+                raise InvalidField(f"plan.{field.name}", "must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    id: TenantId
+    name: str
+    status: Status
+    plan: Plan
+    created: datetime
+    updated: datetime
+
+    @property
+    def active(self) -> bool:
+        return self.status is Status.ACTIVE
+
+
+class Tenants:
+    """The collection `tenants`, one document per tenant. Whoever calls has checked that the caller may."""
+
+    def __init__(self, db: Database, audit: Audit, clock: Clock) -> None:
+        self._db = db
+        self._collection = db[COLLECTION]
+        self._audit = audit
+        self._clock = clock
+
+    async def ensure_indexes(self) -> None:
+        """Make the collection and its indexes. Safe to repeat."""
+        with storing():
+            await mongo.ensure_collections(self._db, [COLLECTION])
+            await self._collection.create_index("name_key", unique=True)
+            await self._collection.create_index("status")
+
+    async def create(self, tenant: TenantId, name: str, by: Actor, plan: Plan | None = None) -> Tenant:
+        """Raises Conflict when the id or the name is taken, InvalidField, StoreUnavailable."""
+        document = self._document(tenant, name, plan or Plan())
+
+        async def work(session: Session) -> None:
+            await self._collection.insert_one(document, session=session)
+            await self._audit.add(session, tenant, by, Action.TENANT_CREATED, tenant, name=document["name"])
+
+        try:
+            await transaction(self._db, work)
+        except DuplicateKeyError:
+            raise Conflict("there is a tenant of that id or name already") from None
+        return _tenant(document)
+
+    async def ensure(self, tenant: TenantId) -> None:
+        """Make the tenant, named after its id, unless it is there. Any number of processes may do so at once."""
+        try:
+            await self.create(tenant, tenant, SYSTEM)
+        except Conflict:
+            return
+
+    async def get(self, tenant: TenantId) -> Tenant:
+        """Raises NotFound, StoreUnavailable."""
+        with storing():
+            document = await self._collection.find_one({"_id": tenant})
+        if document is None:
+            raise NotFound(WHAT)
+        return _tenant(document)
+
+    async def page(self, asked: Asked) -> Page[Tenant]:
+        """All tenants, by id: for those with a platform-wide role. Raises StoreUnavailable."""
+        after = asked.after()
+        query = {} if after is None else {"_id": {"$gt": after}}
+        with storing():
+            found = await self._collection.find(query).sort("_id").limit(asked.limit + 1).to_list()
+        return cut(found, asked, "_id", _tenant)
+
+    async def active(self, tenants: Iterable[TenantId]) -> frozenset[TenantId]:
+        """Those of at most 1,000 tenants that exist and are active. Raises StoreUnavailable."""
+        wanted = list(dict.fromkeys(tenants))[:MAX_IDS]
+        if not wanted:
+            return frozenset()
+        query = {"_id": {"$in": wanted}, "status": Status.ACTIVE.value}
+        with storing():
+            found = await self._collection.find(query, {"_id": 1}).to_list()
+        return frozenset(document["_id"] for document in found)
+
+    async def counts(self) -> dict[Status, int]:
+        """How many tenants there are of each status. Raises StoreUnavailable."""
+        with storing():
+            return {status: await self._collection.count_documents({"status": status.value}) for status in Status}
+
+    async def rename(self, tenant: TenantId, name: str, by: Actor) -> Tenant:
+        """Raises NotFound, Conflict when the name is taken, InvalidField, StoreUnavailable."""
+        name = display_name("name", name)
+        return await self._change(tenant, {"name": name, "name_key": name_key(name)}, by, name=name)
+
+    async def set_status(self, tenant: TenantId, status: Status, by: Actor) -> Tenant:
+        """Inactive: nothing is taken from it, nothing shown to it. Raises NotFound, StoreUnavailable."""
+        return await self._change(tenant, {"status": status.value}, by, status=status.value)
+
+    async def set_plan(self, tenant: TenantId, plan: Plan, by: Actor) -> Tenant:
+        """Raises NotFound, StoreUnavailable."""
+        return await self._change(tenant, {"plan": asdict(plan)}, by, plan=asdict(plan))
+
+    async def require_in(self, session: Session, tenant: TenantId) -> None:
+        """Raises NotFound unless the tenant exists, as the transaction sees it."""
+        if await self._collection.find_one({"_id": tenant}, {"_id": 1}, session=session) is None:
+            raise NotFound(WHAT)
+
+    async def _change(self, tenant: TenantId, values: Document, by: Actor, **changes: Any) -> Tenant:
+        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+
+        async def work(session: Session) -> Document:
+            document = await self._collection.find_one_and_update(
+                {"_id": tenant}, {"$set": {**values, "updated": now}},
+                return_document=ReturnDocument.AFTER, session=session,
+            )  # fmt: skip
+            if document is None:
+                raise NotFound(WHAT)
+            await self._audit.add(session, tenant, by, Action.TENANT_CHANGED, tenant, **changes)
+            return document
+
+        try:
+            return _tenant(await transaction(self._db, work))
+        except DuplicateKeyError:
+            raise Conflict("there is a tenant of that name already") from None
+
+    def _document(self, tenant: TenantId, name: str, plan: Plan) -> Document:
+        name = display_name("name", name)
+        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        return {
+            "_id": tenant,
+            "name": name,
+            "name_key": name_key(name),
+            "status": Status.ACTIVE.value,
+            "plan": asdict(plan),
+            "created": now,
+            "updated": now,
+        }
+
+
+def _tenant(document: Document) -> Tenant:
+    return Tenant(
+        id=document["_id"],
+        name=document["name"],
+        status=Status(document["status"]),
+        plan=Plan(**document["plan"]),
+        created=document["created"],
+        updated=document["updated"],
+    )

@@ -1,0 +1,270 @@
+"""Users: people with a role, a home and assignments. The home is a tenant or the platform; names are unique in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pymongo import ASCENDING
+from pymongo.errors import DuplicateKeyError
+from vigie_runtime.clients import Database, Document
+from vigie_runtime.clock import Clock
+
+from vigie_identity.audit import Action, Actor, Audit
+from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
+from vigie_identity.names import PLATFORM, TenantId, display_name, name_key, new_id, place
+from vigie_identity.pages import Asked, Page, page
+from vigie_identity.passwords import Passwords
+from vigie_identity.permissions import PLATFORM_WIDE, Role
+from vigie_identity.principal import Assignment
+from vigie_identity.scoped import Store, Why
+from vigie_identity.store import Session, storing, transaction
+from vigie_identity.tenants import Tenants
+
+COLLECTION: Final = "users"
+WHAT: Final = "user"
+MAX_PER_HOME: Final = 10_000
+MAX_PLACES: Final = 1_000
+"""Apps, and sites, of one assignment."""
+MAX_ASSIGNMENTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`epoch` goes up when all sessions so far must end: a new password, switched off."""
+
+    id: str
+    home: TenantId
+    name: str
+    role: Role
+    assignments: tuple[Assignment, ...]
+    active: bool
+    epoch: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user and the hash of the password: never leaves this package."""
+
+    user: User
+    password: str
+
+
+class Users:
+    """The collection `users`. Whoever calls has checked that the caller may."""
+
+    def __init__(self, db: Database, tenants: Tenants, audit: Audit, passwords: Passwords, clock: Clock) -> None:
+        self._db = db
+        self._store = Store(db, COLLECTION)
+        self._tenants = tenants
+        self._audit = audit
+        self._passwords = passwords
+        self._clock = clock
+
+    async def ensure_indexes(self) -> None:
+        """Make the collection and its indexes. Safe to repeat."""
+        with storing():
+            await self._store.ensure([("_id", ASCENDING)], unique=[("name_key", ASCENDING)])
+
+    async def create(
+        self, home: TenantId, name: str, password: str, role: Role, by: Actor,
+        *, apps: Sequence[str] = (), sites: Sequence[str] = (),
+    ) -> User:  # fmt: skip
+        """A user who belongs to `home`: a tenant for the roles bound to one, PLATFORM for the others.
+
+        Raises NotFound for no such tenant, Conflict when the name is taken in this home, InvalidField, LimitReached,
+        Busy, StoreUnavailable."""
+        document = await self.document(home, name, password, role, apps=apps, sites=sites)
+        await self.insert(home, document, by)
+        return _user(document)
+
+    async def document(
+        self, home: TenantId, name: str, password: str, role: Role,
+        *, apps: Sequence[str] = (), sites: Sequence[str] = (),
+    ) -> Document:  # fmt: skip
+        """What `insert` stores. Raises InvalidField, Busy."""
+        made = self._document(home, name, role, apps, sites)
+        return {**made, "password": await self._passwords.hash(password)}
+
+    async def insert(self, home: TenantId, document: Document, by: Actor, session: Session | None = None) -> None:
+        """Store what `document` made; in the transaction of `session` if there is one. Raises as `create`."""
+
+        async def work(session: Session) -> None:
+            if home != PLATFORM:
+                await self._tenants.require_in(session, home)
+            mine = self._store.of(home)
+            if await mine.count({}, MAX_PER_HOME, session) >= MAX_PER_HOME:
+                raise LimitReached("users", MAX_PER_HOME)
+            await mine.insert(document, session)
+            changes = {"name": document["name"], "role": document["role"]}
+            await self._audit.add(session, home, by, Action.USER_CREATED, document["_id"], **changes)
+
+        try:
+            await (work(session) if session else transaction(self._db, work))
+        except DuplicateKeyError:
+            raise Conflict("there is a user of that name already") from None
+
+    async def get(self, home: TenantId, user: str) -> User:
+        """Raises NotFound, also for a user of another home; StoreUnavailable."""
+        with storing():
+            document = await self._store.of(home).one({"_id": user})
+        if document is None:
+            raise NotFound(WHAT)
+        return _user(document)
+
+    async def page(self, home: TenantId, asked: Asked) -> Page[User]:
+        """The users of a home, by id. Raises StoreUnavailable."""
+        return await page(self._store.of(home), asked, "_id", _user)
+
+    async def set_role(self, home: TenantId, user: str, role: Role, by: Actor) -> User:
+        """Raises NotFound, InvalidField when the role does not fit the home, StoreUnavailable."""
+        _check_role(home, role)
+        return await self._change(home, user, {"$set": {"role": role.value}}, by, role=role.value)
+
+    async def set_places(
+        self, home: TenantId, user: str, by: Actor, *, apps: Sequence[str], sites: Sequence[str]
+    ) -> User:
+        """The apps and sites of the home that are the user's. Raises NotFound, InvalidField, StoreUnavailable."""
+        made = _assignment(home, apps, sites)
+        values = {"assignments.$[home].apps": made["apps"], "assignments.$[home].sites": made["sites"]}
+        return await self._change(
+            home, user, {"$set": values}, by, array_filters=[{"home.tenant": home}], apps=made["apps"],
+            sites=made["sites"],
+        )  # fmt: skip
+
+    async def set_active(self, home: TenantId, user: str, by: Actor, *, active: bool) -> User:
+        """Switched off, nobody logs in and every session ends. Raises NotFound, StoreUnavailable."""
+        update = {"$set": {"active": active}, **({} if active else {"$inc": {"epoch": 1}})}
+        return await self._change(home, user, update, by, active=active)
+
+    async def set_password(self, home: TenantId, user: str, password: str, by: Actor) -> User:
+        """Every session of the user ends. Raises NotFound, InvalidField, Busy, StoreUnavailable."""
+        hashed = await self._passwords.hash(password)
+        update = {"$set": {"password": hashed}, "$inc": {"epoch": 1}}
+        return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED)
+
+    async def remove(self, home: TenantId, user: str, by: Actor) -> None:
+        """Every session of the user ends. Raises NotFound, StoreUnavailable."""
+
+        async def work(session: Session) -> None:
+            document = await self._store.of(home).remove({"_id": user}, session)
+            if document is None:
+                raise NotFound(WHAT)
+            await self._audit.add(session, home, by, Action.USER_REMOVED, user, name=document["name"])
+
+        await transaction(self._db, work)
+
+    async def assign(
+        self, home: TenantId, user: str, tenant: TenantId, by: Actor,
+        *, apps: Sequence[str] = (), sites: Sequence[str] = (),
+    ) -> User:  # fmt: skip
+        """Let a user of one tenant into another one: for those with TENANTS_MANAGE. Raises NotFound, LimitReached,
+        InvalidField, StoreUnavailable."""
+        if PLATFORM in (home, tenant):
+            raise InvalidField("tenant", "users of the platform see every tenant and are assigned to none")
+        made = _assignment(tenant, apps, sites)
+
+        async def work(session: Session) -> Document:
+            await self._tenants.require_in(session, tenant)
+            mine = self._store.of(home)
+            # Two steps, because an update cannot pull from an array and push to it at once.
+            await mine.change({"_id": user}, {"$pull": {"assignments": {"tenant": tenant}}}, session)
+            document = await mine.change({"_id": user}, {"$push": {"assignments": made}}, session)
+            if document is None:
+                raise NotFound(WHAT)
+            if len(document["assignments"]) > MAX_ASSIGNMENTS:
+                raise LimitReached("assignments of this user", MAX_ASSIGNMENTS)
+            await self._audit.add(session, home, by, Action.USER_ASSIGNED, user, **made)
+            return document
+
+        return _user(await transaction(self._db, work))
+
+    async def unassign(self, home: TenantId, user: str, tenant: TenantId, by: Actor) -> User:
+        """Take a further tenant away again; the home stays. Raises NotFound, InvalidField, StoreUnavailable."""
+        if tenant == home:
+            raise InvalidField("tenant", "a user stays assigned to the own home; switch the user off instead")
+        update = {"$pull": {"assignments": {"tenant": tenant}}}
+        return await self._change(home, user, update, by, action=Action.USER_UNASSIGNED, tenant=tenant)
+
+    async def load(self, user: str) -> User | None:
+        """The user of that id, whose token was verified. Raises StoreUnavailable."""
+        with storing():
+            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": user})
+        return None if document is None else _user(document)
+
+    async def account(self, home: TenantId, name: str) -> Account | None:
+        """The account of that name, to verify its password. Raises StoreUnavailable."""
+        with storing():
+            document = await self._store.of(home).one({"name_key": name_key(name)})
+        return None if document is None else Account(_user(document), document["password"])
+
+    async def replace_hash(self, account: Account, hashed: str) -> None:
+        """Store another hash of the same password, unless the password was changed meanwhile."""
+        query = {"_id": account.user.id, "password": account.password}
+        with storing():
+            await self._store.of(account.user.home).change(query, {"$set": {"password": hashed}})
+
+    async def _change(
+        self, home: TenantId, user: str, update: Mapping[str, Any], by: Actor,
+        *, action: Action = Action.USER_CHANGED, array_filters: Sequence[Mapping[str, Any]] | None = None,
+        **changes: Any,
+    ) -> User:  # fmt: skip
+        async def work(session: Session) -> Document:
+            document = await self._store.of(home).change({"_id": user}, update, session, array_filters)
+            if document is None:
+                raise NotFound(WHAT)
+            await self._audit.add(session, home, by, action, user, **changes)
+            return document
+
+        return _user(await transaction(self._db, work))
+
+    def _document(self, home: TenantId, name: str, role: Role, apps: Sequence[str], sites: Sequence[str]) -> Document:
+        _check_role(home, role)
+        name = display_name("name", name)
+        return {
+            "_id": f"u-{new_id()}",
+            "tenant": home,
+            "name": name,
+            "name_key": name_key(name),
+            "role": role.value,
+            "assignments": [] if home == PLATFORM else [_assignment(home, apps, sites)],
+            "active": True,
+            "epoch": 0,
+            "created": datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC),
+        }
+
+
+def _check_role(home: TenantId, role: Role) -> None:
+    if (role in PLATFORM_WIDE) != (home == PLATFORM):
+        where = "the platform" if role in PLATFORM_WIDE else "a tenant"
+        raise InvalidField("role", f"{role} is a role of {where}'s users")
+
+
+def _assignment(tenant: TenantId, apps: Sequence[str], sites: Sequence[str]) -> Document:
+    for field, places in (("apps", apps), ("sites", sites)):
+        if len(places) > MAX_PLACES:
+            raise InvalidField(field, f"must be at most {MAX_PLACES}")
+    return {
+        "tenant": tenant,
+        "apps": sorted({place("apps", app) for app in apps}),
+        "sites": sorted({place("sites", site) for site in sites}),
+    }
+
+
+def _user(document: Document) -> User:
+    return User(
+        id=document["_id"],
+        home=document["tenant"],
+        name=document["name"],
+        role=Role(document["role"]),
+        assignments=tuple(
+            Assignment(one["tenant"], frozenset(one["apps"]), frozenset(one["sites"]))
+            for one in document["assignments"]
+        ),
+        active=document["active"],
+        epoch=document["epoch"],
+        created=document["created"],
+    )
