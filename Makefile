@@ -23,12 +23,16 @@ demo: ## send the traffic of five simulated booking services to a running Vigie
 	@$(UV) sync --quiet --frozen --no-dev --inexact
 	@exec $(RUN) vigie demo $(ARGS)
 
-test: ## lint, types and the whole test suite; real servers are found or started
+test: .sync ## lint, types and the whole test suite; real servers are found or started
+ifeq ($(strip $(ARGS)),)
+	@exec $(RUN) python -m tools.suite
+else
 	@failed=''; \
 	for part in lint types; do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	$(RUN) pytest $(ARGS) || failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then printf 'make test: FAILED in%s\n' "$$failed" >&2; exit 1; fi; \
 	printf 'make test: lint, types and tests passed\n'
+endif
 
 unit: .sync ## only the tests that need no server
 	@$(RUN) pytest -m 'not connected and not fault and not e2e' $(ARGS)
