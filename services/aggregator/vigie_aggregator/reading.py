@@ -96,12 +96,14 @@ class RecordReader:
         for attempt in range(_LOOKUPS):
             if attempt:
                 await self._clock.sleep(_LOOKUP_PAUSE_S * 2**attempt)
-            for found in await self._catalogue.homes(unknown):
+            homes = await self._catalogue.homes(unknown)
+            for found in homes:
                 if found.partition == state.number:
                     state.rows.add(found)
-                unknown = unknown[np.isin(unknown, found.fingerprints, assume_unique=True, invert=True)]
-            if not len(unknown):
+            if sum(len(found.fingerprints) for found in homes) == len(unknown):
                 return
+            for found in homes:
+                unknown = unknown[np.isin(unknown, found.fingerprints, assume_unique=True, invert=True)]
 
     async def _kept(self, state: Partition, joined: Joined, offsets: Sequence[int], unknown: Collection[int]) -> Bools:
         """bool[samples]: which samples count. Not those of repeated requests, nor of records with unknown series."""

@@ -107,9 +107,11 @@ class RowMap:
 
     def add(self, new: Homes) -> None:
         """Learn the homes of series of this partition that were not known before."""
-        stored, which = np.unique(new.ordinals // CHUNK_SLOTS, return_inverse=True)
-        chunks = np.array([self.chunk(new.tenant, chunk) for chunk in stored.tolist()], np.int64)
-        rows = chunks[which] * CHUNK_SLOTS + new.ordinals % CHUNK_SLOTS
+        stored = new.ordinals // CHUNK_SLOTS
+        used = np.flatnonzero(np.bincount(stored))
+        local = np.zeros(int(used[-1]) + 1, np.int64)
+        local[used] = [self.chunk(new.tenant, chunk) for chunk in used.tolist()]
+        rows = local[stored] * CHUNK_SLOTS + new.ordinals % CHUNK_SLOTS
         self._table.add(new.fingerprints, rows)
         self.fingerprints[rows] = new.fingerprints
         self.kinds[rows] = new.kind
