@@ -14,7 +14,7 @@ from tests.bench.stack import Stack
 from tests.bench.workload import Workload, workload
 
 JSON = {"Content-Type": "application/json"}
-BATCH_CONNECTIONS = 16
+BATCH_CONNECTIONS = 32
 SINGLE_CONNECTIONS = 64
 AGED_S = LATE_MS / 1000 + 0.5
 """After so long the aggregator takes all of the log for a backlog. Else it takes the newest records for live ones, and
