@@ -1,17 +1,19 @@
 """Headers to principals: what is sent must be good, what is known is quick, and what was revoked stops in time."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vigie_identity import authenticator as module
-from vigie_identity.authenticator import MAX_REFUSED, STALE_S, TTL_S, _sent
+from vigie_identity import memory as module
+from vigie_identity.authenticator import _bytes_of, _sent
 from vigie_identity.errors import (
     BadCredential,
     Busy,
@@ -23,9 +25,10 @@ from vigie_identity.errors import (
     TwoCredentials,
 )
 from vigie_identity.identity import Identity
+from vigie_identity.memory import MAX_REFUSED, STALE_S, TTL_S
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
-from vigie_identity.principal import PrincipalKind
+from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.sessions import Client
 from vigie_identity.tenants import Status
 
@@ -255,7 +258,7 @@ async def test_one_look_up_serves_all_who_ask_at_once(made: Identity, world: Wor
 
 async def test_guesses_are_bounded_in_memory_and_at_a_time(made: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     guesses = (f"vk_{i:016d}_{'A' * 43}" for i in range(10_000))
-    monkeypatch.setattr(module, "MAX_LOOKUPS", 4)
+    monkeypatch.setattr(module, "MAX_FIRST", 4)
     answers = [await refusal(asking) for asking in [bearer(made, next(guesses)) for _ in range(3)]]
     assert all(isinstance(answer, BadCredential) for answer in answers)
     many = await asyncio.gather(*(bearer(made, next(guesses)) for _ in range(40)), return_exceptions=True)
@@ -263,22 +266,54 @@ async def test_guesses_are_bounded_in_memory_and_at_a_time(made: Identity, monke
     monkeypatch.setattr(module, "MAX_REFUSED", 5)
     for _ in range(10):
         await refusal(bearer(made, next(guesses)))
-    assert len(made.authenticator._refused) == 5
+    assert len(made.authenticator._memory._refused) == 5
     assert MAX_REFUSED > 5
 
 
-async def test_what_is_remembered_is_bounded_and_holds_no_credential(
-    made: Identity, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_KNOWN", 2)
-    secrets = [await key_of(world) for _ in range(3)]
-    for secret in secrets:
-        await bearer(made, secret)
-    known = made.authenticator._known
-    assert len(known) == 2
-    assert not any(secret[20:] in repr(known) for secret in secrets)
-    for secret in secrets:
-        await bearer(made, secret)
+async def test_what_is_remembered_holds_no_credential(made: Identity, world: World) -> None:
+    good = await key_of(world)
+    bad = [good[:-1] + "!", partner(exp=1), partner() + "x", "vk_0123456789abcdef_" + "A" * 43]
+    await bearer(made, good)
+    for sent in bad:
+        await refusal(bearer(made, sent))
+    memory = made.authenticator._memory
+    assert (len(memory._known), len(memory._refused)) == (1, 4)
+    kept = reachable([memory._known, memory._refused])
+    assert not [one for one in kept if isinstance(one, BaseException | FrameType | TracebackType)]
+    texts = [one.encode() if isinstance(one, str) else one for one in kept if isinstance(one, str | bytes)]
+    assert not [text for text in texts for sent in (good, *bad) if sent[20:].encode() in text]
+
+
+def reachable(roots: list[Any]) -> list[Any]:
+    """Everything that is kept alive by these, except what classes and modules hold."""
+    seen: dict[int, Any] = {}
+    todo = list(roots)
+    while todo:
+        one = todo.pop()
+        if id(one) not in seen and not isinstance(one, type | ModuleType):
+            seen[id(one)] = one
+            todo += gc.get_referents(one)
+    return list(seen.values())
+
+
+async def test_who_has_many_places_takes_more_of_the_memory(made: Identity, world: World) -> None:
+    places = [f"{'site':s<100}{i}" for i in range(1_000)]
+    user = await world.users.create(ACME, "many", PASSWORD, Role.USER, BY, apps=places, sites=places)
+    await world.user()
+    for name in ("many", "alice"):
+        await bearer(made, (await sessions_of(made).login(name, PASSWORD, Client(), ACME)).access)
+    sizes = {known.value.id == user.id: known.weight for known in made.authenticator._memory._known.values()}
+    assert sizes[True] > 200_000
+    assert sizes[False] < 10_000
+    assert made.authenticator._memory._weight == sum(sizes.values())
+
+
+def test_places_that_tenants_share_are_weighed_once() -> None:
+    sites = frozenset(f"site{i}" for i in range(1_000))
+    several = [Assignment.of(TenantId(f"t{i}"), Role.USER, sites=sites) for i in range(100)]
+    one = Principal(PrincipalKind.EXTERNAL, "e", "e", assignments=assigned(several[0]))
+    many = Principal(PrincipalKind.EXTERNAL, "e", "e", assignments=assigned(*several))
+    assert _bytes_of(one) < _bytes_of(many) < 2 * _bytes_of(one)
 
 
 async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever(
@@ -304,7 +339,7 @@ async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever
         assert isinstance(await refusal(bearer(made, known)), StoreUnavailable)
     finally:
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
-    await eventually(lambda: not made.authenticator._running)
+    await eventually(lambda: not made.authenticator._memory._first)
     await bearer(made, known)
 
 

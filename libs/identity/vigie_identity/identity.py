@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from vigie_runtime import logging
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
+from vigie_runtime.metrics import MetricSet
 
 from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
@@ -19,6 +20,7 @@ from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.licences import Licences
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
 from vigie_identity.names import TenantId
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.refresh import RefreshTokens
@@ -70,9 +72,11 @@ class Identity:
 
 @asynccontextmanager
 async def identity(
-    settings: IdentitySettings, db: Database, redis: Redis, clock: Clock, cost: Cost | None = None
-) -> AsyncGenerator[Identity]:
-    """Identity while the context is entered. `cost` is that of passwords."""
+    settings: IdentitySettings, db: Database, redis: Redis, clock: Clock, cost: Cost | None = None,
+    *, metrics: MetricSet | None = None,
+) -> AsyncGenerator[Identity]:  # fmt: skip
+    """Identity while the context is entered. `cost` is that of passwords; `metrics` declares IDENTITY_METRICS."""
+    metrics = metrics or MetricSet(IDENTITY_METRICS)
     async with AsyncExitStack() as stack:
         passwords = Passwords(cost)
         stack.callback(passwords.close)
@@ -111,6 +115,7 @@ async def identity(
             foreign=foreign,
             anonymous=settings.anonymous_rule.principal(),
             clock=clock,
+            stale=metrics.counter(STALE, what=Remembered.CREDENTIALS).inc,
         )
         stack.push_async_callback(authenticator.close)
         yield Identity(
