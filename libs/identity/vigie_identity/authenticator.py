@@ -16,9 +16,18 @@ from typing import Final
 
 from vigie_runtime.clock import Clock
 
+from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.api_keys import PREFIX, ApiKey, ApiKeys
-from vigie_identity.errors import BadCredential, Refusal, StoreUnavailable, TenantInactive, TwoCredentials
+from vigie_identity.errors import (
+    BadCredential,
+    NotFound,
+    Refusal,
+    StoreUnavailable,
+    TenantInactive,
+    TwoCredentials,
+)
 from vigie_identity.foreign import ForeignClaims
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.memory import Bad, Good, Memory
 from vigie_identity.metrics import Remembered
 from vigie_identity.names import PLATFORM
@@ -42,7 +51,8 @@ class Authenticator:
 
     def __init__(
         self, *, verifier: Verifier, sessions: SessionStore, users: Users, keys: ApiKeys, tenants: Tenants,
-        foreign: ForeignClaims, anonymous: Principal, clock: Clock, stale: Callable[[], object],
+        known_tenants: KnownTenants, foreign: ForeignClaims, anonymous: AnonymousRule, clock: Clock,
+        stale: Callable[[], object],
     ) -> None:  # fmt: skip
         """`stale` is called for each answer from memory that is older than it should be."""
         self._verifier = verifier
@@ -51,7 +61,9 @@ class Authenticator:
         self._keys = keys
         self._tenants = tenants
         self._foreign = foreign
-        self._anonymous = anonymous
+        self._known_tenants = known_tenants
+        self._nobody = anonymous.principal()
+        self._nobody_without_tenant = anonymous.without_tenant().principal()
         self._clock = clock
         self._salt = token_bytes(16)  # credentials are remembered as hashes that mean nothing outside this process
         self._memory: Memory[Principal, Refusal] = Memory(
@@ -64,7 +76,17 @@ class Authenticator:
 
         Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy."""
         sent = _sent(headers)
-        return self._anonymous if sent is None else await self.credential(sent)
+        return await self.anonymous() if sent is None else await self.credential(sent)
+
+    async def anonymous(self) -> Principal:
+        """Who sends no credential; without the tenant of the setting while that is not active. Raises
+        StoreUnavailable, Busy."""
+        for tenant in self._nobody.assignments:
+            try:
+                _ = self._known_tenants.at_once(tenant) or await self._known_tenants.require(tenant)
+            except (NotFound, TenantInactive):
+                return self._nobody_without_tenant
+        return self._nobody
 
     async def credential(self, sent: bytes) -> Principal:
         """Who has this token or key: for those who do not come with headers. Raises as `authenticate`."""

@@ -19,6 +19,7 @@ from vigie_identity.authenticator import Authenticator
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.licences import Licences
 from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
 from vigie_identity.names import TenantId
@@ -43,6 +44,7 @@ class Identity:
 
     audit: Audit
     tenants: Tenants
+    known_tenants: KnownTenants
     licences: Licences
     users: Users
     keys: ApiKeys
@@ -82,6 +84,8 @@ async def identity(
         stack.callback(passwords.close)
         audit = Audit(db, clock)
         tenants = Tenants(db, audit, clock)
+        known_tenants = KnownTenants(tenants, clock, metrics.counter(STALE, what=Remembered.TENANTS).inc)
+        stack.push_async_callback(known_tenants.close)
         users = Users(db, tenants, audit, passwords, clock)
         keys = ApiKeys(db, tenants, audit, clock)
         stored = SessionStore(db, redis, clock, settings.access_token_s + settings.jwt_skew_s)
@@ -112,15 +116,16 @@ async def identity(
             users=users,
             keys=keys,
             tenants=tenants,
+            known_tenants=known_tenants,
             foreign=foreign,
-            anonymous=settings.anonymous_rule.principal(),
+            anonymous=settings.anonymous_rule,
             clock=clock,
             stale=metrics.counter(STALE, what=Remembered.CREDENTIALS).inc,
         )
         stack.push_async_callback(authenticator.close)
         yield Identity(
-            audit, tenants, Licences(db, tenants, audit, clock), users, keys, sessions, authenticator, stored,
-            FirstStart(db, users),
+            audit, tenants, known_tenants, Licences(db, tenants, audit, clock), users, keys, sessions, authenticator,
+            stored, FirstStart(db, users),
         )  # fmt: skip
 
 
