@@ -22,7 +22,7 @@ from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.licences import Licences
 from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
-from vigie_identity.names import TenantId
+from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.refresh import RefreshTokens
 from vigie_identity.session_store import SessionStore
@@ -52,6 +52,7 @@ class Identity:
     authenticator: Authenticator
     _stored_sessions: SessionStore
     _first: FirstStart
+    _throttle: LoginThrottle
 
     async def ensure_indexes(self) -> None:
         """Make all collections and indexes. Safe to repeat, also by several processes. Raises StoreUnavailable."""
@@ -68,8 +69,11 @@ class Identity:
         return await self._first.administrator(admin_password)
 
     async def reset_administrator(self, by: Actor) -> NewAdministrator:
-        """A new password for `admin`, for an operator who lost it. Raises NotFound, StoreUnavailable."""
-        return await self._first.reset(by)
+        """A new password for `admin`, for an operator who lost it, and no failed logins so far. Raises NotFound,
+        StoreUnavailable."""
+        administrator = await self._first.reset(by)
+        await self._throttle.clear(PLATFORM, administrator.name)
+        return administrator
 
 
 @asynccontextmanager
@@ -88,6 +92,7 @@ async def identity(
         stack.push_async_callback(known_tenants.close)
         users = Users(db, tenants, audit, passwords, clock)
         keys = ApiKeys(db, tenants, audit, clock)
+        throttle = LoginThrottle(redis, clock)
         stored = SessionStore(db, redis, clock, settings.access_token_s + settings.jwt_skew_s)
         secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret else None
         sessions = None
@@ -98,7 +103,7 @@ async def identity(
                 users=users,
                 tenants=tenants,
                 passwords=passwords,
-                throttle=LoginThrottle(redis, clock),
+                throttle=throttle,
                 signer=Signer(secret, settings.jwt_issuer, settings.jwt_audience, settings.access_token_s, clock),
                 refresh=RefreshTokens(secret),
                 audit=audit,
@@ -125,7 +130,7 @@ async def identity(
         stack.push_async_callback(authenticator.close)
         yield Identity(
             audit, tenants, known_tenants, Licences(db, tenants, audit, clock), users, keys, sessions, authenticator,
-            stored, FirstStart(db, users),
+            stored, FirstStart(db, users), throttle,
         )  # fmt: skip
 
 
