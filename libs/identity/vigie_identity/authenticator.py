@@ -147,8 +147,8 @@ class Authenticator:
     async def _of_user(self, verified: Verified) -> Principal:
         session, user = await self._session_of(verified)
         active = await self._tenants.active(one.tenant for one in user.assignments)
-        if user.home != PLATFORM and not active:
-            raise TenantInactive
+        if user.home != PLATFORM and user.home not in active:
+            raise TenantInactive  # also for further tenants: who the user is, is the home's word
         return Principal(
             kind=PrincipalKind.USER,
             id=user.id,
