@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vigie_identity import audit as audit_module
@@ -51,6 +52,14 @@ async def test_a_refused_change_leaves_no_entry_in_the_audit(world: World) -> No
         await world.tenants.set_status(NOBODY, Status.ACTIVE, BY)
     assert await world.audit.page(RIVAL, Asked()) == before
     assert (await world.audit.page(NOBODY, Asked())).items == []
+
+
+async def test_an_operator_in_place_of_an_id_is_nobodys(world: World) -> None:
+    anything: Any = {"$ne": ""}
+    for question in (world.tenants.get(anything), world.tenants.set_status(anything, Status.INACTIVE, BY)):
+        with pytest.raises(NotFound):
+            await question
+    assert (await world.tenants.get(ACME)).active
 
 
 async def test_only_active_tenants_that_exist_are_active(world: World) -> None:

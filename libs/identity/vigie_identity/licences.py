@@ -17,7 +17,7 @@ from vigie_identity.errors import InvalidField, LimitReached, NotFound
 from vigie_identity.names import TenantId, display_name, new_ordered_id
 from vigie_identity.pages import Asked, Page, page
 from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, storing, transaction
+from vigie_identity.store import Session, exactly, storing, transaction
 from vigie_identity.tenants import Tenants
 
 COLLECTION: Final = "licences"
@@ -95,7 +95,7 @@ class Licences:
 
         async def work(session: Session) -> Document:
             mine = self._store.of(tenant)
-            document = await mine.change({"_id": licence}, {"$min": {"expires": now}}, session)
+            document = await mine.change({"_id": exactly(licence)}, {"$min": {"expires": now}}, session)
             if document is None:
                 raise NotFound(WHAT)
             await self._audit.add(session, tenant, by, Action.LICENCE_ENDED, licence)

@@ -19,7 +19,7 @@ from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, NotFound
 from vigie_identity.names import TenantId, display_name, name_key
 from vigie_identity.pages import Asked, Page, cut
-from vigie_identity.store import Session, storing, transaction
+from vigie_identity.store import Session, exactly, storing, transaction
 
 COLLECTION: Final = "tenants"
 WHAT: Final = "tenant"
@@ -101,7 +101,7 @@ class Tenants:
     async def get(self, tenant: TenantId) -> Tenant:
         """Raises NotFound, StoreUnavailable."""
         with storing():
-            document = await self._collection.find_one({"_id": tenant})
+            document = await self._collection.find_one({"_id": exactly(tenant)})
         if document is None:
             raise NotFound(WHAT)
         return _tenant(document)
@@ -144,7 +144,7 @@ class Tenants:
 
     async def require_in(self, session: Session, tenant: TenantId) -> None:
         """Raises NotFound unless the tenant exists, as the transaction sees it."""
-        if await self._collection.find_one({"_id": tenant}, {"_id": 1}, session=session) is None:
+        if await self._collection.find_one({"_id": exactly(tenant)}, {"_id": 1}, session=session) is None:
             raise NotFound(WHAT)
 
     async def _change(self, tenant: TenantId, values: Document, by: Actor, **changes: Any) -> Tenant:
@@ -152,7 +152,7 @@ class Tenants:
 
         async def work(session: Session) -> Document:
             document = await self._collection.find_one_and_update(
-                {"_id": tenant}, {"$set": {**values, "updated": now}},
+                {"_id": exactly(tenant)}, {"$set": {**values, "updated": now}},
                 return_document=ReturnDocument.AFTER, session=session,
             )  # fmt: skip
             if document is None:
