@@ -21,6 +21,10 @@ from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
 from vigie_windows import chunks, fold, merge, widen
 
+from tests.kit.nodes import NodeReport
+
+from .nodes_platform import Platform, many_reports, running, settings_for
+
 PARTITIONS = 3
 HOUR = 3_600_000
 NOW = 1_790_000_000_000 // HOUR * HOUR + 20 * 60_000 + 5_000
@@ -156,3 +160,15 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
         yield Client(http, clock, app)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def platform(database: Database, mongo_uri: str, redis_url: str) -> AsyncIterator[Platform]:
+    """With the default tenant, acme-corp and its rival, and no report."""
+    async with running(settings_for(database, mongo_uri, redis_url), database) as made:
+        yield made
+
+
+@pytest.fixture
+def reports() -> list[NodeReport]:
+    return many_reports()
