@@ -21,6 +21,7 @@ from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
 from vigie_windows import chunks, fold, merge, widen
 
+from tests.kit import eventually
 from tests.kit.nodes import NodeReport
 
 from .nodes_platform import Platform, many_reports, running, settings_for
@@ -159,6 +160,7 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
+        await eventually(lambda: app.state.desk.prepared)
         yield Client(http, clock, app)
 
 

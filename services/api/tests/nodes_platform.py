@@ -19,6 +19,7 @@ from vigie_identity.tenants import Status
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
 
+from tests.kit import eventually
 from tests.kit.nodes import NodeReport, every, report, write
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
@@ -97,7 +98,7 @@ async def running(settings: Settings, database: Database) -> AsyncIterator[Platf
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
         made = Platform(http, clock, database, app.state.desk.stores.identity, app)
-        await made.identity.prepare(TenantId(settings.default_tenant))
+        await eventually(lambda: app.state.desk.prepared)
         await made.tenant(ACME, "acme-corp")
         await made.tenant(RIVAL)
         yield made

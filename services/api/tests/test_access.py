@@ -18,7 +18,7 @@ from vigie_identity import store
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import BadCredential, Refusal
 from vigie_identity.names import TenantId
-from vigie_identity.permissions import Role, Scope, of_roles, of_scopes
+from vigie_identity.permissions import Role, Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
@@ -41,8 +41,9 @@ class Callers:
 
 
 def key(*tenants: str, scope: Scope = Scope.READ) -> Principal:
-    assignments = assigned(*(Assignment(TenantId(tenant)) for tenant in tenants))
-    return Principal(PrincipalKind.KEY, "vk_1", "reader", of_scopes(frozenset({scope})), assignments=assignments)
+    may = of_scopes(frozenset({scope}))
+    assignments = assigned(*(Assignment(TenantId(tenant), may) for tenant in tenants))
+    return Principal(PrincipalKind.KEY, "vk_1", "reader", assignments=assignments)
 
 
 @pytest.fixture
@@ -118,11 +119,6 @@ async def test_who_reads_several_tenants_says_which(http: httpx2.AsyncClient, ca
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "tenant")
 
 
-def staff(role: Role) -> Principal:
-    roles = frozenset({role})
-    return Principal(PrincipalKind.USER, "u-1", "sue", of_roles(roles), everywhere=True, roles=roles)
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -140,7 +136,7 @@ async def test_telemetry_is_for_those_who_look_after_the_platform(
     assert (await http.get(path)).status_code == 403
     callers.principal = key("globex")
     assert (await http.get(path)).status_code == (403 if "global" in path else 404)
-    callers.principal = staff(Role.SUPPORT)
+    callers.principal = Principal(PrincipalKind.USER, "u-1", "sue", Role.SUPPORT)
     answer = await http.get(path)
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/store-unavailable"), "nobody is refused"
     assert answer.headers["retry-after"] == "2"
