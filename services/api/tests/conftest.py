@@ -167,7 +167,7 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def platform(database: Database, mongo_uri: str, redis_url: str) -> AsyncIterator[Platform]:
     """With the default tenant, acme-corp and its rival, and no report."""
-    async with running(settings_for(database, mongo_uri, redis_url), database) as made:
+    async with running(settings_for(database, mongo_uri, redis_url)) as made:
         yield made
 
 

@@ -16,6 +16,7 @@ from vigie_identity.identity import Identity
 from vigie_identity.names import TenantId
 from vigie_identity.permissions import Role
 from vigie_identity.tenants import Status
+from vigie_runtime import clients
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
 
@@ -24,7 +25,8 @@ from tests.kit.nodes import NodeReport, every, report, write
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 DAY = 24 * HOUR
-NOW = round(datetime(2025, 11, 24, 10, 30, tzinfo=UTC).timestamp()) * SECOND
+NOW = round(datetime(2098, 11, 24, 10, 30, tzinfo=UTC).timestamp()) * SECOND
+"""So far ahead that MongoDB's own clock finds nothing of the tests too old; the calendar is that of 2025."""
 ACME, RIVAL = "550e8400-e29b-41d4-a716-446655440000", "rival"
 ZONES = ("UTC", "Europe/Paris", "Asia/Kolkata")
 SECRET = "of another issuer " * 2
@@ -89,15 +91,16 @@ def settings_for(database: Database, mongo_uri: str, redis_url: str) -> Settings
 
 
 @asynccontextmanager
-async def running(settings: Settings, database: Database) -> AsyncIterator[Platform]:
+async def running(settings: Settings) -> AsyncIterator[Platform]:
     """With the default tenant, acme-corp and its rival, and no report."""
     clock = StillClock(NOW)
     app = create_app(settings, clock=clock)
     async with (
+        clients.mongo(settings) as mongo,
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
-        made = Platform(http, clock, database, app.state.desk.stores.identity, app)
+        made = Platform(http, clock, clients.database(mongo, settings), app.state.desk.stores.identity, app)
         await eventually(lambda: app.state.desk.prepared)
         await made.tenant(ACME, "acme-corp")
         await made.tenant(RIVAL)
