@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Annotated, Any, Final, NotRequired, TypedDict
+
+import msgspec
+from msgspec import Meta
 
 from vigie_contracts import names
 from vigie_contracts.tiers import HOUR
@@ -54,6 +57,37 @@ METRICS: Final[Mapping[str, str]] = {
     ERRORS: names.NODE_ERRORS,
 }
 """The metric of each number: gauges of the tenant, without labels."""
+
+Number = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
+
+
+class Telemetry(msgspec.Struct, rename="camel", kw_only=True):
+    """The body of a node's report. Null and absent are the same; what has no field here is ignored."""
+
+    uptime: Number
+    active_users: Number
+    exercises_completed_today: Number
+    ai_latency: Number | None = None
+    version: Annotated[str, Meta(max_length=MAX_VERSION_CHARS)] | None = None
+    additional_data: dict[str, Any] | None = None
+
+    def numbers(self) -> dict[str, float]:
+        """By field: the required ones, the latency if it was said, and the known numbers of the additional data."""
+        said: dict[str, float | None] = {
+            UPTIME: self.uptime,
+            ACTIVE_USERS: self.active_users,
+            EXERCISES: self.exercises_completed_today,
+            AI_LATENCY: self.ai_latency,
+        }
+        found = {name: float(value) for name, value in said.items() if value is not None}
+        given = self.additional_data or {}
+        return found | {name: float(given[name]) for name in ADDITIONAL_NUMBERS if is_number(given.get(name))}
+
+
+def is_number(value: object) -> bool:
+    """Whether it can be one of the known numbers: between 0 and `MAX_NUMBER`, neither true nor false."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
+
 
 # Bounds of `additionalData`.
 MAX_ADDITIONAL_DEPTH: Final = 8
