@@ -21,7 +21,7 @@ from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
 
 from tests.kit import eventually
-from tests.kit.nodes import NodeReport, every, report, write
+from tests.kit.nodes import NodeReport, every, report, store
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 DAY = 24 * HOUR
@@ -58,7 +58,7 @@ class Platform:
         return made
 
     async def keep(self, *reports: NodeReport) -> None:
-        await write(self.database, reports, ZONES)
+        await store(self.database, reports, ZONES)
 
 
 def token(*roles: Role, tenants: tuple[str, ...] = ()) -> dict[str, str]:

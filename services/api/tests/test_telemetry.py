@@ -206,7 +206,7 @@ def naive(reports: list[NodeReport], start: int) -> dict[str, Any]:
 
 
 async def test_aggregated_is_exact_to_the_millisecond(platform: Platform, reports: list[NodeReport]) -> None:
-    await platform.keep(*reports)
+    await platform.keep(*reversed(reports), *reports[::3])  # late ones, and some twice
     # A report of something else than a node, in every hour that is read from reports.
     others = [{"_id": f"o{i}", "tenant": ACME, "kind": "app", "at": to_datetime(one.at), "body": one.body}
               for i, one in enumerate(reports) if one.tenant == ACME]  # fmt: skip

@@ -131,9 +131,7 @@ class NodeHealth(Model):
         description="the report is older than 15 min, or says cpuUsage, memoryUsage or diskUsage >= 85, "
         "aiLatency >= 1000 or errorCount >= 10"
     )
-    critical: int = Field(
-        description="the report is older than 1 h, or says cpuUsage, memoryUsage or diskUsage >= 95"
-    )  # fmt: skip
+    critical: int = Field(description="the report is older than 1 h, or says cpuUsage, memoryUsage or diskUsage >= 95")
     no_data: int = Field(description="no report within 24 h")
 
 

@@ -48,9 +48,7 @@ class TelemetryRepository:
             raise LimitReached(f"from: the tenant has more than {COUNT_LIMIT} reports in that time: narrow it", "from")
         return count
 
-    async def page(
-        self, tenant: TenantId, within: Stretch | None, limit: int, offset: int
-    ) -> Sequence[ReportDocument]:  # fmt: skip
+    async def page(self, tenant: TenantId, within: Stretch | None, limit: int, offset: int) -> list[ReportDocument]:
         """The tenant's reports in that time, newest first."""
         pipeline = [
             {"$match": _nodes(within)},

@@ -71,8 +71,8 @@ async def history(
     async with context.desk.pages.taken():
         total = await context.stores.telemetry.count(context.tenant, within)
         reports = await context.stores.telemetry.page(context.tenant, within, limit, offset) if offset < total else []
-        # In a thread: a thousand reports of 16 kB each take long to write.
         page = Pagination(total=total, limit=limit, offset=offset, has_more=offset + len(reports) < total)
+        # In a thread: a thousand reports of 16 kB each take long to write.
         return Response(await asyncio.to_thread(_page, known, reports, page), media_type="application/json")
 
 
@@ -130,11 +130,12 @@ async def usage_trends(
     timezone: Annotated[
         str | None,
         Query(
-            max_length=64, examples=["UTC"], description="in which days begin and end: one of the "
-            "VIGIE_TELEMETRY_TIMEZONES; by default the first of them"
+            max_length=64,
+            examples=["UTC"],
+            description="in which days begin and end: one of the VIGIE_TELEMETRY_TIMEZONES; by default the first",
         ),
     ] = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """What all tenants reported, day by day, newest first. A day without a report has zeros and nulls."""
     zones = context.desk.settings.zones
     zone = timezone or zones[0]

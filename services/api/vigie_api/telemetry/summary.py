@@ -17,7 +17,7 @@ from vigie_api.answers.telemetry import (
     TenantCounts,
     Usage,
     VersionCount,
-)  # fmt: skip
+)
 from vigie_api.telemetry.health import Facts, Health
 from vigie_api.telemetry.numbers import plain, rounded
 from vigie_api.times import iso
