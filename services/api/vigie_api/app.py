@@ -12,6 +12,7 @@ from vigie_identity.identity import identity
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.metrics import MetricSet
+from vigie_runtime.security import ReferencePages
 
 from vigie_api import access, first_start, metrics, problems
 from vigie_api.answers.problem import Problem
@@ -62,6 +63,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         app.include_router(module.router)
     access.check_complete(app.routes)
     problems.install(app)
+    app.add_middleware(ReferencePages)
     app.add_middleware(Measured, metrics=desk.metrics)
     _with_problem_schema(app)
     return app
