@@ -134,8 +134,9 @@ def _promtool(*arguments: str, without: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_rules_about_losses_fire_for_an_hour_whenever_the_process_started() -> None:
-    _promtool("test", "rules", "tests/project/lost_rules_test.yml", without="the rules were not evaluated")
+@pytest.mark.parametrize("file", ["lost_rules_test.yml", "credentials_rules_test.yml"])
+def test_rules_fire_when_they_should_and_no_longer(file: str) -> None:
+    _promtool("test", "rules", f"tests/project/{file}", without="the rules were not evaluated")
 
 
 @pytest.mark.parametrize(("what", "file"), [("config", "prometheus.yml"), ("rules", "rules.yml")])
