@@ -241,6 +241,11 @@ ITSELF = Dashboard(
             ("sum by (reason) (rate(vigie_api_refused_credentials_total[$__rate_interval]))", "api: {{reason}}"),
         ),
         graph(
+            "Answers from memory that were due to be asked for again",
+            "short",
+            ("sum by (job, what) (rate(vigie_identity_stale_answers_total[$__rate_interval]))", "{{job}}: {{what}}"),
+        ),
+        graph(
             "Series",
             "short",
             ("sum(vigie_ingest_known_series)", "known to ingest"),

@@ -29,7 +29,7 @@ Vigie = Callable[..., subprocess.CompletedProcess[str]]
 def variables(mongo_uri: str, database: AsyncDatabase[Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """As `vigie up` gives them; the name of the database is in the environment."""
     monkeypatch.setenv("VIGIE_MONGODB_DATABASE", database.name)
-    return {"MONGODB_URI": mongo_uri, "KAFKA_BOOTSTRAP_SERVERS": "unused:1", "REDIS_URL": "redis://unused:1"}
+    return {"MONGODB_URI": mongo_uri, "KAFKA_BOOTSTRAP_SERVERS": "unused:1", "REDIS_URL": "redis://127.0.0.1:1"}
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ DEMO_TENANT = TenantId("550e8400-e29b-41d4-a716-446655440000")
 DEMO_TENANT_NAME = "acme-corp"
 """The tenant of the examples that came with the telemetry clients: they work as printed."""
 
-NOT_ASKED = {Server.KAFKA: "not-asked:9092", Server.REDIS: "redis://not-asked:6379/0"}
-"""The settings of every service name them; nothing here connects to them."""
+UNKNOWN = {Server.KAFKA: "127.0.0.1:1", Server.REDIS: "redis://127.0.0.1:1/0"}
+"""Kafka is not asked here. Redis is, to forget failed logins, and may be away."""
 
 
 class Settings(IdentitySettings, TenantSettings):
@@ -62,7 +62,7 @@ class Accounts:
 def addresses(data_dir: Path) -> dict[str, str]:
     """Where the database is: as the environment says, else that of the running `vigie up`. Raises AccountsError."""
     run = Home(data_dir).running()
-    found = dict(NOT_ASKED)
+    found = dict(UNKNOWN)
     found |= {Server(name): address["url"] for name, address in run.servers.items()} if run else {}
     known = {VARIABLES[server]: url for server, url in found.items() if not _is_set(VARIABLES[server])}
     if VARIABLES[Server.MONGODB] not in known and not _is_set(VARIABLES[Server.MONGODB]):
