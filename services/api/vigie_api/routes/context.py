@@ -62,6 +62,10 @@ class Desk:
         """Whether the first start was made, now or long ago: before, the default tenant may not be there."""
         self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
         self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
+
+    def mark_prepared(self) -> None:
+        """The first start was made."""
+        self.prepared = True
         self.pages = Places(settings.api_concurrent_reads, "pages of reports")
 
 
