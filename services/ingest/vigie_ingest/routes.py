@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
-from vigie_identity.errors import IdentityError
+from vigie_identity.errors import IdentityError, Unauthenticated
 from vigie_identity.names import TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT_HEADER, Principal
@@ -38,7 +38,7 @@ from vigie_ingest.errors import (
 )
 from vigie_ingest.idempotency import Answers, Lookup, Replay, header_key, request_key
 from vigie_ingest.intake import Caller, Intake, Verdicts
-from vigie_ingest.metrics import IDEMPOTENCY, Route, RouteCollector, RouteMetrics
+from vigie_ingest.metrics import IDEMPOTENCY, REFUSED_CREDENTIALS, Route, RouteCollector, RouteMetrics
 from vigie_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
@@ -150,6 +150,8 @@ class IntakeRoute:
         try:
             return await self._judge(scope, receive, span)
         except (RequestError, IdentityError) as e:
+            if isinstance(e, Unauthenticated) and e.reason is not None:
+                self._desk.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
             return answers.problem(e, scope["path"])
         except ClientGoneError:
             raise
