@@ -30,7 +30,8 @@ from vigie_identity.errors import (
     TwoCredentials,
 )
 from vigie_identity.foreign import ForeignClaims
-from vigie_identity.permissions import PLATFORM_WIDE, ROLES, of_scopes
+from vigie_identity.names import PLATFORM
+from vigie_identity.permissions import of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.session_store import SessionStore
 from vigie_identity.tenants import Tenants
@@ -188,26 +189,22 @@ class Authenticator:
             kind=PrincipalKind.KEY,
             id=key.visible,
             name=key.name,
-            permissions=of_scopes(key.scopes),
-            assignments=assigned(Assignment(key.tenant)),
+            assignments=assigned(Assignment(key.tenant, of_scopes(key.scopes))),
             scopes=key.scopes,
         )
         return principal, None if key.expires is None else key.expires.timestamp()
 
     async def _of_user(self, verified: Verified) -> Principal:
         session, user = await self._session_of(verified)
-        everywhere = user.role in PLATFORM_WIDE
         active = await self._tenants.active(one.tenant for one in user.assignments)
-        if not everywhere and not active:
+        if user.home != PLATFORM and not active:
             raise TenantInactive
         return Principal(
             kind=PrincipalKind.USER,
             id=user.id,
             name=user.name,
-            permissions=ROLES[user.role],
-            everywhere=everywhere,
+            role=user.role if user.home == PLATFORM else None,
             assignments=assigned(*(one for one in user.assignments if one.tenant in active)),
-            roles=frozenset({user.role}),
             session=session,
         )
 
