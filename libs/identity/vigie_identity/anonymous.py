@@ -52,6 +52,10 @@ class AnonymousRule:
         words = ",".join(right for right in Right if right in self.rights) or NOTHING
         return f"{self.tenant}:{words}" if self.tenant else words
 
+    def without_tenant(self) -> AnonymousRule:
+        """What is left when its tenant is not active."""
+        return AnonymousRule(self.rights & {Right.TELEMETRY})
+
     def principal(self) -> Principal:
         """Who a caller without a credential is."""
         scopes = frozenset(Scope(right.value) for right in self.rights if right is not Right.TELEMETRY)

@@ -212,6 +212,11 @@ class Users:
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": user})
         return None if document is None else _user(document)
 
+    async def unchanged(self, session: Session, user: User) -> bool:
+        """Whether, as the transaction sees it, the user is still active and has the same password."""
+        query = {"_id": user.id, "epoch": user.epoch, "active": True}
+        return await self._store.of(user.home).one(query, session) is not None
+
     async def account(self, home: TenantId, name: str) -> Account | None:
         """The account of that name, to verify its password. Raises StoreUnavailable."""
         with storing():
