@@ -33,6 +33,7 @@ class Why(StrEnum):
 
     AUTHENTICATE = "whose credential this is, is what is asked"
     LOG_IN = "the account names its tenant"
+    GUESTS = "a tenant asks which users of other homes are assigned to it"
     PLATFORM = "somebody with a platform-wide role asks about all tenants"
 
 

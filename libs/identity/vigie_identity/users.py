@@ -8,8 +8,9 @@ caller says by `full`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from pymongo import ASCENDING
@@ -17,10 +18,10 @@ from pymongo.errors import DuplicateKeyError
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 
-from vigie_identity.audit import Action, Actor, Audit
+from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, LimitReached, NotFound
 from vigie_identity.names import PLATFORM, TenantId, display_name, name_key, new_id, place
-from vigie_identity.pages import Asked, Page, page
+from vigie_identity.pages import Asked, Page, cut, page
 from vigie_identity.passwords import Passwords
 from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
 from vigie_identity.principal import Assignment
@@ -34,12 +35,14 @@ MAX_PER_HOME: Final = 10_000
 MAX_PLACES: Final = 1_000
 """Apps, and sites, of one assignment."""
 MAX_FURTHER: Final = 100
+_ELSEWHERE: Final = {"elsewhere": True}
+"""What the log of the home says of an assignment to a further tenant: which one is not its affair."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`role`, `apps` and `sites` are those in the home. `epoch` goes up when all sessions so far must end: a new
-    password, switched off."""
+    """`role`, `apps` and `sites` are those in the home. `further` is empty where it is not to be seen. `epoch` goes up
+    when all sessions so far must end: a new password, switched off."""
 
     id: str
     home: TenantId
@@ -61,11 +64,21 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """A user of another home, as the tenant sees it that the user is assigned to: which home is not told."""
+
+    id: str
+    name: str
+    active: bool
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A user and the hash of the password: never leaves this package."""
 
     user: User
-    password: str
+    password: str = field(repr=False)
 
 
 class Users:
@@ -83,6 +96,8 @@ class Users:
         """Make the collection and its indexes. Safe to repeat."""
         with storing():
             await self._store.ensure([("_id", ASCENDING)], unique=[("name_key", ASCENDING)])
+            guests = self._store.across(Why.GUESTS)
+            await guests.create_index([("further.tenant", ASCENDING), ("_id", ASCENDING)])
 
     async def create(
         self, home: TenantId, name: str, password: str, role: Role, by: Actor,
@@ -122,17 +137,27 @@ class Users:
         except DuplicateKeyError:
             raise Conflict("there is a user of that name already") from None
 
-    async def get(self, home: TenantId, user: str) -> User:
-        """Raises NotFound, also for a user of another home; StoreUnavailable."""
+    async def get(self, home: TenantId, user: str, *, full: bool = False) -> User:
+        """Further tenants are shown with `full` only. Raises NotFound, also for a user of another home;
+        StoreUnavailable."""
         with storing():
             document = await self._store.of(home).one({"_id": user})
         if document is None:
             raise NotFound(WHAT)
-        return _user(document)
+        return _user(document, full=full)
 
-    async def page(self, home: TenantId, asked: Asked) -> Page[User]:
-        """The users of a home, by id. Raises StoreUnavailable."""
-        return await page(self._store.of(home), asked, "_id", _user)
+    async def page(self, home: TenantId, asked: Asked, *, full: bool = False) -> Page[User]:
+        """The users of a home, by id; further tenants are shown with `full` only. Raises StoreUnavailable."""
+        return await page(self._store.of(home), asked, "_id", partial(_user, full=full))
+
+    async def guests(self, tenant: TenantId, asked: Asked) -> Page[Guest]:
+        """The users of other homes who are assigned to the tenant, by id. Raises StoreUnavailable."""
+        after = asked.after()
+        query = {"further.tenant": {"$eq": tenant}, **({} if after is None else {"_id": {"$gt": after}})}
+        with storing():
+            every = self._store.across(Why.GUESTS)
+            found = await every.find(query).sort("_id").limit(asked.limit + 1).to_list()
+        return cut(found, asked, "_id", partial(_guest, tenant))
 
     async def set_role(self, home: TenantId, user: str, role: Role, by: Actor) -> User:
         """The role in the home; no other tenant is touched. Raises NotFound, InvalidField when it does not fit the
@@ -151,14 +176,14 @@ class Users:
         """Switched off, nobody logs in and every session ends. Switching on somebody who has further tenants takes
         `full`. Raises NotFound, Forbidden, StoreUnavailable."""
         update = {"$set": {"active": active}, **({} if active else {"$inc": {"epoch": 1}})}
-        return await self._change(home, user, update, by, opens=active and not full, active=active)
+        return await self._change(home, user, update, by, full=full, opens=active, active=active)
 
     async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
         """Every session of the user ends. For somebody who has further tenants it takes `full`: whoever knows the
         password is let into those too. Raises NotFound, Forbidden, InvalidField, Busy, StoreUnavailable."""
         hashed = await self._passwords.hash(password)
         update = {"$set": {"password": hashed}, "$inc": {"epoch": 1}}
-        return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, opens=not full)
+        return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, full=full, opens=True)
 
     async def remove(self, home: TenantId, user: str, by: Actor) -> None:
         """Every session of the user ends. Raises NotFound, StoreUnavailable."""
@@ -168,6 +193,8 @@ class Users:
             if document is None:
                 raise NotFound(WHAT)
             await self._audit.add(session, home, by, Action.USER_REMOVED, user, name=document["name"])
+            for one in document["further"]:  # who removed the user is the home's affair
+                await self._audit.add(session, one["tenant"], SYSTEM, Action.USER_UNASSIGNED, user, **_named(document))
 
         await transaction(self._db, work)
 
@@ -182,35 +209,50 @@ class Users:
         if tenant == home:
             raise InvalidField("tenant", "is the user's home, where role, apps and sites are set one by one")
         _check_role(tenant, role)
-        made = {"tenant": tenant, "role": role.value, **_places(apps, sites)}
+        granted = {"role": role.value, **_places(apps, sites)}
 
         async def work(session: Session) -> Document:
             await self._tenants.require_in(session, tenant)
             mine = self._store.of(home)
             # Two steps, because an update cannot pull from an array and push to it at once.
             await mine.change({"_id": user}, {"$pull": {"further": {"tenant": tenant}}}, session)
-            document = await mine.change({"_id": user}, {"$push": {"further": made}}, session)
+            update = {"$push": {"further": {"tenant": tenant, **granted}}}
+            document = await mine.change({"_id": user}, update, session)
             if document is None:
                 raise NotFound(WHAT)
             if len(document["further"]) > MAX_FURTHER:
                 raise LimitReached("further tenants of this user", MAX_FURTHER)
-            await self._audit.add(session, home, by, Action.USER_ASSIGNED, user, **made)
+            await self._audit.add(session, home, by, Action.USER_ASSIGNED, user, **_ELSEWHERE)
+            await self._audit.add(session, tenant, by, Action.USER_ASSIGNED, user, **_named(document), **granted)
             return document
 
-        return _user(await transaction(self._db, work))
+        return _user(await transaction(self._db, work), full=True)
 
     async def unassign(self, home: TenantId, user: str, tenant: TenantId, by: Actor) -> User:
-        """Take a further tenant away again; the home stays. Raises NotFound, InvalidField, StoreUnavailable."""
+        """Take a further tenant away again, for those with TENANTS_MANAGE; the home stays. Nothing happens when it is
+        none of the user's. Raises NotFound, InvalidField, StoreUnavailable."""
         if tenant == home:
             raise InvalidField("tenant", "a user stays assigned to the own home; switch the user off instead")
-        update = {"$pull": {"further": {"tenant": tenant}}}
-        return await self._change(home, user, update, by, action=Action.USER_UNASSIGNED, tenant=tenant)
+
+        async def work(session: Session) -> Document:
+            mine = self._store.of(home)
+            query = {"_id": user, "further.tenant": tenant}
+            document = await mine.change(query, {"$pull": {"further": {"tenant": tenant}}}, session)
+            if document is None:
+                if (document := await mine.one({"_id": user}, session)) is None:
+                    raise NotFound(WHAT)
+                return document
+            await self._audit.add(session, home, by, Action.USER_UNASSIGNED, user, **_ELSEWHERE)
+            await self._audit.add(session, tenant, by, Action.USER_UNASSIGNED, user, **_named(document))
+            return document
+
+        return _user(await transaction(self._db, work), full=True)
 
     async def load(self, user: str) -> User | None:
         """The user of that id, whose token was verified. Raises StoreUnavailable."""
         with storing():
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": user})
-        return None if document is None else _user(document)
+        return None if document is None else _user(document, full=True)
 
     async def unchanged(self, session: Session, user: User) -> bool:
         """Whether, as the transaction sees it, the user is still active and has the same password."""
@@ -221,7 +263,7 @@ class Users:
         """The account of that name, to verify its password. Raises StoreUnavailable."""
         with storing():
             document = await self._store.of(home).one({"name_key": name_key(name)})
-        return None if document is None else Account(_user(document), document["password"])
+        return None if document is None else Account(_user(document, full=True), document["password"])
 
     async def replace_hash(self, account: Account, hashed: str) -> None:
         """Store another hash of the same password, unless the password was changed meanwhile."""
@@ -231,22 +273,22 @@ class Users:
 
     async def _change(
         self, home: TenantId, user: str, update: Mapping[str, Any], by: Actor,
-        *, action: Action = Action.USER_CHANGED, opens: bool = False, **changes: Any,
+        *, action: Action = Action.USER_CHANGED, full: bool = False, opens: bool = False, **changes: Any,
     ) -> User:  # fmt: skip
-        """`opens`: refused for who has further tenants, because it would let the one who asks into them."""
+        """`opens`: whoever asks would be let into the further tenants of the user, which takes `full`."""
 
         async def work(session: Session) -> Document:
             mine = self._store.of(home)
-            query: Document = {"_id": user, "further": []} if opens else {"_id": user}
+            query: Document = {"_id": user, "further": []} if opens and not full else {"_id": user}
             document = await mine.change(query, update, session)
-            if document is None and opens and await mine.one({"_id": user}, session) is not None:
+            if document is None and await mine.one({"_id": user}, session) is not None:
                 raise Forbidden(Permission.TENANTS_MANAGE)
             if document is None:
                 raise NotFound(WHAT)
             await self._audit.add(session, home, by, action, user, **changes)
             return document
 
-        return _user(await transaction(self._db, work))
+        return _user(await transaction(self._db, work), full=full)
 
     def _document(self, home: TenantId, name: str, role: Role, apps: Sequence[str], sites: Sequence[str]) -> Document:
         _check_role(home, role)
@@ -272,16 +314,16 @@ def _check_role(home: TenantId, role: Role) -> None:
 
 
 def _places(apps: Sequence[str], sites: Sequence[str]) -> Document:
-    for field, places in (("apps", apps), ("sites", sites)):
+    for name, places in (("apps", apps), ("sites", sites)):
         if len(places) > MAX_PLACES:
-            raise InvalidField(field, f"must be at most {MAX_PLACES}")
+            raise InvalidField(name, f"must be at most {MAX_PLACES}")
     return {
         "apps": sorted({place("apps", app) for app in apps}),
         "sites": sorted({place("sites", site) for site in sites}),
     }
 
 
-def _user(document: Document) -> User:
+def _user(document: Document, *, full: bool = False) -> User:
     return User(
         id=document["_id"],
         home=document["tenant"],
@@ -289,11 +331,21 @@ def _user(document: Document) -> User:
         role=Role(document["role"]),
         apps=frozenset(document["apps"]),
         sites=frozenset(document["sites"]),
-        further=tuple(_assignment(one) for one in document["further"]),
+        further=tuple(_assignment(one) for one in document["further"] if full),
         active=document["active"],
         epoch=document["epoch"],
         created=document["created"],
     )
+
+
+def _guest(tenant: TenantId, document: Document) -> Guest:
+    [assigned] = [one for one in document["further"] if one["tenant"] == tenant]
+    return Guest(document["_id"], document["name"], document["active"], _assignment(assigned))
+
+
+def _named(document: Document) -> Document:
+    """What the log of a further tenant says of a user, who is listed elsewhere."""
+    return {"name": document["name"]}
 
 
 def _assignment(one: Document) -> Assignment:
