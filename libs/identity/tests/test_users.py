@@ -216,6 +216,39 @@ async def test_a_new_password_and_switching_off_end_the_sessions_so_far(world: W
     assert (await world.users.set_role(ACME, user.id, Role.ADMIN, BY)).epoch == 2
 
 
+async def test_the_last_active_superadmin_stays(world: World) -> None:
+    users = world.users
+    first = await users.create(PLATFORM, "first", PASSWORD, Role.SUPERADMIN, BY)
+    support = await users.create(PLATFORM, "support", PASSWORD, Role.SUPPORT, BY)
+    off = await users.create(PLATFORM, "off", PASSWORD, Role.SUPERADMIN, BY)
+    await users.set_active(PLATFORM, off.id, BY, active=False)
+    before = await world.audit.page(PLATFORM, Asked())
+    for question in (
+        users.remove(PLATFORM, first.id, BY),
+        users.set_role(PLATFORM, first.id, Role.SUPPORT, BY),
+        users.set_active(PLATFORM, first.id, BY, active=False),
+    ):
+        with pytest.raises(Conflict):
+            await question
+    assert await users.get(PLATFORM, first.id) == first
+    assert await world.audit.page(PLATFORM, Asked()) == before
+    await users.remove(PLATFORM, support.id, BY)
+    await users.set_active(PLATFORM, off.id, BY, active=True)
+    assert (await users.set_role(PLATFORM, first.id, Role.SUPPORT, BY)).role is Role.SUPPORT
+    await users.remove(PLATFORM, first.id, BY)
+
+
+async def test_superadmins_who_remove_each_other_at_once_leave_one(world: World) -> None:
+    for _ in range(5):
+        admins = [await world.users.create(PLATFORM, f"a{i}", PASSWORD, Role.SUPERADMIN, BY) for i in range(3)]
+        answers = await asyncio.gather(
+            *(world.users.remove(PLATFORM, admin.id, BY) for admin in admins), return_exceptions=True
+        )
+        assert [type(answer) for answer in answers].count(Conflict) == 1
+        [left] = (await world.users.page(PLATFORM, Asked())).items
+        await world.db["users"].delete_one({"_id": left.id})
+
+
 async def test_a_user_needs_a_tenant_that_exists(world: World) -> None:
     with pytest.raises(NotFound):
         await alice(world, TenantId("nobody"))

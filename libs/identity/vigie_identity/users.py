@@ -161,9 +161,10 @@ class Users:
 
     async def set_role(self, home: TenantId, user: str, role: Role, by: Actor) -> User:
         """The role in the home; no other tenant is touched. Raises NotFound, InvalidField when it does not fit the
-        home, StoreUnavailable."""
+        home, Conflict for the last active SUPERADMIN, StoreUnavailable."""
         _check_role(home, role)
-        return await self._change(home, user, {"$set": {"role": role.value}}, by, role=role.value)
+        update, weakens = {"$set": {"role": role.value}}, role is not Role.SUPERADMIN
+        return await self._change(home, user, update, by, weakens=weakens, role=role.value)
 
     async def set_places(
         self, home: TenantId, user: str, by: Actor, *, apps: Sequence[str], sites: Sequence[str]
@@ -174,9 +175,9 @@ class Users:
 
     async def set_active(self, home: TenantId, user: str, by: Actor, *, active: bool, full: bool = False) -> User:
         """Switched off, nobody logs in and every session ends. Switching on somebody who has further tenants takes
-        `full`. Raises NotFound, Forbidden, StoreUnavailable."""
+        `full`. Raises NotFound, Forbidden, Conflict for the last active SUPERADMIN, StoreUnavailable."""
         update = {"$set": {"active": active}, **({} if active else {"$inc": {"epoch": 1}})}
-        return await self._change(home, user, update, by, full=full, opens=active, active=active)
+        return await self._change(home, user, update, by, full=full, opens=active, weakens=not active, active=active)
 
     async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
         """Every session of the user ends. For somebody who has further tenants it takes `full`: whoever knows the
@@ -186,12 +187,14 @@ class Users:
         return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, full=full, opens=True)
 
     async def remove(self, home: TenantId, user: str, by: Actor) -> None:
-        """Every session of the user ends. Raises NotFound, StoreUnavailable."""
+        """Every session of the user ends. Raises NotFound, Conflict for the last active SUPERADMIN,
+        StoreUnavailable."""
 
         async def work(session: Session) -> None:
             document = await self._store.of(home).remove({"_id": user}, session)
             if document is None:
                 raise NotFound(WHAT)
+            await self._keep_administrator(session, home, user)
             await self._audit.add(session, home, by, Action.USER_REMOVED, user, name=document["name"])
             for one in document["further"]:  # who removed the user is the home's affair
                 await self._audit.add(session, one["tenant"], SYSTEM, Action.USER_UNASSIGNED, user, **_named(document))
@@ -273,9 +276,11 @@ class Users:
 
     async def _change(
         self, home: TenantId, user: str, update: Mapping[str, Any], by: Actor,
-        *, action: Action = Action.USER_CHANGED, full: bool = False, opens: bool = False, **changes: Any,
+        *, action: Action = Action.USER_CHANGED, full: bool = False, opens: bool = False, weakens: bool = False,
+        **changes: Any,
     ) -> User:  # fmt: skip
-        """`opens`: whoever asks would be let into the further tenants of the user, which takes `full`."""
+        """`opens`: whoever asks would be let into the further tenants of the user, which takes `full`. `weakens`: the
+        user is no active SUPERADMIN afterwards."""
 
         async def work(session: Session) -> Document:
             mine = self._store.of(home)
@@ -285,10 +290,21 @@ class Users:
                 raise Forbidden(Permission.TENANTS_MANAGE)
             if document is None:
                 raise NotFound(WHAT)
+            if weakens:
+                await self._keep_administrator(session, home, user)
             await self._audit.add(session, home, by, action, user, **changes)
             return document
 
         return _user(await transaction(self._db, work), full=full)
+
+    async def _keep_administrator(self, session: Session, home: TenantId, user: str) -> None:
+        """Raises Conflict unless somebody else can manage the platform."""
+        if home != PLATFORM:
+            return
+        other = {"role": Role.SUPERADMIN.value, "active": True, "_id": {"$ne": user}}
+        # Written, so that two who remove each other at once meet in a conflict and one of them is refused.
+        if await self._store.of(PLATFORM).change(other, {"$inc": {"relied_on": 1}}, session) is None:
+            raise Conflict("the platform needs an active SUPERADMIN: make another one first")
 
     def _document(self, home: TenantId, name: str, role: Role, apps: Sequence[str], sites: Sequence[str]) -> Document:
         _check_role(home, role)
