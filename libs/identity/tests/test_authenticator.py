@@ -21,6 +21,7 @@ from vigie_identity.errors import (
     StoreUnavailable,
     TenantInactive,
     TwoCredentials,
+    WrongLogin,
 )
 from vigie_identity.identity import Identity
 from vigie_identity.memory import MAX_REFUSED, STALE_S, TTL_S
@@ -247,6 +248,36 @@ async def test_a_changed_role_holds_within_the_stated_time(made: Identity, world
     principal = await bearer(made, token)
     assert principal.may(Permission.USERS_MANAGE, ACME)
     assert principal.permissions(RIVAL) == ROLES[Role.READONLY]
+
+
+async def test_a_home_that_is_switched_off_shuts_its_users_out_of_further_tenants_too(
+    made: Identity, world: World
+) -> None:
+    user = await world.user()
+    await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
+    token = (await sessions_of(made).login("alice", PASSWORD, Client(), ACME)).access
+    assert (await bearer(made, token)).belongs_to(RIVAL)
+    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    world.clock.advance(TTL_S)
+    assert not (await bearer(made, token)).belongs_to(RIVAL)
+    await world.tenants.set_status(RIVAL, Status.ACTIVE, BY)
+    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    world.clock.advance(TTL_S)
+    assert isinstance(await refusal(bearer(made, token)), TenantInactive)
+
+
+async def test_keys_and_users_of_a_deleted_tenant_are_nobodys(made: Identity, world: World) -> None:
+    secret, user = await key_of(world), await world.user()
+    await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
+    token = (await sessions_of(made).login("alice", PASSWORD, Client(), ACME)).access
+    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.delete(ACME, BY)
+    for sent in (secret, token):
+        assert isinstance(await refusal(bearer(made, sent)), BadCredential)
+    with pytest.raises(NotFound):
+        await made.known_tenants.require(ACME)
+    with pytest.raises(WrongLogin):
+        await sessions_of(made).login("alice", PASSWORD, Client(), ACME)
 
 
 async def test_the_use_of_a_key_is_noted_beside_the_request(made: Identity, world: World) -> None:

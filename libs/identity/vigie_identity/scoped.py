@@ -81,6 +81,11 @@ class Scoped:
             session=session,
         )
 
+    async def change_all(self, query: Filter, update: Mapping[str, Any], session: Session | None = None) -> None:
+        """Update every document that matches."""
+        _check_update(update)
+        await self._collection.update_many(self._narrow(query), update, session=session)
+
     async def remove(self, query: Filter, session: Session | None = None) -> Document | None:
         """Delete one document and give it; None when none matches."""
         return await self._collection.find_one_and_delete(self._narrow(query), session=session)

@@ -26,7 +26,7 @@ from vigie_identity.passwords import Passwords
 from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
 from vigie_identity.principal import Assignment
 from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, storing, transaction
+from vigie_identity.store import Session, exactly, storing, transaction
 from vigie_identity.tenants import Tenants
 
 COLLECTION: Final = "users"
@@ -141,7 +141,7 @@ class Users:
         """Further tenants are shown with `full` only. Raises NotFound, also for a user of another home;
         StoreUnavailable."""
         with storing():
-            document = await self._store.of(home).one({"_id": user})
+            document = await self._store.of(home).one({"_id": exactly(user)})
         if document is None:
             raise NotFound(WHAT)
         return _user(document, full=full)
@@ -153,7 +153,7 @@ class Users:
     async def guests(self, tenant: TenantId, asked: Asked) -> Page[Guest]:
         """The users of other homes who are assigned to the tenant, by id. Raises StoreUnavailable."""
         after = asked.after()
-        query = {"further.tenant": {"$eq": tenant}, **({} if after is None else {"_id": {"$gt": after}})}
+        query = {"further.tenant": exactly(tenant), **({} if after is None else {"_id": {"$gt": after}})}
         with storing():
             every = self._store.across(Why.GUESTS)
             found = await every.find(query).sort("_id").limit(asked.limit + 1).to_list()
@@ -191,7 +191,7 @@ class Users:
         StoreUnavailable."""
 
         async def work(session: Session) -> None:
-            document = await self._store.of(home).remove({"_id": user}, session)
+            document = await self._store.of(home).remove({"_id": exactly(user)}, session)
             if document is None:
                 raise NotFound(WHAT)
             await self._keep_administrator(session, home, user)
@@ -218,9 +218,9 @@ class Users:
             await self._tenants.require_in(session, tenant)
             mine = self._store.of(home)
             # Two steps, because an update cannot pull from an array and push to it at once.
-            await mine.change({"_id": user}, {"$pull": {"further": {"tenant": tenant}}}, session)
+            await mine.change({"_id": exactly(user)}, {"$pull": {"further": {"tenant": exactly(tenant)}}}, session)
             update = {"$push": {"further": {"tenant": tenant, **granted}}}
-            document = await mine.change({"_id": user}, update, session)
+            document = await mine.change({"_id": exactly(user)}, update, session)
             if document is None:
                 raise NotFound(WHAT)
             if len(document["further"]) > MAX_FURTHER:
@@ -239,10 +239,10 @@ class Users:
 
         async def work(session: Session) -> Document:
             mine = self._store.of(home)
-            query = {"_id": user, "further.tenant": tenant}
-            document = await mine.change(query, {"$pull": {"further": {"tenant": tenant}}}, session)
+            query = {"_id": exactly(user), "further.tenant": exactly(tenant)}
+            document = await mine.change(query, {"$pull": {"further": {"tenant": exactly(tenant)}}}, session)
             if document is None:
-                if (document := await mine.one({"_id": user}, session)) is None:
+                if (document := await mine.one({"_id": exactly(user)}, session)) is None:
                     raise NotFound(WHAT)
                 return document
             await self._audit.add(session, home, by, Action.USER_UNASSIGNED, user, **_ELSEWHERE)
@@ -254,7 +254,7 @@ class Users:
     async def load(self, user: str) -> User | None:
         """The user of that id, whose token was verified. Raises StoreUnavailable."""
         with storing():
-            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": user})
+            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(user)})
         return None if document is None else _user(document, full=True)
 
     async def unchanged(self, session: Session, user: User) -> bool:
@@ -284,9 +284,9 @@ class Users:
 
         async def work(session: Session) -> Document:
             mine = self._store.of(home)
-            query: Document = {"_id": user, "further": []} if opens and not full else {"_id": user}
+            query: Document = {"_id": exactly(user), "further": []} if opens and not full else {"_id": exactly(user)}
             document = await mine.change(query, update, session)
-            if document is None and await mine.one({"_id": user}, session) is not None:
+            if document is None and await mine.one({"_id": exactly(user)}, session) is not None:
                 raise Forbidden(Permission.TENANTS_MANAGE)
             if document is None:
                 raise NotFound(WHAT)
