@@ -266,7 +266,29 @@ class Users:
         """The account of that name, to verify its password. Raises StoreUnavailable."""
         with storing():
             document = await self._store.of(home).one({"name_key": name_key(name)})
-        return None if document is None else Account(_user(document, full=True), document["password"])
+        return None if document is None else _account(document)
+
+    async def account_of(self, user: str) -> Account | None:
+        """The account of the user of that id, who has logged in. Raises StoreUnavailable."""
+        with storing():
+            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(user)})
+        return None if document is None else _account(document)
+
+    async def change_own(self, account: Account, password: str, by: Actor) -> User | None:
+        """A new password for somebody who has given the old one; None when the account was changed meanwhile. Every
+        session ends. Raises InvalidField, Busy, StoreUnavailable."""
+        user = account.user
+        query = {"_id": user.id, "epoch": user.epoch, "active": True}
+        update = {"$set": {"password": await self._passwords.hash(password)}, "$inc": {"epoch": 1}}
+
+        async def work(session: Session) -> Document | None:
+            document = await self._store.of(user.home).change(query, update, session)
+            if document is not None:
+                await self._audit.add(session, user.home, by, Action.PASSWORD_CHANGED, user.id)
+            return document
+
+        document = await transaction(self._db, work)
+        return None if document is None else _user(document, full=True)
 
     async def replace_hash(self, account: Account, hashed: str) -> None:
         """Store another hash of the same password, unless the password was changed meanwhile."""
@@ -352,6 +374,10 @@ def _user(document: Document, *, full: bool = False) -> User:
         epoch=document["epoch"],
         created=document["created"],
     )
+
+
+def _account(document: Document) -> Account:
+    return Account(_user(document, full=True), document["password"])
 
 
 def _guest(tenant: TenantId, document: Document) -> Guest:
