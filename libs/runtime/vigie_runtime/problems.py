@@ -18,6 +18,7 @@ from vigie_runtime import logging
 log = logging.get(__name__)
 
 KINDS: Final[Mapping[int, Kind]] = {
+    400: Kind.MALFORMED,
     404: Kind.NOT_FOUND,
     405: Kind.METHOD,
     413: Kind.TOO_LARGE,

@@ -372,7 +372,7 @@ async def test_secrets_are_in_no_list_no_log_and_no_document(
             "/admin/users",
             "/admin/tenants/acme/usage",
             "/auth/me",
-        )  # fmt: skip
+        )
     ]
     told = capsys.readouterr()
     everything = "\n".join([json.dumps(shown), told.out, told.err, caplog.text])

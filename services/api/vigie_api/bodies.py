@@ -96,7 +96,7 @@ class PlanLimits(Change):
     notifications_per_day: Amount | None = None
 
     @property
-    def said(self) -> dict[str, int | None]:
+    def said(self) -> dict[str, Any]:
         """The limits that were given."""
         return self.model_dump(exclude_unset=True)
 

@@ -16,6 +16,8 @@ class Area(StrEnum):
     SERIES = "series"
     QUERY = "query"
     EXPOSITION = "exposition"
+    AUTH = "auth"
+    ADMIN = "admin"
     OTHER = "other"
 
 
@@ -60,6 +62,8 @@ _PREFIXES: Final = (
     ("/api/dashboard/", Area.DASHBOARD),
     ("/api/series", Area.SERIES),
     ("/api/query_range", Area.QUERY),
+    ("/auth/", Area.AUTH),
+    ("/admin/", Area.ADMIN),
 )
 
 

@@ -22,14 +22,10 @@ from vigie_api.routes.judged import Judged
 
 router = APIRouter(tags=["auth"], route_class=Judged)
 
-_NO_SESSION: Responses = {
-    409: described("The credential belongs to no session: a key, or another issuer's token")
-}
+_NO_SESSION: Responses = {409: described("The credential belongs to no session: a key, or another issuer's token")}
 _REFUSED: Responses = {401: described("The name or the password is not right, or the account is not active")}
 _USED_UP: Responses = {401: described("The refresh token is not valid, was used before, or its session has ended")}
-_THROTTLED: Responses = {
-    429: described("Too many failed logins for this account or address; see Retry-After")
-}
+_THROTTLED: Responses = {429: described("Too many failed logins for this account or address; see Retry-After")}
 
 
 def _client(request: Request) -> Client:
