@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,7 +26,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(IdentityError, _identity_error)
     app.add_exception_handler(RequestValidationError, _invalid)
-    problems.install(app, problems.Words(_refused, bug="the request failed unexpectedly; the log of the api says why"))
+    bug = "the request failed unexpectedly; the log of the api says why"
+    problems.install(app, problems.Words(_refused, bug=bug, methods=methods_at))
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
@@ -68,6 +70,16 @@ def _item(entry: dict[str, Any]) -> ItemProblem:
 
 def _writable(text: str) -> str:
     return text[:MAX_CHARS].encode("utf-8", "replace").decode()
+
+
+def methods_at(request: Request) -> set[str]:
+    """What the path of the request may be asked with."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(path):
+            found |= route.methods
+    return found
 
 
 def _refused(request: Request, error: HTTPException) -> str:
