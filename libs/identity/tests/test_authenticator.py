@@ -25,11 +25,13 @@ from vigie_identity.errors import (
 )
 from vigie_identity.identity import Identity
 from vigie_identity.memory import MAX_REFUSED, STALE_S, TTL_S
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.principal import PrincipalKind
 from vigie_identity.sessions import Client
 from vigie_identity.tenants import Status
+from vigie_runtime.metrics import MetricSet
 
 from tests.kit.wait import eventually
 
@@ -55,9 +57,14 @@ NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 
 
 @pytest.fixture
-async def made(world: World, redis_url: str) -> AsyncIterator[Identity]:
+def metrics() -> MetricSet:
+    return MetricSet(IDENTITY_METRICS)
+
+
+@pytest.fixture
+async def made(world: World, redis_url: str, metrics: MetricSet) -> AsyncIterator[Identity]:
     shared = {"jwt_shared_secret": SHARED, "jwt_shared_issuer": "partner"}
-    async with running(world, redis_url, anonymous="default:read,telemetry", **shared) as identity:
+    async with running(world, redis_url, metrics, anonymous="default:read,telemetry", **shared) as identity:
         yield identity
 
 
@@ -323,7 +330,7 @@ async def test_guesses_are_bounded_in_memory_and_at_a_time(made: Identity, monke
 
 
 async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever(
-    made: Identity, world: World, mongo_client: Any, monkeypatch: pytest.MonkeyPatch
+    made: Identity, metrics: MetricSet, world: World, mongo_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vigie_identity.store.TIMEOUT_S", 0.5)
     known, expiring = await key_of(world), await key_of(world, expires=NOW + timedelta(seconds=60))
@@ -338,6 +345,7 @@ async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever
         for _ in range(20):
             assert (await bearer(made, known)).belongs_to(ACME)
         assert time.perf_counter() - begin < 2, "one request waits a moment, the others do not"
+        assert metrics.counter(STALE, what=Remembered.CREDENTIALS)._value.get() == 20
         assert isinstance(await refusal(bearer(made, new)), StoreUnavailable)
         world.clock.advance(60)
         assert isinstance(await refusal(bearer(made, expiring)), StoreUnavailable)

@@ -67,6 +67,7 @@ async def test_only_active_tenants_that_exist_are_active(world: World) -> None:
     await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
     assert await world.tenants.active([ACME, RIVAL, NOBODY]) == {ACME}
     assert await world.tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 1}
+    assert await world.tenants.inactive() == [RIVAL]
 
 
 async def test_ensuring_a_tenant_at_once_makes_it_once(world: World) -> None:

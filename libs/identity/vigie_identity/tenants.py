@@ -165,6 +165,13 @@ class Tenants:
                 for status in (Status.ACTIVE, Status.INACTIVE)
             }
 
+    async def inactive(self) -> list[TenantId]:
+        """The ids of all that are not active: few of many, for questions about all the others. Raises
+        StoreUnavailable."""
+        with storing():
+            found = await self._collection.find({"status": Status.INACTIVE.value}, {"_id": 1}).to_list()
+        return [document["_id"] for document in found]
+
     async def rename(self, tenant: TenantId, name: str, by: Actor) -> Tenant:
         """Raises NotFound, Conflict when the name is taken, InvalidField, StoreUnavailable."""
         name = display_name("name", name)

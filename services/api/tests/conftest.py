@@ -22,7 +22,6 @@ from vigie_contracts.series import Kind, SeriesKey, series_key
 from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
 from vigie_identity.bootstrap import NAME
 from vigie_identity.identity import Identity
-from vigie_identity.names import PLATFORM
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.permissions import Role, Scope
 from vigie_runtime.catalogue import Catalogue, Registered
@@ -31,6 +30,9 @@ from vigie_runtime.clock import ManualClock
 from vigie_windows import chunks, fold, merge, widen
 
 from tests.kit import eventually
+from tests.kit.nodes import NodeReport
+
+from .nodes_platform import Platform, many_reports, running, settings_for
 
 PARTITIONS = 3
 HOUR = 3_600_000
@@ -169,8 +171,7 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
-        tenants = app.state.desk.stores.identity.tenants
-        await eventually(lambda: tenants.active([settings.default_tenant]))  # in which everybody may read
+        await eventually(lambda: app.state.desk.prepared)
         yield Client(http, clock, app)
 
 
@@ -234,8 +235,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Office]:
         httpx2.AsyncClient(transport=transport, base_url="http://api") as http,
     ):
         office = Office(http, clock, app, {})
-        users = office.identity.users
-        await eventually(lambda: users.account(PLATFORM, NAME))
+        await eventually(lambda: app.state.desk.prepared)
         office.root = await office.log_in(NAME)
         yield office
 
@@ -259,3 +259,15 @@ async def office(office_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("vigie_identity.identity.Passwords", lambda _cost: Passwords(cheap))
     async with opened(office_settings) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def platform(database: Database, mongo_uri: str, redis_url: str) -> AsyncIterator[Platform]:
+    """With the default tenant, acme-corp and its rival, and no report."""
+    async with running(settings_for(database, mongo_uri, redis_url)) as made:
+        yield made
+
+
+@pytest.fixture
+def reports() -> list[NodeReport]:
+    return many_reports()

@@ -50,6 +50,8 @@ NEEDS: list[tuple[str, tuple[Need, Need]]] = [
     (r"/admin/tenants/{tenant}/keys.*", of_tenants(P.KEYS_READ, P.KEYS_MANAGE)),
     (r"/admin/tenants/{tenant}/audit", of_tenants(P.AUDIT_READ, P.TENANTS_MANAGE)),
     (r"/admin/tenants/{tenant}/usage", of_tenants(P.TENANT_READ, P.TENANTS_MANAGE)),
+    (r"/admin/tenant/{tenant}/metrics.*", of_tenants(P.TELEMETRY_READ, P.HISTORY_IMPORT)),
+    (r"/admin/global/.*", of_platform(P.PLATFORM_READ, P.TENANTS_MANAGE)),
     (r"/admin/users.*", of_platform(P.USERS_READ, P.USERS_MANAGE)),
     (r"/admin/audit", of_platform(P.AUDIT_READ, P.TENANTS_MANAGE)),
     (r"/api/.*|/metrics", of_tenants(P.METRICS_READ, P.DATA_WRITE)),

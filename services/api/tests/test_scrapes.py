@@ -44,7 +44,7 @@ def app() -> Any:
     )
     desk: Desk = app.state.desk
     nothing = cast(Any, Empty())
-    desk.stores = Stores(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    desk.stores = Stores(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
     return app
 
 

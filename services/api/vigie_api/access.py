@@ -38,6 +38,8 @@ _P: Final = Permission
 _PUBLIC: Final = Access(None)
 _SIGNED_IN: Final = Access(None, signed_in=True)
 _READ: Final = Access(_P.METRICS_READ)
+_TELEMETRY: Final = Access(_P.TELEMETRY_READ)
+_PLATFORM: Final = Access(_P.PLATFORM_READ, platform=True)
 
 ACCESS: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/api/metrics/system"): _READ,
@@ -86,6 +88,11 @@ ACCESS: Final[Mapping[tuple[str, str], Access]] = {
     ("DELETE", "/admin/users/{user}"): Access(_P.USERS_MANAGE, platform=True),
     ("PUT", "/admin/users/{user}/password"): Access(_P.USERS_MANAGE, platform=True),
     ("GET", "/admin/audit"): Access(_P.AUDIT_READ, platform=True),
+    ("GET", "/admin/tenant/{tenant}/metrics"): _TELEMETRY,
+    ("GET", "/admin/tenant/{tenant}/metrics/latest"): _TELEMETRY,
+    ("GET", "/admin/tenant/{tenant}/metrics/aggregated"): _TELEMETRY,
+    ("GET", "/admin/global/summary"): _PLATFORM,
+    ("GET", "/admin/global/usage-trends"): _PLATFORM,
     ("GET", "/health/live"): _PUBLIC,
     ("GET", "/health/ready"): _PUBLIC,
     ("GET", "/internal/metrics"): _PUBLIC,

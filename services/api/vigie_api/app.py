@@ -19,8 +19,9 @@ from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
 from vigie_api.repository.reader import Limits, Reader
 from vigie_api.repository.series import SeriesRepository
+from vigie_api.repository.telemetry import TelemetryRepository
 from vigie_api.repository.windows import WindowsRepository
-from vigie_api.routes import auth, dashboard, exposition, health, keys, query, series, tenants, users
+from vigie_api.routes import auth, dashboard, exposition, health, keys, query, series, telemetry, tenants, users
 from vigie_api.routes import metrics as metrics_routes
 from vigie_api.routes.context import Desk, Stores
 from vigie_api.settings import Settings
@@ -35,6 +36,7 @@ _TAGS = [
     {"name": "query", "description": "Any metric over time"},
     {"name": "series", "description": "What is recorded"},
     {"name": "exposition", "description": "For Prometheus"},
+    {"name": "telemetry", "description": "What nodes report, for those who look after the platform"},
     {"name": "auth", "description": "Logging in, and who one is"},
     {"name": "tenants", "description": "Tenants, their licences, audit log and usage"},
     {"name": "users", "description": "People: of a tenant, and of the platform"},
@@ -63,7 +65,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         telemetry={"operation_spans": False},
     )
     app.state.desk = desk
-    for module in (metrics_routes, dashboard, query, series, exposition, auth, tenants, users, keys, health):
+    for module in (
+        metrics_routes, dashboard, query, series, exposition, telemetry, auth, tenants, users, keys, health,
+    ):  # fmt: skip
         app.include_router(module.router)
     access.check_complete(app.routes)
     problems.install(app)
@@ -89,13 +93,14 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
         limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
         exposed = desk.metrics.gauge(metrics.EXPOSED)
         who = await stack.enter_async_context(identity(settings, database, redis, clock))
-        await stack.enter_async_context(first_start.beside(who, settings))
+        await stack.enter_async_context(first_start.beside(who, settings, desk.mark_prepared))
         desk.stores = Stores(
             authenticator=who.authenticator,
             identity=who,
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
             latest=LatestRepository(database, redis),
+            telemetry=TelemetryRepository(database),
             reader=Reader(catalogue, windows, clock, limits),
             mongodb_ping=lambda: database.command("ping"),
             redis_ping=redis.ping,

@@ -123,6 +123,16 @@ class NobodyLogsIn(ApiError):  # noqa: N818
         super().__init__("nobody can log in: VIGIE_JWT_SECRET is not set; set it to 32 bytes or more and start again")
 
 
+class NoReport(ApiError):  # noqa: N818
+    """The tenant's node has not sent a report."""
+
+    kind = Kind.NOT_FOUND
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("the tenant has not sent any telemetry yet")
+
+
 class StoreUnavailable(ApiError):  # noqa: N818
     """MongoDB does not answer now."""
 

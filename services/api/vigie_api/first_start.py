@@ -4,7 +4,7 @@ starts without MongoDB and answers 503 until it is there."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from itertools import chain, repeat
 from typing import Final
@@ -23,9 +23,9 @@ _PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @asynccontextmanager
-async def beside(who: Identity, settings: Settings) -> AsyncGenerator[None]:
-    """Goes on trying while the context is entered."""
-    task = asyncio.create_task(_until_done(who, settings), name="first start")
+async def beside(who: Identity, settings: Settings, done: Callable[[], object]) -> AsyncGenerator[None]:
+    """Goes on trying while the context is entered, and calls `done` when it is made."""
+    task = asyncio.create_task(_until_done(who, settings, done), name="first start")
     try:
         yield
     finally:
@@ -34,7 +34,7 @@ async def beside(who: Identity, settings: Settings) -> AsyncGenerator[None]:
             await asyncio.wait([task], timeout=0.1)
 
 
-async def _until_done(who: Identity, settings: Settings) -> None:
+async def _until_done(who: Identity, settings: Settings, done: Callable[[], object]) -> None:
     for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
         try:
             await who.prepare(TenantId(settings.default_tenant))
@@ -47,6 +47,7 @@ async def _until_done(who: Identity, settings: Settings) -> None:
             log.exception("the first start failed")
             return
         else:
+            done()
             return
 
 

@@ -16,6 +16,7 @@ class Area(StrEnum):
     SERIES = "series"
     QUERY = "query"
     EXPOSITION = "exposition"
+    TELEMETRY = "telemetry"
     AUTH = "auth"
     ADMIN = "admin"
     OTHER = "other"
@@ -62,6 +63,8 @@ _PREFIXES: Final = (
     ("/api/dashboard/", Area.DASHBOARD),
     ("/api/series", Area.SERIES),
     ("/api/query_range", Area.QUERY),
+    ("/admin/tenant/", Area.TELEMETRY),
+    ("/admin/global/", Area.TELEMETRY),
     ("/auth/", Area.AUTH),
     ("/admin/", Area.ADMIN),
 )

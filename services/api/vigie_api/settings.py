@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 from vigie_identity.settings import IdentitySettings
-from vigie_runtime.settings import TenantSettings
+from vigie_runtime.settings import ReportsSettings, TenantSettings, ZonesSettings
 
 
-class Settings(IdentitySettings, TenantSettings):
+class Settings(IdentitySettings, TenantSettings, ReportsSettings, ZonesSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -20,7 +20,9 @@ class Settings(IdentitySettings, TenantSettings):
     api_preferred_documents: int = Field(
         default=5_000, ge=100, description="window documents that a question without a step is made to need at most"
     )
-    api_concurrent_reads: int = Field(default=4, ge=1, le=64, description="reads of windows at the same time")
+    api_concurrent_reads: int = Field(
+        default=4, ge=1, le=64, description="reads of windows, and pages of reports, at the same time"
+    )
     api_answer_cache_s: float = Field(
         default=0.5, ge=0, le=60, description="how long summaries and dashboards are kept; 0: never"
     )

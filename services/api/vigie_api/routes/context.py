@@ -24,6 +24,7 @@ from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
 from vigie_api.repository.reader import Reader
 from vigie_api.repository.series import SeriesRepository
+from vigie_api.repository.telemetry import TelemetryRepository
 from vigie_api.settings import Settings
 
 _KEPT_ANSWERS = 64
@@ -46,6 +47,7 @@ class Stores:
     families: FamilyCatalogue
     latest: LatestRepository
     reader: Reader
+    telemetry: TelemetryRepository
     mongodb_ping: Callable[[], Awaitable[object]]
     redis_ping: Callable[[], Awaitable[object]]
 
@@ -56,8 +58,15 @@ class Desk:
     def __init__(self, settings: Settings, clock: Clock, metrics: MetricSet) -> None:
         self.settings, self.clock, self.metrics = settings, clock, metrics
         self.stores: Stores | None = None
+        self.prepared = False
+        """Whether the first start was made, now or long ago: before, the default tenant may not be there."""
         self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
         self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
+        self.pages = Places(settings.api_concurrent_reads, "pages of reports")
+
+    def mark_prepared(self) -> None:
+        """The first start was made."""
+        self.prepared = True
 
 
 @dataclass(frozen=True, slots=True)
