@@ -62,7 +62,9 @@ async def test_own_metrics_count_requests_and_items(gateway: Any) -> None:
 
 
 async def test_docs_need_nothing_from_other_hosts(gateway: Any) -> None:
-    page = (await gateway.request("GET", "/docs")).body.decode()
+    answer = await gateway.request("GET", "/docs")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    page = answer.body.decode()
     assert "swagger" in page
     assert "https://" not in page.replace("https://fastapi.tiangolo.com/img", "")
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
 from vigie_identity.identity import identity
+from vigie_identity.metrics import IDENTITY_METRICS
 from vigie_identity.names import TenantId
 from vigie_runtime import clients, logging, topics, tracing
 from vigie_runtime.catalogue import Catalogue
@@ -58,7 +59,7 @@ def create_app(settings: IngestSettings) -> IngestApp:
     """The gateway, connected while its ASGI lifespan runs; until then intake requests get 503."""
     desk = Desk(
         settings=settings,
-        metrics=metrics.metric_set(PUBLISHER_METRICS),
+        metrics=metrics.metric_set([*PUBLISHER_METRICS, *IDENTITY_METRICS]),
         bodies=Budget(settings.ingest_max_body_bytes),
         tracer=tracing.tracer("vigie_ingest") if tracing.enabled() else None,
     )
@@ -101,7 +102,7 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         with retryable("starting"):
             await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, wanted), database))
             await life.up("series catalogue", catalogue.ensure_indexes())
-        who = await life.enter("identity", identity(settings, database, redis, clock))
+        who = await life.enter("identity", identity(settings, database, redis, clock, metrics=desk.metrics))
         await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
         publisher = _publisher(desk, clock)
         await life.up("publisher", publisher.start())

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
-from vigie_identity.errors import IdentityError
+from vigie_identity.errors import IdentityError, Unauthenticated
 from vigie_identity.names import TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal
@@ -43,7 +43,7 @@ from vigie_ingest.history import decode_history
 from vigie_ingest.idempotency import Answers, Lookup, Replay, header_key, request_key
 from vigie_ingest.importing import History
 from vigie_ingest.intake import Caller, Intake, Verdicts
-from vigie_ingest.metrics import IDEMPOTENCY, Route, RouteCollector, RouteMetrics
+from vigie_ingest.metrics import IDEMPOTENCY, REFUSED_CREDENTIALS, Route, RouteCollector, RouteMetrics
 from vigie_ingest.reports import NodeReport, Reports
 from vigie_ingest.settings import IngestSettings
 from vigie_ingest.telemetry import decode_telemetry, decode_tenant
@@ -163,6 +163,8 @@ class IntakeRoute:
         try:
             return await self._judge(scope, receive, span)
         except (RequestError, IdentityError) as e:
+            if isinstance(e, Unauthenticated) and e.reason is not None:
+                self._desk.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
             return answers.problem(e, scope["path"])
         except ClientGoneError:
             raise
