@@ -1,0 +1,180 @@
+"""Takes units of limits: from this process's lease, else from Redis, else, while Redis is away, by counting alone.
+
+No request waits for a Redis that is away: whoever finds out waits for WAIT_S, from then on all are counted here, and a
+task of its own asks until Redis is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Protocol
+
+from redis.exceptions import RedisError
+from vigie_runtime import logging
+from vigie_runtime.clock import Clock
+from vigie_runtime.errors import reason_of
+from vigie_runtime.metrics import MetricSet
+
+from vigie_limits.account import Account, Limit, Scope
+from vigie_limits.metrics import ACCOUNTS, ALONE, QUESTIONS, THROTTLED, Answer
+from vigie_limits.window import Counts
+
+log = logging.get(__name__)
+
+WAIT_S: Final = 0.1
+"""How long the first requests wait for a Redis that does not answer any more."""
+PAUSE_S: Final = 1.0
+MAX_ACCOUNTS: Final = 20_000
+"""Callers remembered per scope. Redis remembers the others, so forgetting one costs a question."""
+OTHERS: Final = "*"
+"""Who shares an account when there is room for no more."""
+_TRIES: Final = 8
+_AWAY: Final = (RedisError, OSError, TimeoutError)
+
+
+class Store(Protocol):
+    """What the limiter needs of `vigie_limits.store.RedisCounts`."""
+
+    async def take(self, limit: Limit, who: str, units: int) -> bool: ...
+
+    async def counts(self, limit: Limit, who: str) -> Counts: ...
+
+    async def check(self) -> None: ...
+
+
+class Limiter:
+    """All methods are for one event loop."""
+
+    def __init__(self, store: Store, clock: Clock, metrics: MetricSet, max_accounts: int = MAX_ACCOUNTS) -> None:
+        self._store = store
+        self._clock = clock
+        self._max = max_accounts
+        self._accounts: dict[Scope, OrderedDict[str, Account]] = {scope: OrderedDict() for scope in Scope}
+        self._probe: asyncio.Task[None] | None = None
+        self._throttled = {scope: metrics.counter(THROTTLED, scope=scope) for scope in Scope}
+        self._answers = {answer: metrics.counter(QUESTIONS, answer=answer) for answer in Answer}
+        self._alone = metrics.gauge(ALONE)
+        for scope, accounts in self._accounts.items():
+            metrics.gauge(ACCOUNTS, scope=scope).set_function(accounts.__len__)
+
+    @property
+    def alone(self) -> bool:
+        """Whether Redis is away."""
+        return self._probe is not None
+
+    def account(self, limit: Limit, who: str) -> Account:
+        """The account of a caller. First `spend`, then `more`; to be asked for anew after every await."""
+        account = self._accounts[limit.scope].get(who)
+        if account is not None and (account.limit is limit or account.limit == limit):
+            return account
+        return self._open(limit, who)
+
+    async def more(self, account: Account, cost: int = 1) -> float:
+        """Take units that the lease has not. Seconds to wait when they are refused, 0 when they are taken."""
+        wait_s = account.wait_s(cost, self._clock.monotonic())
+        if not wait_s:
+            async with account.turn:
+                wait_s = await self._ask(account, cost)
+        if wait_s:
+            self._throttled[account.limit.scope].inc()
+        return wait_s
+
+    async def close(self) -> None:
+        """Stop to look whether Redis is back."""
+        if self._probe is not None:
+            self._probe.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._probe
+
+    async def _ask(self, account: Account, cost: int) -> float:
+        now = self._clock.monotonic()
+        if account.spend(cost, now):  # of what the one before us got
+            return 0.0
+        if wait_s := account.wait_s(cost, now):
+            return wait_s
+        accounts = self._accounts[account.limit.scope]
+        if account.who in accounts:
+            accounts.move_to_end(account.who)
+        if self._probe is None:
+            try:
+                async with asyncio.timeout(WAIT_S):
+                    return await self._ask_all(account, cost, now)
+            except _AWAY as e:
+                self._lost(e)
+        self._answers[Answer.ALONE].inc()
+        return _ask_alone(account, cost, now)
+
+    async def _ask_all(self, account: Account, cost: int, now: float) -> float:
+        """Of what all processes count together: a block, or what is left of one, or just what is needed."""
+        limit, who = account.limit, account.who
+        units = max(cost, limit.block)
+        while not await self._store.take(limit, who, units):
+            counts = await self._store.counts(limit, who)
+            room = account.fitting(cost, counts)
+            if not room or units == cost:
+                self._answers[Answer.REFUSED].inc()
+                return account.refused(cost, now, counts)
+            units = room if room < units else cost  # not for ever: others take what was there a moment ago
+        account.granted(units, cost, now, None if account.informed(now) else await self._store.counts(limit, who))
+        self._answers[Answer.GRANTED].inc()
+        return 0.0
+
+    def _open(self, limit: Limit, who: str) -> Account:
+        """Make room for one more, if need be by forgetting who has not asked for longest. What is forgotten Redis
+        still counts; while it is away, nobody gets rid of a refusal by being forgotten."""
+        accounts = self._accounts[limit.scope]
+        now = self._clock.monotonic()
+        tries = 0
+        while who not in accounts and len(accounts) >= self._max:
+            oldest, account = next(iter(accounts.items()))
+            if not self.alone or not account.limited(now):
+                del accounts[oldest]
+                continue
+            accounts.move_to_end(oldest)
+            tries += 1
+            if tries == _TRIES:
+                return self._shared(limit)
+        account = accounts[who] = Account(limit, who)
+        return account
+
+    def _shared(self, limit: Limit) -> Account:
+        accounts = self._accounts[limit.scope]
+        if (account := accounts.get(OTHERS)) is None or account.limit != limit:
+            account = accounts[OTHERS] = Account(limit, OTHERS)
+        return account
+
+    def _lost(self, error: BaseException) -> None:
+        if self._probe is None:
+            log.warning("Redis does not answer: this process counts for itself", reason=reason_of(error))
+            self._alone.set(1)
+            self._probe = asyncio.create_task(self._look(), name="limits: look for Redis")
+
+    async def _look(self) -> None:
+        try:
+            away = True
+            while away:
+                await self._clock.sleep(PAUSE_S)
+                away = not await self._answers_now()
+            log.info("Redis answers again: all processes count together")
+        finally:
+            self._alone.set(0)
+            self._probe = None
+
+    async def _answers_now(self) -> bool:
+        try:
+            async with asyncio.timeout(PAUSE_S):
+                await self._store.check()
+        except _AWAY:
+            return False
+        return True
+
+
+def _ask_alone(account: Account, cost: int, now: float) -> float:
+    counts = account.local.counts(now)
+    if not (units := account.fitting(cost, counts)):
+        return account.refused(cost, now, counts)
+    account.granted(units, cost, now, replace(counts, current=counts.current + units))
+    return 0.0
