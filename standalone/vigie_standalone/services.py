@@ -14,6 +14,8 @@ from vigie_standalone.probes import http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
+ANONYMOUS = "default:read,write,telemetry"
+"""On one's own machine nobody needs a credential: the first curl works."""
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens on all addresses -> where it is reached from this machine."""
 
@@ -90,6 +92,7 @@ def _front(context: Context) -> Process:
         "front",
         ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port)],
         http_ready(f"{options.own_url}/health/ready"),
+        {"VIGIE_ANONYMOUS": os.environ.get("VIGIE_ANONYMOUS", ANONYMOUS)},
     )
 
 

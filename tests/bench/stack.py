@@ -53,7 +53,12 @@ class Stack:
     def start_ingest(self) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._start("ingest", "vigie_ingest", {"VIGIE_INGEST_PORT": str(port)}, f"{self.url}/health/ready")
+        self._start(
+            "ingest",
+            "vigie_ingest",
+            {"VIGIE_INGEST_PORT": str(port), "VIGIE_ANONYMOUS": "default:write"},
+            f"{self.url}/health/ready",
+        )
 
     def start_aggregator(self) -> None:
         port = free_port()

@@ -143,6 +143,7 @@ class Services:
                 **self.addresses.variables(),
                 "VIGIE_MONGODB_DATABASE": self.database,
                 "VIGIE_DEFAULT_TENANT": self.tenant,
+                "VIGIE_ANONYMOUS": f"{self.tenant}:read,write,telemetry",
                 "VIGIE_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
                 "VIGIE_AGGREGATOR_GROUP": self.group,
                 # Coarse tiers follow soon, so that no test waits half a minute for them.

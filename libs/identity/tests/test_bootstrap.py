@@ -72,10 +72,11 @@ async def test_a_lost_password_is_replaced_and_the_account_switched_on(world: Wo
 
 async def test_the_administrator_can_log_in_and_the_default_tenant_is_there(world: World, redis_url: str) -> None:
     async with running(world, redis_url) as made:
-        admin = await made.first_start(TenantId("default"))
+        await made.prepare(TenantId("default"))
+        admin = await made.first_start()
         assert admin is not None
         assert admin.password is not None
         tokens = await sessions_of(made).login(admin.name, admin.password, Client("192.0.2.33"))
         assert (await bearer(made, tokens.access)).everywhere
         assert (await made.tenants.get(TenantId("default"))).active
-        assert await made.first_start(TenantId("default")) is None
+        assert await made.first_start() is None

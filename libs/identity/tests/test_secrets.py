@@ -22,7 +22,8 @@ async def test_no_secret_is_in_the_logs_or_in_the_database(
     with capture_logs() as logs:
         async with running(world, redis_url) as made:
             sessions = sessions_of(made)
-            admin = await made.first_start(TenantId("default"))
+            await made.prepare(TenantId("default"))
+            admin = await made.first_start()
             assert admin is not None
             assert admin.password is not None
             await world.user(name=name)

@@ -54,13 +54,14 @@ class Identity:
         for part in (self.audit, self.tenants, self.licences, self.users, self.keys, self._stored_sessions):
             await part.ensure_indexes()
 
-    async def first_start(
-        self, tenant: TenantId | None = None, admin_password: str | None = None
-    ) -> NewAdministrator | None:
-        """After `ensure_indexes`: make sure of the default tenant, and of an administrator. Only the one call that
-        made the administrator gets an answer; its password must be shown, and is nowhere else."""
-        if tenant is not None:
-            await self.tenants.ensure(tenant)
+    async def prepare(self, tenant: TenantId) -> None:
+        """Collections, indexes and the default tenant. Safe to repeat. Raises StoreUnavailable."""
+        await self.ensure_indexes()
+        await self.tenants.ensure(tenant)
+
+    async def first_start(self, admin_password: str | None = None) -> NewAdministrator | None:
+        """After `prepare`: make sure of an administrator. Only the one call that made it gets an answer; its password
+        must be shown, and is nowhere else. Raises StoreUnavailable."""
         return await self._first.administrator(admin_password)
 
     async def reset_administrator(self, by: Actor) -> NewAdministrator:

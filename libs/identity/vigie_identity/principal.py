@@ -12,6 +12,8 @@ from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, No
 from vigie_identity.names import TenantId, is_tenant
 from vigie_identity.permissions import Permission, Role, Scope
 
+TENANT_HEADER: Final = b"x-scope-orgid"
+"""Names the tenant that a request is about, as with Mimir and Loki; as ASGI has it."""
 TENANT: Final = "tenant"
 """The word that NotFound says, whether the tenant does not exist or is not the caller's."""
 

@@ -131,7 +131,9 @@ class TenantSettings(SamplesSettings):
     """Of a service that takes requests, each of which belongs to a tenant."""
 
     default_tenant: str = Field(
-        default="default", max_length=limits.MAX_TENANT_CHARS, description="the tenant of every request"
+        default="default",
+        max_length=limits.MAX_TENANT_CHARS,
+        description="the tenant of requests that name none, when their sender may choose",
     )
 
     @field_validator("default_tenant")

@@ -143,6 +143,7 @@ def settings(database: Database, mongo_uri: str, redis_url: str, world: World) -
         redis_url=redis_url,
         mongodb_database=database.name,
         default_tenant=world.tenant,
+        anonymous=f"{world.tenant}:read",
     )
 
 

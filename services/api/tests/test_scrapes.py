@@ -12,6 +12,8 @@ from vigie_api.exposition.families import FamilyIndex
 from vigie_api.places import Places
 from vigie_api.routes.context import Desk, Stores
 from vigie_api.settings import Settings
+from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
 
 
@@ -23,6 +25,9 @@ class Empty:
 
     async def everything(self, _tenant: str, _known: object) -> dict[Any, Any]:
         return {}
+
+    async def authenticate(self, _headers: object) -> Principal:
+        return AnonymousRule.parse("default:read").principal()
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def app() -> Any:
     )
     desk: Desk = app.state.desk
     nothing = cast(Any, Empty())
-    desk.stores = Stores(nothing, nothing, nothing, nothing, nothing, nothing)
+    desk.stores = Stores(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
     return app
 
 

@@ -8,11 +8,12 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from vigie_identity.identity import identity
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.metrics import MetricSet
 
-from vigie_api import metrics, problems
+from vigie_api import access, first_start, metrics, problems
 from vigie_api.answers.problem import Problem
 from vigie_api.middleware import Measured
 from vigie_api.repository.catalogue import FamilyCatalogue
@@ -59,6 +60,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.desk = desk
     for module in (metrics_routes, dashboard, query, series, exposition, health):
         app.include_router(module.router)
+    access.check_complete(app.routes)
     problems.install(app)
     app.add_middleware(Measured, metrics=desk.metrics)
     _with_problem_schema(app)
@@ -80,7 +82,11 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
         )
         limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
         exposed = desk.metrics.gauge(metrics.EXPOSED)
+        who = await stack.enter_async_context(identity(settings, database, redis, clock))
+        await stack.enter_async_context(first_start.beside(who, settings))
         desk.stores = Stores(
+            authenticator=who.authenticator,
+            identity=who,
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
             latest=LatestRepository(database, redis),

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from vigie_contracts.problems import ItemProblem, Kind, problem
+from vigie_identity.errors import IdentityError
 from vigie_runtime import problems
 
 from vigie_api.errors import ApiError
@@ -18,6 +19,7 @@ from vigie_api.errors import ApiError
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem."""
     app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(IdentityError, _identity_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     problems.install(app, problems.Words(_refused, bug="the request failed unexpectedly; the log of the api says why"))
 
@@ -26,6 +28,12 @@ async def _api_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise error
     return problems.response(error.problem(request.url.path))
+
+
+async def _identity_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, IdentityError):
+        raise error
+    return problems.response(error.problem(request.url.path), error.headers())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
+from vigie_identity.settings import IdentitySettings
 from vigie_runtime.settings import TenantSettings
 
 
-class Settings(TenantSettings):
+class Settings(IdentitySettings, TenantSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")

@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.series import SeriesKey
+from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.principal import Principal
 from vigie_ingest import metrics
 from vigie_ingest.app import IngestApp, assemble
 from vigie_ingest.budget import Budget
@@ -146,6 +148,21 @@ class FakePipeline:
 
 
 @dataclass
+class FakeAuthenticator:
+    """Everybody is `principal`; `fail` is raised instead."""
+
+    principal: Principal = field(
+        default_factory=lambda: AnonymousRule.parse("default:read,write,telemetry").principal()
+    )
+    fail: Exception | None = None
+
+    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+        if self.fail is not None:
+            raise self.fail
+        return self.principal
+
+
+@dataclass
 class Reply:
     status: int
     headers: dict[str, str]
@@ -166,6 +183,7 @@ class Gateway:
     clock: ManualClock
     registrar: Registrar
     readiness: Readiness
+    authenticator: FakeAuthenticator
 
     async def request(  # noqa: PLR0917
         self,
@@ -243,11 +261,12 @@ def build(publisher: Any = None, **more: Any) -> Gateway:
     registrar.start()
     known, refused = KnownSeries(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
     finder = SeriesFinder(known, refused, registrar, clock)
-    desk.backend = Backend(
-        Intake(publisher, finder, InFlight(chosen.ingest_catalogue_wait_s), clock), Answers(redis, clock)
-    )
+    intake = Intake(publisher, finder, InFlight(chosen.ingest_catalogue_wait_s), clock)
+    authenticator = FakeAuthenticator()
+    desk.backend = Backend(intake, Answers(redis, clock), authenticator)
     readiness = Readiness()
-    return Gateway(assemble(desk, readiness), desk, publisher, catalogue, redis, clock, registrar, readiness)
+    app = assemble(desk, readiness)
+    return Gateway(app, desk, publisher, catalogue, redis, clock, registrar, readiness, authenticator)
 
 
 @pytest_asyncio.fixture

@@ -48,6 +48,7 @@ def start(spawn: Spawner, topic: str, database: str, **env: str) -> tuple[str, P
             "VIGIE_MONGODB_DATABASE": database,
             "VIGIE_PARTITIONS": str(PARTITIONS),
             "VIGIE_INGEST_CATALOGUE_WAIT_S": "2",
+            "VIGIE_ANONYMOUS": "default:write",
             **env,
         },
         ready=http_ready(f"{url}/health/ready"),
@@ -64,7 +65,9 @@ async def running(
     unique: Callable[[str], str],
 ) -> AsyncIterator[Running]:
     topic = unique("samples")
-    url, process = start(spawn, topic, database.name, VIGIE_DEFAULT_TENANT=unique("t"))
+    tenant = unique("t")
+    anonymous = f"{tenant}:write"
+    url, process = start(spawn, topic, database.name, VIGIE_DEFAULT_TENANT=tenant, VIGIE_ANONYMOUS=anonymous)
     async with httpx2.AsyncClient(base_url=url, timeout=20) as http:
         yield Running(http, process, topic)
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from vigie_contracts import problems
 from vigie_contracts.problems import ItemProblem
+from vigie_identity.errors import IdentityError
 
 from vigie_ingest.errors import RequestError, item_problems
 from vigie_ingest.intake import Taken, Verdicts
@@ -79,13 +80,10 @@ def replay(status: int, body: bytes) -> Answer:
     return Answer(status, body, [_JSON, (b"idempotency-replayed", b"true")])
 
 
-def problem(error: RequestError, path: str) -> Answer:
+def problem(error: RequestError | IdentityError, path: str) -> Answer:
     """An RFC 9457 answer."""
-    headers: Headers = [_PROBLEM, *((name.encode(), value.encode()) for name, value in error.headers.items())]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", str(error.retry_after).encode()))
-    if error.close:
-        headers.append((b"connection", b"close"))
+    extra = error.headers() if isinstance(error, IdentityError) else error.answer_headers()
+    headers: Headers = [_PROBLEM, *((name.encode(), value.encode()) for name, value in extra.items())]
     # Paths and reasons may hold what the sender wrote; half a surrogate pair cannot be written as JSON.
     text = path.encode("utf-8", "replace").decode()
     return Answer(error.status, _encode(error.problem(text[:500])), headers)

@@ -9,6 +9,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
+from vigie_identity.identity import identity
+from vigie_identity.names import TenantId
 from vigie_runtime import clients, logging, topics, tracing
 from vigie_runtime.catalogue import Catalogue
 from vigie_runtime.clock import Clock, SystemClock
@@ -92,6 +94,8 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         with retryable("starting"):
             await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, [topic]), database))
             await life.up("series catalogue", catalogue.ensure_indexes())
+        who = await life.enter("identity", identity(settings, database, redis, clock))
+        await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
         publisher = _publisher(desk, clock)
         await life.up("publisher", publisher.start())
         life.on_down("publisher", publisher.close)
@@ -111,7 +115,7 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         readiness.kafka = lambda: publisher.ready
         readiness.mongodb = lambda: database.command("ping")
         readiness.redis = redis.ping
-        desk.backend = Backend(intake, Answers(redis, clock))
+        desk.backend = Backend(intake, Answers(redis, clock), who.authenticator)
         try:
             yield
         finally:

@@ -65,6 +65,11 @@ class RequestError(Exception):
         self.errors = errors
         self.headers = headers or {}
 
+    def answer_headers(self) -> dict[str, str]:
+        """What the answer needs beside its body."""
+        retry = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+        return {**self.headers, **retry, **({"connection": "close"} if self.close else {})}
+
     def problem(self, instance: str | None = None) -> Problem:
         """The RFC 9457 document."""
         return problem(

@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
+from vigie_identity.errors import IdentityError
+from vigie_identity.names import TenantId
+from vigie_identity.permissions import Permission
+from vigie_identity.principal import TENANT_HEADER, Principal
 from vigie_runtime import logging, tracing
 from vigie_runtime.metrics import MetricSet
 
@@ -44,12 +48,19 @@ Scope = MutableMapping[str, Any]
 HeaderMap = Mapping[bytes, bytes]
 
 
+class Authenticator(Protocol):
+    """What the routes need of `vigie_identity.authenticator.Authenticator`."""
+
+    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal: ...
+
+
 @dataclass(slots=True)
 class Backend:
     """What the routes work on; exists from when the service is started until it stops."""
 
     intake: Intake
     answers: Answers
+    authenticator: Authenticator
 
 
 @dataclass(slots=True)
@@ -61,11 +72,6 @@ class Desk:
     bodies: Budget
     tracer: Tracer | None = None
     backend: Backend | None = None
-
-
-def tenant_of(scope: Scope, settings: IngestSettings) -> str:
-    """Whose request it is."""
-    return settings.default_tenant
 
 
 def headers_of(scope: Scope) -> HeaderMap:
@@ -92,6 +98,14 @@ class Request:
 Work = Callable[[Intake, Request], Awaitable[Answer]]
 _INLINE_BYTES: Final = 1 << 20
 
+ACCESS: Final[Mapping[Route, Permission]] = {
+    Route.CUSTOM: Permission.DATA_WRITE,
+    Route.BUSINESS: Permission.DATA_WRITE,
+    Route.BATCH: Permission.DATA_WRITE,
+    Route.EVENTS: Permission.DATA_WRITE,
+}
+"""What the sender needs, for each route."""
+
 
 class IntakeRoute:
     """One route as an ASGI app: the frame around `work`, which is the same for all."""
@@ -100,6 +114,8 @@ class IntakeRoute:
         """`check` looks at the headers before the body is read."""
         self._desk = desk
         self._route = route
+        self._permission = ACCESS[route]
+        self._default_tenant = TenantId(desk.settings.default_tenant)
         self._check = check
         self._work = work
         self.metrics = RouteMetrics(route)
@@ -133,7 +149,7 @@ class IntakeRoute:
     async def _answer(self, scope: Scope, receive: Receive, span: Any) -> Answer:
         try:
             return await self._judge(scope, receive, span)
-        except RequestError as e:
+        except (RequestError, IdentityError) as e:
             return answers.problem(e, scope["path"])
         except ClientGoneError:
             raise
@@ -145,11 +161,12 @@ class IntakeRoute:
         backend = self._desk.backend
         if backend is None:
             raise NotReadyError
+        principal = await backend.authenticator.authenticate(scope["headers"])
         headers = headers_of(scope)
+        tenant = self._tenant(principal, headers)
         self._check(headers)
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
-        tenant = tenant_of(scope, self._desk.settings)
         body = await read_body(headers, receive, self._desk.settings.ingest_body_timeout_s, self._desk.bodies)
         self.metrics.body_bytes += len(body)
         self._desk.bodies.take(len(body))
@@ -161,6 +178,12 @@ class IntakeRoute:
             return await self._once(backend, key, Request(caller, headers, body, self.metrics))
         finally:
             self._desk.bodies.give(len(body))
+
+    def _tenant(self, principal: Principal, headers: HeaderMap) -> TenantId:
+        """Whose request it is. Raises what `Principal.tenant` does."""
+        asked = headers.get(TENANT_HEADER)
+        named = None if asked is None else asked.decode("latin-1")
+        return principal.tenant(self._permission, named, self._default_tenant)
 
     async def _once(self, backend: Backend, key: bytes, request: Request) -> Answer:
         """Replay the stored answer, or make one and store it."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 from vigie_contracts import limits
+from vigie_identity.settings import IdentitySettings
 from vigie_runtime.settings import TenantSettings
 
 
-class IngestSettings(TenantSettings):
+class IngestSettings(IdentitySettings, TenantSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     ingest_host: str = Field(default="0.0.0.0", description="address to listen on")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 from pydantic import BaseModel
 from starlette.requests import Request
+from vigie_identity.audit import Actor
+from vigie_identity.identity import Identity
+from vigie_identity.names import PLATFORM, TenantId
+from vigie_identity.principal import Principal
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 
+from vigie_api.access import tenant_of
 from vigie_api.cache import TtlCache
 from vigie_api.errors import StoreUnavailable
 from vigie_api.places import Places
@@ -20,16 +25,23 @@ from vigie_api.repository.latest import LatestRepository
 from vigie_api.repository.reader import Reader
 from vigie_api.repository.series import SeriesRepository
 from vigie_api.settings import Settings
-from vigie_api.tenancy import tenant_of
 
 _KEPT_ANSWERS = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
 
 
+class Authenticator(Protocol):
+    """What the routes need of `vigie_identity.authenticator.Authenticator`."""
+
+    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The readers of a running app."""
+    """The readers of a running app, and who may ask them."""
 
+    authenticator: Authenticator
+    identity: Identity
     series: SeriesRepository
     families: FamilyCatalogue
     latest: LatestRepository
@@ -50,9 +62,13 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request: whose data, now, and where from."""
+    """One request: who asks, for whose data, now, and where from."""
 
-    tenant: str
+    principal: Principal
+    actor: Actor
+    """The same, for the audit log."""
+    tenant: TenantId
+    """PLATFORM for routes that are about no tenant."""
     now_ms: int
     desk: Desk
     stores: Stores
@@ -67,12 +83,17 @@ class Context:
         return await self.desk.answers.get((self.tenant, key), compute)
 
 
-def context_of(request: Request) -> Context:
-    """Raises StoreUnavailable while the app is not connected."""
+async def context_of(request: Request) -> Context:
+    """Every route's way to data. Raises StoreUnavailable while the app is not connected, IdentityError when the caller
+    may not do this."""
     desk: Desk = request.app.state.desk
     if desk.stores is None:
         raise StoreUnavailable
-    return Context(tenant_of(request, desk.settings), desk.clock.now_ms(), desk, desk.stores)
+    principal = await desk.stores.authenticator.authenticate(request.scope["headers"])
+    tenant = tenant_of(request, principal, desk.settings.default_tenant)
+    address = request.client.host if request.client else ""
+    actor = Actor(principal.id, principal.name, address, request.headers.get("user-agent", ""))
+    return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, desk.stores)
 
 
 Ctx = Annotated[Context, Depends(context_of)]

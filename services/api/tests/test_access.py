@@ -1,0 +1,116 @@
+"""Who may read, and of which tenant: judged by the table, before anything is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from starlette.routing import Route
+from vigie_api import access
+from vigie_api.app import create_app
+from vigie_api.settings import Settings
+from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.names import TenantId
+from vigie_identity.permissions import Scope, of_scopes
+from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
+from vigie_runtime import clients
+from vigie_runtime.clock import ManualClock
+
+READ = "/api/query_range?metric=m&from=later"
+"""Refused for its parameter, before any store is asked, when the caller may ask at all."""
+
+
+@dataclass
+class Callers:
+    """The authenticator: everybody is `principal`; `fail` is raised instead."""
+
+    principal: Principal = field(default_factory=lambda: AnonymousRule.parse("nothing").principal())
+    fail: Exception | None = None
+
+    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+        if self.fail is not None:
+            raise self.fail
+        return self.principal
+
+
+def key(*tenants: str, scope: Scope = Scope.READ) -> Principal:
+    assignments = assigned(*(Assignment(TenantId(tenant)) for tenant in tenants))
+    return Principal(PrincipalKind.KEY, "vk_1", "reader", of_scopes(frozenset({scope})), assignments=assignments)
+
+
+@pytest.fixture
+def callers() -> Callers:
+    return Callers()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx2.AsyncClient]:
+    monkeypatch.setattr(clients, "SERVER_SELECTION_MS", 50)
+    settings = Settings(
+        kafka_bootstrap_servers="nowhere:1", mongodb_uri="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1"
+    )
+    app = create_app(settings, clock=ManualClock())
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
+    ):
+        app.state.desk.stores = replace(app.state.desk.stores, authenticator=callers)
+        yield client
+
+
+def test_a_route_that_is_not_in_the_table_is_refused() -> None:
+    async def endpoint(_request: Any) -> None: ...
+
+    with pytest.raises(ValueError, match="POST /new"):
+        access.check_complete([Route("/new", endpoint, methods=["POST"])])
+
+
+async def test_nobody_reads_without_a_credential(http: httpx2.AsyncClient) -> None:
+    answer = await http.get(READ)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="vigie"'
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_bad_credential_is_refused(http: httpx2.AsyncClient, callers: Callers) -> None:
+    callers.fail = BadCredential(Refusal.EXPIRED)
+    answer = await http.get(READ)
+    assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthenticated")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="vigie", error="invalid_token"'
+
+
+async def test_health_needs_no_credential(http: httpx2.AsyncClient, callers: Callers) -> None:
+    callers.fail = BadCredential(Refusal.EXPIRED)
+    assert (await http.get("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("holds", "asked", "status"),
+    [
+        (key("acme"), None, 422),
+        (key("acme"), "acme", 422),
+        (key("acme"), "globex", 404),
+        (key("acme"), "not a tenant", 404),
+        (key("acme", scope=Scope.WRITE), None, 403),
+        (key("acme", "globex"), "globex", 422),
+    ],
+)
+async def test_a_key_reads_its_tenant_only(
+    http: httpx2.AsyncClient, callers: Callers, holds: Principal, asked: str | None, status: int
+) -> None:
+    callers.principal = holds
+    answer = await http.get(READ, headers={} if asked is None else {"x-scope-orgid": asked})
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        assert answer.json()["errors"][0]["field"] == "from"
+
+
+async def test_who_reads_several_tenants_says_which(http: httpx2.AsyncClient, callers: Callers) -> None:
+    callers.principal = key("acme", "globex")
+    answer = await http.get(READ)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "tenant")

@@ -1,0 +1,81 @@
+"""Who may send, and for which tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.errors import BadCredential, Refusal, StoreUnavailable, TenantInactive
+from vigie_identity.names import TenantId
+from vigie_identity.permissions import Scope, of_scopes
+from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
+from vigie_ingest.metrics import Route
+from vigie_ingest.routes import ACCESS
+
+METRIC = {"name": "queue_length", "type": "gauge", "value": 7}
+
+
+def key(*tenants: str, scope: Scope = Scope.WRITE) -> Principal:
+    assignments = assigned(*(Assignment(TenantId(tenant)) for tenant in tenants))
+    return Principal(PrincipalKind.KEY, "vk_1", "sender", of_scopes(frozenset({scope})), assignments=assignments)
+
+
+def test_every_route_says_what_it_needs() -> None:
+    assert set(ACCESS) == set(Route)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (BadCredential(Refusal.SIGNATURE), 401, "unauthenticated"),
+        (TenantInactive(), 403, "forbidden"),
+        (StoreUnavailable(), 503, "store-unavailable"),
+    ],
+)
+async def test_a_credential_that_is_sent_must_be_good(gateway: Any, error: Exception, status: int, kind: str) -> None:
+    gateway.authenticator.fail = error
+    reply = await gateway.custom(**METRIC)
+    assert (reply.status, reply.json["type"]) == (status, f"/problems/{kind}")
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.json["message"] == reply.json["detail"]
+    assert gateway.publisher.sent == []
+    if status == 401:
+        assert reply.headers["www-authenticate"] == 'Bearer realm="vigie", error="invalid_token"'
+    if status == 503:
+        assert reply.headers["retry-after"] == "2"
+
+
+async def test_without_a_credential_nothing_may_be_written_unless_the_setting_says_so(gateway: Any) -> None:
+    gateway.authenticator.principal = AnonymousRule.parse("telemetry").principal()
+    reply = await gateway.custom(**METRIC)
+    assert reply.status == 401
+    assert reply.headers["www-authenticate"] == 'Bearer realm="vigie"'
+
+
+async def test_samples_go_to_the_tenant_of_the_key(gateway: Any) -> None:
+    gateway.authenticator.principal = key("acme")
+    assert (await gateway.custom(**METRIC)).status == 201
+    assert [series.tenant for series in gateway.catalogue.asked] == ["acme"]
+
+
+async def test_who_may_write_for_several_tenants_says_for_which(gateway: Any) -> None:
+    gateway.authenticator.principal = key("acme", "globex")
+    unsaid = await gateway.custom(**METRIC)
+    said = await gateway.post("/api/metrics/custom", METRIC, {"X-Scope-OrgID": "globex"})
+    assert (unsaid.status, unsaid.json["errors"][0]["field"]) == (422, "tenant")
+    assert said.status == 201
+    assert [series.tenant for series in gateway.catalogue.asked] == ["globex"]
+
+
+@pytest.mark.parametrize("foreign", ["globex", "nowhere", "not a tenant", ""])
+async def test_a_foreign_tenant_is_one_that_does_not_exist(gateway: Any, foreign: str) -> None:
+    gateway.authenticator.principal = key("acme")
+    reply = await gateway.post("/api/metrics/custom", METRIC, {"X-Scope-OrgID": foreign})
+    assert (reply.status, reply.json["detail"]) == (404, "there is no such tenant")
+
+
+async def test_a_key_that_only_reads_does_not_write(gateway: Any) -> None:
+    gateway.authenticator.principal = key("acme", scope=Scope.READ)
+    reply = await gateway.custom(**METRIC)
+    assert (reply.status, reply.json["detail"]) == (403, "this needs the permission data.write")
