@@ -34,6 +34,7 @@ class Why(StrEnum):
     AUTHENTICATE = "whose credential this is, is what is asked"
     LOG_IN = "the account names its tenant"
     PLATFORM = "somebody with a platform-wide role asks about all tenants"
+    USAGE = "what all tenants used is added up in one go"
 
 
 class Scoped:

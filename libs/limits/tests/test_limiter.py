@@ -76,7 +76,9 @@ async def test_a_caller_that_keeps_on_at_twice_its_limit_costs_few_questions() -
 
 async def test_who_waits_as_long_as_told_is_served() -> None:
     async with limiters() as (shared, [limiter]):
-        for limit, cost in ((MINUTE, 1), (MINUTE, 3_000), (SECOND, 400)):
+        for limit, filler, cost in ((MINUTE, 1, 1), (MINUTE, 1, 3_000), (MINUTE, 3_000, 1), (SECOND, 400, 500)):
+            while not await take(limiter, limit, filler, f"{cost}"):
+                pass
             while not (wait_s := await take(limiter, limit, cost, f"{cost}")):
                 pass
             shared.clock.advance(wait_s + 0.001)

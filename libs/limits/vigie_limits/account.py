@@ -47,7 +47,7 @@ class Limit:
 class Account:
     """Times are monotonic seconds."""
 
-    __slots__ = ("_heard", "_misfit", "_rest", "_retry", "_until", "left", "limit", "local", "turn", "who")
+    __slots__ = ("_counts", "_heard", "_misfit", "_rest", "_retry", "_until", "left", "limit", "local", "turn", "who")
 
     def __init__(self, limit: Limit, who: str) -> None:
         self.limit = limit
@@ -60,6 +60,7 @@ class Account:
         """Held by the one request that asks for more."""
         self._until = -inf
         self._heard = -inf
+        self._counts = Counts(0, 0, limit.window_s)
         self._rest = limit.amount
         self._misfit = 0
         self._retry = -inf
@@ -73,9 +74,12 @@ class Account:
 
     def wait_s(self, cost: int, now: float) -> float:
         """Seconds to wait when it is known that so many units do not fit; 0 when that has to be asked."""
-        if cost > self.limit.amount:
-            return float(self.limit.window_s)
-        return self._retry - now if cost >= self._misfit and now < self._retry else 0.0
+        limit = self.limit
+        if cost > limit.amount:
+            return float(limit.window_s)
+        if cost < self._misfit or now >= self._retry:
+            return 0.0
+        return max(self._retry - now, self._counts.wait_s(limit.amount, limit.window_s, cost) - (now - self._heard))
 
     def fitting(self, cost: int, counts: Counts) -> int:
         """The largest lease that there is room for and that covers `cost`; 0 when there is none."""
@@ -86,22 +90,22 @@ class Account:
         """Whether it is known when the window ends and, about, what others took of it."""
         return now < self._until and now - self._heard < FRESH_S
 
-    def granted(self, units: int, cost: int, now: float, counts: Counts | None) -> None:
-        """`units` were counted, of which `cost` are spent already. `counts` are those after it: needed unless
-        `informed`."""
+    def settle(self, units: int, cost: int, now: float, counts: Counts | None) -> float:
+        """`units` were counted for a request that needs `cost` of them; none: they do not fit. Seconds to wait.
+
+        `counts` are those after it: needed unless `informed` and granted."""
         if counts is None:
             self._rest = max(0, self._rest - units)
         else:
             self._hear(counts, now)
-        self.left += units - cost
-        self.local.add(units, now)
-
-    def refused(self, cost: int, now: float, counts: Counts) -> float:
-        """`cost` units do not fit: seconds to wait. Until then, and for 1 % of the window, nobody asks again:
-        meanwhile so much becomes free that one question serves many requests."""
-        self._hear(counts, now)
+        if units:
+            self.left += units - cost
+            self.local.add(units, now)
+            return 0.0
+        # Nobody asks again for 1 % of the window: what becomes free meanwhile serves many requests with one question.
+        limit = self.limit
+        wait_s = max(self._counts.wait_s(limit.amount, limit.window_s, cost), limit.window_s / BLOCKS)
         self._misfit = cost
-        wait_s = max(counts.wait_s(self.limit.amount, self.limit.window_s, cost), self.limit.window_s / BLOCKS)
         self._retry = now + wait_s
         return wait_s
 
@@ -124,4 +128,5 @@ class Account:
             self.left = 0  # another window: what was counted in the last one is not good any more
         self._until = until
         self._heard = now
+        self._counts = counts
         self._rest = max(0, self.limit.amount - counts.used(self.limit.window_s))

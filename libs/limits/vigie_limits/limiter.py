@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -32,7 +31,11 @@ MAX_ACCOUNTS: Final = 20_000
 OTHERS: Final = "*"
 """Who shares an account when there is room for no more."""
 _TRIES: Final = 8
+_PLACES: Final = 16
+"""Questions at the same time: more would wait for the client's connections, and look like a Redis that is away."""
 _AWAY: Final = (RedisError, OSError, TimeoutError)
+Found = tuple[int, Counts | None]
+"""How many units were granted, 0 for none, and what is counted now, if that was asked."""
 
 
 class Store(Protocol):
@@ -53,6 +56,8 @@ class Limiter:
         self._clock = clock
         self._max = max_accounts
         self._accounts: dict[Scope, OrderedDict[str, Account]] = {scope: OrderedDict() for scope in Scope}
+        self._places = asyncio.Semaphore(_PLACES)
+        self._asking: set[asyncio.Task[Found]] = set()
         self._probe: asyncio.Task[None] | None = None
         self._throttled = {scope: metrics.counter(THROTTLED, scope=scope) for scope in Scope}
         self._answers = {answer: metrics.counter(QUESTIONS, answer=answer) for answer in Answer}
@@ -83,11 +88,12 @@ class Limiter:
         return wait_s
 
     async def close(self) -> None:
-        """Stop to look whether Redis is back."""
-        if self._probe is not None:
-            self._probe.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._probe
+        """End what is under way."""
+        tasks = {*self._asking, *([] if self._probe is None else [self._probe])}
+        while tasks := {task for task in tasks if not task.done()}:
+            for task in tasks:  # again and again: the client can swallow a cancellation
+                task.cancel()
+            await asyncio.wait(tasks, timeout=0.1)
 
     async def _ask(self, account: Account, cost: int) -> float:
         now = self._clock.monotonic()
@@ -98,29 +104,49 @@ class Limiter:
         accounts = self._accounts[account.limit.scope]
         if account.who in accounts:
             accounts.move_to_end(account.who)
-        if self._probe is None:
+        found = await self._together(account, cost, now)
+        if found is None:
+            self._answers[Answer.ALONE].inc()
+            return _alone(account, cost, now)
+        units, counts = found
+        self._answers[Answer.GRANTED if units else Answer.REFUSED].inc()
+        return account.settle(units, cost, now, counts)
+
+    async def _together(self, account: Account, cost: int, now: float) -> Found | None:
+        """What Redis says; None when it is away."""
+        async with self._places:
+            if self.alone:
+                return None
+            asking = asyncio.create_task(self._ask_redis(account, cost, now), name="limits: ask")
+            self._asking.add(asking)
+            asking.add_done_callback(self._asked)
             try:
-                async with asyncio.timeout(WAIT_S):
-                    return await self._ask_all(account, cost, now)
+                await asyncio.wait([asking], timeout=WAIT_S)
+                if asking.done():
+                    return asking.result()
+                self._lost(TimeoutError(f"no answer within {WAIT_S:g} s"))
             except _AWAY as e:
                 self._lost(e)
-        self._answers[Answer.ALONE].inc()
-        return _ask_alone(account, cost, now)
+            finally:
+                asking.cancel()  # not awaited: the client may go on for seconds with what was cancelled
+        return None
 
-    async def _ask_all(self, account: Account, cost: int, now: float) -> float:
-        """Of what all processes count together: a block, or what is left of one, or just what is needed."""
+    async def _ask_redis(self, account: Account, cost: int, now: float) -> Found:
+        """A block, or what is left of one, or just what is needed."""
         limit, who = account.limit, account.who
         units = max(cost, limit.block)
         while not await self._store.take(limit, who, units):
             counts = await self._store.counts(limit, who)
             room = account.fitting(cost, counts)
             if not room or units == cost:
-                self._answers[Answer.REFUSED].inc()
-                return account.refused(cost, now, counts)
+                return 0, counts
             units = room if room < units else cost  # not for ever: others take what was there a moment ago
-        account.granted(units, cost, now, None if account.informed(now) else await self._store.counts(limit, who))
-        self._answers[Answer.GRANTED].inc()
-        return 0.0
+        return units, None if account.informed(now) else await self._store.counts(limit, who)
+
+    def _asked(self, task: asyncio.Task[Found]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that it is not reported when nobody waits any more
 
     def _open(self, limit: Limit, who: str) -> Account:
         """Make room for one more, if need be by forgetting who has not asked for longest. What is forgotten Redis
@@ -172,9 +198,7 @@ class Limiter:
         return True
 
 
-def _ask_alone(account: Account, cost: int, now: float) -> float:
+def _alone(account: Account, cost: int, now: float) -> float:
     counts = account.local.counts(now)
-    if not (units := account.fitting(cost, counts)):
-        return account.refused(cost, now, counts)
-    account.granted(units, cost, now, replace(counts, current=counts.current + units))
-    return 0.0
+    units = account.fitting(cost, counts)
+    return account.settle(units, cost, now, replace(counts, current=counts.current + units))

@@ -19,6 +19,8 @@ log = logging.get(__name__)
 Address: TypeAlias = IPv4Address | IPv6Address
 Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
+FORWARDED_HEADER: Final = b"x-forwarded-for"
+"""As ASGI has it."""
 MAX_HOPS: Final = 16
 """Entries of the header that are looked at."""
 _MAX_REMEMBERED_BYTES: Final = 256

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,10 @@ import pytest_asyncio
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.series import SeriesKey
 from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.names import TenantId
 from vigie_identity.principal import Principal
+from vigie_identity.tenants import Plan, Tenant
+from vigie_identity.tenants import Status as TenantStatus
 from vigie_ingest import metrics
 from vigie_ingest.app import IngestApp, assemble
 from vigie_ingest.budget import Budget
@@ -26,6 +31,13 @@ from vigie_ingest.operations import Readiness
 from vigie_ingest.registrar import Registrar
 from vigie_ingest.routes import Backend, Desk
 from vigie_ingest.settings import IngestSettings
+from vigie_limits.account import Limit
+from vigie_limits.limiter import Limiter
+from vigie_limits.metrics import LIMITS_METRICS
+from vigie_limits.rates import Rates
+from vigie_limits.usage import Tally
+from vigie_limits.window import Counts, LocalWindow
+from vigie_runtime.addresses import Origins
 from vigie_runtime.catalogue import RefusalReason, Refused, Registered
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
@@ -90,7 +102,7 @@ class FakeCatalogue:
     def _one(self, key: SeriesKey) -> Registered | Refused:
         fp = key.fingerprint
         if fp not in self.series and len(self.series) >= self.limit:
-            return Refused(fp, RefusalReason.LIMIT, f"the tenant has its {self.limit} series; this one is new")
+            return Refused(fp, RefusalReason.LIMIT, f"the tenant has all its {self.limit} series, and this one is new")
         created = fp not in self.series
         self.series[fp] = key
         return Registered(fp, fp % 12, len(self.series), created)
@@ -162,6 +174,66 @@ class FakeAuthenticator:
         return self.principal
 
 
+class FakeCounts:
+    """What Redis counts, for one process; never away."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.windows: dict[tuple[Limit, str], LocalWindow] = {}
+
+    async def take(self, limit: Limit, who: str, units: int) -> bool:
+        counts = await self.counts(limit, who)
+        if counts.used(limit.window_s) + units > limit.amount:
+            return False
+        self.windows[limit, who].add(units, self.clock.monotonic())
+        return True
+
+    async def counts(self, limit: Limit, who: str) -> Counts:
+        window = self.windows.setdefault((limit, who), LocalWindow(limit.window_s))
+        return window.counts(self.clock.monotonic())
+
+    async def check(self) -> None: ...
+
+
+@dataclass
+class FakeTenants:
+    """Every tenant is there and has this plan; `fail` is raised instead."""
+
+    plan: Plan = field(default_factory=Plan)
+    fail: Exception | None = None
+
+    def at_once(self, tenant: str) -> Tenant | None:
+        return None
+
+    async def require(self, tenant: str) -> Tenant:
+        if self.fail is not None:
+            raise self.fail
+        now = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+        return Tenant(TenantId(tenant), tenant, TenantStatus.ACTIVE, self.plan, now, now)
+
+
+@dataclass
+class FakeExplainer:
+    """Says `text` of every metric."""
+
+    text: str | None = None
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def explain(self, tenant: str, metric: str) -> str | None:
+        self.asked.append((tenant, metric))
+        return self.text
+
+
+class FakeUsage:
+    """What tenants used."""
+
+    def __init__(self) -> None:
+        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
+
+    def of(self, tenant: str) -> Tally:
+        return self.tallies[tenant]
+
+
 @dataclass
 class Reply:
     status: int
@@ -184,6 +256,9 @@ class Gateway:
     registrar: Registrar
     readiness: Readiness
     authenticator: FakeAuthenticator
+    tenants: FakeTenants
+    usage: FakeUsage
+    explainer: FakeExplainer
 
     async def request(  # noqa: PLR0917
         self,
@@ -193,6 +268,7 @@ class Gateway:
         headers: dict[str, str] | list[tuple[str, str]] | None = None,
         chunks: list[bytes] | None = None,
         receive: Any = None,
+        client: tuple[str, int] | None = ("127.0.0.1", 1),
     ) -> Reply:
         """One ASGI request. `chunks` are sent one by one; `receive` replaces everything about the body."""
         given = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
@@ -207,7 +283,7 @@ class Gateway:
             "root_path": "",
             "scheme": "http",
             "server": ("test", 80),
-            "client": ("test", 1),
+            "client": client,
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in given],
         }
         parts = chunks if chunks is not None else [body]
@@ -254,19 +330,25 @@ def settings(**more: Any) -> IngestSettings:
 def build(publisher: Any = None, **more: Any) -> Gateway:
     """A gateway of doubles; needs a running loop. Close its registrar."""
     chosen = settings(**more)
-    desk = Desk(chosen, metrics.metric_set(), Budget(chosen.ingest_max_body_bytes))
+    own = metrics.metric_set(LIMITS_METRICS)
+    desk = Desk(chosen, own, Budget(chosen.ingest_max_body_bytes), Origins(chosen.proxies))
     publisher = publisher or FakePublisher()
     catalogue, redis, clock = FakeCatalogue(), FakeRedis(), ManualClock(NOW_MS)
     registrar = Registrar(catalogue, chosen.ingest_catalogue_wait_s)
     registrar.start()
     known, refused = KnownSeries(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
-    finder = SeriesFinder(known, refused, registrar, clock)
+    explainer = FakeExplainer()
+    finder = SeriesFinder(known, refused, registrar, clock, explainer.explain)
     intake = Intake(publisher, finder, InFlight(chosen.ingest_catalogue_wait_s), clock)
     authenticator = FakeAuthenticator()
-    desk.backend = Backend(intake, Answers(redis, clock), authenticator)
+    tenants, usage = FakeTenants(), FakeUsage()
+    rates = Rates(chosen, Limiter(FakeCounts(clock), clock, own), tenants, clock, usage)
+    desk.backend = Backend(intake, Answers(redis, clock), authenticator, rates)
     readiness = Readiness()
     app = assemble(desk, readiness)
-    return Gateway(app, desk, publisher, catalogue, redis, clock, registrar, readiness, authenticator)
+    return Gateway(
+        app, desk, publisher, catalogue, redis, clock, registrar, readiness, authenticator, tenants, usage, explainer
+    )
 
 
 @pytest_asyncio.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -15,7 +15,9 @@ from vigie_identity.errors import IdentityError
 from vigie_identity.names import TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT_HEADER, Principal
+from vigie_limits.rates import Charges, Rates
 from vigie_runtime import logging, tracing
+from vigie_runtime.addresses import FORWARDED_HEADER, Origins
 from vigie_runtime.metrics import MetricSet
 
 from vigie_ingest import answers, cloudevents, media
@@ -46,12 +48,13 @@ log = logging.get(__name__)
 T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 HeaderMap = Mapping[bytes, bytes]
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 class Authenticator(Protocol):
     """What the routes need of `vigie_identity.authenticator.Authenticator`."""
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal: ...
+    async def authenticate(self, headers: RawHeaders) -> Principal: ...
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class Backend:
     intake: Intake
     answers: Answers
     authenticator: Authenticator
+    rates: Rates
 
 
 @dataclass(slots=True)
@@ -70,13 +74,14 @@ class Desk:
     settings: IngestSettings
     metrics: MetricSet
     bodies: Budget
+    origins: Origins
     tracer: Tracer | None = None
     backend: Backend | None = None
 
 
 def headers_of(scope: Scope) -> HeaderMap:
     """Headers by lower-case name; those that come several times are joined, as HTTP says."""
-    given: list[tuple[bytes, bytes]] = scope["headers"]
+    given: RawHeaders = scope["headers"]
     headers = dict(given)
     if len(headers) != len(given):
         headers.clear()
@@ -93,6 +98,12 @@ class Request:
     headers: HeaderMap
     body: bytes
     metrics: RouteMetrics
+
+    def judged(self, accepted: int, rejected: Sequence[RejectedItem] = ()) -> None:
+        """Count the verdicts."""
+        self.metrics.judged(accepted, rejected)
+        if rejected:
+            self.caller.charges.took(0, len(rejected))
 
 
 Work = Callable[[Intake, Request], Awaitable[Answer]]
@@ -147,23 +158,29 @@ class IntakeRoute:
             return answer
 
     async def _answer(self, scope: Scope, receive: Receive, span: Any) -> Answer:
+        backend = self._desk.backend
+        if backend is None:
+            return answers.problem(NotReadyError(), scope["path"])
+        headers = headers_of(scope)
+        client = scope["client"]
+        origin = self._desk.origins.of(client[0] if client else None, headers.get(FORWARDED_HEADER))
+        charges = backend.rates.open(origin)
         try:
-            return await self._judge(scope, receive, span)
+            answer = await self._judge(backend, charges, scope["headers"], headers, receive, span)
         except (RequestError, IdentityError) as e:
-            return answers.problem(e, scope["path"])
+            answer = answers.problem(e, scope["path"])
         except ClientGoneError:
             raise
         except Exception:  # a bug; the sender learns nothing of its inside
             log.exception("a request failed", route=self._route.value)
-            return answers.problem(InternalError(), scope["path"])
+            answer = answers.problem(InternalError(), scope["path"])
+        answer.headers += charges.headers()
+        return answer
 
-    async def _judge(self, scope: Scope, receive: Receive, span: Any) -> Answer:
-        backend = self._desk.backend
-        if backend is None:
-            raise NotReadyError
-        principal = await backend.authenticator.authenticate(scope["headers"])
-        headers = headers_of(scope)
-        tenant = self._tenant(principal, headers)
+    async def _judge(  # noqa: PLR0917
+        self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap, receive: Receive, span: Any
+    ) -> Answer:
+        tenant = await self._admit(backend, charges, sent, headers)
         self._check(headers)
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
@@ -172,18 +189,25 @@ class IntakeRoute:
         self._desk.bodies.take(len(body))
         try:
             if key is None:
-                request = Request(Caller(tenant, None, span), headers, body, self.metrics)
+                request = Request(Caller(tenant, charges, None, span), headers, body, self.metrics)
                 return await self._work(backend.intake, request)
-            caller = Caller(tenant, request_key(tenant, key, self._route.value, body), span)
+            caller = Caller(tenant, charges, request_key(tenant, key, self._route.value, body), span)
             return await self._once(backend, key, Request(caller, headers, body, self.metrics))
         finally:
             self._desk.bodies.give(len(body))
 
-    def _tenant(self, principal: Principal, headers: HeaderMap) -> TenantId:
-        """Whose request it is. Raises what `Principal.tenant` does."""
-        asked = headers.get(TENANT_HEADER)
-        named = None if asked is None else asked.decode("latin-1")
-        return principal.tenant(self._permission, named, self._default_tenant)
+    async def _admit(self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap) -> TenantId:
+        """Whose request it is. Raises what `authenticate` and `Principal.tenant` do, and Throttled."""
+        try:
+            principal = await backend.authenticator.authenticate(sent)
+            asked = headers.get(TENANT_HEADER)
+            named = None if asked is None else asked.decode("latin-1")
+            tenant = principal.tenant(self._permission, named, self._default_tenant)
+        except IdentityError as e:
+            await charges.refused(e)
+            raise
+        await charges.admit(principal, tenant)
+        return tenant
 
     async def _once(self, backend: Backend, key: bytes, request: Request) -> Answer:
         """Replay the stored answer, or make one and store it."""
@@ -215,13 +239,13 @@ async def _single(intake: Intake, request: Request) -> Answer:
     try:
         metric = await _decoded(request.body, decode_metric)
     except ItemRefusedError as e:
-        request.metrics.judged(0, e.errors)
+        request.judged(0, e.errors)
         raise
     taken = await intake.take_one(request.caller, metric)
     if isinstance(taken, ItemError):
-        request.metrics.judged(0, [RejectedItem(0, taken)])
+        request.judged(0, [RejectedItem(0, taken)])
         raise SeriesLimitError(taken) if taken.reason is Reason.LIMIT else ItemRefusedError(taken)
-    request.metrics.judged(1)
+    request.judged(1)
     return answers.single(metric.name, taken)
 
 
@@ -237,7 +261,7 @@ async def _events(intake: Intake, request: Request) -> Answer:
 
 
 def _list_answer(verdicts: Verdicts, request: Request, what: str) -> Answer:
-    request.metrics.judged(verdicts.accepted, verdicts.rejected)
+    request.judged(verdicts.accepted, verdicts.rejected)
     if verdicts.accepted:
         return answers.batch(verdicts, what)
     if verdicts.rejected:
