@@ -3,17 +3,20 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import jwt
 import pytest
 import pytest_asyncio
 from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
+from vigie_identity.errors import IdentityError
 from vigie_identity.identity import Identity, identity
 from vigie_identity.licences import Licences
 from vigie_identity.names import TenantId
 from vigie_identity.passwords import Cost, Passwords
-from vigie_identity.permissions import Role
+from vigie_identity.permissions import Role, Scope
 from vigie_identity.principal import Principal
 from vigie_identity.sessions import Sessions
 from vigie_identity.settings import IdentitySettings
@@ -28,7 +31,7 @@ NOW_MS = 4_102_444_800_000
 """The year 2100: nothing of the tests is so old that MongoDB's clock would have it removed."""
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
 PASSWORD = "correct horse battery"
-SECRET = "own-secret-" * 4
+SECRET, SHARED = "own-secret-" * 4, "shared-secret-" * 4
 BY = Actor("u-root", "root", "192.0.2.7", "pytest")
 
 
@@ -128,3 +131,22 @@ async def who(made: Identity, *headers: tuple[str, str]) -> Principal:
 
 async def bearer(made: Identity, token: str) -> Principal:
     return await who(made, ("host", "vigie"), ("authorization", f"Bearer {token}"))
+
+
+async def key_of(world: World, tenant: TenantId = ACME, *scopes: Scope, expires: datetime | None = None) -> str:
+    """The secret of a new key, which may write unless said otherwise."""
+    return (await world.keys.create(tenant, "sender", scopes or [Scope.WRITE], BY, expires)).secret
+
+
+def partner(**more: Any) -> str:
+    """A token of another issuer, signed with SHARED."""
+    second = NOW_MS // 1000
+    claims = {"iss": "partner", "aud": "vigie", "sub": "eve", "iat": second, "exp": second + 600, **more}
+    return jwt.encode(claims, SHARED, "HS256")
+
+
+async def refusal(asking: Any) -> IdentityError:
+    """What the question is refused with."""
+    with pytest.raises(IdentityError) as caught:
+        await asking
+    return caught.value

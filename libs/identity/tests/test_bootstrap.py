@@ -5,11 +5,12 @@ import asyncio
 import pytest
 from vigie_identity.audit import Action
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
-from vigie_identity.errors import InvalidField, NotFound
+from vigie_identity.errors import InvalidField, NotFound, TooManyAttempts, WrongLogin
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Role
 from vigie_identity.sessions import Client
+from vigie_identity.throttle import PER_ACCOUNT
 
 from .conftest import BY, World, bearer, running, sessions_of
 
@@ -68,6 +69,17 @@ async def test_a_lost_password_is_replaced_and_the_account_switched_on(world: Wo
     assert account.user.active
     assert await world.passwords.verify(account.password, reset.password)
     assert not await world.passwords.verify(account.password, "chosen password")
+
+
+async def test_a_reset_opens_an_account_that_failed_logins_closed(world: World) -> None:
+    async with running(world) as made:  # without Redis: its count of this name is everybody's
+        await made.first_start()
+        for _ in range(PER_ACCOUNT + 1):
+            with pytest.raises((WrongLogin, TooManyAttempts)):
+                await sessions_of(made).login("admin", "wrong password", Client())
+        reset = await made.reset_administrator(BY)
+        assert reset.password is not None
+        await sessions_of(made).login("admin", reset.password, Client())
 
 
 async def test_the_administrator_can_log_in_and_the_default_tenant_is_there(world: World, redis_url: str) -> None:

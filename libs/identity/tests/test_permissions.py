@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from vigie_identity.permissions import PLATFORM_ONLY, PLATFORM_WIDE, ROLES, SCOPES, Permission, Role, Scope
+from vigie_identity.permissions import PLATFORM_ONLY, PLATFORM_WIDE, ROLES, SCOPES, Permission, Role, Scope, strongest
 
 P = Permission
 DOCUMENT = Path(__file__).parents[3] / "docs" / "roles.md"
@@ -49,6 +49,9 @@ def test_no_role_that_is_bound_to_tenants_reaches_the_platform() -> None:
 def test_roles_form_a_ladder() -> None:
     assert ROLES[Role.READONLY] < ROLES[Role.USER] < ROLES[Role.ADMIN] < ROLES[Role.SUPERADMIN]
     assert ROLES[Role.SUPPORT] < ROLES[Role.SUPERADMIN]
+    assert strongest([Role.READONLY, Role.ADMIN, Role.USER]) is Role.ADMIN
+    assert strongest([Role.SUPPORT, Role.SUPERADMIN]) is Role.SUPERADMIN
+    assert strongest([]) is None
 
 
 def test_support_and_readonly_change_nothing() -> None:

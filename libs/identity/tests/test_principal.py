@@ -10,14 +10,21 @@ from vigie_identity.permissions import PLATFORM_WIDE, ROLES, Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 
 MINE, ALSO_MINE, FOREIGN = TenantId("acme"), TenantId("beta"), TenantId("rival")
+NO_PLACES = frozenset[str]()
 tenants = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,20}\Z", fullmatch=True)
 
 
-def person(role: Role, *assignments: Assignment) -> Principal:
-    return Principal(
-        PrincipalKind.USER, "u1", "alice", ROLES[role], role in PLATFORM_WIDE, assigned(*assignments),
-        roles=frozenset({role}),
-    )  # fmt: skip
+def person(
+    role: Role, *tenants: TenantId, sites: frozenset[str] = NO_PLACES, apps: frozenset[str] = NO_PLACES
+) -> Principal:
+    """Somebody with that role on the platform, or in each of the tenants."""
+    if role in PLATFORM_WIDE:
+        return Principal(PrincipalKind.USER, "u1", "alice", role)
+    return member(*(Assignment.of(tenant, role, apps, sites) for tenant in tenants))
+
+
+def member(*assignments: Assignment) -> Principal:
+    return Principal(PrincipalKind.USER, "u1", "alice", assignments=assigned(*assignments))
 
 
 def refusal(principal: Principal, permission: Permission, tenant: str) -> IdentityError:
@@ -29,44 +36,58 @@ def refusal(principal: Principal, permission: Permission, tenant: str) -> Identi
 @pytest.mark.parametrize("role", sorted(Role))
 @pytest.mark.parametrize("permission", sorted(Permission))
 def test_a_role_may_in_its_tenants_exactly_what_the_table_says(role: Role, permission: Permission) -> None:
-    principal = person(role, Assignment(MINE))
+    principal = person(role, MINE)
     assert principal.may(permission, MINE) is (permission in ROLES[role])
     assert principal.may(permission, FOREIGN) is (role in PLATFORM_WIDE and permission in ROLES[role])
 
 
 @given(st.sampled_from(sorted(set(Role) - PLATFORM_WIDE)), st.sampled_from(sorted(Permission)), tenants)
 def test_a_foreign_tenant_answers_like_one_that_does_not_exist(role: Role, permission: Permission, name: str) -> None:
-    principal = person(role, Assignment(TenantId(name + "x")))
+    principal = person(role, TenantId(name + "x"))
     error = refusal(principal, permission, name)
     assert isinstance(error, NotFound)
     assert error.problem("/t") == NotFound("tenant").problem("/t")
 
 
 def test_a_missing_permission_in_ones_own_tenant_is_named() -> None:
-    error = refusal(person(Role.READONLY, Assignment(MINE)), Permission.ALERTS_RESOLVE, MINE)
+    error = refusal(person(Role.READONLY, MINE), Permission.ALERTS_RESOLVE, MINE)
     assert isinstance(error, Forbidden)
     assert error.status == 403
     assert "alerts.resolve" in error.detail
 
 
+def test_a_role_holds_in_the_tenant_that_it_was_given_in_and_in_no_other_one() -> None:
+    both = member(Assignment.of(MINE, Role.ADMIN), Assignment.of(ALSO_MINE, Role.READONLY, sites=frozenset({"b1"})))
+    assert both.permissions(MINE) == ROLES[Role.ADMIN]
+    assert both.permissions(ALSO_MINE) == ROLES[Role.READONLY]
+    assert both.permissions(FOREIGN) == frozenset()
+    assert both.tenant(Permission.USERS_MANAGE, MINE) == MINE
+    assert isinstance(refusal(both, Permission.USERS_MANAGE, ALSO_MINE), Forbidden)
+    assert isinstance(refusal(both, Permission.USERS_MANAGE, FOREIGN), NotFound)
+    assert (both.sites(MINE), both.sites(ALSO_MINE)) == (None, {"b1"})
+    assert (both.everywhere, both.roles) == (False, {Role.ADMIN, Role.READONLY})
+    with pytest.raises(Forbidden):
+        both.require_platform(Permission.USERS_MANAGE)
+
+
 def test_only_platform_wide_roles_pass_for_the_platform() -> None:
     person(Role.SUPERADMIN).require_platform(Permission.TENANTS_MANAGE)
     person(Role.SUPPORT).require_platform(Permission.PLATFORM_READ)
-    for principal in (person(Role.SUPPORT), person(Role.ADMIN, Assignment(MINE))):
+    for principal in (person(Role.SUPPORT), person(Role.ADMIN, MINE)):
         with pytest.raises(Forbidden):
             principal.require_platform(Permission.TENANTS_MANAGE)
 
 
 def test_sites_and_apps_are_those_of_the_assignment_except_for_who_sees_all() -> None:
-    own = Assignment(MINE, apps=frozenset({"shop"}), sites=frozenset({"s1"}))
-    user = person(Role.USER, own)
+    places = {"apps": frozenset({"shop"}), "sites": frozenset({"s1"})}
+    user = person(Role.USER, MINE, **places)
     assert user.sites(MINE) == {"s1"}
     assert user.apps(MINE) == {"shop"}
     assert user.sites(FOREIGN) == frozenset()
     assert user.may_site(Permission.SITES_READ, MINE, "s1")
     assert not user.may_site(Permission.SITES_READ, MINE, "s2")
     assert not user.may_site(Permission.SITES_READ, FOREIGN, "s1")
-    admin = person(Role.ADMIN, own)
+    admin = person(Role.ADMIN, MINE, **places)
     assert admin.sites(MINE) is None
     assert admin.may_site(Permission.SITES_READ, MINE, "s2")
     assert not admin.may_site(Permission.SITES_READ, FOREIGN, "s2")
@@ -74,7 +95,7 @@ def test_sites_and_apps_are_those_of_the_assignment_except_for_who_sees_all() ->
 
 
 def test_the_tenant_of_a_request_is_the_one_asked_for_or_the_only_one() -> None:
-    one, two = person(Role.USER, Assignment(MINE)), person(Role.USER, Assignment(MINE), Assignment(ALSO_MINE))
+    one, two = person(Role.USER, MINE), person(Role.USER, MINE, ALSO_MINE)
     read = Permission.METRICS_READ
     assert one.tenant(read) == MINE
     assert two.tenant(read, "beta") == ALSO_MINE

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from vigie_identity.audit import Action
-from vigie_identity.authenticator import TTL_S
 from vigie_identity.errors import BadCredential, IdentityError, Refusal, StoreUnavailable, WrongLogin
 from vigie_identity.identity import Identity
+from vigie_identity.memory import TTL_S
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.passwords import Cost, Passwords

@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from vigie_identity import throttle as module
 from vigie_identity.errors import Busy, TooManyAttempts, WrongLogin
 from vigie_identity.sessions import Client
 from vigie_identity.throttle import (
-    MAX_LOCAL,
     PER_ACCOUNT,
     PER_ACCOUNT_AND_ADDRESS,
     PER_ADDRESS,
     WINDOW_S,
     LoginThrottle,
+    _network,
 )
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 
-from .conftest import ACME, PASSWORD, World, running, sessions_of, settings_for
+from .conftest import ACME, BY, PASSWORD, World, running, sessions_of, settings_for
 
 
 @pytest.fixture(params=["redis", "away"])
@@ -80,8 +81,7 @@ async def test_many_attempts_at_once_do_not_pass_together(throttle: LoginThrottl
 async def test_good_attempts_do_not_count(throttle: LoginThrottle, unique: Any, network: str) -> None:
     name = unique("alice")
     for _ in range(30):
-        await throttle.attempt(ACME, name, network + "::1")
-        await throttle.good(ACME, name, network + "::1")
+        await throttle.take_back(await throttle.attempt(ACME, name, network + "::1"))
     assert await attempts(throttle, 20, name, network + "::1") == PER_ACCOUNT_AND_ADDRESS
 
 
@@ -93,21 +93,115 @@ async def test_counts_in_redis_are_forgotten_and_hold_no_names(
         before = set(await redis.keys("vigie:_identity:login:*"))
         await attempts(LoginThrottle(redis, clock), 10, name, network + "::1")
         new = set(await redis.keys("vigie:_identity:login:*")) - before
-        assert len(new) == 3
+        assert len(new) == 2
         assert all([0 < await redis.pttl(key) <= WINDOW_S * 1000 for key in new])
         assert name.encode() not in b"".join(new)
 
 
-async def test_counts_of_the_process_are_forgotten_and_bounded(clock: ManualClock) -> None:
+async def test_one_address_closes_no_account_to_others(throttle: LoginThrottle, unique: Any, network: str) -> None:
+    name = unique("alice")
+    assert await attempts(throttle, 3 * PER_ACCOUNT, name, network + "::1") == PER_ACCOUNT_AND_ADDRESS
+    for i in range(2 * PER_ADDRESS):  # and when the address is closed itself, it adds nothing to any account
+        await attempts(throttle, 1, f"{name}-{i}", network + "::1")
+    assert await attempts(throttle, 3, f"{name}-{2 * PER_ADDRESS - 1}", "192.0.2.1") == 3
+    others = [await attempts(throttle, 1, name, f"198.51.100.{i}") for i in range(PER_ACCOUNT)]
+    assert sum(others) == PER_ACCOUNT - PER_ACCOUNT_AND_ADDRESS
+
+
+async def test_an_account_that_an_operator_opens_again_is_open_from_everywhere(
+    throttle: LoginThrottle, unique: Any, network: str
+) -> None:
+    name, other = unique("alice"), unique("bob")
+    assert await attempts(throttle, PER_ACCOUNT_AND_ADDRESS, name, network + "::1") == PER_ACCOUNT_AND_ADDRESS
+    assert await attempts(throttle, PER_ACCOUNT, name) == PER_ACCOUNT - PER_ACCOUNT_AND_ADDRESS
+    assert await attempts(throttle, PER_ACCOUNT_AND_ADDRESS, other, network + "::1") == PER_ACCOUNT_AND_ADDRESS
+    await throttle.clear(ACME, name.upper())
+    assert await attempts(throttle, 1, name, network + "::1") == 1
+    assert await attempts(throttle, 1, other, network + "::1") == 0
+
+
+async def test_an_attempt_of_an_earlier_window_is_not_taken_back_from_a_later_one(
+    redis_url: str, clock: ManualClock, unique: Any, network: str
+) -> None:
+    name, address = unique("alice"), network + "::1"
+    async with Redis.from_url(redis_url) as redis:
+        in_redis = LoginThrottle(redis, clock)
+        early = await in_redis.attempt(ACME, name, address)
+        await redis.delete(*early.keys)  # as time does
+        assert await attempts(in_redis, PER_ACCOUNT_AND_ADDRESS, name, address) == PER_ACCOUNT_AND_ADDRESS
+        await in_redis.take_back(early)
+        assert await attempts(in_redis, 1, name, address) == 0
+    async with clients.redis(settings_for()) as away:
+        alone = LoginThrottle(away, clock)
+        early = await alone.attempt(ACME, name, address)
+        clock.advance(WINDOW_S)
+        assert await attempts(alone, PER_ACCOUNT_AND_ADDRESS, name, address) == PER_ACCOUNT_AND_ADDRESS
+        await alone.take_back(early)
+        assert await attempts(alone, 1, name, address) == 0
+
+
+async def test_an_attempt_is_taken_back_where_it_was_counted(
+    redis_url: str, clock: ManualClock, unique: Any, network: str
+) -> None:
+    name, address = unique("alice"), network + "::1"
+    async with Redis.from_url(redis_url) as redis, clients.redis(settings_for()) as away:
+        throttle = LoginThrottle(redis, clock)
+        good = await throttle.attempt(ACME, name, address)
+        throttle._redis = away
+        assert await attempts(throttle, 9, name, address) == PER_ACCOUNT_AND_ADDRESS
+        await throttle.take_back(good)
+        clock.advance(2)
+        assert await attempts(throttle, 1, name, address) == 0
+
+
+async def test_counts_of_the_process_are_forgotten_and_bounded(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_LOCAL", 6)
     redis = clients.redis(settings_for())
     throttle = LoginThrottle(redis, clock)
     assert await attempts(throttle, 10, "alice", "192.0.2.1") == PER_ACCOUNT_AND_ADDRESS
     clock.advance(WINDOW_S)
     assert await attempts(throttle, 1, "alice", "192.0.2.1") == 1
-    for i in range(MAX_LOCAL + 100):
-        throttle._local.add(str(i))
-    assert len(throttle._local._counts) == MAX_LOCAL
+    assert len(throttle._local._windows) == 2
+    for i in range(20):
+        assert await attempts(throttle, 1, f"name-{i}") == 1
+    assert len(throttle._local._windows) == 6
     await redis.aclose()
+
+
+async def test_refused_attempts_and_those_taken_back_push_out_no_count_of_the_process(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_LOCAL", 6)
+    redis = clients.redis(settings_for())
+    throttle = LoginThrottle(redis, clock)
+    assert await attempts(throttle, PER_ACCOUNT, "alice") == PER_ACCOUNT
+    for i in range(100):
+        assert await attempts(throttle, 1, "alice", f"2001:db8:0:{i}::1") == 0
+        await throttle.take_back(await throttle.attempt(ACME, f"name-{i}", f"2001:db8:0:{i}::1"))
+    assert await attempts(throttle, 1, "alice") == 0
+    assert len(throttle._local._windows) == 1
+    await redis.aclose()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("", ""),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("64:ff9b::192.0.2.1", "192.0.2.1"),
+        ("64:ff9b::c000:201%eth0", "192.0.2.1"),
+        ("64:ff9b:1::192.0.2.1", "0064:ff9b:0001:0000"),
+        ("2001:db8:0:5:1:2:3:4", "2001:0db8:0000:0005"),
+        ("192.0.2.1:4711", "?"),
+        ("unix:", "?"),
+        ("\udc80", "?"),
+    ],
+)
+def test_an_address_stands_for_whoever_can_have_it(address: str, network: str) -> None:
+    assert _network(address) == network
 
 
 async def test_a_login_is_closed_also_for_the_right_password_and_for_names_that_do_not_exist(
@@ -136,3 +230,42 @@ async def test_more_passwords_than_can_be_checked_are_refused_and_not_queued(wor
         with pytest.raises(Busy) as caught:
             await sessions.login("alice", PASSWORD, Client(), ACME)
         assert caught.value.status == 503
+
+
+async def test_an_attempt_whose_password_nobody_looked_at_does_not_count(
+    world: World, redis_url: str, unique: Any, network: str
+) -> None:
+    name, client = unique("alice"), Client(network + "::1")
+    await world.user(name=name)
+    async with running(world, redis_url) as made:
+        sessions = sessions_of(made)
+        room, sessions._passwords._room = sessions._passwords._room, 0
+        for _ in range(2 * PER_ACCOUNT_AND_ADDRESS):
+            with pytest.raises(Busy):
+                await sessions.login(name, PASSWORD, client, ACME)
+        sessions._passwords._room = room
+        await sessions.login(name, PASSWORD, client, ACME)
+
+
+async def test_a_login_that_meets_a_change_of_the_account_fails_and_counts(
+    world: World, redis_url: str, unique: Any, network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, client = unique("alice"), Client(network + "::1")
+    user = await world.user(name=name)
+    async with running(world, redis_url) as made:
+        sessions = sessions_of(made)
+        verify = sessions._passwords.verify
+
+        async def meanwhile(stored: str | None, password: str) -> bool:
+            good = await verify(stored, password)
+            await world.users.set_password(ACME, user.id, "another password", BY)
+            return good
+
+        monkeypatch.setattr(sessions._passwords, "verify", meanwhile)
+        for _ in range(PER_ACCOUNT_AND_ADDRESS):
+            with pytest.raises(WrongLogin):
+                await sessions.login(name, PASSWORD, client, ACME)
+            await world.users.set_password(ACME, user.id, PASSWORD, BY)
+        assert await world.db["sessions"].count_documents({}) == 0
+        with pytest.raises(TooManyAttempts):
+            await sessions.login(name, PASSWORD, client, ACME)

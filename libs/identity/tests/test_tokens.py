@@ -219,7 +219,7 @@ def test_a_foreign_token_gives_its_roles_in_its_active_tenants_only() -> None:
         roles=["user", "baker"], tenants=["acme", "rival", "no such!", 7], sites=["s1", "a b"], apps="x y"
     )
     principal = ForeignClaims().principal(verified, {ACME})
-    assert (principal.roles, principal.permissions) == ({Role.USER}, ROLES[Role.USER])
+    assert (principal.roles, principal.permissions(ACME)) == ({Role.USER}, ROLES[Role.USER])
     assert principal.belongs_to(ACME)
     assert not principal.belongs_to(RIVAL)
     assert principal.sites(ACME) == {"s1"}
@@ -238,11 +238,34 @@ def test_platform_wide_roles_of_foreign_tokens_are_believed_only_when_the_operat
 
 def test_a_role_bound_to_tenants_does_not_hold_everywhere_beside_a_platform_wide_one() -> None:
     both = ForeignClaims(platform_roles=True).principal(foreign(roles=["SUPPORT", "ADMIN"], tenants=["acme"]), {ACME})
-    assert both.permissions == ROLES[Role.SUPPORT]
+    assert both.permissions(RIVAL) == both.permissions(ACME) == ROLES[Role.SUPPORT]
     assert not both.may(Permission.USERS_MANAGE, RIVAL)
 
 
-texts = st.recursive(st.none() | st.text(max_size=9) | st.integers(), lambda inner: st.lists(inner, max_size=3))
+def test_a_foreign_token_may_carry_a_role_for_each_tenant() -> None:
+    beta, gamma = TenantId("beta"), TenantId("gamma")
+    tenants = {
+        "acme": "ADMIN",
+        "beta": ["readonly", "USER"],
+        "gamma": "SUPERADMIN",
+        "rival": "ADMIN",
+        "no such!": "USER",
+    }
+    verified = foreign(tenants=tenants, roles=["ADMIN"], sites=["s1"])
+    assert ForeignClaims().tenants_of(verified) == {ACME, beta, gamma, RIVAL}
+    principal = ForeignClaims(platform_roles=True).principal(verified, {ACME, beta, gamma})
+    assert principal.permissions(ACME) == ROLES[Role.ADMIN]
+    assert principal.permissions(beta) == ROLES[Role.USER]
+    assert principal.sites(beta) == {"s1"}
+    assert (principal.belongs_to(gamma), principal.permissions(gamma)) == (True, frozenset())
+    assert not principal.belongs_to(RIVAL)
+    assert not principal.everywhere
+
+
+texts = st.recursive(
+    st.none() | st.text(max_size=9) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+)
 
 
 @given(st.dictionaries(st.sampled_from(["roles", "tenants", "apps", "sites", "name"]), texts))

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 from vigie_identity.audit import Action
-from vigie_identity.errors import Conflict, InvalidField, NotFound
+from vigie_identity.errors import Conflict, Forbidden, InvalidField, NotFound
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
-from vigie_identity.permissions import Role
+from vigie_identity.permissions import PLATFORM_WIDE, Role
 from vigie_identity.principal import Assignment
 from vigie_identity.users import User
 
@@ -23,9 +23,10 @@ async def alice(world: World, home: TenantId = ACME, role: Role = Role.USER) -> 
 async def test_a_user_is_assigned_to_the_home_with_its_apps_and_sites(world: World) -> None:
     user = await world.users.create(ACME, " Alice ", PASSWORD, Role.USER, BY, apps=["shop"], sites=["s2", "s1", "s1"])
     assert user == await world.users.get(ACME, user.id) == await world.users.load(user.id)
-    assert user.assignments == (Assignment(ACME, frozenset({"shop"}), frozenset({"s1", "s2"})),)
+    assert user.assignments == (Assignment.of(ACME, Role.USER, frozenset({"shop"}), frozenset({"s1", "s2"})),)
     changed = await world.users.set_places(ACME, user.id, BY, apps=[], sites=["s3"])
-    assert changed.assignments == (Assignment(ACME, frozenset(), frozenset({"s3"})),)
+    assert changed.assignments == (Assignment.of(ACME, Role.USER, sites=frozenset({"s3"})),)
+    assert (await world.users.create(PLATFORM, "bob", PASSWORD, Role.SUPPORT, BY)).assignments == ()
 
 
 async def test_a_name_is_taken_in_its_home_only(world: World) -> None:
@@ -80,17 +81,76 @@ async def test_a_user_of_another_home_is_not_there_for_any_question(world: World
 
 async def test_a_further_tenant_is_given_and_taken_without_touching_the_home(world: World) -> None:
     user = await alice(world)
-    both = await world.users.assign(ACME, user.id, RIVAL, BY, sites=["r1"])
-    assert both.assignments == (Assignment(ACME), Assignment(RIVAL, sites=frozenset({"r1"})))
-    again = await world.users.assign(ACME, user.id, RIVAL, BY, sites=["r2"])
-    assert again.assignments == (Assignment(ACME), Assignment(RIVAL, sites=frozenset({"r2"})))
-    assert (await world.users.unassign(ACME, user.id, RIVAL, BY)).assignments == (Assignment(ACME),)
+    home = Assignment.of(ACME, Role.USER)
+    both = await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY, sites=["r1"])
+    assert both.assignments == (home, Assignment.of(RIVAL, Role.ADMIN, sites=frozenset({"r1"})))
+    again = await world.users.assign(ACME, user.id, RIVAL, Role.READONLY, BY, sites=["r2"])
+    assert again.assignments == (home, Assignment.of(RIVAL, Role.READONLY, sites=frozenset({"r2"})))
+    assert (await world.users.unassign(ACME, user.id, RIVAL, BY)).assignments == (home,)
+    for tenant in (ACME, PLATFORM):
+        with pytest.raises(InvalidField):
+            await world.users.assign(ACME, user.id, tenant, Role.USER, BY)
+    for role in PLATFORM_WIDE:
+        with pytest.raises(InvalidField):
+            await world.users.assign(ACME, user.id, RIVAL, role, BY)
     with pytest.raises(InvalidField):
         await world.users.unassign(ACME, user.id, ACME, BY)
     with pytest.raises(NotFound):
-        await world.users.assign(ACME, user.id, TenantId("nobody"), BY)
+        await world.users.assign(ACME, user.id, TenantId("nobody"), Role.USER, BY)
     with pytest.raises(InvalidField):
-        await world.users.assign(PLATFORM, user.id, ACME, BY)
+        await world.users.assign(PLATFORM, user.id, ACME, Role.USER, BY)
+
+
+async def test_the_home_raises_the_role_in_the_home_only(world: World) -> None:
+    user = await alice(world)
+    await world.users.assign(ACME, user.id, RIVAL, Role.READONLY, BY)
+    await world.users.set_role(ACME, user.id, Role.ADMIN, BY)
+    await world.users.set_places(ACME, user.id, BY, apps=[], sites=["r1"])
+    loaded = await world.users.load(user.id)
+    assert loaded is not None
+    assert loaded.assignments == (
+        Assignment.of(ACME, Role.ADMIN, sites=frozenset({"r1"})), Assignment.of(RIVAL, Role.READONLY),
+    )  # fmt: skip
+
+
+async def test_the_home_cannot_open_the_account_of_who_has_further_tenants(world: World) -> None:
+    user = await alice(world)
+    await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
+    users = world.users
+    assert not (await users.set_active(ACME, user.id, BY, active=False)).active  # closing it harms nobody else
+    before = await world.audit.page(ACME, Asked())
+    for question in (
+        users.set_password(ACME, user.id, "another password", BY),
+        users.set_active(ACME, user.id, BY, active=True),
+    ):
+        with pytest.raises(Forbidden) as caught:
+            await question
+        assert "tenants.manage" in caught.value.detail
+        assert "rival" not in caught.value.detail
+    account = await users.account(ACME, "alice")
+    assert account is not None
+    assert await world.passwords.verify(account.password, PASSWORD)
+    assert await world.audit.page(ACME, Asked()) == before
+    assert (await users.set_active(ACME, user.id, BY, active=True, full=True)).active
+    await users.set_password(ACME, user.id, "another password", BY, full=True)
+    await users.unassign(ACME, user.id, RIVAL, BY)
+    await users.set_password(ACME, user.id, "a third password", BY)
+
+
+async def test_an_assignment_and_a_new_password_at_once_never_leave_both(world: World) -> None:
+    for _ in range(5):
+        user = await alice(world)
+        password, assigned = await asyncio.gather(
+            world.users.set_password(ACME, user.id, "another password", BY),
+            world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY),
+            return_exceptions=True,
+        )
+        assert isinstance(assigned, User)
+        assert isinstance(password, User | Forbidden)
+        if isinstance(password, User):
+            entries = (await world.audit.page(ACME, Asked(limit=2))).items
+            assert [entry.action for entry in entries] == [Action.USER_ASSIGNED, Action.PASSWORD_CHANGED]
+        await world.users.remove(ACME, user.id, BY)
 
 
 async def test_a_new_password_and_switching_off_end_the_sessions_so_far(world: World) -> None:

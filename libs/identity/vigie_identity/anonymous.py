@@ -52,16 +52,20 @@ class AnonymousRule:
         words = ",".join(right for right in Right if right in self.rights) or NOTHING
         return f"{self.tenant}:{words}" if self.tenant else words
 
+    def without_tenant(self) -> AnonymousRule:
+        """What is left when its tenant is not active."""
+        return AnonymousRule(self.rights & {Right.TELEMETRY})
+
     def principal(self) -> Principal:
         """Who a caller without a credential is."""
         scopes = frozenset(Scope(right.value) for right in self.rights if right is not Right.TELEMETRY)
+        permissions = of_scopes(scopes) - {Permission.TELEMETRY_SEND}
         telemetry = {Permission.TELEMETRY_SEND} if Right.TELEMETRY in self.rights else set[Permission]()
         return Principal(
             kind=PrincipalKind.ANONYMOUS,
             id="anonymous",
             name="anonymous",
-            permissions=of_scopes(scopes) - {Permission.TELEMETRY_SEND},
-            assignments=assigned(Assignment(self.tenant)) if self.tenant else assigned(),
+            assignments=assigned(Assignment(self.tenant, permissions)) if self.tenant else assigned(),
             anywhere=frozenset(telemetry),
             scopes=scopes,
         )

@@ -1,64 +1,49 @@
 """From the headers of a request to a Principal: what every service asks first, for every request.
 
-A credential that was seen costs a hash and a look-up. After TTL_S it is looked up again; when the stores are slow or
-away meanwhile, who was known stays known for a while, because senders must be served then too. Others get 503.
+A credential that was seen costs a hash and a look into the memory, which knows for how long it is believed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from math import inf
 from secrets import token_bytes
 from typing import Final
 
 from vigie_runtime.clock import Clock
 
+from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.api_keys import PREFIX, ApiKey, ApiKeys
 from vigie_identity.errors import (
     BadCredential,
-    Busy,
-    IdentityError,
-    IssuerUnavailable,
+    NotFound,
     Refusal,
     StoreUnavailable,
     TenantInactive,
     TwoCredentials,
 )
 from vigie_identity.foreign import ForeignClaims
-from vigie_identity.permissions import PLATFORM_WIDE, ROLES, of_scopes
+from vigie_identity.known_tenants import KnownTenants
+from vigie_identity.memory import Bad, Good, Memory
+from vigie_identity.metrics import Remembered
+from vigie_identity.names import PLATFORM
+from vigie_identity.permissions import of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.session_store import SessionStore
 from vigie_identity.tenants import Tenants
 from vigie_identity.tokens import MAX_TOKEN_CHARS, Verified, Verifier
 from vigie_identity.users import User, Users
 
-TTL_S: Final = 5.0
-"""A revoked key, an ended session, a changed role: in force after so long."""
-STALE_S: Final = 900.0
-"""How long who was known stays known while the stores cannot be asked."""
-PATIENCE_S: Final = 0.25
-"""How long a request of somebody known waits for the stores."""
-MAX_KNOWN: Final = 20_000
-MAX_REFUSED: Final = 5_000
-MAX_LOOKUPS: Final = 128
+MAX_KNOWN_BYTES: Final = 64 * 1024 * 1024
+"""About what remembered principals may take together: 30,000 plain ones, fewer with thousands of sites."""
 MAX_NOTES: Final = 64
 
 Headers = Iterable[tuple[bytes, bytes]]
 """As ASGI has them: names in lower case."""
-
-
-@dataclass(slots=True)
-class _Known:
-    """Times are the clock's monotonic ones: looked up again after `fresh`, not believed any more after `dead`."""
-
-    principal: Principal
-    fresh: float
-    dead: float
 
 
 class Authenticator:
@@ -66,20 +51,24 @@ class Authenticator:
 
     def __init__(
         self, *, verifier: Verifier, sessions: SessionStore, users: Users, keys: ApiKeys, tenants: Tenants,
-        foreign: ForeignClaims, anonymous: Principal, clock: Clock,
+        known_tenants: KnownTenants, foreign: ForeignClaims, anonymous: AnonymousRule, clock: Clock,
+        stale: Callable[[], object],
     ) -> None:  # fmt: skip
+        """`stale` is called for each answer from memory that is older than it should be."""
         self._verifier = verifier
         self._sessions = sessions
         self._users = users
         self._keys = keys
         self._tenants = tenants
         self._foreign = foreign
-        self._anonymous = anonymous
+        self._known_tenants = known_tenants
+        self._nobody = anonymous.principal()
+        self._nobody_without_tenant = anonymous.without_tenant().principal()
         self._clock = clock
         self._salt = token_bytes(16)  # credentials are remembered as hashes that mean nothing outside this process
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._refused: OrderedDict[bytes, tuple[IdentityError, float]] = OrderedDict()
-        self._running: dict[bytes, asyncio.Task[Principal]] = {}
+        self._memory: Memory[Principal, Refusal] = Memory(
+            Remembered.CREDENTIALS, clock, room=MAX_KNOWN_BYTES, weigh=_bytes_of, stale=stale
+        )
         self._notes: set[asyncio.Task[None]] = set()
 
     async def authenticate(self, headers: Headers) -> Principal:
@@ -87,82 +76,44 @@ class Authenticator:
 
         Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy."""
         sent = _sent(headers)
-        return self._anonymous if sent is None else await self.credential(sent)
+        return await self.anonymous() if sent is None else await self.credential(sent)
+
+    async def anonymous(self) -> Principal:
+        """Who sends no credential; without the tenant of the setting while that is not active. Raises
+        StoreUnavailable, Busy."""
+        for tenant in self._nobody.assignments:
+            try:
+                _ = self._known_tenants.at_once(tenant) or await self._known_tenants.require(tenant)
+            except (NotFound, TenantInactive):
+                return self._nobody_without_tenant
+        return self._nobody
 
     async def credential(self, sent: bytes) -> Principal:
         """Who has this token or key: for those who do not come with headers. Raises as `authenticate`."""
         digest = blake2b(sent, digest_size=16, key=self._salt).digest()
-        known = self._known.get(digest)
-        if known is None:
-            self._raise_if_refused(digest)
-            return await asyncio.shield(self._look_up(digest, sent))
-        now = self._clock.monotonic()
-        if now < known.fresh:
-            self._known.move_to_end(digest)
-            return known.principal
-        return await self._again(digest, sent, known, now)
+        answer = self._memory.at_once(digest)
+        if answer is None:
+            answer = await self._memory.ask(digest, lambda: self._judge(sent))
+        if not isinstance(answer, Bad):
+            return answer
+        raise TenantInactive if answer.reason is Refusal.TENANT else BadCredential(answer.reason)
 
     async def close(self) -> None:
-        """Wait for what is under way; it is bounded."""
-        pending = [*self._running.values(), *self._notes]
-        for task in pending:
+        """End what is under way."""
+        await self._memory.close()
+        for task in self._notes:
             task.cancel()
-        if pending:
-            await asyncio.wait(pending)
+        if self._notes:
+            await asyncio.wait(self._notes)
 
-    async def _again(self, digest: bytes, sent: bytes, known: _Known, now: float) -> Principal:
-        if now >= known.dead:
-            del self._known[digest]
-            return await asyncio.shield(self._look_up(digest, sent))
-        try:
-            looking = self._look_up(digest, sent)
-            async with asyncio.timeout(PATIENCE_S):
-                return await asyncio.shield(looking)
-        except (TimeoutError, StoreUnavailable, IssuerUnavailable, Busy):
-            known.fresh = min(self._clock.monotonic() + TTL_S, known.dead)
-            return known.principal
-
-    def _look_up(self, digest: bytes, sent: bytes) -> asyncio.Task[Principal]:
-        """One look-up for all who ask with the same credential at the same time."""
-        task = self._running.get(digest)
-        if task is None:
-            if len(self._running) >= MAX_LOOKUPS:
-                raise Busy("credentials to look up")
-            task = asyncio.create_task(self._learn(digest, sent), name="authenticate")
-            self._running[digest] = task
-            task.add_done_callback(lambda done: self._done(digest, done))
-        return task
-
-    def _done(self, digest: bytes, task: asyncio.Task[Principal]) -> None:
-        self._running.pop(digest, None)
-        if not task.cancelled():
-            task.exception()  # looked at, so that it is not reported when nobody waits any more
-
-    async def _learn(self, digest: bytes, sent: bytes) -> Principal:
-        began = self._clock.monotonic()
+    async def _judge(self, sent: bytes) -> Good[Principal] | Bad[Refusal]:
         try:
             principal, expires_s = await self._load(sent)
-        except (BadCredential, TenantInactive) as e:
-            self._known.pop(digest, None)
-            self._refused[digest] = (e, began + TTL_S)
-            while len(self._refused) > MAX_REFUSED:
-                self._refused.popitem(last=False)
-            raise
-        left = float("inf") if expires_s is None else max(0.0, expires_s - self._clock.now_ms() / 1000)
-        self._known[digest] = _Known(principal, began + min(TTL_S, left), began + min(STALE_S, left))
-        self._known.move_to_end(digest)
-        while len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
-        return principal
-
-    def _raise_if_refused(self, digest: bytes) -> None:
-        refused = self._refused.get(digest)
-        if refused is None:
-            return
-        error, until = refused
-        if self._clock.monotonic() < until:
-            raise BadCredential(error.reason) if isinstance(error, BadCredential) and error.reason else TenantInactive
-        del self._refused[digest]
+        except BadCredential as e:
+            return Bad(e.reason)
+        except TenantInactive:
+            return Bad(Refusal.TENANT)
+        return Good(principal, inf if expires_s is None else expires_s - self._clock.now_ms() / 1000)
 
     async def _load(self, sent: bytes) -> tuple[Principal, float | None]:
         """The principal, and when the credential expires, in seconds since the epoch."""
@@ -188,26 +139,22 @@ class Authenticator:
             kind=PrincipalKind.KEY,
             id=key.visible,
             name=key.name,
-            permissions=of_scopes(key.scopes),
-            assignments=assigned(Assignment(key.tenant)),
+            assignments=assigned(Assignment(key.tenant, of_scopes(key.scopes))),
             scopes=key.scopes,
         )
         return principal, None if key.expires is None else key.expires.timestamp()
 
     async def _of_user(self, verified: Verified) -> Principal:
         session, user = await self._session_of(verified)
-        everywhere = user.role in PLATFORM_WIDE
         active = await self._tenants.active(one.tenant for one in user.assignments)
-        if not everywhere and not active:
+        if user.home != PLATFORM and not active:
             raise TenantInactive
         return Principal(
             kind=PrincipalKind.USER,
             id=user.id,
             name=user.name,
-            permissions=ROLES[user.role],
-            everywhere=everywhere,
+            role=user.role if user.home == PLATFORM else None,
             assignments=assigned(*(one for one in user.assignments if one.tenant in active)),
-            roles=frozenset({user.role}),
             session=session,
         )
 
@@ -234,6 +181,13 @@ class Authenticator:
     async def _note(self, key: ApiKey) -> None:
         with suppress(StoreUnavailable):
             await self._keys.used(key)
+
+
+def _bytes_of(principal: Principal) -> int:
+    """About how much memory it takes; the same places in several tenants are kept once."""
+    assignments = principal.assignments.values()
+    places = {one.apps for one in assignments} | {one.sites for one in assignments}
+    return 2_000 + 300 * len(assignments) + sum(100 + len(place) for group in places for place in group)
 
 
 def _sent(headers: Headers) -> bytes | None:

@@ -61,6 +61,7 @@ class Refusal(StrEnum):
     CLAIMS = "claims"
     REVOKED = "revoked"
     OWNER = "owner"
+    TENANT = "tenant"
     PASSWORD = "password"  # noqa: S105 - a reason, not a password
     REUSED = "reused"
 
@@ -92,6 +93,8 @@ class CredentialMissing(Unauthenticated):
 
 class BadCredential(Unauthenticated):
     """The token or key is not good. One sentence for all reasons: it must not help to guess."""
+
+    reason: Refusal
 
     def __init__(self, reason: Refusal) -> None:
         super().__init__("the credential is not valid: unknown, malformed, expired or revoked", reason)

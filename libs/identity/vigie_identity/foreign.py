@@ -1,4 +1,8 @@
-"""What tokens of other issuers say: roles, tenants, apps and sites, as a principal. Pure."""
+"""What tokens of other issuers say: roles, tenants, apps and sites, as a principal. Pure.
+
+The claim of tenants is either a list of them, in all of which the claim of roles holds, or an object with the role in
+each: `{"acme": "ADMIN", "beta": "READONLY"}`; then the claim of roles says nothing but platform-wide ones.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any, Final, cast
 
 from vigie_identity.errors import InvalidField
 from vigie_identity.names import TenantId, is_tenant, place
-from vigie_identity.permissions import PLATFORM_WIDE, Role, of_roles
+from vigie_identity.permissions import PLATFORM_WIDE, Role, strongest
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.tokens import Verified
 
@@ -28,29 +32,39 @@ class ForeignClaims:
 
     def tenants_of(self, verified: Verified) -> frozenset[TenantId]:
         """The tenants that the token names, as far as they can be names of tenants."""
-        return frozenset(TenantId(text) for text in _texts(verified.claims.get(self.tenants)) if is_tenant(text))
+        return frozenset(self._roles_by_tenant(verified.claims))
 
     def principal(self, verified: Verified, active: Collection[TenantId]) -> Principal:
         """Who the token is about. Of its tenants only those that are `active`; words that are no role mean nothing.
-
-        A platform-wide role stands alone: what a role bound to tenants allows must not hold everywhere beside it."""
-        words = {text.upper() for text in _texts(verified.claims.get(self.roles))}
-        roles = frozenset(role for role in Role if role in words and (self.platform_roles or role not in PLATFORM_WIDE))
-        roles = roles & PLATFORM_WIDE or roles
-        apps, sites = self._places(verified.claims, self.apps), self._places(verified.claims, self.sites)
-        subject = str(verified.claims["sub"])[:MAX_ID_CHARS]
-        name = verified.claims.get("name")
+        A platform-wide role stands alone: it holds in the tenants of the token too."""
+        claims = verified.claims
+        apps, sites = self._places(claims, self.apps), self._places(claims, self.sites)
+        everywhere = strongest(_roles(claims.get(self.roles)) & PLATFORM_WIDE) if self.platform_roles else None
+        by_tenant = self._roles_by_tenant({} if everywhere else claims)
+        subject = str(claims["sub"])[:MAX_ID_CHARS]
+        name = claims.get("name")
         return Principal(
             kind=PrincipalKind.EXTERNAL,
             id=f"{verified.issuer}|{subject}",
             name=name[:MAX_ID_CHARS] if isinstance(name, str) else subject,
-            permissions=of_roles(roles),
-            everywhere=bool(roles & PLATFORM_WIDE),
+            role=everywhere,
             assignments=assigned(
-                *(Assignment(tenant, apps, sites) for tenant in sorted(self.tenants_of(verified)) if tenant in active)
+                *(
+                    Assignment.of(tenant, role, apps, sites) if role else Assignment(tenant, frozenset())
+                    for tenant, role in sorted(by_tenant.items())
+                    if tenant in active
+                )
             ),
-            roles=roles,
         )
+
+    def _roles_by_tenant(self, claims: Mapping[str, Any]) -> Mapping[TenantId, Role | None]:
+        """The role in each tenant; None: the token names the tenant, and no role that holds in it."""
+        value = claims.get(self.tenants)
+        if isinstance(value, dict):
+            said = list(cast("dict[str, object]", value).items())[:MAX_ENTRIES]
+            return {TenantId(text): _role(words) for text, words in said if is_tenant(text)}
+        everywhere = _role(claims.get(self.roles))
+        return {TenantId(text): everywhere for text in _texts(value) if is_tenant(text)}
 
     def _places(self, claims: Mapping[str, Any], claim: str) -> frozenset[str]:
         found: set[str] = set()
@@ -60,6 +74,16 @@ class ForeignClaims:
             except InvalidField:
                 continue
         return frozenset(found)
+
+
+def _role(value: object) -> Role | None:
+    """The strongest of those that are bound to tenants."""
+    return strongest(_roles(value) - PLATFORM_WIDE)
+
+
+def _roles(value: object) -> frozenset[Role]:
+    words = {text.upper() for text in _texts(value)}
+    return frozenset(role for role in Role if role in words)
 
 
 def _texts(value: object) -> list[str]:

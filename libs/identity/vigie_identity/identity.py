@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from vigie_runtime import logging
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
+from vigie_runtime.metrics import MetricSet
 
 from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
@@ -18,8 +19,10 @@ from vigie_identity.authenticator import Authenticator
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.licences import Licences
-from vigie_identity.names import TenantId
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
+from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.refresh import RefreshTokens
 from vigie_identity.session_store import SessionStore
@@ -41,6 +44,7 @@ class Identity:
 
     audit: Audit
     tenants: Tenants
+    known_tenants: KnownTenants
     licences: Licences
     users: Users
     keys: ApiKeys
@@ -48,6 +52,7 @@ class Identity:
     authenticator: Authenticator
     _stored_sessions: SessionStore
     _first: FirstStart
+    _throttle: LoginThrottle
 
     async def ensure_indexes(self) -> None:
         """Make all collections and indexes. Safe to repeat, also by several processes. Raises StoreUnavailable."""
@@ -65,22 +70,30 @@ class Identity:
         return await self._first.administrator(admin_password)
 
     async def reset_administrator(self, by: Actor) -> NewAdministrator:
-        """A new password for `admin`, for an operator who lost it. Raises NotFound, StoreUnavailable."""
-        return await self._first.reset(by)
+        """A new password for `admin`, for an operator who lost it, and no failed logins so far. Raises NotFound,
+        StoreUnavailable."""
+        administrator = await self._first.reset(by)
+        await self._throttle.clear(PLATFORM, administrator.name)
+        return administrator
 
 
 @asynccontextmanager
 async def identity(
-    settings: IdentitySettings, db: Database, redis: Redis, clock: Clock, cost: Cost | None = None
-) -> AsyncGenerator[Identity]:
-    """Identity while the context is entered. `cost` is that of passwords."""
+    settings: IdentitySettings, db: Database, redis: Redis, clock: Clock, cost: Cost | None = None,
+    *, metrics: MetricSet | None = None,
+) -> AsyncGenerator[Identity]:  # fmt: skip
+    """Identity while the context is entered. `cost` is that of passwords; `metrics` declares IDENTITY_METRICS."""
+    metrics = metrics or MetricSet(IDENTITY_METRICS)
     async with AsyncExitStack() as stack:
         passwords = Passwords(cost)
         stack.callback(passwords.close)
         audit = Audit(db, clock)
         tenants = Tenants(db, audit, clock)
+        known_tenants = KnownTenants(tenants, clock, metrics.counter(STALE, what=Remembered.TENANTS).inc)
+        stack.push_async_callback(known_tenants.close)
         users = Users(db, tenants, audit, passwords, clock)
         keys = ApiKeys(db, tenants, audit, clock)
+        throttle = LoginThrottle(redis, clock)
         stored = SessionStore(db, redis, clock, settings.access_token_s + settings.jwt_skew_s)
         secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret else None
         sessions = None
@@ -91,7 +104,7 @@ async def identity(
                 users=users,
                 tenants=tenants,
                 passwords=passwords,
-                throttle=LoginThrottle(redis, clock),
+                throttle=throttle,
                 signer=Signer(secret, settings.jwt_issuer, settings.jwt_audience, settings.access_token_s, clock),
                 refresh=RefreshTokens(secret),
                 audit=audit,
@@ -109,14 +122,16 @@ async def identity(
             users=users,
             keys=keys,
             tenants=tenants,
+            known_tenants=known_tenants,
             foreign=foreign,
-            anonymous=settings.anonymous_rule.principal(),
+            anonymous=settings.anonymous_rule,
             clock=clock,
+            stale=metrics.counter(STALE, what=Remembered.CREDENTIALS).inc,
         )
         stack.push_async_callback(authenticator.close)
         yield Identity(
-            audit, tenants, Licences(db, tenants, audit, clock), users, keys, sessions, authenticator, stored,
-            FirstStart(db, users),
+            audit, tenants, known_tenants, Licences(db, tenants, audit, clock), users, keys, sessions, authenticator,
+            stored, FirstStart(db, users), throttle,
         )  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
 
 class Role(StrEnum):
-    """What a person is. SUPERADMIN and SUPPORT see every tenant; the others only those that they are assigned to."""
+    """What a person is, the strongest first. SUPERADMIN and SUPPORT see every tenant; the others are what one is in a
+    tenant, and may be another in each."""
 
     SUPERADMIN = "SUPERADMIN"
     SUPPORT = "SUPPORT"
@@ -84,9 +85,9 @@ SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
 }
 
 
-def of_roles(roles: frozenset[Role]) -> frozenset[Permission]:
-    """All that any of the roles may do."""
-    return frozenset[Permission]().union(*(ROLES[role] for role in roles))
+def strongest(roles: Iterable[Role]) -> Role | None:
+    """The one that may all that the others may; they form a ladder, in the order of `Role`. None of none."""
+    return min(roles, key=list(Role).index, default=None)
 
 
 def of_scopes(scopes: frozenset[Scope]) -> frozenset[Permission]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
 from vigie_identity.names import TenantId, is_tenant
-from vigie_identity.permissions import Permission, Role, Scope
+from vigie_identity.permissions import ROLES, Permission, Role, Scope
 
 TENANT_HEADER: Final = b"x-scope-orgid"
 """Names the tenant that a request is about, as with Mimir and Loki; as ASGI has it."""
@@ -27,40 +27,68 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A tenant that somebody belongs to, and the apps and sites of it that are theirs."""
+    """A tenant that somebody belongs to, what they may do there, and the apps and sites of it that are theirs.
+
+    `role` is what a person is there; None for keys, for anonymous callers, and for who is nothing there."""
 
     tenant: TenantId
+    permissions: frozenset[Permission]
+    role: Role | None = None
     apps: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
 
+    @classmethod
+    def of(
+        cls, tenant: TenantId, role: Role, apps: frozenset[str] = frozenset(), sites: frozenset[str] = frozenset()
+    ) -> Self:
+        """A person's, with what the role may do."""
+        return cls(tenant, ROLES[role], role, apps, sites)
+
 
 _NO_ASSIGNMENTS: Final[Mapping[TenantId, Assignment]] = MappingProxyType({})
+_NOTHING: Final = frozenset[Permission]()
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`permissions` hold in the tenants of `assignments`, or in all when `everywhere`; `anywhere` hold for whatever
-    tenant a request names, without belonging to it."""
+    """`role` is a platform-wide one, which holds in every tenant and for the platform itself; what else one may is in
+    `assignments`, tenant by tenant. `anywhere` holds for whatever tenant a request names, without belonging to it."""
 
     kind: PrincipalKind
     id: str
     name: str
-    permissions: frozenset[Permission]
-    everywhere: bool = False
+    role: Role | None = None
     assignments: Mapping[TenantId, Assignment] = field(default_factory=lambda: _NO_ASSIGNMENTS)
     anywhere: frozenset[Permission] = frozenset()
-    roles: frozenset[Role] = frozenset()
     scopes: frozenset[Scope] = frozenset()
     session: str | None = None
     """The session behind an access token of our own: what logout ends."""
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether every tenant is the caller's."""
+        return self.role is not None
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """The roles that the caller has anywhere: to show, not to decide by."""
+        all_ = (self.role, *(assignment.role for assignment in self.assignments.values()))
+        return frozenset(role for role in all_ if role is not None)
+
+    def permissions(self, tenant: str) -> frozenset[Permission]:
+        """What the caller may do in this tenant, `anywhere` not included."""
+        if self.role is not None:
+            return ROLES[self.role]
+        assignment = self.assignments.get(TenantId(tenant))
+        return _NOTHING if assignment is None else assignment.permissions
+
     def belongs_to(self, tenant: str) -> bool:
         """Whether the tenant is one of the caller's."""
-        return self.everywhere or tenant in self.assignments
+        return self.role is not None or tenant in self.assignments
 
     def may(self, permission: Permission, tenant: str) -> bool:
         """Whether the caller may do this in this tenant."""
-        return permission in self.anywhere or (permission in self.permissions and self.belongs_to(tenant))
+        return permission in self.anywhere or permission in self.permissions(tenant)
 
     def require(self, permission: Permission, tenant: str) -> None:
         """Raises NotFound for a tenant that is not the caller's, as for one that does not exist; Forbidden when only
@@ -75,7 +103,7 @@ class Principal:
 
     def require_platform(self, permission: Permission) -> None:
         """For what concerns no tenant or all of them. Raises Forbidden or CredentialMissing."""
-        if self.everywhere and permission in self.permissions:
+        if self.role is not None and permission in ROLES[self.role]:
             return
         if self.kind is PrincipalKind.ANONYMOUS:
             raise CredentialMissing

@@ -71,20 +71,13 @@ class Scoped:
             raise ValueError("a document of another tenant")
         await self._collection.insert_one(document, session=session)
 
-    async def change(
-        self,
-        query: Filter,
-        update: Mapping[str, Any],
-        session: Session | None = None,
-        array_filters: Sequence[Filter] | None = None,
-    ) -> Document | None:
+    async def change(self, query: Filter, update: Mapping[str, Any], session: Session | None = None) -> Document | None:
         """Update one document and give it as it is afterwards; None when none matches."""
         _check_update(update)
         return await self._collection.find_one_and_update(
             self._narrow(query),
             update,
             return_document=ReturnDocument.AFTER,
-            array_filters=array_filters,
             session=session,
         )
 

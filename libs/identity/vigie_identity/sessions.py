@@ -80,17 +80,16 @@ class Sessions:
         """Begin a session. `home` is the tenant of the account; None: an account of the platform.
 
         Raises WrongLogin, without saying what was wrong; TooManyAttempts, Busy, StoreUnavailable."""
-        await self._throttle.attempt(home or PLATFORM, name, client.address)
-        account = await self._account(home, name)
-        stored = account.password if account is not None and account.user.active else None
-        if not await self._passwords.verify(stored, password) or account is None:
-            log.warning("a login failed", address=client.address)
-            raise WrongLogin
-        if not await self._home_active(account.user):
-            raise WrongLogin(Refusal.OWNER)
-        await self._throttle.good(home or PLATFORM, name, client.address)
+        attempt = await self._throttle.attempt(home or PLATFORM, name, client.address)
+        try:
+            account = await self._verified(await self._account(home, name), password, client)
+            tokens = await self._start(account.user, client)
+        except (Busy, StoreUnavailable):
+            await self._throttle.take_back(attempt)  # nobody learned whether the password is right
+            raise
+        await self._throttle.take_back(attempt)
         await self._renew_hash(account, password)
-        return await self._start(account.user, client)
+        return tokens
 
     async def refresh(self, token: str, client: Client) -> Tokens:
         """New tokens for an old refresh token, which is used up by it. A token that comes a second time ends the
@@ -125,6 +124,16 @@ class Sessions:
             return None
         return await self._users.account(PLATFORM if home is None else TenantId(home), name)
 
+    async def _verified(self, account: Account | None, password: str, client: Client) -> Account:
+        """The account, whose password this is. Raises WrongLogin, Busy, StoreUnavailable."""
+        stored = account.password if account is not None and account.user.active else None
+        if not await self._passwords.verify(stored, password) or account is None:
+            log.warning("a login failed", address=client.address)
+            raise WrongLogin
+        if not await self._home_active(account.user):
+            raise WrongLogin(Refusal.OWNER)
+        return account
+
     async def _home_active(self, user: User) -> bool:
         return user.home == PLATFORM or bool(await self._tenants.active([user.home]))
 
@@ -151,6 +160,8 @@ class Sessions:
         actor = Actor(user.id, user.name, client.address, client.agent)
 
         async def work(transaction: Transaction) -> str | None:
+            if not await self._users.unchanged(transaction, user):
+                raise WrongLogin(Refusal.OWNER)  # since the password was verified
             about = {"address": client.address, "agent": client.agent[:256]}
             await self._audit.add(transaction, user.home, actor, Action.LOGGED_IN, session.id)
             return await self._store.start(session, transaction, about)

@@ -1,47 +1,97 @@
 """Failed logins are counted before the password is looked at, in Redis; by each process alone when Redis is away.
 
 An attempt counts until it turns out to be good, so that many at once cannot pass together. Names that exist and names
-that do not are counted alike. A count begins with the first attempt and is forgotten after WINDOW_S, whatever happens.
+that do not are counted alike. The address is asked about first, then the account from this address, then the account;
+the first of them that is full refuses the attempt, and nothing of it is counted. So one address adds five attempts to
+an account and cannot close it to others, and refused attempts push out no other count. A count begins with the first
+attempt and is forgotten after WINDOW_S, whatever happens.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from ipaddress import IPv6Address, ip_address
-from typing import Final
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from vigie_runtime.clock import Clock
 
 from vigie_identity.errors import TooManyAttempts
-from vigie_identity.names import name_key
+from vigie_identity.names import name_key, new_id
 from vigie_identity.patience import Away, Patience
 
 WINDOW_S: Final = 900.0
 PER_ACCOUNT_AND_ADDRESS: Final = 5
 PER_ACCOUNT: Final = 50
-"""From all addresses: a stranger can keep an account from logging in, but not guess at it all day."""
+"""From all addresses: strangers with ten can keep an account from logging in, but not guess at it all day."""
 PER_ADDRESS: Final = 100
-MAX_LOCAL: Final = 10_000
+MAX_LOCAL: Final = 50_000
+"""Windows that a process counts alone: as many as the passwords that it can check in WINDOW_S."""
 
+_ALL: Final = "*"
+"""Where a window counts its attempts from all addresses; no digest."""
+_UNREADABLE: Final = "?"
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+
+# KEYS: windows. ARGV: this attempt, ms of a window, then three per count: number of its window, field, limit.
+# Gives the ms to wait; or 0, and the first attempts of the windows.
 _COUNT: Final = """
-local n = redis.call('INCR', KEYS[1])
-if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return {n, redis.call('PTTL', KEYS[1])}
+for i = 3, #ARGV, 3 do
+  local key = KEYS[tonumber(ARGV[i])]
+  if tonumber(redis.call('HGET', key, ARGV[i + 1]) or 0) >= tonumber(ARGV[i + 2]) then
+    return {math.max(1, redis.call('PTTL', key))}
+  end
+end
+local answer = {0}
+for _, key in ipairs(KEYS) do
+  if redis.call('HSETNX', key, 'began', ARGV[1]) == 1 then redis.call('PEXPIRE', key, ARGV[2]) end
+  table.insert(answer, redis.call('HGET', key, 'began'))
+end
+for i = 3, #ARGV, 3 do redis.call('HINCRBY', KEYS[tonumber(ARGV[i])], ARGV[i + 1], 1) end
+return answer
 """
+# KEYS: windows. ARGV: the first attempt of each, then two per count: number of its window, field.
 _TAKE_BACK: Final = """
-if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('DECR', KEYS[1]) <= 0 then redis.call('DEL', KEYS[1]) end
-return 0
+for i = #KEYS + 1, #ARGV, 2 do
+  local n = tonumber(ARGV[i])
+  if redis.call('HGET', KEYS[n], 'began') == ARGV[n] then
+    local left = redis.call('HINCRBY', KEYS[n], ARGV[i + 1], -1)
+    if left <= 0 and ARGV[i + 1] == '*' then redis.call('DEL', KEYS[n]) end
+  end
+end
+return {}
 """
 
 
 @dataclass(frozen=True, slots=True)
-class _Counter:
-    key: str
+class _Count:
+    """One of the counts of the window of that index; `field` says of which attempts."""
+
+    window: int
+    field: str
     limit: int
+
+
+@dataclass(slots=True)
+class _Window:
+    """What a process counts alone."""
+
+    end: float
+    counts: Counter[str] = field(default_factory=Counter[str])
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was counted, and where: `began` are the first attempts of the windows in Redis, `local` those of here."""
+
+    keys: list[str]
+    counts: list[_Count]
+    began: list[bytes]
+    local: list[_Window]
 
 
 class LoginThrottle:
@@ -50,73 +100,96 @@ class LoginThrottle:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
         self._patience = Patience(clock)
-        self._local = _LocalCounts(clock)
+        self._local = _LocalWindows(clock)
 
-    async def attempt(self, home: str, name: str, address: str) -> None:
+    async def attempt(self, home: str, name: str, address: str) -> Attempt:
         """Count an attempt. Raises TooManyAttempts, with the seconds to wait, when there were too many."""
-        counters = _counters(home, name, address)
-        counts = await self._run(_COUNT, counters, str(int(WINDOW_S * 1000)))
-        if counts is None:
-            counts = [self._local.add(counter.key) for counter in counters]
-        waits = [ms for counter, (n, ms) in zip(counters, counts, strict=True) if n > counter.limit]
-        if waits:
-            raise TooManyAttempts(max(waits) / 1000)
-
-    async def good(self, home: str, name: str, address: str) -> None:
-        """The attempt was good: it does not count."""
-        counters = _counters(home, name, address)
-        for counter in counters:
-            self._local.take_back(counter.key)
-        await self._run(_TAKE_BACK, counters)
-
-    async def _run(self, script: str, counters: Sequence[_Counter], *arguments: str) -> list[tuple[int, int]] | None:
-        """The answers of Redis, one per counter; None when it is away."""
-
-        async def question() -> list[tuple[int, int]]:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for counter in counters:
-                    pipeline.eval(script, 1, counter.key, *arguments)
-                return await pipeline.execute()
-
+        keys, counts = _asked(home, name, address)
+        arguments = [part for one in counts for part in (one.window + 1, one.field, one.limit)]
         try:
-            return await self._patience.ask(question)
+            wait_ms, *began = await self._run(_COUNT, keys, new_id(), int(WINDOW_S * 1000), *arguments)
         except Away:
-            return None
+            return Attempt(keys, counts, [], self._local.add(keys, counts))
+        if wait_ms:
+            raise TooManyAttempts(wait_ms / 1000)
+        return Attempt(keys, counts, began, [])
+
+    async def take_back(self, attempt: Attempt) -> None:
+        """It does not count: the password was right, or was not looked at. Other attempts stay counted, also those
+        of a window that began after this attempt's had ended."""
+        if attempt.local:
+            self._local.take_back(attempt)
+            return
+        fields = [part for one in attempt.counts for part in (one.window + 1, one.field)]
+        with suppress(Away):
+            await self._run(_TAKE_BACK, attempt.keys, *attempt.began, *fields)
+
+    async def clear(self, home: str, name: str) -> None:
+        """Forget what was counted for an account, from every address: an operator opens it again."""
+        key = _account(home, name)
+        self._local.clear(key)
+        with suppress(Away):
+            await self._patience.ask(lambda: self._redis.delete(key), always=True)
+
+    async def _run(self, script: str, keys: Sequence[str], *arguments: object) -> list[Any]:
+        """Raises Away."""
+        redis: Any = self._redis  # its types do not say that the answer may be a list
+        return await self._patience.ask(lambda: redis.eval(script, len(keys), *keys, *arguments))
 
 
-class _LocalCounts:
-    """The same counts, bounded, in this process."""
+class _LocalWindows:
+    """The same, bounded, in this process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        """(count, end of the window), oldest first."""
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        """Oldest first."""
 
-    def add(self, key: str) -> tuple[int, int]:
+    def add(self, keys: Sequence[str], counts: Sequence[_Count]) -> list[_Window]:
+        """The windows that the attempt was counted in. Raises TooManyAttempts."""
         now = self._clock.monotonic()
-        count, end = self._counts.get(key, (0, now + WINDOW_S))
-        if end <= now:
-            count, end = 0, now + WINDOW_S
-            del self._counts[key]
-        self._counts[key] = count + 1, end
-        while len(self._counts) > MAX_LOCAL:
-            self._counts.popitem(last=False)
-        return count + 1, int((end - now) * 1000)
+        while self._windows and next(iter(self._windows.values())).end <= now:
+            self._windows.popitem(last=False)
+        found = [self._windows.get(key) or _Window(now + WINDOW_S) for key in keys]
+        for count in counts:
+            window = found[count.window]
+            if window.counts[count.field] >= count.limit:
+                raise TooManyAttempts(window.end - now)
+        for key, window in zip(keys, found, strict=True):
+            self._windows.setdefault(key, window)
+        while len(self._windows) > MAX_LOCAL:
+            self._windows.popitem(last=False)
+        for count in counts:
+            found[count.window].counts[count.field] += 1
+        return found
 
-    def take_back(self, key: str) -> None:
-        if key in self._counts:
-            count, end = self._counts[key]
-            self._counts[key] = max(0, count - 1), end
+    def take_back(self, attempt: Attempt) -> None:
+        for count in attempt.counts:
+            attempt.local[count.window].counts[count.field] -= 1
+        for key, window in zip(attempt.keys, attempt.local, strict=True):
+            if window.counts[_ALL] <= 0 and self._windows.get(key) is window:
+                del self._windows[key]
+
+    def clear(self, key: str) -> None:
+        self._windows.pop(key, None)
 
 
-def _counters(home: str, name: str, address: str) -> list[_Counter]:
-    account = _digest(home, name_key(name[:1_000]))
-    found = [_Counter(f"vigie:_identity:login:account:{account}", PER_ACCOUNT)]
-    if network := _network(address):
-        place = _digest(network)
-        found.append(_Counter(f"vigie:_identity:login:address:{place}", PER_ADDRESS))
-        found.append(_Counter(f"vigie:_identity:login:both:{account}:{place}", PER_ACCOUNT_AND_ADDRESS))
-    return found
+def _asked(home: str, name: str, address: str) -> tuple[list[str], list[_Count]]:
+    """The windows of an attempt, and its counts in the order in which they are asked about."""
+    account, network = _account(home, name), _network(address)
+    if not network:
+        return [account], [_Count(0, _ALL, PER_ACCOUNT)]
+    place = _digest(network)
+    counts = [
+        _Count(0, _ALL, PER_ADDRESS),
+        _Count(1, place, PER_ACCOUNT_AND_ADDRESS),
+        _Count(1, _ALL, PER_ACCOUNT),
+    ]
+    return [f"vigie:_identity:login:address:{place}", account], counts
+
+
+def _account(home: str, name: str) -> str:
+    return f"vigie:_identity:login:account:{_digest(home, name_key(name[:1_000]))}"
 
 
 def _digest(*parts: str) -> str:
@@ -129,13 +202,18 @@ def _digest(*parts: str) -> str:
 
 
 def _network(address: str) -> str:
-    """One person has a whole /64 of IPv6 addresses. Empty when the address is not known."""
+    """One person has a whole /64 of IPv6 addresses. Empty when the address is not known; what is no address is one
+    network, so that nobody gets around the limits by it."""
+    if not address:
+        return ""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
-        return ""
+        return _UNREADABLE
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped:
             return str(parsed.ipv4_mapped)
+        if parsed in _NAT64:
+            return str(IPv4Address(int(parsed) & 0xFFFF_FFFF))
         return parsed.exploded[:19]
     return str(parsed)

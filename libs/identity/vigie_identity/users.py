@@ -1,4 +1,9 @@
-"""Users: people with a role, a home and assignments. The home is a tenant or the platform; names are unique in it."""
+"""Users: people with a home, a role in it, and further tenants with a role in each.
+
+The home is a tenant or the platform; names are unique in it. Its administrators manage the user there. What concerns
+further tenants (giving and taking them, seeing them, and whatever opens them) is for those with TENANTS_MANAGE, which a
+caller says by `full`.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +18,11 @@ from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 
 from vigie_identity.audit import Action, Actor, Audit
-from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
+from vigie_identity.errors import Conflict, Forbidden, InvalidField, LimitReached, NotFound
 from vigie_identity.names import PLATFORM, TenantId, display_name, name_key, new_id, place
 from vigie_identity.pages import Asked, Page, page
 from vigie_identity.passwords import Passwords
-from vigie_identity.permissions import PLATFORM_WIDE, Role
+from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
 from vigie_identity.principal import Assignment
 from vigie_identity.scoped import Store, Why
 from vigie_identity.store import Session, storing, transaction
@@ -28,21 +33,31 @@ WHAT: Final = "user"
 MAX_PER_HOME: Final = 10_000
 MAX_PLACES: Final = 1_000
 """Apps, and sites, of one assignment."""
-MAX_ASSIGNMENTS: Final = 100
+MAX_FURTHER: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`epoch` goes up when all sessions so far must end: a new password, switched off."""
+    """`role`, `apps` and `sites` are those in the home. `epoch` goes up when all sessions so far must end: a new
+    password, switched off."""
 
     id: str
     home: TenantId
     name: str
     role: Role
-    assignments: tuple[Assignment, ...]
+    apps: frozenset[str]
+    sites: frozenset[str]
+    further: tuple[Assignment, ...]
     active: bool
     epoch: int
     created: datetime
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """The tenants of the user, the home first. None for a user of the platform, whose role holds in all."""
+        if self.home == PLATFORM:
+            return ()
+        return (Assignment.of(self.home, self.role, self.apps, self.sites), *self.further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +135,8 @@ class Users:
         return await page(self._store.of(home), asked, "_id", _user)
 
     async def set_role(self, home: TenantId, user: str, role: Role, by: Actor) -> User:
-        """Raises NotFound, InvalidField when the role does not fit the home, StoreUnavailable."""
+        """The role in the home; no other tenant is touched. Raises NotFound, InvalidField when it does not fit the
+        home, StoreUnavailable."""
         _check_role(home, role)
         return await self._change(home, user, {"$set": {"role": role.value}}, by, role=role.value)
 
@@ -128,23 +144,21 @@ class Users:
         self, home: TenantId, user: str, by: Actor, *, apps: Sequence[str], sites: Sequence[str]
     ) -> User:
         """The apps and sites of the home that are the user's. Raises NotFound, InvalidField, StoreUnavailable."""
-        made = _assignment(home, apps, sites)
-        values = {"assignments.$[home].apps": made["apps"], "assignments.$[home].sites": made["sites"]}
-        return await self._change(
-            home, user, {"$set": values}, by, array_filters=[{"home.tenant": home}], apps=made["apps"],
-            sites=made["sites"],
-        )  # fmt: skip
+        places = _places(apps, sites)
+        return await self._change(home, user, {"$set": places}, by, **places)
 
-    async def set_active(self, home: TenantId, user: str, by: Actor, *, active: bool) -> User:
-        """Switched off, nobody logs in and every session ends. Raises NotFound, StoreUnavailable."""
+    async def set_active(self, home: TenantId, user: str, by: Actor, *, active: bool, full: bool = False) -> User:
+        """Switched off, nobody logs in and every session ends. Switching on somebody who has further tenants takes
+        `full`. Raises NotFound, Forbidden, StoreUnavailable."""
         update = {"$set": {"active": active}, **({} if active else {"$inc": {"epoch": 1}})}
-        return await self._change(home, user, update, by, active=active)
+        return await self._change(home, user, update, by, opens=active and not full, active=active)
 
-    async def set_password(self, home: TenantId, user: str, password: str, by: Actor) -> User:
-        """Every session of the user ends. Raises NotFound, InvalidField, Busy, StoreUnavailable."""
+    async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
+        """Every session of the user ends. For somebody who has further tenants it takes `full`: whoever knows the
+        password is let into those too. Raises NotFound, Forbidden, InvalidField, Busy, StoreUnavailable."""
         hashed = await self._passwords.hash(password)
         update = {"$set": {"password": hashed}, "$inc": {"epoch": 1}}
-        return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED)
+        return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, opens=not full)
 
     async def remove(self, home: TenantId, user: str, by: Actor) -> None:
         """Every session of the user ends. Raises NotFound, StoreUnavailable."""
@@ -158,25 +172,28 @@ class Users:
         await transaction(self._db, work)
 
     async def assign(
-        self, home: TenantId, user: str, tenant: TenantId, by: Actor,
+        self, home: TenantId, user: str, tenant: TenantId, role: Role, by: Actor,
         *, apps: Sequence[str] = (), sites: Sequence[str] = (),
     ) -> User:  # fmt: skip
-        """Let a user of one tenant into another one: for those with TENANTS_MANAGE. Raises NotFound, LimitReached,
-        InvalidField, StoreUnavailable."""
+        """Let a user of one tenant into another one, with a role there: for those with TENANTS_MANAGE. What was
+        assigned there before is replaced. Raises NotFound, LimitReached, InvalidField, StoreUnavailable."""
         if PLATFORM in (home, tenant):
             raise InvalidField("tenant", "users of the platform see every tenant and are assigned to none")
-        made = _assignment(tenant, apps, sites)
+        if tenant == home:
+            raise InvalidField("tenant", "is the user's home, where role, apps and sites are set one by one")
+        _check_role(tenant, role)
+        made = {"tenant": tenant, "role": role.value, **_places(apps, sites)}
 
         async def work(session: Session) -> Document:
             await self._tenants.require_in(session, tenant)
             mine = self._store.of(home)
             # Two steps, because an update cannot pull from an array and push to it at once.
-            await mine.change({"_id": user}, {"$pull": {"assignments": {"tenant": tenant}}}, session)
-            document = await mine.change({"_id": user}, {"$push": {"assignments": made}}, session)
+            await mine.change({"_id": user}, {"$pull": {"further": {"tenant": tenant}}}, session)
+            document = await mine.change({"_id": user}, {"$push": {"further": made}}, session)
             if document is None:
                 raise NotFound(WHAT)
-            if len(document["assignments"]) > MAX_ASSIGNMENTS:
-                raise LimitReached("assignments of this user", MAX_ASSIGNMENTS)
+            if len(document["further"]) > MAX_FURTHER:
+                raise LimitReached("further tenants of this user", MAX_FURTHER)
             await self._audit.add(session, home, by, Action.USER_ASSIGNED, user, **made)
             return document
 
@@ -186,7 +203,7 @@ class Users:
         """Take a further tenant away again; the home stays. Raises NotFound, InvalidField, StoreUnavailable."""
         if tenant == home:
             raise InvalidField("tenant", "a user stays assigned to the own home; switch the user off instead")
-        update = {"$pull": {"assignments": {"tenant": tenant}}}
+        update = {"$pull": {"further": {"tenant": tenant}}}
         return await self._change(home, user, update, by, action=Action.USER_UNASSIGNED, tenant=tenant)
 
     async def load(self, user: str) -> User | None:
@@ -194,6 +211,11 @@ class Users:
         with storing():
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": user})
         return None if document is None else _user(document)
+
+    async def unchanged(self, session: Session, user: User) -> bool:
+        """Whether, as the transaction sees it, the user is still active and has the same password."""
+        query = {"_id": user.id, "epoch": user.epoch, "active": True}
+        return await self._store.of(user.home).one(query, session) is not None
 
     async def account(self, home: TenantId, name: str) -> Account | None:
         """The account of that name, to verify its password. Raises StoreUnavailable."""
@@ -209,11 +231,16 @@ class Users:
 
     async def _change(
         self, home: TenantId, user: str, update: Mapping[str, Any], by: Actor,
-        *, action: Action = Action.USER_CHANGED, array_filters: Sequence[Mapping[str, Any]] | None = None,
-        **changes: Any,
+        *, action: Action = Action.USER_CHANGED, opens: bool = False, **changes: Any,
     ) -> User:  # fmt: skip
+        """`opens`: refused for who has further tenants, because it would let the one who asks into them."""
+
         async def work(session: Session) -> Document:
-            document = await self._store.of(home).change({"_id": user}, update, session, array_filters)
+            mine = self._store.of(home)
+            query: Document = {"_id": user, "further": []} if opens else {"_id": user}
+            document = await mine.change(query, update, session)
+            if document is None and opens and await mine.one({"_id": user}, session) is not None:
+                raise Forbidden(Permission.TENANTS_MANAGE)
             if document is None:
                 raise NotFound(WHAT)
             await self._audit.add(session, home, by, action, user, **changes)
@@ -230,7 +257,8 @@ class Users:
             "name": name,
             "name_key": name_key(name),
             "role": role.value,
-            "assignments": [] if home == PLATFORM else [_assignment(home, apps, sites)],
+            **_places(apps, sites),
+            "further": [],
             "active": True,
             "epoch": 0,
             "created": datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC),
@@ -243,12 +271,11 @@ def _check_role(home: TenantId, role: Role) -> None:
         raise InvalidField("role", f"{role} is a role of {where}'s users")
 
 
-def _assignment(tenant: TenantId, apps: Sequence[str], sites: Sequence[str]) -> Document:
+def _places(apps: Sequence[str], sites: Sequence[str]) -> Document:
     for field, places in (("apps", apps), ("sites", sites)):
         if len(places) > MAX_PLACES:
             raise InvalidField(field, f"must be at most {MAX_PLACES}")
     return {
-        "tenant": tenant,
         "apps": sorted({place("apps", app) for app in apps}),
         "sites": sorted({place("sites", site) for site in sites}),
     }
@@ -260,11 +287,14 @@ def _user(document: Document) -> User:
         home=document["tenant"],
         name=document["name"],
         role=Role(document["role"]),
-        assignments=tuple(
-            Assignment(one["tenant"], frozenset(one["apps"]), frozenset(one["sites"]))
-            for one in document["assignments"]
-        ),
+        apps=frozenset(document["apps"]),
+        sites=frozenset(document["sites"]),
+        further=tuple(_assignment(one) for one in document["further"]),
         active=document["active"],
         epoch=document["epoch"],
         created=document["created"],
     )
+
+
+def _assignment(one: Document) -> Assignment:
+    return Assignment.of(one["tenant"], Role(one["role"]), frozenset(one["apps"]), frozenset(one["sites"]))

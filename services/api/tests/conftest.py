@@ -21,6 +21,8 @@ from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
 from vigie_windows import chunks, fold, merge, widen
 
+from tests.kit import eventually
+
 PARTITIONS = 3
 HOUR = 3_600_000
 NOW = 1_790_000_000_000 // HOUR * HOUR + 20 * 60_000 + 5_000
@@ -155,4 +157,5 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
+        await eventually(lambda: app.state.desk.prepared)
         yield Client(http, clock, app)

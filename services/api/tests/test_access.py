@@ -39,8 +39,9 @@ class Callers:
 
 
 def key(*tenants: str, scope: Scope = Scope.READ) -> Principal:
-    assignments = assigned(*(Assignment(TenantId(tenant)) for tenant in tenants))
-    return Principal(PrincipalKind.KEY, "vk_1", "reader", of_scopes(frozenset({scope})), assignments=assignments)
+    may = of_scopes(frozenset({scope}))
+    assignments = assigned(*(Assignment(TenantId(tenant), may) for tenant in tenants))
+    return Principal(PrincipalKind.KEY, "vk_1", "reader", assignments=assignments)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
         limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
         exposed = desk.metrics.gauge(metrics.EXPOSED)
         who = await stack.enter_async_context(identity(settings, database, redis, clock))
-        await stack.enter_async_context(first_start.beside(who, settings))
+        await stack.enter_async_context(first_start.beside(who, desk))
         desk.stores = Stores(
             authenticator=who.authenticator,
             identity=who,

@@ -15,7 +15,7 @@ from vigie_identity.names import TenantId
 from vigie_runtime import logging
 from vigie_runtime.errors import VigieError
 
-from vigie_api.settings import Settings
+from vigie_api.routes.context import Desk
 
 log = logging.get(__name__)
 
@@ -23,9 +23,9 @@ _PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @asynccontextmanager
-async def beside(who: Identity, settings: Settings) -> AsyncGenerator[None]:
+async def beside(who: Identity, desk: Desk) -> AsyncGenerator[None]:
     """Goes on trying while the context is entered."""
-    task = asyncio.create_task(_until_done(who, settings), name="first start")
+    task = asyncio.create_task(_until_done(who, desk), name="first start")
     try:
         yield
     finally:
@@ -34,7 +34,8 @@ async def beside(who: Identity, settings: Settings) -> AsyncGenerator[None]:
             await asyncio.wait([task], timeout=0.1)
 
 
-async def _until_done(who: Identity, settings: Settings) -> None:
+async def _until_done(who: Identity, desk: Desk) -> None:
+    settings = desk.settings
     for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
         try:
             await who.prepare(TenantId(settings.default_tenant))
@@ -47,6 +48,7 @@ async def _until_done(who: Identity, settings: Settings) -> None:
             log.exception("the first start failed")
             return
         else:
+            desk.prepared = True
             return
 
 

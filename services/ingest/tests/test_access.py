@@ -17,8 +17,9 @@ METRIC = {"name": "queue_length", "type": "gauge", "value": 7}
 
 
 def key(*tenants: str, scope: Scope = Scope.WRITE) -> Principal:
-    assignments = assigned(*(Assignment(TenantId(tenant)) for tenant in tenants))
-    return Principal(PrincipalKind.KEY, "vk_1", "sender", of_scopes(frozenset({scope})), assignments=assignments)
+    may = of_scopes(frozenset({scope}))
+    assignments = assigned(*(Assignment(TenantId(tenant), may) for tenant in tenants))
+    return Principal(PrincipalKind.KEY, "vk_1", "sender", assignments=assignments)
 
 
 def test_every_route_says_what_it_needs() -> None:

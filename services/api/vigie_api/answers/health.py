@@ -12,7 +12,7 @@ class LiveAnswer(Model):
 
 
 class ReadyAnswer(Model):
-    """Ready means that reads work. Without Redis they do, a little slower."""
+    """Ready means that reads work: MongoDB answers, and the first start was made. Without Redis they are slower."""
 
     status: Literal["ready", "not ready"]
     mongodb: Literal["ok", "away"]

@@ -56,6 +56,8 @@ class Desk:
     def __init__(self, settings: Settings, clock: Clock, metrics: MetricSet) -> None:
         self.settings, self.clock, self.metrics = settings, clock, metrics
         self.stores: Stores | None = None
+        self.prepared = False
+        """Whether the first start was made, now or long ago: before, the default tenant may not be there."""
         self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
         self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
 

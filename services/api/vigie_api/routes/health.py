@@ -31,7 +31,9 @@ async def live() -> Any:
 @router.get(
     "/health/ready",
     response_model=ReadyAnswer,
-    responses={503: {"model": ReadyAnswer, "description": "MongoDB is away; see Retry-After"}},
+    responses={
+        503: {"model": ReadyAnswer, "description": "MongoDB is away, or the first start is being made; see Retry-After"}
+    },
 )
 async def ready(request: Request) -> Any:
     """Reads work."""
@@ -40,12 +42,13 @@ async def ready(request: Request) -> Any:
     mongodb = redis = False
     if stores is not None:
         mongodb, redis = await asyncio.gather(_answers(stores.mongodb_ping), _answers(stores.redis_ping))
+    works = mongodb and desk.prepared
     answer = ReadyAnswer(
-        status="ready" if mongodb else "not ready",
+        status="ready" if works else "not ready",
         mongodb="ok" if mongodb else "away",
         redis="ok" if redis else "away",
     )
-    if mongodb:
+    if works:
         return answer
     return JSONResponse(answer.model_dump(), 503, {"retry-after": str(RETRY_AFTER_S)})
 
