@@ -26,6 +26,7 @@ MAX_HOPS: Final = 16
 _MAX_REMEMBERED_BYTES: Final = 256
 _REMEMBERED: Final = 8_192
 _PLACE_BITS: Final = 64
+_NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,7 @@ def origin(peer: str | None, forwarded: str, trusted: Networks) -> Origin:
         return UNKNOWN
     # With the header it may be a proxy on this machine, and its clients are not.
     local = address.is_loopback and not forwarded
-    if isinstance(address, IPv4Address):
-        return Origin(str(address), str(address), local)
-    return Origin(str(address), str(IPv6Network((address, _PLACE_BITS), strict=False)), local)
+    return Origin(str(address), _place(address), local)
 
 
 class Origins:
@@ -105,6 +104,14 @@ class Origins:
                 peer=str(at),
             )
         return found
+
+
+def _place(address: Address) -> str:
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address in _NAT64:  # all of IPv4 within one /64
+        return str(IPv4Address(int(address) & 0xFFFF_FFFF))
+    return str(IPv6Network((address, _PLACE_BITS), strict=False))
 
 
 def _within(address: Address, trusted: Networks) -> bool:

@@ -27,9 +27,8 @@ BOOKING = {
 
 
 def key(name: str = "vk_1", tenant: str = "acme") -> Principal:
-    scopes = frozenset({Scope.WRITE})
-    owned = assigned(Assignment(TenantId(tenant)))
-    return Principal(PrincipalKind.KEY, name, "sender", of_scopes(scopes), assignments=owned, scopes=scopes)
+    owned = assigned(Assignment(TenantId(tenant), of_scopes(frozenset({Scope.WRITE}))))
+    return Principal(PrincipalKind.KEY, name, "sender", assignments=owned)
 
 
 @pytest_asyncio.fixture

@@ -36,5 +36,6 @@ def described(description: str) -> dict[str, Any]:
 
 READ_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     422: described("A parameter is wrong, or the answer would be larger than one request may have"),
+    429: described("The address, the credential or the tenant asks more than it may; see Retry-After"),
     503: described("The store does not answer at the moment; see Retry-After"),
 }

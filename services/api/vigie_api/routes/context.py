@@ -10,15 +10,20 @@ from fastapi import Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 from vigie_identity.audit import Actor
+from vigie_identity.errors import IdentityError
 from vigie_identity.identity import Identity
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.principal import Principal
+from vigie_limits.rates import Rates
+from vigie_limits.usage import Usage
+from vigie_runtime.addresses import FORWARDED_HEADER, Origins
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 
 from vigie_api.access import tenant_of
 from vigie_api.cache import TtlCache
 from vigie_api.errors import StoreUnavailable
+from vigie_api.middleware import CHARGES
 from vigie_api.places import Places
 from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
@@ -42,6 +47,8 @@ class Stores:
 
     authenticator: Authenticator
     identity: Identity
+    rates: Rates
+    usage: Usage
     series: SeriesRepository
     families: FamilyCatalogue
     latest: LatestRepository
@@ -58,6 +65,7 @@ class Desk:
         self.stores: Stores | None = None
         self.prepared = False
         """Whether the first start was made, now or long ago: before, the default tenant may not be there."""
+        self.origins = Origins(settings.proxies)
         self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
         self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
 
@@ -87,14 +95,21 @@ class Context:
 
 async def context_of(request: Request) -> Context:
     """Every route's way to data. Raises StoreUnavailable while the app is not connected, IdentityError when the caller
-    may not do this."""
+    may not do this, or not so often."""
     desk: Desk = request.app.state.desk
     if desk.stores is None:
         raise StoreUnavailable
-    principal = await desk.stores.authenticator.authenticate(request.scope["headers"])
-    tenant = tenant_of(request, principal, desk.settings.default_tenant)
-    address = request.client.host if request.client else ""
-    actor = Actor(principal.id, principal.name, address, request.headers.get("user-agent", ""))
+    forwarded = b",".join(value for name, value in request.scope["headers"] if name == FORWARDED_HEADER)
+    origin = desk.origins.of(request.client.host if request.client else None, forwarded or None)
+    charges = request.scope[CHARGES] = desk.stores.rates.open(origin)
+    try:
+        principal = await desk.stores.authenticator.authenticate(request.scope["headers"])
+        tenant = tenant_of(request, principal, desk.settings.default_tenant)
+    except IdentityError as e:
+        await charges.refused(e)
+        raise
+    await charges.admit(principal, tenant)
+    actor = Actor(principal.id, principal.name, origin.address, request.headers.get("user-agent", ""))
     return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, desk.stores)
 
 
