@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from vigie_limits import metrics as limits_metrics
 from vigie_runtime import logreader_metrics, metrics, publisher_metrics
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,8 @@ def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
     found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
     found["ingest"] |= set(_exposed(publisher_metrics))
+    for service in ("ingest", "api"):
+        found[service] |= set(_exposed(limits_metrics))
     found["aggregator"] |= set(_exposed(logreader_metrics))
     return found
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vigie_limits.account import BLOCKS, Limit, Scope
-from vigie_limits.limiter import MAX_ACCOUNTS, OTHERS, PAUSE_S, Limiter
+from vigie_limits.accounts import OTHERS
+from vigie_limits.limiter import MAX_ACCOUNTS, PAUSE_S, Limiter
 from vigie_limits.metrics import ALONE, LIMITS_METRICS, QUESTIONS, THROTTLED
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import MetricSet
@@ -34,7 +35,7 @@ async def limiters(count: int = 1, max_accounts: int = MAX_ACCOUNTS) -> AsyncIte
 
 async def take(limiter: Limiter, limit: Limit, cost: int = 1, who: str = "k") -> float:
     """As services do."""
-    account = limiter.account(limit, who)
+    account = limiter.of(limit.scope).get(limit, who)
     if account.spend(cost, limiter._clock.monotonic()):
         return 0.0
     return await limiter.more(account, cost)
@@ -109,7 +110,7 @@ async def test_refusing_a_large_cost_does_not_refuse_a_small_one() -> None:
 async def test_a_lease_ends_with_its_window() -> None:
     async with limiters() as (shared, [limiter]):
         await take(limiter, MINUTE)
-        account = limiter.account(MINUTE, "k")
+        account = limiter.of(MINUTE.scope).get(MINUTE, "k")
         assert account.left == MINUTE.block - 1
         shared.clock.advance(59.9)
         assert account.spend(1, shared.clock.monotonic())
@@ -134,7 +135,7 @@ async def test_what_others_took_is_heard_after_a_while() -> None:
         await taken(other, MINUTE, 3_000)
         shared.clock.advance(6)
         await taken(one, MINUTE, MINUTE.block)
-        told = one.account(MINUTE, "k").remaining()
+        told = one.of(MINUTE.scope).get(MINUTE, "k").remaining()
         assert abs(told - (MINUTE.amount - 3_000 - MINUTE.block)) <= 2 * MINUTE.block
 
 
@@ -244,7 +245,7 @@ async def test_callers_are_forgotten_by_who_asked_first_and_redis_still_knows_th
         assert await taken(limiter, small, 20, who="limited") == 10
         for n in range(500):
             await take(limiter, small, who=f"stranger{n}")
-        assert len(limiter._accounts[Scope.ADDRESS]) == 100
+        assert len(limiter.of(Scope.ADDRESS)) == 100
         assert await taken(limiter, small, 20, who="limited") == 0
 
 
@@ -268,7 +269,7 @@ async def test_without_redis_nobody_gets_rid_of_a_refusal_by_being_forgotten() -
             await take(limiter, small, who=f"stranger{n}")
         for n in range(8):
             assert await taken(limiter, small, 20, who=f"limited{n}") == 0
-        assert len(limiter._accounts[Scope.ADDRESS]) <= 21
+        assert len(limiter.of(Scope.ADDRESS)) <= 21
 
 
 async def test_without_redis_newcomers_share_an_account_when_all_others_are_limited() -> None:
@@ -278,7 +279,7 @@ async def test_without_redis_newcomers_share_an_account_when_all_others_are_limi
         for n in range(20):
             await taken(limiter, small, 11, who=f"limited{n}")
         assert sum([await taken(limiter, small, 1, who=f"new{n}") for n in range(30)]) == 10
-        assert set(limiter._accounts[Scope.ADDRESS]) == {*(f"limited{n}" for n in range(20)), OTHERS}
+        assert set(limiter.of(Scope.ADDRESS)._accounts) == {*(f"limited{n}" for n in range(20)), OTHERS}
 
 
 async def test_a_new_limit_of_the_same_caller_holds_at_once() -> None:

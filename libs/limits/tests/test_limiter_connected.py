@@ -37,7 +37,7 @@ async def limiters(redis_url: str, count: int) -> AsyncIterator[list[Limiter]]:
 
 
 async def take(limiter: Limiter, limit: Limit, who: str, cost: int = 1) -> float:
-    account = limiter.account(limit, who)
+    account = limiter.of(limit.scope).get(limit, who)
     return 0.0 if account.spend(cost, time.monotonic()) else await limiter.more(account, cost)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncio import Lock
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf
+from math import ceil, inf
 from typing import Final
 
 from vigie_limits.window import Counts, LocalWindow
@@ -43,14 +43,22 @@ class Limit:
         """The most units of a lease that nobody needs yet."""
         return max(1, self.amount // BLOCKS)
 
+    @property
+    def policy(self) -> bytes:
+        """As an item of the header RateLimit-Policy."""
+        return b'"%b";q=%d;w=%d' % (self.scope.value.encode(), self.amount, self.window_s)
+
 
 class Account:
     """Times are monotonic seconds."""
 
-    __slots__ = ("_counts", "_heard", "_misfit", "_rest", "_retry", "_until", "left", "limit", "local", "turn", "who")
+    __slots__ = (
+        "_counts", "_heard", "_misfit", "_rest", "_retry", "_until", "left", "limit", "local", "policy", "turn", "who",
+    )  # fmt: skip
 
     def __init__(self, limit: Limit, who: str) -> None:
         self.limit = limit
+        self.policy = limit.policy
         self.who = who
         self.left = 0
         """Units of the lease that are not spent."""
@@ -117,10 +125,10 @@ class Account:
         """Units that can be taken, as far as this process knows."""
         return self._rest + self.left
 
-    def reset_s(self, now: float) -> float:
-        """Seconds until the current window ends."""
+    def reset_s(self, now: float) -> int:
+        """Whole seconds until the current window ends."""
         left_s = self._until - now
-        return left_s if left_s > 0 else float(self.limit.window_s)
+        return ceil(left_s) if left_s > 0 else self.limit.window_s
 
     def _hear(self, counts: Counts, now: float) -> None:
         until = now + counts.left_s

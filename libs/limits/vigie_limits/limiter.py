@@ -7,7 +7,6 @@ task of its own asks until Redis is back.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -18,6 +17,7 @@ from vigie_runtime.errors import reason_of
 from vigie_runtime.metrics import MetricSet
 
 from vigie_limits.account import Account, Limit, Scope
+from vigie_limits.accounts import Accounts
 from vigie_limits.metrics import ACCOUNTS, ALONE, QUESTIONS, THROTTLED, Answer
 from vigie_limits.window import Counts
 
@@ -28,9 +28,6 @@ WAIT_S: Final = 0.1
 PAUSE_S: Final = 1.0
 MAX_ACCOUNTS: Final = 20_000
 """Callers remembered per scope. Redis remembers the others, so forgetting one costs a question."""
-OTHERS: Final = "*"
-"""Who shares an account when there is room for no more."""
-_TRIES: Final = 8
 _PLACES: Final = 16
 """Questions at the same time: more would wait for the client's connections, and look like a Redis that is away."""
 _AWAY: Final = (RedisError, OSError, TimeoutError)
@@ -54,8 +51,7 @@ class Limiter:
     def __init__(self, store: Store, clock: Clock, metrics: MetricSet, max_accounts: int = MAX_ACCOUNTS) -> None:
         self._store = store
         self._clock = clock
-        self._max = max_accounts
-        self._accounts: dict[Scope, OrderedDict[str, Account]] = {scope: OrderedDict() for scope in Scope}
+        self._accounts = {scope: Accounts(max_accounts, clock, lambda: self.alone) for scope in Scope}
         self._places = asyncio.Semaphore(_PLACES)
         self._asking: set[asyncio.Task[Found]] = set()
         self._probe: asyncio.Task[None] | None = None
@@ -70,12 +66,9 @@ class Limiter:
         """Whether Redis is away."""
         return self._probe is not None
 
-    def account(self, limit: Limit, who: str) -> Account:
-        """The account of a caller. First `spend`, then `more`; to be asked for anew after every await."""
-        account = self._accounts[limit.scope].get(who)
-        if account is not None and (account.limit is limit or account.limit == limit):
-            return account
-        return self._open(limit, who)
+    def of(self, scope: Scope) -> Accounts:
+        """The accounts of a scope: `spend` of one first, then `more`."""
+        return self._accounts[scope]
 
     async def more(self, account: Account, cost: int = 1) -> float:
         """Take units that the lease has not. Seconds to wait when they are refused, 0 when they are taken."""
@@ -101,9 +94,7 @@ class Limiter:
             return 0.0
         if wait_s := account.wait_s(cost, now):
             return wait_s
-        accounts = self._accounts[account.limit.scope]
-        if account.who in accounts:
-            accounts.move_to_end(account.who)
+        self._accounts[account.limit.scope].touch(account)
         found = await self._together(account, cost, now)
         if found is None:
             self._answers[Answer.ALONE].inc()
@@ -147,30 +138,6 @@ class Limiter:
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, so that it is not reported when nobody waits any more
-
-    def _open(self, limit: Limit, who: str) -> Account:
-        """Make room for one more, if need be by forgetting who has not asked for longest. What is forgotten Redis
-        still counts; while it is away, nobody gets rid of a refusal by being forgotten."""
-        accounts = self._accounts[limit.scope]
-        now = self._clock.monotonic()
-        tries = 0
-        while who not in accounts and len(accounts) >= self._max:
-            oldest, account = next(iter(accounts.items()))
-            if not self.alone or not account.limited(now):
-                del accounts[oldest]
-                continue
-            accounts.move_to_end(oldest)
-            tries += 1
-            if tries == _TRIES:
-                return self._shared(limit)
-        account = accounts[who] = Account(limit, who)
-        return account
-
-    def _shared(self, limit: Limit) -> Account:
-        accounts = self._accounts[limit.scope]
-        if (account := accounts.get(OTHERS)) is None or account.limit != limit:
-            account = accounts[OTHERS] = Account(limit, OTHERS)
-        return account
 
     def _lost(self, error: BaseException) -> None:
         if self._probe is None:

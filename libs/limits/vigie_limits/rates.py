@@ -6,14 +6,12 @@ one counts against that one, wherever it comes from. Both count against the tena
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
 from vigie_identity.errors import Busy, IdentityError, StoreUnavailable
-from vigie_identity.names import TenantId
 from vigie_identity.principal import Principal, PrincipalKind
-from vigie_identity.tenants import Plan
+from vigie_identity.tenants import Plan, Tenant
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
 
@@ -27,6 +25,7 @@ from vigie_limits.usage import UsageMeter
 
 MINUTE_S: Final = 60
 _MAX_WHO_CHARS: Final = 64
+_MAX_PLANNED: Final = 4_096
 _NO_PLAN: Final = Plan()
 
 
@@ -41,67 +40,97 @@ class Rates:
         self.tenants = tenants
         self.clock = clock
         self.usage = usage
-        self.address = limit(Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
-        self.key = limit(Scope.KEY, settings.rate_key_per_minute, MINUTE_S)
-        self.telemetry = limit(Scope.TELEMETRY, settings.rate_telemetry_per_minute, MINUTE_S)
-        self._requests = limit(Scope.TENANT, settings.rate_tenant_requests_per_s, 1)
-        self._samples = limit(Scope.SAMPLES, settings.rate_tenant_samples_per_s, 1)
+        self.address = Toll(limiter, Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
+        self.key = Toll(limiter, Scope.KEY, settings.rate_key_per_minute, MINUTE_S)
+        self.telemetry = Toll(limiter, Scope.TELEMETRY, settings.rate_telemetry_per_minute, MINUTE_S)
+        self.requests = Toll(limiter, Scope.TENANT, settings.rate_tenant_requests_per_s, 1)
+        self.samples = Toll(limiter, Scope.SAMPLES, settings.rate_tenant_samples_per_s, 1)
 
     def open(self, origin: Origin) -> Charges:
         """What one request from there is charged with: nothing yet."""
         return Charges(self, origin)
 
-    def of_plan(self, plan: Plan) -> tuple[Limit | None, Limit | None]:
-        """(requests, samples) of a tenant."""
-        requests, samples = plan.requests_per_s, plan.samples_per_s
-        return (
-            self._requests if requests is None else _limit(Scope.TENANT, requests, 1),
-            self._samples if samples is None else _limit(Scope.SAMPLES, samples, 1),
-        )
+
+class Toll:
+    """One kind of limit of a service: how much, and on which accounts."""
+
+    __slots__ = ("_planned", "_scope", "_window_s", "accounts", "limit")
+
+    def __init__(self, limiter: Limiter, scope: Scope, amount: int, window_s: int) -> None:
+        self.accounts = limiter.of(scope)
+        self.limit = Limit(scope, amount, window_s) if amount else None
+        """What the settings say; None: no limit."""
+        self._scope = scope
+        self._window_s = window_s
+        self._planned: dict[int, Limit] = {}
+
+    def planned(self, amount: int | None) -> Limit | None:
+        """What a plan says, or the settings where it says nothing."""
+        if amount is None:
+            return self.limit
+        limit = self._planned.get(amount)
+        if limit is None:
+            if len(self._planned) >= _MAX_PLANNED:
+                self._planned.clear()
+            limit = self._planned[amount] = Limit(self._scope, amount, self._window_s)
+        return limit
 
 
 class Charges:
     """One request's. Every method that charges raises Throttled when a limit does not allow it."""
 
-    __slots__ = ("_accounts", "_origin", "_rates", "_samples", "_tenant")
+    __slots__ = ("_accounts", "_origin", "_plan", "_rates", "_tenant")
 
     def __init__(self, rates: Rates, origin: Origin) -> None:
         self._rates = rates
         self._origin = origin
         self._accounts: list[Account] = []
-        self._samples: Limit | None = None
-        self._tenant: TenantId | None = None
+        self._plan = _NO_PLAN
+        self._tenant: str | None = None
 
     async def refused(self, error: IdentityError) -> None:
         """The request is refused for who sends it."""
-        if error.status < 500:  # else nobody knows who it is, and it is not the sender's fault
-            await self._charge_address()
+        if error.status < 500 and (short := self._pay_address()):  # 5xx: nobody knows who it is, and it is our fault
+            await self._more(short)
 
-    async def admit(self, principal: Principal, tenant: TenantId | None) -> None:
+    async def admit(self, principal: Principal, tenant: str | None) -> None:
         """The request is of this caller and about this tenant, or about none."""
+        rates = self._rates
         if tenant is not None:
             self._tenant = tenant
-            if (usage := self._rates.usage) is not None:
-                usage.of(tenant).requests += 1
+            if rates.usage is not None:
+                rates.usage.of(tenant).requests += 1
         if principal.kind is PrincipalKind.ANONYMOUS:
-            await self._charge_address()
-        elif (limit := self._rates.key) is not None:
-            await self._charge(limit, _who(principal))
-        if tenant is not None:
-            requests, self._samples = self._rates.of_plan(await self._plan(tenant))
-            if requests is not None:
-                await self._charge(requests, tenant)
+            short = self._pay_address()
+        else:
+            short = self._pay(rates.key, rates.key.limit, _who(principal))
+        if short:
+            await self._more(short)
+        if tenant is None:
+            return
+        try:
+            self._plan = (rates.tenants.at_once(tenant) or await rates.tenants.require(tenant)).plan
+        except (StoreUnavailable, Busy):  # senders are served then too, as if nothing were agreed with their tenant
+            self._plan = _NO_PLAN
+        if short := self._pay(rates.requests, rates.requests.planned(self._plan.requests_per_s), tenant):
+            await self._more(short)
 
-    async def report(self, tenant: TenantId) -> None:
-        """A report for a tenant that exists; its sender says only which."""
-        self._tenant = tenant
-        if (limit := self._rates.telemetry) is not None:
-            await self._charge(limit, tenant)
+    async def report(self, tenant: Tenant) -> None:
+        """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it."""
+        rates = self._rates
+        self._tenant, self._plan = tenant.id, tenant.plan
+        if rates.usage is not None:
+            rates.usage.of(tenant.id).requests += 1
+        if short := self._pay(rates.telemetry, rates.telemetry.limit, tenant.id):
+            await self._more(short)
 
     async def samples(self, count: int) -> None:
         """All of so many samples, or none."""
-        if count and self._samples is not None and self._tenant is not None:
-            await self._charge(self._samples, self._tenant, count)
+        if not count or self._tenant is None:
+            return
+        samples = self._rates.samples
+        if short := self._pay(samples, samples.planned(self._plan.samples_per_s), self._tenant, count):
+            await self._more(short, count)
 
     def took(self, samples: int, rejected: int = 0) -> None:
         """What became of the request's items; for the tenant's usage."""
@@ -112,47 +141,34 @@ class Charges:
 
     def headers(self) -> Headers:
         """What the answer tells of the limits."""
-        return rate_headers(self._accounts, self._rates.clock.monotonic())
+        return rate_headers(self._accounts, self._rates.clock.monotonic()) if self._accounts else []
 
-    async def _plan(self, tenant: TenantId) -> Plan:
-        tenants = self._rates.tenants
-        try:
-            return (tenants.at_once(tenant) or await tenants.require(tenant)).plan
-        except (StoreUnavailable, Busy):  # senders are served then too, as if nothing were agreed with their tenant
-            return _NO_PLAN
+    def _pay_address(self) -> Account | None:
+        if self._origin.local:
+            return None
+        return self._pay(self._rates.address, self._rates.address.limit, self._origin.place)
 
-    async def _charge_address(self) -> None:
-        if (limit := self._rates.address) is not None and not self._origin.local:
-            await self._charge(limit, self._origin.place)
+    def _pay(self, toll: Toll, limit: Limit | None, who: str, cost: int = 1) -> Account | None:
+        """Pay from the lease: what nearly every request does. The account, when its lease has too little."""
+        if limit is None:
+            return None
+        account = toll.accounts.get(limit, who)
+        self._accounts.append(account)
+        return None if account.spend(cost, self._rates.clock.monotonic()) else account
 
-    async def _charge(self, limit: Limit, who: str, cost: int = 1) -> None:
-        account = self._rates.limiter.account(limit, who)
-        if account.spend(cost, self._rates.clock.monotonic()):
-            self._accounts.append(account)
-            return
+    async def _more(self, account: Account, cost: int = 1) -> None:
         wait_s = await self._rates.limiter.more(account, cost)
         if not wait_s:
-            self._accounts.append(account)
             return
         self._accounts = [account]  # the one that the answer is about
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             usage.of(self._tenant).throttled += 1
-        raise Throttled(limit, cost, wait_s)
-
-
-def limit(scope: Scope, amount: int, window_s: int) -> Limit | None:
-    """None when the amount is 0: there is no limit."""
-    return _limit(scope, amount, window_s) if amount else None
-
-
-@lru_cache(4_096)
-def _limit(scope: Scope, amount: int, window_s: int) -> Limit:
-    return Limit(scope, amount, window_s)
+        raise Throttled(account.limit, cost, wait_s)
 
 
 def _who(principal: Principal) -> str:
     """One caller: ids of keys and of users differ, those of others name their issuer."""
     who = principal.id
-    return (
-        who if len(who) <= _MAX_WHO_CHARS else blake2b(who.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-    )
+    if len(who) <= _MAX_WHO_CHARS:
+        return who
+    return blake2b(who.encode(errors="surrogatepass"), digest_size=16).hexdigest()
