@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint types fmt unit bench chaos lock clean
+.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -12,7 +12,7 @@ ARGS ?=
 
 help: ## list every recipe
 	@printf 'Vigie. Recipes:\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nARGS="..." is passed on to the program behind the recipe: make up ARGS=--help\n'
 
 up: ## start Vigie and its servers on this machine (front door on port 3000)
@@ -53,6 +53,9 @@ fmt: .sync ## format, and fix what ruff can fix
 
 bench: .sync ## measure every stage and check the sums: PASS or FAIL
 	@exec $(RUN) python -m tests.bench $(ARGS)
+
+bench-telemetry: .sync ## measure the reads of node telemetry with 10,000 tenants: PASS or FAIL
+	@exec $(RUN) python -m tests.bench.telemetry $(ARGS)
 
 chaos: .sync ## kill processes under load and compare the sums: make chaos KILLS=100
 	@exec $(RUN) python -m tests.chaos --kills $(KILLS) $(ARGS)

@@ -156,6 +156,31 @@ SYSTEM = Dashboard(
     ],
 )
 
+NODE = Dashboard(
+    "vigie-node",
+    "Node",
+    [
+        stat("Active users", "short", "max(node_active_users)"),
+        stat("Exercises completed today", "short", "max(node_exercises_completed_today)"),
+        stat("AI latency", "ms", "max(node_ai_latency_milliseconds)"),
+        stat("Up for", "s", "max(node_uptime_seconds)"),
+        stat("Errors", "short", "max(node_error_count)"),
+        graph("Active users", "short", ("max(node_active_users)", "active")),
+        graph("Exercises completed today", "short", ("max(node_exercises_completed_today)", "completed")),
+        graph("AI latency", "ms", ("max(node_ai_latency_milliseconds)", "latency")),
+        graph(
+            "CPU, memory, disk",
+            "percent",
+            ("max(node_cpu_usage_percent)", "CPU"),
+            ("max(node_memory_usage_percent)", "memory"),
+            ("max(node_disk_usage_percent)", "disk"),
+        ),
+        graph("Errors", "short", ("max(node_error_count)", "errors")),
+        graph("Other numbers", "short", ("max by (key) (node_additional_data)", "{{key}}")),
+    ],
+)
+"""Of the tenant whose `/metrics` Prometheus reads."""
+
 ITSELF = Dashboard(
     "vigie-itself",
     "Vigie itself",
@@ -249,7 +274,7 @@ ITSELF = Dashboard(
     ],
 )
 
-DASHBOARDS = {"business": BUSINESS, "application": APPLICATION, "system": SYSTEM, "vigie-itself": ITSELF}
+DASHBOARDS = {"business": BUSINESS, "application": APPLICATION, "system": SYSTEM, "node": NODE, "vigie-itself": ITSELF}
 
 
 def render(dashboard: Dashboard) -> str:

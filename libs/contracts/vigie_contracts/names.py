@@ -71,3 +71,21 @@ NETWORK_SENT: Final = "system_network_sent_bytes_total"
 SYSTEM: Final = (
     CPU_USAGE, MEMORY_USAGE, DISK_USAGE, LOAD_AVERAGE, DISK_READ, DISK_WRITTEN, NETWORK_RECEIVED, NETWORK_SENT,
 )  # fmt: skip
+
+# Nodes: the numbers of their telemetry.
+NODE_UPTIME: Final = "node_uptime_seconds"
+NODE_ACTIVE_USERS: Final = "node_active_users"
+NODE_EXERCISES: Final = "node_exercises_completed_today"
+NODE_AI_LATENCY: Final = "node_ai_latency_milliseconds"
+NODE_CPU_USAGE: Final = "node_cpu_usage_percent"
+NODE_MEMORY_USAGE: Final = "node_memory_usage_percent"
+NODE_DISK_USAGE: Final = "node_disk_usage_percent"
+NODE_ERRORS: Final = "node_error_count"
+"""gauge, without labels: a tenant has one node"""
+NODE_ADDITIONAL: Final = "node_additional_data"
+"""gauge {key}: any other number at the top of `additionalData`"""
+
+NODE: Final = (
+    NODE_UPTIME, NODE_ACTIVE_USERS, NODE_EXERCISES, NODE_AI_LATENCY, NODE_CPU_USAGE, NODE_MEMORY_USAGE,
+    NODE_DISK_USAGE, NODE_ERRORS, NODE_ADDITIONAL,
+)  # fmt: skip

@@ -20,3 +20,8 @@ class Report(msgspec.Struct, omit_defaults=True):
     """Milliseconds since the Unix epoch."""
     body: dict[str, Any]
     version: int = 1
+
+
+def record_key(tenant: str, subject: str) -> bytes:
+    """The key of a report's record: what a subject says stays in order, in one partition."""
+    return f"{tenant}/{subject}".encode()

@@ -25,6 +25,7 @@ from vigie_identity.users import User, Users
 from vigie_runtime import clients
 from vigie_runtime.clients import Database, MongoClient
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.metrics import MetricSet
 from vigie_runtime.settings import Settings
 
 NOW_MS = 4_102_444_800_000
@@ -107,12 +108,14 @@ def settings_for(redis_url: str = "redis://127.0.0.1:1", **more: Any) -> Identit
 
 
 @asynccontextmanager
-async def running(world: World, redis_url: str = "redis://127.0.0.1:1", **more: Any) -> AsyncGenerator[Identity]:
+async def running(
+    world: World, redis_url: str = "redis://127.0.0.1:1", metrics: MetricSet | None = None, **more: Any
+) -> AsyncGenerator[Identity]:
     """Identity as a service has it, over the world's database."""
     settings = settings_for(redis_url, **more)
     redis = clients.redis(settings)
     try:
-        async with identity(settings, world.db, redis, world.clock, CHEAP) as made:
+        async with identity(settings, world.db, redis, world.clock, CHEAP, metrics=metrics) as made:
             await made.ensure_indexes()
             yield made
     finally:

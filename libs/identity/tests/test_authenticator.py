@@ -21,14 +21,17 @@ from vigie_identity.errors import (
     StoreUnavailable,
     TenantInactive,
     TwoCredentials,
+    WrongLogin,
 )
 from vigie_identity.identity import Identity
 from vigie_identity.memory import MAX_REFUSED, STALE_S, TTL_S
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.principal import PrincipalKind
 from vigie_identity.sessions import Client
 from vigie_identity.tenants import Status
+from vigie_runtime.metrics import MetricSet
 
 from tests.kit.wait import eventually
 
@@ -54,9 +57,14 @@ NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 
 
 @pytest.fixture
-async def made(world: World, redis_url: str) -> AsyncIterator[Identity]:
+def metrics() -> MetricSet:
+    return MetricSet(IDENTITY_METRICS)
+
+
+@pytest.fixture
+async def made(world: World, redis_url: str, metrics: MetricSet) -> AsyncIterator[Identity]:
     shared = {"jwt_shared_secret": SHARED, "jwt_shared_issuer": "partner"}
-    async with running(world, redis_url, anonymous="default:read,telemetry", **shared) as identity:
+    async with running(world, redis_url, metrics, anonymous="default:read,telemetry", **shared) as identity:
         yield identity
 
 
@@ -249,6 +257,36 @@ async def test_a_changed_role_holds_within_the_stated_time(made: Identity, world
     assert principal.permissions(RIVAL) == ROLES[Role.READONLY]
 
 
+async def test_a_home_that_is_switched_off_shuts_its_users_out_of_further_tenants_too(
+    made: Identity, world: World
+) -> None:
+    user = await world.user()
+    await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
+    token = (await sessions_of(made).login("alice", PASSWORD, Client(), ACME)).access
+    assert (await bearer(made, token)).belongs_to(RIVAL)
+    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    world.clock.advance(TTL_S)
+    assert not (await bearer(made, token)).belongs_to(RIVAL)
+    await world.tenants.set_status(RIVAL, Status.ACTIVE, BY)
+    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    world.clock.advance(TTL_S)
+    assert isinstance(await refusal(bearer(made, token)), TenantInactive)
+
+
+async def test_keys_and_users_of_a_deleted_tenant_are_nobodys(made: Identity, world: World) -> None:
+    secret, user = await key_of(world), await world.user()
+    await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
+    token = (await sessions_of(made).login("alice", PASSWORD, Client(), ACME)).access
+    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.delete(ACME, BY)
+    for sent in (secret, token):
+        assert isinstance(await refusal(bearer(made, sent)), BadCredential)
+    with pytest.raises(NotFound):
+        await made.known_tenants.require(ACME)
+    with pytest.raises(WrongLogin):
+        await sessions_of(made).login("alice", PASSWORD, Client(), ACME)
+
+
 async def test_the_use_of_a_key_is_noted_beside_the_request(made: Identity, world: World) -> None:
     secret = await key_of(world)
     await bearer(made, secret)
@@ -292,7 +330,7 @@ async def test_guesses_are_bounded_in_memory_and_at_a_time(made: Identity, monke
 
 
 async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever(
-    made: Identity, world: World, mongo_client: Any, monkeypatch: pytest.MonkeyPatch
+    made: Identity, metrics: MetricSet, world: World, mongo_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vigie_identity.store.TIMEOUT_S", 0.5)
     known, expiring = await key_of(world), await key_of(world, expires=NOW + timedelta(seconds=60))
@@ -307,6 +345,7 @@ async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever
         for _ in range(20):
             assert (await bearer(made, known)).belongs_to(ACME)
         assert time.perf_counter() - begin < 2, "one request waits a moment, the others do not"
+        assert metrics.counter(STALE, what=Remembered.CREDENTIALS)._value.get() == 20
         assert isinstance(await refusal(bearer(made, new)), StoreUnavailable)
         world.clock.advance(60)
         assert isinstance(await refusal(bearer(made, expiring)), StoreUnavailable)

@@ -6,11 +6,23 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt import PyJWK
 from vigie_identity import jwks as module
-from vigie_identity.errors import BadCredential, IssuerUnavailable
-from vigie_identity.jwks import FRESH_S, MISS_INTERVAL_S, RETRY_S, STALE_S, Jwks, JwksError, http_client, usable_keys
+from vigie_identity.errors import BadCredential, Busy, IssuerUnavailable
+from vigie_identity.jwks import (
+    FRESH_S,
+    MISS_INTERVAL_S,
+    REFRESH_S,
+    RETRY_S,
+    STALE_S,
+    Jwks,
+    JwksError,
+    http_client,
+    usable_keys,
+)
 from vigie_runtime.clock import ManualClock
 
 from tests.kit.wait import eventually
@@ -136,7 +148,7 @@ async def test_old_keys_serve_while_new_ones_are_fetched_beside(
     jwks: Jwks, issuer: IssuerServer, clock: ManualClock
 ) -> None:
     await jwks.key("r1", "RS256")
-    clock.advance(FRESH_S)
+    clock.advance(REFRESH_S)
     issuer.entries = [public(OTHER_RSA_KEY, "r2")]
     issuer.open.clear()
     await jwks.key("r1", "RS256")
@@ -153,6 +165,58 @@ async def test_old_keys_serve_while_new_ones_are_fetched_beside(
 
     await eventually(withdrawn)
     assert issuer.asked == 2
+
+
+async def test_after_a_pause_the_issuer_is_asked_before_its_keys_are_believed(
+    jwks: Jwks, issuer: IssuerServer, clock: ManualClock
+) -> None:
+    await jwks.key("r1", "RS256")
+    issuer.entries = [public(OTHER_RSA_KEY, "r2")]
+    clock.advance(FRESH_S)
+    with pytest.raises(BadCredential):
+        await jwks.key("r1", "RS256")
+
+
+async def test_an_issuer_that_fails_is_waited_for_once_and_then_asked_beside(
+    jwks: Jwks, issuer: IssuerServer, clock: ManualClock
+) -> None:
+    await jwks.key("r1", "RS256")
+    issuer.status = 500
+    clock.advance(FRESH_S)
+    await jwks.key("r1", "RS256")
+    assert issuer.asked == 2
+    issuer.open.clear()
+    clock.advance(RETRY_S)
+    await jwks.key("r1", "RS256")
+    await eventually(lambda: issuer.asked == 3)
+    issuer.open.set()
+
+
+async def test_only_so_many_tokens_wait_for_the_issuer(
+    jwks: Jwks, issuer: IssuerServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await jwks.key("r1", "RS256")
+    clock.advance(MISS_INTERVAL_S)
+    monkeypatch.setattr(module, "MAX_WAITING", 2)
+    issuer.open.clear()
+    waiting = [asyncio.ensure_future(jwks.key(f"guess-{i}", "RS256")) for i in range(5)]
+    await eventually(lambda: sum(one.done() for one in waiting) == 3)
+    await jwks.key("r1", "RS256")  # needs no answer of the issuer
+    issuer.open.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [BadCredential] * 2 + [Busy] * 3
+    assert jwks._waiting == 0
+
+
+def test_a_key_that_this_machine_cannot_use_is_passed_over_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(entry: dict[str, Any], algorithm: str) -> PyJWK:
+        if entry["kid"] == "odd":
+            raise UnsupportedAlgorithm("not in this OpenSSL")
+        return PyJWK(entry, algorithm)
+
+    monkeypatch.setattr(module, "PyJWK", refusing)
+    keys = usable_keys(document(public(OTHER_RSA_KEY, "odd"), public(RSA_KEY, "r1")), BOTH)
+    assert set(keys) == {("r1", "RS256"), (None, "RS256")}
 
 
 async def test_an_issuer_that_is_away_is_tolerated_for_an_hour_and_then_nothing_is_believed(

@@ -57,7 +57,9 @@ async def test_changes_and_removals_touch_only_ones_own(store: Store) -> None:
     assert await mine.remove({"_id": "rival-1"}) is None
     assert (await mine.change({"_id": "acme-1"}, {"$set": {"n": 9}}) or {})["n"] == 9
     assert (await mine.remove({"_id": "acme-1"}) or {})["_id"] == "acme-1"
-    assert await store.of(RIVAL).count({"n": 1}, 10) == 1
+    await mine.change_all({"$or": [{"tenant": "rival"}, {}]}, {"$set": {"n": 9}})
+    assert await mine.count({"n": 9}, 10) == 2
+    assert await store.of(RIVAL).count({"n": 9}, 10) == 0
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,8 @@ async def test_changes_and_removals_touch_only_ones_own(store: Store) -> None:
 async def test_a_document_keeps_its_tenant(store: Store, update: Mapping[str, Any]) -> None:
     with pytest.raises(ValueError, match="tenant"):
         await store.of(ACME).change({"_id": "acme-1"}, update)
+    with pytest.raises(ValueError, match="tenant"):
+        await store.of(ACME).change_all({}, update)
 
 
 async def test_a_document_of_another_tenant_is_not_written(store: Store) -> None:
@@ -122,7 +126,7 @@ def test_a_store_has_no_query_of_its_own() -> None:
     public = {name for name in vars(Store) if not name.startswith("_")}
     assert public == {"name", "of", "across", "ensure"}
     assert not {name for name in vars(Scoped) if not name.startswith("_")} - {
-        "tenant", "one", "first", "count", "insert", "change", "remove", "aggregate",
+        "tenant", "one", "first", "count", "insert", "change", "change_all", "remove", "aggregate",
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 from vigie_identity.errors import BadCredential, IdentityError
 from vigie_identity.names import PLATFORM, TenantId
-from vigie_identity.permissions import Scope
+from vigie_identity.permissions import Role, Scope
 from vigie_identity.sessions import Client
 
 from .conftest import ACME, BY, PASSWORD, SECRET, World, bearer, running, sessions_of
@@ -32,6 +32,8 @@ async def test_no_secret_is_in_the_logs_or_in_the_database(
             first = await sessions.login(name, PASSWORD, CLIENT, ACME)
             second = await sessions.refresh(first.refresh, CLIENT)
             await bearer(made, second.access)
+            other = await world.users.create(ACME, name + "-2", PASSWORD, Role.USER, BY)
+            await sessions.change_password(other.id, PASSWORD, "a chosen password", CLIENT)
             await bearer(made, rotated.secret)
             with pytest.raises(BadCredential):
                 await sessions.refresh(first.refresh, CLIENT)
@@ -39,7 +41,15 @@ async def test_no_secret_is_in_the_logs_or_in_the_database(
                 await sessions.login(name, "a wrong password", CLIENT, ACME)
             with pytest.raises(IdentityError):
                 await bearer(made, second.access[:-6] + "AAAAAA")
-    secrets = [PASSWORD, SECRET, "a wrong password", admin.password, key.secret[20:], rotated.secret[20:]]
+    secrets = [
+        PASSWORD,
+        SECRET,
+        "a wrong password",
+        "a chosen password",
+        admin.password,
+        key.secret[20:],
+        rotated.secret[20:],
+    ]
     secrets += [tokens.access.split(".")[2] for tokens in (first, second)]
     secrets += [tokens.refresh[-40:] for tokens in (first, second)]
     printed = capfd.readouterr()

@@ -174,6 +174,14 @@ async def test_logout_ends_the_session_for_access_and_refresh(made: Identity, wo
     assert actions.count(Action.LOGGED_OUT) == 1
 
 
+async def test_an_operator_in_place_of_a_session_ends_nobodys(made: Identity, world: World, name: str) -> None:
+    await world.user(name=name)
+    tokens = await login(made, name)
+    anything: Any = {"$ne": ""}
+    await sessions_of(made).logout(anything, BROWSER)
+    await sessions_of(made).refresh(tokens.refresh, BROWSER)
+
+
 async def test_another_process_hears_of_a_logout_without_having_seen_the_session(
     made: Identity, world: World, redis_url: str, name: str
 ) -> None:

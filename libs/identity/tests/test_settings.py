@@ -31,8 +31,9 @@ def test_secrets_come_from_files_and_are_not_shown(monkeypatch: pytest.MonkeyPat
         "REDIS_URL": "redis://r",
     }.items():
         monkeypatch.setenv(name, value)
-    for name in ("JWT_SECRET", "JWT_SHARED_SECRET", "ADMIN_PASSWORD"):
-        monkeypatch.setenv(f"VIGIE_{name}_FILE", str(tmp_path / "secret"))
+    (tmp_path / "shared").write_text("shared-" + SECRET)
+    for name, file in (("JWT_SECRET", "secret"), ("JWT_SHARED_SECRET", "shared"), ("ADMIN_PASSWORD", "secret")):
+        monkeypatch.setenv(f"VIGIE_{name}_FILE", str(tmp_path / file))
     monkeypatch.setenv("VIGIE_JWT_SHARED_ISSUER", "partner")
     settings = load(IdentitySettings)
     assert settings.jwt_secret is not None
@@ -55,6 +56,7 @@ def test_secrets_come_from_files_and_are_not_shown(monkeypatch: pytest.MonkeyPat
         {"jwt_jwks_algorithms": "RS256,none"},
         {"jwt_jwks_algorithms": ""},
         {"jwt_shared_secret": SECRET, "jwt_shared_issuer": "vigie"},
+        {"jwt_secret": SECRET, "jwt_shared_secret": SECRET, "jwt_shared_issuer": "partner"},
         {"jwt_jwks_url": "https://idp", "jwt_jwks_issuer": "vigie"},
         {"anonymous": "everything"},
         {"admin_password": "s3cret"},

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vigie_identity import audit as audit_module
@@ -12,10 +13,11 @@ from vigie_identity.errors import Conflict, InvalidField, NotFound, StoreUnavail
 from vigie_identity.licences import State
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
+from vigie_identity.permissions import Role, Scope
 from vigie_identity.tenants import Plan, Status
 from vigie_runtime.clients import MongoClient
 
-from .conftest import ACME, BY, NOW_MS, RIVAL, World
+from .conftest import ACME, BY, NOW_MS, PASSWORD, RIVAL, World
 
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 NOBODY = TenantId("nobody")
@@ -53,10 +55,19 @@ async def test_a_refused_change_leaves_no_entry_in_the_audit(world: World) -> No
     assert (await world.audit.page(NOBODY, Asked())).items == []
 
 
+async def test_an_operator_in_place_of_an_id_is_nobodys(world: World) -> None:
+    anything: Any = {"$ne": ""}
+    for question in (world.tenants.get(anything), world.tenants.set_status(anything, Status.INACTIVE, BY)):
+        with pytest.raises(NotFound):
+            await question
+    assert (await world.tenants.get(ACME)).active
+
+
 async def test_only_active_tenants_that_exist_are_active(world: World) -> None:
     await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
     assert await world.tenants.active([ACME, RIVAL, NOBODY]) == {ACME}
     assert await world.tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 1}
+    assert await world.tenants.inactive() == [RIVAL]
 
 
 async def test_ensuring_a_tenant_at_once_makes_it_once(world: World) -> None:
@@ -64,6 +75,71 @@ async def test_ensuring_a_tenant_at_once_makes_it_once(world: World) -> None:
     assert (await world.tenants.get(TenantId("default"))).active
     entries = (await world.audit.page(TenantId("default"), Asked())).items
     assert [entry.action for entry in entries] == [Action.TENANT_CREATED]
+
+
+async def test_ensuring_a_tenant_whose_name_another_one_has_says_so(world: World) -> None:
+    await world.tenants.create(TenantId("other"), "Default", BY)
+    with pytest.raises(Conflict, match="rename"):
+        await world.tenants.ensure(TenantId("default"))
+    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.ensure(ACME)
+    assert not (await world.tenants.get(ACME)).active
+    await world.tenants.delete(ACME, BY)
+    with pytest.raises(Conflict, match="deleted"):
+        await world.tenants.ensure(ACME)
+
+
+async def test_only_an_inactive_tenant_is_deleted_and_then_it_does_not_exist(world: World) -> None:
+    tenants = world.tenants
+    user, key = await world.user(), await world.keys.create(ACME, "sender", [Scope.WRITE], BY)
+    await world.licences.give(ACME, "nodes", NOW + timedelta(days=10), BY)
+    with pytest.raises(Conflict):
+        await tenants.delete(ACME, BY)
+    with pytest.raises(InvalidField):
+        await tenants.set_status(ACME, Status.DELETED, BY)
+    await tenants.set_status(ACME, Status.INACTIVE, BY)
+    await tenants.delete(ACME, BY)
+    theirs = await world.users.create(RIVAL, "bob", PASSWORD, Role.USER, BY)
+    for question in (
+        tenants.get(ACME),
+        tenants.rename(ACME, "Acme again", BY),
+        tenants.set_status(ACME, Status.ACTIVE, BY),
+        tenants.set_plan(ACME, Plan(), BY),
+        tenants.delete(ACME, BY),
+        tenants.delete(NOBODY, BY),
+        world.users.create(ACME, "carol", PASSWORD, Role.USER, BY),
+        world.users.assign(RIVAL, theirs.id, ACME, Role.USER, BY),
+        world.keys.create(ACME, "other", [Scope.READ], BY),
+        world.licences.give(ACME, "nodes", NOW + timedelta(days=10), BY),
+    ):
+        with pytest.raises(NotFound) as caught:
+            await question
+        assert caught.value.problem("/") == NotFound("tenant").problem("/")
+    assert await tenants.active([ACME, RIVAL]) == {RIVAL}
+    assert await tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 0}
+    assert await world.licences.counts() == {State.ACTIVE: 0, State.EXPIRED: 0, State.EXPIRING: 0}
+    assert [tenant.id for tenant in (await tenants.page(Asked())).items] == [RIVAL]
+    assert [tenant.status for tenant in (await tenants.page(Asked(), deleted=True)).items] == [
+        Status.DELETED, Status.ACTIVE,
+    ]  # fmt: skip
+    for log in (ACME, PLATFORM):
+        newest = (await world.audit.page(log, Asked(limit=1))).items[0]
+        assert (newest.action, newest.target, newest.actor) == (Action.TENANT_DELETED, ACME, BY)
+        assert newest.changes == {"name": "acme inc"}
+    assert (await world.users.load(user.id), await world.keys.find(key.secret)) == (user, key.key)
+
+
+async def test_the_name_of_a_deleted_tenant_is_free_and_its_id_is_not(world: World) -> None:
+    for tenant in (ACME, RIVAL):
+        await world.tenants.set_status(tenant, Status.INACTIVE, BY)
+        await world.tenants.delete(tenant, BY)
+    with pytest.raises(Conflict) as caught:
+        await world.tenants.create(ACME, "Another", BY)
+    assert caught.value.field == "id"
+    await world.tenants.create(TenantId("acme2"), "ACME inc", BY)
+    with pytest.raises(Conflict) as caught:
+        await world.tenants.create(TenantId("acme3"), "ACME inc", BY)
+    assert caught.value.field == "name"
 
 
 async def test_pages_go_on_where_the_last_one_ended(world: World) -> None:

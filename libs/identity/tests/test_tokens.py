@@ -15,7 +15,7 @@ from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.names import TenantId
 from vigie_identity.permissions import ROLES, Permission, Role
-from vigie_identity.tokens import OWN_TYPE, Issuer, SharedSecret, Signer, Verified, Verifier
+from vigie_identity.tokens import LONGEST_S, OWN_TYPE, Issuer, SharedSecret, Signer, Verified, Verifier
 from vigie_runtime.clock import ManualClock
 
 from .conftest import NOW_MS
@@ -134,6 +134,9 @@ async def test_a_token_without_a_signature_is_refused(verifier: Verifier, issuer
         ({"exp": -1}, Refusal.CLAIMS),
         ({"exp": NOW - SKEW}, Refusal.EXPIRED),
         ({"exp": 0}, Refusal.EXPIRED),
+        ({"exp": -(10**400)}, Refusal.CLAIMS),
+        ({"iat": 10**400}, Refusal.NOT_YET),
+        ({"exp": 10**400, "iat": NOW - 86_400 - SKEW}, Refusal.EXPIRED),
         ({"iat": None}, Refusal.CLAIMS),
         ({"iat": NOW + SKEW + 1}, Refusal.NOT_YET),
         ({"nbf": NOW + SKEW + 1}, Refusal.NOT_YET),
@@ -148,7 +151,7 @@ async def test_a_claim_that_is_wrong_or_missing_is_refused(
 
 
 @pytest.mark.parametrize(
-    "changed", [{"exp": NOW - SKEW + 1}, {"nbf": NOW + SKEW}, {"iat": NOW + SKEW}, {"exp": 10**300}]
+    "changed", [{"exp": NOW - SKEW + 1}, {"nbf": NOW + SKEW}, {"iat": NOW + SKEW}, {"exp": 10**300}, {"exp": 10**400}]
 )
 async def test_clocks_may_differ_by_the_skew(verifier: Verifier, changed: dict[str, Any]) -> None:
     assert (await verifier.verify(raw_signed(claims(**changed)))).claims["sub"] == "alice"
@@ -163,7 +166,28 @@ async def test_a_token_stops_working_when_its_time_is_over(verifier: Verifier, c
 
 
 async def test_a_token_of_another_type_is_not_one_of_our_access_tokens(verifier: Verifier) -> None:
-    assert await refused(verifier, signed(claims("vigie"), SECRET, "HS256", typ="JWT")) is Refusal.MALFORMED
+    assert await refused(verifier, signed(claims("vigie"), SECRET, "HS256", typ="JWT")) is Refusal.TYPE
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+JWT", None])
+async def test_an_access_token_of_another_issuer_may_say_its_type(verifier: Verifier, typ: str | None) -> None:
+    await verifier.verify(signed(claims(), typ=typ))
+
+
+@pytest.mark.parametrize("typ", ["logout+jwt", "dpop+jwt", "secevent+jwt", "", 1, ["JWT"]])
+async def test_what_another_issuer_signed_for_another_use_is_no_access_token(verifier: Verifier, typ: object) -> None:
+    assert await refused(verifier, raw_signed(claims(), typ=typ)) is Refusal.TYPE
+
+
+async def test_no_token_is_believed_for_longer_than_a_day_after_it_was_issued(
+    verifier: Verifier, clock: ManualClock
+) -> None:
+    token = signed(claims(exp=NOW + 10 * 86_400))
+    assert (await verifier.verify(token)).expires == NOW + LONGEST_S
+    clock.advance(LONGEST_S + SKEW - 1)
+    await verifier.verify(token)
+    clock.advance(1)
+    assert await refused(verifier, token) is Refusal.EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -275,9 +299,9 @@ def test_odd_claims_give_no_permission(more: dict[str, Any]) -> None:
     assert all(principal.belongs_to(tenant) is False for tenant in (RIVAL, "x"))
 
 
-def raw_signed(content: dict[str, Any]) -> str:
+def raw_signed(content: dict[str, Any], **header: object) -> str:
     """Signed by the identity provider, whatever the claims are: PyJWT itself refuses to make some of them."""
-    head = raw({"alg": "RS256", "kid": "r1"}, content).rpartition(".")[0]
+    head = raw({"alg": "RS256", "kid": "r1", **header}, content).rpartition(".")[0]
     signature = jwt.get_algorithm_by_name("RS256").sign(head.encode(), RSA_KEY)
     return head + "." + base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
 

@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
-from vigie_identity.audit import Action
+from vigie_identity.audit import Action, Actor
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, NotFound
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import PLATFORM_WIDE, Role
 from vigie_identity.principal import Assignment
-from vigie_identity.users import User
+from vigie_identity.users import Guest, User
 
 from .conftest import ACME, BY, RIVAL, World
 
@@ -82,6 +82,7 @@ async def test_a_user_of_another_home_is_not_there_for_any_question(world: World
 async def test_a_further_tenant_is_given_and_taken_without_touching_the_home(world: World) -> None:
     user = await alice(world)
     home = Assignment.of(ACME, Role.USER)
+    assert (await world.users.unassign(ACME, user.id, RIVAL, BY)).assignments == (home,)
     both = await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY, sites=["r1"])
     assert both.assignments == (home, Assignment.of(RIVAL, Role.ADMIN, sites=frozenset({"r1"})))
     again = await world.users.assign(ACME, user.id, RIVAL, Role.READONLY, BY, sites=["r2"])
@@ -137,6 +138,58 @@ async def test_the_home_cannot_open_the_account_of_who_has_further_tenants(world
     await users.set_password(ACME, user.id, "a third password", BY)
 
 
+async def test_the_home_sees_nothing_of_further_tenants(world: World) -> None:
+    user = await alice(world)
+    await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY, sites=["secret-site"])
+    users = world.users
+    shown = [
+        await users.get(ACME, user.id),
+        *(await users.page(ACME, Asked())).items,
+        await users.set_role(ACME, user.id, Role.ADMIN, BY),
+        await users.set_places(ACME, user.id, BY, apps=["shop"], sites=[]),
+        await users.set_active(ACME, user.id, BY, active=False),
+        await users.unassign(ACME, user.id, RIVAL, BY),
+    ]
+    entries = (await world.audit.page(ACME, Asked())).items
+    told = [entry for entry in entries if entry.action in {Action.USER_ASSIGNED, Action.USER_UNASSIGNED}]
+    assert [entry.changes for entry in told] == [{"elsewhere": True}] * 2
+    assert "rival" not in repr((shown, entries))
+    assert "secret" not in repr((shown, entries))
+    await users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
+    full = await users.set_active(ACME, user.id, BY, active=True, full=True)
+    assert full.assignments[1:] == (Assignment.of(RIVAL, Role.ADMIN),)
+    assert (await users.page(ACME, Asked(), full=True)).items == [full]
+    assert await users.get(ACME, user.id, full=True) == full == await users.load(user.id)
+
+
+async def test_a_tenant_sees_who_is_assigned_to_it_and_not_where_they_come_from(world: World) -> None:
+    users = world.users
+    user, other = await alice(world), await users.create(ACME, "bob", PASSWORD, Role.USER, BY)
+    await users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY, apps=["shop"], sites=["r1"])
+    await users.assign(ACME, other.id, RIVAL, Role.USER, BY)
+    await alice(world, RIVAL)
+    page = await users.guests(RIVAL, Asked(limit=1))
+    rest = await users.guests(RIVAL, Asked(limit=1, cursor=page.cursor))
+    guests = {guest.name: guest for guest in (*page.items, *rest.items)}
+    assert rest.cursor is None
+    places = frozenset({"shop"}), frozenset({"r1"})
+    assert guests["Alice"] == Guest(user.id, "Alice", True, Assignment.of(RIVAL, Role.ADMIN, *places))
+    assert guests["bob"].assignment == Assignment.of(RIVAL, Role.USER)
+    assert (await users.guests(ACME, Asked())).items == []
+    await users.unassign(ACME, other.id, RIVAL, BY)
+    of_the_home = Actor("u-home", "the home's administrator", "203.0.113.9")
+    await users.remove(ACME, user.id, of_the_home)
+    assert (await users.guests(RIVAL, Asked())).items == []
+    entries = [entry for entry in (await world.audit.page(RIVAL, Asked())).items if entry.target in {user.id, other.id}]
+    assert [(entry.action, entry.target) for entry in reversed(entries)] == [
+        (Action.USER_ASSIGNED, user.id), (Action.USER_ASSIGNED, other.id),
+        (Action.USER_UNASSIGNED, other.id), (Action.USER_UNASSIGNED, user.id),
+    ]  # fmt: skip
+    assert entries[-1].changes == {"name": "Alice", "role": "ADMIN", "apps": ["shop"], "sites": ["r1"]}
+    assert "acme" not in repr((guests, entries))
+    assert "u-home" not in repr(entries)
+
+
 async def test_an_assignment_and_a_new_password_at_once_never_leave_both(world: World) -> None:
     for _ in range(5):
         user = await alice(world)
@@ -161,6 +214,39 @@ async def test_a_new_password_and_switching_off_end_the_sessions_so_far(world: W
     on = await world.users.set_active(ACME, user.id, BY, active=True)
     assert (on.active, on.epoch) == (True, 2)
     assert (await world.users.set_role(ACME, user.id, Role.ADMIN, BY)).epoch == 2
+
+
+async def test_the_last_active_superadmin_stays(world: World) -> None:
+    users = world.users
+    first = await users.create(PLATFORM, "first", PASSWORD, Role.SUPERADMIN, BY)
+    support = await users.create(PLATFORM, "support", PASSWORD, Role.SUPPORT, BY)
+    off = await users.create(PLATFORM, "off", PASSWORD, Role.SUPERADMIN, BY)
+    await users.set_active(PLATFORM, off.id, BY, active=False)
+    before = await world.audit.page(PLATFORM, Asked())
+    for question in (
+        users.remove(PLATFORM, first.id, BY),
+        users.set_role(PLATFORM, first.id, Role.SUPPORT, BY),
+        users.set_active(PLATFORM, first.id, BY, active=False),
+    ):
+        with pytest.raises(Conflict):
+            await question
+    assert await users.get(PLATFORM, first.id) == first
+    assert await world.audit.page(PLATFORM, Asked()) == before
+    await users.remove(PLATFORM, support.id, BY)
+    await users.set_active(PLATFORM, off.id, BY, active=True)
+    assert (await users.set_role(PLATFORM, first.id, Role.SUPPORT, BY)).role is Role.SUPPORT
+    await users.remove(PLATFORM, first.id, BY)
+
+
+async def test_superadmins_who_remove_each_other_at_once_leave_one(world: World) -> None:
+    for _ in range(5):
+        admins = [await world.users.create(PLATFORM, f"a{i}", PASSWORD, Role.SUPERADMIN, BY) for i in range(3)]
+        answers = await asyncio.gather(
+            *(world.users.remove(PLATFORM, admin.id, BY) for admin in admins), return_exceptions=True
+        )
+        assert [type(answer) for answer in answers].count(Conflict) == 1
+        [left] = (await world.users.page(PLATFORM, Asked())).items
+        await world.db["users"].delete_one({"_id": left.id})
 
 
 async def test_a_user_needs_a_tenant_that_exists(world: World) -> None:
@@ -192,3 +278,4 @@ async def test_a_hash_is_replaced_only_while_it_is_the_one_that_was_verified(wor
     now = await world.users.account(ACME, "alice")
     assert now is not None
     assert await world.passwords.verify(now.password, "another password")
+    assert "argon2" not in repr(now)

@@ -20,7 +20,7 @@ from vigie_identity.names import TenantId, display_name, new_id, new_secret
 from vigie_identity.pages import Asked, Page, page
 from vigie_identity.permissions import Scope
 from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, storing, transaction
+from vigie_identity.store import Session, exactly, storing, transaction
 from vigie_identity.tenants import Tenants
 
 COLLECTION: Final = "api_keys"
@@ -112,7 +112,7 @@ class ApiKeys:
 
         async def work(session: Session) -> NewKey:
             mine = self._store.of(tenant)
-            old = await mine.one({"_id": key}, session)
+            old = await mine.one({"_id": exactly(key)}, session)
             if old is None:
                 raise NotFound(WHAT)
             if not _key(old).good(now) or old["replaced_by"]:
@@ -121,7 +121,7 @@ class ApiKeys:
             end = now + overlap
             expires = end if old["expires"] is None else min(end, old["expires"])
             values = {"expires": expires, "ends": expires, "replaced_by": document["_id"]}
-            await mine.change({"_id": key}, {"$set": values}, session)
+            await mine.change({"_id": exactly(key)}, {"$set": values}, session)
             await self._insert(session, tenant, document)
             await self._audit.add(
                 session, tenant, by, Action.KEY_ROTATED, key, replaced_by=document["_id"], expires=expires
@@ -137,12 +137,12 @@ class ApiKeys:
         async def work(session: Session) -> Document:
             mine = self._store.of(tenant)
             document = await mine.change(
-                {"_id": key, "revoked": None}, {"$set": {"revoked": now, "ends": now}}, session
+                {"_id": exactly(key), "revoked": None}, {"$set": {"revoked": now, "ends": now}}, session
             )
             if document is not None:
                 await self._audit.add(session, tenant, by, Action.KEY_REVOKED, key)
                 return document
-            document = await mine.one({"_id": key}, session)
+            document = await mine.one({"_id": exactly(key)}, session)
             if document is None:
                 raise NotFound(WHAT)
             return document
@@ -152,7 +152,7 @@ class ApiKeys:
     async def get(self, tenant: TenantId, key: str) -> ApiKey:
         """Raises NotFound, also for another tenant's; StoreUnavailable."""
         with storing():
-            document = await self._store.of(tenant).one({"_id": key})
+            document = await self._store.of(tenant).one({"_id": exactly(key)})
         if document is None:
             raise NotFound(WHAT)
         return _key(document)

@@ -26,6 +26,7 @@ class Action(StrEnum):
 
     TENANT_CREATED = "tenant.created"
     TENANT_CHANGED = "tenant.changed"
+    TENANT_DELETED = "tenant.deleted"
     LICENCE_GIVEN = "licence.given"
     LICENCE_ENDED = "licence.ended"
     USER_CREATED = "user.created"

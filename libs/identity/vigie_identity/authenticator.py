@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from math import inf
 from secrets import token_bytes
-from typing import Final
+from typing import Final, NoReturn
 
 from vigie_runtime.clock import Clock
 
@@ -30,7 +30,7 @@ from vigie_identity.foreign import ForeignClaims
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.memory import Bad, Good, Memory
 from vigie_identity.metrics import Remembered
-from vigie_identity.names import PLATFORM
+from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.session_store import SessionStore
@@ -133,7 +133,7 @@ class Authenticator:
         if not key.good(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)):
             raise BadCredential(Refusal.REVOKED if key.revoked else Refusal.EXPIRED)
         if not await self._tenants.active([key.tenant]):
-            raise TenantInactive
+            await self._refuse(key.tenant)
         self._note_use(key)
         principal = Principal(
             kind=PrincipalKind.KEY,
@@ -147,8 +147,8 @@ class Authenticator:
     async def _of_user(self, verified: Verified) -> Principal:
         session, user = await self._session_of(verified)
         active = await self._tenants.active(one.tenant for one in user.assignments)
-        if user.home != PLATFORM and not active:
-            raise TenantInactive
+        if user.home != PLATFORM and user.home not in active:
+            await self._refuse(user.home)  # also for further tenants: who the user is, is the home's word
         return Principal(
             kind=PrincipalKind.USER,
             id=user.id,
@@ -157,6 +157,14 @@ class Authenticator:
             assignments=assigned(*(one for one in user.assignments if one.tenant in active)),
             session=session,
         )
+
+    async def _refuse(self, tenant: TenantId) -> NoReturn:
+        """Raises TenantInactive; BadCredential when the tenant is deleted, as if there had never been one."""
+        try:
+            await self._tenants.get(tenant)
+        except NotFound:
+            raise BadCredential(Refusal.OWNER) from None
+        raise TenantInactive
 
     async def _session_of(self, verified: Verified) -> tuple[str, User]:
         session = verified.claims.get("sid")

@@ -51,6 +51,7 @@ class Refusal(StrEnum):
     TWO_CREDENTIALS = "two_credentials"
     SCHEME = "scheme"
     MALFORMED = "malformed"
+    TYPE = "type"
     ISSUER = "issuer"
     ALGORITHM = "algorithm"
     KEY_UNKNOWN = "key_unknown"

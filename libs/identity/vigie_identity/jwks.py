@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx2
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
@@ -15,14 +16,18 @@ from vigie_runtime import logging
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import reason_of
 
-from vigie_identity.errors import BadCredential, IssuerUnavailable, Refusal
+from vigie_identity.errors import BadCredential, Busy, IssuerUnavailable, Refusal
 
 log = logging.get(__name__)
 
+REFRESH_S: Final = 240.0
+"""After this the keys are fetched again, while the old ones still serve: so nobody waits where tokens keep coming."""
 FRESH_S: Final = 300.0
-"""After this the keys are fetched again, while the old ones still serve: a withdrawn key works no longer than that."""
+"""After this they are fetched before they are believed: a withdrawn key works no longer than that."""
 STALE_S: Final = 3_600.0
-"""After this without a successful fetch nothing is trusted any more."""
+"""For so long old keys are believed of an issuer that was asked and does not answer; then nothing is."""
+MAX_WAITING: Final = 64
+"""Tokens that wait for a fetch: half of the strangers that may be looked up, so that others get their turn."""
 MISS_INTERVAL_S: Final = 30.0
 """An unknown key id has the keys fetched again, but not more often than this."""
 RETRY_S: Final = 5.0
@@ -54,14 +59,18 @@ class Jwks:
         self._keys: Keys = {}
         self._fetched = float("-inf")
         self._tried = float("-inf")
+        self._failed = float("-inf")
+        self._waiting = 0
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None, algorithm: str) -> Any:
-        """The key to verify with. Raises BadCredential for an unknown one, IssuerUnavailable when nobody can say."""
-        age = self._clock.monotonic() - self._fetched
-        if age >= STALE_S:
+        """The key to verify with. Raises BadCredential for an unknown one, IssuerUnavailable when nobody can say, Busy
+        when too many wait for the issuer."""
+        now = self._clock.monotonic()
+        age = now - self._fetched
+        if age >= STALE_S or (age >= FRESH_S and now - self._failed >= FRESH_S):
             await self._fetch(RETRY_S)
-        elif age >= FRESH_S:
+        elif age >= REFRESH_S:
             self._start(RETRY_S)
         if self._clock.monotonic() - self._fetched >= STALE_S:
             raise IssuerUnavailable
@@ -80,8 +89,16 @@ class Jwks:
 
     async def _fetch(self, interval_s: float) -> None:
         """Wait for a fetch, unless the last one began less than `interval_s` ago and is over."""
-        if (task := self._start(interval_s)) is not None:
+        task = self._start(interval_s)
+        if task is None:
+            return
+        if self._waiting >= MAX_WAITING:
+            raise Busy("tokens whose issuer is asked for its keys")
+        self._waiting += 1
+        try:
             await asyncio.wait([task])  # and not the task itself: whoever gives up waiting does not end it for others
+        finally:
+            self._waiting -= 1
 
     def _start(self, interval_s: float) -> asyncio.Task[None] | None:
         if self._fetching is None and self._clock.monotonic() - self._tried >= interval_s:
@@ -95,6 +112,7 @@ class Jwks:
                 self._keys = usable_keys(await self._download(), self._algorithms)
             self._fetched = self._clock.monotonic()
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError, JwksError) as e:
+            self._failed = self._clock.monotonic()
             log.warning("the keys of the tokens' issuer could not be fetched", url=self._url, reason=reason_of(e))
         finally:
             self._fetching = None
@@ -147,7 +165,7 @@ def _key(entry: Mapping[str, Any], algorithm: str) -> Any | None:
         return None
     try:
         key = PyJWK(dict(entry), algorithm=algorithm).key
-    except (PyJWTError, ValueError, TypeError):
+    except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
         return None
     if isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         return None

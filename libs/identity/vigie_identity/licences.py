@@ -17,10 +17,9 @@ from vigie_identity.errors import InvalidField, LimitReached, NotFound
 from vigie_identity.names import TenantId, display_name, new_ordered_id
 from vigie_identity.pages import Asked, Page, page
 from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, storing, transaction
-from vigie_identity.tenants import Tenants
+from vigie_identity.store import Session, exactly, storing, transaction
+from vigie_identity.tenants import LICENCES, Tenants
 
-COLLECTION: Final = "licences"
 MAX_PER_TENANT: Final = 1_000
 EXPIRING_SOON: Final = timedelta(days=30)
 WHAT: Final = "licence"
@@ -53,7 +52,7 @@ class Licences:
 
     def __init__(self, db: Database, tenants: Tenants, audit: Audit, clock: Clock) -> None:
         self._db = db
-        self._store = Store(db, COLLECTION)
+        self._store = Store(db, LICENCES)
         self._tenants = tenants
         self._audit = audit
         self._clock = clock
@@ -62,7 +61,7 @@ class Licences:
         """Make the collection and its indexes. Safe to repeat."""
         with storing():
             await self._store.ensure([("_id", ASCENDING)])
-            await self._store.across(Why.PLATFORM).create_index("expires")
+            await self._store.across(Why.PLATFORM).create_index([("deleted", ASCENDING), ("expires", ASCENDING)])
 
     async def give(self, tenant: TenantId, product: str, expires: datetime, by: Actor) -> Licence:
         """Raises NotFound for no such tenant, InvalidField, LimitReached, StoreUnavailable. `expires` has a zone."""
@@ -74,6 +73,7 @@ class Licences:
             "product": display_name("product", product),
             "issued": now,
             "expires": expires.replace(microsecond=expires.microsecond // 1000 * 1000),  # MongoDB keeps milliseconds
+            "deleted": False,
         }
 
         async def work(session: Session) -> None:
@@ -95,7 +95,7 @@ class Licences:
 
         async def work(session: Session) -> Document:
             mine = self._store.of(tenant)
-            document = await mine.change({"_id": licence}, {"$min": {"expires": now}}, session)
+            document = await mine.change({"_id": exactly(licence)}, {"$min": {"expires": now}}, session)
             if document is None:
                 raise NotFound(WHAT)
             await self._audit.add(session, tenant, by, Action.LICENCE_ENDED, licence)
@@ -108,7 +108,8 @@ class Licences:
         return await page(self._store.of(tenant), asked, "_id", _licence)
 
     async def counts(self) -> Mapping[State, int]:
-        """How many licences of all tenants are in each state now. Raises StoreUnavailable."""
+        """How many licences of all tenants (deleted ones do not count) are in each state now. Raises
+        StoreUnavailable."""
         now = self._now()
         after: dict[State, Any] = {
             State.ACTIVE: {"$gt": now},
@@ -117,7 +118,9 @@ class Licences:
         }
         every = self._store.across(Why.PLATFORM)
         with storing():
-            return {state: await every.count_documents({"expires": when}) for state, when in after.items()}
+            return {
+                state: await every.count_documents({"deleted": False, "expires": when}) for state, when in after.items()
+            }
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)

@@ -46,6 +46,11 @@ class Passwords:
         self._held = 0
         self._decoy = _decoy(cost)
 
+    @staticmethod
+    def check(password: str) -> None:
+        """Raises InvalidField unless it is usable as a new password."""
+        _new(password)
+
     async def hash(self, password: str) -> str:
         """The hash to store, with its parameters and salt in it. Raises InvalidField, Busy."""
         return await self._beside(partial(self._hasher.hash, _new(password)))

@@ -33,6 +33,7 @@ class Why(StrEnum):
 
     AUTHENTICATE = "whose credential this is, is what is asked"
     LOG_IN = "the account names its tenant"
+    GUESTS = "a tenant asks which users of other homes are assigned to it"
     PLATFORM = "somebody with a platform-wide role asks about all tenants"
     USAGE = "what all tenants used is added up in one go"
 
@@ -80,6 +81,11 @@ class Scoped:
             return_document=ReturnDocument.AFTER,
             session=session,
         )
+
+    async def change_all(self, query: Filter, update: Mapping[str, Any], session: Session | None = None) -> None:
+        """Update every document that matches."""
+        _check_update(update)
+        await self._collection.update_many(self._narrow(query), update, session=session)
 
     async def remove(self, query: Filter, session: Session | None = None) -> Document | None:
         """Delete one document and give it; None when none matches."""

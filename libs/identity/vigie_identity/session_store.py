@@ -21,7 +21,7 @@ from vigie_identity.names import TenantId
 from vigie_identity.patience import Away, Patience
 from vigie_identity.scoped import Store, Why
 from vigie_identity.store import Session as Transaction
-from vigie_identity.store import storing
+from vigie_identity.store import exactly, storing
 
 COLLECTION: Final = "sessions"
 ALIVE_S: Final = 30
@@ -93,7 +93,7 @@ class SessionStore:
     async def load(self, session: str) -> StoredSession | None:
         """Raises StoreUnavailable."""
         with storing():
-            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": session})
+            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(session)})
         return None if document is None else _session(document)
 
     async def rotate(self, session: StoredSession, generation: int, until: datetime) -> bool:

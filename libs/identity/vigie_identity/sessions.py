@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -11,7 +12,15 @@ from vigie_runtime import logging
 from vigie_runtime.clients import Database
 
 from vigie_identity.audit import Action, Actor, Audit
-from vigie_identity.errors import BadCredential, Busy, Refusal, StoreUnavailable, WrongLogin
+from vigie_identity.errors import (
+    BadCredential,
+    Busy,
+    IdentityError,
+    InvalidField,
+    Refusal,
+    StoreUnavailable,
+    WrongLogin,
+)
 from vigie_identity.names import MAX_NAME_CHARS, PLATFORM, TenantId, is_tenant, new_ordered_id
 from vigie_identity.passwords import Passwords
 from vigie_identity.refresh import Generation, RefreshTokens
@@ -58,6 +67,13 @@ class Lives:
     idle: timedelta
 
 
+class _WrongOldPassword(InvalidField):
+    """Not WrongLogin: whoever asks is known, and stays logged in."""
+
+    def __init__(self) -> None:
+        super().__init__("old_password", "is not the password of this account")
+
+
 class Sessions:
     """The life of a session."""
 
@@ -80,16 +96,43 @@ class Sessions:
         """Begin a session. `home` is the tenant of the account; None: an account of the platform.
 
         Raises WrongLogin, without saying what was wrong; TooManyAttempts, Busy, StoreUnavailable."""
-        attempt = await self._throttle.attempt(home or PLATFORM, name, client.address)
-        try:
+        async with self._counted(home or PLATFORM, name, client):
             account = await self._verified(await self._account(home, name), password, client)
             tokens = await self._start(account.user, client)
-        except (Busy, StoreUnavailable):
-            await self._throttle.take_back(attempt)  # nobody learned whether the password is right
-            raise
-        await self._throttle.take_back(attempt)
         await self._renew_hash(account, password)
         return tokens
+
+    async def change_password(self, user: str, old: str, new: str, client: Client) -> Tokens:
+        """Another password for the user of a principal, who gives the old one; guesses are counted as those of
+        logins. Every session ends, and the tokens are those of a new one.
+
+        Raises InvalidField when the old one is not right or the new one not good, BadCredential when the account is
+        not active any more; TooManyAttempts, Busy, StoreUnavailable."""
+        self._passwords.check(new)  # before the old one: what is wrong with this one must tell nothing of that one
+        account = await self._users.account_of(user)
+        if account is None or not account.user.active:
+            raise BadCredential(Refusal.OWNER)
+        by = Actor(user, account.user.name, client.address, client.agent)
+        async with self._counted(account.user.home, account.user.name, client):
+            if not await self._passwords.verify(account.password, old):
+                raise _WrongOldPassword
+            changed = await self._users.change_own(account, new, by)
+            if changed is None:
+                raise _WrongOldPassword  # since it was verified
+        return await self._start(changed, client)
+
+    @asynccontextmanager
+    async def _counted(self, home: str, name: str, client: Client) -> AsyncGenerator[None]:
+        """An attempt at a password, which counts when it was wrong. Raises TooManyAttempts."""
+        attempt = await self._throttle.attempt(home, name, client.address)
+        try:
+            yield
+        except (WrongLogin, _WrongOldPassword):
+            raise
+        except IdentityError:  # Busy, StoreUnavailable: nobody learned whether it is right
+            await self._throttle.take_back(attempt)
+            raise
+        await self._throttle.take_back(attempt)
 
     async def refresh(self, token: str, client: Client) -> Tokens:
         """New tokens for an old refresh token, which is used up by it. A token that comes a second time ends the

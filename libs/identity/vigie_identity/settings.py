@@ -120,6 +120,10 @@ class IdentitySettings(Settings):
         named = [issuer for issuer in issuers if issuer is not None]
         if len(named) != len(set(named)):
             raise ValueError("every issuer of tokens needs a name of its own: it decides which key must have signed")
+        if self.jwt_secret is not None and self.jwt_secret == self.jwt_shared_secret:
+            raise ValueError(
+                "VIGIE_JWT_SECRET and VIGIE_JWT_SHARED_SECRET must differ: who has one could forge the other"
+            )
         if self.session_idle_s > self.session_s:
             raise ValueError("VIGIE_SESSION_IDLE_S must not be longer than VIGIE_SESSION_S")
         return self

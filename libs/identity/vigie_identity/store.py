@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -22,6 +22,12 @@ Session = AsyncClientSession
 TIMEOUT_S: Final = 5.0
 """Longest that one operation, with its retries, may take."""
 _DURABLE: Final = WriteConcern("majority", j=True)
+
+
+def exactly(value: str) -> Mapping[str, str]:
+    """The condition of a filter. An operator that came in place of a text (`{"$ne": ""}`) is then a value that no
+    document has."""
+    return {"$eq": value}
 
 
 @contextmanager

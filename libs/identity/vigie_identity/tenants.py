@@ -1,4 +1,8 @@
-"""Tenants: their names, whether they are active, and the limits of their plans. A tenant is never deleted."""
+"""Tenants: their names, whether they are active, and the limits of their plans.
+
+One that is deleted stays as a tombstone, because its id is on data, logs and keys: nobody else ever gets it. To every
+question but one it does not exist.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +21,23 @@ from vigie_runtime.clock import Clock
 
 from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, NotFound
-from vigie_identity.names import TenantId, display_name, name_key
+from vigie_identity.names import PLATFORM, TenantId, display_name, name_key
 from vigie_identity.pages import Asked, Page, cut
-from vigie_identity.store import Session, storing, transaction
+from vigie_identity.scoped import Store
+from vigie_identity.store import Session, exactly, storing, transaction
 
 COLLECTION: Final = "tenants"
 WHAT: Final = "tenant"
+LICENCES: Final = "licences"
+"""Another module's collection: the licences of a deleted tenant are not counted any more."""
 MAX_IDS: Final = 1_000
 
 
 class Status(StrEnum):
     ACTIVE = "active"
     INACTIVE = "inactive"
+    DELETED = "deleted"
+    """Only ever seen by who asks for deleted ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +71,16 @@ class Tenant:
         return self.status is Status.ACTIVE
 
 
+_NOT_DELETED: Final = {"status": {"$ne": Status.DELETED.value}}
+
+
 class Tenants:
     """The collection `tenants`, one document per tenant. Whoever calls has checked that the caller may."""
 
     def __init__(self, db: Database, audit: Audit, clock: Clock) -> None:
         self._db = db
         self._collection = db[COLLECTION]
+        self._licences = Store(db, LICENCES)
         self._audit = audit
         self._clock = clock
 
@@ -79,7 +92,8 @@ class Tenants:
             await self._collection.create_index("status")
 
     async def create(self, tenant: TenantId, name: str, by: Actor, plan: Plan | None = None) -> Tenant:
-        """Raises Conflict when the id or the name is taken, InvalidField, StoreUnavailable."""
+        """Raises Conflict when the id (also by a deleted tenant) or the name is taken, InvalidField,
+        StoreUnavailable."""
         document = self._document(tenant, name, plan or Plan())
 
         async def work(session: Session) -> None:
@@ -88,31 +102,46 @@ class Tenants:
 
         try:
             await transaction(self._db, work)
-        except DuplicateKeyError:
-            raise Conflict("there is a tenant of that id or name already") from None
+        except DuplicateKeyError as e:
+            if "_id" in (e.details or {}).get("keyPattern", {}):
+                raise Conflict("there is, or was, a tenant of that id", field="id") from None
+            raise Conflict("there is a tenant of that name already", field="name") from None
         return _tenant(document)
 
     async def ensure(self, tenant: TenantId) -> None:
-        """Make the tenant, named after its id, unless it is there. Any number of processes may do so at once."""
+        """Make the tenant, named after its id, unless it is there. Any number of processes may do so at once. Raises
+        Conflict when it cannot be there: deleted, or another one has the name; StoreUnavailable."""
+        with storing():
+            found = await self._collection.find_one({"_id": exactly(tenant)}, {"status": 1})
+        if found is not None:
+            if found["status"] == Status.DELETED.value:
+                raise Conflict(f"the tenant {tenant} was deleted, and its id is not given again: choose another one")
+            return
         try:
             await self.create(tenant, tenant, SYSTEM)
-        except Conflict:
-            return
+        except Conflict as e:
+            if e.field == "name":
+                raise Conflict(
+                    f"there is no tenant {tenant}, and it cannot be made, because another tenant has this name: rename "
+                    "that one, or choose another id"
+                ) from None
 
     async def get(self, tenant: TenantId) -> Tenant:
         """Raises NotFound, StoreUnavailable."""
         with storing():
-            document = await self._collection.find_one({"_id": tenant})
+            document = await self._collection.find_one(_there(tenant))
         if document is None:
             raise NotFound(WHAT)
         return _tenant(document)
 
-    async def page(self, asked: Asked) -> Page[Tenant]:
-        """All tenants, by id: for those with a platform-wide role. Raises StoreUnavailable."""
+    async def page(self, asked: Asked, *, deleted: bool = False) -> Page[Tenant]:
+        """All tenants, by id: for those with a platform-wide role. With `deleted` also the tombstones. Raises
+        StoreUnavailable."""
         after = asked.after()
-        query = {} if after is None else {"_id": {"$gt": after}}
+        query: Document = {} if after is None else {"_id": {"$gt": after}}
         with storing():
-            found = await self._collection.find(query).sort("_id").limit(asked.limit + 1).to_list()
+            every = self._collection.find(query if deleted else {**query, **_NOT_DELETED})
+            found = await every.sort("_id").limit(asked.limit + 1).to_list()
         return cut(found, asked, "_id", _tenant)
 
     async def active(self, tenants: Iterable[TenantId]) -> frozenset[TenantId]:
@@ -126,9 +155,19 @@ class Tenants:
         return frozenset(document["_id"] for document in found)
 
     async def counts(self) -> dict[Status, int]:
-        """How many tenants there are of each status. Raises StoreUnavailable."""
+        """How many tenants there are, active and not. Raises StoreUnavailable."""
         with storing():
-            return {status: await self._collection.count_documents({"status": status.value}) for status in Status}
+            return {
+                status: await self._collection.count_documents({"status": status.value})
+                for status in (Status.ACTIVE, Status.INACTIVE)
+            }
+
+    async def inactive(self) -> list[TenantId]:
+        """The ids of all that are not active: few of many, for questions about all the others. Raises
+        StoreUnavailable."""
+        with storing():
+            found = await self._collection.find({"status": Status.INACTIVE.value}, {"_id": 1}).to_list()
+        return [document["_id"] for document in found]
 
     async def rename(self, tenant: TenantId, name: str, by: Actor) -> Tenant:
         """Raises NotFound, Conflict when the name is taken, InvalidField, StoreUnavailable."""
@@ -136,8 +175,28 @@ class Tenants:
         return await self._change(tenant, {"name": name, "name_key": name_key(name)}, by, name=name)
 
     async def set_status(self, tenant: TenantId, status: Status, by: Actor) -> Tenant:
-        """Inactive: nothing is taken from it, nothing shown to it. Raises NotFound, StoreUnavailable."""
+        """Inactive: nothing is taken from it, nothing shown to it. Raises NotFound, InvalidField for DELETED,
+        StoreUnavailable."""
+        if status is Status.DELETED:
+            raise InvalidField("status", "a tenant is deleted by `delete`, and for ever")
         return await self._change(tenant, {"status": status.value}, by, status=status.value)
+
+    async def delete(self, tenant: TenantId, by: Actor) -> None:
+        """For ever: the name is free, the id is not. Users, keys and data stay where they are, and let nobody in.
+        Raises NotFound, Conflict unless it is inactive, StoreUnavailable."""
+
+        async def work(session: Session) -> None:
+            values = {"status": Status.DELETED.value, "name_key": f"\0{tenant}", "updated": self._now()}
+            query = {"_id": exactly(tenant), "status": Status.INACTIVE.value}
+            document = await self._collection.find_one_and_update(query, {"$set": values}, session=session)
+            if document is None:
+                await self.require_in(session, tenant)
+                raise Conflict("only a tenant that is not active can be deleted: switch it off first")
+            await self._licences.of(tenant).change_all({}, {"$set": {"deleted": True}}, session)
+            for log in (tenant, PLATFORM):  # nobody reads the tenant's any more
+                await self._audit.add(session, log, by, Action.TENANT_DELETED, tenant, name=document["name"])
+
+        await transaction(self._db, work)
 
     async def set_plan(self, tenant: TenantId, plan: Plan, by: Actor) -> Tenant:
         """Raises NotFound, StoreUnavailable."""
@@ -145,15 +204,13 @@ class Tenants:
 
     async def require_in(self, session: Session, tenant: TenantId) -> None:
         """Raises NotFound unless the tenant exists, as the transaction sees it."""
-        if await self._collection.find_one({"_id": tenant}, {"_id": 1}, session=session) is None:
+        if await self._collection.find_one(_there(tenant), {"_id": 1}, session=session) is None:
             raise NotFound(WHAT)
 
     async def _change(self, tenant: TenantId, values: Document, by: Actor, **changes: Any) -> Tenant:
-        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-
         async def work(session: Session) -> Document:
             document = await self._collection.find_one_and_update(
-                {"_id": tenant}, {"$set": {**values, "updated": now}},
+                _there(tenant), {"$set": {**values, "updated": self._now()}},
                 return_document=ReturnDocument.AFTER, session=session,
             )  # fmt: skip
             if document is None:
@@ -164,11 +221,11 @@ class Tenants:
         try:
             return _tenant(await transaction(self._db, work))
         except DuplicateKeyError:
-            raise Conflict("there is a tenant of that name already") from None
+            raise Conflict("there is a tenant of that name already", field="name") from None
 
     def _document(self, tenant: TenantId, name: str, plan: Plan) -> Document:
         name = display_name("name", name)
-        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        now = self._now()
         return {
             "_id": tenant,
             "name": name,
@@ -178,6 +235,13 @@ class Tenants:
             "created": now,
             "updated": now,
         }
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+
+
+def _there(tenant: TenantId) -> Document:
+    return {"_id": exactly(tenant), **_NOT_DELETED}
 
 
 def _tenant(document: Document) -> Tenant:

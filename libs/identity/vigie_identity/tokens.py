@@ -31,6 +31,8 @@ from vigie_identity.names import new_id
 MAX_TOKEN_CHARS: Final = 8_192
 OWN_TYPE: Final = "at+jwt"
 HS256: Final = "HS256"
+LONGEST_S: Final = 86_400.0
+"""No token is believed for longer after it was issued, whatever it says: nobody can take one back."""
 _OPTIONS: Final[Options] = {
     "require": ["exp", "iat", "sub", "iss", "aud"],
     "verify_exp": False,  # the times are judged by our clock
@@ -100,8 +102,8 @@ class Verifier:
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in issuer.algorithms:
             raise BadCredential(Refusal.ALGORITHM)
-        if issuer.own and header.get("typ") != OWN_TYPE:
-            raise BadCredential(Refusal.MALFORMED)
+        if not _is_access_token(header.get("typ"), own=issuer.own):
+            raise BadCredential(Refusal.TYPE)
         key = await issuer.keys.key(kid if isinstance(kid, str) else None, algorithm)
         claims = self._claims(token, key, algorithm, issuer.name)
         return Verified(issuer.own, issuer.name, claims, self._good_until(claims))
@@ -141,7 +143,8 @@ class Verifier:
 
     def _good_until(self, claims: Mapping[str, Any]) -> float:
         now = self._clock.now_ms() / 1000
-        expires, issued = _time(claims["exp"]), _time(claims["iat"])
+        issued = _time(claims["iat"])
+        expires = min(_time(claims["exp"]), issued + LONGEST_S)
         not_before = _time(claims["nbf"]) if "nbf" in claims else issued
         if now >= expires + self._skew_s:
             raise BadCredential(Refusal.EXPIRED)
@@ -179,7 +182,14 @@ class Signer:
         return AccessToken(jwt.encode(claims, self._secret, HS256, {"typ": OWN_TYPE}), self._life_s)
 
 
+def _is_access_token(typ: object, *, own: bool) -> bool:
+    """Other issuers need not say the type, but what says that it is another one (`logout+jwt`) is none."""
+    if own:
+        return typ == OWN_TYPE
+    return typ is None or (isinstance(typ, str) and typ.lower().removeprefix("application/") in {"jwt", OWN_TYPE})
+
+
 def _time(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise BadCredential(Refusal.CLAIMS)
-    return float(min(value, 1 << 53))
+    return float(min(value, 1 << 53))  # of an int that no float can be, the smaller first

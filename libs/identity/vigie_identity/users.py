@@ -8,8 +8,9 @@ caller says by `full`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from pymongo import ASCENDING
@@ -17,15 +18,15 @@ from pymongo.errors import DuplicateKeyError
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 
-from vigie_identity.audit import Action, Actor, Audit
+from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, LimitReached, NotFound
 from vigie_identity.names import PLATFORM, TenantId, display_name, name_key, new_id, place
-from vigie_identity.pages import Asked, Page, page
+from vigie_identity.pages import Asked, Page, cut, page
 from vigie_identity.passwords import Passwords
 from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
 from vigie_identity.principal import Assignment
 from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, storing, transaction
+from vigie_identity.store import Session, exactly, storing, transaction
 from vigie_identity.tenants import Tenants
 
 COLLECTION: Final = "users"
@@ -34,12 +35,14 @@ MAX_PER_HOME: Final = 10_000
 MAX_PLACES: Final = 1_000
 """Apps, and sites, of one assignment."""
 MAX_FURTHER: Final = 100
+_ELSEWHERE: Final = {"elsewhere": True}
+"""What the log of the home says of an assignment to a further tenant: which one is not its affair."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`role`, `apps` and `sites` are those in the home. `epoch` goes up when all sessions so far must end: a new
-    password, switched off."""
+    """`role`, `apps` and `sites` are those in the home. `further` is empty where it is not to be seen. `epoch` goes up
+    when all sessions so far must end: a new password, switched off."""
 
     id: str
     home: TenantId
@@ -61,11 +64,21 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """A user of another home, as the tenant sees it that the user is assigned to: which home is not told."""
+
+    id: str
+    name: str
+    active: bool
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A user and the hash of the password: never leaves this package."""
 
     user: User
-    password: str
+    password: str = field(repr=False)
 
 
 class Users:
@@ -83,6 +96,8 @@ class Users:
         """Make the collection and its indexes. Safe to repeat."""
         with storing():
             await self._store.ensure([("_id", ASCENDING)], unique=[("name_key", ASCENDING)])
+            guests = self._store.across(Why.GUESTS)
+            await guests.create_index([("further.tenant", ASCENDING), ("_id", ASCENDING)])
 
     async def create(
         self, home: TenantId, name: str, password: str, role: Role, by: Actor,
@@ -122,23 +137,34 @@ class Users:
         except DuplicateKeyError:
             raise Conflict("there is a user of that name already") from None
 
-    async def get(self, home: TenantId, user: str) -> User:
-        """Raises NotFound, also for a user of another home; StoreUnavailable."""
+    async def get(self, home: TenantId, user: str, *, full: bool = False) -> User:
+        """Further tenants are shown with `full` only. Raises NotFound, also for a user of another home;
+        StoreUnavailable."""
         with storing():
-            document = await self._store.of(home).one({"_id": user})
+            document = await self._store.of(home).one({"_id": exactly(user)})
         if document is None:
             raise NotFound(WHAT)
-        return _user(document)
+        return _user(document, full=full)
 
-    async def page(self, home: TenantId, asked: Asked) -> Page[User]:
-        """The users of a home, by id. Raises StoreUnavailable."""
-        return await page(self._store.of(home), asked, "_id", _user)
+    async def page(self, home: TenantId, asked: Asked, *, full: bool = False) -> Page[User]:
+        """The users of a home, by id; further tenants are shown with `full` only. Raises StoreUnavailable."""
+        return await page(self._store.of(home), asked, "_id", partial(_user, full=full))
+
+    async def guests(self, tenant: TenantId, asked: Asked) -> Page[Guest]:
+        """The users of other homes who are assigned to the tenant, by id. Raises StoreUnavailable."""
+        after = asked.after()
+        query = {"further.tenant": exactly(tenant), **({} if after is None else {"_id": {"$gt": after}})}
+        with storing():
+            every = self._store.across(Why.GUESTS)
+            found = await every.find(query).sort("_id").limit(asked.limit + 1).to_list()
+        return cut(found, asked, "_id", partial(_guest, tenant))
 
     async def set_role(self, home: TenantId, user: str, role: Role, by: Actor) -> User:
         """The role in the home; no other tenant is touched. Raises NotFound, InvalidField when it does not fit the
-        home, StoreUnavailable."""
+        home, Conflict for the last active SUPERADMIN, StoreUnavailable."""
         _check_role(home, role)
-        return await self._change(home, user, {"$set": {"role": role.value}}, by, role=role.value)
+        update, weakens = {"$set": {"role": role.value}}, role is not Role.SUPERADMIN
+        return await self._change(home, user, update, by, weakens=weakens, role=role.value)
 
     async def set_places(
         self, home: TenantId, user: str, by: Actor, *, apps: Sequence[str], sites: Sequence[str]
@@ -149,25 +175,29 @@ class Users:
 
     async def set_active(self, home: TenantId, user: str, by: Actor, *, active: bool, full: bool = False) -> User:
         """Switched off, nobody logs in and every session ends. Switching on somebody who has further tenants takes
-        `full`. Raises NotFound, Forbidden, StoreUnavailable."""
+        `full`. Raises NotFound, Forbidden, Conflict for the last active SUPERADMIN, StoreUnavailable."""
         update = {"$set": {"active": active}, **({} if active else {"$inc": {"epoch": 1}})}
-        return await self._change(home, user, update, by, opens=active and not full, active=active)
+        return await self._change(home, user, update, by, full=full, opens=active, weakens=not active, active=active)
 
     async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
         """Every session of the user ends. For somebody who has further tenants it takes `full`: whoever knows the
         password is let into those too. Raises NotFound, Forbidden, InvalidField, Busy, StoreUnavailable."""
         hashed = await self._passwords.hash(password)
         update = {"$set": {"password": hashed}, "$inc": {"epoch": 1}}
-        return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, opens=not full)
+        return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, full=full, opens=True)
 
     async def remove(self, home: TenantId, user: str, by: Actor) -> None:
-        """Every session of the user ends. Raises NotFound, StoreUnavailable."""
+        """Every session of the user ends. Raises NotFound, Conflict for the last active SUPERADMIN,
+        StoreUnavailable."""
 
         async def work(session: Session) -> None:
-            document = await self._store.of(home).remove({"_id": user}, session)
+            document = await self._store.of(home).remove({"_id": exactly(user)}, session)
             if document is None:
                 raise NotFound(WHAT)
+            await self._keep_administrator(session, home, user)
             await self._audit.add(session, home, by, Action.USER_REMOVED, user, name=document["name"])
+            for one in document["further"]:  # who removed the user is the home's affair
+                await self._audit.add(session, one["tenant"], SYSTEM, Action.USER_UNASSIGNED, user, **_named(document))
 
         await transaction(self._db, work)
 
@@ -182,35 +212,50 @@ class Users:
         if tenant == home:
             raise InvalidField("tenant", "is the user's home, where role, apps and sites are set one by one")
         _check_role(tenant, role)
-        made = {"tenant": tenant, "role": role.value, **_places(apps, sites)}
+        granted = {"role": role.value, **_places(apps, sites)}
 
         async def work(session: Session) -> Document:
             await self._tenants.require_in(session, tenant)
             mine = self._store.of(home)
             # Two steps, because an update cannot pull from an array and push to it at once.
-            await mine.change({"_id": user}, {"$pull": {"further": {"tenant": tenant}}}, session)
-            document = await mine.change({"_id": user}, {"$push": {"further": made}}, session)
+            await mine.change({"_id": exactly(user)}, {"$pull": {"further": {"tenant": exactly(tenant)}}}, session)
+            update = {"$push": {"further": {"tenant": tenant, **granted}}}
+            document = await mine.change({"_id": exactly(user)}, update, session)
             if document is None:
                 raise NotFound(WHAT)
             if len(document["further"]) > MAX_FURTHER:
                 raise LimitReached("further tenants of this user", MAX_FURTHER)
-            await self._audit.add(session, home, by, Action.USER_ASSIGNED, user, **made)
+            await self._audit.add(session, home, by, Action.USER_ASSIGNED, user, **_ELSEWHERE)
+            await self._audit.add(session, tenant, by, Action.USER_ASSIGNED, user, **_named(document), **granted)
             return document
 
-        return _user(await transaction(self._db, work))
+        return _user(await transaction(self._db, work), full=True)
 
     async def unassign(self, home: TenantId, user: str, tenant: TenantId, by: Actor) -> User:
-        """Take a further tenant away again; the home stays. Raises NotFound, InvalidField, StoreUnavailable."""
+        """Take a further tenant away again, for those with TENANTS_MANAGE; the home stays. Nothing happens when it is
+        none of the user's. Raises NotFound, InvalidField, StoreUnavailable."""
         if tenant == home:
             raise InvalidField("tenant", "a user stays assigned to the own home; switch the user off instead")
-        update = {"$pull": {"further": {"tenant": tenant}}}
-        return await self._change(home, user, update, by, action=Action.USER_UNASSIGNED, tenant=tenant)
+
+        async def work(session: Session) -> Document:
+            mine = self._store.of(home)
+            query = {"_id": exactly(user), "further.tenant": exactly(tenant)}
+            document = await mine.change(query, {"$pull": {"further": {"tenant": exactly(tenant)}}}, session)
+            if document is None:
+                if (document := await mine.one({"_id": exactly(user)}, session)) is None:
+                    raise NotFound(WHAT)
+                return document
+            await self._audit.add(session, home, by, Action.USER_UNASSIGNED, user, **_ELSEWHERE)
+            await self._audit.add(session, tenant, by, Action.USER_UNASSIGNED, user, **_named(document))
+            return document
+
+        return _user(await transaction(self._db, work), full=True)
 
     async def load(self, user: str) -> User | None:
         """The user of that id, whose token was verified. Raises StoreUnavailable."""
         with storing():
-            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": user})
-        return None if document is None else _user(document)
+            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(user)})
+        return None if document is None else _user(document, full=True)
 
     async def unchanged(self, session: Session, user: User) -> bool:
         """Whether, as the transaction sees it, the user is still active and has the same password."""
@@ -221,7 +266,29 @@ class Users:
         """The account of that name, to verify its password. Raises StoreUnavailable."""
         with storing():
             document = await self._store.of(home).one({"name_key": name_key(name)})
-        return None if document is None else Account(_user(document), document["password"])
+        return None if document is None else _account(document)
+
+    async def account_of(self, user: str) -> Account | None:
+        """The account of the user of that id, who has logged in. Raises StoreUnavailable."""
+        with storing():
+            document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(user)})
+        return None if document is None else _account(document)
+
+    async def change_own(self, account: Account, password: str, by: Actor) -> User | None:
+        """A new password for somebody who has given the old one; None when the account was changed meanwhile. Every
+        session ends. Raises InvalidField, Busy, StoreUnavailable."""
+        user = account.user
+        query = {"_id": user.id, "epoch": user.epoch, "active": True}
+        update = {"$set": {"password": await self._passwords.hash(password)}, "$inc": {"epoch": 1}}
+
+        async def work(session: Session) -> Document | None:
+            document = await self._store.of(user.home).change(query, update, session)
+            if document is not None:
+                await self._audit.add(session, user.home, by, Action.PASSWORD_CHANGED, user.id)
+            return document
+
+        document = await transaction(self._db, work)
+        return None if document is None else _user(document, full=True)
 
     async def replace_hash(self, account: Account, hashed: str) -> None:
         """Store another hash of the same password, unless the password was changed meanwhile."""
@@ -231,22 +298,35 @@ class Users:
 
     async def _change(
         self, home: TenantId, user: str, update: Mapping[str, Any], by: Actor,
-        *, action: Action = Action.USER_CHANGED, opens: bool = False, **changes: Any,
+        *, action: Action = Action.USER_CHANGED, full: bool = False, opens: bool = False, weakens: bool = False,
+        **changes: Any,
     ) -> User:  # fmt: skip
-        """`opens`: refused for who has further tenants, because it would let the one who asks into them."""
+        """`opens`: whoever asks would be let into the further tenants of the user, which takes `full`. `weakens`: the
+        user is no active SUPERADMIN afterwards."""
 
         async def work(session: Session) -> Document:
             mine = self._store.of(home)
-            query: Document = {"_id": user, "further": []} if opens else {"_id": user}
+            query: Document = {"_id": exactly(user), "further": []} if opens and not full else {"_id": exactly(user)}
             document = await mine.change(query, update, session)
-            if document is None and opens and await mine.one({"_id": user}, session) is not None:
+            if document is None and await mine.one({"_id": exactly(user)}, session) is not None:
                 raise Forbidden(Permission.TENANTS_MANAGE)
             if document is None:
                 raise NotFound(WHAT)
+            if weakens:
+                await self._keep_administrator(session, home, user)
             await self._audit.add(session, home, by, action, user, **changes)
             return document
 
-        return _user(await transaction(self._db, work))
+        return _user(await transaction(self._db, work), full=full)
+
+    async def _keep_administrator(self, session: Session, home: TenantId, user: str) -> None:
+        """Raises Conflict unless somebody else can manage the platform."""
+        if home != PLATFORM:
+            return
+        other = {"role": Role.SUPERADMIN.value, "active": True, "_id": {"$ne": user}}
+        # Written, so that two who remove each other at once meet in a conflict and one of them is refused.
+        if await self._store.of(PLATFORM).change(other, {"$inc": {"relied_on": 1}}, session) is None:
+            raise Conflict("the platform needs an active SUPERADMIN: make another one first")
 
     def _document(self, home: TenantId, name: str, role: Role, apps: Sequence[str], sites: Sequence[str]) -> Document:
         _check_role(home, role)
@@ -272,16 +352,16 @@ def _check_role(home: TenantId, role: Role) -> None:
 
 
 def _places(apps: Sequence[str], sites: Sequence[str]) -> Document:
-    for field, places in (("apps", apps), ("sites", sites)):
+    for name, places in (("apps", apps), ("sites", sites)):
         if len(places) > MAX_PLACES:
-            raise InvalidField(field, f"must be at most {MAX_PLACES}")
+            raise InvalidField(name, f"must be at most {MAX_PLACES}")
     return {
         "apps": sorted({place("apps", app) for app in apps}),
         "sites": sorted({place("sites", site) for site in sites}),
     }
 
 
-def _user(document: Document) -> User:
+def _user(document: Document, *, full: bool = False) -> User:
     return User(
         id=document["_id"],
         home=document["tenant"],
@@ -289,11 +369,25 @@ def _user(document: Document) -> User:
         role=Role(document["role"]),
         apps=frozenset(document["apps"]),
         sites=frozenset(document["sites"]),
-        further=tuple(_assignment(one) for one in document["further"]),
+        further=tuple(_assignment(one) for one in document["further"] if full),
         active=document["active"],
         epoch=document["epoch"],
         created=document["created"],
     )
+
+
+def _account(document: Document) -> Account:
+    return Account(_user(document, full=True), document["password"])
+
+
+def _guest(tenant: TenantId, document: Document) -> Guest:
+    [assigned] = [one for one in document["further"] if one["tenant"] == tenant]
+    return Guest(document["_id"], document["name"], document["active"], _assignment(assigned))
+
+
+def _named(document: Document) -> Document:
+    """What the log of a further tenant says of a user, who is listed elsewhere."""
+    return {"name": document["name"]}
 
 
 def _assignment(one: Document) -> Assignment:

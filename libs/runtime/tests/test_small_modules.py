@@ -15,7 +15,7 @@ from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import Counter, Gauge, MetricSet, exposition
 from vigie_runtime.ownership import LoadReason, Ownership
 from vigie_runtime.redact import redact
-from vigie_runtime.settings import Settings, TenantSettings, load
+from vigie_runtime.settings import ReportsSettings, Settings, TenantSettings, ZonesSettings, load
 
 ENVIRONMENT = {
     "KAFKA_BOOTSTRAP_SERVERS": "a:1", "MONGODB_URI": "mongodb://u:hunter2@m", "REDIS_URL": "redis://r",
@@ -50,6 +50,37 @@ def test_topic_and_tenant_have_one_name_for_all_services(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, value)
     settings = load(TenantSettings)
     assert (settings.samples_topic, settings.default_tenant) == ("mine", "acme")
+
+
+@pytest.mark.parametrize(
+    ("text", "zones"),
+    [(None, ("UTC",)), ("Europe/Paris, UTC,Europe/Paris", ("Europe/Paris", "UTC"))],
+)
+def test_days_are_kept_in_the_time_zones_of_the_setting_each_once(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, zones: tuple[str, ...]
+) -> None:
+    for name, value in {**ENVIRONMENT, **({"VIGIE_TELEMETRY_TIMEZONES": text} if text else {})}.items():
+        monkeypatch.setenv(name, value)
+    assert load(ZonesSettings).zones == zones
+
+
+@pytest.mark.parametrize("text", ["", "Europe", "UTC,", "../etc/passwd", "UTC,A/B", "UTC,GMT,EET,CET,WET"])
+def test_a_zone_that_nobody_knows_or_one_too_many_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    for name, value in {**ENVIRONMENT, "VIGIE_TELEMETRY_TIMEZONES": text}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(ZonesSettings)
+    assert "VIGIE_TELEMETRY_TIMEZONES is not usable" in capsys.readouterr().err
+
+
+def test_reports_are_kept_for_ninety_days_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    assert load(ReportsSettings).report_retention_ms == 90 * 24 * 3_600_000
+    monkeypatch.setenv("VIGIE_REPORT_RETENTION_DAYS", "7")
+    assert load(ReportsSettings).report_retention_ms == 7 * 24 * 3_600_000
 
 
 @pytest.mark.parametrize("tenant", ["", "a tenant", "a/b", "t" * 200])

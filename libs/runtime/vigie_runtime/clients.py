@@ -71,12 +71,13 @@ def kafka_consumer(
     min_bytes: int = 1,
     max_wait_ms: int = 100,
     auto_offset_reset: str = "earliest",
+    kind: type[AIOKafkaConsumer] = AIOKafkaConsumer,
 ) -> AIOKafkaConsumer:
     """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned.
 
     A broker answers a fetch when it has `min_bytes`, or after `max_wait_ms` with what there is."""
     session_ms = settings.kafka_session_timeout_ms
-    return AIOKafkaConsumer(
+    return kind(
         *topics,
         **_kafka(settings, client_id),
         group_id=group_id,

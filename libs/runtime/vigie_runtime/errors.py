@@ -28,10 +28,10 @@ class BusUnavailable(VigieError):  # noqa: N818
 
 
 class BufferFull(VigieError):  # noqa: N818
-    """The publisher holds as many unacknowledged samples as it may; nothing of this call was taken."""
+    """The publisher holds as much that is not acknowledged as it may; nothing of this call was taken."""
 
-    def __init__(self, held: int, limit: int) -> None:
-        super().__init__(f"{held} samples wait for Kafka, the limit is {limit}: send again later")
+    def __init__(self, held: int, limit: int, what: str = "samples") -> None:
+        super().__init__(f"{held} {what} wait for Kafka, the limit is {limit}: send again later")
         self.held = held
         self.limit = limit
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from datetime import timedelta
 
+from pymongo import ASCENDING
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     CollectionInvalid,
     ConnectionFailure,
@@ -17,7 +20,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from vigie_runtime.clients import Database
+from vigie_runtime.clients import Database, Document
 from vigie_runtime.errors import Retryable, reason_of
 
 _CONNECTION = (
@@ -38,6 +41,7 @@ _CODES = frozenset(
     }
 )  # fmt: skip
 _NAMESPACE_EXISTS = 48
+_OTHER_OPTIONS = 85
 
 
 def passing(error: BaseException) -> bool:
@@ -73,3 +77,15 @@ async def ensure_collections(db: Database, names: Iterable[str]) -> None:
         except OperationFailure as e:
             if e.code != _NAMESPACE_EXISTS:
                 raise
+
+
+async def ensure_ttl(collection: AsyncCollection[Document], field: str, life: timedelta) -> None:
+    """Have documents deleted so long after the date in `field`, whatever was said before. Safe to repeat."""
+    seconds = int(life.total_seconds())
+    try:
+        await collection.create_index([(field, ASCENDING)], expireAfterSeconds=seconds)
+    except OperationFailure as e:
+        if e.code != _OTHER_OPTIONS:
+            raise
+        index = {"keyPattern": {field: ASCENDING}, "expireAfterSeconds": seconds}
+        await collection.database.command("collMod", collection.name, index=index)

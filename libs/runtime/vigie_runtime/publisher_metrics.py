@@ -1,4 +1,4 @@
-"""What the sample publisher counts. Add `PUBLISHER_METRICS` to the declarations of a service that publishes samples."""
+"""What the publishers count. Add `PUBLISHER_METRICS` to the declarations of a service that publishes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,12 @@ DELIVERY: Final = Histogram(
 RECREATED: Final = Counter(
     "vigie_publisher_replacements_total", "producers", "Kafka producers given up after a failure"
 )
+RECORDS: Final = Counter(
+    "vigie_publisher_records_total", "records", "Single records given to be published, by how it ended",
+    {"outcome": Outcome},
+)  # fmt: skip
 
-PUBLISHER_METRICS: Final[tuple[Metric, ...]] = (SAMPLES, FLUSH_SAMPLES, WAIT, DELIVERY, RECREATED)
+PUBLISHER_METRICS: Final[tuple[Metric, ...]] = (SAMPLES, FLUSH_SAMPLES, WAIT, DELIVERY, RECREATED, RECORDS)
 
 
 class PublisherMetrics:
@@ -56,3 +60,14 @@ class PublisherMetrics:
         if unknown:
             self._unknown.inc(unknown)
         self._delivery.observe(took_s)
+
+
+class RecordMetrics:
+    """Those of single records."""
+
+    def __init__(self, metrics: MetricSet | None) -> None:
+        metrics = metrics or MetricSet(PUBLISHER_METRICS)
+        self.acknowledged = metrics.counter(RECORDS, outcome=Outcome.ACKNOWLEDGED)
+        self.unknown = metrics.counter(RECORDS, outcome=Outcome.UNKNOWN)
+        self.refused = metrics.counter(RECORDS, outcome=Outcome.REFUSED)
+        self.recreated = metrics.counter(RECREATED)

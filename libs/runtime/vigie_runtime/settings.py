@@ -10,9 +10,10 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
-from vigie_contracts import limits
+from vigie_contracts import limits, telemetry
+from vigie_contracts.days import zone
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
-from vigie_contracts.topics import SAMPLES
+from vigie_contracts.topics import REPORTS, SAMPLES
 
 from vigie_runtime.addresses import Networks, networks
 
@@ -127,6 +128,44 @@ class SamplesSettings(Settings):
     """Of a service that has to do with samples."""
 
     samples_topic: str = Field(default=SAMPLES.name, min_length=1, max_length=249, description="topic of the samples")
+
+
+class ReportsSettings(Settings):
+    """Of a service that has to do with reports."""
+
+    reports_topic: str = Field(default=REPORTS.name, min_length=1, max_length=249, description="topic of the reports")
+    report_retention_days: int = Field(
+        default=90, ge=1, le=400, description="days for which reports are kept whole, from their own time on"
+    )
+
+    @property
+    def report_retention_ms(self) -> int:
+        return self.report_retention_days * 24 * 3_600_000
+
+
+class ZonesSettings(Settings):
+    """Of a service that keeps or reads days of node telemetry."""
+
+    telemetry_timezones: str = Field(
+        default="UTC",
+        description=f"time zones in which days are kept, IANA names, comma-separated, at most {telemetry.MAX_ZONES}; "
+        "the first one is that of reads which ask for none",
+    )
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """At least one, each once."""
+        return tuple(self.telemetry_timezones.split(","))
+
+    @field_validator("telemetry_timezones")
+    @classmethod
+    def _known_zones(cls, text: str) -> str:
+        named = list(dict.fromkeys(name.strip() for name in text.split(",")))
+        if len(named) > telemetry.MAX_ZONES:
+            raise ValueError(f"names {len(named)} time zones")
+        for name in named:
+            zone(name)
+        return ",".join(named)
 
 
 class TenantSettings(SamplesSettings):

@@ -82,6 +82,7 @@ class Stage:
                 "REDIS_URL": self.settings.redis_url,
                 "VIGIE_MONGODB_DATABASE": self.db.name,
                 "VIGIE_SAMPLES_TOPIC": self.topic,
+                "VIGIE_REPORTS_TOPIC": f"{self.topic}-reports",
                 "VIGIE_AGGREGATOR_GROUP": self.group,
                 "VIGIE_AGGREGATOR_PORT": str(port),
                 "VIGIE_PARTITIONS": str(PARTITIONS),

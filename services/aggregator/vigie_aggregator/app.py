@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from vigie_contracts import topics as bus
@@ -12,11 +13,14 @@ from vigie_runtime import clients, health, topics, tracing
 from vigie_runtime.catalogue import Catalogue
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.deadletters import DeadLetters
+from vigie_runtime.forgiving import ForgivingConsumer
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.logreader import LogReader
 
 from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.progress import Log
+from vigie_aggregator.reports.storing import ReportStore
+from vigie_aggregator.reports.subscriber import ReportsSubscriber
 from vigie_aggregator.repository import Repository
 from vigie_aggregator.schedule import Intervals
 from vigie_aggregator.settings import Settings
@@ -36,32 +40,32 @@ class Aggregator:
         self._settings = settings
         self._metrics = Metrics()
         self._reader: LogReader | None = None
+        self._reports: ReportsSubscriber | None = None
 
     def checks(self) -> dict[str, bool]:
-        """Ready: connected to Kafka, and every partition it owns is loaded. Redis is not needed to count."""
-        return {"samples": self._reader is not None and self._reader.ready}
+        """Ready: connected to Kafka, every partition it owns is loaded, and reports can be stored. Redis is not needed
+        to count."""
+        return {
+            "samples": self._reader is not None and self._reader.ready,
+            "reports": self._reports is not None and self._reports.ready,
+        }
 
     def _lag(self) -> dict[int, int]:
         return {} if self._reader is None else self._reader.lag()
 
     async def start(self, life: Lifespan) -> None:
-        """Up: health, stores, topics, Redis view, reader. Down: the reverse, so the reader commits first."""
+        """Up: health, stores, topics, Redis view, readers. Down: the reverse, so the readers commit first."""
         settings, clock = self._settings, SystemClock()
         await life.enter("health", health.serve(settings.port, self, self._metrics.registry))
         mongo = clients.mongo(settings)
         life.on_down("mongodb", mongo.close)
         db = clients.database(mongo, settings)
         topic = replace(bus.SAMPLES, name=settings.samples_topic)
-        specs = topics.specs(settings.partitions, (topic, bus.DEAD))
+        reports = replace(bus.REPORTS, name=settings.reports_topic)
+        specs = topics.specs(settings.partitions, (topic, reports, bus.DEAD))
         identity = (await life.up("topics", topics.ensure(settings, specs, db)))[topic.name]
         repository = Repository(db, topic.name, clock)
         await life.up("collections", repository.prepare())
-        dead_letters = DeadLetters(
-            lambda: clients.kafka_producer(settings, client_id="vigie-aggregator-dead"),
-            SERVICE,
-            tracing.runtime_version(),
-        )
-        life.on_down("dead letters", dead_letters.close)
         redis = clients.redis(settings)
         life.on_down("redis", redis.aclose)
         view = RedisView(redis, f"{settings.mongodb_database}:{topic.name}", self._metrics)
@@ -69,7 +73,7 @@ class Aggregator:
             Log(identity.cluster_id, identity.topic_id),
             store=repository,
             catalogue=Catalogue(db, settings.partitions),
-            dead_letters=dead_letters,
+            dead_letters=self._dead_letters(life),
             clock=clock,
             metrics=self._metrics,
             view=view,
@@ -93,6 +97,38 @@ class Aggregator:
             metrics=self._metrics.set,
         )
         life.run("reader", self._reader.run(), self._reader.stop)
+        await self._read_reports(life, db)
+
+    async def _read_reports(self, life: Lifespan, db: clients.Database) -> None:
+        settings = self._settings
+        clock = SystemClock()
+        retention = timedelta(days=settings.report_retention_days)
+        store = ReportStore(db, settings.reports_topic, clock, zones=settings.zones, retention=retention)
+        await life.up("collections of reports", store.prepare())
+        self._reports = ReportsSubscriber(
+            settings.reports_topic,
+            lambda: clients.kafka_consumer(
+                settings,
+                client_id="vigie-aggregator-reports",
+                group_id=f"{settings.consumer_group}-reports",
+                kind=ForgivingConsumer,
+            ),
+            store=store,
+            dead_letters=self._dead_letters(life),
+            clock=clock,
+            metrics=self._metrics,
+        )
+        life.run("reports", self._reports.run(), self._reports.stop)
+
+    def _dead_letters(self, life: Lifespan) -> DeadLetters:
+        """A reader's own, because each judges for itself whether too much of what it reads is dead."""
+        made = DeadLetters(
+            lambda: clients.kafka_producer(self._settings, client_id="vigie-aggregator-dead"),
+            SERVICE,
+            tracing.runtime_version(),
+        )
+        life.on_down("dead letters", made.close)
+        return made
 
 
 def _run_view(life: Lifespan, view: RedisView, snapshot: Snapshot) -> None:

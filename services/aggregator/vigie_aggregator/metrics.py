@@ -21,6 +21,7 @@ class DeadReason(StrEnum):
 
     UNDECODABLE = "undecodable"
     UNKNOWN_SERIES = "unknown_series"
+    INVALID = "invalid"
 
 
 SAMPLES = Counter("vigie_aggregator_samples_total", "samples", "Samples read and counted, replayed ones again")
@@ -56,9 +57,24 @@ PENDING = Gauge(
 VIEW_FAILURES = Counter("vigie_aggregator_redis_failures_total", "pushes", "Pushes to Redis that failed; tried again")
 LIVE_DROPPED = Counter("vigie_aggregator_live_dropped_total", "messages", "Live messages that Redis did not get")
 
+REPORTS = Counter("vigie_aggregator_reports_total", "reports", "Reports stored")
+REPEATED = Counter(
+    "vigie_aggregator_repeated_reports_total", "reports", "Reports that were stored already, not counted"
+)
+REPORT_COMMITS = Histogram(
+    "vigie_aggregator_report_commit_seconds", "seconds", "Time it took to store a batch of reports"
+)
+REPORT_FAILURES = Counter(
+    "vigie_aggregator_report_failures_total",
+    "attempts",
+    "Failed attempts to store a batch of reports; tried again",
+)
+REPORT_LAG = Gauge("vigie_aggregator_report_lag_records", "records", "Reports in the log that are not stored yet")
+
 ALL = (
     SAMPLES, RECORDS, DUPLICATES, DEAD, DIGESTS, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED,
-    UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED,
+    UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED, REPORTS, REPEATED, REPORT_COMMITS, REPORT_FAILURES,
+    REPORT_LAG,
 )  # fmt: skip
 
 
@@ -86,3 +102,8 @@ class Metrics:
         self.pending = made.gauge(PENDING)
         self.view_failures = made.counter(VIEW_FAILURES)
         self.live_dropped = made.counter(LIVE_DROPPED)
+        self.reports = made.counter(REPORTS)
+        self.repeated = made.counter(REPEATED)
+        self.report_commits = made.histogram(REPORT_COMMITS)
+        self.report_failures = made.counter(REPORT_FAILURES)
+        self.report_lag = made.gauge(REPORT_LAG)

@@ -12,7 +12,6 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import (
     BulkWriteError,
     DuplicateKeyError,
-    OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
 )
@@ -27,7 +26,9 @@ from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced
 
+from vigie_aggregator import owners
 from vigie_aggregator.keys import FirstUse
+from vigie_aggregator.owners import Owners
 from vigie_aggregator.progress import Log, Mark, Progress
 from vigie_aggregator.store import LatestChunk, Place, Transaction, Window
 
@@ -36,7 +37,6 @@ log = logging.get(__name__)
 PARTITIONS: Final = "partitions"
 REQUESTS: Final = "requests"
 LATEST: Final = "latest"
-OWNERS: Final = "owners"
 
 _DURABLE: Final = WriteConcern("majority", j=True)
 _MAJORITY: Final = ReadConcern("majority")
@@ -62,7 +62,6 @@ class Repository:
                 `next` are counted already: 0, but for a moment after a record that touches thousands of windows
     windows_*   {_id: {t, p, c, w}, expires, ...columns}
     latest      {_id: {t, p, c}, p, data: packed columns}
-    owners      {_id: "<topic>/<partition>", session, updated}: the server session that the owner commits in
     requests    {_id: {p, k}, offset, epoch, expires}
     """
 
@@ -74,14 +73,14 @@ class Repository:
         self._partitions = db.get_collection(PARTITIONS, **read)
         self._requests = db.get_collection(REQUESTS, **read)
         self._latest = db.get_collection(LATEST, **read)
-        self._owners = db.get_collection(OWNERS, write_concern=_DURABLE)
+        self._owners = Owners(db, topic, clock)
         self._sessions: dict[int, AsyncClientSession] = {}
         self._windows = {tier: db.get_collection(tier.collection, **read) for tier in TIERS}
 
     async def prepare(self) -> None:
         """Make collections and indexes: a transaction must find them. Safe to repeat."""
         with mongo.retryable("preparing the collections"):
-            names = [PARTITIONS, REQUESTS, LATEST, OWNERS, *(tier.collection for tier in TIERS)]
+            names = [PARTITIONS, REQUESTS, LATEST, owners.COLLECTION, *(tier.collection for tier in TIERS)]
             await mongo.ensure_collections(self._db, names)
             for name in (REQUESTS, *(tier.collection for tier in TIERS)):
                 await self._db[name].create_index([("expires", ASCENDING)], expireAfterSeconds=0)
@@ -90,8 +89,8 @@ class Repository:
     async def progress(self, partition: int) -> Progress | None:
         """See `Store.progress`. Also makes this process the one whose transactions may stay open."""
         with mongo.retryable(f"loading partition {partition}"):
-            await self._take_over(partition)
             session = self._session(partition)
+            await self._owners.take_over(partition, session)
             document = await self._partitions.find_one({"_id": self._id(partition)}, session=session)
         return None if document is None else _progress(document)
 
@@ -140,27 +139,6 @@ class Repository:
         if partition not in self._sessions:
             self._sessions[partition] = self._db.client.start_session()
         return self._sessions[partition]
-
-    async def _take_over(self, partition: int) -> None:
-        """End the transaction that an owner killed in the middle of it left open. The server would keep its locks,
-        and so refuse every commit of the partition, for a minute. The compare-and-set guards, this only speeds up."""
-        session = self._session(partition)
-        mine = session.session_id["id"]
-        # A durable write: what is read in this session afterwards is not older than it.
-        before = await self._owners.find_one_and_update(
-            {"_id": self._id(partition)},
-            {"$set": {"session": mine, "updated": self._now()}},
-            upsert=True,
-            session=session,
-        )
-        if before is None or before["session"] == mine:
-            return
-        try:
-            await self._db.client.admin.command("killSessions", [{"id": before["session"]}])
-        except OperationFailure as e:
-            if mongo.passing(e):
-                raise
-            log.warning("the session of the owner before could not be ended", partition=partition, error=str(e))
 
     async def _attempt(self, session: AsyncClientSession, transaction: Transaction) -> None:
         async with await session.start_transaction(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_runtime.settings import SamplesSettings
+from vigie_runtime.settings import ReportsSettings, SamplesSettings, ZonesSettings
 
 
-class Settings(SamplesSettings):
+class Settings(SamplesSettings, ReportsSettings, ZonesSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     port: int = Field(

@@ -22,6 +22,9 @@ from vigie_runtime.clock import ManualClock
 from vigie_windows import chunks, fold, merge, widen
 
 from tests.kit import eventually
+from tests.kit.nodes import NodeReport
+
+from .nodes_platform import Platform, many_reports, running, settings_for
 
 PARTITIONS = 3
 HOUR = 3_600_000
@@ -159,3 +162,15 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
     ):
         await eventually(lambda: app.state.desk.prepared)
         yield Client(http, clock, app)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def platform(database: Database, mongo_uri: str, redis_url: str) -> AsyncIterator[Platform]:
+    """With the default tenant, acme-corp and its rival, and no report."""
+    async with running(settings_for(database, mongo_uri, redis_url)) as made:
+        yield made
+
+
+@pytest.fixture
+def reports() -> list[NodeReport]:
+    return many_reports()

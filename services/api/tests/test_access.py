@@ -12,11 +12,13 @@ import pytest_asyncio
 from starlette.routing import Route
 from vigie_api import access
 from vigie_api.app import create_app
+from vigie_api.repository import telemetry
 from vigie_api.settings import Settings
+from vigie_identity import store
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import BadCredential, Refusal
 from vigie_identity.names import TenantId
-from vigie_identity.permissions import Scope, of_scopes
+from vigie_identity.permissions import Role, Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
@@ -115,3 +117,26 @@ async def test_who_reads_several_tenants_says_which(http: httpx2.AsyncClient, ca
     callers.principal = key("acme", "globex")
     answer = await http.get(READ)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "tenant")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/tenant/acme/metrics", "/admin/tenant/acme/metrics/latest", "/admin/tenant/acme/metrics/aggregated",
+        "/admin/global/summary", "/admin/global/usage-trends",
+    ],
+)  # fmt: skip
+async def test_telemetry_is_for_those_who_look_after_the_platform(
+    http: httpx2.AsyncClient, callers: Callers, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(telemetry, "TIMEOUT_S", 0.1)
+    assert (await http.get(path)).status_code == 401
+    callers.principal = key("acme")
+    assert (await http.get(path)).status_code == 403
+    callers.principal = key("globex")
+    assert (await http.get(path)).status_code == (403 if "global" in path else 404)
+    callers.principal = Principal(PrincipalKind.USER, "u-1", "sue", Role.SUPPORT)
+    answer = await http.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/store-unavailable"), "nobody is refused"
+    assert answer.headers["retry-after"] == "2"

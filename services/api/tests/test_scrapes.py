@@ -52,7 +52,7 @@ def app() -> Any:
     )
     desk: Desk = app.state.desk
     nothing = cast(Any, Empty())
-    desk.stores = Stores(*[nothing] * 10)
+    desk.stores = Stores(*[nothing] * 11)
     return app
 
 

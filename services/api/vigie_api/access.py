@@ -27,6 +27,8 @@ class Access:
 
 _PUBLIC: Final = Access(None)
 _READ: Final = Access(Permission.METRICS_READ)
+_TELEMETRY: Final = Access(Permission.TELEMETRY_READ)
+_PLATFORM: Final = Access(Permission.PLATFORM_READ, platform=True)
 
 ACCESS: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/api/metrics/system"): _READ,
@@ -39,6 +41,11 @@ ACCESS: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/api/query_range"): _READ,
     ("GET", "/api/series"): _READ,
     ("GET", "/metrics"): _READ,
+    ("GET", "/admin/tenant/{tenant}/metrics"): _TELEMETRY,
+    ("GET", "/admin/tenant/{tenant}/metrics/latest"): _TELEMETRY,
+    ("GET", "/admin/tenant/{tenant}/metrics/aggregated"): _TELEMETRY,
+    ("GET", "/admin/global/summary"): _PLATFORM,
+    ("GET", "/admin/global/usage-trends"): _PLATFORM,
     ("GET", "/health/live"): _PUBLIC,
     ("GET", "/health/ready"): _PUBLIC,
     ("GET", "/internal/metrics"): _PUBLIC,

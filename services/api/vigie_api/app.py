@@ -25,8 +25,9 @@ from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
 from vigie_api.repository.reader import Limits, Reader
 from vigie_api.repository.series import SeriesRepository
+from vigie_api.repository.telemetry import TelemetryRepository
 from vigie_api.repository.windows import WindowsRepository
-from vigie_api.routes import dashboard, exposition, health, query, series
+from vigie_api.routes import dashboard, exposition, health, query, series, telemetry
 from vigie_api.routes import metrics as metrics_routes
 from vigie_api.routes.context import Desk, Stores
 from vigie_api.settings import Settings
@@ -39,6 +40,7 @@ _TAGS = [
     {"name": "query", "description": "Any metric over time"},
     {"name": "series", "description": "What is recorded"},
     {"name": "exposition", "description": "For Prometheus"},
+    {"name": "telemetry", "description": "What nodes report, for those who look after the platform"},
     {"name": "health", "description": "For the ones who start, watch and route"},
 ]
 
@@ -63,7 +65,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         telemetry={"operation_spans": False},
     )
     app.state.desk = desk
-    for module in (metrics_routes, dashboard, query, series, exposition, health):
+    for module in (metrics_routes, dashboard, query, series, exposition, telemetry, health):
         app.include_router(module.router)
     access.check_complete(app.routes)
     problems.install(app)
@@ -99,6 +101,7 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
             latest=LatestRepository(database, redis),
+            telemetry=TelemetryRepository(database),
             reader=Reader(catalogue, windows, clock, limits),
             mongodb_ping=lambda: database.command("ping"),
             redis_ping=redis.ping,

@@ -66,6 +66,16 @@ class UnknownChart(ApiError):  # noqa: N818
         super().__init__(f"there is no chart {type_!r}; the charts are {', '.join(sorted(known))}")
 
 
+class NoReport(ApiError):  # noqa: N818
+    """The tenant's node has not sent a report."""
+
+    kind = Kind.NOT_FOUND
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("the tenant has not sent any telemetry yet")
+
+
 class StoreUnavailable(ApiError):  # noqa: N818
     """MongoDB does not answer now."""
 

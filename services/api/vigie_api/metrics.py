@@ -16,6 +16,7 @@ class Area(StrEnum):
     SERIES = "series"
     QUERY = "query"
     EXPOSITION = "exposition"
+    TELEMETRY = "telemetry"
     OTHER = "other"
 
 
@@ -60,6 +61,8 @@ _PREFIXES: Final = (
     ("/api/dashboard/", Area.DASHBOARD),
     ("/api/series", Area.SERIES),
     ("/api/query_range", Area.QUERY),
+    ("/admin/tenant/", Area.TELEMETRY),
+    ("/admin/global/", Area.TELEMETRY),
 )
 
 

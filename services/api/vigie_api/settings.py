@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from vigie_identity.settings import IdentitySettings
 from vigie_limits.settings import LimitSettings
-from vigie_runtime.settings import TenantSettings
+from vigie_runtime.settings import ReportsSettings, TenantSettings, ZonesSettings
 
 
-class Settings(IdentitySettings, LimitSettings, TenantSettings):
+class Settings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettings, ZonesSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -21,7 +21,9 @@ class Settings(IdentitySettings, LimitSettings, TenantSettings):
     api_preferred_documents: int = Field(
         default=5_000, ge=100, description="window documents that a question without a step is made to need at most"
     )
-    api_concurrent_reads: int = Field(default=4, ge=1, le=64, description="reads of windows at the same time")
+    api_concurrent_reads: int = Field(
+        default=4, ge=1, le=64, description="reads of windows, and pages of reports, at the same time"
+    )
     api_answer_cache_s: float = Field(
         default=0.5, ge=0, le=60, description="how long summaries and dashboards are kept; 0: never"
     )

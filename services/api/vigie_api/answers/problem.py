@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from pydantic import BaseModel, Field
+from vigie_contracts import problems
 from vigie_contracts.problems import CONTENT_TYPE
 
 
@@ -27,11 +29,11 @@ class Problem(BaseModel):
     retry_after: int | None = Field(default=None, description="seconds, as in the header Retry-After")
 
 
-def described(description: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+def described(description: str, example: problems.Problem | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if example is not None:
+        content["example"] = msgspec.to_builtins(example)
+    return {"description": description, "content": {CONTENT_TYPE: content}}
 
 
 READ_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

@@ -29,6 +29,7 @@ from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
 from vigie_api.repository.reader import Reader
 from vigie_api.repository.series import SeriesRepository
+from vigie_api.repository.telemetry import TelemetryRepository
 from vigie_api.settings import Settings
 
 _KEPT_ANSWERS = 64
@@ -53,6 +54,7 @@ class Stores:
     families: FamilyCatalogue
     latest: LatestRepository
     reader: Reader
+    telemetry: TelemetryRepository
     mongodb_ping: Callable[[], Awaitable[object]]
     redis_ping: Callable[[], Awaitable[object]]
 
@@ -68,6 +70,7 @@ class Desk:
         self.origins = Origins(settings.proxies)
         self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
         self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
+        self.pages = Places(settings.api_concurrent_reads, "pages of reports")
 
 
 @dataclass(frozen=True, slots=True)

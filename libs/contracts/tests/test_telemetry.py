@@ -1,0 +1,69 @@
+"""The words of node telemetry: hours as bits, and ids whose order makes ranges."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vigie_contracts import telemetry
+from vigie_contracts.days import to_datetime
+from vigie_contracts.payloads import payloads
+from vigie_contracts.reports import Report, record_key
+from vigie_contracts.telemetry import Telemetry
+from vigie_contracts.topics import REPORTS
+
+
+@given(st.sets(st.integers(0, 24), min_size=1))
+def test_hours_of_a_day_are_bits(hours: set[int]) -> None:
+    mask = 0
+    for hour in hours:
+        mask |= telemetry.hour_bit(hour)
+    assert telemetry.hours_reported(mask) == len(hours)
+    assert telemetry.first_hour(mask) == min(hours)
+    assert mask < 1 << 31, "fits the integers of BSON"
+
+
+@pytest.mark.parametrize("mask", [0, -1])
+def test_a_day_without_a_report_has_no_first_hour(mask: int) -> None:
+    with pytest.raises(ValueError, match="no hour"):
+        telemetry.first_hour(mask)
+
+
+def test_ids_begin_with_what_ranges_are_asked_for() -> None:
+    assert list(telemetry.hour_id("t", to_datetime(0))) == ["tenant", "hour"]
+    assert list(telemetry.day_id("UTC", "1970-01-01", "t")) == ["zone", "day", "tenant"]
+    assert list(telemetry.platform_day_id("UTC", "1970-01-01", 0)) == ["zone", "day", "partition"]
+
+
+def test_every_number_has_a_metric_of_its_own() -> None:
+    assert set(telemetry.METRICS) == {*telemetry.NUMBERS, *telemetry.ADDITIONAL_NUMBERS}
+    assert len(set(telemetry.METRICS.values())) == len(telemetry.METRICS)
+
+
+@pytest.mark.parametrize("payload", [p for p in payloads(REPORTS.name) if p.good], ids=lambda p: p.name)
+def test_the_body_of_every_stored_report_of_a_node_is_telemetry(payload: object) -> None:
+    report = msgspec.json.decode(payload.data, type=Report)
+    if report.kind == telemetry.KIND:
+        assert set(telemetry.REQUIRED_NUMBERS) <= set(msgspec.convert(report.body, Telemetry).numbers())
+
+
+@given(st.dictionaries(st.sampled_from([*telemetry.ADDITIONAL_NUMBERS, "x"]), st.none() | st.booleans() | st.text()))
+def test_what_is_no_number_is_no_number_of_the_additional_data(given_: dict[str, object]) -> None:
+    said = Telemetry(uptime=1, active_users=2, exercises_completed_today=3, additional_data=given_)
+    assert said.numbers() == {"uptime": 1.0, "activeUsers": 2.0, "exercisesCompletedToday": 3.0}
+
+
+def test_the_known_numbers_of_the_additional_data_are_among_the_numbers() -> None:
+    more = {"cpuUsage": 250, "memoryUsage": -1, "diskUsage": 1e13, "errorCount": 0, "platform": "linux"}
+    said = Telemetry(uptime=1, active_users=2, exercises_completed_today=3, ai_latency=4, additional_data=more)
+    assert {"aiLatency": 4.0, "cpuUsage": 250.0, "errorCount": 0.0}.items() <= said.numbers().items()
+    assert not {"memoryUsage", "diskUsage"} & set(said.numbers())
+
+
+@pytest.mark.parametrize("value", [-1, -0.001, 1e12 + 1, float("nan"), float("inf"), "1", True])
+def test_a_number_out_of_bounds_is_no_telemetry(value: object) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"uptime": value, "activeUsers": 0, "exercisesCompletedToday": 0}, Telemetry)
+
+
+def test_reports_of_a_subject_share_a_key() -> None:
+    assert record_key("acme", telemetry.SUBJECT) == b"acme/node"

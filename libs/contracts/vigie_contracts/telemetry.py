@@ -1,0 +1,268 @@
+"""Node telemetry: the words of a node's report, and of the documents that are kept of the reports.
+
+`aggregator` writes the documents, `api` reads them, so their shapes stand here. What makes them exact, whatever is
+repeated: each report is counted once, by its id, in one transaction with its document in `reports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, NotRequired, TypedDict
+
+import msgspec
+from msgspec import Meta
+
+from vigie_contracts import names
+from vigie_contracts.tiers import HOUR
+
+# The report, in `vigie_contracts.reports`.
+KIND: Final = "node"
+SUBJECT: Final = "node"
+"""The subject of every node's report: a tenant has one node."""
+
+# What a node says of itself. Three numbers are required, the fourth and the rest are not.
+UPTIME: Final = "uptime"
+"""Seconds since the node started."""
+ACTIVE_USERS: Final = "activeUsers"
+EXERCISES: Final = "exercisesCompletedToday"
+AI_LATENCY: Final = "aiLatency"
+"""Milliseconds."""
+VERSION: Final = "version"
+ADDITIONAL: Final = "additionalData"
+"""An object of anything. Its known numbers are `ADDITIONAL_NUMBERS`."""
+
+REQUIRED_NUMBERS: Final = (UPTIME, ACTIVE_USERS, EXERCISES)
+NUMBERS: Final = (*REQUIRED_NUMBERS, AI_LATENCY)
+
+CPU: Final = "cpuUsage"
+MEMORY: Final = "memoryUsage"
+DISK: Final = "diskUsage"
+"""Per cent. More than 100 is taken: some senders count every core."""
+ERRORS: Final = "errorCount"
+ADDITIONAL_NUMBERS: Final = (CPU, MEMORY, DISK, ERRORS)
+
+MAX_NUMBER: Final = 1e12
+"""Each of these numbers is between 0 and this: no sum of them overflows."""
+MAX_VERSION_CHARS: Final = 128
+
+METRICS: Final[Mapping[str, str]] = {
+    UPTIME: names.NODE_UPTIME,
+    ACTIVE_USERS: names.NODE_ACTIVE_USERS,
+    EXERCISES: names.NODE_EXERCISES,
+    AI_LATENCY: names.NODE_AI_LATENCY,
+    CPU: names.NODE_CPU_USAGE,
+    MEMORY: names.NODE_MEMORY_USAGE,
+    DISK: names.NODE_DISK_USAGE,
+    ERRORS: names.NODE_ERRORS,
+}
+"""The metric of each number: gauges of the tenant, without labels."""
+
+Number = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
+
+
+class Telemetry(msgspec.Struct, rename="camel", kw_only=True):
+    """The body of a node's report. Null and absent are the same; what has no field here is ignored."""
+
+    uptime: Number
+    active_users: Number
+    exercises_completed_today: Number
+    ai_latency: Number | None = None
+    version: Annotated[str, Meta(max_length=MAX_VERSION_CHARS)] | None = None
+    additional_data: dict[str, Any] | None = None
+
+    def numbers(self) -> dict[str, float]:
+        """By field: the required ones, the latency if it was said, and the known numbers of the additional data."""
+        said: dict[str, float | None] = {
+            UPTIME: self.uptime,
+            ACTIVE_USERS: self.active_users,
+            EXERCISES: self.exercises_completed_today,
+            AI_LATENCY: self.ai_latency,
+        }
+        found = {name: float(value) for name, value in said.items() if value is not None}
+        given = self.additional_data or {}
+        return found | {name: float(given[name]) for name in ADDITIONAL_NUMBERS if is_number(given.get(name))}
+
+
+def is_number(value: object) -> bool:
+    """Whether it can be one of the known numbers: between 0 and `MAX_NUMBER`, neither true nor false."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
+
+
+# Bounds of `additionalData`.
+MAX_ADDITIONAL_DEPTH: Final = 8
+"""Levels of objects and lists, the outermost included."""
+MAX_ADDITIONAL_KEYS: Final = 256
+"""Keys of all its objects together."""
+MAX_ADDITIONAL_BYTES: Final = 16 * 1024
+"""As it was sent, bytes of JSON."""
+MAX_ADDITIONAL_METRICS: Final = 32
+"""Numbers at its top, beside the known ones, that become samples of `names.NODE_ADDITIONAL`: the first ones."""
+
+# Collections. Dates are UTC.
+REPORTS: Final = "reports"
+"""`ReportDocument`, one per report of any kind. Index: tenant, kind, at, _id. Kept as long as the settings say."""
+LATEST: Final = "telemetry_latest"
+"""`LatestDocument`, one per tenant that ever reported."""
+HOURS: Final = "telemetry_hours"
+"""`HourDocument`, one per tenant and UTC hour with a report."""
+DAYS: Final = "telemetry_days"
+"""`DayDocument`, one per tenant, zone and local day with a report."""
+PLATFORM_DAYS: Final = "telemetry_platform_days"
+"""`PlatformDayDocument`, one per zone, local day and partition of the topic of reports: add them up."""
+
+RETENTION_MS: Final = HOUR.retention_ms
+"""How long hours and days are kept."""
+MAX_ZONES: Final = 4
+"""Time zones in which days are kept."""
+
+
+class Spread(TypedDict):
+    """Numbers of several reports."""
+
+    n: int
+    sum: float
+    min: float
+    max: float
+
+
+class Peak(TypedDict):
+    n: int
+    sum: float
+    max: float
+
+
+class Mean(TypedDict):
+    n: int
+    sum: float
+
+
+class ReportDocument(TypedDict):
+    """`at` is the report's own time, `received` when the gateway took it."""
+
+    _id: str
+    tenant: str
+    kind: str
+    subject: str
+    at: datetime
+    received: datetime
+    body: dict[str, Any]
+    """Whole. Of a node: `NUMBERS`, `VERSION` and `ADDITIONAL` as they were sent, what is optional only if it was."""
+
+
+class LatestDocument(TypedDict):
+    """The report with the greatest (at, id) of a tenant. What is optional is there if that report said it."""
+
+    _id: str
+    """The tenant."""
+    at: datetime
+    report: str
+    uptime: float
+    activeUsers: float
+    exercisesCompletedToday: float
+    aiLatency: NotRequired[float]
+    version: NotRequired[str]
+    cpuUsage: NotRequired[float]
+    memoryUsage: NotRequired[float]
+    diskUsage: NotRequired[float]
+    errorCount: NotRequired[float]
+
+
+class HourId(TypedDict):
+    tenant: str
+    hour: datetime
+
+
+class HourDocument(TypedDict):
+    _id: HourId
+    tenant: str
+    hour: datetime
+    """Its start."""
+    reports: int
+    uptime: Spread
+    activeUsers: Spread
+    exercisesCompletedToday: Spread
+    aiLatency: NotRequired[Spread]
+    """Of the reports that said it; not there when none did."""
+
+
+class DayId(TypedDict):
+    zone: str
+    day: str
+    tenant: str
+
+
+class DayDocument(TypedDict):
+    _id: DayId
+    tenant: str
+    at: datetime
+    """The start of the day."""
+    reports: int
+    activeUsers: Peak
+    exercises: float
+    """The greatest `exercisesCompletedToday` of the day."""
+    aiLatency: Mean
+    hours: int
+    """Bit i is set when hour i of the day, counted from its start, has a report (`vigie_contracts.days`)."""
+
+
+class PlatformDayId(TypedDict):
+    zone: str
+    day: str
+    partition: int
+
+
+class PlatformDayDocument(TypedDict):
+    """The sum of the `DayDocument`s of the tenants whose reports come over one partition."""
+
+    _id: PlatformDayId
+    zone: str
+    day: str
+    at: datetime
+    """The start of the day."""
+    tenants: int
+    """That reported on the day."""
+    reports: int
+    activeUsers: Peak
+    exercises: float
+    """The sum of the tenants' greatest."""
+    aiLatency: Mean
+    hours: int
+    """Hours with a report, of all tenants together."""
+    firstHours: int
+    """The sum of the first hours with a report: a tenant could have reported in `Day.hours` less that many."""
+
+
+# MongoDB compares embedded documents field by field, in their order: ids are built here and nowhere else.
+
+
+def hour_id(tenant: str, hour: datetime) -> HourId:
+    """`hour` is the start of the UTC hour. The hours of a tenant stand together, in order."""
+    return {"tenant": tenant, "hour": hour}
+
+
+def day_id(zone: str, day: str, tenant: str) -> DayId:
+    """The tenants of a day stand together."""
+    return {"zone": zone, "day": day, "tenant": tenant}
+
+
+def platform_day_id(zone: str, day: str, partition: int) -> PlatformDayId:
+    """The days of a zone stand together, in order."""
+    return {"zone": zone, "day": day, "partition": partition}
+
+
+def hour_bit(hour: int) -> int:
+    """The bit of an hour of the day (`Day.hour`) in `DayDocument.hours`."""
+    return 1 << hour
+
+
+def hours_reported(mask: int) -> int:
+    """How many hours of the day have a report."""
+    return mask.bit_count()
+
+
+def first_hour(mask: int) -> int:
+    """The first hour of the day with a report. Raises ValueError when there is none."""
+    if mask <= 0:
+        raise ValueError("no hour of the day has a report")
+    return (mask & -mask).bit_length() - 1

@@ -1,0 +1,135 @@
+"""A record of the reports topic: what is stored of it, or why nobody can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import bson
+import msgspec
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from vigie_contracts import telemetry
+from vigie_contracts.days import to_datetime
+from vigie_contracts.reports import Report
+from vigie_contracts.series import InvalidSeriesError, validate_tenant
+from vigie_contracts.telemetry import ReportDocument, Telemetry
+from vigie_runtime.unreadable import HEADER
+
+from vigie_aggregator.errors import PoisonRecord
+from vigie_aggregator.metrics import DeadReason
+
+MAX_WORD_CHARS: Final = 200
+"""Of the words that name a report: id, kind, subject."""
+MAX_DEPTH: Final = 64
+"""Levels of objects and lists in a body: MongoDB takes no more than 100."""
+
+_report: Final = msgspec.json.Decoder(Report)
+
+
+class Record(Protocol):
+    """What is used of aiokafka's ConsumerRecord."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What is counted of a node's report."""
+
+    id: str
+    tenant: str
+    at_ms: int
+    numbers: dict[str, float]
+    """By field of `telemetry.NUMBERS` and `ADDITIONAL_NUMBERS`: what the node said."""
+    version: str | None
+    partition: int
+
+    @property
+    def at(self) -> datetime:
+        return to_datetime(self.at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A report that can be stored."""
+
+    id: str
+    partition: int
+    document: RawBSONDocument
+    """A `telemetry.ReportDocument`."""
+    node: NodeReport | None
+    """None when it is not of a node: then it is kept, and nothing is counted."""
+
+
+def read(record: Record) -> Incoming:
+    """Raises PoisonRecord."""
+    report = _decoded(record)
+    _check_words(report)
+    if _deeper_than(MAX_DEPTH, report.body):
+        raise PoisonRecord(DeadReason.INVALID, f"body: is nested more than {MAX_DEPTH} levels deep")
+    try:
+        document = ReportDocument(
+            _id=report.id,
+            tenant=report.tenant,
+            kind=report.kind,
+            subject=report.subject,
+            at=to_datetime(report.timestamp),
+            received=to_datetime(record.timestamp),
+            body=report.body,
+        )
+        raw = RawBSONDocument(bson.encode(document))
+    except (BSONError, OverflowError, UnicodeError) as e:  # a date past 9999, an integer past 64 bits, a key with NUL
+        raise PoisonRecord(DeadReason.INVALID, f"cannot be stored: {e}") from e
+    node = _node(report, record.partition) if report.kind == telemetry.KIND else None
+    return Incoming(report.id, record.partition, raw, node)
+
+
+def _decoded(record: Record) -> Report:
+    for name, value in record.headers or ():
+        if name == HEADER:
+            raise PoisonRecord(DeadReason.UNDECODABLE, (value or b"").decode(errors="replace"))
+    try:
+        report = _report.decode(record.value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
+        raise PoisonRecord(DeadReason.UNDECODABLE, str(e)) from e
+    if report.version != 1:
+        raise PoisonRecord(DeadReason.UNDECODABLE, f"version {report.version} is not understood")
+    return report
+
+
+def _check_words(report: Report) -> None:
+    for name, word in (("id", report.id), ("kind", report.kind), ("subject", report.subject)):
+        if not 1 <= len(word) <= MAX_WORD_CHARS:
+            raise PoisonRecord(DeadReason.INVALID, f"{name}: must have 1 to {MAX_WORD_CHARS} characters")
+    try:
+        validate_tenant(report.tenant)
+    except InvalidSeriesError as e:
+        raise PoisonRecord(DeadReason.INVALID, str(e)) from e
+
+
+def _node(report: Report, partition: int) -> NodeReport:
+    try:
+        said = msgspec.convert(report.body, Telemetry)
+    except msgspec.ValidationError as e:
+        raise PoisonRecord(DeadReason.INVALID, f"body: {e}") from e
+    return NodeReport(report.id, report.tenant, report.timestamp, said.numbers(), said.version, partition)
+
+
+def _deeper_than(levels: int, value: object) -> bool:
+    match value:
+        case dict():
+            inner = value.values()
+        case list():
+            inner = value
+        case _:
+            return False
+    return levels == 0 or any(_deeper_than(levels - 1, one) for one in inner)
