@@ -160,7 +160,7 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed(
                 await made.publish(str(n % 5).encode(), str(n).encode())
                 acknowledged.append(n)
             except BusUnavailable:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.2)  # as a sender would: Kafka is away for a while
 
     first = asyncio.gather(*(send(n) for n in range(100)))
     await first

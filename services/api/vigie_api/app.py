@@ -90,7 +90,7 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
         limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
         exposed = desk.metrics.gauge(metrics.EXPOSED)
         who = await stack.enter_async_context(identity(settings, database, redis, clock))
-        await stack.enter_async_context(first_start.beside(who, desk))
+        await stack.enter_async_context(first_start.beside(who, settings, desk.mark_prepared))
         limiter = Limiter(RedisCounts(redis), clock, desk.metrics)
         stack.push_async_callback(limiter.close)
         desk.stores = Stores(

@@ -4,7 +4,7 @@ starts without MongoDB and answers 503 until it is there."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from itertools import chain, repeat
 from typing import Final
@@ -15,7 +15,7 @@ from vigie_identity.names import TenantId
 from vigie_runtime import logging
 from vigie_runtime.errors import VigieError
 
-from vigie_api.routes.context import Desk
+from vigie_api.settings import Settings
 
 log = logging.get(__name__)
 
@@ -23,9 +23,9 @@ _PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @asynccontextmanager
-async def beside(who: Identity, desk: Desk) -> AsyncGenerator[None]:
-    """Goes on trying while the context is entered."""
-    task = asyncio.create_task(_until_done(who, desk), name="first start")
+async def beside(who: Identity, settings: Settings, done: Callable[[], object]) -> AsyncGenerator[None]:
+    """Goes on trying while the context is entered, and calls `done` when it is made."""
+    task = asyncio.create_task(_until_done(who, settings, done), name="first start")
     try:
         yield
     finally:
@@ -34,8 +34,7 @@ async def beside(who: Identity, desk: Desk) -> AsyncGenerator[None]:
             await asyncio.wait([task], timeout=0.1)
 
 
-async def _until_done(who: Identity, desk: Desk) -> None:
-    settings = desk.settings
+async def _until_done(who: Identity, settings: Settings, done: Callable[[], object]) -> None:
     for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
         try:
             await who.prepare(TenantId(settings.default_tenant))
@@ -48,7 +47,7 @@ async def _until_done(who: Identity, desk: Desk) -> None:
             log.exception("the first start failed")
             return
         else:
-            desk.prepared = True
+            done()
             return
 
 

@@ -72,6 +72,10 @@ class Desk:
         self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
         self.pages = Places(settings.api_concurrent_reads, "pages of reports")
 
+    def mark_prepared(self) -> None:
+        """The first start was made."""
+        self.prepared = True
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
