@@ -29,6 +29,14 @@ class Empty:
     async def authenticate(self, _headers: object) -> Principal:
         return AnonymousRule.parse("default:read").principal()
 
+    def open(self, _origin: object) -> "Empty":
+        return self
+
+    async def admit(self, _principal: object, _tenant: object) -> None: ...
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return []
+
 
 @pytest.fixture
 def app() -> Any:
@@ -44,7 +52,7 @@ def app() -> Any:
     )
     desk: Desk = app.state.desk
     nothing = cast(Any, Empty())
-    desk.stores = Stores(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    desk.stores = Stores(*[nothing] * 11)
     return app
 
 
