@@ -106,7 +106,7 @@ async def test_report_can_be_awaited(backend) -> None:
 @pytest.mark.parametrize(
     ("told", "shown"),
     [
-        (document(404, "there is no such tenant"), "404 - Tenant introuvable"),
+        (document(404, "there is no such tenant"), "404 - there is no such tenant"),
         (document(403, "Tenant inactif"), "403 - Tenant inactif"),
         (document(400, "uptime must not be less than 0"), "400 - uptime must not be less than 0"),
         (document(500, "Internal server error"), "500 - Internal server error"),
