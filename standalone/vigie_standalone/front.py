@@ -21,7 +21,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-WRITE_PATHS = frozenset({"/telemetry", "/api/events", "/v1/metrics", "/api/v1/write"})
+WRITE_PATHS = frozenset({"/telemetry", "/api/import/telemetry", "/api/events", "/v1/metrics", "/api/v1/write"})
 WRITE_PREFIX = "/api/metrics/"
 # A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
 WRITE_METHODS = frozenset({"POST", "OPTIONS"})

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     TIMEOUT = "request-timeout"
     LIMIT = "limit-reached"
     THROTTLED = "too-many-requests"
+    NOT_CONFIGURED = "not-configured"
     INTERNAL = "internal-error"
 
 

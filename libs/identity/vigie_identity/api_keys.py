@@ -161,6 +161,11 @@ class ApiKeys:
         """The tenant's keys by id, also those that ended in the last 90 days. Raises StoreUnavailable."""
         return await page(self._store.of(tenant), asked, "_id", _key)
 
+    async def count(self, tenant: TenantId) -> int:
+        """How many of the tenant's keys are good now. Raises StoreUnavailable."""
+        with storing():
+            return await self._store.of(tenant).count(self._live(), MAX_PER_TENANT)
+
     async def find(self, secret: str) -> ApiKey | None:
         """The key of that secret, good or not; None when nobody has it. Raises StoreUnavailable."""
         parts = _KEY.match(secret)
@@ -205,10 +210,12 @@ class ApiKeys:
 
     async def _insert(self, session: Session, tenant: TenantId, document: Document) -> None:
         mine = self._store.of(tenant)
-        live = {"$or": [{"ends": None}, {"ends": {"$gt": self._now()}}]}
-        if await mine.count(live, MAX_PER_TENANT, session) >= MAX_PER_TENANT:
+        if await mine.count(self._live(), MAX_PER_TENANT, session) >= MAX_PER_TENANT:
             raise LimitReached("API keys", MAX_PER_TENANT)
         await mine.insert(document, session)
+
+    def _live(self) -> Document:
+        return {"$or": [{"ends": None}, {"ends": {"$gt": self._now()}}]}
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)

@@ -107,6 +107,11 @@ class Licences:
         """The tenant's licences, oldest first. Raises StoreUnavailable."""
         return await page(self._store.of(tenant), asked, "_id", _licence)
 
+    async def count(self, tenant: TenantId) -> int:
+        """How many licences the tenant has or had. Raises StoreUnavailable."""
+        with storing():
+            return await self._store.of(tenant).count({}, MAX_PER_TENANT)
+
     async def counts(self) -> Mapping[State, int]:
         """How many licences of all tenants (deleted ones do not count) are in each state now. Raises
         StoreUnavailable."""

@@ -6,7 +6,7 @@ question but one it does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -70,6 +70,7 @@ class Tenant:
         return self.status is Status.ACTIVE
 
 
+_BY_DELETE: Final = "a tenant is deleted by `delete`, and for ever"
 _NOT_DELETED: Final = {"status": {"$ne": Status.DELETED.value}}
 
 
@@ -133,14 +134,17 @@ class Tenants:
             raise NotFound(WHAT)
         return _tenant(document)
 
-    async def page(self, asked: Asked, *, deleted: bool = False) -> Page[Tenant]:
-        """All tenants, by id: for those with a platform-wide role. With `deleted` also the tombstones. Raises
-        StoreUnavailable."""
+    async def page(self, asked: Asked, *, deleted: bool = False, status: Status | None = None) -> Page[Tenant]:
+        """All tenants, or those of a status, by id: for those with a platform-wide role. With `deleted` also the
+        tombstones. Raises StoreUnavailable."""
         after = asked.after()
         query: Document = {} if after is None else {"_id": {"$gt": after}}
+        if status is not None:
+            query["status"] = status.value
+        elif not deleted:
+            query |= _NOT_DELETED
         with storing():
-            every = self._collection.find(query if deleted else {**query, **_NOT_DELETED})
-            found = await every.sort("_id").limit(asked.limit + 1).to_list()
+            found = await self._collection.find(query).sort("_id").limit(asked.limit + 1).to_list()
         return cut(found, asked, "_id", _tenant)
 
     async def active(self, tenants: Iterable[TenantId]) -> frozenset[TenantId]:
@@ -177,7 +181,7 @@ class Tenants:
         """Inactive: nothing is taken from it, nothing shown to it. Raises NotFound, InvalidField for DELETED,
         StoreUnavailable."""
         if status is Status.DELETED:
-            raise InvalidField("status", "a tenant is deleted by `delete`, and for ever")
+            raise InvalidField("status", _BY_DELETE)
         return await self._change(tenant, {"status": status.value}, by, status=status.value)
 
     async def delete(self, tenant: TenantId, by: Actor) -> None:
@@ -200,6 +204,27 @@ class Tenants:
     async def set_plan(self, tenant: TenantId, plan: Plan, by: Actor) -> Tenant:
         """Raises NotFound, StoreUnavailable."""
         return await self._change(tenant, {"plan": asdict(plan)}, by, plan=asdict(plan))
+
+    async def change(
+        self, tenant: TenantId, by: Actor,
+        *, name: str | None = None, status: Status | None = None, plan: Mapping[str, Any] | None = None,
+    ) -> Tenant:  # fmt: skip
+        """All that is said, or nothing; `plan` has the limits that change, by their names in Plan. Raises NotFound,
+        Conflict when the name is taken, InvalidField, StoreUnavailable."""
+        values: Document = {}
+        changes: Document = {}
+        if name is not None:
+            changes["name"] = display_name("name", name)
+            values |= {"name": changes["name"], "name_key": name_key(changes["name"])}
+        if status is Status.DELETED:
+            raise InvalidField("status", _BY_DELETE)
+        if status is not None:
+            values["status"] = changes["status"] = status.value
+        if plan:
+            Plan(**plan)  # refuses what no plan may say
+            changes["plan"] = dict(plan)
+            values |= {f"plan.{limit}": value for limit, value in plan.items()}
+        return await self._change(tenant, values, by, **changes)
 
     async def require_in(self, session: Session, tenant: TenantId) -> None:
         """Raises NotFound unless the tenant exists, as the transaction sees it."""

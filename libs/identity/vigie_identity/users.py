@@ -159,25 +159,45 @@ class Users:
             found = await every.find(query).sort("_id").limit(asked.limit + 1).to_list()
         return cut(found, asked, "_id", partial(_guest, tenant))
 
+    async def count(self, home: TenantId) -> int:
+        """How many users have this home. Raises StoreUnavailable."""
+        with storing():
+            return await self._store.of(home).count({}, MAX_PER_HOME)
+
+    async def change(
+        self, home: TenantId, user: str, by: Actor,
+        *, role: Role | None = None, active: bool | None = None,
+        apps: Sequence[str] | None = None, sites: Sequence[str] | None = None, full: bool = False,
+    ) -> User:  # fmt: skip
+        """All that is said, or nothing; the role, apps and sites are those in the home. Switched off, nobody logs in
+        and every session ends; switching on somebody who has further tenants takes `full`.
+
+        Raises NotFound, InvalidField, Forbidden, Conflict for the last active SUPERADMIN, StoreUnavailable."""
+        values: Document = {}
+        if role is not None:
+            _check_role(home, role)
+            values["role"] = role.value
+        if active is not None:
+            values["active"] = active
+        said = {name for name, places in (("apps", apps), ("sites", sites)) if places is not None}
+        values |= {name: places for name, places in _places(apps or (), sites or ()).items() if name in said}
+        update = {"$set": values, **({"$inc": {"epoch": 1}} if active is False else {})}
+        weakens = active is False or role not in (None, Role.SUPERADMIN)
+        return await self._change(home, user, update, by, full=full, opens=active is True, weakens=weakens, **values)
+
     async def set_role(self, home: TenantId, user: str, role: Role, by: Actor) -> User:
-        """The role in the home; no other tenant is touched. Raises NotFound, InvalidField when it does not fit the
-        home, Conflict for the last active SUPERADMIN, StoreUnavailable."""
-        _check_role(home, role)
-        update, weakens = {"$set": {"role": role.value}}, role is not Role.SUPERADMIN
-        return await self._change(home, user, update, by, weakens=weakens, role=role.value)
+        """`change` of the role."""
+        return await self.change(home, user, by, role=role)
 
     async def set_places(
         self, home: TenantId, user: str, by: Actor, *, apps: Sequence[str], sites: Sequence[str]
     ) -> User:
-        """The apps and sites of the home that are the user's. Raises NotFound, InvalidField, StoreUnavailable."""
-        places = _places(apps, sites)
-        return await self._change(home, user, {"$set": places}, by, **places)
+        """`change` of apps and sites."""
+        return await self.change(home, user, by, apps=apps, sites=sites)
 
     async def set_active(self, home: TenantId, user: str, by: Actor, *, active: bool, full: bool = False) -> User:
-        """Switched off, nobody logs in and every session ends. Switching on somebody who has further tenants takes
-        `full`. Raises NotFound, Forbidden, Conflict for the last active SUPERADMIN, StoreUnavailable."""
-        update = {"$set": {"active": active}, **({} if active else {"$inc": {"epoch": 1}})}
-        return await self._change(home, user, update, by, full=full, opens=active, weakens=not active, active=active)
+        """`change` of whether the user may log in."""
+        return await self.change(home, user, by, active=active, full=full)
 
     async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
         """Every session of the user ends. For somebody who has further tenants it takes `full`: whoever knows the

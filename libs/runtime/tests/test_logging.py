@@ -1,7 +1,10 @@
 """Lines of libraries: tamed, and never a flood."""
 
 import logging
+import subprocess
+import sys
 
+import pytest
 from vigie_runtime.logging import Flood
 
 
@@ -25,3 +28,26 @@ def test_other_messages_and_our_own_lines_are_not_held_back() -> None:
     assert flood.filter(line())
     assert flood.filter(line("another message about %s"))
     assert all(flood.filter(line(name="vigie_runtime.logreader")) for _ in range(10))
+
+
+FAILS = """
+import sys
+from vigie_runtime import logging
+
+def log_in(password):
+    raise ValueError("a bug")
+
+logging.configure("test", format=sys.argv[1])
+try:
+    log_in("hunter2".upper())
+except ValueError as e:
+    logging.get("test").error("failed", exc_info=e)
+"""
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_traceback_does_not_show_what_variables_hold(format_: str) -> None:
+    done = subprocess.run([sys.executable, "-c", FAILS, format_], capture_output=True, text=True, check=True)
+    assert "a bug" in done.stdout
+    assert "log_in" in done.stdout
+    assert "HUNTER2" not in done.stdout

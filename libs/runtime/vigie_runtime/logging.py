@@ -63,7 +63,13 @@ def configure(service: str, level: str = "info", format: Format = "json") -> Non
             _json(),
         ]
         if format == "json"
-        else [_redacted, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        else [
+            _redacted,
+            # Plain: the pretty tracebacks show the values of local variables, and those are passwords too.
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
     )
     structlog.configure(
         processors=[

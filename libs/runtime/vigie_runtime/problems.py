@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from vigie_runtime import logging
 log = logging.get(__name__)
 
 KINDS: Final[Mapping[int, Kind]] = {
+    400: Kind.MALFORMED,
     404: Kind.NOT_FOUND,
     405: Kind.METHOD,
     413: Kind.TOO_LARGE,
@@ -35,6 +36,8 @@ class Words:
     bug: str
     instance: bool = True
     """Whether the problem repeats the path in `instance`."""
+    methods: Callable[[Request], Iterable[str]] | None = None
+    """All that the path has. The framework lists those of one route in `Allow`, and a path may have several routes."""
 
 
 def install(app: Starlette, words: Words) -> None:
@@ -45,7 +48,10 @@ def install(app: Starlette, words: Words) -> None:
             raise error
         kind = KINDS.get(error.status_code, Kind.INVALID)
         detail = words.refused(request, error)
-        return response(problem(kind, error.status_code, detail, instance=instance(request)), error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and words.methods is not None:
+            headers["Allow"] = ", ".join(sorted(words.methods(request)))
+        return response(problem(kind, error.status_code, detail, instance=instance(request)), headers)
 
     async def bug(request: Request, error: Exception) -> Response:
         log.error("a request failed unexpectedly", path=request.url.path, exc_info=error)

@@ -1,6 +1,8 @@
 """An app over real MongoDB and Redis, and a stand-in for the aggregator that writes what it would write."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +12,18 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from bson import Int64
+from pydantic import SecretStr
+from pydantic.alias_generators import to_camel
 from redis.asyncio import Redis
 from vigie_api.app import create_app
 from vigie_api.settings import Settings
 from vigie_contracts import latest
 from vigie_contracts.series import Kind, SeriesKey, series_key
 from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
+from vigie_identity.bootstrap import NAME
+from vigie_identity.identity import Identity
+from vigie_identity.passwords import Cost, Passwords
+from vigie_identity.permissions import Role, Scope
 from vigie_runtime.catalogue import Catalogue, Registered
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
@@ -31,7 +39,10 @@ HOUR = 3_600_000
 NOW = 1_790_000_000_000 // HOUR * HOUR + 20 * 60_000 + 5_000
 """20 minutes and 5 seconds past an hour."""
 
+PASSWORD = "correct horse battery"
+
 Sample = tuple[SeriesKey, int, float]
+Headers = dict[str, str]
 
 
 @dataclass
@@ -162,6 +173,92 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
     ):
         await eventually(lambda: app.state.desk.prepared)
         yield Client(http, clock, app)
+
+
+@dataclass
+class Office:
+    """The app with an administrator, who is called root, and requests by anybody."""
+
+    http: httpx2.AsyncClient
+    clock: ManualClock
+    app: Any
+    root: Headers
+
+    @property
+    def identity(self) -> Identity:
+        return self.app.state.desk.stores.identity
+
+    async def call(self, method: str, path: str, who: Headers | None = None, status: int = 200, /, **body: Any) -> Any:
+        """The JSON answer; None when it has none. The fields of the body are in snake case here."""
+        sent = {"json": {to_camel(name): value for name, value in body.items()}} if body else {}
+        answer = await self.http.request(method, path, headers=who or {}, **sent)
+        assert answer.status_code == status, answer.text
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["message"] == answer.json()["detail"]
+        return answer.json() if answer.content else None
+
+    async def log_in(self, username: str, password: str = PASSWORD, tenant: str | None = None) -> Headers:
+        """The header of a new session."""
+        told = {} if tenant is None else {"tenant": tenant}
+        answer = await self.call("POST", "/auth/login", username=username, password=password, **told)
+        return {"authorization": f"Bearer {answer['accessToken']}"}
+
+    async def tenant(self, id_: str) -> str:
+        await self.call("POST", "/admin/tenants", self.root, 201, id=id_, name=f"{id_} inc")
+        return id_
+
+    async def user(self, tenant: str, role: Role, name: str = "") -> Headers:
+        """A new user of the tenant, logged in."""
+        name = name or role.lower()
+        path = f"/admin/tenants/{tenant}/users"
+        await self.call("POST", path, self.root, 201, name=name, password=PASSWORD, role=role)
+        return await self.log_in(name, tenant=tenant)
+
+    async def key(self, tenant: str, *scopes: Scope) -> Headers:
+        """A new key of the tenant, for those scopes."""
+        path = f"/admin/tenants/{tenant}/keys"
+        made = await self.call("POST", path, self.root, 201, name="a key", scopes=list(scopes))
+        return {"x-api-key": made["secret"]}
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncGenerator[Office]:
+    """An office with these settings, in the year 2100: MongoDB's clock finds nothing in it that has expired."""
+    clock = ManualClock(4_102_444_800_000)
+    app = create_app(settings, clock=clock)
+    # Failed logins are counted by address, in a Redis that other tests use too.
+    address = f"2001:db8:{random.getrandbits(16):x}:{random.getrandbits(16):x}::1"
+    transport = httpx2.ASGITransport(app, client=(address, 1))
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://api") as http,
+    ):
+        office = Office(http, clock, app, {})
+        await eventually(lambda: app.state.desk.prepared)
+        office.root = await office.log_in(NAME)
+        yield office
+
+
+@pytest.fixture
+def office_settings(database: Database, mongo_uri: str, redis_url: str) -> Settings:
+    return Settings(
+        kafka_bootstrap_servers="unused:9092",
+        mongodb_uri=mongo_uri,
+        redis_url=redis_url,
+        mongodb_database=database.name,
+        anonymous="nothing",
+        jwt_secret=SecretStr("own-secret-" * 4),
+        admin_password=SecretStr(PASSWORD),
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def office(office_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    cheap = Cost(memory_kib=64, passes=1, lanes=1)
+    monkeypatch.setattr("vigie_identity.identity.Passwords", lambda _cost: Passwords(cheap))
+    async with opened(office_settings) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")

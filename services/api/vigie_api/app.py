@@ -15,21 +15,22 @@ from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.security import ReferencePages
 
-from vigie_api import access, first_start, metrics, problems
-from vigie_api.answers.problem import Problem
-from vigie_api.middleware import Measured
+from vigie_api import access, first_start, metrics, openapi, problems
+from vigie_api.middleware import Bounded, Measured
 from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
 from vigie_api.repository.reader import Limits, Reader
 from vigie_api.repository.series import SeriesRepository
 from vigie_api.repository.telemetry import TelemetryRepository
 from vigie_api.repository.windows import WindowsRepository
-from vigie_api.routes import dashboard, exposition, health, query, series, telemetry
+from vigie_api.routes import auth, dashboard, exposition, health, keys, query, series, telemetry, tenants, users
 from vigie_api.routes import metrics as metrics_routes
 from vigie_api.routes.context import Desk, Stores
 from vigie_api.settings import Settings
 
 log = logging.get(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
 
 _TAGS = [
     {"name": "metrics", "description": "Summaries of systems, applications and the business"},
@@ -38,6 +39,10 @@ _TAGS = [
     {"name": "series", "description": "What is recorded"},
     {"name": "exposition", "description": "For Prometheus"},
     {"name": "telemetry", "description": "What nodes report, for those who look after the platform"},
+    {"name": "auth", "description": "Logging in, and who one is"},
+    {"name": "tenants", "description": "Tenants, their licences, audit log and usage"},
+    {"name": "users", "description": "People: of a tenant, and of the platform"},
+    {"name": "keys", "description": "API keys of senders and readers"},
     {"name": "health", "description": "For the ones who start, watch and route"},
 ]
 
@@ -54,21 +59,24 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app = FastAPIOffline(
         title="Vigie API",
         version=version("vigie-api"),
-        description="Reads: summaries, dashboards, series, queries and the exposition for Prometheus. Times are UTC; "
-        "errors are RFC 9457 problem details; a number that is null has no sample behind it.",
+        description="Reads: summaries, dashboards, series, queries and the exposition for Prometheus; and the "
+        "administration of tenants, users and keys. Times are UTC; errors are RFC 9457 problem details; a number that "
+        "is null has no sample behind it.",
         openapi_tags=_TAGS,
         lifespan=lifespan,
-        max_body_size=1024 * 1024,  # nothing here reads a body
         telemetry={"operation_spans": False},
     )
     app.state.desk = desk
-    for module in (metrics_routes, dashboard, query, series, exposition, telemetry, health):
+    for module in (
+        metrics_routes, dashboard, query, series, exposition, telemetry, auth, tenants, users, keys, health,
+    ):  # fmt: skip
         app.include_router(module.router)
     access.check_complete(app.routes)
     problems.install(app)
     app.add_middleware(ReferencePages)
+    app.add_middleware(Bounded, limit=MAX_BODY_BYTES)
     app.add_middleware(Measured, metrics=desk.metrics)
-    _with_problem_schema(app)
+    _with_whole_document(app)
     return app
 
 
@@ -108,19 +116,13 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
             log.info("stopped answering")
 
 
-def _with_problem_schema(app: FastAPI) -> None:
-    """The errors refer to one schema, which no route returns as its model."""
+def _with_whole_document(app: FastAPI) -> None:
+    """What FastAPI describes, and what the table of access adds to it: made once."""
     made = app.openapi
 
-    def openapi() -> dict[str, object]:
-        document = made()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "Problem" not in schemas:
-            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= schema.pop("$defs", {})
-            schemas["Problem"] = schema
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-        return document
+    def document() -> dict[str, object]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi.complete(made())
+        return app.openapi_schema
 
-    app.openapi = openapi
+    app.openapi = document

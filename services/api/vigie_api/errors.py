@@ -24,7 +24,7 @@ class ApiError(VigieError):
     def problem(self, instance: str) -> Problem:
         """The answer's body."""
         errors = [ItemProblem(0, self.field, self.detail)] if self.field else None
-        retry_after = RETRY_AFTER_S if self.status == 503 else None
+        retry_after = RETRY_AFTER_S if self.status == 503 and self.kind is not Kind.NOT_CONFIGURED else None
         return problem(self.kind, self.status, self.detail, errors=errors, retry_after=retry_after, instance=instance)
 
 
@@ -64,6 +64,63 @@ class UnknownChart(ApiError):  # noqa: N818
 
     def __init__(self, type_: str, known: Iterable[str]) -> None:
         super().__init__(f"there is no chart {type_!r}; the charts are {', '.join(sorted(known))}")
+
+
+class Malformed(ApiError):  # noqa: N818
+    """The body is not what its Content-Type says."""
+
+    kind = Kind.MALFORMED
+    status = 400
+
+
+class BodyTooLarge(ApiError):  # noqa: N818
+    """The body is longer than any that is taken here."""
+
+    kind = Kind.TOO_LARGE
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is longer than {limit} bytes")
+
+
+class BodyTooSlow(ApiError):  # noqa: N818
+    """The body did not arrive in time."""
+
+    kind = Kind.TIMEOUT
+    status = 408
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the body did not arrive within {seconds:g} s")
+
+
+class UnsupportedMedia(ApiError):  # noqa: N818
+    """The body is not said to be JSON."""
+
+    kind = Kind.UNSUPPORTED_MEDIA
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("the body must be JSON: send it with Content-Type: application/json")
+
+
+class NoSession(ApiError):  # noqa: N818
+    """The caller did not log in here: a key, or a token of another issuer."""
+
+    kind = Kind.CONFLICT
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("the credential belongs to no session: only users who logged in here have one")
+
+
+class NobodyLogsIn(ApiError):  # noqa: N818
+    """There is nothing to sign tokens with."""
+
+    kind = Kind.NOT_CONFIGURED
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("nobody can log in: VIGIE_JWT_SECRET is not set; set it to 32 bytes or more and start again")
 
 
 class NoReport(ApiError):  # noqa: N818

@@ -18,6 +18,8 @@ class Area(StrEnum):
     QUERY = "query"
     EXPOSITION = "exposition"
     TELEMETRY = "telemetry"
+    AUTH = "auth"
+    ADMIN = "admin"
     OTHER = "other"
 
 
@@ -70,6 +72,8 @@ _PREFIXES: Final = (
     ("/api/query_range", Area.QUERY),
     ("/admin/tenant/", Area.TELEMETRY),
     ("/admin/global/", Area.TELEMETRY),
+    ("/auth/", Area.AUTH),
+    ("/admin/", Area.ADMIN),
 )
 
 

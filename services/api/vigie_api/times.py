@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from vigie_api.errors import InvalidParameter
@@ -19,6 +19,7 @@ PERIODS: Final = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 MAX_AHEAD_MS: Final = 366 * DAY
 """How far beyond now a time may be: enough for "the end of this year"; a far future leaves what a calendar can say."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION: Final = re.compile(r"(\d{1,15})(ms|s|m|h|d|w)\Z", re.ASCII)
 _RELATIVE: Final = re.compile(r"now(?:([+-])(\w{2,18}))?\Z", re.ASCII)
 _MILLISECONDS: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
@@ -30,6 +31,11 @@ def iso(timestamp_ms: int) -> str:
     """`2026-01-31T12:00:00.000Z`."""
     moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp_ms % 1000:03d}Z"
+
+
+def iso_of(moment: datetime) -> str:
+    """The same of a moment with a zone; what is less than a millisecond is cut off."""
+    return iso((moment - _EPOCH) // timedelta(milliseconds=1))
 
 
 def parse_duration(text: str, field: str) -> int:

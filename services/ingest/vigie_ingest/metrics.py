@@ -24,6 +24,8 @@ class Route(StrEnum):
     BUSINESS = "/api/metrics/business"
     BATCH = "/api/metrics/batch"
     EVENTS = "/api/events"
+    TELEMETRY = "/telemetry"
+    HISTORY = "/api/import/telemetry"
 
 
 class Status(StrEnum):
@@ -36,9 +38,12 @@ class Status(StrEnum):
 
 
 REQUESTS = Counter("vigie_ingest_requests_total", "requests", "Requests answered", {"route": Route, "status": Status})
-ACCEPTED = Counter("vigie_ingest_items_accepted_total", "items", "Metrics and events taken", {"route": Route})
+ACCEPTED = Counter("vigie_ingest_items_accepted_total", "items", "Metrics, events, reports taken", {"route": Route})
 REJECTED = Counter(
-    "vigie_ingest_items_rejected_total", "items", "Metrics and events refused", {"route": Route, "reason": Reason}
+    "vigie_ingest_items_rejected_total",
+    "items",
+    "Metrics, events, reports refused",
+    {"route": Route, "reason": Reason},
 )
 DURATION = Histogram(
     "vigie_ingest_request_duration_seconds", "seconds", "From the request's headers to its answer", {"route": Route}

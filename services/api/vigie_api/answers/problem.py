@@ -9,6 +9,9 @@ from pydantic import BaseModel, Field
 from vigie_contracts import problems
 from vigie_contracts.problems import CONTENT_TYPE
 
+Responses = dict[int | str, dict[str, Any]]
+"""By status, as FastAPI wants them."""
+
 
 class ItemProblem(BaseModel):
     index: int
@@ -36,7 +39,7 @@ def described(description: str, example: problems.Problem | None = None) -> dict
     return {"description": description, "content": {CONTENT_TYPE: content}}
 
 
-READ_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+READ_PROBLEMS: Final[Responses] = {
     422: described("A parameter is wrong, or the answer would be larger than one request may have"),
     503: described("The store does not answer at the moment; see Retry-After"),
 }

@@ -92,17 +92,50 @@ class Context:
         return await self.desk.answers.get((self.tenant, key), compute)
 
 
-async def context_of(request: Request) -> Context:
-    """Every route's way to data. Raises StoreUnavailable while the app is not connected, IdentityError when the caller
-    may not do this."""
+def stores_of(request: Request) -> Stores:
+    """For routes that ask nothing of the caller. Raises StoreUnavailable while the app is not connected."""
     desk: Desk = request.app.state.desk
     if desk.stores is None:
         raise StoreUnavailable
-    principal = await desk.stores.authenticator.authenticate(request.scope["headers"])
+    return desk.stores
+
+
+async def context_of(request: Request) -> Context:
+    """Every route's way to data; the caller is judged once per request. Raises StoreUnavailable while the app is not
+    connected, IdentityError when the caller may not do this."""
+    made: Context | None = getattr(request.state, "context", None)
+    if made is None:
+        made = request.state.context = await _judged(request)
+    return made
+
+
+async def _judged(request: Request) -> Context:
+    desk: Desk = request.app.state.desk
+    stores = stores_of(request)
+    principal = await stores.authenticator.authenticate(request.scope["headers"])
     tenant = tenant_of(request, principal, desk.settings.default_tenant)
-    address = request.client.host if request.client else ""
-    actor = Actor(principal.id, principal.name, address, request.headers.get("user-agent", ""))
-    return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, desk.stores)
+    actor = Actor(principal.id, principal.name, address_of(request), agent_of(request))
+    return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, stores)
+
+
+def address_of(request: Request) -> str:
+    """Where the request comes from; empty when that is not known."""
+    return request.client.host if request.client else ""
+
+
+def agent_of(request: Request) -> str:
+    """What the client says that it is."""
+    return request.headers.get("user-agent", "")
+
+
+async def in_tenant(request: Request) -> Context:
+    """`context_of`, for what is about a tenant that must exist. Raises NotFound: who sees every tenant is told in the
+    words that others are told in about a foreign one."""
+    context = await context_of(request)
+    if context.principal.everywhere:
+        await context.stores.identity.tenants.get(context.tenant)
+    return context
 
 
 Ctx = Annotated[Context, Depends(context_of)]
+InTenant = Annotated[Context, Depends(in_tenant)]

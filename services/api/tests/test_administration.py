@@ -1,0 +1,383 @@
+"""The life of tenants, licences, users and keys through HTTP, over real MongoDB and Redis."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from vigie_contracts.series import Kind, series_key
+from vigie_identity.permissions import Role, Scope
+from vigie_runtime.catalogue import Catalogue
+
+from .conftest import PASSWORD, Office
+
+pytestmark = pytest.mark.connected
+
+READ = "/api/series"
+
+
+async def pages(office: Office, path: str, name: str, limit: int) -> list[dict[str, Any]]:
+    """All items of a listing, page by page."""
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = await office.call("GET", f"{path}{'&' if '?' in path else '?'}limit={limit}{cursor}", office.root)
+        assert len(page[name]) <= limit
+        found += page[name]
+        if page["nextCursor"] is None:
+            return found
+        assert len(page[name]) == limit
+        cursor = f"&cursor={page['nextCursor']}"
+
+
+async def test_a_tenant_is_made_changed_switched_off_and_deleted(office: Office) -> None:
+    body = {"id": "acme", "name": "Acme Hotels", "plan": {"series": 500, "samplesPerS": 100}}
+    answer = await office.http.post("/admin/tenants", json=body, headers=office.root)
+    assert (answer.status_code, answer.headers["location"]) == (201, "/admin/tenants/acme")
+    made = answer.json()
+    assert made["plan"] == {"samplesPerS": 100, "series": 500, "rules": 1_000, "notificationsPerDay": None}
+    assert (made["status"], made["created"]) == ("active", "2100-01-01T00:00:00.000Z")
+    path = answer.headers["location"]
+    assert await office.call("GET", path, office.root) == made
+    await office.call("POST", "/admin/tenants", office.root, 409, id="acme", name="Other")
+    await office.call("POST", "/admin/tenants", office.root, 409, id="other", name="ACME hotels")
+
+    office.clock.advance(1)
+    changed = await office.call("PATCH", path, office.root, name="Acme", plan={"samplesPerS": None, "rules": 7})
+    assert changed["name"] == "Acme"
+    assert changed["plan"] == {"samplesPerS": None, "series": 500, "rules": 7, "notificationsPerDay": None}
+    assert changed["updated"] == "2100-01-01T00:00:01.000Z"
+
+    admin = await office.user("acme", Role.ADMIN)
+    key = await office.key("acme", Scope.READ)
+    await office.call("GET", READ, admin)
+    await office.call("GET", READ, key)
+    await office.call("DELETE", path, office.root, 409)
+    await office.call("PATCH", path, office.root, status="inactive")
+    office.clock.advance(5)
+    for who in (admin, key):
+        answer = await office.http.get(READ, headers=who)
+        assert answer.status_code in (401, 403), answer.text
+    await office.call("POST", "/auth/login", None, 401, tenant="acme", username="admin", password=PASSWORD)
+    await office.call("GET", path, office.root)
+    await office.call("PATCH", path, office.root, status="active")
+    office.clock.advance(5)
+    await office.call("GET", READ, key)
+
+    await office.call("PATCH", path, office.root, status="inactive")
+    await office.call("DELETE", path, office.root, 204)
+    office.clock.advance(5)
+    await office.call("GET", path, office.root, 404)
+    await office.call("GET", f"{path}/users", office.root, 404)
+    await office.call("PATCH", path, office.root, 404, status="active")
+    listed = await pages(office, "/admin/tenants", "tenants", 1_000)
+    assert "acme" not in [one["id"] for one in listed]
+    await office.call("POST", "/admin/tenants", office.root, 409, id="acme", name="Somebody else")
+
+
+async def test_a_change_is_made_as_a_whole_or_not_at_all(office: Office) -> None:
+    for tenant in ("acme", "globex"):
+        await office.tenant(tenant)
+    before = await office.call("GET", "/admin/tenants/acme", office.root)
+    refused = {"status": "inactive", "plan": {"series": 1}, "name": "globex inc"}
+    await office.call("PATCH", "/admin/tenants/acme", office.root, 409, **refused)
+    assert await office.call("GET", "/admin/tenants/acme", office.root) == before
+
+    made = await office.call(
+        "POST", "/admin/tenants/acme/users", office.root, 201, name="a", password=PASSWORD, role="USER"
+    )
+    path = f"/admin/tenants/acme/users/{made['id']}"
+    refused = {"active": False, "sites": ["s"], "role": "SUPPORT"}
+    found = await office.call("PATCH", path, office.root, 422, **refused)
+    assert found["errors"][0]["field"] == "role"
+    assert await office.call("GET", path, office.root) == made
+    changed = await office.call("PATCH", path, office.root, active=False, sites=["s"], role="ADMIN")
+    assert changed == {**made, "active": False, "sites": ["s"], "role": "ADMIN"}
+    entries = (await office.call("GET", "/admin/tenants/acme/audit", office.root))["entries"]
+    assert entries[0]["action"] == "user.changed"
+    assert entries[0]["changes"] == {"active": False, "sites": ["s"], "role": "ADMIN"}
+    assert [entry["action"] for entry in entries].count("user.changed") == 1
+
+
+async def test_licences_are_given_and_ended(office: Office) -> None:
+    await office.tenant("acme")
+    path = "/admin/tenants/acme/licences"
+    body = {"product": "Standard", "expires": "2100-06-01T02:00:00+02:00"}
+    answer = await office.http.post(path, json=body, headers=office.root)
+    made = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{path}/{made['id']}")
+    assert made["expires"] == "2100-06-01T00:00:00.000Z"
+    await office.call("POST", path, office.root, 422, product="Standard", expires="2099-12-31T00:00:00Z")
+    office.clock.advance(60)
+    await office.call("DELETE", f"{path}/{made['id']}", office.root, 204)
+    await office.call("DELETE", f"{path}/nothing", office.root, 404)
+    (licence,) = (await office.call("GET", path, office.root))["licences"]
+    assert licence["expires"] == "2100-01-01T00:01:00.000Z"
+    admin = await office.user("acme", Role.ADMIN)
+    assert (await office.call("GET", path, admin))["licences"] == [licence]
+    await office.call("POST", path, admin, 403, product="Standard", expires="2101-01-01T00:00:00Z")
+
+
+async def test_users_are_made_changed_and_removed(office: Office) -> None:
+    await office.tenant("acme")
+    admin = await office.user("acme", Role.ADMIN)
+    path = "/admin/tenants/acme/users"
+    body = {"name": "Alice", "password": PASSWORD, "role": "USER", "apps": ["shop"], "sites": ["s2", "s1"]}
+    answer = await office.http.post(path, json=body, headers=admin)
+    made = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{path}/{made['id']}")
+    assert made == {
+        "id": made["id"], "name": "Alice", "tenant": "acme", "role": "USER", "apps": ["shop"], "sites": ["s1", "s2"],
+        "assignments": [], "active": True, "created": "2100-01-01T00:00:00.000Z",
+    }  # fmt: skip
+    await office.call("POST", path, admin, 409, name="aLICE", password=PASSWORD, role="USER")
+    found = await office.call("POST", path, admin, 422, name="bob", password=PASSWORD, role="SUPERADMIN")
+    assert found["errors"][0]["field"] == "role"
+    alice = await office.log_in("alice", tenant="acme")
+    await office.call("GET", path, alice, 403)
+    mine = f"{path}/{made['id']}"
+    assert await office.call("GET", mine, admin) == made
+
+    await office.call("PATCH", mine, admin, role="ADMIN")
+    office.clock.advance(5)
+    assert len((await office.call("GET", path, alice))["users"]) == 2
+    await office.call("PUT", f"{mine}/password", admin, 204, password="another password")
+    office.clock.advance(5)
+    await office.call("GET", path, alice, 401)
+    alice = await office.log_in("alice", "another password", "acme")
+    await office.call("PATCH", mine, admin, active=False)
+    office.clock.advance(5)
+    await office.call("GET", path, alice, 401)
+    await office.call("POST", "/auth/login", None, 401, tenant="acme", username="alice", password="another password")
+    await office.call("PATCH", mine, admin, active=True)
+    await office.log_in("alice", "another password", "acme")
+    await office.call("DELETE", mine, admin, 204)
+    for method, more in (("GET", {}), ("DELETE", {}), ("PATCH", {"role": "USER"})):
+        await office.call(method, mine, admin, 404, **more)
+
+
+async def test_a_user_of_another_tenant_is_not_there(office: Office) -> None:
+    for tenant in ("acme", "globex"):
+        await office.tenant(tenant)
+    admin = await office.user("acme", Role.ADMIN)
+    bob = await office.user("globex", Role.USER, "bob")
+    user = (await office.call("GET", "/auth/me", bob))["id"]
+    words = set()
+    for tenant, status in (("acme", 404), ("globex", 404), ("nowhere", 404)):
+        path = f"/admin/tenants/{tenant}/users/{user}"
+        for method, more in (("GET", {}), ("DELETE", {}), ("PATCH", {"active": False})):
+            words.add((tenant, (await office.call(method, path, admin, status, **more))["detail"]))
+        await office.call("PUT", f"{path}/password", admin, status, password="another password")
+    assert words == {
+        ("acme", "there is no such user"),
+        ("globex", "there is no such tenant"),
+        ("nowhere", "there is no such tenant"),
+    }
+    await office.call("GET", "/auth/me", bob)
+
+
+async def test_a_further_tenant_is_given_by_the_platform_only_and_not_told_to_the_home(office: Office) -> None:
+    for tenant in ("acme", "globex"):
+        await office.tenant(tenant)
+    admin = await office.user("acme", Role.ADMIN)
+    alice = await office.user("acme", Role.USER, "alice")
+    user = (await office.call("GET", "/auth/me", alice))["id"]
+    path = f"/admin/tenants/acme/users/{user}"
+    await office.call("PUT", f"{path}/assignments/globex", admin, 403, role="ADMIN")
+    await office.call("PUT", f"{path}/assignments/nowhere", office.root, 404, role="ADMIN")
+    await office.call("PUT", f"{path}/assignments/_platform", office.root, 404, role="ADMIN")
+    await office.call("PUT", f"{path}/assignments/acme", office.root, 422, role="ADMIN")
+    given = await office.call("PUT", f"{path}/assignments/globex", office.root, role="ADMIN", sites=["r1"])
+    assert given["assignments"] == [{"tenant": "globex", "role": "ADMIN", "apps": [], "sites": ["r1"]}]
+    assert (await office.call("GET", path, office.root))["assignments"] == given["assignments"]
+    assert (await office.call("GET", path, admin))["assignments"] == []
+    office.clock.advance(5)
+    await office.call("GET", "/admin/tenants/globex/users", alice)
+    (guest,) = (await office.call("GET", "/admin/tenants/globex/guests", alice))["guests"]
+    assert guest == {"id": user, "name": "alice", "active": True, "role": "ADMIN", "apps": [], "sites": ["r1"]}
+    # Whoever knows the password is let into globex too, so the home may not set it.
+    await office.call("PUT", f"{path}/password", admin, 403, password="another password")
+    await office.call("DELETE", f"{path}/assignments/globex", office.root, 204)
+    office.clock.advance(5)
+    await office.call("GET", "/admin/tenants/globex/users", alice, 404)
+    assert (await office.call("GET", "/admin/tenants/globex/guests", office.root))["guests"] == []
+
+
+async def test_the_platform_has_users_and_keeps_one_superadmin(office: Office) -> None:
+    answer = await office.http.post(
+        "/admin/users", json={"name": "sue", "password": PASSWORD, "role": "SUPPORT"}, headers=office.root
+    )
+    sue = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"/admin/users/{sue['id']}")
+    assert (sue["tenant"], sue["role"]) == (None, "SUPPORT")
+    support = await office.log_in("sue")
+    await office.call("POST", "/admin/users", office.root, 422, name="x", password=PASSWORD, role="ADMIN")
+    users = {one["name"]: one["id"] for one in (await office.call("GET", "/admin/users", support))["users"]}
+    assert set(users) == {"admin", "sue"}
+    await office.call("DELETE", f"/admin/users/{users['admin']}", support, 403)
+    mine = f"/admin/users/{users['admin']}"
+    for method, more in (("DELETE", {}), ("PATCH", {"active": False}), ("PATCH", {"role": "SUPPORT"})):
+        found = await office.call(method, mine, office.root, 409, **more)
+        assert found["type"] == "/problems/conflict"
+    await office.call("PATCH", f"/admin/users/{sue['id']}", office.root, role="SUPERADMIN")
+    await office.call("PUT", f"/admin/users/{sue['id']}/password", office.root, 204, password="another password")
+    second = await office.log_in("sue", "another password")
+    await office.call("PATCH", mine, second, role="SUPPORT")
+    await office.call("DELETE", mine, second, 204)
+    actions = [entry["action"] for entry in (await office.call("GET", "/admin/audit", second))["entries"]]
+    assert {"user.created", "user.changed", "user.removed", "password.changed", "session.started"} <= set(actions)
+
+
+async def test_keys_are_made_used_rotated_and_revoked(office: Office) -> None:
+    await office.tenant("acme")
+    admin = await office.user("acme", Role.ADMIN)
+    path = "/admin/tenants/acme/keys"
+    body = {"name": "reader", "scopes": ["read", "read"], "expires": "2100-02-01T00:00:00Z"}
+    answer = await office.http.post(path, json=body, headers=admin)
+    made = answer.json()
+    key, secret = made["key"], made["secret"]
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{path}/{key['id']}")
+    assert secret.startswith(key["prefix"] + "_")
+    assert (key["scopes"], key["expires"]) == (["read"], "2100-02-01T00:00:00.000Z")
+    assert await office.call("GET", f"{path}/{key['id']}", admin) == key
+    for who in ({"x-api-key": secret}, {"authorization": f"Bearer {secret}"}):
+        await office.call("GET", READ, who)
+        await office.call("GET", path, who, 403)
+    twice = {"x-api-key": secret, "authorization": f"Bearer {secret}"}
+    await office.call("GET", READ, twice, 401)
+
+    answer = await office.http.post(f"{path}/{key['id']}/rotate", json={"overlapS": 60}, headers=admin)
+    second = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{path}/{second['key']['id']}")
+    await office.call("POST", f"{path}/{key['id']}/rotate", admin, 409)
+    shown = {one["id"]: one for one in (await office.call("GET", path, admin))["keys"]}
+    assert shown[key["id"]]["replacedBy"] == second["key"]["id"]
+    assert shown[key["id"]]["expires"] == "2100-01-01T00:01:00.000Z"
+    office.clock.advance(61)
+    await office.call("GET", READ, {"x-api-key": secret}, 401)
+    await office.call("GET", READ, {"x-api-key": second["secret"]})
+    third = await office.call("POST", f"{path}/{second['key']['id']}/rotate", admin, 201)
+    await office.call("DELETE", f"{path}/{third['key']['id']}", admin, 204)
+    office.clock.advance(5)
+    await office.call("GET", READ, {"x-api-key": third["secret"]}, 401)
+    for method, suffix in (("GET", ""), ("DELETE", ""), ("POST", "/rotate")):
+        await office.call(method, f"{path}/nothing{suffix}", admin, 404)
+
+
+async def test_lists_are_paged_to_the_end(office: Office) -> None:
+    for i in range(5):
+        await office.tenant(f"t{i}")
+    await office.call("PATCH", "/admin/tenants/t3", office.root, status="inactive")
+    there = sorted(["default", "t0", "t1", "t2", "t3", "t4"])
+    for limit in (1, 2, 6, 7):
+        listed = await pages(office, "/admin/tenants", "tenants", limit)
+        assert [one["id"] for one in listed] == there
+    off = await pages(office, "/admin/tenants?status=inactive", "tenants", 1)
+    assert [one["id"] for one in off] == ["t3"]
+    on = await pages(office, "/admin/tenants?status=active", "tenants", 2)
+    assert [one["id"] for one in on] == ["default", "t0", "t1", "t2", "t4"]
+    for i in range(5):
+        path = "/admin/tenants/t0"
+        await office.key("t0", Scope.WRITE)
+        await office.call("POST", f"{path}/licences", office.root, 201, product="p", expires="2101-01-01T00:00:00Z")
+        user = {"name": f"u{i}", "password": PASSWORD, "role": "USER"}
+        await office.call("POST", f"{path}/users", office.root, 201, **user)
+    for name in ("keys", "licences", "users"):
+        whole = (await office.call("GET", f"/admin/tenants/t0/{name}", office.root))[name]
+        assert len(whole) == 5
+        assert await pages(office, f"/admin/tenants/t0/{name}", name, 2) == whole
+        assert (await office.call("GET", f"/admin/tenants/t1/{name}", office.root))[name] == []
+    entries = await pages(office, "/admin/tenants/t0/audit", "entries", 3)
+    assert len(entries) == 16
+    assert [entry["at"] for entry in entries] == sorted((entry["at"] for entry in entries), reverse=True)
+    for parameters in ("limit=0", "limit=1001", "limit=100000", "limit=-1", "limit=x", "cursor=%2B", "status=gone"):
+        found = await office.call("GET", f"/admin/tenants?{parameters}", office.root, 422)
+        assert found["errors"][0]["field"] == parameters.partition("=")[0]
+
+
+async def test_usage_counts_what_there_is(office: Office) -> None:
+    await office.tenant("acme")
+    await office.call("PATCH", "/admin/tenants/acme", office.root, plan={"series": 50})
+    admin = await office.user("acme", Role.ADMIN)
+    key = (await office.call("POST", "/admin/tenants/acme/keys", admin, 201, name="k", scopes=["write"]))["key"]
+    await office.key("acme", Scope.READ)
+    await office.call("DELETE", f"/admin/tenants/acme/keys/{key['id']}", admin, 204)
+    catalogue = Catalogue(office.identity.tenants._db, 3)
+    await catalogue.ensure_indexes()
+    await catalogue.register([series_key("acme", "m", Kind.GAUGE, {"i": str(i)}) for i in range(7)])
+    office.clock.advance(1)
+    usage = await office.call("GET", "/admin/tenants/acme/usage", admin)
+    assert (usage["tenant"], usage["series"]) == ("acme", {"used": 7, "limit": 50})
+    assert {name: usage[name]["used"] for name in ("users", "keys", "licences")} == {
+        "users": 1, "keys": 1, "licences": 0,
+    }  # fmt: skip
+
+
+async def test_every_change_is_audited_with_who_and_from_where(office: Office) -> None:
+    await office.tenant("acme")
+    admin = await office.user("acme", Role.ADMIN)
+    who = await office.call("GET", "/auth/me", admin)
+    headers = {**admin, "user-agent": "browser/1"}
+    key = (await office.call("POST", "/admin/tenants/acme/keys", headers, 201, name="k", scopes=["read"],
+                             expires="2100-02-01T00:00:00Z"))["key"]  # fmt: skip
+    entries = (await office.call("GET", "/admin/tenants/acme/audit", admin))["entries"]
+    created = entries[0]
+    assert (created["action"], created["target"], created["at"]) == (
+        "key.created",
+        key["id"],
+        "2100-01-01T00:00:00.000Z",
+    )
+    assert (created["actor"]["id"], created["actor"]["name"], created["actor"]["agent"]) == (
+        who["id"],
+        "admin",
+        "browser/1",
+    )
+    assert created["actor"]["address"].startswith("2001:db8:")
+    assert created["changes"] == {"name": "k", "scopes": ["read"], "expires": "2100-02-01T00:00:00.000Z"}
+    assert [entry["action"] for entry in entries[1:]] == ["session.started", "user.created", "tenant.created"]
+    actions = [entry["action"] for entry in (await office.call("GET", "/admin/audit", office.root))["entries"]]
+    assert "key.created" not in actions
+
+
+async def test_secrets_are_in_no_list_no_log_and_no_document(
+    office: Office, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    await office.tenant("acme")
+    made = await office.call("POST", "/auth/login", username="admin", password=PASSWORD)
+    user = await office.call(
+        "POST", "/admin/tenants/acme/users", office.root, 201, name="alice", password="pass-7c1f-word", role="USER"
+    )
+    path = f"/admin/tenants/acme/users/{user['id']}"
+    await office.call("PUT", f"{path}/password", office.root, 204, password="pass-9d2e-word")
+    key = await office.call("POST", "/admin/tenants/acme/keys", office.root, 201, name="k", scopes=["read"])
+    second = await office.call("POST", f"/admin/tenants/acme/keys/{key['key']['id']}/rotate", office.root, 201)
+    await office.call("POST", "/auth/login", None, 401, tenant="acme", username="alice", password="pass-0000-word")
+    await office.call("GET", "/auth/me", {"x-api-key": key["secret"] + "x"}, 401)
+    secrets = [
+        "pass-7c1f-word", "pass-9d2e-word", "pass-0000-word", PASSWORD, "argon2", made["accessToken"],
+        made["refreshToken"], key["secret"].rpartition("_")[2], second["secret"].rpartition("_")[2],
+    ]  # fmt: skip
+    shown = [
+        await office.call("GET", one, office.root)
+        for one in (
+            "/admin/tenants",
+            "/admin/tenants/acme",
+            "/admin/tenants/acme/users",
+            path,
+            "/admin/tenants/acme/keys",
+            f"/admin/tenants/acme/keys/{key['key']['id']}",
+            "/admin/tenants/acme/audit",
+            "/admin/audit",
+            "/admin/users",
+            "/admin/tenants/acme/usage",
+            "/auth/me",
+        )
+    ]
+    told = capsys.readouterr()
+    everything = "\n".join([json.dumps(shown), told.out, told.err, caplog.text])
+    assert [secret for secret in secrets if secret in everything] == []
+    database = office.identity.tenants._db
+    for name in await database.list_collection_names():
+        stored = repr(await database[name].find({}).to_list())
+        assert [secret for secret in secrets if secret in stored] in ([], ["argon2"] if name == "users" else []), name

@@ -1,0 +1,172 @@
+"""The OpenAPI document, completed from the table of access: credentials, and every refusal with an example. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from vigie_contracts.problems import CONTENT_TYPE, Kind
+
+from vigie_api.access import ACCESS, TENANT_PARAMETER, Access
+from vigie_api.answers.problem import Problem, described
+
+Document = dict[str, Any]
+
+_REF: Final = "#/components/schemas/{model}"
+_IN_PATH: Final = re.compile(r"\{(\w+)\}")
+_OF_FASTAPI: Final = ("HTTPValidationError", "ValidationError")
+_SCHEMES: Final[Mapping[str, Document]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token of POST /auth/login, a token of a trusted issuer, or an API key.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key: vk_..."},
+}
+_CREDENTIALS: Final = [{name: []} for name in _SCHEMES]
+_ANONYMOUS: Final[Document] = {}
+_TENANT: Final[Document] = {
+    "name": "X-Scope-OrgID",
+    "in": "header",
+    "required": False,
+    "description": "The tenant, for who has several; otherwise it is the credential's, or VIGIE_DEFAULT_TENANT.",
+    "schema": {"type": "string"},
+    "example": "default",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """One status: what it means, and the example of a problem document."""
+
+    status: int
+    meaning: str
+    kind: Kind
+    detail: str
+    retry_after: int | None = None
+
+    def response(self) -> Document:
+        made = described(self.meaning)
+        made["content"][CONTENT_TYPE]["example"] = self.example()
+        if self.retry_after is not None:
+            made["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+        return made
+
+    def example(self) -> Document:
+        wait = {} if self.retry_after is None else {"retry_after": self.retry_after}
+        return {
+            "type": f"/problems/{self.kind}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "message": self.detail,
+            **wait,
+        }
+
+
+_UNAUTHENTICATED: Final = _Refusal(
+    401, "No credential where one is needed, or one that is not good", Kind.UNAUTHENTICATED,
+    "the credential is not valid: unknown, malformed, expired or revoked",
+)  # fmt: skip
+_FORBIDDEN: Final = _Refusal(
+    403, "The credential has not the permission, or there are as many as there may be", Kind.FORBIDDEN,
+    "this needs the permission tenants.manage",
+)  # fmt: skip
+_NOT_FOUND: Final = _Refusal(
+    404, "There is no such thing, or it belongs to a tenant that is not the caller's", Kind.NOT_FOUND,
+    "there is no such tenant",
+)  # fmt: skip
+_CONFLICT: Final = _Refusal(
+    409,
+    "It is there already, or not in the state for this",
+    Kind.CONFLICT,
+    "there is a tenant of that id or name already",
+)
+_INVALID: Final = _Refusal(
+    422, "A parameter or a field is wrong: `errors` names it", Kind.INVALID,
+    "limit: Input should be less than or equal to 1000",
+)  # fmt: skip
+_THROTTLED: Final = _Refusal(
+    429, "Too many failed logins", Kind.THROTTLED, "too many failed logins; try again in 42 s", 42
+)
+_AWAY: Final = _Refusal(
+    503, "The store does not answer at the moment", Kind.STORE_AWAY,
+    "the store does not answer at the moment; ask again in a few seconds", 2,
+)  # fmt: skip
+_OF_BODIES: Final = (
+    _Refusal(400, "The body is not JSON", Kind.MALFORMED, "the body is not JSON: Expecting value"),
+    _Refusal(408, "The body did not arrive in time", Kind.TIMEOUT, "the body did not arrive within 10 s"),
+    _Refusal(413, "The body is too long", Kind.TOO_LARGE, "the body is longer than 65536 bytes"),
+    _Refusal(
+        415, "The body is not said to be JSON", Kind.UNSUPPORTED_MEDIA,
+        "the body must be JSON: send it with Content-Type: application/json",
+    ),
+)  # fmt: skip
+_ALL: Final = (
+    _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _INVALID, _THROTTLED, _AWAY, *_OF_BODIES,
+)  # fmt: skip
+
+
+def complete(document: Document) -> Document:
+    """Adds what FastAPI does not know of; changes the document and gives it."""
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = dict(_SCHEMES)
+    schemas = components.setdefault("schemas", {})
+    problem = Problem.model_json_schema(ref_template=_REF)
+    schemas |= problem.pop("$defs", {})
+    schemas["Problem"] = problem
+    for name in _OF_FASTAPI:
+        schemas.pop(name, None)
+    for path, operations in document.get("paths", {}).items():
+        for method, operation in operations.items():
+            _complete(operation, path, ACCESS[method.upper(), path])
+    return document
+
+
+def _complete(operation: Document, path: str, access: Access) -> None:
+    operation["security"] = [] if access.public else _credentials(access)
+    parameters: list[Document] = operation.setdefault("parameters", [])
+    named = {one["name"] for one in parameters}
+    parameters += [_in_path(name) for name in _IN_PATH.findall(path) if name not in named]
+    if _by_header(path, access):
+        parameters.append(_TENANT)
+    responses: Document = operation["responses"]
+    if _OF_FASTAPI[0] in str(responses.get("422")):
+        del responses["422"]
+    for refusal in _refusals(operation, path, access):
+        responses.setdefault(str(refusal.status), refusal.response())
+    for refusal in _ALL:  # those that a route describes in its own words
+        content = responses.get(str(refusal.status), {}).get("content", {}).get(CONTENT_TYPE)
+        if content is not None:
+            content.setdefault("example", refusal.example())
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _credentials(access: Access) -> list[Document]:
+    """Nobody is anonymous where one must be signed in, or look at the platform."""
+    needed = access.signed_in or access.platform
+    return [*_CREDENTIALS, *([] if needed else [_ANONYMOUS])]
+
+
+def _in_path(name: str) -> Document:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _by_header(path: str, access: Access) -> bool:
+    return access.permission is not None and not access.platform and f"{{{TENANT_PARAMETER}}}" not in path
+
+
+def _refusals(operation: Document, path: str, access: Access) -> list[_Refusal]:
+    found: list[_Refusal] = []
+    if not access.public:
+        found += [_UNAUTHENTICATED, _FORBIDDEN, _AWAY]
+    if "{" in path or _by_header(path, access):
+        found.append(_NOT_FOUND)
+    if "requestBody" in operation:
+        found += [*_OF_BODIES, _AWAY]
+    if "requestBody" in operation or any(one["in"] != "path" for one in operation["parameters"]):
+        found.append(_INVALID)
+    return found

@@ -1,0 +1,25 @@
+"""What the routes that list and make things share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+from vigie_identity.pages import DEFAULT_PAGE, MAX_PAGE, Asked
+
+
+def _asked(
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+    cursor: Annotated[str | None, Query(max_length=1_024, description="nextCursor of the page before")] = None,
+) -> Asked:
+    return Asked(limit, cursor)
+
+
+PageAsked = Annotated[Asked, Depends(_asked)]
+
+
+def located(request: Request, response: Response, id_: str, under: str | None = None) -> None:
+    """Say where that is which was made: below the request's own path, or below `under`."""
+    response.headers["location"] = f"{request.url.path if under is None else under}/{id_}"

@@ -1,0 +1,113 @@
+"""Every route of the gateway, with every kind of caller, about the own, a foreign, and an unknown tenant: what is
+answered is what the permission table says. Who asks is known from real MongoDB and Redis; the bus is a double."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from vigie_identity.permissions import Permission
+from vigie_ingest import routes
+from vigie_ingest.metrics import Route
+from vigie_runtime import clients
+from vigie_runtime.clock import ManualClock
+
+from tests.kit.callers import ACME, SECRET, TENANTS, Answer, Caller, Difference, Need, callers, difference
+
+from .conftest import Gateway, build, settings
+
+pytestmark = pytest.mark.connected
+
+WRITE = Need(Permission.DATA_WRITE)
+NEEDS: dict[str, Need] = {
+    "POST /api/metrics/custom": WRITE,
+    "POST /api/metrics/business": WRITE,
+    "POST /api/metrics/batch": WRITE,
+    "POST /api/events": WRITE,
+    "GET /health/live": Need(),
+    "GET /health/ready": Need(),
+    "GET /metrics": Need(),
+    "GET /docs": Need(),
+    "GET /docs/oauth2-redirect": Need(),
+    "GET /redoc": Need(),
+    "GET /openapi.json": Need(),
+}
+
+
+@dataclass
+class Walk:
+    """A gateway, and everybody who sends to it."""
+
+    gateway: Gateway
+    callers: tuple[Caller, ...]
+
+    @property
+    def routes(self) -> set[str]:
+        """As `POST /path`: those of FastAPI, and those that requests are handed to before it."""
+        rest = iter_route_contexts(self.gateway.app._rest.routes)
+        slow = {(method, route.path) for route in rest for method in (route.methods or set[str]()) - {"HEAD"}}
+        return {f"{method} {path}" for method, path in slow | set(self.gateway.app._hot)}
+
+    async def differences(self, *routes: str) -> list[tuple[str, Difference]]:
+        """What is answered otherwise than it should be."""
+        found: list[tuple[str, Difference]] = []
+        assert self.gateway.desk.backend is not None
+        for route in routes or sorted(self.routes):
+            need = NEEDS[route]
+            for caller in self.callers:
+                self.gateway.desk.backend.authenticator = caller.authenticator
+                for tenant in TENANTS if need.permission else (ACME,):
+                    one = difference(caller, need, tenant, await self._ask(route, caller, tenant))
+                    found += [(route, one)] if one else []
+        return found
+
+    async def _ask(self, route: str, caller: Caller, tenant: str) -> Answer:
+        """Nothing is sent on: the body is none that is taken."""
+        method, _, path = route.partition(" ")
+        headers = {**caller.headers, "x-scope-orgid": tenant, "content-type": "application/json"}
+        reply = await self.gateway.request(method, path, b"{" if method == "POST" else b"", headers)
+        is_problem = reply.headers.get("content-type") == "application/problem+json"
+        return Answer(reply.status, json.loads(reply.body)["detail"] if is_problem else None)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def walk(database: Any, mongo_uri: str, redis_url: str) -> AsyncIterator[Walk]:
+    chosen = settings(default_tenant=ACME, jwt_secret=SecretStr(SECRET)).model_copy(
+        update={"mongodb_uri": mongo_uri, "mongodb_database": database.name, "redis_url": redis_url}
+    )
+    clock = ManualClock(4_102_444_800_000)  # the year 2100: MongoDB's clock finds nothing that has expired
+    gateway = build(default_tenant=ACME)
+    async with (
+        clients.mongo(chosen) as mongo,
+        Redis.from_url(redis_url) as redis,
+        callers(chosen, clients.database(mongo, chosen), redis, clock) as everybody,
+    ):
+        yield Walk(gateway, everybody)
+    await gateway.registrar.close()
+
+
+async def test_every_route_asks_for_what_the_table_says(walk: Walk) -> None:
+    assert set(NEEDS) == walk.routes
+    assert set(routes.ACCESS) == set(Route)
+    found = await walk.differences()
+    assert not found, "\n".join(f"{route} for {one}" for route, one in found)
+    assert walk.gateway.publisher.sent == []
+
+
+@pytest.mark.parametrize("instead", [Permission.METRICS_READ, Permission.TELEMETRY_SEND, Permission.HISTORY_IMPORT])
+async def test_a_route_that_asks_for_something_else_is_found(walk: Walk, instead: Permission) -> None:
+    walk.gateway.app._hot["POST", Route.EVENTS.value]._permission = instead
+    assert {route for route, _ in await walk.differences()} == {"POST /api/events"}
+
+
+async def test_a_route_that_asks_nobody_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes.IntakeRoute, "_tenant", lambda *_: ACME)
+    found = await walk.differences("POST /api/metrics/batch")
+    assert {one.expected for _, one in found} == {401, 403, 404}
