@@ -1,5 +1,6 @@
 """Who is counted for what. What services do with it is tested with them."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from vigie_identity.errors import NotFound, StoreUnavailable, TenantInactive
 from vigie_identity.names import TenantId
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Status, Tenant
+from vigie_limits import rates as module
 from vigie_limits.account import Limit, Scope
 from vigie_limits.errors import Throttled
 from vigie_limits.limiter import Limiter
@@ -121,6 +123,22 @@ async def test_plans_are_taken_from_memory_or_looked_up(remembered: bool) -> Non
         await made.open(NODE).admit(ANONYMOUS, "acme")
         with pytest.raises(Throttled, match="1 requests for this tenant"):
             await made.open(NODE).admit(ANONYMOUS, "acme")
+
+
+async def test_nobody_waits_long_for_a_plan_and_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PLAN_WAIT_S", 0.01)
+    asked: list[str] = []
+
+    class Hanging(Known):
+        async def require(self, tenant: str) -> Tenant:
+            asked.append(tenant)
+            await asyncio.Event().wait()
+            raise AssertionError("it hangs")
+
+    async with rates(Hanging()) as (made, _):
+        for name in ("acme", "acme", "globex"):
+            await made.open(NODE).admit(ANONYMOUS, name)
+        assert asked == ["acme"]
 
 
 @pytest.mark.parametrize("error", [NotFound("tenant"), TenantInactive()])

@@ -6,7 +6,9 @@ one counts against that one, wherever it comes from. Both count against the tena
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import blake2b
+from math import inf
 from typing import Final
 
 from vigie_identity.errors import Busy, IdentityError, StoreUnavailable
@@ -24,6 +26,8 @@ from vigie_limits.settings import LimitSettings
 from vigie_limits.usage import UsageMeter
 
 MINUTE_S: Final = 60
+PLAN_WAIT_S: Final = 0.25
+PLAN_PAUSE_S: Final = 1.0
 _MAX_WHO_CHARS: Final = 64
 _MAX_PLANNED: Final = 4_096
 _NO_PLAN: Final = Plan()
@@ -38,6 +42,7 @@ class Rates:
         """`usage` counts, per tenant, what is charged and taken."""
         self.limiter = limiter
         self.tenants = tenants
+        self._no_plans_until = -inf
         self.clock = clock
         self.usage = usage
         self.address = Toll(limiter, Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
@@ -49,6 +54,18 @@ class Rates:
     def open(self, origin: Origin) -> Charges:
         """What one request from there is charged with: nothing yet."""
         return Charges(self, origin)
+
+    async def plan(self, tenant: str) -> Plan:
+        """That of a tenant not known at once. While it cannot be read, the tenant is served as if nothing were agreed,
+        and after one request found that out, others do not wait. Raises NotFound, TenantInactive."""
+        if self.clock.monotonic() < self._no_plans_until:
+            return _NO_PLAN
+        try:
+            async with asyncio.timeout(PLAN_WAIT_S):
+                return (await self.tenants.require(tenant)).plan
+        except (StoreUnavailable, Busy, TimeoutError):
+            self._no_plans_until = self.clock.monotonic() + PLAN_PAUSE_S
+            return _NO_PLAN
 
 
 class Toll:
@@ -108,10 +125,8 @@ class Charges:
             await self._more(short)
         if tenant is None:
             return
-        try:
-            self._plan = (rates.tenants.at_once(tenant) or await rates.tenants.require(tenant)).plan
-        except (StoreUnavailable, Busy):  # senders are served then too, as if nothing were agreed with their tenant
-            self._plan = _NO_PLAN
+        known = rates.tenants.at_once(tenant)
+        self._plan = await rates.plan(tenant) if known is None else known.plan
         if short := self._pay(rates.requests, rates.requests.planned(self._plan.requests_per_s), tenant):
             await self._more(short)
 

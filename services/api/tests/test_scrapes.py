@@ -16,8 +16,10 @@ from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
 
+from .free import Free
 
-class Empty:
+
+class Empty(Free):
     """Families and latest values of nothing."""
 
     async def of(self, _tenant: str) -> FamilyIndex:
@@ -28,14 +30,6 @@ class Empty:
 
     async def authenticate(self, _headers: object) -> Principal:
         return AnonymousRule.parse("default:read").principal()
-
-    def open(self, _origin: object) -> "Empty":
-        return self
-
-    async def admit(self, _principal: object, _tenant: object) -> None: ...
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return []
 
 
 @pytest.fixture
