@@ -260,6 +260,17 @@ ITSELF = Dashboard(
             (quantile(0.99, "vigie_api_request_duration_seconds", "area"), "p99 {{area}}"),
         ),
         graph(
+            "Refused credentials by reason",
+            "short",
+            ("sum by (reason) (rate(vigie_ingest_refused_credentials_total[$__rate_interval]))", "ingest: {{reason}}"),
+            ("sum by (reason) (rate(vigie_api_refused_credentials_total[$__rate_interval]))", "api: {{reason}}"),
+        ),
+        graph(
+            "Answers from memory that were due to be asked for again",
+            "short",
+            ("sum by (job, what) (rate(vigie_identity_stale_answers_total[$__rate_interval]))", "{{job}}: {{what}}"),
+        ),
+        graph(
             "Series",
             "short",
             ("sum(vigie_ingest_known_series)", "known to ingest"),

@@ -24,7 +24,9 @@ def vigie(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = vigie("--help", cwd=tmp_path)
     assert done.returncode == 0
-    assert all(name in done.stdout for name in ("up", "status", "down", "demo", "incident", "dead"))
+    assert all(
+        name in done.stdout for name in ("up", "status", "down", "demo", "incident", "dead", "admin", "tenant", "key")
+    )
 
 
 def test_help_loads_none_of_the_heavy_libraries() -> None:

@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import ssl
 from collections.abc import Callable
 
 import httpx2
 import pytest
-from vigie_standalone.demo.sender import LONGEST_WAIT_S, Sender, retry_after
+from vigie_standalone.demo.sender import LONGEST_WAIT_S, Sender, _trust, retry_after
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
 
@@ -30,6 +31,22 @@ async def test_metrics_are_gzipped_and_keyed_by_their_content() -> None:
     assert keys[0] == keys[1] != keys[2]
     assert json.loads(gzip.decompress(seen[0].content)) == {"metrics": [{"name": "a", "value": 1}]}
     assert client.sent.accepted == 3
+
+
+@pytest.mark.parametrize(("token", "header"), [("vk_1_s", "Bearer vk_1_s"), (None, None)])
+async def test_credential_that_was_given_goes_with_every_request(token: str | None, header: str | None) -> None:
+    client = Sender("http://vigie", token=token)
+    request = client._client.build_request("POST", "/api/events")
+    assert request.headers.get("authorization") == header
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "verified"), [("https://127.0.0.1:3000", False), ("https://[::1]", False), ("https://vigie.test", True)]
+)
+def test_certificates_are_verified_unless_nobody_can_stand_in_between(url: str, *, verified: bool) -> None:
+    trust = _trust(url)
+    assert (trust.verify_mode == ssl.CERT_REQUIRED, trust.check_hostname) == (verified, verified)
 
 
 async def test_busy_server_is_asked_again_when_it_says_and_with_the_same_body() -> None:

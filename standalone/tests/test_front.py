@@ -108,6 +108,7 @@ async def test_landing_page_shows_the_address_it_was_reached_by_and_loads_nothin
     page = await ask(door(), "GET", "/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "curl -X POST http://vigie.test:3000/api/metrics/custom" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "src=" not in page.text
     assert "<script" not in page.text
     head = await ask(door(), "HEAD", "/")

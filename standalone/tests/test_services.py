@@ -1,11 +1,13 @@
-"""Where the front door listens, and under which address it is reached."""
+"""Where the front door listens, under which address it is reached, and who may use it."""
 
 import socket
+from pathlib import Path
 
 import pytest
+from vigie_identity.bootstrap import NewAdministrator
 from vigie_standalone.embedded.ports import free_port, is_free
-from vigie_standalone.services import Options
-from vigie_standalone.up import banner
+from vigie_standalone.services import Options, anonymous
+from vigie_standalone.up import banner, first_login
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,55 @@ from vigie_standalone.up import banner
 def test_address_is_one_under_which_the_front_door_answers(tmp_path, host: str, url: str, own_url: str) -> None:
     options = Options(tmp_path, host=host)
     assert (options.url, options.own_url) == (url, own_url)
-    assert f"curl -X POST {url}/api" in banner(options, 1.0)
+    assert f"curl -X POST {url}/api" in banner(options, 1.0, "default:read,write")
+
+
+def test_with_a_certificate_the_address_is_of_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_TLS_CERT_FILE", "cert.pem")
+    assert Options(tmp_path).url == "https://localhost:3000"
+
+
+@pytest.mark.parametrize(
+    ("anonymous", "words"),
+    [
+        ("nothing", "callers may do nothing ("),
+        ("telemetry", "callers may send node telemetry for an active tenant that they name ("),
+        ("default:read", "callers may read in the tenant default ("),
+        (
+            "acme:read,write,telemetry",
+            "callers may read and write in the tenant acme, and send node telemetry for an active tenant",
+        ),
+    ],
+)
+def test_banner_says_what_callers_without_a_credential_may_do(tmp_path: Path, anonymous: str, words: str) -> None:
+    shown = banner(Options(tmp_path), 1.0, anonymous)
+    assert words in shown
+    assert "/auth/login" in shown
+    needs_key = "write" not in anonymous
+    assert ("X-API-Key" in shown) is needs_key
+    assert ("may not send" in shown) is needs_key
+
+
+def test_simulator_with_a_token_may_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_TOKEN", "vk_1")
+    assert "may not send" not in banner(Options(tmp_path), 1.0, "nothing")
+
+
+def test_callers_of_the_default_tenant_need_no_credential_unless_the_operator_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("VIGIE_ANONYMOUS", "VIGIE_DEFAULT_TENANT"):
+        monkeypatch.delenv(name, raising=False)
+    assert anonymous() == "default:read,write,telemetry"
+    monkeypatch.setenv("VIGIE_DEFAULT_TENANT", "acme")
+    assert anonymous() == "acme:read,write,telemetry"
+    monkeypatch.setenv("VIGIE_ANONYMOUS", "nothing")
+    assert anonymous() == "nothing"
+
+
+def test_first_password_is_shown_and_a_chosen_one_is_not() -> None:
+    assert "password [bold]made-up[/bold]" in first_login(NewAdministrator("admin", "made-up"))
+    assert "VIGIE_ADMIN_PASSWORD" in first_login(NewAdministrator("admin", None))
 
 
 def test_port_of_an_ipv6_address_is_looked_at_there() -> None:

@@ -27,6 +27,8 @@ SCRIPT = """
     from vigie_standalone.up import run
 
     def units(context: Context) -> list[list[Unit]]:
+        if "broken" in sys.argv:
+            return [[Unit(context.module("web", ["no_such_module"], lambda: False))]]
         port = str(context.options.port)
         ready = http_ready(f"http://127.0.0.1:{port}/")
         return [[Unit(context.module("web", ["http.server", port, "--bind", "127.0.0.1"], ready))]]
@@ -38,13 +40,13 @@ SCRIPT = """
 class Up:
     """A running `vigie up` on a directory of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *more: str) -> None:
         self.home = Home(directory)
         self.port = free_port()
         self.output = directory.parent / "output.log"
         with self.output.open("ab") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-c", textwrap.dedent(SCRIPT), str(directory), str(self.port)],
+                [sys.executable, "-c", textwrap.dedent(SCRIPT), str(directory), str(self.port), *more],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -98,7 +100,8 @@ def test_everything_starts_answers_restarts_what_dies_and_stops_without_remains(
     assert set(run.processes) == {"kafka", "mongod-1", "redis", "web"}
     with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/") as answer:
         assert answer.status == 200
-    eventually_sync(lambda: "Vigie is up" in up.text())
+    eventually_sync(lambda: "log in as admin with the password" in up.text())
+    assert "Without a credential callers may read and write in the tenant default" in up.text()
 
     second = Up(directory)
     assert second.popen.wait(30) != 0
@@ -112,6 +115,7 @@ def test_everything_starts_answers_restarts_what_dies_and_stops_without_remains(
     status = vigie("status", directory)
     assert "is not ready" in status.stdout  # the web server of this test knows no /health/ready
     assert str(again.processes["redis"]) in status.stdout
+    assert "callers may read and write in the tenant default" in status.stdout
 
     assert "its data is kept" in vigie("down", directory).stdout
     assert up.popen.wait(60) == 0
@@ -138,8 +142,17 @@ def test_killed_supervisor_takes_everything_along_and_the_next_start_goes_on(up:
     try:
         assert later.wait_up().servers == run.servers
         assert (directory / "servers" / "kafka" / "cluster-id").read_text() == cluster
+        eventually_sync(lambda: later.text().count("Vigie is up") == 2)  # both runs write to one file
+        assert later.text().count("with the password") == 1
     finally:
         later.kill()
+
+
+def test_start_that_fails_still_shows_the_password_that_nobody_else_has(directory: Path) -> None:
+    failing = Up(directory, "broken")
+    assert failing.popen.wait(300) != 0
+    assert "Vigie is up" not in failing.text()
+    assert failing.text().count("log in as admin with the password") == 1
 
 
 def test_ctrl_c_during_the_start_ends_it_at_once_and_launches_nothing_more(up: Up) -> None:

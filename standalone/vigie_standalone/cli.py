@@ -1,7 +1,6 @@
 """The `vigie` command. Every import that costs time is inside the command that needs it."""
 
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -9,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
+from vigie_standalone.operator import admin_app, key_app, tenant_app
 
 EXIT_NOT_RUNNING = 3
 STOP_TIMEOUT_S = 90
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 app = typer.Typer(
     help="Vigie: metrics, reports and events of business services, counted exactly and shown live.",
@@ -23,9 +23,9 @@ app = typer.Typer(
 )
 dead_app = typer.Typer(help="Records no service could process: list and replay them.", no_args_is_help=True)
 app.add_typer(dead_app, name="dead")
-
-DataDir = Annotated[Path, typer.Option("--data-dir", envvar="VIGIE_HOME", help="Where data and the run file are kept.")]
-DEFAULT_HOME = Path(".vigie")
+app.add_typer(admin_app, name="admin")
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(key_app, name="key")
 
 
 def main() -> None:
@@ -35,14 +35,6 @@ def main() -> None:
     except StandaloneError as error:
         typer.echo(f"vigie: {error}", err=True)
         sys.exit(1)
-
-
-def seconds(text: str) -> int:
-    """`90`, `90s`, `15m`, `1h`, `2d` in seconds."""
-    match = re.fullmatch(r"(\d+)([smhd]?)", text.strip())
-    if not match:
-        raise typer.BadParameter(f"{text!r} is not a duration; write 90s, 15m, 1h or 2d")
-    return int(match[1]) * UNITS[match[2] or "s"]
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from vigie_contracts.problems import CONTENT_TYPE, Kind, problem
 
-from vigie_standalone.landing import landing_page
+from vigie_standalone.landing import POLICY, landing_page
 from vigie_standalone.openapi import merge
 
 Message = MutableMapping[str, Any]
@@ -21,7 +21,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-WRITE_PATHS = frozenset({"/telemetry", "/api/events", "/v1/metrics", "/api/v1/write"})
+WRITE_PATHS = frozenset({"/telemetry", "/api/import/telemetry", "/api/events", "/v1/metrics", "/api/v1/write"})
 WRITE_PREFIX = "/api/metrics/"
 # A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
 WRITE_METHODS = frozenset({"POST", "OPTIONS"})
@@ -144,6 +144,8 @@ async def _send_answer(send: Send, answer: Answer, *, head: bool) -> None:
         (b"content-length", str(len(answer.body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if answer.content_type.startswith("text/html"):
+        headers.append((b"content-security-policy", POLICY.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else answer.body})
 

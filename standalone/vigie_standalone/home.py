@@ -13,7 +13,6 @@ import psutil
 
 from vigie_standalone.errors import StandaloneError
 
-DEFAULT_HOME = Path(".vigie")
 START_TIME_TOLERANCE_S = 2.0
 
 
@@ -45,6 +44,8 @@ class Run:
     url: str
     servers: dict[str, dict[str, str]] = field(default_factory=dict)
     processes: dict[str, int] = field(default_factory=dict)
+    anonymous: str = ""
+    """VIGIE_ANONYMOUS as it holds."""
 
     @classmethod
     def from_json(cls, text: str) -> "Run | None":
@@ -80,6 +81,11 @@ class Home:
         return self.directory / "servers"
 
     @property
+    def secrets(self) -> Path:
+        """What `vigie up` made up and keeps; for its owner only."""
+        return self.directory / "secrets"
+
+    @property
     def backfilled(self) -> Path:
         """Exists once the simulator was asked to fill the past."""
         return self.directory / "backfilled"
@@ -111,11 +117,7 @@ class Home:
 
     def write(self, run: Run) -> None:
         """Replace the run file, readable by its owner only: a server's URL may hold a password."""
-        partial = self.run_file.with_suffix(".partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(run), file, indent=1)
-        partial.replace(self.run_file)
+        write_private(self.run_file, json.dumps(asdict(run), indent=1))
 
     def release(self) -> None:
         """Forget the run and let the next one start."""
@@ -128,7 +130,8 @@ class Home:
         """Delete what Vigie keeps here, and nothing else. Only while claimed."""
         if self._lock is None:
             raise RuntimeError("only the holder of the directory may empty it")
-        shutil.rmtree(self.servers, ignore_errors=True)
+        for directory in (self.servers, self.secrets):
+            shutil.rmtree(directory, ignore_errors=True)
         for path in (self.backfilled, self.run_file):
             path.unlink(missing_ok=True)
 
@@ -136,6 +139,18 @@ class Home:
 def this_process(url: str) -> Run:
     """The run of the current process."""
     return Run(os.getpid(), psutil.Process().create_time(), url)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file by one that only its owner may read; after a crash it is the old or the new one."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 def without_password(url: str) -> str:

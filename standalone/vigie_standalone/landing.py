@@ -14,6 +14,8 @@ LINKS = (
     ("/internal/metrics/ingest", "Vigie's own metrics: ingest", "for Prometheus"),
     ("/internal/metrics/api", "Vigie's own metrics: api", "for Prometheus"),
 )
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""What browsers are told that the page needs: the few lines of style inside it."""
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 44rem; margin: 3rem auto; padding: 0 1rem }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vigie_standalone import secrets
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.home import Home
@@ -14,8 +15,6 @@ from vigie_standalone.probes import http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
-ANONYMOUS = "default:read,write,telemetry"
-"""On one's own machine nobody needs a credential: the first curl works."""
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens on all addresses -> where it is reached from this machine."""
 
@@ -29,6 +28,7 @@ class Options:
     host: str = "127.0.0.1"
     demo: bool = True
     json_logs: bool = False
+    tls: bool = field(default_factory=lambda: bool(os.environ.get("VIGIE_TLS_CERT_FILE")))
 
     @property
     def url(self) -> str:
@@ -41,7 +41,7 @@ class Options:
         return self._address(LOOPBACK_OF_ALL.get(self.host, self.host))
 
     def _address(self, host: str) -> str:
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,14 @@ def _front(context: Context) -> Process:
         "front",
         ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port)],
         http_ready(f"{options.own_url}/health/ready"),
-        {"VIGIE_ANONYMOUS": os.environ.get("VIGIE_ANONYMOUS", ANONYMOUS)},
+        {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home)},
     )
+
+
+def anonymous() -> str:
+    """What callers without a credential may do. On one's own machine nobody needs one: the first curl works."""
+    default = os.environ.get("VIGIE_DEFAULT_TENANT") or "default"
+    return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,telemetry"
 
 
 def _demo(context: Context) -> Process:

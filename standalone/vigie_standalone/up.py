@@ -5,15 +5,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import replace
 from typing import Any
 
+from vigie_identity.anonymous import AnonymousRule, Right
+from vigie_identity.bootstrap import NewAdministrator
+
+from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, in_words, prepare
 from vigie_standalone.embedded.ports import is_free
 from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home, this_process, without_password
-from vigie_standalone.services import Context, Options, services
+from vigie_standalone.services import Context, Options, anonymous, services
 from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
@@ -62,7 +66,9 @@ class _Up:
         self._supervisor = Supervisor(self._terminal.say, changed=self._record)
         self._stop = asyncio.Event()
         self._stop_asked = 0.0
-        self._run = this_process(options.url)
+        self._run = replace(this_process(options.url), anonymous=anonymous())
+        self._administrator: NewAdministrator | None = None
+        """Made by this run, and not shown yet."""
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -73,6 +79,7 @@ class _Up:
             if await self._until_stopped(self._start):
                 await self._until_stopped(self._supervisor.failed)
         finally:
+            self._show_administrator()  # if it did not get as far as the banner: nobody else has the password
             await self._shut_down()
             for number in SIGNALS:  # everything has ended: an impatient Ctrl-C must not turn success into failure
                 loop.remove_signal_handler(number)
@@ -117,10 +124,21 @@ class _Up:
             self._terminal.say(f"{server}: {without_password(address.url)} ({address.source})")
         for process in self._servers.processes():
             self._supervisor.watch(Unit(process))
+        # Before any service could do it: so this process has the password, and it goes through no pipe and no file.
+        self._administrator = await prepare(self._servers.variables(), demo=self._options.demo)
         for stage in self._stages(self._context()):
             await self._supervisor.start(*stage)
         self._record()
-        self._terminal.banner(banner(self._options, time.monotonic() - begin))
+        self._terminal.banner(banner(self._options, time.monotonic() - begin, self._run.anonymous))
+        self._show_administrator()
+
+    def _show_administrator(self) -> None:
+        made, self._administrator = self._administrator, None
+        if made is None:
+            return
+        if self._options.json_logs and made.password is not None:  # such logs are kept and passed on
+            self._terminal.say("an administrator was made; `vigie admin reset-password` shows you a password for it")
+        self._terminal.banner(first_login(made))
 
     def _context(self) -> Context:
         return Context(
@@ -149,22 +167,53 @@ class _Up:
             process.kill()
 
 
-def banner(options: Options, seconds: float) -> str:
-    """What is shown when everything runs."""
-    demo = "A simulator of five booking services sends live data; " if options.demo else "No simulator runs; "
+def banner(options: Options, seconds: float, anonymous: str) -> str:
+    """What is shown when everything runs; `anonymous` is the setting of that name."""
+    rights = AnonymousRule.parse(anonymous).rights
+    credential = "" if {Right.READ, Right.WRITE} <= rights else ' -H "X-API-Key: $KEY"'
+    demo = simulator(rights) if options.demo else "No simulator runs;"
+    tenant = f" Tenant of the examples: {DEMO_TENANT} ({DEMO_TENANT_NAME})." if options.demo else ""
     return f"""
-[bold]Vigie is up[/bold] after {seconds:.0f} s. {demo}Ctrl-C stops everything, the data stays in {options.home}.
+[bold]Vigie is up[/bold] after {seconds:.0f} s. {demo} Ctrl-C stops everything, the data stays in {options.home}.
 
   overview    {options.url}/
   dashboard   {options.url}/api/dashboard/summary
   latest      {options.url}/metrics
   reference   {options.url}/docs
+  log in      POST {options.url}/auth/login
+
+{callers(anonymous)}{tenant}
 
 Send a metric of your own, and see it within two seconds:
 
-  curl -X POST {options.url}/api/metrics/custom -H 'Content-Type: application/json' \\
+  curl -X POST {options.url}/api/metrics/custom{credential} -H 'Content-Type: application/json' \\
     -d '{{"name": "custom_counter", "type": "counter", "value": 1, "labels": {{"service": "booking"}}}}'
-  curl '{options.url}/api/series?name=custom_counter'
+  curl '{options.url}/api/series?name=custom_counter'{credential}
 
 In another terminal: [bold]vigie status[/bold], [bold]vigie incident payment-outage[/bold], [bold]vigie down[/bold].
 """
+
+
+def simulator(rights: Set[Right]) -> str:
+    """Whether it can send, being a caller like any other."""
+    if os.environ.get("VIGIE_TOKEN") or Right.WRITE in rights:
+        return "A simulator of five booking services sends live data;"
+    return (
+        "The simulator may not send: start again with an API key in VIGIE_TOKEN, which "
+        "`vigie key create --tenant default --scope write` makes;"
+    )
+
+
+def callers(anonymous: str) -> str:
+    """What the setting allows, as a sentence."""
+    return f"Without a credential callers may {in_words(AnonymousRule.parse(anonymous))} (VIGIE_ANONYMOUS)."
+
+
+def first_login(made: NewAdministrator) -> str:
+    """How to log in as the administrator that was just made: shown once."""
+    if made.password is None:
+        return f"First start: log in as [bold]{made.name}[/bold] with the password that VIGIE_ADMIN_PASSWORD says.\n"
+    return (
+        f"First start: log in as [bold]{made.name}[/bold] with the password [bold]{made.password}[/bold]\n"
+        "It is shown this once and kept nowhere; [bold]vigie admin reset-password[/bold] makes another.\n"
+    )

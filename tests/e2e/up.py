@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,6 +56,12 @@ class Up:
     def output(self) -> str:
         """Everything it has printed."""
         return self.process.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def admin_password(self) -> str:
+        """What the banner of the first start shows."""
+        shown = re.search(r"log in as admin with the password\s+(\S+)", self.output())
+        assert shown, self.process.log_tail()
+        return shown[1]
 
     def processes(self) -> list[psutil.Process]:
         """Itself and everything below it."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from vigie_identity import metrics as identity_metrics
 from vigie_runtime import logreader_metrics, metrics, publisher_metrics
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,8 @@ def parsed(path: str) -> Any:
 def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
     found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
-    found["ingest"] |= set(_exposed(publisher_metrics))
+    found["ingest"] |= set(_exposed(publisher_metrics)) | set(_exposed(identity_metrics))
+    found["api"] |= set(_exposed(identity_metrics))
     found["aggregator"] |= set(_exposed(logreader_metrics))
     return found
 

@@ -4,6 +4,8 @@ import importlib
 import re
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,14 +20,18 @@ from tests.project.repo import ROOT, SERVICES, parsed, text
 COMPOSE = parsed("docker-compose.yml")
 DOCKERFILE = text("deploy/docker/Dockerfile")
 ALL: dict[str, Any] = COMPOSE["services"]
-OURS = {name: service for name, service in ALL.items() if "build" in service}
+TOOLS = {name: service for name, service in ALL.items() if "profiles" in service}
+OURS = {name: service for name, service in ALL.items() if "build" in service and name not in TOOLS}
+STRANGERS_REACH = ("ingest", "api")
 OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
+SECRETS = {"JWT_SECRET": "s" * 64, "ADMIN_PASSWORD": ""}
+"""What the files of the secrets hold when there is nothing that is not required."""
 
 
 def environment(service: str) -> dict[str, str]:
     """The variables of a service when nobody sets any outside."""
-    return {name: VARIABLE.sub(r"\2", str(value)) for name, value in OURS[service]["environment"].items()}
+    return {name: VARIABLE.sub(r"\2", str(value)) for name, value in ALL[service]["environment"].items()}
 
 
 def test_compose_file_matches_the_compose_specification() -> None:
@@ -86,7 +92,9 @@ def settings_of(service: str) -> type[Settings]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_variable_is_a_setting_and_the_settings_load(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_variable_is_a_setting_and_the_settings_load(
+    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     settings = settings_of(service)
     variables = {
         field.validation_alias if isinstance(field.validation_alias, str) else f"VIGIE_{name}".upper(): name
@@ -95,11 +103,17 @@ def test_every_variable_is_a_setting_and_the_settings_load(service: str, monkeyp
     port = re.search(rf"VIGIE_{service.upper()}_PORT=(\d+)", DOCKERFILE)
     assert port
     given = {**environment(service), f"VIGIE_{service.upper()}_PORT": port[1]}
-    assert set(given) - OTEL <= set(variables)
+    assert {name.removesuffix("_FILE") for name in given} - OTEL <= set(variables)
     for name in variables:
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
-        monkeypatch.setenv(name, value)
+        if name.endswith("_FILE"):  # the secret that the service is given under this name
+            secret = tmp_path / value.removeprefix("/run/secrets/")
+            assert secret.name in ALL[service]["secrets"]
+            secret.write_text(SECRETS[name.removeprefix("VIGIE_").removesuffix("_FILE")])
+            monkeypatch.setenv(name, str(secret))
+        else:
+            monkeypatch.setenv(name, value)
     listening = getattr(settings(), variables[f"VIGIE_{service.upper()}_PORT"])  # pyright: ignore[reportCallIssue]
     assert f"EXPOSE {listening}\n" in DOCKERFILE
     assert f"PORT = {listening} " in text("deploy/docker/healthcheck.py")
@@ -154,10 +168,56 @@ def test_proxy_is_confined_as_the_services_are() -> None:
         assert ALL["proxy"][name] == ALL["api"][name]
 
 
-def test_no_password_has_a_default() -> None:
-    defaults = [name for name, _ in VARIABLE.findall(text("docker-compose.yml"))]
-    assert defaults
-    assert not [name for name in defaults if "PASSWORD" in name]
+def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_needed() -> None:
+    secrets = {name: secret["file"] for name, secret in COMPOSE["secrets"].items()}
+    assert secrets.pop("admin-password") == "${VIGIE_ADMIN_PASSWORD_FILE:-/dev/null}"  # nothing: one is made up
+    assert all(re.match(r"\$\{VIGIE_SECRETS(:\?[^}]+)?\}/" + name + "$", file) for name, file in secrets.items())
+    assert any(":?" in file for file in secrets.values())
+    assert {name: service["secrets"] for name, service in ALL.items() if "secrets" in service} == {
+        "ingest": ["jwt-secret"],
+        "api": ["jwt-secret", "admin-password"],
+        "prometheus": ["prometheus-key"],
+        "grafana": ["grafana-admin-password"],
+    }
+    for service in ALL.values():
+        for name, value in (service.get("environment") or {}).items():
+            if re.search(r"PASSWORD|SECRET|TOKEN", name):
+                assert name.endswith("_FILE")
+                assert str(value).removeprefix("/run/secrets/") in service["secrets"]
+    key = next(
+        job["authorization"] for job in parsed("deploy/prometheus/prometheus.yml")["scrape_configs"]
+        if job["job_name"] == "vigie-latest"
+    )  # fmt: skip
+    assert key == {"credentials_file": "/run/secrets/prometheus-key"}
+
+
+def test_without_a_credential_nodes_send_their_telemetry_and_nothing_else() -> None:
+    for service in STRANGERS_REACH:
+        assert environment(service)["VIGIE_ANONYMOUS"] == "telemetry"
+        assert environment(service)["VIGIE_CORS_ORIGINS"] == ""
+
+
+def test_the_command_is_there_for_operators_and_not_started_with_the_stack() -> None:
+    [tool] = TOOLS.values()
+    assert tool["profiles"] == ["tools"]
+    assert tool["build"]["args"] == {"SERVICE": "standalone"}
+    assert tool["entrypoint"] == ["vigie"]
+    assert 'vigie = "vigie_standalone.cli:main"' in text("standalone/pyproject.toml")
+    assert environment("vigie") == environment("aggregator")
+    assert "docker compose run --rm vigie admin reset-password" in text("deploy/proxy/index.html")
+
+
+def test_proxy_alone_is_believed_about_who_asks_and_believes_nobody() -> None:
+    [edge] = COMPOSE["networks"]["edge"]["ipam"]["config"]
+    address = ip_address(ALL["proxy"]["networks"]["edge"]["ipv4_address"])
+    assert address in ip_network(edge["subnet"])
+    assert {name for name, service in ALL.items() if "edge" in service.get("networks", [])} == {
+        "proxy",
+        *STRANGERS_REACH,
+    }
+    config = re.sub(r"#.*", "", text("deploy/proxy/Caddyfile"))
+    assert "trusted_proxies" not in config
+    assert "X-Forwarded" not in config  # what Caddy does by itself is right: it writes the header anew
 
 
 def test_proxy_sends_only_to_services_that_exist() -> None:

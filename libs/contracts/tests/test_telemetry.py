@@ -59,6 +59,21 @@ def test_the_known_numbers_of_the_additional_data_are_among_the_numbers() -> Non
     assert not {"memoryUsage", "diskUsage"} & set(said.numbers())
 
 
+def test_the_same_said_in_other_numbers_is_the_same_body() -> None:
+    one = msgspec.json.decode(
+        b'{"uptime":1,"activeUsers":2.0,"exercisesCompletedToday":3e0,"aiLatency":0.5}', type=Telemetry
+    )
+    assert (
+        msgspec.json.encode(one.body()) == b'{"uptime":1,"activeUsers":2,"exercisesCompletedToday":3,"aiLatency":0.5}'
+    )
+    more = {"a": [1.0, None]}
+    two = Telemetry(uptime=0, active_users=0, exercises_completed_today=0, version="", additional_data=more)
+    assert two.body() == {
+        "uptime": 0, "activeUsers": 0, "exercisesCompletedToday": 0, "version": "", "additionalData": more
+    }  # fmt: skip
+    assert msgspec.convert(two.body(), Telemetry) == two
+
+
 @pytest.mark.parametrize("value", [-1, -0.001, 1e12 + 1, float("nan"), float("inf"), "1", True])
 def test_a_number_out_of_bounds_is_no_telemetry(value: object) -> None:
     with pytest.raises(msgspec.ValidationError):

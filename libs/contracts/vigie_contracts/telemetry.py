@@ -73,15 +73,26 @@ class Telemetry(msgspec.Struct, rename="camel", kw_only=True):
 
     def numbers(self) -> dict[str, float]:
         """By field: the required ones, the latency if it was said, and the known numbers of the additional data."""
+        given = self.additional_data or {}
+        return self._main() | {name: float(given[name]) for name in ADDITIONAL_NUMBERS if is_number(given.get(name))}
+
+    def body(self) -> dict[str, Any]:
+        """The body of its report: what was said, whole numbers as such, so that the same has one spelling."""
+        said: dict[str, Any] = {name: int(x) if x.is_integer() else x for name, x in self._main().items()}
+        if self.version is not None:
+            said[VERSION] = self.version
+        if self.additional_data is not None:
+            said[ADDITIONAL] = self.additional_data
+        return said
+
+    def _main(self) -> dict[str, float]:
         said: dict[str, float | None] = {
             UPTIME: self.uptime,
             ACTIVE_USERS: self.active_users,
             EXERCISES: self.exercises_completed_today,
             AI_LATENCY: self.ai_latency,
         }
-        found = {name: float(value) for name, value in said.items() if value is not None}
-        given = self.additional_data or {}
-        return found | {name: float(given[name]) for name in ADDITIONAL_NUMBERS if is_number(given.get(name))}
+        return {name: float(value) for name, value in said.items() if value is not None}
 
 
 def is_number(value: object) -> bool:
@@ -95,9 +106,13 @@ MAX_ADDITIONAL_DEPTH: Final = 8
 MAX_ADDITIONAL_KEYS: Final = 256
 """Keys of all its objects together."""
 MAX_ADDITIONAL_BYTES: Final = 16 * 1024
-"""As it was sent, bytes of JSON."""
+"""As JSON without spaces, bytes."""
 MAX_ADDITIONAL_METRICS: Final = 32
 """Numbers at its top, beside the known ones, that become samples of `names.NODE_ADDITIONAL`: the first ones."""
+MAX_ADDITIONAL_KEY_CHARS: Final = 128
+"""Keys at its top that are longer become no sample."""
+MAX_TELEMETRY_BYTES: Final = 64 * 1024
+"""The whole body of a request, decompressed."""
 
 # Collections. Dates are UTC.
 REPORTS: Final = "reports"

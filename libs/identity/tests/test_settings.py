@@ -72,6 +72,10 @@ def test_what_does_not_fit_is_refused_without_showing_it(wrong: dict[str, str]) 
     assert "s3cret" not in sentences
 
 
+def test_an_empty_password_is_none() -> None:
+    assert made(admin_password="").admin_password is None
+
+
 @pytest.mark.parametrize("url", ["https://idp.example/keys", "http://127.0.0.1:9/keys", "http://[::1]:9/keys"])
 def test_keys_come_by_https_or_from_this_machine(url: str) -> None:
     assert made(jwt_jwks_url=url, jwt_jwks_issuer="idp").jwt_jwks_url == url

@@ -86,7 +86,9 @@ class IdentitySettings(Settings):
     @field_validator("admin_password")
     @classmethod
     def _good_password(cls, password: SecretStr | None) -> SecretStr | None:
-        if password is not None and not MIN_CHARS <= len(password.get_secret_value()) <= MAX_CHARS:
+        if password is None or not password.get_secret_value():  # an empty file is how compose says that there is none
+            return None
+        if not MIN_CHARS <= len(password.get_secret_value()) <= MAX_CHARS:
             raise ValueError(f"must have {MIN_CHARS} to {MAX_CHARS} characters")
         return password
 

@@ -91,7 +91,7 @@ def test_a_tenant_that_no_series_could_have_is_refused_at_the_start(
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         load(TenantSettings)
-    assert "VIGIE_DEFAULT_TENANT is not usable (the tenant of every request)" in capsys.readouterr().err
+    assert "VIGIE_DEFAULT_TENANT is not usable (the tenant of requests that name none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

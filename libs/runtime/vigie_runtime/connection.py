@@ -7,8 +7,18 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final, cast
 
 import msgspec
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from vigie_contracts.problems import CONTENT_TYPE, Kind, Problem, problem
+
+from vigie_runtime.security import ALWAYS
+
+# Every answer's first line, with the headers that all answers share. 100 Continue is written without it.
+_FIRST_LINES: Final = {
+    status: line + b"".join(b"%b: %b\r\n" % header for header in ALWAYS)
+    for status, line in httptools_impl.STATUS_LINE.items()
+}
+httptools_impl.STATUS_LINE = _FIRST_LINES
 
 _LARGE: Final = 16 * 1024
 """Bytes in one write that are not held back: they would only wait in memory."""
@@ -184,8 +194,9 @@ class Connection(HttpToolsProtocol):
                 return
         body = _encode(problem)
         self.transport.write(
-            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (problem.status, problem.title.encode(), CONTENT_TYPE.encode(), len(body), body)
+            _FIRST_LINES[problem.status]
+            + b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (CONTENT_TYPE.encode(), len(body), body)
         )
         self._refusal = problem
         self.transport.close()

@@ -9,14 +9,15 @@ from typing import Any, Final
 import uvicorn
 
 from vigie_runtime.connection import Connection
-from vigie_runtime.settings import Settings
+from vigie_runtime.security import OVER_TLS, shared
+from vigie_runtime.settings import HttpSettings
 
 MAX_CONNECTIONS: Final = 10_000
 _KEEP_ALIVE_S: Final = 75
 """Longer than the minute that load balancers keep an idle connection, so that it is they who close it."""
 
 
-def serve(app: Any, settings: Settings, host: str, port: int, max_connections: int = MAX_CONNECTIONS) -> None:
+def serve(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int = MAX_CONNECTIONS) -> None:
     """Serve an ASGI app until SIGTERM or SIGINT; ends the process with 1 if it could not start."""
     server = uvicorn.Server(config(app, settings, host, port, max_connections))
     with suppress(KeyboardInterrupt):  # uvicorn has stopped in good order, and then raises the signal again
@@ -25,10 +26,10 @@ def serve(app: Any, settings: Settings, host: str, port: int, max_connections: i
         sys.exit(1)
 
 
-def config(app: Any, settings: Settings, host: str, port: int, max_connections: int) -> uvicorn.Config:
+def config(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int) -> uvicorn.Config:
     """What `serve` serves with."""
     return uvicorn.Config(
-        app,
+        shared(app, settings),
         host=host,
         port=port,
         loop="auto",
@@ -43,4 +44,7 @@ def config(app: Any, settings: Settings, host: str, port: int, max_connections: 
         backlog=4096,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
+        ssl_certfile=settings.tls_cert_file,
+        ssl_keyfile=settings.tls_key_file,
+        headers=list(OVER_TLS) if settings.tls_cert_file else [],
     )

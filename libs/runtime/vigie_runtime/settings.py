@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from vigie_contracts import limits, telemetry
@@ -166,7 +168,46 @@ class ZonesSettings(Settings):
         return ",".join(named)
 
 
-class TenantSettings(SamplesSettings):
+class HttpSettings(Settings):
+    """Of a service that strangers talk to."""
+
+    cors_origins: str = Field(
+        default="",
+        description="origins whose pages may read the answers: `https://app.example.com`, comma-separated, or `*`",
+    )
+    tls_cert_file: str | None = Field(default=None, description="PEM file of the certificate, with those above it")
+    tls_key_file: str | None = Field(default=None, description="PEM file of its private key, not encrypted")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """As browsers send them."""
+        return tuple(filter(None, (word.strip().rstrip("/").lower() for word in self.cors_origins.split(","))))
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _usable_origins(cls, text: str) -> str:
+        for word in filter(None, (part.strip().rstrip("/") for part in text.split(","))):
+            parts = urlsplit(word)
+            bare = word == f"{parts.scheme}://{parts.netloc}" and "@" not in word
+            if word != "*" and not (bare and parts.scheme in ("http", "https")):
+                raise ValueError(f"{word!r} is no origin like https://app.example.com")
+        return text
+
+    @model_validator(mode="after")
+    def _usable_certificate(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("VIGIE_TLS_CERT_FILE and VIGIE_TLS_KEY_FILE belong together: set both or none")
+        if self.tls_cert_file is not None:
+            try:  # an empty password keeps OpenSSL from asking the terminal for one
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert_file, self.tls_key_file, "")
+            except OSError as e:  # ssl.SSLError is one
+                raise ValueError(
+                    f"VIGIE_TLS_CERT_FILE and VIGIE_TLS_KEY_FILE name no certificate with its key: {e.strerror or e}"
+                ) from None
+        return self
+
+
+class TenantSettings(SamplesSettings, HttpSettings):
     """Of a service that takes requests, each of which belongs to a tenant."""
 
     default_tenant: str = Field(

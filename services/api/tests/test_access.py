@@ -85,6 +85,7 @@ async def test_a_bad_credential_is_refused(http: httpx2.AsyncClient, callers: Ca
     answer = await http.get(READ)
     assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthenticated")
     assert answer.headers["www-authenticate"] == 'Bearer realm="vigie", error="invalid_token"'
+    assert 'vigie_api_refused_credentials_total{reason="expired"} 1.0' in (await http.get("/internal/metrics")).text
 
 
 async def test_health_needs_no_credential(http: httpx2.AsyncClient, callers: Callers) -> None:

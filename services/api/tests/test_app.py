@@ -136,6 +136,7 @@ async def test_a_bug_is_a_problem_that_says_nothing_of_itself() -> None:
 async def test_the_documentation_is_offline_and_true(http: httpx2.AsyncClient) -> None:
     page = await http.get("/docs")
     assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "https://" not in page.text.replace("https://fastapi", "")
     redirect = await http.get("/api-docs")
     assert redirect.status_code == 307

@@ -9,9 +9,11 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from vigie_identity.identity import identity
+from vigie_identity.metrics import IDENTITY_METRICS
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.metrics import MetricSet
+from vigie_runtime.security import ReferencePages
 
 from vigie_api import access, first_start, metrics, openapi, problems
 from vigie_api.middleware import Bounded, Measured
@@ -47,7 +49,7 @@ _TAGS = [
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
-    desk = Desk(settings, clock or SystemClock(), MetricSet(metrics.ALL))
+    desk = Desk(settings, clock or SystemClock(), MetricSet([*metrics.ALL, *IDENTITY_METRICS]))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +73,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         app.include_router(module.router)
     access.check_complete(app.routes)
     problems.install(app)
+    app.add_middleware(ReferencePages)
     app.add_middleware(Bounded, limit=MAX_BODY_BYTES)
     app.add_middleware(Measured, metrics=desk.metrics)
     _with_whole_document(app)
@@ -92,7 +95,7 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
         )
         limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
         exposed = desk.metrics.gauge(metrics.EXPOSED)
-        who = await stack.enter_async_context(identity(settings, database, redis, clock))
+        who = await stack.enter_async_context(identity(settings, database, redis, clock, metrics=desk.metrics))
         await stack.enter_async_context(first_start.beside(who, settings, desk.mark_prepared))
         desk.stores = Stores(
             authenticator=who.authenticator,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from vigie_identity.errors import Refusal
 from vigie_runtime.metrics import Counter, Gauge, Histogram
 
 
@@ -44,8 +45,14 @@ DROPPED: Final = Counter(
     "Series left out of an answer of /metrics because their name or labels, escaped, were taken",
 )
 EXPOSED: Final = Gauge("vigie_api_exposed_series", "series", "Series whose names are kept in memory for /metrics")
+REFUSED_CREDENTIALS: Final = Counter(
+    "vigie_api_refused_credentials_total",
+    "requests",
+    "Requests whose token, key or password was not good",
+    {"reason": Refusal},
+)
 
-ALL: Final = (REQUESTS, DURATION, IN_FLIGHT, DROPPED, EXPOSED)
+ALL: Final = (REQUESTS, DURATION, IN_FLIGHT, DROPPED, EXPOSED, REFUSED_CREDENTIALS)
 
 
 def area_of(path: str) -> Area:

@@ -12,10 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
-from vigie_identity.errors import IdentityError
+from vigie_identity.errors import IdentityError, Unauthenticated
 from vigie_runtime import problems
 
 from vigie_api.errors import ApiError, Malformed
+from vigie_api.metrics import REFUSED_CREDENTIALS
 
 MAX_LISTED: Final = 100
 MAX_CHARS: Final = 500
@@ -39,6 +40,8 @@ async def _api_error(request: Request, error: Exception) -> Response:
 async def _identity_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, IdentityError):
         raise error
+    if isinstance(error, Unauthenticated) and error.reason is not None:
+        request.app.state.desk.metrics.counter(REFUSED_CREDENTIALS, reason=error.reason).inc()
     return problems.response(_as_sent(error.problem(request.url.path)), error.headers())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,16 +14,20 @@ import pytest_asyncio
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.series import SeriesKey
 from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.principal import Principal
 from vigie_ingest import metrics
 from vigie_ingest.app import IngestApp, assemble
 from vigie_ingest.budget import Budget
+from vigie_ingest.errors import StoreAwayError
 from vigie_ingest.finder import SeriesFinder
 from vigie_ingest.idempotency import Answers, InFlight
+from vigie_ingest.importing import History
 from vigie_ingest.intake import Intake
 from vigie_ingest.known import KnownSeries, RefusedSeries
 from vigie_ingest.operations import Readiness
 from vigie_ingest.registrar import Registrar
+from vigie_ingest.reports import Reports
 from vigie_ingest.routes import Backend, Desk
 from vigie_ingest.settings import IngestSettings
 from vigie_runtime.catalogue import RefusalReason, Refused, Registered
@@ -31,6 +35,7 @@ from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
 
 NOW_MS = 1_790_000_000_000
+NODE_TENANT = "550e8400-e29b-41d4-a716-446655440000"
 
 
 @dataclass
@@ -163,6 +168,52 @@ class FakeAuthenticator:
 
 
 @dataclass
+class FakeRecords:
+    """Keeps the records; `fail` is raised instead."""
+
+    sent: list[tuple[bytes, dict[str, Any], str | None]] = field(default_factory=list)
+    fail: Exception | None = None
+
+    async def publish(self, key: bytes, value: bytes, *, id_: str | None = None, span_context: object = None) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.sent.append((key, json.loads(value), id_))
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        return [report for _, report, _ in self.sent]
+
+
+@dataclass
+class FakeTenants:
+    """`active` ones are; `asleep` is not; others do not exist; `fail` is raised instead."""
+
+    active: set[str] = field(default_factory=lambda: {"default", "acme", NODE_TENANT})
+    fail: Exception | None = None
+
+    async def require(self, tenant: str) -> None:
+        if self.fail is not None:
+            raise self.fail
+        if tenant == "asleep":
+            raise TenantInactive
+        if tenant not in self.active:
+            raise NotFound("tenant")
+
+
+@dataclass
+class FakeStored:
+    """The reports whose ids it knows are stored; `away` makes it fail."""
+
+    ids: set[str] = field(default_factory=set)
+    away: bool = False
+
+    async def among(self, ids: Collection[str]) -> set[str]:
+        if self.away:
+            raise StoreAwayError
+        return self.ids & set(ids)
+
+
+@dataclass
 class Reply:
     status: int
     headers: dict[str, str]
@@ -184,6 +235,9 @@ class Gateway:
     registrar: Registrar
     readiness: Readiness
     authenticator: FakeAuthenticator
+    records: FakeRecords
+    tenants: FakeTenants
+    stored: FakeStored
 
     async def request(  # noqa: PLR0917
         self,
@@ -262,11 +316,15 @@ def build(publisher: Any = None, **more: Any) -> Gateway:
     known, refused = KnownSeries(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
     finder = SeriesFinder(known, refused, registrar, clock)
     intake = Intake(publisher, finder, InFlight(chosen.ingest_catalogue_wait_s), clock)
-    authenticator = FakeAuthenticator()
-    desk.backend = Backend(intake, Answers(redis, clock), authenticator)
+    authenticator, records, tenants, stored = FakeAuthenticator(), FakeRecords(), FakeTenants(), FakeStored()
+    reports = Reports(intake, records)
+    history = History(reports, tenants, stored)
+    desk.backend = Backend(intake, reports, history, Answers(redis, clock), authenticator, tenants)
     readiness = Readiness()
     app = assemble(desk, readiness)
-    return Gateway(app, desk, publisher, catalogue, redis, clock, registrar, readiness, authenticator)
+    return Gateway(
+        app, desk, publisher, catalogue, redis, clock, registrar, readiness, authenticator, records, tenants, stored
+    )
 
 
 @pytest_asyncio.fixture

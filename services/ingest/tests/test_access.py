@@ -41,6 +41,9 @@ async def test_a_credential_that_is_sent_must_be_good(gateway: Any, error: Excep
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json["message"] == reply.json["detail"]
     assert gateway.publisher.sent == []
+    refused = await gateway.request("GET", "/metrics")
+    counted = f'vigie_ingest_refused_credentials_total{{reason="signature"}} {1.0 if status == 401 else 0.0}'
+    assert counted in refused.body.decode()
     if status == 401:
         assert reply.headers["www-authenticate"] == 'Bearer realm="vigie", error="invalid_token"'
     if status == 503:

@@ -45,6 +45,7 @@ def start(spawn: Spawner, topic: str, database: str, **env: str) -> tuple[str, P
             "VIGIE_INGEST_HOST": "127.0.0.1",
             "VIGIE_INGEST_PORT": str(port),
             "VIGIE_SAMPLES_TOPIC": topic,
+            "VIGIE_REPORTS_TOPIC": f"{topic}-reports",
             "VIGIE_MONGODB_DATABASE": database,
             "VIGIE_PARTITIONS": str(PARTITIONS),
             "VIGIE_INGEST_CATALOGUE_WAIT_S": "2",

@@ -9,10 +9,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 from vigie_contracts import problems
+from vigie_contracts.days import to_datetime
 from vigie_contracts.problems import ItemProblem
 from vigie_identity.errors import IdentityError
 
 from vigie_ingest.errors import RequestError, item_problems
+from vigie_ingest.importing import HistoryVerdicts
 from vigie_ingest.intake import Taken, Verdicts
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -52,6 +54,28 @@ class BatchAnswer(Struct):
     errors: list[ItemProblem]
 
 
+class TelemetryAnswer(Struct, rename="camel"):
+    """201: the report is on the bus, acknowledged. As the replaced service answers."""
+
+    success: bool
+    message: str
+    timestamp: str
+    """The report's time, by the gateway's clock."""
+    tenant_id: str
+
+
+class HistoryAnswer(Struct):
+    """201: `accepted` lines are on the bus, acknowledged, or were stored before: `repeated` of them. `errors` lists the
+    first 100 of the `rejected` others."""
+
+    success: bool
+    accepted: int
+    repeated: int
+    rejected: int
+    message: str
+    errors: list[ItemProblem]
+
+
 @dataclass(slots=True)  # not frozen: made per request
 class Answer:
     """A complete HTTP answer."""
@@ -72,6 +96,22 @@ def batch(verdicts: Verdicts, what: str) -> Answer:
     rejected = len(verdicts.rejected)
     message = f"{verdicts.accepted} {what} recorded" + (f", {rejected} refused" if rejected else "")
     body = BatchAnswer(True, verdicts.accepted, rejected, message, item_problems(verdicts.rejected))
+    return Answer(201, _encode(body), [_JSON])
+
+
+def telemetry(at_ms: int, tenant: str) -> Answer:
+    """201 of the route for nodes."""
+    when = to_datetime(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Answer(201, _encode(TelemetryAnswer(True, "Télémétrie enregistrée avec succès", when, tenant)), [_JSON])
+
+
+def history(verdicts: HistoryVerdicts) -> Answer:
+    """201 of the route for the past, when at least one line was taken."""
+    rejected = len(verdicts.rejected)
+    message = f"{verdicts.accepted} lines recorded, {verdicts.repeated} of them before"
+    message += f", {rejected} refused" if rejected else ""
+    problems_ = item_problems(verdicts.rejected)
+    body = HistoryAnswer(True, verdicts.accepted, verdicts.repeated, rejected, message, problems_)
     return Answer(201, _encode(body), [_JSON])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
 from vigie_identity.identity import identity
+from vigie_identity.metrics import IDENTITY_METRICS
 from vigie_identity.names import TenantId
 from vigie_runtime import clients, logging, topics, tracing
 from vigie_runtime.catalogue import Catalogue
@@ -19,15 +20,19 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.mongo import retryable
 from vigie_runtime.publisher import SamplePublisher
 from vigie_runtime.publisher_metrics import PUBLISHER_METRICS
+from vigie_runtime.records import RecordPublisher
 
 from vigie_ingest import metrics
 from vigie_ingest.budget import Budget
 from vigie_ingest.finder import SeriesFinder
 from vigie_ingest.idempotency import Answers, InFlight
+from vigie_ingest.importing import History
 from vigie_ingest.intake import Intake
 from vigie_ingest.known import KnownSeries, RefusedSeries
 from vigie_ingest.operations import Readiness, operations_app
 from vigie_ingest.registrar import Registrar
+from vigie_ingest.reports import Reports
+from vigie_ingest.repository import StoredReports
 from vigie_ingest.routes import Backend, Desk, IntakeRoute, Scope, intake_routes
 from vigie_ingest.settings import IngestSettings
 
@@ -54,7 +59,7 @@ def create_app(settings: IngestSettings) -> IngestApp:
     """The gateway, connected while its ASGI lifespan runs; until then intake requests get 503."""
     desk = Desk(
         settings=settings,
-        metrics=metrics.metric_set(PUBLISHER_METRICS),
+        metrics=metrics.metric_set([*PUBLISHER_METRICS, *IDENTITY_METRICS]),
         bodies=Budget(settings.ingest_max_body_bytes),
         tracer=tracing.tracer("vigie_ingest") if tracing.enabled() else None,
     )
@@ -89,16 +94,22 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         mongo = clients.mongo(settings)
         life.on_down("mongodb", mongo.close)
         database = clients.database(mongo, settings)
-        topic = replace(contract.SAMPLES, name=settings.samples_topic)
+        wanted = [
+            replace(contract.SAMPLES, name=settings.samples_topic),
+            replace(contract.REPORTS, name=settings.reports_topic),
+        ]
         catalogue = Catalogue(database, settings.partitions)
         with retryable("starting"):
-            await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, [topic]), database))
+            await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, wanted), database))
             await life.up("series catalogue", catalogue.ensure_indexes())
-        who = await life.enter("identity", identity(settings, database, redis, clock))
+        who = await life.enter("identity", identity(settings, database, redis, clock, metrics=desk.metrics))
         await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
         publisher = _publisher(desk, clock)
         await life.up("publisher", publisher.start())
         life.on_down("publisher", publisher.close)
+        records = _record_publisher(desk, clock)
+        await life.up("report publisher", records.start())
+        life.on_down("report publisher", records.close)
         registrar = Registrar(
             catalogue, settings.ingest_catalogue_wait_s, desk.metrics.histogram(metrics.CATALOGUE_WAIT).observe
         )
@@ -112,14 +123,33 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         desk.metrics.gauge(metrics.KNOWN).set_function(lambda: len(known))
         desk.metrics.gauge(metrics.WAITING).set_function(lambda: registrar.waiting)
         desk.metrics.gauge(metrics.BODIES).set_function(lambda: desk.bodies.held)
-        readiness.kafka = lambda: publisher.ready
+        readiness.kafka = lambda: publisher.ready and records.ready
         readiness.mongodb = lambda: database.command("ping")
         readiness.redis = redis.ping
-        desk.backend = Backend(intake, Answers(redis, clock), who.authenticator)
+        reports = Reports(intake, records)
+        desk.backend = Backend(
+            intake,
+            reports,
+            History(reports, who.known_tenants, StoredReports(database)),
+            Answers(redis, clock),
+            who.authenticator,
+            who.known_tenants,
+        )
         try:
             yield
         finally:
             desk.backend = None  # from here on requests get 503; those inside still have their clients
+
+
+def _record_publisher(desk: Desk, clock: Clock) -> RecordPublisher:
+    settings = desk.settings
+    return RecordPublisher(
+        lambda: clients.kafka_producer(settings, client_id="vigie-ingest-reports"),
+        settings.reports_topic,
+        settings.partitions,
+        clock=clock,
+        metrics=desk.metrics,
+    )
 
 
 def _publisher(desk: Desk, clock: Clock) -> SamplePublisher:

@@ -150,7 +150,8 @@ def _validation_error(message: str) -> ItemError:
         return ItemError(Reason.FIELD, ".".join(filter(None, (path, missing["name"]))), "is missing")
     where = path or "item"
     if expected := _EXPECTED.match(message):
-        wanted = _TYPES.get(expected["wanted"], expected["wanted"])
+        bare = expected["wanted"].removesuffix(" | null")
+        wanted = _TYPES.get(expected["wanted"]) or _TYPES.get(bare, bare)
         got = "null" if expected["got"] == "null" else f"of type {expected['got']}"
         if "length" in message or "matching" in message or "<=" in message or ">=" in message:
             return ItemError(Reason.FIELD, where, message.replace("`", ""))

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     SERIES = "series"
     LIMIT = "limit"
     COLLISION = "collision"
+    TENANT = "tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,13 @@ class CatalogueAwayError(RequestError):
             "the request names series that are new here, and the series catalogue does not answer; "
             "nothing of this request was taken, send it again later"
         )
+
+
+class StoreAwayError(RequestError):
+    kind, status, retry_after = Kind.STORE_AWAY, 503, 2
+
+    def __init__(self) -> None:
+        super().__init__("the store does not answer, and it must say what is new; send the same request again later")
 
 
 class NotReadyError(RequestError):

@@ -56,6 +56,11 @@ def event_key(tenant: str, source: str, id_: str) -> bytes:
     return _digest(b"vigie-event-v1", tenant.encode(), source.encode(), id_.encode())
 
 
+def report_key(tenant: str, at_ms: int, body: bytes) -> bytes:
+    """What names a report of the past: it has nothing but what it says. `body` in its one spelling."""
+    return _digest(b"vigie-report-v1", tenant.encode(), str(at_ms).encode(), body)
+
+
 def _digest(person: bytes, *parts: bytes) -> bytes:
     h = blake2b(digest_size=KEY_BYTES, person=person)
     for part in parts:

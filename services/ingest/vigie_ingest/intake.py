@@ -62,7 +62,7 @@ class Verdicts:
 
 
 @dataclass(slots=True)
-class _Load:
+class Load:
     """Columns for the publisher, as they grow sample by sample."""
 
     fingerprints: list[int] = field(default_factory=list[int])
@@ -138,12 +138,12 @@ class Intake:
             meanings.setdefault(key, what)
             places.setdefault(key, []).append(decoded.index(i))
         series = await self.series.derived(caller.tenant, [s for what in meanings.values() for s in what.samples])
-        load = _Load()
+        load = Load()
         for key, what in meanings.items():
             if error := _add(load, key, caller.tenant, what, series):
                 rejected += [RejectedItem(index, error) for index in places[key]]
         if load.keys:
-            await self._publish_events(caller, load)
+            await self.publish_load(caller, load)
         return Verdicts(len(decoded.items) + len(decoded.rejected) - len(rejected), rejected)
 
     async def _publish(
@@ -164,7 +164,8 @@ class Intake:
         except BusUnavailable as e:
             raise BusAwayError(keyed=caller.key is not None) from e
 
-    async def _publish_events(self, caller: Caller, load: _Load) -> None:
+    async def publish_load(self, caller: Caller, load: Load) -> None:
+        """Samples whose series are known, with their keys. Raises as the others."""
         try:
             async with self.in_flight.hold(load.keys):
                 await self.publisher.publish(
@@ -181,7 +182,7 @@ class Intake:
             raise BusAwayError(keyed=True) from e
 
 
-def _add(load: _Load, key: bytes, tenant: str, what: Meaning, series: Answers) -> ItemError | None:
+def _add(load: Load, key: bytes, tenant: str, what: Meaning, series: Answers) -> ItemError | None:
     """Add an event's samples; nothing of it, and the error, when one of its series is refused."""
     fingerprints: list[int] = []
     for sample in what.samples:

@@ -12,6 +12,7 @@ from prometheus_client import Metric as PromMetric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+from vigie_identity.errors import Refusal
 from vigie_runtime.metrics import Counter, Gauge, Histogram, Metric, MetricSet
 
 from vigie_ingest.errors import Reason, RejectedItem
@@ -23,6 +24,8 @@ class Route(StrEnum):
     BUSINESS = "/api/metrics/business"
     BATCH = "/api/metrics/batch"
     EVENTS = "/api/events"
+    TELEMETRY = "/telemetry"
+    HISTORY = "/api/import/telemetry"
 
 
 class Status(StrEnum):
@@ -35,9 +38,12 @@ class Status(StrEnum):
 
 
 REQUESTS = Counter("vigie_ingest_requests_total", "requests", "Requests answered", {"route": Route, "status": Status})
-ACCEPTED = Counter("vigie_ingest_items_accepted_total", "items", "Metrics and events taken", {"route": Route})
+ACCEPTED = Counter("vigie_ingest_items_accepted_total", "items", "Metrics, events, reports taken", {"route": Route})
 REJECTED = Counter(
-    "vigie_ingest_items_rejected_total", "items", "Metrics and events refused", {"route": Route, "reason": Reason}
+    "vigie_ingest_items_rejected_total",
+    "items",
+    "Metrics, events, reports refused",
+    {"route": Route, "reason": Reason},
 )
 DURATION = Histogram(
     "vigie_ingest_request_duration_seconds", "seconds", "From the request's headers to its answer", {"route": Route}
@@ -58,8 +64,14 @@ IDEMPOTENCY = Counter(
     "Requests with an Idempotency-Key, by what was found under the key",
     {"result": Lookup},
 )
+REFUSED_CREDENTIALS = Counter(
+    "vigie_ingest_refused_credentials_total",
+    "requests",
+    "Requests whose token or key was not good",
+    {"reason": Refusal},
+)
 
-METRICS = (BUFFERED, BODIES, KNOWN, WAITING, CATALOGUE_WAIT, IDEMPOTENCY)
+METRICS = (BUFFERED, BODIES, KNOWN, WAITING, CATALOGUE_WAIT, IDEMPOTENCY, REFUSED_CREDENTIALS)
 """Those that live in a MetricSet; the others, which every request touches, are tallied by RouteMetrics."""
 
 _CLASSES: Final = {2: Status.OK, 4: Status.CLIENT, 5: Status.SERVER}

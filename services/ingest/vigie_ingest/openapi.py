@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import msgspec
 from vigie_contracts import limits, problems
+from vigie_contracts import telemetry as telemetry_contract
 from vigie_contracts.events import EVENT_DATA, CloudEvent
 from vigie_contracts.problems import Problem
 
 from vigie_ingest import cloudevents, media
-from vigie_ingest.answers import BatchAnswer, SingleAnswer
+from vigie_ingest.answers import BatchAnswer, HistoryAnswer, SingleAnswer, TelemetryAnswer
 from vigie_ingest.decoding import Metric, MetricList
 from vigie_ingest.errors import MAX_LISTED_ERRORS
+from vigie_ingest.history import CSV, JSON_LINES
 from vigie_ingest.metrics import Route
+from vigie_ingest.telemetry import TelemetryDto
 
 _REF: Final = "#/components/schemas/{name}"
 _LABELS: Final = {
@@ -21,6 +25,17 @@ _LABELS: Final = {
     "type": ["object", "null"],
     "maxProperties": limits.MAX_LABELS,
     "additionalProperties": {"type": ["string", "number", "boolean"], "maxLength": limits.MAX_LABEL_VALUE_CHARS},
+}
+_ADDITIONAL: Final = {
+    "description": f"Anything, kept whole: up to {telemetry_contract.MAX_ADDITIONAL_KEYS} keys in all, "
+    f"{telemetry_contract.MAX_ADDITIONAL_DEPTH} levels and {telemetry_contract.MAX_ADDITIONAL_BYTES} bytes of JSON. "
+    "Numbers at its top become samples.",
+    "type": ["object", "null"],
+    "properties": {
+        name: {"type": ["number", "null"], "minimum": 0, "maximum": telemetry_contract.MAX_NUMBER}
+        for name in telemetry_contract.ADDITIONAL_NUMBERS
+    },
+    "default": None,
 }
 _STAMP: Final = {
     "description": "Milliseconds since 1970, or RFC 3339 with an offset; absent: the gateway's clock. "
@@ -57,16 +72,46 @@ _RULES: Final = (
 _BAD_REQUEST: Final = "Not JSON, or nothing of it could be taken: `errors` names index, field and reason."
 _ERRORS: Final[dict[int, str]] = {
     400: _BAD_REQUEST,
-    403: "The tenant has all the series it may have, and this one is new. A batch reports it per item instead.",
+    401: "No credential was sent where one is needed, or the one that was sent is not good.",
+    403: "The permission is missing; or the tenant has all the series it may have, and this one is new: a batch says "
+    "so per item instead.",
+    404: "There is no such tenant, or it is not the caller's.",
     408: "The body did not arrive in time.",
     409: "A request with this Idempotency-Key is being worked on.",
     413: f"More than {limits.MAX_BODY_BYTES} bytes, {limits.MAX_DECOMPRESSED_BYTES} after decompression, "
     f"or {limits.MAX_BATCH_ITEMS} items.",
     415: "The Content-Type or the Content-Encoding is not supported.",
-    422: "The Idempotency-Key was used for another request.",
+    422: "The Idempotency-Key was used for another request, or the request must say which tenant it is about.",
     500: "A bug here; it was logged.",
     503: "Kafka, or the series catalogue for new series, does not answer. With an Idempotency-Key a repeat is safe.",
 }
+_NODE_ERRORS: Final = _ERRORS | {
+    400: "Not JSON, or a field is missing, of the wrong type or out of bounds: `errors` names it.",
+    403: "The tenant is not active, or the permission is missing.",
+    413: f"More than {telemetry_contract.MAX_TELEMETRY_BYTES} bytes.",
+    422: "The Idempotency-Key was used for another request.",
+}
+_HISTORY_ERRORS: Final = {status: text for status, text in _NODE_ERRORS.items() if status != 404} | {
+    400: "No line could be taken, or the CSV header is wrong.",
+    403: "The permission history.import is missing.",
+    413: _ERRORS[413],
+}
+_NODE: Final = {
+    "tenantId": "550e8400-e29b-41d4-a716-446655440000",
+    "uptime": 86400,
+    "activeUsers": 42,
+    "exercisesCompletedToday": 156,
+    "aiLatency": 247.5,
+    "version": "1.2.0",
+}
+_NODE_WITH_MORE: Final = _NODE | {
+    "additionalData": {"cpuUsage": 45.2, "memoryUsage": 62.8, "diskUsage": 38.1, "errorCount": 3}
+}
+_LINES: Final = json.dumps(_NODE | {"timestamp": "2026-01-01T00:00:00Z"}) + "\n"
+_TABLE: Final = (
+    "tenantId,uptime,activeUsers,exercisesCompletedToday,aiLatency,version,additionalData,timestamp\n"
+    '550e8400-e29b-41d4-a716-446655440000,86400,42,156,247.5,1.2.0,"{""cpuUsage"": 45.2}",2026-01-01 00:00:00+00\n'
+)
 _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -91,14 +136,29 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    types = (Metric, MetricList, CloudEvent, SingleAnswer, BatchAnswer, Problem)
+    types = (
+        Metric,
+        MetricList,
+        CloudEvent,
+        TelemetryDto,
+        SingleAnswer,
+        BatchAnswer,
+        TelemetryAnswer,
+        HistoryAnswer,
+        Problem,
+    )
     _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
     metric = schemas["Metric"]["properties"]
     metric["labels"] = _LABELS
     metric["timestamp"] = _STAMP
     metric["name"]["maxLength"] = limits.MAX_NAME_CHARS
     schemas["MetricList"]["properties"]["metrics"].update(minItems=1, maxItems=limits.MAX_BATCH_ITEMS)
-    schemas["BatchAnswer"]["properties"]["errors"]["maxItems"] = MAX_LISTED_ERRORS
+    for answer in ("BatchAnswer", "HistoryAnswer"):
+        schemas[answer]["properties"]["errors"]["maxItems"] = MAX_LISTED_ERRORS
+    schemas["TelemetryAnswer"]["properties"]["timestamp"]["format"] = "date-time"
+    node = schemas["TelemetryDto"]["properties"]
+    node["additionalData"] = _ADDITIONAL
+    node["tenantId"]["maxLength"] = limits.MAX_TENANT_CHARS
     event = schemas["CloudEvent"]["properties"]
     event["data"] = {"description": f"Of the types {', '.join(EVENT_DATA)}; of others any JSON.", "type": "object"}
     event["specversion"]["enum"] = ["1.0"]
@@ -131,7 +191,20 @@ def _paths() -> dict[str, Any]:
         ),
         "responses": _responses("BatchAnswer", "At least one event was taken, each as a whole.", listed),
     }
+    node = {
+        "requestBody": _body({media.JSON: _content(_ref("TelemetryDto"), node=_NODE, more=_NODE_WITH_MORE)}),
+        "responses": _responses("TelemetryAnswer", "Taken and acknowledged by Kafka.", _NODE_ERRORS),
+    }
+    text = {"type": "string"}
+    history = {
+        "requestBody": _body({JSON_LINES: _content(text, lines=_LINES), CSV: _content(text, table=_TABLE)}),
+        "responses": _responses("HistoryAnswer", "At least one line was taken or known.", _HISTORY_ERRORS),
+    }
     return {
+        Route.TELEMETRY.value: _post("Record what a node says of itself", "sendTelemetry", node),
+        Route.HISTORY.value: _post(
+            "Record up to 10,000 lines of the past; what is known adds nothing", "importTelemetry", history
+        ),
         Route.CUSTOM.value: _post("Record one metric", "recordCustomMetric", single),
         Route.BUSINESS.value: _post("Record one business metric", "recordBusinessMetric", single),
         Route.BATCH.value: _post("Record up to 10,000 metrics; each is judged alone", "recordMetrics", batch),

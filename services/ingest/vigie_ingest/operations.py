@@ -17,6 +17,7 @@ from starlette.routing import Route as AsgiRoute
 from vigie_runtime import logging, problems
 from vigie_runtime.errors import reason_of
 from vigie_runtime.metrics import exposition
+from vigie_runtime.security import ReferencePages
 
 from vigie_ingest import openapi
 from vigie_ingest.metrics import Route
@@ -80,6 +81,7 @@ def operations_app(
     )
     words = problems.Words(_refused, bug="something unexpected went wrong here; it was logged", instance=False)
     problems.install(app, words)
+    app.add_middleware(ReferencePages)
     for route, handler in intake.items():
         app.router.routes.append(AsgiRoute(route.value, handler, methods=["POST"], include_in_schema=False))
 

@@ -8,22 +8,25 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeVar
+from uuid import uuid4
 
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
-from vigie_identity.errors import IdentityError
+from vigie_identity.errors import IdentityError, Unauthenticated
 from vigie_identity.names import TenantId
 from vigie_identity.permissions import Permission
-from vigie_identity.principal import TENANT_HEADER, Principal
+from vigie_identity.principal import Principal
 from vigie_runtime import logging, tracing
 from vigie_runtime.metrics import MetricSet
 
-from vigie_ingest import answers, cloudevents, media
+from vigie_ingest import admission, answers, cloudevents, history, media
+from vigie_ingest.admission import Admission, Tenants
 from vigie_ingest.answers import Answer, Send
 from vigie_ingest.bodies import Receive, read_body
 from vigie_ingest.budget import Budget
 from vigie_ingest.decoding import decode_metric, decode_metrics
 from vigie_ingest.errors import (
+    BusAwayError,
     ClientGoneError,
     InternalError,
     InvalidRequestError,
@@ -36,10 +39,14 @@ from vigie_ingest.errors import (
     RequestError,
     SeriesLimitError,
 )
+from vigie_ingest.history import decode_history
 from vigie_ingest.idempotency import Answers, Lookup, Replay, header_key, request_key
+from vigie_ingest.importing import History
 from vigie_ingest.intake import Caller, Intake, Verdicts
-from vigie_ingest.metrics import IDEMPOTENCY, Route, RouteCollector, RouteMetrics
+from vigie_ingest.metrics import IDEMPOTENCY, REFUSED_CREDENTIALS, Route, RouteCollector, RouteMetrics
+from vigie_ingest.reports import NodeReport, Reports
 from vigie_ingest.settings import IngestSettings
+from vigie_ingest.telemetry import decode_telemetry, decode_tenant
 
 log = logging.get(__name__)
 
@@ -59,8 +66,11 @@ class Backend:
     """What the routes work on; exists from when the service is started until it stops."""
 
     intake: Intake
+    reports: Reports
+    history: History
     answers: Answers
     authenticator: Authenticator
+    tenants: Tenants
 
 
 @dataclass(slots=True)
@@ -95,7 +105,7 @@ class Request:
     metrics: RouteMetrics
 
 
-Work = Callable[[Intake, Request], Awaitable[Answer]]
+Work = Callable[[Backend, Request], Awaitable[Answer]]
 _INLINE_BYTES: Final = 1 << 20
 
 ACCESS: Final[Mapping[Route, Permission]] = {
@@ -103,6 +113,8 @@ ACCESS: Final[Mapping[Route, Permission]] = {
     Route.BUSINESS: Permission.DATA_WRITE,
     Route.BATCH: Permission.DATA_WRITE,
     Route.EVENTS: Permission.DATA_WRITE,
+    Route.TELEMETRY: Permission.TELEMETRY_SEND,
+    Route.HISTORY: Permission.HISTORY_IMPORT,
 }
 """What the sender needs, for each route."""
 
@@ -110,12 +122,13 @@ ACCESS: Final[Mapping[Route, Permission]] = {
 class IntakeRoute:
     """One route as an ASGI app: the frame around `work`, which is the same for all."""
 
-    def __init__(self, desk: Desk, route: Route, check: Callable[[HeaderMap], object], work: Work) -> None:
+    def __init__(
+        self, desk: Desk, route: Route, admission: Admission, check: Callable[[HeaderMap], object], work: Work
+    ) -> None:
         """`check` looks at the headers before the body is read."""
         self._desk = desk
         self._route = route
-        self._permission = ACCESS[route]
-        self._default_tenant = TenantId(desk.settings.default_tenant)
+        self._admission = admission
         self._check = check
         self._work = work
         self.metrics = RouteMetrics(route)
@@ -150,6 +163,8 @@ class IntakeRoute:
         try:
             return await self._judge(scope, receive, span)
         except (RequestError, IdentityError) as e:
+            if isinstance(e, Unauthenticated) and e.reason is not None:
+                self._desk.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
             return answers.problem(e, scope["path"])
         except ClientGoneError:
             raise
@@ -163,7 +178,7 @@ class IntakeRoute:
             raise NotReadyError
         principal = await backend.authenticator.authenticate(scope["headers"])
         headers = headers_of(scope)
-        tenant = self._tenant(principal, headers)
+        tenant = self._admission.by_headers(principal, headers)
         self._check(headers)
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
@@ -171,19 +186,15 @@ class IntakeRoute:
         self.metrics.body_bytes += len(body)
         self._desk.bodies.take(len(body))
         try:
+            if tenant is None:
+                tenant = await self._admission.by_body(principal, body, backend.tenants)
             if key is None:
                 request = Request(Caller(tenant, None, span), headers, body, self.metrics)
-                return await self._work(backend.intake, request)
+                return await self._work(backend, request)
             caller = Caller(tenant, request_key(tenant, key, self._route.value, body), span)
             return await self._once(backend, key, Request(caller, headers, body, self.metrics))
         finally:
             self._desk.bodies.give(len(body))
-
-    def _tenant(self, principal: Principal, headers: HeaderMap) -> TenantId:
-        """Whose request it is. Raises what `Principal.tenant` does."""
-        asked = headers.get(TENANT_HEADER)
-        named = None if asked is None else asked.decode("latin-1")
-        return principal.tenant(self._permission, named, self._default_tenant)
 
     async def _once(self, backend: Backend, key: bytes, request: Request) -> Answer:
         """Replay the stored answer, or make one and store it."""
@@ -198,7 +209,7 @@ class IntakeRoute:
         if isinstance(ticket, Replay):
             return answers.replay(ticket.status, ticket.body)
         try:
-            answer = await self._work(backend.intake, request)
+            answer = await self._work(backend, request)
         except BaseException:
             await backend.answers.release(ticket)
             raise
@@ -211,13 +222,13 @@ async def _decoded(body: bytes, decode: Callable[[bytes], T]) -> T:
     return decode(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(decode, body)
 
 
-async def _single(intake: Intake, request: Request) -> Answer:
+async def _single(backend: Backend, request: Request) -> Answer:
     try:
         metric = await _decoded(request.body, decode_metric)
     except ItemRefusedError as e:
         request.metrics.judged(0, e.errors)
         raise
-    taken = await intake.take_one(request.caller, metric)
+    taken = await backend.intake.take_one(request.caller, metric)
     if isinstance(taken, ItemError):
         request.metrics.judged(0, [RejectedItem(0, taken)])
         raise SeriesLimitError(taken) if taken.reason is Reason.LIMIT else ItemRefusedError(taken)
@@ -225,15 +236,43 @@ async def _single(intake: Intake, request: Request) -> Answer:
     return answers.single(metric.name, taken)
 
 
-async def _batch(intake: Intake, request: Request) -> Answer:
-    verdicts = await intake.take_many(request.caller, await _decoded(request.body, decode_metrics))
+async def _batch(backend: Backend, request: Request) -> Answer:
+    verdicts = await backend.intake.take_many(request.caller, await _decoded(request.body, decode_metrics))
     return _list_answer(verdicts, request, "metrics")
 
 
-async def _events(intake: Intake, request: Request) -> Answer:
+async def _events(backend: Backend, request: Request) -> Answer:
     decoded = await _decoded(request.body, partial(cloudevents.decode_events, request.headers))
-    verdicts = await intake.take_events(request.caller, decoded)
+    verdicts = await backend.intake.take_events(request.caller, decoded)
     return _list_answer(verdicts, request, "events")
+
+
+async def _telemetry(backend: Backend, request: Request) -> Answer:
+    try:
+        said = decode_telemetry(request.body)
+    except ItemRefusedError as e:
+        request.metrics.judged(0, e.errors)
+        raise
+    caller = request.caller
+    report = NodeReport(caller.tenant, backend.intake.clock.now_ms(), caller.key or uuid4().bytes, said)
+    try:
+        without = await backend.reports.take(caller, [report])
+    except BusAwayError as e:
+        raise BusAwayError(keyed=caller.key is not None) from e
+    request.metrics.judged(1, [RejectedItem(0, error) for error in without])
+    return answers.telemetry(report.at_ms, caller.tenant)
+
+
+async def _history(retention_ms: int, backend: Backend, request: Request) -> Answer:
+    now_ms = backend.intake.clock.now_ms()
+    decode = partial(decode_history, request.headers, now_ms=now_ms, retention_ms=retention_ms)
+    verdicts = await backend.history.take(request.caller, await _decoded(request.body, decode))
+    request.metrics.judged(verdicts.accepted, verdicts.rejected)
+    if verdicts.accepted:
+        return answers.history(verdicts)
+    if verdicts.rejected:
+        raise NothingAcceptedError(verdicts.rejected, "lines")
+    raise InvalidRequestError("lines: there are none")
 
 
 def _list_answer(verdicts: Verdicts, request: Request, what: str) -> Answer:
@@ -247,12 +286,20 @@ def _list_answer(verdicts: Verdicts, request: Request, what: str) -> Answer:
 
 def intake_routes(desk: Desk) -> dict[Route, IntakeRoute]:
     """All intake routes; each takes POST."""
-    work: Final[dict[Route, tuple[Callable[[HeaderMap], object], Work]]] = {
-        Route.CUSTOM: (media.require_json, _single),
-        Route.BUSINESS: (media.require_json, _single),
-        Route.BATCH: (media.require_json, _batch),
-        Route.EVENTS: (cloudevents.check_media, _events),
+    sender = admission.of_caller(Permission.DATA_WRITE, TenantId(desk.settings.default_tenant))
+    node = admission.of_body(Permission.TELEMETRY_SEND, decode_tenant)
+    importer = admission.of_platform(Permission.HISTORY_IMPORT)
+    past = partial(_history, desk.settings.report_retention_ms)
+    routes = {
+        route: IntakeRoute(desk, route, *how)
+        for route, how in {
+            Route.CUSTOM: (sender, media.require_json, _single),
+            Route.BUSINESS: (sender, media.require_json, _single),
+            Route.BATCH: (sender, media.require_json, _batch),
+            Route.EVENTS: (sender, cloudevents.check_media, _events),
+            Route.TELEMETRY: (node, media.require_json, _telemetry),
+            Route.HISTORY: (importer, history.check_media, past),
+        }.items()
     }
-    routes = {route: IntakeRoute(desk, route, check, do) for route, (check, do) in work.items()}
     desk.metrics.registry.register(RouteCollector([route.metrics for route in routes.values()]))
     return routes

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from vigie_contracts import limits
 from vigie_identity.settings import IdentitySettings
-from vigie_runtime.settings import TenantSettings
+from vigie_runtime.settings import ReportsSettings, TenantSettings
 
 
-class IngestSettings(IdentitySettings, TenantSettings):
+class IngestSettings(IdentitySettings, ReportsSettings, TenantSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     ingest_host: str = Field(default="0.0.0.0", description="address to listen on")

@@ -44,14 +44,14 @@ def column(stamps: Sequence[int | datetime | None], now_ms: int) -> npt.NDArray[
         return np.fromiter((to_ms(stamp, now_ms) for stamp in stamps), np.int64, len(stamps))
 
 
-def bounds(now_ms: int) -> tuple[int, int]:
+def bounds(now_ms: int, max_age_ms: int = limits.MAX_AGE_MS) -> tuple[int, int]:
     """The oldest and the newest timestamp that are taken."""
-    return now_ms - limits.MAX_AGE_MS, now_ms + limits.MAX_FUTURE_SKEW_MS
+    return now_ms - max_age_ms, now_ms + limits.MAX_FUTURE_SKEW_MS
 
 
-def check(ms: int, now_ms: int, field: str = "timestamp") -> ItemError | None:
+def check(ms: int, now_ms: int, field: str = "timestamp", max_age_ms: int = limits.MAX_AGE_MS) -> ItemError | None:
     """None when `ms` is within bounds."""
-    oldest, newest = bounds(now_ms)
+    oldest, newest = bounds(now_ms, max_age_ms)
     if oldest <= ms <= newest:
         return None
     return ItemError(Reason.TIMESTAMP, field, _complaint(ms, oldest, newest))
@@ -66,7 +66,8 @@ def _complaint(ms: int, oldest: int, newest: int) -> str:
             f"{_said(ms)} is in the future: more than {limits.MAX_FUTURE_SKEW_MS // 60_000} minutes "
             f"ahead of this server's clock"
         )
-    return f"{_said(ms)} is too old: more than {limits.MAX_AGE_MS // 86_400_000} days ago"
+    days = (newest - limits.MAX_FUTURE_SKEW_MS - oldest) // 86_400_000
+    return f"{_said(ms)} is too old: more than {days} days ago"
 
 
 def _said(ms: int) -> str:

@@ -1,0 +1,73 @@
+"""Who may send what, and whose it is: decided before the body is read, as far as that is possible.
+
+For most routes the credential and a header say whose samples these are. Telemetry names its tenant in the body; history
+is about many tenants, and belongs to the platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from vigie_identity.errors import CredentialMissing
+from vigie_identity.names import PLATFORM, TenantId
+from vigie_identity.permissions import Permission
+from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
+
+Headers = Mapping[bytes, bytes]
+
+
+class Tenants(Protocol):
+    """What is needed of `vigie_identity.known_tenants.KnownTenants`."""
+
+    async def require(self, tenant: str) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How one route decides."""
+
+    permission: Permission
+    by_headers: Callable[[Principal, Headers], TenantId | None]
+    """Whose request it is; None: that is in the body. Raises IdentityErrors."""
+    named: Callable[[bytes], str] = lambda _: PLATFORM
+    """The tenant in a body; asked only when the headers do not say."""
+
+    async def by_body(self, principal: Principal, body: bytes, tenants: Tenants) -> TenantId:
+        """Whose request it is: the active tenant that the body names. Raises IdentityErrors and RequestErrors."""
+        tenant = self.named(body)
+        principal.require(self.permission, tenant)
+        await tenants.require(tenant)
+        return TenantId(tenant)
+
+
+def of_caller(permission: Permission, default: TenantId) -> Admission:
+    """In the caller's tenant, or the one of its tenants that a header names."""
+
+    def by_headers(principal: Principal, headers: Headers) -> TenantId:
+        asked = headers.get(TENANT_HEADER)
+        return principal.tenant(permission, None if asked is None else asked.decode("latin-1"), default)
+
+    return Admission(permission, by_headers)
+
+
+def of_body(permission: Permission, named: Callable[[bytes], str]) -> Admission:
+    """In the tenant that the body names. Nobody who may do it nowhere sends a body."""
+
+    def by_headers(principal: Principal, _headers: Headers) -> None:
+        somewhere = permission in principal.anywhere or principal.assignments
+        if principal.kind is PrincipalKind.ANONYMOUS and not somewhere:
+            raise CredentialMissing
+
+    return Admission(permission, by_headers, named)
+
+
+def of_platform(permission: Permission) -> Admission:
+    """For those who may do it everywhere; each line of the body names a tenant."""
+
+    def by_headers(principal: Principal, _headers: Headers) -> TenantId:
+        principal.require_platform(permission)
+        return PLATFORM
+
+    return Admission(permission, by_headers)

@@ -1,0 +1,126 @@
+"""What a node says of itself: bytes to `vigie_contracts.telemetry.Telemetry`, judged, and the samples in it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from vigie_contracts import names
+from vigie_contracts import telemetry as contract
+from vigie_contracts.series import Kind
+from vigie_contracts.telemetry import Telemetry
+
+from vigie_ingest.decoding import UNREADABLE, item_error, single_error
+from vigie_ingest.errors import BodyTooLargeError, ItemError, ItemRefusedError, Reason
+from vigie_ingest.samples import Sample
+
+_INT64: Final = 1 << 63
+_NOT_A_NUMBER: Final = ItemError(Reason.VALUE, "", f"must be a number between 0 and {contract.MAX_NUMBER:.0f}")
+_KEYS: Final = ItemError(
+    Reason.VALUE, contract.ADDITIONAL, f"has more than {contract.MAX_ADDITIONAL_KEYS} keys, all levels together"
+)
+_DEPTH: Final = ItemError(
+    Reason.VALUE, contract.ADDITIONAL, f"is nested more than {contract.MAX_ADDITIONAL_DEPTH} levels deep"
+)
+_BYTES: Final = ItemError(
+    Reason.VALUE, contract.ADDITIONAL, f"is longer than {contract.MAX_ADDITIONAL_BYTES} bytes as JSON"
+)
+_KEY: Final = ItemError(Reason.VALUE, contract.ADDITIONAL, "has a key that holds a NUL character")
+_INTEGER: Final = ItemError(Reason.VALUE, contract.ADDITIONAL, "holds an integer that does not fit 64 bits")
+
+
+class TelemetryDto(Telemetry, kw_only=True):
+    """The body of `POST /telemetry`, as the replaced service names it. Unknown fields are ignored."""
+
+    tenant_id: str
+
+
+class _Whose(msgspec.Struct, rename="camel"):
+    tenant_id: str
+
+
+_whose: Final = msgspec.json.Decoder(_Whose)
+_telemetry: Final = msgspec.json.Decoder(TelemetryDto)
+
+
+def decode_tenant(body: bytes) -> str:
+    """Whose telemetry it is: all that has to be known to judge who may send it. Raises as `decode_telemetry`."""
+    if len(body) > contract.MAX_TELEMETRY_BYTES:
+        raise BodyTooLargeError(contract.MAX_TELEMETRY_BYTES)
+    try:
+        return _whose.decode(body).tenant_id
+    except UNREADABLE as e:
+        raise single_error(body, e) from e
+
+
+def decode_telemetry(body: bytes) -> TelemetryDto:
+    """Raises MalformedBodyError, or ItemRefusedError naming the field."""
+    try:
+        said = _telemetry.decode(body)
+    except UNREADABLE as e:
+        if error := bounds_error(e):
+            raise ItemRefusedError(error) from e
+        raise single_error(body, e) from e
+    if error := fault(said):
+        raise ItemRefusedError(error)
+    return said
+
+
+def bounds_error(error: Exception) -> ItemError | None:
+    """A sentence about the bound that a number crosses; None when that is not what is wrong."""
+    if not isinstance(error, msgspec.ValidationError) or "`float` " not in str(error):
+        return None
+    return ItemError(Reason.VALUE, item_error(error, b"").field, _NOT_A_NUMBER.detail)
+
+
+def fault(said: Telemetry) -> ItemError | None:
+    """What is wrong with the additional data."""
+    given = said.additional_data
+    if given is None:
+        return None
+    if error := _unbounded(given):
+        return error
+    for name in contract.ADDITIONAL_NUMBERS:
+        if given.get(name) is not None and not contract.is_number(given[name]):
+            return ItemError(Reason.VALUE, f"{contract.ADDITIONAL}.{name}", _NOT_A_NUMBER.detail)
+    return _BYTES if len(msgspec.json.encode(given)) > contract.MAX_ADDITIONAL_BYTES else None
+
+
+def samples_of(said: Telemetry) -> list[Sample]:
+    """Gauges: one of each known number, and one of each other number at the top of the additional data."""
+    found = [Sample(contract.METRICS[name], Kind.GAUGE, (), value) for name, value in said.numbers().items()]
+    others = [
+        (key, float(value))
+        for key, value in (said.additional_data or {}).items()
+        if key not in contract.ADDITIONAL_NUMBERS
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 1 <= len(key) <= contract.MAX_ADDITIONAL_KEY_CHARS
+    ]
+    for key, value in others[: contract.MAX_ADDITIONAL_METRICS]:
+        found.append(Sample(names.NODE_ADDITIONAL, Kind.GAUGE, (("key", key),), value))
+    return found
+
+
+def _unbounded(given: dict[str, Any]) -> ItemError | None:
+    """The first bound that is crossed. Level by level, so that depth costs no recursion."""
+    level: list[Any] = [given]
+    keys = 0
+    for _ in range(contract.MAX_ADDITIONAL_DEPTH):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                keys += len(one)
+                if any("\0" in key for key in one):
+                    return _KEY
+                inner += one.values()
+            else:
+                inner += one
+        if keys > contract.MAX_ADDITIONAL_KEYS:
+            return _KEYS
+        if any(isinstance(one, int) and not -_INT64 <= one < _INT64 for one in inner):
+            return _INTEGER
+        level = [one for one in inner if isinstance(one, dict | list)]
+        if not level:
+            return None
+    return _DEPTH

@@ -1,0 +1,134 @@
+"""Who may use a Vigie, straight on its database: what `vigie up` prepares, and what the operator's commands do.
+
+Whoever reaches the database may do all of this anyway; so there is nobody to ask for a credential here.
+"""
+
+import getpass
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from pymongo.errors import ConfigurationError, PyMongoError
+from vigie_identity.anonymous import AnonymousRule, Right
+from vigie_identity.audit import SYSTEM, Actor
+from vigie_identity.bootstrap import NewAdministrator
+from vigie_identity.errors import Conflict, IdentityError
+from vigie_identity.identity import Identity, identity
+from vigie_identity.names import TenantId
+from vigie_identity.settings import IdentitySettings
+from vigie_runtime import clients, logging
+from vigie_runtime.clock import SystemClock
+from vigie_runtime.errors import reason_of
+from vigie_runtime.redact import redact
+from vigie_runtime.settings import TenantSettings, explain
+
+from vigie_standalone.embedded.servers import VARIABLES, Server
+from vigie_standalone.errors import StandaloneError
+from vigie_standalone.home import Home
+
+DEMO_TENANT = TenantId("550e8400-e29b-41d4-a716-446655440000")
+DEMO_TENANT_NAME = "acme-corp"
+"""The tenant of the examples that came with the telemetry clients: they work as printed."""
+
+UNKNOWN = {Server.KAFKA: "127.0.0.1:1", Server.REDIS: "redis://127.0.0.1:1/0"}
+"""Kafka is not asked here. Redis is, to forget failed logins, and may be away."""
+
+
+class Settings(IdentitySettings, TenantSettings):
+    """Those of the services that ask who somebody is."""
+
+
+class AccountsError(StandaloneError):
+    """What identity, its settings or its database refuse, as a sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason[:1].upper()}{reason[1:].rstrip('.')}.")
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Everything that can be done, and who does it."""
+
+    settings: Settings
+    identity: Identity
+    actor: Actor
+
+
+def addresses(data_dir: Path) -> dict[str, str]:
+    """Where the database is: as the environment says, else that of the running `vigie up`. Raises AccountsError."""
+    run = Home(data_dir).running()
+    found = dict(UNKNOWN)
+    found |= {Server(name): address["url"] for name, address in run.servers.items()} if run else {}
+    known = {VARIABLES[server]: url for server, url in found.items() if not _is_set(VARIABLES[server])}
+    if VARIABLES[Server.MONGODB] not in known and not _is_set(VARIABLES[Server.MONGODB]):
+        raise AccountsError("no MongoDB is known: start `vigie up`, or set MONGODB_URI")
+    return known
+
+
+def _is_set(variable: str) -> bool:
+    return bool(os.environ.get(variable) or os.environ.get(f"{variable}_FILE"))
+
+
+@asynccontextmanager
+async def accounts(variables: Mapping[str, str]) -> AsyncIterator[Accounts]:
+    """The library on the database that the variables name; raises AccountsError for all that it refuses."""
+    logging.configure("vigie", "error")  # standard output is for what was asked for
+    try:
+        settings = Settings(**{name.lower(): value for name, value in variables.items()})  # pyright: ignore[reportArgumentType] - they are texts
+        async with AsyncExitStack() as stack:
+            redis = clients.redis(settings)
+            stack.push_async_callback(redis.aclose)
+            mongo = _client(settings)
+            stack.push_async_callback(mongo.close)
+            database = clients.database(mongo, settings)
+            who = await stack.enter_async_context(identity(settings, database, redis, SystemClock()))
+            await who.ensure_indexes()
+            yield Accounts(settings, who, _operator())
+    except ValidationError as error:
+        raise AccountsError("; ".join(explain(Settings, error))) from None
+    except (SettingsError, IdentityError) as error:
+        raise AccountsError(str(error)) from None
+    except PyMongoError as error:
+        raise AccountsError(f"MongoDB refuses: {redact(reason_of(error))}") from None
+
+
+def _client(settings: Settings) -> clients.MongoClient:
+    try:
+        return clients.mongo(settings)
+    except (ValueError, ConfigurationError) as error:
+        raise AccountsError(f"MONGODB_URI is not a connection string: {redact(str(error))}") from None
+
+
+async def prepare(variables: Mapping[str, str], *, demo: bool) -> NewAdministrator | None:
+    """What a Vigie needs before anybody can use it; the administrator, if this call made one. Raises AccountsError."""
+    async with accounts(variables) as here:
+        who = here.identity
+        await who.tenants.ensure(TenantId(here.settings.default_tenant))
+        chosen = here.settings.admin_password
+        made = await who.first_start(chosen.get_secret_value() if chosen else None)
+        if demo:
+            with suppress(Conflict):  # made by an earlier start: whatever became of it since is somebody's will
+                await who.tenants.create(DEMO_TENANT, DEMO_TENANT_NAME, SYSTEM)
+        return made
+
+
+def in_words(rule: AnonymousRule) -> str:
+    """The end of the sentence "Without a credential callers may ..."."""
+    here = " and ".join(right for right in (Right.READ, Right.WRITE) if right in rule.rights)
+    parts = [f"{here} in the tenant {rule.tenant}"] if here else []
+    if Right.TELEMETRY in rule.rights:
+        parts.append("send node telemetry for an active tenant that they name")
+    return ", and ".join(parts) or "do nothing"
+
+
+def _operator() -> Actor:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user needs no name
+        user = f"uid {os.getuid()}"
+    return Actor("cli", user, agent=f"vigie on {socket.gethostname()}")
