@@ -90,8 +90,10 @@ _INVALID: Final = _Refusal(
     "limit: Input should be less than or equal to 1000",
 )  # fmt: skip
 _THROTTLED: Final = _Refusal(
-    429, "Too many failed logins", Kind.THROTTLED, "too many failed logins; try again in 42 s", 42
-)
+    429, "The address, the credential or the tenant asks more than it may", Kind.THROTTLED,
+    "6000 requests without a good credential from this address are allowed in a minute; nothing of this request was "
+    "taken, try again in 42 s", 42,
+)  # fmt: skip
 _AWAY: Final = _Refusal(
     503, "The store does not answer at the moment", Kind.STORE_AWAY,
     "the store does not answer at the moment; ask again in a few seconds", 2,
@@ -162,11 +164,11 @@ def _by_header(path: str, access: Access) -> bool:
 def _refusals(operation: Document, path: str, access: Access) -> list[_Refusal]:
     found: list[_Refusal] = []
     if not access.public:
-        found += [_UNAUTHENTICATED, _FORBIDDEN, _AWAY]
+        found += [_UNAUTHENTICATED, _FORBIDDEN, _THROTTLED, _AWAY]
     if "{" in path or _by_header(path, access):
         found.append(_NOT_FOUND)
     if "requestBody" in operation:
-        found += [*_OF_BODIES, _AWAY]
+        found += [*_OF_BODIES, _THROTTLED, _AWAY]
     if "requestBody" in operation or any(one["in"] != "path" for one in operation["parameters"]):
         found.append(_INVALID)
     return found
