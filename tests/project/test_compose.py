@@ -215,6 +215,8 @@ def test_proxy_alone_is_believed_about_who_asks_and_believes_nobody() -> None:
         "proxy",
         *STRANGERS_REACH,
     }
+    for service in STRANGERS_REACH:
+        assert environment(service)["VIGIE_TRUSTED_PROXIES"] == str(address)
     config = re.sub(r"#.*", "", text("deploy/proxy/Caddyfile"))
     assert "trusted_proxies" not in config
     assert "X-Forwarded" not in config  # what Caddy does by itself is right: it writes the header anew
