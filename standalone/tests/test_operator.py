@@ -132,7 +132,7 @@ async def test_chosen_password_is_taken_and_not_told(
 def test_what_is_refused_is_a_sentence(vigie: Vigie) -> None:
     vigie("tenant", "add", "acme")
     for arguments, sentence in (
-        (("tenant", "add", "acme"), "There is a tenant of that id or name already."),
+        (("tenant", "add", "acme"), "There is, or was, a tenant of that id."),
         (("tenant", "add", "a b"), "Tenant: must have"),
         (("key", "list", "--tenant", "nobody"), "There is no such tenant."),
         (("key", "revoke", "vk_none", "--tenant", "acme"), "There is no such API key."),
