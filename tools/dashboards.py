@@ -208,6 +208,12 @@ ITSELF = Dashboard(
             ("sum by (reason) (rate(vigie_ingest_items_rejected_total[$__rate_interval]))", "{{reason}}"),
         ),
         graph(
+            "Throttled requests by limit",
+            "reqps",
+            ("sum by (scope) (rate(vigie_limits_throttled_total[$__rate_interval]))", "{{scope}}"),
+            ("sum(vigie_limits_alone)", "processes without Redis"),
+        ),
+        graph(
             "Kafka: gathered until acknowledged",
             "s",
             (quantile(0.5, "vigie_publisher_delivery_seconds"), "p50"),

@@ -85,3 +85,15 @@ async def test_rejected_items_are_counted_with_the_first_reason() -> None:
 )
 def test_retry_after_is_followed_within_bounds(header: str | None, wait: float) -> None:
     assert retry_after(header, 0.7) == wait
+
+
+@pytest.mark.parametrize(("status", "taken"), [(201, True), (404, False), (403, False)])
+async def test_telemetry_is_taken_or_not_and_has_a_key(status: int, taken: bool) -> None:
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(status, json={"message": "there is no such tenant"})
+
+    assert await sender(answer).telemetry({"tenantId": "x"}, "demo-node-1") is taken
+    assert (seen[0].url.path, seen[0].headers["idempotency-key"], len(seen)) == ("/telemetry", "demo-node-1", 1)

@@ -133,6 +133,7 @@ def restarted(up: Up, before: Run, names: set[str]) -> Run | None:
 def test_killed_supervisor_takes_everything_along_and_the_next_start_goes_on(up: Up, directory: Path) -> None:
     run = up.wait_up()
     cluster = (directory / "servers" / "kafka" / "cluster-id").read_text()
+    eventually_sync(lambda: "with the password" in up.text())
     up.popen.kill()
     up.popen.wait(10)
     eventually_sync(lambda: gone(list(run.processes.values())), 20)

@@ -27,11 +27,12 @@ from vigie_runtime.errors import reason_of
 from vigie_runtime.redact import redact
 from vigie_runtime.settings import TenantSettings, explain
 
+from vigie_standalone.demo.node import TENANT
 from vigie_standalone.embedded.servers import VARIABLES, Server
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home
 
-DEMO_TENANT = TenantId("550e8400-e29b-41d4-a716-446655440000")
+DEMO_TENANT = TenantId(TENANT)
 DEMO_TENANT_NAME = "acme-corp"
 """The tenant of the examples that came with the telemetry clients: they work as printed."""
 

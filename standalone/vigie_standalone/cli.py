@@ -10,6 +10,7 @@ import typer
 
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
+from vigie_standalone.importing import import_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
 
 EXIT_NOT_RUNNING = 3
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 dead_app = typer.Typer(help="Records no service could process: list and replay them.", no_args_is_help=True)
 app.add_typer(dead_app, name="dead")
+app.add_typer(import_app, name="import")
 app.add_typer(admin_app, name="admin")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")

@@ -1,10 +1,11 @@
 """`vigie admin`, `vigie tenant`, `vigie key`: accounts without HTTP, for whoever reaches the database.
 
-A secret is all that a command prints on standard output, so that a shell can take it; what is said about it goes to
-standard error.
+A secret is all that a command prints on standard output, so that a shell can take it; what there is to say about it is
+said on standard error, to people only.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,16 +54,17 @@ def _tenant(text: str) -> "TenantId":
         raise AccountsError(error.detail) from None
 
 
-def _say(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+def _show(secret: str, what: str) -> None:
+    if sys.stdout.isatty():
+        typer.echo(f"{what}, shown this once:", err=True)
+    typer.echo(secret)
 
 
 @admin_app.command("reset-password")
 def reset_password(data_dir: DataDir = DEFAULT_HOME) -> None:
     """Give the administrator a new password, switch the account on and end its sessions; prints the password."""
     made = _run(data_dir, lambda here: here.identity.reset_administrator(here.actor))
-    _say(f"The new password of {made.name}, shown this once:")
-    typer.echo(made.password)
+    _show(str(made.password), f"The new password of {made.name}")
 
 
 @tenant_app.command("add")
@@ -128,8 +130,7 @@ def key_create(
     made = _run(
         data_dir, lambda here: here.identity.keys.create(_tenant(tenant), name, scopes, here.actor, expires=end)
     )
-    _say(f"The key {made.key.visible} of {tenant}, shown this once:")
-    typer.echo(made.secret)
+    _show(made.secret, f"The key {made.key.visible} of {tenant}")
 
 
 @key_app.command("list")

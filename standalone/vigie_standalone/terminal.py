@@ -73,7 +73,7 @@ class Terminal:
 
     def banner(self, text: str) -> None:
         """Several lines at once; left out of JSON logs."""
-        if not self._json:
+        if text and not self._json:
             with self._lock:
                 self.console.print(text, markup=True)
 

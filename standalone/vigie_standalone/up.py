@@ -79,7 +79,7 @@ class _Up:
             if await self._until_stopped(self._start):
                 await self._until_stopped(self._supervisor.failed)
         finally:
-            self._show_administrator()  # if it did not get as far as the banner: nobody else has the password
+            self._terminal.banner(self._first_login())  # if it did not get that far: nobody else has the password
             await self._shut_down()
             for number in SIGNALS:  # everything has ended: an impatient Ctrl-C must not turn success into failure
                 loop.remove_signal_handler(number)
@@ -129,16 +129,17 @@ class _Up:
         for stage in self._stages(self._context()):
             await self._supervisor.start(*stage)
         self._record()
-        self._terminal.banner(banner(self._options, time.monotonic() - begin, self._run.anonymous))
-        self._show_administrator()
+        shown = banner(self._options, time.monotonic() - begin, self._run.anonymous)
+        self._terminal.banner(shown + self._first_login())
 
-    def _show_administrator(self) -> None:
+    def _first_login(self) -> str:
+        """Said once: empty when there is nothing to say, or it was said."""
         made, self._administrator = self._administrator, None
         if made is None:
-            return
+            return ""
         if self._options.json_logs and made.password is not None:  # such logs are kept and passed on
             self._terminal.say("an administrator was made; `vigie admin reset-password` shows you a password for it")
-        self._terminal.banner(first_login(made))
+        return "\n" + first_login(made)
 
     def _context(self) -> Context:
         return Context(

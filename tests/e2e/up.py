@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,13 @@ def command(*arguments: str) -> list[str]:
 class Up:
     """One data directory, and the `vigie up` on it."""
 
-    def __init__(self, directory: Path, *, demo: bool = False) -> None:
+    def __init__(self, directory: Path, *, demo: bool = False, env: Mapping[str, str] | None = None) -> None:
+        """`env` is added to the environment."""
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {k: v for k, v in os.environ.items() if k not in SERVERS}  # its own, embedded servers
+        environment |= env or {}
         self.process = Process(
             "vigie-up",
             command(

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from vigie_client import AsyncClient, Client
+from vigie_client import AsyncClient, Client, TelemetryClient
 from vigie_contracts.series import to_unsigned
 from vigie_contracts.tiers import TIERS
 
@@ -362,3 +362,30 @@ async def test_web_application_on_its_server_reports_every_request_until_sigterm
     assert found["http_requests_total", "unmatched", "GET", "404"][1] == 1
     assert found["http_request_errors_total", endpoint, error, "GET"][1] == 1
     assert found["http_request_duration_seconds", endpoint][0] == 21 + asked
+
+
+async def test_telemetry_client_of_the_guide_is_understood_by_the_gateway(
+    calm: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, tenant = calm.services.gateway_urls[0], calm.services.tenant
+    client = TelemetryClient(
+        url, tenant, "1.2.0",
+        active_users=lambda: 42, exercises_completed_today=lambda: 156, ai_latency=lambda: 247.5,
+        additional_data=lambda: {"errorCount": 3, "queue": {"waiting": 1}},
+    )  # fmt: skip
+    assert await client.asend_telemetry() is True
+    document = await eventually(lambda: calm.database.reports.find_one({"tenant": tenant}), DEADLINE_S)
+    body = document["body"]
+    assert (body["activeUsers"], body["aiLatency"], body["version"]) == (42, 247.5, "1.2.0")
+    assert body["additionalData"]["queue"] == {"waiting": 1}
+    assert {"cpuUsage", "memoryUsage", "diskUsage", "pythonVersion"} <= set(body["additionalData"])
+    latest = await calm.database.telemetry_latest.find_one({"_id": tenant})
+    assert (latest or {})["errorCount"] == 3
+
+    caplog.clear()
+    assert await TelemetryClient(url, "nobody", "1.2.0").asend_telemetry() is False
+    assert await TelemetryClient(url, tenant, "1.2.0", active_users=lambda: -1).asend_telemetry() is False
+    assert [record.getMessage() for record in caplog.records if record.name == "vigie_client"] == [
+        "telemetry was refused: 404 - there is no such tenant",
+        "telemetry was refused: 400 - activeUsers: must be a number between 0 and 1000000000000",
+    ]

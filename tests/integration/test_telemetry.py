@@ -1,9 +1,12 @@
 """Node telemetry from the request to what is kept of it: each report once, whole, and its numbers as samples."""
 
 import asyncio
+import csv
 import json
+import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -50,6 +53,13 @@ async def tenant(one: World) -> str:
 def body(of: str, n: int, **more: Any) -> dict[str, Any]:
     numbers = {"uptime": n, "activeUsers": n % 50, "exercisesCompletedToday": n % 300, "aiLatency": n % 7 / 4}
     return {"tenantId": of, **numbers, "version": f"1.{n % 3}.0", **more}
+
+
+def administrator() -> str:
+    """A token."""
+    since = int(time.time())
+    claims = {"iss": "test", "aud": "vigie", "sub": "root", "iat": since, "exp": since + 300, "roles": ["SUPERADMIN"]}
+    return jwt.encode(claims, SECRET, "HS256")
 
 
 async def kept(one: World, of: str) -> dict[str, dict[Any, dict[str, Any]]]:
@@ -178,9 +188,7 @@ async def test_history_that_is_imported_twice_also_in_another_form_adds_nothing(
     foreign = {**body("nobody", 1), "timestamp": now.isoformat()}
     columns = ["tenantId", "uptime", "activeUsers", "exercisesCompletedToday", "aiLatency", "version", "timestamp"]
     table = [",".join(columns)] + [",".join(str(line[name]) for name in columns) for line in lines]
-    since = int(time.time())
-    claims = {"iss": "test", "aud": "vigie", "sub": "root", "iat": since, "exp": since + 300, "roles": ["SUPERADMIN"]}
-    headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
+    headers = {"Authorization": f"Bearer {administrator()}"}
 
     async with httpx.AsyncClient(base_url=services.gateway_urls[0], headers=headers, timeout=60) as http:
 
@@ -208,3 +216,49 @@ async def test_history_that_is_imported_twice_also_in_another_form_adds_nothing(
             assert {count for count, _ in counted.values()} == {300}
         del http.headers["Authorization"]
         assert (await http.post("/api/import/telemetry", content="{}")).status_code == 401
+
+
+@pytest.mark.fault
+async def test_a_file_whose_import_is_killed_goes_on_and_a_second_run_adds_nothing(
+    rough: World, tmp_path: Path
+) -> None:
+    services = rough.use(tmp_path, OPEN)
+    await asyncio.to_thread(services.start, gateways=1, aggregators=1)
+    acme = await tenant(rough)
+    now = datetime.now(UTC).replace(microsecond=0)
+    count = 6_000
+    with (tmp_path / "history.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        columns = ["id", "timestamp", "tenantId", "uptime", "activeUsers", "exercisesCompletedToday", "additionalData"]
+        writer.writerow(columns)
+        for n in range(count):
+            at = (now - timedelta(minutes=5 * n)).isoformat(sep=" ")
+            writer.writerow([f"old-{n}", at, acme, n, n % 50, n % 300, json.dumps({"cpuUsage": n % 100})])
+        writer.writerow(["late", (now - timedelta(days=400)).isoformat(), acme, 1, 1, 1, ""])
+
+    async def importing() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "vigie_standalone", "import", "telemetry", "history.csv",
+            "--url", services.gateway_urls[0], "--token", administrator(),
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+
+    async def some() -> bool:
+        return await rough.database.reports.count_documents({"tenant": acme}) >= count // 4
+
+    killed = await importing()
+    await eventually(some, DEADLINE_S)
+    killed.kill()
+    await killed.wait()
+    second = await importing()
+    said = (await second.communicate())[0].decode()
+    assert second.returncode == 4, said
+    assert said.startswith("Going on after "), said
+    assert f"line {count + 2}: timestamp: " in said
+    reports = await exact(rough, acme, count)
+    assert {report.body["uptime"] for report in reports} == set(range(count))
+    third = await importing()
+    said = (await third.communicate())[0].decode()
+    assert f"0 lines imported, {count:,} were there before, 1 refused." in said
+    await exact(rough, acme, count)
+    assert {counted for counted, _ in (await samples(rough, acme)).values()} == {count}

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 from vigie_identity import metrics as identity_metrics
+from vigie_limits import metrics as limits_metrics
 from vigie_runtime import logreader_metrics, metrics, publisher_metrics
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +24,9 @@ def parsed(path: str) -> Any:
 def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
     found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
-    found["ingest"] |= set(_exposed(publisher_metrics)) | set(_exposed(identity_metrics))
-    found["api"] |= set(_exposed(identity_metrics))
+    found["ingest"] |= set(_exposed(publisher_metrics))
+    for service in ("ingest", "api"):
+        found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
     found["aggregator"] |= set(_exposed(logreader_metrics))
     return found
 

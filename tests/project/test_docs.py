@@ -52,7 +52,7 @@ def test_every_path_that_is_named_exists(document: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_recipe_and_command_that_is_named_exists(document: str) -> None:
     recipes = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
-    commands = {command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    commands = {c.name or c.callback.__name__ for c in cli.app.registered_commands if c.callback}
     commands |= {group.name for group in cli.app.registered_groups if group.name}
     content = text(document)
     code = "\n".join(

@@ -18,12 +18,15 @@ LIBRARIES = {
     "vigie_windows": frozenset[str](),
     "vigie_runtime": frozenset({"vigie_contracts"}),
     "vigie_identity": frozenset({"vigie_contracts", "vigie_runtime"}),
+    "vigie_limits": frozenset({"vigie_contracts", "vigie_identity", "vigie_runtime"}),
     "vigie_query": frozenset({"vigie_contracts", "vigie_windows"}),
     "vigie_client": frozenset[str](),
 }
 """Which packages of ours a library may import, beside itself."""
 
-SERVICE_MAY_IMPORT = frozenset({"vigie_contracts", "vigie_identity", "vigie_runtime", "vigie_windows", "vigie_query"})
+SERVICE_MAY_IMPORT = frozenset(
+    {"vigie_contracts", "vigie_identity", "vigie_limits", "vigie_runtime", "vigie_windows", "vigie_query"}
+)
 
 ONLY_NUMPY = frozenset({"vigie_windows"})
 """Packages whose only dependency is numpy."""

@@ -1,4 +1,4 @@
-"""The telemetry sender against a real HTTP server that behaves as the TelemetryService guide says."""
+"""The telemetry sender against a local HTTP server that fails as told; with the gateway: tests/integration."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ def backend(server):
         if wrong or min(report["uptime"], report["activeUsers"], report["exercisesCompletedToday"]) < 0:
             return document(400, f"invalid: {wrong}")
         if report["tenantId"] != TENANT:
-            return document(404, "Tenant introuvable")
+            return document(404, "there is no such tenant")
         Backend.reports.append(report)
         body = {
             "success": True,
@@ -106,7 +106,7 @@ async def test_report_can_be_awaited(backend) -> None:
 @pytest.mark.parametrize(
     ("told", "shown"),
     [
-        (document(404, "Tenant introuvable"), "404 - Tenant introuvable"),
+        (document(404, "there is no such tenant"), "404 - there is no such tenant"),
         (document(403, "Tenant inactif"), "403 - Tenant inactif"),
         (document(400, "uptime must not be less than 0"), "400 - uptime must not be less than 0"),
         (document(500, "Internal server error"), "500 - Internal server error"),

@@ -35,6 +35,7 @@ class Why(StrEnum):
     LOG_IN = "the account names its tenant"
     GUESTS = "a tenant asks which users of other homes are assigned to it"
     PLATFORM = "somebody with a platform-wide role asks about all tenants"
+    USAGE = "what all tenants used is added up in one go"
 
 
 class Scoped:

@@ -45,6 +45,7 @@ class Plan:
     """What the tenant may use. None: no limit of its own."""
 
     samples_per_s: int | None = None
+    requests_per_s: int | None = None
     series: int = MAX_SERIES_PER_TENANT
     rules: int = 1_000
     notifications_per_day: int | None = None

@@ -10,6 +10,7 @@ from vigie_contracts.series import Kind, SeriesKey, series_key, to_signed
 from vigie_runtime import catalogue as module
 from vigie_runtime import clients
 from vigie_runtime.catalogue import Catalogue, RefusalReason, Refused, Registered
+from vigie_runtime.errors import Retryable
 from vigie_runtime.settings import Settings
 
 PARTITIONS = 4
@@ -21,7 +22,12 @@ def keys(n: int, tenant: str = "acme", start: int = 0) -> list[SeriesKey]:
 
 @pytest.fixture
 async def catalogue(database: Any) -> Catalogue:
-    made = Catalogue(database, PARTITIONS, lambda tenant: 10 if tenant == "small" else 10_000)
+    async def limit_of(tenant: str) -> int:
+        if tenant == "unreadable":
+            raise Retryable("its plan cannot be read")
+        return 10 if tenant == "small" else 10_000
+
+    made = Catalogue(database, PARTITIONS, limit_of)
     await made.ensure_indexes()
     return made
 
@@ -76,6 +82,12 @@ async def test_the_limit_refuses_the_surplus_and_nothing_else(catalogue: Catalog
     assert answers[8].reason is RefusalReason.LIMIT  # type: ignore[union-attr]
     assert isinstance((await catalogue.register(keys(1, "small", start=99)))[0], Refused)
     assert isinstance((await catalogue.register(keys(1, "small")))[0], Registered)
+
+
+async def test_nothing_is_registered_for_a_tenant_whose_limit_is_not_known(catalogue: Catalogue, database: Any) -> None:
+    with pytest.raises(Retryable):
+        await catalogue.register(keys(1, "unreadable"))
+    assert await database.series.count_documents({}) == 0
 
 
 async def test_a_collision_is_refused_and_its_neighbours_are_not(catalogue: Catalogue, database: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -45,6 +45,9 @@ _COLUMNS: Final[Document] = {
         "ordinals": {"$push": "$ordinal"},
     }
 }
+
+
+LimitOf = Callable[[str], Awaitable[int]]
 
 
 class RefusalReason(StrEnum):
@@ -87,15 +90,14 @@ class SeriesInfo:
 class Catalogue:
     """The `series` and `tenant_series` collections. Only `register` writes them."""
 
-    def __init__(
-        self, db: Database, partitions: int, limit_of: Callable[[str], int] = lambda _tenant: MAX_SERIES_PER_TENANT
-    ) -> None:
-        """`limit_of(tenant)` is the most series the tenant may have."""
+    def __init__(self, db: Database, partitions: int, limit_of: LimitOf | None = None) -> None:
+        """`limit_of(tenant)` is the most series the tenant may have; it may raise Retryable. Without it every tenant
+        may have MAX_SERIES_PER_TENANT."""
         self._db = db
         self._series = db[SERIES]
         self._tenants = db[TENANTS]
         self._partitions = partitions
-        self._limit_of = limit_of
+        self._limit_of = limit_of or _default_limit
         # Transactions of one process would only conflict with each other over the tenants' documents.
         self._one_at_a_time = asyncio.Lock()
 
@@ -140,29 +142,12 @@ class Catalogue:
             known = await self._known(by_fingerprint)
         created: dict[int, SeriesInfo] = {}
         missing = {fp: key for fp, key in by_fingerprint.items() if fp not in known}
+        limits = {tenant: await self._limit_of(tenant) for tenant in {key.tenant for key in missing.values()}}
         if missing:
             async with self._one_at_a_time:
-                known_now, created = await self._insert(missing)
+                known_now, created = await self._insert(missing, limits)
             known |= known_now
-        return [self._answer(key, known, created) for key in keys]
-
-    def _answer(
-        self, key: SeriesKey, known: dict[int, SeriesInfo], created: dict[int, SeriesInfo]
-    ) -> Registered | Refused:
-        fingerprint = key.fingerprint
-        info = known.get(fingerprint) or created.get(fingerprint)
-        if info is None:
-            limit = self._limit_of(key.tenant)
-            return Refused(fingerprint, RefusalReason.LIMIT, f"the tenant has its {limit} series; this one is new")
-        if (info.tenant, info.name, info.kind, info.labels) != (key.tenant, key.name, key.kind, key.labels):
-            log.error(
-                "two series have the same fingerprint; the second one is refused",
-                fingerprint=f"{fingerprint:016x}", tenant=key.tenant, name=key.name, labels=dict(key.labels),
-                holder_tenant=info.tenant, holder_name=info.name, holder_labels=dict(info.labels),
-            )  # fmt: skip
-            detail = "this series cannot be stored: its fingerprint belongs to another one. Change a label or the name"
-            return Refused(fingerprint, RefusalReason.COLLISION, detail)
-        return Registered(fingerprint, info.partition, info.ordinal, created=fingerprint in created)
+        return [_answer(key, known.get(key.fingerprint), created.get(key.fingerprint), limits) for key in keys]
 
     async def _known(
         self, fingerprints: Collection[int], session: AsyncClientSession | None = None
@@ -172,11 +157,13 @@ class Catalogue:
         found = self._series.find({"_id": {"$in": ids}}, fields, session=session, batch_size=TRANSACTION_SERIES)
         return {info.fingerprint: info async for document in found if (info := _info(document))}
 
-    async def _insert(self, missing: dict[int, SeriesKey]) -> tuple[dict[int, SeriesInfo], dict[int, SeriesInfo]]:
+    async def _insert(
+        self, missing: dict[int, SeriesKey], limits: Mapping[str, int]
+    ) -> tuple[dict[int, SeriesInfo], dict[int, SeriesInfo]]:
         """(what others registered meanwhile, what this call registered); what is in neither is over the limit."""
 
         async def transaction(session: AsyncClientSession) -> tuple[dict[int, SeriesInfo], dict[int, SeriesInfo]]:
-            return await self._insert_in(session, missing)
+            return await self._insert_in(session, missing, limits)
 
         with mongo.retryable("registering series"):
             async with self._db.client.start_session() as session:
@@ -192,7 +179,7 @@ class Catalogue:
         raise Retryable("registering series: other writers were always faster")
 
     async def _insert_in(
-        self, session: AsyncClientSession, missing: dict[int, SeriesKey]
+        self, session: AsyncClientSession, missing: dict[int, SeriesKey], limits: Mapping[str, int]
     ) -> tuple[dict[int, SeriesInfo], dict[int, SeriesInfo]]:
         known = await self._known(missing, session)
         by_tenant: dict[str, dict[int, SeriesKey]] = {}
@@ -201,17 +188,17 @@ class Catalogue:
                 by_tenant.setdefault(key.tenant, {})[fingerprint] = key
         created: dict[int, SeriesInfo] = {}
         for tenant, keys in by_tenant.items():
-            created |= await self._give_homes(session, tenant, keys)
+            created |= await self._give_homes(session, tenant, keys, limits[tenant])
         if created:
             now = datetime.now(UTC)
             await self._series.insert_many([_document(info, now) for info in created.values()], session=session)
         return known, created
 
     async def _give_homes(
-        self, session: AsyncClientSession, tenant: str, keys: dict[int, SeriesKey]
+        self, session: AsyncClientSession, tenant: str, keys: dict[int, SeriesKey], limit: int
     ) -> dict[int, SeriesInfo]:
         holder = await self._tenants.find_one({"_id": tenant}, session=session)
-        room = max(0, self._limit_of(tenant) - (holder["count"] if holder else 0))
+        room = max(0, limit - (holder["count"] if holder else 0))
         taken = list(keys.items())[:room]
         if not taken:
             return {}
@@ -235,6 +222,35 @@ class Catalogue:
             )
             ordinals[partition] += 1
         return created
+
+
+async def _default_limit(_tenant: str) -> int:
+    return MAX_SERIES_PER_TENANT
+
+
+async def series_count(db: Database, tenant: str) -> int:
+    """How many series the tenant has."""
+    holder = await db[TENANTS].find_one({"_id": tenant}, {"count": 1})
+    return int(holder["count"]) if holder else 0
+
+
+def _answer(
+    key: SeriesKey, known: SeriesInfo | None, created: SeriesInfo | None, limits: Mapping[str, int]
+) -> Registered | Refused:
+    fingerprint = key.fingerprint
+    info = known or created
+    if info is None:
+        detail = f"the tenant has all its {limits[key.tenant]} series, and this one is new"
+        return Refused(fingerprint, RefusalReason.LIMIT, detail)
+    if (info.tenant, info.name, info.kind, info.labels) != (key.tenant, key.name, key.kind, key.labels):
+        log.error(
+            "two series have the same fingerprint; the second one is refused",
+            fingerprint=f"{fingerprint:016x}", tenant=key.tenant, name=key.name, labels=dict(key.labels),
+            holder_tenant=info.tenant, holder_name=info.name, holder_labels=dict(info.labels),
+        )  # fmt: skip
+        detail = "this series cannot be stored: its fingerprint belongs to another one. Change a label or the name"
+        return Refused(fingerprint, RefusalReason.COLLISION, detail)
+    return Registered(fingerprint, info.partition, info.ordinal, created=known is None)
 
 
 def _document(info: SeriesInfo, now: datetime) -> Document:

@@ -39,7 +39,7 @@ def config(app: Any, settings: HttpSettings, host: str, port: int, max_connectio
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the client's address is used nowhere, and the middleware costs every request
+        proxy_headers=False,  # `addresses` says whose the address is, by our own setting, and uvicorn must not disagree
         limit_concurrency=max_connections,
         backlog=4096,
         timeout_keep_alive=_KEEP_ALIVE_S,

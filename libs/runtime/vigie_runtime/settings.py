@@ -17,6 +17,8 @@ from vigie_contracts.days import zone
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.topics import REPORTS, SAMPLES
 
+from vigie_runtime.addresses import Networks, networks
+
 EXIT_CODE = 2
 PREFIX = "VIGIE_"
 FILE_SUFFIX: Final = "_FILE"
@@ -215,6 +217,21 @@ class TenantSettings(SamplesSettings, HttpSettings):
         max_length=limits.MAX_TENANT_CHARS,
         description="the tenant of requests that name none, when their sender may choose",
     )
+
+    trusted_proxies: str = Field(
+        default="",
+        description="networks of the proxies whose X-Forwarded-For is believed: CIDRs, comma-separated",
+    )
+
+    @property
+    def proxies(self) -> Networks:
+        return networks(self.trusted_proxies)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _readable_networks(cls, text: str) -> str:
+        networks(text)
+        return text
 
     @field_validator("default_tenant")
     @classmethod

@@ -24,6 +24,8 @@ from vigie_identity.principal import Assignment, Principal, PrincipalKind, assig
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 
+from .free import Free
+
 READ = "/api/query_range?metric=m&from=later"
 """Refused for its parameter, before any store is asked, when the caller may ask at all."""
 
@@ -63,7 +65,7 @@ async def http(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.desk.stores = replace(app.state.desk.stores, authenticator=callers)
+        app.state.desk.stores = replace(app.state.desk.stores, authenticator=callers, rates=Free())
         yield client
 
 

@@ -13,6 +13,8 @@ from vigie_identity.principal import Principal
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 
+from .free import Free
+
 SETTINGS = Settings(
     kafka_bootstrap_servers="nowhere:1",
     mongodb_uri="mongodb://127.0.0.1:1",
@@ -40,7 +42,7 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.desk.stores = replace(app.state.desk.stores, authenticator=Everybody())
+        app.state.desk.stores = replace(app.state.desk.stores, authenticator=Everybody(), rates=Free())
         yield client
 
 

@@ -16,8 +16,10 @@ from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
 
+from .free import Free
 
-class Empty:
+
+class Empty(Free):
     """Families and latest values of nothing."""
 
     async def of(self, _tenant: str) -> FamilyIndex:
@@ -44,7 +46,7 @@ def app() -> Any:
     )
     desk: Desk = app.state.desk
     nothing = cast(Any, Empty())
-    desk.stores = Stores(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    desk.stores = Stores(*[nothing] * 11)
     return app
 
 

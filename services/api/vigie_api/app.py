@@ -10,6 +10,11 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from vigie_identity.identity import identity
 from vigie_identity.metrics import IDENTITY_METRICS
+from vigie_limits.limiter import Limiter
+from vigie_limits.metrics import LIMITS_METRICS
+from vigie_limits.rates import Rates
+from vigie_limits.store import RedisCounts
+from vigie_limits.usage import Usage
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.metrics import MetricSet
@@ -49,7 +54,7 @@ _TAGS = [
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
-    desk = Desk(settings, clock or SystemClock(), MetricSet([*metrics.ALL, *IDENTITY_METRICS]))
+    desk = Desk(settings, clock or SystemClock(), MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS]))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -97,9 +102,13 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
         exposed = desk.metrics.gauge(metrics.EXPOSED)
         who = await stack.enter_async_context(identity(settings, database, redis, clock, metrics=desk.metrics))
         await stack.enter_async_context(first_start.beside(who, settings, desk.mark_prepared))
+        limiter = Limiter(RedisCounts(redis), clock, desk.metrics)
+        stack.push_async_callback(limiter.close)
         desk.stores = Stores(
             authenticator=who.authenticator,
             identity=who,
+            rates=Rates(settings, limiter, who.known_tenants, clock),
+            usage=Usage(database, clock),
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
             latest=LatestRepository(database, redis),

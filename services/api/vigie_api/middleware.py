@@ -1,8 +1,10 @@
-"""Around every request: what it cost, that nobody in between keeps its answer, and how long its body may be."""
+"""Around every request: what it cost, what its caller may still ask, that nobody in between keeps its answer, and how
+long its body may be."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,9 +13,13 @@ from vigie_runtime.metrics import MetricSet
 from vigie_api.errors import BodyTooLarge
 from vigie_api.metrics import DURATION, IN_FLIGHT, REQUESTS, area_of, outcome_of
 
+CHARGES: Final = "vigie.charges"
+"""Where in the scope of a request a route leaves what it charged: `vigie_limits.rates.Charges`."""
+
 
 class Measured:
-    """Counts and times requests, and adds Cache-Control: no-store where the answer says nothing itself."""
+    """Counts and times requests, adds what the answer tells of limits, and Cache-Control: no-store where it says
+    nothing itself."""
 
     def __init__(self, app: ASGIApp, metrics: MetricSet) -> None:
         self._app, self._metrics = app, metrics
@@ -32,6 +38,8 @@ class Measured:
                 status = message["status"]
                 if not static:
                     MutableHeaders(scope=message).setdefault("cache-control", "no-store")
+                if (charges := scope.get(CHARGES)) is not None:
+                    message["headers"] = [*message["headers"], *charges.headers()]
             await send(message)
 
         area = area_of(scope["path"])

@@ -79,6 +79,22 @@ async def test_series_over_the_limit_is_refused_and_not_asked_for_each_time(gate
     assert (await gateway.custom(name="second", type="gauge", value=1)).status == 201
 
 
+async def test_a_refusal_for_the_limit_names_the_label_that_explodes(gateway: Any) -> None:
+    gateway.catalogue.limit = 1
+    gateway.explainer.text = "label user_id of m has 9,214 different values"
+    assert (await gateway.custom(name="first", type="gauge", value=1)).status == 201
+    said = "the tenant has all its 1 series, and this one is new; label user_id of m has 9,214 different values"
+    for _ in range(3):
+        reply = await gateway.custom(name="m", type="gauge", value=1, labels={"user_id": 7})
+        assert (reply.status, reply.json["detail"]) == (403, said)
+    assert gateway.explainer.asked == [("default", "m")], "what was refused is remembered with its reason"
+    batch = [{"name": f"m{n % 9}", "type": "gauge", "value": 1, "labels": {"n": n}} for n in range(90)]
+    reply = await gateway.post("/api/metrics/batch", batch)
+    assert len(gateway.explainer.asked) == 4, "a batch of many metrics has only some looked into"
+    reasons = [error["reason"] for error in reply.json["errors"]]
+    assert sum(reason == said for reason in reasons) == 30
+
+
 async def test_batch_reports_the_limit_per_item(gateway: Any) -> None:
     gateway.catalogue.limit = 2
     reply = await gateway.post("/api/metrics/batch", [{"name": f"m{i}", "type": "gauge", "value": i} for i in range(4)])

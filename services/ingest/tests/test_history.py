@@ -14,7 +14,7 @@ from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime.errors import BusUnavailable
 
-from services.ingest.tests.conftest import NODE_TENANT, NOW_MS
+from services.ingest.tests.doubles import NODE_TENANT, NOW_MS
 from services.ingest.tests.test_access import key
 
 PATH = "/api/import/telemetry"

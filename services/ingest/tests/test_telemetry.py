@@ -13,7 +13,7 @@ from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import StoreUnavailable
 from vigie_runtime.errors import BufferFull, BusUnavailable
 
-from services.ingest.tests.conftest import NODE_TENANT, NOW_MS
+from services.ingest.tests.doubles import NODE_TENANT, NOW_MS
 from services.ingest.tests.test_access import key
 
 PATH = "/telemetry"

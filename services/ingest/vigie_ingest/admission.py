@@ -14,6 +14,7 @@ from vigie_identity.errors import CredentialMissing
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
+from vigie_identity.tenants import Tenant
 
 Headers = Mapping[bytes, bytes]
 
@@ -21,7 +22,9 @@ Headers = Mapping[bytes, bytes]
 class Tenants(Protocol):
     """What is needed of `vigie_identity.known_tenants.KnownTenants`."""
 
-    async def require(self, tenant: str) -> object: ...
+    def at_once(self, tenant: str) -> Tenant | None: ...
+
+    async def require(self, tenant: str) -> Tenant: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,11 @@ class Admission:
     named: Callable[[bytes], str] = lambda _: PLATFORM
     """The tenant in a body; asked only when the headers do not say."""
 
-    async def by_body(self, principal: Principal, body: bytes, tenants: Tenants) -> TenantId:
+    async def by_body(self, principal: Principal, body: bytes, tenants: Tenants) -> Tenant:
         """Whose request it is: the active tenant that the body names. Raises IdentityErrors and RequestErrors."""
         tenant = self.named(body)
         principal.require(self.permission, tenant)
-        await tenants.require(tenant)
-        return TenantId(tenant)
+        return tenants.at_once(tenant) or await tenants.require(tenant)
 
 
 def of_caller(permission: Permission, default: TenantId) -> Admission:

@@ -9,10 +9,18 @@ from typing import Any
 
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
-from vigie_identity.identity import identity
+from vigie_identity.identity import Identity, identity
 from vigie_identity.metrics import IDENTITY_METRICS
 from vigie_identity.names import TenantId
+from vigie_limits.limiter import Limiter
+from vigie_limits.metrics import LIMITS_METRICS
+from vigie_limits.plans import series_limits
+from vigie_limits.rates import Rates
+from vigie_limits.store import RedisCounts
+from vigie_limits.usage import Usage, UsageMeter
 from vigie_runtime import clients, logging, topics, tracing
+from vigie_runtime.addresses import Origins
+from vigie_runtime.cardinality import Cardinality
 from vigie_runtime.catalogue import Catalogue
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.errors import VigieError
@@ -59,8 +67,9 @@ def create_app(settings: IngestSettings) -> IngestApp:
     """The gateway, connected while its ASGI lifespan runs; until then intake requests get 503."""
     desk = Desk(
         settings=settings,
-        metrics=metrics.metric_set([*PUBLISHER_METRICS, *IDENTITY_METRICS]),
+        metrics=metrics.metric_set([*PUBLISHER_METRICS, *IDENTITY_METRICS, *LIMITS_METRICS]),
         bodies=Budget(settings.ingest_max_body_bytes),
+        origins=Origins(settings.proxies),
         tracer=tracing.tracer("vigie_ingest") if tracing.enabled() else None,
     )
     readiness = Readiness()
@@ -98,12 +107,14 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
             replace(contract.SAMPLES, name=settings.samples_topic),
             replace(contract.REPORTS, name=settings.reports_topic),
         ]
-        catalogue = Catalogue(database, settings.partitions)
+        who = await life.enter("identity", identity(settings, database, redis, clock, metrics=desk.metrics))
+        catalogue = Catalogue(database, settings.partitions, series_limits(who.known_tenants))
         with retryable("starting"):
             await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, wanted), database))
             await life.up("series catalogue", catalogue.ensure_indexes())
-        who = await life.enter("identity", identity(settings, database, redis, clock, metrics=desk.metrics))
         await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
+        await life.up("usage", Usage(database, clock).ensure_indexes())
+        rates = _rates(desk, life, who, RedisCounts(redis), UsageMeter(database, clock, desk.metrics))
         publisher = _publisher(desk, clock)
         await life.up("publisher", publisher.start())
         life.on_down("publisher", publisher.close)
@@ -117,7 +128,10 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         life.on_down("registrar", registrar.close)
 
         known = KnownSeries(settings.ingest_known_series)
-        finder = SeriesFinder(known, RefusedSeries(settings.ingest_refusal_memory_s), registrar, clock)
+        refused = RefusedSeries(settings.ingest_refusal_memory_s)
+        cardinality = Cardinality(database, clock)
+        life.on_down("cardinality", cardinality.close)
+        finder = SeriesFinder(known, refused, registrar, clock, cardinality.explain)
         intake = Intake(publisher, finder, InFlight(settings.ingest_catalogue_wait_s), clock)
         desk.metrics.gauge(metrics.BUFFERED).set_function(lambda: publisher.held)
         desk.metrics.gauge(metrics.KNOWN).set_function(lambda: len(known))
@@ -134,6 +148,7 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
             Answers(redis, clock),
             who.authenticator,
             who.known_tenants,
+            rates,
         )
         try:
             yield
@@ -150,6 +165,15 @@ def _record_publisher(desk: Desk, clock: Clock) -> RecordPublisher:
         clock=clock,
         metrics=desk.metrics,
     )
+
+
+def _rates(desk: Desk, life: Lifespan, who: Identity, counts: RedisCounts, meter: UsageMeter) -> Rates:
+    clock = SystemClock()
+    limiter = Limiter(counts, clock, desk.metrics)
+    life.on_down("limits", limiter.close)
+    meter.start()
+    life.on_down("usage", meter.close)
+    return Rates(desk.settings, limiter, who.known_tenants, clock, meter)
 
 
 def _publisher(desk: Desk, clock: Clock) -> SamplePublisher:

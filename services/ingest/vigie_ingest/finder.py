@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,9 @@ from vigie_ingest.registrar import Registrar
 from vigie_ingest.samples import Sample
 
 Answers = dict[Identity, int | ItemError]
+Explain = Callable[[str, str], Awaitable[object | None]]
+_EXPLAINED_NAMES: Final = 3
+"""Metrics of one request whose refusal is explained: each may have to be looked into."""
 
 MAX_RAW_LABELS_BYTES: Final = 6 * limits.MAX_LABELS_BYTES
 """Labels as they were written, where every character may be six, as in \\u0041. Longer ones are not even parsed."""
@@ -38,7 +42,11 @@ def derived_identity(tenant: str, sample: Sample) -> Identity:
 class SeriesFinder:
     """Raises CatalogueAwayError when series are new and the catalogue does not answer."""
 
-    def __init__(self, known: KnownSeries, refused: RefusedSeries, registrar: Registrar, clock: Clock) -> None:
+    def __init__(
+        self, known: KnownSeries, refused: RefusedSeries, registrar: Registrar, clock: Clock, explain: Explain
+    ) -> None:
+        """`explain(tenant, name)` says why a tenant has so many series, for a refusal; None when it cannot."""
+        self._explain = explain
         self._known = known
         self._refused = refused
         self._registrar = registrar
@@ -108,10 +116,26 @@ class SeriesFinder:
         keys = {one: key for one, key in new.items() if isinstance(key, SeriesKey)}
         if not keys:
             return answers
-        for one, answer in zip(keys, await self._registrar.register(list(keys.values())), strict=True):
-            answers[one] = answer
+        registered = dict(zip(keys, await self._registrar.register(list(keys.values())), strict=True))
+        answers |= await self._explained(registered, keys)
+        for one in keys:
+            answer = answers[one]
             if isinstance(answer, ItemError):
                 self._refused.add(one, answer, self._clock.monotonic())
             else:
                 self._known.add(one, answer)
+        return answers
+
+    async def _explained(self, answers: Answers, keys: Mapping[Identity, SeriesKey]) -> Answers:
+        """The same answers; a refusal for the tenant's limit also says which label makes its series so many."""
+        over = [
+            one for one, answer in answers.items() if isinstance(answer, ItemError) and answer.reason is Reason.LIMIT
+        ]
+        why: dict[tuple[str, str], object | None] = dict.fromkeys((keys[one].tenant, keys[one].name) for one in over)
+        for tenant, name in list(why)[:_EXPLAINED_NAMES]:
+            why[tenant, name] = await self._explain(tenant, name)
+        for one in over:
+            answer, text = answers[one], why[keys[one].tenant, keys[one].name]
+            if text is not None and isinstance(answer, ItemError):
+                answers[one] = replace(answer, detail=f"{answer.detail}; {text}")
         return answers

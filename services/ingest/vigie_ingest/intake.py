@@ -35,11 +35,21 @@ class Publisher(Protocol):
     ) -> None: ...
 
 
+class Charges(Protocol):
+    """What the intake needs of `vigie_limits.rates.Charges`."""
+
+    async def samples(self, count: int) -> None: ...
+
+    def took(self, samples: int, rejected: int = 0) -> None: ...
+
+
 @dataclass(slots=True)  # not frozen, nor is Taken: that would cost a microsecond per object, one per request
 class Caller:
     """Whose request it is, and what travels with its samples."""
 
     tenant: str
+    charges: Charges
+    """What the request is charged with."""
     key: bytes | None = None
     """The request key, when the request has an Idempotency-Key."""
     span: SpanContext | None = None
@@ -82,7 +92,7 @@ class Load:
 @dataclass(slots=True)
 class Intake:
     """Takes decoded requests. Knows nothing of HTTP. Every method raises a RequestError when nothing can be taken
-    now, or when it is unknown whether it was."""
+    now, or when it is unknown whether it was; Throttled when the tenant has sent more than it may."""
 
     publisher: Publisher
     series: SeriesFinder
@@ -95,6 +105,7 @@ class Intake:
         ms = timestamps.to_ms(metric.timestamp, now)
         if error := samples.fault(metric, ms, now):
             return error
+        await caller.charges.samples(1)
         fingerprint = await self.series.one(caller.tenant, metric)
         if isinstance(fingerprint, ItemError):
             return fingerprint
@@ -106,6 +117,7 @@ class Intake:
         metrics, rejected = decoded.items, decoded.rejected
         if not metrics:
             return Verdicts(0, rejected)
+        await caller.charges.samples(len(metrics))
         now = self.clock.now_ms()
         columns = samples.columns(metrics, now)
         wrong = samples.faults(metrics, columns, now)
@@ -137,7 +149,9 @@ class Intake:
             key = event_key(caller.tenant, event.source, event.id)
             meanings.setdefault(key, what)
             places.setdefault(key, []).append(decoded.index(i))
-        series = await self.series.derived(caller.tenant, [s for what in meanings.values() for s in what.samples])
+        derived = [sample for what in meanings.values() for sample in what.samples]
+        await caller.charges.samples(len(derived))
+        series = await self.series.derived(caller.tenant, derived)
         load = Load()
         for key, what in meanings.items():
             if error := _add(load, key, caller.tenant, what, series):
@@ -156,13 +170,14 @@ class Intake:
         try:
             if caller.key is None:
                 await self.publisher.publish(fingerprints, stamps, values, None, None, caller.span)
-                return
-            async with self.in_flight.hold([caller.key]):
-                await self.publisher.publish(fingerprints, stamps, values, [caller.key], None, caller.span)
+            else:
+                async with self.in_flight.hold([caller.key]):
+                    await self.publisher.publish(fingerprints, stamps, values, [caller.key], None, caller.span)
         except BufferFull as e:
             raise BufferFullError from e
         except BusUnavailable as e:
             raise BusAwayError(keyed=caller.key is not None) from e
+        caller.charges.took(len(values))
 
     async def publish_load(self, caller: Caller, load: Load) -> None:
         """Samples whose series are known, with their keys. Raises as the others."""
@@ -180,6 +195,7 @@ class Intake:
             raise BufferFullError from e
         except BusUnavailable as e:
             raise BusAwayError(keyed=True) from e
+        caller.charges.took(len(load.values))
 
 
 def _add(load: Load, key: bytes, tenant: str, what: Meaning, series: Answers) -> ItemError | None:

@@ -83,6 +83,7 @@ _ERRORS: Final[dict[int, str]] = {
     f"or {limits.MAX_BATCH_ITEMS} items.",
     415: "The Content-Type or the Content-Encoding is not supported.",
     422: "The Idempotency-Key was used for another request, or the request must say which tenant it is about.",
+    429: "More than the address, the credential or the tenant may. Nothing of this request was taken.",
     500: "A bug here; it was logged.",
     503: "Kafka, or the series catalogue for new series, does not answer. With an Idempotency-Key a repeat is safe.",
 }
@@ -279,7 +280,7 @@ def _responses(good: str, description: str, errors: dict[int, str]) -> dict[str,
             "description": text,
             "content": {problems.CONTENT_TYPE: {"schema": _ref("Problem")}},
         }
-        if status in (409, 503):
+        if status in (409, 429, 503):
             answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
         responses[str(status)] = answer
     return responses

@@ -67,6 +67,7 @@ class Reports:
         Raises a RequestError when nothing can be taken now, or when it is unknown whether it was.
         """
         derived = [samples_of(report.said) for report in reports]
+        await caller.charges.samples(sum(map(len, derived)))
         load, refused = _load(reports, derived, await self._series(reports, derived))
         if load.values:
             await self.intake.publish_load(caller, load)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -13,10 +13,12 @@ from uuid import uuid4
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
 from vigie_identity.errors import IdentityError, Unauthenticated
-from vigie_identity.names import TenantId
+from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal
+from vigie_limits.rates import Charges, Rates
 from vigie_runtime import logging, tracing
+from vigie_runtime.addresses import FORWARDED_HEADER, Origins
 from vigie_runtime.metrics import MetricSet
 
 from vigie_ingest import admission, answers, cloudevents, history, media
@@ -53,12 +55,13 @@ log = logging.get(__name__)
 T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 HeaderMap = Mapping[bytes, bytes]
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 class Authenticator(Protocol):
     """What the routes need of `vigie_identity.authenticator.Authenticator`."""
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal: ...
+    async def authenticate(self, headers: RawHeaders) -> Principal: ...
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ class Backend:
     answers: Answers
     authenticator: Authenticator
     tenants: Tenants
+    rates: Rates
 
 
 @dataclass(slots=True)
@@ -80,13 +84,14 @@ class Desk:
     settings: IngestSettings
     metrics: MetricSet
     bodies: Budget
+    origins: Origins
     tracer: Tracer | None = None
     backend: Backend | None = None
 
 
 def headers_of(scope: Scope) -> HeaderMap:
     """Headers by lower-case name; those that come several times are joined, as HTTP says."""
-    given: list[tuple[bytes, bytes]] = scope["headers"]
+    given: RawHeaders = scope["headers"]
     headers = dict(given)
     if len(headers) != len(given):
         headers.clear()
@@ -103,6 +108,12 @@ class Request:
     headers: HeaderMap
     body: bytes
     metrics: RouteMetrics
+
+    def judged(self, accepted: int, rejected: Sequence[RejectedItem] = ()) -> None:
+        """Count the verdicts."""
+        self.metrics.judged(accepted, rejected)
+        if rejected:
+            self.caller.charges.took(0, len(rejected))
 
 
 Work = Callable[[Backend, Request], Awaitable[Answer]]
@@ -160,25 +171,31 @@ class IntakeRoute:
             return answer
 
     async def _answer(self, scope: Scope, receive: Receive, span: Any) -> Answer:
+        backend = self._desk.backend
+        if backend is None:
+            return answers.problem(NotReadyError(), scope["path"])
+        headers = headers_of(scope)
+        client = scope["client"]
+        origin = self._desk.origins.of(client[0] if client else None, headers.get(FORWARDED_HEADER))
+        charges = backend.rates.open(origin)
         try:
-            return await self._judge(scope, receive, span)
+            answer = await self._judge(backend, charges, scope["headers"], headers, receive, span)
         except (RequestError, IdentityError) as e:
             if isinstance(e, Unauthenticated) and e.reason is not None:
                 self._desk.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
-            return answers.problem(e, scope["path"])
+            answer = answers.problem(e, scope["path"])
         except ClientGoneError:
             raise
         except Exception:  # a bug; the sender learns nothing of its inside
             log.exception("a request failed", route=self._route.value)
-            return answers.problem(InternalError(), scope["path"])
+            answer = answers.problem(InternalError(), scope["path"])
+        answer.headers += charges.headers()
+        return answer
 
-    async def _judge(self, scope: Scope, receive: Receive, span: Any) -> Answer:
-        backend = self._desk.backend
-        if backend is None:
-            raise NotReadyError
-        principal = await backend.authenticator.authenticate(scope["headers"])
-        headers = headers_of(scope)
-        tenant = self._admission.by_headers(principal, headers)
+    async def _judge(  # noqa: PLR0917
+        self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap, receive: Receive, span: Any
+    ) -> Answer:
+        principal, tenant = await self._admit(backend, charges, sent, headers)
         self._check(headers)
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
@@ -187,14 +204,29 @@ class IntakeRoute:
         self._desk.bodies.take(len(body))
         try:
             if tenant is None:
-                tenant = await self._admission.by_body(principal, body, backend.tenants)
+                named = await self._admission.by_body(principal, body, backend.tenants)
+                await charges.report(named)
+                tenant = named.id
             if key is None:
-                request = Request(Caller(tenant, None, span), headers, body, self.metrics)
+                request = Request(Caller(tenant, charges, None, span), headers, body, self.metrics)
                 return await self._work(backend, request)
-            caller = Caller(tenant, request_key(tenant, key, self._route.value, body), span)
+            caller = Caller(tenant, charges, request_key(tenant, key, self._route.value, body), span)
             return await self._once(backend, key, Request(caller, headers, body, self.metrics))
         finally:
             self._desk.bodies.give(len(body))
+
+    async def _admit(
+        self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap
+    ) -> tuple[Principal, TenantId | None]:
+        """Who sends, and whose request it is, None when its body says that. Raises IdentityErrors."""
+        try:
+            principal = await backend.authenticator.authenticate(sent)
+            tenant = self._admission.by_headers(principal, headers)
+        except IdentityError as e:
+            await charges.refused(e)
+            raise
+        await charges.admit(principal, None if tenant == PLATFORM else tenant)
+        return principal, tenant
 
     async def _once(self, backend: Backend, key: bytes, request: Request) -> Answer:
         """Replay the stored answer, or make one and store it."""
@@ -226,13 +258,13 @@ async def _single(backend: Backend, request: Request) -> Answer:
     try:
         metric = await _decoded(request.body, decode_metric)
     except ItemRefusedError as e:
-        request.metrics.judged(0, e.errors)
+        request.judged(0, e.errors)
         raise
     taken = await backend.intake.take_one(request.caller, metric)
     if isinstance(taken, ItemError):
-        request.metrics.judged(0, [RejectedItem(0, taken)])
+        request.judged(0, [RejectedItem(0, taken)])
         raise SeriesLimitError(taken) if taken.reason is Reason.LIMIT else ItemRefusedError(taken)
-    request.metrics.judged(1)
+    request.judged(1)
     return answers.single(metric.name, taken)
 
 
@@ -251,7 +283,7 @@ async def _telemetry(backend: Backend, request: Request) -> Answer:
     try:
         said = decode_telemetry(request.body)
     except ItemRefusedError as e:
-        request.metrics.judged(0, e.errors)
+        request.judged(0, e.errors)
         raise
     caller = request.caller
     report = NodeReport(caller.tenant, backend.intake.clock.now_ms(), caller.key or uuid4().bytes, said)
@@ -259,7 +291,7 @@ async def _telemetry(backend: Backend, request: Request) -> Answer:
         without = await backend.reports.take(caller, [report])
     except BusAwayError as e:
         raise BusAwayError(keyed=caller.key is not None) from e
-    request.metrics.judged(1, [RejectedItem(0, error) for error in without])
+    request.judged(1, [RejectedItem(0, error) for error in without])
     return answers.telemetry(report.at_ms, caller.tenant)
 
 
@@ -267,7 +299,7 @@ async def _history(retention_ms: int, backend: Backend, request: Request) -> Ans
     now_ms = backend.intake.clock.now_ms()
     decode = partial(decode_history, request.headers, now_ms=now_ms, retention_ms=retention_ms)
     verdicts = await backend.history.take(request.caller, await _decoded(request.body, decode))
-    request.metrics.judged(verdicts.accepted, verdicts.rejected)
+    request.judged(verdicts.accepted, verdicts.rejected)
     if verdicts.accepted:
         return answers.history(verdicts)
     if verdicts.rejected:
@@ -276,7 +308,7 @@ async def _history(retention_ms: int, backend: Backend, request: Request) -> Ans
 
 
 def _list_answer(verdicts: Verdicts, request: Request, what: str) -> Answer:
-    request.metrics.judged(verdicts.accepted, verdicts.rejected)
+    request.judged(verdicts.accepted, verdicts.rejected)
     if verdicts.accepted:
         return answers.batch(verdicts, what)
     if verdicts.rejected:

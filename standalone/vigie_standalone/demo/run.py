@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vigie_standalone.demo import node
 from vigie_standalone.demo.control import Control
 from vigie_standalone.demo.incidents import conditions
 from vigie_standalone.demo.messages import cloud_events, metric_items
 from vigie_standalone.demo.model import Activity, simulate
+from vigie_standalone.demo.node import node_report
 from vigie_standalone.demo.past import chunks, fill_past
 from vigie_standalone.demo.sender import Sender
 from vigie_standalone.demo.services import SERVICES
@@ -58,6 +60,7 @@ async def _play(options: DemoOptions, sender: Sender) -> None:
     now = int(time.time())
     async with asyncio.TaskGroup() as group:
         group.create_task(_live(options, sender, now))
+        group.create_task(_node(options, sender))
         if options.backfill_s:
             group.create_task(_backfill(options, sender, now))
 
@@ -74,6 +77,16 @@ async def _live(options: DemoOptions, sender: Sender, at: int) -> None:
         if time.monotonic() - reported > REPORT_EVERY_S:
             reported = time.monotonic()
             _report(sender)
+
+
+async def _node(options: DemoOptions, sender: Sender) -> None:
+    """The node of the guide's tenant, until it is refused: not every Vigie has that tenant."""
+    at = int(time.time())
+    while await sender.telemetry(node_report(options.seed, at), f"demo-node-{options.seed}-{at}"):
+        at += node.EVERY_S
+        at = max(at, int(time.time()) - node.EVERY_S)  # after a long stop the gap stays a gap
+        await asyncio.sleep(max(0.0, at - time.time()))
+    log("no node is simulated: its telemetry is not taken here", tenant=node.TENANT)
 
 
 def _report(sender: Sender) -> None:

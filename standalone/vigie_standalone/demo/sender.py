@@ -51,20 +51,25 @@ class Sender:
         key = hashlib.blake2b(json.dumps(items).encode(), digest_size=16).hexdigest()
         await self._post("/api/metrics/batch", {"metrics": items}, "application/json", {"idempotency-key": key})
 
-    async def _post(self, path: str, content: Any, content_type: str, more: dict[str, str]) -> None:
+    async def telemetry(self, report: dict[str, Any], key: str) -> bool:
+        """A node's report, `key` naming it in repeats. Whether it was taken."""
+        return await self._post("/telemetry", report, "application/json", {"idempotency-key": key})
+
+    async def _post(self, path: str, content: Any, content_type: str, more: dict[str, str]) -> bool:
+        """Whether the request was taken, in the end."""
         body = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), GZIP_LEVEL, mtime=0)
         headers = {"content-type": content_type, "content-encoding": "gzip", **more}
         tries = 0
         while True:
             tries += 1
-            wait = await self._once(path, body, headers, tries)
-            if wait is None:
-                return
+            outcome = await self._once(path, body, headers, tries)
+            if isinstance(outcome, bool):
+                return outcome
             self.sent.retries += 1
-            await asyncio.sleep(wait)
+            await asyncio.sleep(outcome)
 
-    async def _once(self, path: str, body: bytes, headers: dict[str, str], tries: int) -> float | None:
-        """None when it is settled, else the seconds to wait before the next try."""
+    async def _once(self, path: str, body: bytes, headers: dict[str, str], tries: int) -> float | bool:
+        """Whether it was taken; while that is not settled, the seconds to wait before the next try."""
         backoff = min(LONGEST_WAIT_S, 0.25 * 2 ** min(tries, 10))
         try:
             answer = await self._client.post(path, content=body, headers=headers)
@@ -75,9 +80,9 @@ class Sender:
         if answer.status_code >= 400:  # wrong, and just as wrong when it is repeated
             self._problem(f"POST {path} was answered {answer.status_code}: {answer.text[:300]}")
             self.sent.refused += 1
-        else:
-            self._count(answer)
-        return None
+            return False
+        self._count(answer)
+        return True
 
     def _count(self, answer: httpx2.Response) -> None:
         try:

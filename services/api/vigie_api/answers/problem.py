@@ -41,5 +41,6 @@ def described(description: str, example: problems.Problem | None = None) -> dict
 
 READ_PROBLEMS: Final[Responses] = {
     422: described("A parameter is wrong, or the answer would be larger than one request may have"),
+    429: described("The address, the credential or the tenant asks more than it may; see Retry-After"),
     503: described("The store does not answer at the moment; see Retry-After"),
 }

@@ -10,15 +10,20 @@ from fastapi import Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 from vigie_identity.audit import Actor
+from vigie_identity.errors import IdentityError
 from vigie_identity.identity import Identity
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.principal import Principal
+from vigie_limits.rates import Rates
+from vigie_limits.usage import Usage
+from vigie_runtime.addresses import FORWARDED_HEADER, Origin, Origins
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 
 from vigie_api.access import tenant_of
 from vigie_api.cache import TtlCache
 from vigie_api.errors import StoreUnavailable
+from vigie_api.middleware import CHARGES
 from vigie_api.places import Places
 from vigie_api.repository.catalogue import FamilyCatalogue
 from vigie_api.repository.latest import LatestRepository
@@ -43,6 +48,8 @@ class Stores:
 
     authenticator: Authenticator
     identity: Identity
+    rates: Rates
+    usage: Usage
     series: SeriesRepository
     families: FamilyCatalogue
     latest: LatestRepository
@@ -60,6 +67,7 @@ class Desk:
         self.stores: Stores | None = None
         self.prepared = False
         """Whether the first start was made, now or long ago: before, the default tenant may not be there."""
+        self.origins = Origins(settings.proxies)
         self.answers = TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS)
         self.scrapes = Places(settings.api_concurrent_scrapes, "answers of /metrics")
         self.pages = Places(settings.api_concurrent_reads, "pages of reports")
@@ -101,8 +109,8 @@ def stores_of(request: Request) -> Stores:
 
 
 async def context_of(request: Request) -> Context:
-    """Every route's way to data; the caller is judged once per request. Raises StoreUnavailable while the app is not
-    connected, IdentityError when the caller may not do this."""
+    """Every route's way to data; the caller is judged, and charged, once per request. Raises StoreUnavailable while the
+    app is not connected, IdentityError when the caller may not do this, or not so often."""
     made: Context | None = getattr(request.state, "context", None)
     if made is None:
         made = request.state.context = await _judged(request)
@@ -112,15 +120,24 @@ async def context_of(request: Request) -> Context:
 async def _judged(request: Request) -> Context:
     desk: Desk = request.app.state.desk
     stores = stores_of(request)
-    principal = await stores.authenticator.authenticate(request.scope["headers"])
-    tenant = tenant_of(request, principal, desk.settings.default_tenant)
-    actor = Actor(principal.id, principal.name, address_of(request), agent_of(request))
+    origin = origin_of(request)
+    charges = request.scope[CHARGES] = stores.rates.open(origin)
+    try:
+        principal = await stores.authenticator.authenticate(request.scope["headers"])
+        tenant = tenant_of(request, principal, desk.settings.default_tenant)
+    except IdentityError as e:
+        await charges.refused(e)
+        raise
+    await charges.admit(principal, tenant)
+    actor = Actor(principal.id, principal.name, origin.address, agent_of(request))
     return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, stores)
 
 
-def address_of(request: Request) -> str:
-    """Where the request comes from; empty when that is not known."""
-    return request.client.host if request.client else ""
+def origin_of(request: Request) -> Origin:
+    """Where the request comes from."""
+    desk: Desk = request.app.state.desk
+    forwarded = b",".join(value for name, value in request.scope["headers"] if name == FORWARDED_HEADER)
+    return desk.origins.of(request.client.host if request.client else None, forwarded or None)
 
 
 def agent_of(request: Request) -> str:

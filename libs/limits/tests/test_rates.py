@@ -1,0 +1,165 @@
+"""Who is counted for what. What services do with it is tested with them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from vigie_identity.errors import NotFound, StoreUnavailable, TenantInactive
+from vigie_identity.names import TenantId
+from vigie_identity.principal import Principal, PrincipalKind
+from vigie_identity.tenants import Plan, Status, Tenant
+from vigie_limits import rates as module
+from vigie_limits.account import Limit, Scope
+from vigie_limits.errors import Throttled
+from vigie_limits.limiter import Limiter
+from vigie_limits.metrics import LIMITS_METRICS
+from vigie_limits.plans import series_limits
+from vigie_limits.rates import Rates
+from vigie_limits.settings import LimitSettings
+from vigie_limits.usage import Tally
+from vigie_runtime.addresses import Origin
+from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Retryable
+from vigie_runtime.metrics import MetricSet
+
+from .counting import Shared
+
+NODE = Origin("203.0.113.7", "203.0.113.7")
+ANONYMOUS = Principal(PrincipalKind.ANONYMOUS, "anonymous", "anonymous")
+
+
+def tenant(name: str = "acme", plan: Plan | None = None) -> Tenant:
+    now = datetime.now(UTC)
+    return Tenant(TenantId(name), name, Status.ACTIVE, plan or Plan(), now, now)
+
+
+@dataclass
+class Known:
+    """The tenant that there is, or the error."""
+
+    found: Tenant | Exception = field(default_factory=tenant)
+    remembered: bool = False
+
+    def at_once(self, tenant: str) -> Tenant | None:
+        return self.found if self.remembered and isinstance(self.found, Tenant) else None
+
+    async def require(self, tenant: str) -> Tenant:
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+class Used(defaultdict[str, Tally]):
+    """The usage of tenants."""
+
+    def __init__(self) -> None:
+        super().__init__(Tally)
+
+    of = defaultdict.__getitem__
+
+
+@asynccontextmanager
+async def rates(known: Known | None = None, **settings: Any) -> AsyncIterator[tuple[Rates, Used]]:
+    clock = ManualClock()
+    limiter = Limiter(Shared(clock), clock, MetricSet(LIMITS_METRICS))
+    servers = {"mongodb_uri": "mongodb://x", "redis_url": "redis://x", "kafka_bootstrap_servers": "x:1"}
+    chosen = LimitSettings(**servers, **settings)
+    used = Used()
+    yield Rates(chosen, limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
+    await limiter.close()
+
+
+async def test_reports_of_a_tenant_are_limited_wherever_they_come_from() -> None:
+    async with rates(rate_telemetry_per_minute=3) as (made, used):
+        for n in range(3):
+            charges = made.open(Origin(f"203.0.113.{n}", f"203.0.113.{n}"))
+            await charges.admit(ANONYMOUS, None)
+            await charges.report(tenant())
+        charges = made.open(NODE)
+        with pytest.raises(Throttled, match="3 reports of this tenant are allowed in a minute"):
+            await charges.report(tenant())
+        await made.open(NODE).report(tenant("globex"))
+        assert used["acme"] == Tally(requests=4, throttled=1)
+
+
+async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() -> None:
+    async with rates(rate_ip_per_minute=3) as (made, _):
+        for n in range(3):
+            charges = made.open(NODE)
+            await charges.admit(ANONYMOUS, None)
+            await charges.report(tenant(f"t{n}"))
+        with pytest.raises(Throttled, match="from this address"):
+            await made.open(NODE).admit(ANONYMOUS, None)
+
+
+async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:
+    async with rates() as (made, used):
+        charges = made.open(NODE)
+        await charges.report(tenant(plan=Plan(samples_per_s=10)))
+        await charges.samples(10)
+        charges.took(10)
+        with pytest.raises(Throttled, match="10 samples for this tenant"):
+            await charges.samples(1)
+        assert used["acme"].samples == 10
+
+
+async def test_callers_with_long_names_are_told_apart() -> None:
+    async with rates(rate_key_per_minute=1) as (made, _):
+        for name in ("https://issuer.example|" + "a" * 300, "https://issuer.example|" + "a" * 300 + "b"):
+            principal = Principal(PrincipalKind.EXTERNAL, name, "x")
+            await made.open(NODE).admit(principal, None)
+            with pytest.raises(Throttled):
+                await made.open(NODE).admit(principal, None)
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+async def test_plans_are_taken_from_memory_or_looked_up(remembered: bool) -> None:
+    async with rates(Known(tenant(plan=Plan(requests_per_s=1)), remembered)) as (made, _):
+        await made.open(NODE).admit(ANONYMOUS, "acme")
+        with pytest.raises(Throttled, match="1 requests for this tenant"):
+            await made.open(NODE).admit(ANONYMOUS, "acme")
+
+
+async def test_nobody_waits_long_for_a_plan_and_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PLAN_WAIT_S", 0.01)
+    asked: list[str] = []
+
+    class Hanging(Known):
+        async def require(self, tenant: str) -> Tenant:
+            asked.append(tenant)
+            await asyncio.Event().wait()
+            raise AssertionError("it hangs")
+
+    async with rates(Hanging()) as (made, _):
+        for name in ("acme", "acme", "globex"):
+            await made.open(NODE).admit(ANONYMOUS, name)
+        assert asked == ["acme"]
+
+
+@pytest.mark.parametrize("error", [NotFound("tenant"), TenantInactive()])
+async def test_a_tenant_that_is_not_there_is_refused(error: Exception) -> None:
+    async with rates(Known(error)) as (made, _):
+        with pytest.raises(type(error)):
+            await made.open(NODE).admit(ANONYMOUS, "acme")
+
+
+async def test_the_series_limit_is_that_of_the_plan_or_unknown() -> None:
+    known = Known(tenant(plan=Plan(series=7)))
+    assert await series_limits(known)("acme") == 7
+    for error in (StoreUnavailable(), NotFound("tenant")):
+        known.found = error
+        with pytest.raises(Retryable, match="acme"):
+            await series_limits(known)("acme")
+
+
+async def test_as_many_plans_as_there_may_be_are_remembered() -> None:
+    async with rates() as (made, _):
+        for amount in range(10_000):
+            assert made.samples.planned(amount) == Limit(Scope.SAMPLES, amount, 1)
+        assert len(made.samples._planned) <= 4_096
+        assert made.samples.planned(None) is None

@@ -1,0 +1,40 @@
+"""The one thing that limits answer."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+from vigie_contracts.problems import Kind
+from vigie_identity.errors import IdentityError
+
+from vigie_limits.account import Limit, Scope
+
+_WHOSE: Final = {
+    Scope.ADDRESS: "requests without a good credential from this address",
+    Scope.KEY: "requests with this credential",
+    Scope.TENANT: "requests for this tenant",
+    Scope.SAMPLES: "samples for this tenant",
+    Scope.TELEMETRY: "reports of this tenant",
+}
+
+
+class Throttled(IdentityError):  # noqa: N818 - as its siblings
+    """More than a limit allows. Nothing of the request was taken. Services answer it like every IdentityError."""
+
+    kind = Kind.THROTTLED
+    status = 429
+
+    def __init__(self, limit: Limit, cost: int, wait_s: float) -> None:
+        seconds = max(1, ceil(wait_s))
+        allowed = f"{limit.amount} {_WHOSE[limit.scope]} are allowed in {_span(limit.window_s)}"
+        if cost > limit.amount:
+            detail = f"{allowed}, and this request has {cost}: send them in several requests"
+        else:
+            detail = f"{allowed}; nothing of this request was taken, try again in {seconds} s"
+        super().__init__(detail, retry_after=seconds)
+        self.scope = limit.scope
+
+
+def _span(seconds: int) -> str:
+    return {1: "a second", 60: "a minute"}.get(seconds, f"{seconds} s")

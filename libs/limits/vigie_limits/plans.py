@@ -1,0 +1,30 @@
+"""What a tenant's plan says, for those who must go on when it cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from vigie_identity.errors import IdentityError
+from vigie_identity.tenants import Tenant
+from vigie_runtime.errors import Retryable
+
+
+class Tenants(Protocol):
+    """What is needed of `vigie_identity.known_tenants.KnownTenants`."""
+
+    def at_once(self, tenant: str) -> Tenant | None: ...
+
+    async def require(self, tenant: str) -> Tenant: ...
+
+
+def series_limits(tenants: Tenants) -> Callable[[str], Awaitable[int]]:
+    """For the catalogue: the most series that a tenant may have. Raises Retryable."""
+
+    async def limit_of(tenant: str) -> int:
+        try:
+            return (tenants.at_once(tenant) or await tenants.require(tenant)).plan.series
+        except IdentityError as e:  # MongoDB is away, or the tenant was switched off since the request came
+            raise Retryable(f"the plan of the tenant {tenant} cannot be read: {e}") from e
+
+    return limit_of
