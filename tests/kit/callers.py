@@ -12,7 +12,6 @@ from typing import Final
 
 from redis.asyncio import Redis
 from vigie_identity.audit import SYSTEM
-from vigie_identity.authenticator import Authenticator
 from vigie_identity.identity import Identity, identity
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.passwords import Cost
@@ -52,7 +51,7 @@ class Caller:
 
     name: str
     headers: dict[str, str] = field(repr=False)
-    authenticator: Authenticator = field(repr=False)
+    identity: Identity = field(repr=False)
     role: Role | None = None
     scopes: tuple[Scope, ...] = ()
     rule: str | None = None
@@ -98,11 +97,11 @@ async def callers(
         await who.ensure_indexes()
         for tenant in (ACME, GLOBEX):
             await who.tenants.ensure(tenant)
-        made = [Caller(role, await _session(who, role), who.authenticator, role=role) for role in Role]
+        made = [Caller(role, await _session(who, role), who, role=role) for role in Role]
         for scopes in ((Scope.WRITE,), (Scope.READ,), tuple(Scope)):
             key = await who.keys.create(ACME, "key", scopes, SYSTEM)
-            made.append(Caller(f"key {scopes}", {"x-api-key": key.secret}, who.authenticator, scopes=scopes))
-        made += [Caller(f"anonymous {rule}", {}, (await under(rule)).authenticator, rule=rule) for rule in RULES]
+            made.append(Caller(f"key {scopes}", {"x-api-key": key.secret}, who, scopes=scopes))
+        made += [Caller(f"anonymous {rule}", {}, await under(rule), rule=rule) for rule in RULES]
         yield tuple(made)
 
 
@@ -141,7 +140,7 @@ def difference(caller: Caller, need: Need, tenant: str, answer: Answer) -> Diffe
     refused in the right words."""
     expected = caller.refused(need, tenant)
     if expected is None:
-        told = tenant == NOWHERE and caller.role in EVERYWHERE  # who may see all is told that there is none
+        told = tenant == NOWHERE  # who may everywhere is told that there is none
         fine = answer.status not in (401, 403) and (told or not (answer.detail or "").startswith(_ABOUT_TENANTS))
     else:
         fine = answer.status == expected and (expected != 404 or answer.detail == _ABOUT_TENANTS[0])

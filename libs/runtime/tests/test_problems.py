@@ -43,7 +43,8 @@ async def http(request: pytest.FixtureRequest) -> AsyncIterator[httpx2.AsyncClie
         ("DELETE", "/boom", 405, "method-not-allowed", "DELETE: Method Not Allowed"),
         ("GET", "/refused/413", 413, "too-large", "GET: told"),
         ("GET", "/refused/415", 415, "unsupported-media-type", "GET: told"),
-        ("GET", "/refused/400", 400, "invalid-request", "GET: told"),
+        ("GET", "/refused/400", 400, "malformed-body", "GET: told"),
+        ("GET", "/refused/409", 409, "invalid-request", "GET: told"),
         ("GET", "/boom", 500, "internal-error", "it was logged"),
     ],
 )

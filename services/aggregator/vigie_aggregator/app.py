@@ -32,6 +32,9 @@ _TICK_S = 0.1
 _FETCH_BYTES = 512 * 1024
 """Worth a fetch: smaller ones cost broker and aggregator more than the samples in them. Less comes after 0.1 s."""
 
+_REPORTS_WAIT_MS = 500
+"""How long a broker keeps a fetch of reports open: it answers as soon as there is one."""
+
 
 class Aggregator:
     """A worker: `vigie_runtime.lifespan.run_worker(Aggregator(settings))`."""
@@ -111,6 +114,7 @@ class Aggregator:
                 settings,
                 client_id="vigie-aggregator-reports",
                 group_id=f"{settings.consumer_group}-reports",
+                max_wait_ms=_REPORTS_WAIT_MS,
                 kind=ForgivingConsumer,
             ),
             store=store,

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 from vigie_api import access
 from vigie_api.app import create_app
@@ -73,6 +74,12 @@ def test_a_route_that_is_not_in_the_table_is_refused() -> None:
 
     with pytest.raises(ValueError, match="POST /new"):
         access.check_complete([Route("/new", endpoint, methods=["POST"])])
+    inner, outer, app = APIRouter(), APIRouter(), FastAPI(openapi_url=None)
+    inner.add_api_route("/newer", endpoint, methods=["GET"])
+    outer.include_router(inner)
+    app.include_router(outer)
+    with pytest.raises(ValueError, match="GET /newer"):
+        access.check_complete(app.routes)
 
 
 async def test_nobody_reads_without_a_credential(http: httpx2.AsyncClient) -> None:

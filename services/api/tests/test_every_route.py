@@ -91,7 +91,7 @@ class Walk:
         for method, path in routes or self.routes:
             need = need_of(method, path)
             for caller in self.callers:
-                desk.stores = replace(desk.stores, authenticator=caller.authenticator)
+                desk.stores = replace(desk.stores, authenticator=caller.identity.authenticator)
                 for asked in self._asked(path, need):
                     answer = await self._ask(method, path, caller, asked)
                     one = difference(caller, need, asked or ACME, answer)  # unsaid, it is the own or the default one

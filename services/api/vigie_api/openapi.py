@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 from vigie_contracts.problems import CONTENT_TYPE, Kind
+from vigie_identity import described
 
 from vigie_api.access import ACCESS, TENANT_PARAMETER, Access
-from vigie_api.answers.problem import Problem, described
+from vigie_api.answers import problem
 
 Document = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{model}"
 _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 _OF_FASTAPI: Final = ("HTTPValidationError", "ValidationError")
-_SCHEMES: Final[Mapping[str, Document]] = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An access token of POST /auth/login, a token of a trusted issuer, or an API key.",
-    },
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key: vk_..."},
-}
-_CREDENTIALS: Final = [{name: []} for name in _SCHEMES]
-_ANONYMOUS: Final[Document] = {}
-_TENANT: Final[Document] = {
-    "name": "X-Scope-OrgID",
-    "in": "header",
-    "required": False,
-    "description": "The tenant, for who has several; otherwise it is the credential's, or VIGIE_DEFAULT_TENANT.",
-    "schema": {"type": "string"},
-    "example": "default",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +30,13 @@ class _Refusal:
     detail: str
     retry_after: int | None = None
 
-    def response(self) -> Document:
-        made = described(self.meaning)
-        made["content"][CONTENT_TYPE]["example"] = self.example()
-        if self.retry_after is not None:
-            made["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
-        return made
-
-    def example(self) -> Document:
+    def exemplify(self, response: Document) -> None:
+        """Give a response the example and the headers, unless it has its own."""
+        content = response.get("content", {}).get(CONTENT_TYPE)
+        if content is None:
+            return
         wait = {} if self.retry_after is None else {"retry_after": self.retry_after}
-        return {
+        example = {
             "type": f"/problems/{self.kind}",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
@@ -65,6 +44,10 @@ class _Refusal:
             "message": self.detail,
             **wait,
         }
+        content.setdefault("example", example)
+        if wait:
+            header = {"description": "Seconds", "schema": {"type": "integer"}}
+            response.setdefault("headers", {}).setdefault("Retry-After", header)
 
 
 _UNAUTHENTICATED: Final = _Refusal(
@@ -115,11 +98,11 @@ _ALL: Final = (
 def complete(document: Document) -> Document:
     """Adds what FastAPI does not know of; changes the document and gives it."""
     components = document.setdefault("components", {})
-    components["securitySchemes"] = dict(_SCHEMES)
+    components["securitySchemes"] = dict(described.SCHEMES)
     schemas = components.setdefault("schemas", {})
-    problem = Problem.model_json_schema(ref_template=_REF)
-    schemas |= problem.pop("$defs", {})
-    schemas["Problem"] = problem
+    shape = problem.Problem.model_json_schema(ref_template=_REF)
+    schemas |= shape.pop("$defs", {})
+    schemas["Problem"] = shape
     for name in _OF_FASTAPI:
         schemas.pop(name, None)
     for path, operations in document.get("paths", {}).items():
@@ -129,28 +112,26 @@ def complete(document: Document) -> Document:
 
 
 def _complete(operation: Document, path: str, access: Access) -> None:
-    operation["security"] = [] if access.public else _credentials(access)
+    operation["security"] = _security(access)
     parameters: list[Document] = operation.setdefault("parameters", [])
     named = {one["name"] for one in parameters}
     parameters += [_in_path(name) for name in _IN_PATH.findall(path) if name not in named]
     if _by_header(path, access):
-        parameters.append(_TENANT)
+        parameters.append(dict(described.TENANT_PARAMETER))
     responses: Document = operation["responses"]
     if _OF_FASTAPI[0] in str(responses.get("422")):
         del responses["422"]
     for refusal in _refusals(operation, path, access):
-        responses.setdefault(str(refusal.status), refusal.response())
-    for refusal in _ALL:  # those that a route describes in its own words
-        content = responses.get(str(refusal.status), {}).get("content", {}).get(CONTENT_TYPE)
-        if content is not None:
-            content.setdefault("example", refusal.example())
+        responses.setdefault(str(refusal.status), problem.described(refusal.meaning))
+    for refusal in _ALL:
+        refusal.exemplify(responses.get(str(refusal.status), {}))
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _credentials(access: Access) -> list[Document]:
-    """Nobody is anonymous where one must be signed in, or look at the platform."""
-    needed = access.signed_in or access.platform
-    return [*_CREDENTIALS, *([] if needed else [_ANONYMOUS])]
+def _security(access: Access) -> list[dict[str, list[str]]]:
+    if access.public:
+        return described.PUBLIC
+    return described.NAMED if access.signed_in or access.platform else described.ANYBODY
 
 
 def _in_path(name: str) -> Document:

@@ -14,7 +14,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from vigie_identity.permissions import Permission
-from vigie_ingest import routes
+from vigie_ingest import admission, routes
 from vigie_ingest.metrics import Route
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
@@ -31,6 +31,8 @@ NEEDS: dict[str, Need] = {
     "POST /api/metrics/business": WRITE,
     "POST /api/metrics/batch": WRITE,
     "POST /api/events": WRITE,
+    "POST /telemetry": Need(Permission.TELEMETRY_SEND),
+    "POST /api/import/telemetry": Need(Permission.HISTORY_IMPORT, platform=True),
     "GET /health/live": Need(),
     "GET /health/ready": Need(),
     "GET /metrics": Need(),
@@ -62,17 +64,19 @@ class Walk:
         for route in routes or sorted(self.routes):
             need = NEEDS[route]
             for caller in self.callers:
-                self.gateway.desk.backend.authenticator = caller.authenticator
-                for tenant in TENANTS if need.permission else (ACME,):
+                self.gateway.desk.backend.authenticator = caller.identity.authenticator
+                self.gateway.desk.backend.tenants = caller.identity.known_tenants
+                for tenant in TENANTS if need.permission and not need.platform else (ACME,):
                     one = difference(caller, need, tenant, await self._ask(route, caller, tenant))
                     found += [(route, one)] if one else []
         return found
 
     async def _ask(self, route: str, caller: Caller, tenant: str) -> Answer:
-        """Nothing is sent on: the body is none that is taken."""
+        """Nothing is sent on: the body is none that is taken. That of telemetry names the tenant."""
         method, _, path = route.partition(" ")
         headers = {**caller.headers, "x-scope-orgid": tenant, "content-type": "application/json"}
-        reply = await self.gateway.request(method, path, b"{" if method == "POST" else b"", headers)
+        body = json.dumps({"tenantId": tenant}).encode() if path == Route.TELEMETRY.value else b"{"
+        reply = await self.gateway.request(method, path, body if method == "POST" else b"", headers)
         is_problem = reply.headers.get("content-type") == "application/problem+json"
         return Answer(reply.status, json.loads(reply.body)["detail"] if is_problem else None)
 
@@ -103,11 +107,13 @@ async def test_every_route_asks_for_what_the_table_says(walk: Walk) -> None:
 
 @pytest.mark.parametrize("instead", [Permission.METRICS_READ, Permission.TELEMETRY_SEND, Permission.HISTORY_IMPORT])
 async def test_a_route_that_asks_for_something_else_is_found(walk: Walk, instead: Permission) -> None:
-    walk.gateway.app._hot["POST", Route.EVENTS.value]._permission = instead
+    route = walk.gateway.app._hot["POST", Route.EVENTS.value]
+    route._admission = admission.of_caller(instead, ACME)
     assert {route for route, _ in await walk.differences()} == {"POST /api/events"}
 
 
 async def test_a_route_that_asks_nobody_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes.IntakeRoute, "_tenant", lambda *_: ACME)
+    route = walk.gateway.app._hot["POST", Route.BATCH.value]
+    monkeypatch.setattr(route, "_admission", admission.Admission(Permission.DATA_WRITE, lambda *_: ACME))
     found = await walk.differences("POST /api/metrics/batch")
     assert {one.expected for _, one in found} == {401, 403, 404}

@@ -55,9 +55,10 @@ class History:
             else:
                 accepted += 1
                 good[line.id] = line
+        lines = list(good.values())
         new = 0
-        for start in range(0, len(good), _CHUNK):
-            new += await self._chunk(caller, list(good.values())[start : start + _CHUNK])
+        for start in range(0, len(lines), _CHUNK):
+            new += await self._chunk(caller, lines[start : start + _CHUNK])
         return HistoryVerdicts(accepted, rejected, accepted - new)
 
     async def _chunk(self, caller: Caller, lines: Sequence[NodeReport]) -> int:

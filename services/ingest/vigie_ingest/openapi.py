@@ -10,6 +10,7 @@ from vigie_contracts import limits, problems
 from vigie_contracts import telemetry as telemetry_contract
 from vigie_contracts.events import EVENT_DATA, CloudEvent
 from vigie_contracts.problems import Problem
+from vigie_identity import described
 
 from vigie_ingest import cloudevents, media
 from vigie_ingest.answers import BatchAnswer, HistoryAnswer, SingleAnswer, TelemetryAnswer
@@ -113,6 +114,7 @@ _TABLE: Final = (
     "tenantId,uptime,activeUsers,exercisesCompletedToday,aiLatency,version,additionalData,timestamp\n"
     '550e8400-e29b-41d4-a716-446655440000,86400,42,156,247.5,1.2.0,"{""cpuUsage"": 45.2}",2026-01-01 00:00:00+00\n'
 )
+_TENANT_IN_BODY: Final = frozenset({Route.TELEMETRY, Route.HISTORY})
 _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -132,7 +134,12 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add the intake routes to FastAPI's document of the others."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(_schemas())
-    document.setdefault("paths", {}).update(_paths())
+    document["components"]["securitySchemes"] = dict(described.SCHEMES)
+    paths = document.setdefault("paths", {})
+    for item in paths.values():
+        for operation in item.values():
+            operation["security"] = described.PUBLIC
+    paths.update(_paths())
     return document
 
 
@@ -172,7 +179,7 @@ def _paths() -> dict[str, Any]:
         "requestBody": _body({media.JSON: _content(_ref("Metric"), counter=_COUNTER, gauge=_GAUGE)}),
         "responses": _responses("SingleAnswer", "Taken and acknowledged by Kafka.", _ERRORS),
     }
-    listed = {status: text for status, text in _ERRORS.items() if status != 403}
+    listed = _ERRORS | {403: "The permission is missing, or the tenant is not active."}
     metrics = {"oneOf": [_ref("MetricList"), _list("Metric")]}
     batch = {
         "requestBody": _body(
@@ -201,23 +208,27 @@ def _paths() -> dict[str, Any]:
         "requestBody": _body({JSON_LINES: _content(text, lines=_LINES), CSV: _content(text, table=_TABLE)}),
         "responses": _responses("HistoryAnswer", "At least one line was taken or known.", _HISTORY_ERRORS),
     }
-    return {
-        Route.TELEMETRY.value: _post("Record what a node says of itself", "sendTelemetry", node),
-        Route.HISTORY.value: _post(
-            "Record up to 10,000 lines of the past; what is known adds nothing", "importTelemetry", history
+    operations = {
+        Route.TELEMETRY: ("Record what a node says of itself", "sendTelemetry", node),
+        Route.HISTORY: (
+            "Record up to 10,000 lines of the past; what is known adds nothing",
+            "importTelemetry",
+            history,
         ),
-        Route.CUSTOM.value: _post("Record one metric", "recordCustomMetric", single),
-        Route.BUSINESS.value: _post("Record one business metric", "recordBusinessMetric", single),
-        Route.BATCH.value: _post("Record up to 10,000 metrics; each is judged alone", "recordMetrics", batch),
-        Route.EVENTS.value: _post(
-            "Record CloudEvents 1.0: structured, batch or binary mode", "recordEvents", events
-        ),
-    }  # fmt: skip
+        Route.CUSTOM: ("Record one metric", "recordCustomMetric", single),
+        Route.BUSINESS: ("Record one business metric", "recordBusinessMetric", single),
+        Route.BATCH: ("Record up to 10,000 metrics; each is judged alone", "recordMetrics", batch),
+        Route.EVENTS: ("Record CloudEvents 1.0: structured, batch or binary mode", "recordEvents", events),
+    }
+    return {route.value: _post(route, *words) for route, words in operations.items()}
 
 
-def _post(summary: str, operation: str, rest: dict[str, Any]) -> dict[str, Any]:
+def _post(route: Route, summary: str, operation: str, rest: dict[str, Any]) -> dict[str, Any]:
     parameters = [_KEY, _ENCODING, *rest.get("parameters", [])]
+    if route not in _TENANT_IN_BODY:
+        parameters.append(dict(described.TENANT_PARAMETER))
     post = {
+        "security": described.NAMED if route is Route.HISTORY else described.ANYBODY,
         "summary": summary,
         "description": _RULES,
         "operationId": operation,

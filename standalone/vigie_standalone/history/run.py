@@ -82,7 +82,7 @@ def _progress(console: Console) -> Progress:
 
 def _summary(console: Console, total: Total) -> None:
     for line, name, reason in total.refused:
-        console.print(f"line {line}: {name}: {reason}", markup=False, highlight=False)
+        console.print(f"line {line}: {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
     if total.rejected > len(total.refused):
         console.print(f"... and {total.rejected - len(total.refused):,} more refused lines")
     new = total.accepted - total.repeated

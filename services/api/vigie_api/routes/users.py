@@ -55,11 +55,13 @@ async def create_platform_user(context: Ctx, body: NewUser, request: Request, re
 
 @router.get(_TENANT + "/{user}", response_model=UserAnswer)
 async def read_user(context: InTenant, user: str) -> Any:
+    """The user, and what the user is in this tenant."""
     return await _read(context, user)
 
 
 @router.get(_PLATFORM + "/{user}", response_model=UserAnswer)
 async def read_platform_user(context: Ctx, user: str) -> Any:
+    """A SUPERADMIN or SUPPORT."""
     return await _read(context, user)
 
 
