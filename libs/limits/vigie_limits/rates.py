@@ -145,9 +145,12 @@ class Charges:
         """The request is of this caller and about this tenant, or about none."""
         rates = self._rates
         if tenant is not None:
-            self._about(tenant)
+            self._tenant = tenant
+            if rates.usage is not None:
+                rates.usage.of(tenant).requests += 1
         if principal.kind is PrincipalKind.ANONYMOUS:
-            await self._stranger()
+            if not self._origin.local:
+                await self._stranger()
         elif (limit := rates.key.limit) is not None:
             account = rates.key.accounts.get(limit, _who(principal))
             if not self._paid(account):
@@ -165,9 +168,11 @@ class Charges:
 
     async def report(self, tenant: Tenant) -> None:
         """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it."""
-        self._about(tenant.id)
-        self._terms = self._rates.of_plan(tenant.plan)
-        toll = self._rates.telemetry
+        rates = self._rates
+        self._tenant, self._terms = tenant.id, rates.of_plan(tenant.plan)
+        if rates.usage is not None:
+            rates.usage.of(tenant.id).requests += 1
+        toll = rates.telemetry
         if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, tenant.id)):
             await self._more(account)
 
@@ -189,11 +194,6 @@ class Charges:
     def headers(self) -> Headers:
         """What the answer tells of the limits."""
         return rate_headers(self._accounts, self._rates.now()) if self._accounts else []
-
-    def _about(self, tenant: str) -> None:
-        self._tenant = tenant
-        if self._rates.usage is not None:
-            self._rates.usage.of(tenant).requests += 1
 
     async def _stranger(self) -> None:
         toll = self._rates.address

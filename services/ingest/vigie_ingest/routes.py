@@ -195,7 +195,13 @@ class IntakeRoute:
     async def _judge(  # noqa: PLR0917
         self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap, receive: Receive, span: Any
     ) -> Answer:
-        principal, tenant = await self._admit(backend, charges, sent, headers)
+        try:
+            principal = await backend.authenticator.authenticate(sent)
+            tenant = self._admission.by_headers(principal, headers)
+        except IdentityError as e:
+            await charges.refused(e)
+            raise
+        await charges.admit(principal, None if tenant == PLATFORM else tenant)
         self._check(headers)
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
@@ -214,19 +220,6 @@ class IntakeRoute:
             return await self._once(backend, key, Request(caller, headers, body, self.metrics))
         finally:
             self._desk.bodies.give(len(body))
-
-    async def _admit(
-        self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap
-    ) -> tuple[Principal, TenantId | None]:
-        """Who sends, and whose request it is, None when its body says that. Raises IdentityErrors."""
-        try:
-            principal = await backend.authenticator.authenticate(sent)
-            tenant = self._admission.by_headers(principal, headers)
-        except IdentityError as e:
-            await charges.refused(e)
-            raise
-        await charges.admit(principal, None if tenant == PLATFORM else tenant)
-        return principal, tenant
 
     async def _once(self, backend: Backend, key: bytes, request: Request) -> Answer:
         """Replay the stored answer, or make one and store it."""
