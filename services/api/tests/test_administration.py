@@ -6,11 +6,15 @@ import json
 from typing import Any
 
 import pytest
+from vigie_api.settings import Settings
 from vigie_contracts.series import Kind, series_key
 from vigie_identity.permissions import Role, Scope
+from vigie_limits.metrics import LIMITS_METRICS
+from vigie_limits.usage import UsageMeter
 from vigie_runtime.catalogue import Catalogue
+from vigie_runtime.metrics import MetricSet
 
-from .conftest import PASSWORD, Office
+from .conftest import PASSWORD, Office, opened
 
 pytestmark = pytest.mark.connected
 
@@ -36,7 +40,9 @@ async def test_a_tenant_is_made_changed_switched_off_and_deleted(office: Office)
     answer = await office.http.post("/admin/tenants", json=body, headers=office.root)
     assert (answer.status_code, answer.headers["location"]) == (201, "/admin/tenants/acme")
     made = answer.json()
-    assert made["plan"] == {"samplesPerS": 100, "series": 500, "rules": 1_000, "notificationsPerDay": None}
+    assert made["plan"] == {
+        "samplesPerS": 100, "requestsPerS": None, "series": 500, "rules": 1_000, "notificationsPerDay": None,
+    }  # fmt: skip
     assert (made["status"], made["created"]) == ("active", "2100-01-01T00:00:00.000Z")
     path = answer.headers["location"]
     assert await office.call("GET", path, office.root) == made
@@ -46,7 +52,9 @@ async def test_a_tenant_is_made_changed_switched_off_and_deleted(office: Office)
     office.clock.advance(1)
     changed = await office.call("PATCH", path, office.root, name="Acme", plan={"samplesPerS": None, "rules": 7})
     assert changed["name"] == "Acme"
-    assert changed["plan"] == {"samplesPerS": None, "series": 500, "rules": 7, "notificationsPerDay": None}
+    assert changed["plan"] == {
+        "samplesPerS": None, "requestsPerS": None, "series": 500, "rules": 7, "notificationsPerDay": None,
+    }  # fmt: skip
     assert changed["updated"] == "2100-01-01T00:00:01.000Z"
 
     admin = await office.user("acme", Role.ADMIN)
@@ -313,6 +321,33 @@ async def test_usage_counts_what_there_is(office: Office) -> None:
         "users": 1, "keys": 1, "licences": 0,
     }  # fmt: skip
 
+    meter = UsageMeter(office.identity.tenants._db, office.clock, MetricSet(LIMITS_METRICS))
+    meter.of("acme").samples += 5
+    await meter.write()
+    office.clock.advance(2 * 86_400)
+    await meter.write()  # as it does at midnight
+    meter.of("acme").requests += 1
+    meter.of("globex").samples += 99
+    await meter.write()
+    root = await office.log_in("admin")
+    usage = await office.call("GET", "/admin/tenants/acme/usage", root)
+    old = {"day": "2100-01-01", "samples": 5, "requests": 0, "rejected": 0, "throttled": 0}
+    new = {"day": "2100-01-03", "samples": 0, "requests": 1, "rejected": 0, "throttled": 0}
+    assert (usage["today"], usage["days"]) == (new, [old])
+    for days, found in ((0, []), (1, []), (2, [old]), (400, [old])):
+        assert (await office.call("GET", f"/admin/tenants/acme/usage?days={days}", root))["days"] == found
+    await office.call("GET", "/admin/tenants/acme/usage?days=401", root, 422)
+
+
+async def test_a_stranger_logs_in_only_so_often(office_settings: Settings) -> None:
+    async with opened(office_settings.model_copy(update={"rate_ip_per_minute": 20})) as office:
+        for _ in range(30):
+            answer = await office.http.post("/auth/refresh", json={"refreshToken": "x"})
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) > 0
+        assert "RateLimit-Policy" in answer.headers
+        await office.call("GET", "/auth/me", office.root)
+
 
 async def test_every_change_is_audited_with_who_and_from_where(office: Office) -> None:
     await office.tenant("acme")
@@ -356,7 +391,7 @@ async def test_secrets_are_in_no_list_no_log_and_no_document(
     await office.call("GET", "/auth/me", {"x-api-key": key["secret"] + "x"}, 401)
     secrets = [
         "pass-7c1f-word", "pass-9d2e-word", "pass-0000-word", PASSWORD, "argon2", made["accessToken"],
-        made["refreshToken"], key["secret"].rpartition("_")[2], second["secret"].rpartition("_")[2],
+        made["refreshToken"], key["secret"].split("_", 2)[2], second["secret"].split("_", 2)[2],
     ]  # fmt: skip
     shown = [
         await office.call("GET", one, office.root)

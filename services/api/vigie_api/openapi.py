@@ -73,7 +73,11 @@ _INVALID: Final = _Refusal(
     "limit: Input should be less than or equal to 1000",
 )  # fmt: skip
 _THROTTLED: Final = _Refusal(
-    429, "Too many failed logins", Kind.THROTTLED, "too many failed logins; try again in 42 s", 42
+    429,
+    "More requests, or failed logins, than are allowed",
+    Kind.THROTTLED,
+    "too many failed logins; try again in 42 s",
+    42,
 )
 _AWAY: Final = _Refusal(
     503, "The store does not answer at the moment", Kind.STORE_AWAY,
@@ -143,11 +147,11 @@ def _by_header(path: str, access: Access) -> bool:
 def _refusals(operation: Document, path: str, access: Access) -> list[_Refusal]:
     found: list[_Refusal] = []
     if not access.public:
-        found += [_UNAUTHENTICATED, _FORBIDDEN, _AWAY]
+        found += [_UNAUTHENTICATED, _FORBIDDEN, _THROTTLED, _AWAY]
     if "{" in path or _by_header(path, access):
         found.append(_NOT_FOUND)
     if "requestBody" in operation:
-        found += [*_OF_BODIES, _AWAY]
+        found += [*_OF_BODIES, _THROTTLED, _AWAY]
     if "requestBody" in operation or any(one["in"] != "path" for one in operation["parameters"]):
         found.append(_INVALID)
     return found
