@@ -128,7 +128,8 @@ async def _judged(request: Request) -> Context:
     except IdentityError as e:
         await charges.refused(e)
         raise
-    await charges.admit(principal, tenant)
+    # What the platform's people ask about a tenant, also one that is switched off, is not the tenant's use.
+    await charges.admit(principal, None if principal.everywhere else tenant)
     actor = Actor(principal.id, principal.name, origin.address, agent_of(request))
     return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, stores)
 
