@@ -179,11 +179,25 @@ class HttpSettings(Settings):
     )
     tls_cert_file: str | None = Field(default=None, description="PEM file of the certificate, with those above it")
     tls_key_file: str | None = Field(default=None, description="PEM file of its private key, not encrypted")
+    trusted_proxies: str = Field(
+        default="",
+        description="networks of the proxies whose X-Forwarded-For is believed: CIDRs, comma-separated",
+    )
 
     @property
     def origins(self) -> tuple[str, ...]:
         """As browsers send them."""
         return tuple(filter(None, (word.strip().rstrip("/").lower() for word in self.cors_origins.split(","))))
+
+    @property
+    def proxies(self) -> Networks:
+        return networks(self.trusted_proxies)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _readable_networks(cls, text: str) -> str:
+        networks(text)
+        return text
 
     @field_validator("cors_origins")
     @classmethod
@@ -217,21 +231,6 @@ class TenantSettings(SamplesSettings, HttpSettings):
         max_length=limits.MAX_TENANT_CHARS,
         description="the tenant of requests that name none, when their sender may choose",
     )
-
-    trusted_proxies: str = Field(
-        default="",
-        description="networks of the proxies whose X-Forwarded-For is believed: CIDRs, comma-separated",
-    )
-
-    @property
-    def proxies(self) -> Networks:
-        return networks(self.trusted_proxies)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _readable_networks(cls, text: str) -> str:
-        networks(text)
-        return text
 
     @field_validator("default_tenant")
     @classmethod

@@ -21,6 +21,8 @@ from vigie_identity.principal import Assignment, Principal, PrincipalKind, assig
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 
+from .free import Free
+
 JSON = {"content-type": "application/json"}
 SOMEBODY = Principal(
     PrincipalKind.USER, "u-1", "alice", assignments=assigned(Assignment.of(TenantId("acme"), Role.ADMIN))
@@ -67,7 +69,7 @@ async def http(
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.desk.stores = replace(app.state.desk.stores, authenticator=callers)
+        app.state.desk.stores = replace(app.state.desk.stores, authenticator=callers, rates=Free())
         yield client
 
 

@@ -73,12 +73,10 @@ _INVALID: Final = _Refusal(
     "limit: Input should be less than or equal to 1000",
 )  # fmt: skip
 _THROTTLED: Final = _Refusal(
-    429,
-    "More requests, or failed logins, than are allowed",
-    Kind.THROTTLED,
-    "too many failed logins; try again in 42 s",
-    42,
-)
+    429, "The address, the credential or the tenant asks more than it may", Kind.THROTTLED,
+    "6000 requests without a good credential from this address are allowed in a minute; nothing of this request was "
+    "taken, try again in 42 s", 42,
+)  # fmt: skip
 _AWAY: Final = _Refusal(
     503, "The store does not answer at the moment", Kind.STORE_AWAY,
     "the store does not answer at the moment; ask again in a few seconds", 2,

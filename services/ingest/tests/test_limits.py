@@ -248,3 +248,50 @@ async def test_usage_says_what_was_taken_and_what_was_not(planned: Any) -> None:
     tally = planned.usage.tallies["acme"]
     assert (tally.requests, tally.rejected, tally.throttled) == (4, 4, 1)
     assert tally.samples == len(planned.publisher.sent) > 30
+
+
+# --- telemetry, which needs no credential ------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def nodes() -> AsyncIterator[Gateway]:
+    """A gateway that takes telemetry of anybody: 10 requests a minute of an address, 4 reports of a tenant."""
+    made = build(rate_ip_per_minute=10, rate_telemetry_per_minute=4)
+    made.authenticator.principal = AnonymousRule.parse("telemetry").principal()
+    yield made
+    await made.registrar.close()
+
+
+def telemetry(tenant: str) -> dict[str, Any]:
+    return {"tenantId": tenant, "uptime": 86_400, "activeUsers": 42, "exercisesCompletedToday": 156}
+
+
+async def reported(gateway: Any, *tenants: str, client: Any = ELSEWHERE) -> list[int]:
+    return [(await gateway.post("/telemetry", telemetry(tenant), client=client)).status for tenant in tenants]
+
+
+async def test_reports_of_a_tenant_are_limited_wherever_they_come_from(nodes: Any) -> None:
+    for n in range(4):
+        assert await reported(nodes, "acme", client=(f"203.0.113.{n}", 1)) == [201]
+    assert await reported(nodes, "acme", "globex", client=("203.0.113.99", 1)) == [429, 201]
+    assert len(nodes.records.sent) == 5
+    assert nodes.usage.tallies["acme"].throttled == 1
+    assert nodes.metric("vigie_limits_throttled_total", scope="telemetry") == 1
+
+
+async def test_an_address_is_limited_whatever_tenants_it_names(nodes: Any) -> None:
+    assert await reported(nodes, *["nobody", "not a tenant"] * 5) == [404] * 10
+    reply = await nodes.post("/telemetry", telemetry("acme"), client=ELSEWHERE)
+    assert (reply.status, reply.headers["ratelimit-policy"]) == (429, '"address";q=10;w=60')
+    assert nodes.metric("vigie_limits_accounts", scope="telemetry") == 0, "made-up tenants take no room"
+    assert set(nodes.usage.tallies) == set()
+
+
+async def test_samples_of_reports_count_by_the_tenants_plan(nodes: Any) -> None:
+    nodes.tenants.plan = Plan(samples_per_s=5)
+    assert await reported(nodes, "acme", "acme") == [201, 429]
+    assert (len(nodes.records.sent), len(nodes.publisher.sent)) == (1, 3)
+    nodes.clock.advance(2)
+    assert await reported(nodes, "acme") == [201]
+    tally = nodes.usage.tallies["acme"]
+    assert (tally.requests, tally.samples, tally.throttled) == (3, 6, 1)

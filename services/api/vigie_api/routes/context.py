@@ -10,7 +10,7 @@ from fastapi import Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 from vigie_identity.audit import Actor
-from vigie_identity.errors import IdentityError, NotFound, TenantInactive
+from vigie_identity.errors import IdentityError
 from vigie_identity.identity import Identity
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.principal import Principal, PrincipalKind
@@ -131,11 +131,8 @@ async def _judged(request: Request) -> Context:
     except IdentityError as e:
         await charges.refused(e)
         raise
-    try:
-        await charges.admit(principal, tenant)
-    except (NotFound, TenantInactive):
-        if not principal.everywhere:  # who sees every tenant looks at inactive ones too, and may switch them on
-            raise
+    # What the platform's people ask about a tenant, also one that is switched off, is not the tenant's use.
+    await charges.admit(principal, None if principal.everywhere else tenant)
     actor = Actor(principal.id, principal.name, origin.address, agent_of(request))
     return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, stores)
 
