@@ -19,7 +19,7 @@ from vigie_limits.errors import Throttled
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
-from vigie_limits.rates import Rates
+from vigie_limits.rates import TERMS_KEPT_S, Rates
 from vigie_limits.settings import LimitSettings
 from vigie_limits.usage import Tally
 from vigie_runtime.addresses import Origin
@@ -139,6 +139,21 @@ async def test_nobody_waits_long_for_a_plan_and_nobody_twice(monkeypatch: pytest
         for name in ("acme", "acme", "globex"):
             await made.open(NODE).admit(ANONYMOUS, name)
         assert asked == ["acme"]
+
+
+async def test_a_changed_plan_holds_after_a_second() -> None:
+    known = Known(tenant(plan=Plan(samples_per_s=1)))
+    async with rates(known) as (made, _):
+        for plan, fits in ((Plan(samples_per_s=1), False), (Plan(), False), (Plan(), True)):
+            known.found = tenant(plan=plan)
+            charges = made.open(NODE)
+            await charges.admit(ANONYMOUS, "acme")
+            if fits:
+                await charges.samples(2)
+            else:
+                with pytest.raises(Throttled):
+                    await charges.samples(2)
+            made.limiter._clock.advance(TERMS_KEPT_S / 2)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("error", [NotFound("tenant"), TenantInactive()])

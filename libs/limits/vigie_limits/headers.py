@@ -19,13 +19,14 @@ def rate_headers(accounts: Sequence[Account], now: float) -> Headers:
     """For the answer of a request that was charged to these accounts; `now` is monotonic seconds."""
     if not accounts:
         return []
-    nearest, *others = accounts
+    nearest = accounts[0]
     policy, remaining = nearest.policy, nearest.remaining()
-    for account in others:
-        policy += b", " + account.policy
-        left = account.remaining()
-        if left * nearest.limit.amount < remaining * account.limit.amount:
-            nearest, remaining = account, left
+    if len(accounts) > 1:
+        for account in accounts[1:]:
+            policy += b", " + account.policy
+            left = account.remaining()
+            if left * nearest.limit.amount < remaining * account.limit.amount:
+                nearest, remaining = account, left
     return [
         (b"ratelimit-limit", b"%d" % nearest.limit.amount),
         (b"ratelimit-remaining", b"%d" % remaining),

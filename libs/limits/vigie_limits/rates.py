@@ -7,6 +7,7 @@ one counts against that one, wherever it comes from. Both count against the tena
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
 from typing import Final
@@ -28,8 +29,11 @@ from vigie_limits.usage import UsageMeter
 MINUTE_S: Final = 60
 PLAN_WAIT_S: Final = 0.25
 PLAN_PAUSE_S: Final = 1.0
+TERMS_KEPT_S: Final = 1.0
+"""So long a tenant's limits are not looked up again."""
 _MAX_WHO_CHARS: Final = 64
 _MAX_PLANNED: Final = 4_096
+_MAX_TERMS: Final = 20_000
 _NO_PLAN: Final = Plan()
 
 
@@ -41,31 +45,58 @@ class Rates:
     ) -> None:
         """`usage` counts, per tenant, what is charged and taken."""
         self.limiter = limiter
-        self.tenants = tenants
-        self._no_plans_until = -inf
-        self.clock = clock
         self.usage = usage
+        self.now = clock.monotonic
         self.address = Toll(limiter, Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
         self.key = Toll(limiter, Scope.KEY, settings.rate_key_per_minute, MINUTE_S)
         self.telemetry = Toll(limiter, Scope.TELEMETRY, settings.rate_telemetry_per_minute, MINUTE_S)
         self.requests = Toll(limiter, Scope.TENANT, settings.rate_tenant_requests_per_s, 1)
         self.samples = Toll(limiter, Scope.SAMPLES, settings.rate_tenant_samples_per_s, 1)
+        self.terms: dict[str, Terms] = {}
+        """What holds for tenants, for `until`; then ask `learn`."""
+        self._tenants = tenants
+        self._no_plans_until = -inf
 
     def open(self, origin: Origin) -> Charges:
         """What one request from there is charged with: nothing yet."""
         return Charges(self, origin)
 
-    async def plan(self, tenant: str) -> Plan:
-        """That of a tenant not known at once. While it cannot be read, the tenant is served as if nothing were agreed,
-        and after one request found that out, others do not wait. Raises NotFound, TenantInactive."""
-        if self.clock.monotonic() < self._no_plans_until:
+    async def learn(self, tenant: str) -> Terms:
+        """What holds for a tenant. Raises NotFound, TenantInactive."""
+        plan = await self._plan(tenant)
+        if len(self.terms) >= _MAX_TERMS:
+            self.terms.clear()
+        terms = self.terms[tenant] = self.of_plan(plan)
+        return terms
+
+    def of_plan(self, plan: Plan) -> Terms:
+        """What holds for a tenant with that plan."""
+        requests, samples = self.requests.planned(plan.requests_per_s), self.samples.planned(plan.samples_per_s)
+        return Terms(requests, samples, self.now() + TERMS_KEPT_S)
+
+    async def _plan(self, tenant: str) -> Plan:
+        """While it cannot be read, the tenant is served as if nothing were agreed, and after one request found that
+        out, others do not wait."""
+        known = self._tenants.at_once(tenant)
+        if known is not None:
+            return known.plan
+        if self.now() < self._no_plans_until:
             return _NO_PLAN
         try:
             async with asyncio.timeout(PLAN_WAIT_S):
-                return (await self.tenants.require(tenant)).plan
+                return (await self._tenants.require(tenant)).plan
         except (StoreUnavailable, Busy, TimeoutError):
-            self._no_plans_until = self.clock.monotonic() + PLAN_PAUSE_S
+            self._no_plans_until = self.now() + PLAN_PAUSE_S
             return _NO_PLAN
+
+
+@dataclass(slots=True)  # not frozen: that would cost more to make
+class Terms:
+    """The limits of a tenant, None where there is none, good until a monotonic time."""
+
+    requests: Limit | None = None
+    samples: Limit | None = None
+    until: float = -inf
 
 
 class Toll:
@@ -96,56 +127,57 @@ class Toll:
 class Charges:
     """One request's. Every method that charges raises Throttled when a limit does not allow it."""
 
-    __slots__ = ("_accounts", "_origin", "_plan", "_rates", "_tenant")
+    __slots__ = ("_accounts", "_origin", "_rates", "_tenant", "_terms")
 
     def __init__(self, rates: Rates, origin: Origin) -> None:
         self._rates = rates
         self._origin = origin
         self._accounts: list[Account] = []
-        self._plan = _NO_PLAN
+        self._terms = _NO_TERMS
         self._tenant: str | None = None
 
     async def refused(self, error: IdentityError) -> None:
         """The request is refused for who sends it."""
-        if error.status < 500 and (short := self._pay_address()):  # 5xx: nobody knows who it is, and it is our fault
-            await self._more(short)
+        if error.status < 500:  # else nobody knows who it is, and it is our fault
+            await self._stranger()
 
     async def admit(self, principal: Principal, tenant: str | None) -> None:
         """The request is of this caller and about this tenant, or about none."""
         rates = self._rates
         if tenant is not None:
-            self._tenant = tenant
-            if rates.usage is not None:
-                rates.usage.of(tenant).requests += 1
+            self._about(tenant)
         if principal.kind is PrincipalKind.ANONYMOUS:
-            short = self._pay_address()
-        else:
-            short = self._pay(rates.key, rates.key.limit, _who(principal))
-        if short:
-            await self._more(short)
+            await self._stranger()
+        elif (limit := rates.key.limit) is not None:
+            account = rates.key.accounts.get(limit, _who(principal))
+            if not self._paid(account):
+                await self._more(account)
         if tenant is None:
             return
-        known = rates.tenants.at_once(tenant)
-        self._plan = await rates.plan(tenant) if known is None else known.plan
-        if short := self._pay(rates.requests, rates.requests.planned(self._plan.requests_per_s), tenant):
-            await self._more(short)
+        terms = rates.terms.get(tenant)
+        if terms is None or rates.now() >= terms.until:
+            terms = await rates.learn(tenant)
+        self._terms = terms
+        if terms.requests is not None:
+            account = rates.requests.accounts.get(terms.requests, tenant)
+            if not self._paid(account):
+                await self._more(account)
 
     async def report(self, tenant: Tenant) -> None:
         """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it."""
-        rates = self._rates
-        self._tenant, self._plan = tenant.id, tenant.plan
-        if rates.usage is not None:
-            rates.usage.of(tenant.id).requests += 1
-        if short := self._pay(rates.telemetry, rates.telemetry.limit, tenant.id):
-            await self._more(short)
+        self._about(tenant.id)
+        self._terms = self._rates.of_plan(tenant.plan)
+        toll = self._rates.telemetry
+        if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, tenant.id)):
+            await self._more(account)
 
     async def samples(self, count: int) -> None:
         """All of so many samples, or none."""
-        if not count or self._tenant is None:
-            return
-        samples = self._rates.samples
-        if short := self._pay(samples, samples.planned(self._plan.samples_per_s), self._tenant, count):
-            await self._more(short, count)
+        limit = self._terms.samples
+        if limit is not None and count and self._tenant is not None:
+            account = self._rates.samples.accounts.get(limit, self._tenant)
+            if not self._paid(account, count):
+                await self._more(account, count)
 
     def took(self, samples: int, rejected: int = 0) -> None:
         """What became of the request's items; for the tenant's usage."""
@@ -156,20 +188,24 @@ class Charges:
 
     def headers(self) -> Headers:
         """What the answer tells of the limits."""
-        return rate_headers(self._accounts, self._rates.clock.monotonic()) if self._accounts else []
+        return rate_headers(self._accounts, self._rates.now()) if self._accounts else []
 
-    def _pay_address(self) -> Account | None:
-        if self._origin.local:
-            return None
-        return self._pay(self._rates.address, self._rates.address.limit, self._origin.place)
+    def _about(self, tenant: str) -> None:
+        self._tenant = tenant
+        if self._rates.usage is not None:
+            self._rates.usage.of(tenant).requests += 1
 
-    def _pay(self, toll: Toll, limit: Limit | None, who: str, cost: int = 1) -> Account | None:
-        """Pay from the lease: what nearly every request does. The account, when its lease has too little."""
-        if limit is None:
-            return None
-        account = toll.accounts.get(limit, who)
+    async def _stranger(self) -> None:
+        toll = self._rates.address
+        if toll.limit is not None and not self._origin.local:
+            account = toll.accounts.get(toll.limit, self._origin.place)
+            if not self._paid(account):
+                await self._more(account)
+
+    def _paid(self, account: Account, cost: int = 1) -> bool:
+        """Whether its lease has as much, as nearly always."""
         self._accounts.append(account)
-        return None if account.spend(cost, self._rates.clock.monotonic()) else account
+        return account.spend(cost, self._rates.now())
 
     async def _more(self, account: Account, cost: int = 1) -> None:
         wait_s = await self._rates.limiter.more(account, cost)
@@ -179,6 +215,9 @@ class Charges:
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             usage.of(self._tenant).throttled += 1
         raise Throttled(account.limit, cost, wait_s)
+
+
+_NO_TERMS: Final = Terms()
 
 
 def _who(principal: Principal) -> str:

@@ -206,6 +206,7 @@ async def test_what_a_plan_leaves_open_the_settings_say() -> None:
     assert (await gateway.post(BATCH, [METRIC] * 11)).status == 429
     assert await statuses(gateway, 5) == [201] * 4 + [429]
     gateway.tenants.plan = Plan(samples_per_s=20, requests_per_s=100)
+    gateway.clock.advance(1)
     assert (await gateway.post(BATCH, [METRIC] * 11)).status == 201
     await gateway.registrar.close()
 
