@@ -23,7 +23,7 @@ from tests.kit import Spawner, free_port, http_ready
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
 
-MAX_EXAMPLES = 20
+MAX_EXAMPLES = 8
 DEADLINE_S = 200
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -46,5 +48,13 @@ def config(app: Any, settings: HttpSettings, host: str, port: int, max_connectio
         timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
         ssl_certfile=settings.tls_cert_file,
         ssl_keyfile=settings.tls_key_file,
+        ssl_context_factory=_no_old_tls if settings.tls_cert_file else None,
         headers=list(OVER_TLS) if settings.tls_cert_file else [],
     )
+
+
+def _no_old_tls(_config: uvicorn.Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Said here, because some systems' Pythons leave it to the configuration of OpenSSL."""
+    context = default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

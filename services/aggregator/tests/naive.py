@@ -16,8 +16,13 @@ Documents = dict[str, dict[Any, dict[str, Any]]]
 
 
 def documents(reports: Iterable[Report], zones: Sequence[str], partition_of: Callable[[Report], int]) -> Documents:
-    """All documents but those of `reports` itself."""
-    distinct = list({report.id: report for report in reports if report.kind == "node"}.values())
+    """All documents but those of `reports` itself. Of several reports with one id the first counts: a sender that
+    repeats its report with a key is given another time."""
+    first: dict[str, Report] = {}
+    for report in reports:
+        if report.kind == "node":
+            first.setdefault(report.id, report)
+    distinct = list(first.values())
     days = {
         (zone, day, tenant): _day(of_day, zone, day)
         for (zone, day, tenant), of_day in _grouped(

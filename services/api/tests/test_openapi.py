@@ -61,7 +61,7 @@ def test_every_operation_says_how_to_authenticate(document: dict[str, Any]) -> N
 def test_every_refusal_has_an_example(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         responses = operation["responses"]
-        expected = set[str]() if ACCESS[method, path].public else {"401", "403", "503"}
+        expected = set[str]() if ACCESS[method, path].public else {"401", "403", "429", "503"}
         expected |= {"400", "408", "413", "415", "422"} if "requestBody" in operation else set()
         assert expected <= set(responses), (method, path)
         for status, response in responses.items():

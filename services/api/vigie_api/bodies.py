@@ -91,6 +91,7 @@ class PlanLimits(Change):
     """What is not said stays as it is; of a new tenant, as it is without a plan. Null: no limit of its own."""
 
     samples_per_s: Amount | None = Field(default=None, examples=[50_000])
+    requests_per_s: Amount | None = Field(default=None, examples=[500])
     series: Amount = Field(default=0, examples=[20_000])
     rules: Amount = Field(default=0, examples=[100])
     notifications_per_day: Amount | None = None

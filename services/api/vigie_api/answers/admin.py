@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import Any, Self
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from vigie_identity import api_keys, audit, licences, tenants
 from vigie_identity.permissions import Scope
 from vigie_identity.tenants import Status
+from vigie_limits.usage import DayUsage
 
 from vigie_api.answers.auth import GuestAnswer, UserAnswer
 from vigie_api.answers.base import Model, Time
@@ -20,6 +22,7 @@ class PlanAnswer(Model):
     """Null: no limit of its own."""
 
     samples_per_s: int | None
+    requests_per_s: int | None
     series: int
     rules: int
     notifications_per_day: int | None
@@ -42,6 +45,7 @@ class TenantAnswer(Model):
             status=tenant.status,
             plan=PlanAnswer(
                 samples_per_s=plan.samples_per_s,
+                requests_per_s=plan.requests_per_s,
                 series=plan.series,
                 rules=plan.rules,
                 notifications_per_day=plan.notifications_per_day,
@@ -158,8 +162,23 @@ class Used(Model):
     limit: int
 
 
+class DayAnswer(Model):
+    """A day, UTC. `samples` were taken, and `rejected` items refused; `requests` are all, `throttled` of them beyond a
+    limit."""
+
+    day: date
+    samples: int
+    requests: int
+    rejected: int
+    throttled: int
+
+    @classmethod
+    def of(cls, day: DayUsage) -> Self:
+        return cls(**asdict(day))
+
+
 class UsageAnswer(Model):
-    """What the tenant has now, and what it may have."""
+    """What the tenant has now, what it may have, and what it did."""
 
     timestamp: Time
     tenant: str
@@ -167,6 +186,8 @@ class UsageAnswer(Model):
     users: Used
     keys: Used = Field(description="those that are good now")
     licences: Used = Field(description="those that were ever given")
+    today: DayAnswer = Field(description="up to now, without the last seconds")
+    days: list[DayAnswer] = Field(description="days before today on which there was something, oldest first")
 
 
 def _shown(value: Any) -> Any:

@@ -6,11 +6,10 @@ along with a refresh must not be refused for it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.identity import Identity
 from vigie_identity.sessions import Client, Sessions
 
@@ -18,13 +17,10 @@ from vigie_api.answers.auth import LoginAnswer, MeAnswer
 from vigie_api.answers.problem import Responses, described
 from vigie_api.bodies import Login, OwnPassword, Refresh
 from vigie_api.errors import NobodyLogsIn, NoSession
-from vigie_api.middleware import CHARGES
 from vigie_api.routes.context import Context, Ctx, agent_of, origin_of, stores_of
 from vigie_api.routes.judged import Judged
 
 router = APIRouter(tags=["auth"], route_class=Judged)
-
-_STRANGER: Final = AnonymousRule(frozenset()).principal()
 
 _NO_SESSION: Responses = {409: described("The credential belongs to no session: a key, or another issuer's token")}
 _REFUSED: Responses = {401: described("The name or the password is not right, or the account is not active")}
@@ -36,12 +32,8 @@ def _client(request: Request) -> Client:
     return Client(origin_of(request).address, agent_of(request))
 
 
-async def _sessions(request: Request) -> Sessions:
-    """For those who have no access token, or no longer: counted like others who come without one."""
-    stores = stores_of(request)
-    charges = request.scope[CHARGES] = stores.rates.open(origin_of(request))
-    await charges.admit(_STRANGER, None)
-    return sessions_in(stores.identity)
+def _sessions(request: Request) -> Sessions:
+    return sessions_in(stores_of(request).identity)
 
 
 def sessions_in(identity: Identity) -> Sessions:

@@ -13,7 +13,7 @@ from vigie_identity.audit import Actor
 from vigie_identity.errors import IdentityError
 from vigie_identity.identity import Identity
 from vigie_identity.names import PLATFORM, TenantId
-from vigie_identity.principal import Principal
+from vigie_identity.principal import Principal, PrincipalKind
 from vigie_limits.rates import Rates
 from vigie_limits.usage import Usage
 from vigie_runtime.addresses import FORWARDED_HEADER, Origin, Origins
@@ -34,6 +34,9 @@ from vigie_api.settings import Settings
 
 _KEPT_ANSWERS = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
+
+
+_STRANGER = Principal(PrincipalKind.ANONYMOUS, "anonymous", "anonymous")
 
 
 class Authenticator(Protocol):
@@ -128,9 +131,16 @@ async def _judged(request: Request) -> Context:
     except IdentityError as e:
         await charges.refused(e)
         raise
-    await charges.admit(principal, tenant)
+    # What the platform's people ask about a tenant, also one that is switched off, is not the tenant's use.
+    await charges.admit(principal, None if principal.everywhere else tenant)
     actor = Actor(principal.id, principal.name, origin.address, agent_of(request))
     return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, stores)
+
+
+async def charge_stranger(request: Request) -> None:
+    """Charge a request of which no credential is looked at. Raises StoreUnavailable, Throttled."""
+    charges = request.scope[CHARGES] = stores_of(request).rates.open(origin_of(request))
+    await charges.admit(_STRANGER, None)
 
 
 def origin_of(request: Request) -> Origin:

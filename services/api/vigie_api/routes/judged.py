@@ -1,4 +1,4 @@
-"""Routes that take a body: who asks is judged before anything of the body is read."""
+"""Routes that take a body: who asks is judged, and charged, before anything of the body is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from vigie_api.access import access_of
 from vigie_api.errors import BodyTooSlow, Malformed, UnsupportedMedia
-from vigie_api.routes.context import context_of
+from vigie_api.routes.context import charge_stranger, context_of
 
 BODY_S: Final = 10.0
 """How long a body may take to arrive."""
@@ -23,13 +23,12 @@ class Judged(APIRoute):
     with their JSON, and their bytes would be kept meanwhile."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, after the judgement. Raises what `context_of` does, and for the body BodyTooLarge, BodyTooSlow,
-        Malformed, UnsupportedMedia."""
+        """The handler, after the judgement. Raises what `context_of` or `charge_stranger` does, and for the body
+        BodyTooLarge, BodyTooSlow, Malformed, UnsupportedMedia."""
         handle = super().get_route_handler()
 
         async def judged(request: Request) -> Response:
-            if not access_of(request).public:
-                await context_of(request)
+            await (charge_stranger if access_of(request).public else context_of)(request)
             if self.body_field is not None and await _body(request) and not _is_json(request):
                 raise UnsupportedMedia
             return await handle(request)

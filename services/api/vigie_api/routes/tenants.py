@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -14,9 +15,11 @@ from vigie_identity.names import TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.tenants import Plan, Status
 from vigie_identity.users import MAX_PER_HOME
+from vigie_limits.usage import KEPT
 
 from vigie_api.answers.admin import (
     AuditPage,
+    DayAnswer,
     EntryAnswer,
     LicenceAnswer,
     LicencePage,
@@ -119,23 +122,27 @@ async def read_platform_audit(context: Ctx, asked: PageAsked) -> Any:
 
 
 @router.get("/admin/tenants/{tenant}/usage", response_model=UsageAnswer)
-async def read_usage(context: InTenant) -> Any:
-    """What the tenant has now, beside what it may have."""
-    who, tenant = context.stores.identity, context.tenant
-    about, series, users, keys, licences = await asyncio.gather(
-        who.tenants.get(tenant),
-        context.stores.series.next_ordinals(tenant),
-        who.users.count(tenant),
-        who.keys.count(tenant),
-        who.licences.count(tenant),
+async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT.days)] = 30) -> Any:
+    """What the tenant has now, beside what it may have; and what it did today and on so many days before."""
+    who, usage, tenant = context.stores.identity, context.stores.usage, context.tenant
+    today = datetime.fromtimestamp(context.now_ms / 1000, UTC).date()
+    about, users, keys, licences = await asyncio.gather(
+        who.tenants.get(tenant), who.users.count(tenant), who.keys.count(tenant), who.licences.count(tenant)
+    )
+    series, now, past = await asyncio.gather(
+        usage.series(tenant),
+        usage.today(tenant),
+        usage.of(tenant, today - timedelta(days=days), today - timedelta(days=1)),
     )
     return UsageAnswer(
         timestamp=iso(context.now_ms),
         tenant=tenant,
-        series=Used(used=sum(series.values()), limit=about.plan.series),
+        series=Used(used=series, limit=about.plan.series),
         users=Used(used=users, limit=MAX_PER_HOME),
         keys=Used(used=keys, limit=api_keys.MAX_PER_TENANT),
         licences=Used(used=licences, limit=licences_.MAX_PER_TENANT),
+        today=DayAnswer.of(now),
+        days=[DayAnswer.of(one) for one in past],
     )
 
 
