@@ -112,7 +112,7 @@ MAX_ADDITIONAL_METRICS: Final = 32
 MAX_ADDITIONAL_KEY_CHARS: Final = 128
 """Keys at its top that are longer become no sample."""
 MAX_TELEMETRY_BYTES: Final = 64 * 1024
-"""The whole body of a request, decompressed."""
+"""The whole body of a request, as it is sent and decompressed."""
 
 # Collections. Dates are UTC.
 REPORTS: Final = "reports"

@@ -11,7 +11,7 @@ from vigie_contracts.series import Kind
 from vigie_contracts.telemetry import Telemetry
 
 from vigie_ingest.decoding import UNREADABLE, item_error, single_error
-from vigie_ingest.errors import BodyTooLargeError, ItemError, ItemRefusedError, Reason
+from vigie_ingest.errors import ItemError, ItemRefusedError, Reason
 from vigie_ingest.samples import Sample
 
 _INT64: Final = 1 << 63
@@ -45,8 +45,6 @@ _telemetry: Final = msgspec.json.Decoder(TelemetryDto)
 
 def decode_tenant(body: bytes) -> str:
     """Whose telemetry it is: all that has to be known to judge who may send it. Raises as `decode_telemetry`."""
-    if len(body) > contract.MAX_TELEMETRY_BYTES:
-        raise BodyTooLargeError(contract.MAX_TELEMETRY_BYTES)
     try:
         return _whose.decode(body).tenant_id
     except UNREADABLE as e:
