@@ -108,7 +108,8 @@ MAX_ADDITIONAL_KEYS: Final = 256
 MAX_ADDITIONAL_BYTES: Final = 16 * 1024
 """As JSON without spaces, bytes."""
 MAX_ADDITIONAL_METRICS: Final = 32
-"""Numbers at its top, beside the known ones, that become samples of `names.NODE_ADDITIONAL`: the first ones."""
+"""Numbers at its top, beside the known ones, that become samples of `names.NODE_ADDITIONAL`: the first ones, if the
+sender may write samples of the tenant."""
 MAX_ADDITIONAL_KEY_CHARS: Final = 128
 """Keys at its top that are longer become no sample."""
 MAX_TELEMETRY_BYTES: Final = 64 * 1024

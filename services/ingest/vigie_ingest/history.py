@@ -174,7 +174,7 @@ def _report(line: HistoryLine, now_ms: int, retention_ms: int) -> NodeReport | I
     if error := timestamps.check(at_ms, now_ms, max_age_ms=retention_ms):
         return error
     spelling = msgspec.json.encode(line.body(), order="sorted")
-    return NodeReport(line.tenant_id, at_ms, report_key(line.tenant_id, at_ms, spelling), line)
+    return NodeReport(line.tenant_id, at_ms, report_key(line.tenant_id, at_ms, spelling), line, others_too=True)
 
 
 def _instant(stamp: int | str, now_ms: int) -> int | ItemError:

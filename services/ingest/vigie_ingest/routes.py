@@ -105,6 +105,7 @@ def headers_of(scope: Scope) -> HeaderMap:
 class Request:
     """What a route is given."""
 
+    principal: Principal
     caller: Caller
     headers: HeaderMap
     body: bytes
@@ -219,10 +220,10 @@ class IntakeRoute:
                 await charges.report(named)
                 tenant = named.id
             if key is None:
-                request = Request(Caller(tenant, charges, None, span), headers, body, self.metrics)
+                request = Request(principal, Caller(tenant, charges, None, span), headers, body, self.metrics)
                 return await self._work(backend, request)
             caller = Caller(tenant, charges, request_key(tenant, key, self._route.value, body), span)
-            return await self._once(backend, key, Request(caller, headers, body, self.metrics))
+            return await self._once(backend, key, Request(principal, caller, headers, body, self.metrics))
         finally:
             budget.give(len(body))
 
@@ -297,7 +298,10 @@ async def _telemetry(backend: Backend, request: Request) -> Answer:
         request.judged(0, e.errors)
         raise
     caller = request.caller
-    report = NodeReport(caller.tenant, backend.intake.clock.now_ms(), caller.key or uuid4().bytes, said)
+    writes = request.principal.may(Permission.DATA_WRITE, caller.tenant)
+    report = NodeReport(
+        caller.tenant, backend.intake.clock.now_ms(), caller.key or uuid4().bytes, said, others_too=writes
+    )
     try:
         without = await backend.reports.take(caller, [report])
     except BusAwayError as e:

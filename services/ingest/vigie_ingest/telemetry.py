@@ -84,9 +84,14 @@ def fault(said: Telemetry) -> ItemError | None:
     return _BYTES if len(msgspec.json.encode(given)) > contract.MAX_ADDITIONAL_BYTES else None
 
 
-def samples_of(said: Telemetry) -> list[Sample]:
-    """Gauges: one of each known number, and one of each other number at the top of the additional data."""
+def samples_of(said: Telemetry, others_too: bool) -> list[Sample]:
+    """Gauges: one of each known number, and if `others_too` one of each other number at the top of the additional data.
+
+    Each new key of those is a new series, so they are for senders who may make series of the tenant anyway.
+    """
     found = [Sample(contract.METRICS[name], Kind.GAUGE, (), value) for name, value in said.numbers().items()]
+    if not others_too:
+        return found
     others = [
         (key, float(value))
         for key, value in (said.additional_data or {}).items()
