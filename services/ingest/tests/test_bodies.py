@@ -15,7 +15,7 @@ from vigie_contracts.telemetry import MAX_TELEMETRY_BYTES
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_ingest import bodies
-from vigie_ingest.budget import Bodies, Budget
+from vigie_ingest.budget import Bodies, Budget, Part
 from vigie_ingest.errors import BufferFullError
 
 from services.ingest.tests.doubles import NODE_TENANT
@@ -152,7 +152,7 @@ async def test_strangers_hold_no_more_than_their_part_and_others_are_served(gate
 
 def test_a_part_takes_nothing_when_the_whole_is_full() -> None:
     whole = Budget(10)
-    part = Budget(4, whole)
+    part = Part(4, whole)
     whole.take(8)
     with pytest.raises(BufferFullError):
         part.take(3)
