@@ -108,11 +108,12 @@ MAX_ADDITIONAL_KEYS: Final = 256
 MAX_ADDITIONAL_BYTES: Final = 16 * 1024
 """As JSON without spaces, bytes."""
 MAX_ADDITIONAL_METRICS: Final = 32
-"""Numbers at its top, beside the known ones, that become samples of `names.NODE_ADDITIONAL`: the first ones."""
+"""Numbers at its top, beside the known ones, that become samples of `names.NODE_ADDITIONAL`: the first ones, if the
+sender may write samples of the tenant."""
 MAX_ADDITIONAL_KEY_CHARS: Final = 128
 """Keys at its top that are longer become no sample."""
 MAX_TELEMETRY_BYTES: Final = 64 * 1024
-"""The whole body of a request, decompressed."""
+"""The whole body of a request, as it is sent and decompressed."""
 
 # Collections. Dates are UTC.
 REPORTS: Final = "reports"

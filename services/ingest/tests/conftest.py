@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from vigie_ingest import metrics
 from vigie_ingest.app import IngestApp, assemble
-from vigie_ingest.budget import Budget
+from vigie_ingest.budget import Bodies
 from vigie_ingest.finder import SeriesFinder
 from vigie_ingest.idempotency import Answers, InFlight
 from vigie_ingest.importing import History
@@ -142,7 +142,7 @@ def build(publisher: Any = None, **more: Any) -> Gateway:
     """A gateway of doubles; needs a running loop. Close its registrar."""
     chosen = settings(**more)
     own = metrics.metric_set(LIMITS_METRICS)
-    desk = Desk(chosen, own, Budget(chosen.ingest_max_body_bytes), Origins(chosen.proxies))
+    desk = Desk(chosen, own, Bodies(chosen.ingest_max_body_bytes), Origins(chosen.proxies))
     publisher = publisher or FakePublisher()
     catalogue, redis, clock = FakeCatalogue(), FakeRedis(), ManualClock(NOW_MS)
     registrar = Registrar(catalogue, chosen.ingest_catalogue_wait_s)

@@ -1,12 +1,17 @@
 """Whatever is sent: never a 500, and every item of a list gets exactly one verdict."""
 
+import csv
 import gzip
+import io
 import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from services.ingest.tests.doubles import NODE_TENANT, NOW_MS
+from services.ingest.tests.test_history import SUPERADMIN
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=20), st.just("gauge")
@@ -112,6 +117,37 @@ async def test_any_damage_to_a_good_body_is_answered(gateway: Any, data: Any, pa
     packed = data.draw(st.booleans())
     sent = gzip.compress(bytes(body)) if packed else bytes(body)
     await judged(gateway, path, sent, None, {"content-encoding": "gzip"} if packed else None)
+
+
+HISTORY = {"tenantId": NODE_TENANT, "uptime": "1", "activeUsers": "2", "exercisesCompletedToday": "3",
+           "aiLatency": "", "version": "", "additionalData": "", "timestamp": str(NOW_MS), "id": ""}  # fmt: skip
+COLUMNS = list(HISTORY)
+fields = (
+    st.text(max_size=40)
+    | scalars.map(str)
+    | values.map(json.dumps)
+    | st.text("0123456789-+_ .eTZ:\u0662", max_size=40)
+    | st.sampled_from(["--5", "9" * 400, "nan", "1e999", "\0", '{"cpuUsage":-1}'])
+)
+
+
+@SLOW
+@given(column=st.sampled_from(COLUMNS), given_=fields)
+@example(column="timestamp", given_="--5")
+async def test_any_text_in_any_column_of_history_gets_a_verdict(gateway: Any, column: str, given_: str) -> None:
+    gateway.authenticator.principal = SUPERADMIN
+    row = HISTORY | {column: given_}
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(row))
+    writer.writeheader()
+    writer.writerow(row)
+    body = text.getvalue().encode("utf-8", "surrogatepass")
+    reply = await gateway.request("POST", "/api/import/telemetry", body, {"content-type": "text/csv"})
+    assert reply.status in (201, 400), reply.body
+    if reply.status == 201:
+        assert (reply.json["accepted"], reply.json["rejected"]) == (1, 0)
+    else:
+        assert reply.json["detail"]
 
 
 @pytest.mark.parametrize("path", ROUTES)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import datetime
 from typing import Any
 
 import pytest
+from vigie_contracts import limits
 from vigie_contracts.days import to_datetime
 from vigie_contracts.payloads import Payload, payloads
 from vigie_identity.names import TenantId
 from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
+from vigie_ingest.errors import TooManyItemsError
+from vigie_ingest.history import decode_history
 from vigie_runtime.errors import BusUnavailable
 
 from services.ingest.tests.doubles import NODE_TENANT, NOW_MS
@@ -156,6 +160,31 @@ async def test_more_than_ten_thousand_lines_are_refused_at_once(gateway: Any) ->
     assert (await send(gateway, one * 10_001)).status == 413
     assert gateway.records.sent == []
     assert (await send(gateway, one * 10_000)).json["repeated"] == 9_999
+
+
+async def test_a_body_of_blank_lines_is_refused_after_the_ten_thousandth(gateway: Any) -> None:
+    blank = b"\n" * limits.MAX_DECOMPRESSED_BYTES
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooManyItemsError):
+            decode_history({b"content-type": NDJSON.encode()}, blank, NOW_MS, DAY_MS)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert (await send(gateway, b"\n" * 9_999 + json.dumps(line()).encode())).status == 201
+    assert (await send(gateway, b"\n" * 10_000 + json.dumps(line()).encode())).status == 413
+
+
+@pytest.mark.parametrize(("stamp", "taken"), [
+    (str(NOW_MS), True), (" " * 31 + f"{NOW_MS}  ", True), ("2026-09-20T10:30:00Z", True),
+    ("--5", False), ("-" * 40 + "1", False), ("-5", False), ("9" * 31, False), ("9" * 6_000, False), ("٢٠٢٥", False),
+    ("9999-12-31T23:59:59-23:59", False),
+])  # fmt: skip
+async def test_a_time_in_csv_that_is_none_is_refused_alone(gateway: Any, stamp: str, taken: bool) -> None:
+    rows = f"{NODE_TENANT},1,2,3,,,,{stamp}\n{NODE_TENANT},1,2,3,,,,{NOW_MS - 1}\n"
+    reply = await send(gateway, (HEADER + rows).encode(), CSV)
+    assert (reply.status, reply.json["accepted"]) == (201, 1 + taken), reply.body
+    assert [(error["index"], error["field"]) for error in reply.json["errors"]] == [(0, "timestamp")][taken:]
 
 
 async def test_only_who_may_import_history_everywhere_may(gateway: Any) -> None:

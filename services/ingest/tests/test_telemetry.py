@@ -61,6 +61,7 @@ async def test_answer_is_the_documented_one(gateway: Any) -> None:
 
 
 async def test_the_report_is_kept_whole_and_its_numbers_become_samples(gateway: Any) -> None:
+    gateway.authenticator.principal = key(NODE_TENANT)
     more = {"cpuUsage": 45.2, "memoryUsage": 62.8, "diskUsage": 38.1, "errorCount": 3, "queue": 7, "ok": True,
             "platform": "linux", "deep": {"n": 1}}  # fmt: skip
     assert (await gateway.post(PATH, {**GUIDE, "additionalData": more, "hostname": "ignored"})).status == 201
@@ -88,11 +89,37 @@ async def test_the_report_is_kept_whole_and_its_numbers_become_samples(gateway: 
 
 
 async def test_no_more_than_32_other_numbers_become_samples(gateway: Any) -> None:
+    gateway.authenticator.principal = key(NODE_TENANT)
     more: dict[str, Any] = {"x" * 129: 1, "": 2, **{f"n{n}": n for n in range(40)}}
     assert (await gateway.post(PATH, {**GUIDE, "additionalData": more})).status == 201
     others = [key_ for name, key_ in sample_values(gateway) if name == names.NODE_ADDITIONAL]
     assert others == [f"n{n}" for n in range(32)]
     assert gateway.records.reports[0]["body"]["additionalData"] == more
+
+
+@pytest.mark.parametrize("rule", ["telemetry", "default:read,write,telemetry"])
+async def test_who_may_not_write_for_the_tenant_makes_no_series_of_its_own_keys(gateway: Any, rule: str) -> None:
+    gateway.authenticator.principal = AnonymousRule.parse(rule).principal()
+    gateway.catalogue.limit = 20
+    for n in range(10):
+        more = {"cpuUsage": 45.2, "memoryUsage": 62.8, "diskUsage": 38.1, "errorCount": 3}
+        more |= {f"k{n}_{m}": m for m in range(32)}
+        assert (await gateway.post(PATH, {**GUIDE, "additionalData": more})).status == 201
+        assert gateway.records.reports[-1]["body"]["additionalData"] == more
+    assert len(gateway.catalogue.series) == 8
+    assert len(gateway.publisher.sent) == 80
+    gateway.authenticator.principal = key(NODE_TENANT)
+    assert (await gateway.custom(name="own", type="gauge", value=1)).status == 201
+    assert (await gateway.post(PATH, {**GUIDE, "additionalData": {"queue": 7}})).status == 201
+    assert sample_values(gateway)[names.NODE_ADDITIONAL, "queue"] == 7.0
+
+
+async def test_who_writes_for_the_tenant_without_a_credential_makes_series_there(gateway: Any) -> None:
+    gateway.authenticator.principal = AnonymousRule.parse("acme:write,telemetry").principal()
+    for tenant in ("acme", NODE_TENANT):
+        assert (await gateway.post(PATH, {**GUIDE, "tenantId": tenant, "additionalData": {"queue": 7}})).status == 201
+    others = {series.tenant for series in gateway.catalogue.series.values() if series.name == names.NODE_ADDITIONAL}
+    assert others == {"acme"}
 
 
 @pytest.mark.parametrize(
@@ -188,6 +215,7 @@ async def test_catalogue_that_is_away_is_a_503_while_series_are_new(gateway: Any
 
 
 async def test_a_tenant_with_all_its_series_loses_samples_but_no_report(gateway: Any) -> None:
+    gateway.authenticator.principal = key(NODE_TENANT)
     gateway.catalogue.limit = 4
     assert (await gateway.post(PATH, {**GUIDE, "additionalData": {"queue": 1, "jobs": 2}})).status == 201
     assert len(gateway.publisher.sent) == 4

@@ -31,7 +31,7 @@ from vigie_runtime.publisher_metrics import PUBLISHER_METRICS
 from vigie_runtime.records import RecordPublisher
 
 from vigie_ingest import metrics
-from vigie_ingest.budget import Budget
+from vigie_ingest.budget import Bodies
 from vigie_ingest.finder import SeriesFinder
 from vigie_ingest.idempotency import Answers, InFlight
 from vigie_ingest.importing import History
@@ -68,7 +68,7 @@ def create_app(settings: IngestSettings) -> IngestApp:
     desk = Desk(
         settings=settings,
         metrics=metrics.metric_set([*PUBLISHER_METRICS, *IDENTITY_METRICS, *LIMITS_METRICS]),
-        bodies=Budget(settings.ingest_max_body_bytes),
+        bodies=Bodies(settings.ingest_max_body_bytes),
         origins=Origins(settings.proxies),
         tracer=tracing.tracer("vigie_ingest") if tracing.enabled() else None,
     )

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, MutableMapping
+from dataclasses import dataclass
 from types import coroutine
 from typing import Any, Final, Protocol
 
@@ -39,20 +40,44 @@ _MAX_FRAMES: Final = 256
 """Each frame copies the rest of the body: without a bound, many tiny ones would cost quadratic time."""
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive, timeout_s: float, budget: Budget) -> bytes:
-    """The body, decompressed. Raises a RequestError for every way in which it can be unusable."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the body of a request may be, bytes."""
+
+    sent: int = limits.MAX_BODY_BYTES
+    unpacked: int = limits.MAX_DECOMPRESSED_BYTES
+
+
+async def read_body(
+    headers: Mapping[bytes, bytes], receive: Receive, bounds: Bounds, timeout_s: float, budget: Budget
+) -> bytes:
+    """The body, decompressed. Raises a RequestError for every way in which it can be unusable.
+
+    Its length is taken from the budget, and for the caller to give back; so is what was sent, from its first byte until
+    it is decompressed, and what an error leaves behind is given back here.
+    """
     encoding = _encoding(headers)
-    _check_length(headers)
-    data = await _read(receive, timeout_s, budget)
+    _check_length(headers, bounds.sent)
+    data = await _read(receive, bounds.sent, timeout_s, budget)
     if encoding is None:
         return data
+    try:
+        body = await _unpacked(encoding, data, bounds.unpacked)
+    finally:
+        budget.give(len(data))
+    budget.take(len(body))
+    return body
+
+
+async def _unpacked(encoding: str, data: bytes, limit: int) -> bytes:
     if len(data) <= _INLINE_ENCODED:
         # Its length says nothing of what it becomes; that it is little, as nearly always, shows when it has become it.
         try:
-            return decompress(encoding, data, _INLINE_DECODED)
+            return decompress(encoding, data, min(limit, _INLINE_DECODED))
         except BodyTooLargeError:
-            pass
-    return await asyncio.to_thread(decompress, encoding, data)
+            if limit <= _INLINE_DECODED:
+                raise
+    return await asyncio.to_thread(decompress, encoding, data, limit)
 
 
 def _encoding(headers: Mapping[bytes, bytes]) -> str | None:
@@ -71,20 +96,20 @@ def _encoding(headers: Mapping[bytes, bytes]) -> str | None:
             raise UnsupportedEncodingError(name[:100])
 
 
-def _check_length(headers: Mapping[bytes, bytes]) -> None:
+def _check_length(headers: Mapping[bytes, bytes], limit: int) -> None:
     length = headers.get(b"content-length")
     if length is None:
         return
     if not length.isdigit():
         raise InvalidRequestError("Content-Length: must be a number of bytes")
     # A length of very many digits is too large, whatever it says; int() would refuse it as a bug of ours.
-    if len(length) > 18 or int(length) > limits.MAX_BODY_BYTES:
-        raise BodyTooLargeError(limits.MAX_BODY_BYTES)
+    if len(length) > 18 or int(length) > limit:
+        raise BodyTooLargeError(limit)
 
 
-async def _read(receive: Receive, timeout_s: float, budget: Budget) -> bytes:
+async def _read(receive: Receive, limit: int, timeout_s: float, budget: Budget) -> bytes:
     # Nearly always the whole body is here already; a timer is set up only for those that make us wait.
-    reading = _read_all(receive, budget)
+    reading = _read_all(receive, limit, budget)
     try:
         waiting_for = reading.send(None)
     except StopIteration as done:
@@ -114,17 +139,21 @@ def _resume(started: Coroutine[Any, Any, bytes], waiting_for: Any) -> Generator[
                 return done.value
 
 
-async def _read_all(receive: Receive, budget: Budget) -> bytes:
+async def _read_all(receive: Receive, limit: int, budget: Budget) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
-        return _checked(message.get("body", b""))
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise BodyTooLargeError(limit)
+        budget.take(len(body))
+        return body
     chunks: list[bytes] = []
     size = 0
     try:
         while message["type"] == "http.request":
             chunk = message.get("body", b"")
-            if size + len(chunk) > limits.MAX_BODY_BYTES:
-                raise BodyTooLargeError(limits.MAX_BODY_BYTES)
+            if size + len(chunk) > limit:
+                raise BodyTooLargeError(limit)
             budget.take(len(chunk))
             size += len(chunk)
             chunks.append(chunk)
@@ -132,14 +161,9 @@ async def _read_all(receive: Receive, budget: Budget) -> bytes:
                 return b"".join(chunks)
             message = await receive()
         raise ClientGoneError
-    finally:
+    except BaseException:  # a timeout and the end of the service among them
         budget.give(size)
-
-
-def _checked(body: bytes) -> bytes:
-    if len(body) > limits.MAX_BODY_BYTES:
-        raise BodyTooLargeError(limits.MAX_BODY_BYTES)
-    return body
+        raise
 
 
 class _Decompressor(Protocol):

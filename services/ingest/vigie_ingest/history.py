@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -40,6 +41,9 @@ _REQUIRED: Final = ("tenantId", *contract.REQUIRED_NUMBERS, "timestamp")
 _COLUMNS: Final = (*_TEXTS, *_NUMBERS, contract.ADDITIONAL)
 _WHEN: Final = "must be an ISO 8601 time with its offset, such as 2025-11-24T10:30:00Z, or milliseconds since 1970"
 
+_INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
+"""Far beyond every time; longer ones stay text, which is refused."""
+
 
 class HistoryLine(TelemetryDto, kw_only=True):
     """One line."""
@@ -56,16 +60,19 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
 
 
 def decode_history(headers: Mapping[bytes, bytes], body: bytes, now_ms: int, retention_ms: int) -> Decoded[NodeReport]:
-    """What can be read of the lines, no older than `retention_ms`. An index counts lines, or records of CSV, from 0.
+    """What can be read of the lines, no older than `retention_ms`. An index counts lines, blank ones too, or records of
+    CSV, from 0.
 
     Raises MalformedBodyError for CSV whose header or quotes are wrong, TooManyItemsError.
     """
     lines = _csv_lines(body) if _is_csv(headers) else _json_lines(body)
     decoded = Decoded[NodeReport]([], [])
     indexes = decoded.indexes = []
-    for count, (index, line) in enumerate(lines):
-        if count == limits.MAX_BATCH_ITEMS:
+    for index, line in enumerate(lines):
+        if index == limits.MAX_BATCH_ITEMS:
             raise TooManyItemsError("lines")
+        if line is None:
+            continue
         report = line if isinstance(line, ItemError) else _report(line, now_ms, retention_ms)
         if isinstance(report, ItemError):
             decoded.rejected.append(RejectedItem(index, report))
@@ -82,24 +89,27 @@ def _is_csv(headers: Mapping[bytes, bytes]) -> bool:
     return media == CSV
 
 
-Lines = Iterator[tuple[int, HistoryLine | ItemError]]
+Lines = Iterator[HistoryLine | ItemError | None]
+"""One by one: a body may hold millions. None for a blank one."""
 
 
 def _json_lines(body: bytes) -> Lines:
-    for index, text in enumerate(body.split(b"\n")):
-        if text.strip():
-            try:
-                yield index, _line.decode(text)
-            except UNREADABLE as e:
-                yield index, bounds_error(e) or item_error(e, text)
+    for text in io.BytesIO(body):
+        if not text.strip():
+            yield None
+            continue
+        try:
+            yield _line.decode(text)
+        except UNREADABLE as e:
+            yield bounds_error(e) or item_error(e, text)
 
 
 def _csv_lines(body: bytes) -> Lines:
     try:
         rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         columns = _columns(next(rows, []))
-        for index, row in enumerate(rows):
-            yield index, _row(columns, row)
+        for row in rows:
+            yield _row(columns, row)
     except UnicodeDecodeError as e:
         raise MalformedBodyError(f"the body is not UTF-8 (byte {e.start})") from e
     except csv.Error as e:
@@ -150,8 +160,8 @@ def _value(name: str, text: str) -> Any:
             return float(text)
         except ValueError:
             return text
-    if name == "timestamp" and text.strip().lstrip("-").isdecimal():
-        return int(text[:30])
+    if name == "timestamp" and _INTEGER.fullmatch(stamp := text.strip()):
+        return int(stamp)
     return text
 
 
@@ -164,7 +174,7 @@ def _report(line: HistoryLine, now_ms: int, retention_ms: int) -> NodeReport | I
     if error := timestamps.check(at_ms, now_ms, max_age_ms=retention_ms):
         return error
     spelling = msgspec.json.encode(line.body(), order="sorted")
-    return NodeReport(line.tenant_id, at_ms, report_key(line.tenant_id, at_ms, spelling), line)
+    return NodeReport(line.tenant_id, at_ms, report_key(line.tenant_id, at_ms, spelling), line, others_too=True)
 
 
 def _instant(stamp: int | str, now_ms: int) -> int | ItemError:

@@ -36,12 +36,14 @@ class RecordPublisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """A node's telemetry that is to be taken. `key` are the 16 bytes that name it, also when it is sent again."""
+    """A node's telemetry that is to be taken. `key` are the 16 bytes that name it, also when it is sent again;
+    `others_too` as for `samples_of`."""
 
     tenant: str
     at_ms: int
     key: bytes
     said: Telemetry
+    others_too: bool
 
     @property
     def id(self) -> str:
@@ -66,7 +68,7 @@ class Reports:
 
         Raises a RequestError when nothing can be taken now, or when it is unknown whether it was.
         """
-        derived = [samples_of(report.said) for report in reports]
+        derived = [samples_of(report.said, report.others_too) for report in reports]
         await caller.charges.samples(sum(map(len, derived)))
         load, refused = _load(reports, derived, await self._series(reports, derived))
         if load.values:

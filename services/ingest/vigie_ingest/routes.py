@@ -12,10 +12,11 @@ from uuid import uuid4
 
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
+from vigie_contracts.telemetry import MAX_TELEMETRY_BYTES
 from vigie_identity.errors import IdentityError, Unauthenticated
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import Permission
-from vigie_identity.principal import Principal
+from vigie_identity.principal import Principal, PrincipalKind
 from vigie_limits.rates import Charges, Rates
 from vigie_runtime import logging, tracing
 from vigie_runtime.addresses import FORWARDED_HEADER, Origins
@@ -24,8 +25,8 @@ from vigie_runtime.metrics import MetricSet
 from vigie_ingest import admission, answers, cloudevents, history, media
 from vigie_ingest.admission import Admission, Tenants
 from vigie_ingest.answers import Answer, Send
-from vigie_ingest.bodies import Receive, read_body
-from vigie_ingest.budget import Budget
+from vigie_ingest.bodies import Bounds, Receive, read_body
+from vigie_ingest.budget import Bodies
 from vigie_ingest.decoding import decode_metric, decode_metrics
 from vigie_ingest.errors import (
     BusAwayError,
@@ -83,7 +84,7 @@ class Desk:
 
     settings: IngestSettings
     metrics: MetricSet
-    bodies: Budget
+    bodies: Bodies
     origins: Origins
     tracer: Tracer | None = None
     backend: Backend | None = None
@@ -104,6 +105,7 @@ def headers_of(scope: Scope) -> HeaderMap:
 class Request:
     """What a route is given."""
 
+    principal: Principal
     caller: Caller
     headers: HeaderMap
     body: bytes
@@ -128,13 +130,21 @@ ACCESS: Final[Mapping[Route, Permission]] = {
     Route.HISTORY: Permission.HISTORY_IMPORT,
 }
 """What the sender needs, for each route."""
+_ANY: Final = Bounds()
+_REPORT: Final = Bounds(MAX_TELEMETRY_BYTES, MAX_TELEMETRY_BYTES)
 
 
 class IntakeRoute:
     """One route as an ASGI app: the frame around `work`, which is the same for all."""
 
-    def __init__(
-        self, desk: Desk, route: Route, admission: Admission, check: Callable[[HeaderMap], object], work: Work
+    def __init__(  # noqa: PLR0917
+        self,
+        desk: Desk,
+        route: Route,
+        admission: Admission,
+        check: Callable[[HeaderMap], object],
+        work: Work,
+        bounds: Bounds = _ANY,
     ) -> None:
         """`check` looks at the headers before the body is read."""
         self._desk = desk
@@ -142,6 +152,7 @@ class IntakeRoute:
         self._admission = admission
         self._check = check
         self._work = work
+        self._bounds = bounds
         self.metrics = RouteMetrics(route)
         self._lookups = {found: desk.metrics.counter(IDEMPOTENCY, result=found) for found in Lookup}
 
@@ -205,21 +216,22 @@ class IntakeRoute:
         self._check(headers)
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
-        body = await read_body(headers, receive, self._desk.settings.ingest_body_timeout_s, self._desk.bodies)
-        self.metrics.body_bytes += len(body)
-        self._desk.bodies.take(len(body))
+        desk = self._desk
+        budget = desk.bodies.strangers if principal.kind is PrincipalKind.ANONYMOUS else desk.bodies
+        body = await read_body(headers, receive, self._bounds, desk.settings.ingest_body_timeout_s, budget)
         try:
+            self.metrics.body_bytes += len(body)
             if tenant is None:
                 named = await self._admission.by_body(principal, body, backend.tenants)
                 await charges.report(named)
                 tenant = named.id
             if key is None:
-                request = Request(Caller(tenant, charges, None, span), headers, body, self.metrics)
+                request = Request(principal, Caller(tenant, charges, None, span), headers, body, self.metrics)
                 return await self._work(backend, request)
             caller = Caller(tenant, charges, request_key(tenant, key, self._route.value, body), span)
-            return await self._once(backend, key, Request(caller, headers, body, self.metrics))
+            return await self._once(backend, key, Request(principal, caller, headers, body, self.metrics))
         finally:
-            self._desk.bodies.give(len(body))
+            budget.give(len(body))
 
     async def _once(self, backend: Backend, key: bytes, request: Request) -> Answer:
         """Replay the stored answer, or make one and store it."""
@@ -279,7 +291,10 @@ async def _telemetry(backend: Backend, request: Request) -> Answer:
         request.judged(0, e.errors)
         raise
     caller = request.caller
-    report = NodeReport(caller.tenant, backend.intake.clock.now_ms(), caller.key or uuid4().bytes, said)
+    writes = request.principal.may(Permission.DATA_WRITE, caller.tenant)
+    report = NodeReport(
+        caller.tenant, backend.intake.clock.now_ms(), caller.key or uuid4().bytes, said, others_too=writes
+    )
     try:
         without = await backend.reports.take(caller, [report])
     except BusAwayError as e:
@@ -322,7 +337,7 @@ def intake_routes(desk: Desk) -> dict[Route, IntakeRoute]:
             Route.BUSINESS: (sender, media.require_json, _single),
             Route.BATCH: (sender, media.require_json, _batch),
             Route.EVENTS: (sender, cloudevents.check_media, _events),
-            Route.TELEMETRY: (node, media.require_json, _telemetry),
+            Route.TELEMETRY: (node, media.require_json, _telemetry, _REPORT),
             Route.HISTORY: (importer, history.check_media, past),
         }.items()
     }

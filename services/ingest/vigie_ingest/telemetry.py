@@ -11,7 +11,7 @@ from vigie_contracts.series import Kind
 from vigie_contracts.telemetry import Telemetry
 
 from vigie_ingest.decoding import UNREADABLE, item_error, single_error
-from vigie_ingest.errors import BodyTooLargeError, ItemError, ItemRefusedError, Reason
+from vigie_ingest.errors import ItemError, ItemRefusedError, Reason
 from vigie_ingest.samples import Sample
 
 _INT64: Final = 1 << 63
@@ -45,8 +45,6 @@ _telemetry: Final = msgspec.json.Decoder(TelemetryDto)
 
 def decode_tenant(body: bytes) -> str:
     """Whose telemetry it is: all that has to be known to judge who may send it. Raises as `decode_telemetry`."""
-    if len(body) > contract.MAX_TELEMETRY_BYTES:
-        raise BodyTooLargeError(contract.MAX_TELEMETRY_BYTES)
     try:
         return _whose.decode(body).tenant_id
     except UNREADABLE as e:
@@ -86,9 +84,14 @@ def fault(said: Telemetry) -> ItemError | None:
     return _BYTES if len(msgspec.json.encode(given)) > contract.MAX_ADDITIONAL_BYTES else None
 
 
-def samples_of(said: Telemetry) -> list[Sample]:
-    """Gauges: one of each known number, and one of each other number at the top of the additional data."""
+def samples_of(said: Telemetry, others_too: bool) -> list[Sample]:
+    """Gauges: one of each known number, and if `others_too` one of each other number at the top of the additional data.
+
+    Each new key of those is a new series, so they are for senders who may make series of the tenant anyway.
+    """
     found = [Sample(contract.METRICS[name], Kind.GAUGE, (), value) for name, value in said.numbers().items()]
+    if not others_too:
+        return found
     others = [
         (key, float(value))
         for key, value in (said.additional_data or {}).items()
