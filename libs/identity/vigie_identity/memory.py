@@ -110,6 +110,11 @@ class Memory(Generic[T, R]):
             del self._refused[key]
         return None
 
+    def remembered(self, key: Key) -> T | None:
+        """What was good when it was looked up, be it old: for those who must go on without a better answer."""
+        known = self._known.get(key)
+        return None if known is None or self._clock.monotonic() >= known.dead else known.value
+
     async def ask(self, key: Key, load: Callable[[], Awaitable[Good[T] | Bad[R]]]) -> T | Bad[R]:
         """`load` asks the stores. Raises what it raises when nothing is known; Busy."""
         answer = self.at_once(key)

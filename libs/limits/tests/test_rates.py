@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from vigie_identity import memory
 from vigie_identity.errors import NotFound, StoreUnavailable, TenantInactive
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.names import TenantId
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Status, Tenant
@@ -43,15 +45,29 @@ class Known:
     """The tenant that there is, or the error."""
 
     found: Tenant | Exception = field(default_factory=tenant)
-    remembered: bool = False
+    fresh: bool = False
 
     def at_once(self, tenant: str) -> Tenant | None:
-        return self.found if self.remembered and isinstance(self.found, Tenant) else None
+        return self.found if self.fresh and isinstance(self.found, Tenant) else None
+
+    def remembered(self, tenant: str) -> Tenant | None:
+        return self.at_once(tenant)
 
     async def require(self, tenant: str) -> Tenant:
         if isinstance(self.found, Exception):
             raise self.found
         return self.found
+
+
+class Tenants:
+    """What KnownTenants asks: acme, which may do nothing, until it does not answer any more."""
+
+    silent = False
+
+    async def get(self, _tenant: TenantId) -> Tenant:
+        if self.silent:
+            await asyncio.Event().wait()
+        return tenant(plan=Plan(samples_per_s=0))
 
 
 class Used(defaultdict[str, Tally]):
@@ -63,14 +79,16 @@ class Used(defaultdict[str, Tally]):
     of = defaultdict.__getitem__
 
 
+def settings(**chosen: Any) -> LimitSettings:
+    return LimitSettings(mongodb_uri="mongodb://x", redis_url="redis://x", kafka_bootstrap_servers="x:1", **chosen)
+
+
 @asynccontextmanager
-async def rates(known: Known | None = None, **settings: Any) -> AsyncIterator[tuple[Rates, Used]]:
+async def rates(known: Known | None = None, **chosen: Any) -> AsyncIterator[tuple[Rates, Used]]:
     clock = ManualClock()
     limiter = Limiter(Shared(clock), clock, MetricSet(LIMITS_METRICS))
-    servers = {"mongodb_uri": "mongodb://x", "redis_url": "redis://x", "kafka_bootstrap_servers": "x:1"}
-    chosen = LimitSettings(**servers, **settings)
     used = Used()
-    yield Rates(chosen, limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
+    yield Rates(settings(**chosen), limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
     await limiter.close()
 
 
@@ -117,9 +135,9 @@ async def test_callers_with_long_names_are_told_apart() -> None:
                 await made.open(NODE).admit(principal, None)
 
 
-@pytest.mark.parametrize("remembered", [True, False])
-async def test_plans_are_taken_from_memory_or_looked_up(remembered: bool) -> None:
-    async with rates(Known(tenant(plan=Plan(requests_per_s=1)), remembered)) as (made, _):
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_plans_are_taken_from_memory_or_looked_up(fresh: bool) -> None:
+    async with rates(Known(tenant(plan=Plan(requests_per_s=1)), fresh)) as (made, _):
         await made.open(NODE).admit(ANONYMOUS, "acme")
         with pytest.raises(Throttled, match="1 requests for this tenant"):
             await made.open(NODE).admit(ANONYMOUS, "acme")
@@ -139,6 +157,38 @@ async def test_nobody_waits_long_for_a_plan_and_nobody_twice(monkeypatch: pytest
         for name in ("acme", "acme", "globex"):
             await made.open(NODE).admit(ANONYMOUS, name)
         assert asked == ["acme"]
+
+
+async def refused_whole(made: Rates, name: str = "acme") -> None:
+    charges = made.open(NODE)
+    await charges.admit(ANONYMOUS, name)
+    with pytest.raises(Throttled):
+        await charges.samples(1)
+
+
+@pytest.mark.parametrize("wait_s", [0.001, module.PLAN_WAIT_S])
+async def test_a_plan_holds_on_while_the_store_is_silent(wait_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "PLAN_WAIT_S", wait_s)
+    tenants, clock = Tenants(), ManualClock()
+    known = KnownTenants(tenants, clock, lambda: None)  # type: ignore[arg-type]
+    limiter = Limiter(Shared(clock), clock, MetricSet(LIMITS_METRICS))
+    made = Rates(settings(), limiter, known, clock)
+    await refused_whole(made)
+    tenants.silent = True
+    for _ in range(8):
+        clock.advance(memory.TTL_S)
+        monkeypatch.setattr(module, "PLAN_WAIT_S", 0.01)
+        await made.open(NODE).admit(
+            ANONYMOUS, "globex"
+        )  # nobody knows its plan: that pauses, but for nobody who is known
+        monkeypatch.setattr(module, "PLAN_WAIT_S", wait_s)
+        made.terms.clear()
+        await refused_whole(made)
+    clock.advance(memory.STALE_S)
+    await refused_whole(made)
+    await known.close()
+    await limiter.close()
 
 
 async def test_a_changed_plan_holds_after_a_second() -> None:

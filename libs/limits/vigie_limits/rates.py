@@ -13,6 +13,7 @@ from math import inf
 from typing import Final
 
 from vigie_identity.errors import Busy, IdentityError, StoreUnavailable
+from vigie_identity.memory import PATIENCE_S
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Tenant
 from vigie_runtime.addresses import Origin
@@ -27,7 +28,8 @@ from vigie_limits.settings import LimitSettings
 from vigie_limits.usage import UsageMeter
 
 MINUTE_S: Final = 60
-PLAN_WAIT_S: Final = 0.25
+PLAN_WAIT_S: Final = 2 * PATIENCE_S
+"""For one that is remembered the memory's own patience ends before."""
 PLAN_PAUSE_S: Final = 1.0
 TERMS_KEPT_S: Final = 1.0
 """So long a tenant's limits are not looked up again."""
@@ -64,9 +66,13 @@ class Rates:
     async def learn(self, tenant: str) -> Terms:
         """What holds for a tenant. Raises NotFound, TenantInactive."""
         plan = await self._plan(tenant)
+        last = self.terms.get(tenant)
+        if plan is None and last is not None:
+            last.until = self.now() + TERMS_KEPT_S
+            return last
         if len(self.terms) >= _MAX_TERMS:
             self.terms.clear()
-        terms = self.terms[tenant] = self.of_plan(plan)
+        terms = self.terms[tenant] = self.of_plan(plan or _NO_PLAN)
         return terms
 
     def of_plan(self, plan: Plan) -> Terms:
@@ -74,20 +80,23 @@ class Rates:
         requests, samples = self.requests.planned(plan.requests_per_s), self.samples.planned(plan.samples_per_s)
         return Terms(requests, samples, self.now() + TERMS_KEPT_S)
 
-    async def _plan(self, tenant: str) -> Plan:
-        """While it cannot be read, the tenant is served as if nothing were agreed, and after one request found that
-        out, others do not wait."""
+    async def _plan(self, tenant: str) -> Plan | None:
+        """None while it cannot be read and is not remembered. After one request found that out, others about such
+        tenants do not wait."""
         known = self._tenants.at_once(tenant)
         if known is not None:
             return known.plan
-        if self.now() < self._no_plans_until:
-            return _NO_PLAN
+        remembered = self._tenants.remembered(tenant)
+        if remembered is None and self.now() < self._no_plans_until:
+            return None
         try:
             async with asyncio.timeout(PLAN_WAIT_S):
                 return (await self._tenants.require(tenant)).plan
         except (StoreUnavailable, Busy, TimeoutError):
+            if remembered is not None:
+                return remembered.plan
             self._no_plans_until = self.now() + PLAN_PAUSE_S
-            return _NO_PLAN
+            return None
 
 
 @dataclass(slots=True)  # not frozen: that would cost more to make

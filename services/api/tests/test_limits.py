@@ -60,6 +60,9 @@ class Callers:
         now = datetime.now(UTC)
         return Tenant(TenantId(tenant), tenant, Status.ACTIVE, self.plan, now, now)
 
+    def remembered(self, tenant: str) -> Tenant:
+        return self.at_once(tenant)
+
     async def require(self, tenant: str) -> Tenant:
         return self.at_once(tenant)
 

@@ -231,6 +231,8 @@ class FakeTenants:
     def at_once(self, tenant: str) -> Tenant | None:
         return None
 
+    remembered = at_once
+
     async def require(self, tenant: str) -> Tenant:
         if self.fail is not None:
             raise self.fail
