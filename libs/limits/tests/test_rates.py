@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from vigie_identity import memory
-from vigie_identity.errors import NotFound, StoreUnavailable, TenantInactive
+from vigie_identity.errors import BadCredential, Busy, NotFound, Refusal, StoreUnavailable, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.names import TenantId
 from vigie_identity.principal import Principal, PrincipalKind
@@ -113,6 +113,23 @@ async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() 
             await charges.report(tenant(f"t{n}"))
         with pytest.raises(Throttled, match="from this address"):
             await made.open(NODE).admit(ANONYMOUS, None)
+
+
+async def test_an_address_over_its_limit_may_not_ask_for_more_credentials() -> None:
+    async with rates(rate_ip_per_minute=2) as (made, _):
+        for error in (Busy("credentials"), BadCredential(Refusal.KEY_UNKNOWN)):
+            made.open(NODE).may_ask()
+            await made.open(NODE).refused(error)
+        await made.open(NODE).refused(StoreUnavailable())
+        with pytest.raises(Throttled):
+            await made.open(NODE).refused(Busy("credentials"))
+        charges = made.open(NODE)
+        with pytest.raises(Throttled, match="from this address") as caught:
+            charges.may_ask()
+        await charges.refused(caught.value)
+        assert dict(charges.headers())[b"ratelimit-remaining"] == b"0"
+        made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).may_ask()
+        made.open(Origin("203.0.113.8", "203.0.113.8")).may_ask()
 
 
 async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
-from typing import Final
+from typing import Final, NoReturn
 
 from vigie_identity.errors import Busy, IdentityError, StoreUnavailable
 from vigie_identity.memory import PATIENCE_S
@@ -145,9 +145,23 @@ class Charges:
         self._terms = _NO_TERMS
         self._tenant: str | None = None
 
+    @property
+    def place(self) -> str | None:
+        """What counts as one sender; None: this machine itself."""
+        return None if self._origin.local else self._origin.place
+
+    def may_ask(self) -> None:
+        """Before a credential is looked up that is not known: one address cannot make it a burden. Raises Throttled
+        when that address is known to be over its limit; asks nobody, and takes nothing."""
+        account = self._address()
+        if account is not None and (wait_s := self._rates.limiter.refused(account)):
+            self._refuse(account, 1, wait_s)
+
     async def refused(self, error: IdentityError) -> None:
         """The request is refused for who sends it."""
-        if error.status < 500:  # else nobody knows who it is, and it is our fault
+        if isinstance(error, Throttled):
+            return  # by `may_ask`
+        if error.status < 500 or isinstance(error, Busy):  # else nobody knows who it is, and it is our fault
             await self._stranger()
 
     async def admit(self, principal: Principal, tenant: str | None) -> None:
@@ -205,11 +219,15 @@ class Charges:
             self._rates.usage.of(tenant).requests += 1
 
     async def _stranger(self) -> None:
+        account = self._address()
+        if account is not None and not self._paid(account):
+            await self._more(account)
+
+    def _address(self) -> Account | None:
         toll = self._rates.address
-        if toll.limit is not None and not self._origin.local:
-            account = toll.accounts.get(toll.limit, self._origin.place)
-            if not self._paid(account):
-                await self._more(account)
+        if toll.limit is None or self._origin.local:
+            return None
+        return toll.accounts.get(toll.limit, self._origin.place)
 
     def _paid(self, account: Account, cost: int = 1) -> bool:
         """Whether its lease has as much, as nearly always."""
@@ -218,8 +236,10 @@ class Charges:
 
     async def _more(self, account: Account, cost: int = 1) -> None:
         wait_s = await self._rates.limiter.more(account, cost)
-        if not wait_s:
-            return
+        if wait_s:
+            self._refuse(account, cost, wait_s)
+
+    def _refuse(self, account: Account, cost: int, wait_s: float) -> NoReturn:
         self._accounts = [account]  # the one that the answer is about
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             usage.of(self._tenant).throttled += 1

@@ -51,7 +51,7 @@ class Callers:
     plan: Plan = field(default_factory=Plan)
     fail: Exception | None = None
 
-    async def authenticate(self, _headers: list[tuple[bytes, bytes]]) -> Principal:
+    async def authenticate(self, _headers: list[tuple[bytes, bytes]], _asker: object = None) -> Principal:
         if self.fail is not None:
             raise self.fail
         return self.principal

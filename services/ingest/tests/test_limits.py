@@ -251,6 +251,13 @@ async def test_usage_says_what_was_taken_and_what_was_not(planned: Any) -> None:
     assert tally.samples == len(planned.publisher.sent) > 30
 
 
+async def test_nothing_is_looked_up_for_an_address_over_its_limit(limited: Any) -> None:
+    limited.authenticator.fail, limited.authenticator.known = BadCredential(Refusal.KEY_UNKNOWN), False
+    assert await statuses(limited, 30, client=ELSEWHERE) == [401] * 10 + [429] * 20
+    assert limited.authenticator.looked_up == 11, "one finds out"
+    assert await statuses(limited, 1, client=("203.0.113.200", 1)) == [401]
+
+
 # --- telemetry, which needs no credential ------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
 from vigie_identity.errors import IdentityError, Unauthenticated
+from vigie_identity.memory import Asker
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal
@@ -61,7 +62,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 class Authenticator(Protocol):
     """What the routes need of `vigie_identity.authenticator.Authenticator`."""
 
-    async def authenticate(self, headers: RawHeaders) -> Principal: ...
+    async def authenticate(self, headers: RawHeaders, asker: Asker) -> Principal: ...
 
 
 @dataclass(slots=True)
@@ -220,7 +221,7 @@ class IntakeRoute:
     ) -> tuple[Principal, TenantId | None]:
         """Who sends, and whose request it is, None when its body says that. Raises IdentityErrors."""
         try:
-            principal = await backend.authenticator.authenticate(sent)
+            principal = await backend.authenticator.authenticate(sent, charges)
             tenant = self._admission.by_headers(principal, headers)
         except IdentityError as e:
             await charges.refused(e)
