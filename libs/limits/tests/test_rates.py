@@ -97,12 +97,37 @@ async def test_reports_of_a_tenant_are_limited_wherever_they_come_from() -> None
         for n in range(3):
             charges = made.open(Origin(f"203.0.113.{n}", f"203.0.113.{n}"))
             await charges.admit(ANONYMOUS, None)
-            await charges.report(tenant())
+            await charges.report(ANONYMOUS, tenant())
         charges = made.open(NODE)
         with pytest.raises(Throttled, match="3 reports of this tenant are allowed in a minute"):
-            await charges.report(tenant())
-        await made.open(NODE).report(tenant("globex"))
+            await charges.report(ANONYMOUS, tenant())
+        await made.open(NODE).report(ANONYMOUS, tenant("globex"))
         assert used["acme"] == Tally(requests=4, throttled=1)
+
+
+async def test_a_stranger_silences_nobody() -> None:
+    async with rates(rate_telemetry_per_minute=10) as (made, _):
+        key = Principal(PrincipalKind.KEY, "vk_1", "node")
+        for _ in range(2):
+            await made.open(NODE).report(ANONYMOUS, tenant())
+        with pytest.raises(Throttled, match="2 reports of this tenant without a credential from this address"):
+            await made.open(NODE).report(ANONYMOUS, tenant())
+        await made.open(NODE).report(ANONYMOUS, tenant("globex"))
+        for n in range(8):
+            await made.open(Origin(f"198.51.100.{n}", f"198.51.100.{n}")).report(ANONYMOUS, tenant())
+        with pytest.raises(Throttled, match="10 reports of this tenant are"):
+            await made.open(Origin("198.51.100.9", "198.51.100.9")).report(ANONYMOUS, tenant())
+        for _ in range(10):
+            await made.open(NODE).report(key, tenant())
+        with pytest.raises(Throttled, match="10 reports of this tenant are"):
+            await made.open(NODE).report(key, tenant())
+        await made.open(NODE).report(Principal(PrincipalKind.KEY, "vk_2", "other node"), tenant())
+
+
+async def test_reports_from_this_machine_itself_have_no_limit_by_address() -> None:
+    async with rates(rate_telemetry_per_minute=10) as (made, _):
+        for _ in range(10):
+            await made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).report(ANONYMOUS, tenant())
 
 
 async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() -> None:
@@ -110,7 +135,7 @@ async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() 
         for n in range(3):
             charges = made.open(NODE)
             await charges.admit(ANONYMOUS, None)
-            await charges.report(tenant(f"t{n}"))
+            await charges.report(ANONYMOUS, tenant(f"t{n}"))
         with pytest.raises(Throttled, match="from this address"):
             await made.open(NODE).admit(ANONYMOUS, None)
 
@@ -135,7 +160,7 @@ async def test_an_address_over_its_limit_may_not_ask_for_more_credentials() -> N
 async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:
     async with rates() as (made, used):
         charges = made.open(NODE)
-        await charges.report(tenant(plan=Plan(samples_per_s=10)))
+        await charges.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)))
         await charges.samples(10)
         charges.took(10)
         with pytest.raises(Throttled, match="10 samples for this tenant"):

@@ -33,6 +33,9 @@ PLAN_WAIT_S: Final = 2 * PATIENCE_S
 PLAN_PAUSE_S: Final = 1.0
 TERMS_KEPT_S: Final = 1.0
 """So long a tenant's limits are not looked up again."""
+ADDRESSES: Final = 5
+"""So many addresses it takes to use up a tenant's reports without a credential. With the default settings each has room
+for the 60 nodes of one tenant behind it."""
 _MAX_WHO_CHARS: Final = 64
 _MAX_PLANNED: Final = 4_096
 _MAX_TERMS: Final = 20_000
@@ -51,7 +54,10 @@ class Rates:
         self.now = clock.monotonic
         self.address = Toll(limiter, Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
         self.key = Toll(limiter, Scope.KEY, settings.rate_key_per_minute, MINUTE_S)
-        self.telemetry = Toll(limiter, Scope.TELEMETRY, settings.rate_telemetry_per_minute, MINUTE_S)
+        reports = settings.rate_telemetry_per_minute
+        self.telemetry = Toll(limiter, Scope.TELEMETRY, reports, MINUTE_S)
+        part = max(1, reports // ADDRESSES) if reports else 0
+        self.telemetry_address = Toll(limiter, Scope.TELEMETRY_ADDRESS, part, MINUTE_S)
         self.requests = Toll(limiter, Scope.TENANT, settings.rate_tenant_requests_per_s, 1)
         self.samples = Toll(limiter, Scope.SAMPLES, settings.rate_tenant_samples_per_s, 1)
         self.terms: dict[str, Terms] = {}
@@ -186,13 +192,18 @@ class Charges:
             if not self._paid(account):
                 await self._more(account)
 
-    async def report(self, tenant: Tenant) -> None:
-        """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it."""
+    async def report(self, principal: Principal, tenant: Tenant) -> None:
+        """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it,
+        but what others send without one takes nothing away from who has one."""
         self._about(tenant.id)
-        self._terms = self._rates.of_plan(tenant.plan)
-        toll = self._rates.telemetry
-        if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, tenant.id)):
-            await self._more(account)
+        rates = self._rates
+        self._terms = rates.of_plan(tenant.plan)
+        if principal.kind is not PrincipalKind.ANONYMOUS:
+            await self._pay(rates.telemetry, f"{tenant.id} {_who(principal)}")
+            return
+        if not self._origin.local:
+            await self._pay(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
+        await self._pay(rates.telemetry, tenant.id)
 
     async def samples(self, count: int) -> None:
         """All of so many samples, or none."""
@@ -228,6 +239,10 @@ class Charges:
         if toll.limit is None or self._origin.local:
             return None
         return toll.accounts.get(toll.limit, self._origin.place)
+
+    async def _pay(self, toll: Toll, who: str) -> None:
+        if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, who)):
+            await self._more(account)
 
     def _paid(self, account: Account, cost: int = 1) -> bool:
         """Whether its lease has as much, as nearly always."""

@@ -206,7 +206,7 @@ class IntakeRoute:
         try:
             if tenant is None:
                 named = await self._admission.by_body(principal, body, backend.tenants)
-                await charges.report(named)
+                await charges.report(principal, named)
                 tenant = named.id
             if key is None:
                 request = Request(Caller(tenant, charges, None, span), headers, body, self.metrics)
