@@ -99,6 +99,25 @@ async def test_known_tenants_stay_known_for_a_while_when_the_store_is_away(
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
 
 
+async def test_what_was_known_is_remembered_without_asking(
+    known: KnownTenants, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert known.remembered(ACME) is None
+    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    await known.require(ACME)
+    with pytest.raises(TenantInactive):
+        await known.require(RIVAL)
+    asked = count(world, monkeypatch)
+    world.clock.advance(STALE_S - 1)
+    for tenant in (ACME, RIVAL):
+        remembered = known.remembered(tenant)
+        assert remembered is not None
+        assert remembered.active is (tenant == ACME)
+    world.clock.advance(1)
+    assert known.remembered(ACME) is None
+    assert asked == []
+
+
 async def test_a_known_tenant_costs_about_a_microsecond(known: KnownTenants) -> None:
     await known.require(ACME)
     best = float("inf")

@@ -1,7 +1,10 @@
 """What is believed without asking: for how long, how much of it, and when an old answer may be given again."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 from structlog.testing import capture_logs
@@ -37,6 +40,20 @@ class Store:
         return load
 
 
+@dataclass
+class Someone:
+    """Who asks from a place, and may or may not."""
+
+    place: str | None
+    error: IdentityError | None = None
+    times: int = 0
+
+    def may_ask(self) -> None:
+        self.times += 1
+        if self.error is not None:
+            raise self.error
+
+
 class Asked:
     """A memory of `store`, and how many stale answers it gave."""
 
@@ -48,8 +65,8 @@ class Asked:
     def _count(self) -> None:
         self.stale += 1
 
-    async def __call__(self, key: str) -> str | Bad[str]:
-        return await self.memory.ask(key, self.store.load(key))
+    async def __call__(self, key: str, asker: Someone | None = None) -> str | Bad[str]:
+        return await self.memory.ask(key, self.store.load(key), asker)
 
     def knows(self, *words: str) -> None:
         self.store.answers.update({word: Good(word) for word in words})
@@ -177,6 +194,39 @@ async def test_strangers_take_no_place_of_who_is_known(
     answers = await asyncio.gather(*guesses, return_exceptions=True)
     assert sum(isinstance(answer, Busy) for answer in answers) == 3
     assert asked.stale == 0
+
+
+async def test_one_place_has_a_part_of_the_places(asked: Asked) -> None:
+    here, there, this_machine = Someone("here"), Someone("there"), Someone(None)
+    asked.store.open.clear()
+    most = module.MAX_FIRST_PER_PLACE
+    guesses = [asyncio.ensure_future(asked(f"guess {i}", here)) for i in range(most + 5)]
+    guesses.append(asyncio.ensure_future(asked("guess 0", here)))  # waits with the first
+    await eventually(lambda: sum(guess.done() for guess in guesses) == 5)
+    others = [asyncio.ensure_future(asked("other", there))]
+    others += [asyncio.ensure_future(asked(f"own {i}", this_machine)) for i in range(most + 1)]
+    await eventually(lambda: asked.store.asked == 2 * most + 2)
+    asked.store.open.set()
+    answers = await asyncio.gather(*guesses, return_exceptions=True)
+    assert sum(isinstance(answer, Busy) for answer in answers) == 5
+    assert set(await asyncio.gather(*others)) == {NO}
+    assert await asked("guess again", here) == NO
+
+
+async def test_who_may_not_ask_is_stopped_only_where_a_stranger_has_to_be_looked_up(
+    asked: Asked, clock: ManualClock
+) -> None:
+    someone = Someone("here", Busy("questions"))
+    asked.knows("a")
+    assert (await asked("a"), await asked("refused")) == ("a", NO)
+    assert (await asked("a", someone), await asked("refused", someone)) == ("a", NO)
+    clock.advance(TTL_S)
+    assert await asked("a", someone) == "a"
+    assert someone.times == 0
+    before = asked.store.asked
+    with pytest.raises(Busy):
+        await asked("new", someone)
+    assert (someone.times, asked.store.asked) == (1, before)
 
 
 async def test_one_look_up_serves_all_who_ask_at_once(asked: Asked) -> None:

@@ -28,7 +28,7 @@ from vigie_identity.errors import (
 )
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.known_tenants import KnownTenants
-from vigie_identity.memory import Bad, Good, Memory
+from vigie_identity.memory import Asker, Bad, Good, Memory
 from vigie_identity.metrics import Remembered
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import of_scopes
@@ -71,12 +71,14 @@ class Authenticator:
         )
         self._notes: set[asyncio.Task[None]] = set()
 
-    async def authenticate(self, headers: Headers) -> Principal:
+    async def authenticate(self, headers: Headers, asker: Asker | None = None) -> Principal:
         """Who asks. Without a credential that is the anonymous principal; a credential that is sent must be good.
+        `asker` is asked before a credential is looked up that this process does not know.
 
-        Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy."""
+        Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy; what `asker`
+        raises."""
         sent = _sent(headers)
-        return await self.anonymous() if sent is None else await self.credential(sent)
+        return await self.anonymous() if sent is None else await self.credential(sent, asker)
 
     async def anonymous(self) -> Principal:
         """Who sends no credential; without the tenant of the setting while that is not active. Raises
@@ -88,12 +90,12 @@ class Authenticator:
                 return self._nobody_without_tenant
         return self._nobody
 
-    async def credential(self, sent: bytes) -> Principal:
+    async def credential(self, sent: bytes, asker: Asker | None = None) -> Principal:
         """Who has this token or key: for those who do not come with headers. Raises as `authenticate`."""
         digest = blake2b(sent, digest_size=16, key=self._salt).digest()
         answer = self._memory.at_once(digest)
         if answer is None:
-            answer = await self._memory.ask(digest, lambda: self._judge(sent))
+            answer = await self._memory.ask(digest, lambda: self._judge(sent), asker)
         if not isinstance(answer, Bad):
             return answer
         raise TenantInactive if answer.reason is Refusal.TENANT else BadCredential(answer.reason)

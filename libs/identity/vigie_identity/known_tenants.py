@@ -34,6 +34,10 @@ class KnownTenants:
         answer = self._memory.at_once(tenant)
         return None if answer is None else _active(answer)
 
+    def remembered(self, tenant: str) -> Tenant | None:
+        """The tenant as it was, active or not, up to 15 min ago; None when that is not known. Asks nobody."""
+        return self._memory.remembered(tenant)
+
     async def require(self, tenant: str) -> Tenant:
         """The active tenant of that id. Raises NotFound, TenantInactive; StoreUnavailable, Busy."""
         if not is_tenant(tenant):

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
@@ -35,9 +35,24 @@ PATIENCE_S: Final = 0.25
 MAX_REFUSED: Final = 5_000
 MAX_FIRST: Final = 128
 """Look-ups of strangers at a time."""
+MAX_FIRST_PER_PLACE: Final = 8
+"""Of these for one asker, so that nobody takes the places of all others."""
 MAX_AGAIN: Final = 1_024
 """Look-ups at a time of what is known: strangers cannot take their place."""
 SAY_EVERY_S: Final = 10.0
+
+
+class Asker(Protocol):
+    """Who makes this process ask the stores about something it does not know: a stranger, maybe."""
+
+    @property
+    def place(self) -> str | None:
+        """What counts as one asker; None: from this machine itself, which is not counted."""
+        ...
+
+    def may_ask(self) -> None:
+        """Raises an IdentityError when it asked too often."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,7 @@ class _Known(Generic[T]):
 class _Running(Generic[T, R]):
     task: asyncio.Task[T | Bad[R]]
     began: float
+    place: str | None
 
 
 class Memory(Generic[T, R]):
@@ -110,15 +126,23 @@ class Memory(Generic[T, R]):
             del self._refused[key]
         return None
 
-    async def ask(self, key: Key, load: Callable[[], Awaitable[Good[T] | Bad[R]]]) -> T | Bad[R]:
-        """`load` asks the stores. Raises what it raises when nothing is known; Busy."""
+    def remembered(self, key: Key) -> T | None:
+        """What was good when it was looked up, be it old: for those who must go on without a better answer."""
+        known = self._known.get(key)
+        return None if known is None or self._clock.monotonic() >= known.dead else known.value
+
+    async def ask(
+        self, key: Key, load: Callable[[], Awaitable[Good[T] | Bad[R]]], asker: Asker | None = None
+    ) -> T | Bad[R]:
+        """`load` asks the stores; `asker` has to do with it only when nothing is known and nobody else asks the same.
+        Raises what they raise when nothing is known; Busy."""
         answer = self.at_once(key)
         if answer is not None:
             return answer
         known = self._known.get(key)
         if known is None or self._clock.monotonic() >= known.dead:
             self._forget(key)
-            return await asyncio.shield(self._look_up(key, load, self._first))
+            return await asyncio.shield(self._look_up(key, load, self._first, asker))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await asyncio.shield(self._look_up(key, load, self._again))
@@ -137,18 +161,27 @@ class Memory(Generic[T, R]):
             await asyncio.wait(running)
 
     def _look_up(
-        self, key: Key, load: Callable[[], Awaitable[Good[T] | Bad[R]]], among: dict[Key, _Running[T, R]]
+        self,
+        key: Key,
+        load: Callable[[], Awaitable[Good[T] | Bad[R]]],
+        among: dict[Key, _Running[T, R]],
+        asker: Asker | None = None,
     ) -> asyncio.Task[T | Bad[R]]:
         """One look-up for all who want the same at the same time."""
         running = self._again.get(key) or self._first.get(key)
         if running is None:
-            self._check_room(among)
+            place = None if asker is None else asker.place
+            if asker is not None:
+                asker.may_ask()
+            self._check_room(among, place)
             task = asyncio.create_task(self._learn(key, load), name=f"look up {self._what}")
-            running = among[key] = _Running(task, self._clock.monotonic())
+            running = among[key] = _Running(task, self._clock.monotonic(), place)
             task.add_done_callback(lambda done: self._done(among, key, done))
         return running.task
 
-    def _check_room(self, among: dict[Key, _Running[T, R]]) -> None:
+    def _check_room(self, among: dict[Key, _Running[T, R]], place: str | None) -> None:
+        if place is not None and sum(one.place == place for one in among.values()) >= MAX_FIRST_PER_PLACE:
+            raise Busy(f"{self._what} to look up")
         if among is self._first and len(among) >= MAX_FIRST:
             raise Busy(f"{self._what} to look up")
         if among is self._again and len(among) >= MAX_AGAIN:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from vigie_identity.errors import NotFound, StoreUnavailable, TenantInactive
+from vigie_identity import memory
+from vigie_identity.errors import BadCredential, Busy, NotFound, Refusal, StoreUnavailable, TenantInactive
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.names import TenantId
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Status, Tenant
@@ -43,15 +45,29 @@ class Known:
     """The tenant that there is, or the error."""
 
     found: Tenant | Exception = field(default_factory=tenant)
-    remembered: bool = False
+    fresh: bool = False
 
     def at_once(self, tenant: str) -> Tenant | None:
-        return self.found if self.remembered and isinstance(self.found, Tenant) else None
+        return self.found if self.fresh and isinstance(self.found, Tenant) else None
+
+    def remembered(self, tenant: str) -> Tenant | None:
+        return self.at_once(tenant)
 
     async def require(self, tenant: str) -> Tenant:
         if isinstance(self.found, Exception):
             raise self.found
         return self.found
+
+
+class Tenants:
+    """What KnownTenants asks: acme, which may do nothing, until it does not answer any more."""
+
+    silent = False
+
+    async def get(self, _tenant: TenantId) -> Tenant:
+        if self.silent:
+            await asyncio.Event().wait()
+        return tenant(plan=Plan(samples_per_s=0))
 
 
 class Used(defaultdict[str, Tally]):
@@ -63,14 +79,16 @@ class Used(defaultdict[str, Tally]):
     of = defaultdict.__getitem__
 
 
+def settings(**chosen: Any) -> LimitSettings:
+    return LimitSettings(mongodb_uri="mongodb://x", redis_url="redis://x", kafka_bootstrap_servers="x:1", **chosen)
+
+
 @asynccontextmanager
-async def rates(known: Known | None = None, **settings: Any) -> AsyncIterator[tuple[Rates, Used]]:
+async def rates(known: Known | None = None, **chosen: Any) -> AsyncIterator[tuple[Rates, Used]]:
     clock = ManualClock()
     limiter = Limiter(Shared(clock), clock, MetricSet(LIMITS_METRICS))
-    servers = {"mongodb_uri": "mongodb://x", "redis_url": "redis://x", "kafka_bootstrap_servers": "x:1"}
-    chosen = LimitSettings(**servers, **settings)
     used = Used()
-    yield Rates(chosen, limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
+    yield Rates(settings(**chosen), limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
     await limiter.close()
 
 
@@ -79,12 +97,37 @@ async def test_reports_of_a_tenant_are_limited_wherever_they_come_from() -> None
         for n in range(3):
             charges = made.open(Origin(f"203.0.113.{n}", f"203.0.113.{n}"))
             await charges.admit(ANONYMOUS, None)
-            await charges.report(tenant())
+            await charges.report(ANONYMOUS, tenant())
         charges = made.open(NODE)
         with pytest.raises(Throttled, match="3 reports of this tenant are allowed in a minute"):
-            await charges.report(tenant())
-        await made.open(NODE).report(tenant("globex"))
+            await charges.report(ANONYMOUS, tenant())
+        await made.open(NODE).report(ANONYMOUS, tenant("globex"))
         assert used["acme"] == Tally(requests=4, throttled=1)
+
+
+async def test_a_stranger_silences_nobody() -> None:
+    async with rates(rate_telemetry_per_minute=10) as (made, _):
+        key = Principal(PrincipalKind.KEY, "vk_1", "node")
+        for _ in range(2):
+            await made.open(NODE).report(ANONYMOUS, tenant())
+        with pytest.raises(Throttled, match="2 reports of this tenant without a credential from this address"):
+            await made.open(NODE).report(ANONYMOUS, tenant())
+        await made.open(NODE).report(ANONYMOUS, tenant("globex"))
+        for n in range(8):
+            await made.open(Origin(f"198.51.100.{n}", f"198.51.100.{n}")).report(ANONYMOUS, tenant())
+        with pytest.raises(Throttled, match="10 reports of this tenant are"):
+            await made.open(Origin("198.51.100.9", "198.51.100.9")).report(ANONYMOUS, tenant())
+        for _ in range(10):
+            await made.open(NODE).report(key, tenant())
+        with pytest.raises(Throttled, match="10 reports of this tenant are"):
+            await made.open(NODE).report(key, tenant())
+        await made.open(NODE).report(Principal(PrincipalKind.KEY, "vk_2", "other node"), tenant())
+
+
+async def test_reports_from_this_machine_itself_have_no_limit_by_address() -> None:
+    async with rates(rate_telemetry_per_minute=10) as (made, _):
+        for _ in range(10):
+            await made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).report(ANONYMOUS, tenant())
 
 
 async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() -> None:
@@ -92,15 +135,32 @@ async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() 
         for n in range(3):
             charges = made.open(NODE)
             await charges.admit(ANONYMOUS, None)
-            await charges.report(tenant(f"t{n}"))
+            await charges.report(ANONYMOUS, tenant(f"t{n}"))
         with pytest.raises(Throttled, match="from this address"):
             await made.open(NODE).admit(ANONYMOUS, None)
+
+
+async def test_an_address_over_its_limit_may_not_ask_for_more_credentials() -> None:
+    async with rates(rate_ip_per_minute=2) as (made, _):
+        for error in (Busy("credentials"), BadCredential(Refusal.KEY_UNKNOWN)):
+            made.open(NODE).may_ask()
+            await made.open(NODE).refused(error)
+        await made.open(NODE).refused(StoreUnavailable())
+        with pytest.raises(Throttled):
+            await made.open(NODE).refused(Busy("credentials"))
+        charges = made.open(NODE)
+        with pytest.raises(Throttled, match="from this address") as caught:
+            charges.may_ask()
+        await charges.refused(caught.value)
+        assert dict(charges.headers())[b"ratelimit-remaining"] == b"0"
+        made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).may_ask()
+        made.open(Origin("203.0.113.8", "203.0.113.8")).may_ask()
 
 
 async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:
     async with rates() as (made, used):
         charges = made.open(NODE)
-        await charges.report(tenant(plan=Plan(samples_per_s=10)))
+        await charges.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)))
         await charges.samples(10)
         charges.took(10)
         with pytest.raises(Throttled, match="10 samples for this tenant"):
@@ -117,9 +177,9 @@ async def test_callers_with_long_names_are_told_apart() -> None:
                 await made.open(NODE).admit(principal, None)
 
 
-@pytest.mark.parametrize("remembered", [True, False])
-async def test_plans_are_taken_from_memory_or_looked_up(remembered: bool) -> None:
-    async with rates(Known(tenant(plan=Plan(requests_per_s=1)), remembered)) as (made, _):
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_plans_are_taken_from_memory_or_looked_up(fresh: bool) -> None:
+    async with rates(Known(tenant(plan=Plan(requests_per_s=1)), fresh)) as (made, _):
         await made.open(NODE).admit(ANONYMOUS, "acme")
         with pytest.raises(Throttled, match="1 requests for this tenant"):
             await made.open(NODE).admit(ANONYMOUS, "acme")
@@ -139,6 +199,38 @@ async def test_nobody_waits_long_for_a_plan_and_nobody_twice(monkeypatch: pytest
         for name in ("acme", "acme", "globex"):
             await made.open(NODE).admit(ANONYMOUS, name)
         assert asked == ["acme"]
+
+
+async def refused_whole(made: Rates, name: str = "acme") -> None:
+    charges = made.open(NODE)
+    await charges.admit(ANONYMOUS, name)
+    with pytest.raises(Throttled):
+        await charges.samples(1)
+
+
+@pytest.mark.parametrize("wait_s", [0.001, module.PLAN_WAIT_S])
+async def test_a_plan_holds_on_while_the_store_is_silent(wait_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "PLAN_WAIT_S", wait_s)
+    tenants, clock = Tenants(), ManualClock()
+    known = KnownTenants(tenants, clock, lambda: None)  # type: ignore[arg-type]
+    limiter = Limiter(Shared(clock), clock, MetricSet(LIMITS_METRICS))
+    made = Rates(settings(), limiter, known, clock)
+    await refused_whole(made)
+    tenants.silent = True
+    for _ in range(8):
+        clock.advance(memory.TTL_S)
+        monkeypatch.setattr(module, "PLAN_WAIT_S", 0.01)
+        await made.open(NODE).admit(
+            ANONYMOUS, "globex"
+        )  # nobody knows its plan: that pauses, but for nobody who is known
+        monkeypatch.setattr(module, "PLAN_WAIT_S", wait_s)
+        made.terms.clear()
+        await refused_whole(made)
+    clock.advance(memory.STALE_S)
+    await refused_whole(made)
+    await known.close()
+    await limiter.close()
 
 
 async def test_a_changed_plan_holds_after_a_second() -> None:

@@ -28,6 +28,7 @@ class Scope(StrEnum):
     TENANT = "tenant"
     SAMPLES = "samples"
     TELEMETRY = "telemetry"
+    TELEMETRY_ADDRESS = "telemetry-address"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ _WHOSE: Final = {
     Scope.TENANT: "requests for this tenant",
     Scope.SAMPLES: "samples for this tenant",
     Scope.TELEMETRY: "reports of this tenant",
+    Scope.TELEMETRY_ADDRESS: "reports of this tenant without a credential from this address",
 }
 
 

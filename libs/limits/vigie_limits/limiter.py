@@ -72,10 +72,17 @@ class Limiter:
 
     async def more(self, account: Account, cost: int = 1) -> float:
         """Take units that the lease has not. Seconds to wait when they are refused, 0 when they are taken."""
-        wait_s = account.wait_s(cost, self._clock.monotonic())
+        wait_s = self.refused(account, cost)
         if not wait_s:
             async with account.turn:
                 wait_s = await self._ask(account, cost)
+            if wait_s:
+                self._throttled[account.limit.scope].inc()
+        return wait_s
+
+    def refused(self, account: Account, cost: int = 1) -> float:
+        """Seconds to wait when units are refused for what is known already; 0 when that has to be asked."""
+        wait_s = account.wait_s(cost, self._clock.monotonic())
         if wait_s:
             self._throttled[account.limit.scope].inc()
         return wait_s

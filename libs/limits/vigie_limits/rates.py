@@ -10,9 +10,10 @@ import asyncio
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
-from typing import Final
+from typing import Final, NoReturn
 
 from vigie_identity.errors import Busy, IdentityError, StoreUnavailable
+from vigie_identity.memory import PATIENCE_S
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Tenant
 from vigie_runtime.addresses import Origin
@@ -27,10 +28,14 @@ from vigie_limits.settings import LimitSettings
 from vigie_limits.usage import UsageMeter
 
 MINUTE_S: Final = 60
-PLAN_WAIT_S: Final = 0.25
+PLAN_WAIT_S: Final = 2 * PATIENCE_S
+"""For one that is remembered the memory's own patience ends before."""
 PLAN_PAUSE_S: Final = 1.0
 TERMS_KEPT_S: Final = 1.0
 """So long a tenant's limits are not looked up again."""
+ADDRESSES: Final = 5
+"""So many addresses it takes to use up a tenant's reports without a credential. With the default settings each has room
+for the 60 nodes of one tenant behind it."""
 _MAX_WHO_CHARS: Final = 64
 _MAX_PLANNED: Final = 4_096
 _MAX_TERMS: Final = 20_000
@@ -49,7 +54,10 @@ class Rates:
         self.now = clock.monotonic
         self.address = Toll(limiter, Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
         self.key = Toll(limiter, Scope.KEY, settings.rate_key_per_minute, MINUTE_S)
-        self.telemetry = Toll(limiter, Scope.TELEMETRY, settings.rate_telemetry_per_minute, MINUTE_S)
+        reports = settings.rate_telemetry_per_minute
+        self.telemetry = Toll(limiter, Scope.TELEMETRY, reports, MINUTE_S)
+        part = max(1, reports // ADDRESSES) if reports else 0
+        self.telemetry_address = Toll(limiter, Scope.TELEMETRY_ADDRESS, part, MINUTE_S)
         self.requests = Toll(limiter, Scope.TENANT, settings.rate_tenant_requests_per_s, 1)
         self.samples = Toll(limiter, Scope.SAMPLES, settings.rate_tenant_samples_per_s, 1)
         self.terms: dict[str, Terms] = {}
@@ -64,9 +72,13 @@ class Rates:
     async def learn(self, tenant: str) -> Terms:
         """What holds for a tenant. Raises NotFound, TenantInactive."""
         plan = await self._plan(tenant)
+        last = self.terms.get(tenant)
+        if plan is None and last is not None:
+            last.until = self.now() + TERMS_KEPT_S
+            return last
         if len(self.terms) >= _MAX_TERMS:
             self.terms.clear()
-        terms = self.terms[tenant] = self.of_plan(plan)
+        terms = self.terms[tenant] = self.of_plan(plan or _NO_PLAN)
         return terms
 
     def of_plan(self, plan: Plan) -> Terms:
@@ -74,20 +86,23 @@ class Rates:
         requests, samples = self.requests.planned(plan.requests_per_s), self.samples.planned(plan.samples_per_s)
         return Terms(requests, samples, self.now() + TERMS_KEPT_S)
 
-    async def _plan(self, tenant: str) -> Plan:
-        """While it cannot be read, the tenant is served as if nothing were agreed, and after one request found that
-        out, others do not wait."""
+    async def _plan(self, tenant: str) -> Plan | None:
+        """None while it cannot be read and is not remembered. After one request found that out, others about such
+        tenants do not wait."""
         known = self._tenants.at_once(tenant)
         if known is not None:
             return known.plan
-        if self.now() < self._no_plans_until:
-            return _NO_PLAN
+        remembered = self._tenants.remembered(tenant)
+        if remembered is None and self.now() < self._no_plans_until:
+            return None
         try:
             async with asyncio.timeout(PLAN_WAIT_S):
                 return (await self._tenants.require(tenant)).plan
         except (StoreUnavailable, Busy, TimeoutError):
+            if remembered is not None:
+                return remembered.plan
             self._no_plans_until = self.now() + PLAN_PAUSE_S
-            return _NO_PLAN
+            return None
 
 
 @dataclass(slots=True)  # not frozen: that would cost more to make
@@ -136,9 +151,23 @@ class Charges:
         self._terms = _NO_TERMS
         self._tenant: str | None = None
 
+    @property
+    def place(self) -> str | None:
+        """What counts as one sender; None: this machine itself."""
+        return None if self._origin.local else self._origin.place
+
+    def may_ask(self) -> None:
+        """Before a credential is looked up that is not known: one address cannot make it a burden. Raises Throttled
+        when that address is known to be over its limit; asks nobody, and takes nothing."""
+        account = self._address()
+        if account is not None and (wait_s := self._rates.limiter.refused(account)):
+            self._refuse(account, 1, wait_s)
+
     async def refused(self, error: IdentityError) -> None:
         """The request is refused for who sends it."""
-        if error.status < 500:  # else nobody knows who it is, and it is our fault
+        if isinstance(error, Throttled):
+            return  # by `may_ask`
+        if error.status < 500 or isinstance(error, Busy):  # else nobody knows who it is, and it is our fault
             await self._stranger()
 
     async def admit(self, principal: Principal, tenant: str | None) -> None:
@@ -166,15 +195,19 @@ class Charges:
             if not self._paid(account):
                 await self._more(account)
 
-    async def report(self, tenant: Tenant) -> None:
-        """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it."""
+    async def report(self, principal: Principal, tenant: Tenant) -> None:
+        """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it,
+        but what others send without one takes nothing away from who has one."""
         rates = self._rates
         self._tenant, self._terms = tenant.id, rates.of_plan(tenant.plan)
         if rates.usage is not None:
             rates.usage.of(tenant.id).requests += 1
-        toll = rates.telemetry
-        if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, tenant.id)):
-            await self._more(account)
+        if principal.kind is not PrincipalKind.ANONYMOUS:
+            await self._pay(rates.telemetry, f"{tenant.id} {_who(principal)}")
+            return
+        if not self._origin.local:
+            await self._pay(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
+        await self._pay(rates.telemetry, tenant.id)
 
     async def samples(self, count: int) -> None:
         """All of so many samples, or none."""
@@ -196,11 +229,19 @@ class Charges:
         return rate_headers(self._accounts, self._rates.now()) if self._accounts else []
 
     async def _stranger(self) -> None:
+        account = self._address()
+        if account is not None and not self._paid(account):
+            await self._more(account)
+
+    def _address(self) -> Account | None:
         toll = self._rates.address
-        if toll.limit is not None and not self._origin.local:
-            account = toll.accounts.get(toll.limit, self._origin.place)
-            if not self._paid(account):
-                await self._more(account)
+        if toll.limit is None or self._origin.local:
+            return None
+        return toll.accounts.get(toll.limit, self._origin.place)
+
+    async def _pay(self, toll: Toll, who: str) -> None:
+        if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, who)):
+            await self._more(account)
 
     def _paid(self, account: Account, cost: int = 1) -> bool:
         """Whether its lease has as much, as nearly always."""
@@ -209,8 +250,10 @@ class Charges:
 
     async def _more(self, account: Account, cost: int = 1) -> None:
         wait_s = await self._rates.limiter.more(account, cost)
-        if not wait_s:
-            return
+        if wait_s:
+            self._refuse(account, cost, wait_s)
+
+    def _refuse(self, account: Account, cost: int, wait_s: float) -> NoReturn:
         self._accounts = [account]  # the one that the answer is about
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             usage.of(self._tenant).throttled += 1

@@ -18,5 +18,8 @@ class LimitSettings(Settings):
     rate_tenant_requests_per_s: int = Field(default=0, ge=0, description="requests of a tenant whose plan says nothing")
     rate_tenant_samples_per_s: int = Field(default=0, ge=0, description="samples of a tenant whose plan says nothing")
     rate_telemetry_per_minute: int = Field(
-        default=600, ge=0, description="reports that POST /telemetry takes for one tenant"
+        default=600,
+        ge=0,
+        description="reports that POST /telemetry takes for one tenant from a credential; and from all without one "
+        "together, a fifth of it from each address",
     )

@@ -37,7 +37,7 @@ class Callers:
     principal: Principal = field(default_factory=lambda: AnonymousRule.parse("nothing").principal())
     fail: Exception | None = None
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: object = None) -> Principal:
         if self.fail is not None:
             raise self.fail
         return self.principal

@@ -31,7 +31,7 @@ def soon_away(monkeypatch: pytest.MonkeyPatch) -> None:
 class Everybody:
     """No store is needed to know who asks."""
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: object = None) -> Principal:
         return AnonymousRule.parse("default:read").principal()
 
 

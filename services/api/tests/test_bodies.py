@@ -38,7 +38,7 @@ TENANTS = "/admin/tenants"
 class Callers:
     principal = ROOT
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: object = None) -> Principal:
         return self.principal
 
 

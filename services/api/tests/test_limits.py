@@ -51,7 +51,7 @@ class Callers:
     plan: Plan = field(default_factory=Plan)
     fail: Exception | None = None
 
-    async def authenticate(self, _headers: list[tuple[bytes, bytes]]) -> Principal:
+    async def authenticate(self, _headers: list[tuple[bytes, bytes]], _asker: object = None) -> Principal:
         if self.fail is not None:
             raise self.fail
         return self.principal
@@ -59,6 +59,9 @@ class Callers:
     def at_once(self, tenant: str) -> Tenant:
         now = datetime.now(UTC)
         return Tenant(TenantId(tenant), tenant, Status.ACTIVE, self.plan, now, now)
+
+    def remembered(self, tenant: str) -> Tenant:
+        return self.at_once(tenant)
 
     async def require(self, tenant: str) -> Tenant:
         return self.at_once(tenant)

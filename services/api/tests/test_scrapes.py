@@ -28,7 +28,7 @@ class Empty(Free):
     async def everything(self, _tenant: str, _known: object) -> dict[Any, Any]:
         return {}
 
-    async def authenticate(self, _headers: object) -> Principal:
+    async def authenticate(self, _headers: object, _asker: object) -> Principal:
         return AnonymousRule.parse("default:read").principal()
 
 

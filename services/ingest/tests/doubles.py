@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.series import SeriesKey
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import NotFound, TenantInactive
+from vigie_identity.memory import Asker
 from vigie_identity.names import TenantId, is_tenant
 from vigie_identity.principal import Principal
 from vigie_identity.tenants import Plan, Tenant
@@ -147,14 +148,19 @@ class FakePipeline:
 
 @dataclass
 class FakeAuthenticator:
-    """Everybody is `principal`; `fail` is raised instead."""
+    """Everybody is `principal`; `fail` is raised instead. Who is not `known` is looked up, which is counted."""
 
     principal: Principal = field(
         default_factory=lambda: AnonymousRule.parse("default:read,write,telemetry").principal()
     )
     fail: Exception | None = None
+    known: bool = True
+    looked_up: int = 0
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: Asker) -> Principal:
+        if not self.known:
+            asker.may_ask()
+            self.looked_up += 1
         if self.fail is not None:
             raise self.fail
         return self.principal
@@ -230,6 +236,8 @@ class FakeTenants:
 
     def at_once(self, tenant: str) -> Tenant | None:
         return None
+
+    remembered = at_once
 
     async def require(self, tenant: str) -> Tenant:
         if self.fail is not None:

@@ -37,7 +37,7 @@ KEY = {"x-api-key": "k"}
 class ByHeader:
     """Who sends a key has one of `acme`."""
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], _asker: object) -> Principal:
         return key("acme") if b"x-api-key" in dict(headers) else STRANGER
 
 

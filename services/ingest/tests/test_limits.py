@@ -251,13 +251,21 @@ async def test_usage_says_what_was_taken_and_what_was_not(planned: Any) -> None:
     assert tally.samples == len(planned.publisher.sent) > 30
 
 
+async def test_nothing_is_looked_up_for_an_address_over_its_limit(limited: Any) -> None:
+    limited.authenticator.fail, limited.authenticator.known = BadCredential(Refusal.KEY_UNKNOWN), False
+    assert await statuses(limited, 30, client=ELSEWHERE) == [401] * 10 + [429] * 20
+    assert limited.authenticator.looked_up == 11, "one finds out"
+    assert await statuses(limited, 1, client=("203.0.113.200", 1)) == [401]
+
+
 # --- telemetry, which needs no credential ------------------------------------------------------------------------
 
 
 @pytest_asyncio.fixture
 async def nodes() -> AsyncIterator[Gateway]:
-    """A gateway that takes telemetry of anybody: 10 requests a minute of an address, 4 reports of a tenant."""
-    made = build(rate_ip_per_minute=10, rate_telemetry_per_minute=4)
+    """A gateway that takes telemetry of anybody: 10 requests a minute of an address, 10 reports of a tenant and of
+    these 2 of an address."""
+    made = build(rate_ip_per_minute=10, rate_telemetry_per_minute=10)
     made.authenticator.principal = AnonymousRule.parse("telemetry").principal()
     yield made
     await made.registrar.close()
@@ -272,12 +280,19 @@ async def reported(gateway: Any, *tenants: str, client: Any = ELSEWHERE) -> list
 
 
 async def test_reports_of_a_tenant_are_limited_wherever_they_come_from(nodes: Any) -> None:
-    for n in range(4):
+    for n in range(10):
         assert await reported(nodes, "acme", client=(f"203.0.113.{n}", 1)) == [201]
     assert await reported(nodes, "acme", "globex", client=("203.0.113.99", 1)) == [429, 201]
-    assert len(nodes.records.sent) == 5
+    assert len(nodes.records.sent) == 11
     assert nodes.usage.tallies["acme"].throttled == 1
     assert nodes.metric("vigie_limits_throttled_total", scope="telemetry") == 1
+
+
+async def test_a_stranger_silences_no_node(nodes: Any) -> None:
+    assert await reported(nodes, *["acme"] * 5) == [201] * 2 + [429] * 3
+    assert await reported(nodes, "acme", client=("198.51.100.9", 1)) == [201]
+    nodes.authenticator.principal = key()
+    assert await reported(nodes, *["acme"] * 11) == [201] * 10 + [429], "a key counts for itself, also from there"
 
 
 async def test_an_address_is_limited_whatever_tenants_it_names(nodes: Any) -> None:
@@ -293,6 +308,6 @@ async def test_samples_of_reports_count_by_the_tenants_plan(nodes: Any) -> None:
     assert await reported(nodes, "acme", "acme") == [201, 429]
     assert (len(nodes.records.sent), len(nodes.publisher.sent)) == (1, 3)
     nodes.clock.advance(2)
-    assert await reported(nodes, "acme") == [201]
+    assert await reported(nodes, "acme", client=("203.0.113.8", 1)) == [201]
     tally = nodes.usage.tallies["acme"]
     assert (tally.requests, tally.samples, tally.throttled) == (3, 6, 1)

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
 from vigie_contracts.telemetry import MAX_TELEMETRY_BYTES
 from vigie_identity.errors import IdentityError, Unauthenticated
+from vigie_identity.memory import Asker
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal, PrincipalKind
@@ -62,7 +63,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 class Authenticator(Protocol):
     """What the routes need of `vigie_identity.authenticator.Authenticator`."""
 
-    async def authenticate(self, headers: RawHeaders) -> Principal: ...
+    async def authenticate(self, headers: RawHeaders, asker: Asker) -> Principal: ...
 
 
 @dataclass(slots=True)
@@ -207,7 +208,7 @@ class IntakeRoute:
         self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap, receive: Receive, span: Any
     ) -> Answer:
         try:
-            principal = await backend.authenticator.authenticate(sent)
+            principal = await backend.authenticator.authenticate(sent, charges)
             tenant = self._admission.by_headers(principal, headers)
         except IdentityError as e:
             await charges.refused(e)
@@ -223,7 +224,7 @@ class IntakeRoute:
             self.metrics.body_bytes += len(body)
             if tenant is None:
                 named = await self._admission.by_body(principal, body, backend.tenants)
-                await charges.report(named)
+                await charges.report(principal, named)
                 tenant = named.id
             if key is None:
                 request = Request(principal, Caller(tenant, charges, None, span), headers, body, self.metrics)

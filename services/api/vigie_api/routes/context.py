@@ -12,6 +12,7 @@ from starlette.requests import Request
 from vigie_identity.audit import Actor
 from vigie_identity.errors import IdentityError
 from vigie_identity.identity import Identity
+from vigie_identity.memory import Asker
 from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_limits.rates import Rates
@@ -42,7 +43,7 @@ _STRANGER = Principal(PrincipalKind.ANONYMOUS, "anonymous", "anonymous")
 class Authenticator(Protocol):
     """What the routes need of `vigie_identity.authenticator.Authenticator`."""
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]]) -> Principal: ...
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: Asker) -> Principal: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ async def _judged(request: Request) -> Context:
     origin = origin_of(request)
     charges = request.scope[CHARGES] = stores.rates.open(origin)
     try:
-        principal = await stores.authenticator.authenticate(request.scope["headers"])
+        principal = await stores.authenticator.authenticate(request.scope["headers"], charges)
         tenant = tenant_of(request, principal, desk.settings.default_tenant)
     except IdentityError as e:
         await charges.refused(e)
