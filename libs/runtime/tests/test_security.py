@@ -49,9 +49,11 @@ def settings(**more: Any) -> HttpSettings:
 
 
 @asynccontextmanager
-async def served(*, verify: ssl.SSLContext | bool = True, **more: Any) -> AsyncIterator[httpx2.AsyncClient]:
+async def served(
+    *, verify: ssl.SSLContext | bool = True, connections: int = 100, **more: Any
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a server that `vigie_runtime.http` configures."""
-    made = config(ReferencePages(app), settings(**more), "127.0.0.1", 0, 100)
+    made = config(ReferencePages(app), settings(**more), "127.0.0.1", 0, connections)
     made.lifespan = "off"
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(made)
@@ -122,6 +124,21 @@ async def test_named_origin_may_ask_read_and_see_when_to_come_again() -> None:
         assert answer.headers["vary"] == "Origin"
         for one in (asked, answer):
             assert "access-control-allow-credentials" not in one.headers
+
+
+async def test_a_page_may_read_that_the_server_is_full() -> None:
+    async with served(cors_origins=ELSEWHERE, connections=1) as client, asyncio.timeout(20):
+        _, first = await asyncio.open_connection("localhost", client.base_url.port)
+        answer = await client.get("/", headers={"origin": ELSEWHERE})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert answer.headers["access-control-allow-origin"] == ELSEWHERE
+        assert "access-control-allow-origin" not in (await client.get("/")).headers
+        reader, writer = await asyncio.open_connection("localhost", client.base_url.port)
+        asked = "".join(f"{name}: {value}\r\n" for name, value in preflight(ELSEWHERE).items())
+        writer.write(f"OPTIONS / HTTP/1.1\r\nhost: localhost\r\n{asked}\r\n".encode())
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 "), "and the connection is closed"
+        for one in (first, writer):
+            one.close()
 
 
 async def test_other_origins_are_told_nothing() -> None:

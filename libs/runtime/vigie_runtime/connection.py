@@ -11,7 +11,8 @@ from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from vigie_contracts.problems import CONTENT_TYPE, Kind, Problem, problem
 
-from vigie_runtime.security import ALWAYS
+from vigie_runtime.security import ALWAYS, shared
+from vigie_runtime.settings import HttpSettings
 
 # Every answer's first line, with the headers that all answers share. 100 Continue is written without it.
 _FIRST_LINES: Final = {
@@ -87,6 +88,8 @@ class Connection(HttpToolsProtocol):
     """
 
     app: Any
+    full: ClassVar[Any]
+    """The app for requests over the limit of connections."""
     cycle: Any
     """The newest request with its answer; None before the first."""
 
@@ -148,8 +151,10 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._stop_timer()
         full = self._most is not None and (len(self.connections) > self._most or len(self.tasks) >= self._most)
-        self.app = _full if full else self._wanted
+        self.app = self.full if full else self._wanted
         super().on_headers_complete()
+        if full:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """Called when the parser does not understand."""
@@ -238,3 +243,11 @@ async def _full(_scope: Any, _receive: Any, send: Any) -> None:
     ]
     await send({"type": "http.response.start", "status": _FULL.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+Connection.full = staticmethod(_full)
+
+
+def connection(settings: HttpSettings) -> type[Connection]:
+    """`Connection`, whose own answers may be read from the origins of the settings, where it knows who asks."""
+    return type("Connection", (Connection,), {"full": staticmethod(shared(_full, settings))})

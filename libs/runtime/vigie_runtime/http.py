@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from vigie_runtime.connection import Connection
+from vigie_runtime.connection import connection
 from vigie_runtime.security import OVER_TLS, shared
 from vigie_runtime.settings import HttpSettings
 
@@ -35,7 +35,7 @@ def config(app: Any, settings: HttpSettings, host: str, port: int, max_connectio
         host=host,
         port=port,
         loop="auto",
-        http=Connection,
+        http=connection(settings),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from vigie_api.settings import Settings
 from vigie_contracts.series import Kind, series_key
+from vigie_identity.bootstrap import NAME
 from vigie_identity.permissions import Role, Scope
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.usage import UsageMeter
@@ -192,11 +194,50 @@ async def test_usage_counts_what_there_is(office: Office) -> None:
     await office.call("GET", "/admin/tenants/acme/usage?days=401", root, 422)
 
 
+async def test_who_sees_every_tenant_reads_of_none_that_is_not_there(office: Office) -> None:
+    def of(tenant: str) -> dict[str, str]:
+        return {**office.root, "x-scope-orgid": tenant}
+
+    refused = await office.call("GET", READ, of("acme"), 404)
+    assert refused["detail"] == (await office.call("GET", "/admin/tenants/acme", office.root, 404))["detail"]
+    await office.tenant("acme")
+    await office.call("GET", READ, of("acme"))  # at once, also when it was asked for before
+    await office.call("PATCH", "/admin/tenants/acme", office.root, status="inactive")
+    office.clock.advance(6)
+    await office.call("GET", READ, of("acme"))
+    await office.call("DELETE", "/admin/tenants/acme", office.root, 204)
+    office.clock.advance(6)
+    for path in (READ, "/metrics", "/api/dashboard/realtime"):
+        await office.call("GET", path, of("acme"), 404)
+
+
+async def test_a_known_tenant_is_read_while_its_store_is_silent(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = {**office.root, "x-scope-orgid": await office.tenant("acme")}
+    await office.call("GET", READ, who)
+    asked: list[str] = []
+
+    async def silent(_tenants: Any, tenant: str) -> None:
+        asked.append(tenant)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(type(office.identity.tenants), "get", silent)
+    await office.call("GET", READ, who)
+    assert asked == [], "nor is a known one asked for each time"
+    office.clock.advance(6)
+    await office.call("GET", READ, who)
+    assert asked == ["acme"]
+
+
 async def test_a_stranger_logs_in_only_so_often(office_settings: Settings) -> None:
     async with opened(office_settings.model_copy(update={"rate_ip_per_minute": 20})) as office:
+        await office.call("GET", "/auth/me", office.root)
+        unseen = await office.log_in(NAME)
         for _ in range(30):
             answer = await office.http.post("/auth/refresh", json={"refreshToken": "x"})
         assert answer.status_code == 429
         assert int(answer.headers["retry-after"]) > 0
         assert "RateLimit-Policy" in answer.headers
         await office.call("GET", "/auth/me", office.root)
+        await office.call("GET", "/auth/me", unseen, 429)  # to tell it from a guess it would have to be looked up

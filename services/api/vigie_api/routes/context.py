@@ -10,7 +10,7 @@ from fastapi import Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 from vigie_identity.audit import Actor
-from vigie_identity.errors import IdentityError
+from vigie_identity.errors import IdentityError, NotFound, TenantInactive
 from vigie_identity.identity import Identity
 from vigie_identity.memory import Asker
 from vigie_identity.names import PLATFORM, TenantId
@@ -129,6 +129,8 @@ async def _judged(request: Request) -> Context:
     try:
         principal = await stores.authenticator.authenticate(request.scope["headers"], charges)
         tenant = tenant_of(request, principal, desk.settings.default_tenant)
+        if principal.everywhere and tenant is not None:  # others belong to it
+            await _check_exists(stores.identity, tenant)
     except IdentityError as e:
         await charges.refused(e)
         raise
@@ -136,6 +138,17 @@ async def _judged(request: Request) -> Context:
     await charges.admit(principal, None if principal.everywhere else tenant)
     actor = Actor(principal.id, principal.name, origin.address, agent_of(request))
     return Context(principal, actor, tenant or PLATFORM, desk.clock.now_ms(), desk, stores)
+
+
+async def _check_exists(identity: Identity, tenant: TenantId) -> None:
+    """Active or not; from memory, also while MongoDB does not answer. Raises NotFound; StoreUnavailable, Busy."""
+    known = identity.known_tenants
+    try:
+        _ = known.at_once(tenant) or await known.require(tenant)
+    except TenantInactive:
+        pass
+    except NotFound:
+        await identity.tenants.get(tenant)  # it may have been made a moment ago, and its maker may ask at once
 
 
 async def charge_stranger(request: Request) -> None:
