@@ -14,6 +14,7 @@ from aiokafka.errors import CommitFailedError
 from vigie_aggregator.metrics import DeadReason
 from vigie_aggregator.owners import Owners
 from vigie_aggregator.reports.reading import Incoming, read
+from vigie_aggregator.reports.subscriber import MAX_RECORDS
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.topics import DEAD
@@ -194,7 +195,7 @@ async def test_reports_wait_while_mongodb_is_away_and_are_stored_when_it_is_back
 ) -> None:
     async with stage.reading() as (subscriber, metrics):
         await eventually(lambda: subscriber.ready)
-        data = {"failCommands": ["find", "insert", "commitTransaction"], "errorCode": 91}
+        data = {"failCommands": ["find", "insert", "commitTransaction"], "errorCode": 91, "appName": "vigie"}
         try:
             fail = {"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data}
             await mongo_client.admin.command(fail)
@@ -209,7 +210,11 @@ async def test_reports_wait_while_mongodb_is_away_and_are_stored_when_it_is_back
 
 async def test_commit_whose_outcome_nobody_knows_counts_once(stage: Stage, mongo_client: clients.MongoClient) -> None:
     """The transaction is committed, and its answer is lost."""
-    data = {"failCommands": ["commitTransaction"], "writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
+    data = {
+        "failCommands": ["commitTransaction"],
+        "writeConcernError": {"code": 64, "errmsg": "waiting timed out"},
+        "appName": "vigie",
+    }
     try:
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 3}, "data": data})
         await stage.send(reports(40))
@@ -236,6 +241,27 @@ async def test_stop_leaves_a_batch_that_cannot_be_stored_to_the_next_reader(stag
         await eventually(lambda: away.calls > 1)
         begun = time.monotonic()
     assert time.monotonic() - begun < 8, "the stop waited for MongoDB"
+    async with stage.reading():
+        await stage.exact()
+
+
+async def test_stop_while_the_store_refuses_loses_nothing_of_the_batches_behind(stage: Stage) -> None:
+    """The stop comes as a batch is refused, with more batches to come and a store that takes them."""
+    real = stage.store()
+
+    class Conflict(Forgets):
+        calls = 0
+
+        async def store(self, batch: Sequence[Incoming]) -> int:
+            self.calls += 1
+            if self.calls == 1:
+                subscriber.stop()
+                raise Retryable("write conflict")
+            return await real.store(batch)
+
+    await stage.send(reports(3 * MAX_RECORDS))
+    subscriber, _ = stage.subscriber(Conflict())
+    await asyncio.wait_for(subscriber.run(), 60)
     async with stage.reading():
         await stage.exact()
 

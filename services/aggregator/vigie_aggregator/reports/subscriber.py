@@ -140,22 +140,27 @@ class ReportsSubscriber:
         )
 
     async def _handle(self, message: KafkaAckableMessage) -> None:
-        if self._failure is not None:  # what failed is not acknowledged, so nothing behind it may be
+        # An acknowledgement covers all that was handed out before it, also what a failure or the stop left undone.
+        if self._failure is not None or self._stop.is_set():
             return
         records: Any = message.raw_message
         self._in_hand = len(records)
         try:
             await self._take(records)
-            await message.ack()
+            await self._acknowledge(message, len(records))
         except _Stopped:
             log.info("stopped with a batch of reports that is not stored; it will be read again", records=len(records))
-        except KafkaError as e:  # the partitions have moved on to another member, which reads the batch again
-            log.info("a batch of reports is stored but not acknowledged", records=len(records), reason=reason_of(e))
         except Exception as e:  # noqa: BLE001  # FastStream would log it and go on behind the batch: here it ends the service
             self._failure = e
             self._stop.set()
         finally:
             self._in_hand = 0
+
+    async def _acknowledge(self, message: KafkaAckableMessage, records: int) -> None:
+        try:
+            await message.ack()
+        except KafkaError as e:  # the partitions have moved on to another member, which reads the batch again
+            log.info("a batch of reports is stored but not acknowledged", records=records, reason=reason_of(e))
 
     async def _take(self, records: Sequence[KafkaRecord]) -> None:
         """Store the batch, and set aside what nobody can store."""
