@@ -14,7 +14,7 @@ from aiokafka.errors import CommitFailedError
 from vigie_aggregator.metrics import DeadReason
 from vigie_aggregator.owners import Owners
 from vigie_aggregator.reports.reading import Incoming, read
-from vigie_aggregator.reports.subscriber import MAX_RECORDS
+from vigie_aggregator.reports.subscriber import MAX_RECORDS, MAX_SHARE_BYTES
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.topics import DEAD
@@ -264,6 +264,30 @@ async def test_stop_while_the_store_refuses_loses_nothing_of_the_batches_behind(
     await asyncio.wait_for(subscriber.run(), 60)
     async with stage.reading():
         await stage.exact()
+
+
+async def test_batch_of_many_bytes_is_stored_in_several_transactions(stage: Stage) -> None:
+    """Zeros take two bytes each as JSON, and about ten as MongoDB keeps them."""
+    numbers = {"uptime": 1, "activeUsers": 1, "exercisesCompletedToday": 1}
+    large = {**numbers, "additionalData": {"x": [0] * 30_000}}
+    await stage.send([Report(f"big-{n}", f"t{n % 7}", "node", "node", CHANGE_MS + n, large) for n in range(150)])
+    real = stage.store()
+    transactions: list[int] = []
+
+    class Watched(Forgets):
+        async def store(self, batch: Sequence[Incoming]) -> int:
+            transactions.append(sum(len(report.document.raw) for report in batch))
+            return await real.store(batch)
+
+    async with stage.reading(Watched()):
+        await stage.exact()
+    assert sum(transactions) > 4 * MAX_SHARE_BYTES
+    assert max(transactions) <= MAX_SHARE_BYTES
+    async with stage.reading() as (subscriber, metrics):
+        await stage.send(reports(5))
+        await stage.exact()
+        assert subscriber.ready
+        assert value(metrics.repeated) == 0, "every batch was acknowledged"
 
 
 async def test_retention_of_reports_may_change(stage: Stage) -> None:
