@@ -5,13 +5,17 @@ import json
 import logging as stdlib
 import random
 from enum import StrEnum
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymongo.errors import OperationFailure
+from pymongo import AsyncMongoClient, ReadPreference
+from pymongo.errors import ConfigurationError, OperationFailure
 from vigie_runtime import logging, mongo, tracing
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Retryable
 from vigie_runtime.metrics import Counter, Gauge, MetricSet, exposition
 from vigie_runtime.ownership import LoadReason, Ownership
 from vigie_runtime.redact import redact
@@ -157,7 +161,7 @@ def test_undeclared_labels_and_names_are_refused() -> None:
     with pytest.raises(ValueError, match="has the labels"):
         metrics.counter(SAMPLES)
     with pytest.raises(TypeError, match="takes a Outcome"):
-        metrics.counter(SAMPLES, outcome="free text")  # type: ignore[arg-type]
+        metrics.counter(SAMPLES, outcome="free text")
     with pytest.raises(ValueError, match="_total"):
         MetricSet([Gauge("vigie_x_total", "x", "X")])
 
@@ -213,3 +217,14 @@ def test_reloads_back_off_within_bounds_and_void_what_was_read(events: list[str]
 def test_owner_whose_session_was_ended_by_the_next_one_loads_again(code: int) -> None:
     assert mongo.passing(OperationFailure("the session was killed", code))
     assert not mongo.passing(OperationFailure("not authorized", 13))
+
+
+async def test_member_that_knows_of_no_sessions_yet_passes_and_other_configuration_errors_do_not() -> None:
+    client: AsyncMongoClient[Any] = AsyncMongoClient("mongodb://127.0.0.1:1/", connect=False)
+    async with client, client.start_session() as session:
+        starting: Any = SimpleNamespace(supports_sessions=False)
+        with pytest.raises(ConfigurationError) as refused:  # pymongo's own words, which may change
+            session._apply_to({"find": "reports"}, False, ReadPreference.PRIMARY, starting)
+    with pytest.raises(Retryable, match="Sessions are not supported"), mongo.retryable("storing reports"):
+        raise refused.value
+    assert not mongo.passing(ConfigurationError("Server at localhost:27017 reports wire version 4"))

@@ -1,4 +1,4 @@
-"""A group's consumer that no record can stop: what the Kafka client itself cannot decode comes as a stub.
+"""A group's consumer that no record can stop: what the Kafka client itself cannot read comes as a stub.
 
 For readers that are not `vigie_runtime.logreader`: FastStream's, whose loop would lose what was read together with such
 a record, and acknowledge it with the next batch.
@@ -11,7 +11,13 @@ from contextlib import suppress
 from typing import Any, Final
 
 from vigie_runtime import logging
-from vigie_runtime.clients import AIOKafkaConsumer, IllegalStateError, KafkaRecord, TopicPartition
+from vigie_runtime.clients import (
+    AIOKafkaConsumer,
+    CorruptRecordException,
+    IllegalStateError,
+    KafkaRecord,
+    TopicPartition,
+)
 from vigie_runtime.errors import reason_of
 from vigie_runtime.unreadable import Search, stub
 
@@ -28,36 +34,48 @@ class ForgivingConsumer(AIOKafkaConsumer):
     def __init__(self, *topics: str, **options: Any) -> None:
         super().__init__(*topics, **options)
         self._search = Search()
+        self._in_vain = False
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[KafkaRecord]]:
         """As `AIOKafkaConsumer.getmany`. May give nothing at all."""
+        # The client moves on behind what it has read before it fails, and the next acknowledgement would cover that:
+        # so nothing is handed out before all partitions are back where the group is, even if that takes several calls.
+        if self._in_vain:
+            await self._back()
         places = {place.partition: place for place in partitions or self.assignment()}
         suspect = self._search.suspect(places)
         if suspect is not None:
             partitions, timeout_ms = (places[suspect],), max(timeout_ms, SEARCH_POLL_MS)
+        self._in_vain = True
         try:
             limit = self._search.max_records or max_records
             found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=limit)
-        except UnicodeDecodeError as e:
-            return await self._unreadable(places, reason_of(e))
+        except (UnicodeDecodeError, CorruptRecordException) as e:
+            return await self._unreadable(reason_of(e))
+        self._in_vain = False
         self._search.passed(sum(map(len, found.values())))
         return found
 
-    async def _unreadable(
-        self, places: dict[int, TopicPartition], reason: str
-    ) -> dict[TopicPartition, list[KafkaRecord]]:
-        offsets: dict[int, int] = {}
-        for partition, place in places.items():
+    async def _back(self) -> dict[TopicPartition, int]:
+        """Begin again where the group has acknowledged, in every partition."""
+        offsets: dict[TopicPartition, int] = {}
+        for place in self.assignment():
             with suppress(IllegalStateError):  # taken away meanwhile
                 begins = (await self.beginning_offsets([place]))[place]
-                offsets[partition] = max(begins, await self.committed(place) or 0)
-                self.seek(place, offsets[partition])
-        partition = self._search.failed(offsets)
-        if partition is None:
+                offsets[place] = max(begins, await self.committed(place) or 0)
+                self.seek(place, offsets[place])
+        self._in_vain = False
+        return offsets
+
+    async def _unreadable(self, reason: str) -> dict[TopicPartition, list[KafkaRecord]]:
+        offsets = await self._back()
+        places = {place.partition: place for place in offsets}
+        partition = self._search.failed(places)
+        if partition is None or partition not in places:
             return {}
-        place, offset = places[partition], offsets[partition]
+        place, offset = places[partition], offsets[places[partition]]
         log.error(
             "a record cannot be read, it is passed over",
             topic=place.topic, partition=partition, offset=offset, reason=reason,

@@ -137,7 +137,11 @@ class ReportsSettings(Settings):
 
     reports_topic: str = Field(default=REPORTS.name, min_length=1, max_length=249, description="topic of the reports")
     report_retention_days: int = Field(
-        default=90, ge=1, le=400, description="days for which reports are kept whole, from their own time on"
+        default=90,
+        ge=1,
+        le=400,
+        description="days for which reports are kept whole, from their own time on; "
+        "history that was imported and deleted counts twice when this is raised and it is imported again",
     )
 
     @property

@@ -14,6 +14,7 @@ from aiokafka.errors import CommitFailedError
 from vigie_aggregator.metrics import DeadReason
 from vigie_aggregator.owners import Owners
 from vigie_aggregator.reports.reading import Incoming, read
+from vigie_aggregator.reports.subscriber import MAX_RECORDS, MAX_SHARE_BYTES
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.topics import DEAD
@@ -194,7 +195,7 @@ async def test_reports_wait_while_mongodb_is_away_and_are_stored_when_it_is_back
 ) -> None:
     async with stage.reading() as (subscriber, metrics):
         await eventually(lambda: subscriber.ready)
-        data = {"failCommands": ["find", "insert", "commitTransaction"], "errorCode": 91}
+        data = {"failCommands": ["find", "insert", "commitTransaction"], "errorCode": 91, "appName": "vigie"}
         try:
             fail = {"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data}
             await mongo_client.admin.command(fail)
@@ -209,7 +210,11 @@ async def test_reports_wait_while_mongodb_is_away_and_are_stored_when_it_is_back
 
 async def test_commit_whose_outcome_nobody_knows_counts_once(stage: Stage, mongo_client: clients.MongoClient) -> None:
     """The transaction is committed, and its answer is lost."""
-    data = {"failCommands": ["commitTransaction"], "writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
+    data = {
+        "failCommands": ["commitTransaction"],
+        "writeConcernError": {"code": 64, "errmsg": "waiting timed out"},
+        "appName": "vigie",
+    }
     try:
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 3}, "data": data})
         await stage.send(reports(40))
@@ -238,6 +243,51 @@ async def test_stop_leaves_a_batch_that_cannot_be_stored_to_the_next_reader(stag
     assert time.monotonic() - begun < 8, "the stop waited for MongoDB"
     async with stage.reading():
         await stage.exact()
+
+
+async def test_stop_while_the_store_refuses_loses_nothing_of_the_batches_behind(stage: Stage) -> None:
+    """The stop comes as a batch is refused, with more batches to come and a store that takes them."""
+    real = stage.store()
+
+    class Conflict(Forgets):
+        calls = 0
+
+        async def store(self, batch: Sequence[Incoming]) -> int:
+            self.calls += 1
+            if self.calls == 1:
+                subscriber.stop()
+                raise Retryable("write conflict")
+            return await real.store(batch)
+
+    await stage.send(reports(3 * MAX_RECORDS))
+    subscriber, _ = stage.subscriber(Conflict())
+    await asyncio.wait_for(subscriber.run(), 60)
+    async with stage.reading():
+        await stage.exact()
+
+
+async def test_batch_of_many_bytes_is_stored_in_several_transactions(stage: Stage) -> None:
+    """Zeros take two bytes each as JSON, and about ten as MongoDB keeps them."""
+    numbers = {"uptime": 1, "activeUsers": 1, "exercisesCompletedToday": 1}
+    large = {**numbers, "additionalData": {"x": [0] * 30_000}}
+    await stage.send([Report(f"big-{n}", f"t{n % 7}", "node", "node", CHANGE_MS + n, large) for n in range(150)])
+    real = stage.store()
+    transactions: list[int] = []
+
+    class Watched(Forgets):
+        async def store(self, batch: Sequence[Incoming]) -> int:
+            transactions.append(sum(len(report.document.raw) for report in batch))
+            return await real.store(batch)
+
+    async with stage.reading(Watched()):
+        await stage.exact()
+    assert sum(transactions) > 4 * MAX_SHARE_BYTES
+    assert max(transactions) <= MAX_SHARE_BYTES
+    async with stage.reading() as (subscriber, metrics):
+        await stage.send(reports(5))
+        await stage.exact()
+        assert subscriber.ready
+        assert value(metrics.repeated) == 0, "every batch was acknowledged"
 
 
 async def test_retention_of_reports_may_change(stage: Stage) -> None:

@@ -10,8 +10,8 @@ import bson
 import pytest
 from vigie_aggregator.errors import PoisonRecord
 from vigie_aggregator.metrics import DeadReason
-from vigie_aggregator.reports.reading import MAX_DEPTH, read
-from vigie_contracts.days import to_datetime
+from vigie_aggregator.reports.reading import END_MS, MAX_DEPTH, read
+from vigie_contracts.days import day_of, to_datetime
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.topics import REPORTS
 from vigie_runtime.unreadable import stub
@@ -78,6 +78,8 @@ def test_a_report_of_another_kind_is_kept_and_not_counted() -> None:
         (report(tenant="a/b"), DeadReason.INVALID),
         (report(timestamp=10**17), DeadReason.INVALID),
         (report(timestamp=10**30), DeadReason.INVALID),
+        (report(timestamp=END_MS), DeadReason.INVALID),
+        (report(timestamp=-1), DeadReason.INVALID),
         (report(kind="host", body={"a": [[[]] * 3] * 3, "b": json.loads("[" * 900 + "]" * 900)}), DeadReason.INVALID),
         (report(kind="host", body={"a\0b": 1}), DeadReason.INVALID),
         (report(kind="host", body={"a": 1 << 64}), DeadReason.INVALID),
@@ -91,6 +93,16 @@ def test_what_nobody_can_store_is_poison_with_its_reason(record: Record, reason:
     with pytest.raises(PoisonRecord) as poison:
         read(record)
     assert poison.value.reason == reason
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("timestamp", [0, END_MS - 1])
+def test_every_report_that_is_taken_has_a_day_in_every_zone(zone: str, timestamp: int) -> None:
+    node = read(report(timestamp=timestamp)).node
+    assert node is not None
+    day = day_of(zone, node.at_ms)
+    assert day.start_ms <= timestamp < day.end_ms
+    assert to_datetime(day.end_ms)
 
 
 def test_a_body_is_bounded_in_depth() -> None:

@@ -22,6 +22,9 @@ from vigie_aggregator.metrics import DeadReason
 
 MAX_WORD_CHARS: Final = 200
 """Of the words that name a report: id, kind, subject."""
+END_MS: Final = 253_370_764_800_000
+"""The start of the year 9999. Reports are of 1970 to 9998: their days, in any zone, begin and end in years that dates
+can name. The gateway takes nothing nearly as far off, but a record may come from elsewhere."""
 MAX_DEPTH: Final = 64
 """Levels of objects and lists in a body: MongoDB takes no more than 100."""
 
@@ -74,6 +77,8 @@ def read(record: Record) -> Incoming:
     """Raises PoisonRecord."""
     report = _decoded(record)
     _check_words(report)
+    if not 0 <= report.timestamp < END_MS:
+        raise PoisonRecord(DeadReason.INVALID, "timestamp: must be in the years 1970 to 9998, in milliseconds")
     if _deeper_than(MAX_DEPTH, report.body):
         raise PoisonRecord(DeadReason.INVALID, f"body: is nested more than {MAX_DEPTH} levels deep")
     try:
@@ -87,7 +92,7 @@ def read(record: Record) -> Incoming:
             body=report.body,
         )
         raw = RawBSONDocument(bson.encode(document))
-    except (BSONError, OverflowError, UnicodeError) as e:  # a date past 9999, an integer past 64 bits, a key with NUL
+    except (BSONError, OverflowError, UnicodeError) as e:  # an integer past 64 bits, a key with NUL
         raise PoisonRecord(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
     return Incoming(report.id, record.partition, raw, node)

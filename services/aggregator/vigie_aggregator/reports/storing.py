@@ -1,4 +1,4 @@
-"""All MongoDB access of the reports: a batch is one transaction, and a report that is stored is never counted again."""
+"""All MongoDB access of the reports: a share is one transaction, and a report that is stored is never counted again."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging as stdlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from faststream import AckPolicy
@@ -32,7 +32,10 @@ _faststream: Final = stdlib.getLogger(f"{__name__}.faststream")
 _faststream.setLevel(stdlib.ERROR)
 
 MAX_RECORDS: Final = 500
-"""In a batch, and so in a transaction."""
+"""In a batch."""
+MAX_SHARE_BYTES: Final = 8 << 20
+"""Of the documents of one transaction, unless a single one is larger: MongoDB holds a transaction in its cache, and
+refuses one that is large for it however often it is tried."""
 MAX_LINKS: Final = 32
 """Senders that the span of a batch links to."""
 _POLL_MS: Final = 100
@@ -54,6 +57,21 @@ class DeadLetters(Protocol):
 
     def good(self, messages: int = 1) -> None: ...
     async def send(self, record: DeadRecord, reason: str) -> None: ...
+
+
+def shares(batch: Iterable[Incoming], max_bytes: int = MAX_SHARE_BYTES) -> Iterator[list[Incoming]]:
+    """The batch in its order, divided into as many transactions as its bytes need."""
+    share: list[Incoming] = []
+    held = 0
+    for report in batch:
+        size = len(report.document.raw)
+        if share and held + size > max_bytes:
+            yield share
+            share, held = [], 0
+        share.append(report)
+        held += size
+    if share:
+        yield share
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: the batch is left to the next reader
@@ -140,22 +158,27 @@ class ReportsSubscriber:
         )
 
     async def _handle(self, message: KafkaAckableMessage) -> None:
-        if self._failure is not None:  # what failed is not acknowledged, so nothing behind it may be
+        # An acknowledgement covers all that was handed out before it, also what a failure or the stop left undone.
+        if self._failure is not None or self._stop.is_set():
             return
         records: Any = message.raw_message
         self._in_hand = len(records)
         try:
             await self._take(records)
-            await message.ack()
+            await self._acknowledge(message, len(records))
         except _Stopped:
             log.info("stopped with a batch of reports that is not stored; it will be read again", records=len(records))
-        except KafkaError as e:  # the partitions have moved on to another member, which reads the batch again
-            log.info("a batch of reports is stored but not acknowledged", records=len(records), reason=reason_of(e))
         except Exception as e:  # noqa: BLE001  # FastStream would log it and go on behind the batch: here it ends the service
             self._failure = e
             self._stop.set()
         finally:
             self._in_hand = 0
+
+    async def _acknowledge(self, message: KafkaAckableMessage, records: int) -> None:
+        try:
+            await message.ack()
+        except KafkaError as e:  # the partitions have moved on to another member, which reads the batch again
+            log.info("a batch of reports is stored but not acknowledged", records=records, reason=reason_of(e))
 
     async def _take(self, records: Sequence[KafkaRecord]) -> None:
         """Store the batch, and set aside what nobody can store."""
@@ -172,7 +195,8 @@ class ReportsSubscriber:
         links = [Link(context) for context in contexts if context is not None]
         with self._tracer.start_as_current_span("aggregator reports", links=links) as span:
             span.set_attribute("vigie.records", len(records))
-            await self._patiently(lambda: self._stored(good))
+            for share in shares(good):
+                await self._patiently(lambda share=share: self._stored(share))
         for record, poison in dead:
             await self._patiently(lambda record=record, poison=poison: self._bury(record, poison))
 
