@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 from vigie_standalone.cli import seconds
+from vigie_standalone.demo.control import Control
+from vigie_standalone.home import Home, this_process
 
 
 def vigie(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -65,13 +67,38 @@ def test_reset_asks_and_a_no_keeps_the_data(tmp_path: Path) -> None:
 
 
 def test_incidents_are_listed_begun_and_ended(tmp_path: Path) -> None:
-    assert "payment-outage for 2m" in vigie("incident", "payment-outage", "--for", "2m", cwd=tmp_path).stdout
-    assert "payment-outage  ON" in vigie("incident", cwd=tmp_path).stdout
-    vigie("incident", "--clear", cwd=tmp_path)
-    assert "ON" not in vigie("incident", cwd=tmp_path).stdout
+    with Control(tmp_path / ".vigie" / "incidents.json").followed():
+        assert "payment-outage for 2m" in vigie("incident", "payment-outage", "--for", "2m", cwd=tmp_path).stdout
+        assert "payment-outage  ON" in vigie("incident", cwd=tmp_path).stdout
+        assert vigie("incident", "--clear", cwd=tmp_path).stdout == "All incidents are over.\n"
+        listed = vigie("incident", cwd=tmp_path)
+    assert "ON" not in listed.stdout
+    assert listed.stderr == ""
+
+
+def test_incident_where_no_simulator_runs_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    says = f"No Vigie runs on {tmp_path / '.vigie'}. Start it with `vigie up`.\n"
+    begun = vigie("incident", "payment-outage", cwd=tmp_path)
+    assert (begun.returncode, begun.stdout) == (3, says)
+    cleared = vigie("incident", "--clear", cwd=tmp_path)
+    assert (cleared.returncode, cleared.stdout) == (0, says)
+    listed = vigie("incident", cwd=tmp_path)
+    assert (listed.returncode, listed.stderr) == (0, says)
+    assert "payment-outage" in listed.stdout
     wrong = vigie("incident", "earthquake", cwd=tmp_path)
     assert wrong.returncode == 1
     assert "There is no incident 'earthquake'" in wrong.stderr
+    assert not (tmp_path / ".vigie").exists()
+
+
+def test_incident_where_vigie_runs_without_its_simulator_says_so(tmp_path: Path) -> None:
+    home = Home(tmp_path / ".vigie")
+    home.claim()
+    home.write(this_process("http://localhost:3000"))
+    begun = vigie("incident", "payment-outage", cwd=tmp_path)
+    home.release()
+    assert begun.returncode == 3
+    assert "runs without its simulator" in begun.stdout
 
 
 def test_durations_are_read_or_refused() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 from vigie_standalone.front import FrontDoor
-from vigie_standalone.openapi import merge
+from vigie_standalone.openapi import front_door, merge
 
 
 class App:
@@ -16,7 +16,8 @@ class App:
         self.name, self.log, self.ready, self.fail = name, log, ready, fail
 
     def openapi(self) -> dict[str, Any]:
-        return {"openapi": "3.1.0", "info": {"version": "1"}, "paths": {f"/{self.name}": {"get": {}}}}
+        method = "post" if self.name == "ingest" else "get"
+        return {"openapi": "3.1.0", "info": {"version": "1"}, "paths": {f"/{self.name}": {method: {}}}}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -109,6 +110,8 @@ async def test_landing_page_shows_the_address_it_was_reached_by_and_loads_nothin
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "curl -X POST http://vigie.test:3000/api/metrics/custom" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+    for request in ("POST /auth/login", "/admin", "POST /telemetry", "/admin/tenant/{tenant}/metrics"):
+        assert f"<code>{request}" in page.text or f"<code>GET {request}" in page.text
     assert "src=" not in page.text
     assert "<script" not in page.text
     head = await ask(door(), "HEAD", "/")
@@ -118,7 +121,39 @@ async def test_landing_page_shows_the_address_it_was_reached_by_and_loads_nothin
 
 async def test_openapi_document_has_the_paths_of_both() -> None:
     document = (await ask(door(), "GET", "/openapi.json")).json()
-    assert set(document["paths"]) == {"/ingest", "/api"}
+    assert set(document["paths"]) == {"/ingest", "/api", "/health/live", "/health/ready"}
+
+
+def own_metrics(tag: str) -> dict[str, Any]:
+    return {"get": {"tags": [tag], "responses": {"200": {"description": tag}}, "security": []}}
+
+
+def test_openapi_document_says_who_answers_at_the_front_door() -> None:
+    ingest = {
+        "paths": {
+            "/metrics": own_metrics("operations"),
+            "/health/ready": {"get": {"tags": ["operations"]}},
+            "/telemetry": {"post": {"tags": ["intake"]}},
+        }
+    }
+    api = {
+        "tags": [{"name": "exposition", "description": "For Prometheus"}, {"name": "health", "description": "Watch"}],
+        "paths": {
+            "/metrics": {"get": {"tags": ["exposition"], "security": [{"apiKey": []}]}},
+            "/internal/metrics": own_metrics("health"),
+            "/health/ready": {"get": {"tags": ["health"]}},
+        },
+    }
+    document = front_door(ingest, api, ingest_metrics="/metrics", api_metrics="/internal/metrics")
+    paths = document["paths"]
+    assert paths["/metrics"]["get"] == {"tags": ["exposition"], "security": [{"apiKey": []}]}
+    assert paths["/internal/metrics/ingest"]["get"]["responses"]["200"] == {"description": "operations"}
+    assert paths["/internal/metrics/api"]["get"]["responses"]["200"] == {"description": "health"}
+    assert "/internal/metrics" not in paths
+    assert set(paths["/health/ready"]["get"]["responses"]) == {"200", "503"}
+    used = {tag for item in paths.values() for operation in item.values() for tag in operation["tags"]}
+    assert used == {"intake", "exposition", "health"}
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]}
 
 
 async def lifespan(front: FrontDoor) -> list[str]:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_an_import_that_was_stopped_goes_on_there(tmp_path: Path, small: None) -
     path.write_text("".join(f'{{"n": {n}}}\n' for n in range(45)))
     gateway = Gateway()
     gateway.stop_after = 2
-    with pytest.raises(ImportFailedError, match=r"line 21: 401 the credential is not valid\. Take a new token"):
+    with pytest.raises(ImportFailedError, match=r"line 21: 401 the credential is not valid\. No token was given"):
         run(path, gateway)
     gateway.stop_after = 10**9
     code, said = run(path, gateway)
@@ -177,10 +178,50 @@ def test_a_gateway_that_stays_away_ends_the_import_after_five_minutes() -> None:
     def sleep(seconds: float) -> None:
         time[0] += seconds
 
-    importer = Importer(client(answer), Form.NDJSON, sleep=sleep, clock=lambda: time[0])
-    with pytest.raises(ImportFailedError, match="Gave up at line 3 after 300 s: no answer: refused"):
+    said: list[float] = []
+    importer = Importer(client(answer), Form.NDJSON, unanswered=said.append, sleep=sleep, clock=lambda: time[0])
+    with pytest.raises(ImportFailedError, match=r"line 3 after 300 s: no answer from http://vigie/?: refused"):
         importer.send(Batch(b"{}\n", [3], 1))
     assert 200 < time[0] <= 300
+    assert said == [300.0]
+
+
+def test_a_gateway_that_does_not_answer_is_said_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "history.ndjson"
+    path.write_text("{}\n")
+    gateway = Gateway()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if not gateway.requests:
+            gateway.requests.append(request)
+            raise httpx2.ConnectError("refused")
+        return gateway(request)
+
+    code, said = run(path, answer)
+    assert code == 0
+    assert re.match(r"no answer from http://vigie/?, trying again until \d\d:\d\d:\d\d\n1 lines imported", said)
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "says", "ends"),
+    [
+        (401, "", "No token was given: set VIGIE_TOKEN", "Not complete. The same command goes on here.\n"),
+        (401, "old", "The token is not valid, or not any more", "Not complete. The same command goes on here.\n"),
+        (403, "other", r"needs the permission history\.import, which a SUPERADMIN has; the same", "Not complete.\n"),
+    ],
+)
+def test_who_may_not_import_is_told_what_would_help(
+    tmp_path: Path, status: int, token: str, says: str, ends: str
+) -> None:
+    path = tmp_path / "history.ndjson"
+    path.write_text("{}\n")
+    asking = client(lambda _: httpx2.Response(status, json={"message": "no"}))
+    if token:
+        asking.headers["authorization"] = f"Bearer {token}"
+    out = io.StringIO()
+    with pytest.raises(ImportFailedError, match=says):
+        bring(path, asking, None, Console(file=out, width=200))
+    assert out.getvalue().endswith(ends)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_what_is_refused_is_a_sentence(vigie: Vigie) -> None:
 @pytest.mark.parametrize(
     ("uri", "sentence"),
     [
-        ("", "No MongoDB is known"),
+        ("", "No MongoDB is known: no Vigie runs on /"),
         ("mongodb://vigie:hunter2@127.0.0.1:1/", "The store does not answer"),
         ("mongodb://vigie:hunter2@host:port/", "MONGODB_URI is not a connection string"),
         ("postgres://vigie:hunter2@host", "MONGODB_URI is not usable"),

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_standalone.embedded.ports import free_port, is_free
 from vigie_standalone.services import Options, anonymous
@@ -50,6 +51,14 @@ def test_banner_says_what_callers_without_a_credential_may_do(tmp_path: Path, an
     needs_key = "write" not in anonymous
     assert ("X-API-Key" in shown) is needs_key
     assert ("may not send" in shown) is needs_key
+
+
+def test_banner_names_the_directory_in_its_commands_when_it_is_another() -> None:
+    usual = banner(Options(Path(".vigie")), 1.0, "nothing")
+    assert "[bold]vigie status[/bold], [bold]vigie incident payment-outage[/bold], [bold]vigie down[/bold]." in usual
+    other = Text.from_markup(banner(Options(Path("/srv/my [vigie]")), 1.0, "nothing")).plain
+    for command in ("status", "incident payment-outage", "down"):
+        assert f"vigie {command} --data-dir '/srv/my [vigie]'" in other
 
 
 def test_simulator_with_a_token_may_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,12 +62,16 @@ class Accounts:
 
 def addresses(data_dir: Path) -> dict[str, str]:
     """Where the database is: as the environment says, else that of the running `vigie up`. Raises AccountsError."""
-    run = Home(data_dir).running()
+    home = Home(data_dir)
+    run = home.running()
     found = dict(UNKNOWN)
     found |= {Server(name): address["url"] for name, address in run.servers.items()} if run else {}
     known = {VARIABLES[server]: url for server, url in found.items() if not _is_set(VARIABLES[server])}
     if VARIABLES[Server.MONGODB] not in known and not _is_set(VARIABLES[Server.MONGODB]):
-        raise AccountsError("no MongoDB is known: start `vigie up`, or set MONGODB_URI")
+        raise AccountsError(
+            f"no MongoDB is known: no Vigie runs on {home.directory}. Start it with `vigie up`, name the directory of "
+            "one that runs by --data-dir or VIGIE_HOME, or set MONGODB_URI"
+        )
     return known
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
+
+if TYPE_CHECKING:
+    from vigie_standalone.demo.control import Control
 
 EXIT_NOT_RUNNING = 3
 STOP_TIMEOUT_S = 90
@@ -133,7 +136,8 @@ def demo(
     if incident:
         Control(control).start(incident, time.time() + 300)
     options = DemoOptions(url, seed, rate, seconds(backfill), token or None, control)
-    asyncio.run(run_demo(options))
+    with Control(control).followed():
+        asyncio.run(run_demo(options))
 
 
 @app.command()
@@ -143,21 +147,41 @@ def incident(
     clear: Annotated[bool, typer.Option("--clear", help="End all incidents now.")] = False,
     data_dir: DataDir = DEFAULT_HOME,
 ) -> None:
-    """Let something go wrong in the running simulator."""
-    from vigie_standalone.demo.control import Control
+    """Let something go wrong in the running simulator. Exit code 3 when none runs."""
+    from vigie_standalone.demo.control import Control, UnknownIncidentError
     from vigie_standalone.demo.incidents import INCIDENTS
 
     control = Control(data_dir / "incidents.json")
-    if clear:
-        control.clear()
-        typer.echo("All incidents are over.")
-    elif name:
-        control.start(name, time.time() + seconds(duration))
+    if name and not clear:
+        if name not in INCIDENTS:
+            raise UnknownIncidentError(name)
+        until = time.time() + seconds(duration)
+        if nobody := _no_simulator(data_dir, control):
+            typer.echo(nobody)
+            raise typer.Exit(EXIT_NOT_RUNNING)
+        control.start(name, until)
         typer.echo(f"{name} for {duration}: {INCIDENTS[name].summary}.")
-    else:
-        active = control.active(time.time())
-        for known in INCIDENTS.values():
-            typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
+        return
+    nobody = _no_simulator(data_dir, control)
+    if clear:
+        control.clear()  # what a simulator left behind, too: the next one would go on with it
+        typer.echo(nobody or "All incidents are over.")
+        return
+    active = [] if nobody else control.active(time.time())
+    for known in INCIDENTS.values():
+        typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
+    if nobody:
+        typer.echo(nobody, err=True)
+
+
+def _no_simulator(data_dir: Path, control: "Control") -> str:
+    """Why nobody would do what an incident says; empty when somebody does."""
+    from vigie_standalone.home import Home, NoSimulatorError, NotRunningError
+
+    if control.is_followed():
+        return ""
+    home = Home(data_dir)
+    return str((NoSimulatorError if home.running() else NotRunningError)(home.directory))
 
 
 def _bootstrap(data_dir: Path, given: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from vigie_contracts.problems import CONTENT_TYPE, Kind, problem
 
 from vigie_standalone.landing import POLICY, landing_page
-from vigie_standalone.openapi import merge
+from vigie_standalone.openapi import INTERNAL, front_door
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -70,9 +70,10 @@ class FrontDoor:
             "/health/live": self._live,
             "/health/ready": self._ready,
             "/openapi.json": self._openapi_document,
-            "/internal/metrics/ingest": lambda _scope: _ask(self._ingest, ingest_metrics),
-            "/internal/metrics/api": lambda _scope: _ask(self._api, api_metrics),
+            f"{INTERNAL}ingest": lambda _scope: _ask(self._ingest, ingest_metrics),
+            f"{INTERNAL}api": lambda _scope: _ask(self._api, api_metrics),
         }
+        self._metrics_paths = {"ingest_metrics": ingest_metrics, "api_metrics": api_metrics}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -106,7 +107,8 @@ class FrontDoor:
 
     async def _openapi_document(self, _scope: Scope) -> Answer:
         if self._openapi is None:
-            self._openapi = json.dumps(merge(self._ingest.openapi(), self._api.openapi())).encode()
+            document = front_door(self._ingest.openapi(), self._api.openapi(), **self._metrics_paths)
+            self._openapi = json.dumps(document).encode()
         return Answer(200, "application/json", self._openapi)
 
 

@@ -34,6 +34,13 @@ class NotRunningError(StandaloneError):
         super().__init__(f"No Vigie runs on {directory}. Start it with `vigie up`.")
 
 
+class NoSimulatorError(StandaloneError):
+    """Vigie runs, and nobody simulates."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"The Vigie on {directory} runs without its simulator. Start one with `vigie demo`.")
+
+
 @dataclass(frozen=True)
 class Run:
     """What the run file says: enough to find, show and stop a running `vigie up`."""

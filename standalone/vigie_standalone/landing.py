@@ -14,6 +14,17 @@ LINKS = (
     ("/internal/metrics/ingest", "Vigie's own metrics: ingest", "for Prometheus"),
     ("/internal/metrics/api", "Vigie's own metrics: api", "for Prometheus"),
 )
+REQUESTS = (
+    ("POST /auth/login", "logs in with a name and a password, and answers a token to send as Authorization: Bearer"),
+    ("GET /admin/tenants", "and the rest of /admin: tenants, licences, users, keys and the audit log, for who may"),
+    ("POST /telemetry", "takes what a node reports of itself, for the tenant that it names"),
+    (
+        "GET /admin/tenant/{tenant}/metrics",
+        "reads it back, with /latest and /aggregated; /admin/global/summary and /admin/global/usage-trends are over "
+        "all tenants, for SUPERADMIN and SUPPORT",
+    ),
+)
+"""What a browser's click cannot show: it needs a body or a credential."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What browsers are told that the page needs: the few lines of style inside it."""
 STYLE = """
@@ -34,12 +45,16 @@ def landing_page(origin: str) -> str:
         f'<dt><a href="{path}">{html.escape(title)}</a> <code>{path}</code></dt><dd>{html.escape(text)}</dd>'
         for path, title, text in LINKS
     )
+    requests = "".join(
+        f"<dt><code>{html.escape(request)}</code></dt><dd>{html.escape(text)}</dd>" for request, text in REQUESTS
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Vigie</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body><h1>Vigie</h1>"
         "<p>This is the front door: what you send goes to <b>ingest</b>, what you read comes from <b>api</b>, and "
         "<b>aggregator</b> turns samples into windows between them. A user interface is not part of this version; "
-        f"these are the doors that are there:</p><dl>{links}</dl><h2>Send something</h2>"
+        f"these are the doors that are there:</p><dl>{links}</dl>"
+        f"<h2>With a credential or a body</h2><dl>{requests}</dl><h2>Send something</h2>"
         f"<pre>{html.escape(EXAMPLE.replace('ORIGIN', origin))}</pre></body></html>"
     )

@@ -6,9 +6,92 @@ from typing import Any
 
 Document = dict[str, Any]
 
+INTERNAL = "/internal/metrics/"
+"""Under it the front door shows each service's own metrics, by the service's name."""
+_TAGS = [{"name": "intake", "description": "What applications and nodes send, and the history of a replaced system"}]
+_HEALTH = "health"
+_JSON = "application/json"
+_SERVICE = {
+    "type": "object",
+    "description": "What the service says itself, and the status that it says it with",
+    "properties": {"code": {"type": "integer"}, "status": {"type": "string"}},
+    "required": ["code"],
+}
+_LIVE = {"type": "object", "properties": {"status": {"const": "live"}}, "required": ["status"]}
+_READY = {
+    "type": "object",
+    "properties": {
+        "status": {"enum": ["ready", "not ready"]},
+        "services": {
+            "type": "object",
+            "properties": {"ingest": _SERVICE, "api": _SERVICE},
+            "required": ["ingest", "api"],
+        },
+    },
+    "required": ["status", "services"],
+}
+
+
+def front_door(ingest: Document, api: Document, *, ingest_metrics: str, api_metrics: str) -> Document:
+    """What the front door serves: the writes of ingest, all of api, and what it answers itself.
+
+    The two paths are where the services show their own metrics; here they have addresses of their own, because
+    `/metrics` is the exposition of a tenant.
+    """
+    writes = {path: {"post": item["post"]} for path, item in ingest.get("paths", {}).items() if "post" in item}
+    reads = {path: item for path, item in api.get("paths", {}).items() if path != api_metrics}
+    own = {
+        "/health/live": {"get": _operation("live", "Live", "The front door runs.", {200: ("Always", _LIVE)})},
+        "/health/ready": {
+            "get": _operation(
+                "ready",
+                "Ready",
+                "Both services work; else what is missing.",
+                {200: ("Both are ready", _READY), 503: ("One of them is not", _READY)},
+            )
+        },
+    }
+    for service, document, path in (("ingest", ingest, ingest_metrics), ("api", api, api_metrics)):
+        if operation := document.get("paths", {}).get(path, {}).get("get"):
+            own[f"{INTERNAL}{service}"] = {"get": _own_metrics(service, operation)}
+    merged = merge({**ingest, "paths": writes}, {**api, "paths": reads})
+    return {
+        **merged,
+        "tags": _unique_tags({"tags": _TAGS}, merged),
+        "paths": dict(sorted({**merged["paths"], **own}.items())),
+    }
+
+
+def _operation(name: str, summary: str, description: str, answers: dict[int, tuple[str, Document]]) -> Document:
+    return {
+        "tags": [_HEALTH],
+        "summary": summary,
+        "description": description,
+        "operationId": name,
+        "responses": {
+            str(status): {"description": words, "content": {_JSON: {"schema": schema}}}
+            for status, (words, schema) in answers.items()
+        },
+        "security": [],
+    }
+
+
+def _own_metrics(service: str, operation: Document) -> Document:
+    return {
+        "tags": [_HEALTH],
+        "summary": f"Own metrics of {service}",
+        "description": f"What {service} measures of itself, for Prometheus. Shown to this machine only.",
+        "operationId": f"own_metrics_{service}",
+        "responses": {
+            "200": operation["responses"]["200"],
+            "404": {"description": "The caller is on another machine"},
+        },
+        "security": [],
+    }
+
 
 def merge(first: Document, second: Document) -> Document:
-    """Paths and components of both. Where both define a path and method the first wins, as in the front door.
+    """Paths and components of both. Where both define a path and method the first wins.
 
     A component of the same name and another content is renamed in the second document, references included.
     """

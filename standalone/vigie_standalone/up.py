@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import threading
 import time
@@ -9,10 +10,12 @@ from collections.abc import Awaitable, Callable, Set
 from dataclasses import replace
 from typing import Any
 
+from rich.markup import escape
 from vigie_identity.anonymous import AnonymousRule, Right
 from vigie_identity.bootstrap import NewAdministrator
 
 from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, in_words, prepare
+from vigie_standalone.arguments import DEFAULT_HOME
 from vigie_standalone.embedded.ports import is_free
 from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
@@ -174,6 +177,9 @@ def banner(options: Options, seconds: float, anonymous: str) -> str:
     credential = "" if {Right.READ, Right.WRITE} <= rights else ' -H "X-API-Key: $KEY"'
     demo = simulator(rights) if options.demo else "No simulator runs;"
     tenant = f" Tenant of the examples: {DEMO_TENANT} ({DEMO_TENANT_NAME})." if options.demo else ""
+    at = "" if options.home == DEFAULT_HOME else escape(f" --data-dir {shlex.quote(str(options.home.absolute()))}")
+    commands = ["status", "incident payment-outage", "down"] if options.demo else ["status", "down"]
+    elsewhere = ", ".join(f"[bold]vigie {command}{at}[/bold]" for command in commands)
     return f"""
 [bold]Vigie is up[/bold] after {seconds:.0f} s. {demo} Ctrl-C stops everything, the data stays in {options.home}.
 
@@ -191,7 +197,7 @@ Send a metric of your own, and see it within two seconds:
     -d '{{"name": "custom_counter", "type": "counter", "value": 1, "labels": {{"service": "booking"}}}}'
   curl '{options.url}/api/series?name=custom_counter'{credential}
 
-In another terminal: [bold]vigie status[/bold], [bold]vigie incident payment-outage[/bold], [bold]vigie down[/bold].
+In another terminal: {elsewhere}.
 """
 
 

@@ -1,6 +1,9 @@
 """Incidents that are going on, in a file: `vigie incident` writes it, the simulator reads it."""
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vigie_standalone.demo.incidents import INCIDENTS
@@ -20,6 +23,29 @@ class Control:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """While a simulator does what the file says."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)  # the kernel gives it back however the simulator ends
+            yield
+
+    def is_followed(self) -> bool:
+        """Whether a simulator runs that does what the file says."""
+        try:
+            with self._lock.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @property
+    def _lock(self) -> Path:
+        return self._path.with_suffix(".lock")
 
     def active(self, now: float) -> list[str]:
         """Names of the incidents going on."""

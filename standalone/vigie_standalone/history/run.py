@@ -1,6 +1,7 @@
 """An import from its first line to its summary."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColum
 
 from vigie_standalone.history.place import Place
 from vigie_standalone.history.reading import FileError, Form, batches, form_of
-from vigie_standalone.history.sending import Importer, ImportFailedError, Verdict
+from vigie_standalone.history.sending import Importer, ImportFailedError, NotAllowedError, Verdict
 
 EXIT_REFUSED = 4
 """All lines were judged, and not all of them were taken."""
@@ -46,7 +47,10 @@ def bring(path: Path, client: httpx2.Client, form: Form | None, console: Console
         with path.open("rb") as file, _progress(console) as bar:
             task = bar.add_task(path.name, total=path.stat().st_size, lines="")
             importer = Importer(
-                client, form, waiting=lambda why: bar.update(task, lines=f"waiting: {escape(why[:60])}")
+                client,
+                form,
+                waiting=lambda why: bar.update(task, lines=f"waiting: {escape(why[:60])}"),
+                unanswered=lambda left: _unanswered(console, str(client.base_url), left),
             )
             done = skip
             for batch in batches(file, form, skip):
@@ -57,9 +61,10 @@ def bring(path: Path, client: httpx2.Client, form: Form | None, console: Console
             bar.update(task, completed=path.stat().st_size, lines=f"{done:,} lines")
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}.") from None
-    except (KeyboardInterrupt, ImportFailedError):
+    except (KeyboardInterrupt, ImportFailedError) as error:
         _summary(console, total)
-        console.print("Not complete. The same command goes on here.")
+        more = "" if isinstance(error, NotAllowedError) else " The same command goes on here."
+        console.print(f"Not complete.{more}")
         raise
     place.forget()
     _summary(console, total)
@@ -78,6 +83,12 @@ def _progress(console: Console) -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+def _unanswered(console: Console, url: str, seconds: float) -> None:
+    until = datetime.now() + timedelta(seconds=seconds)  # noqa: DTZ005 - for the clock on the reader's wall
+    words = f"no answer from {url}, trying again until {until:%H:%M:%S}"
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _summary(console: Console, total: Total) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+from vigie_identity.permissions import Permission
 
 from vigie_standalone.demo.sender import RETRYABLE, retry_after
 from vigie_standalone.errors import StandaloneError
@@ -23,6 +24,10 @@ _TIMEOUT_S = 60.0
 
 class ImportFailedError(StandaloneError):
     """The import stopped, and goes on there when it is run again."""
+
+
+class NotAllowedError(ImportFailedError):
+    """Whoever runs it may not import: the same command would stop there again."""
 
 
 @dataclass
@@ -46,13 +51,17 @@ class Importer:
         form: Form,
         *,
         waiting: Callable[[str], None] = lambda _: None,
+        unanswered: Callable[[float], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`client` knows the URL and the credential; `waiting` is told why a batch has to wait."""
+        """`client` knows the URL and the credential; `waiting` is told why a batch has to wait, and `unanswered`, once
+        per batch, for how many seconds it tries again when nobody answers.
+        """
         self._client = client
         self._form = form
         self._waiting = waiting
+        self._unanswered = unanswered
         self._sleep = sleep
         self._clock = clock
         self._run = uuid4().hex
@@ -66,12 +75,16 @@ class Importer:
             "idempotency-key": f"{self._run}-{batch.done}",
         }
         pause, end = _FIRST_PAUSE_S, self._clock() + GIVE_UP_S
+        said = False
         while True:
             wait = pause
             try:
                 answer = self._client.post(PATH, content=body, headers=headers, timeout=_TIMEOUT_S)
             except httpx2.TransportError as error:
-                why = f"no answer: {error or type(error).__name__}"
+                why = f"no answer from {self._client.base_url}: {error or type(error).__name__}"
+                if not said:
+                    self._unanswered(end - self._clock())
+                    said = True
             else:
                 if answer.status_code not in RETRYABLE and answer.status_code != httpx2.codes.CONFLICT:
                     return _verdict(batch, answer)
@@ -95,10 +108,21 @@ def _verdict(batch: Batch, answer: httpx2.Response) -> Verdict:
             return Verdict(0, 0, len(batch.lines), refused)
     except (LookupError, TypeError, ValueError):
         raise ImportFailedError("The answer is none of Vigie's: is --url its front door?") from None
-    hint = (
-        " Take a new token and run the same command again." if answer.status_code == httpx2.codes.UNAUTHORIZED else ""
-    )
-    raise ImportFailedError(f"Stopped at line {batch.lines[0]}: {answer.status_code} {_message(answer)}.{hint}")
+    reason = f"Stopped at line {batch.lines[0]}: {answer.status_code} {_message(answer)}."
+    if answer.status_code == httpx2.codes.FORBIDDEN:
+        raise NotAllowedError(
+            f"{reason} The import needs the permission {Permission.HISTORY_IMPORT}, which a SUPERADMIN has; the same "
+            "command never will do with this credential."
+        )
+    if answer.status_code == httpx2.codes.UNAUTHORIZED:
+        given = "authorization" in answer.request.headers
+        hint = (
+            "The token is not valid, or not any more: take a new one"
+            if given
+            else "No token was given: set VIGIE_TOKEN to the access token of a SUPERADMIN"
+        )
+        raise ImportFailedError(f"{reason} {hint}, and run the same command again.")
+    raise ImportFailedError(reason)
 
 
 def _message(answer: httpx2.Response) -> str:
