@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pymongo import ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.limits import MAX_SERIES_PER_TENANT
 from vigie_runtime import mongo
@@ -90,7 +90,7 @@ class Tenants:
         with storing():
             await mongo.ensure_collections(self._db, [COLLECTION])
             await self._collection.create_index("name_key", unique=True)
-            await self._collection.create_index("status")
+            await self._collection.create_index([("status", ASCENDING), ("updated", ASCENDING)])
 
     async def create(self, tenant: TenantId, name: str, by: Actor, plan: Plan | None = None) -> Tenant:
         """Raises Conflict when the id (also by a deleted tenant) or the name is taken, InvalidField,
@@ -166,11 +166,13 @@ class Tenants:
                 for status in (Status.ACTIVE, Status.INACTIVE)
             }
 
-    async def inactive(self) -> list[TenantId]:
-        """The ids of all that are not active: few of many, for questions about all the others. Raises
-        StoreUnavailable."""
+    async def ended_since(self, since: datetime) -> list[TenantId]:
+        """The ids of all that are not active, the deleted ones too, and were at some time since then: of those that
+        ended earlier, nothing newer was taken. Raises StoreUnavailable."""
+        ended = [Status.INACTIVE.value, Status.DELETED.value]
+        query = {"status": {"$in": ended}, "updated": {"$gte": since}}
         with storing():
-            found = await self._collection.find({"status": Status.INACTIVE.value}, {"_id": 1}).to_list()
+            found = await self._collection.find(query, {"_id": 1}).to_list()
         return [document["_id"] for document in found]
 
     async def rename(self, tenant: TenantId, name: str, by: Actor) -> Tenant:
