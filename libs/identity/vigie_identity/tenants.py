@@ -127,10 +127,10 @@ class Tenants:
                     "that one, or choose another id"
                 ) from None
 
-    async def get(self, tenant: TenantId) -> Tenant:
-        """Raises NotFound, StoreUnavailable."""
+    async def get(self, tenant: TenantId, *, deleted: bool = False) -> Tenant:
+        """With `deleted` also a tombstone. Raises NotFound, StoreUnavailable."""
         with storing():
-            document = await self._collection.find_one(_there(tenant))
+            document = await self._collection.find_one({"_id": exactly(tenant)} if deleted else _there(tenant))
         if document is None:
             raise NotFound(WHAT)
         return _tenant(document)
@@ -199,7 +199,7 @@ class Tenants:
                 await self.require_in(session, tenant)
                 raise Conflict("only a tenant that is not active can be deleted: switch it off first")
             await self._licences.of(tenant).change_all({}, {"$set": {"deleted": True}}, session)
-            for log in (tenant, PLATFORM):  # nobody reads the tenant's any more
+            for log in (tenant, PLATFORM):  # nobody of the tenant reads its own any more
                 await self._audit.add(session, log, by, Action.TENANT_DELETED, tenant, name=document["name"])
 
         await transaction(self._db, work)
