@@ -67,7 +67,17 @@ async def test_only_active_tenants_that_exist_are_active(world: World) -> None:
     await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
     assert await world.tenants.active([ACME, RIVAL, NOBODY]) == {ACME}
     assert await world.tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 1}
-    assert await world.tenants.inactive() == [RIVAL]
+
+
+async def test_those_that_ended_are_known_for_as_long_as_is_asked(world: World) -> None:
+    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    for _ in ("switched off", "deleted"):
+        ended = (await world.tenants.page(Asked(), deleted=True)).items[-1]
+        assert ended.id == RIVAL
+        assert await world.tenants.ended_since(ended.updated) == [RIVAL]
+        assert await world.tenants.ended_since(ended.updated + timedelta(milliseconds=1)) == []
+        if ended.status is Status.INACTIVE:
+            await world.tenants.delete(RIVAL, BY)
 
 
 async def test_ensuring_a_tenant_at_once_makes_it_once(world: World) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pymongo import ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.limits import MAX_SERIES_PER_TENANT
 from vigie_runtime import mongo
@@ -90,7 +90,7 @@ class Tenants:
         with storing():
             await mongo.ensure_collections(self._db, [COLLECTION])
             await self._collection.create_index("name_key", unique=True)
-            await self._collection.create_index("status")
+            await self._collection.create_index([("status", ASCENDING), ("updated", ASCENDING)])
 
     async def create(self, tenant: TenantId, name: str, by: Actor, plan: Plan | None = None) -> Tenant:
         """Raises Conflict when the id (also by a deleted tenant) or the name is taken, InvalidField,
@@ -127,10 +127,10 @@ class Tenants:
                     "that one, or choose another id"
                 ) from None
 
-    async def get(self, tenant: TenantId) -> Tenant:
-        """Raises NotFound, StoreUnavailable."""
+    async def get(self, tenant: TenantId, *, deleted: bool = False) -> Tenant:
+        """With `deleted` also a tombstone. Raises NotFound, StoreUnavailable."""
         with storing():
-            document = await self._collection.find_one(_there(tenant))
+            document = await self._collection.find_one({"_id": exactly(tenant)} if deleted else _there(tenant))
         if document is None:
             raise NotFound(WHAT)
         return _tenant(document)
@@ -166,11 +166,13 @@ class Tenants:
                 for status in (Status.ACTIVE, Status.INACTIVE)
             }
 
-    async def inactive(self) -> list[TenantId]:
-        """The ids of all that are not active: few of many, for questions about all the others. Raises
-        StoreUnavailable."""
+    async def ended_since(self, since: datetime) -> list[TenantId]:
+        """The ids of all that are not active, the deleted ones too, and were at some time since then: of those that
+        ended earlier, nothing newer was taken. Raises StoreUnavailable."""
+        ended = [Status.INACTIVE.value, Status.DELETED.value]
+        query = {"status": {"$in": ended}, "updated": {"$gte": since}}
         with storing():
-            found = await self._collection.find({"status": Status.INACTIVE.value}, {"_id": 1}).to_list()
+            found = await self._collection.find(query, {"_id": 1}).to_list()
         return [document["_id"] for document in found]
 
     async def rename(self, tenant: TenantId, name: str, by: Actor) -> Tenant:
@@ -197,7 +199,7 @@ class Tenants:
                 await self.require_in(session, tenant)
                 raise Conflict("only a tenant that is not active can be deleted: switch it off first")
             await self._licences.of(tenant).change_all({}, {"$set": {"deleted": True}}, session)
-            for log in (tenant, PLATFORM):  # nobody reads the tenant's any more
+            for log in (tenant, PLATFORM):  # nobody of the tenant reads its own any more
                 await self._audit.add(session, log, by, Action.TENANT_DELETED, tenant, name=document["name"])
 
         await transaction(self._db, work)

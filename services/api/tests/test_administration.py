@@ -85,6 +85,27 @@ async def test_a_tenant_is_made_changed_switched_off_and_deleted(office: Office)
     await office.call("POST", "/admin/tenants", office.root, 409, id="acme", name="Somebody else")
 
 
+async def test_the_log_of_a_deleted_tenant_is_read_by_those_who_see_every_tenant(office: Office) -> None:
+    await office.tenant("acme")
+    log, admin = "/admin/tenants/acme/audit", await office.user("acme", Role.ADMIN)
+    await office.call("POST", "/admin/users", office.root, 201, name="sue", password=PASSWORD, role="SUPPORT")
+    support = await office.log_in("sue")
+    await office.call("PATCH", "/admin/tenants/acme", office.root, status="inactive")
+    before = (await office.call("GET", log, office.root))["entries"]
+    await office.call("DELETE", "/admin/tenants/acme", office.root, 204)
+    for _ in range(2):
+        entries = (await office.call("GET", log, office.root))["entries"]
+        assert (entries[0]["action"], entries[1:]) == ("tenant.deleted", before)
+        assert (await office.call("GET", log, support))["entries"] == entries
+        office.clock.advance(6)  # past what is remembered of the tenant
+    await office.call("GET", log, admin, 401)
+    await office.call("GET", log, None, 401)
+    await office.call("GET", log.replace("acme", "nobody"), office.root, 404)
+    await office.call("GET", log.replace("audit", "usage"), office.root, 404)
+    await office.tenant("globex")
+    await office.call("GET", log, await office.user("globex", Role.ADMIN), 404)
+
+
 async def test_a_change_is_made_as_a_whole_or_not_at_all(office: Office) -> None:
     for tenant in ("acme", "globex"):
         await office.tenant(tenant)

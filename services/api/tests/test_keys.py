@@ -51,6 +51,21 @@ async def test_keys_are_made_used_rotated_and_revoked(office: Office) -> None:
         await office.call(method, f"{path}/nothing{suffix}", admin, 404)
 
 
+async def test_a_key_is_also_named_as_it_is_shown(office: Office) -> None:
+    await office.tenant("acme")
+    path = "/admin/tenants/acme/keys"
+    key = (await office.call("POST", path, office.root, 201, name="k", scopes=["read"]))["key"]
+    assert key["prefix"] == f"vk_{key['id']}"
+    assert await office.call("GET", f"{path}/{key['prefix']}", office.root) == key
+    answer = await office.http.post(f"{path}/{key['prefix']}/rotate", headers=office.root)
+    second = answer.json()["key"]
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{path}/{second['id']}")
+    await office.call("DELETE", f"{path}/{second['prefix']}", office.root, 204)
+    assert (await office.call("GET", f"{path}/{second['id']}", office.root))["revoked"] is not None
+    for nobody in ("vk_", "vk_nothing", f"vk_{key['prefix']}"):
+        await office.call("GET", f"{path}/{nobody}", office.root, 404)
+
+
 async def test_every_change_is_audited_with_who_and_from_where(office: Office) -> None:
     await office.tenant("acme")
     admin = await office.user("acme", Role.ADMIN)

@@ -70,6 +70,19 @@ async def test_the_summary_leaves_inactive_tenants_out(platform: Platform) -> No
     assert (await platform.get("/admin/global/summary"))["usage"]["totalActiveUsers"] == 106
 
 
+async def test_a_tenant_that_is_deleted_stays_out_of_the_summary(platform: Platform) -> None:
+    await platform.keep(report(ACME, NOW - MINUTE, 5, version="1"), report(RIVAL, NOW - MINUTE, 100, version="9"))
+    rival = TenantId(RIVAL)
+    await platform.identity.tenants.set_status(rival, Status.INACTIVE, SYSTEM)
+    before = await platform.get("/admin/global/summary")
+    await platform.identity.tenants.delete(rival, SYSTEM)
+    after = await platform.get("/admin/global/summary")
+    assert [answer["tenants"]["withRecentData"] for answer in (before, after)] == [1, 1]
+    for part in ("usage", "health", "versions"):
+        assert before[part] == after[part], part
+    assert (after["health"]["healthy"], after["versions"]) == (1, [{"version": "1", "count": 1}])
+
+
 async def test_the_summary_counts_licences_by_what_they_are_now(platform: Platform) -> None:
     now = datetime.fromtimestamp(NOW / 1000, UTC)
     for days in (1, 29, 30, 31, 400):

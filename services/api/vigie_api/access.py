@@ -22,11 +22,12 @@ TENANT_PARAMETER: Final = "tenant"
 @dataclass(frozen=True, slots=True)
 class Access:
     """`permission` None: anybody, also without a credential; `signed_in`: anybody with a credential. `platform`: not
-    about a tenant, or about all of them."""
+    about a tenant, or about all of them. `deleted`: who sees every tenant is also answered about a deleted one."""
 
     permission: Permission | None
     platform: bool = False
     signed_in: bool = False
+    deleted: bool = False
 
     @property
     def public(self) -> bool:
@@ -79,7 +80,7 @@ ACCESS: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/admin/tenants/{tenant}/keys/{key}"): Access(_P.KEYS_READ),
     ("POST", "/admin/tenants/{tenant}/keys/{key}/rotate"): Access(_P.KEYS_MANAGE),
     ("DELETE", "/admin/tenants/{tenant}/keys/{key}"): Access(_P.KEYS_MANAGE),
-    ("GET", "/admin/tenants/{tenant}/audit"): Access(_P.AUDIT_READ),
+    ("GET", "/admin/tenants/{tenant}/audit"): Access(_P.AUDIT_READ, deleted=True),
     ("GET", "/admin/tenants/{tenant}/usage"): Access(_P.TENANT_READ),
     ("GET", "/admin/users"): Access(_P.USERS_READ, platform=True),
     ("POST", "/admin/users"): Access(_P.USERS_MANAGE, platform=True),

@@ -21,7 +21,7 @@ from vigie_runtime.addresses import FORWARDED_HEADER, Origin, Origins
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 
-from vigie_api.access import tenant_of
+from vigie_api.access import access_of, tenant_of
 from vigie_api.cache import TtlCache
 from vigie_api.errors import StoreUnavailable
 from vigie_api.middleware import CHARGES
@@ -130,7 +130,10 @@ async def _judged(request: Request) -> Context:
         principal = await stores.authenticator.authenticate(request.scope["headers"], charges)
         tenant = tenant_of(request, principal, desk.settings.default_tenant)
         if principal.everywhere and tenant is not None:  # others belong to it
-            await _check_exists(stores.identity, tenant)
+            if access_of(request).deleted:
+                await stores.identity.tenants.get(tenant, deleted=True)
+            else:
+                await _check_exists(stores.identity, tenant)
     except IdentityError as e:
         await charges.refused(e)
         raise

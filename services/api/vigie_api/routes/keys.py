@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
+from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import Response
+from vigie_identity.api_keys import PREFIX
 
 from vigie_api.answers.admin import KeyAnswer, KeyPage, NewKeyAnswer
 from vigie_api.answers.problem import Responses, described
@@ -19,6 +21,11 @@ from vigie_api.routes.listing import PageAsked, located
 router = APIRouter(tags=["keys"], route_class=Judged)
 
 _KEYS = "/admin/tenants/{tenant}/keys"
+KeyPath = Annotated[
+    str,
+    Path(description="id of the key, or how it begins: vk_<id>"),
+    AfterValidator(lambda key: key.removeprefix(PREFIX)),
+]
 _ENDED: Responses = {409: described("The key is revoked, has expired, or was rotated already")}
 
 
@@ -39,23 +46,23 @@ async def create_key(context: InTenant, body: NewKey, request: Request, response
 
 
 @router.get(_KEYS + "/{key}", response_model=KeyAnswer)
-async def read_key(context: InTenant, key: str) -> Any:
+async def read_key(context: InTenant, key: KeyPath) -> Any:
     """The key without its secret."""
     return KeyAnswer.of(await context.stores.identity.keys.get(context.tenant, key))
 
 
 @router.post(_KEYS + "/{key}/rotate", response_model=NewKeyAnswer, status_code=201, responses=_ENDED)
 async def rotate_key(
-    context: InTenant, key: str, request: Request, response: Response, body: Rotation | None = None
+    context: InTenant, key: KeyPath, request: Request, response: Response, body: Rotation | None = None
 ) -> Any:
     """Another key of the same name, scopes and expiry. The old one is good for the overlap and no longer."""
     overlap = timedelta(seconds=(body or Rotation()).overlap_s)
     made = await context.stores.identity.keys.rotate(context.tenant, key, context.actor, overlap)
-    located(request, response, made.key.id, under=request.url.path.removesuffix(f"/{key}/rotate"))
+    located(request, response, made.key.id, under=request.url.path.rsplit("/", 2)[0])
     return NewKeyAnswer(key=KeyAnswer.of(made.key), secret=made.secret)
 
 
 @router.delete(_KEYS + "/{key}", status_code=204)
-async def revoke_key(context: InTenant, key: str) -> None:
+async def revoke_key(context: InTenant, key: KeyPath) -> None:
     """For ever, everywhere within 5 seconds."""
     await context.stores.identity.keys.revoke(context.tenant, key, context.actor)

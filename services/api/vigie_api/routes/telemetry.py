@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 from vigie_contracts import telemetry as words
-from vigie_contracts.days import to_ms
+from vigie_contracts.days import to_datetime, to_ms
 from vigie_contracts.telemetry import LatestDocument, ReportDocument
 from vigie_identity.tenants import Tenant
 
@@ -28,16 +28,20 @@ from vigie_api.answers.telemetry import (
 from vigie_api.errors import InvalidParameter, LimitReached, NoReport
 from vigie_api.routes.context import Context, Ctx
 from vigie_api.telemetry.aggregated import aggregated
+from vigie_api.telemetry.health import SILENT_MS
 from vigie_api.telemetry.numbers import plain
 from vigie_api.telemetry.periods import PERIODS, Stretch, up_to
 from vigie_api.telemetry.summary import Group, summary
 from vigie_api.telemetry.trends import Now, days_up_to, hour_began, trends
-from vigie_api.times import MAX_AHEAD_MS, iso, parse_time
+from vigie_api.times import HOUR, MAX_AHEAD_MS, iso, parse_time
 
 MAX_LIMIT: Final = 1_000
 MAX_OFFSET: Final = 100_000
 """Reports that are skipped for one page: 90 days of one every 78 seconds."""
 MAX_DAYS: Final = 90
+_ENDED_MS: Final = SILENT_MS + HOUR
+"""No tenant that ended earlier has a latest report of the last 24 hours: a gateway that cannot ask goes by its memory
+for 15 minutes, and the time of a report is at most 10 ahead."""
 
 _TIME: Final = "ms since 1970, RFC 3339, or relative: now-1d"
 TenantPath = Annotated[str, Path(description="id of the tenant", examples=[docs.TENANT_ID])]
@@ -196,5 +200,5 @@ def _metric(found: LatestDocument) -> Metric:
 
 
 async def _groups(context: Context) -> list[Group]:
-    inactive = await context.stores.identity.tenants.inactive()
-    return await context.stores.telemetry.groups(context.now_ms, inactive)
+    ended = await context.stores.identity.tenants.ended_since(to_datetime(context.now_ms - _ENDED_MS))
+    return await context.stores.telemetry.groups(context.now_ms, ended)

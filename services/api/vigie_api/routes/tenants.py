@@ -110,8 +110,8 @@ async def end_licence(context: InTenant, licence: str) -> None:
 
 
 @router.get("/admin/tenants/{tenant}/audit", response_model=AuditPage)
-async def read_audit(context: InTenant, asked: PageAsked) -> Any:
-    """Who changed what in the tenant, newest first."""
+async def read_audit(context: Ctx, asked: PageAsked) -> Any:
+    """Who changed what in the tenant, newest first. SUPERADMIN and SUPPORT also read that of a deleted tenant."""
     return await _audit(context, asked)
 
 
