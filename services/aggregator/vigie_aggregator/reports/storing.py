@@ -56,6 +56,7 @@ class ReportStore:
             reports = self._db[telemetry.REPORTS]
             keys = [(name, ASCENDING) for name in ("tenant", "kind", "at", "_id")]
             await reports.create_index(keys)
+            await self._db[telemetry.LATEST].create_index("at")  # the summary asks for those of the last day
             await mongo.ensure_ttl(reports, "at", self._retention + _LOG_LIFE)
             kept = timedelta(milliseconds=telemetry.RETENTION_MS)
             await mongo.ensure_ttl(self._db[telemetry.HOURS], "hour", kept)
