@@ -349,9 +349,10 @@ async def test_web_application_on_its_server_reports_every_request_until_sigterm
         async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
             # The first one may have been asked for more than once, so it is not compared.
             statuses = [(await http.get(path)).status_code for path in ["/items/2"] * 20 + ["/none/7", "/items/0"]]
-            # Nor is the last one: a server may end between the last byte of an answer and the end of its request, which
-            # is when it is counted. When this one is answered, those before it have ended.
-            await http.post("/last")
+        # Nor is the last one: a server may end between the last byte of an answer and the end of its request, which is
+        # when it is counted. When this one is answered, on a connection of its own, those before it have ended.
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.post(f"{url}/last")
         process.terminate()
         assert await asyncio.to_thread(process.wait, 30) == -15
     finally:
