@@ -40,6 +40,7 @@ OPEN = {
     "VIGIE_JWT_SHARED_ISSUER": "test",
     "VIGIE_JWT_FOREIGN_PLATFORM_ROLES": "true",
     "VIGIE_ANONYMOUS": "telemetry",
+    "VIGIE_RATE_TELEMETRY_PER_MINUTE": "0",  # senders that repeat while gateways die come more often than that
 }
 
 
