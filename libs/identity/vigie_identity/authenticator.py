@@ -14,6 +14,7 @@ from math import inf
 from secrets import token_bytes
 from typing import Final, NoReturn
 
+from vigie_runtime import tasks
 from vigie_runtime.clock import Clock
 
 from vigie_identity.anonymous import AnonymousRule
@@ -103,10 +104,7 @@ class Authenticator:
     async def close(self) -> None:
         """End what is under way."""
         await self._memory.close()
-        for task in self._notes:
-            task.cancel()
-        if self._notes:
-            await asyncio.wait(self._notes)
+        await tasks.end(self._notes)
 
     async def _judge(self, sent: bytes) -> Good[Principal] | Bad[Refusal]:
         try:

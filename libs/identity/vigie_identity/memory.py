@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.clock import Clock
 
 from vigie_identity.errors import Busy, IssuerUnavailable, StoreUnavailable
@@ -154,11 +154,7 @@ class Memory(Generic[T, R]):
 
     async def close(self) -> None:
         """End what is under way."""
-        running = [one.task for one in (*self._first.values(), *self._again.values())]
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+        await tasks.end([one.task for one in (*self._first.values(), *self._again.values())])
 
     def _look_up(
         self,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from redis.exceptions import RedisError
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import reason_of
 from vigie_runtime.metrics import MetricSet
@@ -89,11 +89,7 @@ class Limiter:
 
     async def close(self) -> None:
         """End what is under way."""
-        tasks = {*self._asking, *([] if self._probe is None else [self._probe])}
-        while tasks := {task for task in tasks if not task.done()}:
-            for task in tasks:  # again and again: the client can swallow a cancellation
-                task.cancel()
-            await asyncio.wait(tasks, timeout=0.1)
+        await tasks.end([*self._asking, *([] if self._probe is None else [self._probe])])
 
     async def _ask(self, account: Account, cost: int) -> float:
         now = self._clock.monotonic()

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pymongo.errors import PyMongoError
 
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.catalogue import SERIES
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
@@ -80,11 +80,7 @@ class Cardinality:
 
     async def close(self) -> None:
         """End what is under way."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+        await tasks.end(self._running.values())
 
     async def _ask(self, tenant: str, metric: str) -> Explosion | None:
         found: Explosion | None = None

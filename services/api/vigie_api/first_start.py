@@ -12,7 +12,7 @@ from typing import Final
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.identity import Identity
 from vigie_identity.names import TenantId
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.errors import VigieError
 
 from vigie_api.settings import Settings
@@ -29,9 +29,7 @@ async def beside(who: Identity, settings: Settings, done: Callable[[], object]) 
     try:
         yield
     finally:
-        while not task.done():  # a driver that looks for its server can swallow a cancellation
-            task.cancel()
-            await asyncio.wait([task], timeout=0.1)
+        await tasks.end([task])
 
 
 async def _until_done(who: Identity, settings: Settings, done: Callable[[], object]) -> None:
