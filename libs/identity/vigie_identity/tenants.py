@@ -177,15 +177,12 @@ class Tenants:
 
     async def rename(self, tenant: TenantId, name: str, by: Actor) -> Tenant:
         """Raises NotFound, Conflict when the name is taken, InvalidField, StoreUnavailable."""
-        name = display_name("name", name)
-        return await self._change(tenant, {"name": name, "name_key": name_key(name)}, by, name=name)
+        return await self.change(tenant, by, name=name)
 
     async def set_status(self, tenant: TenantId, status: Status, by: Actor) -> Tenant:
         """Inactive: nothing is taken from it, nothing shown to it. Raises NotFound, InvalidField for DELETED,
         StoreUnavailable."""
-        if status is Status.DELETED:
-            raise InvalidField("status", _BY_DELETE)
-        return await self._change(tenant, {"status": status.value}, by, status=status.value)
+        return await self.change(tenant, by, status=status)
 
     async def delete(self, tenant: TenantId, by: Actor) -> None:
         """For ever: the name is free, the id is not. Users, keys and data stay where they are, and let nobody in.
@@ -206,7 +203,7 @@ class Tenants:
 
     async def set_plan(self, tenant: TenantId, plan: Plan, by: Actor) -> Tenant:
         """Raises NotFound, StoreUnavailable."""
-        return await self._change(tenant, {"plan": asdict(plan)}, by, plan=asdict(plan))
+        return await self.change(tenant, by, plan=asdict(plan))
 
     async def change(
         self, tenant: TenantId, by: Actor,

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Network, ip_address
 from typing import Any, Final
 
 from redis.asyncio import Redis
+from vigie_runtime.addresses import line_of
 from vigie_runtime.clock import Clock
 
 from vigie_identity.errors import TooManyAttempts
@@ -35,7 +36,6 @@ MAX_LOCAL: Final = 50_000
 _ALL: Final = "*"
 """Where a window counts its attempts from all addresses; no digest."""
 _UNREADABLE: Final = "?"
-_NAT64: Final = IPv6Network("64:ff9b::/96")
 
 # KEYS: windows. ARGV: this attempt, ms of a window, then three per count: number of its window, field, limit.
 # Gives the ms to wait; or 0, and the first attempts of the windows.
@@ -210,10 +210,5 @@ def _network(address: str) -> str:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return _UNREADABLE
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        if parsed in _NAT64:
-            return str(IPv4Address(int(parsed) & 0xFFFF_FFFF))
-        return parsed.exploded[:19]
-    return str(parsed)
+    line = line_of(parsed)
+    return line.network_address.exploded[:19] if isinstance(line, IPv6Network) else str(line)

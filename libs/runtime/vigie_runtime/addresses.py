@@ -25,7 +25,7 @@ MAX_HOPS: Final = 16
 """Entries of the header that are looked at."""
 _MAX_REMEMBERED_BYTES: Final = 256
 _REMEMBERED: Final = 8_192
-_PLACE_BITS: Final = 64
+_LINE_BITS: Final = 64
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -75,7 +75,7 @@ def origin(peer: str | None, forwarded: str, trusted: Networks) -> Origin:
         return UNKNOWN
     # With the header it may be a proxy on this machine, and its clients are not.
     local = address.is_loopback and not forwarded
-    return Origin(str(address), _place(address), local)
+    return Origin(str(address), str(line_of(address)), local)
 
 
 class Origins:
@@ -106,12 +106,15 @@ class Origins:
         return found
 
 
-def _place(address: Address) -> str:
+def line_of(address: Address) -> IPv4Address | IPv6Network:
+    """What one person has: an IPv4 address, also where IPv6 only wraps it, else a /64."""
     if isinstance(address, IPv4Address):
-        return str(address)
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
     if address in _NAT64:  # all of IPv4 within one /64
-        return str(IPv4Address(int(address) & 0xFFFF_FFFF))
-    return str(IPv6Network((address, _PLACE_BITS), strict=False))
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return IPv6Network((address, _LINE_BITS), strict=False)
 
 
 def _within(address: Address, trusted: Networks) -> bool:

@@ -173,8 +173,8 @@ def agent_of(request: Request) -> str:
 
 
 async def in_tenant(request: Request) -> Context:
-    """`context_of`, for what is about a tenant that must exist. Raises NotFound: who sees every tenant is told in the
-    words that others are told in about a foreign one."""
+    """`context_of`, for administration: to who sees every tenant MongoDB says whether it exists, so that a deletion
+    shows at once; elsewhere that is remembered for a few seconds. Raises NotFound."""
     context = await context_of(request)
     if context.principal.everywhere:
         await context.stores.identity.tenants.get(context.tenant)
