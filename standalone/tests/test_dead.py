@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from vigie_contracts.topics import DEAD
-from vigie_runtime.deadletters import DeadLetters
+from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_standalone import dead
 from vigie_standalone.embedded.servers import Server, Servers
 

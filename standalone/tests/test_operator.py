@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
+from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action
 from vigie_identity.errors import BadCredential, TenantInactive
 from vigie_identity.identity import Identity, identity
-from vigie_identity.names import TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.passwords import Passwords
 from vigie_runtime import clients

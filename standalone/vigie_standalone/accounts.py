@@ -14,16 +14,16 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from pymongo.errors import ConfigurationError, PyMongoError
+from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule, Right
 from vigie_identity.audit import SYSTEM, Actor
 from vigie_identity.bootstrap import NewAdministrator
-from vigie_identity.errors import Conflict, IdentityError
+from vigie_identity.errors import Conflict
 from vigie_identity.identity import Identity, identity
-from vigie_identity.names import TenantId
 from vigie_identity.settings import IdentitySettings
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import SystemClock
-from vigie_runtime.errors import reason_of
+from vigie_runtime.errors import ProblemError, reason_of
 from vigie_runtime.redact import redact
 from vigie_runtime.settings import TenantSettings, explain
 
@@ -96,7 +96,7 @@ async def accounts(variables: Mapping[str, str]) -> AsyncIterator[Accounts]:
             yield Accounts(settings, who, _operator())
     except ValidationError as error:
         raise AccountsError("; ".join(explain(Settings, error))) from None
-    except (SettingsError, IdentityError) as error:
+    except (SettingsError, ProblemError) as error:
         raise AccountsError(str(error)) from None
     except PyMongoError as error:
         raise AccountsError(f"MongoDB refuses: {redact(reason_of(error))}") from None

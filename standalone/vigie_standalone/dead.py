@@ -25,7 +25,7 @@ from vigie_standalone.errors import StandaloneError
 
 PREFIX = "vigie_"
 STORY = frozenset(PREFIX + part for part in ("topic", "partition", "offset", "reason", "service", "version"))
-"""The headers that `vigie_runtime.deadletters` adds; all others are the record's own."""
+"""The headers that `vigie_runtime.bus.dead_letters` adds; all others are the record's own."""
 FILTER_WINDOW = 50_000
 """How many of the newest dead letters are looked through for those of one topic."""
 POLL_MS = 1_000

@@ -16,8 +16,8 @@ import typer
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 
 if TYPE_CHECKING:
+    from vigie_contracts.tenants import TenantId
     from vigie_identity.api_keys import ApiKey
-    from vigie_identity.names import TenantId
     from vigie_identity.pages import Asked, Page
 
     from vigie_standalone.accounts import Accounts

@@ -15,7 +15,7 @@ def main() -> None:
     from vigie_ingest.app import create_app as create_ingest
     from vigie_ingest.settings import IngestSettings
     from vigie_runtime import logging, settings, tracing
-    from vigie_runtime.http import serve
+    from vigie_web.server import serve
 
     from vigie_standalone.front import FrontDoor
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from vigie_aggregator.schedule import LATE_MS
+from vigie_aggregator.samples.schedule import LATE_MS
 
 from tests.bench import cost
 from tests.bench.report import Report, Row

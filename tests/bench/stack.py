@@ -97,7 +97,7 @@ class Stack:
         """fingerprint -> (count, sum) over all 10 s windows, read straight from MongoDB."""
         with MongoClient[dict[str, Any]](self._mongo_uri) as client:
             database = client[DATABASE]
-            homes = {
+            placements = {
                 (s["tenant"], s["partition"], s["ordinal"]): to_unsigned(s["_id"])
                 for s in database["series"].find({}, {"tenant": 1, "partition": 1, "ordinal": 1})
             }
@@ -108,7 +108,7 @@ class Stack:
                 for slot, count, total in zip(
                     cells.slots.tolist(), cells.count.tolist(), cells.sum.tolist(), strict=True
                 ):
-                    fingerprint = homes[at["t"], at["p"], at["c"] * 256 + slot]
+                    fingerprint = placements[at["t"], at["p"], at["c"] * 256 + slot]
                     before = totals.get(fingerprint, (0, 0.0))
                     totals[fingerprint] = (before[0] + count, before[1] + total)
         return totals

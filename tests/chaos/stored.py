@@ -19,7 +19,7 @@ from tests.chaos.ledger import Cell, Cells, Counts, Ledger, Running
 KAFKA_TIMEOUT_S = 10
 
 Database = AsyncDatabase[dict[str, Any]]
-Homes = dict[tuple[int, int], int]
+SeriesPlacement = dict[tuple[int, int], int]
 """(partition, ordinal) -> fingerprint, or FOREIGN."""
 FOREIGN, HOMELESS = -2, -1
 """Fingerprints of a series that another test sent, and of a place where the catalogue has none."""
@@ -27,33 +27,33 @@ FOREIGN, HOMELESS = -2, -1
 
 async def counts(database: Database, ledger: Ledger, tiers: Sequence[Tier] = TIERS) -> Counts:
     """All windows of the ledger's series, and their running state as MongoDB keeps it."""
-    homes = await series_homes(database, ledger)
-    windows = {tier.name: await _windows(database, ledger.tenant, tier, homes) for tier in tiers}
-    return Counts(windows, await _stored_running(database, ledger.tenant, homes))
+    placements = await series_homes(database, ledger)
+    windows = {tier.name: await _windows(database, ledger.tenant, tier, placements) for tier in tiers}
+    return Counts(windows, await _stored_running(database, ledger.tenant, placements))
 
 
-async def series_homes(database: Database, ledger: Ledger) -> Homes:
+async def series_homes(database: Database, ledger: Ledger) -> SeriesPlacement:
     """Where each series of the tenant lives. Two series in one place would be a disaster: it raises."""
-    homes: Homes = {}
+    placements: SeriesPlacement = {}
     async for document in database.series.find({"tenant": ledger.tenant}):
         place = (document["partition"], document["ordinal"])
-        if place in homes:
+        if place in placements:
             raise AssertionError(f"two series share partition {place[0]}, ordinal {place[1]}")
-        homes[place] = to_unsigned(document["_id"]) if document["name"].startswith(ledger.prefix) else FOREIGN
-    return homes
+        placements[place] = to_unsigned(document["_id"]) if document["name"].startswith(ledger.prefix) else FOREIGN
+    return placements
 
 
 async def cached_running(redis: Redis, database: Database, ledger: Ledger) -> dict[int, Running]:
     """The running state as Redis has it."""
-    homes = await series_homes(database, ledger)
+    placements = await series_homes(database, ledger)
     found: dict[int, Running] = {}
     for name, packed in (await redis.hgetall(latest.hash_key(ledger.tenant))).items():
         partition, chunk = (int(part) for part in bytes(name).decode().split(":"))
-        found |= _unpacked(partition, chunk, bytes(packed), homes)
+        found |= _unpacked(partition, chunk, bytes(packed), placements)
     return found
 
 
-async def _windows(database: Database, tenant: str, tier: Tier, homes: Homes) -> Cells:
+async def _windows(database: Database, tenant: str, tier: Tier, placements: SeriesPlacement) -> Cells:
     documents: defaultdict[int, list[tuple[int, int, dict[str, Any]]]] = defaultdict(list)
     async for document in database[tier.collection].find({"_id.t": tenant}):
         place = document["_id"]
@@ -63,25 +63,27 @@ async def _windows(database: Database, tenant: str, tier: Tier, homes: Homes) ->
         cells = chunks.decode_many(stored, tier.width_ms)
         columns = (cells.count, cells.sum, cells.min, cells.max, cells.first_ts, cells.first, cells.last_ts, cells.last)
         for row, start, *values in zip(cells.rows, cells.starts, *columns, strict=True):
-            fingerprint = homes.get((partition, int(row)), HOMELESS)
+            fingerprint = placements.get((partition, int(row)), HOMELESS)
             if fingerprint != FOREIGN:
                 found[fingerprint, int(start)] = Cell(*(value.item() for value in values))
     return found
 
 
-async def _stored_running(database: Database, tenant: str, homes: Homes) -> dict[int, Running]:
+async def _stored_running(database: Database, tenant: str, placements: SeriesPlacement) -> dict[int, Running]:
     found: dict[int, Running] = {}
     async for document in database.latest.find({"_id.t": tenant}):
         place = document["_id"]
-        found |= _unpacked(place["p"], place["c"], bytes(document["data"]), homes)
+        found |= _unpacked(place["p"], place["c"], bytes(document["data"]), placements)
     return found
 
 
-def _unpacked(partition: int, chunk: int, packed: bytes, homes: Homes) -> dict[int, Running]:
+def _unpacked(partition: int, chunk: int, packed: bytes, placements: SeriesPlacement) -> dict[int, Running]:
     state = latest.unpack(packed)
     columns = (state.counts, state.sums, state.timestamps, state.values)
     found = {
-        homes.get((partition, chunk * CHUNK_SLOTS + int(slot)), HOMELESS): Running(*(value.item() for value in values))
+        placements.get((partition, chunk * CHUNK_SLOTS + int(slot)), HOMELESS): Running(
+            *(value.item() for value in values)
+        )
         for slot, *values in zip(state.slots, *columns, strict=True)
     }
     found.pop(FOREIGN, None)

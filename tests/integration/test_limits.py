@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+from vigie_contracts.tenants import TenantId
 from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import SYSTEM, Audit
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Scope
 from vigie_identity.tenants import Plan, Tenants
 from vigie_limits.usage import Usage

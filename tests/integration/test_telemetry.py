@@ -18,9 +18,9 @@ from vigie_contracts import names, telemetry
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import to_unsigned
+from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import REPORTS
 from vigie_identity.audit import SYSTEM, Audit
-from vigie_identity.names import TenantId
 from vigie_identity.tenants import Status, Tenants
 from vigie_runtime.clock import SystemClock
 

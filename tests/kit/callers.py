@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from redis.asyncio import Redis
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import SYSTEM
 from vigie_identity.identity import Identity, identity
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.passwords import Cost
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.sessions import Client

@@ -7,7 +7,9 @@ from typing import Any
 import yaml
 from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
-from vigie_runtime import logreader_metrics, metrics, publisher_metrics
+from vigie_runtime import metrics
+from vigie_runtime.bus import log_reader_metrics as logreader_metrics
+from vigie_runtime.bus import publisher_metrics
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "aggregator", "api")

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from vigie_api import charts, functions
+from vigie_api.dashboard import charts
 from vigie_contracts import events, names, tiers, topics
 from vigie_contracts.problems import Kind
+from vigie_query import functions
 from vigie_standalone import cli
 
 from tests.project.repo import ROOT, parsed, text

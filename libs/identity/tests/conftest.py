@@ -9,12 +9,11 @@ from typing import Any
 import jwt
 import pytest
 import pytest_asyncio
+from vigie_contracts.tenants import TenantId
 from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
-from vigie_identity.errors import IdentityError
 from vigie_identity.identity import Identity, identity
 from vigie_identity.licences import Licences
-from vigie_identity.names import TenantId
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.principal import Principal
@@ -25,6 +24,7 @@ from vigie_identity.users import User, Users
 from vigie_runtime import clients
 from vigie_runtime.clients import Database, MongoClient
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import ProblemError
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.settings import Settings
 
@@ -148,8 +148,8 @@ def partner(**more: Any) -> str:
     return jwt.encode(claims, SHARED, "HS256")
 
 
-async def refusal(asking: Any) -> IdentityError:
+async def refusal(asking: Any) -> ProblemError:
     """What the question is refused with."""
-    with pytest.raises(IdentityError) as caught:
+    with pytest.raises(ProblemError) as caught:
         await asking
     return caught.value

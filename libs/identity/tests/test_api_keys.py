@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vigie_contracts.tenants import TenantId
 from vigie_identity.api_keys import LAST_USED_STEP, NewKey, well_formed
 from vigie_identity.audit import Action
 from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
-from vigie_identity.names import TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Scope
 

@@ -10,27 +10,26 @@ import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vigie_identity import memory as module
+from vigie_contracts.tenants import PLATFORM, TenantId
+from vigie_identity import credential_cache as module
 from vigie_identity.authenticator import _sent
+from vigie_identity.credential_cache import MAX_REFUSED, STALE_S, TTL_S
 from vigie_identity.errors import (
     BadCredential,
-    Busy,
     CredentialMissing,
     NotFound,
     Refusal,
-    StoreUnavailable,
     TenantInactive,
     TwoCredentials,
     WrongLogin,
 )
 from vigie_identity.identity import Identity
-from vigie_identity.memory import MAX_REFUSED, STALE_S, TTL_S
 from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.principal import PrincipalKind
 from vigie_identity.sessions import Client
 from vigie_identity.tenants import Status
+from vigie_runtime.errors import Busy, StoreUnavailable
 from vigie_runtime.metrics import MetricSet
 
 from tests.kit.wait import eventually
@@ -332,7 +331,7 @@ async def test_guesses_are_bounded_in_memory_and_at_a_time(made: Identity, monke
 async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever(
     made: Identity, metrics: MetricSet, world: World, mongo_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vigie_identity.store.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("vigie_storage.mongo.TIMEOUT_S", 0.5)
     known, expiring = await key_of(world), await key_of(world, expires=NOW + timedelta(seconds=60))
     new = await key_of(world)
     for secret in (known, expiring):

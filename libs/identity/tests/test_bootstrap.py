@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Action
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.errors import InvalidField, NotFound, TooManyAttempts, WrongLogin
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Role
 from vigie_identity.sessions import Client

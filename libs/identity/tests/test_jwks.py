@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt import PyJWK
 from vigie_identity import jwks as module
-from vigie_identity.errors import BadCredential, Busy, IssuerUnavailable
+from vigie_identity.errors import BadCredential, IssuerUnavailable
 from vigie_identity.jwks import (
     FRESH_S,
     MISS_INTERVAL_S,
@@ -24,6 +24,7 @@ from vigie_identity.jwks import (
     usable_keys,
 )
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Busy
 
 from tests.kit.wait import eventually
 

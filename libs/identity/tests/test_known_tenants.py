@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from vigie_identity import memory
-from vigie_identity.errors import NotFound, StoreUnavailable, TenantInactive
+from vigie_identity import credential_cache as memory
+from vigie_identity.credential_cache import STALE_S, TTL_S
+from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
-from vigie_identity.memory import STALE_S, TTL_S
 from vigie_identity.tenants import Plan, Status
+from vigie_runtime.errors import StoreUnavailable
 
 from .conftest import ACME, BY, RIVAL, World
 
@@ -78,7 +79,7 @@ async def test_unknown_tenants_are_remembered_within_bounds(
 async def test_known_tenants_stay_known_for_a_while_when_the_store_is_away(
     known: KnownTenants, world: World, mongo_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vigie_identity.store.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("vigie_storage.mongo.TIMEOUT_S", 0.5)
     await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
     await known.require(ACME)
     with pytest.raises(TenantInactive):

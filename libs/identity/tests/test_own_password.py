@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from vigie_contracts.tenants import PLATFORM
 from vigie_identity.audit import Action
-from vigie_identity.errors import BadCredential, Busy, InvalidField, TooManyAttempts, WrongLogin
+from vigie_identity.credential_cache import TTL_S
+from vigie_identity.errors import BadCredential, InvalidField, TooManyAttempts, WrongLogin
 from vigie_identity.identity import Identity
-from vigie_identity.memory import TTL_S
-from vigie_identity.names import PLATFORM
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Role
 from vigie_identity.sessions import Client, Tokens
 from vigie_identity.throttle import PER_ACCOUNT_AND_ADDRESS
+from vigie_runtime.errors import Busy
 
 from .conftest import ACME, BY, PASSWORD, RIVAL, World, bearer, refusal, running, sessions_of
 

@@ -8,8 +8,9 @@ import pytest
 from argon2 import extract_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vigie_identity.errors import Busy, InvalidField
+from vigie_identity.errors import InvalidField
 from vigie_identity.passwords import MAX_CHARS, Cost, Passwords
+from vigie_runtime.errors import Busy
 
 from tests.kit.wait import eventually
 

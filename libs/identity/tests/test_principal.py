@@ -3,11 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import NOTHING, AnonymousRule, Right
-from vigie_identity.errors import CredentialMissing, Forbidden, IdentityError, InvalidField, NotFound
-from vigie_identity.names import TenantId, is_tenant, name_key, tenant_id
+from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
+from vigie_identity.names import name_key, tenant_id
 from vigie_identity.permissions import PLATFORM_WIDE, ROLES, Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
+from vigie_runtime.errors import ProblemError
 
 MINE, ALSO_MINE, FOREIGN = TenantId("acme"), TenantId("beta"), TenantId("rival")
 NO_PLACES = frozenset[str]()
@@ -27,8 +29,8 @@ def member(*assignments: Assignment) -> Principal:
     return Principal(PrincipalKind.USER, "u1", "alice", assignments=assigned(*assignments))
 
 
-def refusal(principal: Principal, permission: Permission, tenant: str) -> IdentityError:
-    with pytest.raises(IdentityError) as caught:
+def refusal(principal: Principal, permission: Permission, tenant: str) -> ProblemError:
+    with pytest.raises(ProblemError) as caught:
         principal.require(permission, tenant)
     return caught.value
 

@@ -6,9 +6,9 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 import pytest
+from vigie_contracts.tenants import TenantId
 from vigie_identity.authenticator import _bytes_of
 from vigie_identity.identity import Identity
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.sessions import Client

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vigie_identity import scoped
-from vigie_identity.names import PLATFORM, TenantId
-from vigie_identity.scoped import Scoped, Store
+from vigie_contracts.tenants import PLATFORM, TenantId
+from vigie_identity import names
 from vigie_runtime.clients import Database
+from vigie_storage.scoped import Scoped, Store
 
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
-PACKAGE = Path(scoped.__file__).parent
+PACKAGE = Path(names.__file__).parent
 
 values = st.sampled_from(["acme", "rival", 1, 2, None])
 conditions = st.one_of(

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from vigie_identity.errors import BadCredential, IdentityError
-from vigie_identity.names import PLATFORM, TenantId
+from vigie_contracts.tenants import PLATFORM, TenantId
+from vigie_identity.errors import BadCredential
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.sessions import Client
+from vigie_runtime.errors import ProblemError
 
 from .conftest import ACME, BY, PASSWORD, SECRET, World, bearer, running, sessions_of
 
@@ -37,9 +38,9 @@ async def test_no_secret_is_in_the_logs_or_in_the_database(
             await bearer(made, rotated.secret)
             with pytest.raises(BadCredential):
                 await sessions.refresh(first.refresh, CLIENT)
-            with pytest.raises(IdentityError):
+            with pytest.raises(ProblemError):
                 await sessions.login(name, "a wrong password", CLIENT, ACME)
-            with pytest.raises(IdentityError):
+            with pytest.raises(ProblemError):
                 await bearer(made, second.access[:-6] + "AAAAAA")
     secrets = [
         PASSWORD,

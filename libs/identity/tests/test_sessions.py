@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Action
-from vigie_identity.errors import BadCredential, IdentityError, Refusal, StoreUnavailable, WrongLogin
+from vigie_identity.credential_cache import TTL_S
+from vigie_identity.errors import BadCredential, Refusal, WrongLogin
 from vigie_identity.identity import Identity
-from vigie_identity.memory import TTL_S
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.permissions import Role
@@ -20,6 +20,7 @@ from vigie_identity.refresh import Generation, RefreshTokens
 from vigie_identity.session_store import ALIVE_S, MAX_PER_USER
 from vigie_identity.sessions import Client, Tokens
 from vigie_identity.tenants import Status
+from vigie_runtime.errors import ProblemError, StoreUnavailable
 
 from .conftest import ACME, BY, PASSWORD, RIVAL, SECRET, World, bearer, running, sessions_of
 
@@ -210,7 +211,7 @@ async def test_a_change_of_the_account_ends_its_sessions(made: Identity, world: 
         case _:
             await world.tenants.set_status(ACME, Status.INACTIVE, BY)
     world.clock.advance(TTL_S)
-    with pytest.raises(IdentityError) as caught:
+    with pytest.raises(ProblemError) as caught:
         await bearer(made, tokens.access)
     assert caught.value.status == (403 if change == "tenant" else 401)
     assert await refused(sessions_of(made).refresh(tokens.refresh, BROWSER)) is Refusal.OWNER
@@ -303,7 +304,7 @@ async def test_when_neither_store_answers_nobody_new_is_let_in(
     await world.user(name=name)
     async with running(world) as made:
         tokens = await login(made, name)
-        monkeypatch.setattr("vigie_identity.store.TIMEOUT_S", 0.3)
+        monkeypatch.setattr("vigie_storage.mongo.TIMEOUT_S", 0.3)
         data = {"failCommands": ["find"], "closeConnection": True, "appName": "vigie"}
         try:
             await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data})

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity import audit as audit_module
-from vigie_identity import store
 from vigie_identity.audit import Action
-from vigie_identity.errors import Conflict, InvalidField, NotFound, StoreUnavailable
+from vigie_identity.errors import Conflict, InvalidField, NotFound
 from vigie_identity.licences import State
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.tenants import Plan, Status
 from vigie_runtime.clients import MongoClient
+from vigie_runtime.errors import StoreUnavailable
+from vigie_storage import mongo as store
 
 from .conftest import ACME, BY, NOW_MS, PASSWORD, RIVAL, World
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from vigie_identity import patience
 from vigie_identity import throttle as module
-from vigie_identity.errors import Busy, TooManyAttempts, WrongLogin
+from vigie_identity.errors import TooManyAttempts, WrongLogin
 from vigie_identity.sessions import Client
 from vigie_identity.throttle import (
     PER_ACCOUNT,
@@ -19,7 +18,9 @@ from vigie_identity.throttle import (
     _network,
 )
 from vigie_runtime import clients
+from vigie_runtime import redis_breaker as patience
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Busy
 
 from .conftest import ACME, BY, PASSWORD, World, running, sessions_of, settings_for
 

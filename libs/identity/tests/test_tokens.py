@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import BadCredential, Refusal
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import ROLES, Permission, Role
 from vigie_identity.tokens import LONGEST_S, OWN_TYPE, Issuer, SharedSecret, Signer, Verified, Verifier
 from vigie_runtime.clock import ManualClock

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Action, Actor
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, NotFound
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import PLATFORM_WIDE, Role
 from vigie_identity.principal import Assignment

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from vigie_contracts.tenants import TenantId
+
 from vigie_identity.errors import InvalidField
-from vigie_identity.names import TenantId, tenant_id
+from vigie_identity.names import tenant_id
 from vigie_identity.permissions import Permission, Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 

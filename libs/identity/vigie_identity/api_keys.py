@@ -11,16 +11,17 @@ from hmac import compare_digest
 from typing import Any, Final
 
 from pymongo import ASCENDING
+from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
+from vigie_storage.mongo import Session, exactly, storing, transaction
+from vigie_storage.scoped import Store, Why
 
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
-from vigie_identity.names import TenantId, display_name, new_id, new_secret
+from vigie_identity.names import display_name, new_id, new_secret
 from vigie_identity.pages import Asked, Page, page
 from vigie_identity.permissions import Scope
-from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, exactly, storing, transaction
 from vigie_identity.tenants import Tenants
 
 COLLECTION: Final = "api_keys"

@@ -9,13 +9,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pymongo import DESCENDING
+from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
+from vigie_storage.mongo import Session, storing
+from vigie_storage.scoped import Store
 
-from vigie_identity.names import TenantId, new_ordered_id
+from vigie_identity.names import new_ordered_id
 from vigie_identity.pages import Asked, Page, page
-from vigie_identity.scoped import Store
-from vigie_identity.store import Session, storing
 
 COLLECTION: Final = "audit"
 MAX_AGENT_CHARS: Final = 256

@@ -14,24 +14,18 @@ from math import inf
 from secrets import token_bytes
 from typing import Final, NoReturn
 
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime import tasks
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import StoreUnavailable
 
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.api_keys import PREFIX, ApiKey, ApiKeys
-from vigie_identity.errors import (
-    BadCredential,
-    NotFound,
-    Refusal,
-    StoreUnavailable,
-    TenantInactive,
-    TwoCredentials,
-)
+from vigie_identity.credential_cache import Asker, Bad, Good, Memory
+from vigie_identity.errors import BadCredential, NotFound, Refusal, TenantInactive, TwoCredentials
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.known_tenants import KnownTenants
-from vigie_identity.memory import Asker, Bad, Good, Memory
 from vigie_identity.metrics import Remembered
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.session_store import SessionStore

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from pymongo.errors import DuplicateKeyError
-from vigie_runtime import mongo
+from vigie_contracts.tenants import PLATFORM
 from vigie_runtime.clients import Database
+from vigie_storage import mongo
+from vigie_storage.mongo import Session, storing, transaction
+from vigie_storage.scoped import Store
 
 from vigie_identity.audit import SYSTEM, Actor
 from vigie_identity.errors import Conflict, NotFound
-from vigie_identity.names import PLATFORM, new_secret
+from vigie_identity.names import new_secret
 from vigie_identity.permissions import Role
-from vigie_identity.scoped import Store
-from vigie_identity.store import Session, storing, transaction
 from vigie_identity.users import WHAT, Users
 
 COLLECTION: Final = "identity_state"

@@ -8,37 +8,11 @@ from __future__ import annotations
 from enum import StrEnum
 from math import ceil
 
-from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
-from vigie_runtime.errors import VigieError
-
-RETRY_AFTER_S = 2
+from vigie_contracts.problems import Kind
+from vigie_runtime.errors import RETRY_AFTER_S, ProblemError
 
 
-class IdentityError(VigieError):
-    """Base: becomes the problem document of the answer."""
-
-    kind = Kind.INVALID
-    status = 422
-
-    def __init__(self, detail: str, *, field: str | None = None, retry_after: int | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.field = field
-        self.retry_after = retry_after
-
-    def problem(self, instance: str) -> Problem:
-        """The answer's body; `instance` is the path that was asked for."""
-        errors = [ItemProblem(0, self.field, self.detail)] if self.field else None
-        return problem(
-            self.kind, self.status, self.detail, errors=errors, retry_after=self.retry_after, instance=instance
-        )
-
-    def headers(self) -> dict[str, str]:
-        """What the answer needs beside its body."""
-        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
-
-
-class InvalidField(IdentityError):  # noqa: N818 - named after what is wrong
+class InvalidField(ProblemError):  # noqa: N818 - named after what is wrong
     """A field that does not say what it must."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -67,7 +41,7 @@ class Refusal(StrEnum):
     REUSED = "reused"
 
 
-class Unauthenticated(IdentityError):  # noqa: N818
+class Unauthenticated(ProblemError):  # noqa: N818
     """A credential was sent and is not good, or none was sent where one is needed."""
 
     kind = Kind.UNAUTHENTICATED
@@ -115,7 +89,7 @@ class WrongLogin(Unauthenticated):
         super().__init__("the name or the password is not right, or the account is not active", reason)
 
 
-class Forbidden(IdentityError):  # noqa: N818
+class Forbidden(ProblemError):  # noqa: N818
     """Known who, and the permission is missing. Only ever said about a tenant that the caller belongs to."""
 
     kind = Kind.FORBIDDEN
@@ -126,7 +100,7 @@ class Forbidden(IdentityError):  # noqa: N818
         self.permission = permission
 
 
-class TenantInactive(IdentityError):  # noqa: N818
+class TenantInactive(ProblemError):  # noqa: N818
     """The caller's own tenant is switched off."""
 
     kind = Kind.FORBIDDEN
@@ -136,7 +110,7 @@ class TenantInactive(IdentityError):  # noqa: N818
         super().__init__("the tenant is not active")
 
 
-class NotFound(IdentityError):  # noqa: N818
+class NotFound(ProblemError):  # noqa: N818
     """There is no such thing, or it is somebody else's: the same words for both."""
 
     kind = Kind.NOT_FOUND
@@ -147,14 +121,14 @@ class NotFound(IdentityError):  # noqa: N818
         self.what = what
 
 
-class Conflict(IdentityError):  # noqa: N818
+class Conflict(ProblemError):  # noqa: N818
     """It is there already, or was changed meanwhile."""
 
     kind = Kind.CONFLICT
     status = 409
 
 
-class LimitReached(IdentityError):  # noqa: N818
+class LimitReached(ProblemError):  # noqa: N818
     """As many as there may be."""
 
     kind = Kind.LIMIT
@@ -164,7 +138,7 @@ class LimitReached(IdentityError):  # noqa: N818
         super().__init__(f"there are {limit} {what} already, more are not allowed")
 
 
-class TooManyAttempts(IdentityError):  # noqa: N818
+class TooManyAttempts(ProblemError):  # noqa: N818
     """Too many failed logins for this account or from this address."""
 
     kind = Kind.THROTTLED
@@ -175,29 +149,7 @@ class TooManyAttempts(IdentityError):  # noqa: N818
         super().__init__(f"too many failed logins; try again in {seconds} s", retry_after=seconds)
 
 
-class Busy(IdentityError):  # noqa: N818
-    """As much of this is going on as this process does at a time."""
-
-    kind = Kind.LIMIT
-    status = 503
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"too many {what} at the same time; try again in a few seconds", retry_after=RETRY_AFTER_S)
-
-
-class StoreUnavailable(IdentityError):  # noqa: N818
-    """MongoDB does not answer now."""
-
-    kind = Kind.STORE_AWAY
-    status = 503
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the store does not answer at the moment; try again in a few seconds", retry_after=RETRY_AFTER_S
-        )
-
-
-class IssuerUnavailable(IdentityError):  # noqa: N818
+class IssuerUnavailable(ProblemError):  # noqa: N818
     """The keys of the tokens' issuer cannot be fetched, so nobody can say whether the token is good."""
 
     kind = Kind.STORE_AWAY

@@ -10,8 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from vigie_contracts.tenants import TenantId, is_tenant
+
 from vigie_identity.errors import InvalidField
-from vigie_identity.names import TenantId, is_tenant, place
+from vigie_identity.names import place
 from vigie_identity.permissions import PLATFORM_WIDE, Role, strongest
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.tokens import Verified

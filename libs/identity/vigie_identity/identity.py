@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from redis.asyncio import Redis
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime import logging
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
@@ -22,7 +23,6 @@ from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.licences import Licences
 from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.refresh import RefreshTokens
 from vigie_identity.session_store import SessionStore

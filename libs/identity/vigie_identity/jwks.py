@@ -14,9 +14,9 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
-from vigie_runtime.errors import reason_of
+from vigie_runtime.errors import Busy, reason_of
 
-from vigie_identity.errors import BadCredential, Busy, IssuerUnavailable, Refusal
+from vigie_identity.errors import BadCredential, IssuerUnavailable, Refusal
 
 log = logging.get(__name__)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_runtime.clock import Clock
 
+from vigie_identity.credential_cache import Bad, Good, Memory
 from vigie_identity.errors import NotFound, TenantInactive
-from vigie_identity.memory import Bad, Good, Memory
 from vigie_identity.metrics import Remembered
-from vigie_identity.names import TenantId, is_tenant
 from vigie_identity.tenants import WHAT, Tenant, Tenants
 
 MAX_KNOWN: Final = 50_000

@@ -9,15 +9,16 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pymongo import ASCENDING
+from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
+from vigie_storage.mongo import Session, exactly, storing, transaction
+from vigie_storage.scoped import Store, Why
 
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import InvalidField, LimitReached, NotFound
-from vigie_identity.names import TenantId, display_name, new_ordered_id
+from vigie_identity.names import display_name, new_ordered_id
 from vigie_identity.pages import Asked, Page, page
-from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, exactly, storing, transaction
 from vigie_identity.tenants import LICENCES, Tenants
 
 MAX_PER_TENANT: Final = 1_000

@@ -6,17 +6,12 @@ import itertools
 import re
 import secrets
 import unicodedata
-from typing import Final, NewType
+from typing import Final
 
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
+from vigie_contracts.tenants import TenantId
 
 from vigie_identity.errors import InvalidField
-
-TenantId = NewType("TenantId", str)
-"""A text that was checked to be usable as a tenant, or PLATFORM. Whether there is such a tenant is another question."""
-
-PLATFORM: Final = TenantId("_platform")
-"""Where that which belongs to no tenant is kept. Cannot be a tenant's: those begin with a letter or a digit."""
 
 MAX_NAME_CHARS: Final = 128
 _PLACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}\Z")
@@ -31,17 +26,6 @@ def tenant_id(text: str) -> TenantId:
     except InvalidSeriesError as e:
         raise InvalidField("tenant", e.reason) from None
     return TenantId(text)
-
-
-def is_tenant(text: object) -> bool:
-    """Whether `text` is usable as a tenant."""
-    if not isinstance(text, str):
-        return False
-    try:
-        validate_tenant(text)
-    except InvalidSeriesError:
-        return False
-    return True
 
 
 def display_name(field: str, text: str) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from vigie_runtime.clients import Document
+from vigie_storage.mongo import storing
+from vigie_storage.scoped import Scoped
 
 from vigie_identity.errors import InvalidField
-from vigie_identity.scoped import Scoped
-from vigie_identity.store import storing
 
 T = TypeVar("T")
 MAX_PAGE: Final = 1_000

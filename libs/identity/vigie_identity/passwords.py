@@ -14,8 +14,9 @@ from typing import Final, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from vigie_runtime.errors import Busy
 
-from vigie_identity.errors import Busy, InvalidField
+from vigie_identity.errors import InvalidField
 
 T = TypeVar("T")
 MIN_CHARS: Final = 12

@@ -8,8 +8,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
 
+from vigie_contracts.tenants import TenantId, is_tenant
+
 from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
-from vigie_identity.names import TenantId, is_tenant
 from vigie_identity.permissions import ROLES, Permission, Role, Scope
 
 TENANT_HEADER: Final = b"x-scope-orgid"

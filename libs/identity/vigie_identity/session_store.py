@@ -14,14 +14,13 @@ from typing import Any, Final
 
 from pymongo import ASCENDING
 from redis.asyncio import Redis
+from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-
-from vigie_identity.names import TenantId
-from vigie_identity.patience import Away, Patience
-from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session as Transaction
-from vigie_identity.store import exactly, storing
+from vigie_runtime.redis_breaker import Away, RedisBreaker
+from vigie_storage.mongo import Session as Transaction
+from vigie_storage.mongo import exactly, storing
+from vigie_storage.scoped import Store, Why
 
 COLLECTION: Final = "sessions"
 ALIVE_S: Final = 30
@@ -55,7 +54,7 @@ class SessionStore:
         """`access_token_s`: how long an access token is good, skew included."""
         self._store = Store(db, COLLECTION)
         self._redis = redis
-        self._patience = Patience(clock)
+        self._patience = RedisBreaker(clock)
         self._clock = clock
         self._ended_ms = int(access_token_s * 1000) + 60_000
 

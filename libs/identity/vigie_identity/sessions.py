@@ -8,25 +8,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from vigie_contracts.tenants import PLATFORM, TenantId, is_tenant
 from vigie_runtime import logging
 from vigie_runtime.clients import Database
+from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
+from vigie_storage.mongo import Session as Transaction
+from vigie_storage.mongo import transaction
 
 from vigie_identity.audit import Action, Actor, Audit
-from vigie_identity.errors import (
-    BadCredential,
-    Busy,
-    IdentityError,
-    InvalidField,
-    Refusal,
-    StoreUnavailable,
-    WrongLogin,
-)
-from vigie_identity.names import MAX_NAME_CHARS, PLATFORM, TenantId, is_tenant, new_ordered_id
+from vigie_identity.errors import BadCredential, InvalidField, Refusal, WrongLogin
+from vigie_identity.names import MAX_NAME_CHARS, new_ordered_id
 from vigie_identity.passwords import Passwords
 from vigie_identity.refresh import Generation, RefreshTokens
 from vigie_identity.session_store import SessionStore, StoredSession
-from vigie_identity.store import Session as Transaction
-from vigie_identity.store import transaction
 from vigie_identity.tenants import Tenants
 from vigie_identity.throttle import LoginThrottle
 from vigie_identity.tokens import Signer
@@ -129,7 +123,7 @@ class Sessions:
             yield
         except (WrongLogin, _WrongOldPassword):
             raise
-        except IdentityError:  # Busy, StoreUnavailable: nobody learned whether it is right
+        except ProblemError:  # Busy, StoreUnavailable: nobody learned whether it is right
             await self._throttle.take_back(attempt)
             raise
         await self._throttle.take_back(attempt)

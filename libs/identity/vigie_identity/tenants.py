@@ -15,16 +15,17 @@ from typing import Any, Final
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.limits import MAX_SERIES_PER_TENANT
-from vigie_runtime import mongo
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
+from vigie_storage import mongo
+from vigie_storage.mongo import Session, exactly, storing, transaction
+from vigie_storage.scoped import Store
 
 from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, NotFound
-from vigie_identity.names import PLATFORM, TenantId, display_name, name_key
+from vigie_identity.names import display_name, name_key
 from vigie_identity.pages import Asked, Page, cut
-from vigie_identity.scoped import Store
-from vigie_identity.store import Session, exactly, storing, transaction
 
 COLLECTION: Final = "tenants"
 WHAT: Final = "tenant"

@@ -20,10 +20,10 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from vigie_runtime.addresses import line_of
 from vigie_runtime.clock import Clock
+from vigie_runtime.redis_breaker import Away, RedisBreaker
 
 from vigie_identity.errors import TooManyAttempts
 from vigie_identity.names import name_key, new_id
-from vigie_identity.patience import Away, Patience
 
 WINDOW_S: Final = 900.0
 PER_ACCOUNT_AND_ADDRESS: Final = 5
@@ -99,7 +99,7 @@ class LoginThrottle:
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
-        self._patience = Patience(clock)
+        self._patience = RedisBreaker(clock)
         self._local = _LocalWindows(clock)
 
     async def attempt(self, home: str, name: str, address: str) -> Attempt:

@@ -15,18 +15,19 @@ from typing import Any, Final
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
+from vigie_storage.mongo import Session, exactly, storing, transaction
+from vigie_storage.scoped import Store, Why
 
 from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, LimitReached, NotFound
-from vigie_identity.names import PLATFORM, TenantId, display_name, name_key, new_id, place
+from vigie_identity.names import display_name, name_key, new_id, place
 from vigie_identity.pages import Asked, Page, cut, page
 from vigie_identity.passwords import Passwords
 from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
 from vigie_identity.principal import Assignment
-from vigie_identity.scoped import Store, Why
-from vigie_identity.store import Session, exactly, storing, transaction
 from vigie_identity.tenants import Tenants
 
 COLLECTION: Final = "users"

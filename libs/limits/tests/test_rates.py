@@ -9,24 +9,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from vigie_identity import memory
-from vigie_identity.errors import BadCredential, Busy, NotFound, Refusal, StoreUnavailable, TenantInactive
+from vigie_contracts.tenants import TenantId
+from vigie_identity import credential_cache as memory
+from vigie_identity.errors import BadCredential, NotFound, Refusal, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
-from vigie_identity.names import TenantId
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Status, Tenant
-from vigie_limits import rates as module
+from vigie_limits import quotas as module
 from vigie_limits.account import Limit, Scope
 from vigie_limits.errors import Throttled
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
-from vigie_limits.rates import TERMS_KEPT_S, Rates
+from vigie_limits.quotas import TERMS_KEPT_S, RateLimits
 from vigie_limits.settings import LimitSettings
 from vigie_limits.usage import Tally
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import ManualClock
-from vigie_runtime.errors import Retryable
+from vigie_runtime.errors import Busy, Retryable, StoreUnavailable
 from vigie_runtime.metrics import MetricSet
 
 from .counting import Shared
@@ -84,23 +84,23 @@ def settings(**chosen: Any) -> LimitSettings:
 
 
 @asynccontextmanager
-async def rates(known: Known | None = None, **chosen: Any) -> AsyncIterator[tuple[Rates, Used]]:
+async def rates(known: Known | None = None, **chosen: Any) -> AsyncIterator[tuple[RateLimits, Used]]:
     clock = ManualClock()
     limiter = Limiter(Shared(clock), clock, MetricSet(LIMITS_METRICS))
     used = Used()
-    yield Rates(settings(**chosen), limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
+    yield RateLimits(settings(**chosen), limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
     await limiter.close()
 
 
 async def test_reports_of_a_tenant_are_limited_wherever_they_come_from() -> None:
     async with rates(rate_telemetry_per_minute=3) as (made, used):
         for n in range(3):
-            charges = made.open(Origin(f"203.0.113.{n}", f"203.0.113.{n}"))
-            await charges.admit(ANONYMOUS, None)
-            await charges.report(ANONYMOUS, tenant())
-        charges = made.open(NODE)
+            quota = made.open(Origin(f"203.0.113.{n}", f"203.0.113.{n}"))
+            await quota.admit(ANONYMOUS, None)
+            await quota.report(ANONYMOUS, tenant())
+        quota = made.open(NODE)
         with pytest.raises(Throttled, match="3 reports of this tenant are allowed in a minute"):
-            await charges.report(ANONYMOUS, tenant())
+            await quota.report(ANONYMOUS, tenant())
         await made.open(NODE).report(ANONYMOUS, tenant("globex"))
         assert used["acme"] == Tally(requests=4, throttled=1)
 
@@ -133,9 +133,9 @@ async def test_reports_from_this_machine_itself_have_no_limit_by_address() -> No
 async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() -> None:
     async with rates(rate_ip_per_minute=3) as (made, _):
         for n in range(3):
-            charges = made.open(NODE)
-            await charges.admit(ANONYMOUS, None)
-            await charges.report(ANONYMOUS, tenant(f"t{n}"))
+            quota = made.open(NODE)
+            await quota.admit(ANONYMOUS, None)
+            await quota.report(ANONYMOUS, tenant(f"t{n}"))
         with pytest.raises(Throttled, match="from this address"):
             await made.open(NODE).admit(ANONYMOUS, None)
 
@@ -148,23 +148,23 @@ async def test_an_address_over_its_limit_may_not_ask_for_more_credentials() -> N
         await made.open(NODE).refused(StoreUnavailable())
         with pytest.raises(Throttled):
             await made.open(NODE).refused(Busy("credentials"))
-        charges = made.open(NODE)
+        quota = made.open(NODE)
         with pytest.raises(Throttled, match="from this address") as caught:
-            charges.may_ask()
-        await charges.refused(caught.value)
-        assert dict(charges.headers())[b"ratelimit-remaining"] == b"0"
+            quota.may_ask()
+        await quota.refused(caught.value)
+        assert dict(quota.headers())[b"ratelimit-remaining"] == b"0"
         made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).may_ask()
         made.open(Origin("203.0.113.8", "203.0.113.8")).may_ask()
 
 
 async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:
     async with rates() as (made, used):
-        charges = made.open(NODE)
-        await charges.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)))
-        await charges.samples(10)
-        charges.took(10)
+        quota = made.open(NODE)
+        await quota.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)))
+        await quota.samples(10)
+        quota.took(10)
         with pytest.raises(Throttled, match="10 samples for this tenant"):
-            await charges.samples(1)
+            await quota.samples(1)
         assert used["acme"].samples == 10
 
 
@@ -201,11 +201,11 @@ async def test_nobody_waits_long_for_a_plan_and_nobody_twice(monkeypatch: pytest
         assert asked == ["acme"]
 
 
-async def refused_whole(made: Rates, name: str = "acme") -> None:
-    charges = made.open(NODE)
-    await charges.admit(ANONYMOUS, name)
+async def refused_whole(made: RateLimits, name: str = "acme") -> None:
+    quota = made.open(NODE)
+    await quota.admit(ANONYMOUS, name)
     with pytest.raises(Throttled):
-        await charges.samples(1)
+        await quota.samples(1)
 
 
 @pytest.mark.parametrize("wait_s", [0.001, module.PLAN_WAIT_S])
@@ -215,7 +215,7 @@ async def test_a_plan_holds_on_while_the_store_is_silent(wait_s: float, monkeypa
     tenants, clock = Tenants(), ManualClock()
     known = KnownTenants(tenants, clock, lambda: None)  # type: ignore[arg-type]
     limiter = Limiter(Shared(clock), clock, MetricSet(LIMITS_METRICS))
-    made = Rates(settings(), limiter, known, clock)
+    made = RateLimits(settings(), limiter, known, clock)
     await refused_whole(made)
     tenants.silent = True
     for _ in range(8):
@@ -238,13 +238,13 @@ async def test_a_changed_plan_holds_after_a_second() -> None:
     async with rates(known) as (made, _):
         for plan, fits in ((Plan(samples_per_s=1), False), (Plan(), False), (Plan(), True)):
             known.found = tenant(plan=plan)
-            charges = made.open(NODE)
-            await charges.admit(ANONYMOUS, "acme")
+            quota = made.open(NODE)
+            await quota.admit(ANONYMOUS, "acme")
             if fits:
-                await charges.samples(2)
+                await quota.samples(2)
             else:
                 with pytest.raises(Throttled):
-                    await charges.samples(2)
+                    await quota.samples(2)
             made.limiter._clock.advance(TERMS_KEPT_S / 2)  # type: ignore[attr-defined]
 
 

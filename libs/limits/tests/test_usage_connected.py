@@ -8,16 +8,16 @@ import pytest
 import pytest_asyncio
 from bson import Int64
 from pymongo.errors import ConnectionFailure
-from vigie_identity.errors import StoreUnavailable
-from vigie_identity.names import TenantId
+from vigie_contracts.tenants import TenantId
 from vigie_limits import usage as module
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.usage import COLLECTION, DayUsage, Tally, Usage, UsageMeter
 from vigie_runtime import clients
-from vigie_runtime.catalogue import TENANTS
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import StoreUnavailable
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.catalogue import TENANTS
 
 from tests.kit import eventually
 

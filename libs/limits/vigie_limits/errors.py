@@ -6,7 +6,7 @@ from math import ceil
 from typing import Final
 
 from vigie_contracts.problems import Kind
-from vigie_identity.errors import IdentityError
+from vigie_runtime.errors import ProblemError
 
 from vigie_limits.account import Limit, Scope
 
@@ -20,8 +20,8 @@ _WHOSE: Final = {
 }
 
 
-class Throttled(IdentityError):  # noqa: N818 - as its siblings
-    """More than a limit allows. Nothing of the request was taken. Services answer it like every IdentityError."""
+class Throttled(ProblemError):  # noqa: N818 - as its siblings
+    """More than a limit allows. Nothing of the request was taken. Services answer it like every ProblemError."""
 
     kind = Kind.THROTTLED
     status = 429

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from vigie_identity.errors import IdentityError
 from vigie_identity.tenants import Tenant
-from vigie_runtime.errors import Retryable
+from vigie_runtime.errors import ProblemError, Retryable
 
 
 class Tenants(Protocol):
@@ -26,7 +25,7 @@ def series_limits(tenants: Tenants) -> Callable[[str], Awaitable[int]]:
     async def limit_of(tenant: str) -> int:
         try:
             return (tenants.at_once(tenant) or await tenants.require(tenant)).plan.series
-        except IdentityError as e:  # MongoDB is away, or the tenant was switched off since the request came
+        except ProblemError as e:  # MongoDB is away, or the tenant was switched off since the request came
             raise Retryable(f"the plan of the tenant {tenant} cannot be read: {e}") from e
 
     return limit_of

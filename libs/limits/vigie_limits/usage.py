@@ -16,15 +16,15 @@ from typing import Any, Final
 import pymongo
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
-from vigie_identity.names import TenantId
-from vigie_identity.scoped import Store, Why
-from vigie_identity.store import storing
+from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
-from vigie_runtime.catalogue import series_count
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import reason_of
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.catalogue import series_count
+from vigie_storage.mongo import storing
+from vigie_storage.scoped import Store, Why
 
 from vigie_limits.metrics import USAGE_DROPPED, USAGE_WAITING
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 from vigie_contracts.topics import Topic
-from vigie_runtime import topics
+from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.settings import Settings
-from vigie_runtime.topics import TopicIdentity
+from vigie_storage import topics as recorded_topics
 
 from tests.kit import unique
 
@@ -36,6 +36,6 @@ def make_topic(settings: Settings, database: AsyncDatabase[dict[str, Any]]) -> M
 
     async def make(partitions: int = 6, name: str | None = None, config: dict[str, str] | None = None) -> TopicIdentity:
         spec = Topic(name or unique("topic"), partitions, "test", config or {})
-        return (await topics.ensure(settings, [spec], database))[spec.name]
+        return (await recorded_topics.ensure(settings, [spec], database))[spec.name]
 
     return make

@@ -14,10 +14,10 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.samples import decode
 from vigie_runtime import clients, logging
+from vigie_runtime.bus.log_reader import LogReader
+from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.errors import Fenced
-from vigie_runtime.logreader import LogReader
 from vigie_runtime.settings import Settings
-from vigie_runtime.topics import TopicIdentity
 
 
 class CountingHandler:

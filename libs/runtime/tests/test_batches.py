@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vigie_contracts import samples
 from vigie_contracts.limits import MAX_RECORD_BYTES
-from vigie_runtime.batches import MAX_KEY_SAMPLES, Columns, distinct
+from vigie_runtime.bus.batches import MAX_KEY_SAMPLES, Columns, distinct
 
 FINGERPRINTS = st.integers(0, (1 << 64) - 1) | st.integers(0, 5) | st.sampled_from([1 << 63, (1 << 64) - 1])
 KEY = b"k" * 16

@@ -27,7 +27,7 @@ def test_other_messages_and_our_own_lines_are_not_held_back() -> None:
     flood = Flood(most=1, now=lambda: 0.0)
     assert flood.filter(line())
     assert flood.filter(line("another message about %s"))
-    assert all(flood.filter(line(name="vigie_runtime.logreader")) for _ in range(10))
+    assert all(flood.filter(line(name="vigie_runtime.bus.log_reader")) for _ in range(10))
 
 
 FAILS = """

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from vigie_contracts import samples
+from vigie_runtime.bus.publisher import SamplePublisher
 from vigie_runtime.errors import BufferFull, BusUnavailable
-from vigie_runtime.publisher import SamplePublisher
 
 from tests.kit import eventually
 

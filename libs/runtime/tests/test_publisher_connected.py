@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from vigie_contracts.samples import decode
 from vigie_contracts.topics import Topic
-from vigie_runtime import clients, topics
+from vigie_runtime import clients
+from vigie_runtime.bus.publisher import SamplePublisher
+from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.errors import BusUnavailable
-from vigie_runtime.publisher import SamplePublisher
 from vigie_runtime.settings import Settings
-from vigie_runtime.topics import TopicIdentity
 from vigie_standalone.embedded.servers import Server, Servers
+from vigie_storage import topics as recorded_topics
 
 from tests.kit import eventually
 
@@ -55,7 +56,7 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed_twice(
         kafka_bootstrap_servers=own_servers.kafka.bootstrap, mongodb_uri=mongo_uri, redis_url="redis://x",
         mongodb_database=database.name,
     )  # fmt: skip
-    topic = (await topics.ensure(settings, [Topic("t", 4, "test")], database))["t"]
+    topic = (await recorded_topics.ensure(settings, [Topic("t", 4, "test")], database))["t"]
     publisher = SamplePublisher(
         lambda: clients.kafka_producer(settings, client_id="test"), "t", 4, delivery_timeout_s=8.0
     )

@@ -9,11 +9,12 @@ import pytest
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from vigie_contracts.headers import header
 from vigie_contracts.topics import Topic
-from vigie_runtime import clients, topics
+from vigie_runtime import clients
+from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.errors import BufferFull, BusUnavailable
-from vigie_runtime.records import RecordPublisher
 from vigie_runtime.settings import Settings
 from vigie_standalone.embedded.servers import Server, Servers
+from vigie_storage import topics as recorded_topics
 
 from tests.kit import eventually
 
@@ -149,7 +150,7 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed(
         kafka_bootstrap_servers=own_servers.kafka.bootstrap, mongodb_uri=mongo_uri, redis_url="redis://x",
         mongodb_database=database.name,
     )  # fmt: skip
-    await topics.ensure(settings, [Topic("t", 2, "test")], database)
+    await recorded_topics.ensure(settings, [Topic("t", 2, "test")], database)
     made = RecordPublisher(lambda: clients.kafka_producer(settings, client_id="test"), "t", 2, delivery_timeout_s=5.0)
     await made.start()
     acknowledged: list[int] = []

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.errors import ConfigurationError, OperationFailure
-from vigie_runtime import logging, mongo, tracing
+from vigie_runtime import logging, tracing
+from vigie_runtime.bus.ownership import LoadReason, Ownership
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
 from vigie_runtime.metrics import Counter, Gauge, MetricSet, exposition
-from vigie_runtime.ownership import LoadReason, Ownership
 from vigie_runtime.redact import redact
 from vigie_runtime.settings import ReportsSettings, Settings, TenantSettings, ZonesSettings, load
+from vigie_storage import mongo
 
 ENVIRONMENT = {
     "KAFKA_BOOTSTRAP_SERVERS": "a:1", "MONGODB_URI": "mongodb://u:hunter2@m", "REDIS_URL": "redis://r",

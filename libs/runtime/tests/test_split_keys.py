@@ -3,7 +3,7 @@
 import pytest
 from vigie_contracts import samples
 from vigie_contracts.limits import MAX_RECORD_BYTES
-from vigie_runtime.batches import Columns
+from vigie_runtime.bus.batches import Columns
 
 
 @pytest.mark.parametrize("sizes", [[10_000] * 5, [10_000] * 9, [1] * 50_000, [9_999, 1, 30_001, 2]], ids=len)

@@ -2,9 +2,61 @@
 
 from __future__ import annotations
 
+from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
+
+RETRY_AFTER_S = 2
+"""How soon a client may try again what failed because something was away or busy."""
+
 
 class VigieError(Exception):
     """Base of every error that Vigie raises itself. Its text is a sentence for an operator."""
+
+
+class ProblemError(VigieError):
+    """Base of everything that a client is told: becomes the problem details of an answer. `field` names what is wrong
+    in the request, `retry_after` is in seconds."""
+
+    kind = Kind.INVALID
+    status = 422
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.retry_after = retry_after
+
+    def problem(self, instance: str) -> Problem:
+        """The answer's body; `instance` is the path that was asked for."""
+        errors = [ItemProblem(0, self.field, self.detail)] if self.field else None
+        return problem(
+            self.kind, self.status, self.detail, errors=errors, retry_after=self.retry_after, instance=instance
+        )
+
+    def headers(self) -> dict[str, str]:
+        """What the answer needs beside its body."""
+        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+
+
+class StoreUnavailable(ProblemError):  # noqa: N818 - named after what is wrong
+    """MongoDB does not answer now."""
+
+    kind = Kind.STORE_AWAY
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store does not answer at the moment; try again in a few seconds", retry_after=RETRY_AFTER_S
+        )
+
+
+class Busy(ProblemError):  # noqa: N818
+    """As much of this is going on as this process does at a time."""
+
+    kind = Kind.LIMIT
+    status = 503
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"too many {what} at the same time; try again in a few seconds", retry_after=RETRY_AFTER_S)
 
 
 class Retryable(VigieError):  # noqa: N818 - named after what the reader does

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from vigie_contracts.topics import DEAD, REPORTS
-from vigie_runtime import clients, topics
+from vigie_runtime import clients
 from vigie_runtime.settings import Settings
+from vigie_storage import topics as recorded_topics
 
 from services.aggregator.tests.report_stage import PARTITIONS, Stage
 from tests.kit import unique
@@ -25,7 +26,7 @@ async def stage(kafka: str, mongo_uri: str, database: Any) -> AsyncIterator[Stag
     topic = replace(REPORTS, name=unique("reports"), partitions=PARTITIONS)
     client = clients.mongo(settings)
     db = clients.database(client, settings)
-    await topics.ensure(settings, [topic, DEAD], db)
+    await recorded_topics.ensure(settings, [topic, DEAD], db)
     async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True) as producer:
         made = Stage(settings, topic.name, unique("group"), db, producer)
         await made.store().prepare()

@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from vigie_aggregator.keys import FirstUse
 from vigie_aggregator.metrics import ALL, Metrics
-from vigie_aggregator.progress import Log, Progress
-from vigie_aggregator.schedule import Intervals
-from vigie_aggregator.store import LatestChunk, Place, Transaction, Window
-from vigie_aggregator.subscribers import Limits, SamplesHandler
+from vigie_aggregator.samples.handler import Limits, SamplesHandler
+from vigie_aggregator.samples.keys import FirstUse
+from vigie_aggregator.samples.schedule import Intervals
+from vigie_aggregator.samples.store import LatestChunk, Place, Transaction, Window
 from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import TIERS, Tier
+from vigie_runtime.bus.dead_letters import Limit, Ratio
 from vigie_runtime.clock import ManualClock
-from vigie_runtime.deadletters import Limit, Ratio
 from vigie_runtime.errors import Fenced, Retryable
-from vigie_runtime.homes import Homes
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.checkpoints import Checkpoint, Log
+from vigie_storage.placement import SeriesPlacement
 from vigie_windows import Cells, chunks
 
 LOG = Log("cluster-1", "topic-1")
@@ -33,14 +33,14 @@ class MemoryStore:
     """A `Store` with the compare-and-set of the real one. `fail` fails the next commit: "before" or "after" it."""
 
     def __init__(self) -> None:
-        self.partitions: dict[int, Progress] = {}
+        self.partitions: dict[int, Checkpoint] = {}
         self.tiers: dict[Tier, dict[tuple[int, Place], dict[str, Any]]] = {tier: {} for tier in TIERS}
         self.chunks: dict[tuple[int, str, int], bytes] = {}
         self.keys: dict[tuple[int, bytes], FirstUse] = {}
         self.fail: str | None = None
         self.commits = 0
 
-    async def progress(self, partition: int) -> Progress | None:
+    async def progress(self, partition: int) -> Checkpoint | None:
         return self.partitions.get(partition)
 
     async def latest(self, partition: int) -> list[LatestChunk]:
@@ -93,9 +93,9 @@ class Series:
     partition: int = 0
 
     @property
-    def home(self) -> Homes:
+    def home(self) -> SeriesPlacement:
         fingerprints, ordinals = np.array([self.fingerprint], np.uint64), np.array([self.ordinal], np.int64)
-        return Homes(self.tenant, self.partition, int(self.kind), fingerprints, ordinals)
+        return SeriesPlacement(self.tenant, self.partition, int(self.kind), fingerprints, ordinals)
 
 
 class MemoryCatalogue:
@@ -103,7 +103,7 @@ class MemoryCatalogue:
         self.known = {one.fingerprint: one.home for one in series}
         self.lookups = 0
 
-    async def homes(self, fingerprints: npt.NDArray[np.uint64]) -> list[Homes]:
+    async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:
         self.lookups += 1
         return [self.known[fingerprint] for fingerprint in fingerprints.tolist() if fingerprint in self.known]
 

@@ -18,9 +18,9 @@ from vigie_aggregator.reports.storing import ReportStore
 from vigie_aggregator.reports.subscriber import ReportsSubscriber
 from vigie_contracts.reports import Report, record_key
 from vigie_runtime import clients
+from vigie_runtime.bus.dead_letters import DeadLetters, Limit
+from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clock import SystemClock
-from vigie_runtime.deadletters import DeadLetters, Limit
-from vigie_runtime.forgiving import ForgivingConsumer
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.settings import Settings
 
@@ -62,7 +62,11 @@ class Stage:
         self.sent += reports
 
     def subscriber(
-        self, store: Any = None, *, dead: DeadLetters | None = None, kind: type[ForgivingConsumer] = ForgivingConsumer
+        self,
+        store: Any = None,
+        *,
+        dead: DeadLetters | None = None,
+        kind: type[PoisonSkippingConsumer] = PoisonSkippingConsumer,
     ) -> tuple[ReportsSubscriber, Metrics]:
         metrics = Metrics(MetricSet(ALL))
         dead = dead or self.dead_letters()

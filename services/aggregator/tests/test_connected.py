@@ -23,9 +23,10 @@ from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_contracts.topics import DEAD, SAMPLES
-from vigie_runtime import topics
-from vigie_runtime.catalogue import Catalogue, Registered
+from vigie_runtime.bus import topics
 from vigie_runtime.settings import Settings
+from vigie_storage import topics as recorded_topics
+from vigie_storage.catalogue import Catalogue, Registered
 from vigie_windows import chunks
 
 from tests.kit import Process, Spawner, eventually, free_port, http_ready
@@ -47,7 +48,7 @@ class Stage:
     db: Any
     producer: AIOKafkaProducer
     spawn: Spawner
-    homes: list[Registered] = field(default_factory=list)
+    placements: list[Registered] = field(default_factory=list)
     samples: list[tuple[Registered, int, float]] = field(default_factory=list)
     sent: dict[int, int] = field(default_factory=dict)
     """Partition -> end of its log."""
@@ -56,13 +57,13 @@ class Stage:
         keys = [series_key(self.tenant, "load_total", Kind.COUNTER, {"n": n}) for n in range(count)]
         catalogue = Catalogue(self.db, PARTITIONS)
         await catalogue.ensure_indexes()
-        self.homes = [home for home in await catalogue.register(keys) if isinstance(home, Registered)]
-        assert len(self.homes) == count
+        self.placements = [home for home in await catalogue.register(keys) if isinstance(home, Registered)]
+        assert len(self.placements) == count
 
     async def produce(self, samples: int, *, key: bytes | None = None, count: bool = True) -> None:
         """Random samples of random series, one record per partition."""
         now = time.time_ns() // 1_000_000
-        chosen = random.choices(self.homes, k=samples)
+        chosen = random.choices(self.placements, k=samples)
         rows = [(home, now - random.choice((0, 500, 15_000, 90_000)), float(random.randint(1, 9))) for home in chosen]
         for partition in range(PARTITIONS):
             mine = [row for row in rows if row[0].partition == partition]
@@ -159,7 +160,7 @@ async def staged(
 async def _make(settings: Settings, topic: str, database: Any) -> None:
     from dataclasses import replace
 
-    await topics.ensure(settings, topics.specs(PARTITIONS, (replace(SAMPLES, name=topic), DEAD)), database)
+    await recorded_topics.ensure(settings, topics.specs(PARTITIONS, (replace(SAMPLES, name=topic), DEAD)), database)
 
 
 @pytest.fixture

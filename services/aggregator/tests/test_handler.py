@@ -11,11 +11,11 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from vigie_aggregator.live import LiveMessage
-from vigie_aggregator.progress import Log, Mark
-from vigie_aggregator.subscribers import Limits
+from vigie_aggregator.samples.handler import Limits
+from vigie_aggregator.samples.live import LiveMessage
 from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS
 from vigie_runtime.errors import Fenced, Retryable
+from vigie_storage.checkpoints import Log, Position
 
 from services.aggregator.tests.doubles import (
     LOG,
@@ -89,7 +89,7 @@ async def test_dirty_since_holds_while_the_log_is_read_again() -> None:
     await again.records(0, log[:1])
     await again._commit(again._state(0), (FINE, MINUTE))
     assert store.partitions[0].dirty_since == {"1m": FINE.floor(old), "1h": FINE.floor(old)}
-    assert store.partitions[0].marks == {"10s": Mark(3), "1m": Mark(1), "1h": Mark(0)}
+    assert store.partitions[0].marks == {"10s": Position(3), "1m": Position(1), "1h": Position(0)}
     await again.records(0, log[1:])
     await again._commit(again._state(0), TIERS)
     assert store.partitions[0].dirty_since == {"1m": None, "1h": None}
@@ -132,10 +132,10 @@ async def test_small_records_wait_for_each_other_until_they_are_many_or_a_commit
     assert len(it._state(0).inbox) == 1
     clock.advance(2)
     await it.tick()
-    assert (counted(store, FINE), store.partitions[0].fine) == (4, Mark(5))
+    assert (counted(store, FINE), store.partitions[0].fine) == (4, Position(5))
     await it.records(0, [replace(one, offset=5)])
     await it.revoked([0])
-    assert (counted(store, HOUR), store.partitions[0].first) == (5, Mark(6))
+    assert (counted(store, HOUR), store.partitions[0].first) == (5, Position(6))
 
 
 @pytest.mark.parametrize("stop", ["tick", "revoked"])
@@ -164,7 +164,7 @@ async def test_no_tier_stays_behind_poison_though_commits_come_between() -> None
     clock.advance(2)
     await it.tick()
     assert store.commits > 2
-    assert store.partitions[0].first == Mark(4)
+    assert store.partitions[0].first == Position(4)
 
 
 async def test_fresh_records_are_committed_in_time_though_others_wait() -> None:
@@ -262,7 +262,7 @@ async def test_records_that_the_log_lost_are_counted_as_lost() -> None:
     clock.advance(2)
     await it.tick()
     assert store.partitions[0].lost == 10
-    assert store.partitions[0].first == Mark(11)
+    assert store.partitions[0].first == Position(11)
     await it.records(0, [record(11, [(7, NOW, 1.0)])])
     await it.revoked([0])
     assert counted(store, FINE) == 2

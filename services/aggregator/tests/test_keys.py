@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from vigie_aggregator.keys import FirstUse, RequestKeys, kept
+from vigie_aggregator.samples.keys import FirstUse, RequestKeys, kept
 from vigie_contracts.samples import Keyed
 
 ONE, TWO = b"1" * 16, b"2" * 16

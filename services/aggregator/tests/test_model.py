@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from vigie_aggregator.progress import COARSE
-from vigie_aggregator.schedule import Intervals
-from vigie_aggregator.subscribers import Limits
+from vigie_aggregator.samples.handler import Limits
+from vigie_aggregator.samples.schedule import Intervals
 from vigie_contracts.latest import unpack
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE, TIERS, Tier
+from vigie_storage.checkpoints import COARSE
 from vigie_windows import Cells, fold, widen
 
 from services.aggregator.tests.doubles import (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vigie_aggregator.progress import Mark
 from vigie_contracts.payloads import payloads
 from vigie_contracts.samples import decode
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE
 from vigie_contracts.topics import SAMPLES
 from vigie_runtime.errors import TooManyDeadLetters
+from vigie_storage.checkpoints import Position
 
 from services.aggregator.tests.doubles import (
     NOW,
@@ -52,7 +52,7 @@ async def test_unknown_series_is_a_dead_letter_after_a_bounded_retry_and_its_nei
     assert catalogue.lookups == 4
     await it.revoked([0])
     assert counted(store, FINE) == 2
-    assert store.partitions[0].first == Mark(3)
+    assert store.partitions[0].first == Position(3)
 
 
 async def test_series_of_another_partition_is_a_dead_letter() -> None:
@@ -70,8 +70,8 @@ async def test_dead_letter_is_not_sent_again_when_a_lagging_tier_reads_the_recor
     await it.records(0, [Record(0, b"poison")])
     clock.advance(2)
     await it.tick()
-    assert store.partitions[0].first == Mark(1), "no tier is left behind a poison record"
-    store.partitions[0] = replace(store.partitions[0], marks={**store.partitions[0].marks, "1h": Mark(0)})
+    assert store.partitions[0].first == Position(1), "no tier is left behind a poison record"
+    store.partitions[0] = replace(store.partitions[0], marks={**store.partitions[0].marks, "1h": Position(0)})
     again = handler(store, catalogue, clock, sent)
     assert await again.assigned(0) == 0
     await again.records(0, [Record(0, b"poison")])

@@ -12,17 +12,17 @@ import msgspec
 import pytest
 from aiokafka.errors import CommitFailedError
 from vigie_aggregator.metrics import DeadReason
-from vigie_aggregator.owners import Owners
 from vigie_aggregator.reports.reading import Incoming, read
 from vigie_aggregator.reports.subscriber import MAX_RECORDS, MAX_SHARE_BYTES
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.topics import DEAD
 from vigie_runtime import clients
+from vigie_runtime.bus.dead_letters import Limit
+from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clock import SystemClock
-from vigie_runtime.deadletters import Limit
 from vigie_runtime.errors import Retryable, TooManyDeadLetters
-from vigie_runtime.forgiving import ForgivingConsumer
+from vigie_storage.owners import Owners
 
 from services.aggregator.tests.report_stage import (
     CHANGE_MS,
@@ -141,7 +141,7 @@ async def test_batch_that_was_stored_and_not_acknowledged_is_read_again_and_coun
 
 
 async def test_acknowledgement_that_fails_does_no_harm(stage: Stage) -> None:
-    class Forgetful(ForgivingConsumer):
+    class Forgetful(PoisonSkippingConsumer):
         async def commit(self, offsets: Any = None) -> None:
             raise CommitFailedError("somebody else owns the partitions")
 

@@ -14,7 +14,7 @@ from vigie_aggregator.reports.reading import END_MS, MAX_DEPTH, read
 from vigie_contracts.days import day_of, to_datetime
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.topics import REPORTS
-from vigie_runtime.unreadable import stub
+from vigie_runtime.bus.unreadable import stub
 
 BODY = {"uptime": 1, "activeUsers": 2, "exercisesCompletedToday": 3}
 

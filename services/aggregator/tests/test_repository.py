@@ -10,21 +10,21 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import ServerSelectionTimeoutError
 from pymongo.monitoring import CommandListener, CommandStartedEvent
-from vigie_aggregator.progress import Mark, Progress, beginning
-from vigie_aggregator.repository import Repository
-from vigie_aggregator.store import LatestChunk, Place, Transaction
+from vigie_aggregator.samples.repository import Repository
+from vigie_aggregator.samples.store import LatestChunk, Place, Transaction
 from vigie_contracts.tiers import FINE, TIERS
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import Fenced, Retryable
+from vigie_storage.checkpoints import Checkpoint, Position, beginning
 
 from services.aggregator.tests.doubles import LOG
 
 pytestmark = pytest.mark.connected
 
 
-def _moved(expected: Progress | None, offset: int, **more: Any) -> Transaction:
-    marks = {tier.name: Mark(offset) for tier in TIERS}
-    progress = Progress(LOG, 0, marks, {"1m": None, "1h": 1_700_000_000_000})
+def _moved(expected: Checkpoint | None, offset: int, **more: Any) -> Transaction:
+    marks = {tier.name: Position(offset) for tier in TIERS}
+    progress = Checkpoint(LOG, 0, marks, {"1m": None, "1h": 1_700_000_000_000})
     return Transaction(0, expected, progress, {}, more.get("latest", []), more.get("keys", {}))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vigie_aggregator.schedule import Intervals, Schedule
+from vigie_aggregator.samples.schedule import Intervals, Schedule
 from vigie_contracts.tiers import TIERS
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vigie_aggregator.sizes import nbytes
-from vigie_aggregator.store import Transaction
-from vigie_aggregator.subscribers import Limits
+from vigie_aggregator.samples.handler import Limits
+from vigie_aggregator.samples.sizes import nbytes
+from vigie_aggregator.samples.store import Transaction
 from vigie_contracts.tiers import TIERS
 
 from services.aggregator.tests.doubles import handler, record

@@ -9,23 +9,26 @@ from datetime import timedelta
 from functools import partial
 
 from vigie_contracts import topics as bus
-from vigie_runtime import clients, health, topics, tracing
-from vigie_runtime.catalogue import Catalogue
+from vigie_runtime import clients, tracing
+from vigie_runtime.bus import topics
+from vigie_runtime.bus.dead_letters import DeadLetters
+from vigie_runtime.bus.log_reader import LogReader
+from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clock import SystemClock
-from vigie_runtime.deadletters import DeadLetters
-from vigie_runtime.forgiving import ForgivingConsumer
 from vigie_runtime.lifespan import Lifespan
-from vigie_runtime.logreader import LogReader
+from vigie_storage import topics as recorded_topics
+from vigie_storage.catalogue import Catalogue
+from vigie_storage.checkpoints import Log
+from vigie_web import health
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.progress import Log
 from vigie_aggregator.reports.storing import ReportStore
 from vigie_aggregator.reports.subscriber import ReportsSubscriber
-from vigie_aggregator.repository import Repository
-from vigie_aggregator.schedule import Intervals
+from vigie_aggregator.samples.handler import Limits, SamplesHandler
+from vigie_aggregator.samples.repository import Repository
+from vigie_aggregator.samples.schedule import Intervals
+from vigie_aggregator.samples.view import RedisView, Snapshot
 from vigie_aggregator.settings import Settings
-from vigie_aggregator.subscribers import Limits, SamplesHandler
-from vigie_aggregator.view import RedisView, Snapshot
 
 SERVICE = "aggregator"
 _TICK_S = 0.1
@@ -66,7 +69,7 @@ class Aggregator:
         topic = replace(bus.SAMPLES, name=settings.samples_topic)
         reports = replace(bus.REPORTS, name=settings.reports_topic)
         specs = topics.specs(settings.partitions, (topic, reports, bus.DEAD))
-        identity = (await life.up("topics", topics.ensure(settings, specs, db)))[topic.name]
+        identity = (await life.up("topics", recorded_topics.ensure(settings, specs, db)))[topic.name]
         repository = Repository(db, topic.name, clock)
         await life.up("collections", repository.prepare())
         redis = clients.redis(settings)
@@ -115,7 +118,7 @@ class Aggregator:
                 client_id="vigie-aggregator-reports",
                 group_id=f"{settings.consumer_group}-reports",
                 max_wait_ms=_REPORTS_WAIT_MS,
-                kind=ForgivingConsumer,
+                kind=PoisonSkippingConsumer,
             ),
             store=store,
             dead_letters=self._dead_letters(life),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vigie_runtime.logreader_metrics import LOGREADER_METRICS
+from vigie_runtime.bus.log_reader_metrics import LOGREADER_METRICS
 from vigie_runtime.metrics import SIZES, Counter, Gauge, Histogram, MetricSet
 
 

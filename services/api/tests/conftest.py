@@ -24,9 +24,9 @@ from vigie_identity.bootstrap import NAME
 from vigie_identity.identity import Identity
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.permissions import Role, Scope
-from vigie_runtime.catalogue import Catalogue, Registered
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
+from vigie_storage.catalogue import Catalogue, Registered
 from vigie_windows import chunks, fold, merge, widen
 
 from tests.kit import eventually
@@ -171,7 +171,7 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
-        await eventually(lambda: app.state.desk.prepared)
+        await eventually(lambda: app.state.state.prepared)
         yield Client(http, clock, app)
 
 
@@ -186,7 +186,7 @@ class Office:
 
     @property
     def identity(self) -> Identity:
-        return self.app.state.desk.stores.identity
+        return self.app.state.state.stores.identity
 
     async def call(self, method: str, path: str, who: Headers | None = None, status: int = 200, /, **body: Any) -> Any:
         """The JSON answer; None when it has none. The fields of the body are in snake case here."""
@@ -235,7 +235,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Office]:
         httpx2.AsyncClient(transport=transport, base_url="http://api") as http,
     ):
         office = Office(http, clock, app, {})
-        await eventually(lambda: app.state.desk.prepared)
+        await eventually(lambda: app.state.state.prepared)
         office.root = await office.log_in(NAME)
         yield office
 

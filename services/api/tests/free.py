@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Free:
-    """In the place of `Rates`, and of the charges of its requests."""
+    """In the place of `RateLimits`, and of the charges of its requests."""
 
     def open(self, _origin: object) -> Free:
         return self

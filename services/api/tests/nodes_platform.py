@@ -11,9 +11,9 @@ import httpx2
 import jwt
 from vigie_api.app import create_app
 from vigie_api.settings import Settings
+from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
 from vigie_identity.identity import Identity
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Role
 from vigie_identity.tenants import Status
 from vigie_runtime import clients
@@ -100,8 +100,8 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
-        made = Platform(http, clock, clients.database(mongo, settings), app.state.desk.stores.identity, app)
-        await eventually(lambda: app.state.desk.prepared)
+        made = Platform(http, clock, clients.database(mongo, settings), app.state.state.stores.identity, app)
+        await eventually(lambda: app.state.state.prepared)
         await made.tenant(ACME, "acme-corp")
         await made.tenant(RIVAL)
         yield made

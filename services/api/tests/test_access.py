@@ -13,16 +13,16 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 from vigie_api import access
 from vigie_api.app import create_app
-from vigie_api.repository import telemetry
+from vigie_api.node_reports import repository as telemetry
 from vigie_api.settings import Settings
-from vigie_identity import store
+from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import BadCredential, Refusal
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Role, Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
+from vigie_storage import mongo as store
 
 from .free import Free
 
@@ -65,7 +65,7 @@ async def http(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.desk.stores = replace(app.state.desk.stores, authenticator=callers, rates=Free())
+        app.state.state.stores = replace(app.state.state.stores, authenticator=callers, rates=Free())
         yield client
 
 

@@ -12,8 +12,8 @@ from vigie_identity.bootstrap import NAME
 from vigie_identity.permissions import Role, Scope
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.usage import UsageMeter
-from vigie_runtime.catalogue import Catalogue
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.catalogue import Catalogue
 
 from .conftest import PASSWORD, Office, opened
 

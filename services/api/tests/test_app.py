@@ -42,7 +42,7 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.desk.stores = replace(app.state.desk.stores, authenticator=Everybody(), rates=Free())
+        app.state.state.stores = replace(app.state.state.stores, authenticator=Everybody(), rates=Free())
         yield client
 
 

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
+from vigie_api import authorized_route as judged
 from vigie_api.app import MAX_BODY_BYTES, create_app
-from vigie_api.routes import judged
 from vigie_api.settings import Settings
-from vigie_identity.names import TenantId
+from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime import clients
@@ -69,7 +69,7 @@ async def http(
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.desk.stores = replace(app.state.desk.stores, authenticator=callers, rates=Free())
+        app.state.state.stores = replace(app.state.state.stores, authenticator=callers, rates=Free())
         yield client
 
 

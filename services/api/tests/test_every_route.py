@@ -87,11 +87,11 @@ class Walk:
     async def differences(self, *routes: tuple[str, str]) -> list[tuple[str, Difference]]:
         """What is answered otherwise than it should be, on these routes or on all."""
         found: list[tuple[str, Difference]] = []
-        desk = self.app.state.desk
+        state = self.app.state.state
         for method, path in routes or self.routes:
             need = need_of(method, path)
             for caller in self.callers:
-                desk.stores = replace(desk.stores, authenticator=caller.identity.authenticator)
+                state.stores = replace(state.stores, authenticator=caller.identity.authenticator)
                 for asked in self._asked(path, need):
                     answer = await self._ask(method, path, caller, asked)
                     one = difference(caller, need, asked or ACME, answer)  # unsaid, it is the own or the default one
@@ -131,7 +131,7 @@ async def walk(database: Database, mongo_uri: str, redis_url: str) -> AsyncItera
     async with (
         Redis.from_url(redis_url) as redis,
         app.router.lifespan_context(app),
-        callers(settings, app.state.desk.stores.identity.tenants._db, redis, clock) as everybody,
+        callers(settings, app.state.state.stores.identity.tenants._db, redis, clock) as everybody,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", timeout=30) as http,
     ):
         yield Walk(app, http, everybody)

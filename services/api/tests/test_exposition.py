@@ -7,9 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from vigie_api.exposition.families import FamilyIndex, LatestTable
 from vigie_api.exposition.negotiation import Escaping, Format, negotiate
 from vigie_api.exposition.writing import Exposition
-from vigie_api.series import Series
 from vigie_contracts.latest import Latest
 from vigie_contracts.series import Kind
+from vigie_query.series import Series
 
 NOW = 1_790_000_000_000
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"

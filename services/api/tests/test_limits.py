@@ -13,15 +13,15 @@ import pytest_asyncio
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_api.app import create_app
 from vigie_api.settings import Settings
+from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import BadCredential, Refusal
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.tenants import Plan, Status, Tenant
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
-from vigie_limits.rates import Rates
+from vigie_limits.quotas import RateLimits
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import MetricSet
@@ -84,8 +84,8 @@ async def app(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     app = create_app(SETTINGS, clock=clock)
     limiter = Limiter(Away(), clock, MetricSet(LIMITS_METRICS))
     async with app.router.lifespan_context(app):
-        desk = app.state.desk
-        desk.stores = replace(desk.stores, authenticator=callers, rates=Rates(SETTINGS, limiter, callers, clock))
+        state = app.state.state
+        state.stores = replace(state.stores, authenticator=callers, rates=RateLimits(SETTINGS, limiter, callers, clock))
         yield app
     await limiter.close()
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vigie_api import evaluation
-from vigie_api.evaluation import Samples
+from vigie_api.dashboard import application, business, overview, system
+from vigie_api.dashboard.numbers import Numbers, percent, rounded
 from vigie_api.exposition.families import FamilyIndex, LatestTable
-from vigie_api.functions import Function
-from vigie_api.grid import Grid
-from vigie_api.panels import application, business, overview, system
-from vigie_api.panels.numbers import Numbers, percent, rounded
-from vigie_api.series import Selection, Series
 from vigie_contracts import names
 from vigie_contracts.latest import Latest
 from vigie_contracts.series import Kind
+from vigie_query import evaluation
+from vigie_query.evaluation import Samples
+from vigie_query.functions import Function
+from vigie_query.grid import Grid
+from vigie_query.series import Selection, Series
 from vigie_windows import fold
 
 NOW = 1_790_000_000_000

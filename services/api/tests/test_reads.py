@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from vigie_api.answers.query import RangeAnswer
-from vigie_api.evaluation import Evaluation
-from vigie_api.functions import Function
-from vigie_api.repository import series
-from vigie_api.repository.series import Filter
+from vigie_api.query.schemas import RangeAnswer
 from vigie_contracts import names
 from vigie_contracts.latest import hash_key
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import HOUR as HOURS
 from vigie_contracts.tiers import MINUTE as MINUTES
+from vigie_query.evaluation import Evaluation
+from vigie_query.functions import Function
+from vigie_storage import series
+from vigie_storage.series import Filter
 
 pytestmark = pytest.mark.connected
 
@@ -261,7 +261,7 @@ async def test_functions_without_meaning_are_refused(client: Any, world: Any) ->
 
 async def test_questions_that_cost_too_much_say_what_to_ask_instead(client: Any, world: Any, settings: Any) -> None:
     await world.send([(world.key("m", Kind.GAUGE, i=str(i)), NOW - MINUTE, 1.0) for i in range(10)])
-    reader = client.app.state.desk.stores.reader
+    reader = client.app.state.state.stores.reader
     reader._limits = type(reader._limits)(series=9, documents=100, preferred_documents=50)
     body = await client.get("/api/query_range", 422, metric="m")
     assert "more than 9 series" in body["detail"]

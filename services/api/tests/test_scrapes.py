@@ -7,14 +7,14 @@ import httpx2
 import pytest
 from starlette.types import Message
 from vigie_api.app import create_app
-from vigie_api.errors import Busy
+from vigie_api.concurrency import ConcurrencyLimit
+from vigie_api.context import AppState, Stores
 from vigie_api.exposition.families import FamilyIndex
-from vigie_api.places import Places
-from vigie_api.routes.context import Desk, Stores
 from vigie_api.settings import Settings
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Busy
 
 from .free import Free
 
@@ -44,9 +44,9 @@ def app() -> Any:
         ),
         clock=ManualClock(),
     )
-    desk: Desk = app.state.desk
+    state: AppState = app.state.state
     nothing = cast(Any, Empty())
-    desk.stores = Stores(*[nothing] * 11)
+    state.stores = Stores(*[nothing] * 11)
     return app
 
 
@@ -78,7 +78,7 @@ async def test_a_client_that_does_not_read_is_cut_off_and_its_place_is_free(app:
 
 
 async def test_too_many_scrapes_are_refused_at_once(app: Any) -> None:
-    scrapes = app.state.desk.scrapes
+    scrapes = app.state.state.scrapes
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
         scrapes._admitted = scrapes._most
         answer = await http.get("/metrics")
@@ -89,7 +89,7 @@ async def test_too_many_scrapes_are_refused_at_once(app: Any) -> None:
 
 
 async def test_places_are_never_more_than_there_are_and_come_back_after_errors() -> None:
-    places = Places(2, "things")
+    places = ConcurrencyLimit(2, "things")
     at_once = most = refused = 0
 
     async def work() -> None:

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from vigie_api.repository import telemetry as repository
+from vigie_api.node_reports import repository
 from vigie_api.settings import Settings
 from vigie_contracts import telemetry as words
 from vigie_contracts.days import to_datetime
+from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.tenants import Status
 
@@ -264,7 +264,7 @@ async def test_reads_look_at_little_more_than_they_answer(
     await platform.keep(*reports)
     aggregated = [one for one in reports if one.tenant == ACME]
     own_hours = len({one.at // HOUR for one in aggregated})
-    database = platform.app.state.desk.stores.telemetry._platform_days.database
+    database = platform.app.state.state.stores.telemetry._platform_days.database
     for path, parameters, collection, most in (
         (metrics(ACME), {"limit": 10, "offset": 500}, words.REPORTS, 10),
         (metrics(ACME, "/aggregated"), {"period": "30d"}, words.HOURS, own_hours),

@@ -7,16 +7,16 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vigie_api.telemetry import periods
-from vigie_api.telemetry.health import Facts, Health
-from vigie_api.telemetry.numbers import Reports, Spread, Trend, plain, rounded, trend
-from vigie_api.telemetry.periods import Period, Stretch, up_to
-from vigie_api.telemetry.summary import MAX_VERSIONS, Group, summary
-from vigie_api.telemetry.trends import DayTotals, Now, days_up_to, hour_began, trends, uptime_percentage
-from vigie_api.times import DAY, HOUR, MINUTE
+from vigie_api.node_reports import periods
+from vigie_api.node_reports.health import Facts, Health
+from vigie_api.node_reports.numbers import Reports, Spread, Trend, plain, rounded, trend
+from vigie_api.node_reports.periods import Period, Stretch, up_to
+from vigie_api.node_reports.summary import MAX_VERSIONS, Group, summary
+from vigie_api.node_reports.trends import DayTotals, Now, days_up_to, hour_began, trends, uptime_percentage
 from vigie_contracts.days import day_named
 from vigie_identity.licences import State
 from vigie_identity.tenants import Status
+from vigie_query.times import DAY, HOUR, MINUTE
 
 NOW = 1_763_980_200_000
 """2025-11-24T10:30:00Z."""

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from vigie_api.repository.telemetry import TelemetryRepository
+from vigie_api.node_reports.repository import TelemetryRepository
 from vigie_contracts.days import day_of
+from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Role
 from vigie_identity.tenants import Status
 

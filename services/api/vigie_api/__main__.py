@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vigie_runtime import logging, tracing
-from vigie_runtime.http import serve
 from vigie_runtime.settings import load
+from vigie_web.server import serve
 
 from vigie_api.app import create_app
 from vigie_api.settings import Settings

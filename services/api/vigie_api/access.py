@@ -10,8 +10,8 @@ from typing import Final
 from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
 from starlette.routing import BaseRoute
+from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import CredentialMissing
-from vigie_identity.names import TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
 

@@ -12,25 +12,32 @@ from vigie_identity.identity import identity
 from vigie_identity.metrics import IDENTITY_METRICS
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
-from vigie_limits.rates import Rates
+from vigie_limits.quotas import RateLimits
 from vigie_limits.store import RedisCounts
 from vigie_limits.usage import Usage
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.metrics import MetricSet
-from vigie_runtime.security import ReferencePages
+from vigie_storage.latest import LatestRepository
+from vigie_storage.reader import Limits, Reader
+from vigie_storage.series import SeriesRepository
+from vigie_storage.windows import WindowsRepository
+from vigie_web.security import ReferencePages
 
-from vigie_api import access, first_start, metrics, openapi, problems
+from vigie_api import access, health, metrics, openapi, problems
+from vigie_api.admin import keys, tenants, users
+from vigie_api.auth import first_start
+from vigie_api.auth import routes as auth
+from vigie_api.context import AppState, Stores
+from vigie_api.dashboard import routes as dashboard
+from vigie_api.dashboard import summaries as metrics_routes
+from vigie_api.exposition import routes as exposition
+from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.middleware import Bounded, Measured
-from vigie_api.repository.catalogue import FamilyCatalogue
-from vigie_api.repository.latest import LatestRepository
-from vigie_api.repository.reader import Limits, Reader
-from vigie_api.repository.series import SeriesRepository
-from vigie_api.repository.telemetry import TelemetryRepository
-from vigie_api.repository.windows import WindowsRepository
-from vigie_api.routes import auth, dashboard, exposition, health, keys, query, series, telemetry, tenants, users
-from vigie_api.routes import metrics as metrics_routes
-from vigie_api.routes.context import Desk, Stores
+from vigie_api.node_reports import routes as telemetry
+from vigie_api.node_reports.repository import TelemetryRepository
+from vigie_api.query import routes as query
+from vigie_api.series import routes as series
 from vigie_api.settings import Settings
 
 log = logging.get(__name__)
@@ -54,11 +61,11 @@ _TAGS = [
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
-    desk = Desk(settings, clock or SystemClock(), MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS]))
+    state = AppState(settings, clock or SystemClock(), MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS]))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with _connected(desk):
+        async with _connected(state):
             yield
 
     app = FastAPIOffline(
@@ -71,7 +78,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         lifespan=lifespan,
         telemetry={"operation_spans": False},
     )
-    app.state.desk = desk
+    app.state.state = state
     for module in (
         metrics_routes, dashboard, query, series, exposition, telemetry, auth, tenants, users, keys, health,
     ):  # fmt: skip
@@ -80,14 +87,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     problems.install(app)
     app.add_middleware(ReferencePages)
     app.add_middleware(Bounded, limit=MAX_BODY_BYTES)
-    app.add_middleware(Measured, metrics=desk.metrics)
+    app.add_middleware(Measured, metrics=state.metrics)
     _with_whole_document(app)
     return app
 
 
 @asynccontextmanager
-async def _connected(desk: Desk) -> AsyncIterator[None]:
-    settings, clock = desk.settings, desk.clock
+async def _connected(state: AppState) -> AsyncIterator[None]:
+    settings, clock = state.settings, state.clock
     async with AsyncExitStack() as stack:
         redis = clients.redis(settings)
         stack.push_async_callback(redis.aclose)
@@ -99,15 +106,15 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
             database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads
         )
         limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
-        exposed = desk.metrics.gauge(metrics.EXPOSED)
-        who = await stack.enter_async_context(identity(settings, database, redis, clock, metrics=desk.metrics))
-        await stack.enter_async_context(first_start.beside(who, settings, desk.mark_prepared))
-        limiter = Limiter(RedisCounts(redis), clock, desk.metrics)
+        exposed = state.metrics.gauge(metrics.EXPOSED)
+        who = await stack.enter_async_context(identity(settings, database, redis, clock, metrics=state.metrics))
+        await stack.enter_async_context(first_start.beside(who, settings, state.mark_prepared))
+        limiter = Limiter(RedisCounts(redis), clock, state.metrics)
         stack.push_async_callback(limiter.close)
-        desk.stores = Stores(
+        state.stores = Stores(
             authenticator=who.authenticator,
             identity=who,
-            rates=Rates(settings, limiter, who.known_tenants, clock),
+            rates=RateLimits(settings, limiter, who.known_tenants, clock),
             usage=Usage(database, clock),
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
@@ -121,7 +128,7 @@ async def _connected(desk: Desk) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            desk.stores = None
+            state.stores = None
             log.info("stopped answering")
 
 

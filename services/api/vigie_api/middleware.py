@@ -14,7 +14,7 @@ from vigie_api.errors import BodyTooLarge
 from vigie_api.metrics import DURATION, IN_FLIGHT, REQUESTS, area_of, outcome_of
 
 CHARGES: Final = "vigie.charges"
-"""Where in the scope of a request a route leaves what it charged: `vigie_limits.rates.Charges`."""
+"""Where in the scope of a request a route leaves what it charged: `vigie_limits.quotas.RequestQuota`."""
 
 
 class Measured:
@@ -38,8 +38,8 @@ class Measured:
                 status = message["status"]
                 if not static:
                     MutableHeaders(scope=message).setdefault("cache-control", "no-store")
-                if (charges := scope.get(CHARGES)) is not None:
-                    message["headers"] = [*message["headers"], *charges.headers()]
+                if (quota := scope.get(CHARGES)) is not None:
+                    message["headers"] = [*message["headers"], *quota.headers()]
             await send(message)
 
         area = area_of(scope["path"])

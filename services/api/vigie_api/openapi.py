@@ -8,10 +8,10 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from vigie_contracts.problems import CONTENT_TYPE, Kind
-from vigie_identity import described
+from vigie_identity import openapi_security as described
 
+from vigie_api import problem_schema as problem
 from vigie_api.access import ACCESS, TENANT_PARAMETER, Access
-from vigie_api.answers import problem
 
 Document = dict[str, Any]
 

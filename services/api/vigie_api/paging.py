@@ -6,8 +6,7 @@ import base64
 import binascii
 
 import msgspec
-
-from vigie_api.errors import InvalidParameter
+from vigie_query.errors import InvalidParameter
 
 
 class _Place(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

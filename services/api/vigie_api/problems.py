@@ -12,10 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
-from vigie_identity.errors import IdentityError, Unauthenticated
-from vigie_runtime import problems
+from vigie_identity.errors import Unauthenticated
+from vigie_query.errors import LimitReached, NotKept, QueryError
+from vigie_runtime.errors import ProblemError
+from vigie_web import problems
 
-from vigie_api.errors import ApiError, Malformed
+from vigie_api.errors import Malformed
 from vigie_api.metrics import REFUSED_CREDENTIALS
 
 MAX_LISTED: Final = 100
@@ -24,24 +26,26 @@ MAX_CHARS: Final = 500
 
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem."""
-    app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(IdentityError, _identity_error)
+    app.add_exception_handler(ProblemError, _problem_error)
+    app.add_exception_handler(QueryError, _query_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     bug = "the request failed unexpectedly; the log of the api says why"
     problems.install(app, problems.Words(_refused, bug=bug, methods=methods_at))
 
 
-async def _api_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
+async def _query_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, QueryError):
         raise error
-    return problems.response(error.problem(request.url.path))
+    kind = Kind.LIMIT if isinstance(error, LimitReached | NotKept) else Kind.INVALID
+    errors = [ItemProblem(0, error.field, error.detail)] if error.field else None
+    return problems.response(problem(kind, 422, error.detail, errors=errors, instance=request.url.path))
 
 
-async def _identity_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, IdentityError):
+async def _problem_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ProblemError):
         raise error
     if isinstance(error, Unauthenticated) and error.reason is not None:
-        request.app.state.desk.metrics.counter(REFUSED_CREDENTIALS, reason=error.reason).inc()
+        request.app.state.state.metrics.counter(REFUSED_CREDENTIALS, reason=error.reason).inc()
     return problems.response(_as_sent(error.problem(request.url.path)), error.headers())
 
 
@@ -58,7 +62,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
         raise error
     found = error.errors()[:MAX_LISTED]
     if any(entry["type"] == "json_invalid" for entry in found):
-        return await _api_error(request, Malformed(f"the body is not JSON: {found[0]['ctx']['error']}"))
+        return await _problem_error(request, Malformed(f"the body is not JSON: {found[0]['ctx']['error']}"))
     errors = [_item(entry) for entry in found]
     detail = "; ".join(f"{item.field}: {item.reason}" for item in errors)
     return problems.response(problem(Kind.INVALID, 422, detail, errors=errors, instance=request.url.path))

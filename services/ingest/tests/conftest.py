@@ -12,19 +12,19 @@ import pytest_asyncio
 from vigie_ingest import metrics
 from vigie_ingest.app import IngestApp, assemble
 from vigie_ingest.budget import Bodies
-from vigie_ingest.finder import SeriesFinder
-from vigie_ingest.idempotency import Answers, InFlight
+from vigie_ingest.idempotency import IdempotencyStore, InFlight
 from vigie_ingest.importing import History
 from vigie_ingest.intake import Intake
-from vigie_ingest.known import KnownSeries, RefusedSeries
 from vigie_ingest.operations import Readiness
-from vigie_ingest.registrar import Registrar
 from vigie_ingest.reports import Reports
-from vigie_ingest.routes import Backend, Desk
+from vigie_ingest.routes import AppState, Backend
+from vigie_ingest.series.cache import RefusedSeries, SeriesCache
+from vigie_ingest.series.registrar import Registrar
+from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
-from vigie_limits.rates import Rates
+from vigie_limits.quotas import RateLimits
 from vigie_runtime.addresses import Origins
 from vigie_runtime.clock import ManualClock
 
@@ -57,7 +57,7 @@ class Reply:
 @dataclass
 class Gateway:
     app: IngestApp
-    desk: Desk
+    state: AppState
     publisher: FakePublisher
     catalogue: FakeCatalogue
     redis: FakeRedis
@@ -126,7 +126,7 @@ class Gateway:
         return await self.post("/api/metrics/custom", metric)
 
     def metric(self, name: str, **labels: str) -> float:
-        return self.desk.metrics.registry.get_sample_value(name, labels) or 0.0
+        return self.state.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 def settings(**more: Any) -> IngestSettings:
@@ -142,26 +142,26 @@ def build(publisher: Any = None, **more: Any) -> Gateway:
     """A gateway of doubles; needs a running loop. Close its registrar."""
     chosen = settings(**more)
     own = metrics.metric_set(LIMITS_METRICS)
-    desk = Desk(chosen, own, Bodies(chosen.ingest_max_body_bytes), Origins(chosen.proxies))
+    state = AppState(chosen, own, Bodies(chosen.ingest_max_body_bytes), Origins(chosen.proxies))
     publisher = publisher or FakePublisher()
     catalogue, redis, clock = FakeCatalogue(), FakeRedis(), ManualClock(NOW_MS)
     registrar = Registrar(catalogue, chosen.ingest_catalogue_wait_s)
     registrar.start()
-    known, refused = KnownSeries(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
+    known, refused = SeriesCache(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
     explainer = FakeExplainer()
-    finder = SeriesFinder(known, refused, registrar, clock, explainer.explain)
+    finder = SeriesResolver(known, refused, registrar, clock, explainer.explain)
     intake = Intake(publisher, finder, InFlight(chosen.ingest_catalogue_wait_s), clock)
     authenticator, records, tenants, stored = FakeAuthenticator(), FakeRecords(), FakeTenants(), FakeStored()
     usage = FakeUsage()
-    rates = Rates(chosen, Limiter(FakeCounts(clock), clock, own), tenants, clock, usage)
+    rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, own), tenants, clock, usage)
     reports = Reports(intake, records)
     history = History(reports, tenants, stored)
-    desk.backend = Backend(intake, reports, history, Answers(redis, clock), authenticator, tenants, rates)
+    state.backend = Backend(intake, reports, history, IdempotencyStore(redis, clock), authenticator, tenants, rates)
     readiness = Readiness()
-    app = assemble(desk, readiness)
+    app = assemble(state, readiness)
     return Gateway(
         app,
-        desk,
+        state,
         publisher,
         catalogue,
         redis,

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.series import SeriesKey
+from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.credential_cache import Asker
 from vigie_identity.errors import NotFound, TenantInactive
-from vigie_identity.memory import Asker
-from vigie_identity.names import TenantId, is_tenant
 from vigie_identity.principal import Principal
 from vigie_identity.tenants import Plan, Tenant
 from vigie_identity.tenants import Status as TenantStatus
@@ -24,9 +24,9 @@ from vigie_ingest.errors import StoreAwayError
 from vigie_limits.account import Limit
 from vigie_limits.usage import Tally
 from vigie_limits.window import Counts, LocalWindow
-from vigie_runtime.catalogue import RefusalReason, Refused, Registered
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
+from vigie_storage.catalogue import RefusalReason, Refused, Registered
 
 NOW_MS = 1_790_000_000_000
 NODE_TENANT = "550e8400-e29b-41d4-a716-446655440000"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.errors import BadCredential, Refusal, StoreUnavailable, TenantInactive
-from vigie_identity.names import TenantId
+from vigie_identity.errors import BadCredential, Refusal, TenantInactive
 from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_ingest.metrics import Route
 from vigie_ingest.routes import ACCESS
+from vigie_runtime.errors import StoreUnavailable
 
 METRIC = {"name": "queue_length", "type": "gauge", "value": 7}
 

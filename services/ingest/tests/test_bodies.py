@@ -42,9 +42,9 @@ class ByHeader:
 
 
 @pytest.fixture
-def desk(gateway: Any) -> Any:
-    gateway.desk.backend.authenticator = ByHeader()
-    return gateway.desk
+def state(gateway: Any) -> Any:
+    gateway.state.backend.authenticator = ByHeader()
+    return gateway.state
 
 
 def padded(length: int) -> bytes:
@@ -56,16 +56,16 @@ PACKS: dict[str, Any] = {"identity": bytes, "gzip": gzip.compress, "zstd": zstd.
 
 @pytest.mark.parametrize("encoding", PACKS)
 async def test_telemetry_of_just_the_bound_is_taken_and_a_byte_more_is_not(
-    gateway: Any, desk: Any, encoding: str
+    gateway: Any, state: Any, encoding: str
 ) -> None:
     pack, headers = PACKS[encoding], {"content-encoding": encoding}
     assert (await gateway.post(TELEMETRY, pack(padded(MAX_TELEMETRY_BYTES)), headers)).status == 201
     reply = await gateway.post(TELEMETRY, pack(padded(MAX_TELEMETRY_BYTES + 1)), headers)
     assert (reply.status, str(MAX_TELEMETRY_BYTES) in reply.json["detail"]) == (413, True)
-    assert desk.bodies.held == desk.bodies.strangers.held == 0
+    assert state.bodies.held == state.bodies.strangers.held == 0
 
 
-async def test_telemetry_that_announces_more_is_refused_unread(gateway: Any, desk: Any) -> None:
+async def test_telemetry_that_announces_more_is_refused_unread(gateway: Any, state: Any) -> None:
     async def receive() -> Any:
         raise AssertionError("must not be read")
 
@@ -73,7 +73,7 @@ async def test_telemetry_that_announces_more_is_refused_unread(gateway: Any, des
     assert (await gateway.request("POST", TELEMETRY, headers=headers, receive=receive)).status == 413
 
 
-async def test_strangers_who_send_much_and_never_end_are_refused_at_once(gateway: Any, desk: Any) -> None:
+async def test_strangers_who_send_much_and_never_end_are_refused_at_once(gateway: Any, state: Any) -> None:
     """Each holds what would be, of all of them, the whole budget."""
 
     async def start(piece: int) -> Any:
@@ -88,16 +88,16 @@ async def test_strangers_who_send_much_and_never_end_are_refused_at_once(gateway
 
         return await gateway.request("POST", TELEMETRY, headers=JSON, receive=receive)
 
-    desk.settings = desk.settings.model_copy(update={"ingest_body_timeout_s": 60.0})
+    state.settings = state.settings.model_copy(update={"ingest_body_timeout_s": 60.0})
     async with asyncio.timeout(10):
         replies = await asyncio.gather(*(start(limits.MAX_BODY_BYTES - 1) for _ in range(64)))
     assert {reply.status for reply in replies} == {413}
-    assert desk.bodies.held == 0
+    assert state.bodies.held == 0
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 async def test_a_bomb_for_telemetry_is_unpacked_no_further_than_its_bound(
-    gateway: Any, desk: Any, encoding: str
+    gateway: Any, state: Any, encoding: str
 ) -> None:
     bomb = PACKS[encoding](bytes(limits.MAX_DECOMPRESSED_BYTES))
     await gateway.post(TELEMETRY, bomb, {"content-encoding": encoding})  # what is made once is made
@@ -112,13 +112,13 @@ async def test_a_bomb_for_telemetry_is_unpacked_no_further_than_its_bound(
 
 
 async def test_what_was_sent_is_held_until_it_is_unpacked(
-    gateway: Any, desk: Any, monkeypatch: pytest.MonkeyPatch
+    gateway: Any, state: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[int] = []
     original = bodies.decompress
 
     def spy(*args: Any) -> bytes:
-        held.append(desk.bodies.held)
+        held.append(state.bodies.held)
         return original(*args)
 
     monkeypatch.setattr(bodies, "decompress", spy)
@@ -127,26 +127,26 @@ async def test_what_was_sent_is_held_until_it_is_unpacked(
         reply = await gateway.post(BATCH, b"", {**KEY, "content-encoding": "gzip"}, chunks=chunks)
         assert reply.status == 201
     assert held == [len(packed)] * len(held) != []
-    assert desk.bodies.held == 0
+    assert state.bodies.held == 0
 
 
 @pytest.mark.parametrize("damaged", [b"no gzip", gzip.compress(b"[1]")[:-3], gzip.compress(b"?")])
-async def test_what_is_refused_holds_nothing(gateway: Any, desk: Any, damaged: bytes) -> None:
+async def test_what_is_refused_holds_nothing(gateway: Any, state: Any, damaged: bytes) -> None:
     for chunks in ([damaged], [damaged[:4], damaged[4:]]):
         for path in (TELEMETRY, BATCH):
             reply = await gateway.post(path, b"", {**KEY, "content-encoding": "gzip"}, chunks=chunks)
             assert reply.status == 400
-    assert desk.bodies.held == 0
+    assert state.bodies.held == 0
 
 
-async def test_strangers_hold_no_more_than_their_part_and_others_are_served(gateway: Any, desk: Any) -> None:
-    part = desk.settings.ingest_max_body_bytes // 4
-    desk.bodies.strangers.take(part)
+async def test_strangers_hold_no_more_than_their_part_and_others_are_served(gateway: Any, state: Any) -> None:
+    part = state.settings.ingest_max_body_bytes // 4
+    state.bodies.strangers.take(part)
     for chunks in ([padded(300)], [padded(300)[:5], padded(300)[5:]]):
         assert (await gateway.post(TELEMETRY, b"", chunks=chunks)).status == 503
         assert (await gateway.post(BATCH, b"", KEY, chunks=[b"[", json.dumps(METRIC).encode() + b"]"])).status == 201
-    assert desk.bodies.held == desk.bodies.strangers.held == part
-    desk.bodies.strangers.give(part)
+    assert state.bodies.held == state.bodies.strangers.held == part
+    state.bodies.strangers.give(part)
     assert (await gateway.post(TELEMETRY, REPORT)).status == 201
 
 

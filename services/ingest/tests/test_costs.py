@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from vigie_ingest import bodies, decoding, items
 from vigie_ingest.errors import ItemTooLongError, MalformedBodyError, RequestError
-from vigie_ingest.finder import MAX_RAW_LABELS_BYTES
+from vigie_ingest.series.resolver import MAX_RAW_LABELS_BYTES
 
 PATH = "/api/metrics/batch"
 GZIP = {"content-encoding": "gzip"}
@@ -45,7 +45,7 @@ async def test_labels_longer_than_any_good_ones_are_refused_and_forgotten(gatewa
     assert reply.json["errors"][0]["field"] == "labels"
     reply = await gateway.post(PATH, b"[" + metric(labels) + b"," + metric(b"{}") + b"]")
     assert (reply.status, reply.json["accepted"], reply.json["errors"][0]["field"]) == (201, 1, "labels")
-    finder = gateway.desk.backend.intake.series
+    finder = gateway.state.backend.intake.series
     assert [len(identity[-1]) for identity in finder._known.young] == [2]
 
 

@@ -60,12 +60,12 @@ class Walk:
     async def differences(self, *routes: str) -> list[tuple[str, Difference]]:
         """What is answered otherwise than it should be."""
         found: list[tuple[str, Difference]] = []
-        assert self.gateway.desk.backend is not None
+        assert self.gateway.state.backend is not None
         for route in routes or sorted(self.routes):
             need = NEEDS[route]
             for caller in self.callers:
-                self.gateway.desk.backend.authenticator = caller.identity.authenticator
-                self.gateway.desk.backend.tenants = caller.identity.known_tenants
+                self.gateway.state.backend.authenticator = caller.identity.authenticator
+                self.gateway.state.backend.tenants = caller.identity.known_tenants
                 for tenant in TENANTS if need.permission and not need.platform else (ACME,):
                     one = difference(caller, need, tenant, await self._ask(route, caller, tenant))
                     found += [(route, one)] if one else []

@@ -11,7 +11,7 @@ import pytest
 from vigie_contracts import limits
 from vigie_contracts.days import to_datetime
 from vigie_contracts.payloads import Payload, payloads
-from vigie_identity.names import TenantId
+from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_ingest.errors import TooManyItemsError

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.errors import BadCredential, Refusal, StoreUnavailable
-from vigie_identity.names import TenantId
+from vigie_identity.errors import BadCredential, Refusal
 from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.tenants import Plan
+from vigie_runtime.errors import StoreUnavailable
 
 from .conftest import Gateway, build
 

@@ -27,7 +27,7 @@ async def never() -> None:
 
 
 async def test_live_is_live_even_when_not_started(gateway: Any) -> None:
-    gateway.desk.backend = None
+    gateway.state.backend = None
     assert (await gateway.request("GET", "/health/live")).status == 200
 
 
@@ -35,7 +35,7 @@ async def test_ready_says_what_is_missing(gateway: Any) -> None:
     gateway.readiness.kafka = lambda: False
     reply = await gateway.request("GET", "/health/ready")
     assert (reply.status, reply.json["not_ready"]) == (503, ["kafka"])
-    gateway.desk.backend = None
+    gateway.state.backend = None
     reply = await gateway.request("GET", "/health/ready")
     assert (reply.status, reply.json["not_ready"]) == (503, ["start"])
 

@@ -10,8 +10,7 @@ from vigie_contracts import names
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.reports import record_key
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.errors import StoreUnavailable
-from vigie_runtime.errors import BufferFull, BusUnavailable
+from vigie_runtime.errors import BufferFull, BusUnavailable, StoreUnavailable
 
 from services.ingest.tests.doubles import NODE_TENANT, NOW_MS
 from services.ingest.tests.test_access import key

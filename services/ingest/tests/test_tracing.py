@@ -18,7 +18,7 @@ def spans(gateway: Any) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    gateway.desk.tracer = provider.get_tracer("test")
+    gateway.state.tracer = provider.get_tracer("test")
     return exporter
 
 

@@ -6,8 +6,8 @@ import gc
 from typing import Final
 
 from vigie_runtime import logging, tracing
-from vigie_runtime.http import serve
 from vigie_runtime.settings import load
+from vigie_web.server import serve
 
 from vigie_ingest.app import create_app
 from vigie_ingest.settings import IngestSettings

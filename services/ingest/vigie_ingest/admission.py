@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.errors import CredentialMissing
-from vigie_identity.names import PLATFORM, TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
 from vigie_identity.tenants import Tenant
@@ -33,12 +33,12 @@ class Admission:
 
     permission: Permission
     by_headers: Callable[[Principal, Headers], TenantId | None]
-    """Whose request it is; None: that is in the body. Raises IdentityErrors."""
+    """Whose request it is; None: that is in the body. Raises ProblemErrors."""
     named: Callable[[bytes], str] = lambda _: PLATFORM
     """The tenant in a body; asked only when the headers do not say."""
 
     async def by_body(self, principal: Principal, body: bytes, tenants: Tenants) -> Tenant:
-        """Whose request it is: the active tenant that the body names. Raises IdentityErrors and RequestErrors."""
+        """Whose request it is: the active tenant that the body names. Raises ProblemErrors and RequestErrors."""
         tenant = self.named(body)
         principal.require(self.permission, tenant)
         return tenants.at_once(tenant) or await tenants.require(tenant)

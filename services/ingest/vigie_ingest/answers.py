@@ -11,7 +11,7 @@ from msgspec import Struct
 from vigie_contracts import problems
 from vigie_contracts.days import to_datetime
 from vigie_contracts.problems import ItemProblem
-from vigie_identity.errors import IdentityError
+from vigie_runtime.errors import ProblemError
 
 from vigie_ingest.errors import RequestError, item_problems
 from vigie_ingest.importing import HistoryVerdicts
@@ -120,9 +120,9 @@ def replay(status: int, body: bytes) -> Answer:
     return Answer(status, body, [_JSON, (b"idempotency-replayed", b"true")])
 
 
-def problem(error: RequestError | IdentityError, path: str) -> Answer:
+def problem(error: RequestError | ProblemError, path: str) -> Answer:
     """An RFC 9457 answer."""
-    extra = error.headers() if isinstance(error, IdentityError) else error.answer_headers()
+    extra = error.headers() if isinstance(error, ProblemError) else error.answer_headers()
     headers: Headers = [_PROBLEM, *((name.encode(), value.encode()) for name, value in extra.items())]
     # Paths and reasons may hold what the sender wrote; half a surrogate pair cannot be written as JSON.
     text = path.encode("utf-8", "replace").decode()

@@ -9,39 +9,41 @@ from typing import Any
 
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
+from vigie_contracts.tenants import TenantId
 from vigie_identity.identity import Identity, identity
 from vigie_identity.metrics import IDENTITY_METRICS
-from vigie_identity.names import TenantId
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
-from vigie_limits.rates import Rates
+from vigie_limits.quotas import RateLimits
 from vigie_limits.store import RedisCounts
 from vigie_limits.usage import Usage, UsageMeter
-from vigie_runtime import clients, logging, topics, tracing
+from vigie_runtime import clients, logging, tracing
 from vigie_runtime.addresses import Origins
-from vigie_runtime.cardinality import Cardinality
-from vigie_runtime.catalogue import Catalogue
+from vigie_runtime.bus import topics
+from vigie_runtime.bus.publisher import SamplePublisher
+from vigie_runtime.bus.publisher_metrics import PUBLISHER_METRICS
+from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.errors import VigieError
 from vigie_runtime.lifespan import Lifespan
-from vigie_runtime.mongo import retryable
-from vigie_runtime.publisher import SamplePublisher
-from vigie_runtime.publisher_metrics import PUBLISHER_METRICS
-from vigie_runtime.records import RecordPublisher
+from vigie_storage import topics as recorded_topics
+from vigie_storage.cardinality import Cardinality
+from vigie_storage.catalogue import Catalogue
+from vigie_storage.mongo import retryable
 
 from vigie_ingest import metrics
 from vigie_ingest.budget import Bodies
-from vigie_ingest.finder import SeriesFinder
-from vigie_ingest.idempotency import Answers, InFlight
+from vigie_ingest.idempotency import IdempotencyStore, InFlight
 from vigie_ingest.importing import History
 from vigie_ingest.intake import Intake
-from vigie_ingest.known import KnownSeries, RefusedSeries
 from vigie_ingest.operations import Readiness, operations_app
-from vigie_ingest.registrar import Registrar
 from vigie_ingest.reports import Reports
 from vigie_ingest.repository import StoredReports
-from vigie_ingest.routes import Backend, Desk, IntakeRoute, Scope, intake_routes
+from vigie_ingest.routes import AppState, Backend, IntakeRoute, Scope, intake_routes
+from vigie_ingest.series.cache import RefusedSeries, SeriesCache
+from vigie_ingest.series.registrar import Registrar
+from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
@@ -65,7 +67,7 @@ class IngestApp:
 
 def create_app(settings: IngestSettings) -> IngestApp:
     """The gateway, connected while its ASGI lifespan runs; until then intake requests get 503."""
-    desk = Desk(
+    state = AppState(
         settings=settings,
         metrics=metrics.metric_set([*PUBLISHER_METRICS, *IDENTITY_METRICS, *LIMITS_METRICS]),
         bodies=Bodies(settings.ingest_max_body_bytes),
@@ -77,26 +79,26 @@ def create_app(settings: IngestSettings) -> IngestApp:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            async with running(desk, readiness):
+            async with running(state, readiness):
                 yield
         except VigieError as e:
             log.error("the gateway cannot run", reason=str(e))
             raise
 
-    return assemble(desk, readiness, lifespan)
+    return assemble(state, readiness, lifespan)
 
 
-def assemble(desk: Desk, readiness: Readiness, lifespan: Any = None) -> IngestApp:
+def assemble(state: AppState, readiness: Readiness, lifespan: Any = None) -> IngestApp:
     """The app around a desk; what tests with doubles use too."""
-    routes = intake_routes(desk)
+    routes = intake_routes(state)
     hot = {("POST", route.value): handler for route, handler in routes.items()}
-    return IngestApp(hot, operations_app(desk, readiness, routes, lifespan))
+    return IngestApp(hot, operations_app(state, readiness, routes, lifespan))
 
 
 @asynccontextmanager
-async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
+async def running(state: AppState, readiness: Readiness) -> AsyncIterator[None]:
     """Connect everything in order, serve, and go back in reverse: intake first, then the buffer, then the clients."""
-    settings, clock = desk.settings, SystemClock()
+    settings, clock = state.settings, SystemClock()
     async with Lifespan(settings.shutdown_timeout_s) as life:
         redis = clients.redis(settings)
         life.on_down("redis", redis.aclose)
@@ -107,45 +109,47 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
             replace(contract.SAMPLES, name=settings.samples_topic),
             replace(contract.REPORTS, name=settings.reports_topic),
         ]
-        who = await life.enter("identity", identity(settings, database, redis, clock, metrics=desk.metrics))
+        who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
         catalogue = Catalogue(database, settings.partitions, series_limits(who.known_tenants))
         with retryable("starting"):
-            await life.up("topics", topics.ensure(settings, topics.specs(settings.partitions, wanted), database))
+            await life.up(
+                "topics", recorded_topics.ensure(settings, topics.specs(settings.partitions, wanted), database)
+            )
             await life.up("series catalogue", catalogue.ensure_indexes())
         await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
         await life.up("usage", Usage(database, clock).ensure_indexes())
-        rates = _rates(desk, life, who, RedisCounts(redis), UsageMeter(database, clock, desk.metrics))
-        publisher = _publisher(desk, clock)
+        rates = _rates(state, life, who, RedisCounts(redis), UsageMeter(database, clock, state.metrics))
+        publisher = _publisher(state, clock)
         await life.up("publisher", publisher.start())
         life.on_down("publisher", publisher.close)
-        records = _record_publisher(desk, clock)
+        records = _record_publisher(state, clock)
         await life.up("report publisher", records.start())
         life.on_down("report publisher", records.close)
         registrar = Registrar(
-            catalogue, settings.ingest_catalogue_wait_s, desk.metrics.histogram(metrics.CATALOGUE_WAIT).observe
+            catalogue, settings.ingest_catalogue_wait_s, state.metrics.histogram(metrics.CATALOGUE_WAIT).observe
         )
         registrar.start()
         life.on_down("registrar", registrar.close)
 
-        known = KnownSeries(settings.ingest_known_series)
+        known = SeriesCache(settings.ingest_known_series)
         refused = RefusedSeries(settings.ingest_refusal_memory_s)
         cardinality = Cardinality(database, clock)
         life.on_down("cardinality", cardinality.close)
-        finder = SeriesFinder(known, refused, registrar, clock, cardinality.explain)
+        finder = SeriesResolver(known, refused, registrar, clock, cardinality.explain)
         intake = Intake(publisher, finder, InFlight(settings.ingest_catalogue_wait_s), clock)
-        desk.metrics.gauge(metrics.BUFFERED).set_function(lambda: publisher.held)
-        desk.metrics.gauge(metrics.KNOWN).set_function(lambda: len(known))
-        desk.metrics.gauge(metrics.WAITING).set_function(lambda: registrar.waiting)
-        desk.metrics.gauge(metrics.BODIES).set_function(lambda: desk.bodies.held)
+        state.metrics.gauge(metrics.BUFFERED).set_function(lambda: publisher.held)
+        state.metrics.gauge(metrics.KNOWN).set_function(lambda: len(known))
+        state.metrics.gauge(metrics.WAITING).set_function(lambda: registrar.waiting)
+        state.metrics.gauge(metrics.BODIES).set_function(lambda: state.bodies.held)
         readiness.kafka = lambda: publisher.ready and records.ready
         readiness.mongodb = lambda: database.command("ping")
         readiness.redis = redis.ping
         reports = Reports(intake, records)
-        desk.backend = Backend(
+        state.backend = Backend(
             intake,
             reports,
             History(reports, who.known_tenants, StoredReports(database)),
-            Answers(redis, clock),
+            IdempotencyStore(redis, clock),
             who.authenticator,
             who.known_tenants,
             rates,
@@ -153,31 +157,31 @@ async def running(desk: Desk, readiness: Readiness) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            desk.backend = None  # from here on requests get 503; those inside still have their clients
+            state.backend = None  # from here on requests get 503; those inside still have their clients
 
 
-def _record_publisher(desk: Desk, clock: Clock) -> RecordPublisher:
-    settings = desk.settings
+def _record_publisher(state: AppState, clock: Clock) -> RecordPublisher:
+    settings = state.settings
     return RecordPublisher(
         lambda: clients.kafka_producer(settings, client_id="vigie-ingest-reports"),
         settings.reports_topic,
         settings.partitions,
         clock=clock,
-        metrics=desk.metrics,
+        metrics=state.metrics,
     )
 
 
-def _rates(desk: Desk, life: Lifespan, who: Identity, counts: RedisCounts, meter: UsageMeter) -> Rates:
+def _rates(state: AppState, life: Lifespan, who: Identity, counts: RedisCounts, meter: UsageMeter) -> RateLimits:
     clock = SystemClock()
-    limiter = Limiter(counts, clock, desk.metrics)
+    limiter = Limiter(counts, clock, state.metrics)
     life.on_down("limits", limiter.close)
     meter.start()
     life.on_down("usage", meter.close)
-    return Rates(desk.settings, limiter, who.known_tenants, clock, meter)
+    return RateLimits(state.settings, limiter, who.known_tenants, clock, meter)
 
 
-def _publisher(desk: Desk, clock: Clock) -> SamplePublisher:
-    settings = desk.settings
+def _publisher(state: AppState, clock: Clock) -> SamplePublisher:
+    settings = state.settings
     return SamplePublisher(
         lambda: clients.kafka_producer(settings, client_id="vigie-ingest"),
         settings.samples_topic,
@@ -185,5 +189,5 @@ def _publisher(desk: Desk, clock: Clock) -> SamplePublisher:
         max_buffered_samples=settings.ingest_max_buffered_samples,
         linger_ms=settings.ingest_linger_ms,
         clock=clock,
-        metrics=desk.metrics,
+        metrics=state.metrics,
     )

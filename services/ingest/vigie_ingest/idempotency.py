@@ -139,7 +139,7 @@ class RedisLike(Protocol):
     def pipeline(self, transaction: bool = ...) -> object: ...
 
 
-class Answers:
+class IdempotencyStore:
     """Stored answers in Redis. Every call is short, and after a failure Redis is left alone for a while."""
 
     # Redis may go away while a request is worked on, and come back before its lock runs out: the retry must not find a

@@ -17,12 +17,12 @@ from vigie_ingest import samples, timestamps
 from vigie_ingest.cloudevents import Meaning, meaning
 from vigie_ingest.decoding import Decoded, Metric
 from vigie_ingest.errors import BufferFullError, BusAwayError, ItemError, RejectedItem
-from vigie_ingest.finder import Answers, SeriesFinder, derived_identity
 from vigie_ingest.idempotency import InFlight, event_key
+from vigie_ingest.series.resolver import Answers, SeriesResolver, derived_identity
 
 
 class Publisher(Protocol):
-    """What the intake needs of `vigie_runtime.publisher.SamplePublisher`."""
+    """What the intake needs of `vigie_runtime.bus.publisher.SamplePublisher`."""
 
     async def publish(  # noqa: PLR0917  # as it is there
         self,
@@ -35,8 +35,8 @@ class Publisher(Protocol):
     ) -> None: ...
 
 
-class Charges(Protocol):
-    """What the intake needs of `vigie_limits.rates.Charges`."""
+class RequestQuota(Protocol):
+    """What the intake needs of `vigie_limits.quotas.RequestQuota`."""
 
     async def samples(self, count: int) -> None: ...
 
@@ -48,7 +48,7 @@ class Caller:
     """Whose request it is, and what travels with its samples."""
 
     tenant: str
-    charges: Charges
+    quota: RequestQuota
     """What the request is charged with."""
     key: bytes | None = None
     """The request key, when the request has an Idempotency-Key."""
@@ -95,7 +95,7 @@ class Intake:
     now, or when it is unknown whether it was; Throttled when the tenant has sent more than it may."""
 
     publisher: Publisher
-    series: SeriesFinder
+    series: SeriesResolver
     in_flight: InFlight
     clock: Clock
 
@@ -105,7 +105,7 @@ class Intake:
         ms = timestamps.to_ms(metric.timestamp, now)
         if error := samples.fault(metric, ms, now):
             return error
-        await caller.charges.samples(1)
+        await caller.quota.samples(1)
         fingerprint = await self.series.one(caller.tenant, metric)
         if isinstance(fingerprint, ItemError):
             return fingerprint
@@ -117,7 +117,7 @@ class Intake:
         metrics, rejected = decoded.items, decoded.rejected
         if not metrics:
             return Verdicts(0, rejected)
-        await caller.charges.samples(len(metrics))
+        await caller.quota.samples(len(metrics))
         now = self.clock.now_ms()
         columns = samples.columns(metrics, now)
         wrong = samples.faults(metrics, columns, now)
@@ -150,7 +150,7 @@ class Intake:
             meanings.setdefault(key, what)
             places.setdefault(key, []).append(decoded.index(i))
         derived = [sample for what in meanings.values() for sample in what.samples]
-        await caller.charges.samples(len(derived))
+        await caller.quota.samples(len(derived))
         series = await self.series.derived(caller.tenant, derived)
         load = Load()
         for key, what in meanings.items():
@@ -177,7 +177,7 @@ class Intake:
             raise BufferFullError from e
         except BusUnavailable as e:
             raise BusAwayError(keyed=caller.key is not None) from e
-        caller.charges.took(len(values))
+        caller.quota.took(len(values))
 
     async def publish_load(self, caller: Caller, load: Load) -> None:
         """Samples whose series are known, with their keys. Raises as the others."""
@@ -195,7 +195,7 @@ class Intake:
             raise BufferFullError from e
         except BusUnavailable as e:
             raise BusAwayError(keyed=True) from e
-        caller.charges.took(len(load.values))
+        caller.quota.took(len(load.values))
 
 
 def _add(load: Load, key: bytes, tenant: str, what: Meaning, series: Answers) -> ItemError | None:

@@ -10,7 +10,7 @@ from vigie_contracts import limits, problems
 from vigie_contracts import telemetry as telemetry_contract
 from vigie_contracts.events import EVENT_DATA, CloudEvent
 from vigie_contracts.problems import Problem
-from vigie_identity import described
+from vigie_identity import openapi_security as described
 
 from vigie_ingest import cloudevents, media
 from vigie_ingest.answers import BatchAnswer, HistoryAnswer, SingleAnswer, TelemetryAnswer

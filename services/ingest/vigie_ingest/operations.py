@@ -14,14 +14,15 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Route as AsgiRoute
-from vigie_runtime import logging, problems
+from vigie_runtime import logging
 from vigie_runtime.errors import reason_of
 from vigie_runtime.metrics import exposition
-from vigie_runtime.security import ReferencePages
+from vigie_web import problems
+from vigie_web.security import ReferencePages
 
 from vigie_ingest import openapi
 from vigie_ingest.metrics import Route
-from vigie_ingest.routes import Desk, IntakeRoute
+from vigie_ingest.routes import AppState, IntakeRoute
 
 log = logging.get(__name__)
 
@@ -68,7 +69,7 @@ async def _answers(ask: Callable[[], Awaitable[object]] | None) -> bool:
 
 
 def operations_app(
-    desk: Desk, readiness: Readiness, intake: Mapping[Route, IntakeRoute], lifespan: Any = None
+    state: AppState, readiness: Readiness, intake: Mapping[Route, IntakeRoute], lifespan: Any = None
 ) -> FastAPI:
     """The FastAPI app. It knows the intake routes too, to refuse other methods on them."""
     app = FastAPIOffline(
@@ -93,20 +94,20 @@ def operations_app(
     @app.get("/health/ready", tags=["operations"], responses={503: {"model": Health, "description": "Not ready"}})
     async def ready(response: Response) -> Health:
         """Requests can be taken; else what is missing."""
-        health = await readiness.check(desk.backend is not None)
+        health = await readiness.check(state.backend is not None)
         if health.not_ready:
             response.status_code = 503
         return health
 
     @app.get(
-        desk.settings.ingest_metrics_path,
+        state.settings.ingest_metrics_path,
         tags=["operations"],
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def own_metrics(request: Request) -> Response:
         """The gateway's own metrics, for Prometheus."""
-        body, content_type = exposition(desk.metrics.registry, request.headers.get("accept", ""))
+        body, content_type = exposition(state.metrics.registry, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
     app.openapi = _openapi(app)

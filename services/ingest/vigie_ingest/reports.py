@@ -20,14 +20,14 @@ from vigie_contracts.telemetry import Telemetry
 from vigie_runtime.errors import BufferFull, BusUnavailable
 
 from vigie_ingest.errors import BufferFullError, BusAwayError, ItemError
-from vigie_ingest.finder import Answers, derived_identity
 from vigie_ingest.intake import Caller, Intake, Load
 from vigie_ingest.samples import Sample
+from vigie_ingest.series.resolver import Answers, derived_identity
 from vigie_ingest.telemetry import samples_of
 
 
 class RecordPublisher(Protocol):
-    """What is needed of `vigie_runtime.records.RecordPublisher`."""
+    """What is needed of `vigie_runtime.bus.records.RecordPublisher`."""
 
     async def publish(
         self, key: bytes, value: bytes, *, id_: str | None = None, span_context: SpanContext | None = None
@@ -69,7 +69,7 @@ class Reports:
         Raises a RequestError when nothing can be taken now, or when it is unknown whether it was.
         """
         derived = [samples_of(report.said, report.others_too) for report in reports]
-        await caller.charges.samples(sum(map(len, derived)))
+        await caller.quota.samples(sum(map(len, derived)))
         load, refused = _load(reports, derived, await self._series(reports, derived))
         if load.values:
             await self.intake.publish_load(caller, load)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from vigie_contracts import telemetry
 from vigie_runtime.clients import Database
 from vigie_runtime.errors import Retryable
-from vigie_runtime.mongo import retryable
+from vigie_storage.mongo import retryable
 
 from vigie_ingest.errors import StoreAwayError
 

@@ -13,14 +13,15 @@ from uuid import uuid4
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
 from vigie_contracts.telemetry import MAX_TELEMETRY_BYTES
-from vigie_identity.errors import IdentityError, Unauthenticated
-from vigie_identity.memory import Asker
-from vigie_identity.names import PLATFORM, TenantId
+from vigie_contracts.tenants import PLATFORM, TenantId
+from vigie_identity.credential_cache import Asker
+from vigie_identity.errors import Unauthenticated
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal, PrincipalKind
-from vigie_limits.rates import Charges, Rates
+from vigie_limits.quotas import RateLimits, RequestQuota
 from vigie_runtime import logging, tracing
 from vigie_runtime.addresses import FORWARDED_HEADER, Origins
+from vigie_runtime.errors import ProblemError
 from vigie_runtime.metrics import MetricSet
 
 from vigie_ingest import admission, answers, cloudevents, history, media
@@ -44,7 +45,7 @@ from vigie_ingest.errors import (
     SeriesLimitError,
 )
 from vigie_ingest.history import decode_history
-from vigie_ingest.idempotency import Answers, Lookup, Replay, header_key, request_key
+from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, header_key, request_key
 from vigie_ingest.importing import History
 from vigie_ingest.intake import Caller, Intake, Verdicts
 from vigie_ingest.metrics import IDEMPOTENCY, REFUSED_CREDENTIALS, Route, RouteCollector, RouteMetrics
@@ -73,14 +74,14 @@ class Backend:
     intake: Intake
     reports: Reports
     history: History
-    answers: Answers
+    answers: IdempotencyStore
     authenticator: Authenticator
     tenants: Tenants
-    rates: Rates
+    rates: RateLimits
 
 
 @dataclass(slots=True)
-class Desk:
+class AppState:
     """Shared by the routes. `backend` is None while the service is not started."""
 
     settings: IngestSettings
@@ -116,7 +117,7 @@ class Request:
         """Count the verdicts."""
         self.metrics.judged(accepted, rejected)
         if rejected:
-            self.caller.charges.took(0, len(rejected))
+            self.caller.quota.took(0, len(rejected))
 
 
 Work = Callable[[Backend, Request], Awaitable[Answer]]
@@ -140,7 +141,7 @@ class IntakeRoute:
 
     def __init__(  # noqa: PLR0917
         self,
-        desk: Desk,
+        state: AppState,
         route: Route,
         admission: Admission,
         check: Callable[[HeaderMap], object],
@@ -148,14 +149,14 @@ class IntakeRoute:
         bounds: Bounds = _ANY,
     ) -> None:
         """`check` looks at the headers before the body is read."""
-        self._desk = desk
+        self._desk = state
         self._route = route
         self._admission = admission
         self._check = check
         self._work = work
         self._bounds = bounds
         self.metrics = RouteMetrics(route)
-        self._lookups = {found: desk.metrics.counter(IDEMPOTENCY, result=found) for found in Lookup}
+        self._lookups = {found: state.metrics.counter(IDEMPOTENCY, result=found) for found in Lookup}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
@@ -189,10 +190,10 @@ class IntakeRoute:
         headers = headers_of(scope)
         client = scope["client"]
         origin = self._desk.origins.of(client[0] if client else None, headers.get(FORWARDED_HEADER))
-        charges = backend.rates.open(origin)
+        quota = backend.rates.open(origin)
         try:
-            answer = await self._judge(backend, charges, scope["headers"], headers, receive, span)
-        except (RequestError, IdentityError) as e:
+            answer = await self._judge(backend, quota, scope["headers"], headers, receive, span)
+        except (RequestError, ProblemError) as e:
             if isinstance(e, Unauthenticated) and e.reason is not None:
                 self._desk.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
             answer = answers.problem(e, scope["path"])
@@ -201,35 +202,35 @@ class IntakeRoute:
         except Exception:  # a bug; the sender learns nothing of its inside
             log.exception("a request failed", route=self._route.value)
             answer = answers.problem(InternalError(), scope["path"])
-        answer.headers += charges.headers()
+        answer.headers += quota.headers()
         return answer
 
     async def _judge(  # noqa: PLR0917
-        self, backend: Backend, charges: Charges, sent: RawHeaders, headers: HeaderMap, receive: Receive, span: Any
+        self, backend: Backend, quota: RequestQuota, sent: RawHeaders, headers: HeaderMap, receive: Receive, span: Any
     ) -> Answer:
         try:
-            principal = await backend.authenticator.authenticate(sent, charges)
+            principal = await backend.authenticator.authenticate(sent, quota)
             tenant = self._admission.by_headers(principal, headers)
-        except IdentityError as e:
-            await charges.refused(e)
+        except ProblemError as e:
+            await quota.refused(e)
             raise
-        await charges.admit(principal, None if tenant == PLATFORM else tenant)
+        await quota.admit(principal, None if tenant == PLATFORM else tenant)
         self._check(headers)
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
-        desk = self._desk
-        budget = desk.bodies.strangers if principal.kind is PrincipalKind.ANONYMOUS else desk.bodies
-        body = await read_body(headers, receive, self._bounds, desk.settings.ingest_body_timeout_s, budget)
+        state = self._desk
+        budget = state.bodies.strangers if principal.kind is PrincipalKind.ANONYMOUS else state.bodies
+        body = await read_body(headers, receive, self._bounds, state.settings.ingest_body_timeout_s, budget)
         try:
             self.metrics.body_bytes += len(body)
             if tenant is None:
                 named = await self._admission.by_body(principal, body, backend.tenants)
-                await charges.report(principal, named)
+                await quota.report(principal, named)
                 tenant = named.id
             if key is None:
-                request = Request(principal, Caller(tenant, charges, None, span), headers, body, self.metrics)
+                request = Request(principal, Caller(tenant, quota, None, span), headers, body, self.metrics)
                 return await self._work(backend, request)
-            caller = Caller(tenant, charges, request_key(tenant, key, self._route.value, body), span)
+            caller = Caller(tenant, quota, request_key(tenant, key, self._route.value, body), span)
             return await self._once(backend, key, Request(principal, caller, headers, body, self.metrics))
         finally:
             budget.give(len(body))
@@ -325,14 +326,14 @@ def _list_answer(verdicts: Verdicts, request: Request, what: str) -> Answer:
     raise InvalidRequestError(f"{what}: the list is empty")
 
 
-def intake_routes(desk: Desk) -> dict[Route, IntakeRoute]:
+def intake_routes(state: AppState) -> dict[Route, IntakeRoute]:
     """All intake routes; each takes POST."""
-    sender = admission.of_caller(Permission.DATA_WRITE, TenantId(desk.settings.default_tenant))
+    sender = admission.of_caller(Permission.DATA_WRITE, TenantId(state.settings.default_tenant))
     node = admission.of_body(Permission.TELEMETRY_SEND, decode_tenant)
     importer = admission.of_platform(Permission.HISTORY_IMPORT)
-    past = partial(_history, desk.settings.report_retention_ms)
+    past = partial(_history, state.settings.report_retention_ms)
     routes = {
-        route: IntakeRoute(desk, route, *how)
+        route: IntakeRoute(state, route, *how)
         for route, how in {
             Route.CUSTOM: (sender, media.require_json, _single),
             Route.BUSINESS: (sender, media.require_json, _single),
@@ -342,5 +343,5 @@ def intake_routes(desk: Desk) -> dict[Route, IntakeRoute]:
             Route.HISTORY: (importer, history.check_media, past),
         }.items()
     }
-    desk.metrics.registry.register(RouteCollector([route.metrics for route in routes.values()]))
+    state.metrics.registry.register(RouteCollector([route.metrics for route in routes.values()]))
     return routes

@@ -15,7 +15,7 @@ from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.telemetry import ReportDocument, Telemetry
-from vigie_runtime.unreadable import HEADER
+from vigie_runtime.bus.unreadable import HEADER
 
 from vigie_aggregator.errors import PoisonRecord
 from vigie_aggregator.metrics import DeadReason

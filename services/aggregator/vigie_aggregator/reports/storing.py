@@ -15,13 +15,12 @@ from pymongo.write_concern import WriteConcern
 from vigie_contracts import telemetry
 from vigie_contracts.days import to_datetime
 from vigie_contracts.topics import REPORTS
-from vigie_runtime import mongo
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Retryable
+from vigie_storage import mongo, owners
+from vigie_storage.owners import Owners
 
-from vigie_aggregator import owners
-from vigie_aggregator.owners import Owners
 from vigie_aggregator.reports import counting
 from vigie_aggregator.reports.counting import Change, DayKey
 from vigie_aggregator.reports.reading import Incoming, NodeReport

@@ -16,9 +16,9 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 from opentelemetry.trace import Link
 from vigie_runtime import logging, tracing
+from vigie_runtime.bus.dead_letters import DeadRecord
 from vigie_runtime.clients import AIOKafkaConsumer, ConsumerRebalanceListener, KafkaError, KafkaRecord
 from vigie_runtime.clock import Clock
-from vigie_runtime.deadletters import DeadRecord
 from vigie_runtime.errors import Retryable, reason_of
 
 from vigie_aggregator.errors import PoisonRecord
@@ -53,7 +53,7 @@ class Store(Protocol):
 
 
 class DeadLetters(Protocol):
-    """What is used of `vigie_runtime.deadletters.DeadLetters`."""
+    """What is used of `vigie_runtime.bus.dead_letters.DeadLetters`."""
 
     def good(self, messages: int = 1) -> None: ...
     async def send(self, record: DeadRecord, reason: str) -> None: ...
@@ -92,7 +92,7 @@ class ReportsSubscriber:
         metrics: Metrics,
         stop_timeout_s: float = 10.0,
     ) -> None:
-        """`consumer` makes a `vigie_runtime.forgiving.ForgivingConsumer` of a group, without topics."""
+        """`consumer` makes a `vigie_runtime.bus.poison_skipping.PoisonSkippingConsumer` of a group, without topics."""
         self._store = store
         self._dead_letters = dead_letters
         self._clock = clock

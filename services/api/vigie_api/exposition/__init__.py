@@ -1,1 +1,1 @@
-"""The latest values as Prometheus text: pure."""
+"""The latest values of a tenant as Prometheus text."""

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from vigie_contracts.latest import Latest
 from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tiers import CHUNK_SLOTS
+from vigie_query.series import Series
 
 from vigie_api.exposition.names import classic_labels, label_text
 from vigie_api.exposition.negotiation import Escaping
-from vigie_api.series import Series
 
 T = TypeVar("T", bound=np.generic)
 
@@ -26,7 +26,7 @@ class Family:
 
     name: str
     kind: Kind
-    homes: array[int] = field(default_factory=lambda: array("q"))
+    placements: array[int] = field(default_factory=lambda: array("q"))
     """partition << 32 | ordinal."""
     labels: list[str | Labels] = field(default_factory=list)
     escaped: bool = False
@@ -55,7 +55,7 @@ class FamilyIndex:
             if family is None:
                 family = self._families[one.name, one.kind] = Family(one.name, one.kind)
             classic = classic_labels(one.labels)
-            family.homes.append(one.partition << 32 | one.ordinal)
+            family.placements.append(one.partition << 32 | one.ordinal)
             family.labels.append(label_text(one.labels, Escaping.UTF8) if classic else one.labels)
             family.escaped |= not classic
             self.size += 1
@@ -89,11 +89,11 @@ class LatestTable:
 
     def __init__(self, chunks: Mapping[tuple[int, int], Latest]) -> None:
         places = sorted(chunks)
-        homes = [
+        placements = [
             (partition << 32) + chunk * CHUNK_SLOTS + chunks[partition, chunk].slots.astype(np.int64)
             for partition, chunk in places
         ]
-        self._homes = np.concatenate(homes) if homes else np.empty(0, np.int64)
+        self._homes = np.concatenate(placements) if placements else np.empty(0, np.int64)
         columns = [chunks[place] for place in places]
         self._timestamps = _joined([one.timestamps for one in columns], np.int64)
         self._values = _joined([one.values for one in columns], np.float64)
@@ -102,11 +102,11 @@ class LatestTable:
 
     def of(self, family: Family, since_ms: int) -> Values:
         """The values of the family's series whose newest sample is not older than `since_ms`."""
-        homes = np.array(family.homes, np.int64)
+        placements = np.array(family.placements, np.int64)
         if not len(self._homes):
-            homes = homes[:0]
-        at = np.minimum(np.searchsorted(self._homes, homes), max(len(self._homes) - 1, 0))
-        place = np.flatnonzero((self._homes[at] == homes) & (self._timestamps[at] >= since_ms))
+            placements = placements[:0]
+        at = np.minimum(np.searchsorted(self._homes, placements), max(len(self._homes) - 1, 0))
+        place = np.flatnonzero((self._homes[at] == placements) & (self._timestamps[at] >= since_ms))
         at = at[place]
         return Values(place, self._timestamps[at], self._values[at], self._sums[at], self._counts[at])
 

@@ -1,0 +1,271 @@
+"""Who is counted for what: settings and plans become limits, a request is charged to them.
+
+What comes without a credential, or is refused for the one it has, counts against its address; what comes with a good
+one counts against that one, wherever it comes from. Both count against the tenant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import inf
+from typing import Final, NoReturn
+
+from vigie_identity.credential_cache import PATIENCE_S
+from vigie_identity.principal import Principal, PrincipalKind
+from vigie_identity.tenants import Plan, Tenant
+from vigie_runtime.addresses import Origin
+from vigie_runtime.clock import Clock
+from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
+
+from vigie_limits.account import Account, Limit, Scope
+from vigie_limits.errors import Throttled
+from vigie_limits.headers import Headers, rate_headers
+from vigie_limits.limiter import Limiter
+from vigie_limits.plans import Tenants
+from vigie_limits.settings import LimitSettings
+from vigie_limits.usage import UsageMeter
+
+MINUTE_S: Final = 60
+PLAN_WAIT_S: Final = 2 * PATIENCE_S
+"""For one that is remembered the memory's own patience ends before."""
+PLAN_PAUSE_S: Final = 1.0
+TERMS_KEPT_S: Final = 1.0
+"""So long a tenant's limits are not looked up again."""
+ADDRESSES: Final = 5
+"""So many addresses it takes to use up a tenant's reports without a credential. With the default settings each has room
+for the 60 nodes of one tenant behind it."""
+_MAX_WHO_CHARS: Final = 64
+_MAX_PLANNED: Final = 4_096
+_MAX_TERMS: Final = 20_000
+_NO_PLAN: Final = Plan()
+
+
+class RateLimits:
+    """The limits of a service, and what requests are charged with."""
+
+    def __init__(
+        self, settings: LimitSettings, limiter: Limiter, tenants: Tenants, clock: Clock, usage: UsageMeter | None = None
+    ) -> None:
+        """`usage` counts, per tenant, what is charged and taken."""
+        self.limiter = limiter
+        self.usage = usage
+        self.now = clock.monotonic
+        self.address = RateLimit(limiter, Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
+        self.key = RateLimit(limiter, Scope.KEY, settings.rate_key_per_minute, MINUTE_S)
+        reports = settings.rate_telemetry_per_minute
+        self.telemetry = RateLimit(limiter, Scope.TELEMETRY, reports, MINUTE_S)
+        part = max(1, reports // ADDRESSES) if reports else 0
+        self.telemetry_address = RateLimit(limiter, Scope.TELEMETRY_ADDRESS, part, MINUTE_S)
+        self.requests = RateLimit(limiter, Scope.TENANT, settings.rate_tenant_requests_per_s, 1)
+        self.samples = RateLimit(limiter, Scope.SAMPLES, settings.rate_tenant_samples_per_s, 1)
+        self.terms: dict[str, TenantLimits] = {}
+        """What holds for tenants, for `until`; then ask `learn`."""
+        self._tenants = tenants
+        self._no_plans_until = -inf
+
+    def open(self, origin: Origin) -> RequestQuota:
+        """What one request from there is charged with: nothing yet."""
+        return RequestQuota(self, origin)
+
+    async def learn(self, tenant: str) -> TenantLimits:
+        """What holds for a tenant. Raises NotFound, TenantInactive."""
+        plan = await self._plan(tenant)
+        last = self.terms.get(tenant)
+        if plan is None and last is not None:
+            last.until = self.now() + TERMS_KEPT_S
+            return last
+        if len(self.terms) >= _MAX_TERMS:
+            self.terms.clear()
+        terms = self.terms[tenant] = self.of_plan(plan or _NO_PLAN)
+        return terms
+
+    def of_plan(self, plan: Plan) -> TenantLimits:
+        """What holds for a tenant with that plan."""
+        requests, samples = self.requests.planned(plan.requests_per_s), self.samples.planned(plan.samples_per_s)
+        return TenantLimits(requests, samples, self.now() + TERMS_KEPT_S)
+
+    async def _plan(self, tenant: str) -> Plan | None:
+        """None while it cannot be read and is not remembered. After one request found that out, others about such
+        tenants do not wait."""
+        known = self._tenants.at_once(tenant)
+        if known is not None:
+            return known.plan
+        remembered = self._tenants.remembered(tenant)
+        if remembered is None and self.now() < self._no_plans_until:
+            return None
+        try:
+            async with asyncio.timeout(PLAN_WAIT_S):
+                return (await self._tenants.require(tenant)).plan
+        except (StoreUnavailable, Busy, TimeoutError):
+            if remembered is not None:
+                return remembered.plan
+            self._no_plans_until = self.now() + PLAN_PAUSE_S
+            return None
+
+
+@dataclass(slots=True)  # not frozen: that would cost more to make
+class TenantLimits:
+    """The limits of a tenant, None where there is none, good until a monotonic time."""
+
+    requests: Limit | None = None
+    samples: Limit | None = None
+    until: float = -inf
+
+
+class RateLimit:
+    """One kind of limit of a service: how much, and on which accounts."""
+
+    __slots__ = ("_planned", "_scope", "_window_s", "accounts", "limit")
+
+    def __init__(self, limiter: Limiter, scope: Scope, amount: int, window_s: int) -> None:
+        self.accounts = limiter.of(scope)
+        self.limit = Limit(scope, amount, window_s) if amount else None
+        """What the settings say; None: no limit."""
+        self._scope = scope
+        self._window_s = window_s
+        self._planned: dict[int, Limit] = {}
+
+    def planned(self, amount: int | None) -> Limit | None:
+        """What a plan says, or the settings where it says nothing."""
+        if amount is None:
+            return self.limit
+        limit = self._planned.get(amount)
+        if limit is None:
+            if len(self._planned) >= _MAX_PLANNED:
+                self._planned.clear()
+            limit = self._planned[amount] = Limit(self._scope, amount, self._window_s)
+        return limit
+
+
+class RequestQuota:
+    """One request's. Every method that charges raises Throttled when a limit does not allow it."""
+
+    __slots__ = ("_accounts", "_origin", "_rates", "_tenant", "_terms")
+
+    def __init__(self, rates: RateLimits, origin: Origin) -> None:
+        self._rates = rates
+        self._origin = origin
+        self._accounts: list[Account] = []
+        self._terms = _NO_LIMITS
+        self._tenant: str | None = None
+
+    @property
+    def place(self) -> str | None:
+        """What counts as one sender; None: this machine itself."""
+        return None if self._origin.local else self._origin.place
+
+    def may_ask(self) -> None:
+        """Before a credential is looked up that is not known: one address cannot make it a burden. Raises Throttled
+        when that address is known to be over its limit; asks nobody, and takes nothing."""
+        account = self._address()
+        if account is not None and (wait_s := self._rates.limiter.refused(account)):
+            self._refuse(account, 1, wait_s)
+
+    async def refused(self, error: ProblemError) -> None:
+        """The request is refused for who sends it."""
+        if isinstance(error, Throttled):
+            return  # by `may_ask`
+        if error.status < 500 or isinstance(error, Busy):  # else nobody knows who it is, and it is our fault
+            await self._stranger()
+
+    async def admit(self, principal: Principal, tenant: str | None) -> None:
+        """The request is of this caller and about this tenant, or about none."""
+        rates = self._rates
+        if tenant is not None:
+            self._tenant = tenant
+            if rates.usage is not None:
+                rates.usage.of(tenant).requests += 1
+        if principal.kind is PrincipalKind.ANONYMOUS:
+            if not self._origin.local:
+                await self._stranger()
+        elif (limit := rates.key.limit) is not None:
+            account = rates.key.accounts.get(limit, _who(principal))
+            if not self._paid(account):
+                await self._more(account)
+        if tenant is None:
+            return
+        terms = rates.terms.get(tenant)
+        if terms is None or rates.now() >= terms.until:
+            terms = await rates.learn(tenant)
+        self._terms = terms
+        if terms.requests is not None:
+            account = rates.requests.accounts.get(terms.requests, tenant)
+            if not self._paid(account):
+                await self._more(account)
+
+    async def report(self, principal: Principal, tenant: Tenant) -> None:
+        """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it,
+        but what others send without one takes nothing away from who has one."""
+        rates = self._rates
+        self._tenant, self._terms = tenant.id, rates.of_plan(tenant.plan)
+        if rates.usage is not None:
+            rates.usage.of(tenant.id).requests += 1
+        if principal.kind is not PrincipalKind.ANONYMOUS:
+            await self._pay(rates.telemetry, f"{tenant.id} {_who(principal)}")
+            return
+        if not self._origin.local:
+            await self._pay(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
+        await self._pay(rates.telemetry, tenant.id)
+
+    async def samples(self, count: int) -> None:
+        """All of so many samples, or none."""
+        limit = self._terms.samples
+        if limit is not None and count and self._tenant is not None:
+            account = self._rates.samples.accounts.get(limit, self._tenant)
+            if not self._paid(account, count):
+                await self._more(account, count)
+
+    def took(self, samples: int, rejected: int = 0) -> None:
+        """What became of the request's items; for the tenant's usage."""
+        if (usage := self._rates.usage) is not None and self._tenant is not None:
+            tally = usage.of(self._tenant)
+            tally.samples += samples
+            tally.rejected += rejected
+
+    def headers(self) -> Headers:
+        """What the answer tells of the limits."""
+        return rate_headers(self._accounts, self._rates.now()) if self._accounts else []
+
+    async def _stranger(self) -> None:
+        account = self._address()
+        if account is not None and not self._paid(account):
+            await self._more(account)
+
+    def _address(self) -> Account | None:
+        toll = self._rates.address
+        if toll.limit is None or self._origin.local:
+            return None
+        return toll.accounts.get(toll.limit, self._origin.place)
+
+    async def _pay(self, toll: RateLimit, who: str) -> None:
+        if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, who)):
+            await self._more(account)
+
+    def _paid(self, account: Account, cost: int = 1) -> bool:
+        """Whether its lease has as much, as nearly always."""
+        self._accounts.append(account)
+        return account.spend(cost, self._rates.now())
+
+    async def _more(self, account: Account, cost: int = 1) -> None:
+        wait_s = await self._rates.limiter.more(account, cost)
+        if wait_s:
+            self._refuse(account, cost, wait_s)
+
+    def _refuse(self, account: Account, cost: int, wait_s: float) -> NoReturn:
+        self._accounts = [account]  # the one that the answer is about
+        if (usage := self._rates.usage) is not None and self._tenant is not None:
+            usage.of(self._tenant).throttled += 1
+        raise Throttled(account.limit, cost, wait_s)
+
+
+_NO_LIMITS: Final = TenantLimits()
+
+
+def _who(principal: Principal) -> str:
+    """One caller: ids of keys and of users differ, those of others name their issuer."""
+    who = principal.id
+    if len(who) <= _MAX_WHO_CHARS:
+        return who
+    return blake2b(who.encode(errors="surrogatepass"), digest_size=16).hexdigest()

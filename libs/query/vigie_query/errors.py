@@ -1,0 +1,36 @@
+"""Why a question over series has no answer. What that means for an HTTP client is said by `vigie_web`."""
+
+from __future__ import annotations
+
+
+class QueryError(Exception):
+    """Base. `field` names the part of the question that is wrong, when there is one."""
+
+    def __init__(self, detail: str, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+
+class InvalidParameter(QueryError):  # noqa: N818 - named after what is wrong
+    """A parameter that does not say what it must."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}", field)
+
+
+class LimitReached(QueryError):  # noqa: N818
+    """The answer would be larger, or cost more, than one question may. The detail says how to ask for less."""
+
+
+class FunctionNotApplicable(QueryError):  # noqa: N818
+    """The function has no meaning for a series of this kind."""
+
+    def __init__(self, function: str, metric: str, kind: str, reason: str) -> None:
+        super().__init__(
+            f"function: {function} cannot be taken of {metric}, which has {kind} series: {reason}", "function"
+        )
+
+
+class NotKept(QueryError):  # noqa: N818
+    """The resolution asked for is no longer kept for that time."""

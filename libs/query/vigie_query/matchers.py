@@ -1,0 +1,117 @@
+"""Which series are meant: label matchers as in Prometheus, with regular expressions that cannot run away.
+
+`label=value`, `label!=value`, `label=~regex`, `label!~regex`. A label that a series does not have counts as empty. A
+regex must match the whole value; it is RE2's: linear time, without backreferences and look-around.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportMissingTypeStubs=false
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+import re2
+from vigie_contracts.limits import MAX_LABEL_NAME_CHARS
+
+from vigie_query.errors import InvalidParameter, LimitReached
+
+MAX_MATCHERS: Final = 32
+MAX_REGEX_CHARS: Final = 1_000
+MAX_REGEX_BYTES: Final = 1 << 20
+"""Memory of one compiled expression; RE2 refuses those that need more."""
+
+_MATCHER: Final = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_.\-/]*)\s*(=~|!~|!=|=)(.*)\Z", re.DOTALL)
+
+
+class Operator(StrEnum):
+    EQUAL = "="
+    DIFFERENT = "!="
+    MATCHES = "=~"
+    MATCHES_NOT = "!~"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on one label."""
+
+    label: str
+    operator: Operator
+    value: str
+
+    @property
+    def stored_equality(self) -> str | None:
+        """The entry of `lv` that every series has that satisfies this; None when there is no such entry."""
+        return f"{self.label}={self.value}" if self.operator is Operator.EQUAL and self.value else None
+
+    @property
+    def stored_exclusion(self) -> str | None:
+        """The entry of `lv` that exactly the series have that do not satisfy this; None when there is no such."""
+        return f"{self.label}={self.value}" if self.operator is Operator.DIFFERENT and self.value else None
+
+    @property
+    def in_store(self) -> bool:
+        """Whether the store can decide this by an index."""
+        return self.stored_equality is not None or self.stored_exclusion is not None
+
+
+def parse(texts: Sequence[str], field: str = "match") -> tuple[Matcher, ...]:
+    """The matchers that the texts say. Raises InvalidParameter, LimitReached."""
+    if len(texts) > MAX_MATCHERS:
+        raise LimitReached(f"{field}: {len(texts)} matchers are more than {MAX_MATCHERS}", field)
+    return tuple(_parse(text, field) for text in texts)
+
+
+def predicate(matchers: Iterable[Matcher]) -> Callable[[Mapping[str, str]], bool]:
+    """A test of a series' labels against all of `matchers`."""
+    tests = [(matcher.label, _test(matcher)) for matcher in matchers]
+    return lambda labels: all(test(labels.get(label, "")) for label, test in tests)
+
+
+def regex(pattern: str, field: str) -> Callable[[str], bool]:
+    """A test whether the whole of a text matches. Raises InvalidParameter with RE2's reason."""
+    if len(pattern) > MAX_REGEX_CHARS:
+        raise InvalidParameter(field, f"the regular expression is longer than {MAX_REGEX_CHARS} characters")
+    try:
+        compiled = _compiled(pattern)
+    except re2.error as e:
+        reason = e.args[0].decode(errors="replace") if e.args and isinstance(e.args[0], bytes) else str(e)
+        raise InvalidParameter(field, f"not a regular expression that RE2 takes: {reason}") from None
+    return lambda text: compiled.fullmatch(text) is not None
+
+
+def _parse(text: str, field: str) -> Matcher:
+    match = _MATCHER.match(text)
+    if match is None or len(match[1]) > MAX_LABEL_NAME_CHARS:
+        raise InvalidParameter(field, "must be label=value, label!=value, label=~regex or label!~regex")
+    matcher = Matcher(match[1], Operator(match[2]), match[3])
+    if matcher.operator in (Operator.MATCHES, Operator.MATCHES_NOT):
+        regex(matcher.value, field)
+    return matcher
+
+
+def _test(matcher: Matcher) -> Callable[[str], bool]:
+    wanted = matcher.value
+    match matcher.operator:
+        case Operator.EQUAL:
+            return lambda value: value == wanted
+        case Operator.DIFFERENT:
+            return lambda value: value != wanted
+        case Operator.MATCHES:
+            return regex(wanted, "match")
+        case Operator.MATCHES_NOT:
+            matches = regex(wanted, "match")
+            return lambda value: not matches(value)
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re2._Regexp:
+    options = re2.Options()
+    options.max_mem = MAX_REGEX_BYTES
+    options.log_errors = False
+    options.dot_nl = True
+    return re2.compile(pattern, options)

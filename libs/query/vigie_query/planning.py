@@ -1,0 +1,158 @@
+"""Which windows answer a question: the coarsest tier that gives the steps, and finer ones where it cannot.
+
+A coarse tier is filled later than the fine one. Windows from its partition's `dirty_since` on are therefore read from
+the next finer tier, and where that one lags too, from the finest. Any moment is read from exactly one tier, so nothing
+counts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
+from vigie_contracts.tiers import TIERS, Tier
+
+from vigie_query.errors import InvalidParameter, NotKept
+from vigie_query.grid import Grid
+from vigie_query.times import iso
+
+INCREASE_LOOKBACK_MS = 5 * 60 * 1000
+"""How far before a range the last value of a cumulative counter is looked for, at least one window of the tier."""
+
+
+class Piece(NamedTuple):
+    """The windows of one tier from `start` up to `end` (ms, both multiples of its width)."""
+
+    tier: Tier
+    start: int
+    end: int
+
+    @property
+    def windows(self) -> int:
+        return (self.end - self.start) // self.tier.width_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`tier` is the coarsest one used for the steps; pieces are ascending and do not overlap."""
+
+    tier: Tier
+    pieces: tuple[Piece, ...]
+
+    @property
+    def windows(self) -> int:
+        """Documents to read, at most, for each chunk of series."""
+        return sum(piece.windows for piece in self.pieces)
+
+
+def plan(grid: Grid, dirty_since: Mapping[str, int | None], now_ms: int, *, lookback: bool = False) -> Plan:
+    """What to read for the steps of `grid`.
+
+    dirty_since: by tier name, the oldest moment that tier does not fully hold yet; None or absent when it holds all.
+    lookback: also the windows before the grid that a cumulative counter's first increase starts from.
+    Raises NotKept when the steps are finer than what is kept of that time.
+    """
+    edges: list[int] = grid.edges.tolist()
+    index = _tier_for(edges)
+    tier = TIERS[index]
+    if edges[1] <= _horizon(tier, now_ms):
+        raise _not_kept(tier, now_ms)
+    clean = _clean_until(dirty_since, now_ms)
+    # Edges that cut a window of the tier make it useless there: what is between two such edges is covered on its own.
+    cuts = [edges[0], *(edge for edge in edges[1:-1] if edge % tier.width_ms), edges[-1]]
+    spans = list(pairwise(cuts))
+    pieces = [piece for start, end in spans for piece in _cover(start, end, index, clean)]
+    for piece in pieces:
+        # Only the beginning may be gone: rounding `from` down must not turn into an error.
+        if piece.start < _horizon(piece.tier, now_ms) and piece.end > edges[0] + grid.step_ms:
+            raise _not_kept(piece.tier, now_ms)
+    if lookback:
+        before = max(INCREASE_LOOKBACK_MS, tier.width_ms)
+        pieces = [*_cover(edges[0] - before, edges[0], index, clean), *pieces]
+    return Plan(tier, tuple(_kept(_joined(pieces), now_ms)))
+
+
+def steps_possible(from_ms: int, now_ms: int) -> int:
+    """The narrowest step, in ms, that is kept as far back as `from_ms`."""
+    for tier in TIERS:
+        if from_ms >= _horizon(tier, now_ms):
+            return tier.width_ms
+    return TIERS[-1].width_ms
+
+
+def _tier_for(edges: list[int]) -> int:
+    shortest = min(end - start for start, end in pairwise(edges))
+    fitting = [index for index, tier in enumerate(TIERS) if tier.width_ms <= shortest]
+    if not fitting or any(edge % TIERS[0].width_ms for edge in edges):
+        raise InvalidParameter("step", f"must be a multiple of {TIERS[0].name}")
+    return fitting[-1]
+
+
+def _clean_until(dirty_since: Mapping[str, int | None], now_ms: int) -> list[int | None]:
+    """Per tier, where it stops to be complete. Not before the horizon of the finer tier: that has nothing older, and
+    a correction on its way into an old coarse window is a second away, while the window itself is there."""
+    clean: list[int | None] = [None]
+    for finer, tier in pairwise(TIERS):
+        since = dirty_since.get(tier.name)
+        clean.append(None if since is None else tier.floor(max(since, _horizon(finer, now_ms) + tier.width_ms)))
+    return clean
+
+
+def _cover(start: int, end: int, index: int, clean: list[int | None]) -> Iterator[Piece]:
+    tier = TIERS[index]
+    if index == 0:
+        if start < end:
+            yield Piece(tier, start, end)
+        return
+    width = tier.width_ms
+    low, high = -(-start // width) * width, end // width * width
+    until = clean[index]
+    if until is not None:
+        high = min(high, until)
+    if low >= high:
+        yield from _cover(start, end, index - 1, clean)
+        return
+    yield from _cover(start, low, index - 1, clean)
+    yield Piece(tier, low, high)
+    yield from _cover(high, end, index - 1, clean)
+
+
+def _joined(pieces: Iterable[Piece]) -> list[Piece]:
+    joined: list[Piece] = []
+    for piece in pieces:
+        last = joined[-1] if joined else None
+        if last is not None and last.tier is piece.tier and last.end == piece.start:
+            joined[-1] = last._replace(end=piece.end)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _kept(pieces: Iterable[Piece], now_ms: int) -> Iterator[Piece]:
+    """Without windows whose time to live is over (MongoDB removes them late) or that cannot exist yet."""
+    for tier, start, end in pieces:
+        width = tier.width_ms
+        first = max(start, _horizon(tier, now_ms))
+        last = min(end, tier.floor(now_ms + MAX_FUTURE_SKEW_MS) + width)
+        if first < last:
+            yield Piece(tier, first, last)
+
+
+def _horizon(tier: Tier, now_ms: int) -> int:
+    """The start of the oldest window that is still kept."""
+    return max(0, tier.floor(now_ms - tier.retention_ms))
+
+
+def _not_kept(tier: Tier, now_ms: int) -> NotKept:
+    coarser = TIERS[min(TIERS.index(tier) + 1, len(TIERS) - 1)]
+    since = iso(_horizon(tier, now_ms))
+    if coarser is tier:
+        return NotKept(f"from: nothing before {since} is kept", "from")
+    return NotKept(
+        f"step: windows of {tier.name} are kept since {since} only: use a step that is a multiple of {coarser.name} "
+        "(in UTC), or a later time",
+        "step",
+    )

@@ -1,0 +1,1 @@
+"""Kafka: publishers, readers, topics and dead letters. Nothing else talks to it."""

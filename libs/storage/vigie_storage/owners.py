@@ -1,0 +1,49 @@
+"""Who commits a partition: the one who takes it over ends what its owner before left open."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import OperationFailure
+from pymongo.write_concern import WriteConcern
+from vigie_contracts.days import to_datetime
+from vigie_runtime import logging
+from vigie_runtime.clients import Database
+from vigie_runtime.clock import Clock
+
+from vigie_storage import mongo
+
+log = logging.get(__name__)
+
+COLLECTION: Final = "owners"
+
+
+class Owners:
+    """owners  {_id: "<topic>/<partition>", session, updated}: the server session that the owner commits in"""
+
+    def __init__(self, db: Database, topic: str, clock: Clock) -> None:
+        self._owners = db.get_collection(COLLECTION, write_concern=WriteConcern("majority", j=True))
+        self._admin = db.client.admin
+        self._topic = topic
+        self._clock = clock
+
+    async def take_over(self, partition: int, session: AsyncClientSession) -> None:
+        """End the transaction that an owner killed in the middle of it left open. The server would keep its locks,
+        and so refuse every commit of the partition, for a minute. It guards nothing, it only speeds up."""
+        mine = session.session_id["id"]
+        # A durable write: what is read in this session afterwards is not older than it.
+        before = await self._owners.find_one_and_update(
+            {"_id": f"{self._topic}/{partition}"},
+            {"$set": {"session": mine, "updated": to_datetime(self._clock.now_ms())}},
+            upsert=True,
+            session=session,
+        )
+        if before is None or before["session"] == mine:
+            return
+        try:
+            await self._admin.command("killSessions", [{"id": before["session"]}])
+        except OperationFailure as e:
+            if mongo.passing(e):
+                raise
+            log.warning("the session of the owner before could not be ended", partition=partition, error=str(e))

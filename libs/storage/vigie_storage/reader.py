@@ -1,0 +1,108 @@
+"""From a question to its samples: select the series, plan the tiers, check what it costs, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from vigie_contracts.series import Kind
+from vigie_query import functions
+from vigie_query.errors import LimitReached
+from vigie_query.evaluation import Samples
+from vigie_query.functions import Function
+from vigie_query.grid import Grid
+from vigie_query.planning import Plan, plan
+from vigie_query.series import Selection, Series
+from vigie_runtime.cache import TtlCache
+from vigie_runtime.clock import Clock
+from vigie_windows.chunks import Column
+
+from vigie_storage.series import Filter, SeriesRepository
+from vigie_storage.windows import WindowsRepository
+
+_SELECTION_TTL_S = 0.25
+"""Short: an answer kept by the route may be made of a selection of this age, and new series are awaited."""
+_SELECTED_SERIES = 100_000
+"""Series of all kept selections: about 100 MB."""
+_EMPTY_WEIGHS = 100
+"""As much as so many series: the key and its labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one question."""
+
+    series: int
+    documents: int
+    preferred_documents: int
+    """A step that nobody asked for costs at most so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read: the numbers come from `samples.evaluate` with the rows of `selection`."""
+
+    selection: Selection
+    samples: Samples
+    plan: Plan
+
+
+class Reader:
+    """Every windowed read goes through this."""
+
+    def __init__(self, series: SeriesRepository, windows: WindowsRepository, clock: Clock, limits: Limits) -> None:
+        self._series, self._windows, self._clock, self._limits = series, windows, clock, limits
+        # A dashboard that asks for ten charts at once reads its catalogue once.
+        self._selections = TtlCache[list[Series]](
+            clock, _SELECTION_TTL_S, _SELECTED_SERIES, lambda found: len(found) + _EMPTY_WEIGHS
+        )
+
+    async def select(self, tenant: str, wanted: Filter, what: str) -> list[Series]:
+        """The series of the filter, by name and labels. Raises LimitReached."""
+        return await self._selections.get(
+            (tenant, wanted), lambda: self._series.find(tenant, wanted, self._limits.series, what)
+        )
+
+    async def read(
+        self, tenant: str, series: Iterable[Series], grid: Grid, asked: Collection[tuple[Function, Kind]]
+    ) -> Answer:
+        """The samples of the series for these functions of these kinds of series.
+
+        Raises LimitReached when that is more than one question may cost, NotKept when it is too fine for its age.
+        """
+        selection = Selection(list(series))
+        now_ms = self._clock.now_ms()
+        present = [(function, kind) for function, kind in asked if kind in selection.kinds]
+        columns = frozenset[Column]().union(*(functions.columns(f, [k]) for f, k in present))
+        lookback = any(functions.needs_lookback(function, [kind]) for function, kind in present)
+        chosen = plan(grid, await self._dirty(selection), now_ms, lookback=lookback)
+        if chosen.windows * len(selection.chunks) > self._limits.documents:
+            raise self._too_expensive(chosen, selection)
+        cells = await self._windows.read(tenant, selection, chosen, columns)
+        return Answer(selection, Samples(cells, grid, now_ms), chosen)
+
+    async def cheapest(self, series: Iterable[Series], grids: Iterable[Callable[[], Grid]]) -> Grid:
+        """The first of the grids, finest first, that costs little; else the last one that is possible at all."""
+        selection = Selection(list(series))
+        dirty = await self._dirty(selection)
+        now_ms = self._clock.now_ms()
+        last: Grid | None = None
+        for make in grids:
+            last = make()
+            if plan(last, dirty, now_ms).windows * len(selection.chunks) <= self._limits.preferred_documents:
+                return last
+        if last is None:
+            raise ValueError("no grid to choose from")
+        return last
+
+    async def _dirty(self, selection: Selection) -> dict[str, int | None]:
+        return await self._windows.dirty_since(selection.partitions) if selection.series else {}
+
+    def _too_expensive(self, chosen: Plan, selection: Selection) -> LimitReached:
+        needed = chosen.windows * len(selection.chunks)
+        return LimitReached(
+            f"step: {len(selection.series)} series over {chosen.windows} windows (finest use of the {chosen.tier.name} "
+            f"tier) need {needed} documents, one request reads at most {self._limits.documents}: use a larger step, a "
+            "shorter time or fewer series (match=label=value)",
+            "step",
+        )

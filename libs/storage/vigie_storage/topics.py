@@ -1,0 +1,86 @@
+"""Holds the topics to the number of partitions they were made with: it is recorded, and never changes in place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from pymongo.errors import DuplicateKeyError
+from vigie_contracts.topics import Topic
+from vigie_runtime import logging
+from vigie_runtime.bus import topics
+from vigie_runtime.bus.topics import TopicIdentity
+from vigie_runtime.clients import Database, Document
+from vigie_runtime.errors import PartitionCountError, Retryable, reason_of
+from vigie_runtime.settings import Settings
+
+from vigie_storage import mongo
+
+log = logging.get(__name__)
+
+COLLECTION: Final = "topics"
+_PAUSE_S: Final = 0.5
+
+
+async def ensure(
+    settings: Settings, specs: Sequence[Topic], mongo_db: Database, *, deadline_s: float = 60.0
+) -> dict[str, TopicIdentity]:
+    """Make the topics that do not exist, and tell which each one is.
+
+    Many services may do this at once. Waits up to `deadline_s` for brokers that start or register, and each time
+    MongoDB is asked as long for MongoDB. Raises PartitionCountError when a topic has, or is recorded with, another
+    number; KafkaNotReady or, of MongoDB, Retryable when time is up.
+    """
+    await _patiently("reading the recorded topics", lambda: _refuse_recorded(specs, mongo_db), deadline_s)
+    identities = await topics.make(settings, specs, deadline_s=deadline_s)
+    for identity in identities.values():
+        await _patiently("recording the topics", partial(_record, identity, mongo_db), deadline_s)
+    return identities
+
+
+async def _patiently(doing: str, work: Callable[[], Awaitable[None]], deadline_s: float) -> None:
+    """MongoDB may start at the same moment as its services, and the brokers may take so long that it is away again:
+    wait for it as for them. `work` may have been done in part when it is done again."""
+    end = time.monotonic() + deadline_s
+    while True:
+        try:
+            with mongo.retryable(doing):
+                return await work()
+        except Retryable as e:
+            if time.monotonic() >= end:
+                raise
+            log.warning("waiting for MongoDB", reason=reason_of(e))
+            await asyncio.sleep(_PAUSE_S)
+
+
+async def _refuse_recorded(specs: Sequence[Topic], db: Database) -> None:
+    # Before anything is made: a wrong setting must not leave a wrong topic behind.
+    wanted = {spec.name: spec.partitions for spec in specs}
+    async for known in db[COLLECTION].find({"_id": {"$in": list(wanted)}}):
+        if known["partitions"] != wanted[known["_id"]]:
+            raise PartitionCountError(known["_id"], known["partitions"], wanted[known["_id"]], "recorded in MongoDB")
+
+
+async def _record(identity: TopicIdentity, db: Database) -> None:
+    known = await _recorded(identity, db)
+    if known["partitions"] != identity.partitions:
+        raise PartitionCountError(identity.topic, known["partitions"], identity.partitions, "recorded in MongoDB")
+    if known["cluster_id"] != identity.cluster_id:
+        log.warning(
+            "the topic is in another Kafka cluster than before: it is read from its earliest record",
+            topic=identity.topic,
+            cluster_id=identity.cluster_id,
+            previous_cluster_id=known["cluster_id"],
+        )
+        await db[COLLECTION].update_one({"_id": identity.topic}, {"$set": {"cluster_id": identity.cluster_id}})
+
+
+async def _recorded(identity: TopicIdentity, db: Database) -> Document:
+    made: Document = {"_id": identity.topic, "partitions": identity.partitions, "cluster_id": identity.cluster_id}
+    with suppress(DuplicateKeyError):
+        await db[COLLECTION].insert_one(made)
+    return await db[COLLECTION].find_one({"_id": identity.topic}) or made

@@ -1,0 +1,293 @@
+"""Answers over a real socket: joined, complete and in order."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import pytest
+import uvicorn
+from vigie_web.connection import Connection, JoinedWrites
+
+BODY = b"0123456789"
+
+
+class Recorder:
+    """A transport that writes down what is done with it."""
+
+    def __init__(self) -> None:
+        self.done: list[bytes | str] = []
+
+    def write(self, data: bytes) -> None:
+        self.done.append(data)
+
+    def close(self) -> None:
+        self.done.append("close")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+    def is_closing(self) -> bool:
+        return "close" in self.done or "abort" in self.done
+
+    def get_extra_info(self, name: str) -> str:
+        return name
+
+
+@pytest.fixture
+async def pair() -> tuple[Recorder, JoinedWrites]:
+    recorder = Recorder()
+    return recorder, JoinedWrites(recorder, asyncio.get_running_loop())  # type: ignore[arg-type]
+
+
+async def turn() -> None:
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_writes_of_one_turn_are_sent_as_one(pair: tuple[Recorder, JoinedWrites]) -> None:
+    recorder, joined = pair
+    joined.write(b"head")
+    joined.write(b"body")
+    assert recorder.done == []
+    await turn()
+    joined.write(b"next")
+    await turn()
+    assert recorder.done == [b"headbody", b"next"]
+
+
+async def test_much_is_sent_at_once_and_in_order(pair: tuple[Recorder, JoinedWrites]) -> None:
+    recorder, joined = pair
+    large = bytes(1 << 20)
+    joined.write(b"head")
+    joined.write(large)
+    assert recorder.done == [b"head" + large]
+    await turn()
+    assert len(recorder.done) == 1
+
+
+async def test_close_sends_what_is_held_and_abort_does_not(pair: tuple[Recorder, JoinedWrites]) -> None:
+    recorder, joined = pair
+    joined.write(b"last")
+    joined.close()
+    joined.write(b"too late")
+    await turn()
+    assert recorder.done == [b"last", "close"]
+    recorder.done.clear()
+    joined.write(b"dropped")
+    joined.abort()
+    await turn()
+    assert recorder.done == ["abort"]
+    assert joined.get_extra_info("peername") == "peername"
+
+
+async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
+    if scope["path"] == "/refused":  # without reading
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"too large"})
+        return
+    if scope["method"] == "POST":
+        message = await receive()
+        while message.get("more_body"):
+            message = await receive()
+        await asyncio.sleep(0.05)  # work, during which the sender can close its side
+        status = 201 if message["type"] == "http.request" else 500
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    body = BODY * 100_000 if scope["path"] == "/large" else scope["path"].encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    if scope["path"] == "/close":
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Impatient(Connection):
+    head_timeout_s = 0.3
+    linger_s = 0.3
+
+
+@asynccontextmanager
+async def served(limit: int | None = 100, kind: type[Connection] = Connection) -> AsyncIterator[int]:
+    """A real uvicorn on a free port."""
+    config = uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_config=None, limit_concurrency=limit)  # type: ignore[arg-type]
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = Server(config)
+    task = asyncio.create_task(server.serve([listening]))
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+class Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def connected(**how: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async with served(**how) as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+def said(answer: bytes, status: int, type_: str) -> dict[str, str]:
+    """The headers of an answer that is a complete problem document, and nothing else."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    assert first.startswith(f"HTTP/1.1 {status} "), answer
+    assert headers["content-type"] == "application/problem+json"
+    assert int(headers["content-length"]) == len(body)
+    assert headers["connection"] == "close"
+    document = json.loads(body)
+    assert (document["status"], document["type"]) == (status, f"/problems/{type_}")
+    assert document["detail"]
+    return headers
+
+
+async def exchange(request: bytes) -> bytes:
+    async with served() as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+
+
+async def test_pipelined_requests_are_answered_in_order_and_before_the_end() -> None:
+    answer = await exchange(get("/first") + get("/second") + get("/close"))
+    assert answer.count(b"HTTP/1.1 200") == 3
+    assert answer.index(b"/first") < answer.index(b"/second") < answer.index(b"/close")
+
+
+async def test_an_answer_larger_than_every_buffer_is_complete() -> None:
+    answer = await exchange(get("/large") + get("/close"))
+    assert answer.count(BODY) == 100_000
+    assert answer.endswith(b"/close")
+
+
+async def test_sender_that_has_closed_its_side_gets_its_answer() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
+        writer.write_eof()
+        assert (await reader.read()).startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\n{"])
+async def test_sender_that_closes_in_the_middle_is_let_go(sent: bytes) -> None:
+    async with connected() as (reader, writer):
+        writer.write(sent)
+        writer.write_eof()
+        assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("size", [70_000, 3_000_000])
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b""])
+@pytest.mark.parametrize("before", [b"", get("/first")])
+async def test_long_headers_get_431(size: int, end: bytes, before: bytes) -> None:
+    if size == 70_000 and not end:
+        size *= 5  # what is not complete may be one chunk longer
+    async with connected() as (reader, writer):
+        if before:
+            writer.write(before)
+            await reader.readuntil(b"/first")
+        writer.write(b"GET / HTTP/1.1\r\nx: " + b"y" * size + end)
+        said(await reader.read(), 431, "too-large")
+
+
+async def test_many_headers_get_431_and_many_bytes_of_body_do_not() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 900000\r\n\r\n" + bytes(900_000) + b"POST / HTTP/1.1\r\nx:")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 201 ")
+        writer.write(b" y\r\n" + b"x: y\r\n" * 20_000)
+        said(await reader.read(), 431, "too-large")
+
+
+async def test_silent_connection_is_closed() -> None:
+    async with connected(kind=Impatient) as (reader, _):
+        assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("before", [b"", get("/first")])
+async def test_head_that_does_not_end_gets_408(before: bytes) -> None:
+    async with connected(kind=Impatient) as (reader, writer):
+        if before:
+            writer.write(before)
+            await reader.readuntil(b"/first")
+        writer.write(b"GET / HTTP/1.1\r\nhost:")
+        said(await reader.read(), 408, "request-timeout")
+
+
+async def test_empty_lines_after_an_answer_do_not_hold_the_connection() -> None:
+    async with connected(kind=Impatient) as (reader, writer):
+        writer.write(get("/first"))
+        await reader.readuntil(b"/first")
+        writer.write(b"\r\n\r\n")
+        assert await reader.read() == b""
+
+
+async def test_slow_request_that_runs_outlives_the_time_for_its_head() -> None:
+    async with connected(kind=Impatient) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{")
+        await asyncio.sleep(Impatient.head_timeout_s * 1.5)  # a real server's time: nothing must happen in it
+        writer.write(b"}")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\x01", b"garbage\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n"]
+)
+async def test_what_is_not_http_gets_a_problem(sent: bytes) -> None:
+    async with connected() as (reader, writer):
+        writer.write(sent)
+        said(await reader.read(), 400, "malformed-body")
+
+
+async def test_connections_over_the_limit_get_a_problem_that_says_when() -> None:
+    async with served(limit=1) as port, asyncio.timeout(20):
+        first, second = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        second[1].write(get("/x"))
+        assert said(await second[0].read(), 503, "bus-unavailable")["retry-after"]
+        second[1].close()
+        first[1].write(get("/close"))
+        assert (await first[0].read()).endswith(b"/close")
+        first[1].close()
+
+
+async def test_answer_to_a_body_that_is_not_read_arrives_while_the_sender_still_writes() -> None:
+    async with connected() as (reader, writer):
+        size = 12_000_000
+        writer.write(b"POST /refused HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % size)
+        for _ in range(size // 100_000):
+            writer.write(bytes(100_000))
+            await writer.drain()
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"too large" in answer
+
+
+async def test_sender_that_never_stops_is_cut_off() -> None:
+    async with connected(kind=Impatient) as (reader, writer):
+        writer.write(b"POST /refused HTTP/1.1\r\ncontent-length: 1000000000\r\n\r\n")
+        assert b"too large" in await reader.read()
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"x" * 1_000)
+                await writer.drain()
+                await asyncio.sleep(0.01)  # slowly: it is the time that ends

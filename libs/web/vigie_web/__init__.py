@@ -1,0 +1,1 @@
+"""The HTTP shell of every service: server, access, problems, health, OpenAPI."""

@@ -1,0 +1,60 @@
+"""An HTTP service as a process: one set of bounds for all that strangers can reach."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import uvicorn
+from vigie_runtime.settings import HttpSettings
+
+from vigie_web.connection import connection
+from vigie_web.security import OVER_TLS, shared
+
+MAX_CONNECTIONS: Final = 10_000
+_KEEP_ALIVE_S: Final = 75
+"""Longer than the minute that load balancers keep an idle connection, so that it is they who close it."""
+
+
+def serve(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int = MAX_CONNECTIONS) -> None:
+    """Serve an ASGI app until SIGTERM or SIGINT; ends the process with 1 if it could not start."""
+    server = uvicorn.Server(config(app, settings, host, port, max_connections))
+    with suppress(KeyboardInterrupt):  # uvicorn has stopped in good order, and then raises the signal again
+        server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+def config(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int) -> uvicorn.Config:
+    """What `serve` serves with."""
+    return uvicorn.Config(
+        shared(app, settings),
+        host=host,
+        port=port,
+        loop="auto",
+        http=connection(settings),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # `addresses` says whose the address is, by our own setting, and uvicorn must not disagree
+        limit_concurrency=max_connections,
+        backlog=4096,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
+        ssl_certfile=settings.tls_cert_file,
+        ssl_keyfile=settings.tls_key_file,
+        ssl_context_factory=_no_old_tls if settings.tls_cert_file else None,
+        headers=list(OVER_TLS) if settings.tls_cert_file else [],
+    )
+
+
+def _no_old_tls(_config: uvicorn.Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Said here, because some systems' Pythons leave it to the configuration of OpenSSL."""
+    context = default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

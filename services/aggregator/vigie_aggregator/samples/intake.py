@@ -1,0 +1,108 @@
+"""The samples of a stretch of the log as columns, and which tiers still need which of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from vigie_contracts.tiers import TIERS, Tier
+from vigie_storage.checkpoints import Checkpoint, Position
+
+Bools = npt.NDArray[np.bool_]
+Int64s = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Record(Protocol):
+    """What is used of aiokafka's ConsumerRecord."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of some records, in the order of the log."""
+
+    offsets: Sequence[int]
+    """Of each record."""
+    ends: Int64s
+    """Of each record, where its samples end in the columns."""
+    rows: Int64s
+    timestamps: Int64s
+    values: Floats
+    kept: Bools | None = None
+    """Which samples count; None when all do."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def begin(self, record: int) -> int:
+        """Where the samples of the record begin; for one past the last record, where all end."""
+        return int(self.ends[record - 1]) if record else 0
+
+    def find(self, mark: Position) -> int:
+        """The first sample that is not before the mark."""
+        record = bisect_left(self.offsets, mark.offset)
+        begin = self.begin(record)
+        if record < len(self.offsets) and self.offsets[record] == mark.offset:
+            return min(begin + mark.sample, int(self.ends[record]))
+        return begin
+
+    def behind(self, end: int) -> Position:
+        """The place in the log behind sample `end - 1`."""
+        record = int(np.searchsorted(self.ends, end))
+        offset = self.offsets[record]
+        return Position(offset + 1) if end == self.ends[record] else Position(offset, end - self.begin(record))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Samples begin..end-1, at least one, which the same tiers still need: what one fold takes."""
+
+    tiers: tuple[Tier, ...]
+    samples: Samples
+    begin: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    @property
+    def after(self) -> Position:
+        """The place in the log behind the run."""
+        return self.samples.behind(self.end)
+
+    def columns(self) -> tuple[Int64s, Int64s, Floats]:
+        """Row, timestamp and value of every sample that counts."""
+        part, samples = slice(self.begin, self.end), self.samples
+        rows, timestamps, values = samples.rows[part], samples.timestamps[part], samples.values[part]
+        if samples.kept is None:
+            return rows, timestamps, values
+        kept = samples.kept[part]
+        return rows[kept], timestamps[kept], values[kept]
+
+    def halves(self) -> tuple[Run, Run]:
+        """The run in two. It must have at least two samples."""
+        middle = (self.begin + self.end) // 2
+        return Run(self.tiers, self.samples, self.begin, middle), Run(self.tiers, self.samples, middle, self.end)
+
+
+def runs(samples: Samples, position: Position, stored: Checkpoint) -> Iterator[Run]:
+    """Everything from `position` on, in order. A tier gets the samples from its own mark on."""
+    firsts = {tier: samples.find(stored.marks[tier.name]) for tier in TIERS}
+    begin = samples.find(position)
+    edges = {begin, len(samples), *(first for first in firsts.values() if first > begin)}
+    for at, end in pairwise(sorted(edges)):
+        yield Run(tuple(tier for tier in TIERS if firsts[tier] <= at), samples, at, end)

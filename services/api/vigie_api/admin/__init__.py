@@ -1,0 +1,1 @@
+"""Tenants, users and keys, and what was changed of them."""

@@ -1,0 +1,68 @@
+"""/admin/tenants/{tenant}/keys: API keys of senders and readers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import AfterValidator
+from starlette.requests import Request
+from starlette.responses import Response
+from vigie_identity.api_keys import PREFIX
+
+from vigie_api.admin.bodies import NewKey, Rotation
+from vigie_api.admin.listing import PageAsked, located
+from vigie_api.admin.schemas import KeyAnswer, KeyPage, NewKeyAnswer
+from vigie_api.authorized_route import AuthorizedRoute
+from vigie_api.context import InTenant
+from vigie_api.problem_schema import Responses, described
+
+router = APIRouter(tags=["keys"], route_class=AuthorizedRoute)
+
+_KEYS = "/admin/tenants/{tenant}/keys"
+KeyPath = Annotated[
+    str,
+    Path(description="id of the key, or how it begins: vk_<id>"),
+    AfterValidator(lambda key: key.removeprefix(PREFIX)),
+]
+_ENDED: Responses = {409: described("The key is revoked, has expired, or was rotated already")}
+
+
+@router.get(_KEYS, response_model=KeyPage)
+async def list_keys(context: InTenant, asked: PageAsked) -> Any:
+    """The tenant's keys without their secrets, also those that ended in the last 90 days."""
+    page = await context.stores.identity.keys.page(context.tenant, asked)
+    return KeyPage(keys=[KeyAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+
+
+@router.post(_KEYS, response_model=NewKeyAnswer, status_code=201)
+async def create_key(context: InTenant, body: NewKey, request: Request, response: Response) -> Any:
+    """A key. Its secret is in this answer and nowhere else."""
+    keys = context.stores.identity.keys
+    made = await keys.create(context.tenant, body.name, body.scopes, context.actor, body.expires)
+    located(request, response, made.key.id)
+    return NewKeyAnswer(key=KeyAnswer.of(made.key), secret=made.secret)
+
+
+@router.get(_KEYS + "/{key}", response_model=KeyAnswer)
+async def read_key(context: InTenant, key: KeyPath) -> Any:
+    """The key without its secret."""
+    return KeyAnswer.of(await context.stores.identity.keys.get(context.tenant, key))
+
+
+@router.post(_KEYS + "/{key}/rotate", response_model=NewKeyAnswer, status_code=201, responses=_ENDED)
+async def rotate_key(
+    context: InTenant, key: KeyPath, request: Request, response: Response, body: Rotation | None = None
+) -> Any:
+    """Another key of the same name, scopes and expiry. The old one is good for the overlap and no longer."""
+    overlap = timedelta(seconds=(body or Rotation()).overlap_s)
+    made = await context.stores.identity.keys.rotate(context.tenant, key, context.actor, overlap)
+    located(request, response, made.key.id, under=request.url.path.rsplit("/", 2)[0])
+    return NewKeyAnswer(key=KeyAnswer.of(made.key), secret=made.secret)
+
+
+@router.delete(_KEYS + "/{key}", status_code=204)
+async def revoke_key(context: InTenant, key: KeyPath) -> None:
+    """For ever, everywhere within 5 seconds."""
+    await context.stores.identity.keys.revoke(context.tenant, key, context.actor)

@@ -1,0 +1,151 @@
+"""/admin/tenants: tenants and their licences, audit log and usage."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+from vigie_contracts.tenants import TenantId
+from vigie_identity import api_keys
+from vigie_identity import licences as licences_
+from vigie_identity.pages import Asked
+from vigie_identity.tenants import Plan, Status
+from vigie_identity.users import MAX_PER_HOME
+from vigie_limits.usage import KEPT
+from vigie_query.times import iso
+
+from vigie_api.admin.bodies import NewLicence, NewTenant, TenantChange
+from vigie_api.admin.listing import PageAsked, located
+from vigie_api.admin.schemas import (
+    AuditPage,
+    DayAnswer,
+    EntryAnswer,
+    LicenceAnswer,
+    LicencePage,
+    TenantAnswer,
+    TenantPage,
+    UsageAnswer,
+    Used,
+)
+from vigie_api.authorized_route import AuthorizedRoute
+from vigie_api.context import Context, Ctx, InTenant
+from vigie_api.problem_schema import Responses, described
+
+router = APIRouter(tags=["tenants"], route_class=AuthorizedRoute)
+
+_TAKEN: Responses = {409: described("There is a tenant of that id or name already")}
+
+
+@router.get("/admin/tenants", response_model=TenantPage)
+async def list_tenants(
+    context: Ctx, asked: PageAsked, status: Annotated[Status | None, Query(description="only these")] = None
+) -> Any:
+    """All tenants, by id; those that were deleted only when they are asked for."""
+    page = await context.stores.identity.tenants.page(asked, status=status)
+    return TenantPage(tenants=[TenantAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+
+
+@router.post("/admin/tenants", response_model=TenantAnswer, status_code=201, responses=_TAKEN)
+async def create_tenant(context: Ctx, body: NewTenant, request: Request, response: Response) -> Any:
+    """An active tenant. Its id never changes, and is never given to another one."""
+    plan = Plan(**body.plan.said) if body.plan else Plan()
+    made = await context.stores.identity.tenants.create(TenantId(body.id), body.name, context.actor, plan)
+    located(request, response, made.id)
+    return TenantAnswer.of(made)
+
+
+@router.get("/admin/tenants/{tenant}", response_model=TenantAnswer)
+async def read_tenant(context: Ctx) -> Any:
+    """The tenant's name, status and plan."""
+    return TenantAnswer.of(await context.stores.identity.tenants.get(context.tenant))
+
+
+@router.patch("/admin/tenants/{tenant}", response_model=TenantAnswer, responses=_TAKEN)
+async def change_tenant(context: InTenant, body: TenantChange) -> Any:
+    """Change what is said and leave the rest, all in one transaction. Switched off, nothing is taken from a tenant, and
+    nothing shown to it."""
+    said = body.model_fields_set
+    changed = await context.stores.identity.tenants.change(
+        context.tenant,
+        context.actor,
+        name=body.name if "name" in said else None,
+        status=Status(body.status) if "status" in said else None,
+        plan=body.plan.said if "plan" in said else None,
+    )
+    return TenantAnswer.of(changed)
+
+
+@router.delete(
+    "/admin/tenants/{tenant}", status_code=204, responses={409: described("The tenant is active: switch it off first")}
+)
+async def delete_tenant(context: InTenant) -> None:
+    """For ever: only one that is switched off. Its samples go with their retention; the audit log stays."""
+    await context.stores.identity.tenants.delete(context.tenant, context.actor)
+
+
+@router.get("/admin/tenants/{tenant}/licences", response_model=LicencePage)
+async def list_licences(context: InTenant, asked: PageAsked) -> Any:
+    """All licences that the tenant has or had, oldest first."""
+    page = await context.stores.identity.licences.page(context.tenant, asked)
+    return LicencePage(licences=[LicenceAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+
+
+@router.post("/admin/tenants/{tenant}/licences", response_model=LicenceAnswer, status_code=201)
+async def give_licence(context: InTenant, body: NewLicence, request: Request, response: Response) -> Any:
+    """A licence from now on."""
+    licences = context.stores.identity.licences
+    made = await licences.give(context.tenant, body.product, body.expires, context.actor)
+    located(request, response, made.id)
+    return LicenceAnswer.of(made)
+
+
+@router.delete("/admin/tenants/{tenant}/licences/{licence}", status_code=204)
+async def end_licence(context: InTenant, licence: str) -> None:
+    """Let it expire now. One that has expired stays as it is."""
+    await context.stores.identity.licences.end(context.tenant, licence, context.actor)
+
+
+@router.get("/admin/tenants/{tenant}/audit", response_model=AuditPage)
+async def read_audit(context: Ctx, asked: PageAsked) -> Any:
+    """Who changed what in the tenant, newest first. SUPERADMIN and SUPPORT also read that of a deleted tenant."""
+    return await _audit(context, asked)
+
+
+@router.get("/admin/audit", response_model=AuditPage)
+async def read_platform_audit(context: Ctx, asked: PageAsked) -> Any:
+    """Who changed what that belongs to no tenant, newest first."""
+    return await _audit(context, asked)
+
+
+@router.get("/admin/tenants/{tenant}/usage", response_model=UsageAnswer)
+async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT.days)] = 30) -> Any:
+    """What the tenant has now, beside what it may have; and what it did today and on so many days before."""
+    who, usage, tenant = context.stores.identity, context.stores.usage, context.tenant
+    today = datetime.fromtimestamp(context.now_ms / 1000, UTC).date()
+    about, users, keys, licences = await asyncio.gather(
+        who.tenants.get(tenant), who.users.count(tenant), who.keys.count(tenant), who.licences.count(tenant)
+    )
+    series, now, past = await asyncio.gather(
+        usage.series(tenant),
+        usage.today(tenant),
+        usage.of(tenant, today - timedelta(days=days), today - timedelta(days=1)),
+    )
+    return UsageAnswer(
+        timestamp=iso(context.now_ms),
+        tenant=tenant,
+        series=Used(used=series, limit=about.plan.series),
+        users=Used(used=users, limit=MAX_PER_HOME),
+        keys=Used(used=keys, limit=api_keys.MAX_PER_TENANT),
+        licences=Used(used=licences, limit=licences_.MAX_PER_TENANT),
+        today=DayAnswer.of(now),
+        days=[DayAnswer.of(one) for one in past],
+    )
+
+
+async def _audit(context: Context, asked: Asked) -> AuditPage:
+    page = await context.stores.identity.audit.page(context.tenant, asked)
+    return AuditPage(entries=[EntryAnswer.of(one) for one in page.items], next_cursor=page.cursor)

@@ -1,0 +1,164 @@
+"""/admin/tenants/{tenant}/users, and /admin/users for those of the platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from vigie_contracts.tenants import TenantId, is_tenant
+from vigie_identity.errors import NotFound
+from vigie_identity.pages import Asked
+from vigie_identity.permissions import Permission
+from vigie_identity.principal import TENANT
+
+from vigie_api.admin.bodies import AnyPassword, NewAssignment, NewUser, UserChange
+from vigie_api.admin.listing import PageAsked, located
+from vigie_api.admin.schemas import GuestPage, UserPage
+from vigie_api.auth.schemas import GuestAnswer, UserAnswer
+from vigie_api.authorized_route import AuthorizedRoute
+from vigie_api.context import Context, Ctx, InTenant
+from vigie_api.problem_schema import Responses, described
+
+router = APIRouter(tags=["users"], route_class=AuthorizedRoute)
+
+_TENANT = "/admin/tenants/{tenant}/users"
+_PLATFORM = "/admin/users"
+_TAKEN: Responses = {409: described("There is a user of that name already")}
+_LAST: Responses = {409: described("This is the last SUPERADMIN")}
+
+
+@router.get(_TENANT, response_model=UserPage)
+async def list_users(context: InTenant, asked: PageAsked) -> Any:
+    """The users whose home the tenant is."""
+    return await _page(context, asked)
+
+
+@router.get(_PLATFORM, response_model=UserPage)
+async def list_platform_users(context: Ctx, asked: PageAsked) -> Any:
+    """The users of the platform: SUPERADMIN and SUPPORT."""
+    return await _page(context, asked)
+
+
+@router.post(_TENANT, response_model=UserAnswer, status_code=201, responses=_TAKEN)
+async def create_user(context: InTenant, body: NewUser, request: Request, response: Response) -> Any:
+    """A user whose home the tenant is. Names are unique there, whatever their case."""
+    return await _create(context, body, request, response)
+
+
+@router.post(_PLATFORM, response_model=UserAnswer, status_code=201, responses=_TAKEN)
+async def create_platform_user(context: Ctx, body: NewUser, request: Request, response: Response) -> Any:
+    """A SUPERADMIN or SUPPORT, who sees every tenant."""
+    return await _create(context, body, request, response)
+
+
+@router.get(_TENANT + "/{user}", response_model=UserAnswer)
+async def read_user(context: InTenant, user: str) -> Any:
+    """The user, and what the user is in this tenant."""
+    return await _read(context, user)
+
+
+@router.get(_PLATFORM + "/{user}", response_model=UserAnswer)
+async def read_platform_user(context: Ctx, user: str) -> Any:
+    """A SUPERADMIN or SUPPORT."""
+    return await _read(context, user)
+
+
+@router.patch(_TENANT + "/{user}", response_model=UserAnswer)
+async def change_user(context: InTenant, user: str, body: UserChange) -> Any:
+    """Change what is said and leave the rest, all in one transaction. Switched off, all sessions of the user end."""
+    return await _change(context, user, body)
+
+
+@router.patch(_PLATFORM + "/{user}", response_model=UserAnswer, responses=_LAST)
+async def change_platform_user(context: Ctx, user: str, body: UserChange) -> Any:
+    """Change what is said and leave the rest, all in one transaction. One SUPERADMIN always stays."""
+    return await _change(context, user, body)
+
+
+@router.delete(_TENANT + "/{user}", status_code=204)
+async def remove_user(context: InTenant, user: str) -> None:
+    """For ever; all sessions of the user end."""
+    await context.stores.identity.users.remove(context.tenant, user, context.actor)
+
+
+@router.delete(_PLATFORM + "/{user}", status_code=204, responses=_LAST)
+async def remove_platform_user(context: Ctx, user: str) -> None:
+    """For ever; all sessions of the user end. One SUPERADMIN always stays."""
+    await context.stores.identity.users.remove(context.tenant, user, context.actor)
+
+
+@router.put(_TENANT + "/{user}/password", status_code=204)
+async def set_password(context: InTenant, user: str, body: AnyPassword) -> None:
+    """Another password for a user who lost it; all sessions of the user end."""
+    await _set_password(context, user, body)
+
+
+@router.put(_PLATFORM + "/{user}/password", status_code=204)
+async def set_platform_password(context: Ctx, user: str, body: AnyPassword) -> None:
+    """Another password for a user who lost it; all sessions of the user end."""
+    await _set_password(context, user, body)
+
+
+@router.get("/admin/tenants/{tenant}/guests", response_model=GuestPage)
+async def list_guests(context: InTenant, asked: PageAsked) -> Any:
+    """The users of other tenants who are assigned to this one, and what they are here."""
+    page = await context.stores.identity.users.guests(context.tenant, asked)
+    return GuestPage(guests=[GuestAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+
+
+@router.put(_TENANT + "/{user}/assignments/{other}", response_model=UserAnswer)
+async def assign(context: InTenant, user: str, other: str, body: NewAssignment) -> Any:
+    """Let the user into the tenant `other` too, with a role there. What was assigned there before is replaced."""
+    users = context.stores.identity.users
+    return UserAnswer.of(
+        await users.assign(
+            context.tenant, user, _tenant(other), body.role, context.actor, apps=body.apps, sites=body.sites
+        )
+    )
+
+
+@router.delete(_TENANT + "/{user}/assignments/{other}", status_code=204)
+async def unassign(context: InTenant, user: str, other: str) -> None:
+    """Take a further tenant away again; the home stays."""
+    await context.stores.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
+
+
+async def _page(context: Context, asked: Asked) -> UserPage:
+    page = await context.stores.identity.users.page(context.tenant, asked, full=_full(context))
+    return UserPage(users=[UserAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+
+
+async def _create(context: Context, body: NewUser, request: Request, response: Response) -> UserAnswer:
+    made = await context.stores.identity.users.create(
+        context.tenant, body.name, body.password, body.role, context.actor, apps=body.apps, sites=body.sites
+    )
+    located(request, response, made.id)
+    return UserAnswer.of(made)
+
+
+async def _read(context: Context, user: str) -> UserAnswer:
+    return UserAnswer.of(await context.stores.identity.users.get(context.tenant, user, full=_full(context)))
+
+
+async def _change(context: Context, user: str, body: UserChange) -> UserAnswer:
+    said = body.model_dump(exclude_unset=True)
+    users = context.stores.identity.users
+    return UserAnswer.of(await users.change(context.tenant, user, context.actor, full=_full(context), **said))
+
+
+async def _set_password(context: Context, user: str, body: AnyPassword) -> None:
+    users = context.stores.identity.users
+    await users.set_password(context.tenant, user, body.password, context.actor, full=_full(context))
+
+
+def _full(context: Context) -> bool:
+    """Whether the caller may know and do what concerns further tenants of a user."""
+    return context.principal.may(Permission.TENANTS_MANAGE, context.tenant)
+
+
+def _tenant(text: str) -> TenantId:
+    if not is_tenant(text):
+        raise NotFound(TENANT)
+    return TenantId(text)

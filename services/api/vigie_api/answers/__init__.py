@@ -1,1 +1,0 @@
-"""The shapes of the answers: what the OpenAPI document promises."""

@@ -1,0 +1,88 @@
+"""/auth: log in, stay logged in, log out, and who am I.
+
+Login and refresh carry their credential in the body, and look at no other: a client that sends its expired access token
+along with a refresh must not be refused for it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from vigie_identity.identity import Identity
+from vigie_identity.sessions import Client, Sessions
+
+from vigie_api.admin.bodies import Login, OwnPassword, Refresh
+from vigie_api.auth.schemas import LoginAnswer, MeAnswer
+from vigie_api.authorized_route import AuthorizedRoute
+from vigie_api.context import Context, Ctx, agent_of, origin_of, stores_of
+from vigie_api.errors import NobodyLogsIn, NoSession
+from vigie_api.problem_schema import Responses, described
+
+router = APIRouter(tags=["auth"], route_class=AuthorizedRoute)
+
+_NO_SESSION: Responses = {409: described("The credential belongs to no session: a key, or another issuer's token")}
+_REFUSED: Responses = {401: described("The name or the password is not right, or the account is not active")}
+_USED_UP: Responses = {401: described("The refresh token is not valid, was used before, or its session has ended")}
+_THROTTLED: Responses = {429: described("Too many failed logins for this account or address; see Retry-After")}
+
+
+def _client(request: Request) -> Client:
+    return Client(origin_of(request).address, agent_of(request))
+
+
+def _sessions(request: Request) -> Sessions:
+    return sessions_in(stores_of(request).identity)
+
+
+def sessions_in(identity: Identity) -> Sessions:
+    """Raises NobodyLogsIn when there is no VIGIE_JWT_SECRET."""
+    if identity.sessions is None:
+        raise NobodyLogsIn
+    return identity.sessions
+
+
+From = Annotated[Client, Depends(_client)]
+Open = Annotated[Sessions, Depends(_sessions)]
+
+
+@router.post("/auth/login", response_model=LoginAnswer, responses={**_REFUSED, **_THROTTLED})
+async def log_in(sessions: Open, client: From, body: Login) -> Any:
+    """A session, for a name and a password. Failed logins are counted: beyond a few, 429."""
+    return LoginAnswer.of(await sessions.login(body.username, body.password, client, body.tenant))
+
+
+@router.post("/auth/refresh", response_model=LoginAnswer, responses=_USED_UP)
+async def refresh(sessions: Open, client: From, body: Refresh) -> Any:
+    """New tokens for a refresh token, which is used up by it. One that comes a second time ends the session."""
+    return LoginAnswer.of(await sessions.refresh(body.refresh_token, client))
+
+
+@router.post("/auth/logout", status_code=204, responses=_NO_SESSION)
+async def log_out(context: Ctx, client: From) -> None:
+    """End the session of the access token that is sent."""
+    session = _session(context)
+    await sessions_in(context.stores.identity).logout(session, client)
+
+
+@router.get("/auth/me", response_model=MeAnswer)
+async def me(context: Ctx) -> Any:
+    """Who I am, and what I may do where."""
+    return MeAnswer.of(context.principal)
+
+
+@router.put("/auth/password", response_model=LoginAnswer, responses={**_NO_SESSION, **_THROTTLED})
+async def change_password(context: Ctx, client: From, body: OwnPassword) -> Any:
+    """Another password for me, who knows the old one; wrong ones are counted as failed logins. All my sessions end, and
+    the tokens are those of a new one."""
+    _session(context)
+    sessions = sessions_in(context.stores.identity)
+    user = context.principal.id
+    return LoginAnswer.of(await sessions.change_password(user, body.old_password, body.new_password, client))
+
+
+def _session(context: Context) -> str:
+    if context.principal.session is None:
+        raise NoSession
+    return context.principal.session

@@ -1,0 +1,129 @@
+"""Who asks: the answers of /auth, and users."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field
+from vigie_contracts.tenants import PLATFORM
+from vigie_identity import users
+from vigie_identity.permissions import Permission, Role
+from vigie_identity.principal import Assignment, Principal, PrincipalKind
+from vigie_identity.sessions import SCHEME, Tokens
+from vigie_query.times import iso_of
+
+from vigie_api.schemas import Model, Time
+
+
+class Belonging(Model):
+    """What somebody is in a tenant."""
+
+    tenant: str
+    role: Role | None = Field(description="null for API keys")
+    apps: list[str]
+    sites: list[str]
+
+    @classmethod
+    def of(cls, one: Assignment) -> Self:
+        return cls(tenant=one.tenant, role=one.role, apps=sorted(one.apps), sites=sorted(one.sites))
+
+
+class Holding(Belonging):
+    """What somebody is in a tenant, and may do there."""
+
+    permissions: list[Permission]
+
+
+class UserAnswer(Model):
+    """`role`, `apps` and `sites` are those in the home."""
+
+    id: str
+    name: str
+    tenant: str | None = Field(description="the home; null for users of the platform")
+    role: Role
+    apps: list[str]
+    sites: list[str]
+    assignments: list[Belonging] = Field(description="further tenants; only a SUPERADMIN sees them")
+    active: bool
+    created: Time
+
+    @classmethod
+    def of(cls, user: users.User) -> Self:
+        return cls(
+            id=user.id,
+            name=user.name,
+            tenant=None if user.home == PLATFORM else user.home,
+            role=user.role,
+            apps=sorted(user.apps),
+            sites=sorted(user.sites),
+            assignments=[Belonging.of(one) for one in user.further],
+            active=user.active,
+            created=iso_of(user.created),
+        )
+
+
+class GuestAnswer(Model):
+    """A user of another home, which is not told."""
+
+    id: str
+    name: str
+    active: bool
+    role: Role | None
+    apps: list[str]
+    sites: list[str]
+
+    @classmethod
+    def of(cls, guest: users.Guest) -> Self:
+        one = guest.assignment
+        return cls(
+            id=guest.id,
+            name=guest.name,
+            active=guest.active,
+            role=one.role,
+            apps=sorted(one.apps),
+            sites=sorted(one.sites),
+        )
+
+
+class LoginAnswer(Model):
+    """Both tokens are secrets. The access token goes into `Authorization: Bearer`."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = SCHEME
+    expires_in: int = Field(description="seconds for which the access token is good")
+    refresh_token: str = Field(description="good once; used a second time, it ends the session")
+    user: UserAnswer
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> Self:
+        return cls(
+            access_token=tokens.access,
+            expires_in=tokens.access_expires_in_s,
+            refresh_token=tokens.refresh,
+            user=UserAnswer.of(tokens.user),
+        )
+
+
+class MeAnswer(Model):
+    """Who asks, and what they may do where."""
+
+    id: str
+    name: str
+    kind: PrincipalKind
+    role: Role | None = Field(description="a role that holds in every tenant; then `tenants` is empty")
+    permissions: list[Permission] = Field(description="what that role allows, everywhere")
+    tenants: list[Holding]
+
+    @classmethod
+    def of(cls, principal: Principal) -> Self:
+        return cls(
+            id=principal.id,
+            name=principal.name,
+            kind=principal.kind,
+            role=principal.role,
+            permissions=sorted(principal.permissions(PLATFORM)),
+            tenants=[
+                Holding(**Belonging.of(one).model_dump(by_alias=False), permissions=sorted(one.permissions))
+                for one in principal.assignments.values()
+            ],
+        )

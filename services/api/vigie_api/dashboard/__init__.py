@@ -1,0 +1,1 @@
+"""The summaries and charts that user interfaces show."""

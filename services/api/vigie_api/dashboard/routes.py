@@ -1,0 +1,117 @@
+"""GET /api/dashboard/...: what a user interface shows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from vigie_contracts.series import Kind
+from vigie_query import functions
+from vigie_query.times import MINUTE, SECOND
+from vigie_storage.reader import Answer
+from vigie_storage.series import exactly
+
+from vigie_api.context import Ctx
+from vigie_api.dashboard import overview
+from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart, Line
+from vigie_api.dashboard.schemas.overview import DashboardAnswer, RealtimeAnswer
+from vigie_api.dashboard.summaries import dashboard, head, read_panel
+from vigie_api.errors import UnknownChart
+from vigie_api.exposition.families import LatestTable
+from vigie_api.parameters import From, Period, Step, To
+from vigie_api.problem_schema import READ_PROBLEMS, described
+from vigie_api.query.ranges import TimeRange, parse_range, parse_zone
+from vigie_api.query.schemas import ChartAnswer, ChartLine
+from vigie_api.query.steps import grid_for, points
+
+router = APIRouter(tags=["dashboard"], responses=READ_PROBLEMS)
+
+
+@router.get("/api/dashboard/summary", response_model=DashboardAnswer)
+async def dashboard_summary(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
+    """The head of each area; of the last hour by default."""
+    asked = parse_range(period, from_, to, "1h", context.now_ms)
+    return await context.cached(("dashboard", period, from_, to), lambda: dashboard(context, asked))
+
+
+@router.get("/api/dashboard/realtime", response_model=RealtimeAnswer)
+async def realtime(context: Ctx) -> Any:
+    """The rates of the last minute and the latest values."""
+
+    async def compute() -> RealtimeAnswer:
+        asked = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
+        panel = await read_panel(context, asked, overview.REALTIME)
+        index = await context.stores.families.of(context.tenant)
+        latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
+        levels = overview.levels(index, latest, context.stale_before_ms)
+        return await asyncio.to_thread(overview.realtime, panel.numbers, levels, context.now_ms)
+
+    return await context.cached("realtime", compute)
+
+
+@router.get(
+    "/api/dashboard/charts/{type}",
+    response_model=ChartAnswer,
+    responses={404: described(f"No such chart. The charts are {', '.join(CHARTS)}")},
+)
+async def chart(
+    *,
+    context: Ctx,
+    type_: Annotated[str, Path(alias="type", max_length=64, examples=["bookings"])],
+    period: Period = None,
+    from_: From = None,
+    to: To = None,
+    step: Step = None,
+    timezone: Annotated[
+        str | None, Query(max_length=64, description="IANA name; days begin at its midnight", examples=["Europe/Paris"])
+    ] = None,
+) -> Any:
+    """The points of a chart; of the last 24 hours by default."""
+    if type_ not in CHARTS:
+        raise UnknownChart(type_, CHARTS)
+    asked = parse_range(period, from_, to, "24h", context.now_ms)
+    zone = parse_zone(timezone)
+
+    async def compute() -> ChartAnswer:
+        drawn = CHARTS[type_]
+        series = await context.stores.reader.select(context.tenant, exactly(drawn.metrics), "the chart")
+        grid = await grid_for(context, asked, step, series, zone)
+        needed = [(line.function, kind) for line in drawn.lines for kind in Kind]
+        answer = await context.stores.reader.read(context.tenant, series, grid, needed)
+        lines, truncated = await asyncio.to_thread(_lines, drawn, answer)
+        return ChartAnswer(
+            **head(context, grid, asked),
+            type=type_,
+            title=drawn.title,
+            unit=drawn.unit,
+            step=grid.step_ms // SECOND,
+            timezone=timezone or "UTC",
+            tier=answer.plan.tier.name,
+            series=lines,
+            truncated=truncated,
+        )
+
+    return await context.cached(("chart", type_, period, from_, to, step, timezone), compute)
+
+
+def _lines(drawn: Chart, answer: Answer) -> tuple[list[ChartLine], bool]:
+    lines: list[ChartLine] = []
+    truncated = False
+    for line in drawn.lines:
+        chosen = [i for i, one in enumerate(answer.selection.series) if _belongs(line, one.name, one.kind)]
+        chosen = [i for i in chosen if line.where is None or line.where(answer.selection.series[i])]
+        groups, group_of_row = answer.selection.groups(line.by, chosen)
+        if not groups:
+            continue
+        truncated |= len(groups) > MAX_LINES
+        values = answer.samples.evaluate(line.function, group_of_row, len(groups))
+        for group, row in zip(groups[:MAX_LINES], values, strict=False):
+            name = ", ".join(part for part in (line.name, *group) if part)
+            labels = dict(zip(line.by, group, strict=True))
+            lines.append(ChartLine(name=name or line.metric, labels=labels, points=points(answer.samples.grid, row)))
+    return lines, truncated
+
+
+def _belongs(line: Line, name: str, kind: Kind) -> bool:
+    return name == line.metric and functions.applicable(line.function, kind)

@@ -1,0 +1,50 @@
+"""GET /api/metrics/system."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from vigie_api.schemas import CustomMetric, Model, Number, Ranged
+
+
+class Level(Model):
+    """A gauge over the range."""
+
+    avg: Number
+    max: Number
+    last: Number = Field(description="the newest sample; of several hosts, the newest of all")
+
+
+class Load(Model):
+    """Mean load averages over the range."""
+
+    one_minute: Number
+    five_minutes: Number
+    fifteen_minutes: Number
+
+
+class Resources(Model):
+    """Percentages are 0 to 100; of several hosts, levels are over all samples and rates are added."""
+
+    cpu_usage_percent: Level
+    memory_usage_percent: Level
+    disk_usage_percent: Level
+    load_average: Load
+    disk_read_bytes_per_second: Number
+    disk_written_bytes_per_second: Number
+    network_received_bytes_per_second: Number
+    network_sent_bytes_per_second: Number
+
+
+class Host(Resources):
+    """One host; empty when the samples do not say which."""
+
+    host: str
+
+
+class SystemAnswer(Ranged):
+    """What the hosts report of themselves."""
+
+    overall: Resources
+    hosts: list[Host]
+    other: list[CustomMetric] = Field(description="other metrics whose names begin like those of hosts")

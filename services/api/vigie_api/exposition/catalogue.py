@@ -1,0 +1,64 @@
+"""The family indexes of the tenants, kept in memory and extended when series appear."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from vigie_query.errors import LimitReached
+from vigie_runtime.cache import TtlCache
+from vigie_runtime.clock import Clock
+from vigie_storage.series import SeriesRepository
+
+from vigie_api.exposition.families import FamilyIndex
+
+_TTL_S = 0.25
+_CHECKED = 256
+"""Tenants that were looked at within `_TTL_S`, at most."""
+
+
+class FamilyCatalogue:
+    """Bounded by the series of all tenants together; the tenants that were not asked for longest are forgotten."""
+
+    def __init__(
+        self, series: SeriesRepository, clock: Clock, limit: int, size_changed: Callable[[int], None] = lambda _n: None
+    ) -> None:
+        self._series, self._limit, self._size_changed = series, limit, size_changed
+        self._known: OrderedDict[str, FamilyIndex] = OrderedDict()
+        # One reads for all who ask about a tenant meanwhile, and nobody waits for another tenant.
+        self._checked = TtlCache[FamilyIndex](clock, _TTL_S, _CHECKED)
+
+    async def of(self, tenant: str) -> FamilyIndex:
+        """All series of the tenant, at most `_TTL_S` late. Raises LimitReached above the limit."""
+        return await self._checked.get(tenant, lambda: self._refreshed(tenant))
+
+    async def _refreshed(self, tenant: str) -> FamilyIndex:
+        index = await self._extended(tenant, self._known.get(tenant) or FamilyIndex())
+        self._known[tenant] = index
+        self._known.move_to_end(tenant)
+        self._forget()
+        return index
+
+    async def _extended(self, tenant: str, index: FamilyIndex) -> FamilyIndex:
+        following = await self._series.next_ordinals(tenant)
+        total = sum(following.values())
+        if total > self._limit:
+            raise LimitReached(
+                f"the tenant has {total} series, more than the {self._limit} that one answer lists: use /api/series "
+                "and /api/query_range, or raise VIGIE_API_MAX_EXPOSED_SERIES"
+            )
+        if any(index.known.get(partition, 0) > count for partition, count in following.items()):
+            index = FamilyIndex()  # another database than before
+        for partition, count in sorted(following.items()):
+            known = index.known.get(partition, 0)
+            if count > known:
+                async for batch in self._series.since(tenant, partition, known, count):
+                    index.add(batch)
+        return index
+
+    def _forget(self) -> None:
+        size = sum(index.size for index in self._known.values())
+        while size > self._limit and len(self._known) > 1:
+            _, index = self._known.popitem(last=False)
+            size -= index.size
+        self._size_changed(size)

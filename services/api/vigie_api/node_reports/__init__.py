@@ -1,0 +1,1 @@
+"""What nodes report, for those who look after the platform."""

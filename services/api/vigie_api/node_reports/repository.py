@@ -1,0 +1,225 @@
+"""What is stored of nodes' reports, read-only. Every read is bounded in time, and in documents by what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, cast
+
+import pymongo
+from vigie_contracts import telemetry as words
+from vigie_contracts.days import Day, to_datetime
+from vigie_contracts.telemetry import LatestDocument, ReportDocument
+from vigie_contracts.tenants import TenantId
+from vigie_query.errors import LimitReached
+from vigie_runtime.clients import Database, Document
+from vigie_storage.reads import reading
+from vigie_storage.scoped import Store, Why
+
+from vigie_api.node_reports import health
+from vigie_api.node_reports.health import Facts
+from vigie_api.node_reports.numbers import Reports, Spread
+from vigie_api.node_reports.periods import Period, Stretch
+from vigie_api.node_reports.summary import Group
+from vigie_api.node_reports.trends import DayTotals
+
+TIMEOUT_S: Final = 5.0
+"""Longest that one read, with its retries, may take."""
+COUNT_LIMIT: Final = 10_000_000
+"""Reports that are counted for one answer."""
+
+_PARTS: Final = ("sum", "min", "max")
+
+
+class TelemetryRepository:
+    """The collections of `vigie_contracts.telemetry`. Whoever calls has checked that the caller may."""
+
+    def __init__(self, db: Database) -> None:
+        self._reports = Store(db, words.REPORTS)
+        self._hours = Store(db, words.HOURS)
+        self._latest = Store(db, words.LATEST).across(Why.PLATFORM)
+        self._platform_days = db[words.PLATFORM_DAYS]
+
+    async def count(self, tenant: TenantId, within: Stretch | None) -> int:
+        """How many reports the tenant has in that time. Raises LimitReached beyond COUNT_LIMIT."""
+        with _asking():
+            count = await self._reports.of(tenant).count(_nodes(within), COUNT_LIMIT + 1)
+        if count > COUNT_LIMIT:
+            raise LimitReached(f"from: the tenant has more than {COUNT_LIMIT} reports in that time: narrow it", "from")
+        return count
+
+    async def page(self, tenant: TenantId, within: Stretch | None, limit: int, offset: int) -> list[ReportDocument]:
+        """The tenant's reports in that time, newest first."""
+        pipeline = [
+            {"$match": _nodes(within)},
+            # The order of the index, backwards: reports that are skipped are not fetched.
+            {"$sort": {"at": -1, "_id": -1}},
+            {"$skip": offset},
+            {"$limit": limit},
+        ]
+        with _asking():
+            return [cast(ReportDocument, found) async for found in self._reports.of(tenant).aggregate(pipeline)]
+
+    async def latest(self, tenant: TenantId) -> LatestDocument | None:
+        """The tenant's newest report; None when there is none."""
+        with _asking():
+            return cast(LatestDocument | None, await self._latest.find_one({"_id": tenant}))
+
+    async def halves(self, tenant: TenantId, period: Period) -> tuple[Reports, Reports]:
+        """What the tenant reported in the first and in the second half of the period."""
+        middle = to_datetime(period.middle)
+        whole = [
+            {"$match": {"$or": [{"_id": _hours(tenant, stretch)} for stretch in period.hours]}},
+            {"$group": {"_id": {"$gte": ["$hour", middle]}, "reports": {"$sum": "$reports"}, **_OF_HOURS}},
+        ]
+        parts = [
+            {"$match": {**_nodes(None), "$or": [{"at": _between(part)} for part in period.edges]}},
+            {"$group": {"_id": {"$gte": ["$at", middle]}, "reports": {"$sum": 1}, **_OF_REPORTS}},
+        ]
+        with _asking():
+            found = [document async for document in self._hours.of(tenant).aggregate(whole)]
+            if period.edges:
+                found += [document async for document in self._reports.of(tenant).aggregate(parts)]
+        halves = {False: Reports(), True: Reports()}
+        for document in found:
+            halves[document["_id"]] += _reports(document)
+        return halves[False], halves[True]
+
+    async def groups(self, now_ms: int, without: Collection[TenantId]) -> list[Group]:
+        """The latest reports of the last 24 hours, of all tenants but these, grouped by what can be said of them."""
+        match: Document = {"at": {"$gte": to_datetime(now_ms - health.SILENT_MS)}}
+        if without:
+            match["_id"] = {"$nin": list(without)}
+        pipeline = [{"$match": match}, {"$group": {"_id": _facts(now_ms), **_SUMS}}]
+        with _asking():
+            cursor = await self._latest.aggregate(pipeline)
+            return [_group(document) async for document in cursor]
+
+    async def reporting_since(self, since_ms: int) -> int:
+        """How many tenants have reported since then."""
+        with _asking():
+            return await self._latest.count_documents({"at": {"$gte": to_datetime(since_ms)}})
+
+    async def days(self, zone: str, days: Sequence[Day]) -> dict[str, DayTotals]:
+        """Of each day with a report, by its name, what all tenants reported. `days` follow each other, newest first."""
+        first = words.platform_day_id(zone, days[-1].name, 0)
+        last = words.platform_day_id(zone, days[0].name, _NO_PARTITION)
+        pipeline = [{"$match": {"_id": {"$gte": first, "$lt": last}}}, {"$group": {"_id": "$day", **_OF_DAYS}}]
+        with _asking():
+            cursor = await self._platform_days.aggregate(pipeline)
+            return {document["_id"]: _totals(document) async for document in cursor}
+
+
+_NO_PARTITION: Final = (1 << 31) - 1
+"""Above every partition."""
+
+_OF_HOURS: Final = {
+    f"{name}_{part}": {operator: f"${name}.{part}"}
+    for name in words.NUMBERS
+    for part, operator in (("n", "$sum"), *((part, f"${part}") for part in _PARTS))
+}
+_OF_REPORTS: Final = {
+    **{f"{name}_n": {"$sum": {"$cond": [{"$isNumber": f"$body.{name}"}, 1, 0]}} for name in words.NUMBERS},
+    **{f"{name}_{part}": {f"${part}": f"$body.{name}"} for name in words.NUMBERS for part in _PARTS},
+}
+
+_SUMS: Final = {
+    "tenants": {"$sum": 1},
+    "users": {"$sum": f"${words.ACTIVE_USERS}"},
+    "exercises": {"$sum": f"${words.EXERCISES}"},
+    "uptime": {"$sum": f"${words.UPTIME}"},
+    "latency": {"$sum": f"${words.AI_LATENCY}"},
+}
+
+_OF_DAYS: Final = {
+    "tenants": {"$sum": "$tenants"},
+    "users_n": {"$sum": "$activeUsers.n"},
+    "users_sum": {"$sum": "$activeUsers.sum"},
+    "users_max": {"$max": "$activeUsers.max"},
+    "exercises": {"$sum": "$exercises"},
+    "latency_n": {"$sum": "$aiLatency.n"},
+    "latency_sum": {"$sum": "$aiLatency.sum"},
+    "hours": {"$sum": "$hours"},
+    "first_hours": {"$sum": "$firstHours"},
+}
+
+
+def _facts(now_ms: int) -> Document:
+    """`Facts` of a latest report, and its version: what is missing is below every number."""
+    load = {"$max": [f"${name}" for name in (words.CPU, words.MEMORY, words.DISK)]}
+    return {
+        "version": f"${words.VERSION}",
+        "recent": {"$gte": ["$at", to_datetime(now_ms - health.RECENT_MS)]},
+        "fresh": {"$gte": ["$at", to_datetime(now_ms - health.FRESH_MS)]},
+        "overloaded": {"$gte": [load, health.OVERLOADED]},
+        "strained": {
+            "$or": [
+                {"$gte": [load, health.STRAINED]},
+                {"$gte": [f"${words.AI_LATENCY}", health.SLOW_MS]},
+                {"$gte": [f"${words.ERRORS}", health.FAILING]},
+            ]
+        },
+        "timed": {"$isNumber": f"${words.AI_LATENCY}"},
+    }
+
+
+def _group(document: Document) -> Group:
+    identity = document["_id"]
+    return Group(
+        version=identity.get("version"),
+        facts=Facts(
+            recent=identity["recent"],
+            fresh=identity["fresh"],
+            overloaded=identity["overloaded"],
+            strained=identity["strained"],
+        ),
+        tenants=document["tenants"],
+        active_users=document["users"],
+        exercises=document["exercises"],
+        uptime=document["uptime"],
+        latency=document["latency"],
+        latencies=document["tenants"] if identity["timed"] else 0,
+    )
+
+
+def _reports(document: Document) -> Reports:
+    return Reports(document["reports"], {name: _spread(document, name) for name in words.NUMBERS})
+
+
+def _spread(document: Document, name: str) -> Spread:
+    n, total, least, greatest = (document[f"{name}_{part}"] for part in ("n", *_PARTS))
+    return Spread(n, float(total), float(least), float(greatest)) if n else Spread()
+
+
+def _totals(document: Document) -> DayTotals:
+    users, latency = (document["users_n"], document["users_sum"]), (document["latency_n"], document["latency_sum"])
+    return DayTotals(
+        tenants=document["tenants"],
+        active_users=Spread(*users, max=document["users_max"]),
+        exercises=document["exercises"],
+        latency=Spread(*latency),
+        hours=document["hours"],
+        first_hours=document["first_hours"],
+    )
+
+
+def _nodes(within: Stretch | None) -> Document:
+    """The reports of nodes."""
+    return {"kind": words.KIND, **({} if within is None else {"at": _between(within)})}
+
+
+def _hours(tenant: TenantId, stretch: Stretch) -> Document:
+    """Ids of the tenant's hours."""
+    first, end = (words.hour_id(tenant, to_datetime(ms)) for ms in stretch)
+    return {"$gte": first, "$lt": end}
+
+
+def _between(stretch: Stretch) -> Document:
+    return {"$gte": to_datetime(stretch[0]), "$lt": to_datetime(stretch[1])}
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Bounds the store's work in time, and says what a client should do when it does not answer."""
+    with reading(), pymongo.timeout(TIMEOUT_S):
+        yield

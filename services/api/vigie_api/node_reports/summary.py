@@ -1,0 +1,90 @@
+"""The answer about all tenants now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vigie_identity.licences import State
+from vigie_identity.tenants import Status
+from vigie_query.times import iso
+
+from vigie_api.node_reports.health import Facts, Health
+from vigie_api.node_reports.numbers import plain, rounded
+from vigie_api.node_reports.schemas import (
+    GlobalSummaryAnswer,
+    LicenceCounts,
+    NodeHealth,
+    TenantCounts,
+    Usage,
+    VersionCount,
+)
+
+MAX_VERSIONS: Final = 100
+UNKNOWN_VERSION: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tenants of which the same can be said: their latest reports of the last 24 hours, added up."""
+
+    version: str | None
+    facts: Facts
+    tenants: int
+    active_users: float
+    exercises: float
+    uptime: float
+    latency: float
+    """The sum of those that said it."""
+    latencies: int
+    """How many did."""
+
+
+def summary(
+    now_ms: int, tenants: Mapping[Status, int], licences: Mapping[State, int], groups: Sequence[Group]
+) -> GlobalSummaryAnswer:
+    """`groups` are of active tenants only."""
+    health = Counter[Health]()
+    for group in groups:
+        health[group.facts.health] += group.tenants
+    latencies = sum(group.latencies for group in groups)
+    active = tenants[Status.ACTIVE]
+    return GlobalSummaryAnswer(
+        timestamp=iso(now_ms),
+        tenants=TenantCounts(
+            total=sum(tenants.values()),
+            active=active,
+            inactive=tenants[Status.INACTIVE],
+            with_recent_data=sum(group.tenants for group in groups if group.facts.recent),
+        ),
+        licenses=LicenceCounts(
+            total=licences[State.ACTIVE] + licences[State.EXPIRED],
+            active=licences[State.ACTIVE],
+            expired=licences[State.EXPIRED],
+            expiring_soon=licences[State.EXPIRING],
+        ),
+        usage=Usage(
+            total_active_users=plain(sum(group.active_users for group in groups)),
+            total_exercises_completed_today=plain(sum(group.exercises for group in groups)),
+            average_ai_latency=rounded(sum(group.latency for group in groups) / latencies if latencies else None),
+            total_uptime=plain(sum(group.uptime for group in groups)),
+        ),
+        health=NodeHealth(
+            healthy=health[Health.HEALTHY],
+            warning=health[Health.WARNING],
+            critical=health[Health.CRITICAL],
+            # Never below zero: a tenant may become active between the two reads.
+            no_data=max(0, active - health.total()),
+        ),
+        versions=_versions(groups),
+    )
+
+
+def _versions(groups: Iterable[Group]) -> list[VersionCount]:
+    counts = Counter[str]()
+    for group in groups:
+        counts[group.version or UNKNOWN_VERSION] += group.tenants
+    most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:MAX_VERSIONS]
+    return [VersionCount(version=version, count=count) for version, count in most]

@@ -1,1 +1,0 @@
-"""What the summaries and dashboards say, computed from samples: pure."""

@@ -1,0 +1,1 @@
+"""One function of one metric over time."""

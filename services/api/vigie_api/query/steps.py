@@ -1,0 +1,40 @@
+"""The steps of an answer over time, and its points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+from vigie_query.grid import NICE_STEPS, Grid, default_step, stepped
+from vigie_query.planning import steps_possible
+from vigie_query.series import Series
+from vigie_query.times import parse_duration
+
+from vigie_api.context import Context
+from vigie_api.query.ranges import TimeRange
+
+
+async def grid_for(
+    context: Context, asked: TimeRange, step: str | None, series: Sequence[Series], zone: ZoneInfo | None = None
+) -> Grid:
+    """The steps asked for, or else the finest nice ones that are cheap for these series."""
+    if step is not None:
+        return stepped(asked.from_ms, asked.to_ms, parse_duration(step, "step"), zone)
+    least = default_step(asked.from_ms, asked.to_ms, steps_possible(asked.from_ms, context.now_ms))
+    candidates = [least, *(nice for nice in NICE_STEPS if least < nice <= asked.to_ms - asked.from_ms)]
+    grids: list[Callable[[], Grid]] = [
+        partial(stepped, asked.from_ms, asked.to_ms, candidate, zone) for candidate in candidates
+    ]
+    return await context.stores.reader.cheapest(series, grids)
+
+
+def points(grid: Grid, values: npt.NDArray[np.float64]) -> list[tuple[int, float | None]]:
+    """(beginning of the step, number); null for what is no number."""
+    finite = np.isfinite(values).tolist()
+    return [
+        (at, value if known else None)
+        for at, value, known in zip(grid.edges[:-1].tolist(), values.tolist(), finite, strict=True)
+    ]

@@ -1,1 +1,0 @@
-"""All reading of MongoDB and Redis."""

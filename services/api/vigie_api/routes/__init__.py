@@ -1,1 +1,0 @@
-"""The HTTP routes: parameters in, one question, answer out."""

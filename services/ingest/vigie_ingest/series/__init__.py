@@ -1,0 +1,1 @@
+"""From what senders write to fingerprints that are in the catalogue."""

@@ -1,0 +1,124 @@
+"""Brings new series into the catalogue before their first sample is produced: one call at a time, many requests' series
+in each call, and no request waits for longer than it is allowed to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Final, Protocol
+
+from vigie_contracts.series import SeriesKey
+from vigie_runtime import logging
+from vigie_runtime.errors import Retryable
+from vigie_storage.catalogue import RefusalReason, Refused, Registered
+
+from vigie_ingest.errors import CatalogueAwayError, ItemError, Reason
+
+log = logging.get(__name__)
+
+_PER_CALL: Final = 1_000
+_MAX_WAITING: Final = 50_000
+"""New series of all requests together that may wait; beyond it requests get 503 at once."""
+_REASONS: Final = {RefusalReason.LIMIT: Reason.LIMIT, RefusalReason.COLLISION: Reason.COLLISION}
+
+
+class SeriesCatalogue(Protocol):
+    """What the registrar needs of `vigie_storage.catalogue.Catalogue`."""
+
+    async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]: ...
+
+
+class Registrar:
+    """`register` for requests; a task of its own makes the calls."""
+
+    def __init__(
+        self, catalogue: SeriesCatalogue, wait_s: float, on_waited: Callable[[float], object] = lambda _s: None
+    ) -> None:
+        """`on_waited` hears how long each request waited, seconds."""
+        self._catalogue = catalogue
+        self._wait_s = wait_s
+        self._on_waited = on_waited
+        self._waiting: dict[SeriesKey, asyncio.Future[int | ItemError]] = {}
+        self._asked: dict[SeriesKey, asyncio.Future[int | ItemError]] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Series that wait for the catalogue now."""
+        return len(self._waiting) + len(self._asked)
+
+    def start(self) -> None:
+        """Begin to make calls; needs a running loop."""
+        self._task = asyncio.create_task(self._run(), name="registrar")
+
+    async def close(self) -> None:
+        """Stop; who still waits is told that the catalogue is away."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        self._fail(self._asked)
+        self._fail(self._waiting)
+
+    async def register(self, keys: Sequence[SeriesKey]) -> list[int | ItemError]:
+        """The fingerprint of each key, or why it was refused. Raises CatalogueAwayError after the longest wait."""
+        if self.waiting + len(keys) > _MAX_WAITING:
+            raise CatalogueAwayError
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answers = [self._answer(key, loop) for key in keys]
+        self._wake.set()
+        try:
+            done, late = await asyncio.wait(set(answers), timeout=self._wait_s)
+        finally:
+            self._on_waited(loop.time() - began)
+        if late or any(answer.exception() for answer in done):
+            raise CatalogueAwayError
+        return [answer.result() for answer in answers]
+
+    def _answer(self, key: SeriesKey, loop: asyncio.AbstractEventLoop) -> asyncio.Future[int | ItemError]:
+        if (future := self._asked.get(key) or self._waiting.get(key)) is None:
+            future = self._waiting[key] = loop.create_future()
+        return future
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                self._asked = {key: self._waiting[key] for key in islice(self._waiting, _PER_CALL)}
+                for key in self._asked:
+                    del self._waiting[key]
+                await self._ask(self._asked)
+                self._asked = {}
+
+    async def _ask(self, asked: dict[SeriesKey, asyncio.Future[int | ItemError]]) -> None:
+        try:
+            answers = await self._catalogue.register(list(asked))
+        except Retryable as e:
+            log.warning("new series cannot be registered now", series=len(asked), reason=str(e))
+            self._fail(asked)
+        except Exception:  # the requests get 503 and the next ones try again: a bug must not end the task
+            log.exception("registering series failed", series=len(asked))
+            self._fail(asked)
+        else:
+            for future, answer in zip(asked.values(), answers, strict=True):
+                if not future.done():
+                    future.set_result(_verdict(answer))
+
+    def _fail(self, asked: dict[SeriesKey, asyncio.Future[int | ItemError]]) -> None:
+        for future in asked.values():
+            if not future.done():
+                future.set_exception(CatalogueAwayError())
+                future.exception()  # its request may have gone: nobody else would look at it
+        if asked is self._waiting:
+            self._waiting.clear()
+
+
+def _verdict(answer: Registered | Refused) -> int | ItemError:
+    if isinstance(answer, Registered):
+        return answer.fingerprint
+    return ItemError(_REASONS[answer.reason], "labels", answer.detail)
