@@ -48,11 +48,11 @@ def check(files: Iterable[Source]) -> Iterator[Finding]:
 
 
 def _place(path: str) -> tuple[str | None, str]:
-    """Package and first name below it: `services/api/vigie_api/series/routes.py` -> (vigie_api, routes)."""
+    """Package and path below it: `services/api/vigie_api/series/routes.py` -> (vigie_api, series.routes)."""
     parts = path.removesuffix(".py").split("/")
     for i, part in enumerate(parts[:-1]):
         if part.startswith(OURS):
-            return part, parts[i + 1]
+            return part, ".".join(parts[i + 1 :])
     return None, ""
 
 

@@ -1,35 +1,49 @@
-"""The endpoints of a worker."""
+"""Readiness: one shape, bounded in time, whatever the checks do."""
 
-import httpx2
-from vigie_runtime.metrics import Gauge, MetricSet
+import asyncio
+from typing import Any
+
+import pytest
 from vigie_web import health
-
-DEPTH = Gauge("vigie_test_depth", "items", "How deep it is.")
-
-
-class Parts:
-    def __init__(self) -> None:
-        self.states = {"kafka": True, "mongodb": False}
-
-    def checks(self) -> dict[str, bool]:
-        return self.states
+from vigie_web.health import Check, readiness
 
 
-async def test_a_worker_tells_its_health_and_metrics() -> None:
-    parts, metrics = Parts(), MetricSet([DEPTH])
-    metrics.gauge(DEPTH).set(7)
-    async with (
-        health.serve(0, parts, metrics.registry, host="127.0.0.1") as port,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
-    ):
-        assert (await client.get("/health/live")).status_code == 200
-        answer = await client.get("/health/ready")
-        assert answer.status_code == 503
-        assert answer.json() == {"status": "not ready", "checks": {"kafka": True, "mongodb": False}}
-        parts.states["mongodb"] = True
-        assert (await client.get("/health/ready")).status_code == 200
-        text = (await client.get("/metrics")).text
-        assert "vigie_test_depth 7.0" in text
-        assert "process_cpu_seconds_total" in text
-        assert (await client.get("/other")).status_code == 404
-        assert (await client.post("/metrics")).status_code == 405
+async def fail() -> None:
+    raise OSError("refused")
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+async def said(answer: object) -> object:
+    return answer
+
+
+async def test_what_can_be_done_without_degrades_and_nothing_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_OTHER_S", 0.05)
+    checks = [
+        Check("kafka", lambda: True),
+        Check("mongodb", lambda: said({"ok": 1})),
+        Check("redis", fail, required=False),
+        Check("search", never, required=False),
+    ]
+    found = await readiness(checks)
+    assert found.ready
+    assert found.model_dump() == {
+        "status": "ready", "not_ready": [], "degraded": ["redis", "search"],
+        "checks": {"kafka": True, "mongodb": True, "redis": False, "search": False},
+        "kafka": "ok", "mongodb": "ok", "redis": "away", "search": "away",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ask", [fail, never, lambda: False, lambda: said(False), lambda: 1 / 0])
+async def test_what_is_required_and_away_makes_not_ready(monkeypatch: pytest.MonkeyPatch, ask: Any) -> None:
+    monkeypatch.setattr(health, "_REQUIRED_S", 0.05)
+    found = await readiness([Check("mongodb", ask), Check("redis", lambda: True, required=False)])
+    assert (found.status, found.not_ready, found.degraded) == ("not ready", ["mongodb"], [])
+
+
+async def test_what_is_not_started_is_not_ready() -> None:
+    found = await readiness(None)
+    assert (found.status, found.not_ready) == ("not ready", ["start"])

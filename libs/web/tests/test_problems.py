@@ -1,53 +1,82 @@
-"""What an app answers to what it does not take, and to its own bugs."""
+"""What an app answers to what it does not take, and to its own bugs: to requests, and to WebSockets."""
 
 from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
 import httpx2
 import pytest
 import pytest_asyncio
-from starlette.applications import Starlette
+from fastapi import FastAPI, Query, WebSocket
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
 from vigie_contracts.problems import Kind, problem
+from vigie_identity.errors import BadCredential, Refusal
+from vigie_query.errors import InvalidParameter
+from vigie_runtime.errors import Busy, StoreUnavailable
 from vigie_web import problems
-from vigie_web.problems import Words
 
-INSTANCE = Words(lambda request, error: f"{request.method}: {error.detail}", bug="it was logged")
-NO_INSTANCE = Words(INSTANCE.refused, INSTANCE.bug, instance=False)
+refusals: list[Refusal] = []
 
 
-async def boom(_request: Request) -> Response:
-    raise RuntimeError("secret")
+@pytest.fixture
+def app() -> FastAPI:
+    app = FastAPI()
+    problems.install(app, "service", refusals.append)
+
+    @app.get("/boom")
+    async def boom() -> None:
+        raise RuntimeError("secret")
+
+    @app.get("/refused/{status}")
+    async def refused(request: Request) -> None:
+        raise HTTPException(int(request.path_params["status"]), "told", {"x-why": "so"})
+
+    @app.get("/errors/{name}")
+    async def errors(name: str, limit: Annotated[int, Query(le=10)] = 1) -> None:
+        raise {
+            "store": StoreUnavailable(),
+            "query": InvalidParameter("step", "is none"),
+            "credential": BadCredential(Refusal.EXPIRED),
+        }[name]
+
+    @app.websocket("/refuses")
+    async def refuses(_socket: WebSocket) -> None:
+        raise BadCredential(Refusal.EXPIRED)
+
+    @app.websocket("/closes/{which}")
+    async def closes(socket: WebSocket, which: str) -> None:
+        await socket.accept()
+        raise Busy("sockets \u00e9" * 100) if which == "busy" else InvalidParameter("topic", "is none")
+
+    return app
 
 
-async def refused(request: Request) -> Response:
-    raise HTTPException(int(request.path_params["status"]), "told", {"x-why": "so"})
-
-
-@pytest_asyncio.fixture(params=[INSTANCE, NO_INSTANCE], ids=["instance", "no instance"])
-async def http(request: pytest.FixtureRequest) -> AsyncIterator[httpx2.AsyncClient]:
-    app = Starlette(routes=[Route("/boom", boom), Route("/refused/{status}", refused)])
-    problems.install(app, request.param)
+@pytest_asyncio.fixture
+async def http(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://app") as client:
-        client.headers["x-instance"] = str(request.param.instance)
         yield client
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "kind", "detail"),
     [
-        ("GET", "/nothing", 404, "not-found", "GET: Not Found"),
-        ("DELETE", "/boom", 405, "method-not-allowed", "DELETE: Method Not Allowed"),
-        ("GET", "/refused/413", 413, "too-large", "GET: told"),
-        ("GET", "/refused/415", 415, "unsupported-media-type", "GET: told"),
-        ("GET", "/refused/400", 400, "malformed-body", "GET: told"),
-        ("GET", "/refused/409", 409, "invalid-request", "GET: told"),
-        ("GET", "/boom", 500, "internal-error", "it was logged"),
+        ("GET", "/nothing", 404, "not-found", "there is nothing at /nothing; /docs lists what there is"),
+        ("DELETE", "/boom", 405, "method-not-allowed", "DELETE is not allowed here"),
+        ("GET", "/refused/413", 413, "too-large", "told"),
+        ("GET", "/refused/415", 415, "unsupported-media-type", "told"),
+        ("GET", "/refused/400", 400, "malformed-body", "the body is not JSON"),
+        ("GET", "/refused/409", 409, "invalid-request", "told"),
+        ("GET", "/boom", 500, "internal-error", "the request failed unexpectedly; the log of the service says why"),
+        ("GET", "/errors/query", 422, "invalid-request", "step: is none"),
+        (
+            "GET", "/errors/store?limit=11", 422, "invalid-request",
+            "limit: Input should be less than or equal to 10",
+        ),
     ],
-)
+)  # fmt: skip
 async def test_every_error_is_a_problem(  # noqa: PLR0917
     http: httpx2.AsyncClient, method: str, path: str, status: int, kind: str, detail: str
 ) -> None:
@@ -57,13 +86,37 @@ async def test_every_error_is_a_problem(  # noqa: PLR0917
     assert (body["type"], body["status"], body["detail"], body["message"]) == (
         f"/problems/{kind}", status, detail, detail,
     )  # fmt: skip
-    assert body.get("instance") == (path if http.headers["x-instance"] == "True" else None)
+    assert body["instance"] == path.partition("?")[0]
     assert "secret" not in answer.text
 
 
 async def test_headers_of_a_refusal_are_kept(http: httpx2.AsyncClient) -> None:
     assert (await http.get("/refused/404")).headers["x-why"] == "so"
-    assert "GET" in (await http.delete("/boom")).headers["allow"]
+    assert (await http.delete("/boom")).headers["allow"] == "GET"
+    assert (await http.get("/errors/store")).headers["retry-after"] == "2"
+
+
+async def test_why_a_credential_is_not_good_is_counted_and_not_told(http: httpx2.AsyncClient) -> None:
+    refusals.clear()
+    answer = await http.get("/errors/credential")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="vigie", error="invalid_token"'
+    assert refusals == [Refusal.EXPIRED]
+
+
+def test_a_websocket_is_refused_with_the_answer_of_a_request(app: FastAPI) -> None:
+    with pytest.raises(WebSocketDenialResponse) as refused, TestClient(app).websocket_connect("/refuses"):
+        pass
+    answer: Any = refused.value
+    assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+    assert answer.json()["type"] == "/problems/unauthenticated"
+
+
+@pytest.mark.parametrize(("which", "code"), [("busy", 1013), ("topic", 1008)])
+def test_a_websocket_that_is_open_is_closed_and_told_why(app: FastAPI, which: str, code: int) -> None:
+    with TestClient(app).websocket_connect(f"/closes/{which}") as socket, pytest.raises(WebSocketDisconnect) as end:
+        socket.receive_text()
+    assert end.value.code == code
+    assert 0 < len(end.value.reason.encode()) <= 123
 
 
 def test_seconds_to_wait_are_a_header_too() -> None:

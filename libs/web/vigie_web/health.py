@@ -1,108 +1,82 @@
-"""/health/live, /health/ready and /metrics of a worker, served by uvicorn."""
+"""Whether a service is ready: what it needs, asked all at once, and one shape of answer for all services."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, MutableMapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
-import uvicorn
-from prometheus_client import CollectorRegistry
-from vigie_runtime.metrics import exposition
+from pydantic import BaseModel, ConfigDict, Field
+from vigie_runtime import logging
+from vigie_runtime.errors import reason_of
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+log = logging.get(__name__)
 
-JSON: Final = "application/json"
-_START_POLL_S: Final = 0.01
-_START_TIMEOUT_S: Final = 10.0
+_REQUIRED_S: Final = 3.0
+_OTHER_S: Final = 1.0
+"""Nobody waits long for what the service can do without."""
 
 
-class Readiness(Protocol):
-    """`checks()` gives the state of every part by name; the service is ready when all are True."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a service needs; without one that is not `required` it is ready and works less well.
 
-    def checks(self) -> dict[str, bool]: ...
+    `ask` is a ping, or says at once. It is away when that raises, is False, or takes too long."""
 
+    name: str
+    ask: Callable[[], Awaitable[object] | bool]
+    required: bool = True
 
-class HealthApp:
-    """An ASGI app; live means that the loop answers."""
-
-    def __init__(self, readiness: Readiness, registry: CollectorRegistry) -> None:
-        self._readiness = readiness
-        self._registry = registry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        if scope["method"] not in ("GET", "HEAD"):
-            await _answer(send, 405, b"", "text/plain")
-            return
-        match scope["path"]:
-            case "/health/live":
-                await _answer(send, 200, b'{"status":"live"}', JSON)
-            case "/health/ready":
-                checks = self._readiness.checks()
-                ready = all(checks.values())
-                body = json.dumps({"status": "ready" if ready else "not ready", "checks": checks}).encode()
-                await _answer(send, 200 if ready else 503, body, JSON)
-            case "/metrics":
-                accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-                body, content_type = exposition(self._registry, accept)
-                await _answer(send, 200, body, content_type)
-            case _:
-                await _answer(send, 404, b"", "text/plain")
+    async def passes(self) -> bool:
+        """Never raises, and never takes much longer than three seconds."""
+        try:
+            async with asyncio.timeout(_REQUIRED_S if self.required else _OTHER_S):
+                answer = self.ask()
+                return (answer if isinstance(answer, bool) else await answer) is not False
+        except Exception as e:  # noqa: BLE001  # whatever a client raises, its server did not answer
+            log.debug("a health check failed", check=self.name, reason=reason_of(e))
+            return False
 
 
-async def _answer(send: Send, status: int, body: bytes, content_type: str) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the worker has its own."""
+class Readiness(BaseModel):
+    """Ready means that requests are served. Beside these fields every check has one of its own: `"mongodb": "ok"`."""
 
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
+    __pydantic_extra__: dict[str, Literal["ok", "away"]]  # pyright: ignore[reportIncompatibleVariableOverride]
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["ready", "not ready"]
+    not_ready: list[str] = Field(description="checks that failed and without which requests are not served")
+    degraded: list[str] = Field(description="checks that failed and without which requests are served less well")
+    checks: dict[str, bool] = Field(description="every check and whether it passed")
+
+    @property
+    def ready(self) -> bool:
+        return not self.not_ready
 
 
-@asynccontextmanager
-async def serve(
-    port: int, readiness: Readiness, registry: CollectorRegistry, *, host: str = "0.0.0.0"
-) -> AsyncGenerator[int]:
-    """Serve while the context is entered; gives the port (useful with 0). Raises OSError when it is taken."""
-    config = uvicorn.Config(
-        HealthApp(readiness, registry),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        limit_concurrency=64,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=2,
-        h11_max_incomplete_event_size=16 * 1024,
-        http="h11",
-        server_header=False,
+_STARTED: Final = Check("start", lambda: False)
+
+
+async def readiness(checks: Sequence[Check] | None) -> Readiness:
+    """Ask them all. None: the service is not started, or stops."""
+    asked = (_STARTED,) if checks is None else checks
+    passed = await asyncio.gather(*(check.passes() for check in asked))
+    found = {check.name: passes for check, passes in zip(asked, passed, strict=True)}
+    failed = [check for check in asked if not found[check.name]]
+    not_ready = [check.name for check in failed if check.required]
+    return Readiness.model_validate(
+        {
+            **{name: "ok" if passes else "away" for name, passes in found.items()},
+            "status": "not ready" if not_ready else "ready",
+            "not_ready": not_ready,
+            "degraded": [check.name for check in failed if not check.required],
+            "checks": found,
+        }
     )
-    server = _Server(config)
-    listening = socket.create_server((host, port), backlog=64)
-    task = asyncio.create_task(server.serve(sockets=[listening]), name="health")
-    try:
-        async with asyncio.timeout(_START_TIMEOUT_S):
-            while not server.started:
-                if task.done():
-                    await task
-                    raise OSError(f"the health server did not start on port {port}")
-                await asyncio.sleep(_START_POLL_S)
-        yield int(listening.getsockname()[1])
-    finally:
-        server.should_exit = True
-        await asyncio.wait([task], timeout=5)
-        listening.close()

@@ -1,22 +1,37 @@
-"""Every error of a FastAPI app as RFC 9457 problem details."""
+"""Every error of a FastAPI app as RFC 9457 problem details: an answer to a request, a refusal to a WebSocket."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
-from starlette.applications import Starlette
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from fastapi.routing import iter_route_contexts
+from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from vigie_contracts.problems import CONTENT_TYPE, Kind, Problem, problem
+from starlette.websockets import WebSocket, WebSocketState
+from vigie_contracts.problems import CONTENT_TYPE, ItemProblem, Kind, Problem, problem
+from vigie_identity.errors import Refusal, Unauthenticated
+from vigie_query.errors import LimitReached, NotKept, QueryError
 from vigie_runtime import logging
+from vigie_runtime.errors import ProblemError
+
+from vigie_web.errors import Malformed
 
 log = logging.get(__name__)
 
-KINDS: Final[Mapping[int, Kind]] = {
+MAX_LISTED: Final = 100
+MAX_CHARS: Final = 500
+_POLICY_VIOLATION: Final = 1008
+_TRY_AGAIN_LATER: Final = 1013
+_MAX_REASON_BYTES: Final = 123
+"""Of the frame that closes a WebSocket (RFC 6455)."""
+
+_KINDS: Final[Mapping[int, Kind]] = {
     400: Kind.MALFORMED,
     404: Kind.NOT_FOUND,
     405: Kind.METHOD,
@@ -25,42 +40,36 @@ KINDS: Final[Mapping[int, Kind]] = {
 }
 """By status, of what the framework itself refuses; every other one is an invalid request."""
 
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """How an app says what went wrong. `refused` gives the detail of what the framework refuses; `bug` is the detail
-    of a 500, which must not tell what the exception says: that may be what the client must not see."""
-
-    refused: Callable[[Request, HTTPException], str]
-    bug: str
-    instance: bool = True
-    """Whether the problem repeats the path in `instance`."""
-    methods: Callable[[Request], Iterable[str]] | None = None
-    """All that the path has. The framework lists those of one route in `Allow`, and a path may have several routes."""
+Answer = Response | None
+"""None for a WebSocket: the handler has refused or closed it."""
 
 
-def install(app: Starlette, words: Words) -> None:
-    """Answer what no route takes, and every exception that leaves a route unhandled, as a problem."""
+def install(app: FastAPI, service: str, refused_credential: Callable[[Refusal], object]) -> None:
+    """Answer every error of the app as a problem: what routes refuse, what no route takes, and bugs. Tokens, keys and
+    passwords that are not good are told to `refused_credential`, with the reason that the answer does not say."""
 
-    async def refused(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
-        kind = KINDS.get(error.status_code, Kind.INVALID)
-        detail = words.refused(request, error)
-        headers = dict(error.headers or {})
-        if error.status_code == 405 and words.methods is not None:
-            headers["Allow"] = ", ".join(sorted(words.methods(request)))
-        return response(problem(kind, error.status_code, detail, instance=instance(request)), headers)
+    async def problem_error(connection: HTTPConnection, error: Exception) -> Answer:
+        assert isinstance(error, ProblemError)  # noqa: S101 - the framework goes by the class
+        if isinstance(error, Unauthenticated) and error.reason is not None:
+            refused_credential(error.reason)
+        return await _answer(connection, _as_sent(error.problem(connection.url.path)), error.headers())
 
-    async def bug(request: Request, error: Exception) -> Response:
-        log.error("a request failed unexpectedly", path=request.url.path, exc_info=error)
-        return response(problem(Kind.INTERNAL, 500, words.bug, instance=instance(request)))
+    async def bug(connection: HTTPConnection, error: Exception) -> Answer:
+        log.error("a request failed unexpectedly", path=connection.url.path, exc_info=error)
+        # Not what the exception says: that may be what the client must not see.
+        detail = f"the request failed unexpectedly; the log of the {service} says why"
+        return await _answer(connection, problem(Kind.INTERNAL, 500, detail, instance=connection.url.path))
 
-    def instance(request: Request) -> str | None:
-        return request.url.path if words.instance else None
-
-    app.add_exception_handler(HTTPException, refused)
-    app.add_exception_handler(Exception, bug)
+    handlers: dict[type[Exception], Any] = {
+        ProblemError: problem_error,
+        QueryError: _query_error,
+        RequestValidationError: _invalid,
+        WebSocketRequestValidationError: _invalid,
+        HTTPException: _refused,
+        Exception: bug,
+    }
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, handler)
 
 
 def response(found: Problem, headers: Mapping[str, str] | None = None) -> Response:
@@ -69,3 +78,84 @@ def response(found: Problem, headers: Mapping[str, str] | None = None) -> Respon
     if found.retry_after is not None:
         extra["retry-after"] = str(found.retry_after)
     return Response(msgspec.json.encode(found), found.status, extra, CONTENT_TYPE)
+
+
+async def _answer(connection: HTTPConnection, found: Problem, headers: Mapping[str, str] | None = None) -> Answer:
+    """A WebSocket that is not accepted yet is refused with the same answer as a request; later it is closed, with the
+    detail as the reason."""
+    if not isinstance(connection, WebSocket):
+        return response(found, headers)
+    if connection.application_state is WebSocketState.CONNECTING and _denials(connection):
+        await connection.send_denial_response(response(found, headers))
+    elif connection.application_state is not WebSocketState.DISCONNECTED:
+        code = _POLICY_VIOLATION if found.status < 500 else _TRY_AGAIN_LATER
+        reason = (found.detail or "").encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
+        await connection.close(code, reason)
+    return None
+
+
+def _denials(connection: WebSocket) -> bool:
+    return "websocket.http.response" in connection.scope.get("extensions", {})
+
+
+async def _query_error(connection: HTTPConnection, error: QueryError) -> Answer:
+    kind = Kind.LIMIT if isinstance(error, LimitReached | NotKept) else Kind.INVALID
+    errors = [ItemProblem(0, error.field, error.detail)] if error.field else None
+    return await _answer(connection, problem(kind, 422, error.detail, errors=errors, instance=connection.url.path))
+
+
+def _as_sent(found: Problem) -> Problem:
+    """With the names that fields have in JSON, instead of Python's."""
+    for item in found.errors:
+        name, item.field = item.field, ".".join(map(to_camel, item.field.split(".")))
+        item.reason = found.detail = found.message = found.detail.replace(f"{name}:", f"{item.field}:", 1)
+    return found
+
+
+async def _invalid(
+    connection: HTTPConnection, error: RequestValidationError | WebSocketRequestValidationError
+) -> Answer:
+    found = error.errors()[:MAX_LISTED]
+    path = connection.url.path
+    if any(entry["type"] == "json_invalid" for entry in found):
+        malformed = Malformed(f"the body is not JSON: {found[0]['ctx']['error']}")
+        return await _answer(connection, malformed.problem(path))
+    errors = [_item(entry) for entry in found]
+    detail = "; ".join(f"{item.field}: {item.reason}" for item in errors)
+    return await _answer(connection, problem(Kind.INVALID, 422, detail, errors=errors, instance=path))
+
+
+def _item(entry: dict[str, Any]) -> ItemProblem:
+    """Names of fields and words of the client may be long, and may be half of a surrogate pair."""
+    source, *place = (str(part) for part in entry["loc"])
+    field = ".".join(place) or source
+    return ItemProblem(0, _writable(field), _writable(str(entry["msg"]).removeprefix("Value error, ")))
+
+
+def _writable(text: str) -> str:
+    return text[:MAX_CHARS].encode("utf-8", "replace").decode()
+
+
+async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
+    status, path = error.status_code, connection.url.path
+    details = {
+        400: "the body is not JSON",
+        404: f"there is nothing at {path}; /docs lists what there is",
+        405: f"{connection.scope.get('method')} is not allowed here",
+    }
+    headers = dict(error.headers or {})
+    if status == 405 and isinstance(connection, Request):
+        headers["Allow"] = ", ".join(sorted(methods_at(connection)))
+    detail = details.get(status, str(error.detail))
+    return await _answer(connection, problem(_KINDS.get(status, Kind.INVALID), status, detail, instance=path), headers)
+
+
+def methods_at(request: Request) -> set[str]:
+    """All that the path of the request may be asked with. The framework lists those of one route in `Allow`, and a path
+    may have several routes."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(path):
+            found |= route.methods
+    return found

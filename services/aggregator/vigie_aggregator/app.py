@@ -19,7 +19,8 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_storage import topics as recorded_topics
 from vigie_storage.catalogue import Catalogue
 from vigie_storage.checkpoints import Log
-from vigie_web import health
+from vigie_web.health import Check
+from vigie_web.worker import serve_health
 
 from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.reports.storing import ReportStore
@@ -40,21 +41,18 @@ _REPORTS_WAIT_MS = 500
 
 
 class Aggregator:
-    """A worker: `vigie_runtime.lifespan.run_worker(Aggregator(settings))`."""
+    """A worker: `vigie_web.worker.work(Aggregator(settings), settings)`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._metrics = Metrics()
         self._reader: LogReader | None = None
         self._reports: ReportsSubscriber | None = None
-
-    def checks(self) -> dict[str, bool]:
-        """Ready: connected to Kafka, every partition it owns is loaded, and reports can be stored. Redis is not needed
-        to count."""
-        return {
-            "samples": self._reader is not None and self._reader.ready,
-            "reports": self._reports is not None and self._reports.ready,
-        }
+        # Ready: connected to Kafka, every partition it owns is loaded, and reports can be stored. Redis is not needed.
+        self.checks = (
+            Check("samples", lambda: self._reader is not None and self._reader.ready),
+            Check("reports", lambda: self._reports is not None and self._reports.ready),
+        )
 
     def _lag(self) -> dict[int, int]:
         return {} if self._reader is None else self._reader.lag()
@@ -62,7 +60,7 @@ class Aggregator:
     async def start(self, life: Lifespan) -> None:
         """Up: health, stores, topics, Redis view, readers. Down: the reverse, so the readers commit first."""
         settings, clock = self._settings, SystemClock()
-        await life.enter("health", health.serve(settings.port, self, self._metrics.registry))
+        await life.enter("health", serve_health(settings.port, self.checks, self._metrics.registry))
         mongo = clients.mongo(settings)
         life.on_down("mongodb", mongo.close)
         db = clients.database(mongo, settings)

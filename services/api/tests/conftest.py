@@ -171,7 +171,7 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
-        await eventually(lambda: app.state.state.prepared)
+        await eventually(lambda: app.state.service.resources.first_start.done)
         yield Client(http, clock, app)
 
 
@@ -186,7 +186,7 @@ class Office:
 
     @property
     def identity(self) -> Identity:
-        return self.app.state.state.stores.identity
+        return self.app.state.service.resources.identity
 
     async def call(self, method: str, path: str, who: Headers | None = None, status: int = 200, /, **body: Any) -> Any:
         """The JSON answer; None when it has none. The fields of the body are in snake case here."""
@@ -235,7 +235,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Office]:
         httpx2.AsyncClient(transport=transport, base_url="http://api") as http,
     ):
         office = Office(http, clock, app, {})
-        await eventually(lambda: app.state.state.prepared)
+        await eventually(lambda: app.state.service.resources.first_start.done)
         office.root = await office.log_in(NAME)
         yield office
 

@@ -100,8 +100,8 @@ async def running(settings: Settings) -> AsyncIterator[Platform]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
-        made = Platform(http, clock, clients.database(mongo, settings), app.state.state.stores.identity, app)
-        await eventually(lambda: app.state.state.prepared)
+        made = Platform(http, clock, clients.database(mongo, settings), app.state.service.resources.identity, app)
+        await eventually(lambda: app.state.service.resources.first_start.done)
         await made.tenant(ACME, "acme-corp")
         await made.tenant(RIVAL)
         yield made

@@ -1,17 +1,13 @@
-"""Who may read, and of which tenant: judged by the table, before anything is looked up."""
+"""Who may read, and of which tenant: decided by the access table, before anything is looked up."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import httpx2
 import pytest
 import pytest_asyncio
-from fastapi import APIRouter, FastAPI
-from starlette.routing import Route
-from vigie_api import access
 from vigie_api.app import create_app
 from vigie_api.node_reports import repository as telemetry
 from vigie_api.settings import Settings
@@ -24,7 +20,7 @@ from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 from vigie_storage import mongo as store
 
-from .free import Free
+from .free import as_caller
 
 READ = "/api/query_range?metric=m&from=later"
 """Refused for its parameter, before any store is asked, when the caller may ask at all."""
@@ -65,21 +61,8 @@ async def http(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.state.stores = replace(app.state.state.stores, authenticator=callers, rates=Free())
+        as_caller(app, callers)
         yield client
-
-
-def test_a_route_that_is_not_in_the_table_is_refused() -> None:
-    async def endpoint(_request: Any) -> None: ...
-
-    with pytest.raises(ValueError, match="POST /new"):
-        access.check_complete([Route("/new", endpoint, methods=["POST"])])
-    inner, outer, app = APIRouter(), APIRouter(), FastAPI(openapi_url=None)
-    inner.add_api_route("/newer", endpoint, methods=["GET"])
-    outer.include_router(inner)
-    app.include_router(outer)
-    with pytest.raises(ValueError, match="GET /newer"):
-        access.check_complete(app.routes)
 
 
 async def test_nobody_reads_without_a_credential(http: httpx2.AsyncClient) -> None:

@@ -1,7 +1,6 @@
 """The app without its stores: errors, health, documentation."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import httpx2
 import pytest
@@ -13,7 +12,7 @@ from vigie_identity.principal import Principal
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 
-from .free import Free
+from .free import as_caller
 
 SETTINGS = Settings(
     kafka_bootstrap_servers="nowhere:1",
@@ -42,7 +41,7 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.state.stores = replace(app.state.state.stores, authenticator=Everybody(), rates=Free())
+        as_caller(app, Everybody())
         yield client
 
 
@@ -115,7 +114,11 @@ async def test_health_tells_what_is_away(http: httpx2.AsyncClient) -> None:
     assert (await http.get("/health/live")).json() == {"status": "live"}
     answer = await http.get("/health/ready")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "not ready", "mongodb": "away", "redis": "away"}
+    assert answer.json() == {
+        "status": "not ready", "not_ready": ["mongodb", "start"], "degraded": ["redis"],
+        "checks": {"mongodb": False, "start": False, "redis": False},
+        "mongodb": "away", "start": "away", "redis": "away",
+    }  # fmt: skip
     assert answer.headers["retry-after"] == "2"
 
 

@@ -1,27 +1,27 @@
-"""Bodies: who asks is judged first, then the length, the media type, the JSON, and the fields, in this order."""
+"""Bodies: who asks is authorised first, then the length, the media type, the JSON, and the fields, in this order."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
-from vigie_api import authorized_route as judged
-from vigie_api.app import MAX_BODY_BYTES, create_app
+from vigie_api.app import create_app
 from vigie_api.settings import Settings
 from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
+from vigie_web import authorized_route
+from vigie_web.app import MAX_BODY_BYTES
 
-from .free import Free
+from .free import as_caller
 
 JSON = {"content-type": "application/json"}
 SOMEBODY = Principal(
@@ -69,7 +69,7 @@ async def http(
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client,
     ):
-        app.state.state.stores = replace(app.state.state.stores, authenticator=callers, rates=Free())
+        as_caller(app, callers)
         yield client
 
 
@@ -119,7 +119,7 @@ async def test_a_body_that_is_too_long_is_refused(http: httpx2.AsyncClient, anno
 async def test_a_body_that_does_not_come_is_not_waited_for(
     http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judged, "BODY_S", 0.05)
+    monkeypatch.setattr(authorized_route, "BODY_S", 0.05)
 
     async def never() -> AsyncIterator[bytes]:
         yield b"{"

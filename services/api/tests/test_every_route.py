@@ -11,16 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from vigie_api import access
-from vigie_api.access import Access
 from vigie_api.app import create_app
 from vigie_api.settings import Settings
 from vigie_identity.permissions import Permission, Role
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
+from vigie_web.access import MOUNT, Access, AccessTable, declared
 
 from tests.kit.callers import ACME, SECRET, TENANTS, Answer, Caller, Difference, Need, callers, difference
 
@@ -75,23 +73,24 @@ class Walk:
     callers: tuple[Caller, ...]
 
     @property
+    def table(self) -> AccessTable:
+        return self.app.state.service.table
+
+    @property
     def routes(self) -> list[tuple[str, str]]:
         """Logout comes last: it ends the sessions of who asks."""
-        found = {
-            (method, str(route.path))
-            for route in iter_route_contexts(self.app.routes)
-            for method in (route.methods or set[str]()) - {"HEAD"}
-        }
+        found = {key for key in declared(self.app.routes) if key[0] != MOUNT}
         return sorted(found, key=lambda route: (route == LOGOUT, route))
 
     async def differences(self, *routes: tuple[str, str]) -> list[tuple[str, Difference]]:
         """What is answered otherwise than it should be, on these routes or on all."""
         found: list[tuple[str, Difference]] = []
-        state = self.app.state.state
+        state = self.app.state.service
         for method, path in routes or self.routes:
             need = need_of(method, path)
             for caller in self.callers:
-                state.stores = replace(state.stores, authenticator=caller.identity.authenticator)
+                access = replace(state.resources.access, authenticator=caller.identity.authenticator)
+                state.resources = replace(state.resources, access=access)
                 for asked in self._asked(path, need):
                     answer = await self._ask(method, path, caller, asked)
                     one = difference(caller, need, asked or ACME, answer)  # unsaid, it is the own or the default one
@@ -131,7 +130,7 @@ async def walk(database: Database, mongo_uri: str, redis_url: str) -> AsyncItera
     async with (
         Redis.from_url(redis_url) as redis,
         app.router.lifespan_context(app),
-        callers(settings, app.state.state.stores.identity.tenants._db, redis, clock) as everybody,
+        callers(settings, app.state.service.resources.identity.tenants._db, redis, clock) as everybody,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", timeout=30) as http,
     ):
         yield Walk(app, http, everybody)
@@ -139,7 +138,7 @@ async def walk(database: Database, mongo_uri: str, redis_url: str) -> AsyncItera
 
 async def test_every_route_asks_for_what_the_table_says(walk: Walk) -> None:
     assert len(walk.routes) > 50
-    assert set(walk.routes) == set(access.ACCESS)
+    assert set(walk.routes) == {key for key in walk.table.rows if key[0] != MOUNT}
     found = await walk.differences()
     assert not found, "\n".join(f"{route} for {one}" for route, one in found)
 
@@ -167,7 +166,7 @@ GUARDED = [("GET", "/api/series"), ("POST", "/admin/tenants/{tenant}/keys"), ("G
 async def test_a_route_that_asks_for_something_else_is_found(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, route: tuple[str, str], instead: Access
 ) -> None:
-    monkeypatch.setitem(access.ACCESS, route, instead)  # pyright: ignore[reportArgumentType]
+    monkeypatch.setitem(walk.table.rows, route, instead)
     assert await walk.differences(route)
 
 
@@ -178,4 +177,4 @@ async def test_a_route_that_asks_nobody_is_found(walk: Walk) -> None:
     assert ("GET", "/api/open") in walk.routes
     assert {one.expected for _, one in await walk.differences(("GET", "/api/open"))} == {401, 403, 404}
     with pytest.raises(ValueError, match="GET /api/open"):
-        access.check_complete(walk.app.routes)
+        walk.table.check_complete(walk.app.routes)

@@ -84,8 +84,10 @@ async def app(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     app = create_app(SETTINGS, clock=clock)
     limiter = Limiter(Away(), clock, MetricSet(LIMITS_METRICS))
     async with app.router.lifespan_context(app):
-        state = app.state.state
-        state.stores = replace(state.stores, authenticator=callers, rates=RateLimits(SETTINGS, limiter, callers, clock))
+        state = app.state.service
+        rates = RateLimits(SETTINGS, limiter, callers, clock)
+        access = replace(state.resources.access, authenticator=callers, rates=rates)
+        state.resources = replace(state.resources, access=access)
         yield app
     await limiter.close()
 

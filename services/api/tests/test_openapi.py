@@ -7,9 +7,12 @@ import re
 from typing import Any
 
 import pytest
-from vigie_api.access import ACCESS
-from vigie_api.app import create_app
+from vigie_api.app import FEATURES, create_app
 from vigie_api.settings import Settings
+from vigie_web.access import MOUNT
+from vigie_web.app import access_table
+
+ACCESS = {key: access for key, access in access_table(FEATURES).rows.items() if key[0] != MOUNT}
 
 
 @pytest.fixture(scope="module")

@@ -261,7 +261,7 @@ async def test_functions_without_meaning_are_refused(client: Any, world: Any) ->
 
 async def test_questions_that_cost_too_much_say_what_to_ask_instead(client: Any, world: Any, settings: Any) -> None:
     await world.send([(world.key("m", Kind.GAUGE, i=str(i)), NOW - MINUTE, 1.0) for i in range(10)])
-    reader = client.app.state.state.stores.reader
+    reader = client.app.state.service.resources.reader
     reader._limits = type(reader._limits)(series=9, documents=100, preferred_documents=50)
     body = await client.get("/api/query_range", 422, metric="m")
     assert "more than 9 series" in body["detail"]
@@ -371,4 +371,7 @@ async def test_other_tenants_are_never_seen(client: Any, world: Any) -> None:
 
 
 async def test_health_is_ready(client: Any) -> None:
-    assert await client.get("/health/ready") == {"status": "ready", "mongodb": "ok", "redis": "ok"}
+    assert await client.get("/health/ready") == {
+        "status": "ready", "not_ready": [], "degraded": [], "checks": {"mongodb": True, "start": True, "redis": True},
+        "mongodb": "ok", "start": "ok", "redis": "ok",
+    }  # fmt: skip

@@ -7,14 +7,15 @@ import httpx2
 import pytest
 from starlette.types import Message
 from vigie_api.app import create_app
-from vigie_api.concurrency import ConcurrencyLimit
-from vigie_api.context import AppState, Stores
 from vigie_api.exposition.families import FamilyIndex
+from vigie_api.resources import Resources
 from vigie_api.settings import Settings
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Busy
+from vigie_web.concurrency import ConcurrencyLimit
+from vigie_web.state import AccessControl
 
 from .free import Free
 
@@ -39,14 +40,19 @@ def app() -> Any:
             kafka_bootstrap_servers="nowhere:1",
             mongodb_uri="mongodb://127.0.0.1:1",
             redis_url="redis://127.0.0.1:1",
-            api_concurrent_scrapes=1,
             api_scrape_timeout_s=0.2,
         ),
         clock=ManualClock(),
     )
-    state: AppState = app.state.state
     nothing = cast(Any, Empty())
-    state.stores = Stores(*[nothing] * 11)
+    fields = dict.fromkeys(Resources.__dataclass_fields__, nothing)
+    app.state.service.resources = Resources(
+        **{
+            **fields,
+            "access": AccessControl(nothing, nothing, nothing, nothing),
+            "scrapes": ConcurrencyLimit(1, "answers of /metrics"),
+        }
+    )
     return app
 
 
@@ -78,9 +84,9 @@ async def test_a_client_that_does_not_read_is_cut_off_and_its_place_is_free(app:
 
 
 async def test_too_many_scrapes_are_refused_at_once(app: Any) -> None:
-    scrapes = app.state.state.scrapes
+    scrapes = app.state.service.resources.scrapes
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
-        scrapes._admitted = scrapes._most
+        scrapes._admitted = scrapes._most_admitted
         answer = await http.get("/metrics")
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "2"
@@ -95,7 +101,7 @@ async def test_places_are_never_more_than_there_are_and_come_back_after_errors()
     async def work() -> None:
         nonlocal at_once, most, refused
         try:
-            async with places.taken():
+            async with places.slot():
                 at_once += 1
                 most = max(most, at_once)
                 await asyncio.sleep(0)

@@ -264,7 +264,7 @@ async def test_reads_look_at_little_more_than_they_answer(
     await platform.keep(*reports)
     aggregated = [one for one in reports if one.tenant == ACME]
     own_hours = len({one.at // HOUR for one in aggregated})
-    database = platform.app.state.state.stores.telemetry._platform_days.database
+    database = platform.app.state.service.resources.database
     for path, parameters, collection, most in (
         (metrics(ACME), {"limit": 10, "offset": 500}, words.REPORTS, 10),
         (metrics(ACME, "/aggregated"), {"period": "30d"}, words.HOURS, own_hours),

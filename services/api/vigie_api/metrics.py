@@ -1,12 +1,16 @@
-"""What this service measures of itself; shown at /internal/metrics, because /metrics is the tenants' data."""
+"""What this service measures of itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
 from vigie_identity.errors import Refusal
-from vigie_runtime.metrics import Counter, Gauge, Histogram
+from vigie_runtime.metrics import Counter, Gauge, Histogram, MetricSet
+
+PATH: Final = "/internal/metrics"
+"""Where this is shown: /metrics is the tenants' data."""
 
 
 class Area(StrEnum):
@@ -53,6 +57,17 @@ REFUSED_CREDENTIALS: Final = Counter(
 )
 
 ALL: Final = (REQUESTS, DURATION, IN_FLIGHT, DROPPED, EXPOSED, REFUSED_CREDENTIALS)
+
+
+def observer(metrics: MetricSet) -> Callable[[str, int, float], None]:
+    """Counts requests by path and status, and takes their seconds."""
+
+    def observe(path: str, status: int, seconds: float) -> None:
+        area = area_of(path)
+        metrics.counter(REQUESTS, area=area, outcome=outcome_of(status)).inc()
+        metrics.histogram(DURATION, area=area).observe(seconds)
+
+    return observe
 
 
 def area_of(path: str) -> Area:

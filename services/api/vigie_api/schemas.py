@@ -1,4 +1,4 @@
-"""What all answers have."""
+"""What the JSON of all features has in common."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
+class Body(BaseModel):
+    """Of a request. Nothing is coerced, and a field that is not known is refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel, frozen=True)
+
+
 class Model(BaseModel):
-    """Names are camelCase in JSON. A number that is null has no sample behind it."""
+    """Of an answer. Names are camelCase in JSON. A number that is null has no sample behind it."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, frozen=True)
 
@@ -25,30 +31,3 @@ class Ranged(Model):
     from_: Time = Field(alias="from", description="beginning of the range, rounded down to a window")
     to: Time = Field(description="end of the range, exclusive")
     period: str | None = Field(description="the period that was asked for; null when it was from and to")
-
-
-class CustomMetric(Model):
-    """A metric that Vigie gives no meaning to itself: one entry per name and type."""
-
-    name: str
-    type: str = Field(description="gauge, counter or histogram")
-    temporality: str | None = Field(description="of counters: delta or cumulative")
-    series: int = Field(description="how many series have a sample")
-    value: Number = Field(
-        description="counters: the total of all series (cumulative ones: of their last values); gauges: the newest "
-        "sample; histograms: the mean of all observations"
-    )
-    sum: Number = Field(description="histograms: sum of all observations; gauges: sum of the series' last values")
-    count: int | None = Field(description="histograms: number of observations")
-    last_sample_at: Time | None
-
-
-class Breakdown(Model):
-    """Latency of something, in seconds."""
-
-    count: Number = Field(description="observations")
-    avg_seconds: Number
-    p50_seconds: Number
-    p90_seconds: Number
-    p95_seconds: Number
-    p99_seconds: Number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -12,7 +11,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 from starlette.routing import Route as AsgiRoute
 from vigie_runtime import logging
 from vigie_runtime.errors import reason_of
@@ -21,7 +19,7 @@ from vigie_web import problems
 from vigie_web.security import ReferencePages
 
 from vigie_ingest import openapi
-from vigie_ingest.metrics import Route
+from vigie_ingest.metrics import REFUSED_CREDENTIALS, Route
 from vigie_ingest.routes import AppState, IntakeRoute
 
 log = logging.get(__name__)
@@ -80,8 +78,7 @@ def operations_app(
         redirect_slashes=False,
         telemetry={"tracing": False},
     )
-    words = problems.Words(_refused, bug="something unexpected went wrong here; it was logged", instance=False)
-    problems.install(app, words)
+    problems.install(app, "ingest", lambda reason: state.metrics.counter(REFUSED_CREDENTIALS, reason=reason).inc())
     app.add_middleware(ReferencePages)
     for route, handler in intake.items():
         app.router.routes.append(AsgiRoute(route.value, handler, methods=["POST"], include_in_schema=False))
@@ -122,12 +119,3 @@ def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
         return app.openapi_schema
 
     return document
-
-
-def _refused(request: Request, error: HTTPException) -> str:
-    path = request.url.path[:200]
-    details = {
-        404: f"there is nothing at {path}; the API is described at /docs",
-        405: f"{request.method} is not possible at {path}",
-    }
-    return details.get(error.status_code, HTTPStatus(error.status_code).phrase)

@@ -1,4 +1,4 @@
-"""What administration takes as JSON. Nothing is coerced, and a field that is not known is refused."""
+"""What administration takes as JSON."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 from vigie_contracts.limits import MAX_TENANT_CHARS
 from vigie_identity.api_keys import MAX_OVERLAP
 from vigie_identity.names import MAX_NAME_CHARS
-from vigie_identity.passwords import MAX_CHARS, MIN_CHARS
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.users import MAX_PLACES
 
-MAX_TOKEN_CHARS: Final = 1_024
+from vigie_api.auth.schemas import NewPassword
+from vigie_api.schemas import Body
+
 MAX_NUMBER: Final = 10**15
 """Of a limit: exact in every JSON reader and in MongoDB."""
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
@@ -31,20 +31,15 @@ def _moment(given: object) -> object:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, description="printable characters")]
-Password = Annotated[str, Field(max_length=MAX_CHARS)]
-NewPassword = Annotated[str, Field(min_length=MIN_CHARS, max_length=MAX_CHARS)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), Field(examples=["2027-01-31T12:00:00Z"])]
 Amount = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
 Places = Annotated[
     list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]], Field(max_length=MAX_PLACES)
 ]
+_NONE: Final[list[str]] = []
 # JSON has no type of its own for these: being strict, Pydantic would take nothing but Python's enum members.
 RoleName = Annotated[Role, Field(strict=False)]
 ScopeName = Annotated[Scope, Field(strict=False)]
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel, frozen=True)
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -64,23 +59,6 @@ class Change(Body):
         if not self.model_fields_set:
             raise ValueError("must say at least one of its fields")
         return self
-
-
-class Login(Body):
-    """`tenant` is the home of the account; without it the account is one of the platform."""
-
-    tenant: Annotated[str, Field(max_length=MAX_TENANT_CHARS, examples=["hotel-booking"])] | None = None
-    username: Annotated[str, Field(max_length=MAX_NAME_CHARS, examples=["admin"])]
-    password: Password
-
-
-class Refresh(Body):
-    refresh_token: Annotated[str, Field(max_length=MAX_TOKEN_CHARS)]
-
-
-class OwnPassword(Body):
-    old_password: Password
-    new_password: NewPassword
 
 
 class AnyPassword(Body):
@@ -119,14 +97,14 @@ class NewUser(Body):
     name: Name = Field(examples=["alice"])
     password: NewPassword
     role: RoleName
-    apps: Places = []
-    sites: Places = []
+    apps: Places = _NONE
+    sites: Places = _NONE
 
 
 class NewAssignment(Body):
     role: RoleName
-    apps: Places = []
-    sites: Places = []
+    apps: Places = _NONE
+    sites: Places = _NONE
 
 
 class NewKey(Body):
@@ -150,5 +128,5 @@ class TenantChange(Change):
 class UserChange(Change):
     role: RoleName = Role.READONLY
     active: bool = True
-    apps: Places = []
-    sites: Places = []
+    apps: Places = _NONE
+    sites: Places = _NONE

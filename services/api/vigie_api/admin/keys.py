@@ -10,15 +10,28 @@ from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import Response
 from vigie_identity.api_keys import PREFIX
+from vigie_identity.permissions import Permission
+from vigie_web.access import Access
+from vigie_web.authorized_route import AuthorizedRoute
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import Responses, problem_response
 
 from vigie_api.admin.bodies import NewKey, Rotation
-from vigie_api.admin.listing import PageAsked, located
+from vigie_api.admin.listing import InTenant, PageAsked, located
 from vigie_api.admin.schemas import KeyAnswer, KeyPage, NewKeyAnswer
-from vigie_api.authorized_route import AuthorizedRoute
-from vigie_api.context import InTenant
-from vigie_api.problem_schema import Responses, described
 
 router = APIRouter(tags=["keys"], route_class=AuthorizedRoute)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/admin/tenants/{tenant}/keys"): Access(Permission.KEYS_READ),
+        ("POST", "/admin/tenants/{tenant}/keys"): Access(Permission.KEYS_MANAGE),
+        ("GET", "/admin/tenants/{tenant}/keys/{key}"): Access(Permission.KEYS_READ),
+        ("POST", "/admin/tenants/{tenant}/keys/{key}/rotate"): Access(Permission.KEYS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/keys/{key}"): Access(Permission.KEYS_MANAGE),
+    },
+    "API keys of senders and readers",
+)
 
 _KEYS = "/admin/tenants/{tenant}/keys"
 KeyPath = Annotated[
@@ -26,20 +39,20 @@ KeyPath = Annotated[
     Path(description="id of the key, or how it begins: vk_<id>"),
     AfterValidator(lambda key: key.removeprefix(PREFIX)),
 ]
-_ENDED: Responses = {409: described("The key is revoked, has expired, or was rotated already")}
+_ENDED: Responses = {409: problem_response("The key is revoked, has expired, or was rotated already")}
 
 
 @router.get(_KEYS, response_model=KeyPage)
 async def list_keys(context: InTenant, asked: PageAsked) -> Any:
     """The tenant's keys without their secrets, also those that ended in the last 90 days."""
-    page = await context.stores.identity.keys.page(context.tenant, asked)
+    page = await context.resources.identity.keys.page(context.tenant, asked)
     return KeyPage(keys=[KeyAnswer.of(one) for one in page.items], next_cursor=page.cursor)
 
 
 @router.post(_KEYS, response_model=NewKeyAnswer, status_code=201)
 async def create_key(context: InTenant, body: NewKey, request: Request, response: Response) -> Any:
     """A key. Its secret is in this answer and nowhere else."""
-    keys = context.stores.identity.keys
+    keys = context.resources.identity.keys
     made = await keys.create(context.tenant, body.name, body.scopes, context.actor, body.expires)
     located(request, response, made.key.id)
     return NewKeyAnswer(key=KeyAnswer.of(made.key), secret=made.secret)
@@ -48,7 +61,7 @@ async def create_key(context: InTenant, body: NewKey, request: Request, response
 @router.get(_KEYS + "/{key}", response_model=KeyAnswer)
 async def read_key(context: InTenant, key: KeyPath) -> Any:
     """The key without its secret."""
-    return KeyAnswer.of(await context.stores.identity.keys.get(context.tenant, key))
+    return KeyAnswer.of(await context.resources.identity.keys.get(context.tenant, key))
 
 
 @router.post(_KEYS + "/{key}/rotate", response_model=NewKeyAnswer, status_code=201, responses=_ENDED)
@@ -57,7 +70,7 @@ async def rotate_key(
 ) -> Any:
     """Another key of the same name, scopes and expiry. The old one is good for the overlap and no longer."""
     overlap = timedelta(seconds=(body or Rotation()).overlap_s)
-    made = await context.stores.identity.keys.rotate(context.tenant, key, context.actor, overlap)
+    made = await context.resources.identity.keys.rotate(context.tenant, key, context.actor, overlap)
     located(request, response, made.key.id, under=request.url.path.rsplit("/", 2)[0])
     return NewKeyAnswer(key=KeyAnswer.of(made.key), secret=made.secret)
 
@@ -65,4 +78,4 @@ async def rotate_key(
 @router.delete(_KEYS + "/{key}", status_code=204)
 async def revoke_key(context: InTenant, key: KeyPath) -> None:
     """For ever, everywhere within 5 seconds."""
-    await context.stores.identity.keys.revoke(context.tenant, key, context.actor)
+    await context.resources.identity.keys.revoke(context.tenant, key, context.actor)

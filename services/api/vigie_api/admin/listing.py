@@ -1,4 +1,4 @@
-"""What the routes that list and make things share."""
+"""What the routes of administration share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from vigie_identity.pages import DEFAULT_PAGE, MAX_PAGE, Asked
 
+from vigie_api.context import Context, Ctx
+
 
 def _asked(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
@@ -17,6 +19,15 @@ def _asked(
     return Asked(limit, cursor)
 
 
+async def _in_tenant(context: Ctx) -> Context:
+    if context.principal.everywhere:
+        await context.resources.identity.tenants.get(context.tenant)
+    return context
+
+
+InTenant = Annotated[Context, Depends(_in_tenant)]
+"""To who sees every tenant MongoDB says whether it exists, so that a deletion shows at once; elsewhere that is
+remembered for a few seconds. Raises NotFound."""
 PageAsked = Annotated[Asked, Depends(_asked)]
 
 

@@ -13,13 +13,18 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity import api_keys
 from vigie_identity import licences as licences_
 from vigie_identity.pages import Asked
+from vigie_identity.permissions import Permission
 from vigie_identity.tenants import Plan, Status
 from vigie_identity.users import MAX_PER_HOME
 from vigie_limits.usage import KEPT
 from vigie_query.times import iso
+from vigie_web.access import Access
+from vigie_web.authorized_route import AuthorizedRoute
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import Responses, problem_response
 
 from vigie_api.admin.bodies import NewLicence, NewTenant, TenantChange
-from vigie_api.admin.listing import PageAsked, located
+from vigie_api.admin.listing import InTenant, PageAsked, located
 from vigie_api.admin.schemas import (
     AuditPage,
     DayAnswer,
@@ -31,13 +36,29 @@ from vigie_api.admin.schemas import (
     UsageAnswer,
     Used,
 )
-from vigie_api.authorized_route import AuthorizedRoute
-from vigie_api.context import Context, Ctx, InTenant
-from vigie_api.problem_schema import Responses, described
+from vigie_api.context import Context, Ctx
 
 router = APIRouter(tags=["tenants"], route_class=AuthorizedRoute)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/admin/tenants"): Access(Permission.PLATFORM_READ, platform=True),
+        ("POST", "/admin/tenants"): Access(Permission.TENANTS_MANAGE, platform=True),
+        ("GET", "/admin/tenants/{tenant}"): Access(Permission.TENANT_READ),
+        ("PATCH", "/admin/tenants/{tenant}"): Access(Permission.TENANTS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}"): Access(Permission.TENANTS_MANAGE),
+        ("GET", "/admin/tenants/{tenant}/licences"): Access(Permission.TENANT_READ),
+        ("POST", "/admin/tenants/{tenant}/licences"): Access(Permission.LICENCES_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/licences/{licence}"): Access(Permission.LICENCES_MANAGE),
+        ("GET", "/admin/tenants/{tenant}/audit"): Access(Permission.AUDIT_READ, deleted=True),
+        ("GET", "/admin/tenants/{tenant}/usage"): Access(Permission.TENANT_READ),
+        ("GET", "/admin/audit"): Access(Permission.AUDIT_READ, platform=True),
+    },
+    "Tenants, their licences, audit log and usage",
+)
 
-_TAKEN: Responses = {409: described("There is a tenant of that id or name already")}
+_ACTIVE: Responses = {409: problem_response("The tenant is active: switch it off first")}
+_TAKEN: Responses = {409: problem_response("There is a tenant of that id or name already")}
 
 
 @router.get("/admin/tenants", response_model=TenantPage)
@@ -45,7 +66,7 @@ async def list_tenants(
     context: Ctx, asked: PageAsked, status: Annotated[Status | None, Query(description="only these")] = None
 ) -> Any:
     """All tenants, by id; those that were deleted only when they are asked for."""
-    page = await context.stores.identity.tenants.page(asked, status=status)
+    page = await context.resources.identity.tenants.page(asked, status=status)
     return TenantPage(tenants=[TenantAnswer.of(one) for one in page.items], next_cursor=page.cursor)
 
 
@@ -53,7 +74,7 @@ async def list_tenants(
 async def create_tenant(context: Ctx, body: NewTenant, request: Request, response: Response) -> Any:
     """An active tenant. Its id never changes, and is never given to another one."""
     plan = Plan(**body.plan.said) if body.plan else Plan()
-    made = await context.stores.identity.tenants.create(TenantId(body.id), body.name, context.actor, plan)
+    made = await context.resources.identity.tenants.create(TenantId(body.id), body.name, context.actor, plan)
     located(request, response, made.id)
     return TenantAnswer.of(made)
 
@@ -61,7 +82,7 @@ async def create_tenant(context: Ctx, body: NewTenant, request: Request, respons
 @router.get("/admin/tenants/{tenant}", response_model=TenantAnswer)
 async def read_tenant(context: Ctx) -> Any:
     """The tenant's name, status and plan."""
-    return TenantAnswer.of(await context.stores.identity.tenants.get(context.tenant))
+    return TenantAnswer.of(await context.resources.identity.tenants.get(context.tenant))
 
 
 @router.patch("/admin/tenants/{tenant}", response_model=TenantAnswer, responses=_TAKEN)
@@ -69,7 +90,7 @@ async def change_tenant(context: InTenant, body: TenantChange) -> Any:
     """Change what is said and leave the rest, all in one transaction. Switched off, nothing is taken from a tenant, and
     nothing shown to it."""
     said = body.model_fields_set
-    changed = await context.stores.identity.tenants.change(
+    changed = await context.resources.identity.tenants.change(
         context.tenant,
         context.actor,
         name=body.name if "name" in said else None,
@@ -80,24 +101,26 @@ async def change_tenant(context: InTenant, body: TenantChange) -> Any:
 
 
 @router.delete(
-    "/admin/tenants/{tenant}", status_code=204, responses={409: described("The tenant is active: switch it off first")}
+    "/admin/tenants/{tenant}",
+    status_code=204,
+    responses={409: problem_response("The tenant is active: switch it off first")},
 )
 async def delete_tenant(context: InTenant) -> None:
     """For ever: only one that is switched off. Its samples go with their retention; the audit log stays."""
-    await context.stores.identity.tenants.delete(context.tenant, context.actor)
+    await context.resources.identity.tenants.delete(context.tenant, context.actor)
 
 
 @router.get("/admin/tenants/{tenant}/licences", response_model=LicencePage)
 async def list_licences(context: InTenant, asked: PageAsked) -> Any:
     """All licences that the tenant has or had, oldest first."""
-    page = await context.stores.identity.licences.page(context.tenant, asked)
+    page = await context.resources.identity.licences.page(context.tenant, asked)
     return LicencePage(licences=[LicenceAnswer.of(one) for one in page.items], next_cursor=page.cursor)
 
 
 @router.post("/admin/tenants/{tenant}/licences", response_model=LicenceAnswer, status_code=201)
 async def give_licence(context: InTenant, body: NewLicence, request: Request, response: Response) -> Any:
     """A licence from now on."""
-    licences = context.stores.identity.licences
+    licences = context.resources.identity.licences
     made = await licences.give(context.tenant, body.product, body.expires, context.actor)
     located(request, response, made.id)
     return LicenceAnswer.of(made)
@@ -106,7 +129,7 @@ async def give_licence(context: InTenant, body: NewLicence, request: Request, re
 @router.delete("/admin/tenants/{tenant}/licences/{licence}", status_code=204)
 async def end_licence(context: InTenant, licence: str) -> None:
     """Let it expire now. One that has expired stays as it is."""
-    await context.stores.identity.licences.end(context.tenant, licence, context.actor)
+    await context.resources.identity.licences.end(context.tenant, licence, context.actor)
 
 
 @router.get("/admin/tenants/{tenant}/audit", response_model=AuditPage)
@@ -124,7 +147,7 @@ async def read_platform_audit(context: Ctx, asked: PageAsked) -> Any:
 @router.get("/admin/tenants/{tenant}/usage", response_model=UsageAnswer)
 async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT.days)] = 30) -> Any:
     """What the tenant has now, beside what it may have; and what it did today and on so many days before."""
-    who, usage, tenant = context.stores.identity, context.stores.usage, context.tenant
+    who, usage, tenant = context.resources.identity, context.resources.usage, context.tenant
     today = datetime.fromtimestamp(context.now_ms / 1000, UTC).date()
     about, users, keys, licences = await asyncio.gather(
         who.tenants.get(tenant), who.users.count(tenant), who.keys.count(tenant), who.licences.count(tenant)
@@ -147,5 +170,5 @@ async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT
 
 
 async def _audit(context: Context, asked: Asked) -> AuditPage:
-    page = await context.stores.identity.audit.page(context.tenant, asked)
+    page = await context.resources.identity.audit.page(context.tenant, asked)
     return AuditPage(entries=[EntryAnswer.of(one) for one in page.items], next_cursor=page.cursor)

@@ -12,21 +12,44 @@ from vigie_identity.errors import NotFound
 from vigie_identity.pages import Asked
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT
+from vigie_web.access import Access
+from vigie_web.authorized_route import AuthorizedRoute
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import Responses, problem_response
 
 from vigie_api.admin.bodies import AnyPassword, NewAssignment, NewUser, UserChange
-from vigie_api.admin.listing import PageAsked, located
+from vigie_api.admin.listing import InTenant, PageAsked, located
 from vigie_api.admin.schemas import GuestPage, UserPage
 from vigie_api.auth.schemas import GuestAnswer, UserAnswer
-from vigie_api.authorized_route import AuthorizedRoute
-from vigie_api.context import Context, Ctx, InTenant
-from vigie_api.problem_schema import Responses, described
+from vigie_api.context import Context, Ctx
 
 router = APIRouter(tags=["users"], route_class=AuthorizedRoute)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/admin/tenants/{tenant}/users"): Access(Permission.USERS_READ),
+        ("POST", "/admin/tenants/{tenant}/users"): Access(Permission.USERS_MANAGE),
+        ("GET", "/admin/tenants/{tenant}/users/{user}"): Access(Permission.USERS_READ),
+        ("PATCH", "/admin/tenants/{tenant}/users/{user}"): Access(Permission.USERS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/users/{user}"): Access(Permission.USERS_MANAGE),
+        ("PUT", "/admin/tenants/{tenant}/users/{user}/password"): Access(Permission.USERS_MANAGE),
+        ("PUT", "/admin/tenants/{tenant}/users/{user}/assignments/{other}"): Access(Permission.TENANTS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/users/{user}/assignments/{other}"): Access(Permission.TENANTS_MANAGE),
+        ("GET", "/admin/tenants/{tenant}/guests"): Access(Permission.USERS_READ),
+        ("GET", "/admin/users"): Access(Permission.USERS_READ, platform=True),
+        ("POST", "/admin/users"): Access(Permission.USERS_MANAGE, platform=True),
+        ("GET", "/admin/users/{user}"): Access(Permission.USERS_READ, platform=True),
+        ("PATCH", "/admin/users/{user}"): Access(Permission.USERS_MANAGE, platform=True),
+        ("DELETE", "/admin/users/{user}"): Access(Permission.USERS_MANAGE, platform=True),
+        ("PUT", "/admin/users/{user}/password"): Access(Permission.USERS_MANAGE, platform=True),
+    },
+    "People: of a tenant, and of the platform",
+)
 
 _TENANT = "/admin/tenants/{tenant}/users"
 _PLATFORM = "/admin/users"
-_TAKEN: Responses = {409: described("There is a user of that name already")}
-_LAST: Responses = {409: described("This is the last SUPERADMIN")}
+_TAKEN: Responses = {409: problem_response("There is a user of that name already")}
+_LAST: Responses = {409: problem_response("This is the last SUPERADMIN")}
 
 
 @router.get(_TENANT, response_model=UserPage)
@@ -80,13 +103,13 @@ async def change_platform_user(context: Ctx, user: str, body: UserChange) -> Any
 @router.delete(_TENANT + "/{user}", status_code=204)
 async def remove_user(context: InTenant, user: str) -> None:
     """For ever; all sessions of the user end."""
-    await context.stores.identity.users.remove(context.tenant, user, context.actor)
+    await context.resources.identity.users.remove(context.tenant, user, context.actor)
 
 
 @router.delete(_PLATFORM + "/{user}", status_code=204, responses=_LAST)
 async def remove_platform_user(context: Ctx, user: str) -> None:
     """For ever; all sessions of the user end. One SUPERADMIN always stays."""
-    await context.stores.identity.users.remove(context.tenant, user, context.actor)
+    await context.resources.identity.users.remove(context.tenant, user, context.actor)
 
 
 @router.put(_TENANT + "/{user}/password", status_code=204)
@@ -104,14 +127,14 @@ async def set_platform_password(context: Ctx, user: str, body: AnyPassword) -> N
 @router.get("/admin/tenants/{tenant}/guests", response_model=GuestPage)
 async def list_guests(context: InTenant, asked: PageAsked) -> Any:
     """The users of other tenants who are assigned to this one, and what they are here."""
-    page = await context.stores.identity.users.guests(context.tenant, asked)
+    page = await context.resources.identity.users.guests(context.tenant, asked)
     return GuestPage(guests=[GuestAnswer.of(one) for one in page.items], next_cursor=page.cursor)
 
 
 @router.put(_TENANT + "/{user}/assignments/{other}", response_model=UserAnswer)
 async def assign(context: InTenant, user: str, other: str, body: NewAssignment) -> Any:
     """Let the user into the tenant `other` too, with a role there. What was assigned there before is replaced."""
-    users = context.stores.identity.users
+    users = context.resources.identity.users
     return UserAnswer.of(
         await users.assign(
             context.tenant, user, _tenant(other), body.role, context.actor, apps=body.apps, sites=body.sites
@@ -122,16 +145,16 @@ async def assign(context: InTenant, user: str, other: str, body: NewAssignment) 
 @router.delete(_TENANT + "/{user}/assignments/{other}", status_code=204)
 async def unassign(context: InTenant, user: str, other: str) -> None:
     """Take a further tenant away again; the home stays."""
-    await context.stores.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
+    await context.resources.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
 
 
 async def _page(context: Context, asked: Asked) -> UserPage:
-    page = await context.stores.identity.users.page(context.tenant, asked, full=_full(context))
+    page = await context.resources.identity.users.page(context.tenant, asked, full=_full(context))
     return UserPage(users=[UserAnswer.of(one) for one in page.items], next_cursor=page.cursor)
 
 
 async def _create(context: Context, body: NewUser, request: Request, response: Response) -> UserAnswer:
-    made = await context.stores.identity.users.create(
+    made = await context.resources.identity.users.create(
         context.tenant, body.name, body.password, body.role, context.actor, apps=body.apps, sites=body.sites
     )
     located(request, response, made.id)
@@ -139,17 +162,17 @@ async def _create(context: Context, body: NewUser, request: Request, response: R
 
 
 async def _read(context: Context, user: str) -> UserAnswer:
-    return UserAnswer.of(await context.stores.identity.users.get(context.tenant, user, full=_full(context)))
+    return UserAnswer.of(await context.resources.identity.users.get(context.tenant, user, full=_full(context)))
 
 
 async def _change(context: Context, user: str, body: UserChange) -> UserAnswer:
     said = body.model_dump(exclude_unset=True)
-    users = context.stores.identity.users
+    users = context.resources.identity.users
     return UserAnswer.of(await users.change(context.tenant, user, context.actor, full=_full(context), **said))
 
 
 async def _set_password(context: Context, user: str, body: AnyPassword) -> None:
-    users = context.stores.identity.users
+    users = context.resources.identity.users
     await users.set_password(context.tenant, user, body.password, context.actor, full=_full(context))
 
 

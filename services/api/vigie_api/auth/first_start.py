@@ -4,7 +4,7 @@ starts without MongoDB and answers 503 until it is there."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import chain, repeat
 from typing import Final
@@ -22,31 +22,37 @@ log = logging.get(__name__)
 _PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-@asynccontextmanager
-async def beside(who: Identity, settings: Settings, done: Callable[[], object]) -> AsyncGenerator[None]:
-    """Goes on trying while the context is entered, and calls `done` when it is made."""
-    task = asyncio.create_task(_until_done(who, settings, done), name="first start")
-    try:
-        yield
-    finally:
-        await tasks.end([task])
+class FirstStart:
+    """Done when it was made, now or long ago: before, the default tenant may not be there."""
 
+    def __init__(self, who: Identity, settings: Settings) -> None:
+        self._who, self._settings = who, settings
+        self.done = False
 
-async def _until_done(who: Identity, settings: Settings, done: Callable[[], object]) -> None:
-    for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[FirstStart]:
+        """Goes on trying while the context is entered."""
+        task = asyncio.create_task(self._until_done(), name="first start")
         try:
-            await who.prepare(TenantId(settings.default_tenant))
-            chosen = settings.admin_password.get_secret_value() if settings.admin_password else None
-            _show(await who.first_start(chosen))
-        except VigieError as e:
-            log.warning("users and tenants wait for MongoDB", reason=str(e))
-            await asyncio.sleep(pause_s)
-        except Exception:  # a bug; without this nobody would see it
-            log.exception("the first start failed")
-            return
-        else:
-            done()
-            return
+            yield self
+        finally:
+            await tasks.end([task])
+
+    async def _until_done(self) -> None:
+        chosen = self._settings.admin_password
+        for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+            try:
+                await self._who.prepare(TenantId(self._settings.default_tenant))
+                _show(await self._who.first_start(chosen.get_secret_value() if chosen else None))
+            except VigieError as e:
+                log.warning("users and tenants wait for MongoDB", reason=str(e))
+                await asyncio.sleep(pause_s)
+            except Exception:  # a bug; without this nobody would see it
+                log.exception("the first start failed")
+                return
+            else:
+                self.done = True
+                return
 
 
 def _show(new: NewAdministrator | None) -> None:

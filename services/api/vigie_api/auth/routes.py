@@ -12,20 +12,38 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from vigie_identity.identity import Identity
 from vigie_identity.sessions import Client, Sessions
+from vigie_web.access import PUBLIC, SIGNED_IN
+from vigie_web.authorized_route import AuthorizedRoute
+from vigie_web.context import agent_of, origin_of
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import Responses, problem_response
+from vigie_web.state import app_state
 
-from vigie_api.admin.bodies import Login, OwnPassword, Refresh
-from vigie_api.auth.schemas import LoginAnswer, MeAnswer
-from vigie_api.authorized_route import AuthorizedRoute
-from vigie_api.context import Context, Ctx, agent_of, origin_of, stores_of
-from vigie_api.errors import NobodyLogsIn, NoSession
-from vigie_api.problem_schema import Responses, described
+from vigie_api.auth.errors import NobodyLogsIn, NoSession
+from vigie_api.auth.schemas import Login, LoginAnswer, MeAnswer, OwnPassword, Refresh
+from vigie_api.context import Context, Ctx
 
 router = APIRouter(tags=["auth"], route_class=AuthorizedRoute)
+FEATURE = Feature(
+    router,
+    {
+        ("POST", "/auth/login"): PUBLIC,
+        ("POST", "/auth/refresh"): PUBLIC,
+        ("POST", "/auth/logout"): SIGNED_IN,
+        ("GET", "/auth/me"): SIGNED_IN,
+        ("PUT", "/auth/password"): SIGNED_IN,
+    },
+    "Logging in, and who one is",
+)
 
-_NO_SESSION: Responses = {409: described("The credential belongs to no session: a key, or another issuer's token")}
-_REFUSED: Responses = {401: described("The name or the password is not right, or the account is not active")}
-_USED_UP: Responses = {401: described("The refresh token is not valid, was used before, or its session has ended")}
-_THROTTLED: Responses = {429: described("Too many failed logins for this account or address; see Retry-After")}
+_NO_SESSION: Responses = {
+    409: problem_response("The credential belongs to no session: a key, or another issuer's token")
+}
+_REFUSED: Responses = {401: problem_response("The name or the password is not right, or the account is not active")}
+_USED_UP: Responses = {
+    401: problem_response("The refresh token is not valid, was used before, or its session has ended")
+}
+_THROTTLED: Responses = {429: problem_response("Too many failed logins for this account or address; see Retry-After")}
 
 
 def _client(request: Request) -> Client:
@@ -33,7 +51,7 @@ def _client(request: Request) -> Client:
 
 
 def _sessions(request: Request) -> Sessions:
-    return sessions_in(stores_of(request).identity)
+    return sessions_in(app_state(request).connected().identity)
 
 
 def sessions_in(identity: Identity) -> Sessions:
@@ -63,7 +81,7 @@ async def refresh(sessions: Open, client: From, body: Refresh) -> Any:
 async def log_out(context: Ctx, client: From) -> None:
     """End the session of the access token that is sent."""
     session = _session(context)
-    await sessions_in(context.stores.identity).logout(session, client)
+    await sessions_in(context.resources.identity).logout(session, client)
 
 
 @router.get("/auth/me", response_model=MeAnswer)
@@ -77,7 +95,7 @@ async def change_password(context: Ctx, client: From, body: OwnPassword) -> Any:
     """Another password for me, who knows the old one; wrong ones are counted as failed logins. All my sessions end, and
     the tokens are those of a new one."""
     _session(context)
-    sessions = sessions_in(context.stores.identity)
+    sessions = sessions_in(context.resources.identity)
     user = context.principal.id
     return LoginAnswer.of(await sessions.change_password(user, body.old_password, body.new_password, client))
 

@@ -1,18 +1,42 @@
-"""Who asks: the answers of /auth, and users."""
+"""Logging in, who asks, and users."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
+from vigie_contracts.limits import MAX_TENANT_CHARS
 from vigie_contracts.tenants import PLATFORM
 from vigie_identity import users
+from vigie_identity.names import MAX_NAME_CHARS
+from vigie_identity.passwords import MAX_CHARS, MIN_CHARS
 from vigie_identity.permissions import Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind
 from vigie_identity.sessions import SCHEME, Tokens
 from vigie_query.times import iso_of
 
-from vigie_api.schemas import Model, Time
+from vigie_api.schemas import Body, Model, Time
+
+MAX_TOKEN_CHARS: Final = 1_024
+Password = Annotated[str, Field(max_length=MAX_CHARS)]
+NewPassword = Annotated[str, Field(min_length=MIN_CHARS, max_length=MAX_CHARS)]
+
+
+class Login(Body):
+    """`tenant` is the home of the account; without it the account is one of the platform."""
+
+    tenant: Annotated[str, Field(max_length=MAX_TENANT_CHARS, examples=["hotel-booking"])] | None = None
+    username: Annotated[str, Field(max_length=MAX_NAME_CHARS, examples=["admin"])]
+    password: Password
+
+
+class Refresh(Body):
+    refresh_token: Annotated[str, Field(max_length=MAX_TOKEN_CHARS)]
+
+
+class OwnPassword(Body):
+    old_password: Password
+    new_password: NewPassword
 
 
 class Belonging(Model):

@@ -8,7 +8,7 @@ from vigie_query.series import Series
 
 from vigie_api.dashboard.numbers import Numbers, Source, percent, rounded
 from vigie_api.dashboard.schemas.application import Connections, Queries, Requests, Service, Work
-from vigie_api.schemas import Breakdown
+from vigie_api.dashboard.schemas.common import Breakdown
 
 NAMES = names.APPLICATION
 PREFIXES = ("http_", "https_", "rpc_", "grpc_", "db_", "app_", "application_", "process_", "cache_", "queue_", "api_")

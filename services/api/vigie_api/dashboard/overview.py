@@ -15,6 +15,7 @@ from vigie_query.times import iso
 from vigie_api.dashboard import application, business, system
 from vigie_api.dashboard.numbers import Numbers, rounded
 from vigie_api.dashboard.schemas.business import Money
+from vigie_api.dashboard.schemas.common import CustomMetric
 from vigie_api.dashboard.schemas.overview import (
     ApplicationOverview,
     BusinessOverview,
@@ -23,7 +24,6 @@ from vigie_api.dashboard.schemas.overview import (
     SystemOverview,
 )
 from vigie_api.exposition.families import Family, FamilyIndex, LatestTable, Values
-from vigie_api.schemas import CustomMetric
 
 KNOWN: Final = frozenset((*names.BUSINESS, *names.APPLICATION, *names.SYSTEM))
 HEADLINES: Final = (

@@ -7,32 +7,44 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from vigie_contracts.series import Kind
+from vigie_identity.permissions import Permission
 from vigie_query import functions
 from vigie_query.times import MINUTE, SECOND
 from vigie_storage.reader import Answer
 from vigie_storage.series import exactly
+from vigie_web.access import Access
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import READ_PROBLEMS, problem_response
 
-from vigie_api.context import Ctx
+from vigie_api.context import Ctx, cached, stale_before_ms
 from vigie_api.dashboard import overview
 from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart, Line
+from vigie_api.dashboard.errors import UnknownChart
 from vigie_api.dashboard.schemas.overview import DashboardAnswer, RealtimeAnswer
 from vigie_api.dashboard.summaries import dashboard, head, read_panel
-from vigie_api.errors import UnknownChart
 from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, Step, To
-from vigie_api.problem_schema import READ_PROBLEMS, described
 from vigie_api.query.ranges import TimeRange, parse_range, parse_zone
 from vigie_api.query.schemas import ChartAnswer, ChartLine
 from vigie_api.query.steps import grid_for, points
 
 router = APIRouter(tags=["dashboard"], responses=READ_PROBLEMS)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/api/dashboard/summary"): Access(Permission.METRICS_READ),
+        ("GET", "/api/dashboard/realtime"): Access(Permission.METRICS_READ),
+        ("GET", "/api/dashboard/charts/{type}"): Access(Permission.METRICS_READ),
+    },
+    "What a user interface shows",
+)
 
 
 @router.get("/api/dashboard/summary", response_model=DashboardAnswer)
 async def dashboard_summary(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """The head of each area; of the last hour by default."""
     asked = parse_range(period, from_, to, "1h", context.now_ms)
-    return await context.cached(("dashboard", period, from_, to), lambda: dashboard(context, asked))
+    return await cached(context, ("dashboard", period, from_, to), lambda: dashboard(context, asked))
 
 
 @router.get("/api/dashboard/realtime", response_model=RealtimeAnswer)
@@ -42,18 +54,18 @@ async def realtime(context: Ctx) -> Any:
     async def compute() -> RealtimeAnswer:
         asked = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
         panel = await read_panel(context, asked, overview.REALTIME)
-        index = await context.stores.families.of(context.tenant)
-        latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
-        levels = overview.levels(index, latest, context.stale_before_ms)
+        index = await context.resources.families.of(context.tenant)
+        latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
+        levels = overview.levels(index, latest, stale_before_ms(context))
         return await asyncio.to_thread(overview.realtime, panel.numbers, levels, context.now_ms)
 
-    return await context.cached("realtime", compute)
+    return await cached(context, "realtime", compute)
 
 
 @router.get(
     "/api/dashboard/charts/{type}",
     response_model=ChartAnswer,
-    responses={404: described(f"No such chart. The charts are {', '.join(CHARTS)}")},
+    responses={404: problem_response(f"No such chart. The charts are {', '.join(CHARTS)}")},
 )
 async def chart(
     *,
@@ -75,10 +87,10 @@ async def chart(
 
     async def compute() -> ChartAnswer:
         drawn = CHARTS[type_]
-        series = await context.stores.reader.select(context.tenant, exactly(drawn.metrics), "the chart")
+        series = await context.resources.reader.select(context.tenant, exactly(drawn.metrics), "the chart")
         grid = await grid_for(context, asked, step, series, zone)
         needed = [(line.function, kind) for line in drawn.lines for kind in Kind]
-        answer = await context.stores.reader.read(context.tenant, series, grid, needed)
+        answer = await context.resources.reader.read(context.tenant, series, grid, needed)
         lines, truncated = await asyncio.to_thread(_lines, drawn, answer)
         return ChartAnswer(
             **head(context, grid, asked),
@@ -92,7 +104,7 @@ async def chart(
             truncated=truncated,
         )
 
-    return await context.cached(("chart", type_, period, from_, to, step, timezone), compute)
+    return await cached(context, ("chart", type_, period, from_, to, step, timezone), compute)
 
 
 def _lines(drawn: Chart, answer: Answer) -> tuple[list[ChartLine], bool]:

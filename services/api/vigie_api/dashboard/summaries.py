@@ -13,26 +13,39 @@ from typing import Any
 
 from fastapi import APIRouter
 from vigie_contracts.series import Kind
+from vigie_identity.permissions import Permission
 from vigie_query.functions import Function
 from vigie_query.grid import Grid, single
 from vigie_query.planning import steps_possible
 from vigie_query.times import iso
 from vigie_storage.series import exactly
+from vigie_web.access import Access
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import READ_PROBLEMS
 
-from vigie_api.context import Context, Ctx
+from vigie_api.context import Context, Ctx, cached, stale_before_ms
 from vigie_api.dashboard import application, business, overview, system
 from vigie_api.dashboard.numbers import Numbers
 from vigie_api.dashboard.schemas.application import ApplicationAnswer
 from vigie_api.dashboard.schemas.business import BusinessAnswer
+from vigie_api.dashboard.schemas.common import CustomMetric
 from vigie_api.dashboard.schemas.overview import DashboardAnswer, SummaryAnswer
 from vigie_api.dashboard.schemas.system import SystemAnswer
 from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, To
-from vigie_api.problem_schema import READ_PROBLEMS
 from vigie_api.query.ranges import TimeRange, parse_range
-from vigie_api.schemas import CustomMetric
 
 router = APIRouter(tags=["metrics"], responses=READ_PROBLEMS)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/api/metrics/system"): Access(Permission.METRICS_READ),
+        ("GET", "/api/metrics/application"): Access(Permission.METRICS_READ),
+        ("GET", "/api/metrics/business"): Access(Permission.METRICS_READ),
+        ("GET", "/api/metrics/summary"): Access(Permission.METRICS_READ),
+    },
+    "Summaries of systems, applications and the business",
+)
 
 _GAUGES = (Function.AVG, Function.MAX, Function.LAST, Function.SUM)
 _HISTOGRAMS = (Function.AVG, Function.COUNT, Function.P50)
@@ -69,7 +82,7 @@ async def system_metrics(context: Ctx, period: Period = None, from_: From = None
             )
         )
 
-    return await context.cached(("system", period, from_, to), compute)
+    return await cached(context, ("system", period, from_, to), compute)
 
 
 @router.get("/api/metrics/application", response_model=ApplicationAnswer)
@@ -91,7 +104,7 @@ async def application_metrics(context: Ctx, period: Period = None, from_: From =
             )
         )
 
-    return await context.cached(("application", period, from_, to), compute)
+    return await cached(context, ("application", period, from_, to), compute)
 
 
 @router.get("/api/metrics/business", response_model=BusinessAnswer)
@@ -120,7 +133,7 @@ async def business_metrics(context: Ctx, period: Period = None, from_: From = No
             )
         )
 
-    return await context.cached(("business", period, from_, to), compute)
+    return await cached(context, ("business", period, from_, to), compute)
 
 
 @router.get("/api/metrics/summary", response_model=SummaryAnswer)
@@ -131,18 +144,18 @@ async def summary(context: Ctx, period: Period = None, from_: From = None, to: T
 
     async def compute() -> SummaryAnswer:
         areas = await dashboard(context, asked)
-        index = await context.stores.families.of(context.tenant)
-        latest = LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
+        index = await context.resources.families.of(context.tenant)
+        latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
         custom = overview.custom_families(index)
         return SummaryAnswer(
             **areas.model_dump(),
-            series=overview.series_count(index, latest, context.stale_before_ms),
+            series=overview.series_count(index, latest, stale_before_ms(context)),
             custom=overview.custom_metrics(custom[: overview.MAX_CUSTOM], latest),
             custom_total=len(custom),
             custom_truncated=len(custom) > overview.MAX_CUSTOM,
         )
 
-    return await context.cached(("summary", period, from_, to), compute)
+    return await cached(context, ("summary", period, from_, to), compute)
 
 
 async def dashboard(context: Context, asked: TimeRange) -> DashboardAnswer:
@@ -160,7 +173,7 @@ async def dashboard(context: Context, asked: TimeRange) -> DashboardAnswer:
 
 async def read_panel(context: Context, asked: TimeRange, names: Collection[str]) -> Panel:
     """The samples of these metrics over the whole range, as one step."""
-    reader = context.stores.reader
+    reader = context.resources.reader
     series = await reader.select(context.tenant, exactly(names), "the panel")
     grid = single(asked.from_ms, asked.to_ms, steps_possible(asked.from_ms, context.now_ms))
     answer = await reader.read(context.tenant, series, grid, ASKED)
@@ -178,10 +191,10 @@ def head(context: Context, grid: Grid, asked: TimeRange) -> dict[str, Any]:
 
 
 async def _other(context: Context, prefixes: tuple[str, ...]) -> list[CustomMetric]:
-    index = await context.stores.families.of(context.tenant)
+    index = await context.resources.families.of(context.tenant)
     families = overview.custom_families(index, prefixes)[: overview.MAX_CUSTOM]
     if not families:
         return []
     return overview.custom_metrics(
-        families, LatestTable(await context.stores.latest.everything(context.tenant, index.chunks()))
+        families, LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
     )

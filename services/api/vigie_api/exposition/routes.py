@@ -9,20 +9,30 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
+from vigie_identity.permissions import Permission
 from vigie_runtime import logging
+from vigie_web.access import Access
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import READ_PROBLEMS
 
-from vigie_api.context import Context, Ctx
+from vigie_api.context import Context, Ctx, stale_before_ms
 from vigie_api.exposition.families import LatestTable
 from vigie_api.exposition.negotiation import Wanted, negotiate
 from vigie_api.exposition.writing import Exposition
 from vigie_api.metrics import DROPPED
-from vigie_api.problem_schema import READ_PROBLEMS
 
 log = logging.get(__name__)
 
 _WRITE_BYTES = 32_768
 
 router = APIRouter(tags=["exposition"], responses=READ_PROBLEMS)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/metrics"): Access(Permission.METRICS_READ),
+    },
+    "For Prometheus",
+)
 
 
 @router.get(
@@ -49,7 +59,7 @@ async def latest_values(
     negotiate `escaping=allow-utf-8`; for others these characters become underscores, or where that name is taken, the
     reversible form `U__a_2e_b`. No sample is ever written twice.
     """
-    return _Scrape(context, negotiate(accept), 0 if stale else context.stale_before_ms)
+    return _Scrape(context, negotiate(accept), 0 if stale else stale_before_ms(context))
 
 
 class _Scrape(Response):
@@ -61,11 +71,11 @@ class _Scrape(Response):
         self._context, self._wanted, self._since_ms = context, wanted, since_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state, stores, tenant = self._context.state, self._context.stores, self._context.tenant
-        async with state.scrapes.taken():
+        state, resources, tenant = self._context.state, self._context.resources, self._context.tenant
+        async with resources.scrapes.slot():
             # Read before the answer begins: afterwards an error could no longer be said.
-            index = await stores.families.of(tenant)
-            latest = LatestTable(await stores.latest.everything(tenant, index.chunks()))
+            index = await resources.families.of(tenant)
+            latest = LatestTable(await resources.latest.everything(tenant, index.chunks()))
             exposition = Exposition(index.families(), latest, self._wanted, self._since_ms)
             headers = {"content-type": self._wanted.content_type, "vary": "Accept"}
             answer = StreamingResponse(_written(exposition), headers=headers)

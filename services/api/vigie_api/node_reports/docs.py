@@ -8,9 +8,9 @@ from vigie_contracts.problems import Problem
 from vigie_identity.errors import CredentialMissing, Forbidden, NotFound
 from vigie_identity.permissions import Permission
 from vigie_runtime.errors import ProblemError
+from vigie_web.problem_schema import problem_response
 
-from vigie_api.errors import NoReport
-from vigie_api.problem_schema import described
+from vigie_api.node_reports.errors import NoReport
 
 TENANT_ID: Final = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -83,9 +83,9 @@ def _documented(
     # Not in the model: there the names of an example would be sorted.
     return {
         200: {"content": {"application/json": {"example": example}}},
-        401: described("No credential was sent, or one that is not good", CredentialMissing().problem(path)),
-        403: described("The permission is missing", Forbidden(permission).problem(path)),
-        **{int(status[1:]): described(*problem) for status, problem in problems.items()},
+        401: problem_response("No credential was sent, or one that is not good", CredentialMissing().problem(path)),
+        403: problem_response("The permission is missing", Forbidden(permission).problem(path)),
+        **{int(status[1:]): problem_response(*problem) for status, problem in problems.items()},
     }
 
 

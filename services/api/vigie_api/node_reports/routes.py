@@ -11,17 +11,22 @@ from starlette.responses import Response
 from vigie_contracts import telemetry as words
 from vigie_contracts.days import to_datetime, to_ms
 from vigie_contracts.telemetry import LatestDocument, ReportDocument
+from vigie_identity.permissions import Permission
 from vigie_identity.tenants import Tenant
 from vigie_query.errors import InvalidParameter, LimitReached
 from vigie_query.times import HOUR, MAX_AHEAD_MS, iso, parse_time
+from vigie_web.access import Access
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import READ_PROBLEMS
 
-from vigie_api.context import Context, Ctx
-from vigie_api.errors import NoReport
+from vigie_api.context import Context, Ctx, cached
 from vigie_api.node_reports import docs
 from vigie_api.node_reports.aggregated import aggregated
+from vigie_api.node_reports.errors import NoReport
 from vigie_api.node_reports.health import SILENT_MS
 from vigie_api.node_reports.numbers import plain
 from vigie_api.node_reports.periods import PERIODS, Stretch, up_to
+from vigie_api.node_reports.repository import TelemetryRepository
 from vigie_api.node_reports.schemas import (
     AggregatedAnswer,
     GlobalSummaryAnswer,
@@ -34,7 +39,6 @@ from vigie_api.node_reports.schemas import (
 )  # fmt: skip
 from vigie_api.node_reports.summary import Group, summary
 from vigie_api.node_reports.trends import Now, days_up_to, hour_began, trends
-from vigie_api.problem_schema import READ_PROBLEMS
 
 MAX_LIMIT: Final = 1_000
 MAX_OFFSET: Final = 100_000
@@ -48,6 +52,17 @@ _TIME: Final = "ms since 1970, RFC 3339, or relative: now-1d"
 TenantPath = Annotated[str, Path(description="id of the tenant", examples=[docs.TENANT_ID])]
 
 router = APIRouter(tags=["telemetry"], responses=READ_PROBLEMS)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/admin/tenant/{tenant}/metrics"): Access(Permission.TELEMETRY_READ),
+        ("GET", "/admin/tenant/{tenant}/metrics/latest"): Access(Permission.TELEMETRY_READ),
+        ("GET", "/admin/tenant/{tenant}/metrics/aggregated"): Access(Permission.TELEMETRY_READ),
+        ("GET", "/admin/global/summary"): Access(Permission.PLATFORM_READ, platform=True),
+        ("GET", "/admin/global/usage-trends"): Access(Permission.PLATFORM_READ, platform=True),
+    },
+    "What nodes report, for those who look after the platform",
+)
 
 
 @router.get("/admin/tenant/{tenant}/metrics", response_model=HistoryAnswer, responses=docs.HISTORY)
@@ -72,10 +87,11 @@ async def history(
             f"offset: at most {MAX_OFFSET}; further back, give `to`: only reports before that time are listed", "offset"
         )
     within = _within(context, from_, to)
-    known = await context.stores.identity.tenants.get(context.tenant)
-    async with context.state.pages.taken():
-        total = await context.stores.telemetry.count(context.tenant, within)
-        reports = await context.stores.telemetry.page(context.tenant, within, limit, offset) if offset < total else []
+    known = await context.resources.identity.tenants.get(context.tenant)
+    reader = _reader(context)
+    async with context.resources.report_pages.slot():
+        total = await reader.count(context.tenant, within)
+        reports = await _reader(context).page(context.tenant, within, limit, offset) if offset < total else []
         page = Pagination(total=total, limit=limit, offset=offset, has_more=offset + len(reports) < total)
         # In a thread: a thousand reports of 16 kB each take long to write.
         return Response(await asyncio.to_thread(_page, known, reports, page), media_type="application/json")
@@ -86,13 +102,13 @@ async def latest(context: Ctx, tenant: TenantPath) -> Any:
     """The newest report of a tenant's node."""
 
     async def compute() -> LatestAnswer:
-        known = await context.stores.identity.tenants.get(context.tenant)
-        found = await context.stores.telemetry.latest(context.tenant)
+        known = await context.resources.identity.tenants.get(context.tenant)
+        found = await _reader(context).latest(context.tenant)
         if found is None:
             raise NoReport
         return LatestAnswer(tenant_id=known.id, tenant_name=known.name, metric=_metric(found))
 
-    return await context.cached("latest", compute)
+    return await cached(context, "latest", compute)
 
 
 @router.get("/admin/tenant/{tenant}/metrics/aggregated", response_model=AggregatedAnswer, responses=docs.AGGREGATED)
@@ -105,13 +121,13 @@ async def aggregated_metrics(
     0 `dataPoints`, null for numbers, and `stable`."""
 
     async def compute() -> AggregatedAnswer:
-        await context.stores.identity.tenants.get(context.tenant)
+        await context.resources.identity.tenants.get(context.tenant)
         kept_from = context.now_ms - context.state.settings.report_retention_ms
         asked = up_to(context.now_ms, PERIODS[period], kept_from)
-        before, after = await context.stores.telemetry.halves(context.tenant, asked)
+        before, after = await _reader(context).halves(context.tenant, asked)
         return aggregated(period, asked, before, after)
 
-    return await context.cached(("aggregated", period), compute)
+    return await cached(context, ("aggregated", period), compute)
 
 
 @router.get("/admin/global/summary", response_model=GlobalSummaryAnswer, responses=docs.SUMMARY)
@@ -119,13 +135,13 @@ async def global_summary(context: Ctx) -> Any:
     """Tenants, licences, usage, health and versions now."""
 
     async def compute() -> GlobalSummaryAnswer:
-        known = context.stores.identity
+        known = context.resources.identity
         tenants, licences, groups = await asyncio.gather(
             known.tenants.counts(), known.licences.counts(), _groups(context)
         )
         return summary(context.now_ms, tenants, licences, groups)
 
-    return await context.cached("summary", compute)
+    return await cached(context, "summary", compute)
 
 
 @router.get("/admin/global/usage-trends", response_model=TrendsAnswer, responses=docs.TRENDS)
@@ -149,13 +165,17 @@ async def usage_trends(
 
     async def compute() -> TrendsAnswer:
         asked = days_up_to(context.now_ms, days, zone)
-        store = context.stores.telemetry
+        store = _reader(context)
         # In this order: a report that arrives in between makes an hour that is not missed, and not one that is.
         reporting = await store.reporting_since(hour_began(asked[0], context.now_ms))
         totals = await store.days(zone, asked)
         return trends(zone, asked, Now(context.now_ms, reporting), totals)
 
-    return await context.cached(("trends", days, zone), compute)
+    return await cached(context, ("trends", days, zone), compute)
+
+
+def _reader(context: Context) -> TelemetryRepository:
+    return TelemetryRepository(context.resources.database)
 
 
 def _within(context: Context, from_: str | None, to: str | None) -> Stretch | None:
@@ -201,5 +221,5 @@ def _metric(found: LatestDocument) -> Metric:
 
 
 async def _groups(context: Context) -> list[Group]:
-    ended = await context.stores.identity.tenants.ended_since(to_datetime(context.now_ms - _ENDED_MS))
-    return await context.stores.telemetry.groups(context.now_ms, ended)
+    ended = await context.resources.identity.tenants.ended_since(to_datetime(context.now_ms - _ENDED_MS))
+    return await _reader(context).groups(context.now_ms, ended)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_NAME_CHARS
 from vigie_contracts.tiers import TIERS
+from vigie_identity.permissions import Permission
 from vigie_query import functions, matchers
 from vigie_query.errors import InvalidParameter, LimitReached
 from vigie_query.functions import MEANING, Function
@@ -20,10 +21,12 @@ from vigie_query.series import Series
 from vigie_query.times import SECOND, iso
 from vigie_storage.reader import Answer
 from vigie_storage.series import Filter, kinds_of
+from vigie_web.access import Access
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx
 from vigie_api.parameters import From, Match, MatchBrackets, Step, To, Types
-from vigie_api.problem_schema import READ_PROBLEMS
 from vigie_api.query.ranges import TimeRange, parse_range
 from vigie_api.query.schemas import RangeAnswer
 from vigie_api.query.steps import grid_for, points
@@ -38,6 +41,13 @@ Group: TypeAlias = tuple[tuple[str, str], ...]
 """Labels that all series of a line have."""
 
 router = APIRouter(tags=["query"], responses=READ_PROBLEMS)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/api/query_range"): Access(Permission.METRICS_READ),
+    },
+    "Any metric over time",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ async def query_range(
 
 async def _answer(context: Context, question: Question) -> bytes:
     """Groups and numbers are made in threads: of many series they take long, and other requests wait for the loop."""
-    reader = context.stores.reader
+    reader = context.resources.reader
     found = await reader.select(context.tenant, question.wanted, question.metric)
     kinds = {one.kind for one in found}
     functions.check_applicable(question.function, question.metric, kinds)

@@ -28,7 +28,7 @@ async def grid_for(
     grids: list[Callable[[], Grid]] = [
         partial(stepped, asked.from_ms, asked.to_ms, candidate, zone) for candidate in candidates
     ]
-    return await context.stores.reader.cheapest(series, grids)
+    return await context.resources.reader.cheapest(series, grids)
 
 
 def points(grid: Grid, values: npt.NDArray[np.float64]) -> list[tuple[int, float | None]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from vigie_contracts.latest import Latest
 from vigie_contracts.limits import MAX_NAME_CHARS
+from vigie_identity.permissions import Permission
 from vigie_query import matchers
 from vigie_query.errors import InvalidParameter
 from vigie_query.matchers import regex
@@ -14,15 +15,24 @@ from vigie_query.series import Series
 from vigie_query.times import iso
 from vigie_storage.latest import Chunks
 from vigie_storage.series import COUNT_LIMIT, Filter, kinds_of
+from vigie_web.access import Access
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import READ_PROBLEMS
 
-from vigie_api import paging
 from vigie_api.context import Context, Ctx
 from vigie_api.dashboard.numbers import finite
 from vigie_api.parameters import Match, MatchBrackets, Types
-from vigie_api.problem_schema import READ_PROBLEMS
+from vigie_api.series import cursors
 from vigie_api.series.schemas import LatestValue, SeriesAnswer, SeriesItem
 
 router = APIRouter(tags=["series"], responses=READ_PROBLEMS)
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/api/series"): Access(Permission.METRICS_READ),
+    },
+    "What is recorded",
+)
 
 
 @router.get("/api/series", response_model=SeriesAnswer)
@@ -49,17 +59,17 @@ async def find_series(
         matchers=matchers.parse([*(match or ()), *(match_brackets or ())]), kinds=kinds_of(type_) if type_ else None
     )
     wanted = await _named(context, wanted, name, name_regex)
-    page = await context.stores.series.page(
-        context.tenant, wanted, limit, None if cursor is None else paging.decode(cursor)
+    page = await context.resources.series.page(
+        context.tenant, wanted, limit, None if cursor is None else cursors.decode(cursor)
     )
-    total = await context.stores.series.count(context.tenant, wanted)
-    latest = await context.stores.latest.some(context.tenant, sorted({one.chunk for one in page.series}))
+    total = await context.resources.series.count(context.tenant, wanted)
+    latest = await context.resources.latest.some(context.tenant, sorted({one.chunk for one in page.series}))
     return SeriesAnswer(
         timestamp=iso(context.now_ms),
         series=_items(page.series, latest),
         total=None if total is None else min(total, COUNT_LIMIT),
         total_is_exact=total is not None and total <= COUNT_LIMIT,
-        next_cursor=None if page.after is None else paging.encode(page.after),
+        next_cursor=None if page.after is None else cursors.encode(page.after),
     )
 
 
@@ -68,7 +78,7 @@ async def _named(context: Context, wanted: Filter, name: str | None, name_regex:
         raise InvalidParameter("nameRegex", "cannot be given together with name")
     if name_regex is not None:
         matches = regex(name_regex, "nameRegex")
-        names = await context.stores.series.names(context.tenant)
+        names = await context.resources.series.names(context.tenant)
         return Filter(tuple(n for n in names if matches(n)), None, wanted.matchers, wanted.kinds)
     if name is None:
         return wanted

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vigie_api.schemas import Breakdown, CustomMetric, Model, Number, Ranged
+from vigie_api.dashboard.schemas.common import Breakdown, CustomMetric
+from vigie_api.schemas import Model, Number, Ranged
 
 
 class Requests(Model):

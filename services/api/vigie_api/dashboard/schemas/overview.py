@@ -6,8 +6,9 @@ from pydantic import Field
 
 from vigie_api.dashboard.schemas.application import Requests
 from vigie_api.dashboard.schemas.business import Bookings, Money, Satisfaction
+from vigie_api.dashboard.schemas.common import Breakdown, CustomMetric
 from vigie_api.dashboard.schemas.system import Level
-from vigie_api.schemas import Breakdown, CustomMetric, Model, Number, Ranged, Time
+from vigie_api.schemas import Model, Number, Ranged, Time
 
 
 class SystemOverview(Model):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vigie_api.schemas import CustomMetric, Model, Number, Ranged
+from vigie_api.dashboard.schemas.common import CustomMetric
+from vigie_api.schemas import Model, Number, Ranged
 
 
 class Level(Model):

@@ -8,10 +8,10 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from vigie_contracts.problems import CONTENT_TYPE, Kind
-from vigie_identity import openapi_security as described
+from vigie_identity import openapi_security as security
 
-from vigie_api import problem_schema as problem
-from vigie_api.access import ACCESS, TENANT_PARAMETER, Access
+from vigie_web import problem_schema
+from vigie_web.access import TENANT_PARAMETER, Access, AccessTable
 
 Document = dict[str, Any]
 
@@ -95,19 +95,19 @@ _ALL: Final = (
 )  # fmt: skip
 
 
-def complete(document: Document) -> Document:
+def complete(document: Document, table: AccessTable) -> Document:
     """Adds what FastAPI does not know of; changes the document and gives it."""
     components = document.setdefault("components", {})
-    components["securitySchemes"] = dict(described.SCHEMES)
+    components["securitySchemes"] = dict(security.SCHEMES)
     schemas = components.setdefault("schemas", {})
-    shape = problem.Problem.model_json_schema(ref_template=_REF)
+    shape = problem_schema.Problem.model_json_schema(ref_template=_REF)
     schemas |= shape.pop("$defs", {})
     schemas["Problem"] = shape
     for name in _OF_FASTAPI:
         schemas.pop(name, None)
     for path, operations in document.get("paths", {}).items():
         for method, operation in operations.items():
-            _complete(operation, path, ACCESS[method.upper(), path])
+            _complete(operation, path, table.rows[method.upper(), path])
     return document
 
 
@@ -117,12 +117,12 @@ def _complete(operation: Document, path: str, access: Access) -> None:
     named = {one["name"] for one in parameters}
     parameters += [_in_path(name) for name in _IN_PATH.findall(path) if name not in named]
     if _by_header(path, access):
-        parameters.append(dict(described.TENANT_PARAMETER))
+        parameters.append(dict(security.TENANT_PARAMETER))
     responses: Document = operation["responses"]
     if _OF_FASTAPI[0] in str(responses.get("422")):
         del responses["422"]
     for refusal in _refusals(operation, path, access):
-        responses.setdefault(str(refusal.status), problem.described(refusal.meaning))
+        responses.setdefault(str(refusal.status), problem_schema.problem_response(refusal.meaning))
     for refusal in _ALL:
         refusal.exemplify(responses.get(str(refusal.status), {}))
     operation["responses"] = dict(sorted(responses.items()))
@@ -130,8 +130,8 @@ def _complete(operation: Document, path: str, access: Access) -> None:
 
 def _security(access: Access) -> list[dict[str, list[str]]]:
     if access.public:
-        return described.PUBLIC
-    return described.NAMED if access.signed_in or access.platform else described.ANYBODY
+        return security.PUBLIC
+    return security.NAMED if access.signed_in or access.platform else security.ANYBODY
 
 
 def _in_path(name: str) -> Document:

@@ -1,4 +1,4 @@
-"""Routes that take a body: who asks is judged, and charged, before anything of the body is read."""
+"""Routes that take a body: who asks is authorised, and charged, before anything of the body is read."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from vigie_api.access import access_of
-from vigie_api.context import charge_stranger, context_of
-from vigie_api.errors import BodyTooSlow, Malformed, UnsupportedMedia
+from vigie_web.context import charge_anonymous, context_of
+from vigie_web.errors import BodyTooSlow, Malformed, UnsupportedMedia
+from vigie_web.state import app_state
 
 BODY_S: Final = 10.0
 """How long a body may take to arrive."""
@@ -23,17 +23,18 @@ class AuthorizedRoute(APIRoute):
     with their JSON, and their bytes would be kept meanwhile."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, after the judgement. Raises what `context_of` or `charge_stranger` does, and for the body
+        """The handler, after authorisation. Raises what `context_of` or `charge_anonymous` does, and for the body
         BodyTooLarge, BodyTooSlow, Malformed, UnsupportedMedia."""
         handle = super().get_route_handler()
 
-        async def judged(request: Request) -> Response:
-            await (charge_stranger if access_of(request).public else context_of)(request)
+        async def authorized(request: Request) -> Response:
+            public = app_state(request).table.of(request).public
+            await (charge_anonymous if public else context_of)(request)
             if self.body_field is not None and await _body(request) and not _is_json(request):
                 raise UnsupportedMedia
             return await handle(request)
 
-        return judged
+        return authorized
 
 
 async def _body(request: Request) -> bytes:

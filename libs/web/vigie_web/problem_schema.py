@@ -28,11 +28,12 @@ class Problem(BaseModel):
     detail: str
     message: str
     instance: str | None = None
-    errors: list[ItemProblem] = Field(default_factory=list)
+    errors: list[ItemProblem] = Field(default_factory=list[ItemProblem])
     retry_after: int | None = Field(default=None, description="seconds, as in the header Retry-After")
 
 
-def described(description: str, example: problems.Problem | None = None) -> dict[str, Any]:
+def problem_response(description: str, example: problems.Problem | None = None) -> dict[str, Any]:
+    """A response with a problem document, as OpenAPI wants it."""
     content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
     if example is not None:
         content["example"] = msgspec.to_builtins(example)
@@ -40,7 +41,7 @@ def described(description: str, example: problems.Problem | None = None) -> dict
 
 
 READ_PROBLEMS: Final[Responses] = {
-    422: described("A parameter is wrong, or the answer would be larger than one request may have"),
-    429: described("The address, the credential or the tenant asks more than it may; see Retry-After"),
-    503: described("The store does not answer at the moment; see Retry-After"),
+    422: problem_response("A parameter is wrong, or the answer would be larger than one request may have"),
+    429: problem_response("The address, the credential or the tenant asks more than it may; see Retry-After"),
+    503: problem_response("The store does not answer at the moment; see Retry-After"),
 }

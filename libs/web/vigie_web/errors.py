@@ -1,0 +1,43 @@
+"""What the shell refuses about a request's body."""
+
+from __future__ import annotations
+
+from vigie_contracts.problems import Kind
+from vigie_runtime.errors import ProblemError
+
+
+class Malformed(ProblemError):  # noqa: N818 - named after what is wrong
+    """The body is not what its Content-Type says."""
+
+    kind = Kind.MALFORMED
+    status = 400
+
+
+class BodyTooLarge(ProblemError):  # noqa: N818
+    """The body is longer than any that is taken here."""
+
+    kind = Kind.TOO_LARGE
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is longer than {limit} bytes")
+
+
+class BodyTooSlow(ProblemError):  # noqa: N818
+    """The body did not arrive in time."""
+
+    kind = Kind.TIMEOUT
+    status = 408
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the body did not arrive within {seconds:g} s")
+
+
+class UnsupportedMedia(ProblemError):  # noqa: N818
+    """The body is not said to be JSON."""
+
+    kind = Kind.UNSUPPORTED_MEDIA
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("the body must be JSON: send it with Content-Type: application/json")

@@ -1,0 +1,19 @@
+"""A part of a service's API: its routes, what they are about, and what they ask of callers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from vigie_web.access import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Declared beside the routes, and named once in the service's `app`."""
+
+    router: APIRouter
+    access: Rows
+    description: str = ""
+    """Of the router's first tag, in the OpenAPI document."""

@@ -1,0 +1,1 @@
+"""Where clients of the system that Vigie replaces look for the reference."""
