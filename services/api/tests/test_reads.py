@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from vigie_api.query.schemas import RangeAnswer
+from vigie_api.query.schemas import RangeResult
 from vigie_contracts import names
 from vigie_contracts.latest import hash_key
 from vigie_contracts.series import Kind
@@ -25,7 +25,7 @@ NOW = 1_790_000_000_000 // HOUR * HOUR + 20 * MINUTE + 5_000
 
 def values(answer: dict[str, Any]) -> list[list[float]]:
     """Of each series, the numbers that are not null."""
-    RangeAnswer.model_validate(answer)
+    RangeResult.model_validate(answer)
     return [[value for _, value in series["points"] if value is not None] for series in answer["series"]]
 
 

@@ -18,7 +18,7 @@ from vigie_web.problem_schema import Responses, problem_response
 
 from vigie_api.admin.bodies import NewKey, Rotation
 from vigie_api.admin.listing import InTenant, PageAsked, located
-from vigie_api.admin.schemas import KeyAnswer, KeyPage, NewKeyAnswer
+from vigie_api.admin.schemas import ApiKey, CreatedKey, KeyPage
 
 router = APIRouter(tags=["keys"], route_class=AuthorizedRoute)
 FEATURE = Feature(
@@ -46,25 +46,25 @@ _ENDED: Responses = {409: problem_response("The key is revoked, has expired, or 
 async def list_keys(context: InTenant, asked: PageAsked) -> Any:
     """The tenant's keys without their secrets, also those that ended in the last 90 days."""
     page = await context.resources.identity.keys.page(context.tenant, asked)
-    return KeyPage(keys=[KeyAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+    return KeyPage(keys=[ApiKey.of(one) for one in page.items], next_cursor=page.cursor)
 
 
-@router.post(_KEYS, response_model=NewKeyAnswer, status_code=201)
+@router.post(_KEYS, response_model=CreatedKey, status_code=201)
 async def create_key(context: InTenant, body: NewKey, request: Request, response: Response) -> Any:
     """A key. Its secret is in this answer and nowhere else."""
     keys = context.resources.identity.keys
     made = await keys.create(context.tenant, body.name, body.scopes, context.actor, body.expires)
     located(request, response, made.key.id)
-    return NewKeyAnswer(key=KeyAnswer.of(made.key), secret=made.secret)
+    return CreatedKey(key=ApiKey.of(made.key), secret=made.secret)
 
 
-@router.get(_KEYS + "/{key}", response_model=KeyAnswer)
+@router.get(_KEYS + "/{key}", response_model=ApiKey)
 async def read_key(context: InTenant, key: KeyPath) -> Any:
     """The key without its secret."""
-    return KeyAnswer.of(await context.resources.identity.keys.get(context.tenant, key))
+    return ApiKey.of(await context.resources.identity.keys.get(context.tenant, key))
 
 
-@router.post(_KEYS + "/{key}/rotate", response_model=NewKeyAnswer, status_code=201, responses=_ENDED)
+@router.post(_KEYS + "/{key}/rotate", response_model=CreatedKey, status_code=201, responses=_ENDED)
 async def rotate_key(
     context: InTenant, key: KeyPath, request: Request, response: Response, body: Rotation | None = None
 ) -> Any:
@@ -72,7 +72,7 @@ async def rotate_key(
     overlap = timedelta(seconds=(body or Rotation()).overlap_s)
     made = await context.resources.identity.keys.rotate(context.tenant, key, context.actor, overlap)
     located(request, response, made.key.id, under=request.url.path.rsplit("/", 2)[0])
-    return NewKeyAnswer(key=KeyAnswer.of(made.key), secret=made.secret)
+    return CreatedKey(key=ApiKey.of(made.key), secret=made.secret)
 
 
 @router.delete(_KEYS + "/{key}", status_code=204)

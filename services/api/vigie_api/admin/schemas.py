@@ -14,11 +14,11 @@ from vigie_identity.tenants import Status
 from vigie_limits.usage import DayUsage
 from vigie_query.times import iso_of
 
-from vigie_api.auth.schemas import GuestAnswer, UserAnswer
+from vigie_api.auth.schemas import Guest, User
 from vigie_api.schemas import Model, Time
 
 
-class PlanAnswer(Model):
+class Plan(Model):
     """Null: no limit of its own."""
 
     samples_per_s: int | None
@@ -28,11 +28,11 @@ class PlanAnswer(Model):
     notifications_per_day: int | None
 
 
-class TenantAnswer(Model):
+class Tenant(Model):
     id: str
     name: str
     status: Status
-    plan: PlanAnswer
+    plan: Plan
     created: Time
     updated: Time
 
@@ -43,7 +43,7 @@ class TenantAnswer(Model):
             id=tenant.id,
             name=tenant.name,
             status=tenant.status,
-            plan=PlanAnswer(
+            plan=Plan(
                 samples_per_s=plan.samples_per_s,
                 requests_per_s=plan.requests_per_s,
                 series=plan.series,
@@ -55,7 +55,7 @@ class TenantAnswer(Model):
         )
 
 
-class LicenceAnswer(Model):
+class Licence(Model):
     id: str
     product: str
     issued: Time
@@ -68,7 +68,7 @@ class LicenceAnswer(Model):
         )
 
 
-class KeyAnswer(Model):
+class ApiKey(Model):
     id: str
     prefix: str = Field(description="how the key begins, to tell keys apart", examples=["vk_0123456789abcdef"])
     name: str
@@ -94,24 +94,24 @@ class KeyAnswer(Model):
         )
 
 
-class NewKeyAnswer(Model):
-    key: KeyAnswer
+class CreatedKey(Model):
+    key: ApiKey
     secret: str = Field(description="the whole key, shown this once: only a hash of it is kept")
 
 
-class ActorAnswer(Model):
+class Actor(Model):
     id: str
     name: str
     address: str
     agent: str = Field(description="the User-Agent")
 
 
-class EntryAnswer(Model):
+class AuditEntry(Model):
     """One change: who, what, when, and from where."""
 
     id: str
     at: Time
-    actor: ActorAnswer
+    actor: Actor
     action: audit.Action
     target: str = Field(description="id of what was changed")
     changes: dict[str, Any]
@@ -122,7 +122,7 @@ class EntryAnswer(Model):
         return cls(
             id=entry.id,
             at=iso_of(entry.at),
-            actor=ActorAnswer(id=actor.id, name=actor.name, address=actor.address, agent=actor.agent),
+            actor=Actor(id=actor.id, name=actor.name, address=actor.address, agent=actor.agent),
             action=entry.action,
             target=entry.target,
             changes=_shown(entry.changes),
@@ -134,27 +134,27 @@ class _Page(Model):
 
 
 class TenantPage(_Page):
-    tenants: list[TenantAnswer]
+    tenants: list[Tenant]
 
 
 class LicencePage(_Page):
-    licences: list[LicenceAnswer]
+    licences: list[Licence]
 
 
 class UserPage(_Page):
-    users: list[UserAnswer]
+    users: list[User]
 
 
 class GuestPage(_Page):
-    guests: list[GuestAnswer]
+    guests: list[Guest]
 
 
 class KeyPage(_Page):
-    keys: list[KeyAnswer]
+    keys: list[ApiKey]
 
 
 class AuditPage(_Page):
-    entries: list[EntryAnswer]
+    entries: list[AuditEntry]
 
 
 class Used(Model):
@@ -162,7 +162,7 @@ class Used(Model):
     limit: int
 
 
-class DayAnswer(Model):
+class UsageDay(Model):
     """A day, UTC. `samples` were taken, and `rejected` items refused; `requests` are all, `throttled` of them beyond a
     limit."""
 
@@ -177,7 +177,7 @@ class DayAnswer(Model):
         return cls(**asdict(day))
 
 
-class UsageAnswer(Model):
+class TenantUsage(Model):
     """What the tenant has now, what it may have, and what it did."""
 
     timestamp: Time
@@ -186,8 +186,8 @@ class UsageAnswer(Model):
     users: Used
     keys: Used = Field(description="those that are good now")
     licences: Used = Field(description="those that were ever given")
-    today: DayAnswer = Field(description="up to now, without the last seconds")
-    days: list[DayAnswer] = Field(description="days before today on which there was something, oldest first")
+    today: UsageDay = Field(description="up to now, without the last seconds")
+    days: list[UsageDay] = Field(description="days before today on which there was something, oldest first")
 
 
 def _shown(value: Any) -> Any:

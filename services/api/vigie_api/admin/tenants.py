@@ -26,14 +26,14 @@ from vigie_web.problem_schema import Responses, problem_response
 from vigie_api.admin.bodies import NewLicence, NewTenant, TenantChange
 from vigie_api.admin.listing import InTenant, PageAsked, located
 from vigie_api.admin.schemas import (
+    AuditEntry,
     AuditPage,
-    DayAnswer,
-    EntryAnswer,
-    LicenceAnswer,
+    Licence,
     LicencePage,
-    TenantAnswer,
+    Tenant,
     TenantPage,
-    UsageAnswer,
+    TenantUsage,
+    UsageDay,
     Used,
 )
 from vigie_api.context import Context, Ctx
@@ -67,25 +67,25 @@ async def list_tenants(
 ) -> Any:
     """All tenants, by id; those that were deleted only when they are asked for."""
     page = await context.resources.identity.tenants.page(asked, status=status)
-    return TenantPage(tenants=[TenantAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+    return TenantPage(tenants=[Tenant.of(one) for one in page.items], next_cursor=page.cursor)
 
 
-@router.post("/admin/tenants", response_model=TenantAnswer, status_code=201, responses=_TAKEN)
+@router.post("/admin/tenants", response_model=Tenant, status_code=201, responses=_TAKEN)
 async def create_tenant(context: Ctx, body: NewTenant, request: Request, response: Response) -> Any:
     """An active tenant. Its id never changes, and is never given to another one."""
     plan = Plan(**body.plan.said) if body.plan else Plan()
     made = await context.resources.identity.tenants.create(TenantId(body.id), body.name, context.actor, plan)
     located(request, response, made.id)
-    return TenantAnswer.of(made)
+    return Tenant.of(made)
 
 
-@router.get("/admin/tenants/{tenant}", response_model=TenantAnswer)
+@router.get("/admin/tenants/{tenant}", response_model=Tenant)
 async def read_tenant(context: Ctx) -> Any:
     """The tenant's name, status and plan."""
-    return TenantAnswer.of(await context.resources.identity.tenants.get(context.tenant))
+    return Tenant.of(await context.resources.identity.tenants.get(context.tenant))
 
 
-@router.patch("/admin/tenants/{tenant}", response_model=TenantAnswer, responses=_TAKEN)
+@router.patch("/admin/tenants/{tenant}", response_model=Tenant, responses=_TAKEN)
 async def change_tenant(context: InTenant, body: TenantChange) -> Any:
     """Change what is said and leave the rest, all in one transaction. Switched off, nothing is taken from a tenant, and
     nothing shown to it."""
@@ -97,7 +97,7 @@ async def change_tenant(context: InTenant, body: TenantChange) -> Any:
         status=Status(body.status) if "status" in said else None,
         plan=body.plan.said if "plan" in said else None,
     )
-    return TenantAnswer.of(changed)
+    return Tenant.of(changed)
 
 
 @router.delete(
@@ -114,16 +114,16 @@ async def delete_tenant(context: InTenant) -> None:
 async def list_licences(context: InTenant, asked: PageAsked) -> Any:
     """All licences that the tenant has or had, oldest first."""
     page = await context.resources.identity.licences.page(context.tenant, asked)
-    return LicencePage(licences=[LicenceAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+    return LicencePage(licences=[Licence.of(one) for one in page.items], next_cursor=page.cursor)
 
 
-@router.post("/admin/tenants/{tenant}/licences", response_model=LicenceAnswer, status_code=201)
+@router.post("/admin/tenants/{tenant}/licences", response_model=Licence, status_code=201)
 async def give_licence(context: InTenant, body: NewLicence, request: Request, response: Response) -> Any:
     """A licence from now on."""
     licences = context.resources.identity.licences
     made = await licences.give(context.tenant, body.product, body.expires, context.actor)
     located(request, response, made.id)
-    return LicenceAnswer.of(made)
+    return Licence.of(made)
 
 
 @router.delete("/admin/tenants/{tenant}/licences/{licence}", status_code=204)
@@ -144,7 +144,7 @@ async def read_platform_audit(context: Ctx, asked: PageAsked) -> Any:
     return await _audit(context, asked)
 
 
-@router.get("/admin/tenants/{tenant}/usage", response_model=UsageAnswer)
+@router.get("/admin/tenants/{tenant}/usage", response_model=TenantUsage)
 async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT.days)] = 30) -> Any:
     """What the tenant has now, beside what it may have; and what it did today and on so many days before."""
     who, usage, tenant = context.resources.identity, context.resources.usage, context.tenant
@@ -157,18 +157,18 @@ async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT
         usage.today(tenant),
         usage.of(tenant, today - timedelta(days=days), today - timedelta(days=1)),
     )
-    return UsageAnswer(
+    return TenantUsage(
         timestamp=iso(context.now_ms),
         tenant=tenant,
         series=Used(used=series, limit=about.plan.series),
         users=Used(used=users, limit=MAX_PER_HOME),
         keys=Used(used=keys, limit=api_keys.MAX_PER_TENANT),
         licences=Used(used=licences, limit=licences_.MAX_PER_TENANT),
-        today=DayAnswer.of(now),
-        days=[DayAnswer.of(one) for one in past],
+        today=UsageDay.of(now),
+        days=[UsageDay.of(one) for one in past],
     )
 
 
 async def _audit(context: Context, asked: Asked) -> AuditPage:
     page = await context.resources.identity.audit.page(context.tenant, asked)
-    return AuditPage(entries=[EntryAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+    return AuditPage(entries=[AuditEntry.of(one) for one in page.items], next_cursor=page.cursor)

@@ -20,7 +20,7 @@ from vigie_web.problem_schema import Responses, problem_response
 from vigie_api.admin.bodies import AnyPassword, NewAssignment, NewUser, UserChange
 from vigie_api.admin.listing import InTenant, PageAsked, located
 from vigie_api.admin.schemas import GuestPage, UserPage
-from vigie_api.auth.schemas import GuestAnswer, UserAnswer
+from vigie_api.auth.schemas import Guest, User
 from vigie_api.context import Context, Ctx
 
 router = APIRouter(tags=["users"], route_class=AuthorizedRoute)
@@ -64,37 +64,37 @@ async def list_platform_users(context: Ctx, asked: PageAsked) -> Any:
     return await _page(context, asked)
 
 
-@router.post(_TENANT, response_model=UserAnswer, status_code=201, responses=_TAKEN)
+@router.post(_TENANT, response_model=User, status_code=201, responses=_TAKEN)
 async def create_user(context: InTenant, body: NewUser, request: Request, response: Response) -> Any:
     """A user whose home the tenant is. Names are unique there, whatever their case."""
     return await _create(context, body, request, response)
 
 
-@router.post(_PLATFORM, response_model=UserAnswer, status_code=201, responses=_TAKEN)
+@router.post(_PLATFORM, response_model=User, status_code=201, responses=_TAKEN)
 async def create_platform_user(context: Ctx, body: NewUser, request: Request, response: Response) -> Any:
     """A SUPERADMIN or SUPPORT, who sees every tenant."""
     return await _create(context, body, request, response)
 
 
-@router.get(_TENANT + "/{user}", response_model=UserAnswer)
+@router.get(_TENANT + "/{user}", response_model=User)
 async def read_user(context: InTenant, user: str) -> Any:
     """The user, and what the user is in this tenant."""
     return await _read(context, user)
 
 
-@router.get(_PLATFORM + "/{user}", response_model=UserAnswer)
+@router.get(_PLATFORM + "/{user}", response_model=User)
 async def read_platform_user(context: Ctx, user: str) -> Any:
     """A SUPERADMIN or SUPPORT."""
     return await _read(context, user)
 
 
-@router.patch(_TENANT + "/{user}", response_model=UserAnswer)
+@router.patch(_TENANT + "/{user}", response_model=User)
 async def change_user(context: InTenant, user: str, body: UserChange) -> Any:
     """Change what is said and leave the rest, all in one transaction. Switched off, all sessions of the user end."""
     return await _change(context, user, body)
 
 
-@router.patch(_PLATFORM + "/{user}", response_model=UserAnswer, responses=_LAST)
+@router.patch(_PLATFORM + "/{user}", response_model=User, responses=_LAST)
 async def change_platform_user(context: Ctx, user: str, body: UserChange) -> Any:
     """Change what is said and leave the rest, all in one transaction. One SUPERADMIN always stays."""
     return await _change(context, user, body)
@@ -128,14 +128,14 @@ async def set_platform_password(context: Ctx, user: str, body: AnyPassword) -> N
 async def list_guests(context: InTenant, asked: PageAsked) -> Any:
     """The users of other tenants who are assigned to this one, and what they are here."""
     page = await context.resources.identity.users.guests(context.tenant, asked)
-    return GuestPage(guests=[GuestAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+    return GuestPage(guests=[Guest.of(one) for one in page.items], next_cursor=page.cursor)
 
 
-@router.put(_TENANT + "/{user}/assignments/{other}", response_model=UserAnswer)
+@router.put(_TENANT + "/{user}/assignments/{other}", response_model=User)
 async def assign(context: InTenant, user: str, other: str, body: NewAssignment) -> Any:
     """Let the user into the tenant `other` too, with a role there. What was assigned there before is replaced."""
     users = context.resources.identity.users
-    return UserAnswer.of(
+    return User.of(
         await users.assign(
             context.tenant, user, _tenant(other), body.role, context.actor, apps=body.apps, sites=body.sites
         )
@@ -150,25 +150,25 @@ async def unassign(context: InTenant, user: str, other: str) -> None:
 
 async def _page(context: Context, asked: Asked) -> UserPage:
     page = await context.resources.identity.users.page(context.tenant, asked, full=_full(context))
-    return UserPage(users=[UserAnswer.of(one) for one in page.items], next_cursor=page.cursor)
+    return UserPage(users=[User.of(one) for one in page.items], next_cursor=page.cursor)
 
 
-async def _create(context: Context, body: NewUser, request: Request, response: Response) -> UserAnswer:
+async def _create(context: Context, body: NewUser, request: Request, response: Response) -> User:
     made = await context.resources.identity.users.create(
         context.tenant, body.name, body.password, body.role, context.actor, apps=body.apps, sites=body.sites
     )
     located(request, response, made.id)
-    return UserAnswer.of(made)
+    return User.of(made)
 
 
-async def _read(context: Context, user: str) -> UserAnswer:
-    return UserAnswer.of(await context.resources.identity.users.get(context.tenant, user, full=_full(context)))
+async def _read(context: Context, user: str) -> User:
+    return User.of(await context.resources.identity.users.get(context.tenant, user, full=_full(context)))
 
 
-async def _change(context: Context, user: str, body: UserChange) -> UserAnswer:
+async def _change(context: Context, user: str, body: UserChange) -> User:
     said = body.model_dump(exclude_unset=True)
     users = context.resources.identity.users
-    return UserAnswer.of(await users.change(context.tenant, user, context.actor, full=_full(context), **said))
+    return User.of(await users.change(context.tenant, user, context.actor, full=_full(context), **said))
 
 
 async def _set_password(context: Context, user: str, body: AnyPassword) -> None:

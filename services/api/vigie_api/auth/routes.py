@@ -20,7 +20,7 @@ from vigie_web.problem_schema import Responses, problem_response
 from vigie_web.state import app_state
 
 from vigie_api.auth.errors import NobodyLogsIn, NoSession
-from vigie_api.auth.schemas import Login, LoginAnswer, MeAnswer, OwnPassword, Refresh
+from vigie_api.auth.schemas import Login, LoginTokens, Me, OwnPassword, Refresh
 from vigie_api.context import Context, Ctx
 
 router = APIRouter(tags=["auth"], route_class=AuthorizedRoute)
@@ -65,16 +65,16 @@ From = Annotated[Client, Depends(_client)]
 Open = Annotated[Sessions, Depends(_sessions)]
 
 
-@router.post("/auth/login", response_model=LoginAnswer, responses={**_REFUSED, **_THROTTLED})
+@router.post("/auth/login", response_model=LoginTokens, responses={**_REFUSED, **_THROTTLED})
 async def log_in(sessions: Open, client: From, body: Login) -> Any:
     """A session, for a name and a password. Failed logins are counted: beyond a few, 429."""
-    return LoginAnswer.of(await sessions.login(body.username, body.password, client, body.tenant))
+    return LoginTokens.of(await sessions.login(body.username, body.password, client, body.tenant))
 
 
-@router.post("/auth/refresh", response_model=LoginAnswer, responses=_USED_UP)
+@router.post("/auth/refresh", response_model=LoginTokens, responses=_USED_UP)
 async def refresh(sessions: Open, client: From, body: Refresh) -> Any:
     """New tokens for a refresh token, which is used up by it. One that comes a second time ends the session."""
-    return LoginAnswer.of(await sessions.refresh(body.refresh_token, client))
+    return LoginTokens.of(await sessions.refresh(body.refresh_token, client))
 
 
 @router.post("/auth/logout", status_code=204, responses=_NO_SESSION)
@@ -84,20 +84,20 @@ async def log_out(context: Ctx, client: From) -> None:
     await sessions_in(context.resources.identity).logout(session, client)
 
 
-@router.get("/auth/me", response_model=MeAnswer)
+@router.get("/auth/me", response_model=Me)
 async def me(context: Ctx) -> Any:
     """Who I am, and what I may do where."""
-    return MeAnswer.of(context.principal)
+    return Me.of(context.principal)
 
 
-@router.put("/auth/password", response_model=LoginAnswer, responses={**_NO_SESSION, **_THROTTLED})
+@router.put("/auth/password", response_model=LoginTokens, responses={**_NO_SESSION, **_THROTTLED})
 async def change_password(context: Ctx, client: From, body: OwnPassword) -> Any:
     """Another password for me, who knows the old one; wrong ones are counted as failed logins. All my sessions end, and
     the tokens are those of a new one."""
     _session(context)
     sessions = sessions_in(context.resources.identity)
     user = context.principal.id
-    return LoginAnswer.of(await sessions.change_password(user, body.old_password, body.new_password, client))
+    return LoginTokens.of(await sessions.change_password(user, body.old_password, body.new_password, client))
 
 
 def _session(context: Context) -> str:

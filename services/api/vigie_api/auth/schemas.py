@@ -58,7 +58,7 @@ class Holding(Belonging):
     permissions: list[Permission]
 
 
-class UserAnswer(Model):
+class User(Model):
     """`role`, `apps` and `sites` are those in the home."""
 
     id: str
@@ -86,7 +86,7 @@ class UserAnswer(Model):
         )
 
 
-class GuestAnswer(Model):
+class Guest(Model):
     """A user of another home, which is not told."""
 
     id: str
@@ -109,14 +109,14 @@ class GuestAnswer(Model):
         )
 
 
-class LoginAnswer(Model):
+class LoginTokens(Model):
     """Both tokens are secrets. The access token goes into `Authorization: Bearer`."""
 
     access_token: str
     token_type: Literal["Bearer"] = SCHEME
     expires_in: int = Field(description="seconds for which the access token is good")
     refresh_token: str = Field(description="good once; used a second time, it ends the session")
-    user: UserAnswer
+    user: User
 
     @classmethod
     def of(cls, tokens: Tokens) -> Self:
@@ -124,11 +124,11 @@ class LoginAnswer(Model):
             access_token=tokens.access,
             expires_in=tokens.access_expires_in_s,
             refresh_token=tokens.refresh,
-            user=UserAnswer.of(tokens.user),
+            user=User.of(tokens.user),
         )
 
 
-class MeAnswer(Model):
+class Me(Model):
     """Who asks, and what they may do where."""
 
     id: str

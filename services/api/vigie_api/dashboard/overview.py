@@ -19,7 +19,7 @@ from vigie_api.dashboard.schemas.common import CustomMetric
 from vigie_api.dashboard.schemas.overview import (
     ApplicationOverview,
     BusinessOverview,
-    RealtimeAnswer,
+    RealtimeMetrics,
     SeriesCount,
     SystemOverview,
 )
@@ -98,7 +98,7 @@ def levels(index: FamilyIndex, latest: LatestTable, live_since_ms: int) -> Level
     )
 
 
-def realtime(numbers: Numbers, latest: Levels, now_ms: int) -> RealtimeAnswer:
+def realtime(numbers: Numbers, latest: Levels, now_ms: int) -> RealtimeMetrics:
     """Rates of the range of `numbers`, levels of the latest values."""
     requests = application.requests(numbers)
     made = business.bookings(numbers)
@@ -107,7 +107,7 @@ def realtime(numbers: Numbers, latest: Levels, now_ms: int) -> RealtimeAnswer:
     def per_minute(count: float | None) -> float | None:
         return None if count is None else rounded(count * factor)
 
-    return RealtimeAnswer(
+    return RealtimeMetrics(
         timestamp=iso(now_ms),
         window_seconds=numbers.seconds,
         requests_per_second=requests.per_second,

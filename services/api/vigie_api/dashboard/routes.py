@@ -20,12 +20,12 @@ from vigie_api.context import Ctx, cached, stale_before_ms
 from vigie_api.dashboard import overview
 from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart, Line
 from vigie_api.dashboard.errors import UnknownChart
-from vigie_api.dashboard.schemas.overview import DashboardAnswer, RealtimeAnswer
+from vigie_api.dashboard.schemas.overview import DashboardSummary, RealtimeMetrics
 from vigie_api.dashboard.summaries import dashboard, head, read_panel
 from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, Step, To
 from vigie_api.query.ranges import TimeRange, parse_range, parse_zone
-from vigie_api.query.schemas import ChartAnswer, ChartLine
+from vigie_api.query.schemas import ChartData, ChartLine
 from vigie_api.query.steps import grid_for, points
 
 router = APIRouter(tags=["dashboard"], responses=READ_PROBLEMS)
@@ -40,18 +40,18 @@ FEATURE = Feature(
 )
 
 
-@router.get("/api/dashboard/summary", response_model=DashboardAnswer)
+@router.get("/api/dashboard/summary", response_model=DashboardSummary)
 async def dashboard_summary(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """The head of each area; of the last hour by default."""
     asked = parse_range(period, from_, to, "1h", context.now_ms)
     return await cached(context, ("dashboard", period, from_, to), lambda: dashboard(context, asked))
 
 
-@router.get("/api/dashboard/realtime", response_model=RealtimeAnswer)
+@router.get("/api/dashboard/realtime", response_model=RealtimeMetrics)
 async def realtime(context: Ctx) -> Any:
     """The rates of the last minute and the latest values."""
 
-    async def compute() -> RealtimeAnswer:
+    async def compute() -> RealtimeMetrics:
         asked = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
         panel = await read_panel(context, asked, overview.REALTIME)
         index = await context.resources.families.of(context.tenant)
@@ -64,7 +64,7 @@ async def realtime(context: Ctx) -> Any:
 
 @router.get(
     "/api/dashboard/charts/{type}",
-    response_model=ChartAnswer,
+    response_model=ChartData,
     responses={404: problem_response(f"No such chart. The charts are {', '.join(CHARTS)}")},
 )
 async def chart(
@@ -85,14 +85,14 @@ async def chart(
     asked = parse_range(period, from_, to, "24h", context.now_ms)
     zone = parse_zone(timezone)
 
-    async def compute() -> ChartAnswer:
+    async def compute() -> ChartData:
         drawn = CHARTS[type_]
         series = await context.resources.reader.select(context.tenant, exactly(drawn.metrics), "the chart")
         grid = await grid_for(context, asked, step, series, zone)
         needed = [(line.function, kind) for line in drawn.lines for kind in Kind]
         answer = await context.resources.reader.read(context.tenant, series, grid, needed)
         lines, truncated = await asyncio.to_thread(_lines, drawn, answer)
-        return ChartAnswer(
+        return ChartData(
             **head(context, grid, asked),
             type=type_,
             title=drawn.title,

@@ -26,11 +26,11 @@ from vigie_web.problem_schema import READ_PROBLEMS
 from vigie_api.context import Context, Ctx, cached, stale_before_ms
 from vigie_api.dashboard import application, business, overview, system
 from vigie_api.dashboard.numbers import Numbers
-from vigie_api.dashboard.schemas.application import ApplicationAnswer
-from vigie_api.dashboard.schemas.business import BusinessAnswer
+from vigie_api.dashboard.schemas.application import ApplicationMetrics
+from vigie_api.dashboard.schemas.business import BusinessMetrics
 from vigie_api.dashboard.schemas.common import CustomMetric
-from vigie_api.dashboard.schemas.overview import DashboardAnswer, SummaryAnswer
-from vigie_api.dashboard.schemas.system import SystemAnswer
+from vigie_api.dashboard.schemas.overview import DashboardSummary, MetricsSummary
+from vigie_api.dashboard.schemas.system import SystemMetrics
 from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, To
 from vigie_api.query.ranges import TimeRange, parse_range
@@ -65,16 +65,16 @@ class Panel:
     head: dict[str, Any]
 
 
-@router.get("/api/metrics/system", response_model=SystemAnswer)
+@router.get("/api/metrics/system", response_model=SystemMetrics)
 async def system_metrics(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """CPU, memory, disk, load and network, of each host and of all; of the last hour by default."""
     asked = parse_range(period, from_, to, "1h", context.now_ms)
 
-    async def compute() -> SystemAnswer:
+    async def compute() -> SystemMetrics:
         panel = await read_panel(context, asked, system.NAMES)
         other = await _other(context, system.PREFIXES)
         return await asyncio.to_thread(
-            lambda: SystemAnswer(
+            lambda: SystemMetrics(
                 **panel.head,
                 overall=system.resources(panel.numbers),
                 hosts=system.hosts(panel.numbers),
@@ -85,17 +85,17 @@ async def system_metrics(context: Ctx, period: Period = None, from_: From = None
     return await cached(context, ("system", period, from_, to), compute)
 
 
-@router.get("/api/metrics/application", response_model=ApplicationAnswer)
+@router.get("/api/metrics/application", response_model=ApplicationMetrics)
 async def application_metrics(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """Requests, latency, errors, connections and database queries, of each service and of all; of the last hour
     by default."""
     asked = parse_range(period, from_, to, "1h", context.now_ms)
 
-    async def compute() -> ApplicationAnswer:
+    async def compute() -> ApplicationMetrics:
         panel = await read_panel(context, asked, application.NAMES)
         other = await _other(context, application.PREFIXES)
         return await asyncio.to_thread(
-            lambda: ApplicationAnswer(
+            lambda: ApplicationMetrics(
                 **panel.head,
                 overall=application.work(panel.numbers),
                 services=application.services(panel.numbers),
@@ -107,17 +107,17 @@ async def application_metrics(context: Ctx, period: Period = None, from_: From =
     return await cached(context, ("application", period, from_, to), compute)
 
 
-@router.get("/api/metrics/business", response_model=BusinessAnswer)
+@router.get("/api/metrics/business", response_model=BusinessMetrics)
 async def business_metrics(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """Bookings, revenue, users, conversion funnel and satisfaction; of the last 24 hours by default."""
     asked = parse_range(period, from_, to, "24h", context.now_ms)
 
-    async def compute() -> BusinessAnswer:
+    async def compute() -> BusinessMetrics:
         panel = await read_panel(context, asked, business.NAMES)
         numbers = panel.numbers
         other = await _other(context, business.PREFIXES)
         return await asyncio.to_thread(
-            lambda: BusinessAnswer(
+            lambda: BusinessMetrics(
                 **panel.head,
                 bookings=business.bookings(numbers),
                 bookings_by_service=business.bookings_by_service(numbers),
@@ -136,18 +136,18 @@ async def business_metrics(context: Ctx, period: Period = None, from_: From = No
     return await cached(context, ("business", period, from_, to), compute)
 
 
-@router.get("/api/metrics/summary", response_model=SummaryAnswer)
+@router.get("/api/metrics/summary", response_model=MetricsSummary)
 async def summary(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """What is recorded, the head of each area, and every custom metric with its latest value; of the last hour by
     default."""
     asked = parse_range(period, from_, to, "1h", context.now_ms)
 
-    async def compute() -> SummaryAnswer:
+    async def compute() -> MetricsSummary:
         areas = await dashboard(context, asked)
         index = await context.resources.families.of(context.tenant)
         latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
         custom = overview.custom_families(index)
-        return SummaryAnswer(
+        return MetricsSummary(
             **areas.model_dump(),
             series=overview.series_count(index, latest, stale_before_ms(context)),
             custom=overview.custom_metrics(custom[: overview.MAX_CUSTOM], latest),
@@ -158,11 +158,11 @@ async def summary(context: Ctx, period: Period = None, from_: From = None, to: T
     return await cached(context, ("summary", period, from_, to), compute)
 
 
-async def dashboard(context: Context, asked: TimeRange) -> DashboardAnswer:
+async def dashboard(context: Context, asked: TimeRange) -> DashboardSummary:
     """The head of each area."""
     panel = await read_panel(context, asked, overview.HEADLINES)
     return await asyncio.to_thread(
-        lambda: DashboardAnswer(
+        lambda: DashboardSummary(
             **panel.head,
             system=overview.system_overview(panel.numbers),
             application=overview.application_overview(panel.numbers),

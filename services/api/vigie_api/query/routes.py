@@ -28,7 +28,7 @@ from vigie_web.problem_schema import READ_PROBLEMS
 from vigie_api.context import Context, Ctx
 from vigie_api.parameters import From, Match, MatchBrackets, Step, To, Types
 from vigie_api.query.ranges import TimeRange, parse_range
-from vigie_api.query.schemas import RangeAnswer
+from vigie_api.query.schemas import RangeResult
 from vigie_api.query.steps import grid_for, points
 
 MAX_POINTS = 200_000
@@ -74,7 +74,7 @@ class Shown:
 
 @router.get(
     "/api/query_range",
-    response_model=RangeAnswer,
+    response_model=RangeResult,
     description="One function of one metric over time. A metric that nobody has sent gives an empty list of "
     f"series.\n\n{MEANING}",
 )

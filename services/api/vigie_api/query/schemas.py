@@ -17,7 +17,7 @@ class Line(Model):
     points: list[Point]
 
 
-class RangeAnswer(Model):
+class RangeResult(Model):
     """Points of a metric over time."""
 
     timestamp: Time
@@ -38,7 +38,7 @@ class ChartLine(Line):
     name: str = Field(description="for a legend")
 
 
-class ChartAnswer(Ranged):
+class ChartData(Ranged):
     """Points of a chart."""
 
     type: str

@@ -23,7 +23,7 @@ from vigie_api.context import Context, Ctx
 from vigie_api.dashboard.numbers import finite
 from vigie_api.parameters import Match, MatchBrackets, Types
 from vigie_api.series import cursors
-from vigie_api.series.schemas import LatestValue, SeriesAnswer, SeriesItem
+from vigie_api.series.schemas import LatestValue, SeriesItem, SeriesPage
 
 router = APIRouter(tags=["series"], responses=READ_PROBLEMS)
 FEATURE = Feature(
@@ -35,7 +35,7 @@ FEATURE = Feature(
 )
 
 
-@router.get("/api/series", response_model=SeriesAnswer)
+@router.get("/api/series", response_model=SeriesPage)
 async def find_series(
     *,
     context: Ctx,
@@ -64,7 +64,7 @@ async def find_series(
     )
     total = await context.resources.series.count(context.tenant, wanted)
     latest = await context.resources.latest.some(context.tenant, sorted({one.chunk for one in page.series}))
-    return SeriesAnswer(
+    return SeriesPage(
         timestamp=iso(context.now_ms),
         series=_items(page.series, latest),
         total=None if total is None else min(total, COUNT_LIMIT),

@@ -26,7 +26,7 @@ class SeriesItem(Model):
     latest: LatestValue | None = Field(description="null when no sample has been counted yet")
 
 
-class SeriesAnswer(Model):
+class SeriesPage(Model):
     """A page of series, by name. It may hold fewer than `limit` although `nextCursor` is not null."""
 
     timestamp: Time

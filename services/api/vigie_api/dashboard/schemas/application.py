@@ -48,7 +48,7 @@ class Service(Work):
     service: str
 
 
-class ApplicationAnswer(Ranged):
+class ApplicationMetrics(Ranged):
     """What the services did. Percentiles are at most 1 % from an observation."""
 
     overall: Work

@@ -75,7 +75,7 @@ class Sessions(Model):
     avg_duration_seconds: Number
 
 
-class BusinessAnswer(Ranged):
+class BusinessMetrics(Ranged):
     """What the business did."""
 
     bookings: Bookings

@@ -34,7 +34,7 @@ class BusinessOverview(Model):
     satisfaction: Satisfaction
 
 
-class DashboardAnswer(Ranged):
+class DashboardSummary(Ranged):
     """The head of a dashboard."""
 
     system: SystemOverview
@@ -53,7 +53,7 @@ class SeriesCount(Model):
     live: int = Field(description="series with a sample in the last five minutes")
 
 
-class SummaryAnswer(DashboardAnswer):
+class MetricsSummary(DashboardSummary):
     """The dashboard's head, what is recorded, and every metric that Vigie gives no meaning to itself."""
 
     series: SeriesCount
@@ -62,7 +62,7 @@ class SummaryAnswer(DashboardAnswer):
     custom_truncated: bool
 
 
-class RealtimeAnswer(Model):
+class RealtimeMetrics(Model):
     """The last minute, and what was sent last."""
 
     timestamp: Time

@@ -43,7 +43,7 @@ class Host(Resources):
     host: str
 
 
-class SystemAnswer(Ranged):
+class SystemMetrics(Ranged):
     """What the hosts report of themselves."""
 
     overall: Resources
