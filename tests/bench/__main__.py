@@ -92,10 +92,17 @@ def _versus(report: Report, runs: int, samples: int) -> None:
         for peer, rows in theirs.items():
             if rows:
                 floor, goal, machine_goal = BOUNDS[peer, name]
-                title = f"CPU/sample, Vigie over {peer}, {name}"
+                title = f"Vigie over {peer}, {name}"
                 report.floors += [
-                    Floor(f"{title}: own processes", "x", floor, goal, ratios(ours, rows), at_least=False),
-                    Floor(f"{title}: machine", "x", None, machine_goal, machine_ratios(ours, rows), at_least=False),
+                    Floor(f"{title}: own processes", "x CPU/sample", floor, goal, ratios(ours, rows), at_least=False),
+                    Floor(
+                        f"{title}: machine",
+                        "x CPU/sample",
+                        None,
+                        machine_goal,
+                        machine_ratios(ours, rows),
+                        at_least=False,
+                    ),
                 ]
 
 

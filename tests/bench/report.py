@@ -66,7 +66,7 @@ class Floor:
         reached = self.goal is not None and self._reaches(self.goal)
         judged = "" if self.floor is None else "  PASS" if self.met else "  FAIL"
         return (
-            f"  {self.name:<62} {self.value:>9.3g} {self.unit:<16} {said} ({spread})"
+            f"  {self.name:<68} {self.value:>9.3g} {self.unit:<16} {said} ({spread})"
             f"{judged}{', goal met' if self.met and reached else ''}"
         )
 
