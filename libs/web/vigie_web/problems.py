@@ -140,7 +140,7 @@ async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
     status, path = error.status_code, connection.url.path
     details = {
         400: "the body is not JSON",
-        404: f"there is nothing at {path}; /docs lists what there is",
+        404: f"there is nothing at {path[:MAX_CHARS]}; /docs lists what there is",
         405: f"{connection.scope.get('method')} is not allowed here",
     }
     headers = dict(error.headers or {})

@@ -35,7 +35,7 @@ from vigie_api.admin import keys, tenants, users
 from vigie_api.auth import routes as auth
 from vigie_api.auth.first_start import FirstStart
 from vigie_api.dashboard import routes as dashboard
-from vigie_api.dashboard import summaries
+from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
 from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.node_reports import routes as node_reports

@@ -20,8 +20,8 @@ from vigie_api.context import Ctx, cached, stale_before_ms
 from vigie_api.dashboard import overview
 from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart, Line
 from vigie_api.dashboard.errors import UnknownChart
+from vigie_api.dashboard.panels import dashboard, head, read_panel
 from vigie_api.dashboard.schemas.overview import DashboardSummary, RealtimeMetrics
-from vigie_api.dashboard.summaries import dashboard, head, read_panel
 from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, Step, To
 from vigie_api.query.ranges import TimeRange, parse_range, parse_zone

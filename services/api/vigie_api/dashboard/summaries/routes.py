@@ -7,33 +7,25 @@ looks at the catalogue of families stays on the loop, which extends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
-from vigie_contracts.series import Kind
 from vigie_identity.permissions import Permission
-from vigie_query.functions import Function
-from vigie_query.grid import Grid, single
-from vigie_query.planning import steps_possible
-from vigie_query.times import iso
-from vigie_storage.series import exactly
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx, cached, stale_before_ms
 from vigie_api.dashboard import application, business, overview, system
-from vigie_api.dashboard.numbers import Numbers
+from vigie_api.dashboard.panels import dashboard, read_panel
 from vigie_api.dashboard.schemas.application import ApplicationMetrics
 from vigie_api.dashboard.schemas.business import BusinessMetrics
 from vigie_api.dashboard.schemas.common import CustomMetric
-from vigie_api.dashboard.schemas.overview import DashboardSummary, MetricsSummary
+from vigie_api.dashboard.schemas.overview import MetricsSummary
 from vigie_api.dashboard.schemas.system import SystemMetrics
 from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, To
-from vigie_api.query.ranges import TimeRange, parse_range
+from vigie_api.query.ranges import parse_range
 
 router = APIRouter(tags=["metrics"], responses=READ_PROBLEMS)
 FEATURE = Feature(
@@ -46,23 +38,6 @@ FEATURE = Feature(
     },
     "Summaries of systems, applications and the business",
 )
-
-_GAUGES = (Function.AVG, Function.MAX, Function.LAST, Function.SUM)
-_HISTOGRAMS = (Function.AVG, Function.COUNT, Function.P50)
-ASKED = [
-    *((function, Kind.GAUGE) for function in _GAUGES),
-    *((Function.INCREASE, kind) for kind in (Kind.COUNTER, Kind.CUMULATIVE)),
-    *((function, Kind.HISTOGRAM) for function in _HISTOGRAMS),
-]
-"""What the panels ask of series of each kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """The numbers of a panel and the head of its answer."""
-
-    numbers: Numbers
-    head: dict[str, Any]
 
 
 @router.get("/api/metrics/system", response_model=SystemMetrics)
@@ -156,38 +131,6 @@ async def summary(context: Ctx, period: Period = None, from_: From = None, to: T
         )
 
     return await cached(context, ("summary", period, from_, to), compute)
-
-
-async def dashboard(context: Context, asked: TimeRange) -> DashboardSummary:
-    """The head of each area."""
-    panel = await read_panel(context, asked, overview.HEADLINES)
-    return await asyncio.to_thread(
-        lambda: DashboardSummary(
-            **panel.head,
-            system=overview.system_overview(panel.numbers),
-            application=overview.application_overview(panel.numbers),
-            business=overview.business_overview(panel.numbers),
-        )
-    )
-
-
-async def read_panel(context: Context, asked: TimeRange, names: Collection[str]) -> Panel:
-    """The samples of these metrics over the whole range, as one step."""
-    reader = context.resources.reader
-    series = await reader.select(context.tenant, exactly(names), "the panel")
-    grid = single(asked.from_ms, asked.to_ms, steps_possible(asked.from_ms, context.now_ms))
-    answer = await reader.read(context.tenant, series, grid, ASKED)
-    return Panel(Numbers(answer.selection, answer.samples), head(context, grid, asked))
-
-
-def head(context: Context, grid: Grid, asked: TimeRange) -> dict[str, Any]:
-    """The fields that every answer about a stretch of time has."""
-    return {
-        "timestamp": iso(context.now_ms),
-        "from": iso(grid.start),
-        "to": iso(grid.end),
-        "period": asked.period,
-    }
 
 
 async def _other(context: Context, prefixes: tuple[str, ...]) -> list[CustomMetric]:
