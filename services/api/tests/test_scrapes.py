@@ -13,7 +13,6 @@ from vigie_api.settings import Settings
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
-from vigie_runtime.errors import Busy
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.state import AccessControl
 
@@ -92,27 +91,3 @@ async def test_too_many_scrapes_are_refused_at_once(app: Any) -> None:
         assert answer.headers["retry-after"] == "2"
         scrapes._admitted = 0
         assert (await http.get("/metrics")).status_code == 200
-
-
-async def test_places_are_never_more_than_there_are_and_come_back_after_errors() -> None:
-    places = ConcurrencyLimit(2, "things")
-    at_once = most = refused = 0
-
-    async def work() -> None:
-        nonlocal at_once, most, refused
-        try:
-            async with places.slot():
-                at_once += 1
-                most = max(most, at_once)
-                await asyncio.sleep(0)
-                at_once -= 1
-                raise RuntimeError("of the work")
-        except Busy:
-            refused += 1
-        except RuntimeError:
-            pass
-
-    for _ in range(2):
-        await asyncio.gather(*(work() for _ in range(30)))
-    assert most == 2
-    assert refused == 2 * (30 - 10)

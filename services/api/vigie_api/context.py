@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel
 from vigie_web import context as web
 
 from vigie_api.resources import Resources
 from vigie_api.settings import Settings
-
-T = TypeVar("T", bound=BaseModel)
 
 Context: TypeAlias = web.Context[Settings, Resources]
 Ctx = Annotated[Context, web.AUTHORIZED]
