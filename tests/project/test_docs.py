@@ -10,6 +10,7 @@ from vigie_contracts import events, names, tiers, topics
 from vigie_contracts.problems import Kind
 from vigie_query import functions
 from vigie_standalone import cli
+from vigie_storage import collections
 
 from tests.project.repo import ROOT, parsed, text
 
@@ -101,7 +102,7 @@ def test_every_topic_and_collection_of_windows_is_in_the_architecture() -> None:
     content = text("docs/architecture.md")
     assert set(re.findall(r"^\| `(vigie\.[a-z]+\.v\d)`", content, re.MULTILINE)) == {t.name for t in topics.TOPICS}
     for tier in tiers.TIERS:
-        assert f"`{tier.collection}`" in content
+        assert f"`{collections.windows(tier).name}`" in content
 
 
 def test_decision_records_are_numbered_complete_and_listed() -> None:

@@ -17,15 +17,15 @@ from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.lifespan import Lifespan
 from vigie_storage import topics as recorded_topics
-from vigie_storage.catalogue import Catalogue
-from vigie_storage.checkpoints import Log
+from vigie_storage.partitions.checkpoint import Log
+from vigie_storage.partitions.store import PartitionStore
+from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_web import health
 
 from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.reports.storing import ReportStore
 from vigie_aggregator.reports.subscriber import ReportsSubscriber
 from vigie_aggregator.samples.handler import Limits, SamplesHandler
-from vigie_aggregator.samples.repository import Repository
 from vigie_aggregator.samples.schedule import Intervals
 from vigie_aggregator.samples.view import RedisView, Snapshot
 from vigie_aggregator.settings import Settings
@@ -70,7 +70,7 @@ class Aggregator:
         reports = replace(bus.REPORTS, name=settings.reports_topic)
         specs = topics.specs(settings.partitions, (topic, reports, bus.DEAD))
         identity = (await life.up("topics", recorded_topics.ensure(settings, specs, db)))[topic.name]
-        repository = Repository(db, topic.name, clock)
+        repository = PartitionStore(db, topic.name, clock)
         await life.up("collections", repository.prepare())
         redis = clients.redis(settings)
         life.on_down("redis", redis.aclose)
@@ -78,7 +78,7 @@ class Aggregator:
         handler = SamplesHandler(
             Log(identity.cluster_id, identity.topic_id),
             store=repository,
-            catalogue=Catalogue(db, settings.partitions),
+            catalogue=SeriesCatalogue(db),
             dead_letters=self._dead_letters(life),
             clock=clock,
             metrics=self._metrics,

@@ -14,8 +14,9 @@ from vigie_contracts import telemetry
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
-from vigie_contracts.telemetry import ReportDocument, Telemetry
+from vigie_contracts.telemetry import Telemetry
 from vigie_runtime.bus.unreadable import HEADER
+from vigie_storage.reports.documents import ReportDocument
 
 from vigie_aggregator.errors import PoisonRecord
 from vigie_aggregator.metrics import DeadReason
@@ -68,7 +69,7 @@ class Incoming:
     id: str
     partition: int
     document: RawBSONDocument
-    """A `telemetry.ReportDocument`."""
+    """A `ReportDocument`."""
     node: NodeReport | None
     """None when it is not of a node: then it is kept, and nothing is counted."""
 

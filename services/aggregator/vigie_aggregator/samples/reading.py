@@ -10,8 +10,8 @@ import numpy.typing as npt
 from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
-from vigie_storage.checkpoints import Position
-from vigie_storage.placement import SeriesPlacement
+from vigie_storage.partitions.checkpoint import Position
+from vigie_storage.series.placement import SeriesPlacement
 
 from vigie_aggregator.errors import PoisonRecord
 from vigie_aggregator.metrics import DeadReason, Metrics
@@ -28,7 +28,7 @@ _LOOKUP_PAUSE_S: Final = 0.1
 
 
 class Catalogue(Protocol):
-    """What is used of `vigie_storage.catalogue.Catalogue`."""
+    """What is used of `vigie_storage.series.catalogue.SeriesCatalogue`."""
 
     async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:
         """The homes of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""
