@@ -95,7 +95,10 @@ class World:
                 )
         await self.database["partitions"].replace_one(
             {"_id": f"vigie.samples.v1/{partition}"},
-            {"dirty_since": {name: None if ms is None else Int64(ms) for name, ms in dirty.items()}},
+            {
+                "next": {tier.name: Int64(1) for tier in TIERS},
+                "dirty_since": {name: None if ms is None else Int64(ms) for name, ms in dirty.items()},
+            },
             upsert=True,
         )
         await self._write_latest(partition, cells, redis=redis)

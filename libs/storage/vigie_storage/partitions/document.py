@@ -20,7 +20,9 @@ from vigie_runtime.clients import Document
 
 from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position
 
-COMPLETENESS: Final[Mapping[str, int]] = {"dirty_since": 1, "whole_since": 1}
+NEVER: Final = 1 << 62
+"""A tier that the aggregators do not know yet is whole from this moment on, ms."""
+COMPLETENESS: Final[Mapping[str, int]] = {"next": 1, "dirty_since": 1, "whole_since": 1}
 """What `dirty_since` and `whole_since` need of the document."""
 FIRST_USE: Final[Mapping[str, int]] = {"epoch": 1, "offset": 1}
 """What `parse_keys` needs of the documents."""
@@ -95,9 +97,10 @@ def dirty_since(document: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def whole_since(document: Mapping[str, Any]) -> dict[str, int]:
-    """`Checkpoint.whole_since`, of the tiers that were kept when it was written."""
+    """`Checkpoint.whole_since`, of the tiers that were kept when it was written; NEVER for others."""
     stored: Mapping[str, Any] = document.get("whole_since") or {}
-    return {name: int(ms) for name, ms in stored.items()}
+    unknown = {tier.name: NEVER for tier in TIERS if tier.name not in document["next"]}
+    return unknown | {name: int(ms) for name, ms in stored.items()}
 
 
 def key_id(partition: int, key: bytes) -> Document:

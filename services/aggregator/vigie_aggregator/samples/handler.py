@@ -17,6 +17,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced, Retryable, reason_of
 from vigie_storage.latest import LatestChunk
 from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position, beginning, started_over, with_all_tiers
+from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_windows import Cells, fold
 
 from vigie_aggregator.metrics import Metrics
@@ -25,7 +26,7 @@ from vigie_aggregator.samples.intake import Record, Run, runs
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.live import messages
 from vigie_aggregator.samples.partition import Partition
-from vigie_aggregator.samples.reading import Catalogue, DeadLetters, RecordReader
+from vigie_aggregator.samples.reading import DeadLetters, RecordReader
 from vigie_aggregator.samples.repair import repair
 from vigie_aggregator.samples.schedule import LATE_MS, Intervals, Schedule
 from vigie_aggregator.samples.store import Store
@@ -73,7 +74,7 @@ class SamplesHandler:
         log_: Log,
         *,
         store: Store,
-        catalogue: Catalogue,
+        catalogue: SeriesCatalogue,
         dead_letters: DeadLetters,
         clock: Clock,
         metrics: Metrics,
