@@ -54,12 +54,13 @@ def document(partition: int, tier: Tier, window: Window) -> Document:
     return {"_id": window_id(tenant, partition, chunk, start_ms), "expires": expires, **window.document}
 
 
-def partition_of(document: Mapping[str, Any]) -> int:
-    """Of the topic of samples."""
-    return document["_id"]["p"]
-
-
 def parse(document: Mapping[str, Any]) -> Window:
     """What `document` made, without its partition."""
     where = document["_id"]
     return Window(Place(where["t"], where["c"], where["w"]), document)
+
+
+def located(document: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Partition, chunk and start in ms of what `document` made: cheaper than `parse`, for many of one tenant."""
+    where = document["_id"]
+    return where["p"], where["c"], int(where["w"])

@@ -114,7 +114,8 @@ class _Reading:
                         await self._take(tier, found)
 
     async def _take(self, tier: Tier, found: list[Document]) -> None:
-        parsed = [self._numbered(document) for document in found]
+        located = [(documents.located(document), document) for document in found]
+        parsed = [(self._chunks[partition, chunk], start, one) for (partition, chunk, start), one in located]
         # In a thread: numpy and long loops, while other requests wait for the event loop.
         cells = await asyncio.to_thread(decode_many, parsed, tier.width_ms, rows=self._rows, columns=self._columns)
         self._held += len(cells)
@@ -126,11 +127,6 @@ class _Reading:
             )
         if len(cells):
             self.cells.append(cells)
-
-    def _numbered(self, document: Document) -> tuple[int, int, Document]:
-        """(local number of the chunk, start, document)."""
-        place = documents.parse(document).place
-        return self._chunks[documents.partition_of(document), place.chunk], int(place.start_ms), document
 
 
 def _queries(tenant: TenantId, selection: Selection, piece: Piece) -> Iterator[Document]:
