@@ -9,6 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
+import bson
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+
 
 class Spread(TypedDict):
     """Numbers of several reports."""
@@ -41,6 +45,18 @@ class ReportDocument(TypedDict):
     received: datetime
     body: dict[str, Any]
     """Whole. Of a node: `NUMBERS`, `VERSION` and `ADDITIONAL` as they were sent, what is optional only if it was."""
+
+
+EncodedReport = RawBSONDocument
+"""A `ReportDocument` that can be stored."""
+
+
+def encoded(report: ReportDocument) -> EncodedReport:
+    """Raises ValueError for a body that MongoDB does not take: an integer past 64 bits, a key with NUL."""
+    try:
+        return RawBSONDocument(bson.encode(report))
+    except (BSONError, OverflowError, UnicodeError) as e:
+        raise ValueError(str(e)) from e
 
 
 class LatestDocument(TypedDict):

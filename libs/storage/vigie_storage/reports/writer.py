@@ -17,7 +17,7 @@ from vigie_runtime.errors import Retryable
 from vigie_storage import collections, mongo
 from vigie_storage.mongo import Session
 from vigie_storage.partitions.owners import Owners
-from vigie_storage.reports.documents import DayDocument, DayId, HourId, LatestDocument, PlatformDayId
+from vigie_storage.reports.documents import DayDocument, DayId, EncodedReport, HourId, LatestDocument, PlatformDayId
 from vigie_storage.tenancy import Rows, TenantCollection, Why, shared
 
 _MAX_COMMIT_MS: Final = 10_000
@@ -42,8 +42,8 @@ class ReportTransaction:
         """Which of these reports are stored."""
         return {document["_id"] for document in await self._find(self._reports, ids, {"_id": 1})}
 
-    async def insert(self, reports: Sequence[Any]) -> None:
-        """Store new reports: `ReportDocument`s, which may be encoded."""
+    async def insert(self, reports: Sequence[EncodedReport]) -> None:
+        """Store new reports."""
         await self._reports.insert_many(reports, ordered=False, session=self._session)
 
     async def latest(self, tenants: Iterable[str]) -> dict[str, LatestDocument]:

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-import bson
 import msgspec
-from bson.errors import BSONError
-from bson.raw_bson import RawBSONDocument
 from vigie_contracts import telemetry
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.telemetry import Telemetry
 from vigie_runtime.bus.unreadable import HEADER
-from vigie_storage.reports.documents import ReportDocument
+from vigie_storage.reports.documents import EncodedReport, ReportDocument, encoded
 
 from vigie_aggregator.errors import PoisonRecord
 from vigie_aggregator.metrics import DeadReason
@@ -68,7 +65,7 @@ class Incoming:
 
     id: str
     partition: int
-    document: RawBSONDocument
+    document: EncodedReport
     """A `ReportDocument`."""
     node: NodeReport | None
     """None when it is not of a node: then it is kept, and nothing is counted."""
@@ -92,8 +89,8 @@ def read(record: Record) -> Incoming:
             received=to_datetime(record.timestamp),
             body=report.body,
         )
-        raw = RawBSONDocument(bson.encode(document))
-    except (BSONError, OverflowError, UnicodeError) as e:  # an integer past 64 bits, a key with NUL
+        raw = encoded(document)
+    except ValueError as e:
         raise PoisonRecord(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
     return Incoming(report.id, record.partition, raw, node)
