@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from vigie_api.node_reports import repository
 from vigie_api.settings import Settings
 from vigie_contracts.days import to_datetime
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.tenants import Status
+from vigie_storage.reports import reader
 
 from tests.kit.nodes import NodeReport, report
 
@@ -286,7 +286,7 @@ async def test_more_reports_than_can_be_counted_are_refused_with_a_way_out(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await platform.keep(*(report(ACME, NOW - i * MINUTE) for i in range(5)))
-    monkeypatch.setattr(repository, "COUNT_LIMIT", 4)
+    monkeypatch.setattr(reader, "COUNT_LIMIT", 4)
     body = await platform.get(metrics(ACME), 422)
     assert body["type"] == "/problems/limit-reached"
     assert body["errors"][0]["field"] == "from"

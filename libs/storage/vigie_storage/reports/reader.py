@@ -18,7 +18,7 @@ from vigie_storage.reports.documents import LatestDocument, ReportDocument, hour
 from vigie_storage.reports.totals import DayTotals, Facts, NodeGroup, Reports, Spread, Stretch, Thresholds
 from vigie_storage.tenancy import TenantCollection, Why, shared
 
-_TIMEOUT_S: Final = 5.0
+TIMEOUT_S: Final = 5.0
 """Longest that one read, with its retries, may take."""
 COUNT_LIMIT: Final = 10_000_000
 """Reports that are counted for one answer."""
@@ -230,4 +230,4 @@ def _between(stretch: Stretch) -> Document:
 
 def _asking() -> AbstractContextManager[None]:
     """Bounds the store's work in time, and says what a client should do when it does not answer."""
-    return reading(_TIMEOUT_S)
+    return reading(TIMEOUT_S)
