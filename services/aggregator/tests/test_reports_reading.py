@@ -8,13 +8,12 @@ from typing import Any
 
 import bson
 import pytest
-from vigie_aggregator.errors import PoisonRecord
-from vigie_aggregator.metrics import DeadReason
 from vigie_aggregator.reports.reading import END_MS, MAX_DEPTH, read
 from vigie_contracts.days import day_of, to_datetime
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.topics import REPORTS
 from vigie_runtime.bus.unreadable import stub
+from vigie_runtime.errors import DeadReason, InvalidMessage
 
 BODY = {"uptime": 1, "activeUsers": 2, "exercisesCompletedToday": 3}
 
@@ -37,7 +36,7 @@ def test_every_report_ever_written_is_read_and_every_bad_one_is_poison(payload: 
     if payload.good:
         assert read(Record(payload.data)).node is not None
         return
-    with pytest.raises(PoisonRecord):
+    with pytest.raises(InvalidMessage):
         read(Record(payload.data))
 
 
@@ -90,7 +89,7 @@ def test_a_report_of_another_kind_is_kept_and_not_counted() -> None:
     ],
 )
 def test_what_nobody_can_store_is_poison_with_its_reason(record: Record, reason: DeadReason) -> None:
-    with pytest.raises(PoisonRecord) as poison:
+    with pytest.raises(InvalidMessage) as poison:
         read(record)
     assert poison.value.reason == reason
 
@@ -110,10 +109,10 @@ def test_a_body_is_bounded_in_depth() -> None:
     for _ in range(MAX_DEPTH - 1):
         body = {"a": body}
     assert read(report(kind="host", body=body)).document
-    with pytest.raises(PoisonRecord, match="nested"):
+    with pytest.raises(InvalidMessage, match="nested"):
         read(report(kind="host", body={"a": [body]}))
 
 
 def test_a_record_that_the_client_could_not_read_is_poison_with_the_clients_words() -> None:
-    with pytest.raises(PoisonRecord, match="no UTF-8 here"):
+    with pytest.raises(InvalidMessage, match="no UTF-8 here"):
         read(stub("topic", 0, 7, "no UTF-8 here"))

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import DeadReason, InvalidMessage
 from vigie_storage.checkpoints import Position
 from vigie_storage.placement import SeriesPlacement
 
-from vigie_aggregator.errors import PoisonRecord
-from vigie_aggregator.metrics import DeadReason, Metrics
+from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.samples.intake import Bools, Record, Samples
 from vigie_aggregator.samples.keys import kept
 from vigie_aggregator.samples.partition import MAX_LINKS, Partition
@@ -61,7 +61,7 @@ class RecordReader:
             if record.headers and len(state.links) < MAX_LINKS:
                 state.links += filter(None, [tracing.extract(record.headers)])
         joined, errors = join([record.value or b"" for record in records])
-        dead = {at: PoisonRecord(DeadReason.UNDECODABLE, str(error)) for at, error in errors.items()}
+        dead = {at: InvalidMessage(DeadReason.UNDECODABLE, str(error)) for at, error in errors.items()}
         decoded = [at for at in range(len(records)) if at not in errors]
         rows = await self._rows(state, joined.fingerprints)
         unknown = _with_unknown(joined, rows)
@@ -75,7 +75,7 @@ class RecordReader:
         kept = await self._kept(state, joined, offsets, unknown) if unknown or joined.keyed else None
         return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
 
-    async def _bury(self, state: Partition, record: Record, poison: PoisonRecord) -> None:
+    async def _bury(self, state: Partition, record: Record, poison: InvalidMessage) -> None:
         if Position(record.offset) < state.progress.fine:
             return  # it was buried when the fine tier passed it
         log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
@@ -123,15 +123,15 @@ class RecordReader:
         return counts
 
 
-def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, PoisonRecord]:
+def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, InvalidMessage]:
     """The records that name a series nobody knows."""
     if not (rows < 0).any():
         return {}
-    found: dict[int, PoisonRecord] = {}
+    found: dict[int, InvalidMessage] = {}
     begins = np.append(0, joined.series_ends)
     for at in np.flatnonzero(np.logical_or.reduceat(rows < 0, begins[:-1])).tolist():
         part = slice(begins[at], begins[at + 1])
         names = joined.fingerprints[part][rows[part] < 0]
         detail = f"{len(names)} series are not in the catalogue, {int(names[0]):016x} among them"
-        found[at] = PoisonRecord(DeadReason.UNKNOWN_SERIES, detail)
+        found[at] = InvalidMessage(DeadReason.UNKNOWN_SERIES, detail)
     return found
