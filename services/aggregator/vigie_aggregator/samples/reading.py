@@ -15,7 +15,7 @@ from vigie_storage.checkpoints import Position
 from vigie_storage.placement import SeriesPlacement
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.samples.intake import Bools, Record, Samples
+from vigie_aggregator.samples.columns import Bools, Record, Samples
 from vigie_aggregator.samples.keys import kept
 from vigie_aggregator.samples.partition import MAX_LINKS, Partition
 from vigie_aggregator.samples.store import Store
@@ -31,7 +31,7 @@ class Catalogue(Protocol):
     """What is used of `vigie_storage.catalogue.Catalogue`."""
 
     async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:
-        """The homes of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""
+        """The placements of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""
         ...
 
 
@@ -76,7 +76,7 @@ class RecordReader:
         return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
 
     async def _bury(self, state: Partition, record: Record, poison: InvalidMessage) -> None:
-        if Position(record.offset) < state.progress.fine:
+        if Position(record.offset) < state.checkpoint.fine:
             return  # it was buried when the fine tier passed it
         log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
         await self._dead_letters.send(record, str(poison))
@@ -85,10 +85,10 @@ class RecordReader:
 
     async def _rows(self, state: Partition, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """The row of each series; -1 for those that nobody knows."""
-        rows = state.rows.find(fingerprints)
+        rows = state.series.find(fingerprints)
         if (rows < 0).any():
             await self._learn(state, distinct(fingerprints[rows < 0]))
-            rows = state.rows.find(fingerprints)
+            rows = state.series.find(fingerprints)
         return rows
 
     async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
@@ -99,7 +99,7 @@ class RecordReader:
             placements = await self._catalogue.placements(unknown)
             for found in placements:
                 if found.partition == state.number:
-                    state.rows.add(found)
+                    state.series.add(found)
             if sum(len(found.fingerprints) for found in placements) == len(unknown):
                 return
             for found in placements:
