@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from vigie_contracts.topics import REPORTS
 from vigie_runtime.bus import events
@@ -19,14 +19,6 @@ MAX_SHARE_BYTES: Final = 8 << 20
 refuses one that is large for it however often it is tried."""
 
 
-class Store(Protocol):
-    """What is used of `storing.ReportStore`; tests have some that fail."""
-
-    async def prepare(self) -> None: ...
-    async def store(self, batch: Sequence[Incoming]) -> int: ...
-    def forget_partitions(self) -> None: ...
-
-
 def consumer(resources: Resources) -> events.Batches[Incoming]:
     """The declaration, for the registry."""
     settings = resources.settings
@@ -37,7 +29,7 @@ def consumer(resources: Resources) -> events.Batches[Incoming]:
     return stored_in(store, resources.metrics)
 
 
-def stored_in(store: Store, metrics: Metrics) -> events.Batches[Incoming]:
+def stored_in(store: ReportStore, metrics: Metrics) -> events.Batches[Incoming]:
     """The declaration with this store."""
 
     async def stored(reports: Sequence[Incoming]) -> None:
