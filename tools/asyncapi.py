@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -54,11 +55,11 @@ def document() -> dict[str, Any]:
 
 def table() -> str:
     """The topics as rows of Markdown."""
-    rows = [["topic", "key", "value", "written by", "read by"], ["---"] * 5]
+    rows = [["topic", "key", "value", "written by", "read by", "kept"], ["---"] * 6]
     for topic in TOPICS:
         compacted = " (compacted)" if topic.config.get("cleanup.policy") == "compact" else ""
         who = (", ".join(names) or "-" for names in (topic.written_by, topic.read_by))
-        rows.append([f"`{topic.name}`{compacted}", topic.key, topic.value.rpartition(".")[2], *who])
+        rows.append([f"`{topic.name}`{compacted}", topic.key, topic.value.rpartition(".")[2], *who, _kept(topic)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -131,6 +132,11 @@ def _config(topic: Topic) -> dict[str, Any]:
     if "retention.ms" in topic.config:
         found["retention.ms"] = int(topic.config["retention.ms"])
     return found
+
+
+def _kept(topic: Topic) -> str:
+    retention_ms = topic.config.get("retention.ms")
+    return "for ever" if retention_ms is None else f"{timedelta(milliseconds=int(retention_ms)).days} d"
 
 
 def _who(services: tuple[str, ...]) -> str:

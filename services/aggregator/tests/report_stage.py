@@ -139,12 +139,8 @@ def value(metric: Any) -> float:
     return metric._value.get()
 
 
-@dataclass
-class Record:
-    value: bytes
-    partition: int = 0
-    timestamp: int = CHANGE_MS
-    headers: tuple[()] = ()
+def record(report: Report) -> Any:
+    return clients.ConsumerRecord("t", 0, 0, CHANGE_MS, 0, None, msgspec.json.encode(report), None, -1, 0, ())
 
 
 async def put_unreadable(stage: Stage, partition: int) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 import pytest
 from aiokafka.errors import CommitFailedError
 from vigie_aggregator.reports.consumer import MAX_SHARE_BYTES
@@ -29,9 +28,9 @@ from services.aggregator.tests.report_stage import (
     HOUR_MS,
     PARTITIONS,
     ZONES,
-    Record,
     Stage,
     put_unreadable,
+    record,
     reports,
     value,
 )
@@ -78,7 +77,7 @@ async def test_owners_that_store_the_same_at_the_same_time_count_it_once(stage: 
     some = reports(120, tenants=2)
     stage.partitions = dict.fromkeys((report.tenant for report in some), 0)
     stage.sent = some
-    incoming = [read(Record(msgspec.json.encode(report))) for report in some]
+    incoming = [read(record(report)) for report in some]
 
     async def owner(seed: int) -> int:
         chance = random.Random(seed)

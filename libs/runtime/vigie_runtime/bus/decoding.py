@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from vigie_runtime.bus.unreadable import HEADER
+from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.errors import DeadReason, InvalidMessage
 
-
-class Record(Protocol):
-    """What is used of aiokafka's ConsumerRecord."""
-
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Any: ...
+M = TypeVar("M", bound=msgspec.Struct)
 
 
-class Versioned(Protocol):
-    version: int
-
-
-M = TypeVar("M", bound=Versioned)
-
-
-def json(message: type[M], versions: frozenset[int] = frozenset({1})) -> Callable[[Record], M]:
-    """A reader of records whose value is `message`, a msgspec.Struct, as JSON. It raises InvalidMessage."""
+def json(message: type[M], versions: frozenset[int] = frozenset({1})) -> Callable[[KafkaRecord], M]:
+    """A reader of records whose value is `message`, a msgspec.Struct, as JSON. It raises InvalidMessage, also for a
+    `version` that is not among `versions`."""
     decode = msgspec.json.Decoder(message).decode
 
-    def read(record: Record) -> M:
+    def read(record: KafkaRecord) -> M:
         for name, value in record.headers or ():
             if name == HEADER:
                 raise InvalidMessage(DeadReason.UNDECODABLE, (value or b"").decode(errors="replace"))
@@ -39,8 +27,9 @@ def json(message: type[M], versions: frozenset[int] = frozenset({1})) -> Callabl
             decoded = decode(record.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
             raise InvalidMessage(DeadReason.UNDECODABLE, str(e)) from e
-        if decoded.version not in versions:
-            raise InvalidMessage(DeadReason.UNDECODABLE, f"version {decoded.version} is not understood")
+        version = getattr(decoded, "version", 1)
+        if version not in versions:
+            raise InvalidMessage(DeadReason.UNDECODABLE, f"version {version} is not understood")
         return decoded
 
     return read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import bson
 import msgspec
@@ -16,6 +16,7 @@ from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.telemetry import ReportDocument, Telemetry
 from vigie_runtime.bus import decoding
+from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.errors import DeadReason, InvalidMessage
 
 MAX_WORD_CHARS: Final = 200
@@ -27,15 +28,6 @@ MAX_DEPTH: Final = 64
 """Levels of objects and lists in a body: MongoDB takes no more than 100."""
 
 _decoded: Final = decoding.json(Report)
-
-
-class Record(decoding.Record, Protocol):
-    """What is used of aiokafka's ConsumerRecord."""
-
-    @property
-    def partition(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ class Incoming:
     """None when it is not of a node: then it is kept, and nothing is counted."""
 
 
-def read(record: Record) -> Incoming:
+def read(record: KafkaRecord) -> Incoming:
     """Raises InvalidMessage."""
     report = _decoded(record)
     _check_words(report)
