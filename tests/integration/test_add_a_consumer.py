@@ -70,7 +70,7 @@ def test_documents_know_the_draft(copy: Path) -> None:
     ran = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=True)
     table = ran.stdout
     [row] = [line for line in table.splitlines() if CHECKS.name in line]
-    assert row.endswith("| aggregator |")
+    assert "| aggregator |" in row
 
 
 async def test_draft_counts_its_topic(copy: Path, kafka: str, mongo_uri: str, redis_url: str, spawn: Spawner) -> None:
