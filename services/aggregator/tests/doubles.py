@@ -95,14 +95,14 @@ class Series:
     partition: int = 0
 
     @property
-    def home(self) -> SeriesPlacement:
+    def placement(self) -> SeriesPlacement:
         fingerprints, ordinals = np.array([self.fingerprint], np.uint64), np.array([self.ordinal], np.int64)
         return SeriesPlacement(self.tenant, self.partition, int(self.kind), fingerprints, ordinals)
 
 
 class MemoryCatalogue:
     def __init__(self, series: Iterable[Series]) -> None:
-        self.known = {one.fingerprint: one.home for one in series}
+        self.known = {one.fingerprint: one.placement for one in series}
         self.lookups = 0
 
     async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:

@@ -58,14 +58,16 @@ class Stage:
         keys = [series_key(self.tenant, "load_total", Kind.COUNTER, {"n": n}) for n in range(count)]
         catalogue = SeriesWriter(self.db, PARTITIONS)
         await catalogue.ensure_indexes()
-        self.placements = [home for home in await catalogue.register(keys) if isinstance(home, Registered)]
+        self.placements = [placed for placed in await catalogue.register(keys) if isinstance(placed, Registered)]
         assert len(self.placements) == count
 
     async def produce(self, samples: int, *, key: bytes | None = None, count: bool = True) -> None:
         """Random samples of random series, one record per partition."""
         now = time.time_ns() // 1_000_000
         chosen = random.choices(self.placements, k=samples)
-        rows = [(home, now - random.choice((0, 500, 15_000, 90_000)), float(random.randint(1, 9))) for home in chosen]
+        rows = [
+            (placed, now - random.choice((0, 500, 15_000, 90_000)), float(random.randint(1, 9))) for placed in chosen
+        ]
         for partition in range(PARTITIONS):
             mine = [row for row in rows if row[0].partition == partition]
             if mine:
@@ -98,8 +100,8 @@ class Stage:
 
     def expected(self, tier: Tier) -> Totals:
         totals: dict[tuple[int, int, int], list[float]] = defaultdict(lambda: [0, 0.0])
-        for home, ts, value in self.samples:
-            total = totals[home.partition, home.ordinal, tier.floor(ts)]
+        for placed, ts, value in self.samples:
+            total = totals[placed.partition, placed.ordinal, tier.floor(ts)]
             total[0] += 1
             total[1] += value
         return {key: (int(count), total) for key, (count, total) in totals.items()}

@@ -10,7 +10,8 @@ import numpy.ma  # noqa: F401  # pyright: ignore[reportUnusedImport] - else the 
 from vigie_runtime import logging, settings, tracing
 from vigie_runtime.lifespan import run_worker
 
-from vigie_aggregator.app import SERVICE, Aggregator
+from vigie_aggregator.app import Aggregator
+from vigie_aggregator.metrics import SERVICE
 from vigie_aggregator.settings import Settings
 
 _YOUNG_OBJECTS: Final = 20_000

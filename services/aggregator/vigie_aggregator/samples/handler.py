@@ -21,8 +21,8 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_windows import Cells, fold
 
 from vigie_aggregator.metrics import Metrics
+from vigie_aggregator.samples.columns import Record, TierSlice, tier_slices
 from vigie_aggregator.samples.commit import INLINE_CELLS, Committed, commit
-from vigie_aggregator.samples.intake import Record, Run, runs
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.live import messages
 from vigie_aggregator.samples.partition import Partition
@@ -134,7 +134,7 @@ class SamplesHandler:
         ]
         await self._commit_all(due, lambda state: state.tiers_due(now, now_ms))
         self._metrics.pending.set(sum(state.pending_bytes + state.inbox_bytes for state in self._owned.values()))
-        self._metrics.series.set(sum(len(state.rows) for state in self._owned.values()))
+        self._metrics.series.set(sum(len(state.series) for state in self._owned.values()))
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Commit everything of these partitions and let go of them."""
@@ -152,14 +152,14 @@ class SamplesHandler:
         """Go on at `start`: where a log now begins that dropped records unread, or ends that was cut."""
         state = self._state(partition)
         if start < stored:  # a new epoch: offsets will come again, for other records
-            state.progress = started_over(state.progress, self._log, start)
-            state.keys = RequestKeys(state.progress.epoch)
+            state.checkpoint = started_over(state.checkpoint, self._log, start)
+            state.keys = RequestKeys(state.checkpoint.epoch)
         else:
-            lost = max(0, start - state.progress.fine.offset)
-            first = max(state.progress.fine, Position(start))
-            marks = dict.fromkeys(state.progress.positions, first)
-            state.progress = replace(state.progress, positions=marks, lost=state.progress.lost + lost)
-        state.position = state.progress.first
+            lost = max(0, start - state.checkpoint.fine.offset)
+            first = max(state.checkpoint.fine, Position(start))
+            marks = dict.fromkeys(state.checkpoint.positions, first)
+            state.checkpoint = replace(state.checkpoint, positions=marks, lost=state.checkpoint.lost + lost)
+        state.position = state.checkpoint.first
         with self._dropping(partition):
             self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))
 
@@ -171,7 +171,7 @@ class SamplesHandler:
     def snapshot(self, partition: int) -> list[LatestChunk]:
         """The latest values of all chunks of an owned partition, for the view."""
         state = self._owned.get(partition)
-        return [] if state is None else state.latest_chunks(range(len(state.rows.chunks)))
+        return [] if state is None else state.latest_chunks(range(len(state.series.chunks)))
 
     def _start(self, partition: int, stored: Checkpoint | None) -> Checkpoint:
         if stored is None:
@@ -208,23 +208,23 @@ class SamplesHandler:
             return
         begun = self._clock.monotonic()
         samples = await self._reader.samples(state, [r for r in records if Position(r.offset + 1) > state.position])
-        for run in runs(samples, state.position, state.progress):
-            await self._absorb(state, run)
+        for part in tier_slices(samples, state.position, state.checkpoint):
+            await self._absorb(state, part)
         state.skip_to(Position(records[-1].offset + 1))
         self._metrics.digests.observe(self._clock.monotonic() - begun)
 
-    async def _absorb(self, state: Partition, run: Run) -> None:
-        columns = run.columns()
+    async def _absorb(self, state: Partition, part: TierSlice) -> None:
+        columns = part.columns()
         samples = len(columns[0])
-        cells = await _folded(*columns, state.rows.kinds)
+        cells = await _folded(*columns, state.series.kinds)
         groups = groups_of(cells)
-        if len(run) > 1 and self._too_much(state, groups, pending=False):
-            for half in run.halves():
+        if len(part) > 1 and self._too_much(state, groups, pending=False):
+            for half in part.halves():
                 await self._absorb(state, half)
             return
         if state.pending_groups and self._too_much(state, groups, pending=True):
             await self._commit(state, TIERS)
-        state.add(run, cells)
+        state.add(part, cells)
         self._metrics.samples.inc(samples)
         if state.pending_bytes > self._limits.pending_bytes:
             await self._commit(state, TIERS)
@@ -232,7 +232,7 @@ class SamplesHandler:
     def _too_much(self, state: Partition, groups: npt.NDArray[np.int64], *, pending: bool) -> bool:
         """Whether these chunk-windows, `pending`: with what is pending, are more than one transaction should write."""
         count = len(groups) + (state.pending_groups if pending else 0)
-        if count <= 4 * len(state.rows.chunks):  # a window of every chunk in every tier: what a busy partition writes
+        if count <= 4 * len(state.series.chunks):  # a window of every chunk in every tier: what a busy partition writes
             return False
         if count > self._limits.max_groups:
             return True
@@ -263,7 +263,7 @@ class SamplesHandler:
         with self._tracer.start_as_current_span("aggregator commit", links=links) as span:
             done = await self._committed(state, tiers)
             span.set_attribute("vigie.partition", state.number)
-            span.set_attribute("vigie.next_offset", state.progress.fine.offset)
+            span.set_attribute("vigie.next_offset", state.checkpoint.fine.offset)
             span.set_attribute("vigie.documents", done.documents)
         now = self._clock.monotonic()
         state.schedule.committed(tiers, begun, now)
@@ -274,7 +274,7 @@ class SamplesHandler:
         for tier, cells in done.expired.items():
             self._metrics.expired[tier.name].inc(cells)
         if len(done.rows):
-            self._view.push(state.number, done.latest, messages(state.number, done.rows, state.rows, state.latest))
+            self._view.push(state.number, done.latest, messages(state.number, done.rows, state.series, state.latest))
 
     async def _committed(self, state: Partition, tiers: tuple[Tier, ...]) -> Committed:
         cache_bytes = self._limits.cache_bytes // max(1, len(self._owned))

@@ -106,7 +106,7 @@ class SeriesIndex:
         return self._table.find(fingerprints)
 
     def add(self, new: SeriesPlacement) -> None:
-        """Learn the homes of series of this partition that were not known before."""
+        """Learn the placements of series of this partition that were not known before."""
         stored = new.ordinals // CHUNK_SLOTS
         used = np.flatnonzero(np.bincount(stored))
         local = np.zeros(int(used[-1]) + 1, np.int64)
