@@ -2,14 +2,16 @@
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
+from vigie_contracts import topics
 from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
 from vigie_runtime import metrics
+from vigie_runtime.bus import event_metrics, publisher_metrics
 from vigie_runtime.bus import log_reader_metrics as logreader_metrics
-from vigie_runtime.bus import publisher_metrics
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "aggregator", "api")
@@ -30,6 +32,10 @@ def own_metric_names() -> dict[str, set[str]]:
     for service in ("ingest", "api"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
     found["aggregator"] |= set(_exposed(logreader_metrics))
+    for service in SERVICES:
+        for topic in topics.TOPICS:
+            if service in topic.read_by and topic is not topics.SAMPLES:  # those come by the log reader
+                found[service] |= set(_exposed(SimpleNamespace(declared=event_metrics.names(service, topic).all)))
     return found
 
 

@@ -27,7 +27,7 @@ LIBRARIES = {
 
 SERVICE_MAY_IMPORT = frozenset(LIBRARIES) - {"vigie_client"}
 
-RANKS = {"__main__": 3, "app": 2, "subscribers": 1, "routes": 1, "operations": 1, "publishers": 1, "repository": 1}
+RANKS = {"__main__": 3, "app": 2, "consumers": 1, "consumer": 1, "routes": 1, "operations": 1, "repository": 1}
 """Inside a service a module imports its own rank or lower; modules not named here are rank 0. The highest name on the
 path decides, so that a feature's `series/routes.py` ranks as `routes` does."""
 
@@ -44,7 +44,7 @@ def check(files: Iterable[Source]) -> Iterator[Finding]:
 
 
 def _place(path: str) -> tuple[str | None, str]:
-    """Package and path below it: `services/api/vigie_api/series/routes.py` -> (vigie_api, series.routes)."""
+    """Package and module in it: `services/api/vigie_api/series/routes.py` -> (vigie_api, series.routes)."""
     parts = path.removesuffix(".py").split("/")
     for i, part in enumerate(parts[:-1]):
         if part.startswith(OURS):
@@ -84,7 +84,7 @@ def _problem(package: str, module: str, name: str, *, in_service: bool) -> str |
 def _inside(module: str, imported: str, name: str) -> str | None:
     mine, theirs = _rank(module), _rank(imported)
     if theirs > mine:
-        return f"{module} imports {name}: imports go __main__ -> app -> routes, subscribers, ... -> pure modules"
+        return f"{module} imports {name}: imports go __main__ -> app -> routes, consumers, ... -> pure modules"
     return None
 
 

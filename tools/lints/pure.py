@@ -22,7 +22,7 @@ PURE: Final = {
     "libs/contracts/vigie_contracts/*": "msgspec numpy",
     "libs/windows/vigie_windows/*": "numpy",
     "libs/query/vigie_query/*": "numpy promql_parser re2",
-    f"{SAMPLES}/intake.py": "numpy",
+    f"{SAMPLES}/columns.py": "numpy",
     f"{SAMPLES}/keys.py": "numpy",
     f"{SAMPLES}/latest.py": "numpy",
     f"{SAMPLES}/live.py": "msgspec numpy",

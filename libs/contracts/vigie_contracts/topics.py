@@ -1,4 +1,4 @@
-"""The topics of the bus: names, partition counts, keys, and the settings a broker needs to keep them."""
+"""The topics of the bus: who writes and reads them, names, partitions, keys, values, how long kept."""
 
 from __future__ import annotations
 
@@ -14,17 +14,40 @@ class Topic:
     partitions: int
     key: str
     config: dict[str, str] = field(default_factory=dict[str, str])
+    value: str = "not defined yet"
+    """What a record's value is: `module.Class` below `vigie_contracts`; in words where there is no class."""
+    written_by: tuple[str, ...] = ()
+    """Services. `docs/asyncapi.yaml` and the table in `docs/architecture.md` are made from these (`make docs`)."""
+    read_by: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """What it carries, in one word: `reports` of `vigie.reports.v1`."""
+        return self.name.split(".")[1]
 
 
-_WEEK_MS = str(7 * 24 * 3600 * 1000)
-_COMPACTED = {"cleanup.policy": "compact"}
+_WEEK: Final = {"retention.ms": str(7 * 24 * 3600 * 1000)}
+_MONTH: Final = {"retention.ms": str(30 * 24 * 3600 * 1000)}
+_COMPACTED: Final = {"cleanup.policy": "compact"}
 
-SAMPLES: Final = Topic("vigie.samples.v1", 12, "fingerprint % partitions", {"retention.ms": _WEEK_MS})
-REPORTS: Final = Topic("vigie.reports.v1", 12, "tenant + subject", {"retention.ms": _WEEK_MS})
-CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", {"retention.ms": _WEEK_MS})
-RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED)
+SAMPLES: Final = Topic(
+    "vigie.samples.v1", 12, "none: fingerprint % partitions", _WEEK, "samples.SampleBatch", ("ingest",), ("aggregator",)
+)
+REPORTS: Final = Topic(
+    "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest",), ("aggregator",)
+)
+CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check")
+RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule")
 TARGETS: Final = Topic("vigie.targets.v1", 12, "target id", _COMPACTED)
-ALERTS: Final = Topic("vigie.alerts.v1", 12, "alert fingerprint", {"retention.ms": _WEEK_MS})
-DEAD: Final = Topic("vigie.dead.v1", 1, "the key of the dead record", {"retention.ms": str(30 * 24 * 3600 * 1000)})
+ALERTS: Final = Topic("vigie.alerts.v1", 12, "alert fingerprint", _WEEK, "alerts.Transition")
+DEAD: Final = Topic(
+    "vigie.dead.v1",
+    1,
+    "that of the dead record",
+    _MONTH,
+    "the untouched record",
+    ("every consumer",),
+    ("`vigie dead list`", "`vigie dead replay`"),
+)
 
 TOPICS: Final = (SAMPLES, REPORTS, CHECKS, RULES, TARGETS, ALERTS, DEAD)

@@ -92,7 +92,7 @@ async def test_record_that_is_too_large_for_a_dead_letter_leaves_a_stub(monkeypa
     letters = DeadLetters(lambda: None, "aggregator", "1.2")  # pyright: ignore[reportArgumentType]
     record = clients.ConsumerRecord("t", 3, 9, 0, 0, b"key", b"v" * 990, None, -1, -1, (("ce_id", b"7"),))
     await letters.send(record, "not a sample batch")
-    kafka: Any = letters._lease
+    kafka: Any = letters._producer
     ((value, key, headers),) = kafka.sent
     assert (value, key) == (b"", None)
     assert (headers["vigie_partition"], headers["vigie_offset"]) == (b"3", b"9")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
 
 RETRY_AFTER_S = 2
@@ -63,8 +65,20 @@ class Retryable(VigieError):  # noqa: N818 - named after what the reader does
     """It did not work now and may work later: seek back, back off, try again."""
 
 
+class DeadReason(StrEnum):
+    """Why a record became a dead letter: the label of the metric, and the first word of the reason in its headers."""
+
+    UNDECODABLE = "undecodable"
+    UNKNOWN_SERIES = "unknown_series"
+    INVALID = "invalid"
+
+
 class InvalidMessage(VigieError):  # noqa: N818
     """This message will never be understood: dead-letter it and go on."""
+
+    def __init__(self, reason: DeadReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
 
 
 class Fenced(VigieError):  # noqa: N818

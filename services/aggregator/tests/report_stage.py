@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
-from vigie_aggregator.metrics import ALL, Metrics
+from vigie_aggregator.metrics import ALL, SERVICE, Metrics
+from vigie_aggregator.reports.consumer import stored_in
+from vigie_aggregator.reports.reading import Incoming
 from vigie_aggregator.reports.storing import ReportStore
-from vigie_aggregator.reports.subscriber import ReportsSubscriber
 from vigie_contracts.reports import Report, record_key
 from vigie_runtime import clients
 from vigie_runtime.bus.dead_letters import DeadLetters, Limit
+from vigie_runtime.bus.events import EventConsumer
 from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.metrics import MetricSet
@@ -61,23 +63,24 @@ class Stage:
             self.partitions[report.tenant] = done.partition
         self.sent += reports
 
-    def subscriber(
+    def consumer(
         self,
         store: Any = None,
         *,
         dead: DeadLetters | None = None,
         kind: type[PoisonSkippingConsumer] = PoisonSkippingConsumer,
-    ) -> tuple[ReportsSubscriber, Metrics]:
+    ) -> tuple[EventConsumer[Incoming], Metrics]:
         metrics = Metrics(MetricSet(ALL))
         dead = dead or self.dead_letters()
         self.closing.append(dead)
-        made = ReportsSubscriber(
-            self.topic,
+        made = EventConsumer(
+            stored_in(store or self.store(), metrics),
+            SERVICE,
             lambda: clients.kafka_consumer(self.settings, client_id="test", group_id=self.group, kind=kind),
-            store=store or self.store(),
+            topic=self.topic,
             dead_letters=dead,
+            dead=metrics.dead,
             clock=SystemClock(),
-            metrics=metrics,
         )
         return made, metrics
 
@@ -85,15 +88,17 @@ class Stage:
         return DeadLetters(lambda: clients.kafka_producer(self.settings, client_id="dead"), "test", "1", limit)
 
     @asynccontextmanager
-    async def reading(self, store: Any = None, **options: Any) -> AsyncIterator[tuple[ReportsSubscriber, Metrics]]:
-        subscriber, metrics = self.subscriber(store, **options)
-        task = asyncio.create_task(subscriber.run())
+    async def reading(
+        self, store: Any = None, **options: Any
+    ) -> AsyncIterator[tuple[EventConsumer[Incoming], Metrics]]:
+        consumer, metrics = self.consumer(store, **options)
+        task = asyncio.create_task(consumer.run())
         try:
-            yield subscriber, metrics
+            yield consumer, metrics
         finally:
-            subscriber.stop()
+            consumer.stop()
             await asyncio.wait([task], timeout=30)
-            assert task.done(), "the subscriber did not stop"
+            assert task.done(), "the consumer did not stop"
         await task
 
     async def exact(self, deadline: float = 60.0) -> None:
@@ -134,12 +139,8 @@ def value(metric: Any) -> float:
     return metric._value.get()
 
 
-@dataclass
-class Record:
-    value: bytes
-    partition: int = 0
-    timestamp: int = CHANGE_MS
-    headers: tuple[()] = ()
+def record(report: Report) -> Any:
+    return clients.ConsumerRecord("t", 0, 0, CHANGE_MS, 0, None, msgspec.json.encode(report), None, -1, 0, ())
 
 
 async def put_unreadable(stage: Stage, partition: int) -> None:

@@ -26,7 +26,8 @@ from vigie_contracts.topics import DEAD, SAMPLES
 from vigie_runtime.bus import topics
 from vigie_runtime.settings import Settings
 from vigie_storage import topics as recorded_topics
-from vigie_storage.catalogue import Catalogue, Registered
+from vigie_storage.collections import windows
+from vigie_storage.series.writer import Registered, SeriesWriter
 from vigie_windows import chunks
 
 from tests.kit import Process, Spawner, eventually, free_port, http_ready
@@ -55,16 +56,18 @@ class Stage:
 
     async def register(self, count: int) -> None:
         keys = [series_key(self.tenant, "load_total", Kind.COUNTER, {"n": n}) for n in range(count)]
-        catalogue = Catalogue(self.db, PARTITIONS)
+        catalogue = SeriesWriter(self.db, PARTITIONS)
         await catalogue.ensure_indexes()
-        self.placements = [home for home in await catalogue.register(keys) if isinstance(home, Registered)]
+        self.placements = [placed for placed in await catalogue.register(keys) if isinstance(placed, Registered)]
         assert len(self.placements) == count
 
     async def produce(self, samples: int, *, key: bytes | None = None, count: bool = True) -> None:
         """Random samples of random series, one record per partition."""
         now = time.time_ns() // 1_000_000
         chosen = random.choices(self.placements, k=samples)
-        rows = [(home, now - random.choice((0, 500, 15_000, 90_000)), float(random.randint(1, 9))) for home in chosen]
+        rows = [
+            (placed, now - random.choice((0, 500, 15_000, 90_000)), float(random.randint(1, 9))) for placed in chosen
+        ]
         for partition in range(PARTITIONS):
             mine = [row for row in rows if row[0].partition == partition]
             if mine:
@@ -97,15 +100,15 @@ class Stage:
 
     def expected(self, tier: Tier) -> Totals:
         totals: dict[tuple[int, int, int], list[float]] = defaultdict(lambda: [0, 0.0])
-        for home, ts, value in self.samples:
-            total = totals[home.partition, home.ordinal, tier.floor(ts)]
+        for placed, ts, value in self.samples:
+            total = totals[placed.partition, placed.ordinal, tier.floor(ts)]
             total[0] += 1
             total[1] += value
         return {key: (int(count), total) for key, (count, total) in totals.items()}
 
     async def stored(self, tier: Tier) -> Totals:
         totals: Totals = {}
-        async for document in self.db[tier.collection].find():
+        async for document in self.db[windows(tier).name].find():
             where = document["_id"]
             cells = chunks.decode(document, where["c"], where["w"], tier.width_ms)
             for row, count, total in zip(cells.rows.tolist(), cells.count.tolist(), cells.sum.tolist(), strict=True):

@@ -15,7 +15,7 @@ from vigie_aggregator.samples.schedule import Intervals
 from vigie_contracts.latest import unpack
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE, TIERS, Tier
-from vigie_storage.checkpoints import COARSE
+from vigie_storage.partitions.checkpoint import COARSE
 from vigie_windows import Cells, fold, widen
 
 from services.aggregator.tests.doubles import (
@@ -182,16 +182,16 @@ def _latest_equals(store: MemoryStore, samples: Sequence[tuple[int, int, float]]
 
 def _readers_can_trust(store: MemoryStore) -> None:
     """Coarse windows that end before `dirty_since` have everything that the fine tier has."""
-    progress = store.partitions.get(0)
-    if progress is None:
+    checkpoint = store.partitions.get(0)
+    if checkpoint is None:
         return
     fine = store.cells(FINE, TENANTS)
     for tier in COARSE:
-        dirty = progress.dirty_since[tier.name]
+        dirty = checkpoint.dirty_since[tier.name]
         coarse, wide = store.cells(tier, TENANTS), widen(fine, tier.width_ms)
         if dirty is not None:
             coarse = coarse.select(coarse.starts + tier.width_ms <= dirty)
             wide = wide.select(wide.starts + tier.width_ms <= dirty)
         np.testing.assert_array_equal(coarse.key, wide.key, f"{tier.name}, dirty since {dirty}")
         np.testing.assert_array_equal(coarse.count, wide.count, f"{tier.name}, dirty since {dirty}")
-        assert progress.marks[tier.name] <= progress.fine
+        assert checkpoint.positions[tier.name] <= checkpoint.fine

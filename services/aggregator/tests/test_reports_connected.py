@@ -8,30 +8,29 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 import pytest
 from aiokafka.errors import CommitFailedError
-from vigie_aggregator.metrics import DeadReason
+from vigie_aggregator.reports.consumer import MAX_SHARE_BYTES
 from vigie_aggregator.reports.reading import Incoming, read
-from vigie_aggregator.reports.subscriber import MAX_RECORDS, MAX_SHARE_BYTES
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.topics import DEAD
 from vigie_runtime import clients
+from vigie_runtime.bus.batch_reader import MAX_RECORDS
 from vigie_runtime.bus.dead_letters import Limit
 from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clock import SystemClock
-from vigie_runtime.errors import Retryable, TooManyDeadLetters
-from vigie_storage.owners import Owners
+from vigie_runtime.errors import DeadReason, Retryable, TooManyDeadLetters
+from vigie_storage.partitions.owners import Owners
 
 from services.aggregator.tests.report_stage import (
     CHANGE_MS,
     HOUR_MS,
     PARTITIONS,
     ZONES,
-    Record,
     Stage,
     put_unreadable,
+    record,
     reports,
     value,
 )
@@ -45,6 +44,9 @@ pytestmark = [pytest.mark.connected, pytest.mark.timeout(180)]
 class Forgets:
     """A store as far as partitions go."""
 
+    async def prepare(self) -> None:
+        pass
+
     def forget_partitions(self) -> None:
         pass
 
@@ -52,8 +54,8 @@ class Forgets:
 async def test_repeated_and_unordered_reports_count_once_also_on_the_day_clocks_change(stage: Stage) -> None:
     some = reports(400)
     await stage.send(some[:250])
-    async with stage.reading() as (subscriber, metrics):
-        await eventually(lambda: subscriber.ready)
+    async with stage.reading() as (consumer, metrics):
+        await eventually(lambda: consumer.ready)
         await stage.send(random.Random(2).sample(some, 400))  # those of before are among them
         await stage.send(some[100:300])
         await stage.exact()
@@ -75,7 +77,7 @@ async def test_owners_that_store_the_same_at_the_same_time_count_it_once(stage: 
     some = reports(120, tenants=2)
     stage.partitions = dict.fromkeys((report.tenant for report in some), 0)
     stage.sent = some
-    incoming = [read(Record(msgspec.json.encode(report))) for report in some]
+    incoming = [read(record(report)) for report in some]
 
     async def owner(seed: int) -> int:
         chance = random.Random(seed)
@@ -129,7 +131,7 @@ async def test_batch_that_was_stored_and_not_acknowledged_is_read_again_and_coun
             raise ZeroDivisionError("the process ends between the write and the acknowledgement")
 
     await stage.send(reports(50))
-    dying, _ = stage.subscriber(Dies())
+    dying, _ = stage.consumer(Dies())
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(dying.run(), 60)
     assert not dying.ready
@@ -183,9 +185,9 @@ async def test_poison_is_set_aside_and_its_neighbours_are_stored(stage: Stage) -
 async def test_reader_that_understands_next_to_nothing_stops_loudly_and_loses_nothing(stage: Stage) -> None:
     for n in range(30):
         await stage.producer.send_and_wait(stage.topic, b"from the future", partition=n % PARTITIONS)
-    subscriber, _ = stage.subscriber(dead=stage.dead_letters(Limit(least=5)))
+    consumer, _ = stage.consumer(dead=stage.dead_letters(Limit(least=5)))
     with pytest.raises(TooManyDeadLetters):
-        await asyncio.wait_for(subscriber.run(), 60)
+        await asyncio.wait_for(consumer.run(), 60)
     async with stage.reading(dead=stage.dead_letters(Limit(least=1_000))) as (_, metrics):
         await eventually(lambda: value(metrics.dead[DeadReason.UNDECODABLE]) == 30)
 
@@ -193,19 +195,19 @@ async def test_reader_that_understands_next_to_nothing_stops_loudly_and_loses_no
 async def test_reports_wait_while_mongodb_is_away_and_are_stored_when_it_is_back(
     stage: Stage, mongo_client: clients.MongoClient
 ) -> None:
-    async with stage.reading() as (subscriber, metrics):
-        await eventually(lambda: subscriber.ready)
+    async with stage.reading() as (consumer, _):
+        await eventually(lambda: consumer.ready)
         data = {"failCommands": ["find", "insert", "commitTransaction"], "errorCode": 91, "appName": "vigie"}
         try:
             fail = {"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data}
             await mongo_client.admin.command(fail)
             await stage.send(reports(60))
-            await eventually(lambda: not subscriber.ready)
-            await eventually(lambda: value(metrics.report_lag) > 0)
+            await eventually(lambda: not consumer.ready)
+            await eventually(lambda: value(consumer.metrics.lag) > 0)
         finally:
             await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
         await stage.exact()
-        await eventually(lambda: subscriber.ready and not value(metrics.report_lag))
+        await eventually(lambda: consumer.ready and not value(consumer.metrics.lag))
 
 
 async def test_commit_whose_outcome_nobody_knows_counts_once(stage: Stage, mongo_client: clients.MongoClient) -> None:
@@ -218,9 +220,9 @@ async def test_commit_whose_outcome_nobody_knows_counts_once(stage: Stage, mongo
     try:
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 3}, "data": data})
         await stage.send(reports(40))
-        async with stage.reading() as (_, metrics):
+        async with stage.reading() as (consumer, _):
             await stage.exact()
-            await eventually(lambda: value(metrics.report_failures) > 0)
+            await eventually(lambda: value(consumer.metrics.failures) > 0)
     finally:
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
     await stage.exact()
@@ -255,13 +257,13 @@ async def test_stop_while_the_store_refuses_loses_nothing_of_the_batches_behind(
         async def store(self, batch: Sequence[Incoming]) -> int:
             self.calls += 1
             if self.calls == 1:
-                subscriber.stop()
+                consumer.stop()
                 raise Retryable("write conflict")
             return await real.store(batch)
 
     await stage.send(reports(3 * MAX_RECORDS))
-    subscriber, _ = stage.subscriber(Conflict())
-    await asyncio.wait_for(subscriber.run(), 60)
+    consumer, _ = stage.consumer(Conflict())
+    await asyncio.wait_for(consumer.run(), 60)
     async with stage.reading():
         await stage.exact()
 
@@ -283,10 +285,10 @@ async def test_batch_of_many_bytes_is_stored_in_several_transactions(stage: Stag
         await stage.exact()
     assert sum(transactions) > 4 * MAX_SHARE_BYTES
     assert max(transactions) <= MAX_SHARE_BYTES
-    async with stage.reading() as (subscriber, metrics):
+    async with stage.reading() as (consumer, metrics):
         await stage.send(reports(5))
         await stage.exact()
-        assert subscriber.ready
+        assert consumer.ready
         assert value(metrics.repeated) == 0, "every batch was acknowledged"
 
 

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import bson
 import pytest
-from vigie_aggregator.errors import PoisonRecord
-from vigie_aggregator.metrics import DeadReason
 from vigie_aggregator.reports.reading import END_MS, MAX_DEPTH, read
 from vigie_contracts.days import day_of, to_datetime
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.topics import REPORTS
 from vigie_runtime.bus.unreadable import stub
+from vigie_runtime.clients import ConsumerRecord
+from vigie_runtime.errors import DeadReason, InvalidMessage
 
 BODY = {"uptime": 1, "activeUsers": 2, "exercisesCompletedToday": 3}
 
 
-@dataclass
-class Record:
-    value: bytes | None
-    partition: int = 3
-    timestamp: int = 1_764_000_001_000
-    headers: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+def record(value: bytes | None) -> Any:
+    return ConsumerRecord("t", 3, 0, 1_764_000_001_000, 0, None, value, None, -1, len(value or b""), ())
 
 
-def report(**fields: Any) -> Record:
+def report(**fields: Any) -> Any:
     whole = {"id": "r1", "tenant": "acme", "kind": "node", "subject": "node", "timestamp": 1_764_000_000_000}
-    return Record(json.dumps(whole | {"body": BODY} | fields).encode())
+    return record(json.dumps(whole | {"body": BODY} | fields).encode())
 
 
 @pytest.mark.parametrize("payload", payloads(REPORTS.name), ids=lambda p: p.name)
 def test_every_report_ever_written_is_read_and_every_bad_one_is_poison(payload: Payload) -> None:
     if payload.good:
-        assert read(Record(payload.data)).node is not None
+        assert read(record(payload.data)).node is not None
         return
-    with pytest.raises(PoisonRecord):
-        read(Record(payload.data))
+    with pytest.raises(InvalidMessage):
+        read(record(payload.data))
 
 
 def test_the_whole_body_is_stored_and_its_numbers_are_counted() -> None:
@@ -67,11 +62,11 @@ def test_a_report_of_another_kind_is_kept_and_not_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "reason"),
+    ("unread", "reason"),
     [
-        (Record(None), DeadReason.UNDECODABLE),
-        (Record(b"\xff\x00"), DeadReason.UNDECODABLE),
-        (Record(b"[" * 100_000), DeadReason.UNDECODABLE),
+        (record(None), DeadReason.UNDECODABLE),
+        (record(b"\xff\x00"), DeadReason.UNDECODABLE),
+        (record(b"[" * 100_000), DeadReason.UNDECODABLE),
         (report(version=2), DeadReason.UNDECODABLE),
         (report(id=""), DeadReason.INVALID),
         (report(kind="x" * 201), DeadReason.INVALID),
@@ -89,9 +84,9 @@ def test_a_report_of_another_kind_is_kept_and_not_counted() -> None:
         (report(body={**BODY, "additionalData": [1]}), DeadReason.INVALID),
     ],
 )
-def test_what_nobody_can_store_is_poison_with_its_reason(record: Record, reason: DeadReason) -> None:
-    with pytest.raises(PoisonRecord) as poison:
-        read(record)
+def test_what_nobody_can_store_is_poison_with_its_reason(unread: Any, reason: DeadReason) -> None:
+    with pytest.raises(InvalidMessage) as poison:
+        read(unread)
     assert poison.value.reason == reason
 
 
@@ -110,10 +105,10 @@ def test_a_body_is_bounded_in_depth() -> None:
     for _ in range(MAX_DEPTH - 1):
         body = {"a": body}
     assert read(report(kind="host", body=body)).document
-    with pytest.raises(PoisonRecord, match="nested"):
+    with pytest.raises(InvalidMessage, match="nested"):
         read(report(kind="host", body={"a": [body]}))
 
 
 def test_a_record_that_the_client_could_not_read_is_poison_with_the_clients_words() -> None:
-    with pytest.raises(PoisonRecord, match="no UTF-8 here"):
+    with pytest.raises(InvalidMessage, match="no UTF-8 here"):
         read(stub("topic", 0, 7, "no UTF-8 here"))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from vigie_aggregator.reports.subscriber import shares
+from vigie_aggregator.reports.consumer import shares
 
 
 @pytest.mark.parametrize(

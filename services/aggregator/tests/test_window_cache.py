@@ -17,18 +17,18 @@ def _cells(*timestamps: int) -> Cells:
 
 
 def test_window_of_a_clock_that_is_ahead_does_not_push_out_the_current_ones() -> None:
-    basis, current = WindowCache(WIDTH), _cells(NOW)
-    basis.put(current, 1 << 20, NOW)
+    cache, current = WindowCache(WIDTH), _cells(NOW)
+    cache.put(current, 1 << 20, NOW)
     ahead = _cells(NOW + 600_000)
-    basis.take(groups_of(ahead))
-    basis.put(ahead, 1 << 20, NOW)
-    assert not len(basis.missing(groups_of(current)))
+    cache.take(groups_of(ahead))
+    cache.put(ahead, 1 << 20, NOW)
+    assert not len(cache.missing(groups_of(current)))
 
 
 def test_old_windows_are_let_go() -> None:
-    basis, old = WindowCache(WIDTH), _cells(NOW - 600_000)
-    basis.put(old, 1 << 20, NOW)
+    cache, old = WindowCache(WIDTH), _cells(NOW - 600_000)
+    cache.put(old, 1 << 20, NOW)
     recent = _cells(NOW)
-    basis.take(groups_of(recent))
-    basis.put(recent, 1 << 20, NOW)
-    assert len(basis.missing(groups_of(old))) == 1
+    cache.take(groups_of(recent))
+    cache.put(recent, 1 << 20, NOW)
+    assert len(cache.missing(groups_of(old))) == 1

@@ -1,6 +1,5 @@
-"""Samples to windows in MongoDB, exactly once; latest values and a live feed to Redis.
+"""Samples to windows in MongoDB, exactly once; latest values and a live feed to Redis; reports stored and counted.
 
-`app` puts it together; `subscribers` takes records, `reading` judges them, `partition` is what is known of a partition,
-`commit` turns what is pending into one transaction, `repository` is MongoDB, `view` is Redis. Pure: `intake`, `keys`,
-`rowmap`, `pending`, `basis`, `latest`, `progress`, `schedule`, `live`.
+`app` puts it together, a folder per topic: `samples` (a log reader) and what `consumers` names. In each, `consumer`
+says what is read of Kafka, `reading` judges records, and pure modules are named after what they decide.
 """

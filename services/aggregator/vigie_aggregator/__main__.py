@@ -6,7 +6,8 @@ import numpy.ma  # noqa: F401  # pyright: ignore[reportUnusedImport] - else the 
 from vigie_web.process import process
 from vigie_web.worker import work
 
-from vigie_aggregator.app import SERVICE, Aggregator
+from vigie_aggregator.app import Aggregator
+from vigie_aggregator.metrics import SERVICE
 from vigie_aggregator.settings import Settings
 
 

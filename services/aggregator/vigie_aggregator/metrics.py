@@ -1,10 +1,13 @@
-"""Every metric of the aggregator, and every reason that is a label value."""
+"""Every metric of the aggregator beside those of its event consumers (`vigie_runtime.bus.event_metrics`)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
+from vigie_runtime.bus.event_metrics import dead_records
 from vigie_runtime.bus.log_reader_metrics import LOGREADER_METRICS
+from vigie_runtime.errors import DeadReason
 from vigie_runtime.metrics import SIZES, Counter, Gauge, Histogram, MetricSet
 
 
@@ -16,20 +19,12 @@ class TierName(StrEnum):
     HOUR = "1h"
 
 
-class DeadReason(StrEnum):
-    """Why a record went to the dead letters; the reason in its headers begins with this word."""
-
-    UNDECODABLE = "undecodable"
-    UNKNOWN_SERIES = "unknown_series"
-    INVALID = "invalid"
-
+SERVICE: Final = "aggregator"
 
 SAMPLES = Counter("vigie_aggregator_samples_total", "samples", "Samples read and counted, replayed ones again")
 RECORDS = Counter("vigie_aggregator_records_total", "records", "Records read, replayed ones again")
 DUPLICATES = Counter("vigie_aggregator_duplicate_samples_total", "samples", "Samples of repeated requests, not counted")
-DEAD = Counter(
-    "vigie_aggregator_dead_records_total", "records", "Records sent to the dead letters", {"reason": DeadReason}
-)
+DEAD = dead_records(SERVICE)
 DIGESTS = Histogram("vigie_aggregator_digest_seconds", "seconds", "Time it took to fold the records that had gathered")
 COMMITS = Histogram("vigie_aggregator_commit_seconds", "seconds", "Time a commit took, store and arithmetic")
 DOCUMENTS = Counter("vigie_aggregator_documents_total", "documents", "Chunk-windows written")
@@ -61,20 +56,9 @@ REPORTS = Counter("vigie_aggregator_reports_total", "reports", "Reports stored")
 REPEATED = Counter(
     "vigie_aggregator_repeated_reports_total", "reports", "Reports that were stored already, not counted"
 )
-REPORT_COMMITS = Histogram(
-    "vigie_aggregator_report_commit_seconds", "seconds", "Time it took to store a batch of reports"
-)
-REPORT_FAILURES = Counter(
-    "vigie_aggregator_report_failures_total",
-    "attempts",
-    "Failed attempts to store a batch of reports; tried again",
-)
-REPORT_LAG = Gauge("vigie_aggregator_report_lag_records", "records", "Reports in the log that are not stored yet")
-
 ALL = (
     SAMPLES, RECORDS, DUPLICATES, DEAD, DIGESTS, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED,
-    UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED, REPORTS, REPEATED, REPORT_COMMITS, REPORT_FAILURES,
-    REPORT_LAG,
+    UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED, REPORTS, REPEATED,
 )  # fmt: skip
 
 
@@ -104,6 +88,3 @@ class Metrics:
         self.live_dropped = made.counter(LIVE_DROPPED)
         self.reports = made.counter(REPORTS)
         self.repeated = made.counter(REPEATED)
-        self.report_commits = made.histogram(REPORT_COMMITS)
-        self.report_failures = made.counter(REPORT_FAILURES)
-        self.report_lag = made.gauge(REPORT_LAG)

@@ -9,7 +9,6 @@ import httpx2
 import pytest
 import pytest_asyncio
 from vigie_api.app import create_app
-from vigie_api.node_reports import repository as telemetry
 from vigie_api.settings import Settings
 from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
@@ -19,6 +18,7 @@ from vigie_identity.principal import Assignment, Principal, PrincipalKind, assig
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 from vigie_storage import mongo as store
+from vigie_storage.reports import reader as telemetry
 
 from .free import as_caller
 

@@ -13,16 +13,17 @@ from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.quotas import RateLimits
 from vigie_limits.store import RedisCounts
-from vigie_limits.usage import Usage
 from vigie_runtime import clients
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
-from vigie_storage.latest import LatestRepository
-from vigie_storage.reader import Limits, Reader
-from vigie_storage.series import SeriesRepository
-from vigie_storage.windows import WindowsRepository
+from vigie_storage.latest import LatestReader
+from vigie_storage.reader import Limits, SeriesReader
+from vigie_storage.reports.reader import NodeReportReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.usage import UsageStore
+from vigie_storage.windows.reader import WindowReader
 from vigie_web import app as web
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
@@ -94,8 +95,8 @@ async def connect(state: AppState[Settings, Resources], life: Lifespan) -> Resou
     first_start = await life.enter("first start", FirstStart(who, settings).running())
     limiter = Limiter(RedisCounts(redis), clock, state.metrics)
     life.on_down("limits", limiter.close)
-    catalogue = SeriesRepository(database)
-    windows = WindowsRepository(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
+    catalogue = SeriesCatalogue(database)
+    windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
     limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
     exposed = state.metrics.gauge(metrics.EXPOSED)
     return Resources(
@@ -105,14 +106,14 @@ async def connect(state: AppState[Settings, Resources], life: Lifespan) -> Resou
             Check("start", lambda: first_start.done),
             Check("redis", redis.ping, required=False),
         ),
-        database=database,
         identity=who,
         first_start=first_start,
-        usage=Usage(database, clock),
+        usage=UsageStore(database, clock),
         series=catalogue,
         families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
-        latest=LatestRepository(database, redis),
-        reader=Reader(catalogue, windows, clock, limits),
+        latest=LatestReader(database, redis),
+        node_reports=NodeReportReader(database),
+        reader=SeriesReader(catalogue, windows, clock, limits),
         answers=TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS),
         scrapes=ConcurrencyLimit(settings.api_concurrent_scrapes, "answers of /metrics"),
         report_pages=ConcurrencyLimit(settings.api_concurrent_reads, "pages of reports"),

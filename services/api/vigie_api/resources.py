@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 from vigie_identity.identity import Identity
-from vigie_limits.usage import Usage
 from vigie_runtime.cache import TtlCache
-from vigie_runtime.clients import Database
-from vigie_storage.latest import LatestRepository
-from vigie_storage.reader import Reader
-from vigie_storage.series import SeriesRepository
+from vigie_storage.latest import LatestReader
+from vigie_storage.reader import SeriesReader
+from vigie_storage.reports.reader import NodeReportReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.usage import UsageStore
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
@@ -27,14 +27,14 @@ class Resources:
 
     access: AccessControl
     checks: Sequence[Check]
-    database: Database
     identity: Identity
     first_start: FirstStart
-    usage: Usage
-    series: SeriesRepository
+    usage: UsageStore
+    series: SeriesCatalogue
     families: FamilyCatalogue
-    latest: LatestRepository
-    reader: Reader
+    latest: LatestReader
+    node_reports: NodeReportReader
+    reader: SeriesReader
     answers: TtlCache[BaseModel]
     scrapes: ConcurrencyLimit
     report_pages: ConcurrencyLimit

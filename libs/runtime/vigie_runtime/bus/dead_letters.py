@@ -10,11 +10,12 @@ from typing import Final, Protocol
 
 from vigie_contracts.topics import DEAD
 
-from vigie_runtime import logging
+from vigie_runtime import clients, logging, tracing
 from vigie_runtime.bus.producer_holder import ProducerFactory, ProducerHolder
 from vigie_runtime.clients import KafkaError, MessageSizeTooLargeError
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.errors import Retryable, TooManyDeadLetters, reason_of
+from vigie_runtime.settings import Settings
 
 log = logging.get(__name__)
 
@@ -93,11 +94,20 @@ class DeadLetters:
         clock: Clock | None = None,
     ) -> None:
         """`producer_factory` makes a producer with `clients.kafka_producer`; it starts at the first dead letter."""
-        self._lease = ProducerHolder(producer_factory, topic, partitions)
+        self._producer = ProducerHolder(producer_factory, topic, partitions)
         self._service = service
         self._version = version
         self._topic = topic
         self._ratio = Ratio(limit or Limit(), clock or SystemClock())
+
+    @classmethod
+    def of(cls, settings: Settings, service: str) -> DeadLetters:
+        """A consumer's own, because each judges for itself whether too much of what it reads is dead."""
+        return cls(
+            lambda: clients.kafka_producer(settings, client_id=f"vigie-{service}-dead"),
+            service,
+            tracing.runtime_version(),
+        )
 
     def good(self, messages: int = 1) -> None:
         """So many messages could be read: what the limit is measured against."""
@@ -118,7 +128,7 @@ class DeadLetters:
         story = self._story(record, reason)
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                producer = await self._lease.get()
+                producer = await self._producer.get()
                 try:
                     headers = [*record.headers, *story]
                     await producer.send_and_wait(self._topic, record.value or b"", record.key, headers=headers)
@@ -127,12 +137,12 @@ class DeadLetters:
                     story.append(("vigie_left_out", f"{len(record.value or b'')} bytes of value".encode()))
                     await producer.send_and_wait(self._topic, b"", headers=story)
         except (KafkaError, TimeoutError) as e:
-            self._lease.discard(reason_of(e))
+            self._producer.discard(reason_of(e))
             raise Retryable(f"a dead letter could not be stored: {reason_of(e)}") from e
 
     async def close(self) -> None:
         """Stop the producer."""
-        await self._lease.close()
+        await self._producer.close()
 
     def _story(self, record: DeadRecord, reason: str) -> list[tuple[str, bytes]]:
         return [

@@ -47,7 +47,7 @@ class RecordPublisher:
         self._delivery_timeout_s = delivery_timeout_s
         self._clock = clock or SystemClock()
         self._metrics = RecordMetrics(metrics)
-        self._lease = ProducerHolder(producer_factory, topic, partitions)
+        self._producer = ProducerHolder(producer_factory, topic, partitions)
         self._held = 0
         self._failure: asyncio.Future[str] | None = None
         """Of the producer in use: is set, to the reason, when it is given up and acknowledges nothing any more."""
@@ -58,7 +58,7 @@ class RecordPublisher:
     @property
     def ready(self) -> bool:
         """Whether records can be sent now: connected, and nothing has failed since."""
-        return self._lease.ready and not self._closing
+        return self._producer.ready and not self._closing
 
     @property
     def held(self) -> int:
@@ -67,7 +67,7 @@ class RecordPublisher:
 
     async def start(self) -> None:
         """Begin to connect. Does not wait for Kafka: `ready` tells, and records may be published meanwhile."""
-        self._lease.connect()
+        self._producer.connect()
 
     async def publish(
         self, key: bytes, value: bytes, *, id_: str | None = None, span_context: SpanContext | None = None
@@ -103,7 +103,7 @@ class RecordPublisher:
                 await self._idle.wait()
         except TimeoutError:
             self._give_up("this service was shut down before Kafka acknowledged")
-        await self._lease.close()
+        await self._producer.close()
 
     async def _send(self, key: bytes, value: bytes, id_: str | None, span_context: SpanContext | None) -> None:
         headers = cloudevent_headers(
@@ -112,7 +112,7 @@ class RecordPublisher:
         tracing.inject(headers, tracing.context_of(span_context))
         try:
             async with asyncio.timeout(self._delivery_timeout_s):
-                producer = await self._lease.get()
+                producer = await self._producer.get()
                 if self._failure is None:
                     self._failure = asyncio.get_running_loop().create_future()
                 failure = self._failure
@@ -148,7 +148,7 @@ class RecordPublisher:
         if failure is not None:
             failure.set_result(reason)
             self._metrics.recreated.inc()
-            self._lease.discard(reason)
+            self._producer.discard(reason)
 
 
 def _seen(sent: asyncio.Future[Any]) -> None:

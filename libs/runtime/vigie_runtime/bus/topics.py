@@ -43,6 +43,17 @@ def specs(partitions: int, topics: Iterable[Topic] = TOPICS) -> list[Topic]:
     return [topic if topic is DEAD else replace(topic, partitions=partitions) for topic in topics]
 
 
+def deployed(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[Topic]:
+    """The topics as the settings want them: so many partitions, and another name where a setting gives one
+    (`reports_topic` to `vigie.reports.v1`)."""
+    return specs(settings.partitions, (_named(settings, topic) for topic in topics))
+
+
+def _named(settings: Settings, topic: Topic) -> Topic:
+    name: str = getattr(settings, f"{topic.word}_topic", topic.name)
+    return topic if name == topic.name else replace(topic, name=name)
+
+
 async def make(settings: Settings, specs: Sequence[Topic], *, deadline_s: float = 60.0) -> dict[str, TopicIdentity]:
     """Make the topics that do not exist, and tell which each one is; many services may do this at once.
 

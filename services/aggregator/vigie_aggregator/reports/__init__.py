@@ -1,4 +1,4 @@
 """Reports, kept whole and counted once: nodes' telemetry becomes latest values, hours and days.
 
-`subscriber` takes records, `storing` is MongoDB. Pure: `reading` judges a record, `counting` is the arithmetic.
+`consumer` takes records, `storing` is MongoDB. Pure: `reading` judges a record, `counting` is the arithmetic.
 """

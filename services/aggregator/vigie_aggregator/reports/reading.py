@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
-import bson
 import msgspec
-from bson.errors import BSONError
-from bson.raw_bson import RawBSONDocument
 from vigie_contracts import telemetry
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
-from vigie_contracts.telemetry import ReportDocument, Telemetry
-from vigie_runtime.bus.unreadable import HEADER
-
-from vigie_aggregator.errors import PoisonRecord
-from vigie_aggregator.metrics import DeadReason
+from vigie_contracts.telemetry import Telemetry
+from vigie_runtime.bus import decoding
+from vigie_runtime.clients import KafkaRecord
+from vigie_runtime.errors import DeadReason, InvalidMessage
+from vigie_storage.reports.documents import EncodedReport, ReportDocument, encoded
 
 MAX_WORD_CHARS: Final = 200
 """Of the words that name a report: id, kind, subject."""
@@ -28,20 +25,7 @@ can name. The gateway takes nothing nearly as far off, but a record may come fro
 MAX_DEPTH: Final = 64
 """Levels of objects and lists in a body: MongoDB takes no more than 100."""
 
-_report: Final = msgspec.json.Decoder(Report)
-
-
-class Record(Protocol):
-    """What is used of aiokafka's ConsumerRecord."""
-
-    @property
-    def partition(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Any: ...
+_decoded: Final = decoding.json(Report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +51,20 @@ class Incoming:
 
     id: str
     partition: int
-    document: RawBSONDocument
-    """A `telemetry.ReportDocument`."""
+    document: EncodedReport
+    """A `ReportDocument`."""
     node: NodeReport | None
     """None when it is not of a node: then it is kept, and nothing is counted."""
 
 
-def read(record: Record) -> Incoming:
-    """Raises PoisonRecord."""
+def read(record: KafkaRecord) -> Incoming:
+    """Raises InvalidMessage."""
     report = _decoded(record)
     _check_words(report)
     if not 0 <= report.timestamp < END_MS:
-        raise PoisonRecord(DeadReason.INVALID, "timestamp: must be in the years 1970 to 9998, in milliseconds")
+        raise InvalidMessage(DeadReason.INVALID, "timestamp: must be in the years 1970 to 9998, in milliseconds")
     if _deeper_than(MAX_DEPTH, report.body):
-        raise PoisonRecord(DeadReason.INVALID, f"body: is nested more than {MAX_DEPTH} levels deep")
+        raise InvalidMessage(DeadReason.INVALID, f"body: is nested more than {MAX_DEPTH} levels deep")
     try:
         document = ReportDocument(
             _id=report.id,
@@ -91,41 +75,28 @@ def read(record: Record) -> Incoming:
             received=to_datetime(record.timestamp),
             body=report.body,
         )
-        raw = RawBSONDocument(bson.encode(document))
-    except (BSONError, OverflowError, UnicodeError) as e:  # an integer past 64 bits, a key with NUL
-        raise PoisonRecord(DeadReason.INVALID, f"cannot be stored: {e}") from e
+        raw = encoded(document)
+    except ValueError as e:
+        raise InvalidMessage(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
     return Incoming(report.id, record.partition, raw, node)
-
-
-def _decoded(record: Record) -> Report:
-    for name, value in record.headers or ():
-        if name == HEADER:
-            raise PoisonRecord(DeadReason.UNDECODABLE, (value or b"").decode(errors="replace"))
-    try:
-        report = _report.decode(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise PoisonRecord(DeadReason.UNDECODABLE, str(e)) from e
-    if report.version != 1:
-        raise PoisonRecord(DeadReason.UNDECODABLE, f"version {report.version} is not understood")
-    return report
 
 
 def _check_words(report: Report) -> None:
     for name, word in (("id", report.id), ("kind", report.kind), ("subject", report.subject)):
         if not 1 <= len(word) <= MAX_WORD_CHARS:
-            raise PoisonRecord(DeadReason.INVALID, f"{name}: must have 1 to {MAX_WORD_CHARS} characters")
+            raise InvalidMessage(DeadReason.INVALID, f"{name}: must have 1 to {MAX_WORD_CHARS} characters")
     try:
         validate_tenant(report.tenant)
     except InvalidSeriesError as e:
-        raise PoisonRecord(DeadReason.INVALID, str(e)) from e
+        raise InvalidMessage(DeadReason.INVALID, str(e)) from e
 
 
 def _node(report: Report, partition: int) -> NodeReport:
     try:
         said = msgspec.convert(report.body, Telemetry)
     except msgspec.ValidationError as e:
-        raise PoisonRecord(DeadReason.INVALID, f"body: {e}") from e
+        raise InvalidMessage(DeadReason.INVALID, f"body: {e}") from e
     return NodeReport(report.id, report.tenant, report.timestamp, said.numbers(), said.version, partition)
 
 

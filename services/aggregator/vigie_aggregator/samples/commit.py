@@ -10,12 +10,15 @@ from typing import Final, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS, FINE, HOUR, TIERS, Tier
-from vigie_storage.checkpoints import Checkpoint
+from vigie_storage.latest import LatestChunk
+from vigie_storage.partitions.checkpoint import Checkpoint
+from vigie_storage.partitions.store import Transaction
+from vigie_storage.windows.document import Place, Window
 from vigie_windows import Cells, chunks, merge
 
 from vigie_aggregator.samples.partition import Partition
 from vigie_aggregator.samples.series_index import SeriesIndex
-from vigie_aggregator.samples.store import LatestChunk, Place, Store, Transaction, Window
+from vigie_aggregator.samples.store import Store
 from vigie_aggregator.samples.window_cache import distinct, groups_of
 
 Int64s = npt.NDArray[np.int64]
@@ -46,11 +49,11 @@ class Committed:
 async def commit(
     partition: Partition, tiers: tuple[Tier, ...], store: Store, now_ms: int, cache_bytes: int
 ) -> Committed:
-    """Commit everything that is pending for `tiers` (always the fine one; others stay pending), and the marks.
+    """Commit everything that is pending for `tiers` (always the fine one; others stay pending), and its offsets.
 
     After any exception the partition's state is worthless: drop it. Raises Fenced, Retryable.
     """
-    begun_at = partition.progress
+    before = partition.checkpoint
     deltas = _deltas(partition, tiers)
     counted = _unexpired(deltas[FINE], HOUR, now_ms)
     rows = await _offloaded(len(counted), partition.latest.add, counted)
@@ -61,27 +64,27 @@ async def commit(
         fit = _unexpired(delta, tier, now_ms)
         expired[tier] = len(delta) - len(fit)
         written[tier] = await _absolute(partition, tier, fit, store)
-        windows[tier] = await _offloaded(len(written[tier]), encoded, written[tier], partition.rows)
-    progress = _progress(partition, tiers)
+        windows[tier] = await _offloaded(len(written[tier]), encoded, written[tier], partition.series)
+    checkpoint = _next_checkpoint(partition, tiers)
     latest = partition.latest_chunks(distinct(rows // CHUNK_SLOTS).tolist())
     await store.commit(
         Transaction(
             partition.number,
             partition.stored,
-            progress,
+            checkpoint,
             windows,
             latest,
             partition.keys.pending,
         )
     )
-    partition.stored = partition.progress = progress
+    partition.stored = partition.checkpoint = checkpoint
     partition.keys.pending = {}
     for tier, documents in windows.items():
         partition.sizes.saw(tier, documents)
     for tier, cells in written.items():
-        others = sum(basis.nbytes for other, basis in partition.basis.items() if other is not tier)
-        partition.basis[tier].put(cells, max(0, cache_bytes - others), now_ms)
-    changed = tuple(tier for tier in tiers if begun_at.marks[tier.name] != progress.marks[tier.name])
+        others = sum(cache.nbytes for other, cache in partition.window_caches.items() if other is not tier)
+        partition.window_caches[tier].put(cells, max(0, cache_bytes - others), now_ms)
+    changed = tuple(tier for tier in tiers if before.positions[tier.name] != checkpoint.positions[tier.name])
     cells = sum(len(cells) for cells in written.values())
     return Committed(changed, rows, latest, sum(map(len, windows.values())), cells, expired)
 
@@ -95,48 +98,49 @@ def _deltas(partition: Partition, tiers: tuple[Tier, ...]) -> dict[Tier, Cells]:
     return {tier: fresh if tier is FINE else partition.lagging[tier].cells.take() for tier in TIERS if tier in tiers}
 
 
-def _progress(partition: Partition, tiers: tuple[Tier, ...]) -> Checkpoint:
+def _next_checkpoint(partition: Partition, tiers: tuple[Tier, ...]) -> Checkpoint:
     """What the store will say when the pending cells of `tiers` are in it."""
-    before, position = partition.progress, partition.position
+    before, position = partition.checkpoint, partition.position
     if position >= before.fine:
         for lagging in partition.lagging.values():
             lagging.caught_up()
     names = {tier.name for tier in tiers}
     return replace(
         before,
-        marks={name: max(mark, position) if name in names else mark for name, mark in before.marks.items()},
+        positions={name: max(at, position) if name in names else at for name, at in before.positions.items()},
         dirty_since={tier.name: lagging.dirty_since for tier, lagging in partition.lagging.items()},
     )
 
 
 async def _absolute(partition: Partition, tier: Tier, delta: Cells, store: Store) -> Cells:
     """The delta merged onto the stored state of every chunk-window it touches."""
-    basis = partition.basis[tier]
+    cache = partition.window_caches[tier]
     groups = groups_of(delta)
-    places = [_place(group, tier, partition.rows) for group in basis.missing(groups).tolist()]
+    places = [_place(group, tier, partition.series) for group in cache.missing(groups).tolist()]
     stored: list[Cells] = []
     for at in range(0, len(places), _READ):  # documents are larger than their cells: not all at once in memory
         found = await store.windows(tier, partition.number, places[at : at + _READ])
-        stored.append(await _offloaded(len(found) * CHUNK_SLOTS, _decoded, found, tier, partition.rows))
+        stored.append(await _offloaded(len(found) * CHUNK_SLOTS, _decoded, found, tier, partition.series))
     cells = len(delta) + sum(map(len, stored))
-    return await _offloaded(cells, merge, *stored, basis.take(groups), delta)
+    return await _offloaded(cells, merge, *stored, cache.take(groups), delta)
 
 
-def _decoded(stored: list[Window], tier: Tier, rows: SeriesIndex) -> Cells:
-    documents = [(rows.chunk(w.place.tenant, w.place.chunk), w.place.start_ms, w.document) for w in stored]
+def _decoded(stored: list[Window], tier: Tier, series: SeriesIndex) -> Cells:
+    documents = [(series.chunk(w.place.tenant, w.place.chunk), w.place.start_ms, w.document) for w in stored]
     return chunks.decode_many(documents, tier.width_ms)
 
 
-def encoded(cells: Cells, rows: SeriesIndex) -> list[Window]:
+def encoded(cells: Cells, series: SeriesIndex) -> list[Window]:
     """The documents of whole chunk-windows."""
     return [
-        Window(Place(*rows.chunks[local], start_ms), document) for local, start_ms, document in chunks.encode_all(cells)
+        Window(Place(*series.chunks[local], start_ms), document)
+        for local, start_ms, document in chunks.encode_all(cells)
     ]
 
 
-def _place(group: int, tier: Tier, rows: SeriesIndex) -> Place:
+def _place(group: int, tier: Tier, series: SeriesIndex) -> Place:
     window = group & ((1 << _WINDOW_BITS) - 1)
-    return Place(*rows.chunks[group >> _WINDOW_BITS], window * tier.width_ms)
+    return Place(*series.chunks[group >> _WINDOW_BITS], window * tier.width_ms)
 
 
 def _unexpired(cells: Cells, tier: Tier, now_ms: int) -> Cells:

@@ -15,19 +15,21 @@ from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced, Retryable, reason_of
-from vigie_storage.checkpoints import Checkpoint, Log, Position, beginning, started_over
+from vigie_storage.latest import LatestChunk
+from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position, beginning, started_over, with_all_tiers
+from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_windows import Cells, fold
 
 from vigie_aggregator.metrics import Metrics
+from vigie_aggregator.samples.columns import Record, TierSlice, tier_slices
 from vigie_aggregator.samples.commit import INLINE_CELLS, Committed, commit
-from vigie_aggregator.samples.intake import Record, Run, runs
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.live import messages
 from vigie_aggregator.samples.partition import Partition
-from vigie_aggregator.samples.reading import Catalogue, DeadLetters, RecordReader
+from vigie_aggregator.samples.reading import DeadLetters, RecordReader
 from vigie_aggregator.samples.repair import repair
 from vigie_aggregator.samples.schedule import LATE_MS, Intervals, Schedule
-from vigie_aggregator.samples.store import LatestChunk, Store
+from vigie_aggregator.samples.store import Store
 from vigie_aggregator.samples.window_cache import groups_of
 
 log = logging.get(__name__)
@@ -72,7 +74,7 @@ class SamplesHandler:
         log_: Log,
         *,
         store: Store,
-        catalogue: Catalogue,
+        catalogue: SeriesCatalogue,
         dead_letters: DeadLetters,
         clock: Clock,
         metrics: Metrics,
@@ -95,17 +97,18 @@ class SamplesHandler:
 
     async def assigned(self, partition: int) -> int | None:
         """Load the partition; the offset of the first record that some tier lacks. None: begin where the log begins."""
-        stored = await self._store.progress(partition)
+        stored = await self._store.checkpoint(partition)
+        same_log = stored is not None and stored.log == self._log
         start = self._start(partition, stored)
         schedule = Schedule(self._limits.intervals, partition, self._clock.monotonic())
         state = Partition(partition, stored, start, schedule)
         state.restore_latest(await self._store.latest(partition))
-        if stored is not None and stored is not start:
+        if stored is not None and not same_log:
             self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))
         self._owned[partition] = state
         self._dropped.discard(partition)
         self._view.adopt(partition)
-        return state.position.offset if stored is start else None
+        return state.position.offset if same_log else None
 
     async def records(self, partition: int, records: Sequence[Record]) -> None:
         """Keep the records until they are many, or a commit is due."""
@@ -131,7 +134,7 @@ class SamplesHandler:
         ]
         await self._commit_all(due, lambda state: state.tiers_due(now, now_ms))
         self._metrics.pending.set(sum(state.pending_bytes + state.inbox_bytes for state in self._owned.values()))
-        self._metrics.series.set(sum(len(state.rows) for state in self._owned.values()))
+        self._metrics.series.set(sum(len(state.series) for state in self._owned.values()))
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Commit everything of these partitions and let go of them."""
@@ -149,14 +152,14 @@ class SamplesHandler:
         """Go on at `start`: where a log now begins that dropped records unread, or ends that was cut."""
         state = self._state(partition)
         if start < stored:  # a new epoch: offsets will come again, for other records
-            state.progress = started_over(state.progress, self._log, start)
-            state.keys = RequestKeys(state.progress.epoch)
+            state.checkpoint = started_over(state.checkpoint, self._log, start)
+            state.keys = RequestKeys(state.checkpoint.epoch)
         else:
-            lost = max(0, start - state.progress.fine.offset)
-            first = max(state.progress.fine, Position(start))
-            marks = dict.fromkeys(state.progress.marks, first)
-            state.progress = replace(state.progress, marks=marks, lost=state.progress.lost + lost)
-        state.position = state.progress.first
+            lost = max(0, start - state.checkpoint.fine.offset)
+            first = max(state.checkpoint.fine, Position(start))
+            marks = dict.fromkeys(state.checkpoint.positions, first)
+            state.checkpoint = replace(state.checkpoint, positions=marks, lost=state.checkpoint.lost + lost)
+        state.position = state.checkpoint.first
         with self._dropping(partition):
             self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))
 
@@ -168,13 +171,14 @@ class SamplesHandler:
     def snapshot(self, partition: int) -> list[LatestChunk]:
         """The latest values of all chunks of an owned partition, for the view."""
         state = self._owned.get(partition)
-        return [] if state is None else state.latest_chunks(range(len(state.rows.chunks)))
+        return [] if state is None else state.latest_chunks(range(len(state.series.chunks)))
 
     def _start(self, partition: int, stored: Checkpoint | None) -> Checkpoint:
         if stored is None:
             return beginning(self._log)
+        whole = with_all_tiers(stored, self._clock.now_ms())
         if stored.log == self._log:
-            return stored
+            return whole
         log.warning(
             "the partition was counted from another log; the new one is counted from its earliest record",
             partition=partition,
@@ -183,7 +187,7 @@ class SamplesHandler:
             cluster=self._log.cluster_id,
             topic=self._log.topic_id,
         )
-        return started_over(stored, self._log)
+        return started_over(whole, self._log)
 
     async def _digested(self, state: Partition) -> bool:
         """Whether the inbox could be emptied. What is in the way, a record that cannot become a dead letter for one,
@@ -204,23 +208,23 @@ class SamplesHandler:
             return
         begun = self._clock.monotonic()
         samples = await self._reader.samples(state, [r for r in records if Position(r.offset + 1) > state.position])
-        for run in runs(samples, state.position, state.progress):
-            await self._absorb(state, run)
+        for part in tier_slices(samples, state.position, state.checkpoint):
+            await self._absorb(state, part)
         state.skip_to(Position(records[-1].offset + 1))
         self._metrics.digests.observe(self._clock.monotonic() - begun)
 
-    async def _absorb(self, state: Partition, run: Run) -> None:
-        columns = run.columns()
+    async def _absorb(self, state: Partition, part: TierSlice) -> None:
+        columns = part.columns()
         samples = len(columns[0])
-        cells = await _folded(*columns, state.rows.kinds)
+        cells = await _folded(*columns, state.series.kinds)
         groups = groups_of(cells)
-        if len(run) > 1 and self._too_much(state, groups, pending=False):
-            for half in run.halves():
+        if len(part) > 1 and self._too_much(state, groups, pending=False):
+            for half in part.halves():
                 await self._absorb(state, half)
             return
         if state.pending_groups and self._too_much(state, groups, pending=True):
             await self._commit(state, TIERS)
-        state.add(run, cells)
+        state.add(part, cells)
         self._metrics.samples.inc(samples)
         if state.pending_bytes > self._limits.pending_bytes:
             await self._commit(state, TIERS)
@@ -228,7 +232,7 @@ class SamplesHandler:
     def _too_much(self, state: Partition, groups: npt.NDArray[np.int64], *, pending: bool) -> bool:
         """Whether these chunk-windows, `pending`: with what is pending, are more than one transaction should write."""
         count = len(groups) + (state.pending_groups if pending else 0)
-        if count <= 4 * len(state.rows.chunks):  # a window of every chunk in every tier: what a busy partition writes
+        if count <= 4 * len(state.series.chunks):  # a window of every chunk in every tier: what a busy partition writes
             return False
         if count > self._limits.max_groups:
             return True
@@ -259,7 +263,7 @@ class SamplesHandler:
         with self._tracer.start_as_current_span("aggregator commit", links=links) as span:
             done = await self._committed(state, tiers)
             span.set_attribute("vigie.partition", state.number)
-            span.set_attribute("vigie.next_offset", state.progress.fine.offset)
+            span.set_attribute("vigie.next_offset", state.checkpoint.fine.offset)
             span.set_attribute("vigie.documents", done.documents)
         now = self._clock.monotonic()
         state.schedule.committed(tiers, begun, now)
@@ -270,7 +274,7 @@ class SamplesHandler:
         for tier, cells in done.expired.items():
             self._metrics.expired[tier.name].inc(cells)
         if len(done.rows):
-            self._view.push(state.number, done.latest, messages(state.number, done.rows, state.rows, state.latest))
+            self._view.push(state.number, done.latest, messages(state.number, done.rows, state.series, state.latest))
 
     async def _committed(self, state: Partition, tiers: tuple[Tier, ...]) -> Committed:
         cache_bytes = self._limits.cache_bytes // max(1, len(self._owned))

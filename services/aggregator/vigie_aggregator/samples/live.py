@@ -42,25 +42,25 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def messages(
-    partition: int, changed: npt.NDArray[np.int64], rows: SeriesIndex, latest: LatestValues
+    partition: int, changed: npt.NDArray[np.int64], series: SeriesIndex, latest: LatestValues
 ) -> list[tuple[str, bytes]]:
     """(channel, message) for each tenant that has changed rows (ascending)."""
     by_tenant: dict[str, list[npt.NDArray[np.int64]]] = {}
     locals_, begins = np.unique(changed // CHUNK_SLOTS, return_index=True)
     for local, part in zip(locals_.tolist(), np.split(changed, begins[1:]), strict=True):
-        by_tenant.setdefault(rows.chunks[local][0], []).append(part)
+        by_tenant.setdefault(series.chunks[local][0], []).append(part)
     return [
-        (live_channel(tenant), _message(partition, np.concatenate(parts), rows, latest))
+        (live_channel(tenant), _message(partition, np.concatenate(parts), series, latest))
         for tenant, parts in by_tenant.items()
     ]
 
 
-def _message(partition: int, changed: npt.NDArray[np.int64], rows: SeriesIndex, latest: LatestValues) -> bytes:
+def _message(partition: int, changed: npt.NDArray[np.int64], series: SeriesIndex, latest: LatestValues) -> bytes:
     part = changed[:MAX_SERIES]
     return _encoder.encode(
         LiveMessage(
             partition,
-            rows.fingerprints[part].astype("<u8").tobytes(),
+            series.fingerprints[part].astype("<u8").tobytes(),
             latest.timestamps[part].astype("<i8").tobytes(),
             latest.values[part].astype("<f8").tobytes(),
             truncated=len(changed) > MAX_SERIES,

@@ -9,17 +9,17 @@ import numpy as np
 from opentelemetry.trace import SpanContext
 from vigie_contracts.latest import unpack
 from vigie_contracts.tiers import FINE, TIERS, Tier
-from vigie_storage.checkpoints import COARSE, Checkpoint, Position
+from vigie_storage.latest import LatestChunk
+from vigie_storage.partitions.checkpoint import COARSE, Checkpoint, Position
 from vigie_windows import Cells
 
-from vigie_aggregator.samples.intake import Record, Run
+from vigie_aggregator.samples.columns import Record, TierSlice
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.latest import LatestValues
 from vigie_aggregator.samples.pending import Lagging, Pending, oldest_of
 from vigie_aggregator.samples.schedule import Schedule
 from vigie_aggregator.samples.series_index import SeriesIndex
 from vigie_aggregator.samples.sizes import DocumentSizes
-from vigie_aggregator.samples.store import LatestChunk
 from vigie_aggregator.samples.window_cache import Int64s, WindowCache, widened
 
 MAX_LINKS = 128
@@ -35,7 +35,7 @@ class Partition:
         """stored: what the store says. start: the same, unless counting starts anew (no document, another log)."""
         self.number = number
         self.stored = stored
-        self.progress = start
+        self.checkpoint = start
         self.position = start.first
         """The place in the log up to which everything is committed or pending."""
         self.inbox: list[Record] = []
@@ -44,13 +44,13 @@ class Partition:
         self.sent_ms = 0
         """When the newest record that was read was sent."""
         self.schedule = schedule
-        self.rows = SeriesIndex()
+        self.series = SeriesIndex()
         self.latest = LatestValues()
         self.keys = RequestKeys(start.epoch)
         self.fresh = Pending(FINE.width_ms)
         """Samples that no tier has."""
         self.lagging = {tier: Lagging(tier, start.dirty_since[tier.name]) for tier in COARSE}
-        self.basis = {tier: WindowCache(tier.width_ms) for tier in TIERS}
+        self.window_caches = {tier: WindowCache(tier.width_ms) for tier in TIERS}
         self.sizes = DocumentSizes()
         self.links: list[SpanContext] = []
         self.flush_to = Position(0)
@@ -59,12 +59,12 @@ class Partition:
     def restore_latest(self, chunks: list[LatestChunk]) -> None:
         """Take over the latest values; every stored chunk gets its local number."""
         for tenant, chunk, data in chunks:
-            self.latest.restore(self.rows.chunk(tenant, chunk), unpack(data))
+            self.latest.restore(self.series.chunk(tenant, chunk), unpack(data))
 
     def latest_chunks(self, locals_: Sequence[int]) -> list[LatestChunk]:
         """The latest values of these local chunks, packed."""
         packed = self.latest.packed(locals_)
-        return [LatestChunk(*self.rows.chunks[local], data) for local, data in packed.items()]
+        return [LatestChunk(*self.series.chunks[local], data) for local, data in packed.items()]
 
     def receive(self, records: Sequence[Record]) -> None:
         """Take records into the inbox."""
@@ -77,23 +77,23 @@ class Partition:
         records, self.inbox, self.inbox_bytes = self.inbox, [], 0
         return records
 
-    def add(self, run: Run, cells: Cells) -> None:
-        """Make the cells of a run pending in every tier that needs them, and move on behind it."""
-        if FINE in run.tiers:
-            self.fresh.add(cells, len(run))
+    def add(self, part: TierSlice, cells: Cells) -> None:
+        """Make the cells of a slice pending in every tier that needs them, and move on behind it."""
+        if FINE in part.tiers:
+            self.fresh.add(cells, len(part))
         else:
-            for tier in run.tiers:
+            for tier in part.tiers:
                 self.lagging[tier].cells.add(cells)
-        self.position = run.after
+        self.position = part.after
 
-    def skip_to(self, mark: Position) -> None:
-        """Move on: what lies before `mark` holds nothing to count."""
-        self.position = max(self.position, mark)
+    def skip_to(self, position: Position) -> None:
+        """Move on: what lies before `position` holds nothing to count."""
+        self.position = max(self.position, position)
 
     @property
     def moved(self) -> bool:
         """Whether any tier has something to commit."""
-        return bool(self.inbox) or any(mark < self.position for mark in self.progress.marks.values())
+        return bool(self.inbox) or any(at < self.position for at in self.checkpoint.positions.values())
 
     @property
     def pending_groups(self) -> int:
@@ -116,7 +116,7 @@ class Partition:
 
     def tiers_due(self, now: float, now_ms: int) -> tuple[Tier, ...]:
         """The tiers that a commit made now should write."""
-        flush = self.progress.first < self.flush_to
+        flush = self.checkpoint.first < self.flush_to
         return tuple(
             tier
             for tier in TIERS

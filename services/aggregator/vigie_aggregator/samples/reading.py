@@ -10,12 +10,12 @@ import numpy.typing as npt
 from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
-from vigie_storage.checkpoints import Position
-from vigie_storage.placement import SeriesPlacement
+from vigie_runtime.errors import DeadReason, InvalidMessage
+from vigie_storage.partitions.checkpoint import Position
+from vigie_storage.series.catalogue import SeriesCatalogue
 
-from vigie_aggregator.errors import PoisonRecord
-from vigie_aggregator.metrics import DeadReason, Metrics
-from vigie_aggregator.samples.intake import Bools, Record, Samples
+from vigie_aggregator.metrics import Metrics
+from vigie_aggregator.samples.columns import Bools, Record, Samples
 from vigie_aggregator.samples.keys import kept
 from vigie_aggregator.samples.partition import MAX_LINKS, Partition
 from vigie_aggregator.samples.store import Store
@@ -25,14 +25,6 @@ log = logging.get(__name__)
 
 _LOOKUPS: Final = 4
 _LOOKUP_PAUSE_S: Final = 0.1
-
-
-class Catalogue(Protocol):
-    """What is used of `vigie_storage.catalogue.Catalogue`."""
-
-    async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:
-        """The homes of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""
-        ...
 
 
 class DeadLetters(Protocol):
@@ -46,7 +38,7 @@ class RecordReader:
     """What cannot be counted becomes a dead letter; its neighbours count."""
 
     def __init__(
-        self, catalogue: Catalogue, store: Store, dead_letters: DeadLetters, clock: Clock, metrics: Metrics
+        self, catalogue: SeriesCatalogue, store: Store, dead_letters: DeadLetters, clock: Clock, metrics: Metrics
     ) -> None:
         self._catalogue = catalogue
         self._store = store
@@ -61,7 +53,7 @@ class RecordReader:
             if record.headers and len(state.links) < MAX_LINKS:
                 state.links += filter(None, [tracing.extract(record.headers)])
         joined, errors = join([record.value or b"" for record in records])
-        dead = {at: PoisonRecord(DeadReason.UNDECODABLE, str(error)) for at, error in errors.items()}
+        dead = {at: InvalidMessage(DeadReason.UNDECODABLE, str(error)) for at, error in errors.items()}
         decoded = [at for at in range(len(records)) if at not in errors]
         rows = await self._rows(state, joined.fingerprints)
         unknown = _with_unknown(joined, rows)
@@ -75,8 +67,8 @@ class RecordReader:
         kept = await self._kept(state, joined, offsets, unknown) if unknown or joined.keyed else None
         return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
 
-    async def _bury(self, state: Partition, record: Record, poison: PoisonRecord) -> None:
-        if Position(record.offset) < state.progress.fine:
+    async def _bury(self, state: Partition, record: Record, poison: InvalidMessage) -> None:
+        if Position(record.offset) < state.checkpoint.fine:
             return  # it was buried when the fine tier passed it
         log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
         await self._dead_letters.send(record, str(poison))
@@ -85,10 +77,10 @@ class RecordReader:
 
     async def _rows(self, state: Partition, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """The row of each series; -1 for those that nobody knows."""
-        rows = state.rows.find(fingerprints)
+        rows = state.series.find(fingerprints)
         if (rows < 0).any():
             await self._learn(state, distinct(fingerprints[rows < 0]))
-            rows = state.rows.find(fingerprints)
+            rows = state.series.find(fingerprints)
         return rows
 
     async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
@@ -99,7 +91,7 @@ class RecordReader:
             placements = await self._catalogue.placements(unknown)
             for found in placements:
                 if found.partition == state.number:
-                    state.rows.add(found)
+                    state.series.add(found)
             if sum(len(found.fingerprints) for found in placements) == len(unknown):
                 return
             for found in placements:
@@ -123,15 +115,15 @@ class RecordReader:
         return counts
 
 
-def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, PoisonRecord]:
+def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, InvalidMessage]:
     """The records that name a series nobody knows."""
     if not (rows < 0).any():
         return {}
-    found: dict[int, PoisonRecord] = {}
+    found: dict[int, InvalidMessage] = {}
     begins = np.append(0, joined.series_ends)
     for at in np.flatnonzero(np.logical_or.reduceat(rows < 0, begins[:-1])).tolist():
         part = slice(begins[at], begins[at + 1])
         names = joined.fingerprints[part][rows[part] < 0]
         detail = f"{len(names)} series are not in the catalogue, {int(names[0]):016x} among them"
-        found[at] = PoisonRecord(DeadReason.UNKNOWN_SERIES, detail)
+        found[at] = InvalidMessage(DeadReason.UNKNOWN_SERIES, detail)
     return found

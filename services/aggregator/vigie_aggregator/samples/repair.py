@@ -9,11 +9,13 @@ from typing import Final
 from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tiers import FINE, Tier
 from vigie_runtime import logging
+from vigie_storage.partitions.store import Transaction
+from vigie_storage.windows.document import Place, Window
 from vigie_windows import Cells, chunks, merge, widen
 
 from vigie_aggregator.samples.commit import encoded
 from vigie_aggregator.samples.partition import Partition
-from vigie_aggregator.samples.store import Place, Store, Transaction, Window
+from vigie_aggregator.samples.store import Store
 
 log = logging.get(__name__)
 
@@ -26,10 +28,10 @@ _EXPIRY_MARGIN_MS: Final = 5 * 60_000
 
 
 async def repair(partition: Partition, store: Store, now_ms: int) -> int:
-    """Bring every coarse tier up to the fine one, then store the partition's new marks. How many coarse windows could
-    not be repaired, because their fine ones have expired: they keep what they have.
+    """Bring every coarse tier up to the fine one, then store the partition's new checkpoint. How many coarse windows
+    could not be repaired, because their fine ones have expired: they keep what they have.
 
-    To be called with nothing pending and equal marks in all tiers. Raises Fenced, Retryable.
+    To be called with nothing pending and all tiers at one offset. Raises Fenced, Retryable.
     """
     given_up = 0
     for tier, lagging in partition.lagging.items():
@@ -39,12 +41,12 @@ async def repair(partition: Partition, store: Store, now_ms: int) -> int:
         begin = max(tier.floor(since), _whole_from(tier, now_ms))
         given_up += _given_up(partition.number, tier, since, begin)
         async for windows in _coarse(partition, tier, range(begin, now_ms + MAX_FUTURE_SKEW_MS, tier.width_ms), store):
-            # Absolute, so it may be done again: the marks stay until everything is repaired.
+            # Absolute, so it may be done again: the checkpoint stays until everything is repaired.
             await store.commit(Transaction(partition.number, stored, stored, {tier: windows}, [], {}))
         lagging.caught_up()
-    progress = replace(partition.progress, dirty_since=dict.fromkeys(partition.progress.dirty_since))
-    await store.commit(Transaction(partition.number, partition.stored, progress, {}, [], {}))
-    partition.stored = partition.progress = progress
+    checkpoint = replace(partition.checkpoint, dirty_since=dict.fromkeys(partition.checkpoint.dirty_since))
+    await store.commit(Transaction(partition.number, partition.stored, checkpoint, {}, [], {}))
+    partition.stored = partition.checkpoint = checkpoint
     return given_up
 
 
@@ -69,7 +71,7 @@ async def _coarse(partition: Partition, tier: Tier, starts: range, store: Store)
     ready: list[Window] = []
     for start in starts:
         cells = await _widened(partition, tier, start, store)
-        ready += encoded(cells, partition.rows)
+        ready += encoded(cells, partition.series)
         if len(ready) >= _WRITE:
             yield ready
             ready = []
@@ -79,7 +81,7 @@ async def _coarse(partition: Partition, tier: Tier, starts: range, store: Store)
 
 async def _widened(partition: Partition, tier: Tier, start_ms: int, store: Store) -> Cells:
     """One coarse window of all chunks; every chunk the partition ever counted is known by its latest values."""
-    rows, cells = partition.rows, Cells.empty(tier.width_ms)
+    rows, cells = partition.series, Cells.empty(tier.width_ms)
     starts = range(start_ms, start_ms + tier.width_ms, FINE.width_ms)
     places = [Place(tenant, chunk, fine) for tenant, chunk in rows.chunks for fine in starts]
     for at in range(0, len(places), _READ):

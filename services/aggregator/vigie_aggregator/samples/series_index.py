@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS
-from vigie_storage.placement import SeriesPlacement
+from vigie_storage.series.placement import SeriesPlacement
 
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
@@ -106,7 +106,7 @@ class SeriesIndex:
         return self._table.find(fingerprints)
 
     def add(self, new: SeriesPlacement) -> None:
-        """Learn the homes of series of this partition that were not known before."""
+        """Learn the placements of series of this partition that were not known before."""
         stored = new.ordinals // CHUNK_SLOTS
         used = np.flatnonzero(np.bincount(stored))
         local = np.zeros(int(used[-1]) + 1, np.int64)

@@ -16,8 +16,8 @@ from vigie_identity.pages import Asked
 from vigie_identity.permissions import Permission
 from vigie_identity.tenants import Plan, Status
 from vigie_identity.users import MAX_PER_HOME
-from vigie_limits.usage import KEPT
 from vigie_query.times import iso
+from vigie_storage.usage import KEPT
 from vigie_web.access import Access
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature

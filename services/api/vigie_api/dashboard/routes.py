@@ -10,8 +10,8 @@ from vigie_contracts.series import Kind
 from vigie_identity.permissions import Permission
 from vigie_query import functions
 from vigie_query.times import MINUTE, SECOND
-from vigie_storage.reader import Answer
-from vigie_storage.series import exactly
+from vigie_storage.reader import SelectedSamples
+from vigie_storage.series.filter import exactly
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS, problem_response
@@ -107,7 +107,7 @@ async def chart(
     return await cached(context, ("chart", type_, period, from_, to, step, timezone), compute)
 
 
-def _lines(drawn: Chart, answer: Answer) -> tuple[list[ChartLine], bool]:
+def _lines(drawn: Chart, answer: SelectedSamples) -> tuple[list[ChartLine], bool]:
     lines: list[ChartLine] = []
     truncated = False
     for line in drawn.lines:

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 from vigie_contracts import telemetry as words
 from vigie_contracts.days import to_datetime, to_ms
-from vigie_contracts.telemetry import LatestDocument, ReportDocument
 from vigie_identity.permissions import Permission
 from vigie_identity.tenants import Tenant
 from vigie_query.errors import InvalidParameter, LimitReached
 from vigie_query.times import HOUR, MAX_AHEAD_MS, iso, parse_time
+from vigie_storage.reports.documents import LatestDocument, ReportDocument
+from vigie_storage.reports.totals import NodeGroup, Stretch
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS
@@ -23,10 +24,9 @@ from vigie_api.context import Context, Ctx, cached
 from vigie_api.node_reports import docs
 from vigie_api.node_reports.aggregated import aggregated
 from vigie_api.node_reports.errors import NoReport
-from vigie_api.node_reports.health import SILENT_MS
+from vigie_api.node_reports.health import SILENT_MS, THRESHOLDS
 from vigie_api.node_reports.numbers import plain
-from vigie_api.node_reports.periods import PERIODS, Stretch, up_to
-from vigie_api.node_reports.repository import TelemetryRepository
+from vigie_api.node_reports.periods import PERIODS, up_to
 from vigie_api.node_reports.schemas import (
     AggregatedAnswer,
     GlobalSummaryAnswer,
@@ -37,7 +37,7 @@ from vigie_api.node_reports.schemas import (
     TrendsAnswer,
     WholeMetric,
 )  # fmt: skip
-from vigie_api.node_reports.summary import Group, summary
+from vigie_api.node_reports.summary import summary
 from vigie_api.node_reports.trends import Now, days_up_to, hour_began, trends
 
 MAX_LIMIT: Final = 1_000
@@ -88,10 +88,10 @@ async def history(
         )
     within = _within(context, from_, to)
     known = await context.resources.identity.tenants.get(context.tenant)
-    reader = _reader(context)
+    reader = context.resources.node_reports
     async with context.resources.report_pages.slot():
         total = await reader.count(context.tenant, within)
-        reports = await _reader(context).page(context.tenant, within, limit, offset) if offset < total else []
+        reports = await reader.page(context.tenant, within, limit, offset) if offset < total else []
         page = Pagination(total=total, limit=limit, offset=offset, has_more=offset + len(reports) < total)
         # In a thread: a thousand reports of 16 kB each take long to write.
         return Response(await asyncio.to_thread(_page, known, reports, page), media_type="application/json")
@@ -103,7 +103,7 @@ async def latest(context: Ctx, tenant: TenantPath) -> Any:
 
     async def compute() -> LatestAnswer:
         known = await context.resources.identity.tenants.get(context.tenant)
-        found = await _reader(context).latest(context.tenant)
+        found = await context.resources.node_reports.latest(context.tenant)
         if found is None:
             raise NoReport
         return LatestAnswer(tenant_id=known.id, tenant_name=known.name, metric=_metric(found))
@@ -124,7 +124,8 @@ async def aggregated_metrics(
         await context.resources.identity.tenants.get(context.tenant)
         kept_from = context.now_ms - context.state.settings.report_retention_ms
         asked = up_to(context.now_ms, PERIODS[period], kept_from)
-        before, after = await _reader(context).halves(context.tenant, asked)
+        reader = context.resources.node_reports
+        before, after = await reader.halves(context.tenant, asked.middle, asked.hours, asked.edges)
         return aggregated(period, asked, before, after)
 
     return await cached(context, ("aggregated", period), compute)
@@ -165,17 +166,13 @@ async def usage_trends(
 
     async def compute() -> TrendsAnswer:
         asked = days_up_to(context.now_ms, days, zone)
-        store = _reader(context)
+        store = context.resources.node_reports
         # In this order: a report that arrives in between makes an hour that is not missed, and not one that is.
         reporting = await store.reporting_since(hour_began(asked[0], context.now_ms))
         totals = await store.days(zone, asked)
         return trends(zone, asked, Now(context.now_ms, reporting), totals)
 
     return await cached(context, ("trends", days, zone), compute)
-
-
-def _reader(context: Context) -> TelemetryRepository:
-    return TelemetryRepository(context.resources.database)
 
 
 def _within(context: Context, from_: str | None, to: str | None) -> Stretch | None:
@@ -220,6 +217,6 @@ def _metric(found: LatestDocument) -> Metric:
     )
 
 
-async def _groups(context: Context) -> list[Group]:
+async def _groups(context: Context) -> list[NodeGroup]:
     ended = await context.resources.identity.tenants.ended_since(to_datetime(context.now_ms - _ENDED_MS))
-    return await _reader(context).groups(context.now_ms, ended)
+    return await context.resources.node_reports.groups(context.now_ms, THRESHOLDS, ended)

@@ -14,7 +14,8 @@ from vigie_query.matchers import regex
 from vigie_query.series import Series
 from vigie_query.times import iso
 from vigie_storage.latest import Chunks
-from vigie_storage.series import COUNT_LIMIT, Filter, kinds_of
+from vigie_storage.series.catalogue import COUNT_LIMIT
+from vigie_storage.series.filter import Filter, kinds_of
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS

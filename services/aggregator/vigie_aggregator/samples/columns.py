@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import TIERS, Tier
-from vigie_storage.checkpoints import Checkpoint, Position
+from vigie_storage.partitions.checkpoint import Checkpoint, Position
 
 Bools = npt.NDArray[np.bool_]
 Int64s = npt.NDArray[np.int64]
@@ -52,12 +52,12 @@ class Samples:
         """Where the samples of the record begin; for one past the last record, where all end."""
         return int(self.ends[record - 1]) if record else 0
 
-    def find(self, mark: Position) -> int:
-        """The first sample that is not before the mark."""
-        record = bisect_left(self.offsets, mark.offset)
+    def find(self, position: Position) -> int:
+        """The first sample that is not before the position."""
+        record = bisect_left(self.offsets, position.offset)
         begin = self.begin(record)
-        if record < len(self.offsets) and self.offsets[record] == mark.offset:
-            return min(begin + mark.sample, int(self.ends[record]))
+        if record < len(self.offsets) and self.offsets[record] == position.offset:
+            return min(begin + position.sample, int(self.ends[record]))
         return begin
 
     def behind(self, end: int) -> Position:
@@ -68,7 +68,7 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TierSlice:
     """Samples begin..end-1, at least one, which the same tiers still need: what one fold takes."""
 
     tiers: tuple[Tier, ...]
@@ -81,7 +81,7 @@ class Run:
 
     @property
     def after(self) -> Position:
-        """The place in the log behind the run."""
+        """The place in the log behind the slice."""
         return self.samples.behind(self.end)
 
     def columns(self) -> tuple[Int64s, Int64s, Floats]:
@@ -93,16 +93,16 @@ class Run:
         kept = samples.kept[part]
         return rows[kept], timestamps[kept], values[kept]
 
-    def halves(self) -> tuple[Run, Run]:
-        """The run in two. It must have at least two samples."""
+    def halves(self) -> tuple[TierSlice, TierSlice]:
+        """The slice in two. It must have at least two samples."""
         middle = (self.begin + self.end) // 2
-        return Run(self.tiers, self.samples, self.begin, middle), Run(self.tiers, self.samples, middle, self.end)
+        return replace(self, end=middle), replace(self, begin=middle)
 
 
-def runs(samples: Samples, position: Position, stored: Checkpoint) -> Iterator[Run]:
-    """Everything from `position` on, in order. A tier gets the samples from its own mark on."""
-    firsts = {tier: samples.find(stored.marks[tier.name]) for tier in TIERS}
+def tier_slices(samples: Samples, position: Position, stored: Checkpoint) -> Iterator[TierSlice]:
+    """Everything from `position` on, in order. A tier gets the samples from its own position on."""
+    firsts = {tier: samples.find(stored.positions[tier.name]) for tier in TIERS}
     begin = samples.find(position)
     edges = {begin, len(samples), *(first for first in firsts.values() if first > begin)}
     for at, end in pairwise(sorted(edges)):
-        yield Run(tuple(tier for tier in TIERS if firsts[tier] <= at), samples, at, end)
+        yield TierSlice(tuple(tier for tier in TIERS if firsts[tier] <= at), samples, at, end)
