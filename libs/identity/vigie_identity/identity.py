@@ -93,8 +93,8 @@ async def identity(
         stack.push_async_callback(known_tenants.close)
         users = Users(db, tenants, audit, passwords, clock)
         keys = ApiKeys(db, tenants, audit, clock)
-        throttle = LoginThrottle(redis, clock)
-        stored = SessionStore(db, redis, clock, settings.access_token_s + settings.jwt_skew_s)
+        throttle = LoginThrottle(redis, clock, metrics)
+        stored = SessionStore(db, redis, clock, settings.access_token_s + settings.jwt_skew_s, metrics)
         secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret else None
         sessions = None
         if secret is not None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from vigie_runtime.metrics import Counter, Metric
+from vigie_runtime.redis_breaker import REDIS_AWAY
 
 
 class Remembered(StrEnum):
@@ -22,4 +23,4 @@ STALE: Final = Counter(
     {"what": Remembered},
 )
 
-IDENTITY_METRICS: Final[tuple[Metric, ...]] = (STALE,)
+IDENTITY_METRICS: Final[tuple[Metric, ...]] = (STALE, REDIS_AWAY)

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vigie_limits.account import BLOCKS, Limit, Scope
 from vigie_limits.accounts import OTHERS
-from vigie_limits.limiter import MAX_ACCOUNTS, PAUSE_S, Limiter
-from vigie_limits.metrics import ALONE, LIMITS_METRICS, QUESTIONS, THROTTLED
+from vigie_limits.limiter import MAX_ACCOUNTS, Limiter
+from vigie_limits.metrics import LIMITS_METRICS, QUESTIONS, THROTTLED
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import PAUSE_S, REDIS_AWAY, RedisUse
 
 from .counting import Shared
 
@@ -188,7 +189,7 @@ async def test_without_redis_every_process_counts_for_itself() -> None:
         for process in processes:
             assert await taken(process, MINUTE, 7_000) == 6_000
             assert process.alone
-            assert process._alone._value.get() == 1
+            assert process._breaker._away._value.get() == 1
 
 
 async def test_a_limit_that_was_reached_before_redis_went_away_stays_reached() -> None:
@@ -225,7 +226,7 @@ async def test_when_redis_is_back_processes_count_together_again() -> None:
         shared.clock.advance(120)
         assert await taken(one, MINUTE, 4_000) + await taken(other, MINUTE, 4_000) >= MINUTE.amount - 2 * MINUTE.block
         assert await taken(one, MINUTE, 100) + await taken(other, MINUTE, 100) <= MINUTE.block
-        assert one._alone._value.get() == 0
+        assert one._breaker._away._value.get() == 0
 
 
 async def test_redis_that_lost_its_memory_is_believed() -> None:
@@ -290,7 +291,7 @@ async def test_a_new_limit_of_the_same_caller_holds_at_once() -> None:
 
 def test_every_metric_exists_from_the_start() -> None:
     metrics = MetricSet(LIMITS_METRICS)
-    assert metrics.gauge(ALONE)
+    assert metrics.gauge(REDIS_AWAY, use=RedisUse.LIMITS)
     assert {QUESTIONS, THROTTLED} <= set(LIMITS_METRICS)
 
 

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 from vigie_limits.account import Limit, Scope
-from vigie_limits.limiter import PAUSE_S, WAIT_S, Limiter
+from vigie_limits.limiter import WAIT_S, Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.store import PREFIX, RedisCounts
 from vigie_runtime import clients
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import PAUSE_S
 from vigie_standalone.embedded.servers import Server, Servers
 
 from tests.kit import eventually

@@ -7,30 +7,26 @@ task of its own asks until Redis is back.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
-from redis.exceptions import RedisError
-from vigie_runtime import logging, tasks
+from vigie_runtime import tasks
 from vigie_runtime.clock import Clock
-from vigie_runtime.errors import reason_of
 from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import PAUSE_S, RedisAway, RedisBreaker, RedisUse
 
 from vigie_limits.account import Account, Limit, Scope
 from vigie_limits.accounts import Accounts
-from vigie_limits.metrics import ACCOUNTS, ALONE, QUESTIONS, THROTTLED, Answer
+from vigie_limits.metrics import ACCOUNTS, QUESTIONS, THROTTLED, Answer
 from vigie_limits.window import Counts
-
-log = logging.get(__name__)
 
 WAIT_S: Final = 0.1
 """How long the first requests wait for a Redis that does not answer any more."""
-PAUSE_S: Final = 1.0
 MAX_ACCOUNTS: Final = 20_000
 """Callers remembered per scope. Redis remembers the others, so forgetting one costs a question."""
 _PLACES: Final = 16
 """Questions at the same time: more would wait for the client's connections, and look like a Redis that is away."""
-_AWAY: Final = (RedisError, OSError, TimeoutError)
 Found = tuple[int, Counts | None]
 """How many units were granted, 0 for none, and what is counted now, if that was asked."""
 
@@ -51,20 +47,20 @@ class Limiter:
     def __init__(self, store: Store, clock: Clock, metrics: MetricSet, max_accounts: int = MAX_ACCOUNTS) -> None:
         self._store = store
         self._clock = clock
+        self._breaker = RedisBreaker(clock, RedisUse.LIMITS, metrics, wait_s=PAUSE_S)
         self._accounts = {scope: Accounts(max_accounts, clock, lambda: self.alone) for scope in Scope}
         self._places = asyncio.Semaphore(_PLACES)
         self._asking: set[asyncio.Task[Found]] = set()
         self._probe: asyncio.Task[None] | None = None
         self._throttled = {scope: metrics.counter(THROTTLED, scope=scope) for scope in Scope}
         self._answers = {answer: metrics.counter(QUESTIONS, answer=answer) for answer in Answer}
-        self._alone = metrics.gauge(ALONE)
         for scope, accounts in self._accounts.items():
             metrics.gauge(ACCOUNTS, scope=scope).set_function(accounts.__len__)
 
     @property
     def alone(self) -> bool:
         """Whether Redis is away."""
-        return self._probe is not None
+        return self._breaker.open
 
     def of(self, scope: Scope) -> Accounts:
         """The accounts of a scope: `spend` of one first, then `more`."""
@@ -111,19 +107,24 @@ class Limiter:
         async with self._places:
             if self.alone:
                 return None
-            asking = asyncio.create_task(self._ask_redis(account, cost, now), name="limits: ask")
-            self._asking.add(asking)
-            asking.add_done_callback(self._asked)
             try:
-                await asyncio.wait([asking], timeout=WAIT_S)
-                if asking.done():
-                    return asking.result()
-                self._lost(TimeoutError(f"no answer within {WAIT_S:g} s"))
-            except _AWAY as e:
-                self._lost(e)
-            finally:
-                asking.cancel()  # not awaited: the client may go on for seconds with what was cancelled
-        return None
+                return await self._breaker.call(lambda: self._ask_shortly(account, cost, now), always=True)
+            except RedisAway:
+                if self._probe is None:
+                    self._probe = asyncio.create_task(self._look(), name="limits: look for Redis")
+                return None
+
+    async def _ask_shortly(self, account: Account, cost: int, now: float) -> Found:
+        asking = asyncio.create_task(self._ask_redis(account, cost, now), name="limits: ask")
+        self._asking.add(asking)
+        asking.add_done_callback(self._asked)
+        try:
+            await asyncio.wait([asking], timeout=WAIT_S)
+            if asking.done():
+                return asking.result()
+            raise TimeoutError(f"no answer within {WAIT_S:g} s")
+        finally:
+            asking.cancel()  # not awaited: the client may go on for seconds with what was cancelled
 
     async def _ask_redis(self, account: Account, cost: int, now: float) -> Found:
         """A block, or what is left of one, or just what is needed."""
@@ -142,30 +143,14 @@ class Limiter:
         if not task.cancelled():
             task.exception()  # looked at, so that it is not reported when nobody waits any more
 
-    def _lost(self, error: BaseException) -> None:
-        if self._probe is None:
-            log.warning("Redis does not answer: this process counts for itself", reason=reason_of(error))
-            self._alone.set(1)
-            self._probe = asyncio.create_task(self._look(), name="limits: look for Redis")
-
     async def _look(self) -> None:
         try:
-            away = True
-            while away:
+            while self._breaker.open:
                 await self._clock.sleep(PAUSE_S)
-                away = not await self._answers_now()
-            log.info("Redis answers again: all processes count together")
+                with suppress(RedisAway):
+                    await self._breaker.call(self._store.check, always=True)
         finally:
-            self._alone.set(0)
             self._probe = None
-
-    async def _answers_now(self) -> bool:
-        try:
-            async with asyncio.timeout(PAUSE_S):
-                await self._store.check()
-        except _AWAY:
-            return False
-        return True
 
 
 def _alone(account: Account, cost: int, now: float) -> float:

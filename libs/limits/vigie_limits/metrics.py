@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from vigie_runtime.metrics import Counter, Gauge
+from vigie_runtime.redis_breaker import REDIS_AWAY
 
 from vigie_limits.account import Scope
 
@@ -24,11 +25,10 @@ THROTTLED: Final = Counter(
 QUESTIONS: Final = Counter(
     "vigie_limits_questions_total", "questions", "How often more units had to be asked for", {"answer": Answer}
 )
-ALONE: Final = Gauge("vigie_limits_alone", "boolean", "1 while this process counts for itself because Redis is away")
 ACCOUNTS: Final = Gauge("vigie_limits_accounts", "callers", "Callers whose units are counted", {"scope": Scope})
 USAGE_WAITING: Final = Gauge("vigie_limits_usage_waiting", "tenants", "Tenants whose usage is not stored yet")
 USAGE_DROPPED: Final = Counter(
     "vigie_limits_usage_dropped_total", "requests", "Requests missing in the usage, because MongoDB was away too long"
 )
 
-LIMITS_METRICS: Final = (THROTTLED, QUESTIONS, ALONE, ACCOUNTS, USAGE_WAITING, USAGE_DROPPED)
+LIMITS_METRICS: Final = (THROTTLED, QUESTIONS, REDIS_AWAY, ACCOUNTS, USAGE_WAITING, USAGE_DROPPED)

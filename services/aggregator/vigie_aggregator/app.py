@@ -74,7 +74,7 @@ class Aggregator:
         await life.up("collections", repository.prepare())
         redis = clients.redis(settings)
         life.on_down("redis", redis.aclose)
-        view = RedisView(redis, f"{settings.mongodb_database}:{topic.name}", self._metrics)
+        view = RedisView(redis, f"{settings.mongodb_database}:{topic.name}", clock, self._metrics)
         handler = SamplesHandler(
             Log(identity.cluster_id, identity.topic_id),
             store=repository,

@@ -118,7 +118,7 @@ async def _connected(state: AppState) -> AsyncIterator[None]:
             usage=Usage(database, clock),
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
-            latest=LatestRepository(database, redis),
+            latest=LatestRepository(database, redis, clock, state.metrics),
             telemetry=TelemetryRepository(database),
             reader=Reader(catalogue, windows, clock, limits),
             mongodb_ping=lambda: database.command("ping"),
