@@ -126,7 +126,7 @@ async def identity(
             foreign=foreign,
             anonymous=settings.anonymous_rule,
             clock=clock,
-            stale=metrics.counter(STALE, what=Remembered.CREDENTIALS).inc,
+            on_stale=metrics.counter(STALE, what=Remembered.CREDENTIALS).inc,
         )
         stack.push_async_callback(authenticator.close)
         yield Identity(

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from math import inf
 from typing import Final, NoReturn
 
-from vigie_identity.credential_cache import PATIENCE_S
+from vigie_identity.credential_cache import LOOKUP_WAIT_S
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Tenant
 from vigie_runtime.addresses import Origin
@@ -28,8 +28,8 @@ from vigie_limits.settings import LimitSettings
 from vigie_limits.usage import UsageMeter
 
 MINUTE_S: Final = 60
-PLAN_WAIT_S: Final = 2 * PATIENCE_S
-"""For one that is remembered the memory's own patience ends before."""
+PLAN_WAIT_S: Final = 2 * LOOKUP_WAIT_S
+"""For one that is cached the cache itself waits less."""
 PLAN_PAUSE_S: Final = 1.0
 TERMS_KEPT_S: Final = 1.0
 """So long a tenant's limits are not looked up again."""
@@ -152,11 +152,11 @@ class RequestQuota:
         self._tenant: str | None = None
 
     @property
-    def place(self) -> str | None:
-        """What counts as one sender; None: this machine itself."""
+    def client(self) -> str | None:
+        """What counts as one client; None: this machine itself."""
         return None if self._origin.local else self._origin.place
 
-    def may_ask(self) -> None:
+    def check_lookup(self) -> None:
         """Before a credential is looked up that is not known: one address cannot make it a burden. Raises Throttled
         when that address is known to be over its limit; asks nobody, and takes nothing."""
         account = self._address()
@@ -166,7 +166,7 @@ class RequestQuota:
     async def refused(self, error: ProblemError) -> None:
         """The request is refused for who sends it."""
         if isinstance(error, Throttled):
-            return  # by `may_ask`
+            return  # by `check_lookup`
         if error.status < 500 or isinstance(error, Busy):  # else nobody knows who it is, and it is our fault
             await self._stranger()
 

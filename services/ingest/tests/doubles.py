@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.series import SeriesKey
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.credential_cache import Asker
+from vigie_identity.credential_cache import Requester
 from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.principal import Principal
 from vigie_identity.tenants import Plan, Tenant
@@ -157,9 +157,9 @@ class FakeAuthenticator:
     known: bool = True
     looked_up: int = 0
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: Asker) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], requester: Requester) -> Principal:
         if not self.known:
-            asker.may_ask()
+            requester.check_lookup()
             self.looked_up += 1
         if self.fail is not None:
             raise self.fail
