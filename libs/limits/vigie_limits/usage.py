@@ -8,7 +8,6 @@ and may have counted that twice.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -17,7 +16,7 @@ import pymongo
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 from vigie_contracts.tenants import TenantId
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import reason_of
@@ -98,9 +97,7 @@ class UsageMeter:
         """Write what is left."""
         if self._task is not None:
             async with self._writing:  # a write that was cut off would be made again
-                self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+                await tasks.end([self._task])
         await self.write()
 
     async def write(self) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 from vigie_contracts import topics as bus
-from vigie_runtime import clients, tracing
+from vigie_runtime import clients, tasks, tracing
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_runtime.bus.log_reader import LogReader
@@ -143,9 +142,7 @@ def _run_view(life: Lifespan, view: RedisView, snapshot: Snapshot) -> None:
     task = asyncio.create_task(view.run(snapshot), name="redis view")
 
     async def down() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await tasks.end([task])
         await view.flush(snapshot)
 
     life.on_down("redis view", down)
