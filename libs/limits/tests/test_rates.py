@@ -16,7 +16,7 @@ from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Status, Tenant
 from vigie_limits import quotas as module
-from vigie_limits.account import Limit, Scope
+from vigie_limits.counter import Limit, LimitName
 from vigie_limits.errors import Throttled
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
@@ -41,7 +41,7 @@ def tenant(name: str = "acme", plan: Plan | None = None) -> Tenant:
 
 
 @dataclass
-class Known:
+class Known(KnownTenants):
     """The tenant that there is, or the error."""
 
     found: Tenant | Exception = field(default_factory=tenant)
@@ -267,6 +267,6 @@ async def test_the_series_limit_is_that_of_the_plan_or_unknown() -> None:
 async def test_as_many_plans_as_there_may_be_are_remembered() -> None:
     async with rates() as (made, _):
         for amount in range(10_000):
-            assert made.samples.planned(amount) == Limit(Scope.SAMPLES, amount, 1)
+            assert made.samples.planned(amount) == Limit(LimitName.SAMPLES, amount, 1)
         assert len(made.samples._planned) <= 4_096
         assert made.samples.planned(None) is None
