@@ -24,7 +24,7 @@ from vigie_identity.errors import (
     WrongLogin,
 )
 from vigie_identity.identity import Identity
-from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, Cached
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.principal import PrincipalKind
 from vigie_identity.sessions import Client
@@ -344,7 +344,7 @@ async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever
         for _ in range(20):
             assert (await bearer(made, known)).belongs_to(ACME)
         assert time.perf_counter() - begin < 2, "one request waits a moment, the others do not"
-        assert metrics.counter(STALE, what=Remembered.CREDENTIALS)._value.get() == 20
+        assert metrics.counter(STALE, what=Cached.CREDENTIALS)._value.get() == 20
         assert isinstance(await refusal(bearer(made, new)), StoreUnavailable)
         world.clock.advance(60)
         assert isinstance(await refusal(bearer(made, expiring)), StoreUnavailable)

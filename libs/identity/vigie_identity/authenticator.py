@@ -25,7 +25,7 @@ from vigie_identity.credential_cache import CredentialCache, Found, Rejected, Re
 from vigie_identity.errors import BadCredential, NotFound, Refusal, TenantInactive, TwoCredentials
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.known_tenants import KnownTenants
-from vigie_identity.metrics import Remembered
+from vigie_identity.metrics import Cached
 from vigie_identity.permissions import of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.session_store import SessionStore
@@ -62,7 +62,7 @@ class Authenticator:
         self._clock = clock
         self._salt = token_bytes(16)  # credentials are remembered as hashes that mean nothing outside this process
         self._cache: CredentialCache[Principal, Refusal] = CredentialCache(
-            Remembered.CREDENTIALS, clock, max_weight=MAX_KNOWN_BYTES, weigh=_bytes_of, on_stale=on_stale
+            Cached.CREDENTIALS, clock, max_weight=MAX_KNOWN_BYTES, weigh=_bytes_of, on_stale=on_stale
         )
         self._notes: set[asyncio.Task[None]] = set()
 

@@ -3,6 +3,9 @@
 async for _ in Backoff(0.1, 3.0).attempts(clock.sleep):
     if await connected():
         return
+
+Our own few lines, because stamina sleeps on asyncio's clock only, and tenacity cannot tell how long to wait without
+waiting: the log reader schedules its partitions by that.
 """
 
 from __future__ import annotations
