@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos lock clean
+.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -59,6 +59,10 @@ bench-telemetry: .sync ## measure the reads of node telemetry with 10,000 tenant
 
 chaos: .sync ## kill processes under load and compare the sums: make chaos KILLS=100
 	@exec $(RUN) python -m tests.chaos --kills $(KILLS) $(ARGS)
+
+docs: .sync ## write anew what is generated: docs/settings.md and the Grafana dashboards
+	@$(RUN) python -m tools.settings
+	@$(RUN) python -m tools.dashboards
 
 lock: ## update uv.lock after a change of dependencies
 	@$(UV) lock

@@ -9,6 +9,7 @@ from pathlib import Path
 from vigie_aggregator.samples.schedule import LATE_MS
 
 from tests.bench import cost
+from tests.bench.peers import SETTLE_S
 from tests.bench.report import Report, Row
 from tests.bench.stack import Stack
 from tests.bench.workload import Workload, workload
@@ -105,6 +106,29 @@ def end_to_end(report: Report, work: Workload) -> Row:
             f"{detail}, request p99 {sent['p99_ms']:.0f} ms",
         )
     )
+
+
+def new_series(report: Report, work: Workload) -> Row:
+    """What a series costs once: the requests with the first sample of every series, against those with the second."""
+    new, known = work.halves(work.vigie_bodies())
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory, Stack(Path(directory)) as stack:
+        stack.start_ingest()
+        first, seconds = _fed(stack, new)
+        second, _ = _fed(stack, known)
+        stack.start_aggregator()
+        stack.wait_counted()
+        exact, detail = stack.exact(work)
+    cost_us = first.beyond(second).per(work.series)
+    del cost_us["redis"]  # has nothing to do with it
+    return report.add(Row("new series", work.density, work.series, seconds, cost_us, exact, detail, "new series"))
+
+
+def _fed(stack: Stack, bodies: list[bytes]) -> tuple[cost.Cost, float]:
+    """What the gateway and its servers spent on these bodies, and the seconds until they had taken them."""
+    with cost.measured(stack.pids()) as spent:
+        sent = cost.send(stack.url + "/api/metrics/batch", bodies, BATCH_CONNECTIONS, JSON)
+        time.sleep(SETTLE_S)
+    return spent, sent["seconds"]
 
 
 def negative_control(report: Report) -> bool:

@@ -38,9 +38,13 @@ class Cost:
 
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def per(self, samples: int) -> dict[str, float]:
-        """CPU microseconds per sample, by name."""
-        return {name: seconds / samples * 1e6 for name, seconds in self.seconds.items()}
+    def per(self, count: int) -> dict[str, float]:
+        """CPU microseconds for one of so many, by name."""
+        return {name: seconds / count * 1e6 for name, seconds in self.seconds.items()}
+
+    def beyond(self, other: Cost) -> Cost:
+        """What this one cost more."""
+        return Cost({name: seconds - other.seconds[name] for name, seconds in self.seconds.items()})
 
 
 @contextmanager

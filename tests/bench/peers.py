@@ -113,20 +113,48 @@ def run(peer: Peer, work: Workload, directory: Path, port: int) -> Row:
     bodies = peer.bodies(work)
     with running(peer, directory, port) as process:
         url = f"http://127.0.0.1:{port}"
-        with cost.measured({peer.name: process.pid}) as spent:
-            sent = cost.send(url + peer.path, bodies, CONNECTIONS, peer.headers, max(1, work.series // BATCH))
-            time.sleep(SETTLE_S)
+        spent, seconds = _fed(peer, url, process, work, bodies)
         found = _counted(url, work)
         memory = cost.resident_mb(process.pid)
     return Row(
         f"{peer.name}, {work.series:,} series",
         work.density,
         work.samples,
-        sent["seconds"],
+        seconds,
         spent.per(work.samples),
         exact=found == work.samples,
         detail=f"counted {found:,} of {work.samples:,}; {memory:.0f} MB",
     )
+
+
+def new_series(peer: Peer, work: Workload, directory: Path, port: int) -> Row:
+    """As `cases.new_series`: the first sample of every series against the second one."""
+    from tests.bench.report import Row
+
+    new, known = work.halves(peer.bodies(work))
+    with running(peer, directory, port) as process:
+        url = f"http://127.0.0.1:{port}"
+        first, seconds = _fed(peer, url, process, work, new)
+        second, _ = _fed(peer, url, process, work, known)
+        found = _counted(url, work)
+    return Row(
+        f"new series, {peer.name}",
+        work.density,
+        work.series,
+        seconds,
+        first.beyond(second).per(work.series),
+        exact=found == work.samples,
+        detail=f"counted {found:,} of {work.samples:,}",
+        unit="new series",
+    )
+
+
+def _fed(peer: Peer, url: str, process: Process, work: Workload, bodies: list[bytes]) -> tuple[cost.Cost, float]:
+    """What the peer spent on these bodies, and the seconds until it had taken them."""
+    with cost.measured({peer.name: process.pid}) as spent:
+        sent = cost.send(url + peer.path, bodies, CONNECTIONS, peer.headers, max(1, work.series // BATCH))
+        time.sleep(SETTLE_S)
+    return spent, sent["seconds"]
 
 
 def _counted(url: str, work: Workload) -> int:

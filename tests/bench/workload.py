@@ -60,6 +60,12 @@ class Workload:
         for begin in range(0, len(order), BATCH):
             yield order[begin : begin + BATCH]
 
+    def halves(self, bodies: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Of two samples a series: the bodies with the first ones, and with the second ones."""
+        assert self.per_series == 2
+        assert self.series % BATCH == 0
+        return bodies[: len(bodies) // 2], bodies[len(bodies) // 2 :]
+
     def vigie_bodies(self) -> list[bytes]:
         """Bodies of POST /api/metrics/batch, about 210 bytes a sample."""
         heads = [

@@ -12,6 +12,8 @@ from vigie_query import functions
 from vigie_standalone import cli
 
 from tests.project.repo import ROOT, parsed, text
+from tools.lints import imports
+from tools.lints.source import sources
 
 TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 DOCUMENTS = sorted([*TOP, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))])
@@ -102,6 +104,26 @@ def test_every_topic_and_collection_of_windows_is_in_the_architecture() -> None:
     assert set(re.findall(r"^\| `(vigie\.[a-z]+\.v\d)`", content, re.MULTILINE)) == {t.name for t in topics.TOPICS}
     for tier in tiers.TIERS:
         assert f"`{tier.collection}`" in content
+
+
+def test_every_class_of_the_words_exists() -> None:
+    words = text("docs/architecture.md").partition("## Words")[2].partition("## The way of a sample")[0]
+    classes = {
+        name
+        for source in sources(ROOT)
+        if source.is_packaged
+        for name in re.findall(r"^class (\w+)", source.text, re.MULTILINE)
+    }
+    assert set(re.findall(r"`([A-Z]\w*[a-z])`", words)) <= classes
+
+
+def test_layout_says_which_of_our_packages_each_library_imports() -> None:
+    layout = text("docs/architecture.md").partition("## Layout")[2]
+    for package, allowed in imports.LIBRARIES.items():
+        [row] = re.findall(rf"^libs/{package.removeprefix('vigie_')} .*", layout, re.MULTILINE)
+        said = set(re.split(r",? ", re.split(r"  +", row)[-1]))
+        names = {name.removeprefix("vigie_") for name in imports.LIBRARIES}
+        assert said & names == {name.removeprefix("vigie_") for name in allowed}, row
 
 
 def test_decision_records_are_numbered_complete_and_listed() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.lints import calls, imports, size
+from tools.lints import calls, drivers, imports, leftovers, protocols, pure, size
 from tools.lints.source import Source
 
 
@@ -25,7 +25,6 @@ def found(module, path: str, text: str) -> list[str]:
         ("services/api/vigie_api/reads.py", "from tests.kit import wait"),
         ("libs/contracts/vigie_contracts/series.py", "from vigie_runtime import clock"),
         ("libs/windows/vigie_windows/cells.py", "from vigie_contracts import tiers"),
-        ("libs/windows/vigie_windows/cells.py", "import pymongo"),
         ("libs/runtime/vigie_runtime/clock.py", "import vigie_windows"),
     ],
 )
@@ -60,8 +59,88 @@ def test_file_above_the_limit_needs_a_reason_or_a_split(lines: int, reason: str,
 
 
 def test_reason_for_a_file_that_shrank_or_went_is_found() -> None:
-    allowed = size.read_allowed("# comment\n\nlibs/a.py: it was long\nlibs/gone.py: it was longer\n")
+    allowed = leftovers.read("# comment\n\nlibs/a.py: it was long\nlibs/gone.py: it was longer\n")
     assert len(list(size.check([Source("libs/a.py", "x\n")], allowed))) == 2
+
+
+def test_line_of_a_list_without_a_reason_is_found() -> None:
+    allowed = leftovers.read("libs/a.py:\n")
+    assert len(list(size.check([Source("libs/a.py", "x\n" * 401)], allowed))) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "findings"),
+    [
+        ("libs/storage/vigie_storage/windows.py", "from bson import Binary\nimport redis", 0),
+        ("libs/web/vigie_web/problems.py", "import fastapi", 0),
+        ("libs/web/vigie_web/problems.py", "import pymongo", 1),
+        ("services/api/vigie_api/series/routes.py", "from fastapi import APIRouter", 0),
+        ("services/api/vigie_api/series/charts.py", "from fastapi import APIRouter\nfrom fastapi import Query", 1),
+        ("services/api/vigie_api/app.py", "def f():\n    from pymongo import errors", 1),
+        ("services/api/tests/test_reads.py", "import pymongo", 0),
+        ("tests/kit/plugin.py", "import pymongo", 0),
+    ],
+)
+def test_driver_outside_its_adapters_is_found_once_a_file(path: str, text: str, findings: int) -> None:
+    assert len(list(drivers.check([Source(path, text)], {}))) == findings
+
+
+def test_listed_driver_is_no_finding_until_its_import_goes() -> None:
+    listed = {"libs/a/vigie_a/b.py Redis": "goes to storage"}
+    assert list(drivers.check([Source("libs/a/vigie_a/b.py", "import redis")], listed)) == []
+    assert len(list(drivers.check([Source("libs/a/vigie_a/b.py", "")], listed))) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "findings"),
+    [
+        ("libs/windows/vigie_windows/cells.py", "import math\nimport numpy as np\nfrom vigie_windows import keys", 0),
+        ("libs/windows/vigie_windows/cells.py", "import pymongo", 1),
+        ("libs/query/vigie_query/matchers.py", "import re2\nfrom collections.abc import Mapping", 0),
+        ("libs/query/vigie_query/matchers.py", "import asyncio", 1),
+        ("libs/contracts/vigie_contracts/days.py", "from datetime import datetime\nfrom time import time", 1),
+        ("libs/runtime/vigie_runtime/clock.py", "import time", 0),
+    ],
+)
+def test_pure_file_that_waits_or_reaches_out_is_found(path: str, text: str, findings: int) -> None:
+    assert len([finding for finding in pure.check([Source(path, text)]) if finding.path == path]) == findings
+
+
+def test_row_of_the_pure_core_without_a_file_is_found() -> None:
+    assert len(list(pure.check([]))) == len(pure.PURE)
+
+
+PORT = "class Port(Protocol):\n    async def send(self, key: bytes) -> None: ...\n"
+ONE = "class One:\n    async def send(self, key: bytes, hurry: bool = False) -> None: ...\n"
+HEIR = "class Heir(One):\n    pass\n"
+OTHER = "class Other:\n    async def send(self, value: bytes) -> None: ...\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "mirrors"),
+    [
+        (PORT, "no class"),
+        (PORT + ONE, "mirrors One"),
+        (PORT + ONE + OTHER, "mirrors One"),
+        (PORT + ONE + HEIR, None),
+        ("class Port(Protocol[T]):\n    @property\n    def end(self) -> T: ...\n", "no class"),
+        ("class Port(Protocol):\n    end: int\nclass A:\n    def __init__(self):\n        self.end = 1\n", "mirrors A"),
+    ],
+)
+def test_protocol_with_fewer_than_two_implementations_is_found(text: str, mirrors: str | None) -> None:
+    found = [finding.text for finding in protocols.check([Source("libs/a/vigie_a/b.py", text)], {})]
+    assert [mirrors in text for text in found if mirrors] == ([True] if mirrors else [])
+
+
+def test_double_in_a_test_is_no_second_implementation() -> None:
+    files = [Source("libs/a/vigie_a/b.py", PORT + ONE), Source("libs/a/tests/doubles.py", HEIR)]
+    assert len(list(protocols.check(files, {}))) == 1
+    assert list(protocols.check(files, {"libs/a/vigie_a/b.py Port": "one suite for both"})) == []
+
+
+def test_line_for_a_protocol_that_went_or_has_become_a_port_is_found() -> None:
+    listed = {"libs/a/vigie_a/b.py Port": "one suite for both", "libs/a/vigie_a/b.py Gone": "it was a mirror"}
+    assert len(list(protocols.check([Source("libs/a/vigie_a/b.py", PORT + ONE + HEIR)], listed))) == 2
 
 
 @pytest.mark.parametrize(

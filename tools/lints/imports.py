@@ -1,13 +1,12 @@
 """Imports point one way.
 
-Why: a service that imports its sibling cannot be deployed, scaled or understood alone, and a pure module that reaches
-for a client cannot be tested without a server. Python would not mind, so a script has to.
+Why: a service that imports its sibling cannot be deployed, scaled or understood alone. Python would not mind, so a
+script has to.
 """
 
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterable, Iterator
 
 from tools.lints.source import Finding, Source
@@ -28,9 +27,6 @@ LIBRARIES = {
 
 SERVICE_MAY_IMPORT = frozenset(LIBRARIES) - {"vigie_client"}
 
-ONLY_NUMPY = frozenset({"vigie_windows"})
-"""Packages whose only dependency is numpy."""
-
 RANKS = {"__main__": 3, "app": 2, "subscribers": 1, "routes": 1, "operations": 1, "publishers": 1, "repository": 1}
 """Inside a service a module imports its own rank or lower; modules not named here are rank 0. The highest name on the
 path decides, so that a feature's `series/routes.py` ranks as `routes` does."""
@@ -42,7 +38,7 @@ def check(files: Iterable[Source]) -> Iterator[Finding]:
         package, module = _place(source.path)
         if package is None or source.is_test:
             continue
-        for line, name in _imports(source):
+        for line, name in imported(source):
             if text := _problem(package, module, name, in_service=source.path.startswith("services/")):
                 yield Finding(source.path, line, text)
 
@@ -56,7 +52,8 @@ def _place(path: str) -> tuple[str | None, str]:
     return None, ""
 
 
-def _imports(source: Source) -> Iterator[tuple[int, str]]:
+def imported(source: Source) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that a file imports, wherever in it."""
     package = source.path.removesuffix(".py").split("/")
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
@@ -76,18 +73,12 @@ def _problem(package: str, module: str, name: str, *, in_service: bool) -> str |
     if top == package:
         return _inside(module, rest, name) if in_service else None
     if not top.startswith(OURS):
-        return _foreign(package, top)
+        return None
     allowed = LIBRARIES.get(package, SERVICE_MAY_IMPORT if in_service else None)
     if allowed is None or top in allowed:
         return None  # `standalone` composes everything
     may = ", ".join(sorted(allowed)) or "none of our packages"
     return f"{package} imports {top}, but may import only {may}"
-
-
-def _foreign(package: str, top: str) -> str | None:
-    if package in ONLY_NUMPY and top not in sys.stdlib_module_names and top not in {"numpy", "__future__"}:
-        return f"{package} imports {top}, but is pure: the standard library and numpy only"
-    return None
 
 
 def _inside(module: str, imported: str, name: str) -> str | None:

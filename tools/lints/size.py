@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from tools.lints import leftovers
 from tools.lints.source import Finding, Source
 
 EXPLAIN_ABOVE = 400
@@ -15,23 +16,15 @@ SPLIT_ABOVE = 600
 ALLOWED = "tools/lints/large_files.txt"
 
 
-def read_allowed(text: str) -> dict[str, str]:
-    """`path: reason` per line; blank lines and lines that start with # are skipped."""
-    rows = (line.strip() for line in text.splitlines())
-    pairs = (row.partition(":") for row in rows if row and not row.startswith("#"))
-    return {path.strip(): reason.strip() for path, _, reason in pairs}
-
-
 def check(files: Iterable[Source], allowed: Mapping[str, str]) -> Iterator[Finding]:
     """Files that are too long, and explanations that are empty or no longer needed."""
-    unused = dict(allowed)
+    needed: set[str] = set()
     for source in files:
         lines = len(source.lines)
+        if lines > EXPLAIN_ABOVE:
+            needed.add(source.path)
         if lines > SPLIT_ABOVE:
             yield Finding(source.path, lines, f"{lines} lines: split it, {SPLIT_ABOVE} is the end")
-        elif lines > EXPLAIN_ABOVE and not allowed.get(source.path):
+        elif lines > EXPLAIN_ABOVE and source.path not in allowed:
             yield Finding(source.path, lines, f"{lines} lines: split it, or say in {ALLOWED} why it is one subject")
-        if lines > EXPLAIN_ABOVE:
-            unused.pop(source.path, None)
-    for path in unused:
-        yield Finding(ALLOWED, 1, f"{path} needs no explanation any more: remove its line")
+    yield from leftovers.unneeded(ALLOWED, allowed, needed)

@@ -41,6 +41,11 @@ class Source:
         return self.text.splitlines()
 
     @property
+    def is_packaged(self) -> bool:
+        """Part of what is installed, not of the tools and tests around it."""
+        return self.path.startswith(("libs/", "services/", "standalone/"))
+
+    @property
     def is_test(self) -> bool:
         return "tests" in self.path.split("/")[:-1]
 

@@ -76,7 +76,7 @@ async def test_mongodb_that_goes_away_at_any_step_is_waited_for(  # noqa: PLR091
     settings: Settings, database: Any, mongo_client: Any, step: str, mode: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = asyncio.Event()
-    monkeypatch.setattr(topics, "log", Log(waiting))
+    monkeypatch.setattr(recorded_topics, "log", Log(waiting))
     name = unique("topic")
     if step == "update":
         await database.topics.insert_one({"_id": name, "partitions": 3, "cluster_id": "gone"})

@@ -56,10 +56,14 @@ class Settings(BaseSettings):
     )
     mongodb_database: str = Field(default="vigie", min_length=1, max_length=63, description="name of the database")
 
-    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
-    kafka_sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
+    kafka_security_protocol: SecurityProtocol = Field(
+        default="PLAINTEXT", description="how the brokers are spoken to: with TLS (SSL), with a login (SASL), or both"
+    )
+    kafka_sasl_mechanism: SaslMechanism = Field(
+        default="SCRAM-SHA-512", description="how the login to the brokers is proved"
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="user name of the login to the brokers")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="password of the login to the brokers")
     kafka_ssl_ca_file: str | None = Field(default=None, description="PEM file; the system's authorities when unset")
     kafka_replication_factor: int | None = Field(
         default=None,
@@ -74,8 +78,12 @@ class Settings(BaseSettings):
         default=12, ge=1, le=4096, description="partitions of every topic but the dead-letter one; fixed for life"
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least important lines that are logged"
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="a JSON object per line, or lines for people"
+    )
     shutdown_timeout_s: float = Field(default=25.0, gt=0, description="a stop that takes longer is cut off")
 
     @classmethod
@@ -95,9 +103,9 @@ class _SecretFiles(PydanticBaseSettingsSource):
     """The contents of the files that `<VARIABLE>_FILE` names. The end of the last line is not part of a secret."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        variable = _variable(field_name, field)
+        variable = variable_name(field_name, field)
         path = os.environ.get(variable + FILE_SUFFIX)
-        if not path or not _is_secret(field):
+        if not path or not is_secret(field):
             return None, field_name, False
         if os.environ.get(variable):
             raise SettingsError(f"Set {variable} or {variable}{FILE_SUFFIX}, not both: which one counts is a guess.")
@@ -108,7 +116,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return {name: value for name, value in read.items() if value is not None}
 
 
-def _is_secret(field: FieldInfo) -> bool:
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting is never shown, and is also read from the file that `<VARIABLE>_FILE` names."""
     return field.repr is False or "SecretStr" in str(field.annotation)
 
 
@@ -283,12 +292,13 @@ def _sentence(cls: type[Settings], loc: tuple[Any, ...], message: str, *, missin
 
 def _field(cls: type[Settings], name: str) -> tuple[FieldInfo | None, str]:
     for field_name, field in cls.model_fields.items():
-        variable = _variable(field_name, field)
+        variable = variable_name(field_name, field)
         if name.lower() in (field_name, variable.lower(), f"{PREFIX}{field_name}".lower()):
             return field, variable
     return None, name
 
 
-def _variable(field_name: str, field: FieldInfo) -> str:
+def variable_name(field_name: str, field: FieldInfo) -> str:
+    """The environment variable from which a setting is read."""
     alias = field.validation_alias if isinstance(field.validation_alias, str) else None
     return alias or f"{PREFIX}{field_name}".upper()
