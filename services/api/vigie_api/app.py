@@ -116,7 +116,7 @@ async def _connected(state: AppState) -> AsyncIterator[None]:
             usage=UsageStore(database, clock),
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
-            latest=LatestReader(database, redis),
+            latest=LatestReader(database, redis, clock, state.metrics),
             telemetry=NodeReportReader(database),
             reader=SeriesReader(catalogue, windows, clock, limits),
             mongodb_ping=lambda: database.command("ping"),

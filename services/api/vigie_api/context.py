@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Actor
-from vigie_identity.credential_cache import Asker
+from vigie_identity.credential_cache import Requester
 from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.identity import Identity
 from vigie_identity.principal import Principal, PrincipalKind
@@ -43,7 +43,7 @@ _STRANGER = Principal(PrincipalKind.ANONYMOUS, "anonymous", "anonymous")
 class Authenticator(Protocol):
     """What the routes need of `vigie_identity.authenticator.Authenticator`."""
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: Asker) -> Principal: ...
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], requester: Requester) -> Principal: ...
 
 
 @dataclass(frozen=True, slots=True)

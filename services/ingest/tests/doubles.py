@@ -15,13 +15,15 @@ from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.series import SeriesKey
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.credential_cache import Asker
+from vigie_identity.credential_cache import Requester
 from vigie_identity.errors import NotFound, TenantInactive
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal
 from vigie_identity.tenants import Plan, Tenant
 from vigie_identity.tenants import Status as TenantStatus
 from vigie_ingest.errors import StoreAwayError
-from vigie_limits.account import Limit
+from vigie_limits.counter import Limit
+from vigie_limits.store import RedisCounts
 from vigie_limits.window import Counts, LocalWindow
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
@@ -157,31 +159,31 @@ class FakeAuthenticator:
     known: bool = True
     looked_up: int = 0
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: Asker) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], requester: Requester) -> Principal:
         if not self.known:
-            asker.may_ask()
+            requester.check_lookup()
             self.looked_up += 1
         if self.fail is not None:
             raise self.fail
         return self.principal
 
 
-class FakeCounts:
+class FakeCounts(RedisCounts):
     """What Redis counts, for one process; never away."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.windows: dict[tuple[Limit, str], LocalWindow] = {}
 
-    async def take(self, limit: Limit, who: str, units: int) -> bool:
-        counts = await self.counts(limit, who)
+    async def take(self, limit: Limit, caller: str, units: int) -> bool:
+        counts = await self.counts(limit, caller)
         if counts.used(limit.window_s) + units > limit.amount:
             return False
-        self.windows[limit, who].add(units, self.clock.monotonic())
+        self.windows[limit, caller].add(units, self.clock.monotonic())
         return True
 
-    async def counts(self, limit: Limit, who: str) -> Counts:
-        window = self.windows.setdefault((limit, who), LocalWindow(limit.window_s))
+    async def counts(self, limit: Limit, caller: str) -> Counts:
+        window = self.windows.setdefault((limit, caller), LocalWindow(limit.window_s))
         return window.counts(self.clock.monotonic())
 
     async def check(self) -> None: ...
@@ -227,7 +229,7 @@ class FakeRecords:
 
 
 @dataclass
-class FakeTenants:
+class FakeTenants(KnownTenants):
     """Every tenant is there and has this plan, but for `asleep`, which is not active, and `nobody`; `fail` is raised
     instead."""
 

@@ -150,7 +150,7 @@ async def running(state: AppState, readiness: Readiness) -> AsyncIterator[None]:
             intake,
             reports,
             History(reports, who.known_tenants, StoredReports(database)),
-            IdempotencyStore(redis, clock),
+            IdempotencyStore(redis, clock, state.metrics),
             who.authenticator,
             who.known_tenants,
             rates,

@@ -18,11 +18,12 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 import msgspec
-from redis.exceptions import RedisError
 from vigie_contracts import limits
 from vigie_contracts.samples import KEY_BYTES
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
+from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 
 from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedError
 
@@ -32,8 +33,6 @@ _VISIBLE: Final = re.compile(rb"[\x21-\x7e]{1,%d}\Z" % limits.MAX_IDEMPOTENCY_KE
 _LOCK_MS: Final = 10_000
 """A gateway that dies holding it keeps the key busy for this long. A request may take longer: then its repeat is
 worked on beside it, which the aggregator notices."""
-_REDIS_WAIT_S: Final = 0.25
-_PAUSE_S: Final = (1.0, 10.0)
 _MAX_STRANDED: Final = 1_000
 
 
@@ -146,12 +145,11 @@ class IdempotencyStore:
     # lock that nobody holds any more. So giving back what was locked is tried at any time, and remembered if it fails.
     _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
-    def __init__(self, redis: object, clock: Clock) -> None:
-        """`redis`: a `redis.asyncio.Redis` that gives bytes."""
+    def __init__(self, redis: object, clock: Clock, metrics: MetricSet | None = None) -> None:
+        """`redis`: a `redis.asyncio.Redis` that gives bytes; `metrics` declares REDIS_AWAY."""
         self._redis: object = redis
         self._clock = clock
-        self._pause_s = _PAUSE_S[0]
-        self._closed_until = 0.0
+        self._breaker = RedisBreaker(clock, RedisUse.IDEMPOTENCY, metrics)
         self._stranded: dict[bytes, tuple[float, Replay | None]] = {}
         """Locks of finished requests that are still in Redis -> until when, and the answer if there is one."""
 
@@ -222,18 +220,7 @@ class IdempotencyStore:
         return replies[1] if replies else None
 
     async def _try(self, call, always=False):
-        closed_until = self._closed_until
-        if self._clock.monotonic() < closed_until and not always:
-            return None
         try:
-            async with asyncio.timeout(_REDIS_WAIT_S):
-                result = await call(self._redis)
-        except (RedisError, OSError, TimeoutError) as e:
-            if self._closed_until != closed_until:  # another one that failed at the same time has said so
-                return None
-            self._closed_until = self._clock.monotonic() + self._pause_s
-            log.warning("Redis does not answer; requests go on without stored answers", reason=repr(e), s=self._pause_s)
-            self._pause_s = min(self._pause_s * 2, _PAUSE_S[1])
+            return await self._breaker.call(lambda: call(self._redis), always=always)
+        except RedisAway:
             return None
-        self._pause_s = _PAUSE_S[0]
-        return result

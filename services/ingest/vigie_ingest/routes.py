@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
 from vigie_contracts.telemetry import MAX_TELEMETRY_BYTES
 from vigie_contracts.tenants import PLATFORM, TenantId
-from vigie_identity.credential_cache import Asker
+from vigie_identity.credential_cache import Requester
 from vigie_identity.errors import Unauthenticated
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal, PrincipalKind
@@ -64,7 +64,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 class Authenticator(Protocol):
     """What the routes need of `vigie_identity.authenticator.Authenticator`."""
 
-    async def authenticate(self, headers: RawHeaders, asker: Asker) -> Principal: ...
+    async def authenticate(self, headers: RawHeaders, requester: Requester) -> Principal: ...
 
 
 @dataclass(slots=True)

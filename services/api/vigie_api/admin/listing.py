@@ -7,17 +7,17 @@ from typing import Annotated
 from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
-from vigie_identity.pages import DEFAULT_PAGE, MAX_PAGE, Asked
+from vigie_identity.pages import DEFAULT_PAGE, MAX_PAGE, PageRequest
 
 
 def _asked(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(max_length=1_024, description="nextCursor of the page before")] = None,
-) -> Asked:
-    return Asked(limit, cursor)
+) -> PageRequest:
+    return PageRequest(limit, cursor)
 
 
-PageAsked = Annotated[Asked, Depends(_asked)]
+PageAsked = Annotated[PageRequest, Depends(_asked)]
 
 
 def located(request: Request, response: Response, id_: str, under: str | None = None) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Final, Protocol
 
 from vigie_contracts.series import SeriesKey
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.errors import Retryable
 from vigie_storage.series.writer import RefusalReason, Refused, Registered
 
@@ -57,9 +56,7 @@ class Registrar:
     async def close(self) -> None:
         """Stop; who still waits is told that the catalogue is away."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await tasks.end([self._task])
         self._fail(self._asked)
         self._fail(self._waiting)
 
