@@ -159,7 +159,7 @@ def key_revoke(
     typer.echo(f"{made.visible} is revoked.")
 
 
-async def _all(page: "Callable[[Asked], Awaitable[Page[T]]]") -> AsyncIterator[T]:
+async def _all(page: "Callable[[PageRequest], Awaitable[Page[T]]]") -> AsyncIterator[T]:
     from vigie_identity.pages import MAX_PAGE, PageRequest
 
     cursor: str | None = None
