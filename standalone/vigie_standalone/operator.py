@@ -18,7 +18,7 @@ from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 if TYPE_CHECKING:
     from vigie_contracts.tenants import TenantId
     from vigie_identity.api_keys import ApiKey
-    from vigie_identity.pages import Page
+    from vigie_identity.pages import Page, PageRequest
 
     from vigie_standalone.accounts import Accounts
 
