@@ -42,16 +42,16 @@ ROWS: Final[tuple[Row, ...]] = (
 OTHERS: Final = Service.API
 
 
-_EXACT: Final = {(method, row.path): row.service for row in ROWS for method in row.methods}
-_BELOW: Final = [(row.path[:-1], frozenset(row.methods), row.service) for row in ROWS if row.path.endswith("/*")]
+_Owner = tuple[frozenset[str], Service]
+_EXACT: Final[dict[str, _Owner]] = {row.path: (frozenset(row.methods), row.service) for row in ROWS}
+_BELOW: Final = [(path[:-1], owner) for path, owner in _EXACT.items() if path.endswith("/*")]
 
 
 def service_of(method: str, path: str) -> Service:
     """Who answers a request."""
-    found = _EXACT.get((method, path))
-    if found is not None:
-        return found
-    for prefix, methods, service in _BELOW:
-        if method in methods and path.startswith(prefix):
-            return service
-    return OTHERS
+    owner = _EXACT.get(path)
+    if owner is None:
+        for prefix, below in _BELOW:
+            if path.startswith(prefix):
+                owner = below
+    return OTHERS if owner is None or method not in owner[0] else owner[1]

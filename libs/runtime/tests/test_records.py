@@ -127,7 +127,7 @@ async def test_records_of_a_key_stand_in_order_in_one_partition_with_their_heade
     await made.start()
     await asyncio.gather(*(made.publish(f"k{n % 8}".encode(), str(n).encode(), id_=f"id-{n}") for n in range(200)))
     await made.close()
-    found = await _records(settings, topic.topic, 4, source="/vigie/test")
+    found = await _records(settings, topic.topic, 4)
     assert len(found) == 200
     by_key: dict[bytes, list[Any]] = {}
     for record in found:

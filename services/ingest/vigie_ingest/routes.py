@@ -8,7 +8,7 @@ samples are in it; what the tenant used is counted once, from the verdict.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -30,7 +30,7 @@ from vigie_runtime.metrics import MetricSet
 from vigie_ingest import responses
 from vigie_ingest.bodies import Receive, read_body
 from vigie_ingest.budget import Bodies
-from vigie_ingest.errors import ClientGoneError, InternalError, NotReadyError, RejectedItem, RequestError
+from vigie_ingest.errors import ClientGoneError, InternalError, NotReadyError, RequestError
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, header_key, request_key
 from vigie_ingest.intake import Headers, Intake, Pipeline, Request
 from vigie_ingest.metrics import IDEMPOTENCY, REFUSED_CREDENTIALS, RouteCollector, RouteMetrics
@@ -204,14 +204,12 @@ class IntakeRoute:
             del decoded  # it is the intake's now, to free when it has made columns of it
             verdict = await taking
         except RequestError as e:
-            self._count(quota, 0, 0, e.errors)
+            self.metrics.judged(0, e.errors)
+            quota.used(0, len(e.errors))
             raise
-        self._count(quota, verdict.accepted, verdict.samples, verdict.rejected)
+        self.metrics.judged(verdict.accepted, verdict.rejected)
+        quota.used(verdict.samples, len(verdict.rejected))
         return intake.encode(request, verdict)
-
-    def _count(self, quota: RequestQuota, accepted: int, samples: int, rejected: Sequence[RejectedItem]) -> None:
-        self.metrics.judged(accepted, rejected)
-        quota.used(samples, len(rejected))
 
 
 def intake_routes(state: AppState, intakes: Iterable[Intake[Any, Any]]) -> list[IntakeRoute]:

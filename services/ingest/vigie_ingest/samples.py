@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from vigie_contracts import limits
 from vigie_contracts.series import Kind
 
 from vigie_ingest import timestamps
@@ -50,4 +51,6 @@ def fault(metric: Metric, ms: int, now_ms: int) -> ItemError | None:
     """`faults` for the one item of a single request."""
     if metric.value < 0 and metric.type == "counter":
         return NEGATIVE
-    return timestamps.check(ms, now_ms)
+    # The bounds once more, without a call: this runs for every request.
+    good = now_ms - limits.MAX_AGE_MS <= ms <= now_ms + limits.MAX_FUTURE_SKEW_MS
+    return None if good else timestamps.check(ms, now_ms)
