@@ -21,7 +21,7 @@ from vigie_limits.errors import Throttled
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
-from vigie_limits.quotas import TERMS_KEPT_S, RateLimits
+from vigie_limits.quotas import LIMITS_KEPT_S, RateLimits, RequestQuota
 from vigie_limits.settings import LimitSettings
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import ManualClock
@@ -90,6 +90,11 @@ async def rates(known: Known | None = None, **chosen: Any) -> AsyncIterator[tupl
     used = Used()
     yield RateLimits(settings(**chosen), limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
     await limiter.close()
+
+
+async def charge(quota: RequestQuota, samples: int) -> None:
+    if (charged := quota.charge(samples)) is not None:
+        await charged
 
 
 async def test_reports_of_a_tenant_are_limited_wherever_they_come_from() -> None:
@@ -161,10 +166,10 @@ async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:
     async with rates() as (made, used):
         quota = made.open(NODE)
         await quota.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)))
-        await quota.samples(10)
-        quota.took(10)
+        await charge(quota, 10)
+        quota.used(10, 0)
         with pytest.raises(Throttled, match="10 samples for this tenant"):
-            await quota.samples(1)
+            await charge(quota, 1)
         assert used["acme"].samples == 10
 
 
@@ -205,7 +210,7 @@ async def refused_whole(made: RateLimits, name: str = "acme") -> None:
     quota = made.open(NODE)
     await quota.admit(ANONYMOUS, name)
     with pytest.raises(Throttled):
-        await quota.samples(1)
+        await charge(quota, 1)
 
 
 @pytest.mark.parametrize("wait_s", [0.001, module.PLAN_WAIT_S])
@@ -225,7 +230,7 @@ async def test_a_plan_holds_on_while_the_store_is_silent(wait_s: float, monkeypa
             ANONYMOUS, "globex"
         )  # nobody knows its plan: that pauses, but for nobody who is known
         monkeypatch.setattr(module, "PLAN_WAIT_S", wait_s)
-        made.terms.clear()
+        made.by_tenant.clear()
         await refused_whole(made)
     clock.advance(credential_cache.MAX_STALE_S)
     await refused_whole(made)
@@ -241,11 +246,11 @@ async def test_a_changed_plan_holds_after_a_second() -> None:
             quota = made.open(NODE)
             await quota.admit(ANONYMOUS, "acme")
             if fits:
-                await quota.samples(2)
+                await charge(quota, 2)
             else:
                 with pytest.raises(Throttled):
-                    await quota.samples(2)
-            made.limiter._clock.advance(TERMS_KEPT_S / 2)  # type: ignore[attr-defined]
+                    await charge(quota, 2)
+            made.limiter._clock.advance(LIMITS_KEPT_S / 2)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("error", [NotFound("tenant"), TenantInactive()])

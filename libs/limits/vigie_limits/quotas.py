@@ -7,6 +7,7 @@ one counts against that one, wherever it comes from. Both count against the tena
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
@@ -31,14 +32,14 @@ MINUTE_S: Final = 60
 PLAN_WAIT_S: Final = 2 * LOOKUP_WAIT_S
 """For one that is cached the cache itself waits less."""
 PLAN_PAUSE_S: Final = 1.0
-TERMS_KEPT_S: Final = 1.0
+LIMITS_KEPT_S: Final = 1.0
 """So long a tenant's limits are not looked up again."""
 ADDRESSES: Final = 5
 """So many addresses it takes to use up a tenant's reports without a credential. With the default settings each has room
 for the 60 nodes of one tenant behind it."""
 _MAX_WHO_CHARS: Final = 64
 _MAX_PLANNED: Final = 4_096
-_MAX_TERMS: Final = 20_000
+_MAX_TENANTS: Final = 20_000
 _NO_PLAN: Final = Plan()
 
 
@@ -65,7 +66,7 @@ class RateLimits:
         self.telemetry_address = RateLimit(limiter, LimitName.TELEMETRY_ADDRESS, part, MINUTE_S)
         self.requests = RateLimit(limiter, LimitName.TENANT, settings.rate_tenant_requests_per_s, 1)
         self.samples = RateLimit(limiter, LimitName.SAMPLES, settings.rate_tenant_samples_per_s, 1)
-        self.terms: dict[str, TenantLimits] = {}
+        self.by_tenant: dict[str, TenantLimits] = {}
         """What holds for tenants, for `until`; then ask `learn`."""
         self._tenants = tenants
         self._no_plans_until = -inf
@@ -77,19 +78,19 @@ class RateLimits:
     async def learn(self, tenant: str) -> TenantLimits:
         """What holds for a tenant. Raises NotFound, TenantInactive."""
         plan = await self._plan(tenant)
-        last = self.terms.get(tenant)
+        last = self.by_tenant.get(tenant)
         if plan is None and last is not None:
-            last.until = self.now() + TERMS_KEPT_S
+            last.until = self.now() + LIMITS_KEPT_S
             return last
-        if len(self.terms) >= _MAX_TERMS:
-            self.terms.clear()
-        terms = self.terms[tenant] = self.of_plan(plan or _NO_PLAN)
-        return terms
+        if len(self.by_tenant) >= _MAX_TENANTS:
+            self.by_tenant.clear()
+        limits = self.by_tenant[tenant] = self.of_plan(plan or _NO_PLAN)
+        return limits
 
     def of_plan(self, plan: Plan) -> TenantLimits:
         """What holds for a tenant with that plan."""
         requests, samples = self.requests.planned(plan.requests_per_s), self.samples.planned(plan.samples_per_s)
-        return TenantLimits(requests, samples, self.now() + TERMS_KEPT_S)
+        return TenantLimits(requests, samples, self.now() + LIMITS_KEPT_S)
 
     async def _plan(self, tenant: str) -> Plan | None:
         """None while it cannot be read and is not remembered. After one request found that out, others about such
@@ -147,13 +148,13 @@ class RateLimit:
 class RequestQuota:
     """One request's. Every method that charges raises Throttled when a limit does not allow it."""
 
-    __slots__ = ("_counters", "_origin", "_rates", "_tenant", "_terms")
+    __slots__ = ("_counters", "_limits", "_origin", "_rates", "_tenant")
 
     def __init__(self, rates: RateLimits, origin: Origin) -> None:
         self._rates = rates
         self._origin = origin
         self._counters: list[QuotaCounter] = []
-        self._terms = _NO_LIMITS
+        self._limits = _NO_LIMITS
         self._tenant: str | None = None
 
     @property
@@ -191,12 +192,12 @@ class RequestQuota:
                 await self._more(counter)
         if tenant is None:
             return
-        terms = rates.terms.get(tenant)
-        if terms is None or rates.now() >= terms.until:
-            terms = await rates.learn(tenant)
-        self._terms = terms
-        if terms.requests is not None:
-            counter = rates.requests.counters.get(terms.requests, tenant)
+        limits = rates.by_tenant.get(tenant)
+        if limits is None or rates.now() >= limits.until:
+            limits = await rates.learn(tenant)
+        self._limits = limits
+        if limits.requests is not None:
+            counter = rates.requests.counters.get(limits.requests, tenant)
             if not self._paid(counter):
                 await self._more(counter)
 
@@ -204,7 +205,7 @@ class RequestQuota:
         """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it,
         but what others send without one takes nothing away from who has one."""
         rates = self._rates
-        self._tenant, self._terms = tenant.id, rates.of_plan(tenant.plan)
+        self._tenant, self._limits = tenant.id, rates.of_plan(tenant.plan)
         if rates.usage is not None:
             rates.usage.of(tenant.id).requests += 1
         if principal.kind is not PrincipalKind.ANONYMOUS:
@@ -214,16 +215,16 @@ class RequestQuota:
             await self._pay(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
         await self._pay(rates.telemetry, tenant.id)
 
-    async def samples(self, count: int) -> None:
-        """All of so many samples, or none."""
-        limit = self._terms.samples
-        if limit is not None and count and self._tenant is not None:
-            counter = self._rates.samples.counters.get(limit, self._tenant)
-            if not self._paid(counter, count):
-                await self._more(counter, count)
+    def charge(self, samples: int) -> Awaitable[None] | None:
+        """All of so many samples, or none: None when that is settled, as nearly always, else what to wait for."""
+        limit = self._limits.samples
+        if limit is None or not samples or self._tenant is None:
+            return None
+        counter = self._rates.samples.counters.get(limit, self._tenant)
+        return None if self._paid(counter, samples) else self._more(counter, samples)
 
-    def took(self, samples: int, rejected: int = 0) -> None:
-        """What became of the request's items; for the tenant's usage."""
+    def used(self, samples: int, rejected: int) -> None:
+        """What became of the request's items; for the tenant's usage. To be called once, at the end."""
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             tally = usage.of(self._tenant)
             tally.samples += samples
@@ -239,13 +240,13 @@ class RequestQuota:
             await self._more(counter)
 
     def _address(self) -> QuotaCounter | None:
-        toll = self._rates.address
-        if toll.limit is None or self._origin.local:
+        rate = self._rates.address
+        if rate.limit is None or self._origin.local:
             return None
-        return toll.counters.get(toll.limit, self._origin.place)
+        return rate.counters.get(rate.limit, self._origin.place)
 
-    async def _pay(self, toll: RateLimit, who: str) -> None:
-        if toll.limit is not None and not self._paid(counter := toll.counters.get(toll.limit, who)):
+    async def _pay(self, rate: RateLimit, who: str) -> None:
+        if rate.limit is not None and not self._paid(counter := rate.counters.get(rate.limit, who)):
             await self._more(counter)
 
     def _paid(self, counter: QuotaCounter, cost: int = 1) -> bool:

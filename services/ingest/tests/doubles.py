@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from redis.exceptions import ConnectionError as RedisAwayError
+from vigie_contracts.samples import SampleColumns
 from vigie_contracts.series import SeriesKey
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import AnonymousRule
@@ -45,15 +46,7 @@ class FakePublisher:
     fail: Exception | None = None
     gate: asyncio.Event | None = None
 
-    async def publish(  # noqa: PLR0917
-        self,
-        fingerprints: Any,
-        timestamps: Any,
-        values: Any,
-        keys: Sequence[bytes] | None = None,
-        key_index: Any = None,
-        span_context: object = None,
-    ) -> None:
+    async def publish(self, columns: SampleColumns, span_context: object = None) -> None:
         self.calls += 1
         self.called.set()
         self.spans.append(span_context)
@@ -61,9 +54,11 @@ class FakePublisher:
             await self.gate.wait()
         if self.fail is not None:
             raise self.fail
-        index = [-1 if keys is None else 0] * len(values) if key_index is None else np.asarray(key_index).tolist()
-        columns = (np.asarray(c).tolist() for c in (fingerprints, timestamps, values))
-        for fp, ts, value, i in zip(*columns, index, strict=True):
+        keys, key_index = columns.keys, columns.key_index
+        index = [-1 if keys is None else 0] * len(columns) if key_index is None else np.asarray(key_index).tolist()
+        given = (columns.fingerprints, columns.timestamps, columns.values)
+        lists = (column.tolist() if isinstance(column, np.ndarray) else column for column in given)
+        for fp, ts, value, i in zip(*lists, index, strict=True):
             self.sent.append((fp, ts, value, keys[i] if keys and i >= 0 else None))
 
 

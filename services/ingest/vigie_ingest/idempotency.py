@@ -34,6 +34,9 @@ _LOCK_MS: Final = 10_000
 """A gateway that dies holding it keeps the key busy for this long. A request may take longer: then its repeat is
 worked on beside it, which the aggregator notices."""
 _MAX_STRANDED: Final = 1_000
+Headers = tuple[tuple[bytes, bytes], ...]
+_JSON: Final[Headers] = ((b"content-type", b"application/json"),)
+"""What all answers were before they were stored with their headers."""
 
 
 def header_key(given: bytes) -> bytes:
@@ -112,6 +115,7 @@ class _Stored(msgspec.Struct, array_like=True):
     token: bytes
     status: int = 0
     body: bytes = b""
+    headers: Headers = _JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class Replay:
 
     status: int
     body: bytes
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +176,16 @@ class IdempotencyStore:
             raise KeyReusedError
         if not stored.status:
             return self._take_over(name, found, request)
-        return Lookup.REPLAYED, Replay(stored.status, stored.body)
+        return Lookup.REPLAYED, Replay(stored.status, stored.body, stored.headers)
 
-    async def store(self, ticket: Ticket, status: int, body: bytes) -> None:
+    async def store(self, ticket: Ticket, answer: Replay) -> None:
         """Keep the answer for 24 h. Not being able to is no failure of the request."""
-        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", status, body))
+        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", answer.status, answer.body, answer.headers))
         stored = await self._try(
             lambda redis: redis.set(ticket.name, value, ex=limits.IDEMPOTENCY_TTL_S), always=ticket.locked
         )
         if ticket.locked and stored is None:
-            self._strand(ticket.lock, Replay(status, body))
+            self._strand(ticket.lock, answer)
 
     async def release(self, ticket: Ticket) -> None:
         """Give the key back after a request that took nothing, or whose outcome is unknown."""
