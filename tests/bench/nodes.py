@@ -14,6 +14,7 @@ from vigie_contracts import telemetry as words
 from vigie_contracts.days import Day, day_before, day_of, to_datetime
 from vigie_contracts.tiers import HOUR
 from vigie_identity.tenants import Plan
+from vigie_storage.reports.documents import day_id, hour_id, platform_day_id
 
 Document = dict[str, Any]
 MINUTE: Final = 60_000
@@ -56,17 +57,29 @@ class Nodes:
         platform_days = (self._platform_day(p, day) for day in self._days() for p in range(PARTITIONS))
         with MongoClient[Document](uri, w=1, journal=False) as client:
             db = client[database]
-            db[words.REPORTS].create_index([("tenant", 1), ("kind", 1), ("at", 1), ("_id", 1)])
+            db["reports"].create_index([("tenant", 1), ("kind", 1), ("at", 1), ("_id", 1)])
             return sum(
                 _insert(db[name], documents)
                 for name, documents in (
                     ("tenants", (self._tenant(number) for number in range(self.size.tenants))),
                     ("licences", self._licences()),
-                    (words.LATEST, (self._latest(n) for n in range(self.size.tenants) if n not in self.silent)),
-                    (words.HOURS, (_hour(tenant, at) for tenant in hours for at in self._times(HOUR.width_ms))),
-                    (words.REPORTS, (_report(tenant, at) for tenant in reports for at in self._times(REPORT_EVERY))),
-                    (words.DAYS, (_day(tenant, day) for day in self._days() for tenant in self.tenants)),
-                    (words.PLATFORM_DAYS, platform_days),
+                    (
+                        "telemetry_latest",
+                        (self._latest(n) for n in range(self.size.tenants) if n not in self.silent),
+                    ),
+                    (
+                        "telemetry_hours",
+                        (_hour(tenant, at) for tenant in hours for at in self._times(HOUR.width_ms)),
+                    ),
+                    (
+                        "reports",
+                        (_report(tenant, at) for tenant in reports for at in self._times(REPORT_EVERY)),
+                    ),
+                    (
+                        "telemetry_days",
+                        (_day(tenant, day) for day in self._days() for tenant in self.tenants),
+                    ),
+                    ("telemetry_platform_days", platform_days),
                 )
             )
 
@@ -135,7 +148,7 @@ class Nodes:
         reports = tenants * day.hours * PER_HOUR
         users, latency = SAID[words.ACTIVE_USERS], SAID[words.AI_LATENCY]
         return {
-            "_id": words.platform_day_id(ZONE, day.name, partition), "zone": ZONE, "day": day.name,
+            "_id": platform_day_id(ZONE, day.name, partition), "zone": ZONE, "day": day.name,
             "at": to_datetime(day.start_ms), "tenants": tenants, "reports": reports,
             "activeUsers": {"n": reports, "sum": reports * users, "max": users},
             "exercises": tenants * SAID[words.EXERCISES],
@@ -149,7 +162,7 @@ def _hour(tenant: str, at: int) -> Document:
     spreads = {
         name: {"n": PER_HOUR, "sum": PER_HOUR * value, "min": value, "max": value} for name, value in SAID.items()
     }
-    return {"_id": words.hour_id(tenant, hour), "tenant": tenant, "hour": hour, "reports": PER_HOUR, **spreads}
+    return {"_id": hour_id(tenant, hour), "tenant": tenant, "hour": hour, "reports": PER_HOUR, **spreads}
 
 
 def _report(tenant: str, at: int) -> Document:
@@ -165,7 +178,7 @@ def _day(tenant: str, day: Day) -> Document:
     reports = day.hours * PER_HOUR
     users, latency = SAID[words.ACTIVE_USERS], SAID[words.AI_LATENCY]
     return {
-        "_id": words.day_id(ZONE, day.name, tenant), "tenant": tenant, "at": to_datetime(day.start_ms),
+        "_id": day_id(ZONE, day.name, tenant), "tenant": tenant, "at": to_datetime(day.start_ms),
         "reports": reports, "activeUsers": {"n": reports, "sum": reports * users, "max": users},
         "exercises": SAID[words.EXERCISES], "aiLatency": {"n": reports, "sum": reports * latency},
         "hours": (1 << day.hours) - 1,

@@ -18,6 +18,7 @@ from vigie_contracts.topics import SAMPLES
 from vigie_standalone.embedded.ports import free_port
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.servers import Server, Servers
+from vigie_storage.collections import windows
 from vigie_windows.chunks import decode
 
 from tests.bench.workload import Workload
@@ -102,7 +103,7 @@ class Stack:
                 for s in database["series"].find({}, {"tenant": 1, "partition": 1, "ordinal": 1})
             }
             totals: dict[int, tuple[int, float]] = {}
-            for document in database[FINE.collection].find():
+            for document in database[windows(FINE).name].find():
                 at = document["_id"]
                 cells = decode(document, 0, at["w"], FINE.width_ms)
                 for slot, count, total in zip(

@@ -12,6 +12,7 @@ from vigie_contracts import latest
 from vigie_contracts.series import to_unsigned
 from vigie_contracts.tiers import CHUNK_SLOTS, TIERS, Tier
 from vigie_contracts.topics import SAMPLES
+from vigie_storage.collections import windows
 from vigie_windows import chunks
 
 from tests.chaos.ledger import Cell, Cells, Counts, Ledger, Running
@@ -55,7 +56,7 @@ async def cached_running(redis: Redis, database: Database, ledger: Ledger) -> di
 
 async def _windows(database: Database, tenant: str, tier: Tier, placements: SeriesPlacement) -> Cells:
     documents: defaultdict[int, list[tuple[int, int, dict[str, Any]]]] = defaultdict(list)
-    async for document in database[tier.collection].find({"_id.t": tenant}):
+    async for document in database[windows(tier).name].find({"_id.t": tenant}):
         place = document["_id"]
         documents[place["p"]].append((place["c"], place["w"], document))
     found: Cells = {}

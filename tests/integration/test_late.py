@@ -7,6 +7,7 @@ import httpx2 as httpx
 import pytest
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS, Tier
+from vigie_storage.collections import windows
 
 from tests.chaos import stored
 from tests.chaos.ledger import Counts, Ledger, Sample
@@ -97,9 +98,9 @@ async def test_fine_windows_say_when_they_may_go(calm: World) -> None:
     await calm.exact(ledger)
     for tier in (FINE, MINUTE, HOUR):
         # The tenant is shared with the other tests of this file: only the window of this sample is meant.
-        document = await calm.database[tier.collection].find_one({"_id.t": ledger.tenant, "_id.w": tier.floor(now)})
+        document = await calm.database[windows(tier).name].find_one({"_id.t": ledger.tenant, "_id.w": tier.floor(now)})
         assert document is not None
         due_ms = tier.floor(now) + tier.width_ms + tier.retention_ms
         assert document["expires"] == datetime.fromtimestamp(due_ms / 1000, UTC).replace(tzinfo=None)
-        index = await calm.database[tier.collection].index_information()
+        index = await calm.database[windows(tier).name].index_information()
         assert any("expireAfterSeconds" in options for options in index.values())

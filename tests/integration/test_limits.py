@@ -14,11 +14,11 @@ from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import SYSTEM, Audit
 from vigie_identity.permissions import Scope
 from vigie_identity.tenants import Plan, Tenants
-from vigie_limits.usage import Usage
 from vigie_runtime import clients
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.settings import Settings
 from vigie_standalone.embedded.process import Process
+from vigie_storage.usage import UsageStore
 
 from tests.kit import Spawner, eventually, free_port, http_ready
 
@@ -31,7 +31,7 @@ class World:
     """A tenant with an API key, and what makes gateways for it."""
 
     tenants: Tenants
-    usage: Usage
+    usage: UsageStore
     tenant: TenantId
     key: str
     spawn: Spawner
@@ -78,7 +78,7 @@ async def world(  # noqa: PLR0917
             "VIGIE_PARTITIONS": "2",
             "VIGIE_DEFAULT_TENANT": tenant,
         }
-        yield World(tenants, Usage(db, clock), tenant, key.secret, spawn, env)
+        yield World(tenants, UsageStore(db, clock), tenant, key.secret, spawn, env)
 
 
 def metric(n: int = 0) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import jwt
 import msgspec
 import pytest
 from bson.codec_options import CodecOptions
-from vigie_contracts import names, telemetry
+from vigie_contracts import names
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import to_unsigned
@@ -68,7 +68,7 @@ async def kept(one: World, of: str) -> dict[str, dict[Any, dict[str, Any]]]:
     database = one.database.with_options(CodecOptions(tz_aware=True))
     found: dict[str, dict[Any, dict[str, Any]]] = {}
     for name, where in (
-        (telemetry.LATEST, {"_id": of}), (telemetry.HOURS, {"tenant": of}), (telemetry.DAYS, {"tenant": of}),
+        ("telemetry_latest", {"_id": of}), ("telemetry_hours", {"tenant": of}), ("telemetry_days", {"tenant": of}),
     ):  # fmt: skip
         documents = [document async for document in database[name].find(where)]
         found[name] = dict(naive.stored(name, document) for document in documents)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from vigie_api.dashboard import charts
-from vigie_contracts import events, names, tiers, topics
+from vigie_contracts import events, names, topics
 from vigie_contracts.problems import Kind
 from vigie_query import functions
 from vigie_standalone import cli
+from vigie_storage import collections
 
 from tests.project.repo import ROOT, parsed, text
 from tools.lints import imports
@@ -99,11 +100,12 @@ def test_every_function_and_chart_is_documented_and_no_other() -> None:
     assert sorted(re.findall(r"`([a-z-]+)`", listed)) == sorted(charts.CHARTS)
 
 
-def test_every_topic_and_collection_of_windows_is_in_the_architecture() -> None:
-    content = text("docs/architecture.md")
+def test_every_topic_and_collection_is_in_the_architecture() -> None:
+    content, stored = text("docs/architecture.md"), set[str]()
     assert set(re.findall(r"^\| `(vigie\.[a-z]+\.v\d)`", content, re.MULTILINE)) == {t.name for t in topics.TOPICS}
-    for tier in tiers.TIERS:
-        assert f"`{tier.collection}`" in content
+    for line in re.findall(r"^\| MongoDB (.*?) \|", content, re.MULTILINE):
+        stored |= set(re.findall(r"`([a-z_0-9]+)`", line))
+    assert stored == {about.name for about in collections.ALL}
 
 
 def test_every_class_of_the_words_exists() -> None:

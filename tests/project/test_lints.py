@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.lints import calls, drivers, imports, leftovers, protocols, pure, size
+from tools.lints import calls, collections, drivers, imports, leftovers, protocols, pure, size
 from tools.lints.source import Source
 
 
@@ -182,3 +182,36 @@ def test_sleep_in_a_unit_test_is_found_unless_it_yields_or_says_why() -> None:
     assert found(calls, path, "time.sleep(1)  # the process under test must be idle for one second") == []
     assert found(calls, "tests/integration/test_kill.py", "time.sleep(0.1)") == []
     assert found(calls, "libs/runtime/tests/test_clock_connected.py", "time.sleep(0.1)") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'self._series = db["series"]',
+        "self._rows = self._db[name]",
+        "await database.series.find_one({})",
+        'db.get_collection("series")',
+        "await self._db.list_collection_names()",
+        'COLLECTION = "tenant_series"',
+        'f"windows_{tier.name}"',
+        'lookup = {"$lookup": {"from": "api_keys"}}',
+    ],
+)
+def test_collection_that_is_opened_or_named_outside_of_storage_is_found(text: str) -> None:
+    assert len(found(collections, "services/api/vigie_api/app.py", text)) == 1
+    for elsewhere in ("libs/storage/vigie_storage/usage.py", "services/api/tests/test_app.py", "tests/chaos/stored.py"):
+        assert found(collections, elsewhere, text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'router = APIRouter(tags=["series"])',
+        'await database.command("ping")',
+        'headers["series"]',
+        "self.series.find()",
+        "mongo.ensure(db, collections.SERIES)",
+    ],
+)
+def test_what_only_looks_like_a_collection_is_no_finding(text: str) -> None:
+    assert found(collections, "services/api/vigie_api/app.py", text) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tools.lints import calls, drivers, imports, leftovers, protocols, pure, size
+from tools.lints import calls, collections, drivers, imports, leftovers, protocols, pure, size
 from tools.lints.source import sources
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +20,7 @@ def main() -> int:
         *protocols.check(files, _listed(protocols.ALLOWED)),
         *size.check(files, _listed(size.ALLOWED)),
         *calls.check(files),
+        *collections.check(files),
     ]
     for finding in findings:
         print(finding)

@@ -1,37 +1,14 @@
-"""The words of node telemetry: hours as bits, and ids whose order makes ranges."""
+"""The words of node telemetry."""
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_contracts import telemetry
-from vigie_contracts.days import to_datetime
 from vigie_contracts.payloads import payloads
 from vigie_contracts.reports import Report, record_key
 from vigie_contracts.telemetry import Telemetry
 from vigie_contracts.topics import REPORTS
-
-
-@given(st.sets(st.integers(0, 24), min_size=1))
-def test_hours_of_a_day_are_bits(hours: set[int]) -> None:
-    mask = 0
-    for hour in hours:
-        mask |= telemetry.hour_bit(hour)
-    assert telemetry.hours_reported(mask) == len(hours)
-    assert telemetry.first_hour(mask) == min(hours)
-    assert mask < 1 << 31, "fits the integers of BSON"
-
-
-@pytest.mark.parametrize("mask", [0, -1])
-def test_a_day_without_a_report_has_no_first_hour(mask: int) -> None:
-    with pytest.raises(ValueError, match="no hour"):
-        telemetry.first_hour(mask)
-
-
-def test_ids_begin_with_what_ranges_are_asked_for() -> None:
-    assert list(telemetry.hour_id("t", to_datetime(0))) == ["tenant", "hour"]
-    assert list(telemetry.day_id("UTC", "1970-01-01", "t")) == ["zone", "day", "tenant"]
-    assert list(telemetry.platform_day_id("UTC", "1970-01-01", 0)) == ["zone", "day", "partition"]
 
 
 def test_every_number_has_a_metric_of_its_own() -> None:

@@ -12,15 +12,11 @@ _DAY_MS = 24 * _HOUR_MS
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One width of windows. `name` is its name in documents and answers, `collection` where MongoDB keeps it."""
+    """One width of windows. `name` is its name in documents and answers."""
 
     name: str
     width_ms: int
     retention_ms: int
-
-    @property
-    def collection(self) -> str:
-        return f"windows_{self.name}"
 
     def floor(self, timestamp_ms: int) -> int:
         """The start of the window that holds `timestamp_ms`; windows are aligned to the Unix epoch, UTC."""

@@ -10,12 +10,12 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
 
-from pymongo import ASCENDING
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_storage.mongo import Session, exactly, storing, transaction
-from vigie_storage.scoped import Store, Why
+from vigie_storage import collections
+from vigie_storage.mongo import Session, bounded, exactly, transaction
+from vigie_storage.tenancy import TenantCollection, Why
 
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
@@ -24,13 +24,10 @@ from vigie_identity.pages import Asked, Page, page
 from vigie_identity.permissions import Scope
 from vigie_identity.tenants import Tenants
 
-COLLECTION: Final = "api_keys"
 WHAT: Final = "API key"
 PREFIX: Final = "vk_"
 MAX_PER_TENANT: Final = 1_000
 """Keys that are good at the same time."""
-KEPT: Final = timedelta(days=90)
-"""How long a key that has ended is still shown."""
 MAX_OVERLAP: Final = timedelta(days=90)
 LAST_USED_STEP: Final = timedelta(minutes=1)
 """How exact `last_used` is, and so how rarely it is written."""
@@ -75,17 +72,15 @@ class ApiKeys:
 
     def __init__(self, db: Database, tenants: Tenants, audit: Audit, clock: Clock) -> None:
         self._db = db
-        self._store = Store(db, COLLECTION)
+        self._store = TenantCollection(db, collections.API_KEYS)
         self._tenants = tenants
         self._audit = audit
         self._clock = clock
 
     async def ensure_indexes(self) -> None:
         """Make the collection and its indexes. Safe to repeat."""
-        with storing():
-            await self._store.ensure([("_id", ASCENDING)])
-            ended = self._store.across(Why.AUTHENTICATE)
-            await ended.create_index("ends", expireAfterSeconds=int(KEPT.total_seconds()))
+        with bounded():
+            await self._store.ensure()
 
     async def create(
         self, tenant: TenantId, name: str, scopes: Iterable[Scope], by: Actor, expires: datetime | None = None
@@ -152,7 +147,7 @@ class ApiKeys:
 
     async def get(self, tenant: TenantId, key: str) -> ApiKey:
         """Raises NotFound, also for another tenant's; StoreUnavailable."""
-        with storing():
+        with bounded():
             document = await self._store.of(tenant).one({"_id": exactly(key)})
         if document is None:
             raise NotFound(WHAT)
@@ -164,7 +159,7 @@ class ApiKeys:
 
     async def count(self, tenant: TenantId) -> int:
         """How many of the tenant's keys are good now. Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             return await self._store.of(tenant).count(self._live(), MAX_PER_TENANT)
 
     async def find(self, secret: str) -> ApiKey | None:
@@ -172,7 +167,7 @@ class ApiKeys:
         parts = _KEY.match(secret)
         if parts is None:
             return None
-        with storing():
+        with bounded():
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": parts[1]})
         if document is None or not compare_digest(document["hash"], _hash(secret)):
             return None
@@ -183,7 +178,7 @@ class ApiKeys:
         now = self._now()
         if key.last_used is not None and now - key.last_used < LAST_USED_STEP:
             return
-        with storing():
+        with bounded():
             await self._store.of(key.tenant).change({"_id": key.id}, {"$max": {"last_used": now}})
 
     def _new(self, name: str, scopes: Iterable[Scope], expires: datetime | None) -> tuple[Document, str]:

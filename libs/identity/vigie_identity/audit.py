@@ -8,17 +8,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pymongo import DESCENDING
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_storage.mongo import Session, storing
-from vigie_storage.scoped import Store
+from vigie_storage import collections
+from vigie_storage.mongo import Session, bounded
+from vigie_storage.tenancy import TenantCollection
 
 from vigie_identity.names import new_ordered_id
 from vigie_identity.pages import Asked, Page, page
 
-COLLECTION: Final = "audit"
 MAX_AGENT_CHARS: Final = 256
 
 
@@ -74,13 +73,13 @@ class Audit:
     """The collection `audit`. Nothing here changes or removes an entry, and nothing else writes it."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
-        self._store = Store(db, COLLECTION)
+        self._store = TenantCollection(db, collections.AUDIT)
         self._clock = clock
 
     async def ensure_indexes(self) -> None:
         """Make the collection and its indexes. Safe to repeat."""
-        with storing():
-            await self._store.ensure([("_id", DESCENDING)])
+        with bounded():
+            await self._store.ensure()
 
     async def add(
         self, session: Session | None, tenant: TenantId, actor: Actor, action: Action, target: str, /, **changes: Any

@@ -8,9 +8,9 @@ from typing import Final
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.tenants import PLATFORM
 from vigie_runtime.clients import Database
-from vigie_storage import mongo
-from vigie_storage.mongo import Session, storing, transaction
-from vigie_storage.scoped import Store
+from vigie_storage import collections
+from vigie_storage.mongo import Session, bounded, transaction
+from vigie_storage.tenancy import TenantCollection
 
 from vigie_identity.audit import SYSTEM, Actor
 from vigie_identity.errors import Conflict, NotFound
@@ -18,7 +18,6 @@ from vigie_identity.names import new_secret
 from vigie_identity.permissions import Role
 from vigie_identity.users import WHAT, Users
 
-COLLECTION: Final = "identity_state"
 CLAIM: Final = "first-administrator"
 NAME: Final = "admin"
 
@@ -39,7 +38,7 @@ class FirstStart:
 
     def __init__(self, db: Database, users: Users) -> None:
         self._db = db
-        self._store = Store(db, COLLECTION)
+        self._store = TenantCollection(db, collections.IDENTITY_STATE)
         self._users = users
 
     async def administrator(self, chosen: str | None = None) -> NewAdministrator | None:
@@ -48,8 +47,8 @@ class FirstStart:
 
         Raises InvalidField, StoreUnavailable."""
         mine = self._store.of(PLATFORM)
-        with storing():
-            await mongo.ensure_collections(self._db, [COLLECTION])
+        with bounded():
+            await self._store.ensure()
             if await mine.one({"_id": CLAIM}) is not None:
                 return None
         password = chosen or new_secret()

@@ -8,18 +8,18 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from pymongo import ASCENDING
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_storage.mongo import Session, exactly, storing, transaction
-from vigie_storage.scoped import Store, Why
+from vigie_storage import collections
+from vigie_storage.mongo import Session, bounded, exactly, transaction
+from vigie_storage.tenancy import TenantCollection, Why
 
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import InvalidField, LimitReached, NotFound
 from vigie_identity.names import display_name, new_ordered_id
 from vigie_identity.pages import Asked, Page, page
-from vigie_identity.tenants import LICENCES, Tenants
+from vigie_identity.tenants import Tenants
 
 MAX_PER_TENANT: Final = 1_000
 EXPIRING_SOON: Final = timedelta(days=30)
@@ -53,16 +53,15 @@ class Licences:
 
     def __init__(self, db: Database, tenants: Tenants, audit: Audit, clock: Clock) -> None:
         self._db = db
-        self._store = Store(db, LICENCES)
+        self._store = TenantCollection(db, collections.LICENCES)
         self._tenants = tenants
         self._audit = audit
         self._clock = clock
 
     async def ensure_indexes(self) -> None:
         """Make the collection and its indexes. Safe to repeat."""
-        with storing():
-            await self._store.ensure([("_id", ASCENDING)])
-            await self._store.across(Why.PLATFORM).create_index([("deleted", ASCENDING), ("expires", ASCENDING)])
+        with bounded():
+            await self._store.ensure()
 
     async def give(self, tenant: TenantId, product: str, expires: datetime, by: Actor) -> Licence:
         """Raises NotFound for no such tenant, InvalidField, LimitReached, StoreUnavailable. `expires` has a zone."""
@@ -110,7 +109,7 @@ class Licences:
 
     async def count(self, tenant: TenantId) -> int:
         """How many licences the tenant has or had. Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             return await self._store.of(tenant).count({}, MAX_PER_TENANT)
 
     async def counts(self) -> Mapping[State, int]:
@@ -123,7 +122,7 @@ class Licences:
             State.EXPIRING: {"$gt": now, "$lte": now + EXPIRING_SOON},
         }
         every = self._store.across(Why.PLATFORM)
-        with storing():
+        with bounded():
             return {
                 state: await every.count_documents({"deleted": False, "expires": when}) for state, when in after.items()
             }

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from vigie_runtime.clients import Document
-from vigie_storage.mongo import storing
-from vigie_storage.scoped import Scoped
+from vigie_storage.mongo import bounded
+from vigie_storage.tenancy import TenantView
 
 from vigie_identity.errors import InvalidField
 
@@ -46,12 +46,12 @@ class Asked:
 
 
 async def page(
-    documents: Scoped, asked: Asked, field: str, make: Callable[[Document], T], *, descending: bool = False
+    documents: TenantView, asked: Asked, field: str, make: Callable[[Document], T], *, descending: bool = False
 ) -> Page[T]:
     """A page of a tenant's documents in the order of `field`, which is a unique text. Raises StoreUnavailable."""
     after = asked.after()
     query: dict[str, Any] = {} if after is None else {field: {"$lt" if descending else "$gt": after}}
-    with storing():
+    with bounded():
         found = await documents.first(query, field, asked.limit + 1, descending=descending)
     return cut(found, asked, field, make)
 

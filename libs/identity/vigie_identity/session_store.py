@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pymongo import ASCENDING
 from redis.asyncio import Redis
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 from vigie_runtime.redis_breaker import Away, RedisBreaker
+from vigie_storage import collections
 from vigie_storage.mongo import Session as Transaction
-from vigie_storage.mongo import exactly, storing
-from vigie_storage.scoped import Store, Why
+from vigie_storage.mongo import bounded, exactly
+from vigie_storage.tenancy import TenantCollection, Why
 
-COLLECTION: Final = "sessions"
 ALIVE_S: Final = 30
 """A session that ended while Redis was away may look alive for so long after Redis came back."""
 MAX_PER_USER: Final = 50
@@ -52,7 +51,7 @@ class SessionStore:
 
     def __init__(self, db: Database, redis: Redis, clock: Clock, access_token_s: float) -> None:
         """`access_token_s`: how long an access token is good, skew included."""
-        self._store = Store(db, COLLECTION)
+        self._store = TenantCollection(db, collections.SESSIONS)
         self._redis = redis
         self._patience = RedisBreaker(clock)
         self._clock = clock
@@ -60,9 +59,8 @@ class SessionStore:
 
     async def ensure_indexes(self) -> None:
         """Make the collection and its indexes. Safe to repeat."""
-        with storing():
-            await self._store.ensure([("user", ASCENDING), ("_id", ASCENDING)])
-            await self._store.across(Why.AUTHENTICATE).create_index("until", expireAfterSeconds=0)
+        with bounded():
+            await self._store.ensure()
 
     async def start(self, session: StoredSession, transaction: Transaction, about: Mapping[str, str]) -> str | None:
         """Store it; gives the id of the user's oldest session when that had to make room."""
@@ -91,7 +89,7 @@ class SessionStore:
 
     async def load(self, session: str) -> StoredSession | None:
         """Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(session)})
         return None if document is None else _session(document)
 
@@ -99,7 +97,7 @@ class SessionStore:
         """Make `generation + 1` the one that may refresh; False when another request was faster. StoreUnavailable."""
         query = {"_id": session.id, "generation": generation, "revoked": None}
         update = {"$set": {"generation": generation + 1, "until": until}}
-        with storing():
+        with bounded():
             return await self._store.of(session.home).change(query, update) is not None
 
     async def revoke(self, session: StoredSession, transaction: Transaction) -> bool:

@@ -12,25 +12,22 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.limits import MAX_SERIES_PER_TENANT
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_storage import mongo
-from vigie_storage.mongo import Session, exactly, storing, transaction
-from vigie_storage.scoped import Store
+from vigie_storage import collections
+from vigie_storage.mongo import Session, bounded, exactly, transaction
+from vigie_storage.tenancy import TenantCollection, Why
 
 from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, NotFound
 from vigie_identity.names import display_name, name_key
 from vigie_identity.pages import Asked, Page, cut
 
-COLLECTION: Final = "tenants"
 WHAT: Final = "tenant"
-LICENCES: Final = "licences"
-"""Another module's collection: the licences of a deleted tenant are not counted any more."""
 MAX_IDS: Final = 1_000
 
 
@@ -81,17 +78,16 @@ class Tenants:
 
     def __init__(self, db: Database, audit: Audit, clock: Clock) -> None:
         self._db = db
-        self._collection = db[COLLECTION]
-        self._licences = Store(db, LICENCES)
+        self._tenants = TenantCollection(db, collections.TENANTS)
+        self._collection = self._tenants.across(Why.TENANTS)
+        self._licences = TenantCollection(db, collections.LICENCES)
         self._audit = audit
         self._clock = clock
 
     async def ensure_indexes(self) -> None:
         """Make the collection and its indexes. Safe to repeat."""
-        with storing():
-            await mongo.ensure_collections(self._db, [COLLECTION])
-            await self._collection.create_index("name_key", unique=True)
-            await self._collection.create_index([("status", ASCENDING), ("updated", ASCENDING)])
+        with bounded():
+            await self._tenants.ensure()
 
     async def create(self, tenant: TenantId, name: str, by: Actor, plan: Plan | None = None) -> Tenant:
         """Raises Conflict when the id (also by a deleted tenant) or the name is taken, InvalidField,
@@ -113,7 +109,7 @@ class Tenants:
     async def ensure(self, tenant: TenantId) -> None:
         """Make the tenant, named after its id, unless it is there. Any number of processes may do so at once. Raises
         Conflict when it cannot be there: deleted, or another one has the name; StoreUnavailable."""
-        with storing():
+        with bounded():
             found = await self._collection.find_one({"_id": exactly(tenant)}, {"status": 1})
         if found is not None:
             if found["status"] == Status.DELETED.value:
@@ -130,7 +126,7 @@ class Tenants:
 
     async def get(self, tenant: TenantId, *, deleted: bool = False) -> Tenant:
         """With `deleted` also a tombstone. Raises NotFound, StoreUnavailable."""
-        with storing():
+        with bounded():
             document = await self._collection.find_one({"_id": exactly(tenant)} if deleted else _there(tenant))
         if document is None:
             raise NotFound(WHAT)
@@ -145,7 +141,7 @@ class Tenants:
             query["status"] = status.value
         elif not deleted:
             query |= _NOT_DELETED
-        with storing():
+        with bounded():
             found = await self._collection.find(query).sort("_id").limit(asked.limit + 1).to_list()
         return cut(found, asked, "_id", _tenant)
 
@@ -155,13 +151,13 @@ class Tenants:
         if not wanted:
             return frozenset()
         query = {"_id": {"$in": wanted}, "status": Status.ACTIVE.value}
-        with storing():
+        with bounded():
             found = await self._collection.find(query, {"_id": 1}).to_list()
         return frozenset(document["_id"] for document in found)
 
     async def counts(self) -> dict[Status, int]:
         """How many tenants there are, active and not. Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             return {
                 status: await self._collection.count_documents({"status": status.value})
                 for status in (Status.ACTIVE, Status.INACTIVE)
@@ -172,7 +168,7 @@ class Tenants:
         ended earlier, nothing newer was taken. Raises StoreUnavailable."""
         ended = [Status.INACTIVE.value, Status.DELETED.value]
         query = {"status": {"$in": ended}, "updated": {"$gte": since}}
-        with storing():
+        with bounded():
             found = await self._collection.find(query, {"_id": 1}).to_list()
         return [document["_id"] for document in found]
 

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_storage.mongo import Session, exactly, storing, transaction
-from vigie_storage.scoped import Store, Why
+from vigie_storage import collections
+from vigie_storage.mongo import Session, bounded, exactly, transaction
+from vigie_storage.tenancy import TenantCollection, Why
 
 from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, LimitReached, NotFound
@@ -30,7 +30,6 @@ from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
 from vigie_identity.principal import Assignment
 from vigie_identity.tenants import Tenants
 
-COLLECTION: Final = "users"
 WHAT: Final = "user"
 MAX_PER_HOME: Final = 10_000
 MAX_PLACES: Final = 1_000
@@ -87,7 +86,7 @@ class Users:
 
     def __init__(self, db: Database, tenants: Tenants, audit: Audit, passwords: Passwords, clock: Clock) -> None:
         self._db = db
-        self._store = Store(db, COLLECTION)
+        self._store = TenantCollection(db, collections.USERS)
         self._tenants = tenants
         self._audit = audit
         self._passwords = passwords
@@ -95,10 +94,8 @@ class Users:
 
     async def ensure_indexes(self) -> None:
         """Make the collection and its indexes. Safe to repeat."""
-        with storing():
-            await self._store.ensure([("_id", ASCENDING)], unique=[("name_key", ASCENDING)])
-            guests = self._store.across(Why.GUESTS)
-            await guests.create_index([("further.tenant", ASCENDING), ("_id", ASCENDING)])
+        with bounded():
+            await self._store.ensure()
 
     async def create(
         self, home: TenantId, name: str, password: str, role: Role, by: Actor,
@@ -141,7 +138,7 @@ class Users:
     async def get(self, home: TenantId, user: str, *, full: bool = False) -> User:
         """Further tenants are shown with `full` only. Raises NotFound, also for a user of another home;
         StoreUnavailable."""
-        with storing():
+        with bounded():
             document = await self._store.of(home).one({"_id": exactly(user)})
         if document is None:
             raise NotFound(WHAT)
@@ -155,14 +152,14 @@ class Users:
         """The users of other homes who are assigned to the tenant, by id. Raises StoreUnavailable."""
         after = asked.after()
         query = {"further.tenant": exactly(tenant), **({} if after is None else {"_id": {"$gt": after}})}
-        with storing():
+        with bounded():
             every = self._store.across(Why.GUESTS)
             found = await every.find(query).sort("_id").limit(asked.limit + 1).to_list()
         return cut(found, asked, "_id", partial(_guest, tenant))
 
     async def count(self, home: TenantId) -> int:
         """How many users have this home. Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             return await self._store.of(home).count({}, MAX_PER_HOME)
 
     async def change(
@@ -274,7 +271,7 @@ class Users:
 
     async def load(self, user: str) -> User | None:
         """The user of that id, whose token was verified. Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(user)})
         return None if document is None else _user(document, full=True)
 
@@ -285,13 +282,13 @@ class Users:
 
     async def account(self, home: TenantId, name: str) -> Account | None:
         """The account of that name, to verify its password. Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             document = await self._store.of(home).one({"name_key": name_key(name)})
         return None if document is None else _account(document)
 
     async def account_of(self, user: str) -> Account | None:
         """The account of the user of that id, who has logged in. Raises StoreUnavailable."""
-        with storing():
+        with bounded():
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(user)})
         return None if document is None else _account(document)
 
@@ -314,7 +311,7 @@ class Users:
     async def replace_hash(self, account: Account, hashed: str) -> None:
         """Store another hash of the same password, unless the password was changed meanwhile."""
         query = {"_id": account.user.id, "password": account.password}
-        with storing():
+        with bounded():
             await self._store.of(account.user.home).change(query, {"$set": {"password": hashed}})
 
     async def _change(

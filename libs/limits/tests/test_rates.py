@@ -23,11 +23,11 @@ from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
 from vigie_limits.quotas import TERMS_KEPT_S, RateLimits
 from vigie_limits.settings import LimitSettings
-from vigie_limits.usage import Tally
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Busy, Retryable, StoreUnavailable
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.usage import Tally
 
 from .counting import Shared
 

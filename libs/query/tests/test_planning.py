@@ -43,6 +43,21 @@ def test_a_dirty_window_beyond_the_finer_tiers_retention_comes_from_the_coarse_o
     assert made.pieces[0] == Piece(HOURS, made.pieces[0].start, (NOW - 15 * DAY) // HOUR * HOUR)
 
 
+def test_what_is_from_before_a_tier_was_added_comes_from_finer_tiers() -> None:
+    grid = stepped(TOP - 5 * HOUR, TOP, HOUR)
+    added = {"1h": TOP - 2 * HOUR}
+    assert brief(plan(grid, {}, NOW, whole_since=added)) == [
+        ("1m", TOP - 5 * HOUR, TOP - 2 * HOUR),
+        ("1h", TOP - 2 * HOUR, TOP),
+    ]
+    assert brief(plan(grid, {"1h": TOP - HOUR}, NOW, whole_since=added))[1:] == [
+        ("1h", TOP - 2 * HOUR, TOP - HOUR),
+        ("1m", TOP - HOUR, TOP),
+    ]
+    [(name, *_)] = brief(plan(grid, {}, NOW, whole_since={"1h": TOP + HOUR}))
+    assert name == "1m", "it is not whole anywhere yet"
+
+
 def test_ragged_ends_come_from_finer_tiers() -> None:
     start, end = TOP - 5 * HOUR + 30_000, TOP - HOUR + 90_000
     made = plan(Grid(np.array((start, end)), end - start), {}, NOW)

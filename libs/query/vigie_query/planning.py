@@ -1,8 +1,8 @@
 """Which windows answer a question: the coarsest tier that gives the steps, and finer ones where it cannot.
 
 A coarse tier is filled later than the fine one. Windows from its partition's `dirty_since` on are therefore read from
-the next finer tier, and where that one lags too, from the finest. Any moment is read from exactly one tier, so nothing
-counts twice.
+the next finer tier, and where that one lags too, from the finest; so are those from before a tier was added. Any moment
+is read from exactly one tier, so nothing counts twice.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
@@ -48,10 +49,18 @@ class Plan:
         return sum(piece.windows for piece in self.pieces)
 
 
-def plan(grid: Grid, dirty_since: Mapping[str, int | None], now_ms: int, *, lookback: bool = False) -> Plan:
+def plan(
+    grid: Grid,
+    dirty_since: Mapping[str, int | None],
+    now_ms: int,
+    *,
+    whole_since: Mapping[str, int] = MappingProxyType({}),
+    lookback: bool = False,
+) -> Plan:
     """What to read for the steps of `grid`.
 
     dirty_since: by tier name, the oldest moment that tier does not fully hold yet; None or absent when it holds all.
+    whole_since: by tier name, the start of the first window it holds fully; absent when it is as old as the others.
     lookback: also the windows before the grid that a cumulative counter's first increase starts from.
     Raises NotKept when the steps are finer than what is kept of that time.
     """
@@ -60,7 +69,7 @@ def plan(grid: Grid, dirty_since: Mapping[str, int | None], now_ms: int, *, look
     tier = TIERS[index]
     if edges[1] <= _horizon(tier, now_ms):
         raise _not_kept(tier, now_ms)
-    clean = _clean_until(dirty_since, now_ms)
+    clean = _clean(dirty_since, whole_since, now_ms)
     # Edges that cut a window of the tier make it useless there: what is between two such edges is covered on its own.
     cuts = [edges[0], *(edge for edge in edges[1:-1] if edge % tier.width_ms), edges[-1]]
     spans = list(pairwise(cuts))
@@ -91,25 +100,33 @@ def _tier_for(edges: list[int]) -> int:
     return fitting[-1]
 
 
-def _clean_until(dirty_since: Mapping[str, int | None], now_ms: int) -> list[int | None]:
-    """Per tier, where it stops to be complete. Not before the horizon of the finer tier: that has nothing older, and
-    a correction on its way into an old coarse window is a second away, while the window itself is there."""
-    clean: list[int | None] = [None]
+class _Clean(NamedTuple):
+    """Where a tier is complete: from `since` up to `until`."""
+
+    since: int
+    until: int | None
+
+
+def _clean(dirty_since: Mapping[str, int | None], whole_since: Mapping[str, int], now_ms: int) -> list[_Clean]:
+    """Per tier. `until` is not before the horizon of the finer tier: that has nothing older, and a correction on its
+    way into an old coarse window is a second away, while the window itself is there."""
+    clean = [_Clean(0, None)]
     for finer, tier in pairwise(TIERS):
-        since = dirty_since.get(tier.name)
-        clean.append(None if since is None else tier.floor(max(since, _horizon(finer, now_ms) + tier.width_ms)))
+        dirty = dirty_since.get(tier.name)
+        until = None if dirty is None else tier.floor(max(dirty, _horizon(finer, now_ms) + tier.width_ms))
+        clean.append(_Clean(whole_since.get(tier.name, 0), until))
     return clean
 
 
-def _cover(start: int, end: int, index: int, clean: list[int | None]) -> Iterator[Piece]:
+def _cover(start: int, end: int, index: int, clean: list[_Clean]) -> Iterator[Piece]:
     tier = TIERS[index]
     if index == 0:
         if start < end:
             yield Piece(tier, start, end)
         return
     width = tier.width_ms
-    low, high = -(-start // width) * width, end // width * width
-    until = clean[index]
+    since, until = clean[index]
+    low, high = -(-max(start, since) // width) * width, end // width * width
     if until is not None:
         high = min(high, until)
     if low >= high:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from vigie_contracts.series import Kind, series_key
 from vigie_runtime.clock import ManualClock
-from vigie_storage import cardinality as module
-from vigie_storage.cardinality import KEPT_S, Cardinality
-from vigie_storage.catalogue import Catalogue
+from vigie_storage.series import cardinality as module
+from vigie_storage.series.cardinality import KEPT_S, Cardinality
+from vigie_storage.series.writer import SeriesWriter
 
 
 async def register(database: Any, tenant: str, name: str, labels: list[dict[str, object]]) -> None:
-    catalogue = Catalogue(database, 4)
+    catalogue = SeriesWriter(database, 4)
     await catalogue.ensure_indexes()
     await catalogue.register([series_key(tenant, name, Kind.COUNTER, one) for one in labels])
 
@@ -82,7 +82,7 @@ async def test_requests_at_once_share_a_question_and_further_ones_go_without(
 ) -> None:
     cardinality, gate, asked = Cardinality(database, clock), asyncio.Event(), []
 
-    async def first(pipeline: Any) -> None:
+    async def first(_tenant: str, pipeline: Any) -> None:
         asked.append(pipeline)
         await gate.wait()
 
@@ -103,7 +103,7 @@ async def test_who_waits_too_long_goes_without(
     monkeypatch.setattr(module, "WAIT_S", 0.01)
     cardinality = Cardinality(database, clock)
 
-    async def first(_: Any) -> None:
+    async def first(*_: Any) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(cardinality, "_first", first)

@@ -1,6 +1,7 @@
 """The catalogue on a real MongoDB: every series one home, whoever registers it."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ from bson import Int64
 from vigie_contracts.series import Kind, SeriesKey, series_key, to_signed
 from vigie_runtime import clients
 from vigie_runtime.errors import Retryable
-from vigie_runtime.settings import Settings
-from vigie_storage import catalogue as module
-from vigie_storage.catalogue import Catalogue, RefusalReason, Refused, Registered
+from vigie_storage.series import catalogue as catalogue_module
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.writer import RefusalReason, Refused, Registered, SeriesWriter
 
 PARTITIONS = 4
 
@@ -21,13 +22,13 @@ def keys(n: int, tenant: str = "acme", start: int = 0) -> list[SeriesKey]:
 
 
 @pytest.fixture
-async def catalogue(database: Any) -> Catalogue:
+async def catalogue(database: Any) -> SeriesWriter:
     async def limit_of(tenant: str) -> int:
         if tenant == "unreadable":
             raise Retryable("its plan cannot be read")
         return 10 if tenant == "small" else 10_000
 
-    made = Catalogue(database, PARTITIONS, limit_of)
+    made = SeriesWriter(database, PARTITIONS, limit_of)
     await made.ensure_indexes()
     return made
 
@@ -39,7 +40,7 @@ async def placements(database: Any, tenant: str = "acme") -> dict[int, list[int]
     return found
 
 
-async def test_new_series_get_dense_ordinals_per_partition(catalogue: Catalogue, database: Any) -> None:
+async def test_new_series_get_dense_ordinals_per_partition(catalogue: SeriesWriter, database: Any) -> None:
     new = keys(2_500)
     answers = await catalogue.register(new)
     assert [answer.fingerprint for answer in answers] == [key.fingerprint for key in new]
@@ -49,7 +50,7 @@ async def test_new_series_get_dense_ordinals_per_partition(catalogue: Catalogue,
     assert (await database.tenant_series.find_one({"_id": "acme"}))["count"] == 2_500
 
 
-async def test_registering_again_finds_the_same_home(catalogue: Catalogue) -> None:
+async def test_registering_again_finds_the_same_home(catalogue: SeriesWriter) -> None:
     first = await catalogue.register(keys(20))
     again = await catalogue.register([*keys(20), *keys(1, start=3)])
     assert [(a.partition, a.ordinal) for a in again[:20]] == [(a.partition, a.ordinal) for a in first]  # type: ignore[union-attr]
@@ -57,8 +58,8 @@ async def test_registering_again_finds_the_same_home(catalogue: Catalogue) -> No
     assert not any(isinstance(a, Registered) and a.created for a in again)
 
 
-async def test_many_gateways_at_once_agree(database: Any, settings: Settings) -> None:
-    catalogues = [Catalogue(database, PARTITIONS) for _ in range(6)]
+async def test_many_gateways_at_once_agree(database: Any) -> None:
+    catalogues = [SeriesWriter(database, PARTITIONS) for _ in range(6)]
     await asyncio.gather(*(each.ensure_indexes() for each in catalogues))
     answers = await asyncio.gather(*(each.register(keys(300, start=50 * i)) for i, each in enumerate(catalogues)))
     seen: dict[int, tuple[int, int]] = {}
@@ -73,7 +74,7 @@ async def test_many_gateways_at_once_agree(database: Any, settings: Settings) ->
         assert sorted(ordinals) == list(range(len(ordinals)))
 
 
-async def test_the_limit_refuses_the_surplus_and_nothing_else(catalogue: Catalogue) -> None:
+async def test_the_limit_refuses_the_surplus_and_nothing_else(catalogue: SeriesWriter) -> None:
     await catalogue.register(keys(4, "small"))
     mixed = [*keys(9, "small", start=2), *keys(2, "large")]  # 2 known, 6 fit, 1 too many, another tenant
     answers = await catalogue.register(mixed)
@@ -84,17 +85,20 @@ async def test_the_limit_refuses_the_surplus_and_nothing_else(catalogue: Catalog
     assert isinstance((await catalogue.register(keys(1, "small")))[0], Registered)
 
 
-async def test_nothing_is_registered_for_a_tenant_whose_limit_is_not_known(catalogue: Catalogue, database: Any) -> None:
+async def test_nothing_is_registered_for_a_tenant_whose_limit_is_not_known(
+    catalogue: SeriesWriter, database: Any
+) -> None:
     with pytest.raises(Retryable):
         await catalogue.register(keys(1, "unreadable"))
     assert await database.series.count_documents({}) == 0
 
 
-async def test_a_collision_is_refused_and_its_neighbours_are_not(catalogue: Catalogue, database: Any) -> None:
+async def test_a_collision_is_refused_and_its_neighbours_are_not(catalogue: SeriesWriter, database: Any) -> None:
     victim, neighbour = keys(2)
     await database.series.insert_one(
         {"_id": Int64(to_signed(victim.fingerprint)), "tenant": "rival", "name": "x", "type": "gauge",
-         "temporality": None, "labels": [], "lv": [], "partition": 0, "ordinal": 0}
+         "temporality": None, "labels": [], "lv": [], "partition": 0, "ordinal": 0,
+         "created": datetime.now(UTC)}
     )  # fmt: skip
     answers = await catalogue.register([victim, neighbour])
     assert isinstance(answers[0], Refused)
@@ -104,9 +108,9 @@ async def test_a_collision_is_refused_and_its_neighbours_are_not(catalogue: Cata
 
 
 async def test_homes_are_columns_by_tenant_partition_and_kind(
-    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+    catalogue: SeriesWriter, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOOKUP_SERIES", 7)
+    monkeypatch.setattr(catalogue_module, "LOOKUP_SERIES", 7)
     new = [
         series_key(tenant, "m", kind, {"i": i}) for tenant in ("acme", "beta") for kind in Kind for i in range(6)
     ]  # fmt: skip
@@ -115,7 +119,7 @@ async def test_homes_are_columns_by_tenant_partition_and_kind(
         key.fingerprint: (key.tenant, key.kind, answer.partition, answer.ordinal)  # type: ignore[union-attr]
         for key, answer in zip(new, registered, strict=True)
     }
-    found = await catalogue.placements(np.array([*expected, 12345], np.uint64))
+    found = await SeriesCatalogue(database).placements(np.array([*expected, 12345], np.uint64))
     listed = [
         (fingerprint, (placements.tenant, placements.kind, placements.partition, ordinal))
         for placements in found
@@ -123,11 +127,11 @@ async def test_homes_are_columns_by_tenant_partition_and_kind(
     ]
     assert len(listed) == len(expected), "a series twice, or one that is unknown"
     assert dict(listed) == expected
-    assert await catalogue.placements(np.array([], np.uint64)) == []
+    assert await SeriesCatalogue(database).placements(np.array([], np.uint64)) == []
 
 
 async def test_write_conflicts_are_retried(
-    catalogue: Catalogue, mongo_client: clients.MongoClient, database: Any
+    catalogue: SeriesWriter, mongo_client: clients.MongoClient, database: Any
 ) -> None:
     fail = {"configureFailPoint": "failCommand", "mode": {"times": 3}}
     data = {"failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"]}

@@ -1,21 +1,29 @@
-"""Reading latest values: from Redis, and from MongoDB what Redis does not know."""
+"""Latest values: their documents, and reading them: from Redis, and from MongoDB what Redis does not know.
+
+latest                 {_id: {t: tenant, p: partition, c: chunk}, p: partition, data: packed columns}
+vigie:{tenant}:latest  in Redis: the same bytes by `vigie_contracts.latest.field`
+
+They are written by `partitions.store`, with the offsets they hold; Redis by the aggregator's view of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from vigie_contracts.latest import Latest, field, hash_key, unpack
+from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
-from vigie_runtime.clients import Database
+from vigie_runtime.clients import Database, Document
 
-from vigie_storage.reads import MAX_TIME_MS, reading
+from vigie_storage import collections
+from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.tenancy import TenantCollection, Why
 
 log = logging.get(__name__)
 
-LATEST: Final = "latest"
 _BATCH: Final = 1_000
 
 T = TypeVar("T")
@@ -24,14 +32,43 @@ Chunks: TypeAlias = dict[tuple[int, int], Latest]
 """(partition, chunk) -> its latest values."""
 
 
-class LatestRepository:
+class LatestChunk(NamedTuple):
+    """The latest values of a chunk, packed (`vigie_contracts.latest`)."""
+
+    tenant: str
+    chunk: int
+    data: bytes
+
+
+def chunk_id(tenant: str, partition: int, chunk: int) -> Document:
+    """The `_id` of the latest values of a chunk; only its tenant's."""
+    return {"t": tenant, "p": partition, "c": chunk}
+
+
+def document(partition: int, chunk: LatestChunk) -> Document:
+    """As it is stored."""
+    return {"_id": chunk_id(chunk.tenant, partition, chunk.chunk), "p": partition, "data": chunk.data}
+
+
+def of_partition(partition: int) -> Document:
+    """The query for all chunks of a partition."""
+    return {"p": partition}
+
+
+def parse(document: Mapping[str, Any]) -> tuple[int, LatestChunk]:
+    """(partition, chunk) of what `document` made."""
+    where = document["_id"]
+    return where["p"], LatestChunk(where["t"], where["c"], document["data"])
+
+
+class LatestReader:
     """Both places are written by the aggregator; Redis is the fast one, MongoDB the one that never forgets."""
 
     def __init__(self, db: Database, redis: Redis) -> None:
-        self._latest = db[LATEST]
+        self._latest = TenantCollection(db, collections.LATEST).across(Why.IDS)
         self._redis = redis
 
-    async def everything(self, tenant: str, known: Iterable[tuple[int, int]]) -> Chunks:
+    async def everything(self, tenant: TenantId, known: Iterable[tuple[int, int]]) -> Chunks:
         """The latest values of all series of the tenant; `known` are the chunks that it has series in."""
         try:
             # Small compared with the catalogue that names them: 33 bytes a series.
@@ -44,7 +81,7 @@ class LatestRepository:
             self._add(found, (int(partition), int(chunk)), data)
         return await self._completed(tenant, found, known)
 
-    async def some(self, tenant: str, chunks: Iterable[tuple[int, int]]) -> Chunks:
+    async def some(self, tenant: TenantId, chunks: Iterable[tuple[int, int]]) -> Chunks:
         """The latest values of these chunks; chunks without any are absent."""
         wanted = list(chunks)
         if not wanted:
@@ -60,9 +97,9 @@ class LatestRepository:
                 self._add(found, place, data)
         return await self._completed(tenant, found, wanted)
 
-    async def _completed(self, tenant: str, found: Chunks, wanted: Iterable[tuple[int, int]]) -> Chunks:
+    async def _completed(self, tenant: TenantId, found: Chunks, wanted: Iterable[tuple[int, int]]) -> Chunks:
         """With the chunks that Redis does not have: it forgot, and each partition is rebuilt in its own time."""
-        missing = [{"t": tenant, "p": partition, "c": chunk} for partition, chunk in set(wanted) - found.keys()]
+        missing = [chunk_id(tenant, partition, chunk) for partition, chunk in set(wanted) - found.keys()]
         for start in range(0, len(missing), _BATCH):
             found |= await self._find({"_id": {"$in": missing[start : start + _BATCH]}})
         return found
@@ -75,7 +112,8 @@ class LatestRepository:
         found: Chunks = {}
         with reading():
             async for document in self._latest.find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS):
-                self._add(found, (int(document["_id"]["p"]), int(document["_id"]["c"])), document["data"])
+                partition, stored = parse(document)
+                self._add(found, (partition, stored.chunk), stored.data)
         return found
 
     def _add(self, found: Chunks, place: tuple[int, int], data: bytes) -> None:

@@ -1,9 +1,17 @@
-"""What every user of MongoDB needs: which of its errors pass by themselves, transactions, collections that exist."""
+"""What every user of MongoDB needs: which of its errors pass by themselves, transactions, collections that exist.
+
+Around every access stands one of these, by what its caller does when MongoDB is away:
+- `retryable(doing)`: a worker, which waits and does it again.
+- `bounded()`: a request that knows what it asks for; it is answered with 503.
+- `reading()`: a read whose cost its client chose; it is told to ask for less when that takes too long.
+- `transaction(db, work)`: `bounded`, and all or nothing. The aggregator's transactions are in `partitions.store` and
+  `reports.writer`: each keeps one session, so that a process that was killed holds nobody up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -12,9 +20,11 @@ from pymongo import ASCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
+    BulkWriteError,
     CollectionInvalid,
     ConfigurationError,
     ConnectionFailure,
+    DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
     OperationFailure,
@@ -27,6 +37,9 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.errors import Retryable, StoreUnavailable, reason_of
+
+from vigie_storage.collections import Collection
+from vigie_storage.errors import TooSlow
 
 _CONNECTION = (
     ConnectionFailure,  # AutoReconnect, NotPrimaryError, NetworkTimeout are kinds of it
@@ -54,9 +67,12 @@ Session = AsyncClientSession
 
 TIMEOUT_S: Final = 5.0
 """Longest that one operation, with its retries, may take."""
-_DURABLE: Final = WriteConcern("majority", j=True)
-_NAMESPACE_EXISTS = 48
-_OTHER_OPTIONS = 85
+MAX_TIME_MS: Final = 10_000
+"""Longest work of the store for one read, milliseconds."""
+DURABLE: Final = WriteConcern("majority", j=True)
+_NAMESPACE_EXISTS: Final = 48
+_OTHER_OPTIONS: Final = 85
+_DUPLICATE_KEY: Final = 11000
 
 
 def passing(error: BaseException) -> bool:
@@ -81,23 +97,40 @@ def retryable(doing: str) -> Generator[None]:
         raise
 
 
-async def ensure_collections(db: Database, names: Iterable[str]) -> None:
-    """Make the collections that are missing; many services may do so at once."""
+def duplicate(error: PyMongoError) -> bool:
+    """Whether a document was not inserted because there is one with its key."""
+    if isinstance(error, BulkWriteError):
+        return any(problem["code"] == _DUPLICATE_KEY for problem in error.details["writeErrors"])
+    return isinstance(error, DuplicateKeyError)
+
+
+async def ensure(db: Database, *collections: Collection, life: timedelta | None = None) -> None:
+    """Make the collections that are missing, before their first transaction, and their indexes. Many services may do so
+    at once, and again. `life` is that of documents of which only the settings say how long they live."""
     existing = set(await db.list_collection_names())
-    for name in names:
-        if name in existing:
-            continue
-        try:
-            await db.create_collection(name)
-        except CollectionInvalid:
-            continue
-        except OperationFailure as e:
-            if e.code != _NAMESPACE_EXISTS:
-                raise
+    for about in collections:
+        if about.name not in existing:
+            await _create(db, about.name)
+        for index in about.indexes:
+            await db[about.name].create_index(index.directions, unique=index.unique)
+        if about.expiry is not None:
+            await _expire(db[about.name], about.expiry.field, about.expiry.after if life is None else life)
 
 
-async def ensure_ttl(collection: AsyncCollection[Document], field: str, life: timedelta) -> None:
-    """Have documents deleted so long after the date in `field`, whatever was said before. Safe to repeat."""
+async def _create(db: Database, name: str) -> None:
+    try:
+        await db.create_collection(name)
+    except CollectionInvalid:
+        return
+    except OperationFailure as e:
+        if e.code != _NAMESPACE_EXISTS:
+            raise
+
+
+async def _expire(collection: AsyncCollection[Document], field: str, life: timedelta | None) -> None:
+    """Have documents deleted so long after the date in `field`, whatever was said before."""
+    if life is None:
+        raise ValueError(f"{collection.name}: nobody says how long its documents live")
     seconds = int(life.total_seconds())
     try:
         await collection.create_index([(field, ASCENDING)], expireAfterSeconds=seconds)
@@ -115,8 +148,8 @@ def exactly(value: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def storing() -> Generator[None]:
-    """Bounds what is done inside, and turns errors that pass by themselves into StoreUnavailable; others are bugs."""
+def bounded() -> Generator[None]:
+    """What is done inside has TIMEOUT_S; errors that pass by themselves become StoreUnavailable, others are bugs."""
     try:
         with pymongo.timeout(TIMEOUT_S):
             yield
@@ -126,12 +159,29 @@ def storing() -> Generator[None]:
         raise
 
 
+@contextmanager
+def reading(timeout_s: float | None = None) -> Generator[None]:
+    """Errors that pass by themselves become StoreUnavailable, an exceeded time limit TooSlow; others are bugs.
+
+    `timeout_s` is for all that is done inside, with its retries; else each read gives MAX_TIME_MS."""
+    try:
+        # Without a time of its own it may stand in an async generator, whose parts run in different contexts.
+        with nullcontext() if timeout_s is None else pymongo.timeout(timeout_s):
+            yield
+    except ExecutionTimeout as e:
+        raise TooSlow from e
+    except PyMongoError as e:
+        if passing(e):
+            raise StoreUnavailable from e
+        raise
+
+
 async def transaction(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:
     """All of `work` or nothing, durably. `work` may be called again after a conflict. Raises StoreUnavailable."""
-    with storing():
+    with bounded():
         async with db.client.start_session() as session:
             return await session.with_transaction(
                 work,  # pyright: ignore[reportArgumentType] - wants a coroutine; any awaitable is awaited all the same
                 read_concern=ReadConcern("snapshot"),
-                write_concern=_DURABLE,
+                write_concern=DURABLE,
             )

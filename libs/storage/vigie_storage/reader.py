@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from vigie_contracts.series import Kind
+from vigie_contracts.tenants import TenantId
 from vigie_query import functions
 from vigie_query.errors import LimitReached
 from vigie_query.evaluation import Samples
@@ -17,8 +18,9 @@ from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_windows.chunks import Column
 
-from vigie_storage.series import Filter, SeriesRepository
-from vigie_storage.windows import WindowsRepository
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.filter import Filter
+from vigie_storage.windows.reader import Completeness, WindowReader
 
 _SELECTION_TTL_S = 0.25
 """Short: an answer kept by the route may be made of a selection of this age, and new series are awaited."""
@@ -39,7 +41,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SelectedSamples:
     """What was read: the numbers come from `samples.evaluate` with the rows of `selection`."""
 
     selection: Selection
@@ -47,25 +49,25 @@ class Answer:
     plan: Plan
 
 
-class Reader:
+class SeriesReader:
     """Every windowed read goes through this."""
 
-    def __init__(self, series: SeriesRepository, windows: WindowsRepository, clock: Clock, limits: Limits) -> None:
+    def __init__(self, series: SeriesCatalogue, windows: WindowReader, clock: Clock, limits: Limits) -> None:
         self._series, self._windows, self._clock, self._limits = series, windows, clock, limits
         # A dashboard that asks for ten charts at once reads its catalogue once.
         self._selections = TtlCache[list[Series]](
             clock, _SELECTION_TTL_S, _SELECTED_SERIES, lambda found: len(found) + _EMPTY_WEIGHS
         )
 
-    async def select(self, tenant: str, wanted: Filter, what: str) -> list[Series]:
+    async def select(self, tenant: TenantId, wanted: Filter, what: str) -> list[Series]:
         """The series of the filter, by name and labels. Raises LimitReached."""
         return await self._selections.get(
             (tenant, wanted), lambda: self._series.find(tenant, wanted, self._limits.series, what)
         )
 
     async def read(
-        self, tenant: str, series: Iterable[Series], grid: Grid, asked: Collection[tuple[Function, Kind]]
-    ) -> Answer:
+        self, tenant: TenantId, series: Iterable[Series], grid: Grid, asked: Collection[tuple[Function, Kind]]
+    ) -> SelectedSamples:
         """The samples of the series for these functions of these kinds of series.
 
         Raises LimitReached when that is more than one question may cost, NotKept when it is too fine for its age.
@@ -75,28 +77,30 @@ class Reader:
         present = [(function, kind) for function, kind in asked if kind in selection.kinds]
         columns = frozenset[Column]().union(*(functions.columns(f, [k]) for f, k in present))
         lookback = any(functions.needs_lookback(function, [kind]) for function, kind in present)
-        chosen = plan(grid, await self._dirty(selection), now_ms, lookback=lookback)
+        whole = await self._completeness(selection)
+        chosen = plan(grid, whole.dirty_since, now_ms, whole_since=whole.whole_since, lookback=lookback)
         if chosen.windows * len(selection.chunks) > self._limits.documents:
             raise self._too_expensive(chosen, selection)
         cells = await self._windows.read(tenant, selection, chosen, columns)
-        return Answer(selection, Samples(cells, grid, now_ms), chosen)
+        return SelectedSamples(selection, Samples(cells, grid, now_ms), chosen)
 
     async def cheapest(self, series: Iterable[Series], grids: Iterable[Callable[[], Grid]]) -> Grid:
         """The first of the grids, finest first, that costs little; else the last one that is possible at all."""
         selection = Selection(list(series))
-        dirty = await self._dirty(selection)
+        whole = await self._completeness(selection)
         now_ms = self._clock.now_ms()
         last: Grid | None = None
         for make in grids:
             last = make()
-            if plan(last, dirty, now_ms).windows * len(selection.chunks) <= self._limits.preferred_documents:
+            chosen = plan(last, whole.dirty_since, now_ms, whole_since=whole.whole_since)
+            if chosen.windows * len(selection.chunks) <= self._limits.preferred_documents:
                 return last
         if last is None:
             raise ValueError("no grid to choose from")
         return last
 
-    async def _dirty(self, selection: Selection) -> dict[str, int | None]:
-        return await self._windows.dirty_since(selection.partitions) if selection.series else {}
+    async def _completeness(self, selection: Selection) -> Completeness:
+        return await self._windows.completeness(selection.partitions) if selection.series else Completeness({}, {})
 
     def _too_expensive(self, chosen: Plan, selection: Selection) -> LimitReached:
         needed = chosen.windows * len(selection.chunks)

@@ -1,4 +1,7 @@
-"""Holds the topics to the number of partitions they were made with: it is recorded, and never changes in place."""
+"""Holds the topics to the number of partitions they were made with: it is recorded, and never changes in place.
+
+topics  {_id: name, partitions, cluster_id}
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from vigie_runtime.clients import Database, Document
 from vigie_runtime.errors import PartitionCountError, Retryable, reason_of
 from vigie_runtime.settings import Settings
 
-from vigie_storage import mongo
+from vigie_storage import collections, mongo
+from vigie_storage.tenancy import shared
 
 log = logging.get(__name__)
 
-COLLECTION: Final = "topics"
 _PAUSE_S: Final = 0.5
 
 
@@ -60,7 +63,7 @@ async def _patiently(doing: str, work: Callable[[], Awaitable[None]], deadline_s
 async def _refuse_recorded(specs: Sequence[Topic], db: Database) -> None:
     # Before anything is made: a wrong setting must not leave a wrong topic behind.
     wanted = {spec.name: spec.partitions for spec in specs}
-    async for known in db[COLLECTION].find({"_id": {"$in": list(wanted)}}):
+    async for known in shared(db, collections.TOPICS).find({"_id": {"$in": list(wanted)}}):
         if known["partitions"] != wanted[known["_id"]]:
             raise PartitionCountError(known["_id"], known["partitions"], wanted[known["_id"]], "recorded in MongoDB")
 
@@ -76,11 +79,13 @@ async def _record(identity: TopicIdentity, db: Database) -> None:
             cluster_id=identity.cluster_id,
             previous_cluster_id=known["cluster_id"],
         )
-        await db[COLLECTION].update_one({"_id": identity.topic}, {"$set": {"cluster_id": identity.cluster_id}})
+        await shared(db, collections.TOPICS).update_one(
+            {"_id": identity.topic}, {"$set": {"cluster_id": identity.cluster_id}}
+        )
 
 
 async def _recorded(identity: TopicIdentity, db: Database) -> Document:
     made: Document = {"_id": identity.topic, "partitions": identity.partitions, "cluster_id": identity.cluster_id}
     with suppress(DuplicateKeyError):
-        await db[COLLECTION].insert_one(made)
-    return await db[COLLECTION].find_one({"_id": identity.topic}) or made
+        await shared(db, collections.TOPICS).insert_one(made)
+    return await shared(db, collections.TOPICS).find_one({"_id": identity.topic}) or made

@@ -14,7 +14,6 @@ from vigie_aggregator.metrics import ALL, Metrics
 from vigie_aggregator.samples.handler import Limits, SamplesHandler
 from vigie_aggregator.samples.keys import FirstUse
 from vigie_aggregator.samples.schedule import Intervals
-from vigie_aggregator.samples.store import LatestChunk, Place, Transaction, Window
 from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import TIERS, Tier
@@ -22,8 +21,11 @@ from vigie_runtime.bus.dead_letters import Limit, Ratio
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Fenced, Retryable
 from vigie_runtime.metrics import MetricSet
-from vigie_storage.checkpoints import Checkpoint, Log
-from vigie_storage.placement import SeriesPlacement
+from vigie_storage.latest import LatestChunk
+from vigie_storage.partitions.checkpoint import Checkpoint, Log
+from vigie_storage.partitions.store import Transaction
+from vigie_storage.series.placement import SeriesPlacement
+from vigie_storage.windows.document import Place, Window
 from vigie_windows import Cells, chunks
 
 LOG = Log("cluster-1", "topic-1")
@@ -40,7 +42,7 @@ class MemoryStore:
         self.fail: str | None = None
         self.commits = 0
 
-    async def progress(self, partition: int) -> Checkpoint | None:
+    async def checkpoint(self, partition: int) -> Checkpoint | None:
         return self.partitions.get(partition)
 
     async def latest(self, partition: int) -> list[LatestChunk]:
@@ -68,11 +70,11 @@ class MemoryStore:
 
     def _apply(self, transaction: Transaction) -> None:
         partition, self.commits = transaction.partition, self.commits + 1
-        self.partitions[partition] = transaction.progress
+        self.partitions[partition] = transaction.checkpoint
         for tier, windows in transaction.windows.items():
             self.tiers[tier].update({(partition, window.place): dict(window.document) for window in windows})
         self.chunks.update({(partition, chunk.tenant, chunk.chunk): chunk.data for chunk in transaction.latest})
-        epoch = transaction.progress.epoch
+        epoch = transaction.checkpoint.epoch
         self.keys.update({(partition, key): FirstUse(epoch, offset) for key, offset in transaction.keys.items()})
 
     def cells(self, tier: Tier, tenants: Sequence[str]) -> Cells:

@@ -26,7 +26,8 @@ from vigie_contracts.topics import DEAD, SAMPLES
 from vigie_runtime.bus import topics
 from vigie_runtime.settings import Settings
 from vigie_storage import topics as recorded_topics
-from vigie_storage.catalogue import Catalogue, Registered
+from vigie_storage.collections import windows
+from vigie_storage.series.writer import Registered, SeriesWriter
 from vigie_windows import chunks
 
 from tests.kit import Process, Spawner, eventually, free_port, http_ready
@@ -55,7 +56,7 @@ class Stage:
 
     async def register(self, count: int) -> None:
         keys = [series_key(self.tenant, "load_total", Kind.COUNTER, {"n": n}) for n in range(count)]
-        catalogue = Catalogue(self.db, PARTITIONS)
+        catalogue = SeriesWriter(self.db, PARTITIONS)
         await catalogue.ensure_indexes()
         self.placements = [placed for placed in await catalogue.register(keys) if isinstance(placed, Registered)]
         assert len(self.placements) == count
@@ -107,7 +108,7 @@ class Stage:
 
     async def stored(self, tier: Tier) -> Totals:
         totals: Totals = {}
-        async for document in self.db[tier.collection].find():
+        async for document in self.db[windows(tier).name].find():
             where = document["_id"]
             cells = chunks.decode(document, where["c"], where["w"], tier.width_ms)
             for row, count, total in zip(cells.rows.tolist(), cells.count.tolist(), cells.sum.tolist(), strict=True):

@@ -15,7 +15,7 @@ from vigie_aggregator.samples.handler import Limits
 from vigie_aggregator.samples.live import LiveMessage
 from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS
 from vigie_runtime.errors import Fenced, Retryable
-from vigie_storage.checkpoints import Log, Position
+from vigie_storage.partitions.checkpoint import Log, Position
 
 from services.aggregator.tests.doubles import (
     LOG,
@@ -89,7 +89,7 @@ async def test_dirty_since_holds_while_the_log_is_read_again() -> None:
     await again.records(0, log[:1])
     await again._commit(again._state(0), (FINE, MINUTE))
     assert store.partitions[0].dirty_since == {"1m": FINE.floor(old), "1h": FINE.floor(old)}
-    assert store.partitions[0].marks == {"10s": Position(3), "1m": Position(1), "1h": Position(0)}
+    assert store.partitions[0].positions == {"10s": Position(3), "1m": Position(1), "1h": Position(0)}
     await again.records(0, log[1:])
     await again._commit(again._state(0), TIERS)
     assert store.partitions[0].dirty_since == {"1m": None, "1h": None}

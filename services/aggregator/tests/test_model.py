@@ -15,7 +15,7 @@ from vigie_aggregator.samples.schedule import Intervals
 from vigie_contracts.latest import unpack
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE, TIERS, Tier
-from vigie_storage.checkpoints import COARSE
+from vigie_storage.partitions.checkpoint import COARSE
 from vigie_windows import Cells, fold, widen
 
 from services.aggregator.tests.doubles import (
@@ -194,4 +194,4 @@ def _readers_can_trust(store: MemoryStore) -> None:
             wide = wide.select(wide.starts + tier.width_ms <= dirty)
         np.testing.assert_array_equal(coarse.key, wide.key, f"{tier.name}, dirty since {dirty}")
         np.testing.assert_array_equal(coarse.count, wide.count, f"{tier.name}, dirty since {dirty}")
-        assert checkpoint.marks[tier.name] <= checkpoint.fine
+        assert checkpoint.positions[tier.name] <= checkpoint.fine

@@ -11,7 +11,7 @@ from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE
 from vigie_contracts.topics import SAMPLES
 from vigie_runtime.errors import TooManyDeadLetters
-from vigie_storage.checkpoints import Position
+from vigie_storage.partitions.checkpoint import Position
 
 from services.aggregator.tests.doubles import (
     NOW,
@@ -71,7 +71,7 @@ async def test_dead_letter_is_not_sent_again_when_a_lagging_tier_reads_the_recor
     clock.advance(2)
     await it.tick()
     assert store.partitions[0].first == Position(1), "no tier is left behind a poison record"
-    store.partitions[0] = replace(store.partitions[0], marks={**store.partitions[0].marks, "1h": Position(0)})
+    store.partitions[0] = replace(store.partitions[0], positions={**store.partitions[0].positions, "1h": Position(0)})
     again = handler(store, catalogue, clock, sent)
     assert await again.assigned(0) == 0
     await again.records(0, [Record(0, b"poison")])

@@ -21,7 +21,7 @@ from vigie_runtime.bus.dead_letters import Limit
 from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import DeadReason, Retryable, TooManyDeadLetters
-from vigie_storage.owners import Owners
+from vigie_storage.partitions.owners import Owners
 
 from services.aggregator.tests.report_stage import (
     CHANGE_MS,

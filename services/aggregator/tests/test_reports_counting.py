@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from vigie_aggregator.reports import counting
 from vigie_aggregator.reports.counting import Change, DayKey
 from vigie_aggregator.reports.reading import NodeReport
-from vigie_contracts import telemetry
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.telemetry import Telemetry
+from vigie_storage.reports.documents import hour_id, platform_day_id
 
 from services.aggregator.tests import naive
 
@@ -56,7 +56,7 @@ class Documents:
     def __init__(self) -> None:
         self.all: dict[str, dict[Any, dict[str, Any]]] = {
             name: {}
-            for name in (telemetry.LATEST, telemetry.HOURS, telemetry.DAYS, telemetry.PLATFORM_DAYS)
+            for name in ("telemetry_latest", "telemetry_hours", "telemetry_days", "telemetry_platform_days")
         }  # fmt: skip
         self.known: set[str] = set()
 
@@ -66,13 +66,13 @@ class Documents:
         nodes = list(new.values())
         if not nodes:
             return
-        latest, days = self.all[telemetry.LATEST], self.all[telemetry.DAYS]
+        latest, days = self.all["telemetry_latest"], self.all["telemetry_days"]
         for tenant in {n.tenant for n in nodes}:
             mine = [n for n in nodes if n.tenant == tenant]
             if (document := counting.latest(latest.get(tenant), mine)) is not None:  # type: ignore[arg-type]
                 latest[tenant] = dict(document)
         for key, group in counting.by_hour(nodes).items():
-            self._update(telemetry.HOURS, telemetry.hour_id(key.tenant, to_datetime(key.hour_ms)),
+            self._update("telemetry_hours", hour_id(key.tenant, to_datetime(key.hour_ms)),
                          counting.hour_update(key, group))  # fmt: skip
         changes: dict[DayKey, Change] = {}
         for day_key, group in counting.by_day(nodes, ZONES).items():
@@ -82,8 +82,8 @@ class Documents:
             changes[day_key] = Change(group[0].partition, before, after)
             days[id_] = dict(after)
         for platform_key, of_day in counting.by_platform_day(changes).items():
-            id_ = telemetry.platform_day_id(platform_key.zone, platform_key.day.name, platform_key.partition)
-            self._update(telemetry.PLATFORM_DAYS, id_, counting.platform_update(platform_key, of_day))
+            id_ = platform_day_id(platform_key.zone, platform_key.day.name, platform_key.partition)
+            self._update("telemetry_platform_days", id_, counting.platform_update(platform_key, of_day))
 
     def _update(self, name: str, id_: Any, update: counting.Update) -> None:
         key = tuple(id_.values())

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_aggregator.samples.series_index import FingerprintTable, SeriesIndex
-from vigie_storage.placement import SeriesPlacement
+from vigie_storage.series.placement import SeriesPlacement
 
 # Few high bits, so that homes collide.
 fingerprints = st.one_of(st.integers(0, (1 << 64) - 1), st.integers(0, 50), st.integers(0, 50).map(lambda n: n << 58))

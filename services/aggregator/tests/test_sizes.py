@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vigie_aggregator.samples.handler import Limits
 from vigie_aggregator.samples.sizes import nbytes
-from vigie_aggregator.samples.store import Transaction
 from vigie_contracts.tiers import TIERS
+from vigie_storage.partitions.store import Transaction
 
 from services.aggregator.tests.doubles import handler, record
 from services.aggregator.tests.test_handler import NOW, counted, parts

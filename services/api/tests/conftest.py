@@ -26,7 +26,8 @@ from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.permissions import Role, Scope
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
-from vigie_storage.catalogue import Catalogue, Registered
+from vigie_storage.collections import windows
+from vigie_storage.series.writer import Registered, SeriesWriter
 from vigie_windows import chunks, fold, merge, widen
 
 from tests.kit import eventually
@@ -52,7 +53,7 @@ class World:
     database: Database
     redis: Redis
     tenant: str
-    catalogue: Catalogue
+    catalogue: SeriesWriter
     _cells: dict[int, Any] = field(default_factory=dict)
     _homes: dict[int, Registered] = field(default_factory=dict)
     _kinds: dict[int, Any] = field(default_factory=dict)
@@ -89,12 +90,15 @@ class World:
             for chunk, start, document in chunks.encode_all(wide):
                 identity = {"t": self.tenant, "p": partition, "c": chunk, "w": Int64(start)}
                 expires = datetime.fromtimestamp((start + tier.width_ms + tier.retention_ms) / 1000, UTC)
-                await self.database[tier.collection].replace_one(
+                await self.database[windows(tier).name].replace_one(
                     {"_id": identity}, {"_id": identity, "expires": expires, **document}, upsert=True
                 )
         await self.database["partitions"].replace_one(
             {"_id": f"vigie.samples.v1/{partition}"},
-            {"dirty_since": {name: None if ms is None else Int64(ms) for name, ms in dirty.items()}},
+            {
+                "next": {tier.name: Int64(1) for tier in TIERS},
+                "dirty_since": {name: None if ms is None else Int64(ms) for name, ms in dirty.items()},
+            },
             upsert=True,
         )
         await self._write_latest(partition, cells, redis=redis)
@@ -143,7 +147,7 @@ class Client:
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(database: Database, redis_url: str, unique: Callable[[str], str]) -> AsyncIterator[World]:
     redis = Redis.from_url(redis_url)
-    catalogue = Catalogue(database, PARTITIONS)
+    catalogue = SeriesWriter(database, PARTITIONS)
     await catalogue.ensure_indexes()
     tenant = unique("tenant")
     yield World(database, redis, tenant, catalogue)

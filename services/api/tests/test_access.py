@@ -13,7 +13,6 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 from vigie_api import access
 from vigie_api.app import create_app
-from vigie_api.node_reports import repository as telemetry
 from vigie_api.settings import Settings
 from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
@@ -23,6 +22,7 @@ from vigie_identity.principal import Assignment, Principal, PrincipalKind, assig
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 from vigie_storage import mongo as store
+from vigie_storage.reports import reader as telemetry
 
 from .free import Free
 

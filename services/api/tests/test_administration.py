@@ -13,7 +13,7 @@ from vigie_identity.permissions import Role, Scope
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.usage import UsageMeter
 from vigie_runtime.metrics import MetricSet
-from vigie_storage.catalogue import Catalogue
+from vigie_storage.series.writer import SeriesWriter
 
 from .conftest import PASSWORD, Office, opened
 
@@ -187,7 +187,7 @@ async def test_usage_counts_what_there_is(office: Office) -> None:
     key = (await office.call("POST", "/admin/tenants/acme/keys", admin, 201, name="k", scopes=["write"]))["key"]
     await office.key("acme", Scope.READ)
     await office.call("DELETE", f"/admin/tenants/acme/keys/{key['id']}", admin, 204)
-    catalogue = Catalogue(office.identity.tenants._db, 3)
+    catalogue = SeriesWriter(office.identity.tenants._db, 3)
     await catalogue.ensure_indexes()
     await catalogue.register([series_key("acme", "m", Kind.GAUGE, {"i": str(i)}) for i in range(7)])
     office.clock.advance(1)

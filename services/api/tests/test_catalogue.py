@@ -10,7 +10,7 @@ from vigie_contracts.series import Kind
 from vigie_query.series import Series
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import StoreUnavailable
-from vigie_storage.series import SeriesRepository
+from vigie_storage.series.catalogue import SeriesCatalogue
 
 
 class Store:
@@ -31,7 +31,7 @@ class Store:
 
 
 def catalogue_over(store: Store, clock: ManualClock, limit: int = 100) -> FamilyCatalogue:
-    return FamilyCatalogue(cast(SeriesRepository, store), clock, limit)
+    return FamilyCatalogue(cast(SeriesCatalogue, store), clock, limit)
 
 
 async def test_a_tenant_does_not_wait_for_another_ones_store() -> None:

@@ -14,8 +14,9 @@ from vigie_contracts.tiers import HOUR as HOURS
 from vigie_contracts.tiers import MINUTE as MINUTES
 from vigie_query.evaluation import Evaluation
 from vigie_query.functions import Function
-from vigie_storage import series
-from vigie_storage.series import Filter
+from vigie_storage.collections import windows
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.filter import Filter, query
 
 pytestmark = pytest.mark.connected
 
@@ -186,7 +187,7 @@ async def test_points_stitch_the_tiers_without_gap_or_double(client: Any, world:
     assert answer["tiers"] == ["10s", "1m", "1h"]
     assert answer["tier"] == "1h"
     # Coarse windows really are what is read, where they are complete.
-    await world.database[HOURS.collection].delete_many({"_id.t": world.tenant, "_id.w": begin})
+    await world.database[windows(HOURS).name].delete_many({"_id.t": world.tenant, "_id.w": begin})
     answer = await client.get("/api/query_range", metric="beats", function="count", step="1h", from_=begin)
     assert answer["series"][0]["points"][0] == [begin, None]
     assert answer["series"][0]["points"][1][1] == 3600
@@ -278,7 +279,7 @@ async def test_questions_that_cost_too_much_say_what_to_ask_instead(client: Any,
 async def test_windows_beyond_retention_are_ignored_though_they_still_exist(client: Any, world: Any) -> None:
     key = world.key("old", Kind.GAUGE)
     await world.send([(key, NOW - 31 * 24 * HOUR, 1.0)])
-    assert await world.database[MINUTES.collection].count_documents({}) == 1
+    assert await world.database[windows(MINUTES).name].count_documents({}) == 1
     answer = await client.get("/api/query_range", metric="old", from_="now-32d", function="count")
     assert values(answer) == [[1]]
     assert answer["tier"] == "1h"
@@ -304,8 +305,8 @@ async def test_series_are_paged_without_missing_or_repeating(client: Any, world:
 async def test_a_page_reads_the_index_in_order_and_sorts_nothing(client: Any, world: Any) -> None:
     await world.send([(world.key(f"m_{i % 4}", Kind.GAUGE, i=str(i)), NOW, 1.0) for i in range(200)])
     for wanted, after in ((Filter(), None), (Filter(), ("m_2", 0)), (Filter(prefix="m_"), None)):
-        query = series._query(world.tenant, wanted, after)
-        cursor = world.database["series"].find(query).sort([("name", 1), ("_id", 1)]).limit(5)
+        cursor = SeriesCatalogue(world.database)._find(world.tenant, query(wanted, after))
+        cursor = cursor.sort([("name", 1), ("_id", 1)]).limit(5)
         explained = await cursor.explain()
         assert '"SORT"' not in json.dumps(explained["queryPlanner"]["winningPlan"], default=str)
         assert explained["executionStats"]["totalKeysExamined"] <= 10

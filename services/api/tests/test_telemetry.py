@@ -4,14 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from vigie_api.node_reports import repository
 from vigie_api.settings import Settings
-from vigie_contracts import telemetry as words
 from vigie_contracts.days import to_datetime
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.tenants import Status
+from vigie_storage.reports import reader
 
 from tests.kit.nodes import NodeReport, report
 
@@ -210,7 +209,7 @@ async def test_aggregated_is_exact_to_the_millisecond(platform: Platform, report
     # A report of something else than a node, in every hour that is read from reports.
     others = [{"_id": f"o{i}", "tenant": ACME, "kind": "app", "at": to_datetime(one.at), "body": one.body}
               for i, one in enumerate(reports) if one.tenant == ACME]  # fmt: skip
-    await platform.database[words.REPORTS].insert_many(others)
+    await platform.database["reports"].insert_many(others)
     for period, length in (("24h", DAY), ("7d", 7 * DAY), ("30d", 30 * DAY)):
         answer = await platform.get(metrics(ACME, "/aggregated"), period=period)
         assert (answer["startDate"], answer["endDate"]) == (iso(NOW - length), iso(NOW))
@@ -250,7 +249,7 @@ async def test_hours_that_are_no_longer_kept_whole_count_whole(
     old = [report(ACME, NOW - 30 * DAY + shift, users=5) for shift in (-20 * MINUTE, 20 * MINUTE)]
     await platform.keep(*old, report(ACME, NOW - MINUTE, users=9))
     monkeypatch.setattr(Settings, "report_retention_ms", 7 * DAY)
-    await platform.database[words.REPORTS].delete_many({"at": {"$lt": to_datetime(NOW - 7 * DAY)}})
+    await platform.database["reports"].delete_many({"at": {"$lt": to_datetime(NOW - 7 * DAY)}})
     answer = await platform.get(metrics(ACME, "/aggregated"), period="30d")
     assert answer["dataPoints"] == 3
     assert answer["startDate"] == "2098-10-25T10:00:00.000Z"
@@ -266,10 +265,10 @@ async def test_reads_look_at_little_more_than_they_answer(
     own_hours = len({one.at // HOUR for one in aggregated})
     database = platform.app.state.state.stores.telemetry._platform_days.database
     for path, parameters, collection, most in (
-        (metrics(ACME), {"limit": 10, "offset": 500}, words.REPORTS, 10),
-        (metrics(ACME, "/aggregated"), {"period": "30d"}, words.HOURS, own_hours),
-        (metrics(ACME, "/aggregated"), {"period": "30d"}, words.REPORTS, 40),
-        ("/admin/global/usage-trends", {"days": 3}, words.PLATFORM_DAYS, 3 * 2),
+        (metrics(ACME), {"limit": 10, "offset": 500}, "reports", 10),
+        (metrics(ACME, "/aggregated"), {"period": "30d"}, "telemetry_hours", own_hours),
+        (metrics(ACME, "/aggregated"), {"period": "30d"}, "reports", 40),
+        ("/admin/global/usage-trends", {"days": 3}, "telemetry_platform_days", 3 * 2),
     ):
         await database.command({"profile": 2, "slowms": 0})
         try:
@@ -287,7 +286,7 @@ async def test_more_reports_than_can_be_counted_are_refused_with_a_way_out(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await platform.keep(*(report(ACME, NOW - i * MINUTE) for i in range(5)))
-    monkeypatch.setattr(repository, "COUNT_LIMIT", 4)
+    monkeypatch.setattr(reader, "COUNT_LIMIT", 4)
     body = await platform.get(metrics(ACME), 422)
     assert body["type"] == "/problems/limit-reached"
     assert body["errors"][0]["field"] == "from"

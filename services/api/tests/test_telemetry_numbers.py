@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_api.node_reports import periods
-from vigie_api.node_reports.health import Facts, Health
-from vigie_api.node_reports.numbers import Reports, Spread, Trend, plain, rounded, trend
-from vigie_api.node_reports.periods import Period, Stretch, up_to
-from vigie_api.node_reports.summary import MAX_VERSIONS, Group, summary
-from vigie_api.node_reports.trends import DayTotals, Now, days_up_to, hour_began, trends, uptime_percentage
+from vigie_api.node_reports.health import Health, health_of
+from vigie_api.node_reports.numbers import Trend, plain, rounded, trend
+from vigie_api.node_reports.periods import Period, up_to
+from vigie_api.node_reports.summary import MAX_VERSIONS, summary
+from vigie_api.node_reports.trends import Now, days_up_to, hour_began, trends, uptime_percentage
 from vigie_contracts.days import day_named
 from vigie_identity.licences import State
 from vigie_identity.tenants import Status
 from vigie_query.times import DAY, HOUR, MINUTE
+from vigie_storage.reports.totals import DayTotals, Facts, NodeGroup, Reports, Spread, Stretch
 
 NOW = 1_763_980_200_000
 """2025-11-24T10:30:00Z."""
@@ -120,15 +121,15 @@ def test_numbers_are_written_as_senders_write_them() -> None:
     ],
 )
 def test_the_worst_fact_decides_the_health(facts: Facts, health: Health) -> None:
-    assert facts.health is health
+    assert health_of(facts) is health
 
 
 FINE = Facts(recent=True, fresh=True, overloaded=False, strained=False)
 OLD = Facts(recent=False, fresh=False, overloaded=False, strained=False)
 
 
-def group(version: str | None, tenants: int, facts: Facts = FINE, latencies: int = 0) -> Group:
-    return Group(
+def group(version: str | None, tenants: int, facts: Facts = FINE, latencies: int = 0) -> NodeGroup:
+    return NodeGroup(
         version, facts, tenants, active_users=10.0 * tenants, exercises=2.5 * tenants, uptime=60.0 * tenants,
         latency=100.0 * latencies, latencies=latencies,
     )  # fmt: skip

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from vigie_api.node_reports.repository import TelemetryRepository
 from vigie_contracts.days import day_of
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
 from vigie_identity.permissions import Role
 from vigie_identity.tenants import Status
+from vigie_storage.reports.reader import NodeReportReader
 
 from tests.kit.nodes import NodeReport, every, report
 
@@ -95,14 +95,14 @@ async def test_the_summary_counts_licences_by_what_they_are_now(platform: Platfo
 
 async def test_all_who_ask_at_once_share_one_summary(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = 0
-    groups = TelemetryRepository.groups
+    groups = NodeReportReader.groups
 
-    async def counted(self: TelemetryRepository, *arguments: Any) -> Any:
+    async def counted(self: NodeReportReader, *arguments: Any) -> Any:
         nonlocal asked
         asked += 1
         return await groups(self, *arguments)
 
-    monkeypatch.setattr(TelemetryRepository, "groups", counted)
+    monkeypatch.setattr(NodeReportReader, "groups", counted)
     headers = token(Role.SUPPORT)
     answers = await asyncio.gather(*(platform.http.get("/admin/global/summary", headers=headers) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}

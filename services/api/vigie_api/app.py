@@ -14,14 +14,15 @@ from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.quotas import RateLimits
 from vigie_limits.store import RedisCounts
-from vigie_limits.usage import Usage
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.metrics import MetricSet
-from vigie_storage.latest import LatestRepository
-from vigie_storage.reader import Limits, Reader
-from vigie_storage.series import SeriesRepository
-from vigie_storage.windows import WindowsRepository
+from vigie_storage.latest import LatestReader
+from vigie_storage.reader import Limits, SeriesReader
+from vigie_storage.reports.reader import NodeReportReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.usage import UsageStore
+from vigie_storage.windows.reader import WindowReader
 from vigie_web.security import ReferencePages
 
 from vigie_api import access, health, metrics, openapi, problems
@@ -35,7 +36,6 @@ from vigie_api.exposition import routes as exposition
 from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.middleware import Bounded, Measured
 from vigie_api.node_reports import routes as telemetry
-from vigie_api.node_reports.repository import TelemetryRepository
 from vigie_api.query import routes as query
 from vigie_api.series import routes as series
 from vigie_api.settings import Settings
@@ -101,10 +101,8 @@ async def _connected(state: AppState) -> AsyncIterator[None]:
         mongo = clients.mongo(settings)
         stack.push_async_callback(mongo.close)
         database = clients.database(mongo, settings)
-        catalogue = SeriesRepository(database)
-        windows = WindowsRepository(
-            database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads
-        )
+        catalogue = SeriesCatalogue(database)
+        windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
         limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
         exposed = state.metrics.gauge(metrics.EXPOSED)
         who = await stack.enter_async_context(identity(settings, database, redis, clock, metrics=state.metrics))
@@ -115,12 +113,12 @@ async def _connected(state: AppState) -> AsyncIterator[None]:
             authenticator=who.authenticator,
             identity=who,
             rates=RateLimits(settings, limiter, who.known_tenants, clock),
-            usage=Usage(database, clock),
+            usage=UsageStore(database, clock),
             series=catalogue,
             families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
-            latest=LatestRepository(database, redis),
-            telemetry=TelemetryRepository(database),
-            reader=Reader(catalogue, windows, clock, limits),
+            latest=LatestReader(database, redis),
+            telemetry=NodeReportReader(database),
+            reader=SeriesReader(catalogue, windows, clock, limits),
             mongodb_ping=lambda: database.command("ping"),
             redis_ping=redis.ping,
         )

@@ -16,21 +16,21 @@ from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.identity import Identity
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_limits.quotas import RateLimits
-from vigie_limits.usage import Usage
 from vigie_runtime.addresses import FORWARDED_HEADER, Origin, Origins
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError, StoreUnavailable
 from vigie_runtime.metrics import MetricSet
-from vigie_storage.latest import LatestRepository
-from vigie_storage.reader import Reader
-from vigie_storage.series import SeriesRepository
+from vigie_storage.latest import LatestReader
+from vigie_storage.reader import SeriesReader
+from vigie_storage.reports.reader import NodeReportReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.usage import UsageStore
 
 from vigie_api.access import access_of, tenant_of
 from vigie_api.concurrency import ConcurrencyLimit
 from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.middleware import CHARGES
-from vigie_api.node_reports.repository import TelemetryRepository
 from vigie_api.settings import Settings
 
 _KEPT_ANSWERS = 64
@@ -53,12 +53,12 @@ class Stores:
     authenticator: Authenticator
     identity: Identity
     rates: RateLimits
-    usage: Usage
-    series: SeriesRepository
+    usage: UsageStore
+    series: SeriesCatalogue
     families: FamilyCatalogue
-    latest: LatestRepository
-    reader: Reader
-    telemetry: TelemetryRepository
+    latest: LatestReader
+    reader: SeriesReader
+    telemetry: NodeReportReader
     mongodb_ping: Callable[[], Awaitable[object]]
     redis_ping: Callable[[], Awaitable[object]]
 

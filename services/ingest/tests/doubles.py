@@ -22,11 +22,11 @@ from vigie_identity.tenants import Plan, Tenant
 from vigie_identity.tenants import Status as TenantStatus
 from vigie_ingest.errors import StoreAwayError
 from vigie_limits.account import Limit
-from vigie_limits.usage import Tally
 from vigie_limits.window import Counts, LocalWindow
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
-from vigie_storage.catalogue import RefusalReason, Refused, Registered
+from vigie_storage.series.writer import RefusalReason, Refused, Registered
+from vigie_storage.usage import Tally
 
 NOW_MS = 1_790_000_000_000
 NODE_TENANT = "550e8400-e29b-41d4-a716-446655440000"

@@ -17,7 +17,7 @@ from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
 from vigie_limits.quotas import RateLimits
 from vigie_limits.store import RedisCounts
-from vigie_limits.usage import Usage, UsageMeter
+from vigie_limits.usage import UsageMeter
 from vigie_runtime import clients, logging, tracing
 from vigie_runtime.addresses import Origins
 from vigie_runtime.bus import topics
@@ -28,9 +28,10 @@ from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.errors import VigieError
 from vigie_runtime.lifespan import Lifespan
 from vigie_storage import topics as recorded_topics
-from vigie_storage.cardinality import Cardinality
-from vigie_storage.catalogue import Catalogue
 from vigie_storage.mongo import retryable
+from vigie_storage.series.cardinality import Cardinality
+from vigie_storage.series.writer import SeriesWriter
+from vigie_storage.usage import UsageStore
 
 from vigie_ingest import metrics
 from vigie_ingest.budget import Bodies
@@ -110,14 +111,14 @@ async def running(state: AppState, readiness: Readiness) -> AsyncIterator[None]:
             replace(contract.REPORTS, name=settings.reports_topic),
         ]
         who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
-        catalogue = Catalogue(database, settings.partitions, series_limits(who.known_tenants))
+        catalogue = SeriesWriter(database, settings.partitions, series_limits(who.known_tenants))
         with retryable("starting"):
             await life.up(
                 "topics", recorded_topics.ensure(settings, topics.specs(settings.partitions, wanted), database)
             )
             await life.up("series catalogue", catalogue.ensure_indexes())
         await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
-        await life.up("usage", Usage(database, clock).ensure_indexes())
+        await life.up("usage", UsageStore(database, clock).ensure_indexes())
         rates = _rates(state, life, who, RedisCounts(redis), UsageMeter(database, clock, state.metrics))
         publisher = _publisher(state, clock)
         await life.up("publisher", publisher.start())

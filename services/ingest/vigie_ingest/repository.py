@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from vigie_contracts import telemetry
 from vigie_runtime.clients import Database
 from vigie_runtime.errors import Retryable
-from vigie_storage.mongo import retryable
+from vigie_storage.reports import reader
 
 from vigie_ingest.errors import StoreAwayError
 
@@ -16,13 +15,11 @@ class StoredReports:
     """Those that the aggregator has stored."""
 
     def __init__(self, db: Database) -> None:
-        self._reports = db[telemetry.REPORTS]
+        self._reports = reader.StoredReports(db)
 
     async def among(self, ids: Collection[str]) -> set[str]:
-        """Which of the reports are stored. An id holds its tenant, as a hash. Raises StoreAwayError."""
+        """Which of the reports are stored. Raises StoreAwayError."""
         try:
-            with retryable("looking up reports"):
-                found = await self._reports.find({"_id": {"$in": list(ids)}}, {"_id": 1}).to_list()
+            return await self._reports.among(ids)
         except Retryable as e:
             raise StoreAwayError from e
-        return {document["_id"] for document in found}

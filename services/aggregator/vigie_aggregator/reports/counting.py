@@ -1,4 +1,4 @@
-"""The arithmetic of node telemetry: from new reports to what changes in the documents of `vigie_contracts.telemetry`.
+"""The arithmetic of node telemetry: from new reports to what changes in `vigie_storage.reports.documents`.
 
 Whoever calls this has made sure that no report comes twice. Then the order of the reports, and how they are divided
 into calls, does not matter: counts and sums are added, and of the rest the least, the greatest or the latest counts.
@@ -12,13 +12,18 @@ from typing import Any, NamedTuple
 
 from vigie_contracts import telemetry
 from vigie_contracts.days import Day, day_of, to_datetime
-from vigie_contracts.telemetry import DayDocument, LatestDocument
 from vigie_contracts.tiers import HOUR
+from vigie_storage.reports.documents import (
+    DayDocument,
+    LatestDocument,
+    day_id,
+    first_hour,
+    hour_bit,
+    hours_reported,
+)
+from vigie_storage.reports.writer import Update
 
 from vigie_aggregator.reports.reading import NodeReport
-
-Update = dict[str, dict[str, Any]]
-"""An update of MongoDB, for a document that may not be there yet."""
 
 
 class HourKey(NamedTuple):
@@ -44,6 +49,14 @@ class Change(NamedTuple):
     partition: int
     before: DayDocument | None
     after: DayDocument
+
+
+def by_tenant(reports: Iterable[NodeReport]) -> dict[str, list[NodeReport]]:
+    """The reports of each tenant."""
+    found: dict[str, list[NodeReport]] = defaultdict(list)
+    for report in reports:
+        found[report.tenant].append(report)
+    return found
 
 
 def by_hour(reports: Iterable[NodeReport]) -> dict[HourKey, list[NodeReport]]:
@@ -98,7 +111,7 @@ def grown_day(key: DayKey, before: DayDocument | None, reports: Sequence[NodeRep
     active = [report.numbers[telemetry.ACTIVE_USERS] for report in reports]
     latencies = [report.numbers[telemetry.AI_LATENCY] for report in reports if telemetry.AI_LATENCY in report.numbers]
     for report in reports:
-        hours |= telemetry.hour_bit(key.day.hour(report.at_ms))
+        hours |= hour_bit(key.day.hour(report.at_ms))
     return {
         **after,
         "reports": after["reports"] + len(reports),
@@ -148,14 +161,14 @@ def _parts(day: DayDocument) -> dict[str, float]:
         "exercises": day["exercises"],
         "aiLatency.n": day["aiLatency"]["n"],
         "aiLatency.sum": day["aiLatency"]["sum"],
-        "hours": telemetry.hours_reported(day["hours"]),
-        "firstHours": telemetry.first_hour(day["hours"]),
+        "hours": hours_reported(day["hours"]),
+        "firstHours": first_hour(day["hours"]),
     }
 
 
 def _empty_day(key: DayKey) -> DayDocument:
     return {
-        "_id": telemetry.day_id(key.zone, key.day.name, key.tenant),
+        "_id": day_id(key.zone, key.day.name, key.tenant),
         "tenant": key.tenant,
         "at": to_datetime(key.day.start_ms),
         "reports": 0,

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import bson
 import msgspec
-from bson.errors import BSONError
-from bson.raw_bson import RawBSONDocument
 from vigie_contracts import telemetry
 from vigie_contracts.days import to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
-from vigie_contracts.telemetry import ReportDocument, Telemetry
+from vigie_contracts.telemetry import Telemetry
 from vigie_runtime.bus import decoding
 from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.errors import DeadReason, InvalidMessage
+from vigie_storage.reports.documents import EncodedReport, ReportDocument, encoded
 
 MAX_WORD_CHARS: Final = 200
 """Of the words that name a report: id, kind, subject."""
@@ -53,8 +51,8 @@ class Incoming:
 
     id: str
     partition: int
-    document: RawBSONDocument
-    """A `telemetry.ReportDocument`."""
+    document: EncodedReport
+    """A `ReportDocument`."""
     node: NodeReport | None
     """None when it is not of a node: then it is kept, and nothing is counted."""
 
@@ -77,8 +75,8 @@ def read(record: KafkaRecord) -> Incoming:
             received=to_datetime(record.timestamp),
             body=report.body,
         )
-        raw = RawBSONDocument(bson.encode(document))
-    except (BSONError, OverflowError, UnicodeError) as e:  # an integer past 64 bits, a key with NUL
+        raw = encoded(document)
+    except ValueError as e:
         raise InvalidMessage(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
     return Incoming(report.id, record.partition, raw, node)

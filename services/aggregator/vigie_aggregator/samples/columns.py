@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import TIERS, Tier
-from vigie_storage.checkpoints import Checkpoint, Position
+from vigie_storage.partitions.checkpoint import Checkpoint, Position
 
 Bools = npt.NDArray[np.bool_]
 Int64s = npt.NDArray[np.int64]
@@ -101,7 +101,7 @@ class TierSlice:
 
 def tier_slices(samples: Samples, position: Position, stored: Checkpoint) -> Iterator[TierSlice]:
     """Everything from `position` on, in order. A tier gets the samples from its own position on."""
-    firsts = {tier: samples.find(stored.marks[tier.name]) for tier in TIERS}
+    firsts = {tier: samples.find(stored.positions[tier.name]) for tier in TIERS}
     begin = samples.find(position)
     edges = {begin, len(samples), *(first for first in firsts.values() if first > begin)}
     for at, end in pairwise(sorted(edges)):

@@ -10,12 +10,15 @@ from typing import Final, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS, FINE, HOUR, TIERS, Tier
-from vigie_storage.checkpoints import Checkpoint
+from vigie_storage.latest import LatestChunk
+from vigie_storage.partitions.checkpoint import Checkpoint
+from vigie_storage.partitions.store import Transaction
+from vigie_storage.windows.document import Place, Window
 from vigie_windows import Cells, chunks, merge
 
 from vigie_aggregator.samples.partition import Partition
 from vigie_aggregator.samples.series_index import SeriesIndex
-from vigie_aggregator.samples.store import LatestChunk, Place, Store, Transaction, Window
+from vigie_aggregator.samples.store import Store
 from vigie_aggregator.samples.window_cache import distinct, groups_of
 
 Int64s = npt.NDArray[np.int64]
@@ -81,7 +84,7 @@ async def commit(
     for tier, cells in written.items():
         others = sum(cache.nbytes for other, cache in partition.window_caches.items() if other is not tier)
         partition.window_caches[tier].put(cells, max(0, cache_bytes - others), now_ms)
-    changed = tuple(tier for tier in tiers if before.marks[tier.name] != checkpoint.marks[tier.name])
+    changed = tuple(tier for tier in tiers if before.positions[tier.name] != checkpoint.positions[tier.name])
     cells = sum(len(cells) for cells in written.values())
     return Committed(changed, rows, latest, sum(map(len, windows.values())), cells, expired)
 
@@ -104,7 +107,7 @@ def _next_checkpoint(partition: Partition, tiers: tuple[Tier, ...]) -> Checkpoin
     names = {tier.name for tier in tiers}
     return replace(
         before,
-        marks={name: max(at, position) if name in names else at for name, at in before.marks.items()},
+        positions={name: max(at, position) if name in names else at for name, at in before.positions.items()},
         dirty_since={tier.name: lagging.dirty_since for tier, lagging in partition.lagging.items()},
     )
 

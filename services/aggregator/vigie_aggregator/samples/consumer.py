@@ -12,13 +12,13 @@ from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_runtime.bus.log_reader import LogReader
 from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.lifespan import Lifespan
-from vigie_storage.catalogue import Catalogue
-from vigie_storage.checkpoints import Log
+from vigie_storage.partitions.checkpoint import Log
+from vigie_storage.partitions.store import PartitionStore
+from vigie_storage.series.catalogue import SeriesCatalogue
 
 from vigie_aggregator.metrics import SERVICE
 from vigie_aggregator.resources import Resources
 from vigie_aggregator.samples.handler import Limits, SamplesHandler
-from vigie_aggregator.samples.repository import Repository
 from vigie_aggregator.samples.schedule import Intervals
 from vigie_aggregator.samples.view import RedisView, Snapshot
 
@@ -30,8 +30,8 @@ _FETCH_BYTES = 512 * 1024
 async def start(resources: Resources, life: Lifespan, topic: TopicIdentity) -> LogReader:
     """Up: collections, Redis view, reader. Down: the reverse, so the reader commits first."""
     settings, db, clock, metrics = resources.settings, resources.database, resources.clock, resources.metrics
-    repository = Repository(db, topic.topic, clock)
-    await life.up("collections", repository.prepare())
+    store = PartitionStore(db, topic.topic, clock)
+    await life.up("collections", store.prepare())
     redis = clients.redis(settings)
     life.on_down("redis", redis.aclose)
     dead_letters = DeadLetters.of(settings, SERVICE)
@@ -43,8 +43,8 @@ async def start(resources: Resources, life: Lifespan, topic: TopicIdentity) -> L
 
     handler = SamplesHandler(
         Log(topic.cluster_id, topic.topic_id),
-        store=repository,
-        catalogue=Catalogue(db, settings.partitions),
+        store=store,
+        catalogue=SeriesCatalogue(db),
         dead_letters=dead_letters,
         clock=clock,
         metrics=metrics,

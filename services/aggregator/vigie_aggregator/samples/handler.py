@@ -15,7 +15,9 @@ from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced, Retryable, reason_of
-from vigie_storage.checkpoints import Checkpoint, Log, Position, beginning, started_over
+from vigie_storage.latest import LatestChunk
+from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position, beginning, started_over, with_all_tiers
+from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_windows import Cells, fold
 
 from vigie_aggregator.metrics import Metrics
@@ -24,10 +26,10 @@ from vigie_aggregator.samples.commit import INLINE_CELLS, Committed, commit
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.live import messages
 from vigie_aggregator.samples.partition import Partition
-from vigie_aggregator.samples.reading import Catalogue, DeadLetters, RecordReader
+from vigie_aggregator.samples.reading import DeadLetters, RecordReader
 from vigie_aggregator.samples.repair import repair
 from vigie_aggregator.samples.schedule import LATE_MS, Intervals, Schedule
-from vigie_aggregator.samples.store import LatestChunk, Store
+from vigie_aggregator.samples.store import Store
 from vigie_aggregator.samples.window_cache import groups_of
 
 log = logging.get(__name__)
@@ -72,7 +74,7 @@ class SamplesHandler:
         log_: Log,
         *,
         store: Store,
-        catalogue: Catalogue,
+        catalogue: SeriesCatalogue,
         dead_letters: DeadLetters,
         clock: Clock,
         metrics: Metrics,
@@ -95,17 +97,18 @@ class SamplesHandler:
 
     async def assigned(self, partition: int) -> int | None:
         """Load the partition; the offset of the first record that some tier lacks. None: begin where the log begins."""
-        stored = await self._store.progress(partition)
+        stored = await self._store.checkpoint(partition)
+        same_log = stored is not None and stored.log == self._log
         start = self._start(partition, stored)
         schedule = Schedule(self._limits.intervals, partition, self._clock.monotonic())
         state = Partition(partition, stored, start, schedule)
         state.restore_latest(await self._store.latest(partition))
-        if stored is not None and stored is not start:
+        if stored is not None and not same_log:
             self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))
         self._owned[partition] = state
         self._dropped.discard(partition)
         self._view.adopt(partition)
-        return state.position.offset if stored is start else None
+        return state.position.offset if same_log else None
 
     async def records(self, partition: int, records: Sequence[Record]) -> None:
         """Keep the records until they are many, or a commit is due."""
@@ -154,8 +157,8 @@ class SamplesHandler:
         else:
             lost = max(0, start - state.checkpoint.fine.offset)
             first = max(state.checkpoint.fine, Position(start))
-            marks = dict.fromkeys(state.checkpoint.marks, first)
-            state.checkpoint = replace(state.checkpoint, marks=marks, lost=state.checkpoint.lost + lost)
+            positions = dict.fromkeys(state.checkpoint.positions, first)
+            state.checkpoint = replace(state.checkpoint, positions=positions, lost=state.checkpoint.lost + lost)
         state.position = state.checkpoint.first
         with self._dropping(partition):
             self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))
@@ -173,8 +176,9 @@ class SamplesHandler:
     def _start(self, partition: int, stored: Checkpoint | None) -> Checkpoint:
         if stored is None:
             return beginning(self._log)
+        whole = with_all_tiers(stored, self._clock.now_ms())
         if stored.log == self._log:
-            return stored
+            return whole
         log.warning(
             "the partition was counted from another log; the new one is counted from its earliest record",
             partition=partition,
@@ -183,7 +187,7 @@ class SamplesHandler:
             cluster=self._log.cluster_id,
             topic=self._log.topic_id,
         )
-        return started_over(stored, self._log)
+        return started_over(whole, self._log)
 
     async def _digested(self, state: Partition) -> bool:
         """Whether the inbox could be emptied. What is in the way, a record that cannot become a dead letter for one,

@@ -13,16 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.samples import Keyed
+from vigie_storage.partitions.document import FirstUse
 
 Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class FirstUse:
-    """The record that carried a key first: its offset, in the log of that epoch."""
-
-    epoch: int
-    offset: int
 
 
 @dataclass(slots=True)

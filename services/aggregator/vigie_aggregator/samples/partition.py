@@ -9,7 +9,8 @@ import numpy as np
 from opentelemetry.trace import SpanContext
 from vigie_contracts.latest import unpack
 from vigie_contracts.tiers import FINE, TIERS, Tier
-from vigie_storage.checkpoints import COARSE, Checkpoint, Position
+from vigie_storage.latest import LatestChunk
+from vigie_storage.partitions.checkpoint import COARSE, Checkpoint, Position
 from vigie_windows import Cells
 
 from vigie_aggregator.samples.columns import Record, TierSlice
@@ -19,7 +20,6 @@ from vigie_aggregator.samples.pending import Lagging, Pending, oldest_of
 from vigie_aggregator.samples.schedule import Schedule
 from vigie_aggregator.samples.series_index import SeriesIndex
 from vigie_aggregator.samples.sizes import DocumentSizes
-from vigie_aggregator.samples.store import LatestChunk
 from vigie_aggregator.samples.window_cache import Int64s, WindowCache, widened
 
 MAX_LINKS = 128
@@ -93,7 +93,7 @@ class Partition:
     @property
     def moved(self) -> bool:
         """Whether any tier has something to commit."""
-        return bool(self.inbox) or any(at < self.position for at in self.checkpoint.marks.values())
+        return bool(self.inbox) or any(at < self.position for at in self.checkpoint.positions.values())
 
     @property
     def pending_groups(self) -> int:

@@ -11,8 +11,8 @@ from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import DeadReason, InvalidMessage
-from vigie_storage.checkpoints import Position
-from vigie_storage.placement import SeriesPlacement
+from vigie_storage.partitions.checkpoint import Position
+from vigie_storage.series.catalogue import SeriesCatalogue
 
 from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.samples.columns import Bools, Record, Samples
@@ -27,14 +27,6 @@ _LOOKUPS: Final = 4
 _LOOKUP_PAUSE_S: Final = 0.1
 
 
-class Catalogue(Protocol):
-    """What is used of `vigie_storage.catalogue.Catalogue`."""
-
-    async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:
-        """The placements of distinct fingerprints, in any partition; unknown ones are absent. Raises Retryable."""
-        ...
-
-
 class DeadLetters(Protocol):
     """What is used of `vigie_runtime.bus.dead_letters.DeadLetters`."""
 
@@ -46,7 +38,7 @@ class RecordReader:
     """What cannot be counted becomes a dead letter; its neighbours count."""
 
     def __init__(
-        self, catalogue: Catalogue, store: Store, dead_letters: DeadLetters, clock: Clock, metrics: Metrics
+        self, catalogue: SeriesCatalogue, store: Store, dead_letters: DeadLetters, clock: Clock, metrics: Metrics
     ) -> None:
         self._catalogue = catalogue
         self._store = store

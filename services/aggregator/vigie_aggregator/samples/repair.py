@@ -9,11 +9,13 @@ from typing import Final
 from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tiers import FINE, Tier
 from vigie_runtime import logging
+from vigie_storage.partitions.store import Transaction
+from vigie_storage.windows.document import Place, Window
 from vigie_windows import Cells, chunks, merge, widen
 
 from vigie_aggregator.samples.commit import encoded
 from vigie_aggregator.samples.partition import Partition
-from vigie_aggregator.samples.store import Place, Store, Transaction, Window
+from vigie_aggregator.samples.store import Store
 
 log = logging.get(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vigie_contracts.tiers import Tier
-from vigie_storage.checkpoints import COARSE
+from vigie_storage.partitions.checkpoint import COARSE
 
 _REST: Final = 3
 """A commit is followed by a pause of at least this many times its own duration..."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS
-from vigie_storage.placement import SeriesPlacement
+from vigie_storage.series.placement import SeriesPlacement
 
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vigie_contracts.tiers import TIERS, Tier
-
-from vigie_aggregator.samples.store import Window
+from vigie_storage.windows.document import Window
 
 FIRST_GUESS: Final = 16 << 10
 _SAMPLED: Final = 32

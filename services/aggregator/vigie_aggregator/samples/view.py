@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 from vigie_contracts.latest import field as chunk_field
 from vigie_contracts.latest import hash_key
 from vigie_runtime import logging
+from vigie_storage.latest import LatestChunk
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.samples.store import LatestChunk
 
 log = logging.get(__name__)
 

@@ -11,8 +11,8 @@ from pydantic.alias_generators import to_camel
 from vigie_identity import api_keys, audit, licences, tenants
 from vigie_identity.permissions import Scope
 from vigie_identity.tenants import Status
-from vigie_limits.usage import DayUsage
 from vigie_query.times import iso_of
+from vigie_storage.usage import DayUsage
 
 from vigie_api.auth.schemas import GuestAnswer, UserAnswer
 from vigie_api.schemas import Model, Time

@@ -15,8 +15,8 @@ from vigie_identity import licences as licences_
 from vigie_identity.pages import Asked
 from vigie_identity.tenants import Plan, Status
 from vigie_identity.users import MAX_PER_HOME
-from vigie_limits.usage import KEPT
 from vigie_query.times import iso
+from vigie_storage.usage import KEPT
 
 from vigie_api.admin.bodies import NewLicence, NewTenant, TenantChange
 from vigie_api.admin.listing import PageAsked, located

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query
 from vigie_contracts.series import Kind
 from vigie_query import functions
 from vigie_query.times import MINUTE, SECOND
-from vigie_storage.reader import Answer
-from vigie_storage.series import exactly
+from vigie_storage.reader import SelectedSamples
+from vigie_storage.series.filter import exactly
 
 from vigie_api.context import Ctx
 from vigie_api.dashboard import overview
@@ -95,7 +95,7 @@ async def chart(
     return await context.cached(("chart", type_, period, from_, to, step, timezone), compute)
 
 
-def _lines(drawn: Chart, answer: Answer) -> tuple[list[ChartLine], bool]:
+def _lines(drawn: Chart, answer: SelectedSamples) -> tuple[list[ChartLine], bool]:
     lines: list[ChartLine] = []
     truncated = False
     for line in drawn.lines:

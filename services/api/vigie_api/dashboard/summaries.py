@@ -17,7 +17,7 @@ from vigie_query.functions import Function
 from vigie_query.grid import Grid, single
 from vigie_query.planning import steps_possible
 from vigie_query.times import iso
-from vigie_storage.series import exactly
+from vigie_storage.series.filter import exactly
 
 from vigie_api.context import Context, Ctx
 from vigie_api.dashboard import application, business, overview, system

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from vigie_contracts.tenants import TenantId
 from vigie_query.errors import LimitReached
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
-from vigie_storage.series import SeriesRepository
+from vigie_storage.series.catalogue import SeriesCatalogue
 
 from vigie_api.exposition.families import FamilyIndex
 
@@ -21,25 +22,25 @@ class FamilyCatalogue:
     """Bounded by the series of all tenants together; the tenants that were not asked for longest are forgotten."""
 
     def __init__(
-        self, series: SeriesRepository, clock: Clock, limit: int, size_changed: Callable[[int], None] = lambda _n: None
+        self, series: SeriesCatalogue, clock: Clock, limit: int, size_changed: Callable[[int], None] = lambda _n: None
     ) -> None:
         self._series, self._limit, self._size_changed = series, limit, size_changed
         self._known: OrderedDict[str, FamilyIndex] = OrderedDict()
         # One reads for all who ask about a tenant meanwhile, and nobody waits for another tenant.
         self._checked = TtlCache[FamilyIndex](clock, _TTL_S, _CHECKED)
 
-    async def of(self, tenant: str) -> FamilyIndex:
+    async def of(self, tenant: TenantId) -> FamilyIndex:
         """All series of the tenant, at most `_TTL_S` late. Raises LimitReached above the limit."""
         return await self._checked.get(tenant, lambda: self._refreshed(tenant))
 
-    async def _refreshed(self, tenant: str) -> FamilyIndex:
+    async def _refreshed(self, tenant: TenantId) -> FamilyIndex:
         index = await self._extended(tenant, self._known.get(tenant) or FamilyIndex())
         self._known[tenant] = index
         self._known.move_to_end(tenant)
         self._forget()
         return index
 
-    async def _extended(self, tenant: str, index: FamilyIndex) -> FamilyIndex:
+    async def _extended(self, tenant: TenantId, index: FamilyIndex) -> FamilyIndex:
         following = await self._series.next_ordinals(tenant)
         total = sum(following.values())
         if total > self._limit:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from vigie_contracts import telemetry as words
 from vigie_query.times import iso
+from vigie_storage.reports.totals import Reports
 
-from vigie_api.node_reports.numbers import Reports, plain, rounded, trend
+from vigie_api.node_reports.numbers import plain, rounded, trend
 from vigie_api.node_reports.periods import Period
 from vigie_api.node_reports.schemas import AggregatedAnswer, AggregatedMetrics, AggregatedTrend
 

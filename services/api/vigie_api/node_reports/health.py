@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from vigie_query.times import DAY, HOUR, MINUTE
+from vigie_storage.reports.totals import Facts, Thresholds
 
 FRESH_MS: Final = 15 * MINUTE
 RECENT_MS: Final = HOUR
@@ -27,21 +27,19 @@ class Health(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the thresholds say of a report that is at most `SILENT_MS` old."""
+THRESHOLDS: Final = Thresholds(
+    silent_ms=SILENT_MS,
+    recent_ms=RECENT_MS,
+    fresh_ms=FRESH_MS,
+    overloaded=OVERLOADED,
+    strained=STRAINED,
+    slow_ms=SLOW_MS,
+    failing=FAILING,
+)
 
-    recent: bool
-    """At most `RECENT_MS` old."""
-    fresh: bool
-    """At most `FRESH_MS` old."""
-    overloaded: bool
-    """CPU, memory or disk at `OVERLOADED` or above."""
-    strained: bool
-    """CPU, memory or disk at `STRAINED` or above, or `SLOW_MS`, or `FAILING`."""
 
-    @property
-    def health(self) -> Health:
-        if self.overloaded or not self.recent:
-            return Health.CRITICAL
-        return Health.WARNING if self.strained or not self.fresh else Health.HEALTHY
+def health_of(facts: Facts) -> Health:
+    """What is said of nodes whose latest report is at most `SILENT_MS` old."""
+    if facts.overloaded or not facts.recent:
+        return Health.CRITICAL
+    return Health.WARNING if facts.strained or not facts.fresh else Health.HEALTHY

@@ -7,11 +7,9 @@ from typing import Final
 
 from vigie_contracts.tiers import HOUR
 from vigie_query.times import DAY
+from vigie_storage.reports.totals import Stretch
 
 PERIODS: Final = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
-
-Stretch = tuple[int, int]
-"""[from, to), milliseconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,19 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 from vigie_contracts import telemetry as words
 from vigie_contracts.days import to_datetime, to_ms
-from vigie_contracts.telemetry import LatestDocument, ReportDocument
 from vigie_identity.tenants import Tenant
 from vigie_query.errors import InvalidParameter, LimitReached
 from vigie_query.times import HOUR, MAX_AHEAD_MS, iso, parse_time
+from vigie_storage.reports.documents import LatestDocument, ReportDocument
+from vigie_storage.reports.totals import NodeGroup, Stretch
 
 from vigie_api.context import Context, Ctx
 from vigie_api.errors import NoReport
 from vigie_api.node_reports import docs
 from vigie_api.node_reports.aggregated import aggregated
-from vigie_api.node_reports.health import SILENT_MS
+from vigie_api.node_reports.health import SILENT_MS, THRESHOLDS
 from vigie_api.node_reports.numbers import plain
-from vigie_api.node_reports.periods import PERIODS, Stretch, up_to
+from vigie_api.node_reports.periods import PERIODS, up_to
 from vigie_api.node_reports.schemas import (
     AggregatedAnswer,
     GlobalSummaryAnswer,
@@ -32,7 +33,7 @@ from vigie_api.node_reports.schemas import (
     TrendsAnswer,
     WholeMetric,
 )  # fmt: skip
-from vigie_api.node_reports.summary import Group, summary
+from vigie_api.node_reports.summary import summary
 from vigie_api.node_reports.trends import Now, days_up_to, hour_began, trends
 from vigie_api.problem_schema import READ_PROBLEMS
 
@@ -108,7 +109,7 @@ async def aggregated_metrics(
         await context.stores.identity.tenants.get(context.tenant)
         kept_from = context.now_ms - context.state.settings.report_retention_ms
         asked = up_to(context.now_ms, PERIODS[period], kept_from)
-        before, after = await context.stores.telemetry.halves(context.tenant, asked)
+        before, after = await context.stores.telemetry.halves(context.tenant, asked.middle, asked.hours, asked.edges)
         return aggregated(period, asked, before, after)
 
     return await context.cached(("aggregated", period), compute)
@@ -200,6 +201,6 @@ def _metric(found: LatestDocument) -> Metric:
     )
 
 
-async def _groups(context: Context) -> list[Group]:
+async def _groups(context: Context) -> list[NodeGroup]:
     ended = await context.stores.identity.tenants.ended_since(to_datetime(context.now_ms - _ENDED_MS))
-    return await context.stores.telemetry.groups(context.now_ms, ended)
+    return await context.stores.telemetry.groups(context.now_ms, THRESHOLDS, ended)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from vigie_identity.licences import State
 from vigie_identity.tenants import Status
 from vigie_query.times import iso
+from vigie_storage.reports.totals import NodeGroup
 
-from vigie_api.node_reports.health import Facts, Health
+from vigie_api.node_reports.health import Health, health_of
 from vigie_api.node_reports.numbers import plain, rounded
 from vigie_api.node_reports.schemas import (
     GlobalSummaryAnswer,
@@ -26,29 +26,13 @@ MAX_VERSIONS: Final = 100
 UNKNOWN_VERSION: Final = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Tenants of which the same can be said: their latest reports of the last 24 hours, added up."""
-
-    version: str | None
-    facts: Facts
-    tenants: int
-    active_users: float
-    exercises: float
-    uptime: float
-    latency: float
-    """The sum of those that said it."""
-    latencies: int
-    """How many did."""
-
-
 def summary(
-    now_ms: int, tenants: Mapping[Status, int], licences: Mapping[State, int], groups: Sequence[Group]
+    now_ms: int, tenants: Mapping[Status, int], licences: Mapping[State, int], groups: Sequence[NodeGroup]
 ) -> GlobalSummaryAnswer:
     """`groups` are of active tenants only."""
     health = Counter[Health]()
     for group in groups:
-        health[group.facts.health] += group.tenants
+        health[health_of(group.facts)] += group.tenants
     latencies = sum(group.latencies for group in groups)
     active = tenants[Status.ACTIVE]
     return GlobalSummaryAnswer(
@@ -82,7 +66,7 @@ def summary(
     )
 
 
-def _versions(groups: Iterable[Group]) -> list[VersionCount]:
+def _versions(groups: Iterable[NodeGroup]) -> list[VersionCount]:
     counts = Counter[str]()
     for group in groups:
         counts[group.version or UNKNOWN_VERSION] += group.tenants

@@ -7,27 +7,10 @@ from dataclasses import dataclass
 
 from vigie_contracts.days import Day, day_before, day_of
 from vigie_query.times import HOUR, iso
+from vigie_storage.reports.totals import DayTotals, Spread
 
-from vigie_api.node_reports.numbers import Spread, plain, rounded
+from vigie_api.node_reports.numbers import plain, rounded
 from vigie_api.node_reports.schemas import DayTrend, TrendsAnswer, TrendsSummary
-
-
-@dataclass(frozen=True, slots=True)
-class DayTotals:
-    """What all tenants together reported on a day."""
-
-    tenants: int
-    """That reported."""
-    active_users: Spread
-    """`min` is not kept."""
-    exercises: float
-    """The sum of each tenant's greatest."""
-    latency: Spread
-    """`min` and `max` are not kept."""
-    hours: int
-    """Hours with a report, of all tenants together."""
-    first_hours: int
-    """The sum of the tenants' first hours with a report."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from vigie_query.functions import MEANING, Function
 from vigie_query.grid import Grid
 from vigie_query.series import Series
 from vigie_query.times import SECOND, iso
-from vigie_storage.reader import Answer
-from vigie_storage.series import Filter, kinds_of
+from vigie_storage.reader import SelectedSamples
+from vigie_storage.series.filter import Filter, kinds_of
 
 from vigie_api.context import Context, Ctx
 from vigie_api.parameters import From, Match, MatchBrackets, Step, To, Types
@@ -140,12 +140,12 @@ def _shown(found: Sequence[Series], question: Question) -> Shown:
     return Shown([found[position] for position in kept], [groups[position] for position in kept], len(names))
 
 
-def _encoded(head: dict[str, Any], answer: Answer, function: Function, groups: Sequence[Group]) -> bytes:
+def _encoded(head: dict[str, Any], answer: SelectedSamples, function: Function, groups: Sequence[Group]) -> bytes:
     # Built by hand: 200,000 points through a model would take longer than reading them.
     return msgspec.json.encode({**head, "series": _lines(answer, function, groups)})
 
 
-def _lines(answer: Answer, function: Function, groups_of_series: Sequence[Group]) -> list[dict[str, Any]]:
+def _lines(answer: SelectedSamples, function: Function, groups_of_series: Sequence[Group]) -> list[dict[str, Any]]:
     groups, group_of_row = answer.selection.grouped(groups_of_series)
     if not groups:
         return []

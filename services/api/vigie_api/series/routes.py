@@ -13,7 +13,8 @@ from vigie_query.matchers import regex
 from vigie_query.series import Series
 from vigie_query.times import iso
 from vigie_storage.latest import Chunks
-from vigie_storage.series import COUNT_LIMIT, Filter, kinds_of
+from vigie_storage.series.catalogue import COUNT_LIMIT
+from vigie_storage.series.filter import Filter, kinds_of
 
 from vigie_api import paging
 from vigie_api.context import Context, Ctx

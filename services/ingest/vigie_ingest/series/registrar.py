@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from vigie_contracts.series import SeriesKey
 from vigie_runtime import logging
 from vigie_runtime.errors import Retryable
-from vigie_storage.catalogue import RefusalReason, Refused, Registered
+from vigie_storage.series.writer import RefusalReason, Refused, Registered
 
 from vigie_ingest.errors import CatalogueAwayError, ItemError, Reason
 
@@ -25,7 +25,7 @@ _REASONS: Final = {RefusalReason.LIMIT: Reason.LIMIT, RefusalReason.COLLISION: R
 
 
 class SeriesCatalogue(Protocol):
-    """What the registrar needs of `vigie_storage.catalogue.Catalogue`."""
+    """What the registrar needs of `vigie_storage.series.writer.SeriesWriter`."""
 
     async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]: ...
 

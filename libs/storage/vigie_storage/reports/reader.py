@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, cast
 
-import pymongo
 from vigie_contracts import telemetry as words
 from vigie_contracts.days import Day, to_datetime
-from vigie_contracts.telemetry import LatestDocument, ReportDocument
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import LimitReached
 from vigie_runtime.clients import Database, Document
-from vigie_storage.reads import reading
-from vigie_storage.scoped import Store, Why
 
-from vigie_api.node_reports import health
-from vigie_api.node_reports.health import Facts
-from vigie_api.node_reports.numbers import Reports, Spread
-from vigie_api.node_reports.periods import Period, Stretch
-from vigie_api.node_reports.summary import Group
-from vigie_api.node_reports.trends import DayTotals
+from vigie_storage import collections
+from vigie_storage.mongo import reading, retryable
+from vigie_storage.reports.documents import LatestDocument, ReportDocument, hour_id, platform_day_id
+from vigie_storage.reports.totals import DayTotals, Facts, NodeGroup, Reports, Spread, Stretch, Thresholds
+from vigie_storage.tenancy import TenantCollection, Why, shared
 
 TIMEOUT_S: Final = 5.0
 """Longest that one read, with its retries, may take."""
@@ -31,14 +26,27 @@ COUNT_LIMIT: Final = 10_000_000
 _PARTS: Final = ("sum", "min", "max")
 
 
-class TelemetryRepository:
-    """The collections of `vigie_contracts.telemetry`. Whoever calls has checked that the caller may."""
+class StoredReports:
+    """Which reports are stored."""
 
     def __init__(self, db: Database) -> None:
-        self._reports = Store(db, words.REPORTS)
-        self._hours = Store(db, words.HOURS)
-        self._latest = Store(db, words.LATEST).across(Why.PLATFORM)
-        self._platform_days = db[words.PLATFORM_DAYS]
+        self._reports = TenantCollection(db, collections.REPORTS).across(Why.IDS)
+
+    async def among(self, ids: Collection[str]) -> set[str]:
+        """Which of the reports are stored. An id holds its tenant, as a hash. Raises Retryable."""
+        with retryable("looking up reports"):
+            found = await self._reports.find({"_id": {"$in": list(ids)}}, {"_id": 1}).to_list()
+        return {document["_id"] for document in found}
+
+
+class NodeReportReader:
+    """The collections of `reports.documents`. Whoever calls has checked that the caller may."""
+
+    def __init__(self, db: Database) -> None:
+        self._reports = TenantCollection(db, collections.REPORTS)
+        self._hours = TenantCollection(db, collections.TELEMETRY_HOURS)
+        self._latest = TenantCollection(db, collections.TELEMETRY_LATEST)
+        self._platform_days = shared(db, collections.TELEMETRY_PLATFORM_DAYS)
 
     async def count(self, tenant: TenantId, within: Stretch | None) -> int:
         """How many reports the tenant has in that time. Raises LimitReached beyond COUNT_LIMIT."""
@@ -63,47 +71,49 @@ class TelemetryRepository:
     async def latest(self, tenant: TenantId) -> LatestDocument | None:
         """The tenant's newest report; None when there is none."""
         with _asking():
-            return cast(LatestDocument | None, await self._latest.find_one({"_id": tenant}))
+            return cast(LatestDocument | None, await self._latest.of(tenant).one({}))
 
-    async def halves(self, tenant: TenantId, period: Period) -> tuple[Reports, Reports]:
-        """What the tenant reported in the first and in the second half of the period."""
-        middle = to_datetime(period.middle)
+    async def halves(
+        self, tenant: TenantId, middle_ms: int, hours: Sequence[Stretch], edges: Sequence[Stretch]
+    ) -> tuple[Reports, Reports]:
+        """What the tenant reported before `middle_ms` and from it on, in these whole UTC hours and parts of hours."""
+        middle = to_datetime(middle_ms)
         whole = [
-            {"$match": {"$or": [{"_id": _hours(tenant, stretch)} for stretch in period.hours]}},
+            {"$match": {"$or": [{"_id": _hours(tenant, stretch)} for stretch in hours]}},
             {"$group": {"_id": {"$gte": ["$hour", middle]}, "reports": {"$sum": "$reports"}, **_OF_HOURS}},
         ]
         parts = [
-            {"$match": {**_nodes(None), "$or": [{"at": _between(part)} for part in period.edges]}},
+            {"$match": {**_nodes(None), "$or": [{"at": _between(part)} for part in edges]}},
             {"$group": {"_id": {"$gte": ["$at", middle]}, "reports": {"$sum": 1}, **_OF_REPORTS}},
         ]
         with _asking():
             found = [document async for document in self._hours.of(tenant).aggregate(whole)]
-            if period.edges:
+            if edges:
                 found += [document async for document in self._reports.of(tenant).aggregate(parts)]
         halves = {False: Reports(), True: Reports()}
         for document in found:
             halves[document["_id"]] += _reports(document)
         return halves[False], halves[True]
 
-    async def groups(self, now_ms: int, without: Collection[TenantId]) -> list[Group]:
-        """The latest reports of the last 24 hours, of all tenants but these, grouped by what can be said of them."""
-        match: Document = {"at": {"$gte": to_datetime(now_ms - health.SILENT_MS)}}
+    async def groups(self, now_ms: int, thresholds: Thresholds, without: Collection[TenantId]) -> list[NodeGroup]:
+        """The latest reports of all tenants but these, grouped by what the thresholds say of them."""
+        match: Document = {"at": {"$gte": to_datetime(now_ms - thresholds.silent_ms)}}
         if without:
             match["_id"] = {"$nin": list(without)}
-        pipeline = [{"$match": match}, {"$group": {"_id": _facts(now_ms), **_SUMS}}]
+        pipeline = [{"$match": match}, {"$group": {"_id": _facts(now_ms, thresholds), **_SUMS}}]
         with _asking():
-            cursor = await self._latest.aggregate(pipeline)
+            cursor = await self._latest.across(Why.PLATFORM).aggregate(pipeline)
             return [_group(document) async for document in cursor]
 
     async def reporting_since(self, since_ms: int) -> int:
         """How many tenants have reported since then."""
         with _asking():
-            return await self._latest.count_documents({"at": {"$gte": to_datetime(since_ms)}})
+            return await self._latest.across(Why.PLATFORM).count_documents({"at": {"$gte": to_datetime(since_ms)}})
 
     async def days(self, zone: str, days: Sequence[Day]) -> dict[str, DayTotals]:
         """Of each day with a report, by its name, what all tenants reported. `days` follow each other, newest first."""
-        first = words.platform_day_id(zone, days[-1].name, 0)
-        last = words.platform_day_id(zone, days[0].name, _NO_PARTITION)
+        first = platform_day_id(zone, days[-1].name, 0)
+        last = platform_day_id(zone, days[0].name, _NO_PARTITION)
         pipeline = [{"$match": {"_id": {"$gte": first, "$lt": last}}}, {"$group": {"_id": "$day", **_OF_DAYS}}]
         with _asking():
             cursor = await self._platform_days.aggregate(pipeline)
@@ -144,28 +154,28 @@ _OF_DAYS: Final = {
 }
 
 
-def _facts(now_ms: int) -> Document:
+def _facts(now_ms: int, than: Thresholds) -> Document:
     """`Facts` of a latest report, and its version: what is missing is below every number."""
     load = {"$max": [f"${name}" for name in (words.CPU, words.MEMORY, words.DISK)]}
     return {
         "version": f"${words.VERSION}",
-        "recent": {"$gte": ["$at", to_datetime(now_ms - health.RECENT_MS)]},
-        "fresh": {"$gte": ["$at", to_datetime(now_ms - health.FRESH_MS)]},
-        "overloaded": {"$gte": [load, health.OVERLOADED]},
+        "recent": {"$gte": ["$at", to_datetime(now_ms - than.recent_ms)]},
+        "fresh": {"$gte": ["$at", to_datetime(now_ms - than.fresh_ms)]},
+        "overloaded": {"$gte": [load, than.overloaded]},
         "strained": {
             "$or": [
-                {"$gte": [load, health.STRAINED]},
-                {"$gte": [f"${words.AI_LATENCY}", health.SLOW_MS]},
-                {"$gte": [f"${words.ERRORS}", health.FAILING]},
+                {"$gte": [load, than.strained]},
+                {"$gte": [f"${words.AI_LATENCY}", than.slow_ms]},
+                {"$gte": [f"${words.ERRORS}", than.failing]},
             ]
         },
         "timed": {"$isNumber": f"${words.AI_LATENCY}"},
     }
 
 
-def _group(document: Document) -> Group:
+def _group(document: Document) -> NodeGroup:
     identity = document["_id"]
-    return Group(
+    return NodeGroup(
         version=identity.get("version"),
         facts=Facts(
             recent=identity["recent"],
@@ -210,7 +220,7 @@ def _nodes(within: Stretch | None) -> Document:
 
 def _hours(tenant: TenantId, stretch: Stretch) -> Document:
     """Ids of the tenant's hours."""
-    first, end = (words.hour_id(tenant, to_datetime(ms)) for ms in stretch)
+    first, end = (hour_id(tenant, to_datetime(ms)) for ms in stretch)
     return {"$gte": first, "$lt": end}
 
 
@@ -218,8 +228,6 @@ def _between(stretch: Stretch) -> Document:
     return {"$gte": to_datetime(stretch[0]), "$lt": to_datetime(stretch[1])}
 
 
-@contextmanager
-def _asking() -> Iterator[None]:
+def _asking() -> AbstractContextManager[None]:
     """Bounds the store's work in time, and says what a client should do when it does not answer."""
-    with reading(), pymongo.timeout(TIMEOUT_S):
-        yield
+    return reading(TIMEOUT_S)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from bson import Int64
+from vigie_contracts.tenants import TenantId
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_query.errors import LimitReached
 from vigie_query.planning import Piece, Plan
@@ -18,42 +19,54 @@ from vigie_runtime.clock import Clock
 from vigie_windows import Cells
 from vigie_windows.chunks import Column, decode_many, stored_fields
 
-from vigie_storage.reads import MAX_TIME_MS, reading
+from vigie_storage import collections
+from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.partitions import document as checkpoints
+from vigie_storage.tenancy import Rows, TenantCollection, Why, shared
+from vigie_storage.windows import document as documents
 
 MAX_CELLS: Final = 3_000_000
 """Windows of single series held for one answer: about 300 MB."""
-_PARTITIONS: Final = "partitions"
-_PROGRESS_TTL_S: Final = 0.25
+_COMPLETENESS_TTL_S: Final = 0.25
 _DOCUMENTS_PER_BATCH: Final = 500
 _IDS_PER_READ: Final = 1_000
 _SHORT: Final = 32
 """Up to so many windows per chunk are asked for one by one, many chunks in one request; more as a range per chunk."""
 
-Progress = dict[int, dict[str, int | None]]
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """By tier, as `vigie_query.planning.plan` wants it."""
+
+    dirty_since: Mapping[str, int | None]
+    whole_since: Mapping[str, int]
 
 
-class WindowsRepository:
-    """The collections `windows_*` and `partitions`, read-only."""
+class WindowReader:
+    """The collections `windows_*`, and of `partitions` what tells how far a coarse tier lags."""
 
     def __init__(self, db: Database, clock: Clock, topic: str, *, concurrent_reads: int = 4) -> None:
         """`topic` is the one whose partitions the windows are of."""
         self._topic = topic
-        self._windows = {tier: db[tier.collection] for tier in TIERS}
-        self._partitions = db[_PARTITIONS]
-        self._progress = TtlCache[Progress](clock, _PROGRESS_TTL_S, 1)
+        # Every window is asked for by its id, or a range of ids, of one tenant: `documents.window_id`.
+        self._windows = {tier: TenantCollection(db, collections.windows(tier)).across(Why.IDS) for tier in TIERS}
+        self._partitions = shared(db, collections.PARTITIONS)
+        self._completeness = TtlCache[dict[int, Completeness]](clock, _COMPLETENESS_TTL_S, 1)
         self._slots = asyncio.Semaphore(concurrent_reads)
 
-    async def dirty_since(self, partitions: Collection[int]) -> dict[str, int | None]:
-        """By coarse tier: the oldest moment that one of the partitions has not brought there yet."""
-        progress = await self._progress.get("progress", self._load_progress)
-        oldest: dict[str, int | None] = {}
-        for tier in TIERS[1:]:
-            known = [since for p in partitions if (since := progress.get(p, {}).get(tier.name)) is not None]
-            oldest[tier.name] = min(known, default=None)
-        return oldest
+    async def completeness(self, partitions: Collection[int]) -> Completeness:
+        """What coarse tiers lack of these partitions: not brought there yet, or counted before there was the tier."""
+        known = await self._completeness.get("all", self._load)
+        found = [known[partition] for partition in partitions if partition in known]
+        dirty: dict[str, int | None] = {}
+        whole: dict[str, int] = {}
+        for name in (tier.name for tier in TIERS[1:]):
+            dirty[name] = min((ms for one in found if (ms := one.dirty_since.get(name)) is not None), default=None)
+            whole[name] = max((one.whole_since.get(name, 0) for one in found), default=0)
+        return Completeness(dirty, whole)
 
     async def read(
-        self, tenant: str, selection: Selection, plan: Plan, columns: Collection[Column]
+        self, tenant: TenantId, selection: Selection, plan: Plan, columns: Collection[Column]
     ) -> tuple[Cells, ...]:
         """The windows of the selected series. Raises LimitReached when they are more than MAX_CELLS."""
         queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, selection, piece)]
@@ -66,13 +79,14 @@ class WindowsRepository:
             raise _first(errors) from None
         return tuple(reader.cells)
 
-    async def _load_progress(self) -> Progress:
-        prefix = f"{self._topic}/"
-        query = {"_id": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}}
+    async def _load(self) -> dict[int, Completeness]:
+        query = checkpoints.of_topic(self._topic)
         with reading():
             return {
-                int(document["_id"].removeprefix(prefix)): dict(document.get("dirty_since") or {})
-                async for document in self._partitions.find(query, {"dirty_since": 1}, max_time_ms=MAX_TIME_MS)
+                checkpoints.partition_of(document): Completeness(
+                    checkpoints.dirty_since(document), checkpoints.whole_since(document)
+                )
+                async for document in self._partitions.find(query, checkpoints.COMPLETENESS, max_time_ms=MAX_TIME_MS)
             }
 
 
@@ -80,7 +94,7 @@ class _Reading:
     """One answer's reads; they share the bound."""
 
     def __init__(
-        self, windows: Mapping[Tier, Any], slots: asyncio.Semaphore, selection: Selection, columns: frozenset[Column]
+        self, windows: Mapping[Tier, Rows], slots: asyncio.Semaphore, selection: Selection, columns: frozenset[Column]
     ) -> None:
         self._windows, self._slots, self._columns = windows, slots, columns
         self._chunks = selection.chunks
@@ -96,11 +110,12 @@ class _Reading:
                     query, self._projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS
                 )
                 async with cursor:
-                    while documents := await cursor.to_list(_DOCUMENTS_PER_BATCH):
-                        await self._take(tier, documents)
+                    while found := await cursor.to_list(_DOCUMENTS_PER_BATCH):
+                        await self._take(tier, found)
 
-    async def _take(self, tier: Tier, documents: list[Document]) -> None:
-        parsed = [(self._chunks[d["_id"]["p"], d["_id"]["c"]], int(d["_id"]["w"]), d) for d in documents]
+    async def _take(self, tier: Tier, found: list[Document]) -> None:
+        located = [(documents.located(document), document) for document in found]
+        parsed = [(self._chunks[partition, chunk], start, one) for (partition, chunk, start), one in located]
         # In a thread: numpy and long loops, while other requests wait for the event loop.
         cells = await asyncio.to_thread(decode_many, parsed, tier.width_ms, rows=self._rows, columns=self._columns)
         self._held += len(cells)
@@ -114,14 +129,13 @@ class _Reading:
             self.cells.append(cells)
 
 
-def _queries(tenant: str, selection: Selection, piece: Piece) -> Iterator[Document]:
+def _queries(tenant: TenantId, selection: Selection, piece: Piece) -> Iterator[Document]:
     if piece.windows > _SHORT:
         for partition, chunk in selection.chunks:
-            home = {"t": tenant, "p": partition, "c": chunk}
-            yield {"_id": {"$gte": {**home, "w": Int64(piece.start)}, "$lt": {**home, "w": Int64(piece.end)}}}
+            yield {"_id": documents.between(tenant, partition, chunk, piece.start, piece.end)}
         return
     ids = (
-        {"t": tenant, "p": partition, "c": chunk, "w": Int64(start)}
+        documents.window_id(tenant, partition, chunk, start)
         for partition, chunk in selection.chunks
         for start in range(piece.start, piece.end, piece.tier.width_ms)
     )

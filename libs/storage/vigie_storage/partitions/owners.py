@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure
-from pymongo.write_concern import WriteConcern
 from vigie_contracts.days import to_datetime
 from vigie_runtime import logging
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 
-from vigie_storage import mongo
+from vigie_storage import collections, mongo
+from vigie_storage.mongo import Session
+from vigie_storage.partitions.document import partition_id
+from vigie_storage.tenancy import shared
 
 log = logging.get(__name__)
-
-COLLECTION: Final = "owners"
 
 
 class Owners:
     """owners  {_id: "<topic>/<partition>", session, updated}: the server session that the owner commits in"""
 
     def __init__(self, db: Database, topic: str, clock: Clock) -> None:
-        self._owners = db.get_collection(COLLECTION, write_concern=WriteConcern("majority", j=True))
+        self._owners = shared(db, collections.OWNERS).with_options(write_concern=mongo.DURABLE)
         self._admin = db.client.admin
         self._topic = topic
         self._clock = clock
 
-    async def take_over(self, partition: int, session: AsyncClientSession) -> None:
+    async def take_over(self, partition: int, session: Session) -> None:
         """End the transaction that an owner killed in the middle of it left open. The server would keep its locks,
         and so refuse every commit of the partition, for a minute. It guards nothing, it only speeds up."""
         mine = session.session_id["id"]
         # A durable write: what is read in this session afterwards is not older than it.
         before = await self._owners.find_one_and_update(
-            {"_id": f"{self._topic}/{partition}"},
+            {"_id": partition_id(self._topic, partition)},
             {"$set": {"session": mine, "updated": to_datetime(self._clock.now_ms())}},
             upsert=True,
             session=session,

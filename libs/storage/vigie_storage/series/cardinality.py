@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pymongo.errors import PyMongoError
+from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging, tasks
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import reason_of
 
-from vigie_storage.catalogue import SERIES
+from vigie_storage import collections
+from vigie_storage.tenancy import TenantCollection
 
 log = logging.get(__name__)
 
@@ -55,7 +57,7 @@ class Cardinality:
     """Answers for one service. All methods are for one event loop."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
-        self._series = db[SERIES]
+        self._series = TenantCollection(db, collections.SERIES)
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], tuple[float, Explosion | None]] = OrderedDict()
         self._running: dict[tuple[str, str], asyncio.Task[Explosion | None]] = {}
@@ -70,7 +72,7 @@ class Cardinality:
         if (task := self._running.get(asked)) is None:
             if len(self._running) >= MAX_RUNNING:
                 return None
-            task = self._running[asked] = asyncio.create_task(self._ask(tenant, metric), name="cardinality")
+            task = self._running[asked] = asyncio.create_task(self._ask(TenantId(tenant), metric), name="cardinality")
             task.add_done_callback(lambda _: self._running.pop(asked, None))
         try:
             async with asyncio.timeout(WAIT_S):
@@ -82,7 +84,7 @@ class Cardinality:
         """End what is under way."""
         await tasks.end(self._running.values())
 
-    async def _ask(self, tenant: str, metric: str) -> Explosion | None:
+    async def _ask(self, tenant: TenantId, metric: str) -> Explosion | None:
         found: Explosion | None = None
         try:
             found = await self._widest(tenant, metric)
@@ -97,11 +99,12 @@ class Cardinality:
             self._kept.popitem(last=False)
         return found
 
-    async def _widest(self, tenant: str, metric: str) -> Explosion | None:
-        looked_at: Document = {"$match": {"tenant": tenant, "name": metric}}
+    async def _widest(self, tenant: TenantId, metric: str) -> Explosion | None:
+        looked_at: Document = {"$match": {"name": metric}}
         some = [looked_at, {"$limit": MAX_SERIES}]
-        counted = await self._first([*some, {"$count": "series"}])
+        counted = await self._first(tenant, [*some, {"$count": "series"}])
         widest = await self._first(
+            tenant,
             [
                 *some,
                 {"$project": {"_id": 0, "lv": 1}},
@@ -110,28 +113,27 @@ class Cardinality:
                 {"$group": {"_id": {"$first": {"$split": ["$_id", "="]}}, "values": {"$sum": 1}}},
                 {"$sort": {"values": -1, "_id": 1}},
                 {"$limit": 1},
-            ]
+            ],
         )
         if counted is None or widest is None:
             return None
         series = int(counted["series"])
         return Explosion(metric, widest["_id"], int(widest["values"]), series, series < MAX_SERIES)
 
-    async def _largest(self, tenant: str) -> tuple[str, int] | None:
+    async def _largest(self, tenant: TenantId) -> tuple[str, int] | None:
         """The tenant's metric with the most series, and how many; read from the index alone."""
         found = await self._first(
+            tenant,
             [
-                {"$match": {"tenant": tenant}},
                 {"$project": {"_id": 0, "name": 1}},
                 {"$limit": MAX_NAMES},
                 {"$group": {"_id": "$name", "series": {"$sum": 1}}},
                 {"$sort": {"series": -1, "_id": 1}},
                 {"$limit": 1},
-            ]
+            ],
         )
         return None if found is None else (found["_id"], int(found["series"]))
 
-    async def _first(self, pipeline: Sequence[Document]) -> dict[str, Any] | None:
-        cursor = await self._series.aggregate(pipeline, maxTimeMS=QUESTION_MS)
-        documents = await cursor.to_list(1)
-        return documents[0] if documents else None
+    async def _first(self, tenant: TenantId, pipeline: Sequence[Document]) -> dict[str, Any] | None:
+        found = [one async for one in self._series.of(tenant).aggregate(pipeline, max_time_ms=QUESTION_MS)]
+        return found[0] if found else None

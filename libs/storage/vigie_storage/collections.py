@@ -1,0 +1,148 @@
+"""Every collection of Vigie in MongoDB: its name, what a document of it is, whose it is, its indexes and its end.
+
+No other module names a collection (a lint holds that); `vigie_storage.tenancy` opens them. Who reads and writes the
+documents stands beside their shape: `series`, `windows`, `latest`, `partitions`, `reports`, `usage`, `topics`; those of
+users, keys, sessions and tenants in `vigie_identity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from pymongo import ASCENDING, DESCENDING
+from vigie_contracts import telemetry
+from vigie_contracts.limits import IDEMPOTENCY_TTL_S
+from vigie_contracts.tiers import TIERS, Tier
+from vigie_contracts.topics import REPORTS as REPORTS_TOPIC
+from vigie_contracts.topics import SAMPLES as SAMPLES_TOPIC
+
+
+class TenantIn(StrEnum):
+    """Where a document says whose it is."""
+
+    FIELD = "tenant"
+    ID = "_id"
+    """The document is the tenant's only one."""
+    ID_FIELD = "_id.t"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`keys` in order, ascending; one that begins with `-` is descending."""
+
+    keys: tuple[str, ...]
+    unique: bool = False
+
+    @property
+    def directions(self) -> list[tuple[str, int]]:
+        """As pymongo wants them."""
+        return [(key.removeprefix("-"), DESCENDING if key.startswith("-") else ASCENDING) for key in self.keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Documents are removed so long after the date in `field`. `after` None: the settings say how long."""
+
+    field: str
+    after: timedelta | None = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """`tenant` None: the documents belong to no tenant."""
+
+    name: str
+    tenant: TenantIn | None
+    indexes: tuple[Index, ...] = ()
+    expiry: Expiry | None = None
+
+
+def _by_tenant(*keys: str, unique: bool = False) -> Index:
+    return Index((TenantIn.FIELD, *keys), unique)
+
+
+_LOG_LIFE: Final = timedelta(milliseconds=int(SAMPLES_TOPIC.config["retention.ms"]))
+REPORT_LOG_LIFE: Final = timedelta(milliseconds=int(REPORTS_TOPIC.config["retention.ms"]))
+"""As long as a record may be read again, its report must be known."""
+REQUEST_KEY_LIFE: Final = timedelta(seconds=IDEMPOTENCY_TTL_S) + _LOG_LIFE
+"""A repeat that was sent within the first is read at most the second later."""
+USAGE_LIFE: Final = timedelta(days=400)
+API_KEY_LIFE: Final = timedelta(days=90)
+"""How long a key that has ended is shown."""
+_DAYS_LIFE: Final = timedelta(milliseconds=telemetry.RETENTION_MS)
+
+# Samples. Written by ingest (series) and aggregator.
+SERIES: Final = Collection(
+    "series",
+    TenantIn.FIELD,
+    (
+        _by_tenant("name", "_id"),  # pages in the order of (name, _id) are read from the index and not sorted
+        _by_tenant("lv"),
+        _by_tenant("partition", "ordinal", unique=True),
+    ),
+)
+"""`_id`: the fingerprint, signed. See `series.document`."""
+TENANT_SERIES: Final = Collection("tenant_series", TenantIn.ID)
+"""How many series a tenant has, in all and in each partition. See `series.document`."""
+LATEST: Final = Collection("latest", TenantIn.ID_FIELD, (Index(("p",)),))
+"""The latest values of a chunk. `_id`: {t, p, c}. See `latest`."""
+PARTITIONS: Final = Collection("partitions", None)
+"""How far a partition is counted. `_id`: "<topic>/<partition>". See `partitions.document`."""
+REQUEST_KEYS: Final = Collection("requests", None, expiry=Expiry("expires"))
+"""Request keys that were counted. `_id`: {p, k}; the key is a hash that the tenant is part of."""
+OWNERS: Final = Collection("owners", None)
+"""In which server session a partition is committed. `_id`: "<topic>/<partition>"."""
+TOPICS: Final = Collection("topics", None)
+"""Partitions and cluster of a topic. `_id`: its name."""
+
+_WINDOWS: Final[Mapping[str, Collection]] = {
+    tier.name: Collection(f"windows_{tier.name}", TenantIn.ID_FIELD, expiry=Expiry("expires")) for tier in TIERS
+}
+
+
+def windows(tier: Tier) -> Collection:
+    """The windows of a tier. `_id`: {t, p, c, w}. See `windows.document`."""
+    return _WINDOWS[tier.name]
+
+
+# Reports. Written by aggregator. See `reports.documents`.
+REPORTS: Final = Collection(
+    "reports", TenantIn.FIELD, (_by_tenant("kind", "at", "_id"),), Expiry("at", None)
+)  # fmt: skip
+"""A report of any kind, whole. `_id`: its own, which its tenant is part of."""
+TELEMETRY_LATEST: Final = Collection("telemetry_latest", TenantIn.ID, (Index(("at",)),))
+"""A tenant's newest report."""
+TELEMETRY_HOURS: Final = Collection("telemetry_hours", TenantIn.FIELD, expiry=Expiry("hour", _DAYS_LIFE))
+"""A tenant's UTC hour with a report. `_id`: {tenant, hour}."""
+TELEMETRY_DAYS: Final = Collection("telemetry_days", TenantIn.FIELD, expiry=Expiry("at", _DAYS_LIFE))
+"""A tenant's local day with a report. `_id`: {zone, day, tenant}."""
+TELEMETRY_PLATFORM_DAYS: Final = Collection("telemetry_platform_days", None, expiry=Expiry("at", _DAYS_LIFE))
+"""A local day of all tenants of a partition of the topic of reports. `_id`: {zone, day, partition}."""
+
+# Written by ingest and api.
+TENANT_USAGE: Final = Collection("tenant_usage", TenantIn.FIELD, (_by_tenant("day"),), Expiry("day", USAGE_LIFE))
+"""What a tenant used on a UTC day. `_id`: {tenant, day}. See `usage`."""
+
+# Identity. `_id`: an id of its own, unless said otherwise. See the modules of `vigie_identity`.
+TENANTS: Final = Collection("tenants", TenantIn.ID, (Index(("name_key",), unique=True), Index(("status", "updated"))))
+USERS: Final = Collection(
+    "users",
+    TenantIn.FIELD,
+    (_by_tenant("_id"), _by_tenant("name_key", unique=True), Index(("further.tenant", "_id"))),
+)
+API_KEYS: Final = Collection("api_keys", TenantIn.FIELD, (_by_tenant("_id"),), Expiry("ends", API_KEY_LIFE))
+SESSIONS: Final = Collection("sessions", TenantIn.FIELD, (_by_tenant("user", "_id"),), Expiry("until"))
+LICENCES: Final = Collection("licences", TenantIn.FIELD, (_by_tenant("_id"), Index(("deleted", "expires"))))
+AUDIT: Final = Collection("audit", TenantIn.FIELD, (_by_tenant("-_id"),))
+IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
+"""What was done once for all. `_id`: what."""
+
+ALL: Final = (
+    SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
+    REPORTS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
+    TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
+)  # fmt: skip

@@ -1,0 +1,121 @@
+"""The documents that are kept of a partition of the samples log.
+
+partitions  {_id: "<topic>/<partition>", cluster_id, topic_id, epoch, next: {tier: offset}, within: {tier: samples},
+            dirty_since: {coarse tier: ms | null}, whole_since: {added tier: ms}, lost, updated}; `within` is how many
+            samples of the record at `next` are counted already: 0, but for a moment after a record that touches
+            thousands of windows
+requests    {_id: {p: partition, k: request key}, offset, epoch, expires}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from bson import Binary, Int64
+from vigie_contracts.tiers import TIERS
+from vigie_runtime.clients import Document
+
+from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position
+
+NEVER: Final = 1 << 62
+"""A tier that the aggregators do not know yet is whole from this moment on, ms."""
+COMPLETENESS: Final[Mapping[str, int]] = {"next": 1, "dirty_since": 1, "whole_since": 1}
+"""What `dirty_since` and `whole_since` need of the document."""
+FIRST_USE: Final[Mapping[str, int]] = {"epoch": 1, "offset": 1}
+"""What `parse_keys` needs of the documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstUse:
+    """The record that carried a request key first: its offset, in the log of that epoch."""
+
+    epoch: int
+    offset: int
+
+
+def partition_id(topic: str, partition: int) -> str:
+    """The `_id` of a partition's document."""
+    return f"{topic}/{partition}"
+
+
+def of_topic(topic: str) -> Document:
+    """The query for all partitions of a topic."""
+    prefix = partition_id(topic, 0)[:-1]
+    return {"_id": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}}
+
+
+def partition_of(document: Mapping[str, Any]) -> int:
+    """Which partition the document is about."""
+    return int(document["_id"].rpartition("/")[2])
+
+
+def fields(checkpoint: Checkpoint) -> Document:
+    """All of the document but its `_id` and `updated`. Set as a whole: a tier that is no longer kept is gone then."""
+    return {
+        "cluster_id": checkpoint.log.cluster_id,
+        "topic_id": checkpoint.log.topic_id,
+        "epoch": checkpoint.epoch,
+        "next": {name: Int64(position.offset) for name, position in checkpoint.positions.items()},
+        "within": {name: position.sample for name, position in checkpoint.positions.items()},
+        "dirty_since": {name: None if ms is None else Int64(ms) for name, ms in checkpoint.dirty_since.items()},
+        "whole_since": {name: Int64(ms) for name, ms in checkpoint.whole_since.items()},
+        "lost": Int64(checkpoint.lost),
+    }
+
+
+def unmoved(checkpoint: Checkpoint) -> Document:
+    """A filter that the document passes only if nobody has moved it since it said `checkpoint`."""
+    stored = fields(checkpoint)
+    same = {name: stored[name] for name in ("cluster_id", "topic_id", "epoch")}
+    for group in ("next", "within"):
+        # None is what MongoDB finds where nothing is: a tier that is new may not have been counted by anybody else.
+        same |= {f"{group}.{tier.name}": stored[group].get(tier.name) for tier in TIERS}
+    return same
+
+
+def parse(document: Mapping[str, Any]) -> Checkpoint:
+    """What `fields` made, without the tiers that are no longer kept."""
+    offsets, within = document["next"], document["within"]
+    names = [tier.name for tier in TIERS if tier.name in offsets]
+    return Checkpoint(
+        Log(document["cluster_id"], document["topic_id"]),
+        document["epoch"],
+        {name: Position(int(offsets[name]), within[name]) for name in names},
+        {name: ms for name, ms in dirty_since(document).items() if name in names},
+        int(document["lost"]),
+        {name: ms for name, ms in whole_since(document).items() if name in names},
+    )
+
+
+def dirty_since(document: Mapping[str, Any]) -> dict[str, int | None]:
+    """`Checkpoint.dirty_since`, of the tiers that were kept when it was written."""
+    stored: Mapping[str, Any] = document.get("dirty_since") or {}
+    return {name: None if ms is None else int(ms) for name, ms in stored.items()}
+
+
+def whole_since(document: Mapping[str, Any]) -> dict[str, int]:
+    """`Checkpoint.whole_since`, of the tiers that were kept when it was written; NEVER for others."""
+    stored: Mapping[str, Any] = document.get("whole_since") or {}
+    unknown = {tier.name: NEVER for tier in TIERS if tier.name not in document["next"]}
+    return unknown | {name: int(ms) for name, ms in stored.items()}
+
+
+def key_id(partition: int, key: bytes) -> Document:
+    """The `_id` of a request key."""
+    return {"p": partition, "k": Binary(key)}
+
+
+def key_documents(partition: int, keys: Mapping[bytes, int], epoch: int, expires: datetime) -> list[Document]:
+    """Request keys with the offset of the record that carried each first."""
+    return [
+        {"_id": key_id(partition, key), "offset": Int64(offset), "epoch": epoch, "expires": expires}
+        for key, offset in keys.items()
+    ]
+
+
+def parse_keys(documents: Iterable[Mapping[str, Any]]) -> dict[bytes, FirstUse]:
+    """What `key_documents` made."""
+    return {bytes(one["_id"]["k"]): FirstUse(one["epoch"], one["offset"]) for one in documents}

@@ -1,0 +1,1 @@
+"""The catalogue of series: `document` (its shape), `writer` (registers), `catalogue` (reads), `filter`, `placement`."""

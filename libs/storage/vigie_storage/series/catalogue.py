@@ -1,0 +1,143 @@
+"""Reading the catalogue of series."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from pymongo.asynchronous.cursor import AsyncCursor
+from vigie_contracts.tenants import TenantId
+from vigie_query.errors import LimitReached
+from vigie_query.matchers import predicate
+from vigie_query.series import Series, too_many
+from vigie_runtime.clients import Database, Document
+
+from vigie_storage import collections, mongo
+from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.series import document as documents
+from vigie_storage.series import placement
+from vigie_storage.series.filter import Filter, query
+from vigie_storage.series.placement import SeriesPlacement
+from vigie_storage.tenancy import TenantCollection, Why
+
+COUNT_LIMIT: Final = 10_000
+"""Counting matches stops here."""
+SCAN_LIMIT: Final = 50_000
+"""Series looked at for one answer when the store cannot decide about them itself."""
+NAMES_LIMIT: Final = 20_000
+"""Metric names of a tenant that a pattern is tried on."""
+LOOKUP_SERIES: Final = 10_000
+"""Fingerprints in one question for placements."""
+_BATCH: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`after` is the place to go on from; None at the end."""
+
+    series: list[Series]
+    after: tuple[str, int] | None
+
+
+class SeriesCatalogue:
+    """The collections `series` and `tenant_series`, read-only."""
+
+    def __init__(self, db: Database) -> None:
+        self._series = TenantCollection(db, collections.SERIES)
+        self._tenants = TenantCollection(db, collections.TENANT_SERIES)
+
+    async def find(self, tenant: TenantId, wanted: Filter, limit: int, what: str) -> list[Series]:
+        """All series of the filter, by name and labels. Raises LimitReached above `limit`, naming `what`."""
+        accepts = predicate(matcher for matcher in wanted.matchers if not matcher.in_store)
+        found: list[Series] = []
+        seen = 0
+        with reading():
+            async for document in self._find(tenant, query(wanted)).limit(SCAN_LIMIT + 1):
+                one = documents.parse(document)
+                seen += 1
+                if accepts(dict(one.labels)):
+                    found.append(one)
+                if len(found) > limit or seen > SCAN_LIMIT:
+                    raise too_many(min(limit, SCAN_LIMIT), what)
+        return sorted(found, key=lambda one: (one.name, one.labels, one.kind))
+
+    async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
+        """Up to `limit` series in the order of (name, fingerprint), after that place.
+
+        A page may be shorter than `limit`, even empty, although more follow: when label patterns rejected very many.
+        """
+        accepts = predicate(matcher for matcher in wanted.matchers if not matcher.in_store)
+        found: list[Series] = []
+        seen, last = 0, after
+        with reading():
+            cursor = self._find(tenant, query(wanted, after)).sort([("name", 1), ("_id", 1)])
+            async for document in cursor.limit(SCAN_LIMIT):
+                one = documents.parse(document)
+                if accepts(dict(one.labels)):
+                    if len(found) == limit:
+                        return Page(found, last)
+                    found.append(one)
+                seen, last = seen + 1, (one.name, one.fingerprint)
+        return Page(found, last if seen == SCAN_LIMIT else None)
+
+    async def count(self, tenant: TenantId, wanted: Filter) -> int | None:
+        """How many match, up to COUNT_LIMIT + 1; None when only looking at all of them would tell."""
+        if not all(matcher.in_store for matcher in wanted.matchers):
+            return None
+        with reading():
+            return await self._series.of(tenant).count(query(wanted), COUNT_LIMIT + 1, max_time_ms=MAX_TIME_MS)
+
+    async def names(self, tenant: TenantId) -> list[str]:
+        """The tenant's metric names, sorted. Raises LimitReached above NAMES_LIMIT."""
+        pipeline = [
+            {"$sort": {"tenant": 1, "name": 1}}, {"$group": {"_id": "$name"}}, {"$limit": NAMES_LIMIT + 1},
+        ]  # fmt: skip
+        with reading():
+            found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
+            names = [document["_id"] async for document in found]
+        if len(names) > NAMES_LIMIT:
+            raise LimitReached(
+                f"name: a pattern is tried on at most {NAMES_LIMIT} names, the tenant has more: use a prefix", "name"
+            )
+        return sorted(names)
+
+    async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
+        """Partition -> how many series of the tenant live there (the ordinal that the next one gets)."""
+        with reading():
+            return documents.next_ordinals(await self._tenants.of(tenant).one({}, max_time_ms=MAX_TIME_MS))
+
+    async def total(self, tenant: TenantId) -> int:
+        """How many series the tenant has: what its plan's `series` limits. Raises StoreUnavailable."""
+        with mongo.bounded():
+            return documents.count(await self._tenants.of(tenant).one({}))
+
+    async def since(self, tenant: TenantId, partition: int, ordinal: int, below: int) -> AsyncIterator[list[Series]]:
+        """The series of a partition from `ordinal` on, up to `below`, in batches."""
+        wanted: Document = {"partition": partition, "ordinal": {"$gte": ordinal, "$lt": below}}
+        batch: list[Series] = []
+        with reading():
+            async for document in self._find(tenant, wanted).sort("ordinal", 1):
+                batch.append(documents.parse(document))
+                if len(batch) == _BATCH:
+                    yield batch
+                    batch = []
+        yield batch
+
+    async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:
+        """Where the series of distinct fingerprints live; unknown ones are absent. Raises Retryable."""
+        wanted: list[int] = fingerprints.view(np.int64).tolist()
+        found: list[SeriesPlacement] = []
+        series = self._series.across(Why.REGISTER)
+        with mongo.retryable("reading the series catalogue"):
+            for start in range(0, len(wanted), LOOKUP_SERIES):
+                # Plain ints: MongoDB compares numbers by value, and wrapping them as Int64 was half of the cost.
+                ids = wanted[start : start + LOOKUP_SERIES]
+                cursor = await series.aggregate([{"$match": {"_id": {"$in": ids}}}, placement.COLUMNS])
+                found += [placement.parse(document) for document in await cursor.to_list()]
+        return found
+
+    def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:
+        return self._series.of(tenant).find(query, documents.FIELDS, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
