@@ -211,7 +211,7 @@ ITSELF = Dashboard(
             "Throttled requests by limit",
             "reqps",
             ("sum by (scope) (rate(vigie_limits_throttled_total[$__rate_interval]))", "{{scope}}"),
-            ("sum(vigie_limits_alone)", "processes without Redis"),
+            ("sum by (use) (vigie_redis_away)", "processes without Redis: {{use}}"),
         ),
         graph(
             "Kafka: gathered until acknowledged",

@@ -14,7 +14,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action
 from vigie_identity.errors import BadCredential, TenantInactive
 from vigie_identity.identity import Identity, identity
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.passwords import Passwords
 from vigie_runtime import clients
 from vigie_runtime.clock import SystemClock
@@ -80,7 +80,7 @@ async def test_key_that_the_command_prints_is_good_until_it_is_revoked(vigie: Vi
     assert gone is not None
     assert gone.revoked is not None
 
-    entries = (await who.audit.page(TenantId("acme"), Asked())).items
+    entries = (await who.audit.page(TenantId("acme"), PageRequest())).items
     assert [entry.action for entry in entries] == [Action.KEY_REVOKED, Action.KEY_CREATED, Action.TENANT_CREATED]
     assert {(entry.actor.id, entry.actor.name) for entry in entries} == {("cli", getpass.getuser())}
     assert secret not in str(entries)

@@ -1,7 +1,8 @@
 """The front door of `vigie up`: one origin for the two HTTP services, with nothing proxied.
 
-The ingest and the api ASGI apps run in this process. A request is handed to one of them by its path, as the proxy of
-the other deployments does it; the few paths that speak for both (landing page, readiness, OpenAPI) are answered here.
+The ingest and the api ASGI apps run in this process. A request is handed to one of them by the table that the proxy of
+the other deployments is made from, `vigie_contracts.paths`; the few paths that speak for both (landing page, readiness,
+OpenAPI) are answered here.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 
+from vigie_contracts.paths import Service, service_of
 from vigie_contracts.problems import CONTENT_TYPE, Kind, problem
 
 from vigie_standalone.landing import POLICY, landing_page
@@ -21,12 +23,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-WRITE_PATHS = frozenset({"/telemetry", "/api/import/telemetry", "/api/events", "/v1/metrics", "/api/v1/write"})
-WRITE_PREFIX = "/api/metrics/"
-# A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
-WRITE_METHODS = frozenset({"POST", "OPTIONS"})
 # What Vigie says about itself is for who runs it. A proxy on this machine has to keep it from its own clients.
 INTERNAL_PREFIX = "/internal/"
+_INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
 SUBREQUEST_BODY_LIMIT = 4 * 1024 * 1024
 
 
@@ -79,7 +78,7 @@ class FrontDoor:
         kind = scope["type"]
         if kind == "http":
             path = scope["path"]
-            if scope["method"] in WRITE_METHODS and (path in WRITE_PATHS or path.startswith(WRITE_PREFIX)):
+            if service_of(scope["method"], path) is _INGEST:
                 await self._ingest(scope, receive, send)
             elif path.startswith(INTERNAL_PREFIX) and not _from_this_machine(scope):
                 await _send_answer(send, _not_found(path), head=scope["method"] == "HEAD")

@@ -18,7 +18,7 @@ from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 if TYPE_CHECKING:
     from vigie_contracts.tenants import TenantId
     from vigie_identity.api_keys import ApiKey
-    from vigie_identity.pages import Asked, Page
+    from vigie_identity.pages import Page, PageRequest
 
     from vigie_standalone.accounts import Accounts
 
@@ -159,12 +159,12 @@ def key_revoke(
     typer.echo(f"{made.visible} is revoked.")
 
 
-async def _all(page: "Callable[[Asked], Awaitable[Page[T]]]") -> AsyncIterator[T]:
-    from vigie_identity.pages import MAX_PAGE, Asked
+async def _all(page: "Callable[[PageRequest], Awaitable[Page[T]]]") -> AsyncIterator[T]:
+    from vigie_identity.pages import MAX_PAGE, PageRequest
 
     cursor: str | None = None
     while True:
-        found = await page(Asked(MAX_PAGE, cursor))
+        found = await page(PageRequest(MAX_PAGE, cursor))
         for item in found.items:
             yield item
         if (cursor := found.cursor) is None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from vigie_contracts.paths import ROWS
 from vigie_contracts.problems import CONTENT_TYPE, Kind, Problem
 from vigie_runtime.settings import Settings
-from vigie_standalone.front import WRITE_METHODS, WRITE_PATHS, WRITE_PREFIX
 
 from tests.kit import docker
 from tests.project.repo import ROOT, SERVICES, parsed, text
+from tools import proxy
 
 COMPOSE = parsed("docker-compose.yml")
 DOCKERFILE = text("deploy/docker/Dockerfile")
@@ -140,12 +141,12 @@ def test_only_the_front_door_is_open_to_the_network() -> None:
 
 def test_proxy_splits_paths_as_the_front_door_of_vigie_up() -> None:
     config = text("deploy/proxy/Caddyfile")
-    paths = re.search(r"@writes \{.*?path ([^\n]*)", config, re.DOTALL)
-    methods = re.search(r"@writes \{.*?method ([^\n]*)", config, re.DOTALL)
-    assert paths
-    assert methods
-    assert set(paths[1].split()) == {*WRITE_PATHS, f"{WRITE_PREFIX}*"}
-    assert set(methods[1].split()) == WRITE_METHODS
+    assert proxy.render(config) == config, "run python -m tools.proxy"
+    handled = re.findall(
+        r"@\w+ \{\s+method ([^\n]*)\s+path ([^\n]*)\s+\}\s+handle @\w+ \{\s+reverse_proxy (\w+):", config
+    )
+    split = {(path, tuple(methods.split()), service) for methods, paths, service in handled for path in paths.split()}
+    assert split == {(row.path, row.methods, row.service) for row in ROWS}
 
 
 def test_what_the_proxy_itself_refuses_is_a_problem_as_elsewhere() -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -33,10 +33,28 @@ UInt32s = npt.NDArray[np.uint32]
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
+Column = Sequence[int] | Sequence[float] | npt.NDArray[Any]
 
 
 class InvalidBatchError(ValueError):
     """The bytes are no SampleBatch that this version understands. The text says which column breaks which rule."""
+
+
+class SampleColumns(msgspec.Struct, gc=False):
+    """Samples on their way to the bus: what an intake makes and a publisher takes.
+
+    `fingerprints[j]` (unsigned 64 bits), `timestamps[j]` (ms) and `values[j]` (finite) are sample j; few samples are
+    best given as lists, many as arrays. `keys` are request keys of 16 bytes; `key_index[j]` says which one sample j
+    came with (-1: none) and may be left out when there is one key for all."""
+
+    fingerprints: Column
+    timestamps: Column
+    values: Column
+    keys: Sequence[bytes] | None = None
+    key_index: Column | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity.api_keys import LAST_USED_STEP, NewKey, well_formed
 from vigie_identity.audit import Action
 from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Scope
 
 from .conftest import ACME, BY, NOW_MS, RIVAL, World
@@ -33,7 +33,7 @@ async def test_a_key_is_found_by_its_secret_and_only_its_hash_is_stored(world: W
     assert new.secret.startswith(new.key.visible + "_")
     assert new.secret not in repr(new)
     stored = repr(await world.db["api_keys"].find_one({"_id": new.key.id}))
-    audited = repr((await world.audit.page(ACME, Asked())).items)
+    audited = repr((await world.audit.page(ACME, PageRequest())).items)
     assert new.secret[20:] not in stored + audited
 
 
@@ -57,7 +57,7 @@ async def test_the_keys_of_another_tenant_are_not_there(world: World) -> None:
         with pytest.raises(NotFound) as caught:
             await question
         assert caught.value.problem("/") == NotFound("API key").problem("/")
-    assert (await keys.page(ACME, Asked())).items == []
+    assert (await keys.page(ACME, PageRequest())).items == []
     assert (await keys.get(RIVAL, theirs.id)) == theirs
 
 
@@ -73,7 +73,7 @@ async def test_rotation_leaves_both_good_for_the_overlap(world: World) -> None:
     assert new.key.good(later(world))
     with pytest.raises(Conflict):
         await world.keys.rotate(ACME, old.key.id, BY)
-    actions = [entry.action for entry in (await world.audit.page(ACME, Asked())).items]
+    actions = [entry.action for entry in (await world.audit.page(ACME, PageRequest())).items]
     assert actions[:2] == [Action.KEY_ROTATED, Action.KEY_CREATED]
 
 
@@ -95,7 +95,7 @@ async def test_a_revoked_key_stays_revoked(world: World) -> None:
     assert await world.keys.revoke(ACME, new.key.id, BY) == revoked
     with pytest.raises(Conflict):
         await world.keys.rotate(ACME, new.key.id, BY)
-    actions = [entry.action for entry in (await world.audit.page(ACME, Asked())).items]
+    actions = [entry.action for entry in (await world.audit.page(ACME, PageRequest())).items]
     assert actions.count(Action.KEY_REVOKED) == 1
 
 

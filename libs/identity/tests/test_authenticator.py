@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity import credential_cache as module
 from vigie_identity.authenticator import _sent
-from vigie_identity.credential_cache import MAX_REFUSED, STALE_S, TTL_S
+from vigie_identity.credential_cache import MAX_REJECTED, MAX_STALE_S, TTL_S
 from vigie_identity.errors import (
     BadCredential,
     CredentialMissing,
@@ -24,7 +24,7 @@ from vigie_identity.errors import (
     WrongLogin,
 )
 from vigie_identity.identity import Identity
-from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, Cached
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.principal import PrincipalKind
 from vigie_identity.sessions import Client
@@ -316,16 +316,16 @@ async def test_one_look_up_serves_all_who_ask_at_once(made: Identity, world: Wor
 
 async def test_guesses_are_bounded_in_memory_and_at_a_time(made: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     guesses = (f"vk_{i:016d}_{'A' * 43}" for i in range(10_000))
-    monkeypatch.setattr(module, "MAX_FIRST", 4)
+    monkeypatch.setattr(module, "MAX_FIRST_LOOKUPS", 4)
     answers = [await refusal(asking) for asking in [bearer(made, next(guesses)) for _ in range(3)]]
     assert all(isinstance(answer, BadCredential) for answer in answers)
     many = await asyncio.gather(*(bearer(made, next(guesses)) for _ in range(40)), return_exceptions=True)
     assert {type(answer) for answer in many} == {BadCredential, Busy}
-    monkeypatch.setattr(module, "MAX_REFUSED", 5)
+    monkeypatch.setattr(module, "MAX_REJECTED", 5)
     for _ in range(10):
         await refusal(bearer(made, next(guesses)))
-    assert len(made.authenticator._memory._refused) == 5
-    assert MAX_REFUSED > 5
+    assert len(made.authenticator._cache._rejected) == 5
+    assert MAX_REJECTED > 5
 
 
 async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever(
@@ -344,15 +344,15 @@ async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever
         for _ in range(20):
             assert (await bearer(made, known)).belongs_to(ACME)
         assert time.perf_counter() - begin < 2, "one request waits a moment, the others do not"
-        assert metrics.counter(STALE, what=Remembered.CREDENTIALS)._value.get() == 20
+        assert metrics.counter(STALE, what=Cached.CREDENTIALS)._value.get() == 20
         assert isinstance(await refusal(bearer(made, new)), StoreUnavailable)
         world.clock.advance(60)
         assert isinstance(await refusal(bearer(made, expiring)), StoreUnavailable)
-        world.clock.advance(STALE_S - 60 - TTL_S)
+        world.clock.advance(MAX_STALE_S - 60 - TTL_S)
         assert isinstance(await refusal(bearer(made, known)), StoreUnavailable)
     finally:
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
-    await eventually(lambda: not made.authenticator._memory._first)
+    await eventually(lambda: not made.authenticator._cache._first)
     await bearer(made, known)
 
 

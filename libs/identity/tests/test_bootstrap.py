@@ -7,7 +7,7 @@ from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Action
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.errors import InvalidField, NotFound, TooManyAttempts, WrongLogin
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role
 from vigie_identity.sessions import Client
 from vigie_identity.throttle import PER_ACCOUNT
@@ -19,7 +19,7 @@ async def test_of_many_that_start_at_once_one_makes_the_administrator_and_gets_t
     starts = [FirstStart(world.db, world.users) for _ in range(8)]
     answers = await asyncio.gather(*(start.administrator() for start in starts))
     [made] = [answer for answer in answers if answer is not None]
-    [admin] = (await world.users.page(PLATFORM, Asked())).items
+    [admin] = (await world.users.page(PLATFORM, PageRequest())).items
     assert (admin.name, admin.role) == ("admin", Role.SUPERADMIN)
     assert made.password is not None
     assert made.password not in repr(made)
@@ -27,7 +27,7 @@ async def test_of_many_that_start_at_once_one_makes_the_administrator_and_gets_t
     assert account is not None
     assert await world.passwords.verify(account.password, made.password)
     assert await FirstStart(world.db, world.users).administrator() is None
-    entries = (await world.audit.page(PLATFORM, Asked())).items
+    entries = (await world.audit.page(PLATFORM, PageRequest())).items
     assert [entry.action for entry in entries] == [Action.USER_CREATED]
 
 
@@ -49,11 +49,11 @@ async def test_a_refused_password_leaves_the_first_start_to_be_done(world: World
 async def test_an_administrator_that_was_removed_does_not_come_back(world: World) -> None:
     first = FirstStart(world.db, world.users)
     await first.administrator()
-    [admin] = (await world.users.page(PLATFORM, Asked())).items
+    [admin] = (await world.users.page(PLATFORM, PageRequest())).items
     other = await world.user(PLATFORM, Role.SUPERADMIN, "other")
     await world.users.remove(PLATFORM, admin.id, BY)
     assert await first.administrator() is None
-    assert (await world.users.page(PLATFORM, Asked())).items == [other]
+    assert (await world.users.page(PLATFORM, PageRequest())).items == [other]
 
 
 async def test_a_lost_password_is_replaced_and_the_account_switched_on(world: World) -> None:
@@ -61,7 +61,7 @@ async def test_a_lost_password_is_replaced_and_the_account_switched_on(world: Wo
     with pytest.raises(NotFound):
         await first.reset(BY)
     await first.administrator("chosen password")
-    [admin] = (await world.users.page(PLATFORM, Asked())).items
+    [admin] = (await world.users.page(PLATFORM, PageRequest())).items
     await world.user(PLATFORM, Role.SUPERADMIN, "other")
     await world.users.set_active(PLATFORM, admin.id, BY, active=False)
     reset = await first.reset(BY)

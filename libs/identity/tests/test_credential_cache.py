@@ -9,29 +9,29 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 from vigie_identity import credential_cache as module
-from vigie_identity.credential_cache import SAY_EVERY_S, STALE_S, TTL_S, Bad, Good, Memory
+from vigie_identity.credential_cache import LOG_EVERY_S, MAX_STALE_S, TTL_S, CredentialCache, Found, Rejected
 from vigie_identity.errors import IssuerUnavailable
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
 
 from tests.kit.wait import eventually
 
-NO = Bad("no")
-Load = Callable[[], Awaitable[Good[str] | Bad[str]]]
+NO = Rejected("no")
+Load = Callable[[], Awaitable[Found[str] | Rejected[str]]]
 
 
 class Store:
     """Answers what it is told to, counts who asks, and lets them wait while it is shut."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Good[str] | Bad[str]] = {}
+        self.answers: dict[str, Found[str] | Rejected[str]] = {}
         self.error: ProblemError | None = None
         self.asked = 0
         self.open = asyncio.Event()
         self.open.set()
 
     def load(self, key: str) -> Load:
-        async def load() -> Good[str] | Bad[str]:
+        async def load() -> Found[str] | Rejected[str]:
             self.asked += 1
             await self.open.wait()
             if self.error is not None:
@@ -43,34 +43,36 @@ class Store:
 
 @dataclass
 class Someone:
-    """Who asks from a place, and may or may not."""
+    """A client that may cause lookups, or not."""
 
-    place: str | None
+    client: str | None
     error: ProblemError | None = None
     times: int = 0
 
-    def may_ask(self) -> None:
+    def check_lookup(self) -> None:
         self.times += 1
         if self.error is not None:
             raise self.error
 
 
 class Asked:
-    """A memory of `store`, and how many stale answers it gave."""
+    """A cache before `store`, and how many stale results it served."""
 
-    def __init__(self, clock: ManualClock, room: int = 100) -> None:
+    def __init__(self, clock: ManualClock, max_weight: int = 100) -> None:
         self.store = Store()
         self.stale = 0
-        self.memory: Memory[str, str] = Memory("words", clock, room=room, weigh=len, stale=self._count)
+        self.cache: CredentialCache[str, str] = CredentialCache(
+            "words", clock, max_weight=max_weight, weigh=len, on_stale=self._count
+        )
 
     def _count(self) -> None:
         self.stale += 1
 
-    async def __call__(self, key: str, asker: Someone | None = None) -> str | Bad[str]:
-        return await self.memory.ask(key, self.store.load(key), asker)
+    async def __call__(self, key: str, requester: Someone | None = None) -> str | Rejected[str]:
+        return await self.cache.get(key, self.store.load(key), requester)
 
     def knows(self, *words: str) -> None:
-        self.store.answers.update({word: Good(word) for word in words})
+        self.store.answers.update({word: Found(word) for word in words})
 
 
 @pytest.fixture
@@ -83,24 +85,24 @@ async def test_an_answer_is_believed_for_its_time_and_then_asked_for_again(asked
     for _ in range(3):
         assert (await asked("a"), await asked("b")) == ("a", NO)
     assert asked.store.asked == 2
-    assert (asked.memory.at_once("a"), asked.memory.at_once("b"), asked.memory.at_once("c")) == ("a", NO, None)
+    assert (asked.cache.at_once("a"), asked.cache.at_once("b"), asked.cache.at_once("c")) == ("a", NO, None)
     clock.advance(TTL_S)
-    assert (asked.memory.at_once("a"), asked.memory.at_once("b")) == (None, None)
-    asked.store.answers = {"b": Good("b")}
+    assert (asked.cache.at_once("a"), asked.cache.at_once("b")) == (None, None)
+    asked.store.answers = {"b": Found("b")}
     assert (await asked("a"), await asked("b")) == (NO, "b")
 
 
 async def test_an_answer_that_ends_is_believed_no_longer(asked: Asked, clock: ManualClock) -> None:
-    asked.store.answers["a"] = Good("a", left_s=2)
+    asked.store.answers["a"] = Found("a", expires_in_s=2)
     await asked("a")
     clock.advance(2)
     asked.store.error = StoreUnavailable()
     with pytest.raises(StoreUnavailable):
         await asked("a")
     asked.store.error = None
-    asked.store.answers["a"] = Good("a", left_s=-1)
+    asked.store.answers["a"] = Found("a", expires_in_s=-1)
     await asked("a")
-    assert asked.memory.at_once("a") is None
+    assert asked.cache.at_once("a") is None
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable, IssuerUnavailable])
@@ -114,13 +116,13 @@ async def test_who_is_known_stays_known_while_nobody_can_be_asked_and_each_time_
     with capture_logs() as logs:
         assert [await asked("a") for _ in range(20)] == ["a"] * 20
         assert asked.store.asked == 2, "not each request asks"
-        clock.advance(SAY_EVERY_S)
+        clock.advance(LOG_EVERY_S)
         await asked("a")
     assert asked.stale == 21
     assert [(line["log_level"], line["answers"]) for line in logs] == [("warning", 1), ("warning", 20)]
     with pytest.raises(error):
         await asked("b")
-    clock.advance(STALE_S - TTL_S - SAY_EVERY_S)
+    clock.advance(MAX_STALE_S - TTL_S - LOG_EVERY_S)
     with pytest.raises(error):
         await asked("a")
     asked.store.error = None
@@ -131,7 +133,7 @@ async def test_who_is_known_stays_known_while_nobody_can_be_asked_and_each_time_
 async def test_a_slow_store_is_waited_for_a_moment_and_heard_when_it_answers(
     asked: Asked, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "LOOKUP_WAIT_S", 0.01)
     asked.knows("a")
     await asked("a")
     clock.advance(TTL_S)
@@ -140,13 +142,13 @@ async def test_a_slow_store_is_waited_for_a_moment_and_heard_when_it_answers(
     assert await asked("a") == "a"
     assert asked.stale == 1
     asked.store.open.set()
-    await eventually(lambda: asked.memory.at_once("a") == NO)
+    await eventually(lambda: asked.cache.at_once("a") == NO)
 
 
 async def test_too_much_at_once_is_no_reason_to_believe_what_is_old(
     asked: Asked, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_AGAIN", 1)
+    monkeypatch.setattr(module, "MAX_REFRESHES", 1)
     asked.knows("a", "b")
     assert (await asked("a"), await asked("b")) == ("a", "b")
     clock.advance(TTL_S)
@@ -165,13 +167,13 @@ async def test_too_much_at_once_is_no_reason_to_believe_what_is_old(
 async def test_when_those_who_ask_get_no_answer_others_need_not_wait_for_room(
     asked: Asked, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_AGAIN", 1)
+    monkeypatch.setattr(module, "MAX_REFRESHES", 1)
     asked.knows("a", "b")
     assert (await asked("a"), await asked("b")) == ("a", "b")
     clock.advance(TTL_S)
     asked.store.open.clear()
     assert await asked("a") == "a"
-    clock.advance(module.PATIENCE_S + 0.01)
+    clock.advance(module.LOOKUP_WAIT_S + 0.01)
     assert await asked("b") == "b"
     assert asked.stale == 2
     asked.store.open.set()
@@ -180,7 +182,7 @@ async def test_when_those_who_ask_get_no_answer_others_need_not_wait_for_room(
 async def test_strangers_take_no_place_of_who_is_known(
     asked: Asked, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_FIRST", 2)
+    monkeypatch.setattr(module, "MAX_FIRST_LOOKUPS", 2)
     asked.knows("a")
     await asked("a")
     clock.advance(TTL_S)
@@ -200,7 +202,7 @@ async def test_strangers_take_no_place_of_who_is_known(
 async def test_one_place_has_a_part_of_the_places(asked: Asked) -> None:
     here, there, this_machine = Someone("here"), Someone("there"), Someone(None)
     asked.store.open.clear()
-    most = module.MAX_FIRST_PER_PLACE
+    most = module.MAX_FIRST_LOOKUPS_PER_CLIENT
     guesses = [asyncio.ensure_future(asked(f"guess {i}", here)) for i in range(most + 5)]
     guesses.append(asyncio.ensure_future(asked("guess 0", here)))  # waits with the first
     await eventually(lambda: sum(guess.done() for guess in guesses) == 5)
@@ -242,33 +244,33 @@ async def test_one_look_up_serves_all_who_ask_at_once(asked: Asked) -> None:
 
 
 async def test_what_is_known_is_bounded_by_its_weight(clock: ManualClock) -> None:
-    asked = Asked(clock, room=10)
+    asked = Asked(clock, max_weight=10)
     asked.knows("aaaa", "bbbb", "cccc", "d" * 11, "ee")
     for word in ("aaaa", "bbbb", "aaaa", "cccc"):
         await asked(word)
-    assert [asked.memory.at_once(word) for word in ("aaaa", "bbbb", "cccc")] == ["aaaa", None, "cccc"]
+    assert [asked.cache.at_once(word) for word in ("aaaa", "bbbb", "cccc")] == ["aaaa", None, "cccc"]
     assert await asked("ee") == "ee"
-    assert asked.memory._weight == 10
+    assert asked.cache._weight == 10
     assert await asked("d" * 11) == "d" * 11
-    assert (asked.memory._weight, len(asked.memory._known)) == (0, 0)
+    assert (asked.cache._weight, len(asked.cache._known)) == (0, 0)
 
 
 async def test_guesses_push_out_nobody_who_is_known_and_are_bounded(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_REFUSED", 5)
+    monkeypatch.setattr(module, "MAX_REJECTED", 5)
     asked.knows("a")
     await asked("a")
     for i in range(20):
         assert await asked(f"guess {i}") == NO
-    assert len(asked.memory._refused) == 5
-    assert asked.memory.at_once("a") == "a"
+    assert len(asked.cache._rejected) == 5
+    assert asked.cache.at_once("a") == "a"
 
 
 async def test_what_is_under_way_ends_with_the_memory(asked: Asked) -> None:
     asked.store.open.clear()
     waiting = asyncio.ensure_future(asked("a"))
     await eventually(lambda: asked.store.asked == 1)
-    await asked.memory.close()
+    await asked.cache.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting

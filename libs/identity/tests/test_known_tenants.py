@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from vigie_identity import credential_cache as memory
-from vigie_identity.credential_cache import STALE_S, TTL_S
+from vigie_identity import credential_cache as module
+from vigie_identity.credential_cache import MAX_STALE_S, TTL_S
 from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.tenants import Plan, Status
@@ -67,12 +67,12 @@ async def test_one_look_up_serves_all_who_ask_at_once(
 async def test_unknown_tenants_are_remembered_within_bounds(
     known: KnownTenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "MAX_REFUSED", 5)
+    monkeypatch.setattr(module, "MAX_REJECTED", 5)
     await known.require(ACME)
     for i in range(10):
         with pytest.raises(NotFound):
             await known.require(f"nobody-{i}")
-    assert len(known._memory._refused) == 5
+    assert len(known._cache._rejected) == 5
     assert known.at_once(ACME) is not None
 
 
@@ -93,7 +93,7 @@ async def test_known_tenants_stay_known_for_a_while_when_the_store_is_away(
             await known.require(RIVAL)
         with pytest.raises(StoreUnavailable):
             await known.require("nobody")
-        world.clock.advance(STALE_S - TTL_S)
+        world.clock.advance(MAX_STALE_S - TTL_S)
         with pytest.raises(StoreUnavailable):
             await known.require(ACME)
     finally:
@@ -109,7 +109,7 @@ async def test_what_was_known_is_remembered_without_asking(
     with pytest.raises(TenantInactive):
         await known.require(RIVAL)
     asked = count(world, monkeypatch)
-    world.clock.advance(STALE_S - 1)
+    world.clock.advance(MAX_STALE_S - 1)
     for tenant in (ACME, RIVAL):
         remembered = known.remembered(tenant)
         assert remembered is not None

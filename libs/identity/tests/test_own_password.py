@@ -9,7 +9,7 @@ from vigie_identity.audit import Action
 from vigie_identity.credential_cache import TTL_S
 from vigie_identity.errors import BadCredential, InvalidField, TooManyAttempts, WrongLogin
 from vigie_identity.identity import Identity
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role
 from vigie_identity.sessions import Client, Tokens
 from vigie_identity.throttle import PER_ACCOUNT_AND_ADDRESS
@@ -53,7 +53,7 @@ async def test_the_old_password_gives_a_new_one_and_ends_every_other_session(
     with pytest.raises(WrongLogin):
         await login(made, name)
     await login(made, name, NEW)
-    entries = (await world.audit.page(ACME, Asked())).items
+    entries = (await world.audit.page(ACME, PageRequest())).items
     [changed] = [entry for entry in entries if entry.action is Action.PASSWORD_CHANGED]
     assert (changed.actor.id, changed.actor.agent, changed.target) == (user.id, "a browser", user.id)
 

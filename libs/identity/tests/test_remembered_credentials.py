@@ -28,9 +28,9 @@ async def test_what_is_remembered_holds_no_credential(made: Identity, world: Wor
     await bearer(made, good)
     for sent in bad:
         await refusal(bearer(made, sent))
-    memory = made.authenticator._memory
-    assert (len(memory._known), len(memory._refused)) == (1, 4)
-    kept = reachable([memory._known, memory._refused])
+    cache = made.authenticator._cache
+    assert (len(cache._known), len(cache._rejected)) == (1, 4)
+    kept = reachable([cache._known, cache._rejected])
     assert not [one for one in kept if isinstance(one, BaseException | FrameType | TracebackType)]
     texts = [one.encode() if isinstance(one, str) else one for one in kept if isinstance(one, str | bytes)]
     assert not [text for text in texts for sent in (good, *bad) if sent[20:].encode() in text]
@@ -48,16 +48,16 @@ def reachable(roots: list[Any]) -> list[Any]:
     return list(seen.values())
 
 
-async def test_who_has_many_places_takes_more_of_the_memory(made: Identity, world: World) -> None:
+async def test_who_has_many_places_takes_more_of_the_cache(made: Identity, world: World) -> None:
     places = [f"{'site':s<100}{i}" for i in range(1_000)]
     user = await world.users.create(ACME, "many", PASSWORD, Role.USER, BY, apps=places, sites=places)
     await world.user()
     for name in ("many", "alice"):
         await bearer(made, (await sessions_of(made).login(name, PASSWORD, Client(), ACME)).access)
-    sizes = {known.value.id == user.id: known.weight for known in made.authenticator._memory._known.values()}
+    sizes = {known.value.id == user.id: known.weight for known in made.authenticator._cache._known.values()}
     assert sizes[True] > 200_000
     assert sizes[False] < 10_000
-    assert made.authenticator._memory._weight == sum(sizes.values())
+    assert made.authenticator._cache._weight == sum(sizes.values())
 
 
 def test_places_that_tenants_share_are_weighed_once() -> None:

@@ -13,7 +13,7 @@ from vigie_identity.audit import Action
 from vigie_identity.credential_cache import TTL_S
 from vigie_identity.errors import BadCredential, Refusal, WrongLogin
 from vigie_identity.identity import Identity
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.permissions import Role
 from vigie_identity.refresh import Generation, RefreshTokens
@@ -59,7 +59,7 @@ async def test_a_login_gives_tokens_that_say_who_it_is(made: Identity, world: Wo
     assert principal.session == sessions_of(made).session_of(tokens.refresh)
     assert (tokens.access_expires_in_s, tokens.refresh_expires_in_s) == (600, 7 * 86_400)
     assert tokens.access not in repr(tokens)
-    newest = (await world.audit.page(ACME, Asked(limit=1))).items[0]
+    newest = (await world.audit.page(ACME, PageRequest(limit=1))).items[0]
     assert (newest.action, newest.actor.id, newest.actor.agent) == (Action.LOGGED_IN, user.id, "a browser")
 
 
@@ -118,7 +118,7 @@ async def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_session(
     world.clock.advance(TTL_S)
     assert await refused(bearer(made, third.access)) is Refusal.REVOKED
     await sessions.refresh(other.refresh, BROWSER)  # the user's other sessions go on
-    actions = [entry.action for entry in (await world.audit.page(ACME, Asked())).items]
+    actions = [entry.action for entry in (await world.audit.page(ACME, PageRequest())).items]
     assert actions.count(Action.TOKEN_REUSED) == 1
 
 
@@ -171,7 +171,7 @@ async def test_logout_ends_the_session_for_access_and_refresh(made: Identity, wo
     assert await refused(bearer(made, tokens.access)) is Refusal.REVOKED
     assert await refused(sessions_of(made).refresh(tokens.refresh, BROWSER)) is Refusal.REVOKED
     await bearer(made, other.access)
-    actions = [entry.action for entry in (await world.audit.page(ACME, Asked())).items]
+    actions = [entry.action for entry in (await world.audit.page(ACME, PageRequest())).items]
     assert actions.count(Action.LOGGED_OUT) == 1
 
 

@@ -11,7 +11,7 @@ from vigie_identity import audit as audit_module
 from vigie_identity.audit import Action
 from vigie_identity.errors import Conflict, InvalidField, NotFound
 from vigie_identity.licences import State
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.tenants import Plan, Status
 from vigie_runtime.clients import MongoClient
@@ -47,13 +47,13 @@ async def test_ids_and_names_of_tenants_are_unique_whatever_the_case(world: Worl
 
 
 async def test_a_refused_change_leaves_no_entry_in_the_audit(world: World) -> None:
-    before = await world.audit.page(RIVAL, Asked())
+    before = await world.audit.page(RIVAL, PageRequest())
     with pytest.raises(Conflict):
         await world.tenants.rename(RIVAL, "acme inc", BY)
     with pytest.raises(NotFound):
         await world.tenants.set_status(NOBODY, Status.ACTIVE, BY)
-    assert await world.audit.page(RIVAL, Asked()) == before
-    assert (await world.audit.page(NOBODY, Asked())).items == []
+    assert await world.audit.page(RIVAL, PageRequest()) == before
+    assert (await world.audit.page(NOBODY, PageRequest())).items == []
 
 
 async def test_an_operator_in_place_of_an_id_is_nobodys(world: World) -> None:
@@ -73,7 +73,7 @@ async def test_only_active_tenants_that_exist_are_active(world: World) -> None:
 async def test_those_that_ended_are_known_for_as_long_as_is_asked(world: World) -> None:
     await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
     for _ in ("switched off", "deleted"):
-        ended = (await world.tenants.page(Asked(), deleted=True)).items[-1]
+        ended = (await world.tenants.page(PageRequest(), deleted=True)).items[-1]
         assert ended.id == RIVAL
         assert await world.tenants.ended_since(ended.updated) == [RIVAL]
         assert await world.tenants.ended_since(ended.updated + timedelta(milliseconds=1)) == []
@@ -84,7 +84,7 @@ async def test_those_that_ended_are_known_for_as_long_as_is_asked(world: World) 
 async def test_ensuring_a_tenant_at_once_makes_it_once(world: World) -> None:
     await asyncio.gather(*(world.tenants.ensure(TenantId("default")) for _ in range(8)))
     assert (await world.tenants.get(TenantId("default"))).active
-    entries = (await world.audit.page(TenantId("default"), Asked())).items
+    entries = (await world.audit.page(TenantId("default"), PageRequest())).items
     assert [entry.action for entry in entries] == [Action.TENANT_CREATED]
 
 
@@ -129,12 +129,12 @@ async def test_only_an_inactive_tenant_is_deleted_and_then_it_does_not_exist(wor
     assert await tenants.active([ACME, RIVAL]) == {RIVAL}
     assert await tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 0}
     assert await world.licences.counts() == {State.ACTIVE: 0, State.EXPIRED: 0, State.EXPIRING: 0}
-    assert [tenant.id for tenant in (await tenants.page(Asked())).items] == [RIVAL]
-    assert [tenant.status for tenant in (await tenants.page(Asked(), deleted=True)).items] == [
+    assert [tenant.id for tenant in (await tenants.page(PageRequest())).items] == [RIVAL]
+    assert [tenant.status for tenant in (await tenants.page(PageRequest(), deleted=True)).items] == [
         Status.DELETED, Status.ACTIVE,
     ]  # fmt: skip
     for log in (ACME, PLATFORM):
-        newest = (await world.audit.page(log, Asked(limit=1))).items[0]
+        newest = (await world.audit.page(log, PageRequest(limit=1))).items[0]
         assert (newest.action, newest.target, newest.actor) == (Action.TENANT_DELETED, ACME, BY)
         assert newest.changes == {"name": "acme inc"}
     assert (await world.users.load(user.id), await world.keys.find(key.secret)) == (user, key.key)
@@ -156,9 +156,9 @@ async def test_the_name_of_a_deleted_tenant_is_free_and_its_id_is_not(world: Wor
 async def test_pages_go_on_where_the_last_one_ended(world: World) -> None:
     for i in range(5):
         await world.tenants.create(TenantId(f"t{i}"), f"T {i}", BY)
-    first = await world.tenants.page(Asked(limit=3))
-    second = await world.tenants.page(Asked(limit=3, cursor=first.cursor))
-    third = await world.tenants.page(Asked(limit=3, cursor=second.cursor))
+    first = await world.tenants.page(PageRequest(limit=3))
+    second = await world.tenants.page(PageRequest(limit=3, cursor=first.cursor))
+    third = await world.tenants.page(PageRequest(limit=3, cursor=second.cursor))
     assert [t.id for t in [*first.items, *second.items, *third.items]] == [
         "acme",
         "rival",
@@ -177,7 +177,7 @@ async def test_pages_go_on_where_the_last_one_ended(world: World) -> None:
 )
 def test_what_is_no_page_is_refused(limit: int, cursor: str | None) -> None:
     with pytest.raises(InvalidField):
-        Asked(limit, cursor)
+        PageRequest(limit, cursor)
 
 
 def test_a_plan_has_no_negative_limits() -> None:
@@ -201,7 +201,7 @@ async def test_licences_are_counted_by_what_they_are_now(world: World) -> None:
     ended = await world.licences.end(ACME, soon.id, BY)
     assert ended.expires == NOW + timedelta(days=1)
     assert await world.licences.counts() == {State.ACTIVE: 1, State.EXPIRED: 1, State.EXPIRING: 0}
-    assert (await world.licences.page(ACME, Asked())).items == [ended]
+    assert (await world.licences.page(ACME, PageRequest())).items == [ended]
 
 
 async def test_a_licence_of_another_tenant_is_not_there(world: World) -> None:
@@ -211,8 +211,8 @@ async def test_a_licence_of_another_tenant_is_not_there(world: World) -> None:
     with pytest.raises(NotFound) as absent:
         await world.licences.end(ACME, "no-such-licence", BY)
     assert foreign.value.problem("/x") == absent.value.problem("/x")
-    assert (await world.licences.page(ACME, Asked())).items == []
-    assert (await world.licences.page(RIVAL, Asked())).items == [theirs]
+    assert (await world.licences.page(ACME, PageRequest())).items == []
+    assert (await world.licences.page(RIVAL, PageRequest())).items == [theirs]
 
 
 async def test_a_licence_needs_a_tenant_and_a_future(world: World) -> None:
@@ -226,12 +226,12 @@ async def test_a_licence_needs_a_tenant_and_a_future(world: World) -> None:
 async def test_the_audit_tells_who_did_what_when_and_from_where_newest_first(world: World) -> None:
     world.clock.advance(1)
     await world.tenants.rename(ACME, "Acme Ltd", BY)
-    newest, oldest = (await world.audit.page(ACME, Asked())).items
+    newest, oldest = (await world.audit.page(ACME, PageRequest())).items
     assert (newest.action, newest.target, newest.changes) == (Action.TENANT_CHANGED, ACME, {"name": "Acme Ltd"})
     assert newest.actor == BY
     assert newest.at == NOW + timedelta(seconds=1)
     assert oldest.action is Action.TENANT_CREATED
-    assert (await world.audit.page(PLATFORM, Asked())).items == []
+    assert (await world.audit.page(PLATFORM, PageRequest())).items == []
 
 
 def test_nothing_in_the_audit_changes_or_removes_an_entry() -> None:

@@ -18,7 +18,6 @@ from vigie_identity.throttle import (
     _network,
 )
 from vigie_runtime import clients
-from vigie_runtime import redis_breaker as patience
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Busy
 
@@ -26,13 +25,12 @@ from .conftest import ACME, BY, PASSWORD, World, running, sessions_of, settings_
 
 
 @pytest.fixture(params=["redis", "away"])
-async def throttle(
-    request: pytest.FixtureRequest, redis_url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[LoginThrottle]:
+async def throttle(request: pytest.FixtureRequest, redis_url: str, clock: ManualClock) -> AsyncIterator[LoginThrottle]:
     """The same behaviour, counted in Redis and by the process alone; on a busy machine too Redis is not away."""
-    monkeypatch.setattr(patience, "WAIT_S", 10.0)
     client = clients.redis(settings_for(redis_url) if request.param == "redis" else settings_for())
-    yield LoginThrottle(client, clock)
+    made = LoginThrottle(client, clock)
+    made._breaker._wait_s = 10.0
+    yield made
     await client.aclose()
 
 

@@ -6,7 +6,7 @@ import pytest
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Action, Actor
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, NotFound
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import PLATFORM_WIDE, Role
 from vigie_identity.principal import Assignment
 from vigie_identity.users import Guest, User
@@ -37,7 +37,7 @@ async def test_a_name_is_taken_in_its_home_only(world: World) -> None:
     with pytest.raises(Conflict) as caught:
         await world.users.create(ACME, "ALICE", PASSWORD, Role.ADMIN, BY)
     assert "rival" not in caught.value.detail
-    assert len((await world.users.page(ACME, Asked())).items) == 1
+    assert len((await world.users.page(ACME, PageRequest())).items) == 1
 
 
 async def test_one_name_at_once_is_taken_once(world: World) -> None:
@@ -119,7 +119,7 @@ async def test_the_home_cannot_open_the_account_of_who_has_further_tenants(world
     await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
     users = world.users
     assert not (await users.set_active(ACME, user.id, BY, active=False)).active  # closing it harms nobody else
-    before = await world.audit.page(ACME, Asked())
+    before = await world.audit.page(ACME, PageRequest())
     for question in (
         users.set_password(ACME, user.id, "another password", BY),
         users.set_active(ACME, user.id, BY, active=True),
@@ -131,7 +131,7 @@ async def test_the_home_cannot_open_the_account_of_who_has_further_tenants(world
     account = await users.account(ACME, "alice")
     assert account is not None
     assert await world.passwords.verify(account.password, PASSWORD)
-    assert await world.audit.page(ACME, Asked()) == before
+    assert await world.audit.page(ACME, PageRequest()) == before
     assert (await users.set_active(ACME, user.id, BY, active=True, full=True)).active
     await users.set_password(ACME, user.id, "another password", BY, full=True)
     await users.unassign(ACME, user.id, RIVAL, BY)
@@ -144,13 +144,13 @@ async def test_the_home_sees_nothing_of_further_tenants(world: World) -> None:
     users = world.users
     shown = [
         await users.get(ACME, user.id),
-        *(await users.page(ACME, Asked())).items,
+        *(await users.page(ACME, PageRequest())).items,
         await users.set_role(ACME, user.id, Role.ADMIN, BY),
         await users.set_places(ACME, user.id, BY, apps=["shop"], sites=[]),
         await users.set_active(ACME, user.id, BY, active=False),
         await users.unassign(ACME, user.id, RIVAL, BY),
     ]
-    entries = (await world.audit.page(ACME, Asked())).items
+    entries = (await world.audit.page(ACME, PageRequest())).items
     told = [entry for entry in entries if entry.action in {Action.USER_ASSIGNED, Action.USER_UNASSIGNED}]
     assert [entry.changes for entry in told] == [{"elsewhere": True}] * 2
     assert "rival" not in repr((shown, entries))
@@ -158,7 +158,7 @@ async def test_the_home_sees_nothing_of_further_tenants(world: World) -> None:
     await users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
     full = await users.set_active(ACME, user.id, BY, active=True, full=True)
     assert full.assignments[1:] == (Assignment.of(RIVAL, Role.ADMIN),)
-    assert (await users.page(ACME, Asked(), full=True)).items == [full]
+    assert (await users.page(ACME, PageRequest(), full=True)).items == [full]
     assert await users.get(ACME, user.id, full=True) == full == await users.load(user.id)
 
 
@@ -168,19 +168,21 @@ async def test_a_tenant_sees_who_is_assigned_to_it_and_not_where_they_come_from(
     await users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY, apps=["shop"], sites=["r1"])
     await users.assign(ACME, other.id, RIVAL, Role.USER, BY)
     await alice(world, RIVAL)
-    page = await users.guests(RIVAL, Asked(limit=1))
-    rest = await users.guests(RIVAL, Asked(limit=1, cursor=page.cursor))
+    page = await users.guests(RIVAL, PageRequest(limit=1))
+    rest = await users.guests(RIVAL, PageRequest(limit=1, cursor=page.cursor))
     guests = {guest.name: guest for guest in (*page.items, *rest.items)}
     assert rest.cursor is None
     places = frozenset({"shop"}), frozenset({"r1"})
     assert guests["Alice"] == Guest(user.id, "Alice", True, Assignment.of(RIVAL, Role.ADMIN, *places))
     assert guests["bob"].assignment == Assignment.of(RIVAL, Role.USER)
-    assert (await users.guests(ACME, Asked())).items == []
+    assert (await users.guests(ACME, PageRequest())).items == []
     await users.unassign(ACME, other.id, RIVAL, BY)
     of_the_home = Actor("u-home", "the home's administrator", "203.0.113.9")
     await users.remove(ACME, user.id, of_the_home)
-    assert (await users.guests(RIVAL, Asked())).items == []
-    entries = [entry for entry in (await world.audit.page(RIVAL, Asked())).items if entry.target in {user.id, other.id}]
+    assert (await users.guests(RIVAL, PageRequest())).items == []
+    entries = [
+        entry for entry in (await world.audit.page(RIVAL, PageRequest())).items if entry.target in {user.id, other.id}
+    ]
     assert [(entry.action, entry.target) for entry in reversed(entries)] == [
         (Action.USER_ASSIGNED, user.id), (Action.USER_ASSIGNED, other.id),
         (Action.USER_UNASSIGNED, other.id), (Action.USER_UNASSIGNED, user.id),
@@ -201,7 +203,7 @@ async def test_an_assignment_and_a_new_password_at_once_never_leave_both(world: 
         assert isinstance(assigned, User)
         assert isinstance(password, User | Forbidden)
         if isinstance(password, User):
-            entries = (await world.audit.page(ACME, Asked(limit=2))).items
+            entries = (await world.audit.page(ACME, PageRequest(limit=2))).items
             assert [entry.action for entry in entries] == [Action.USER_ASSIGNED, Action.PASSWORD_CHANGED]
         await world.users.remove(ACME, user.id, BY)
 
@@ -222,7 +224,7 @@ async def test_the_last_active_superadmin_stays(world: World) -> None:
     support = await users.create(PLATFORM, "support", PASSWORD, Role.SUPPORT, BY)
     off = await users.create(PLATFORM, "off", PASSWORD, Role.SUPERADMIN, BY)
     await users.set_active(PLATFORM, off.id, BY, active=False)
-    before = await world.audit.page(PLATFORM, Asked())
+    before = await world.audit.page(PLATFORM, PageRequest())
     for question in (
         users.remove(PLATFORM, first.id, BY),
         users.set_role(PLATFORM, first.id, Role.SUPPORT, BY),
@@ -231,7 +233,7 @@ async def test_the_last_active_superadmin_stays(world: World) -> None:
         with pytest.raises(Conflict):
             await question
     assert await users.get(PLATFORM, first.id) == first
-    assert await world.audit.page(PLATFORM, Asked()) == before
+    assert await world.audit.page(PLATFORM, PageRequest()) == before
     await users.remove(PLATFORM, support.id, BY)
     await users.set_active(PLATFORM, off.id, BY, active=True)
     assert (await users.set_role(PLATFORM, first.id, Role.SUPPORT, BY)).role is Role.SUPPORT
@@ -245,7 +247,7 @@ async def test_superadmins_who_remove_each_other_at_once_leave_one(world: World)
             *(world.users.remove(PLATFORM, admin.id, BY) for admin in admins), return_exceptions=True
         )
         assert [type(answer) for answer in answers].count(Conflict) == 1
-        [left] = (await world.users.page(PLATFORM, Asked())).items
+        [left] = (await world.users.page(PLATFORM, PageRequest())).items
         await world.db["users"].delete_one({"_id": left.id})
 
 
@@ -258,7 +260,7 @@ async def test_no_password_and_no_hash_is_in_the_audit(world: World) -> None:
     user = await alice(world)
     await world.users.set_password(ACME, user.id, "another password", BY)
     await world.users.remove(ACME, user.id, BY)
-    entries = (await world.audit.page(ACME, Asked())).items
+    entries = (await world.audit.page(ACME, PageRequest())).items
     assert [entry.action for entry in reversed(entries)][1:] == [
         Action.USER_CREATED, Action.PASSWORD_CHANGED, Action.USER_REMOVED,
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from vigie_storage.tenancy import TenantCollection, Why
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, LimitReached, NotFound
 from vigie_identity.names import display_name, new_id, new_secret
-from vigie_identity.pages import Asked, Page, page
+from vigie_identity.pages import Page, PageRequest, page
 from vigie_identity.permissions import Scope
 from vigie_identity.tenants import Tenants
 
@@ -153,7 +153,7 @@ class ApiKeys:
             raise NotFound(WHAT)
         return _key(document)
 
-    async def page(self, tenant: TenantId, asked: Asked) -> Page[ApiKey]:
+    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[ApiKey]:
         """The tenant's keys by id, also those that ended in the last 90 days. Raises StoreUnavailable."""
         return await page(self._store.of(tenant), asked, "_id", _key)
 

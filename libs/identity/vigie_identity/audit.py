@@ -16,7 +16,7 @@ from vigie_storage.mongo import Session, bounded
 from vigie_storage.tenancy import TenantCollection
 
 from vigie_identity.names import new_ordered_id
-from vigie_identity.pages import Asked, Page, page
+from vigie_identity.pages import Page, PageRequest, page
 
 MAX_AGENT_CHARS: Final = 256
 
@@ -101,7 +101,7 @@ class Audit:
         }
         await self._store.of(tenant).insert(document, session)
 
-    async def page(self, tenant: TenantId, asked: Asked) -> Page[Entry]:
+    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[Entry]:
         """The tenant's entries, newest first. Raises StoreUnavailable."""
         return await page(self._store.of(tenant), asked, "_id", _entry, descending=True)
 

@@ -1,6 +1,6 @@
 """From the headers of a request to a Principal: what every service asks first, for every request.
 
-A credential that was seen costs a hash and a look into the memory, which knows for how long it is believed.
+A credential that was seen costs a hash and a look into the cache, which knows for how long it is served.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from vigie_runtime.errors import StoreUnavailable
 
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.api_keys import PREFIX, ApiKey, ApiKeys
-from vigie_identity.credential_cache import Asker, Bad, Good, Memory
+from vigie_identity.credential_cache import CredentialCache, Found, Rejected, Requester
 from vigie_identity.errors import BadCredential, NotFound, Refusal, TenantInactive, TwoCredentials
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.known_tenants import KnownTenants
-from vigie_identity.metrics import Remembered
+from vigie_identity.metrics import Cached
 from vigie_identity.permissions import of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.session_store import SessionStore
@@ -47,9 +47,9 @@ class Authenticator:
     def __init__(
         self, *, verifier: Verifier, sessions: SessionStore, users: Users, keys: ApiKeys, tenants: Tenants,
         known_tenants: KnownTenants, foreign: ForeignClaims, anonymous: AnonymousRule, clock: Clock,
-        stale: Callable[[], object],
+        on_stale: Callable[[], object],
     ) -> None:  # fmt: skip
-        """`stale` is called for each answer from memory that is older than it should be."""
+        """`on_stale` is called for each cached result that could not be looked up again."""
         self._verifier = verifier
         self._sessions = sessions
         self._users = users
@@ -61,19 +61,19 @@ class Authenticator:
         self._nobody_without_tenant = anonymous.without_tenant().principal()
         self._clock = clock
         self._salt = token_bytes(16)  # credentials are remembered as hashes that mean nothing outside this process
-        self._memory: Memory[Principal, Refusal] = Memory(
-            Remembered.CREDENTIALS, clock, room=MAX_KNOWN_BYTES, weigh=_bytes_of, stale=stale
+        self._cache: CredentialCache[Principal, Refusal] = CredentialCache(
+            Cached.CREDENTIALS, clock, max_weight=MAX_KNOWN_BYTES, weigh=_bytes_of, on_stale=on_stale
         )
         self._notes: set[asyncio.Task[None]] = set()
 
-    async def authenticate(self, headers: Headers, asker: Asker | None = None) -> Principal:
+    async def authenticate(self, headers: Headers, requester: Requester | None = None) -> Principal:
         """Who asks. Without a credential that is the anonymous principal; a credential that is sent must be good.
-        `asker` is asked before a credential is looked up that this process does not know.
+        `requester` is checked before a credential is looked up that this process does not know.
 
-        Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy; what `asker`
-        raises."""
+        Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy; what
+        `requester` raises."""
         sent = _sent(headers)
-        return await self.anonymous() if sent is None else await self.credential(sent, asker)
+        return await self.anonymous() if sent is None else await self.credential(sent, requester)
 
     async def anonymous(self) -> Principal:
         """Who sends no credential; without the tenant of the setting while that is not active. Raises
@@ -85,29 +85,29 @@ class Authenticator:
                 return self._nobody_without_tenant
         return self._nobody
 
-    async def credential(self, sent: bytes, asker: Asker | None = None) -> Principal:
+    async def credential(self, sent: bytes, requester: Requester | None = None) -> Principal:
         """Who has this token or key: for those who do not come with headers. Raises as `authenticate`."""
         digest = blake2b(sent, digest_size=16, key=self._salt).digest()
-        answer = self._memory.at_once(digest)
+        answer = self._cache.at_once(digest)
         if answer is None:
-            answer = await self._memory.ask(digest, lambda: self._judge(sent), asker)
-        if not isinstance(answer, Bad):
+            answer = await self._cache.get(digest, lambda: self._judge(sent), requester)
+        if not isinstance(answer, Rejected):
             return answer
         raise TenantInactive if answer.reason is Refusal.TENANT else BadCredential(answer.reason)
 
     async def close(self) -> None:
         """End what is under way."""
-        await self._memory.close()
+        await self._cache.close()
         await tasks.end(self._notes)
 
-    async def _judge(self, sent: bytes) -> Good[Principal] | Bad[Refusal]:
+    async def _judge(self, sent: bytes) -> Found[Principal] | Rejected[Refusal]:
         try:
             principal, expires_s = await self._load(sent)
         except BadCredential as e:
-            return Bad(e.reason)
+            return Rejected(e.reason)
         except TenantInactive:
-            return Bad(Refusal.TENANT)
-        return Good(principal, inf if expires_s is None else expires_s - self._clock.now_ms() / 1000)
+            return Rejected(Refusal.TENANT)
+        return Found(principal, inf if expires_s is None else expires_s - self._clock.now_ms() / 1000)
 
     async def _load(self, sent: bytes) -> tuple[Principal, float | None]:
         """The principal, and when the credential expires, in seconds since the epoch."""

@@ -1,9 +1,9 @@
-"""Answers of the stores that are believed for a while, so that a request need not ask.
+"""What the stores say of credentials and tenants, cached so that a request need not ask them.
 
-An answer is believed for TTL_S; then it is asked for again, once for all who want the same. While nobody can be asked,
-a good one is believed for up to STALE_S, because senders must be served then too: each time is counted, and said in
-the log. What was refused is kept apart and holds no more than a reason: whoever guesses pushes out nobody who is known
-and has nothing of the guess kept (an exception would keep it, in the frames of its traceback).
+A result is fresh for TTL_S; then it is looked up again, once for all who want the same. While the stores are away, a
+positive one is served stale for up to MAX_STALE_S, because senders must be served then too: each time is counted, and
+logged. Rejections are kept apart (negative caching) and hold no more than a reason: whoever guesses evicts nobody who
+is known and has nothing of the guess kept (an exception would keep it, in the frames of its traceback).
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from vigie_runtime import logging, tasks
+from vigie_runtime import logging
+from vigie_runtime.cache import SingleFlight
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Busy, StoreUnavailable
 
@@ -29,195 +31,189 @@ Key: TypeAlias = bytes | str
 
 TTL_S: Final = 5.0
 """A revoked key, an ended session, a changed role, a tenant switched off: in force after so long."""
-STALE_S: Final = 900.0
-"""How long what was good is believed while the stores cannot be asked."""
-PATIENCE_S: Final = 0.25
-"""How long a request that can be answered from memory waits for the stores."""
-MAX_REFUSED: Final = 5_000
-MAX_FIRST: Final = 128
-"""Look-ups of strangers at a time."""
-MAX_FIRST_PER_PLACE: Final = 8
-"""Of these for one asker, so that nobody takes the places of all others."""
-MAX_AGAIN: Final = 1_024
-"""Look-ups at a time of what is known: strangers cannot take their place."""
-SAY_EVERY_S: Final = 10.0
+MAX_STALE_S: Final = 900.0
+"""How long a positive result is served while the stores cannot be asked."""
+LOOKUP_WAIT_S: Final = 0.25
+"""How long a request that can be answered from the cache waits for the stores."""
+MAX_REJECTED: Final = 5_000
+MAX_FIRST_LOOKUPS: Final = 128
+"""At a time: lookups of credentials that are not known, which anybody can cause."""
+MAX_FIRST_LOOKUPS_PER_CLIENT: Final = 8
+"""Of these for one client, so that none takes the places of all others."""
+MAX_REFRESHES: Final = 1_024
+"""At a time: lookups of what is known. First lookups cannot take their place."""
+LOG_EVERY_S: Final = 10.0
 
 
-class Asker(Protocol):
-    """Who makes this process ask the stores about something it does not know: a stranger, maybe."""
+class Requester(Protocol):
+    """The client that makes this process look up what it does not know; rate limits implement it."""
 
     @property
-    def place(self) -> str | None:
-        """What counts as one asker; None: from this machine itself, which is not counted."""
+    def client(self) -> str | None:
+        """What counts as one client; None: this machine itself, which is not counted."""
         ...
 
-    def may_ask(self) -> None:
-        """Raises an ProblemError when it asked too often."""
+    def check_lookup(self) -> None:
+        """Raises a ProblemError when the client caused too many."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Good(Generic[T]):
-    """An answer to believe, for `left_s` seconds at most."""
+class Found(Generic[T]):
+    """A positive result, good for `expires_in_s` seconds at most."""
 
     value: T
-    left_s: float = inf
+    expires_in_s: float = inf
 
 
 @dataclass(frozen=True, slots=True)
-class Bad(Generic[R]):
-    """A refusal, and why."""
+class Rejected(Generic[R]):
+    """A negative result, and why."""
 
     reason: R
 
 
+Lookup: TypeAlias = Callable[[], Awaitable[Found[T] | Rejected[R]]]
+"""Asks the stores. What it raises is cached by nobody."""
+
+
 @dataclass(slots=True)
-class _Known(Generic[T]):
-    """Times are the clock's monotonic ones: looked up again after `fresh`, not believed any more after `dead`."""
+class _Entry(Generic[T]):
+    """Times are the clock's monotonic ones: looked up again after `fresh_until`, not served after `stale_until`."""
 
     value: T
     weight: int
-    fresh: float
-    dead: float
+    fresh_until: float
+    stale_until: float
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Running(Generic[T, R]):
-    task: asyncio.Task[T | Bad[R]]
-    began: float
-    place: str | None
-
-
-class Memory(Generic[T, R]):
-    """All methods are for one event loop. What a question raises is remembered by nobody."""
+class CredentialCache(Generic[T, R]):
+    """Not `TtlCache`: that one serves nothing stale, keeps no rejections, and every caller may cause its work. All
+    methods are for one event loop."""
 
     def __init__(
-        self, what: str, clock: Clock, *, room: int, weigh: Callable[[T], int], stale: Callable[[], object]
+        self, what: str, clock: Clock, *, max_weight: int, weigh: Callable[[T], int], on_stale: Callable[[], object]
     ) -> None:
-        """Good answers may weigh `room` together. `stale` is called for each answer that could not be asked for."""
+        """`on_stale` is called for each result that is served although it could not be looked up again."""
         self._what = what
         self._clock = clock
-        self._room = room
+        self._max_weight = max_weight
         self._weigh = weigh
-        self._count_stale = stale
-        self._known: OrderedDict[Key, _Known[T]] = OrderedDict()
+        self._on_stale = on_stale
+        self._known: OrderedDict[Key, _Entry[T]] = OrderedDict()
+        """Least recently used first."""
         self._weight = 0
-        self._refused: OrderedDict[Key, tuple[Bad[R], float]] = OrderedDict()
-        self._first: dict[Key, _Running[T, R]] = {}
-        self._again: dict[Key, _Running[T, R]] = {}
-        self._unsaid = 0
-        self._said = -inf
+        self._rejected: OrderedDict[Key, tuple[Rejected[R], float]] = OrderedDict()
+        """Oldest first, with the time until which it holds."""
+        self._first = SingleFlight[T | Rejected[R]](f"{what} to look up")
+        self._refreshes = SingleFlight[T | Rejected[R]](f"{what} to look up")
+        self._clients: dict[Key, str] = {}
+        """Who caused the first lookups that are under way."""
+        self._refreshes_began: dict[Key, float] = {}
+        """Those under way, oldest first."""
+        self._unlogged = 0
+        self._logged = -inf
 
-    def at_once(self, key: Key) -> T | Bad[R] | None:
-        """What needs no look-up; None: `ask`."""
-        known = self._known.get(key)
+    def at_once(self, key: Key) -> T | Rejected[R] | None:
+        """What needs no lookup; None: `get`."""
+        entry = self._known.get(key)
         now = self._clock.monotonic()
-        if known is not None:
-            if now >= known.fresh:
+        if entry is not None:
+            if now >= entry.fresh_until:
                 return None
-            if known.stale:
+            if entry.stale:
                 self._note_stale()
             self._known.move_to_end(key)
-            return known.value
-        refused = self._refused.get(key)
-        if refused is not None:
-            if now < refused[1]:
-                return refused[0]
-            del self._refused[key]
+            return entry.value
+        rejected = self._rejected.get(key)
+        if rejected is not None:
+            if now < rejected[1]:
+                return rejected[0]
+            del self._rejected[key]
         return None
 
     def remembered(self, key: Key) -> T | None:
-        """What was good when it was looked up, be it old: for those who must go on without a better answer."""
-        known = self._known.get(key)
-        return None if known is None or self._clock.monotonic() >= known.dead else known.value
+        """The last positive result, at most MAX_STALE_S old: for those who must go on without a better one."""
+        entry = self._known.get(key)
+        return None if entry is None or self._clock.monotonic() >= entry.stale_until else entry.value
 
-    async def ask(
-        self, key: Key, load: Callable[[], Awaitable[Good[T] | Bad[R]]], asker: Asker | None = None
-    ) -> T | Bad[R]:
-        """`load` asks the stores; `asker` has to do with it only when nothing is known and nobody else asks the same.
-        Raises what they raise when nothing is known; Busy."""
-        answer = self.at_once(key)
-        if answer is not None:
-            return answer
-        known = self._known.get(key)
-        if known is None or self._clock.monotonic() >= known.dead:
+    async def get(self, key: Key, lookup: Lookup[T, R], requester: Requester | None = None) -> T | Rejected[R]:
+        """The result, looked up unless it is fresh. `requester` is checked only when nothing is known and nobody else
+        looks up the same. Raises what that check and, when nothing is known, `lookup` raise; Busy."""
+        cached = self.at_once(key)
+        if cached is not None:
+            return cached
+        entry = self._known.get(key)
+        if entry is None or self._clock.monotonic() >= entry.stale_until:
             self._forget(key)
-            return await asyncio.shield(self._look_up(key, load, self._first, asker))
+            return await asyncio.shield(self._running(key) or self._look_up_first(key, lookup, requester))
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                return await asyncio.shield(self._look_up(key, load, self._again))
+            async with asyncio.timeout(LOOKUP_WAIT_S):
+                return await asyncio.shield(self._running(key) or self._refresh(key, lookup))
         except (TimeoutError, StoreUnavailable, IssuerUnavailable):
-            known.fresh = min(self._clock.monotonic() + TTL_S, known.dead)
-            known.stale = True
+            entry.fresh_until = min(self._clock.monotonic() + TTL_S, entry.stale_until)
+            entry.stale = True
             self._note_stale()
-            return known.value
+            return entry.value
 
     async def close(self) -> None:
         """End what is under way."""
-        await tasks.end([one.task for one in (*self._first.values(), *self._again.values())])
+        await self._first.close()
+        await self._refreshes.close()
 
-    def _look_up(
-        self,
-        key: Key,
-        load: Callable[[], Awaitable[Good[T] | Bad[R]]],
-        among: dict[Key, _Running[T, R]],
-        asker: Asker | None = None,
-    ) -> asyncio.Task[T | Bad[R]]:
-        """One look-up for all who want the same at the same time."""
-        running = self._again.get(key) or self._first.get(key)
-        if running is None:
-            place = None if asker is None else asker.place
-            if asker is not None:
-                asker.may_ask()
-            self._check_room(among, place)
-            task = asyncio.create_task(self._learn(key, load), name=f"look up {self._what}")
-            running = among[key] = _Running(task, self._clock.monotonic(), place)
-            task.add_done_callback(lambda done: self._done(among, key, done))
-        return running.task
+    def _running(self, key: Key) -> asyncio.Task[T | Rejected[R]] | None:
+        return self._refreshes.running(key) or self._first.running(key)
 
-    def _check_room(self, among: dict[Key, _Running[T, R]], place: str | None) -> None:
-        if place is not None and sum(one.place == place for one in among.values()) >= MAX_FIRST_PER_PLACE:
-            raise Busy(f"{self._what} to look up")
-        if among is self._first and len(among) >= MAX_FIRST:
-            raise Busy(f"{self._what} to look up")
-        if among is self._again and len(among) >= MAX_AGAIN:
-            oldest = next(iter(among.values()))
-            if self._clock.monotonic() - oldest.began > PATIENCE_S:
-                raise StoreUnavailable  # those who ask do not get an answer: one more would not either
-            raise Busy(f"{self._what} to look up")
+    def _look_up_first(
+        self, key: Key, lookup: Lookup[T, R], requester: Requester | None
+    ) -> asyncio.Task[T | Rejected[R]]:
+        client = None
+        if requester is not None:
+            client = requester.client
+            requester.check_lookup()
+        if client is not None and [*self._clients.values()].count(client) >= MAX_FIRST_LOOKUPS_PER_CLIENT:
+            raise Busy(self._first.name)
+        task = self._first.start(key, partial(self._look_up, key, lookup), MAX_FIRST_LOOKUPS)
+        if client is not None:
+            self._clients[key] = client
+            task.add_done_callback(lambda _: self._clients.pop(key))
+        return task
 
-    @staticmethod
-    def _done(among: dict[Key, _Running[T, R]], key: Key, task: asyncio.Task[T | Bad[R]]) -> None:
-        among.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # looked at, so that it is not reported when nobody waits any more
+    def _refresh(self, key: Key, lookup: Lookup[T, R]) -> asyncio.Task[T | Rejected[R]]:
+        now = self._clock.monotonic()
+        if len(self._refreshes) >= MAX_REFRESHES and now - next(iter(self._refreshes_began.values())) > LOOKUP_WAIT_S:
+            raise StoreUnavailable  # those under way do not get an answer: one more would not either
+        task = self._refreshes.start(key, partial(self._look_up, key, lookup), MAX_REFRESHES)
+        self._refreshes_began[key] = now
+        task.add_done_callback(lambda _: self._refreshes_began.pop(key))
+        return task
 
-    async def _learn(self, key: Key, load: Callable[[], Awaitable[Good[T] | Bad[R]]]) -> T | Bad[R]:
+    async def _look_up(self, key: Key, lookup: Lookup[T, R]) -> T | Rejected[R]:
         began = self._clock.monotonic()
-        answer = await load()
+        result = await lookup()
         self._forget(key)
-        if isinstance(answer, Bad):
-            self._refused[key] = answer, began + TTL_S
-            while len(self._refused) > MAX_REFUSED:
-                self._refused.popitem(last=False)
-            return answer
-        weight = self._weigh(answer.value)
-        left_s = max(0.0, answer.left_s)
-        self._known[key] = _Known(answer.value, weight, began + min(TTL_S, left_s), began + min(STALE_S, left_s))
+        if isinstance(result, Rejected):
+            self._rejected[key] = result, began + TTL_S
+            while len(self._rejected) > MAX_REJECTED:
+                self._rejected.popitem(last=False)
+            return result
+        weight = self._weigh(result.value)
+        left_s = max(0.0, result.expires_in_s)
+        self._known[key] = _Entry(result.value, weight, began + min(TTL_S, left_s), began + min(MAX_STALE_S, left_s))
         self._weight += weight
-        while self._weight > self._room:
+        while self._weight > self._max_weight:
             self._forget(next(iter(self._known)))
-        return answer.value
+        return result.value
 
     def _forget(self, key: Key) -> None:
-        known = self._known.pop(key, None)
-        if known is not None:
-            self._weight -= known.weight
+        entry = self._known.pop(key, None)
+        if entry is not None:
+            self._weight -= entry.weight
 
     def _note_stale(self) -> None:
-        self._count_stale()
-        self._unsaid += 1
-        if self._clock.monotonic() - self._said >= SAY_EVERY_S:
-            log.warning("answered from memory: the stores do not answer", what=self._what, answers=self._unsaid)
-            self._unsaid, self._said = 0, self._clock.monotonic()
+        self._on_stale()
+        self._unlogged += 1
+        if self._clock.monotonic() - self._logged >= LOG_EVERY_S:
+            log.warning("served stale: the stores do not answer", what=self._what, answers=self._unlogged)
+            self._unlogged, self._logged = 0, self._clock.monotonic()

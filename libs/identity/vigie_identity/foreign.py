@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from vigie_contracts.tenants import TenantId, is_tenant
 
 from vigie_identity.errors import InvalidField
-from vigie_identity.names import place
+from vigie_identity.names import app_or_site
 from vigie_identity.permissions import PLATFORM_WIDE, Role, strongest
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.tokens import Verified
@@ -40,7 +40,7 @@ class ForeignClaims:
         """Who the token is about. Of its tenants only those that are `active`; words that are no role mean nothing.
         A platform-wide role stands alone: it holds in the tenants of the token too."""
         claims = verified.claims
-        apps, sites = self._places(claims, self.apps), self._places(claims, self.sites)
+        apps, sites = self._apps_and_sites(claims, self.apps), self._apps_and_sites(claims, self.sites)
         everywhere = strongest(_roles(claims.get(self.roles)) & PLATFORM_WIDE) if self.platform_roles else None
         by_tenant = self._roles_by_tenant({} if everywhere else claims)
         subject = str(claims["sub"])[:MAX_ID_CHARS]
@@ -68,11 +68,11 @@ class ForeignClaims:
         everywhere = _role(claims.get(self.roles))
         return {TenantId(text): everywhere for text in _texts(value) if is_tenant(text)}
 
-    def _places(self, claims: Mapping[str, Any], claim: str) -> frozenset[str]:
+    def _apps_and_sites(self, claims: Mapping[str, Any], claim: str) -> frozenset[str]:
         found: set[str] = set()
         for text in _texts(claims.get(claim)):
             try:
-                found.add(place(claim, text))
+                found.add(app_or_site(claim, text))
             except InvalidField:
                 continue
         return frozenset(found)

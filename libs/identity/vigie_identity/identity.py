@@ -22,7 +22,7 @@ from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.licences import Licences
-from vigie_identity.metrics import IDENTITY_METRICS, STALE, Remembered
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, Cached
 from vigie_identity.passwords import Cost, Passwords
 from vigie_identity.refresh import RefreshTokens
 from vigie_identity.session_store import SessionStore
@@ -89,12 +89,12 @@ async def identity(
         stack.callback(passwords.close)
         audit = Audit(db, clock)
         tenants = Tenants(db, audit, clock)
-        known_tenants = KnownTenants(tenants, clock, metrics.counter(STALE, what=Remembered.TENANTS).inc)
+        known_tenants = KnownTenants(tenants, clock, metrics.counter(STALE, what=Cached.TENANTS).inc)
         stack.push_async_callback(known_tenants.close)
         users = Users(db, tenants, audit, passwords, clock)
         keys = ApiKeys(db, tenants, audit, clock)
-        throttle = LoginThrottle(redis, clock)
-        stored = SessionStore(db, redis, clock, settings.access_token_s + settings.jwt_skew_s)
+        throttle = LoginThrottle(redis, clock, metrics)
+        stored = SessionStore(db, redis, clock, settings.access_token_s + settings.jwt_skew_s, metrics)
         secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret else None
         sessions = None
         if secret is not None:
@@ -126,7 +126,7 @@ async def identity(
             foreign=foreign,
             anonymous=settings.anonymous_rule,
             clock=clock,
-            stale=metrics.counter(STALE, what=Remembered.CREDENTIALS).inc,
+            on_stale=metrics.counter(STALE, what=Cached.CREDENTIALS).inc,
         )
         stack.push_async_callback(authenticator.close)
         yield Identity(

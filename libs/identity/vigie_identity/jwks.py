@@ -12,7 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Busy, reason_of
 
@@ -84,8 +84,7 @@ class Jwks:
     async def close(self) -> None:
         """Stop fetching."""
         if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.wait([self._fetching])
+            await tasks.end([self._fetching])
 
     async def _fetch(self, interval_s: float) -> None:
         """Wait for a fetch, unless the last one began less than `interval_s` ago and is over."""

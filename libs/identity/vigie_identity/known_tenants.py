@@ -11,9 +11,9 @@ from typing import Final
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_runtime.clock import Clock
 
-from vigie_identity.credential_cache import Bad, Good, Memory
+from vigie_identity.credential_cache import CredentialCache, Found, Rejected
 from vigie_identity.errors import NotFound, TenantInactive
-from vigie_identity.metrics import Remembered
+from vigie_identity.metrics import Cached
 from vigie_identity.tenants import WHAT, Tenant, Tenants
 
 MAX_KNOWN: Final = 50_000
@@ -22,41 +22,41 @@ MAX_KNOWN: Final = 50_000
 class KnownTenants:
     """What it says of a tenant is 5 s old at most, or 15 min while MongoDB is away. For one event loop."""
 
-    def __init__(self, tenants: Tenants, clock: Clock, stale: Callable[[], object]) -> None:
-        """`stale` is called for each answer from memory that is older than it should be."""
+    def __init__(self, tenants: Tenants, clock: Clock, on_stale: Callable[[], object]) -> None:
+        """`on_stale` is called for each cached result that could not be looked up again."""
         self._tenants = tenants
-        self._memory: Memory[Tenant, None] = Memory(
-            Remembered.TENANTS, clock, room=MAX_KNOWN, weigh=lambda _: 1, stale=stale
+        self._cache: CredentialCache[Tenant, None] = CredentialCache(
+            Cached.TENANTS, clock, max_weight=MAX_KNOWN, weigh=lambda _: 1, on_stale=on_stale
         )
 
     def at_once(self, tenant: str) -> Tenant | None:
         """`require` in a microsecond; None when the tenant has to be looked up. Raises NotFound, TenantInactive."""
-        answer = self._memory.at_once(tenant)
+        answer = self._cache.at_once(tenant)
         return None if answer is None else _active(answer)
 
     def remembered(self, tenant: str) -> Tenant | None:
         """The tenant as it was, active or not, up to 15 min ago; None when that is not known. Asks nobody."""
-        return self._memory.remembered(tenant)
+        return self._cache.remembered(tenant)
 
     async def require(self, tenant: str) -> Tenant:
         """The active tenant of that id. Raises NotFound, TenantInactive; StoreUnavailable, Busy."""
         if not is_tenant(tenant):
             raise NotFound(WHAT)
-        return _active(await self._memory.ask(tenant, lambda: self._load(TenantId(tenant))))
+        return _active(await self._cache.get(tenant, lambda: self._load(TenantId(tenant))))
 
     async def close(self) -> None:
         """End what is under way."""
-        await self._memory.close()
+        await self._cache.close()
 
-    async def _load(self, tenant: TenantId) -> Good[Tenant] | Bad[None]:
+    async def _load(self, tenant: TenantId) -> Found[Tenant] | Rejected[None]:
         try:
-            return Good(await self._tenants.get(tenant))
+            return Found(await self._tenants.get(tenant))
         except NotFound:
-            return Bad(None)
+            return Rejected(None)
 
 
-def _active(answer: Tenant | Bad[None]) -> Tenant:
-    if isinstance(answer, Bad):
+def _active(answer: Tenant | Rejected[None]) -> Tenant:
+    if isinstance(answer, Rejected):
         raise NotFound(WHAT)
     if not answer.active:
         raise TenantInactive

@@ -18,7 +18,7 @@ from vigie_storage.tenancy import TenantCollection, Why
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import InvalidField, LimitReached, NotFound
 from vigie_identity.names import display_name, new_ordered_id
-from vigie_identity.pages import Asked, Page, page
+from vigie_identity.pages import Page, PageRequest, page
 from vigie_identity.tenants import Tenants
 
 MAX_PER_TENANT: Final = 1_000
@@ -103,7 +103,7 @@ class Licences:
 
         return _licence(await transaction(self._db, work))
 
-    async def page(self, tenant: TenantId, asked: Asked) -> Page[Licence]:
+    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[Licence]:
         """The tenant's licences, oldest first. Raises StoreUnavailable."""
         return await page(self._store.of(tenant), asked, "_id", _licence)
 

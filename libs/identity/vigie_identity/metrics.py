@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Final
 
 from vigie_runtime.metrics import Counter, Metric
+from vigie_runtime.redis_breaker import REDIS_AWAY
 
 
-class Remembered(StrEnum):
-    """What is kept in memory for a few seconds."""
+class Cached(StrEnum):
+    """What is cached for a few seconds."""
 
     CREDENTIALS = "credentials"
     TENANTS = "tenants"
@@ -19,7 +20,7 @@ STALE: Final = Counter(
     "vigie_identity_stale_answers_total",
     "answers",
     "Answers from memory that were due to be looked up again, because the stores did not answer",
-    {"what": Remembered},
+    {"what": Cached},
 )
 
-IDENTITY_METRICS: Final[tuple[Metric, ...]] = (STALE,)
+IDENTITY_METRICS: Final[tuple[Metric, ...]] = (STALE, REDIS_AWAY)

@@ -14,7 +14,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import InvalidField
 
 MAX_NAME_CHARS: Final = 128
-_PLACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}\Z")
+_APP_OR_SITE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}\Z")
 _sequence: Final = itertools.count()
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing that reads like something else
 
@@ -41,9 +41,9 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
-def place(field: str, text: str) -> str:
+def app_or_site(field: str, text: str) -> str:
     """The id of an app or a site. Raises InvalidField."""
-    if not _PLACE.match(text):
+    if not _APP_OR_SITE.match(text):
         raise InvalidField(
             field, "must have 1 to 128 characters: letters, digits and _ . : / -, a letter or digit first"
         )

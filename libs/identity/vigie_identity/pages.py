@@ -29,7 +29,7 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PageRequest:
     """What a client asks for. Raises InvalidField when it is no page."""
 
     limit: int = DEFAULT_PAGE
@@ -46,7 +46,7 @@ class Asked:
 
 
 async def page(
-    documents: TenantView, asked: Asked, field: str, make: Callable[[Document], T], *, descending: bool = False
+    documents: TenantView, asked: PageRequest, field: str, make: Callable[[Document], T], *, descending: bool = False
 ) -> Page[T]:
     """A page of a tenant's documents in the order of `field`, which is a unique text. Raises StoreUnavailable."""
     after = asked.after()
@@ -56,7 +56,7 @@ async def page(
     return cut(found, asked, field, make)
 
 
-def cut(found: Sequence[Document], asked: Asked, field: str, make: Callable[[Document], T]) -> Page[T]:
+def cut(found: Sequence[Document], asked: PageRequest, field: str, make: Callable[[Document], T]) -> Page[T]:
     """The page of documents of which one more was looked for than was asked."""
     shown = found[: asked.limit]
     more = len(found) > asked.limit

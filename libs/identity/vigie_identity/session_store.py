@@ -16,7 +16,8 @@ from redis.asyncio import Redis
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_runtime.redis_breaker import Away, RedisBreaker
+from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 from vigie_storage import collections
 from vigie_storage.mongo import Session as Transaction
 from vigie_storage.mongo import bounded, exactly
@@ -49,11 +50,13 @@ class StoredSession:
 class SessionStore:
     """The collection `sessions`, and what Redis knows of it."""
 
-    def __init__(self, db: Database, redis: Redis, clock: Clock, access_token_s: float) -> None:
-        """`access_token_s`: how long an access token is good, skew included."""
+    def __init__(
+        self, db: Database, redis: Redis, clock: Clock, access_token_s: float, metrics: MetricSet | None = None
+    ) -> None:
+        """`access_token_s`: how long an access token is good, skew included. `metrics` declares IDENTITY_METRICS."""
         self._store = TenantCollection(db, collections.SESSIONS)
         self._redis = redis
-        self._patience = RedisBreaker(clock)
+        self._breaker = RedisBreaker(clock, RedisUse.SESSIONS, metrics)
         self._clock = clock
         self._ended_ms = int(access_token_s * 1000) + 60_000
 
@@ -108,8 +111,8 @@ class SessionStore:
 
     async def forget(self, session: str) -> None:
         """Tell Redis that the session ended; when it is away it finds out within ALIVE_S of its coming back."""
-        with suppress(Away):
-            await self._patience.ask(lambda: self._redis.set(_key(session), _ENDED, px=self._ended_ms), always=True)
+        with suppress(RedisAway):
+            await self._breaker.call(lambda: self._redis.set(_key(session), _ENDED, px=self._ended_ms), always=True)
 
     async def alive(self, session: str) -> bool:
         """Whether tokens of this session are good now. Raises StoreUnavailable when neither store can say."""
@@ -119,15 +122,15 @@ class SessionStore:
         stored = await self.load(session)
         if stored is None or not stored.alive(self.now()):
             return False
-        with suppress(Away):
+        with suppress(RedisAway):
             # nx: a logout that comes between the look and this must win.
-            await self._patience.ask(lambda: self._redis.set(_key(session), _ALIVE, ex=ALIVE_S, nx=True))
+            await self._breaker.call(lambda: self._redis.set(_key(session), _ALIVE, ex=ALIVE_S, nx=True))
         return True
 
     async def _known(self, session: str) -> bool | None:
         answer: Any = None
-        with suppress(Away):
-            answer = await self._patience.ask(lambda: self._redis.get(_key(session)))
+        with suppress(RedisAway):
+            answer = await self._breaker.call(lambda: self._redis.get(_key(session)))
         return {_ALIVE: True, _ENDED: False}.get(answer)
 
     def now(self) -> datetime:

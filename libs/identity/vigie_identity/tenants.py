@@ -25,7 +25,7 @@ from vigie_storage.tenancy import TenantCollection, Why
 from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, InvalidField, NotFound
 from vigie_identity.names import display_name, name_key
-from vigie_identity.pages import Asked, Page, cut
+from vigie_identity.pages import Page, PageRequest, cut
 
 WHAT: Final = "tenant"
 MAX_IDS: Final = 1_000
@@ -132,7 +132,7 @@ class Tenants:
             raise NotFound(WHAT)
         return _tenant(document)
 
-    async def page(self, asked: Asked, *, deleted: bool = False, status: Status | None = None) -> Page[Tenant]:
+    async def page(self, asked: PageRequest, *, deleted: bool = False, status: Status | None = None) -> Page[Tenant]:
         """All tenants, or those of a status, by id: for those with a platform-wide role. With `deleted` also the
         tombstones. Raises StoreUnavailable."""
         after = asked.after()

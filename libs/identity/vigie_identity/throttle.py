@@ -20,7 +20,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from vigie_runtime.addresses import line_of
 from vigie_runtime.clock import Clock
-from vigie_runtime.redis_breaker import Away, RedisBreaker
+from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 
 from vigie_identity.errors import TooManyAttempts
 from vigie_identity.names import name_key, new_id
@@ -97,9 +98,10 @@ class Attempt:
 class LoginThrottle:
     """Bounds how often passwords can be guessed."""
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
+    def __init__(self, redis: Redis, clock: Clock, metrics: MetricSet | None = None) -> None:
+        """`metrics` declares IDENTITY_METRICS."""
         self._redis = redis
-        self._patience = RedisBreaker(clock)
+        self._breaker = RedisBreaker(clock, RedisUse.LOGINS, metrics)
         self._local = _LocalWindows(clock)
 
     async def attempt(self, home: str, name: str, address: str) -> Attempt:
@@ -108,7 +110,7 @@ class LoginThrottle:
         arguments = [part for one in counts for part in (one.window + 1, one.field, one.limit)]
         try:
             wait_ms, *began = await self._run(_COUNT, keys, new_id(), int(WINDOW_S * 1000), *arguments)
-        except Away:
+        except RedisAway:
             return Attempt(keys, counts, [], self._local.add(keys, counts))
         if wait_ms:
             raise TooManyAttempts(wait_ms / 1000)
@@ -121,20 +123,20 @@ class LoginThrottle:
             self._local.take_back(attempt)
             return
         fields = [part for one in attempt.counts for part in (one.window + 1, one.field)]
-        with suppress(Away):
+        with suppress(RedisAway):
             await self._run(_TAKE_BACK, attempt.keys, *attempt.began, *fields)
 
     async def clear(self, home: str, name: str) -> None:
         """Forget what was counted for an account, from every address: an operator opens it again."""
         key = _account(home, name)
         self._local.clear(key)
-        with suppress(Away):
-            await self._patience.ask(lambda: self._redis.delete(key), always=True)
+        with suppress(RedisAway):
+            await self._breaker.call(lambda: self._redis.delete(key), always=True)
 
     async def _run(self, script: str, keys: Sequence[str], *arguments: object) -> list[Any]:
-        """Raises Away."""
+        """Raises RedisAway."""
         redis: Any = self._redis  # its types do not say that the answer may be a list
-        return await self._patience.ask(lambda: redis.eval(script, len(keys), *keys, *arguments))
+        return await self._breaker.call(lambda: redis.eval(script, len(keys), *keys, *arguments))
 
 
 class _LocalWindows:

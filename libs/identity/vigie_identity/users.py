@@ -23,8 +23,8 @@ from vigie_storage.tenancy import TenantCollection, Why
 
 from vigie_identity.audit import SYSTEM, Action, Actor, Audit
 from vigie_identity.errors import Conflict, Forbidden, InvalidField, LimitReached, NotFound
-from vigie_identity.names import display_name, name_key, new_id, place
-from vigie_identity.pages import Asked, Page, cut, page
+from vigie_identity.names import app_or_site, display_name, name_key, new_id
+from vigie_identity.pages import Page, PageRequest, cut, page
 from vigie_identity.passwords import Passwords
 from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
 from vigie_identity.principal import Assignment
@@ -144,11 +144,11 @@ class Users:
             raise NotFound(WHAT)
         return _user(document, full=full)
 
-    async def page(self, home: TenantId, asked: Asked, *, full: bool = False) -> Page[User]:
+    async def page(self, home: TenantId, asked: PageRequest, *, full: bool = False) -> Page[User]:
         """The users of a home, by id; further tenants are shown with `full` only. Raises StoreUnavailable."""
         return await page(self._store.of(home), asked, "_id", partial(_user, full=full))
 
-    async def guests(self, tenant: TenantId, asked: Asked) -> Page[Guest]:
+    async def guests(self, tenant: TenantId, asked: PageRequest) -> Page[Guest]:
         """The users of other homes who are assigned to the tenant, by id. Raises StoreUnavailable."""
         after = asked.after()
         query = {"further.tenant": exactly(tenant), **({} if after is None else {"_id": {"$gt": after}})}
@@ -178,7 +178,7 @@ class Users:
         if active is not None:
             values["active"] = active
         said = {name for name, places in (("apps", apps), ("sites", sites)) if places is not None}
-        values |= {name: places for name, places in _places(apps or (), sites or ()).items() if name in said}
+        values |= {name: places for name, places in _apps_and_sites(apps or (), sites or ()).items() if name in said}
         update = {"$set": values, **({"$inc": {"epoch": 1}} if active is False else {})}
         weakens = active is False or role not in (None, Role.SUPERADMIN)
         return await self._change(home, user, update, by, full=full, opens=active is True, weakens=weakens, **values)
@@ -230,7 +230,7 @@ class Users:
         if tenant == home:
             raise InvalidField("tenant", "is the user's home, where role, apps and sites are set one by one")
         _check_role(tenant, role)
-        granted = {"role": role.value, **_places(apps, sites)}
+        granted = {"role": role.value, **_apps_and_sites(apps, sites)}
 
         async def work(session: Session) -> Document:
             await self._tenants.require_in(session, tenant)
@@ -355,7 +355,7 @@ class Users:
             "name": name,
             "name_key": name_key(name),
             "role": role.value,
-            **_places(apps, sites),
+            **_apps_and_sites(apps, sites),
             "further": [],
             "active": True,
             "epoch": 0,
@@ -369,13 +369,13 @@ def _check_role(home: TenantId, role: Role) -> None:
         raise InvalidField("role", f"{role} is a role of {where}'s users")
 
 
-def _places(apps: Sequence[str], sites: Sequence[str]) -> Document:
+def _apps_and_sites(apps: Sequence[str], sites: Sequence[str]) -> Document:
     for name, places in (("apps", apps), ("sites", sites)):
         if len(places) > MAX_PLACES:
             raise InvalidField(name, f"must be at most {MAX_PLACES}")
     return {
-        "apps": sorted({place("apps", app) for app in apps}),
-        "sites": sorted({place("sites", site) for site in sites}),
+        "apps": sorted({app_or_site("apps", app) for app in apps}),
+        "sites": sorted({app_or_site("sites", site) for site in sites}),
     }
 
 

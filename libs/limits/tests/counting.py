@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from math import floor
 
 from redis.exceptions import ConnectionError as RedisAwayError
-from vigie_limits.account import Limit
+from vigie_limits.counter import Limit
+from vigie_limits.store import RedisCounts
 from vigie_limits.window import Counts
 from vigie_runtime.clock import ManualClock
 
 
 @dataclass
-class Shared:
+class Shared(RedisCounts):
     """Windows begin with the first unit of a key. `away` makes every call fail; `hang` makes it never answer."""
 
     clock: ManualClock
@@ -26,21 +27,21 @@ class Shared:
     _windows: dict[tuple[Limit, str], tuple[float, int, int]] = field(default_factory=dict)
     """(begin, previous, current)."""
 
-    async def take(self, limit: Limit, who: str, units: int) -> bool:
+    async def take(self, limit: Limit, caller: str, units: int) -> bool:
         self.takes += 1
         await self._answer()
-        begin, previous, current = self._roll(limit, who)
-        if units > limit.amount or self.counts_now(limit, who).used(limit.window_s) + units > limit.amount:
+        begin, previous, current = self._roll(limit, caller)
+        if units > limit.amount or self.counts_now(limit, caller).used(limit.window_s) + units > limit.amount:
             return False
         if not current and not previous:
             begin = self.clock.monotonic()
-        self._windows[limit, who] = begin, previous, current + units
+        self._windows[limit, caller] = begin, previous, current + units
         return True
 
-    async def counts(self, limit: Limit, who: str) -> Counts:
+    async def counts(self, limit: Limit, caller: str) -> Counts:
         self.reads += 1
         await self._answer()
-        return self.counts_now(limit, who)
+        return self.counts_now(limit, caller)
 
     async def check(self) -> None:
         await self._answer()

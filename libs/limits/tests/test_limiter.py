@@ -8,26 +8,27 @@ from math import ceil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vigie_limits.account import BLOCKS, Limit, Scope
-from vigie_limits.accounts import OTHERS
-from vigie_limits.limiter import MAX_ACCOUNTS, PAUSE_S, Limiter
-from vigie_limits.metrics import ALONE, LIMITS_METRICS, QUESTIONS, THROTTLED
+from vigie_limits.counter import BLOCKS, Limit, LimitName
+from vigie_limits.counters import OTHERS
+from vigie_limits.limiter import MAX_COUNTERS, Limiter
+from vigie_limits.metrics import LIMITS_METRICS, QUESTIONS, THROTTLED
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import PAUSE_S, REDIS_AWAY, RedisUse
 
 from .counting import Shared
 
-MINUTE = Limit(Scope.KEY, 6_000, 60)
-SECOND = Limit(Scope.SAMPLES, 1_000, 1)
+MINUTE = Limit(LimitName.KEY, 6_000, 60)
+SECOND = Limit(LimitName.SAMPLES, 1_000, 1)
 
 
 @asynccontextmanager
-async def limiters(count: int = 1, max_accounts: int = MAX_ACCOUNTS) -> AsyncIterator[tuple[Shared, list[Limiter]]]:
+async def limiters(count: int = 1, max_counters: int = MAX_COUNTERS) -> AsyncIterator[tuple[Shared, list[Limiter]]]:
     """So many processes around one Redis."""
     clock = ManualClock()
     clock.advance(1_000.25)
     shared = Shared(clock)
-    made = [Limiter(shared, clock, MetricSet(LIMITS_METRICS), max_accounts) for _ in range(count)]
+    made = [Limiter(shared, clock, MetricSet(LIMITS_METRICS), max_counters) for _ in range(count)]
     yield shared, made
     for limiter in made:
         await limiter.close()
@@ -35,10 +36,10 @@ async def limiters(count: int = 1, max_accounts: int = MAX_ACCOUNTS) -> AsyncIte
 
 async def take(limiter: Limiter, limit: Limit, cost: int = 1, who: str = "k") -> float:
     """As services do."""
-    account = limiter.of(limit.scope).get(limit, who)
-    if account.spend(cost, limiter._clock.monotonic()):
+    counter = limiter.counters(limit.name).get(limit, who)
+    if counter.spend(cost, limiter._clock.monotonic()):
         return 0.0
-    return await limiter.more(account, cost)
+    return await limiter.acquire(counter, cost)
 
 
 async def taken(limiter: Limiter, limit: Limit, tries: int, cost: int = 1, who: str = "k") -> int:
@@ -49,7 +50,7 @@ async def taken(limiter: Limiter, limit: Limit, tries: int, cost: int = 1, who: 
 async def test_exactly_the_limit_is_taken() -> None:
     async with limiters() as (_, [limiter]):
         assert await taken(limiter, MINUTE, 7_000) == 6_000
-        assert limiter._throttled[Scope.KEY]._value.get() == 1_000
+        assert limiter._throttled[LimitName.KEY]._value.get() == 1_000
 
 
 async def test_a_lease_saves_nearly_all_questions() -> None:
@@ -110,19 +111,19 @@ async def test_refusing_a_large_cost_does_not_refuse_a_small_one() -> None:
 async def test_a_lease_ends_with_its_window() -> None:
     async with limiters() as (shared, [limiter]):
         await take(limiter, MINUTE)
-        account = limiter.of(MINUTE.scope).get(MINUTE, "k")
-        assert account.left == MINUTE.block - 1
+        counter = limiter.counters(MINUTE.name).get(MINUTE, "k")
+        assert counter.leased == MINUTE.block - 1
         shared.clock.advance(59.9)
-        assert account.spend(1, shared.clock.monotonic())
+        assert counter.spend(1, shared.clock.monotonic())
         shared.clock.advance(0.2)
-        assert not account.spend(1, shared.clock.monotonic())
+        assert not counter.spend(1, shared.clock.monotonic())
         await take(limiter, MINUTE)
-        assert account.left == MINUTE.block - 1, "what was left of the first lease is gone"
+        assert counter.leased == MINUTE.block - 1, "what was left of the first lease is gone"
 
 
 async def test_many_requests_at_once_ask_one_at_a_time() -> None:
     async with limiters() as (shared, [limiter]):
-        small = Limit(Scope.ADDRESS, 50, 60)
+        small = Limit(LimitName.ADDRESS, 50, 60)
         waits = await asyncio.gather(*(take(limiter, small) for _ in range(500)))
         assert sum(not wait_s for wait_s in waits) == 50
         assert shared.most_asking == 1
@@ -135,12 +136,12 @@ async def test_what_others_took_is_heard_after_a_while() -> None:
         await taken(other, MINUTE, 3_000)
         shared.clock.advance(6)
         await taken(one, MINUTE, MINUTE.block)
-        told = one.of(MINUTE.scope).get(MINUTE, "k").remaining()
+        told = one.counters(MINUTE.name).get(MINUTE, "k").remaining()
         assert abs(told - (MINUTE.amount - 3_000 - MINUTE.block)) <= 2 * MINUTE.block
 
 
 limits_of_all_sizes = st.builds(
-    Limit, st.just(Scope.KEY), st.sampled_from([1, 7, 99, 100, 250, 2_000]), st.sampled_from([1, 60])
+    Limit, st.just(LimitName.KEY), st.sampled_from([1, 7, 99, 100, 250, 2_000]), st.sampled_from([1, 60])
 )
 steps = st.lists(
     st.tuples(st.integers(0, 3), st.integers(1, 60), st.integers(1, 40), st.floats(0, 0.4)), min_size=1, max_size=60
@@ -187,8 +188,8 @@ async def test_without_redis_every_process_counts_for_itself() -> None:
         shared.away = True
         for process in processes:
             assert await taken(process, MINUTE, 7_000) == 6_000
-            assert process.alone
-            assert process._alone._value.get() == 1
+            assert process.redis_away
+            assert process._breaker._away._value.get() == 1
 
 
 async def test_a_limit_that_was_reached_before_redis_went_away_stays_reached() -> None:
@@ -219,13 +220,13 @@ async def test_when_redis_is_back_processes_count_together_again() -> None:
         assert await take(one, MINUTE) == 0.0
         shared.away = False
         async with asyncio.timeout(5):
-            while one.alone:
+            while one.redis_away:
                 await asyncio.sleep(0)
                 shared.clock.advance(PAUSE_S)
         shared.clock.advance(120)
         assert await taken(one, MINUTE, 4_000) + await taken(other, MINUTE, 4_000) >= MINUTE.amount - 2 * MINUTE.block
         assert await taken(one, MINUTE, 100) + await taken(other, MINUTE, 100) <= MINUTE.block
-        assert one._alone._value.get() == 0
+        assert one._breaker._away._value.get() == 0
 
 
 async def test_redis_that_lost_its_memory_is_believed() -> None:
@@ -240,28 +241,28 @@ async def test_redis_that_lost_its_memory_is_believed() -> None:
 
 
 async def test_callers_are_forgotten_by_who_asked_first_and_redis_still_knows_them() -> None:
-    small = Limit(Scope.ADDRESS, 10, 60)
-    async with limiters(max_accounts=100) as (_, [limiter]):
+    small = Limit(LimitName.ADDRESS, 10, 60)
+    async with limiters(max_counters=100) as (_, [limiter]):
         assert await taken(limiter, small, 20, who="limited") == 10
         for n in range(500):
             await take(limiter, small, who=f"stranger{n}")
-        assert len(limiter.of(Scope.ADDRESS)) == 100
+        assert len(limiter.counters(LimitName.ADDRESS)) == 100
         assert await taken(limiter, small, 20, who="limited") == 0
 
 
 async def test_strangers_do_not_push_out_callers_of_another_scope() -> None:
-    async with limiters(max_accounts=10) as (shared, [limiter]):
+    async with limiters(max_counters=10) as (shared, [limiter]):
         await take(limiter, MINUTE)
         for n in range(100):
-            await take(limiter, Limit(Scope.ADDRESS, 10, 60), who=f"stranger{n}")
+            await take(limiter, Limit(LimitName.ADDRESS, 10, 60), who=f"stranger{n}")
         takes = shared.takes
         await take(limiter, MINUTE)
         assert shared.takes == takes
 
 
 async def test_without_redis_nobody_gets_rid_of_a_refusal_by_being_forgotten() -> None:
-    small = Limit(Scope.ADDRESS, 10, 60)
-    async with limiters(max_accounts=20) as (shared, [limiter]):
+    small = Limit(LimitName.ADDRESS, 10, 60)
+    async with limiters(max_counters=20) as (shared, [limiter]):
         shared.away = True
         for n in range(8):
             assert await taken(limiter, small, 20, who=f"limited{n}") == 10
@@ -269,31 +270,31 @@ async def test_without_redis_nobody_gets_rid_of_a_refusal_by_being_forgotten() -
             await take(limiter, small, who=f"stranger{n}")
         for n in range(8):
             assert await taken(limiter, small, 20, who=f"limited{n}") == 0
-        assert len(limiter.of(Scope.ADDRESS)) <= 21
+        assert len(limiter.counters(LimitName.ADDRESS)) <= 21
 
 
 async def test_without_redis_newcomers_share_an_account_when_all_others_are_limited() -> None:
-    small = Limit(Scope.ADDRESS, 10, 60)
-    async with limiters(max_accounts=20) as (shared, [limiter]):
+    small = Limit(LimitName.ADDRESS, 10, 60)
+    async with limiters(max_counters=20) as (shared, [limiter]):
         shared.away = True
         for n in range(20):
             await taken(limiter, small, 11, who=f"limited{n}")
         assert sum([await taken(limiter, small, 1, who=f"new{n}") for n in range(30)]) == 10
-        assert set(limiter.of(Scope.ADDRESS)._accounts) == {*(f"limited{n}" for n in range(20)), OTHERS}
+        assert set(limiter.counters(LimitName.ADDRESS)._counters) == {*(f"limited{n}" for n in range(20)), OTHERS}
 
 
 async def test_a_new_limit_of_the_same_caller_holds_at_once() -> None:
     async with limiters() as (_, [limiter]):
         assert await taken(limiter, SECOND, 1_500) == 1_000
-        assert await taken(limiter, Limit(Scope.SAMPLES, 2_000, 1), 3_000) == 2_000
+        assert await taken(limiter, Limit(LimitName.SAMPLES, 2_000, 1), 3_000) == 2_000
 
 
 def test_every_metric_exists_from_the_start() -> None:
     metrics = MetricSet(LIMITS_METRICS)
-    assert metrics.gauge(ALONE)
+    assert metrics.gauge(REDIS_AWAY, use=RedisUse.LIMITS)
     assert {QUESTIONS, THROTTLED} <= set(LIMITS_METRICS)
 
 
 @pytest.mark.parametrize("amount", [1, 50, 99, 100, 101, 1_000])
 def test_a_block_is_one_percent_and_at_least_one(amount: int) -> None:
-    assert Limit(Scope.KEY, amount, 60).block == max(1, amount // 100)
+    assert Limit(LimitName.KEY, amount, 60).block == max(1, amount // 100)

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
-from vigie_limits.account import Limit, Scope
-from vigie_limits.limiter import PAUSE_S, WAIT_S, Limiter
+from vigie_limits.counter import Limit, LimitName
+from vigie_limits.limiter import WAIT_S, Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.store import PREFIX, RedisCounts
 from vigie_runtime import clients
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import PAUSE_S
 from vigie_standalone.embedded.servers import Server, Servers
 
 from tests.kit import eventually
@@ -21,8 +22,8 @@ from tests.kit import eventually
 from .conftest import settings_for
 
 pytestmark = pytest.mark.connected
-MINUTE = Limit(Scope.KEY, 2_000, 60)
-SHORT = Limit(Scope.KEY, 500, 2)
+MINUTE = Limit(LimitName.KEY, 2_000, 60)
+SHORT = Limit(LimitName.KEY, 500, 2)
 
 
 @asynccontextmanager
@@ -37,8 +38,8 @@ async def limiters(redis_url: str, count: int) -> AsyncIterator[list[Limiter]]:
 
 
 async def take(limiter: Limiter, limit: Limit, who: str, cost: int = 1) -> float:
-    account = limiter.of(limit.scope).get(limit, who)
-    return 0.0 if account.spend(cost, time.monotonic()) else await limiter.more(account, cost)
+    counter = limiter.counters(limit.name).get(limit, who)
+    return 0.0 if counter.spend(cost, time.monotonic()) else await limiter.acquire(counter, cost)
 
 
 async def taken(limiter: Limiter, limit: Limit, who: str, tries: int) -> int:
@@ -51,26 +52,8 @@ async def test_two_processes_share_a_limit(redis_url: str, unique: Callable[[str
         good = await asyncio.gather(*(taken(process, MINUTE, who, 2_000) for process in processes))
         assert sum(good) == MINUTE.amount
         assert min(good) > 0
-        assert [process.alone for process in processes] == [False, False]
+        assert [process.redis_away for process in processes] == [False, False]
         assert await taken(processes[0], MINUTE, unique("other"), 10) == 10
-
-
-async def test_counts_are_read_as_redis_keeps_them(redis_url: str, unique: Callable[[str], str]) -> None:
-    who = unique("k")
-    redis = clients.redis(settings_for(redis_url=redis_url))
-    counts = RedisCounts(redis)
-    assert (await counts.counts(SHORT, who)).used(SHORT.window_s) == 0
-    assert await counts.take(SHORT, who, 300)
-    found = await counts.counts(SHORT, who)
-    assert (found.previous, found.current) == (0, 300)
-    assert 1.5 < found.left_s <= 2
-    assert not await counts.take(SHORT, who, 201)
-    await asyncio.sleep(found.left_s + 0.2)
-    found = await counts.counts(SHORT, who)
-    assert (found.previous, found.current) == (300, 0)
-    assert 1 < found.left_s < 1.9
-    assert await counts.take(SHORT, who, SHORT.amount - found.used(SHORT.window_s))
-    await redis.aclose()
 
 
 async def test_who_waits_as_long_as_told_is_served(redis_url: str, unique: Callable[[str], str]) -> None:
@@ -109,11 +92,11 @@ async def test_redis_may_die_in_the_middle(own_servers: Servers, unique: Callabl
             slowest = max(slowest, time.monotonic() - began)
         assert good == pytest.approx(1_000, abs=2 * MINUTE.block), "this process remembers what it took"
         assert slowest < WAIT_S + 1, "who finds out waits a moment, nobody longer"
-        assert one.alone
+        assert one.redis_away
         assert await taken(other, MINUTE, who, 100) == 100
 
         await asyncio.to_thread(own_servers.redis.start)
-        await eventually(lambda: not one.alone and not other.alone, deadline=10 * PAUSE_S)
+        await eventually(lambda: not one.redis_away and not other.redis_away, deadline=10 * PAUSE_S)
         fresh = unique("k")
         good = sum([await taken(process, MINUTE, fresh, 1_500) for process in (one, other)])
         assert good == MINUTE.amount, "they count together again"
@@ -135,4 +118,4 @@ async def test_a_redis_that_hangs_delays_nobody(own_servers: Servers, unique: Ca
         assert not any([await take(limiter, MINUTE, unique("k")) for _ in range(500)])
         assert time.monotonic() - began < 1
         process.resume()
-        await eventually(lambda: not limiter.alone, deadline=10 * PAUSE_S)
+        await eventually(lambda: not limiter.redis_away, deadline=10 * PAUSE_S)

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 from vigie_contracts.tenants import TenantId
-from vigie_identity import credential_cache as memory
+from vigie_identity import credential_cache
 from vigie_identity.errors import BadCredential, NotFound, Refusal, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Status, Tenant
 from vigie_limits import quotas as module
-from vigie_limits.account import Limit, Scope
+from vigie_limits.counter import Limit, LimitName
 from vigie_limits.errors import Throttled
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
-from vigie_limits.quotas import TERMS_KEPT_S, RateLimits
+from vigie_limits.quotas import LIMITS_KEPT_S, RateLimits, RequestQuota
 from vigie_limits.settings import LimitSettings
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import ManualClock
@@ -41,7 +41,7 @@ def tenant(name: str = "acme", plan: Plan | None = None) -> Tenant:
 
 
 @dataclass
-class Known:
+class Known(KnownTenants):
     """The tenant that there is, or the error."""
 
     found: Tenant | Exception = field(default_factory=tenant)
@@ -90,6 +90,11 @@ async def rates(known: Known | None = None, **chosen: Any) -> AsyncIterator[tupl
     used = Used()
     yield RateLimits(settings(**chosen), limiter, known or Known(), clock, used), used  # type: ignore[arg-type]
     await limiter.close()
+
+
+async def charge(quota: RequestQuota, samples: int) -> None:
+    if (charged := quota.charge(samples)) is not None:
+        await charged
 
 
 async def test_reports_of_a_tenant_are_limited_wherever_they_come_from() -> None:
@@ -143,28 +148,28 @@ async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() 
 async def test_an_address_over_its_limit_may_not_ask_for_more_credentials() -> None:
     async with rates(rate_ip_per_minute=2) as (made, _):
         for error in (Busy("credentials"), BadCredential(Refusal.KEY_UNKNOWN)):
-            made.open(NODE).may_ask()
+            made.open(NODE).check_lookup()
             await made.open(NODE).refused(error)
         await made.open(NODE).refused(StoreUnavailable())
         with pytest.raises(Throttled):
             await made.open(NODE).refused(Busy("credentials"))
         quota = made.open(NODE)
         with pytest.raises(Throttled, match="from this address") as caught:
-            quota.may_ask()
+            quota.check_lookup()
         await quota.refused(caught.value)
         assert dict(quota.headers())[b"ratelimit-remaining"] == b"0"
-        made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).may_ask()
-        made.open(Origin("203.0.113.8", "203.0.113.8")).may_ask()
+        made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).check_lookup()
+        made.open(Origin("203.0.113.8", "203.0.113.8")).check_lookup()
 
 
 async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:
     async with rates() as (made, used):
         quota = made.open(NODE)
         await quota.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)))
-        await quota.samples(10)
-        quota.took(10)
+        await charge(quota, 10)
+        quota.used(10, 0)
         with pytest.raises(Throttled, match="10 samples for this tenant"):
-            await quota.samples(1)
+            await charge(quota, 1)
         assert used["acme"].samples == 10
 
 
@@ -205,12 +210,12 @@ async def refused_whole(made: RateLimits, name: str = "acme") -> None:
     quota = made.open(NODE)
     await quota.admit(ANONYMOUS, name)
     with pytest.raises(Throttled):
-        await quota.samples(1)
+        await charge(quota, 1)
 
 
 @pytest.mark.parametrize("wait_s", [0.001, module.PLAN_WAIT_S])
 async def test_a_plan_holds_on_while_the_store_is_silent(wait_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(credential_cache, "LOOKUP_WAIT_S", 0.01)
     monkeypatch.setattr(module, "PLAN_WAIT_S", wait_s)
     tenants, clock = Tenants(), ManualClock()
     known = KnownTenants(tenants, clock, lambda: None)  # type: ignore[arg-type]
@@ -219,15 +224,15 @@ async def test_a_plan_holds_on_while_the_store_is_silent(wait_s: float, monkeypa
     await refused_whole(made)
     tenants.silent = True
     for _ in range(8):
-        clock.advance(memory.TTL_S)
+        clock.advance(credential_cache.TTL_S)
         monkeypatch.setattr(module, "PLAN_WAIT_S", 0.01)
         await made.open(NODE).admit(
             ANONYMOUS, "globex"
         )  # nobody knows its plan: that pauses, but for nobody who is known
         monkeypatch.setattr(module, "PLAN_WAIT_S", wait_s)
-        made.terms.clear()
+        made.by_tenant.clear()
         await refused_whole(made)
-    clock.advance(memory.STALE_S)
+    clock.advance(credential_cache.MAX_STALE_S)
     await refused_whole(made)
     await known.close()
     await limiter.close()
@@ -241,11 +246,11 @@ async def test_a_changed_plan_holds_after_a_second() -> None:
             quota = made.open(NODE)
             await quota.admit(ANONYMOUS, "acme")
             if fits:
-                await quota.samples(2)
+                await charge(quota, 2)
             else:
                 with pytest.raises(Throttled):
-                    await quota.samples(2)
-            made.limiter._clock.advance(TERMS_KEPT_S / 2)  # type: ignore[attr-defined]
+                    await charge(quota, 2)
+            made.limiter._clock.advance(LIMITS_KEPT_S / 2)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("error", [NotFound("tenant"), TenantInactive()])
@@ -267,6 +272,6 @@ async def test_the_series_limit_is_that_of_the_plan_or_unknown() -> None:
 async def test_as_many_plans_as_there_may_be_are_remembered() -> None:
     async with rates() as (made, _):
         for amount in range(10_000):
-            assert made.samples.planned(amount) == Limit(Scope.SAMPLES, amount, 1)
+            assert made.samples.planned(amount) == Limit(LimitName.SAMPLES, amount, 1)
         assert len(made.samples._planned) <= 4_096
         assert made.samples.planned(None) is None

@@ -8,15 +8,15 @@ from typing import Final
 from vigie_contracts.problems import Kind
 from vigie_runtime.errors import ProblemError
 
-from vigie_limits.account import Limit, Scope
+from vigie_limits.counter import Limit, LimitName
 
 _WHOSE: Final = {
-    Scope.ADDRESS: "requests without a good credential from this address",
-    Scope.KEY: "requests with this credential",
-    Scope.TENANT: "requests for this tenant",
-    Scope.SAMPLES: "samples for this tenant",
-    Scope.TELEMETRY: "reports of this tenant",
-    Scope.TELEMETRY_ADDRESS: "reports of this tenant without a credential from this address",
+    LimitName.ADDRESS: "requests without a good credential from this address",
+    LimitName.KEY: "requests with this credential",
+    LimitName.TENANT: "requests for this tenant",
+    LimitName.SAMPLES: "samples for this tenant",
+    LimitName.TELEMETRY: "reports of this tenant",
+    LimitName.TELEMETRY_ADDRESS: "reports of this tenant without a credential from this address",
 }
 
 
@@ -28,13 +28,12 @@ class Throttled(ProblemError):  # noqa: N818 - as its siblings
 
     def __init__(self, limit: Limit, cost: int, wait_s: float) -> None:
         seconds = max(1, ceil(wait_s))
-        allowed = f"{limit.amount} {_WHOSE[limit.scope]} are allowed in {_span(limit.window_s)}"
+        allowed = f"{limit.amount} {_WHOSE[limit.name]} are allowed in {_span(limit.window_s)}"
         if cost > limit.amount:
             detail = f"{allowed}, and this request has {cost}: send them in several requests"
         else:
             detail = f"{allowed}; nothing of this request was taken, try again in {seconds} s"
         super().__init__(detail, retry_after=seconds)
-        self.scope = limit.scope
 
 
 def _span(seconds: int) -> str:

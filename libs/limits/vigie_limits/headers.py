@@ -10,23 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vigie_limits.account import Account
+from vigie_limits.counter import QuotaCounter
 
 Headers = list[tuple[bytes, bytes]]
 
 
-def rate_headers(accounts: Sequence[Account], now: float) -> Headers:
-    """For the answer of a request that was charged to these accounts; `now` is monotonic seconds."""
-    if not accounts:
+def rate_headers(counters: Sequence[QuotaCounter], now: float) -> Headers:
+    """For the answer of a request that was charged to these counters; `now` is monotonic seconds."""
+    if not counters:
         return []
-    nearest = accounts[0]
+    nearest = counters[0]
     policy, remaining = nearest.policy, nearest.remaining()
-    if len(accounts) > 1:
-        for account in accounts[1:]:
-            policy += b", " + account.policy
-            left = account.remaining()
-            if left * nearest.limit.amount < remaining * account.limit.amount:
-                nearest, remaining = account, left
+    if len(counters) > 1:
+        for counter in counters[1:]:
+            policy += b", " + counter.policy
+            left = counter.remaining()
+            if left * nearest.limit.amount < remaining * counter.limit.amount:
+                nearest, remaining = counter, left
     return [
         (b"ratelimit-limit", b"%d" % nearest.limit.amount),
         (b"ratelimit-remaining", b"%d" % remaining),

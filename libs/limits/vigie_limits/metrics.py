@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Final
 
 from vigie_runtime.metrics import Counter, Gauge
+from vigie_runtime.redis_breaker import REDIS_AWAY
 
-from vigie_limits.account import Scope
+from vigie_limits.counter import LimitName
 
 
-class Answer(StrEnum):
-    """How a question for more units was answered; `alone`: without Redis."""
+class LeaseOutcome(StrEnum):
+    """How asking for a lease ended; `alone`: it was counted locally, without Redis."""
 
     GRANTED = "granted"
     REFUSED = "refused"
@@ -19,16 +20,15 @@ class Answer(StrEnum):
 
 
 THROTTLED: Final = Counter(
-    "vigie_limits_throttled_total", "requests", "Requests that were refused because of a limit", {"scope": Scope}
+    "vigie_limits_throttled_total", "requests", "Requests that were refused because of a limit", {"scope": LimitName}
 )
 QUESTIONS: Final = Counter(
-    "vigie_limits_questions_total", "questions", "How often more units had to be asked for", {"answer": Answer}
+    "vigie_limits_questions_total", "questions", "How often more units had to be asked for", {"answer": LeaseOutcome}
 )
-ALONE: Final = Gauge("vigie_limits_alone", "boolean", "1 while this process counts for itself because Redis is away")
-ACCOUNTS: Final = Gauge("vigie_limits_accounts", "callers", "Callers whose units are counted", {"scope": Scope})
+ACCOUNTS: Final = Gauge("vigie_limits_accounts", "callers", "Callers whose units are counted", {"scope": LimitName})
 USAGE_WAITING: Final = Gauge("vigie_limits_usage_waiting", "tenants", "Tenants whose usage is not stored yet")
 USAGE_DROPPED: Final = Counter(
     "vigie_limits_usage_dropped_total", "requests", "Requests missing in the usage, because MongoDB was away too long"
 )
 
-LIMITS_METRICS: Final = (THROTTLED, QUESTIONS, ALONE, ACCOUNTS, USAGE_WAITING, USAGE_DROPPED)
+LIMITS_METRICS: Final = (THROTTLED, QUESTIONS, REDIS_AWAY, ACCOUNTS, USAGE_WAITING, USAGE_DROPPED)

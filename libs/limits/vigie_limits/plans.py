@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
-from vigie_identity.tenants import Tenant
+from vigie_identity.known_tenants import KnownTenants
 from vigie_runtime.errors import ProblemError, Retryable
 
 
-class Tenants(Protocol):
-    """What is needed of `vigie_identity.known_tenants.KnownTenants`."""
-
-    def at_once(self, tenant: str) -> Tenant | None: ...
-
-    def remembered(self, tenant: str) -> Tenant | None: ...
-
-    async def require(self, tenant: str) -> Tenant: ...
-
-
-def series_limits(tenants: Tenants) -> Callable[[str], Awaitable[int]]:
+def series_limits(tenants: KnownTenants) -> Callable[[str], Awaitable[int]]:
     """For the catalogue: the most series that a tenant may have. Raises Retryable."""
 
     async def limit_of(tenant: str) -> int:

@@ -7,38 +7,39 @@ one counts against that one, wherever it comes from. Both count against the tena
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
 from typing import Final, NoReturn
 
-from vigie_identity.credential_cache import PATIENCE_S
+from vigie_identity.credential_cache import LOOKUP_WAIT_S
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Tenant
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
 
-from vigie_limits.account import Account, Limit, Scope
+from vigie_limits.counter import Limit, LimitName, QuotaCounter
 from vigie_limits.errors import Throttled
 from vigie_limits.headers import Headers, rate_headers
 from vigie_limits.limiter import Limiter
-from vigie_limits.plans import Tenants
 from vigie_limits.settings import LimitSettings
 from vigie_limits.usage import UsageMeter
 
 MINUTE_S: Final = 60
-PLAN_WAIT_S: Final = 2 * PATIENCE_S
-"""For one that is remembered the memory's own patience ends before."""
+PLAN_WAIT_S: Final = 2 * LOOKUP_WAIT_S
+"""For one that is cached the cache itself waits less."""
 PLAN_PAUSE_S: Final = 1.0
-TERMS_KEPT_S: Final = 1.0
+LIMITS_KEPT_S: Final = 1.0
 """So long a tenant's limits are not looked up again."""
 ADDRESSES: Final = 5
 """So many addresses it takes to use up a tenant's reports without a credential. With the default settings each has room
 for the 60 nodes of one tenant behind it."""
 _MAX_WHO_CHARS: Final = 64
 _MAX_PLANNED: Final = 4_096
-_MAX_TERMS: Final = 20_000
+_MAX_TENANTS: Final = 20_000
 _NO_PLAN: Final = Plan()
 
 
@@ -46,21 +47,26 @@ class RateLimits:
     """The limits of a service, and what requests are charged with."""
 
     def __init__(
-        self, settings: LimitSettings, limiter: Limiter, tenants: Tenants, clock: Clock, usage: UsageMeter | None = None
+        self,
+        settings: LimitSettings,
+        limiter: Limiter,
+        tenants: KnownTenants,
+        clock: Clock,
+        usage: UsageMeter | None = None,
     ) -> None:
         """`usage` counts, per tenant, what is charged and taken."""
         self.limiter = limiter
         self.usage = usage
         self.now = clock.monotonic
-        self.address = RateLimit(limiter, Scope.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
-        self.key = RateLimit(limiter, Scope.KEY, settings.rate_key_per_minute, MINUTE_S)
+        self.address = RateLimit(limiter, LimitName.ADDRESS, settings.rate_ip_per_minute, MINUTE_S)
+        self.key = RateLimit(limiter, LimitName.KEY, settings.rate_key_per_minute, MINUTE_S)
         reports = settings.rate_telemetry_per_minute
-        self.telemetry = RateLimit(limiter, Scope.TELEMETRY, reports, MINUTE_S)
+        self.telemetry = RateLimit(limiter, LimitName.TELEMETRY, reports, MINUTE_S)
         part = max(1, reports // ADDRESSES) if reports else 0
-        self.telemetry_address = RateLimit(limiter, Scope.TELEMETRY_ADDRESS, part, MINUTE_S)
-        self.requests = RateLimit(limiter, Scope.TENANT, settings.rate_tenant_requests_per_s, 1)
-        self.samples = RateLimit(limiter, Scope.SAMPLES, settings.rate_tenant_samples_per_s, 1)
-        self.terms: dict[str, TenantLimits] = {}
+        self.telemetry_address = RateLimit(limiter, LimitName.TELEMETRY_ADDRESS, part, MINUTE_S)
+        self.requests = RateLimit(limiter, LimitName.TENANT, settings.rate_tenant_requests_per_s, 1)
+        self.samples = RateLimit(limiter, LimitName.SAMPLES, settings.rate_tenant_samples_per_s, 1)
+        self.by_tenant: dict[str, TenantLimits] = {}
         """What holds for tenants, for `until`; then ask `learn`."""
         self._tenants = tenants
         self._no_plans_until = -inf
@@ -72,19 +78,19 @@ class RateLimits:
     async def learn(self, tenant: str) -> TenantLimits:
         """What holds for a tenant. Raises NotFound, TenantInactive."""
         plan = await self._plan(tenant)
-        last = self.terms.get(tenant)
+        last = self.by_tenant.get(tenant)
         if plan is None and last is not None:
-            last.until = self.now() + TERMS_KEPT_S
+            last.until = self.now() + LIMITS_KEPT_S
             return last
-        if len(self.terms) >= _MAX_TERMS:
-            self.terms.clear()
-        terms = self.terms[tenant] = self.of_plan(plan or _NO_PLAN)
-        return terms
+        if len(self.by_tenant) >= _MAX_TENANTS:
+            self.by_tenant.clear()
+        limits = self.by_tenant[tenant] = self.of_plan(plan or _NO_PLAN)
+        return limits
 
     def of_plan(self, plan: Plan) -> TenantLimits:
         """What holds for a tenant with that plan."""
         requests, samples = self.requests.planned(plan.requests_per_s), self.samples.planned(plan.samples_per_s)
-        return TenantLimits(requests, samples, self.now() + TERMS_KEPT_S)
+        return TenantLimits(requests, samples, self.now() + LIMITS_KEPT_S)
 
     async def _plan(self, tenant: str) -> Plan | None:
         """None while it cannot be read and is not remembered. After one request found that out, others about such
@@ -115,15 +121,15 @@ class TenantLimits:
 
 
 class RateLimit:
-    """One kind of limit of a service: how much, and on which accounts."""
+    """One kind of limit of a service: how much, and on which counters."""
 
-    __slots__ = ("_planned", "_scope", "_window_s", "accounts", "limit")
+    __slots__ = ("_name", "_planned", "_window_s", "counters", "limit")
 
-    def __init__(self, limiter: Limiter, scope: Scope, amount: int, window_s: int) -> None:
-        self.accounts = limiter.of(scope)
-        self.limit = Limit(scope, amount, window_s) if amount else None
+    def __init__(self, limiter: Limiter, name: LimitName, amount: int, window_s: int) -> None:
+        self.counters = limiter.counters(name)
+        self.limit = Limit(name, amount, window_s) if amount else None
         """What the settings say; None: no limit."""
-        self._scope = scope
+        self._name = name
         self._window_s = window_s
         self._planned: dict[int, Limit] = {}
 
@@ -135,38 +141,38 @@ class RateLimit:
         if limit is None:
             if len(self._planned) >= _MAX_PLANNED:
                 self._planned.clear()
-            limit = self._planned[amount] = Limit(self._scope, amount, self._window_s)
+            limit = self._planned[amount] = Limit(self._name, amount, self._window_s)
         return limit
 
 
 class RequestQuota:
     """One request's. Every method that charges raises Throttled when a limit does not allow it."""
 
-    __slots__ = ("_accounts", "_origin", "_rates", "_tenant", "_terms")
+    __slots__ = ("_counters", "_limits", "_origin", "_rates", "_tenant")
 
     def __init__(self, rates: RateLimits, origin: Origin) -> None:
         self._rates = rates
         self._origin = origin
-        self._accounts: list[Account] = []
-        self._terms = _NO_LIMITS
+        self._counters: list[QuotaCounter] = []
+        self._limits = _NO_LIMITS
         self._tenant: str | None = None
 
     @property
-    def place(self) -> str | None:
-        """What counts as one sender; None: this machine itself."""
+    def client(self) -> str | None:
+        """What counts as one client; None: this machine itself."""
         return None if self._origin.local else self._origin.place
 
-    def may_ask(self) -> None:
+    def check_lookup(self) -> None:
         """Before a credential is looked up that is not known: one address cannot make it a burden. Raises Throttled
         when that address is known to be over its limit; asks nobody, and takes nothing."""
-        account = self._address()
-        if account is not None and (wait_s := self._rates.limiter.refused(account)):
-            self._refuse(account, 1, wait_s)
+        counter = self._address()
+        if counter is not None and (wait_s := self._rates.limiter.refused(counter)):
+            self._refuse(counter, 1, wait_s)
 
     async def refused(self, error: ProblemError) -> None:
         """The request is refused for who sends it."""
         if isinstance(error, Throttled):
-            return  # by `may_ask`
+            return  # by `check_lookup`
         if error.status < 500 or isinstance(error, Busy):  # else nobody knows who it is, and it is our fault
             await self._stranger()
 
@@ -181,25 +187,25 @@ class RequestQuota:
             if not self._origin.local:
                 await self._stranger()
         elif (limit := rates.key.limit) is not None:
-            account = rates.key.accounts.get(limit, _who(principal))
-            if not self._paid(account):
-                await self._more(account)
+            counter = rates.key.counters.get(limit, _who(principal))
+            if not self._paid(counter):
+                await self._more(counter)
         if tenant is None:
             return
-        terms = rates.terms.get(tenant)
-        if terms is None or rates.now() >= terms.until:
-            terms = await rates.learn(tenant)
-        self._terms = terms
-        if terms.requests is not None:
-            account = rates.requests.accounts.get(terms.requests, tenant)
-            if not self._paid(account):
-                await self._more(account)
+        limits = rates.by_tenant.get(tenant)
+        if limits is None or rates.now() >= limits.until:
+            limits = await rates.learn(tenant)
+        self._limits = limits
+        if limits.requests is not None:
+            counter = rates.requests.counters.get(limits.requests, tenant)
+            if not self._paid(counter):
+                await self._more(counter)
 
     async def report(self, principal: Principal, tenant: Tenant) -> None:
         """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it,
         but what others send without one takes nothing away from who has one."""
         rates = self._rates
-        self._tenant, self._terms = tenant.id, rates.of_plan(tenant.plan)
+        self._tenant, self._limits = tenant.id, rates.of_plan(tenant.plan)
         if rates.usage is not None:
             rates.usage.of(tenant.id).requests += 1
         if principal.kind is not PrincipalKind.ANONYMOUS:
@@ -209,16 +215,16 @@ class RequestQuota:
             await self._pay(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
         await self._pay(rates.telemetry, tenant.id)
 
-    async def samples(self, count: int) -> None:
-        """All of so many samples, or none."""
-        limit = self._terms.samples
-        if limit is not None and count and self._tenant is not None:
-            account = self._rates.samples.accounts.get(limit, self._tenant)
-            if not self._paid(account, count):
-                await self._more(account, count)
+    def charge(self, samples: int) -> Awaitable[None] | None:
+        """All of so many samples, or none: None when that is settled, as nearly always, else what to wait for."""
+        limit = self._limits.samples
+        if limit is None or not samples or self._tenant is None:
+            return None
+        counter = self._rates.samples.counters.get(limit, self._tenant)
+        return None if self._paid(counter, samples) else self._more(counter, samples)
 
-    def took(self, samples: int, rejected: int = 0) -> None:
-        """What became of the request's items; for the tenant's usage."""
+    def used(self, samples: int, rejected: int) -> None:
+        """What became of the request's items; for the tenant's usage. To be called once, at the end."""
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             tally = usage.of(self._tenant)
             tally.samples += samples
@@ -226,38 +232,38 @@ class RequestQuota:
 
     def headers(self) -> Headers:
         """What the answer tells of the limits."""
-        return rate_headers(self._accounts, self._rates.now()) if self._accounts else []
+        return rate_headers(self._counters, self._rates.now()) if self._counters else []
 
     async def _stranger(self) -> None:
-        account = self._address()
-        if account is not None and not self._paid(account):
-            await self._more(account)
+        counter = self._address()
+        if counter is not None and not self._paid(counter):
+            await self._more(counter)
 
-    def _address(self) -> Account | None:
-        toll = self._rates.address
-        if toll.limit is None or self._origin.local:
+    def _address(self) -> QuotaCounter | None:
+        rate = self._rates.address
+        if rate.limit is None or self._origin.local:
             return None
-        return toll.accounts.get(toll.limit, self._origin.place)
+        return rate.counters.get(rate.limit, self._origin.place)
 
-    async def _pay(self, toll: RateLimit, who: str) -> None:
-        if toll.limit is not None and not self._paid(account := toll.accounts.get(toll.limit, who)):
-            await self._more(account)
+    async def _pay(self, rate: RateLimit, who: str) -> None:
+        if rate.limit is not None and not self._paid(counter := rate.counters.get(rate.limit, who)):
+            await self._more(counter)
 
-    def _paid(self, account: Account, cost: int = 1) -> bool:
+    def _paid(self, counter: QuotaCounter, cost: int = 1) -> bool:
         """Whether its lease has as much, as nearly always."""
-        self._accounts.append(account)
-        return account.spend(cost, self._rates.now())
+        self._counters.append(counter)
+        return counter.spend(cost, self._rates.now())
 
-    async def _more(self, account: Account, cost: int = 1) -> None:
-        wait_s = await self._rates.limiter.more(account, cost)
+    async def _more(self, counter: QuotaCounter, cost: int = 1) -> None:
+        wait_s = await self._rates.limiter.acquire(counter, cost)
         if wait_s:
-            self._refuse(account, cost, wait_s)
+            self._refuse(counter, cost, wait_s)
 
-    def _refuse(self, account: Account, cost: int, wait_s: float) -> NoReturn:
-        self._accounts = [account]  # the one that the answer is about
+    def _refuse(self, counter: QuotaCounter, cost: int, wait_s: float) -> NoReturn:
+        self._counters = [counter]  # the one that the answer is about
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             usage.of(self._tenant).throttled += 1
-        raise Throttled(account.limit, cost, wait_s)
+        raise Throttled(counter.limit, cost, wait_s)
 
 
 _NO_LIMITS: Final = TenantLimits()

@@ -10,7 +10,7 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
 
-from vigie_limits.account import Limit, Scope
+from vigie_limits.counter import Limit, LimitName
 from vigie_limits.window import Counts
 
 PREFIX: Final = "vigie:_limits"
@@ -27,15 +27,15 @@ class RedisCounts:
         self._storage = RedisStorage("redis://", implementation="redispy", key_prefix=PREFIX, **options)
         self._window = SlidingWindowCounterRateLimiter(self._storage)
 
-    async def take(self, limit: Limit, who: str, units: int) -> bool:
+    async def take(self, limit: Limit, caller: str, units: int) -> bool:
         """Count `units`, all or none of them."""
-        return await self._window.hit(_item(limit), who, cost=units)
+        return await self._window.hit(_item(limit), caller, cost=units)
 
-    async def counts(self, limit: Limit, who: str) -> Counts:
+    async def counts(self, limit: Limit, caller: str) -> Counts:
         """What is counted now."""
         item = _item(limit)
         window_s = item.get_expiry()
-        previous, _, current, expires_s = await self._storage.get_sliding_window(item.key_for(who), window_s)
+        previous, _, current, expires_s = await self._storage.get_sliding_window(item.key_for(caller), window_s)
         # A key lives for the window that it counts and the next one, in which it is the previous one.
         return Counts(previous, current, max(0.0, expires_s - window_s))
 
@@ -44,9 +44,9 @@ class RedisCounts:
         await self._window.hit(_item(_CHECK), "")
 
 
-_CHECK: Final = Limit(Scope.ADDRESS, 1_000_000, 1)
+_CHECK: Final = Limit(LimitName.ADDRESS, 1_000_000, 1)
 
 
 @lru_cache(1_024)
 def _item(limit: Limit) -> RateLimitItem:
-    return RateLimitItemPerSecond(limit.amount, limit.window_s, namespace=limit.scope.value)
+    return RateLimitItemPerSecond(limit.amount, limit.window_s, namespace=limit.name.value)

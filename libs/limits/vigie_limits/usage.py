@@ -8,10 +8,10 @@ and may have counted that twice.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from vigie_runtime import tasks
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
@@ -53,9 +53,7 @@ class UsageMeter:
         """Write what is left."""
         if self._task is not None:
             async with self._writing:  # a write that was cut off would be made again
-                self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+                await tasks.end([self._task])
         await self.write()
 
     async def write(self) -> None:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vigie_contracts import samples
 from vigie_contracts.limits import MAX_RECORD_BYTES
-from vigie_runtime.bus.batches import MAX_KEY_SAMPLES, Columns, distinct
+from vigie_contracts.samples import SampleColumns
+from vigie_runtime.bus.batches import MAX_KEY_SAMPLES, GatheredSamples, distinct
 
 FINGERPRINTS = st.integers(0, (1 << 64) - 1) | st.integers(0, 5) | st.sampled_from([1 << 63, (1 << 64) - 1])
 KEY = b"k" * 16
@@ -15,8 +16,8 @@ KEY = b"k" * 16
 @given(st.lists(FINGERPRINTS, min_size=1, max_size=200), st.integers(1, 13), st.integers(1, 50))
 @settings(deadline=None)
 def test_every_sample_is_in_one_record_of_its_partition_in_order(fps: list[int], partitions: int, most: int) -> None:
-    columns = Columns()
-    columns.add(fps, list(range(len(fps))), [float(i) for i in range(len(fps))])
+    columns = GatheredSamples()
+    columns.add(SampleColumns(fps, list(range(len(fps))), [float(i) for i in range(len(fps))]))
     read: dict[int, list[tuple[int, int, float]]] = {}
     for record in columns.records(partitions, most):
         batch = samples.decode(record.value)
@@ -52,19 +53,21 @@ def test_adversarial_fingerprints_that_share_every_bucket_are_still_told_apart()
 
 
 def test_no_record_is_larger_than_kafka_takes() -> None:
-    columns = Columns()
+    columns = GatheredSamples()
     n = 120_000
-    columns.add(np.random.default_rng(1).integers(0, 1 << 64, n, dtype=np.uint64), np.arange(n), np.zeros(n))
+    columns.add(
+        SampleColumns(np.random.default_rng(1).integers(0, 1 << 64, n, dtype=np.uint64), np.arange(n), np.zeros(n))
+    )
     records = list(columns.records(1, 40_000))
     assert max(len(record.value) for record in records) <= MAX_RECORD_BYTES
     assert sum(len(record.members) for record in records) == n
 
 
 def test_keys_follow_their_samples_and_callers_without_keys_have_none() -> None:
-    columns = Columns()
-    columns.add([1, 2], [0, 0], [0.0, 0.0])
-    columns.add([1, 2, 3], [1, 1, 1], [1.0, 2.0, 3.0], [b"a" * 16, b"b" * 16], [1, 0, -1])
-    columns.add([1], [2], [4.0], [KEY])
+    columns = GatheredSamples()
+    columns.add(SampleColumns([1, 2], [0, 0], [0.0, 0.0]))
+    columns.add(SampleColumns([1, 2, 3], [1, 1, 1], [1.0, 2.0, 3.0], [b"a" * 16, b"b" * 16], [1, 0, -1]))
+    columns.add(SampleColumns([1], [2], [4.0], [KEY]))
     seen = {}
     for record in columns.records(2, 100):
         batch = samples.decode(record.value)
@@ -92,8 +95,8 @@ def test_keys_follow_their_samples_and_callers_without_keys_have_none() -> None:
     ],
 )
 def test_columns_that_do_not_fit_are_refused_and_nothing_is_taken(arguments: tuple) -> None:
-    columns = Columns()
+    columns = GatheredSamples()
     with pytest.raises(ValueError, match=r"columns|numbers|key"):
-        columns.add(*arguments)
+        columns.add(SampleColumns(*arguments))
     assert columns.count == 0
     assert list(columns.records(4, 10)) == []

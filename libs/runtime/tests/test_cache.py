@@ -1,12 +1,14 @@
 """What several requests share: young, bounded, computed once at a time."""
 
 import asyncio
+import gc
 
 import pytest
 from vigie_api.exposition import catalogue
 from vigie_api.settings import Settings
-from vigie_runtime.cache import TtlCache
+from vigie_runtime.cache import SingleFlight, TtlCache
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Busy
 from vigie_storage import reader
 
 
@@ -62,3 +64,52 @@ async def test_those_who_wait_share_a_failure_and_the_next_one_tries_again() -> 
 def test_caches_together_leave_a_second_for_the_commit_of_a_new_series() -> None:
     answers = Settings.model_fields["api_answer_cache_s"].default
     assert answers + max(reader._SELECTION_TTL_S, catalogue._TTL_S) < 1
+
+
+async def test_no_more_is_computed_at_a_time_than_may_be_and_waiting_for_it_is_free() -> None:
+    cache, gate = TtlCache[str](ManualClock(), 60, 10, max_running=1, name="questions"), asyncio.Event()
+
+    async def slow() -> str:
+        await gate.wait()
+        return "v"
+
+    waiting = [asyncio.ensure_future(cache.get("k", slow)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="too many questions"):
+        await cache.get("other", lambda: value_of("o"))
+    waiting[0].cancel()  # the one who asked first goes away
+    gate.set()
+    assert await asyncio.gather(*waiting[1:]) == ["v", "v"]
+    assert await cache.get("other", lambda: value_of("o")) == "o"
+
+
+async def test_what_is_under_way_ends_with_the_cache() -> None:
+    cache = TtlCache[str](ManualClock(), 60, 10)
+
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    waiting = asyncio.ensure_future(cache.get("k", never))
+    await asyncio.sleep(0)
+    await cache.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_flight_that_nobody_waits_for_fails_quietly() -> None:
+    flights, unheard = SingleFlight[str]("flights"), []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
+
+    async def fail() -> str:
+        raise RuntimeError("away")
+
+    task = flights.start("k", fail)
+    assert flights.running("k") is task
+    assert len(flights) == 1
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert (flights.running("k"), len(flights)) == (None, 0)
+    del task
+    gc.collect()
+    assert unheard == []

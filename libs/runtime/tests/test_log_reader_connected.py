@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from counting_reader import CountingHandler
 from pymongo.asynchronous.database import AsyncDatabase
+from vigie_contracts.samples import SampleColumns
 from vigie_contracts.topics import Topic
 from vigie_runtime import clients
 from vigie_runtime.bus.log_reader import LogReader
@@ -32,7 +33,11 @@ PROGRAM = Path(__file__).with_name("counting_reader.py")
 @asynccontextmanager
 async def publisher(settings: Settings, topic: TopicIdentity, **options: Any) -> AsyncIterator[SamplePublisher]:
     made = SamplePublisher(
-        lambda: clients.kafka_producer(settings, client_id="test"), topic.topic, topic.partitions, **options
+        lambda: clients.kafka_producer(settings, client_id="test"),
+        topic.topic,
+        topic.partitions,
+        source="/vigie/test",
+        **options,
     )
     await made.start()
     yield made
@@ -49,7 +54,7 @@ async def publish(to: SamplePublisher, count: int, size: int = 200) -> tuple[int
         for _ in range(min(20, (count - start) // size)):
             values = rng.integers(0, 100, size).astype(np.float64)
             total += float(values.sum())
-            sends.append(to.publish(rng.choice(series, size), np.full(size, 1_700_000_000_000), values))
+            sends.append(to.publish(SampleColumns(rng.choice(series, size), np.full(size, 1_700_000_000_000), values)))
         await asyncio.gather(*sends)
     return count, total
 

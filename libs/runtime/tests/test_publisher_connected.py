@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vigie_contracts.samples import decode
+from vigie_contracts.samples import SampleColumns, decode
 from vigie_contracts.topics import Topic
 from vigie_runtime import clients
 from vigie_runtime.bus.publisher import SamplePublisher
@@ -58,7 +58,7 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed_twice(
     )  # fmt: skip
     topic = (await recorded_topics.ensure(settings, [Topic("t", 4, "test")], database))["t"]
     publisher = SamplePublisher(
-        lambda: clients.kafka_producer(settings, client_id="test"), "t", 4, delivery_timeout_s=8.0
+        lambda: clients.kafka_producer(settings, client_id="test"), "t", 4, source="/vigie/test", delivery_timeout_s=8.0
     )
     await publisher.start()
     acknowledged: dict[int, list[float]] = {}
@@ -69,7 +69,9 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed_twice(
         value = 0.0
         while not stop.is_set():
             try:
-                await publisher.publish(np.full(50, series, np.uint64), np.arange(50), value + np.arange(50))
+                await publisher.publish(
+                    SampleColumns(np.full(50, series, np.uint64), np.arange(50), value + np.arange(50))
+                )
             except BusUnavailable:
                 unknown.setdefault(series, set()).add(value)
                 continue

@@ -53,7 +53,7 @@ class FakeProducer:
 
 
 def publisher(**options: Any) -> RecordPublisher:
-    return RecordPublisher(FakeProducer, "topic", 2, **{"delivery_timeout_s": 0.3, **options})  # type: ignore[arg-type]
+    return RecordPublisher(FakeProducer, "topic", 2, **{"source": "/vigie/test", "delivery_timeout_s": 0.3, **options})  # type: ignore[arg-type]
 
 
 async def test_record_that_is_not_acknowledged_in_time_fails_with_those_behind_it_and_the_next_one_succeeds() -> None:
@@ -121,7 +121,9 @@ async def test_records_of_a_key_stand_in_order_in_one_partition_with_their_heade
     settings: Settings, make_topic: Any
 ) -> None:
     topic = await make_topic(4)
-    made = RecordPublisher(lambda: clients.kafka_producer(settings, client_id="test"), topic.topic, 4)
+    made = RecordPublisher(
+        lambda: clients.kafka_producer(settings, client_id="test"), topic.topic, 4, source="/vigie/test"
+    )
     await made.start()
     await asyncio.gather(*(made.publish(f"k{n % 8}".encode(), str(n).encode(), id_=f"id-{n}") for n in range(200)))
     await made.close()
@@ -151,7 +153,9 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed(
         mongodb_database=database.name,
     )  # fmt: skip
     await recorded_topics.ensure(settings, [Topic("t", 2, "test")], database)
-    made = RecordPublisher(lambda: clients.kafka_producer(settings, client_id="test"), "t", 2, delivery_timeout_s=5.0)
+    made = RecordPublisher(
+        lambda: clients.kafka_producer(settings, client_id="test"), "t", 2, source="/vigie/test", delivery_timeout_s=5.0
+    )
     await made.start()
     acknowledged: list[int] = []
 

@@ -65,9 +65,10 @@ class MetricSet:
     """Declared metrics and the registry they live in. Every label combination exists from the start, at zero."""
 
     def __init__(self, metrics: Iterable[Metric], *, registry: CollectorRegistry | None = None) -> None:
-        """`registry` may be shared by several sets. A new one also gets the metrics of the process and of Python."""
+        """`registry` may be shared by several sets. A new one also gets the metrics of the process and of Python. What
+        several libraries declare is made once."""
         self.registry = registry if registry is not None else process_registry()
-        self._made: dict[Metric, Any] = {metric: self._make(metric) for metric in metrics}
+        self._made: dict[Metric, Any] = {metric: self._make(metric) for metric in dict.fromkeys(metrics)}
 
     def counter(self, metric: Counter, **labels: StrEnum) -> prom.Counter:
         """The counter for these label values: call `.inc(n)` on it."""

@@ -9,14 +9,17 @@ They are written by `partitions.store`, with the offsets they hold; Redis by the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from vigie_contracts.latest import Latest, field, hash_key, unpack
 from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
 from vigie_runtime.clients import Database, Document
+from vigie_runtime.clock import Clock
+from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 
 from vigie_storage import collections
 from vigie_storage.mongo import MAX_TIME_MS, reading
@@ -25,8 +28,6 @@ from vigie_storage.tenancy import TenantCollection, Why
 log = logging.get(__name__)
 
 _BATCH: Final = 1_000
-
-T = TypeVar("T")
 
 Chunks: TypeAlias = dict[tuple[int, int], Latest]
 """(partition, chunk) -> its latest values."""
@@ -64,17 +65,19 @@ def parse(document: Mapping[str, Any]) -> tuple[int, LatestChunk]:
 class LatestReader:
     """Both places are written by the aggregator; Redis is the fast one, MongoDB the one that never forgets."""
 
-    def __init__(self, db: Database, redis: Redis) -> None:
+    def __init__(self, db: Database, redis: Redis, clock: Clock, metrics: MetricSet | None = None) -> None:
+        """`metrics` declares REDIS_AWAY."""
         self._latest = TenantCollection(db, collections.LATEST).across(Why.IDS)
         self._redis = redis
+        # As long as the client waits: the values of a large tenant take their time.
+        self._breaker = RedisBreaker(clock, RedisUse.LATEST_READS, metrics, wait_s=None)
 
     async def everything(self, tenant: TenantId, known: Iterable[tuple[int, int]]) -> Chunks:
         """The latest values of all series of the tenant; `known` are the chunks that it has series in."""
-        try:
+        stored: dict[Any, Any] = {}
+        with suppress(RedisAway):
             # Small compared with the catalogue that names them: 33 bytes a series.
-            stored: dict[Any, Any] = await self._redis.hgetall(hash_key(tenant))  # bytes: so the client is made
-        except (RedisError, OSError) as e:
-            stored = self._without_redis(e, {})
+            stored = await self._breaker.call(lambda: self._redis.hgetall(hash_key(tenant)))  # bytes: so is the client
         found: Chunks = {}
         for name, data in stored.items():
             partition, _, chunk = name.decode().partition(":")
@@ -87,11 +90,10 @@ class LatestReader:
         if not wanted:
             return {}
         found: Chunks = {}
-        try:
-            names = [field(partition, chunk) for partition, chunk in wanted]
-            stored: list[Any] = await self._redis.hmget(hash_key(tenant), names)
-        except (RedisError, OSError) as e:
-            stored = self._without_redis(e, [])
+        names = [field(partition, chunk) for partition, chunk in wanted]
+        stored: list[Any] = []
+        with suppress(RedisAway):
+            stored = await self._breaker.call(lambda: self._redis.hmget(hash_key(tenant), names))
         for place, data in zip(wanted, stored, strict=False):
             if data is not None:
                 self._add(found, place, data)
@@ -103,10 +105,6 @@ class LatestReader:
         for start in range(0, len(missing), _BATCH):
             found |= await self._find({"_id": {"$in": missing[start : start + _BATCH]}})
         return found
-
-    def _without_redis(self, error: Exception, nothing: T) -> T:
-        log.warning("Redis does not answer; latest values come from MongoDB", reason=type(error).__name__)
-        return nothing
 
     async def _find(self, query: dict[str, object]) -> Chunks:
         found: Chunks = {}

@@ -28,7 +28,7 @@ MAX_BATCH: Final = 1_001
 _FOREIGN_STAGES: Final = frozenset({"$lookup", "$graphLookup", "$unionWith", "$out", "$merge", "$geoNear", "$search"})
 """Stages that leave the collection, or must come first."""
 
-Filter: TypeAlias = Mapping[str, Any]
+Query: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = AsyncCollection[Document]
 """All documents of a collection."""
 
@@ -60,19 +60,19 @@ class TenantView:
         self.tenant = tenant
 
     async def one(
-        self, query: Filter, session: Session | None = None, *, max_time_ms: int | None = None
+        self, query: Query, session: Session | None = None, *, max_time_ms: int | None = None
     ) -> Document | None:
         """A document that matches."""
         return await self._collection.find_one(self._narrow(query), session=session, max_time_ms=max_time_ms)
 
     def find(
-        self, query: Filter, projection: Mapping[str, int] | None, *, batch_size: int, max_time_ms: int
+        self, query: Query, projection: Mapping[str, int] | None, *, batch_size: int, max_time_ms: int
     ) -> AsyncCursor[Document]:
         """All that match; whoever asks bounds them, with `limit` or by what is asked."""
         return self._collection.find(self._narrow(query), projection, batch_size=batch_size, max_time_ms=max_time_ms)
 
     async def first(
-        self, query: Filter, sort: str, limit: int, *, descending: bool = False, session: Session | None = None
+        self, query: Query, sort: str, limit: int, *, descending: bool = False, session: Session | None = None
     ) -> list[Document]:
         """At most `limit` documents in the order of the field `sort`."""
         if not 1 <= limit <= MAX_BATCH:
@@ -81,7 +81,7 @@ class TenantView:
         return await self._collection.find(self._narrow(query), session=session).sort(order).limit(limit).to_list()
 
     async def count(
-        self, query: Filter, limit: int, session: Session | None = None, *, max_time_ms: int | None = None
+        self, query: Query, limit: int, session: Session | None = None, *, max_time_ms: int | None = None
     ) -> int:
         """How many match; counting stops at `limit`."""
         bound = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
@@ -93,7 +93,7 @@ class TenantView:
             raise ValueError("a document of another tenant")
         await self._collection.insert_one(document, session=session)
 
-    async def change(self, query: Filter, update: Mapping[str, Any], session: Session | None = None) -> Document | None:
+    async def change(self, query: Query, update: Mapping[str, Any], session: Session | None = None) -> Document | None:
         """Update one document and give it as it is afterwards; None when none matches."""
         _check_update(update, self._field)
         return await self._collection.find_one_and_update(
@@ -103,12 +103,12 @@ class TenantView:
             session=session,
         )
 
-    async def change_all(self, query: Filter, update: Mapping[str, Any], session: Session | None = None) -> None:
+    async def change_all(self, query: Query, update: Mapping[str, Any], session: Session | None = None) -> None:
         """Update every document that matches."""
         _check_update(update, self._field)
         await self._collection.update_many(self._narrow(query), update, session=session)
 
-    async def remove(self, query: Filter, session: Session | None = None) -> Document | None:
+    async def remove(self, query: Query, session: Session | None = None) -> Document | None:
         """Delete one document and give it; None when none matches."""
         return await self._collection.find_one_and_delete(self._narrow(query), session=session)
 
@@ -127,7 +127,7 @@ class TenantView:
             return document["_id"]["t"]
         return document.setdefault(self._field.value, self.tenant)
 
-    def _narrow(self, query: Filter) -> Document:
+    def _narrow(self, query: Query) -> Document:
         # $and: whatever else the filter says, also about the tenant, it can only match less.
         mine = {self._field.value: {"$eq": self.tenant}}
         return {"$and": [mine, dict(query)]} if query else mine

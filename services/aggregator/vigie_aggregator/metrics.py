@@ -9,6 +9,7 @@ from vigie_runtime.bus.event_metrics import dead_records
 from vigie_runtime.bus.log_reader_metrics import LOGREADER_METRICS
 from vigie_runtime.errors import DeadReason
 from vigie_runtime.metrics import SIZES, Counter, Gauge, Histogram, MetricSet
+from vigie_runtime.redis_breaker import REDIS_AWAY
 
 
 class TierName(StrEnum):
@@ -66,7 +67,7 @@ class Metrics:
     """The metrics of one process, ready to be counted on."""
 
     def __init__(self, metrics: MetricSet | None = None) -> None:
-        made = metrics or MetricSet([*ALL, *LOGREADER_METRICS])
+        made = metrics or MetricSet([*ALL, *LOGREADER_METRICS, REDIS_AWAY])
         self.set = made
         self.registry = made.registry
         self.samples = made.counter(SAMPLES)

@@ -22,6 +22,7 @@ from vigie_identity.tenants import Plan, Status, Tenant
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.quotas import RateLimits
+from vigie_limits.store import RedisCounts
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.metrics import MetricSet
@@ -34,8 +35,10 @@ SETTINGS = Settings(
 )  # fmt: skip
 
 
-class Away:
-    """Redis is not there: this process counts alone."""
+class Away(RedisCounts):
+    """Redis is not there: this process counts locally."""
+
+    def __init__(self) -> None: ...
 
     async def take(self, *_: Any) -> bool:
         raise RedisAwayError("refused")

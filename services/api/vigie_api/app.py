@@ -111,7 +111,7 @@ async def connect(state: AppState[Settings, Resources], life: Lifespan) -> Resou
         usage=UsageStore(database, clock),
         series=catalogue,
         families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
-        latest=LatestReader(database, redis),
+        latest=LatestReader(database, redis, clock, state.metrics),
         node_reports=NodeReportReader(database),
         reader=SeriesReader(catalogue, windows, clock, limits),
         answers=TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS),

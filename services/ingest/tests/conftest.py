@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,16 @@ from vigie_ingest import metrics
 from vigie_ingest.app import IngestApp, assemble
 from vigie_ingest.budget import Bodies
 from vigie_ingest.idempotency import IdempotencyStore, InFlight
-from vigie_ingest.importing import History
-from vigie_ingest.intake import Intake
+from vigie_ingest.intake import Intake, Pipeline
+from vigie_ingest.intakes import INTAKES
 from vigie_ingest.operations import Readiness
-from vigie_ingest.reports import Reports
-from vigie_ingest.routes import AppState, Backend
+from vigie_ingest.reports import ReportWriter
+from vigie_ingest.routes import AppState, Dependencies
 from vigie_ingest.series.cache import RefusedSeries, SeriesCache
 from vigie_ingest.series.registrar import Registrar
 from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
+from vigie_ingest.writer import SampleWriter
 from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.quotas import RateLimits
@@ -138,7 +139,7 @@ def settings(**more: Any) -> IngestSettings:
     )
 
 
-def build(publisher: Any = None, **more: Any) -> Gateway:
+def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, **more: Any) -> Gateway:
     """A gateway of doubles; needs a running loop. Close its registrar."""
     chosen = settings(**more)
     own = metrics.metric_set(LIMITS_METRICS)
@@ -149,16 +150,15 @@ def build(publisher: Any = None, **more: Any) -> Gateway:
     registrar.start()
     known, refused = SeriesCache(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
     explainer = FakeExplainer()
-    finder = SeriesResolver(known, refused, registrar, clock, explainer.explain)
-    intake = Intake(publisher, finder, InFlight(chosen.ingest_catalogue_wait_s), clock)
+    series = SeriesResolver(known, refused, registrar, clock, explainer.explain)
+    writer = SampleWriter(publisher, InFlight(chosen.ingest_catalogue_wait_s))
     authenticator, records, tenants, stored = FakeAuthenticator(), FakeRecords(), FakeTenants(), FakeStored()
     usage = FakeUsage()
     rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, own), tenants, clock, usage)
-    reports = Reports(intake, records)
-    history = History(reports, tenants, stored)
-    state.backend = Backend(intake, reports, history, IdempotencyStore(redis, clock), authenticator, tenants, rates)
+    pipeline = Pipeline(series, writer, ReportWriter(series, writer, records), tenants, stored.among)
+    state.dependencies = Dependencies(pipeline, IdempotencyStore(redis, clock), authenticator, rates, clock)
     readiness = Readiness()
-    app = assemble(state, readiness)
+    app = assemble(state, readiness, intakes=intakes)
     return Gateway(
         app,
         state,

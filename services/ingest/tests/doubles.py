@@ -12,16 +12,19 @@ from typing import Any
 
 import numpy as np
 from redis.exceptions import ConnectionError as RedisAwayError
+from vigie_contracts.samples import SampleColumns
 from vigie_contracts.series import SeriesKey
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.credential_cache import Asker
+from vigie_identity.credential_cache import Requester
 from vigie_identity.errors import NotFound, TenantInactive
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal
 from vigie_identity.tenants import Plan, Tenant
 from vigie_identity.tenants import Status as TenantStatus
 from vigie_ingest.errors import StoreAwayError
-from vigie_limits.account import Limit
+from vigie_limits.counter import Limit
+from vigie_limits.store import RedisCounts
 from vigie_limits.window import Counts, LocalWindow
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
@@ -43,15 +46,7 @@ class FakePublisher:
     fail: Exception | None = None
     gate: asyncio.Event | None = None
 
-    async def publish(  # noqa: PLR0917
-        self,
-        fingerprints: Any,
-        timestamps: Any,
-        values: Any,
-        keys: Sequence[bytes] | None = None,
-        key_index: Any = None,
-        span_context: object = None,
-    ) -> None:
+    async def publish(self, columns: SampleColumns, span_context: object = None) -> None:
         self.calls += 1
         self.called.set()
         self.spans.append(span_context)
@@ -59,9 +54,11 @@ class FakePublisher:
             await self.gate.wait()
         if self.fail is not None:
             raise self.fail
-        index = [-1 if keys is None else 0] * len(values) if key_index is None else np.asarray(key_index).tolist()
-        columns = (np.asarray(c).tolist() for c in (fingerprints, timestamps, values))
-        for fp, ts, value, i in zip(*columns, index, strict=True):
+        keys, key_index = columns.keys, columns.key_index
+        index = [-1 if keys is None else 0] * len(columns) if key_index is None else np.asarray(key_index).tolist()
+        given = (columns.fingerprints, columns.timestamps, columns.values)
+        lists = (column.tolist() if isinstance(column, np.ndarray) else column for column in given)
+        for fp, ts, value, i in zip(*lists, index, strict=True):
             self.sent.append((fp, ts, value, keys[i] if keys and i >= 0 else None))
 
 
@@ -157,31 +154,31 @@ class FakeAuthenticator:
     known: bool = True
     looked_up: int = 0
 
-    async def authenticate(self, headers: list[tuple[bytes, bytes]], asker: Asker) -> Principal:
+    async def authenticate(self, headers: list[tuple[bytes, bytes]], requester: Requester) -> Principal:
         if not self.known:
-            asker.may_ask()
+            requester.check_lookup()
             self.looked_up += 1
         if self.fail is not None:
             raise self.fail
         return self.principal
 
 
-class FakeCounts:
+class FakeCounts(RedisCounts):
     """What Redis counts, for one process; never away."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.windows: dict[tuple[Limit, str], LocalWindow] = {}
 
-    async def take(self, limit: Limit, who: str, units: int) -> bool:
-        counts = await self.counts(limit, who)
+    async def take(self, limit: Limit, caller: str, units: int) -> bool:
+        counts = await self.counts(limit, caller)
         if counts.used(limit.window_s) + units > limit.amount:
             return False
-        self.windows[limit, who].add(units, self.clock.monotonic())
+        self.windows[limit, caller].add(units, self.clock.monotonic())
         return True
 
-    async def counts(self, limit: Limit, who: str) -> Counts:
-        window = self.windows.setdefault((limit, who), LocalWindow(limit.window_s))
+    async def counts(self, limit: Limit, caller: str) -> Counts:
+        window = self.windows.setdefault((limit, caller), LocalWindow(limit.window_s))
         return window.counts(self.clock.monotonic())
 
     async def check(self) -> None: ...
@@ -227,7 +224,7 @@ class FakeRecords:
 
 
 @dataclass
-class FakeTenants:
+class FakeTenants(KnownTenants):
     """Every tenant is there and has this plan, but for `asleep`, which is not active, and `nobody`; `fail` is raised
     instead."""
 

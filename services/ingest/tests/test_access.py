@@ -10,8 +10,6 @@ from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import BadCredential, Refusal, TenantInactive
 from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
-from vigie_ingest.metrics import Route
-from vigie_ingest.routes import ACCESS
 from vigie_runtime.errors import StoreUnavailable
 
 METRIC = {"name": "queue_length", "type": "gauge", "value": 7}
@@ -21,10 +19,6 @@ def key(*tenants: str, scope: Scope = Scope.WRITE) -> Principal:
     may = of_scopes(frozenset({scope}))
     assignments = assigned(*(Assignment(TenantId(tenant), may) for tenant in tenants))
     return Principal(PrincipalKind.KEY, "vk_1", "sender", assignments=assignments)
-
-
-def test_every_route_says_what_it_needs() -> None:
-    assert set(ACCESS) == set(Route)
 
 
 @pytest.mark.parametrize(

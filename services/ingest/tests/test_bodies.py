@@ -43,7 +43,7 @@ class ByHeader:
 
 @pytest.fixture
 def state(gateway: Any) -> Any:
-    gateway.state.backend.authenticator = ByHeader()
+    gateway.state.dependencies.authenticator = ByHeader()
     return gateway.state
 
 

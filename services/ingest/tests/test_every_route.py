@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,8 +14,8 @@ from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from vigie_identity.permissions import Permission
-from vigie_ingest import admission, routes
-from vigie_ingest.metrics import Route
+from vigie_ingest import admission
+from vigie_ingest.intakes import INTAKES
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
 
@@ -41,6 +41,12 @@ NEEDS: dict[str, Need] = {
     "GET /redoc": Need(),
     "GET /openapi.json": Need(),
 }
+DECLARED = {
+    f"{one.method} {one.path}": Need(one.admission.permission, platform=one.admission.needs_credential)
+    for one in INTAKES
+}
+for _route, _need in DECLARED.items():
+    NEEDS.setdefault(_route, _need)  # a new intake need not be listed above, but does what it declares
 
 
 @dataclass
@@ -55,17 +61,17 @@ class Walk:
         """As `POST /path`: those of FastAPI, and those that requests are handed to before it."""
         rest = iter_route_contexts(self.gateway.app._rest.routes)
         slow = {(method, route.path) for route in rest for method in (route.methods or set[str]()) - {"HEAD"}}
-        return {f"{method} {path}" for method, path in slow | set(self.gateway.app._hot)}
+        return {f"{method} {path}" for method, path in slow | set(self.gateway.app._exact)}
 
     async def differences(self, *routes: str) -> list[tuple[str, Difference]]:
         """What is answered otherwise than it should be."""
         found: list[tuple[str, Difference]] = []
-        assert self.gateway.state.backend is not None
+        assert self.gateway.state.dependencies is not None
         for route in routes or sorted(self.routes):
             need = NEEDS[route]
             for caller in self.callers:
-                self.gateway.state.backend.authenticator = caller.identity.authenticator
-                self.gateway.state.backend.tenants = caller.identity.known_tenants
+                self.gateway.state.dependencies.authenticator = caller.identity.authenticator
+                self.gateway.state.dependencies.pipeline.tenants = caller.identity.known_tenants
                 for tenant in TENANTS if need.permission and not need.platform else (ACME,):
                     one = difference(caller, need, tenant, await self._ask(route, caller, tenant))
                     found += [(route, one)] if one else []
@@ -75,7 +81,7 @@ class Walk:
         """Nothing is sent on: the body is none that is taken. That of telemetry names the tenant."""
         method, _, path = route.partition(" ")
         headers = {**caller.headers, "x-scope-orgid": tenant, "content-type": "application/json"}
-        body = json.dumps({"tenantId": tenant}).encode() if path == Route.TELEMETRY.value else b"{"
+        body = json.dumps({"tenantId": tenant}).encode() if path == "/telemetry" else b"{"
         reply = await self.gateway.request(method, path, body if method == "POST" else b"", headers)
         is_problem = reply.headers.get("content-type") == "application/problem+json"
         return Answer(reply.status, json.loads(reply.body)["detail"] if is_problem else None)
@@ -99,7 +105,7 @@ async def walk(database: Any, mongo_uri: str, redis_url: str) -> AsyncIterator[W
 
 async def test_every_route_asks_for_what_the_table_says(walk: Walk) -> None:
     assert set(NEEDS) == walk.routes
-    assert set(routes.ACCESS) == set(Route)
+    assert {route: need for route, need in NEEDS.items() if need.permission} == DECLARED
     found = await walk.differences()
     assert not found, "\n".join(f"{route} for {one}" for route, one in found)
     assert walk.gateway.publisher.sent == []
@@ -107,13 +113,14 @@ async def test_every_route_asks_for_what_the_table_says(walk: Walk) -> None:
 
 @pytest.mark.parametrize("instead", [Permission.METRICS_READ, Permission.TELEMETRY_SEND, Permission.HISTORY_IMPORT])
 async def test_a_route_that_asks_for_something_else_is_found(walk: Walk, instead: Permission) -> None:
-    route = walk.gateway.app._hot["POST", Route.EVENTS.value]
-    route._admission = admission.of_caller(instead, ACME)
+    route = walk.gateway.app._exact["POST", "/api/events"]
+    route.intake = replace(route.intake, admission=admission.of_caller(instead))
     assert {route for route, _ in await walk.differences()} == {"POST /api/events"}
 
 
-async def test_a_route_that_asks_nobody_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    route = walk.gateway.app._hot["POST", Route.BATCH.value]
-    monkeypatch.setattr(route, "_admission", admission.Admission(Permission.DATA_WRITE, lambda *_: ACME))
+async def test_a_route_that_asks_nobody_is_found(walk: Walk) -> None:
+    route = walk.gateway.app._exact["POST", "/api/metrics/batch"]
+    nobody = admission.Admission(Permission.DATA_WRITE, lambda *_: ACME)
+    route.intake = replace(route.intake, admission=nobody)
     found = await walk.differences("POST /api/metrics/batch")
     assert {one.expected for _, one in found} == {401, 403, 404}

@@ -192,7 +192,7 @@ async def test_bug_is_a_500_problem_without_its_inside(gateway: Any) -> None:
 
 
 async def test_requests_before_the_start_get_503(gateway: Any) -> None:
-    gateway.state.backend = None
+    gateway.state.dependencies = None
     reply = await gateway.post(PATH, GOOD)
     assert reply.status == 503
     assert reply.headers["retry-after"]

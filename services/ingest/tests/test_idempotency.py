@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from vigie_ingest import idempotency
 from vigie_runtime.errors import BusUnavailable
@@ -154,3 +155,8 @@ def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
         idempotency.event_key("u", "s", "1"),
     }
     assert len(made) == 7
+
+
+def test_an_answer_that_was_stored_without_its_headers_is_json() -> None:
+    older = msgspec.msgpack.encode([b"request", b"", 201, b"{}"])
+    assert msgspec.msgpack.decode(older, type=idempotency._Stored).headers == ((b"content-type", b"application/json"),)

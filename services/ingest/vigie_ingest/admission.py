@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.errors import CredentialMissing
+from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
 from vigie_identity.tenants import Tenant
@@ -19,45 +19,41 @@ from vigie_identity.tenants import Tenant
 Headers = Mapping[bytes, bytes]
 
 
-class Tenants(Protocol):
-    """What is needed of `vigie_identity.known_tenants.KnownTenants`."""
-
-    def at_once(self, tenant: str) -> Tenant | None: ...
-
-    async def require(self, tenant: str) -> Tenant: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Admission:
     """How one route decides."""
 
     permission: Permission
-    by_headers: Callable[[Principal, Headers], TenantId | None]
-    """Whose request it is; None: that is in the body. Raises ProblemErrors."""
+    by_headers: Callable[[Principal, Headers, TenantId], TenantId | None]
+    """Whose request it is, the last argument when nothing says; None: that is in the body. Raises ProblemErrors."""
     named: Callable[[bytes], str] = lambda _: PLATFORM
     """The tenant in a body; asked only when the headers do not say."""
+    tenant_header: bool = False
+    """Whether the header X-Scope-OrgID may say whose request it is."""
+    needs_credential: bool = False
+    """Whether it is for nobody without one, whatever VIGIE_ANONYMOUS says."""
 
-    async def by_body(self, principal: Principal, body: bytes, tenants: Tenants) -> Tenant:
-        """Whose request it is: the active tenant that the body names. Raises ProblemErrors and RequestErrors."""
+    async def by_body(self, principal: Principal, body: bytes, tenants: KnownTenants) -> Tenant:
+        """Whose request it is: the active tenant that the body names. Raises ProblemErrors."""
         tenant = self.named(body)
         principal.require(self.permission, tenant)
         return tenants.at_once(tenant) or await tenants.require(tenant)
 
 
-def of_caller(permission: Permission, default: TenantId) -> Admission:
+def of_caller(permission: Permission) -> Admission:
     """In the caller's tenant, or the one of its tenants that a header names."""
 
-    def by_headers(principal: Principal, headers: Headers) -> TenantId:
+    def by_headers(principal: Principal, headers: Headers, default: TenantId) -> TenantId:
         asked = headers.get(TENANT_HEADER)
         return principal.tenant(permission, None if asked is None else asked.decode("latin-1"), default)
 
-    return Admission(permission, by_headers)
+    return Admission(permission, by_headers, tenant_header=True)
 
 
 def of_body(permission: Permission, named: Callable[[bytes], str]) -> Admission:
     """In the tenant that the body names. Nobody who may do it nowhere sends a body."""
 
-    def by_headers(principal: Principal, _headers: Headers) -> None:
+    def by_headers(principal: Principal, _headers: Headers, _default: TenantId) -> None:
         somewhere = permission in principal.anywhere or principal.assignments
         if principal.kind is PrincipalKind.ANONYMOUS and not somewhere:
             raise CredentialMissing
@@ -68,8 +64,8 @@ def of_body(permission: Permission, named: Callable[[bytes], str]) -> Admission:
 def of_platform(permission: Permission) -> Admission:
     """For those who may do it everywhere; each line of the body names a tenant."""
 
-    def by_headers(principal: Principal, _headers: Headers) -> TenantId:
+    def by_headers(principal: Principal, _headers: Headers, _default: TenantId) -> TenantId:
         principal.require_platform(permission)
         return PLATFORM
 
-    return Admission(permission, by_headers)
+    return Admission(permission, by_headers, needs_credential=True)

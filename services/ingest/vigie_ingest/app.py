@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from vigie_contracts import topics as contract
@@ -36,34 +36,46 @@ from vigie_storage.usage import UsageStore
 from vigie_ingest import metrics
 from vigie_ingest.budget import Bodies
 from vigie_ingest.idempotency import IdempotencyStore, InFlight
-from vigie_ingest.importing import History
-from vigie_ingest.intake import Intake
+from vigie_ingest.intake import Intake, Pipeline
+from vigie_ingest.intakes import INTAKES
 from vigie_ingest.operations import Readiness, operations_app
-from vigie_ingest.reports import Reports
+from vigie_ingest.reports import ReportWriter
 from vigie_ingest.repository import StoredReports
-from vigie_ingest.routes import AppState, Backend, IntakeRoute, Scope, intake_routes
+from vigie_ingest.routes import AppState, Dependencies, IntakeRoute, Scope, intake_routes
 from vigie_ingest.series.cache import RefusedSeries, SeriesCache
 from vigie_ingest.series.registrar import Registrar
 from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
+from vigie_ingest.writer import SampleWriter
 
 log = logging.get(__name__)
 
+_SOURCE: Final = "/vigie/ingest"
+"""Who published a record, among its CloudEvents headers."""
+
 
 class IngestApp:
-    """The ASGI app. Intake requests go straight to their handlers, all else to FastAPI."""
+    """The ASGI app. Intake requests go straight to their routes, all else to FastAPI."""
 
-    def __init__(self, hot: dict[tuple[str, str], IntakeRoute], rest: FastAPI) -> None:
-        self._hot = hot
+    def __init__(self, routes: Sequence[IntakeRoute], rest: FastAPI) -> None:
+        intakes = [(route.intake.method, route.intake.path, route) for route in routes]
+        self._exact = {(method, path): route for method, path, route in intakes if not path.endswith("/*")}
+        self._below = [(method, path[:-1], route) for method, path, route in intakes if path.endswith("/*")]
         self._rest = rest
         self.openapi: Callable[[], dict[str, Any]] = rest.openapi
         """The OpenAPI document."""
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and (route := self._hot.get((scope["method"], scope["path"]))) is not None:
+        if scope["type"] == "http" and (route := self._exact.get((scope["method"], scope["path"]))) is not None:
             await route(scope, receive, send)
         else:
-            await self._rest(scope, receive, send)
+            await (self._found_below(scope) or self._rest)(scope, receive, send)
+
+    def _found_below(self, scope: Scope) -> IntakeRoute | None:
+        for method, prefix, route in self._below:
+            if scope["type"] == "http" and scope["method"] == method and scope["path"].startswith(prefix):
+                return route
+        return None
 
 
 def create_app(settings: IngestSettings) -> IngestApp:
@@ -89,11 +101,12 @@ def create_app(settings: IngestSettings) -> IngestApp:
     return assemble(state, readiness, lifespan)
 
 
-def assemble(state: AppState, readiness: Readiness, lifespan: Any = None) -> IngestApp:
-    """The app around a desk; what tests with doubles use too."""
-    routes = intake_routes(state)
-    hot = {("POST", route.value): handler for route, handler in routes.items()}
-    return IngestApp(hot, operations_app(state, readiness, routes, lifespan))
+def assemble(
+    state: AppState, readiness: Readiness, lifespan: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES
+) -> IngestApp:
+    """The app around its state; what tests with doubles use too."""
+    routes = intake_routes(state, intakes)
+    return IngestApp(routes, operations_app(state, readiness, routes, lifespan))
 
 
 @asynccontextmanager
@@ -132,33 +145,28 @@ async def running(state: AppState, readiness: Readiness) -> AsyncIterator[None]:
         registrar.start()
         life.on_down("registrar", registrar.close)
 
-        known = SeriesCache(settings.ingest_known_series)
-        refused = RefusedSeries(settings.ingest_refusal_memory_s)
+        cache = SeriesCache(settings.ingest_known_series)
         cardinality = Cardinality(database, clock)
         life.on_down("cardinality", cardinality.close)
-        finder = SeriesResolver(known, refused, registrar, clock, cardinality.explain)
-        intake = Intake(publisher, finder, InFlight(settings.ingest_catalogue_wait_s), clock)
+        refused = RefusedSeries(settings.ingest_refusal_memory_s)
+        series = SeriesResolver(cache, refused, registrar, clock, cardinality.explain)
+        writer = SampleWriter(publisher, InFlight(settings.ingest_catalogue_wait_s))
         state.metrics.gauge(metrics.BUFFERED).set_function(lambda: publisher.held)
-        state.metrics.gauge(metrics.KNOWN).set_function(lambda: len(known))
+        state.metrics.gauge(metrics.KNOWN).set_function(lambda: len(cache))
         state.metrics.gauge(metrics.WAITING).set_function(lambda: registrar.waiting)
         state.metrics.gauge(metrics.BODIES).set_function(lambda: state.bodies.held)
         readiness.kafka = lambda: publisher.ready and records.ready
         readiness.mongodb = lambda: database.command("ping")
         readiness.redis = redis.ping
-        reports = Reports(intake, records)
-        state.backend = Backend(
-            intake,
-            reports,
-            History(reports, who.known_tenants, StoredReports(database)),
-            IdempotencyStore(redis, clock),
-            who.authenticator,
-            who.known_tenants,
-            rates,
+        reports = ReportWriter(series, writer, records)
+        pipeline = Pipeline(series, writer, reports, who.known_tenants, StoredReports(database).among)
+        state.dependencies = Dependencies(
+            pipeline, IdempotencyStore(redis, clock, state.metrics), who.authenticator, rates, clock
         )
         try:
             yield
         finally:
-            state.backend = None  # from here on requests get 503; those inside still have their clients
+            state.dependencies = None  # from here on requests get 503; those inside still have their clients
 
 
 def _record_publisher(state: AppState, clock: Clock) -> RecordPublisher:
@@ -167,6 +175,7 @@ def _record_publisher(state: AppState, clock: Clock) -> RecordPublisher:
         lambda: clients.kafka_producer(settings, client_id="vigie-ingest-reports"),
         settings.reports_topic,
         settings.partitions,
+        source=_SOURCE,
         clock=clock,
         metrics=state.metrics,
     )
@@ -187,6 +196,7 @@ def _publisher(state: AppState, clock: Clock) -> SamplePublisher:
         lambda: clients.kafka_producer(settings, client_id="vigie-ingest"),
         settings.samples_topic,
         settings.partitions,
+        source=_SOURCE,
         max_buffered_samples=settings.ingest_max_buffered_samples,
         linger_ms=settings.ingest_linger_ms,
         clock=clock,

@@ -29,7 +29,11 @@ else:
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
+Decompress = Callable[[bytes, int], bytes]
+"""The bytes of a body, and how many it may become: what is in it. Never holds much more than that, and raises
+BodyTooLargeError beyond it, MalformedBodyError for what it cannot read."""
 
+_IDENTITY: Final = "identity"
 _CHUNK: Final = 1 << 20
 _INLINE_ENCODED: Final = 128 * 1024
 _INLINE_DECODED: Final = 512 * 1024
@@ -48,52 +52,65 @@ class Bounds:
     unpacked: int = limits.MAX_DECOMPRESSED_BYTES
 
 
-async def read_body(
-    headers: Mapping[bytes, bytes], receive: Receive, bounds: Bounds, timeout_s: float, budget: Budget
+ANY: Final = Bounds()
+"""What holds for every intake that says nothing else."""
+
+
+async def read_body(  # noqa: PLR0917  # one caller, and a keyword costs time in each request
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    bounds: Bounds,
+    codings: Mapping[str, Decompress],
+    timeout_s: float,
+    budget: Budget,
 ) -> bytes:
     """The body, decompressed. Raises a RequestError for every way in which it can be unusable.
 
     Its length is taken from the budget, and for the caller to give back; so is what was sent, from its first byte until
     it is decompressed, and what an error leaves behind is given back here.
     """
-    encoding = _encoding(headers)
+    decompress = _decompress(headers, codings)
     _check_length(headers, bounds.sent)
-    data = await _read(receive, bounds.sent, timeout_s, budget)
-    if encoding is None:
+    # Nearly always the whole body is here already; a timer is set up only for those that make us wait.
+    reading = _read_all(receive, bounds.sent, budget)
+    try:
+        waiting_for = reading.send(None)
+    except StopIteration as done:
+        data = done.value
+    else:
+        data = await _rest(reading, waiting_for, timeout_s)
+    if decompress is None:
         return data
     try:
-        body = await _unpacked(encoding, data, bounds.unpacked)
+        body = await _unpacked(decompress, data, bounds.unpacked)
     finally:
         budget.give(len(data))
     budget.take(len(body))
     return body
 
 
-async def _unpacked(encoding: str, data: bytes, limit: int) -> bytes:
+async def _unpacked(decompress: Decompress, data: bytes, limit: int) -> bytes:
     if len(data) <= _INLINE_ENCODED:
         # Its length says nothing of what it becomes; that it is little, as nearly always, shows when it has become it.
         try:
-            return decompress(encoding, data, min(limit, _INLINE_DECODED))
+            return decompress(data, min(limit, _INLINE_DECODED))
         except BodyTooLargeError:
             if limit <= _INLINE_DECODED:
                 raise
-    return await asyncio.to_thread(decompress, encoding, data, limit)
+    return await asyncio.to_thread(decompress, data, limit)
 
 
-def _encoding(headers: Mapping[bytes, bytes]) -> str | None:
+def _decompress(headers: Mapping[bytes, bytes], codings: Mapping[str, Decompress]) -> Decompress | None:
     given = headers.get(b"content-encoding")
     if given is None:
         return None
     name = given.decode("latin-1").strip().lower()
-    match name:
-        case "" | "identity":
-            return None
-        case "gzip" | "x-gzip":
-            return "gzip"
-        case "zstd":
-            return "zstd"
-        case _:
-            raise UnsupportedEncodingError(name[:100])
+    if name in ("", _IDENTITY):
+        return None
+    found = codings.get("gzip" if name == "x-gzip" else name)
+    if found is None:
+        raise UnsupportedEncodingError(name[:100], [*codings, _IDENTITY])
+    return found
 
 
 def _check_length(headers: Mapping[bytes, bytes], limit: int) -> None:
@@ -107,13 +124,7 @@ def _check_length(headers: Mapping[bytes, bytes], limit: int) -> None:
         raise BodyTooLargeError(limit)
 
 
-async def _read(receive: Receive, limit: int, timeout_s: float, budget: Budget) -> bytes:
-    # Nearly always the whole body is here already; a timer is set up only for those that make us wait.
-    reading = _read_all(receive, limit, budget)
-    try:
-        waiting_for = reading.send(None)
-    except StopIteration as done:
-        return done.value
+async def _rest(reading: Coroutine[Any, Any, bytes], waiting_for: Any, timeout_s: float) -> bytes:
     try:
         async with asyncio.timeout(timeout_s):
             return await _resume(reading, waiting_for)
@@ -226,3 +237,11 @@ def _step(frame: _Decompressor, encoding: str, data: bytes, size: int) -> bytes:
         return frame.decompress(data, size)
     except (zlib.error, zstd.ZstdError, EOFError) as e:
         raise MalformedBodyError(f"the body is not valid {encoding}: {e}") from e
+
+
+def _gzip_or_zstd(encoding: str) -> Decompress:
+    return lambda data, limit: decompress(encoding, data, limit)
+
+
+CODINGS: Final[Mapping[str, Decompress]] = {name: _gzip_or_zstd(name) for name in ("gzip", "zstd")}
+"""What intakes take unless they say otherwise."""

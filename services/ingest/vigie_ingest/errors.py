@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from vigie_contracts import limits
-from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
+from vigie_contracts.problems import ItemProblem, Kind, Problem
+from vigie_runtime.errors import ProblemError
 
 MAX_LISTED_ERRORS = 100
 """An answer lists at most this many refused items; `rejected` counts all of them."""
@@ -49,38 +50,28 @@ def item_problems(rejected: Sequence[RejectedItem]) -> list[ItemProblem]:
     return [ItemProblem(r.index, r.error.field, r.error.detail) for r in first]
 
 
-class RequestError(Exception):
-    """The base: a request that gets a problem document. `headers` are added to the answer."""
+class RequestError(ProblemError):
+    """The base of what the gateway refuses itself: `errors` are the refused items, `extra` is added to the headers."""
 
-    kind: Kind
-    status: int
-    retry_after: int | None = None
+    seconds: int | None = None
+    """When to try again."""
     close = False
     """Whether the connection must end with the answer, because the rest of the body is not read."""
 
     def __init__(
-        self, detail: str, *, errors: Sequence[RejectedItem] = (), headers: dict[str, str] | None = None
+        self, detail: str, *, errors: Sequence[RejectedItem] = (), extra: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        super().__init__(detail, retry_after=self.seconds)
         self.errors = errors
-        self.headers = headers or {}
+        self.extra = extra or {}
 
-    def answer_headers(self) -> dict[str, str]:
-        """What the answer needs beside its body."""
-        retry = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
-        return {**self.headers, **retry, **({"connection": "close"} if self.close else {})}
+    def headers(self) -> dict[str, str]:
+        return {**self.extra, **super().headers(), **({"connection": "close"} if self.close else {})}
 
-    def problem(self, instance: str | None = None) -> Problem:
-        """The RFC 9457 document."""
-        return problem(
-            self.kind,
-            self.status,
-            self.detail,
-            errors=item_problems(self.errors),
-            retry_after=self.retry_after,
-            instance=instance,
-        )
+    def problem(self, instance: str) -> Problem:
+        found = super().problem(instance)
+        found.errors = item_problems(self.errors)
+        return found
 
 
 class ClientGoneError(Exception):
@@ -153,16 +144,17 @@ class UnsupportedMediaError(RequestError):
     kind, status = Kind.UNSUPPORTED_MEDIA, 415
 
     def __init__(self, detail: str, accepted: str) -> None:
-        super().__init__(f"{detail}; send {accepted}", headers={"accept-post": accepted})
+        super().__init__(f"{detail}; send {accepted}", extra={"accept-post": accepted})
 
 
 class UnsupportedEncodingError(RequestError):
     kind, status = Kind.UNSUPPORTED_ENCODING, 415
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, accepted: Sequence[str]) -> None:
+        names = f"{', '.join(accepted[:-1])} or {accepted[-1]}"
         super().__init__(
-            f"Content-Encoding: {encoding!r} is not supported; send one of gzip, zstd or identity",
-            headers={"accept-encoding": "gzip, zstd, identity"},
+            f"Content-Encoding: {encoding!r} is not supported; send one of {names}",
+            extra={"accept-encoding": ", ".join(accepted)},
         )
 
 
@@ -184,14 +176,14 @@ class KeyReusedError(RequestError):
 
 
 class InProgressError(RequestError):
-    kind, status, retry_after = Kind.IN_PROGRESS, 409, 1
+    kind, status, seconds = Kind.IN_PROGRESS, 409, 1
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is being worked on right now; try again in a moment")
 
 
 class BufferFullError(RequestError):
-    kind, status, retry_after = Kind.BUSY, 503, 1
+    kind, status, seconds = Kind.BUSY, 503, 1
 
     def __init__(self) -> None:
         super().__init__("the gateway's buffer is full; nothing of this request was taken, send it again later")
@@ -200,7 +192,7 @@ class BufferFullError(RequestError):
 class BusAwayError(RequestError):
     """The bus did not acknowledge in time. Whether it will is unknown."""
 
-    kind, status, retry_after = Kind.BUSY, 503, 5
+    kind, status, seconds = Kind.BUSY, 503, 5
 
     def __init__(self, keyed: bool) -> None:
         advice = (
@@ -212,7 +204,7 @@ class BusAwayError(RequestError):
 
 
 class CatalogueAwayError(RequestError):
-    kind, status, retry_after = Kind.STORE_AWAY, 503, 2
+    kind, status, seconds = Kind.STORE_AWAY, 503, 2
 
     def __init__(self) -> None:
         super().__init__(
@@ -222,14 +214,14 @@ class CatalogueAwayError(RequestError):
 
 
 class StoreAwayError(RequestError):
-    kind, status, retry_after = Kind.STORE_AWAY, 503, 2
+    kind, status, seconds = Kind.STORE_AWAY, 503, 2
 
     def __init__(self) -> None:
         super().__init__("the store does not answer, and it must say what is new; send the same request again later")
 
 
 class NotReadyError(RequestError):
-    kind, status, retry_after = Kind.BUSY, 503, 2
+    kind, status, seconds = Kind.BUSY, 503, 2
 
     def __init__(self) -> None:
         super().__init__("the gateway is starting or stopping; nothing of this request was taken, send it again later")

@@ -18,11 +18,12 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 import msgspec
-from redis.exceptions import RedisError
 from vigie_contracts import limits
 from vigie_contracts.samples import KEY_BYTES
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
+from vigie_runtime.metrics import MetricSet
+from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 
 from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedError
 
@@ -32,9 +33,10 @@ _VISIBLE: Final = re.compile(rb"[\x21-\x7e]{1,%d}\Z" % limits.MAX_IDEMPOTENCY_KE
 _LOCK_MS: Final = 10_000
 """A gateway that dies holding it keeps the key busy for this long. A request may take longer: then its repeat is
 worked on beside it, which the aggregator notices."""
-_REDIS_WAIT_S: Final = 0.25
-_PAUSE_S: Final = (1.0, 10.0)
 _MAX_STRANDED: Final = 1_000
+Headers = tuple[tuple[bytes, bytes], ...]
+_JSON: Final[Headers] = ((b"content-type", b"application/json"),)
+"""What all answers were before they were stored with their headers."""
 
 
 def header_key(given: bytes) -> bytes:
@@ -113,6 +115,7 @@ class _Stored(msgspec.Struct, array_like=True):
     token: bytes
     status: int = 0
     body: bytes = b""
+    headers: Headers = _JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class Replay:
 
     status: int
     body: bytes
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,11 @@ class IdempotencyStore:
     # lock that nobody holds any more. So giving back what was locked is tried at any time, and remembered if it fails.
     _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
-    def __init__(self, redis: object, clock: Clock) -> None:
-        """`redis`: a `redis.asyncio.Redis` that gives bytes."""
+    def __init__(self, redis: object, clock: Clock, metrics: MetricSet | None = None) -> None:
+        """`redis`: a `redis.asyncio.Redis` that gives bytes; `metrics` declares REDIS_AWAY."""
         self._redis: object = redis
         self._clock = clock
-        self._pause_s = _PAUSE_S[0]
-        self._closed_until = 0.0
+        self._breaker = RedisBreaker(clock, RedisUse.IDEMPOTENCY, metrics)
         self._stranded: dict[bytes, tuple[float, Replay | None]] = {}
         """Locks of finished requests that are still in Redis -> until when, and the answer if there is one."""
 
@@ -173,16 +176,16 @@ class IdempotencyStore:
             raise KeyReusedError
         if not stored.status:
             return self._take_over(name, found, request)
-        return Lookup.REPLAYED, Replay(stored.status, stored.body)
+        return Lookup.REPLAYED, Replay(stored.status, stored.body, stored.headers)
 
-    async def store(self, ticket: Ticket, status: int, body: bytes) -> None:
+    async def store(self, ticket: Ticket, answer: Replay) -> None:
         """Keep the answer for 24 h. Not being able to is no failure of the request."""
-        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", status, body))
+        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", answer.status, answer.body, answer.headers))
         stored = await self._try(
             lambda redis: redis.set(ticket.name, value, ex=limits.IDEMPOTENCY_TTL_S), always=ticket.locked
         )
         if ticket.locked and stored is None:
-            self._strand(ticket.lock, Replay(status, body))
+            self._strand(ticket.lock, answer)
 
     async def release(self, ticket: Ticket) -> None:
         """Give the key back after a request that took nothing, or whose outcome is unknown."""
@@ -222,18 +225,7 @@ class IdempotencyStore:
         return replies[1] if replies else None
 
     async def _try(self, call, always=False):
-        closed_until = self._closed_until
-        if self._clock.monotonic() < closed_until and not always:
-            return None
         try:
-            async with asyncio.timeout(_REDIS_WAIT_S):
-                result = await call(self._redis)
-        except (RedisError, OSError, TimeoutError) as e:
-            if self._closed_until != closed_until:  # another one that failed at the same time has said so
-                return None
-            self._closed_until = self._clock.monotonic() + self._pause_s
-            log.warning("Redis does not answer; requests go on without stored answers", reason=repr(e), s=self._pause_s)
-            self._pause_s = min(self._pause_s * 2, _PAUSE_S[1])
+            return await self._breaker.call(lambda: call(self._redis), always=always)
+        except RedisAway:
             return None
-        self._pause_s = _PAUSE_S[0]
-        return result

@@ -1,212 +1,118 @@
-"""The heart of the gateway: judged items become samples on the bus, after their series are in the catalogue."""
+"""What an intake is: one way of writing to Vigie, declared in one object.
+
+Everything that tells one intake from another stands in its file under `intakes`: path, permission, bounds, media types,
+decoder, what becomes of the items, the answers of success and of errors, and its description. `routes.IntakeRoute`
+serves them all alike: caller, limits, body, repeats, metrics and tracing are its work, and no intake knows of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+from msgspec import Struct
 from opentelemetry.trace import SpanContext
-from vigie_contracts.events import CloudEvent
-from vigie_runtime.clock import Clock
-from vigie_runtime.errors import BufferFull, BusUnavailable
+from vigie_identity.known_tenants import KnownTenants
+from vigie_identity.principal import Principal
+from vigie_runtime.errors import ProblemError
 
-from vigie_ingest import samples, timestamps
-from vigie_ingest.cloudevents import Meaning, meaning
-from vigie_ingest.decoding import Decoded, Metric
-from vigie_ingest.errors import BufferFullError, BusAwayError, ItemError, RejectedItem
-from vigie_ingest.idempotency import InFlight, event_key
-from vigie_ingest.series.resolver import Answers, SeriesResolver, derived_identity
+from vigie_ingest import responses
+from vigie_ingest.admission import Admission
+from vigie_ingest.bodies import ANY, CODINGS, Bounds, Decompress
+from vigie_ingest.errors import RejectedItem
+from vigie_ingest.reports import ReportWriter
+from vigie_ingest.responses import Response
+from vigie_ingest.series.resolver import SeriesResolver
+from vigie_ingest.settings import IngestSettings
+from vigie_ingest.writer import SampleWriter
 
-
-class Publisher(Protocol):
-    """What the intake needs of `vigie_runtime.bus.publisher.SamplePublisher`."""
-
-    async def publish(  # noqa: PLR0917  # as it is there
-        self,
-        fingerprints: Sequence[int] | npt.NDArray[np.uint64],
-        timestamps: Sequence[int] | npt.NDArray[np.int64],
-        values: Sequence[float] | npt.NDArray[np.float64],
-        keys: Sequence[bytes] | None = None,
-        key_index: Sequence[int] | npt.NDArray[np.int32] | None = None,
-        span_context: SpanContext | None = None,
-    ) -> None: ...
+Headers = Mapping[bytes, bytes]
+"""By lower-case name."""
 
 
-class RequestQuota(Protocol):
-    """What the intake needs of `vigie_limits.quotas.RequestQuota`."""
+class Request(Struct, gc=False):  # a Struct, as what else is made for every request: a dataclass costs three times that
+    """A request whose sender may send it and whose body is here, decompressed."""
 
-    async def samples(self, count: int) -> None: ...
-
-    def took(self, samples: int, rejected: int = 0) -> None: ...
-
-
-@dataclass(slots=True)  # not frozen, nor is Taken: that would cost a microsecond per object, one per request
-class Caller:
-    """Whose request it is, and what travels with its samples."""
-
+    principal: Principal
     tenant: str
-    quota: RequestQuota
-    """What the request is charged with."""
-    key: bytes | None = None
-    """The request key, when the request has an Idempotency-Key."""
+    path: str
+    headers: Headers
+    body: bytes
+    now_ms: int
+    settings: IngestSettings
     span: SpanContext | None = None
+    key: bytes | None = None
+    """The request key, 16 bytes, when the request has an Idempotency-Key: goes with its samples."""
+
+    @property
+    def keys(self) -> list[bytes] | None:
+        """As `SampleColumns` has them."""
+        return None if self.key is None else [self.key]
 
 
-@dataclass(slots=True)
-class Taken:
-    """A single metric that is on the bus."""
-
-    fingerprint: int
-    timestamp: int
-
-
-@dataclass(slots=True)
-class Verdicts:
-    """What became of the items of a request."""
+class Verdict(Struct, gc=False):
+    """What became of a request's items, and how many samples of them are on the bus."""
 
     accepted: int
-    rejected: list[RejectedItem] = field(default_factory=list[RejectedItem])
+    samples: int
+    rejected: Sequence[RejectedItem] = ()
 
 
 @dataclass(slots=True)
-class Load:
-    """Columns for the publisher, as they grow sample by sample."""
+class Pipeline:
+    """What intakes hand their items to."""
 
-    fingerprints: list[int] = field(default_factory=list[int])
-    timestamps: list[int] = field(default_factory=list[int])
-    values: list[float] = field(default_factory=list[float])
-    keys: list[bytes] = field(default_factory=list[bytes])
-    key_index: list[int] = field(default_factory=list[int])
-
-    def add(self, fingerprint: int, timestamp: int, value: float) -> None:
-        """One sample of the newest key."""
-        self.fingerprints.append(fingerprint)
-        self.timestamps.append(timestamp)
-        self.values.append(value)
-        self.key_index.append(len(self.keys) - 1)
-
-
-@dataclass(slots=True)
-class Intake:
-    """Takes decoded requests. Knows nothing of HTTP. Every method raises a RequestError when nothing can be taken
-    now, or when it is unknown whether it was; Throttled when the tenant has sent more than it may."""
-
-    publisher: Publisher
     series: SeriesResolver
-    in_flight: InFlight
-    clock: Clock
-
-    async def take_one(self, caller: Caller, metric: Metric) -> Taken | ItemError:
-        """One metric."""
-        now = self.clock.now_ms()
-        ms = timestamps.to_ms(metric.timestamp, now)
-        if error := samples.fault(metric, ms, now):
-            return error
-        await caller.quota.samples(1)
-        fingerprint = await self.series.one(caller.tenant, metric)
-        if isinstance(fingerprint, ItemError):
-            return fingerprint
-        await self._publish(caller, [fingerprint], [ms], [metric.value])
-        return Taken(fingerprint, ms)
-
-    async def take_many(self, caller: Caller, decoded: Decoded[Metric]) -> Verdicts:
-        """A batch: what is good is taken, what is not gets a verdict."""
-        metrics, rejected = decoded.items, decoded.rejected
-        if not metrics:
-            return Verdicts(0, rejected)
-        await caller.quota.samples(len(metrics))
-        now = self.clock.now_ms()
-        columns = samples.columns(metrics, now)
-        wrong = samples.faults(metrics, columns, now)
-        fingerprints = await self.series.many(caller.tenant, metrics, wrong)
-        stamps, values = columns.timestamps, columns.values
-        if wrong:
-            good = np.ones(len(metrics), np.bool_)
-            good[list(wrong)] = False
-            fingerprints, stamps, values = fingerprints[good], stamps[good], values[good]
-            rejected = rejected + [RejectedItem(decoded.index(i), error) for i, error in wrong.items()]
-        # Freed while the CPU's cache still holds them: after the wait for Kafka that takes as long as decoding did.
-        del metrics, decoded, columns
-        if len(values):
-            await self._publish(caller, fingerprints, stamps, values)
-        return Verdicts(len(values), rejected)
-
-    async def take_events(self, caller: Caller, decoded: Decoded[CloudEvent]) -> Verdicts:
-        """CloudEvents; each is taken or refused as a whole. A repeat within the request shares the verdict of the
-        first, and adds nothing."""
-        now = self.clock.now_ms()
-        rejected = list(decoded.rejected)
-        meanings: dict[bytes, Meaning] = {}
-        places: dict[bytes, list[int]] = {}
-        for i, event in enumerate(decoded.items):
-            what = meaning(event, now)
-            if isinstance(what, ItemError):
-                rejected.append(RejectedItem(decoded.index(i), what))
-                continue
-            key = event_key(caller.tenant, event.source, event.id)
-            meanings.setdefault(key, what)
-            places.setdefault(key, []).append(decoded.index(i))
-        derived = [sample for what in meanings.values() for sample in what.samples]
-        await caller.quota.samples(len(derived))
-        series = await self.series.derived(caller.tenant, derived)
-        load = Load()
-        for key, what in meanings.items():
-            if error := _add(load, key, caller.tenant, what, series):
-                rejected += [RejectedItem(index, error) for index in places[key]]
-        if load.keys:
-            await self.publish_load(caller, load)
-        return Verdicts(len(decoded.items) + len(decoded.rejected) - len(rejected), rejected)
-
-    async def _publish(
-        self,
-        caller: Caller,
-        fingerprints: Sequence[int] | npt.NDArray[np.uint64],
-        stamps: Sequence[int] | npt.NDArray[np.int64],
-        values: Sequence[float] | npt.NDArray[np.float64],
-    ) -> None:
-        try:
-            if caller.key is None:
-                await self.publisher.publish(fingerprints, stamps, values, None, None, caller.span)
-            else:
-                async with self.in_flight.hold([caller.key]):
-                    await self.publisher.publish(fingerprints, stamps, values, [caller.key], None, caller.span)
-        except BufferFull as e:
-            raise BufferFullError from e
-        except BusUnavailable as e:
-            raise BusAwayError(keyed=caller.key is not None) from e
-        caller.quota.took(len(values))
-
-    async def publish_load(self, caller: Caller, load: Load) -> None:
-        """Samples whose series are known, with their keys. Raises as the others."""
-        try:
-            async with self.in_flight.hold(load.keys):
-                await self.publisher.publish(
-                    np.array(load.fingerprints, np.uint64),
-                    np.array(load.timestamps, np.int64),
-                    np.array(load.values, np.float64),
-                    load.keys,
-                    np.array(load.key_index, np.int32),
-                    caller.span,
-                )
-        except BufferFull as e:
-            raise BufferFullError from e
-        except BusUnavailable as e:
-            raise BusAwayError(keyed=True) from e
-        caller.quota.took(len(load.values))
+    writer: SampleWriter
+    reports: ReportWriter
+    tenants: KnownTenants
+    stored: Callable[[Collection[str]], Awaitable[set[str]]]
+    """Which of these ids are of stored reports. Raises StoreAwayError."""
 
 
-def _add(load: Load, key: bytes, tenant: str, what: Meaning, series: Answers) -> ItemError | None:
-    """Add an event's samples; nothing of it, and the error, when one of its series is refused."""
-    fingerprints: list[int] = []
-    for sample in what.samples:
-        answer = series[derived_identity(tenant, sample)]
-        if isinstance(answer, ItemError):
-            return answer
-        fingerprints.append(answer)
-    load.keys.append(key)
-    for fingerprint, sample in zip(fingerprints, what.samples, strict=True):
-        load.add(fingerprint, what.timestamp, sample.value)
-    return None
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The intake's part of the OpenAPI document, made with the helpers of `vigie_ingest.openapi`."""
+
+    id: str
+    summary: str
+    body: Mapping[str, Any]
+    responses: Mapping[str, Any]
+    schemas: tuple[type, ...] = ()
+    """What `body` and `responses` refer to by name."""
+    refine: Callable[[dict[str, Any]], object] = lambda _schemas: None
+    """Adds to the schemas of all intakes, by name, what the types cannot say."""
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    description: str | None = None
+    """None: the rules that hold for JSON."""
+
+
+Decoded = TypeVar("Decoded")
+Outcome = TypeVar("Outcome", bound=Verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake(Generic[Decoded, Outcome]):
+    """A route that takes samples or reports, as `routes.IntakeRoute` serves it."""
+
+    path: str
+    """As a row of `vigie_contracts.paths` serves it; `/*` at its end: all paths below. Also the label in metrics."""
+    admission: Admission
+    check: Callable[[Headers], object]
+    """Looks at the headers, before the body is read. Raises UnsupportedMediaError."""
+    decode: Callable[[Request], Decoded]
+    """Pure; beside the event loop when the body is long. Raises RequestErrors, whose `errors` are counted."""
+    samples: Callable[[Decoded], int]
+    """How many samples the tenant's limit is charged with, before `take`."""
+    take: Callable[[Pipeline, Request, Decoded], Awaitable[Outcome]]
+    """Puts the items on the bus: when this returns, they are acknowledged. Raises RequestErrors, as `decode`."""
+    encode: Callable[[Request, Outcome], Response]
+    """The answer. Raises a RequestError when nothing was accepted and that is one."""
+    operation: Operation
+    encode_error: Callable[[ProblemError, str, Headers], Response] = responses.problem
+    """The answer to an error of this intake or of its frame; gets the path and the headers of the request."""
+    method: str = "POST"
+    bounds: Bounds = ANY
+    codings: Mapping[str, Decompress] = field(default_factory=lambda: CODINGS)
+    """By Content-Encoding, lower case; without one the body is as it is."""

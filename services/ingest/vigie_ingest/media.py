@@ -33,6 +33,8 @@ def is_json(media: str) -> bool:
 
 def require_json(headers: Mapping[bytes, bytes]) -> None:
     """Raises UnsupportedMediaError unless the body says that it is JSON, or says nothing."""
+    if headers.get(b"content-type") == _PLAIN:  # as nearly always
+        return
     media = media_type(headers, JSON)
     if media is not None and not is_json(media):
         raise UnsupportedMediaError(f"Content-Type: {media} is not supported", JSON)

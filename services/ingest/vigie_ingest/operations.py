@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -19,7 +19,8 @@ from vigie_web import problems
 from vigie_web.security import ReferencePages
 
 from vigie_ingest import openapi
-from vigie_ingest.metrics import REFUSED_CREDENTIALS, Route
+from vigie_ingest.intake import Intake
+from vigie_ingest.metrics import REFUSED_CREDENTIALS
 from vigie_ingest.routes import AppState, IntakeRoute
 
 log = logging.get(__name__)
@@ -67,7 +68,7 @@ async def _answers(ask: Callable[[], Awaitable[object]] | None) -> bool:
 
 
 def operations_app(
-    state: AppState, readiness: Readiness, intake: Mapping[Route, IntakeRoute], lifespan: Any = None
+    state: AppState, readiness: Readiness, routes: Sequence[IntakeRoute], lifespan: Any = None
 ) -> FastAPI:
     """The FastAPI app. It knows the intake routes too, to refuse other methods on them."""
     app = FastAPIOffline(
@@ -80,8 +81,9 @@ def operations_app(
     )
     problems.install(app, "ingest", lambda reason: state.metrics.counter(REFUSED_CREDENTIALS, reason=reason).inc())
     app.add_middleware(ReferencePages)
-    for route, handler in intake.items():
-        app.router.routes.append(AsgiRoute(route.value, handler, methods=["POST"], include_in_schema=False))
+    for route in routes:
+        path = f"{route.intake.path[:-1]}{{rest:path}}" if route.intake.path.endswith("/*") else route.intake.path
+        app.router.routes.append(AsgiRoute(path, route, methods=[route.intake.method], include_in_schema=False))
 
     @app.get("/health/live", tags=["operations"])
     async def live() -> Health:
@@ -91,7 +93,7 @@ def operations_app(
     @app.get("/health/ready", tags=["operations"], responses={503: {"model": Health, "description": "Not ready"}})
     async def ready(response: Response) -> Health:
         """Requests can be taken; else what is missing."""
-        health = await readiness.check(state.backend is not None)
+        health = await readiness.check(state.dependencies is not None)
         if health.not_ready:
             response.status_code = 503
         return health
@@ -107,15 +109,15 @@ def operations_app(
         body, content_type = exposition(state.metrics.registry, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
-    app.openapi = _openapi(app)
+    app.openapi = _openapi(app, [route.intake for route in routes])
     return app
 
 
-def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
+def _openapi(app: FastAPI, intakes: Sequence[Intake[Any, Any]]) -> Callable[[], dict[str, Any]]:
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             base = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            app.openapi_schema = openapi.complete(base)
+            app.openapi_schema = openapi.complete(base, intakes)
         return app.openapi_schema
 
     return document

@@ -9,29 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
 from opentelemetry.trace import SpanContext
 from vigie_contracts import telemetry as contract
 from vigie_contracts.reports import Report, record_key
+from vigie_contracts.samples import SampleColumns
 from vigie_contracts.telemetry import Telemetry
+from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.errors import BufferFull, BusUnavailable
 
 from vigie_ingest.errors import BufferFullError, BusAwayError, ItemError
-from vigie_ingest.intake import Caller, Intake, Load
 from vigie_ingest.samples import Sample
-from vigie_ingest.series.resolver import Answers, derived_identity
+from vigie_ingest.series.key import derived_key
+from vigie_ingest.series.resolver import Resolved, SeriesResolver
 from vigie_ingest.telemetry import samples_of
-
-
-class RecordPublisher(Protocol):
-    """What is needed of `vigie_runtime.bus.records.RecordPublisher`."""
-
-    async def publish(
-        self, key: bytes, value: bytes, *, id_: str | None = None, span_context: SpanContext | None = None
-    ) -> None: ...
+from vigie_ingest.writer import SampleWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,61 +48,69 @@ class NodeReport:
         body = self.said.body()
         return msgspec.json.encode(Report(self.id, self.tenant, contract.KIND, contract.SUBJECT, self.at_ms, body))
 
+    def samples(self) -> list[Sample]:
+        """What is in it as numbers."""
+        return samples_of(self.said, self.others_too)
+
 
 @dataclass(slots=True)
-class Reports:
-    """Takes reports. Knows nothing of HTTP."""
+class ReportWriter:
+    """Writes reports, and their samples, whose series it brings into the catalogue."""
 
-    intake: Intake
+    series: SeriesResolver
+    writer: SampleWriter
     records: RecordPublisher
 
-    async def take(self, caller: Caller, reports: Sequence[NodeReport]) -> list[ItemError]:
-        """Publish reports, whose keys differ, and their samples. All reports are taken; what is given back are samples
-        that were not, because the tenant may have no more series: a report is not lost for them.
+    async def write(
+        self, reports: Sequence[NodeReport], derived: Sequence[list[Sample]], span: SpanContext | None
+    ) -> tuple[int, list[ItemError]]:
+        """Write reports whose keys differ, and the samples derived from each. How many samples were written, and why
+        others were not: the tenant may have no more series. A report is not lost for them.
 
         Raises a RequestError when nothing can be taken now, or when it is unknown whether it was.
         """
-        derived = [samples_of(report.said, report.others_too) for report in reports]
-        await caller.quota.samples(sum(map(len, derived)))
-        load, refused = _load(reports, derived, await self._series(reports, derived))
-        if load.values:
-            await self.intake.publish_load(caller, load)
+        columns, refused = _columns(reports, derived, await self._resolved(reports, derived))
+        if columns.values:
+            await self.writer.write(columns, span)
         # All are waited for: none is still on its way when the sender is told.
-        ends = await asyncio.gather(*(self._publish(caller, report) for report in reports), return_exceptions=True)
+        ends = await asyncio.gather(*(self._record(report, span) for report in reports), return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
-        return refused
+        return len(columns), refused
 
-    async def _series(self, reports: Sequence[NodeReport], derived: Sequence[list[Sample]]) -> dict[str, Answers]:
+    async def _resolved(self, reports: Sequence[NodeReport], derived: Sequence[list[Sample]]) -> dict[str, Resolved]:
         """By tenant."""
         wanted: dict[str, list[Sample]] = {}
         for report, samples in zip(reports, derived, strict=True):
             wanted.setdefault(report.tenant, []).extend(samples)
-        found = await asyncio.gather(*(self.intake.series.derived(*one) for one in wanted.items()))
+        found = await asyncio.gather(*(self.series.derived(*one) for one in wanted.items()))
         return dict(zip(wanted, found, strict=True))
 
-    async def _publish(self, caller: Caller, report: NodeReport) -> None:
+    async def _record(self, report: NodeReport, span: SpanContext | None) -> None:
         key = record_key(report.tenant, contract.SUBJECT)
         try:
-            await self.records.publish(key, report.message(), id_=report.id, span_context=caller.span)
+            await self.records.publish(key, report.message(), id_=report.id, span_context=span)
         except BufferFull as e:
             raise BufferFullError from e
         except BusUnavailable as e:
             raise BusAwayError(keyed=True) from e
 
 
-def _load(
-    reports: Sequence[NodeReport], derived: Sequence[list[Sample]], series: dict[str, Answers]
-) -> tuple[Load, list[ItemError]]:
-    load = Load()
+def _columns(
+    reports: Sequence[NodeReport], derived: Sequence[list[Sample]], series: dict[str, Resolved]
+) -> tuple[SampleColumns, list[ItemError]]:
+    fingerprints, stamps, values = list[int](), list[int](), list[float]()
+    key_index: list[int] = []
     refused: list[ItemError] = []
-    for report, samples in zip(reports, derived, strict=True):
-        load.keys.append(report.key)
+    for index, (report, samples) in enumerate(zip(reports, derived, strict=True)):
         for sample in samples:
-            answer = series[report.tenant][derived_identity(report.tenant, sample)]
-            if isinstance(answer, ItemError):
-                refused.append(answer)
-            else:
-                load.add(answer, report.at_ms, sample.value)
-    return load, refused
+            found = series[report.tenant][derived_key(report.tenant, sample)]
+            if isinstance(found, ItemError):
+                refused.append(found)
+                continue
+            fingerprints.append(found)
+            stamps.append(report.at_ms)
+            values.append(sample.value)
+            key_index.append(index)
+    return SampleColumns(fingerprints, stamps, values, [report.key for report in reports], key_index), refused

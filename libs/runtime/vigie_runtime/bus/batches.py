@@ -5,15 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.limits import MAX_RECORD_BYTES
-from vigie_contracts.samples import KEY_BYTES, SampleBatch, encode
+from vigie_contracts.samples import KEY_BYTES, Column, SampleBatch, SampleColumns, encode
 
-Column: TypeAlias = "Sequence[int] | Sequence[float] | npt.NDArray[Any]"
-Indexes: TypeAlias = npt.NDArray[np.intp]
+Indexes = npt.NDArray[np.intp]
 
 SAMPLE_BYTES: Final = 20
 SERIES_BYTES: Final = 8
@@ -36,7 +35,7 @@ class Record:
     members: Indexes
 
 
-class Columns:
+class GatheredSamples:
     """Samples of many callers, in the order they came, as growing little buffers."""
 
     __slots__ = ("_fingerprints", "_key_index", "_timestamps", "_values", "count", "keys")
@@ -49,39 +48,33 @@ class Columns:
         self.keys: list[bytes] = []
         self.count = 0
 
-    def add(
-        self,
-        fingerprints: Column,
-        timestamps: Column,
-        values: Column,
-        keys: Sequence[bytes] | None = None,
-        key_index: Column | None = None,
-    ) -> int:
-        """Append a caller's samples and give their number. Raises ValueError and adds nothing when lengths differ or
-        an item is no number of its column. `keys` alone must be one key, which then holds for every sample."""
-        n = len(values)
-        if n == 1 and not keys and self._key_index is None and self._added_one(fingerprints, timestamps, values):
-            return 1
-        if len(fingerprints) != n or len(timestamps) != n:
-            raise ValueError(f"columns differ in length: {len(fingerprints)}, {len(timestamps)}, {n}")
+    def add(self, columns: SampleColumns) -> None:
+        """Append a caller's samples. Raises ValueError and adds nothing when lengths differ or an item is no number of
+        its column."""
+        n = len(columns.values)
+        keys = columns.keys
+        if n == 1 and not keys and self._key_index is None and self._added_one(columns):
+            return
+        if len(columns.fingerprints) != n or len(columns.timestamps) != n:
+            raise ValueError(f"columns differ in length: {len(columns.fingerprints)}, {len(columns.timestamps)}, {n}")
         try:
-            packed = _pack("Q", fingerprints, n), _pack("q", timestamps, n), _pack("d", values, n)
-            packed_keys = self._packed_keys(keys, key_index, n) if keys else None
+            fingerprints = _pack("Q", columns.fingerprints, n)
+            timestamps, values = _pack("q", columns.timestamps, n), _pack("d", columns.values, n)
+            packed_keys = self._packed_keys(keys, columns.key_index, n) if keys else None
         except (struct.error, TypeError, OverflowError) as e:
             raise ValueError(f"a sample is not made of numbers that fit their columns: {e}") from e
         if packed_keys is not None or self._key_index is not None:
             self._add_keys(keys or (), packed_keys, n)
-        self._fingerprints += packed[0]
-        self._timestamps += packed[1]
-        self._values += packed[2]
+        self._fingerprints += fingerprints
+        self._timestamps += timestamps
+        self._values += values
         self.count += n
-        return n
 
-    def _added_one(self, fingerprints: Column, timestamps: Column, values: Column) -> bool:
+    def _added_one(self, columns: SampleColumns) -> bool:
         """Append the sample of a single request, the most frequent call; False, and nothing is done, when it is not
         plain numbers."""
         try:
-            (fingerprint,), (timestamp,), (value,) = fingerprints, timestamps, values
+            (fingerprint,), (timestamp,), (value,) = columns.fingerprints, columns.timestamps, columns.values
             row = _ROW.pack(fingerprint, timestamp, value)
         except (struct.error, ValueError, TypeError, OverflowError):
             return False

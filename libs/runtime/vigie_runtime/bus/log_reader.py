@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, Final, Literal
 
 from vigie_runtime import logging
+from vigie_runtime.backoff import Backoff
 from vigie_runtime.bus.kafka_offsets import KafkaOffsets
 from vigie_runtime.bus.loading import Loading
 from vigie_runtime.bus.log_reader_metrics import LogReaderMetrics
@@ -44,7 +45,7 @@ REVOKE_TIMEOUT_S: Final = 20.0
 """Less than the rebalance time-out of `clients.kafka_consumer` (30 s), waiting for the lock included."""
 STOP_TIMEOUT_S: Final = 10.0
 SEARCH_POLL_MS: Final = 500
-_RESTART_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+_RESTART: Final = Backoff(0.2, 5.0)
 
 
 class LogReader:
@@ -131,7 +132,7 @@ class LogReader:
                 failures = failures + 1 if time.monotonic() - started < 60 else 1
                 self._metrics.restarts.inc()
                 log.warning("the Kafka consumer is replaced", topic=self._identity.topic, reason=reason_of(e))
-                await self._pause(_RESTART_PAUSES_S[min(failures, len(_RESTART_PAUSES_S)) - 1])
+                await self._pause(_RESTART.pause_s(failures))
 
     async def _session(self) -> None:
         """One consumer, from its start to its end."""

@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterable
 from enum import StrEnum
 
-FIRST_BACKOFF_S = 0.2
-LONGEST_BACKOFF_S = 10.0
+from vigie_runtime.backoff import Backoff
+
+BACKOFF = Backoff(0.2, 10.0)
 FENCED_PAUSE_S = 1.0
 """Long enough for a rebalance to be noticed, so that a member that slept does not fight the new owner."""
 
@@ -79,9 +80,8 @@ class Ownership:
         if reason is LoadReason.FENCED:
             pause = FENCED_PAUSE_S * self._jitter.uniform(1.0, 1.5)
         elif reason is LoadReason.RETRY:
-            failures = self._failures.get(partition, 0)
-            self._failures[partition] = failures + 1
-            pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**failures) * self._jitter.uniform(0.7, 1.3)
+            failures = self._failures[partition] = self._failures.get(partition, 0) + 1
+            pause = BACKOFF.pause_s(failures, self._jitter)
         self._due[partition] = (now + pause, reason)
         return pause
 

@@ -8,12 +8,12 @@ partition (out of order sequence), so the producer is never used again after its
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from vigie_runtime import logging
+from vigie_runtime.backoff import Backoff
 from vigie_runtime.clients import AIOKafkaProducer, KafkaError
 from vigie_runtime.errors import reason_of
 
@@ -21,8 +21,7 @@ log = logging.get(__name__)
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 12.0
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 3.0
+_BACKOFF = Backoff(0.1, 3.0, jitter=0.5)
 
 ProducerFactory = Callable[[], AIOKafkaProducer]
 
@@ -90,10 +89,9 @@ class ProducerHolder:
 
     async def _connect(self) -> None:
         try:
-            pause = _FIRST_PAUSE_S
-            while not await self._try_once():
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            async for _ in _BACKOFF.attempts(asyncio.sleep):
+                if await self._try_once():
+                    return
         finally:
             self._connecting = None
 

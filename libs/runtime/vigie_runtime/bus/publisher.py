@@ -6,16 +6,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from vigie_contracts.headers import Headers, cloudevent_headers
 from vigie_contracts.limits import MAX_RECORD_SAMPLES
+from vigie_contracts.samples import SampleColumns
 
 from vigie_runtime import logging, tracing
-from vigie_runtime.bus.batches import Column, Columns, Record
+from vigie_runtime.bus.batches import GatheredSamples, Record
 from vigie_runtime.bus.producer_holder import ProducerFactory, ProducerHolder
 from vigie_runtime.bus.publisher_metrics import PublisherMetrics
 from vigie_runtime.clients import AIOKafkaProducer, KafkaError, KafkaTimeoutError
@@ -52,12 +53,12 @@ class _Caller:
 class _Gathering:
     """Samples that will be, or are being, sent together."""
 
-    __slots__ = ("born", "callers", "columns", "contexts", "deadline", "failed", "reason", "span", "timer", "unsettled")
+    __slots__ = ("born", "callers", "contexts", "deadline", "failed", "reason", "samples", "span", "timer", "unsettled")
 
     def __init__(self, born: float, delivery_timeout_s: float) -> None:
         self.born = born
         self.deadline = born + delivery_timeout_s
-        self.columns = Columns()
+        self.samples = GatheredSamples()
         self.callers: list[_Caller] = []
         self.contexts: list[SpanContext] = []
         self.unsettled: dict[int, Record] = {}
@@ -80,7 +81,7 @@ class SamplePublisher:
         topic: str,
         partitions: int,
         *,
-        source: str = "/vigie/ingest",
+        source: str,
         max_buffered_samples: int = 2_000_000,
         linger_ms: float = 3.0,
         max_record_samples: int = MAX_RECORD_SAMPLES,
@@ -89,7 +90,8 @@ class SamplePublisher:
         clock: Clock | None = None,
         metrics: MetricSet | None = None,
     ) -> None:
-        """`max_buffered_samples` counts what waits and what is in flight. `max_in_flight` gatherings are sent at once;
+        """`source` is who publishes, `/vigie/ingest` for example: the CloudEvents source of every record.
+        `max_buffered_samples` counts what waits and what is in flight. `max_in_flight` gatherings are sent at once;
         more wait and grow. `metrics` is a set that was made with `PUBLISHER_METRICS` among its declarations."""
         self._topic = topic
         self._partitions = partitions
@@ -131,23 +133,13 @@ class SamplePublisher:
         self._lease.connect()
         self._runner = asyncio.create_task(self._run(), name="sample-publisher")
 
-    async def publish(  # noqa: PLR0917 - columns first, as everywhere
-        self,
-        fingerprints: Column,
-        timestamps: Column,
-        values: Column,
-        keys: Sequence[bytes] | None = None,
-        key_index: Column | None = None,
-        span_context: SpanContext | None = None,
-    ) -> None:
+    async def publish(self, columns: SampleColumns, span_context: SpanContext | None = None) -> None:
         """Return when every record that carries these samples is acknowledged by all in-sync replicas.
 
-        `keys` are request keys of 16 bytes; `key_index` says per sample which one it came with (-1: none) and may be
-        left out when there is one key for all. Unsigned 64-bit fingerprints, timestamps in ms, finite values.
         Raises BufferFull at once, having taken nothing; BusUnavailable when it is unknown whether (some of) the
         samples were written; ValueError for columns that do not fit together.
         """
-        n = len(values)
+        n = len(columns.values)
         if n == 0:
             return
         if self._closing:
@@ -156,8 +148,8 @@ class SamplePublisher:
             self._metrics.refused.inc(n)
             raise BufferFull(self._held, self._limit)
         gathering = self._open()
-        start = gathering.columns.count
-        gathering.columns.add(fingerprints, timestamps, values, keys, key_index)
+        start = gathering.samples.count
+        gathering.samples.add(columns)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         gathering.callers.append(_Caller(done, start, start + n))
         if span_context is not None and len(gathering.contexts) <= MAX_LINKS:
@@ -193,7 +185,7 @@ class SamplePublisher:
         now = time.monotonic()
         if self._waiting:
             last = self._waiting[-1]
-            if last.columns.count < _SEAL_FACTOR * self._max_record and now - last.born < _SEAL_AGE_S:
+            if last.samples.count < _SEAL_FACTOR * self._max_record and now - last.born < _SEAL_AGE_S:
                 return last
         gathering = _Gathering(now, self._delivery_timeout_s)
         gathering.timer = asyncio.get_running_loop().call_later(self._delivery_timeout_s, self._expire, gathering)
@@ -211,8 +203,8 @@ class SamplePublisher:
     def _may_send(self) -> bool:
         if not self._waiting or self._spoilt or len(self._in_flight) >= self._max_in_flight:
             return False
-        small = self._waiting[0].columns.count < _SMALL
-        return not small or not any(gathering.columns.count < _SMALL for gathering in self._in_flight)
+        small = self._waiting[0].samples.count < _SMALL
+        return not small or not any(gathering.samples.count < _SMALL for gathering in self._in_flight)
 
     async def _send(self, gathering: _Gathering, producer: AIOKafkaProducer) -> None:
         self._in_flight.add(gathering)
@@ -223,7 +215,7 @@ class SamplePublisher:
         except TimeoutError:
             reason = self._late()
         except Exception as e:  # a bug must end these callers, not the loop that serves all
-            log.exception("sending samples failed in an unexpected way", samples=gathering.columns.count)
+            log.exception("sending samples failed in an unexpected way", samples=gathering.samples.count)
             reason = reason_of(e)
         finally:
             self._sending = None
@@ -236,11 +228,11 @@ class SamplePublisher:
             await self._changed.wait()
 
     async def _linger(self, gathering: _Gathering) -> None:
-        while gathering.columns.count < self._max_record and not self._closing:
+        while gathering.samples.count < self._max_record and not self._closing:
             if 0 < self._crowd <= len(gathering.callers):
                 return
             # Those who were just answered come back within the linger time: a small gathering waits for them.
-            small = gathering.columns.count < _SMALL
+            small = gathering.samples.count < _SMALL
             begin = max(gathering.born, self._last_end) if small else gathering.born
             rest = begin + self._linger_s - time.monotonic()
             if rest <= 0:
@@ -253,12 +245,12 @@ class SamplePublisher:
                 return
 
     async def _send_records(self, gathering: _Gathering, producer: AIOKafkaProducer) -> None:
-        records = list(gathering.columns.records(self._partitions, self._max_record))
+        records = list(gathering.samples.records(self._partitions, self._max_record))
         if not records:  # whoever opened it gave columns that do not fit together
             self._finish(gathering)
             return
         gathering.unsettled = dict(enumerate(records))
-        self._metrics.flushed(gathering.columns.count, time.monotonic() - gathering.born)
+        self._metrics.flushed(gathering.samples.count, time.monotonic() - gathering.born)
         headers = self._headers(gathering)
         for number, record in enumerate(records):
             try:
@@ -350,7 +342,7 @@ class SamplePublisher:
             gathering.timer.cancel()
         if self._spoilt and not self._in_flight:
             self._replace_producer(self._spoilt)
-        self._held -= gathering.columns.count
+        self._held -= gathering.samples.count
         self._last_end = time.monotonic()
         crowd = len(gathering.callers) + sum(len(waiting.callers) for waiting in self._waiting)
         self._crowd = crowd if crowd >= _A_CROWD else 0
@@ -365,7 +357,7 @@ class SamplePublisher:
                     caller.done.set_exception(BusUnavailable(gathering.reason))
                 else:
                     caller.done.set_result(None)
-        self._metrics.finished(gathering.columns.count - lost, lost, self._last_end - gathering.born)
+        self._metrics.finished(gathering.samples.count - lost, lost, self._last_end - gathering.born)
         if gathering.span is not None:
             if gathering.reason:
                 gathering.span.set_status(StatusCode.ERROR, gathering.reason)
@@ -377,7 +369,7 @@ class SamplePublisher:
         if not gathering.reason:
             return None
         doubtful = [*gathering.failed, *gathering.unsettled.values()]
-        unsure = np.full(gathering.columns.count, not doubtful)
+        unsure = np.full(gathering.samples.count, not doubtful)
         for record in doubtful:
             unsure[record.members] = True
         return unsure

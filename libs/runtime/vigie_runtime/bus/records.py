@@ -33,13 +33,14 @@ class RecordPublisher:
         topic: str,
         partitions: int,
         *,
-        source: str = "/vigie/ingest",
+        source: str,
         max_buffered_bytes: int = 64 << 20,
         delivery_timeout_s: float = 10.0,
         clock: Clock | None = None,
         metrics: MetricSet | None = None,
     ) -> None:
-        """`max_buffered_bytes` counts keys and values that wait or are in flight. `metrics` is a set that was made with
+        """`source` is who publishes, `/vigie/ingest` for example: the CloudEvents source of every record.
+        `max_buffered_bytes` counts keys and values that wait or are in flight. `metrics` is a set that was made with
         `PUBLISHER_METRICS` among its declarations."""
         self._topic = topic
         self._source = source

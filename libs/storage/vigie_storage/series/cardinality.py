@@ -7,17 +7,17 @@ explode brings a new refusal with every request.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pymongo.errors import PyMongoError
 from vigie_contracts.tenants import TenantId
-from vigie_runtime import logging, tasks
+from vigie_runtime import logging
+from vigie_runtime.cache import TtlCache
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_runtime.errors import reason_of
+from vigie_runtime.errors import Busy, reason_of
 
 from vigie_storage import collections
 from vigie_storage.tenancy import TenantCollection
@@ -58,31 +58,22 @@ class Cardinality:
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._series = TenantCollection(db, collections.SERIES)
-        self._clock = clock
-        self._kept: OrderedDict[tuple[str, str], tuple[float, Explosion | None]] = OrderedDict()
-        self._running: dict[tuple[str, str], asyncio.Task[Explosion | None]] = {}
+        self._answers = TtlCache[Explosion | None](
+            clock, KEPT_S, MAX_KEPT, max_running=MAX_RUNNING, name="questions about cardinality"
+        )
 
     async def explain(self, tenant: str, metric: str) -> Explosion | None:
         """The label of `metric` that has the most values, or of the tenant's largest metric when `metric` is small
         beside it. None when it is not known, in time or at all."""
-        asked = tenant, metric
-        kept = self._kept.get(asked)
-        if kept is not None and self._clock.monotonic() < kept[0]:
-            return kept[1]
-        if (task := self._running.get(asked)) is None:
-            if len(self._running) >= MAX_RUNNING:
-                return None
-            task = self._running[asked] = asyncio.create_task(self._ask(TenantId(tenant), metric), name="cardinality")
-            task.add_done_callback(lambda _: self._running.pop(asked, None))
         try:
             async with asyncio.timeout(WAIT_S):
-                return await asyncio.shield(task)
-        except TimeoutError:
+                return await self._answers.get((tenant, metric), lambda: self._ask(TenantId(tenant), metric))
+        except (Busy, TimeoutError):
             return None
 
     async def close(self) -> None:
         """End what is under way."""
-        await tasks.end(self._running.values())
+        await self._answers.close()
 
     async def _ask(self, tenant: TenantId, metric: str) -> Explosion | None:
         found: Explosion | None = None
@@ -93,10 +84,6 @@ class Cardinality:
                 found = await self._widest(tenant, largest[0]) or found
         except PyMongoError as e:
             log.info("it cannot be told now which label makes so many series", tenant=tenant, reason=reason_of(e))
-        self._kept[tenant, metric] = self._clock.monotonic() + KEPT_S, found
-        self._kept.move_to_end((tenant, metric))
-        if len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
         return found
 
     async def _widest(self, tenant: TenantId, metric: str) -> Explosion | None:

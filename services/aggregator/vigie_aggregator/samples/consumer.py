@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 
-from vigie_runtime import clients
+from vigie_runtime import clients, tasks
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_runtime.bus.log_reader import LogReader
@@ -36,7 +35,7 @@ async def start(resources: Resources, life: Lifespan, topic: TopicIdentity) -> L
     life.on_down("redis", redis.aclose)
     dead_letters = DeadLetters.of(settings, SERVICE)
     life.on_down("dead letters", dead_letters.close)
-    view = RedisView(redis, f"{settings.mongodb_database}:{topic.topic}", metrics)
+    view = RedisView(redis, f"{settings.mongodb_database}:{topic.topic}", clock, metrics)
 
     def lag() -> dict[int, int]:
         return reader.lag()
@@ -77,9 +76,7 @@ def _run_view(life: Lifespan, view: RedisView, snapshot: Snapshot) -> None:
     task = asyncio.create_task(view.run(snapshot), name="redis view")
 
     async def down() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await tasks.end([task])
         await view.flush(snapshot)
 
     life.on_down("redis view", down)

@@ -157,8 +157,8 @@ class SamplesHandler:
         else:
             lost = max(0, start - state.checkpoint.fine.offset)
             first = max(state.checkpoint.fine, Position(start))
-            marks = dict.fromkeys(state.checkpoint.positions, first)
-            state.checkpoint = replace(state.checkpoint, positions=marks, lost=state.checkpoint.lost + lost)
+            positions = dict.fromkeys(state.checkpoint.positions, first)
+            state.checkpoint = replace(state.checkpoint, positions=positions, lost=state.checkpoint.lost + lost)
         state.position = state.checkpoint.first
         with self._dropping(partition):
             self._metrics.unrepaired.inc(await repair(state, self._store, self._clock.now_ms()))

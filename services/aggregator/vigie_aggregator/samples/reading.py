@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
+from vigie_runtime.backoff import Backoff
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import DeadReason, InvalidMessage
 from vigie_storage.partitions.checkpoint import Position
@@ -24,7 +25,7 @@ from vigie_aggregator.samples.window_cache import distinct
 log = logging.get(__name__)
 
 _LOOKUPS: Final = 4
-_LOOKUP_PAUSE_S: Final = 0.1
+_LOOKUP_BACKOFF: Final = Backoff(0.2, 0.8, jitter=0.0)
 
 
 class DeadLetters(Protocol):
@@ -85,9 +86,7 @@ class RecordReader:
 
     async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
         """Ask the catalogue, a few times: the gateway registers a series before it sends its samples."""
-        for attempt in range(_LOOKUPS):
-            if attempt:
-                await self._clock.sleep(_LOOKUP_PAUSE_S * 2**attempt)
+        async for _ in _LOOKUP_BACKOFF.attempts(self._clock.sleep, _LOOKUPS):
             placements = await self._catalogue.placements(unknown)
             for found in placements:
                 if found.partition == state.number:

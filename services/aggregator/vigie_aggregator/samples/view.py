@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from vigie_contracts.latest import field as chunk_field
 from vigie_contracts.latest import hash_key
-from vigie_runtime import logging
+from vigie_runtime.clock import Clock
+from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 from vigie_storage.latest import LatestChunk
 
 from vigie_aggregator.metrics import Metrics
-
-log = logging.get(__name__)
 
 _BATCH_CHUNKS: Final = 256
 """Chunks in one pipeline: about 2 MB."""
@@ -47,14 +45,16 @@ class _Waiting:
 class RedisView:
     """One per process; `run` is its task. All other methods return at once and never fail."""
 
-    def __init__(self, redis: Redis, namespace: str, metrics: Metrics) -> None:
+    def __init__(self, redis: Redis, namespace: str, clock: Clock, metrics: Metrics) -> None:
         """namespace: tells this deployment's markers from others' in the same Redis."""
         self._redis = redis
         self._namespace = namespace
+        self._clock = clock
         self._metrics = metrics
         self._waiting: dict[int, _Waiting] = {}
         self._wake = asyncio.Event()
-        self._failing = False
+        # It may take as long as the client waits; how soon it is tried again is said by `run`.
+        self._breaker = RedisBreaker(clock, RedisUse.LATEST_WRITES, metrics.set, wait_s=None)
 
     def adopt(self, partition: int) -> None:
         """The partition is owned now: everything of it is to be written."""
@@ -85,24 +85,21 @@ class RedisView:
                     await self._wake.wait()
             self._wake.clear()
             if not await self.flush(snapshot):
-                await asyncio.sleep(_BACK_OFF_S)
+                await self._clock.sleep(_BACK_OFF_S)
                 self._wake.set()
 
     async def flush(self, snapshot: Snapshot) -> bool:
         """Write what waits now. False when Redis did not take it: then chunks wait on, messages are dropped."""
         try:
-            for partition in list(self._waiting):
-                await self._flush(partition, snapshot)
-        except (RedisError, OSError, TimeoutError) as e:
+            await self._breaker.call(lambda: self._flush_all(snapshot), always=True)
+        except RedisAway:
             self._metrics.view_failures.inc()
-            if not self._failing:
-                log.warning("Redis does not answer; latest values are stale until it does", error=str(e))
-            self._failing = True
             return False
-        if self._failing:
-            log.info("Redis answers again")
-        self._failing = False
         return True
+
+    async def _flush_all(self, snapshot: Snapshot) -> None:
+        for partition in list(self._waiting):
+            await self._flush(partition, snapshot)
 
     async def _flush(self, partition: int, snapshot: Snapshot) -> None:
         waiting = self._waiting.get(partition)

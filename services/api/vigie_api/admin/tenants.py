@@ -12,7 +12,7 @@ from starlette.responses import Response
 from vigie_contracts.tenants import TenantId
 from vigie_identity import api_keys
 from vigie_identity import licences as licences_
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Permission
 from vigie_identity.tenants import Plan, Status
 from vigie_identity.users import MAX_PER_HOME
@@ -169,6 +169,6 @@ async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT
     )
 
 
-async def _audit(context: Context, asked: Asked) -> AuditPage:
+async def _audit(context: Context, asked: PageRequest) -> AuditPage:
     page = await context.resources.identity.audit.page(context.tenant, asked)
     return AuditPage(entries=[AuditEntry.of(one) for one in page.items], next_cursor=page.cursor)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.errors import NotFound
-from vigie_identity.pages import Asked
+from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import TENANT
 from vigie_web.access import Access
@@ -148,7 +148,7 @@ async def unassign(context: InTenant, user: str, other: str) -> None:
     await context.resources.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
 
 
-async def _page(context: Context, asked: Asked) -> UserPage:
+async def _page(context: Context, asked: PageRequest) -> UserPage:
     page = await context.resources.identity.users.page(context.tenant, asked, full=_full(context))
     return UserPage(users=[User.of(one) for one in page.items], next_cursor=page.cursor)
 

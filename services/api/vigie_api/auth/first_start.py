@@ -6,20 +6,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from itertools import chain, repeat
 from typing import Final
 
 from vigie_contracts.tenants import TenantId
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.identity import Identity
 from vigie_runtime import logging, tasks
+from vigie_runtime.backoff import Backoff
 from vigie_runtime.errors import VigieError
 
 from vigie_api.settings import Settings
 
 log = logging.get(__name__)
 
-_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+_BACKOFF: Final = Backoff(0.2, 5.0)
 
 
 class FirstStart:
@@ -40,13 +40,12 @@ class FirstStart:
 
     async def _until_done(self) -> None:
         chosen = self._settings.admin_password
-        for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+        async for _ in _BACKOFF.attempts(asyncio.sleep):
             try:
                 await self._who.prepare(TenantId(self._settings.default_tenant))
                 _show(await self._who.first_start(chosen.get_secret_value() if chosen else None))
             except VigieError as e:
                 log.warning("users and tenants wait for MongoDB", reason=str(e))
-                await asyncio.sleep(pause_s)
             except Exception:  # a bug; without this nobody would see it
                 log.exception("the first start failed")
                 return

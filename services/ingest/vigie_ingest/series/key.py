@@ -1,8 +1,8 @@
-"""From what a sender wrote to the identity of a series. Runs once per new series, never per sample."""
+"""Series keys: as a sender wrote them, which is what the cache knows, and validated, once per new series."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from json import JSONDecoder
 from typing import Final
 
@@ -11,13 +11,30 @@ from vigie_contracts.series import InvalidSeriesError, Kind, SeriesKey, kind_of,
 
 from vigie_ingest.decoding import UNREADABLE, Metric
 from vigie_ingest.errors import ItemError, Reason
+from vigie_ingest.samples import Sample
+
+RawSeriesKey = tuple[Hashable, ...]
+"""What a sender wrote of a series, as it wrote it: (tenant, name, type, temporality, bytes of the labels).
+
+Spelled in another order the same series has another raw key, and the same fingerprint. The bytes must be a copy: a
+`msgspec.Raw` would keep the whole request body alive."""
 
 _labels: Final = msgspec.json.Decoder(dict[str, object] | None)
 _pairs: Final = JSONDecoder(object_pairs_hook=list)
 
 
+def raw_key(tenant: str, metric: Metric) -> RawSeriesKey:
+    """The metric's series as its sender wrote it."""
+    return (tenant, metric.name, metric.type, metric.temporality, bytes(metric.labels))
+
+
+def derived_key(tenant: str, sample: Sample) -> RawSeriesKey:
+    """The same for a sample that Vigie derived; four parts, so never equal to the five of `raw_key`."""
+    return (tenant, sample.name, sample.kind, sample.labels)
+
+
 def key_of(tenant: str, metric: Metric) -> SeriesKey | ItemError:
-    """The validated identity, or the first rule that it breaks."""
+    """The validated key, or the first rule that it breaks."""
     labels = parse_labels(bytes(metric.labels))
     if isinstance(labels, ItemError):
         return labels

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from vigie_contracts.series import SeriesKey
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.errors import Retryable
-from vigie_storage.series.writer import RefusalReason, Refused, Registered
+from vigie_storage.series.writer import RefusalReason, Refused, Registered, SeriesWriter
 
 from vigie_ingest.errors import CatalogueAwayError, ItemError, Reason
 
@@ -24,17 +23,11 @@ _MAX_WAITING: Final = 50_000
 _REASONS: Final = {RefusalReason.LIMIT: Reason.LIMIT, RefusalReason.COLLISION: Reason.COLLISION}
 
 
-class SeriesCatalogue(Protocol):
-    """What the registrar needs of `vigie_storage.series.writer.SeriesWriter`."""
-
-    async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]: ...
-
-
 class Registrar:
     """`register` for requests; a task of its own makes the calls."""
 
     def __init__(
-        self, catalogue: SeriesCatalogue, wait_s: float, on_waited: Callable[[float], object] = lambda _s: None
+        self, catalogue: SeriesWriter, wait_s: float, on_waited: Callable[[float], object] = lambda _s: None
     ) -> None:
         """`on_waited` hears how long each request waited, seconds."""
         self._catalogue = catalogue
@@ -57,9 +50,7 @@ class Registrar:
     async def close(self) -> None:
         """Stop; who still waits is told that the catalogue is away."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await tasks.end([self._task])
         self._fail(self._asked)
         self._fail(self._waiting)
 
@@ -69,17 +60,17 @@ class Registrar:
             raise CatalogueAwayError
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answers = [self._answer(key, loop) for key in keys]
+        outcomes = [self._outcome(key, loop) for key in keys]
         self._wake.set()
         try:
-            done, late = await asyncio.wait(set(answers), timeout=self._wait_s)
+            done, late = await asyncio.wait(set(outcomes), timeout=self._wait_s)
         finally:
             self._on_waited(loop.time() - began)
-        if late or any(answer.exception() for answer in done):
+        if late or any(outcome.exception() for outcome in done):
             raise CatalogueAwayError
-        return [answer.result() for answer in answers]
+        return [outcome.result() for outcome in outcomes]
 
-    def _answer(self, key: SeriesKey, loop: asyncio.AbstractEventLoop) -> asyncio.Future[int | ItemError]:
+    def _outcome(self, key: SeriesKey, loop: asyncio.AbstractEventLoop) -> asyncio.Future[int | ItemError]:
         if (future := self._asked.get(key) or self._waiting.get(key)) is None:
             future = self._waiting[key] = loop.create_future()
         return future
@@ -97,7 +88,7 @@ class Registrar:
 
     async def _ask(self, asked: dict[SeriesKey, asyncio.Future[int | ItemError]]) -> None:
         try:
-            answers = await self._catalogue.register(list(asked))
+            outcomes = await self._catalogue.register(list(asked))
         except Retryable as e:
             log.warning("new series cannot be registered now", series=len(asked), reason=str(e))
             self._fail(asked)
@@ -105,9 +96,9 @@ class Registrar:
             log.exception("registering series failed", series=len(asked))
             self._fail(asked)
         else:
-            for future, answer in zip(asked.values(), answers, strict=True):
+            for future, outcome in zip(asked.values(), outcomes, strict=True):
                 if not future.done():
-                    future.set_result(_verdict(answer))
+                    future.set_result(_verdict(outcome))
 
     def _fail(self, asked: dict[SeriesKey, asyncio.Future[int | ItemError]]) -> None:
         for future in asked.values():
@@ -118,7 +109,7 @@ class Registrar:
             self._waiting.clear()
 
 
-def _verdict(answer: Registered | Refused) -> int | ItemError:
-    if isinstance(answer, Registered):
-        return answer.fingerprint
-    return ItemError(_REASONS[answer.reason], "labels", answer.detail)
+def _verdict(outcome: Registered | Refused) -> int | ItemError:
+    if isinstance(outcome, Registered):
+        return outcome.fingerprint
+    return ItemError(_REASONS[outcome.reason], "labels", outcome.detail)

@@ -1,7 +1,8 @@
-"""What one process knows of one limit of one caller: the lease it holds, and what it need not ask about. All pure.
+"""One process's counter of one limit for one caller, with the lease that it holds. All pure.
 
-A lease is a block of units that is already counted where all processes count. It is good until the end of the window
-in which it was counted, so that nobody ever spends more than was counted in that window.
+A lease is a block of units that is already counted in Redis, where all processes count, and spent here without asking.
+It is good until the end of the window in which it was counted, so that nobody ever spends more than was counted in
+that window.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ FRESH_S: Final = 5.0
 """After so long it is asked again what others took, so that what callers are told stays about right."""
 
 
-class Scope(StrEnum):
+class LimitName(StrEnum):
     """What is limited: the name in the headers, in metrics and in the refusal."""
 
     ADDRESS = "address"
@@ -35,7 +36,7 @@ class Scope(StrEnum):
 class Limit:
     """`amount` units per `window_s` seconds."""
 
-    scope: Scope
+    name: LimitName
     amount: int
     window_s: int
 
@@ -47,25 +48,26 @@ class Limit:
     @property
     def policy(self) -> bytes:
         """As an item of the header RateLimit-Policy."""
-        return b'"%b";q=%d;w=%d' % (self.scope.value.encode(), self.amount, self.window_s)
+        return b'"%b";q=%d;w=%d' % (self.name.value.encode(), self.amount, self.window_s)
 
 
-class Account:
-    """Times are monotonic seconds."""
+class QuotaCounter:
+    """What this process knows of one limit for one caller. Times are monotonic seconds."""
 
     __slots__ = (
-        "_counts", "_heard", "_misfit", "_rest", "_retry", "_until", "left", "limit", "local", "policy", "turn", "who",
+        "_counts", "_heard", "_misfit", "_rest", "_retry", "_until",
+        "caller", "leased", "limit", "local", "lock", "policy",
     )  # fmt: skip
 
-    def __init__(self, limit: Limit, who: str) -> None:
+    def __init__(self, limit: Limit, caller: str) -> None:
         self.limit = limit
         self.policy = limit.policy
-        self.who = who
-        self.left = 0
+        self.caller = caller
+        self.leased = 0
         """Units of the lease that are not spent."""
         self.local = LocalWindow(limit.window_s)
         """All that this process took."""
-        self.turn = Lock()
+        self.lock = Lock()
         """Held by the one request that asks for more."""
         self._until = -inf
         self._heard = -inf
@@ -76,8 +78,8 @@ class Account:
 
     def spend(self, cost: int, now: float) -> bool:
         """Take units of the lease. False: it has too few, or its window is over."""
-        if cost <= self.left and now < self._until:
-            self.left -= cost
+        if cost <= self.leased and now < self._until:
+            self.leased -= cost
             return True
         return False
 
@@ -90,25 +92,25 @@ class Account:
             return 0.0
         return max(self._retry - now, self._counts.wait_s(limit.amount, limit.window_s, cost) - (now - self._heard))
 
-    def fitting(self, cost: int, counts: Counts) -> int:
+    def lease_size(self, cost: int, counts: Counts) -> int:
         """The largest lease that there is room for and that covers `cost`; 0 when there is none."""
         rest = self.limit.amount - counts.used(self.limit.window_s)
         return max(cost, min(self.limit.block, rest)) if cost <= rest else 0
 
-    def informed(self, now: float) -> bool:
+    def is_fresh(self, now: float) -> bool:
         """Whether it is known when the window ends and, about, what others took of it."""
         return now < self._until and now - self._heard < FRESH_S
 
-    def settle(self, units: int, cost: int, now: float, counts: Counts | None) -> float:
+    def record(self, units: int, cost: int, now: float, counts: Counts | None) -> float:
         """`units` were counted for a request that needs `cost` of them; none: they do not fit. Seconds to wait.
 
-        `counts` are those after it: needed unless `informed` and granted."""
+        `counts` are those after it: needed unless `is_fresh` and granted."""
         if counts is None:
             self._rest = max(0, self._rest - units)
         else:
             self._hear(counts, now)
         if units:
-            self.left += units - cost
+            self.leased += units - cost
             self.local.add(units, now)
             return 0.0
         # Nobody asks again for 1 % of the window: what becomes free meanwhile serves many requests with one question.
@@ -118,13 +120,13 @@ class Account:
         self._retry = now + wait_s
         return wait_s
 
-    def limited(self, now: float) -> bool:
+    def is_limited(self, now: float) -> bool:
         """Whether something was refused, and would be still."""
         return now < self._retry
 
     def remaining(self) -> int:
         """Units that can be taken, as far as this process knows."""
-        return self._rest + self.left
+        return self._rest + self.leased
 
     def reset_s(self, now: float) -> int:
         """Whole seconds until the current window ends."""
@@ -134,7 +136,7 @@ class Account:
     def _hear(self, counts: Counts, now: float) -> None:
         until = now + counts.left_s
         if until > self._until + self.limit.window_s / 2:
-            self.left = 0  # another window: what was counted in the last one is not good any more
+            self.leased = 0  # another window: what was counted in the last one is not good any more
         self._until = until
         self._heard = now
         self._counts = counts

@@ -1,0 +1,57 @@
+"""Who serves which path: the one table behind the front door, which splits one origin among the services.
+
+`vigie up` hands requests on by it in one process. The proxy of the compose stack is written from it, by
+`python -m tools.proxy`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Service(StrEnum):
+    """What a request can be handed to; the value is the host name in compose and Kubernetes."""
+
+    INGEST = "ingest"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One path, or with `/*` at its end all paths below, and the methods that belong to the service."""
+
+    path: str
+    methods: tuple[str, ...]
+    service: Service
+
+
+# A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
+WRITE: Final = ("POST", "OPTIONS")
+
+ROWS: Final[tuple[Row, ...]] = (
+    Row("/telemetry", WRITE, Service.INGEST),
+    Row("/api/import/telemetry", WRITE, Service.INGEST),
+    Row("/api/events", WRITE, Service.INGEST),
+    Row("/api/metrics/*", WRITE, Service.INGEST),
+    Row("/v1/metrics", WRITE, Service.INGEST),
+    Row("/api/v1/write", WRITE, Service.INGEST),
+)
+"""What is not listed is the api's, so that a new read needs no row."""
+OTHERS: Final = Service.API
+
+
+_Owner = tuple[frozenset[str], Service]
+_EXACT: Final[dict[str, _Owner]] = {row.path: (frozenset(row.methods), row.service) for row in ROWS}
+_BELOW: Final = [(path[:-1], owner) for path, owner in _EXACT.items() if path.endswith("/*")]
+
+
+def service_of(method: str, path: str) -> Service:
+    """Who answers a request."""
+    owner = _EXACT.get(path)
+    if owner is None:
+        for prefix, below in _BELOW:
+            if path.startswith(prefix):
+                owner = below
+    return OTHERS if owner is None or method not in owner[0] else owner[1]

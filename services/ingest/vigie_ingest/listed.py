@@ -1,0 +1,37 @@
+"""The answer of intakes whose items are judged one by one, as JSON."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from vigie_contracts.problems import ItemProblem
+
+from vigie_ingest import responses
+from vigie_ingest.errors import InvalidRequestError, NothingAcceptedError, item_problems
+from vigie_ingest.intake import Verdict
+from vigie_ingest.responses import Response
+
+
+class BatchAnswer(Struct):
+    """201: `accepted` items are on the bus, acknowledged. `errors` lists the first 100 of the `rejected` others."""
+
+    success: bool
+    accepted: int
+    rejected: int
+    message: str
+    errors: list[ItemProblem]
+
+
+def response(verdict: Verdict, what: str) -> Response:
+    """201 when at least one item was taken. Raises NothingAcceptedError, or InvalidRequestError for an empty list."""
+    require_accepted(verdict, what, "the list is empty")
+    rejected = len(verdict.rejected)
+    message = f"{verdict.accepted} {what} recorded" + (f", {rejected} refused" if rejected else "")
+    return responses.created(BatchAnswer(True, verdict.accepted, rejected, message, item_problems(verdict.rejected)))
+
+
+def require_accepted(verdict: Verdict, what: str, empty: str) -> None:
+    """Raises NothingAcceptedError when all items were refused, InvalidRequestError when there was none."""
+    if verdict.rejected and not verdict.accepted:
+        raise NothingAcceptedError(verdict.rejected, what)
+    if not verdict.accepted:
+        raise InvalidRequestError(f"{what}: {empty}")
