@@ -9,15 +9,15 @@ from vigie_client.backoff import LONGEST_S, LONGEST_TOLD_S, Backoff, retry_after
 
 
 @given(st.integers(0, 60), st.none() | st.floats(0, 10_000), st.floats(0, 1))
-def test_wait_is_bounded_and_honours_the_server(failures: int, told: float | None, share: float) -> None:
+def test_wait_is_bounded_and_honours_the_server(failures: int, server_wait: float | None, share: float) -> None:
     backoff = Backoff(lambda low, high: low + (high - low) * share)
     for _ in range(failures):
         backoff.after(None)
-    waited = backoff.after(told)
-    if told is None:
+    waited = backoff.after(server_wait)
+    if server_wait is None:
         assert 0.25 <= waited <= LONGEST_S
     else:
-        assert min(told, LONGEST_TOLD_S) <= waited <= LONGEST_TOLD_S * 1.25 + 0.1
+        assert min(server_wait, LONGEST_TOLD_S) <= waited <= LONGEST_TOLD_S * 1.25 + 0.1
 
 
 def test_wait_doubles_and_starts_again_after_a_success() -> None:

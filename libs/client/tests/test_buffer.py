@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from vigie_client.buffer import WINDOW_MS, Buffer
 from vigie_client.tally import Dropped, Tally
-from vigie_client.values import Kind
+from vigie_client.values import MetricType
 
 T0 = 1_700_000_000_000
 
@@ -31,7 +31,7 @@ def everything(buffer: Buffer) -> list[tuple[str, float, int]]:
 
 recordings = st.lists(
     st.tuples(
-        st.sampled_from([Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM]),
+        st.sampled_from([MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM]),
         st.sampled_from(["a", "b"]),
         st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["1", "2"]), max_size=2),
         st.integers(0, 1000),
@@ -52,9 +52,9 @@ def test_sums_lasts_and_observations_are_exact_in_every_window(made) -> None:
         now.ms += later
         buffer.add(kind, name, dict(labels), value)
         key = (kind.value, name, tuple(sorted(labels.items())), now.ms // WINDOW_MS)
-        if kind is Kind.COUNTER:
+        if kind is MetricType.COUNTER:
             sums[key] += value
-        elif kind is Kind.GAUGE:
+        elif kind is MetricType.GAUGE:
             last[key] = value
         else:
             seen[key].append(value)
@@ -100,7 +100,7 @@ class Bounded(RuleBasedStateMachine):
     @rule()
     def add(self) -> None:
         self.added += 1
-        self.buffer.add(Kind.HISTOGRAM, "h", {}, self.added)
+        self.buffer.add(MetricType.HISTOGRAM, "h", {}, self.added)
         if len(self.waiting) + len(self.taken) == self.limit:
             self.waiting.pop(0)
         self.waiting.append(self.added)
@@ -144,29 +144,29 @@ TestBounded.settings = settings(max_examples=60, stateful_step_count=60, deadlin
 
 def test_increment_after_its_sample_was_taken_or_dropped_is_a_new_sample() -> None:
     buffer = Buffer(4, Tally(), now_ms=Now())
-    buffer.add(Kind.COUNTER, "c", {}, 5)
+    buffer.add(MetricType.COUNTER, "c", {}, 5)
     assert [s.value for s in buffer.take(10, 1 << 30)] == [5]
-    buffer.add(Kind.COUNTER, "c", {}, 3)
+    buffer.add(MetricType.COUNTER, "c", {}, 3)
     buffer.settle()
     assert [value for _, value, _ in everything(buffer)] == [3]
-    buffer.add(Kind.COUNTER, "c", {}, 1)
+    buffer.add(MetricType.COUNTER, "c", {}, 1)
     for i in range(4):  # pushes the counter out
-        buffer.add(Kind.HISTOGRAM, "h", {}, i)
-    buffer.add(Kind.COUNTER, "c", {}, 9)
+        buffer.add(MetricType.HISTOGRAM, "h", {}, i)
+    buffer.add(MetricType.COUNTER, "c", {}, 9)
     assert [value for _, value, _ in everything(buffer)] == [1, 2, 3, 9]
 
 
 def test_sum_that_would_be_infinite_becomes_two_samples() -> None:
     buffer = Buffer(10, Tally(), now_ms=Now())
-    buffer.add(Kind.COUNTER, "c", {}, 1.5e308)
-    buffer.add(Kind.COUNTER, "c", {}, 1.5e308)
+    buffer.add(MetricType.COUNTER, "c", {}, 1.5e308)
+    buffer.add(MetricType.COUNTER, "c", {}, 1.5e308)
     assert [value for _, value, _ in everything(buffer)] == [1.5e308, 1.5e308]
 
 
 def test_request_is_bounded_in_bytes_but_never_empty() -> None:
     buffer = Buffer(100, Tally(), now_ms=Now())
     for i in range(10):
-        buffer.add(Kind.HISTOGRAM, "n" * 1000, {}, i)
+        buffer.add(MetricType.HISTOGRAM, "n" * 1000, {}, i)
     assert len(buffer.take(100, 3000)) == 2
     buffer.settle()
     assert len(buffer.take(100, 10)) == 1
@@ -179,16 +179,16 @@ def test_recording_inside_a_recording_is_kept_and_does_not_hang() -> None:
         if inner:
             buffer.add(*inner.pop())
 
-    inner = [(Kind.COUNTER, "c", {}, 1)]
+    inner = [(MetricType.COUNTER, "c", {}, 1)]
     buffer = Buffer(10, Tally(), now_ms=Now(), notify=interrupted)
-    buffer.add(Kind.COUNTER, "c", {}, 2)
+    buffer.add(MetricType.COUNTER, "c", {}, 2)
     assert [value for _, value, _ in everything(buffer)] == [3]
 
 
 def test_threads_lose_nothing() -> None:
     buffer, found = Buffer(1_000_000, Tally()), Counter[str]()
-    writers = [Thread(target=lambda: [buffer.add(Kind.COUNTER, "c", {"n": "1"}, 1) for _ in range(20_000)])]
-    writers += [Thread(target=lambda: [buffer.add(Kind.COUNTER, "c", {"n": "1"}, 1) for _ in range(20_000)])]
+    writers = [Thread(target=lambda: [buffer.add(MetricType.COUNTER, "c", {"n": "1"}, 1) for _ in range(20_000)])]
+    writers += [Thread(target=lambda: [buffer.add(MetricType.COUNTER, "c", {"n": "1"}, 1) for _ in range(20_000)])]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers) or len(buffer):
@@ -202,7 +202,7 @@ def test_cache_of_series_is_bounded_and_sums_stay_exact(monkeypatch) -> None:
     monkeypatch.setattr("vigie_client.buffer._MAX_SERIES", 3)
     buffer = Buffer(1000, Tally(), now_ms=Now())
     for i in range(40):
-        buffer.add(Kind.COUNTER, "c", {"n": str(i % 8)}, 1)
+        buffer.add(MetricType.COUNTER, "c", {"n": str(i % 8)}, 1)
     sums: Counter[str] = Counter()
     for head, value, _ in everything(buffer):
         sums[head] += int(value)

@@ -40,7 +40,7 @@ def test_flask_application_is_watched(server) -> None:
     app = run(2, server.url)["app"]
     assert isinstance(app, flask.Flask)
     app.test_client().get("/nothing").close()
-    client = app.wsgi_app._requests._recorder
+    client = app.wsgi_app._requests._client
     assert client.stop()
     assert server.sums()["http_requests_total", "unmatched", "GET", "booking", "404"] == 1
 

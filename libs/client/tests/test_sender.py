@@ -11,14 +11,16 @@ from vigie_client.backoff import Backoff
 from vigie_client.buffer import Buffer
 from vigie_client.sender import MAX_FAILURES, REPEATABLE_S, Sender
 from vigie_client.tally import DROPPED_METRIC, Dropped, Tally
-from vigie_client.transport import Answer, NoAnswer
-from vigie_client.values import Kind
+from vigie_client.transport import HttpFailure, HttpResponse
+from vigie_client.values import MetricType
 
-UNSENT, LOST = NoAnswer("ConnectError: refused", sent=False), NoAnswer("ReadTimeout: no answer", sent=True)
+UNSENT, LOST = HttpFailure("ConnectError: refused", sent=False), HttpFailure("ReadTimeout: no answer", sent=True)
 
 
-def answer(status: int, body: object = None, **headers: str) -> Answer:
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, json.dumps(body).encode())
+def answer(status: int, body: object = None, **headers: str) -> HttpResponse:
+    return HttpResponse(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, json.dumps(body).encode()
+    )
 
 
 class Gateway:
@@ -28,11 +30,11 @@ class Gateway:
         self.script = deque(script)
         self.posted: list[tuple[str, bytes, float]] = []
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer | NoAnswer:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HttpResponse | HttpFailure:
         assert path == "/api/metrics/batch"
         self.posted.append((headers["idempotency-key"], body, timeout))
         told = self.script.popleft() if self.script else True
-        if isinstance(told, Answer | NoAnswer):
+        if isinstance(told, HttpResponse | HttpFailure):
             return told
         return answer(201, {"accepted": len(json.loads(body)), "rejected": 0, "errors": []})
 
@@ -61,7 +63,7 @@ class Bench:
 
     def add(self, count: int) -> None:
         for i in range(count):
-            self.buffer.add(Kind.HISTOGRAM, "h", {}, i)
+            self.buffer.add(MetricType.HISTOGRAM, "h", {}, i)
 
     def run(self, attempts: int = 1000) -> None:
         """Advance the clock to each attempt in turn until nothing waits."""

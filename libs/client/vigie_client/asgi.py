@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
 
-from vigie_client.requests import GONE, UNMATCHED, Recorder, Requests
+from vigie_client.client import Client
+from vigie_client.requests import GONE, UNMATCHED, Requests
 from vigie_client.templates import asgi_template
 
 Scope = MutableMapping[str, Any]
@@ -25,9 +26,7 @@ class VigieASGI:
     application's shutdown is complete: servers like uvicorn end their process by SIGTERM then, without a normal exit.
     """
 
-    def __init__(
-        self, app: ASGIApp, client: Recorder, *, endpoint: Callable[[Scope], str | None] | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, client: Client, *, endpoint: Callable[[Scope], str | None] | None = None) -> None:
         """`endpoint`: for frameworks that do not put their route into the scope: gives a template for a scope after
         the request, None for no route. Sending starts with the first request, if it was not started before."""
         self._app = app

@@ -25,15 +25,15 @@ class Backoff:
         """An attempt went well."""
         self._failures = 0
 
-    def after(self, told: float | None) -> float:
-        """Seconds to wait after one more failure: never less than `told`, what the server said in Retry-After."""
+    def after(self, server_wait: float | None) -> float:
+        """Seconds to wait after one more failure: at least `server_wait`, the Retry-After."""
         longest = min(LONGEST_S, FIRST_S * 2 ** min(self._failures, 16))
         self._failures += 1
         waited = self._uniform(longest / 2, longest)
-        if told is None:
+        if server_wait is None:
             return waited
-        told = min(told, LONGEST_TOLD_S)
-        return told + self._uniform(0.0, max(_SPREAD * told, 0.1))
+        server_wait = min(server_wait, LONGEST_TOLD_S)
+        return server_wait + self._uniform(0.0, max(_SPREAD * server_wait, 0.1))
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:

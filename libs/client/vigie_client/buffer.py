@@ -9,7 +9,7 @@ from threading import RLock
 
 from vigie_client.series import Sample, Series
 from vigie_client.tally import Dropped, Tally
-from vigie_client.values import Kind, NotRecordable
+from vigie_client.values import MetricType, NotRecordable
 
 WINDOW_MS = 10_000
 """The finest window of Vigie. Increments that meet in one window are one sample; they never cross its border, so sums
@@ -52,7 +52,7 @@ class Buffer:
         self._notify = notify or (lambda: None)
         self._lock = RLock()
         self._busy = False
-        self._aside: deque[tuple[Kind, str, Mapping[str, str], float, int]] = deque()
+        self._aside: deque[tuple[MetricType, str, Mapping[str, str], float, int]] = deque()
         self._series: dict[object, Series] = {}
         self._waiting: deque[Sample] = deque()
         self._taken: Sequence[Sample] = ()
@@ -62,7 +62,7 @@ class Buffer:
         """Samples that wait or are being sent."""
         return len(self._waiting) + len(self._taken)
 
-    def add(self, kind: Kind, name: str, labels: Mapping[str, str], value: float) -> None:
+    def add(self, kind: MetricType, name: str, labels: Mapping[str, str], value: float) -> None:
         """Record. `value` is a finite number. Raises NotRecordable, and TypeError for what cannot be hashed."""
         now = self.now_ms()
         with self._lock:
@@ -114,20 +114,20 @@ class Buffer:
             oldest = self._taken[0] if self._taken else self._waiting[0] if self._waiting else None
             return oldest is None or oldest.number > mark
 
-    def _add(self, kind: Kind, name: str, labels: Mapping[str, str], value: float, now: int) -> None:
+    def _add(self, kind: MetricType, name: str, labels: Mapping[str, str], value: float, now: int) -> None:
         key = (kind, name, frozenset(labels.items())) if labels else (kind, name)
         series = self._series.get(key)
         if series is None:
             series = self._new_series(key, kind, name, labels)
         elif (sample := series.open) is not None and sample.timestamp // WINDOW_MS == now // WINDOW_MS:
-            total = sample.value + value if kind is Kind.COUNTER else value
+            total = sample.value + value if kind is MetricType.COUNTER else value
             if total < _INF:  # else the sum cannot be sent, while each of its parts can
                 sample.value = total
                 sample.timestamp = max(now, sample.timestamp)
                 return
         self._append(series, now, value)
 
-    def _add_aside(self, kind: Kind, name: str, labels: Mapping[str, str], value: float, now: int) -> None:
+    def _add_aside(self, kind: MetricType, name: str, labels: Mapping[str, str], value: float, now: int) -> None:
         try:
             self._add(kind, name, labels, value, now)
         except (NotRecordable, TypeError) as problem:
@@ -139,7 +139,7 @@ class Buffer:
             self._tally.drop(Dropped.BUFFER_FULL, 1)
         self._last += 1
         sample = Sample(series, now, value, self._last)
-        if series.kind is not Kind.HISTOGRAM:
+        if series.kind is not MetricType.HISTOGRAM:
             series.open = sample
         self._waiting.append(sample)
         if len(self._waiting) in self._notify_at:
@@ -151,7 +151,7 @@ class Buffer:
             sample.series.open = None
         return sample
 
-    def _new_series(self, key: object, kind: Kind, name: str, labels: Mapping[str, str]) -> Series:
+    def _new_series(self, key: object, kind: MetricType, name: str, labels: Mapping[str, str]) -> Series:
         series = Series(kind, name, {**self.labels, **labels})
         if len(self._series) >= _MAX_SERIES:
             self._series.clear()  # only a cache: a series that comes again starts a new sample

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from vigie_client.buffer import Buffer
-from vigie_client.ends import ENDS
+from vigie_client.exit_hooks import EXIT_HOOKS
 from vigie_client.host import HostNumbers
 from vigie_client.sender import Sender
 from vigie_client.tally import Stats, Tally
 from vigie_client.transport import HttpTransport
-from vigie_client.values import Kind, Labels, NotRecordable, number, texts
+from vigie_client.values import Labels, MetricType, NotRecordable, number, texts
 from vigie_client.worker import Worker
 
 DEFAULT_URL = "http://localhost:3000"
@@ -74,21 +74,21 @@ class Client:
         self._reset()
         if host_numbers:
             self.add_collector(HostNumbers(self).collect)
-        ENDS.know(self)
+        EXIT_HOOKS.know(self)
         if handle_sigterm:  # now: the first request of a web application may come in another thread than the main one
-            ENDS.arm()
+            EXIT_HOOKS.arm()
 
     def gauge(self, name: str, value: float, labels: Labels | None = None) -> None:
         """The value now. Of several in 10 seconds the last is sent."""
-        self._record(Kind.GAUGE, name, value, labels)
+        self._record(MetricType.GAUGE, name, value, labels)
 
     def counter(self, name: str, value: float = 1, labels: Labels | None = None) -> None:
         """An increment, not negative. Increments of the same 10 seconds are added up and sent as one."""
-        self._record(Kind.COUNTER, name, value, labels)
+        self._record(MetricType.COUNTER, name, value, labels)
 
     def histogram(self, name: str, value: float, labels: Labels | None = None) -> None:
         """One observation. Every one is sent."""
-        self._record(Kind.HISTOGRAM, name, value, labels)
+        self._record(MetricType.HISTOGRAM, name, value, labels)
 
     @contextmanager
     def timer(self, name: str, labels: Labels | None = None) -> Generator[None]:
@@ -121,7 +121,7 @@ class Client:
             worker.stop(self._exit_timeout if timeout is None else timeout)
         with self._lock:
             if self._worker is None:
-                ENDS.stopped(self)
+                EXIT_HOOKS.stopped(self)
         return len(self._buffer) == 0
 
     def flush(self, timeout: float = 10.0, *, hurry: bool = False) -> bool:
@@ -163,7 +163,7 @@ class Client:
             self._closing = False
 
     def hurry(self, done: Callable[[], None]) -> bool:
-        """For `ends`: send everything within the time for exits."""
+        """For `exit_hooks`: send everything within the time for exits."""
         worker = self._worker
         if worker is None or not worker.alive:
             return False
@@ -171,11 +171,11 @@ class Client:
         return True
 
     def forked(self) -> None:
-        """For `ends`: forget what is the parent's to send, and its connection. The thread comes with the first use."""
+        """For `exit_hooks`: drop the parent's samples and its connection. The thread starts with the first use."""
         self._lock = RLock()
         self._reset()
 
-    def _record(self, kind: Kind, name: str, value: float, labels: Labels | None) -> None:
+    def _record(self, kind: MetricType, name: str, value: float, labels: Labels | None) -> None:
         try:
             self._buffer.add(kind, name, texts(labels) if labels else _NO_LABELS, number(kind, value))
         except NotRecordable as problem:
@@ -228,9 +228,9 @@ class Client:
                 self._worker = None
                 self._tally.warn("thread", "metrics cannot be sent now: %s", error)
                 return
-            ENDS.started(self)
+            EXIT_HOOKS.started(self)
             if self._sigterm:
-                ENDS.arm()
+                EXIT_HOOKS.arm()
 
 
 class AsyncClient(Client):

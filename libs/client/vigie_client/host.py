@@ -5,32 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import psutil
 
-from vigie_client.values import Labels
+if TYPE_CHECKING:
+    from vigie_client.client import Client
 
 log = logging.getLogger("vigie_client")
-
-
-class Recorder(Protocol):
-    """What is used of a client."""
-
-    def gauge(self, name: str, value: float, labels: Labels | None = None) -> None: ...
-    def counter(self, name: str, value: float = 1, labels: Labels | None = None) -> None: ...
 
 
 class HostNumbers:
     """CPU, memory, disk, load, network and this process. `collect` is for `Client.add_collector`."""
 
     def __init__(
-        self, recorder: Recorder, *, host: str | None = None, process: str | None = None, disk: str = os.sep
+        self, client: Client, *, host: str | None = None, process: str | None = None, disk: str = os.sep
     ) -> None:
         """`host`: the label, this machine's name when None. `process`: a label for the numbers of this process, where
         several of one service run on a machine; not its id, which would make new series at every start. `disk`: the
         path whose file system is measured."""
-        self._recorder = recorder
+        self._client = client
         self._host = {"host": host or socket.gethostname()}
         self._process_labels = {**self._host, **({"process": process} if process else {})}
         self._disk = disk
@@ -54,7 +48,7 @@ class HostNumbers:
         self._gauge("system_memory_usage_percent", psutil.virtual_memory().percent)
         self._gauge("system_disk_usage_percent", psutil.disk_usage(self._disk).percent)
         for period, value in zip(("1m", "5m", "15m"), psutil.getloadavg(), strict=True):
-            self._recorder.gauge("system_load_average", value, {**self._host, "period": period})
+            self._client.gauge("system_load_average", value, {**self._host, "period": period})
 
     def _disks(self) -> None:
         if (io := psutil.disk_io_counters()) is not None:
@@ -69,7 +63,7 @@ class HostNumbers:
     def _own(self) -> None:
         process = self._process
         with process.oneshot():
-            record, labels = self._recorder.gauge, self._process_labels
+            record, labels = self._client.gauge, self._process_labels
             record("process_cpu_usage_percent", process.cpu_percent(None), labels)
             record("process_resident_memory_bytes", process.memory_info().rss, labels)
             record("process_threads", process.num_threads(), labels)
@@ -77,10 +71,10 @@ class HostNumbers:
                 record("process_open_fds", process.num_fds(), labels)
 
     def _gauge(self, name: str, value: float) -> None:
-        self._recorder.gauge(name, value, self._host)
+        self._client.gauge(name, value, self._host)
 
     def _total(self, name: str, value: int) -> None:
         """A total of the kernel's, as increments since the last look. After a reset it starts again."""
         before = self._totals.get(name, value)
         self._totals[name] = value
-        self._recorder.counter(name, max(0, value - before), self._host)
+        self._client.counter(name, max(0, value - before), self._host)

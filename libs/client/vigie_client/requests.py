@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
-from vigie_client.values import Labels
+from vigie_client.client import Client
 
 REQUESTS: Final = "http_requests_total"
 """counter {method, endpoint, status}"""
@@ -22,43 +22,32 @@ MAX_ERRORS: Final = 100
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
-class Recorder(Protocol):
-    """What is used of a client."""
-
-    @property
-    def exit_timeout(self) -> float: ...
-    def start(self) -> None: ...
-    def flush(self, timeout: float = 10.0, *, hurry: bool = False) -> bool: ...
-    def counter(self, name: str, value: float = 1, labels: Labels | None = None) -> None: ...
-    def histogram(self, name: str, value: float, labels: Labels | None = None) -> None: ...
-
-
 class Requests:
     """Records requests. However many routes an application makes up, the number of series has a bound."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._endpoints: set[str] = set()
         self._errors: set[str] = set()
 
     def start(self) -> None:
         """Sending begins with the first request, in the process that serves it."""
-        self._recorder.start()
+        self._client.start()
 
     def finish(self) -> None:
         """The application ends: what was recorded should be sent before its server ends the process. Waits."""
-        self._recorder.flush(self._recorder.exit_timeout, hurry=True)
+        self._client.flush(self._client.exit_timeout, hurry=True)
 
     def record(self, method: str, endpoint: str, status: int, seconds: float, error: BaseException | None) -> None:
         """One request. `endpoint` is a template, never a path."""
         endpoint = _bounded(endpoint, self._endpoints, MAX_ENDPOINTS)
         known = method if method in _METHODS else OTHER
         shown = str(status) if 100 <= status <= 599 else OTHER
-        self._recorder.counter(REQUESTS, 1, {"method": known, "endpoint": endpoint, "status": shown})
-        self._recorder.histogram(DURATION, seconds, {"endpoint": endpoint})
+        self._client.counter(REQUESTS, 1, {"method": known, "endpoint": endpoint, "status": shown})
+        self._client.histogram(DURATION, seconds, {"endpoint": endpoint})
         if error is not None or status >= 500:
             name = _bounded(type(error).__name__ if error else shown, self._errors, MAX_ERRORS)
-            self._recorder.counter(ERRORS, 1, {"method": known, "endpoint": endpoint, "error": name})
+            self._client.counter(ERRORS, 1, {"method": known, "endpoint": endpoint, "error": name})
 
 
 def _bounded(value: str, known: set[str], limit: int) -> str:

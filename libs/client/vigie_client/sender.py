@@ -18,8 +18,8 @@ from vigie_client.backoff import Backoff, retry_after
 from vigie_client.buffer import Buffer
 from vigie_client.series import Sample, Series
 from vigie_client.tally import DROPPED_METRIC, Dropped, Tally
-from vigie_client.transport import Answer, NoAnswer, Transport
-from vigie_client.values import Kind
+from vigie_client.transport import HttpFailure, HttpResponse, Transport
+from vigie_client.values import MetricType
 
 PATH = "/api/metrics/batch"
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -112,7 +112,7 @@ class Sender:
         return _Request(samples, drops, ("[" + ",".join(items) + "]").encode(), self._new_key())
 
     def _report(self, reason: Dropped, count: int) -> Sample:
-        series = Series(Kind.COUNTER, DROPPED_METRIC, {**self._buffer.labels, "reason": reason.value})
+        series = Series(MetricType.COUNTER, DROPPED_METRIC, {**self._buffer.labels, "reason": reason.value})
         return Sample(series, self._buffer.now_ms(), count, 0)
 
     def _attempt(self, request: _Request, timeout: float) -> None:
@@ -123,7 +123,7 @@ class Sender:
         request.attempts += 1
         began = self._monotonic()
         outcome = self._transport.post(PATH, request.body, {"idempotency-key": request.key}, timeout)
-        if isinstance(outcome, NoAnswer):
+        if isinstance(outcome, HttpFailure):
             self._later(request, outcome.reason, began if outcome.sent else None, None)
         elif (refused := _refused(outcome, request)) is not None:
             self._done(request, refused, _listed(_document(outcome)))
@@ -134,18 +134,18 @@ class Sender:
         else:
             self._not_taken(request, outcome, began)
 
-    def _not_taken(self, request: _Request, answer: Answer, began: float) -> None:
+    def _not_taken(self, request: _Request, answer: HttpResponse, began: float) -> None:
         request.failures += answer.status == 500
         if request.failures >= MAX_FAILURES:
             self._give_up(request, Dropped.FAILED)
             return
-        told = retry_after(answer.headers.get("retry-after"))
-        self._later(request, f"{answer.status} {_reasons(answer)}", began, told)
+        server_wait = retry_after(answer.headers.get("retry-after"))
+        self._later(request, f"{answer.status} {_reasons(answer)}", began, server_wait)
 
-    def _later(self, request: _Request, reason: str, arrived: float | None, told: float | None) -> None:
+    def _later(self, request: _Request, reason: str, arrived: float | None, server_wait: float | None) -> None:
         if request.may_have_arrived is None:
             request.may_have_arrived = arrived
-        self._not_before = self._monotonic() + self._backoff.after(told)
+        self._not_before = self._monotonic() + self._backoff.after(server_wait)
         self._tally.warn("later", "metrics could not be sent, and will be sent again: %s", reason)
 
     def _done(self, request: _Request, refused: int, reasons: str) -> None:
@@ -182,7 +182,7 @@ class Sender:
         return since is not None and self._monotonic() - since > REPEATABLE_S
 
 
-def _refused(answer: Answer, request: _Request) -> int | None:
+def _refused(answer: HttpResponse, request: _Request) -> int | None:
     """How many of the samples were refused; None unless this is the gateway's own answer to so many items. A success
     without it is somebody else's: a captive portal, a wrong address."""
     if not 200 <= answer.status < 300:
@@ -204,7 +204,7 @@ def _indices(document: dict[str, Any]) -> list[int]:
     return [index for index in found if isinstance(index, int)]
 
 
-def _reasons(answer: Answer) -> str:
+def _reasons(answer: HttpResponse) -> str:
     document = _document(answer)
     text = document.get("detail") or document.get("message") or "the answer is not one of Vigie's"
     return " ".join(f"{text} {_listed(document)}".split())[:500]
@@ -216,7 +216,7 @@ def _listed(document: dict[str, Any]) -> str:
     return json.dumps(listed)[:500] if listed else ""
 
 
-def _document(answer: Answer) -> dict[str, Any]:
+def _document(answer: HttpResponse) -> dict[str, Any]:
     try:
         document: object = json.loads(answer.body)
     except (ValueError, RecursionError):

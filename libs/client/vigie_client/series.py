@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from vigie_client.values import Kind, NotRecordable
+from vigie_client.values import MetricType, NotRecordable
 
 
 class Series:
@@ -13,7 +13,7 @@ class Series:
 
     __slots__ = ("head", "kind", "open")
 
-    def __init__(self, kind: Kind, name: str, labels: Mapping[str, str]) -> None:
+    def __init__(self, kind: MetricType, name: str, labels: Mapping[str, str]) -> None:
         """Raises NotRecordable when the name or a label's name is not text."""
         names: list[object] = [name, *labels]
         if not all(isinstance(one, str) for one in names):

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from vigie_client.transport import Answer, HttpTransport, NoAnswer, base_url
+from vigie_client.transport import HttpFailure, HttpResponse, HttpTransport, base_url
 
 log = logging.getLogger("vigie_client")
 
@@ -125,8 +125,8 @@ class TelemetryClient:
             stop.wait(at - time.monotonic())
 
 
-def _sent(outcome: Answer | NoAnswer, report: Mapping[str, Any]) -> bool:
-    if isinstance(outcome, NoAnswer):
+def _sent(outcome: HttpResponse | HttpFailure, report: Mapping[str, Any]) -> bool:
+    if isinstance(outcome, HttpFailure):
         log.warning("telemetry was not sent: %s", outcome.reason)
         return False
     if outcome.status != 201:

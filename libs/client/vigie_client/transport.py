@@ -21,7 +21,7 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """A complete answer."""
 
     status: int
@@ -31,7 +31,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
+class HttpFailure:
     """There was none. `sent` is false when it is certain that the server got nothing."""
 
     reason: str
@@ -41,7 +41,7 @@ class NoAnswer:
 class Transport(Protocol):
     """What a sender needs."""
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer | NoAnswer:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HttpResponse | HttpFailure:
         """One attempt. `timeout` in seconds is for all of it. Never raises."""
         ...
 
@@ -77,15 +77,15 @@ class HttpTransport:
             self._headers["authorization"] = f"Bearer {api_key}"
         self._client: httpx.Client | None = None
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer | NoAnswer:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HttpResponse | HttpFailure:
         """One attempt."""
         try:
             return self._post(path, body, headers, timeout)
         except _NEVER_SENT as error:
-            return NoAnswer(_reason(error), sent=False)
+            return HttpFailure(_reason(error), sent=False)
         except Exception as error:  # noqa: BLE001  # whatever a proxy, TLS or the network does, nobody above may fail
             self.close()
-            return NoAnswer(_reason(error), sent=True)
+            return HttpFailure(_reason(error), sent=True)
 
     def close(self) -> None:
         """Close connections."""
@@ -93,7 +93,7 @@ class HttpTransport:
         if client is not None:
             client.close()
 
-    def _post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer | NoAnswer:
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HttpResponse | HttpFailure:
         if self._client is None:
             self._client = httpx.Client(headers=self._headers, verify=self._verify, follow_redirects=False)
         deadline = time.monotonic() + timeout
@@ -109,7 +109,7 @@ class HttpTransport:
                     raise ValueError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
                 if time.monotonic() > deadline:  # the timeout of the library is for each read alone
                     raise TimeoutError(f"the answer took longer than {timeout:g} s")
-            return Answer(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, bytes(read))
+            return HttpResponse(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, bytes(read))
 
 
 def base_url(url: str) -> str:

@@ -15,7 +15,7 @@ _EXACT = 1 << 53
 """Integers up to here are exact as 64-bit floating point."""
 
 
-class Kind(StrEnum):
+class MetricType(StrEnum):
     """The metric type as the gateway reads it."""
 
     GAUGE = "gauge"
@@ -29,7 +29,7 @@ class NotRecordable(Exception):  # noqa: N818  # it is no error of the library: 
     """The value, the name or a label cannot be sent; the text says which and why."""
 
 
-def number(kind: Kind, value: object) -> int | float:
+def number(kind: MetricType, value: object) -> int | float:
     """A finite number, not negative for a counter. Raises NotRecordable."""
     if type(value) is int and -_EXACT <= value <= _EXACT:
         exact = value
@@ -37,7 +37,7 @@ def number(kind: Kind, value: object) -> int | float:
         exact = value if type(value) is float else _converted(value)
         if not math.isfinite(exact):
             raise NotRecordable(f"the value must be finite, but is {exact}")
-    if exact < 0 and kind is Kind.COUNTER:
+    if exact < 0 and kind is MetricType.COUNTER:
         raise NotRecordable("a counter only goes up: use a gauge for what goes down")
     return exact
 

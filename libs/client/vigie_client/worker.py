@@ -23,7 +23,7 @@ _LOOK_S = 0.2
 
 
 @dataclass(slots=True)
-class _Wish:
+class _FlushRequest:
     """What somebody wants of the thread."""
 
     mark: int
@@ -57,8 +57,8 @@ class Worker:
         self._sender = sender
         self._interval = interval
         self._collectors = collectors
-        self._queue: SimpleQueue[_Wish] = SimpleQueue()
-        self._wishes: list[_Wish] = []
+        self._queue: SimpleQueue[_FlushRequest] = SimpleQueue()
+        self._pending: list[_FlushRequest] = []
         self._due = False
         self._thread = Thread(target=self._run, name="vigie-client", daemon=True)
 
@@ -73,13 +73,13 @@ class Worker:
 
     def wake(self) -> None:
         """Send now what waits. Safe in a signal handler."""
-        self._queue.put(_Wish(0))
+        self._queue.put(_FlushRequest(0))
 
     def flush(self, timeout: float, *, hurry: bool) -> bool:
         """Wait until everything recorded so far is accepted, refused or dropped; false when time was too short."""
         reached = Event()
         mark = self._buffer.mark()
-        self._queue.put(_Wish(mark, time.monotonic() + timeout, reached.set, hurry))
+        self._queue.put(_FlushRequest(mark, time.monotonic() + timeout, reached.set, hurry))
         end = time.monotonic() + timeout + _GRACE_S
         while self.alive and time.monotonic() < end and not reached.wait(_LOOK_S):
             pass
@@ -88,11 +88,11 @@ class Worker:
     def hurry(self, timeout: float, done: Callable[[], None]) -> None:
         """Send everything at once, then call `done` in the thread, at the latest after `timeout` seconds and the rest
         of one attempt. Safe in a signal handler."""
-        self._queue.put(_Wish(self._buffer.mark(), time.monotonic() + timeout, done, hurry=True))
+        self._queue.put(_FlushRequest(self._buffer.mark(), time.monotonic() + timeout, done, hurry=True))
 
     def stop(self, timeout: float) -> None:
         """Send everything and end the thread; what could not be sent within `timeout` seconds stays in the buffer."""
-        self._queue.put(_Wish(self._buffer.mark(), time.monotonic() + timeout, hurry=True, stop=True))
+        self._queue.put(_FlushRequest(self._buffer.mark(), time.monotonic() + timeout, hurry=True, stop=True))
         self._thread.join(timeout + _GRACE_S)
 
     def _run(self) -> None:
@@ -104,16 +104,16 @@ class Worker:
                 self._due = True
                 tick = max(tick + self._interval, now)
             wait = self._advance(now)
-            stopping = self._granted()
+            stopping = self._finish_requests()
             if not stopping:
-                self._listen(self._patience(tick, wait))
+                self._wait_for_request(self._next_event_s(tick, wait))
         self._sender.close()
 
     def _advance(self, now: float) -> float | None:
         """One attempt when one is due; seconds until the next. None when there is nothing to do."""
         if not self._due:
             return None
-        deadlines = [wish.deadline for wish in self._wishes if wish.hurry and wish.deadline is not None]
+        deadlines = [request.deadline for request in self._pending if request.hurry and request.deadline is not None]
         try:
             wait = self._sender.advance(min(deadlines) - now if deadlines else None)
         except Exception:  # a bug of ours must end neither the thread nor the application's trust in it
@@ -129,36 +129,36 @@ class Worker:
             except Exception as error:  # noqa: BLE001  # the application's own code
                 self._tally.warn("collector", "a collector failed: %r", error)
 
-    def _granted(self) -> bool:
+    def _finish_requests(self) -> bool:
         """Tell those whose wish came true or whose time is up. True when one of them was to stop."""
         now = time.monotonic()
-        open_, over = list[_Wish](), list[_Wish]()
-        for wish in self._wishes:
-            late = wish.deadline is not None and now >= wish.deadline
-            (over if late or self._reached(wish) else open_).append(wish)
-        self._wishes = open_
-        for wish in over:
-            if wish.done is not None:
-                wish.done()
-        return any(wish.stop for wish in over)
+        open_, over = list[_FlushRequest](), list[_FlushRequest]()
+        for request in self._pending:
+            late = request.deadline is not None and now >= request.deadline
+            (over if late or self._reached(request) else open_).append(request)
+        self._pending = open_
+        for request in over:
+            if request.done is not None:
+                request.done()
+        return any(request.stop for request in over)
 
-    def _reached(self, wish: _Wish) -> bool:
+    def _reached(self, request: _FlushRequest) -> bool:
         """At the end of the process also what the client itself has to report."""
-        return self._buffer.reached(wish.mark) and not (wish.hurry and self._sender.has_reports)
+        return self._buffer.reached(request.mark) and not (request.hurry and self._sender.has_reports)
 
-    def _patience(self, tick: float, wait: float | None) -> float:
+    def _next_event_s(self, tick: float, wait: float | None) -> float:
         """Seconds until something is to be done."""
         now = time.monotonic()
-        ends = [tick, *(wish.deadline for wish in self._wishes if wish.deadline is not None)]
+        ends = [tick, *(request.deadline for request in self._pending if request.deadline is not None)]
         return max(0.0, min(*ends, now + wait) - now) if wait is not None else max(0.0, min(ends) - now)
 
-    def _listen(self, patience: float) -> None:
+    def _wait_for_request(self, timeout: float) -> None:
         try:
-            wish = self._queue.get(timeout=patience)
+            request = self._queue.get(timeout=timeout)
         except Empty:
             return
         self._due = True
-        if wish.hurry:
+        if request.hurry:
             self._sender.hurry()
-        if wish.deadline is not None:
-            self._wishes.append(wish)
+        if request.deadline is not None:
+            self._pending.append(request)

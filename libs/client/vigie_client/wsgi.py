@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vigie_client.requests import UNMATCHED, Recorder, Requests
+from vigie_client.client import Client
+from vigie_client.requests import UNMATCHED, Requests
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,7 +25,7 @@ class VigieWSGI:
     def __init__(
         self,
         app: WSGIApplication,
-        client: Recorder,
+        client: Client,
         *,
         endpoint: Callable[[WSGIEnvironment], str | None] | None = None,
     ) -> None:

@@ -7,10 +7,11 @@ the present: a slice is a minute, gauges and sums come once per slice, and of la
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from vigie_standalone.demo.messages import cloud_events, metric_items, session_items
 from vigie_standalone.demo.model import simulate
+from vigie_standalone.demo.sender import Sender
 from vigie_standalone.demo.services import SERVICES
 
 T = TypeVar("T")
@@ -24,15 +25,7 @@ PAUSE_FACTOR = 4.0
 """Pauses are this much longer than the request before them: a machine that is busy gets asked less."""
 
 
-class Sends(Protocol):
-    """What takes the messages."""
-
-    async def events(self, events: list[Item]) -> None: ...
-
-    async def metrics(self, items: list[Item]) -> None: ...
-
-
-async def fill_past(sender: Sends, seed: int, rate: float, start: int, end: int) -> None:
+async def fill_past(sender: Sender, seed: int, rate: float, start: int, end: int) -> None:
     """Send what happened from second `start` up to, without, second `end`; oldest first."""
     for at, seconds in slices(start, end):
         events, items = messages(seed, rate, at, seconds)

@@ -12,37 +12,23 @@ import signal
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vigie_client.client import Client
 
 
-class Ending(Protocol):
-    """What takes part."""
-
-    def hurry(self, done: Callable[[], None]) -> bool:
-        """Send everything at once and call `done` in another thread. False: nobody sends, `done` is not called."""
-        ...
-
-    def close(self) -> None:
-        """Send everything and end."""
-        ...
-
-    def forked(self) -> None:
-        """This is a child process: what waits is the parent's to send."""
-        ...
-
-
-class _Ends:
+class _ExitHooks:
     def __init__(self) -> None:
-        self._all: weakref.WeakSet[Ending] = weakref.WeakSet()
+        self._all: weakref.WeakSet[Client] = weakref.WeakSet()
         # Replaced as a whole, never changed: a signal handler may read it at any moment.
-        self._running: tuple[Ending, ...] = ()
+        self._running: tuple[Client, ...] = ()
         self._lock = threading.Lock()
         self._pending: deque[None] = deque()
         self._hooked = False
 
-    def know(self, one: Ending) -> None:
+    def know(self, one: Client) -> None:
         """Every client, for forks."""
         self._all.add(one)
         if not self._hooked:
@@ -57,12 +43,12 @@ class _Ends:
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._terminate)
 
-    def started(self, one: Ending) -> None:
+    def started(self, one: Client) -> None:
         """It has something to send from now on."""
         with self._lock:
             self._running = (*(other for other in self._running if other is not one), one)
 
-    def stopped(self, one: Ending) -> None:
+    def stopped(self, one: Client) -> None:
         """It has not."""
         with self._lock:
             self._running = tuple(other for other in self._running if other is not one)
@@ -94,5 +80,5 @@ class _Ends:
             one.forked()
 
 
-ENDS = _Ends()
+EXIT_HOOKS = _ExitHooks()
 """Of this process."""
