@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from vigie_contracts.paths import ROWS, Service
+from vigie_contracts.paths import PATH_RULES, Service
 
 CADDYFILE: Final = Path(__file__).parents[1] / "deploy" / "proxy" / "Caddyfile"
 PORT: Final = 8080
@@ -19,7 +19,7 @@ _END: Final = "# End of what was written."
 def render(config: str) -> str:
     """The Caddyfile, with the paths of the table between the two lines that say so."""
     groups: dict[tuple[Service, tuple[str, ...]], list[str]] = {}
-    for row in ROWS:
+    for row in PATH_RULES:
         groups.setdefault((row.service, row.methods), []).append(row.path)
     lines: list[str] = []
     for number, ((service, methods), paths) in enumerate(groups.items(), 1):

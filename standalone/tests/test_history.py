@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from vigie_standalone.history import reading
-from vigie_standalone.history.place import SUFFIX, Place
-from vigie_standalone.history.reading import Batch, FileError, Form, batches, form_of
+from vigie_standalone.history.progress import SUFFIX, ImportProgress
+from vigie_standalone.history.reading import Batch, FileError, FileFormat, batches, format_of
 from vigie_standalone.history.run import EXIT_REFUSED, bring
 from vigie_standalone.history.sending import Importer, ImportFailedError
 
@@ -90,7 +90,7 @@ def test_records_of_csv_may_span_lines_and_each_request_has_the_header(tmp_path:
     rows = "".join(f'acme,{n},"1.0\n{n}"\n' for n in range(12)) + "acme,bad,\n"
     path.write_bytes(b"\xef\xbb\xbf" + (HEADER + rows).replace("\n", "\r\n").encode())
     with path.open("rb") as file:
-        found = list(batches(file, Form.CSV))
+        found = list(batches(file, FileFormat.CSV))
     assert [len(batch.lines) for batch in found] == [10, 3]
     assert all(batch.body.startswith(b"tenantId,uptime,version\n") for batch in found)
     assert found[0].lines[:3] == [2, 4, 6]
@@ -102,7 +102,7 @@ def test_records_of_csv_may_span_lines_and_each_request_has_the_header(tmp_path:
 def test_whatever_is_skipped_the_rest_arrives_in_order(items: list[str], skip: int) -> None:
     data = "\n".join(items).encode()
     whole = [item.encode() for item in items if item]
-    rest = b"".join(batch.body for batch in batches(io.BytesIO(data), Form.NDJSON, skip)).split()
+    rest = b"".join(batch.body for batch in batches(io.BytesIO(data), FileFormat.NDJSON, skip)).split()
     assert rest == whole[skip:]
 
 
@@ -125,11 +125,11 @@ def test_an_import_that_was_stopped_goes_on_there(tmp_path: Path, small: None) -
 def test_it_begins_anew_when_it_is_another_import(tmp_path: Path, small: None, changed: str) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text("".join(f'{{"n": {n}}}\n' for n in range(30)))
-    place = Place(path, "http://vigie")
+    place = ImportProgress(path, "http://vigie")
     assert place.save(20)
     assert place.load() == 20
     if changed == "other url":
-        place = Place(path, "http://other")
+        place = ImportProgress(path, "http://other")
     elif changed == "other file":
         path.write_text("x" + path.read_text()[1:])
     elif changed == "shorter file":
@@ -144,7 +144,7 @@ def test_it_begins_anew_when_it_is_another_import(tmp_path: Path, small: None, c
 def test_a_file_that_has_grown_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text('{"n": 1}\n')
-    place = Place(path, "http://vigie/")
+    place = ImportProgress(path, "http://vigie/")
     place.save(1)
     with path.open("a") as file:
         file.write('{"n": 2}\n')
@@ -162,7 +162,7 @@ def test_back_pressure_is_waited_out_with_the_same_request(status: int) -> None:
         return answers.pop(0) or httpx2.Response(201, json={"accepted": 1, "repeated": 0, "rejected": 0, "errors": []})
 
     said: list[str] = []
-    importer = Importer(client(answer), Form.NDJSON, waiting=said.append, sleep=slept.append, clock=lambda: 0.0)
+    importer = Importer(client(answer), FileFormat.NDJSON, waiting=said.append, sleep=slept.append, clock=lambda: 0.0)
     assert importer.send(Batch(b"{}\n", [1], 1)).accepted == 1
     assert (slept, said) == ([7.0], ["later"])
     assert seen[0].content == seen[1].content
@@ -179,7 +179,7 @@ def test_a_gateway_that_stays_away_ends_the_import_after_five_minutes() -> None:
         time[0] += seconds
 
     said: list[float] = []
-    importer = Importer(client(answer), Form.NDJSON, unanswered=said.append, sleep=sleep, clock=lambda: time[0])
+    importer = Importer(client(answer), FileFormat.NDJSON, unanswered=said.append, sleep=sleep, clock=lambda: time[0])
     with pytest.raises(ImportFailedError, match=r"line 3 after 300 s: no answer from http://vigie/?: refused"):
         importer.send(Batch(b"{}\n", [3], 1))
     assert 200 < time[0] <= 300
@@ -229,7 +229,7 @@ def test_who_may_not_import_is_told_what_would_help(
     [httpx2.Response(201, json={"ok": 1}), httpx2.Response(201, text="hello"), httpx2.Response(200, json=[1])],
 )
 def test_an_answer_that_is_none_of_vigies_ends_the_import(answer: httpx2.Response) -> None:
-    importer = Importer(client(lambda _: answer), Form.NDJSON)
+    importer = Importer(client(lambda _: answer), FileFormat.NDJSON)
     with pytest.raises(ImportFailedError):
         importer.send(Batch(b"{}\n", [1], 1))
 
@@ -251,5 +251,9 @@ def test_a_file_that_is_something_else_is_said(tmp_path: Path, name: str, conten
 
 
 def test_forms_are_told_by_the_ending() -> None:
-    assert [form_of(Path(name)) for name in ("a.CSV", "a.ndjson", "a.jsonl")] == [Form.CSV, Form.NDJSON, Form.NDJSON]
-    assert json.loads(json.dumps(Form.CSV)) == "csv"
+    assert [format_of(Path(name)) for name in ("a.CSV", "a.ndjson", "a.jsonl")] == [
+        FileFormat.CSV,
+        FileFormat.NDJSON,
+        FileFormat.NDJSON,
+    ]
+    assert json.loads(json.dumps(FileFormat.CSV)) == "csv"

@@ -18,7 +18,7 @@ from vigie_identity.pages import PageRequest
 from vigie_identity.passwords import Passwords
 from vigie_runtime import clients
 from vigie_runtime.clock import SystemClock
-from vigie_standalone.accounts import DEMO_TENANT, Settings, prepare
+from vigie_standalone.accounts import DEMO_TENANT, AccountSettings, prepare
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
 
@@ -53,7 +53,9 @@ def vigie(variables: dict[str, str], tmp_path: Path) -> Vigie:
 @pytest.fixture
 async def who(variables: dict[str, str], redis_url: str) -> AsyncIterator[Identity]:
     """What the services see of it."""
-    settings = Settings(kafka_bootstrap_servers="unused:1", mongodb_uri=variables["MONGODB_URI"], redis_url=redis_url)
+    settings = AccountSettings(
+        kafka_bootstrap_servers="unused:1", mongodb_uri=variables["MONGODB_URI"], redis_url=redis_url
+    )
     redis, mongo = clients.redis(settings), clients.mongo(settings)
     async with identity(settings, clients.database(mongo, settings), redis, SystemClock()) as made:
         yield made

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from pymongo.errors import ConfigurationError, PyMongoError
 from vigie_contracts.tenants import TenantId
-from vigie_identity.anonymous import AnonymousRule, Right
+from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 from vigie_identity.audit import SYSTEM, Actor
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.errors import Conflict
@@ -40,7 +40,7 @@ UNKNOWN = {Server.KAFKA: "127.0.0.1:1", Server.REDIS: "redis://127.0.0.1:1/0"}
 """Kafka is not asked here. Redis is, to forget failed logins, and may be away."""
 
 
-class Settings(IdentitySettings, TenantSettings):
+class AccountSettings(IdentitySettings, TenantSettings):
     """Those of the services that ask who somebody is."""
 
 
@@ -55,7 +55,7 @@ class AccountsError(StandaloneError):
 class Accounts:
     """Everything that can be done, and who does it."""
 
-    settings: Settings
+    settings: AccountSettings
     identity: Identity
     actor: Actor
 
@@ -84,7 +84,7 @@ async def accounts(variables: Mapping[str, str]) -> AsyncIterator[Accounts]:
     """The library on the database that the variables name; raises AccountsError for all that it refuses."""
     logging.configure("vigie", "error")  # standard output is for what was asked for
     try:
-        settings = Settings(**{name.lower(): value for name, value in variables.items()})  # pyright: ignore[reportArgumentType] - they are texts
+        settings = AccountSettings(**{name.lower(): value for name, value in variables.items()})  # pyright: ignore[reportArgumentType] - they are texts
         async with AsyncExitStack() as stack:
             redis = clients.redis(settings)
             stack.push_async_callback(redis.aclose)
@@ -95,14 +95,14 @@ async def accounts(variables: Mapping[str, str]) -> AsyncIterator[Accounts]:
             await who.ensure_indexes()
             yield Accounts(settings, who, _operator())
     except ValidationError as error:
-        raise AccountsError("; ".join(explain(Settings, error))) from None
+        raise AccountsError("; ".join(explain(AccountSettings, error))) from None
     except (SettingsError, ProblemError) as error:
         raise AccountsError(str(error)) from None
     except PyMongoError as error:
         raise AccountsError(f"MongoDB refuses: {redact(reason_of(error))}") from None
 
 
-def _client(settings: Settings) -> clients.MongoClient:
+def _client(settings: AccountSettings) -> clients.MongoClient:
     try:
         return clients.mongo(settings)
     except (ValueError, ConfigurationError) as error:
@@ -124,9 +124,9 @@ async def prepare(variables: Mapping[str, str], *, demo: bool) -> NewAdministrat
 
 def in_words(rule: AnonymousRule) -> str:
     """The end of the sentence "Without a credential callers may ..."."""
-    here = " and ".join(right for right in (Right.READ, Right.WRITE) if right in rule.rights)
+    here = " and ".join(right for right in (AnonymousAccess.READ, AnonymousAccess.WRITE) if right in rule.rights)
     parts = [f"{here} in the tenant {rule.tenant}"] if here else []
-    if Right.TELEMETRY in rule.rights:
+    if AnonymousAccess.TELEMETRY in rule.rights:
         parts.append("send node telemetry for an active tenant that they name")
     return ", and ".join(parts) or "do nothing"
 

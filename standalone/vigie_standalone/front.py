@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 
 from vigie_contracts.paths import Service, service_of
-from vigie_contracts.problems import CONTENT_TYPE, Kind, problem
+from vigie_contracts.problems import CONTENT_TYPE, ProblemKind, problem
 
 from vigie_standalone.landing import POLICY, landing_page
 from vigie_standalone.openapi import INTERNAL, front_door
@@ -38,7 +38,7 @@ class Application(Protocol):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A whole HTTP answer."""
 
     status: int
@@ -46,7 +46,7 @@ class Answer:
     body: bytes
 
 
-Own = Callable[[Scope], Awaitable[Answer]]
+Own = Callable[[Scope], Awaitable[Response]]
 
 
 class FrontDoor:
@@ -91,28 +91,28 @@ class FrontDoor:
         elif kind == "lifespan":
             await _lifespans([self._ingest, self._api], scope, receive, send)
 
-    async def _landing(self, scope: Scope) -> Answer:
+    async def _landing(self, scope: Scope) -> Response:
         host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
-        return Answer(200, "text/html; charset=utf-8", landing_page(f"{scope['scheme']}://{host}").encode())
+        return Response(200, "text/html; charset=utf-8", landing_page(f"{scope['scheme']}://{host}").encode())
 
-    async def _live(self, _scope: Scope) -> Answer:
+    async def _live(self, _scope: Scope) -> Response:
         return _json(200, {"status": "live"})
 
-    async def _ready(self, _scope: Scope) -> Answer:
+    async def _ready(self, _scope: Scope) -> Response:
         ingest, api = await asyncio.gather(_ask(self._ingest, "/health/ready"), _ask(self._api, "/health/ready"))
         ready = ingest.status < 300 and api.status < 300
         services = {"ingest": _content(ingest), "api": _content(api)}
         return _json(200 if ready else 503, {"status": "ready" if ready else "not ready", "services": services})
 
-    async def _openapi_document(self, _scope: Scope) -> Answer:
+    async def _openapi_document(self, _scope: Scope) -> Response:
         if self._openapi is None:
             document = front_door(self._ingest.openapi(), self._api.openapi(), **self._metrics_paths)
             self._openapi = json.dumps(document).encode()
-        return Answer(200, "application/json", self._openapi)
+        return Response(200, "application/json", self._openapi)
 
 
-def _json(status: int, content: dict[str, Any]) -> Answer:
-    return Answer(status, "application/json", json.dumps(content).encode())
+def _json(status: int, content: dict[str, Any]) -> Response:
+    return Response(status, "application/json", json.dumps(content).encode())
 
 
 def _from_this_machine(scope: Scope) -> bool:
@@ -125,13 +125,13 @@ def _from_this_machine(scope: Scope) -> bool:
     return address is not None and (mapped or address).is_loopback
 
 
-def _not_found(path: str) -> Answer:
-    found = problem(Kind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
+def _not_found(path: str) -> Response:
+    found = problem(ProblemKind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
     members = ("type", "title", "status", "detail", "message", "instance")
-    return Answer(404, CONTENT_TYPE, json.dumps({name: getattr(found, name) for name in members}).encode())
+    return Response(404, CONTENT_TYPE, json.dumps({name: getattr(found, name) for name in members}).encode())
 
 
-def _content(answer: Answer) -> dict[str, Any]:
+def _content(answer: Response) -> dict[str, Any]:
     try:
         content = json.loads(answer.body) if answer.body else {}
     except ValueError:
@@ -139,7 +139,7 @@ def _content(answer: Answer) -> dict[str, Any]:
     return {"code": answer.status, **(content if isinstance(content, dict) else {})}
 
 
-async def _send_answer(send: Send, answer: Answer, *, head: bool) -> None:
+async def _send_answer(send: Send, answer: Response, *, head: bool) -> None:
     headers = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
@@ -151,7 +151,7 @@ async def _send_answer(send: Send, answer: Answer, *, head: bool) -> None:
     await send({"type": "http.response.body", "body": b"" if head else answer.body})
 
 
-async def _ask(app: Application, path: str) -> Answer:
+async def _ask(app: Application, path: str) -> Response:
     """One GET inside the process."""
     scope: Scope = {
         "type": "http",
@@ -183,7 +183,7 @@ async def _ask(app: Application, path: str) -> Answer:
             body.extend(message.get("body", b""))
 
     await app(scope, receive, send)
-    return Answer(status, content_type, bytes(body))
+    return Response(status, content_type, bytes(body))
 
 
 async def _lifespans(apps: list[Application], scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from vigie_standalone.history.reading import Form
+    from vigie_standalone.history.reading import FileFormat
 
 import_app = typer.Typer(help="Bring the history of a replaced system in.", no_args_is_help=True)
 
 
-def _form(text: str) -> "Form | None":
-    from vigie_standalone.history.reading import Form
+def _form(text: str) -> "FileFormat | None":
+    from vigie_standalone.history.reading import FileFormat
 
     try:
-        return Form(text) if text else None
+        return FileFormat(text) if text else None
     except ValueError:
         raise typer.BadParameter(f"{text!r} is neither csv nor ndjson") from None
 

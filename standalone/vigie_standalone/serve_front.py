@@ -11,7 +11,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from vigie_api.app import create_app as create_api
-    from vigie_api.settings import Settings as ApiSettings
+    from vigie_api.settings import ApiSettings
     from vigie_ingest.app import create_app as create_ingest
     from vigie_ingest.settings import IngestSettings
     from vigie_runtime import logging, settings, tracing

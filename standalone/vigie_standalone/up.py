@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from rich.markup import escape
-from vigie_identity.anonymous import AnonymousRule, Right
+from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 from vigie_identity.bootstrap import NewAdministrator
 
 from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, in_words, prepare
@@ -174,7 +174,7 @@ class _Up:
 def banner(options: Options, seconds: float, anonymous: str) -> str:
     """What is shown when everything runs; `anonymous` is the setting of that name."""
     rights = AnonymousRule.parse(anonymous).rights
-    credential = "" if {Right.READ, Right.WRITE} <= rights else ' -H "X-API-Key: $KEY"'
+    credential = "" if {AnonymousAccess.READ, AnonymousAccess.WRITE} <= rights else ' -H "X-API-Key: $KEY"'
     demo = simulator(rights) if options.demo else "No simulator runs;"
     tenant = f" Tenant of the examples: {DEMO_TENANT} ({DEMO_TENANT_NAME})." if options.demo else ""
     at = "" if options.home == DEFAULT_HOME else escape(f" --data-dir {shlex.quote(str(options.home.absolute()))}")
@@ -201,9 +201,9 @@ In another terminal: {elsewhere}.
 """
 
 
-def simulator(rights: Set[Right]) -> str:
+def simulator(rights: Set[AnonymousAccess]) -> str:
     """Whether it can send, being a caller like any other."""
-    if os.environ.get("VIGIE_TOKEN") or Right.WRITE in rights:
+    if os.environ.get("VIGIE_TOKEN") or AnonymousAccess.WRITE in rights:
         return "A simulator of five booking services sends live data;"
     return (
         "The simulator may not send: start again with an API key in VIGIE_TOKEN, which "

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import SYSTEM
 from vigie_identity.identity import Identity, identity
-from vigie_identity.passwords import Cost
+from vigie_identity.passwords import HashCost
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
-from vigie_identity.sessions import Client
+from vigie_identity.sessions import ClientInfo
 from vigie_identity.settings import IdentitySettings
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
@@ -25,7 +25,7 @@ ACME, GLOBEX, NOWHERE = TenantId("acme"), TenantId("globex"), TenantId("nowhere"
 TENANTS: Final = (ACME, GLOBEX, NOWHERE)
 SECRET: Final = "own-secret-" * 4
 PASSWORD: Final = "correct horse battery"
-CHEAP: Final = Cost(memory_kib=64, passes=1, lanes=1)
+CHEAP: Final = HashCost(memory_kib=64, passes=1, lanes=1)
 """Of passwords: takes no time."""
 EVERYWHERE: Final = (Role.SUPERADMIN, Role.SUPPORT)
 TELEMETRY: Final = "telemetry"
@@ -110,7 +110,7 @@ async def _session(who: Identity, role: Role) -> dict[str, str]:
     home = PLATFORM if role in EVERYWHERE else ACME
     await who.users.create(home, role, PASSWORD, role, SYSTEM)
     assert who.sessions is not None
-    tokens = await who.sessions.login(role, PASSWORD, Client(), None if home == PLATFORM else home)
+    tokens = await who.sessions.login(role, PASSWORD, ClientInfo(), None if home == PLATFORM else home)
     return {"authorization": f"Bearer {tokens.access}"}
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from vigie_contracts.paths import ROWS
-from vigie_contracts.problems import CONTENT_TYPE, Kind, Problem
+from vigie_contracts.paths import PATH_RULES
+from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind
 from vigie_runtime.settings import Settings
 
 from tests.kit import docker
@@ -146,7 +146,7 @@ def test_proxy_splits_paths_as_the_front_door_of_vigie_up() -> None:
         r"@\w+ \{\s+method ([^\n]*)\s+path ([^\n]*)\s+\}\s+handle @\w+ \{\s+reverse_proxy (\w+):", config
     )
     split = {(path, tuple(methods.split()), service) for methods, paths, service in handled for path in paths.split()}
-    assert split == {(row.path, row.methods, row.service) for row in ROWS}
+    assert split == {(row.path, row.methods, row.service) for row in PATH_RULES}
 
 
 def test_what_the_proxy_itself_refuses_is_a_problem_as_elsewhere() -> None:
@@ -159,7 +159,7 @@ def test_what_the_proxy_itself_refuses_is_a_problem_as_elsewhere() -> None:
         problem = msgspec.json.decode(body, type=Problem, strict=True)
         assert content_type == CONTENT_TYPE
         assert problem.status == int(status)
-        assert problem.type.removeprefix("/problems/") in set(Kind)
+        assert problem.type.removeprefix("/problems/") in set(ProblemKind)
         assert problem.message == problem.detail
     assert re.search(r"handle /internal/\* \{\s+error 404", config)  # `respond` would leave out the problem
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from vigie_api.dashboard import charts
 from vigie_contracts import events, names, topics
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_query import functions
 from vigie_standalone import cli
 from vigie_storage import collections
@@ -79,7 +79,7 @@ def test_every_document_can_be_reached() -> None:
 
 def test_every_problem_type_is_explained_and_no_other() -> None:
     explained = re.findall(r"^\| `/problems/([a-z-]+)`", text("docs/errors.md"), re.MULTILINE)
-    assert sorted(explained) == sorted(Kind)
+    assert sorted(explained) == sorted(ProblemKind)
 
 
 def test_every_known_metric_name_is_documented_and_no_other() -> None:

@@ -43,7 +43,7 @@ def test_hostile_headers_are_absent() -> None:
 
 
 def test_problem_repeats_detail_as_message() -> None:
-    made = problems.problem(problems.Kind.BUSY, 503, "try again", retry_after=2)
+    made = problems.problem(problems.ProblemKind.BUSY, 503, "try again", retry_after=2)
     assert (made.message, made.detail, made.title, made.retry_after) == (
         "try again",
         "try again",

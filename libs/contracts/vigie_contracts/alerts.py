@@ -17,7 +17,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class State(StrEnum):
+class AlertState(StrEnum):
     PENDING = "pending"
     FIRING = "firing"
     ACKNOWLEDGED = "acknowledged"
@@ -56,8 +56,8 @@ class Transition(msgspec.Struct, rename="camel", omit_defaults=True):
     """Hash of rule and labels, 16 hex digits: the key of the record."""
     tenant: str
     rule_id: str
-    from_state: State | None
-    to_state: State
+    from_state: AlertState | None
+    to_state: AlertState
     timestamp: int
     """Milliseconds since the Unix epoch."""
     reason: str

@@ -36,17 +36,17 @@ class CloudEvent(Struct, omit_defaults=True):
     """Refused: every event that Vigie understands has JSON data."""
 
 
-class _Of(Struct, kw_only=True, rename="camel"):
+class _EventData(Struct, kw_only=True, rename="camel"):
     """What the data of every event may say: the service it is about. Absent: the last part of the event's `source`."""
 
     service: Text | None = None
 
 
-class BookingCreated(_Of):
+class BookingCreated(_EventData):
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
 
-class BookingCompleted(_Of):
+class BookingCompleted(_EventData):
     """`amount` is revenue; with an amount there must be a currency."""
 
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
@@ -54,50 +54,50 @@ class BookingCompleted(_Of):
     currency: Currency | None = None
 
 
-class BookingCancelled(_Of):
+class BookingCancelled(_EventData):
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
 
-class PaymentSucceeded(_Of):
+class PaymentSucceeded(_EventData):
     amount: Amount
     currency: Currency
     method: Text = "unknown"
 
 
-class PaymentFailed(_Of):
+class PaymentFailed(_EventData):
     method: Text = "unknown"
 
 
-class PaymentRefunded(_Of):
+class PaymentRefunded(_EventData):
     amount: Amount
     currency: Currency
     method: Text = "unknown"
 
 
-class FunnelStep(_Of):
+class FunnelStep(_EventData):
     step: Text
     count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
 
-class SatisfactionRated(_Of):
+class SatisfactionRated(_EventData):
     score: Annotated[float, Meta(ge=-1000, le=1000)]
 
 
-class SessionStarted(_Of):
+class SessionStarted(_EventData):
     pass
 
 
-class SessionEnded(_Of):
+class SessionEnded(_EventData):
     duration_seconds: Annotated[float, Meta(ge=0, le=31_536_000)] | None = None
 
 
-class SessionActive(_Of):
+class SessionActive(_EventData):
     """How many users are active right now, as the sender counts them."""
 
     active_users: Annotated[float, Meta(ge=0, le=1e12)]
 
 
-EVENT_DATA: Final[dict[str, type[_Of]]] = {
+EVENT_DATA: Final[dict[str, type[_EventData]]] = {
     "booking.created": BookingCreated,
     "booking.completed": BookingCompleted,
     "booking.cancelled": BookingCancelled,

@@ -19,7 +19,7 @@ class Service(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PathRule:
     """One path, or with `/*` at its end all paths below, and the methods that belong to the service."""
 
     path: str
@@ -30,20 +30,20 @@ class Row:
 # A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
 WRITE: Final = ("POST", "OPTIONS")
 
-ROWS: Final[tuple[Row, ...]] = (
-    Row("/telemetry", WRITE, Service.INGEST),
-    Row("/api/import/telemetry", WRITE, Service.INGEST),
-    Row("/api/events", WRITE, Service.INGEST),
-    Row("/api/metrics/*", WRITE, Service.INGEST),
-    Row("/v1/metrics", WRITE, Service.INGEST),
-    Row("/api/v1/write", WRITE, Service.INGEST),
+PATH_RULES: Final[tuple[PathRule, ...]] = (
+    PathRule("/telemetry", WRITE, Service.INGEST),
+    PathRule("/api/import/telemetry", WRITE, Service.INGEST),
+    PathRule("/api/events", WRITE, Service.INGEST),
+    PathRule("/api/metrics/*", WRITE, Service.INGEST),
+    PathRule("/v1/metrics", WRITE, Service.INGEST),
+    PathRule("/api/v1/write", WRITE, Service.INGEST),
 )
 """What is not listed is the api's, so that a new read needs no row."""
-OTHERS: Final = Service.API
+FALLBACK: Final = Service.API
 
 
 _Owner = tuple[frozenset[str], Service]
-_EXACT: Final[dict[str, _Owner]] = {row.path: (frozenset(row.methods), row.service) for row in ROWS}
+_EXACT: Final[dict[str, _Owner]] = {row.path: (frozenset(row.methods), row.service) for row in PATH_RULES}
 _BELOW: Final = [(path[:-1], owner) for path, owner in _EXACT.items() if path.endswith("/*")]
 
 
@@ -54,4 +54,4 @@ def service_of(method: str, path: str) -> Service:
         for prefix, below in _BELOW:
             if path.startswith(prefix):
                 owner = below
-    return OTHERS if owner is None or method not in owner[0] else owner[1]
+    return FALLBACK if owner is None or method not in owner[0] else owner[1]

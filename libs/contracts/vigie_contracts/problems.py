@@ -18,7 +18,7 @@ class ItemProblem(msgspec.Struct, omit_defaults=True):
     reason: str
 
 
-class Kind(StrEnum):
+class ProblemKind(StrEnum):
     """What went wrong, as the last part of the problem's `type` URI: documented in `docs/errors.md`."""
 
     MALFORMED = "malformed-body"
@@ -57,7 +57,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 
 def problem(
-    kind: Kind,
+    kind: ProblemKind,
     status: int,
     detail: str,
     *,

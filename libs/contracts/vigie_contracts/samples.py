@@ -115,7 +115,7 @@ def decode(data: bytes) -> SampleBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedBatches:
     """The samples of several records, one record after the other: `fingerprints[index[j]]`, `timestamps[j]` and
     `values[j]` are sample j, whichever record it came in."""
 
@@ -128,7 +128,7 @@ class Joined:
     values: Float64s
     ends: Int64s
     """Of each record, where its samples end."""
-    keyed: tuple[Keyed, ...]
+    keyed: tuple[KeyedBatch, ...]
     """The records that have request keys."""
 
     def __len__(self) -> int:
@@ -136,7 +136,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class KeyedBatch:
     """Number `record` of the joined ones has request keys; `key_index` has an item per sample of it, -1 for none."""
 
     record: int
@@ -144,7 +144,7 @@ class Keyed:
     key_index: Int32s
 
 
-def join(records: Sequence[bytes]) -> tuple[Joined, dict[int, InvalidBatchError]]:
+def join(records: Sequence[bytes]) -> tuple[JoinedBatches, dict[int, InvalidBatchError]]:
     """What `decode` gives for each record, as one; and, by position, why some cannot be read. Those are left out.
 
     For records of a few hundred samples several times as fast as `decode`, which spends its time on small arrays.
@@ -197,23 +197,25 @@ def _misfit(wire: _Wire) -> str:
     return "the batch holds no sample" if not v else f"column ki has {lengths['ki'] // 4} items for {v} samples"
 
 
-def _joined(wires: Sequence[_Wire]) -> Joined:
+def _joined(wires: Sequence[_Wire]) -> JoinedBatches:
     series = np.fromiter((len(wire.f) // 8 for wire in wires), np.int64, len(wires))
     samples = np.fromiter((len(wire.v) // 8 for wire in wires), np.int64, len(wires))
     series_ends = np.cumsum(series)
     index = np.frombuffer(b"".join([wire.i for wire in wires]), "<u4") + np.repeat(series_ends - series, samples)
-    return Joined(
+    return JoinedBatches(
         fingerprints=np.frombuffer(b"".join([wire.f for wire in wires]), "<u8"),
         series_ends=series_ends,
         index=index,
         timestamps=np.frombuffer(b"".join([wire.t for wire in wires]), "<i8"),
         values=np.frombuffer(b"".join([wire.v for wire in wires]), "<f8"),
         ends=np.cumsum(samples),
-        keyed=tuple(Keyed(at, _keys(wire.k), np.frombuffer(wire.ki, "<i4")) for at, wire in enumerate(wires) if wire.k),
+        keyed=tuple(
+            KeyedBatch(at, _keys(wire.k), np.frombuffer(wire.ki, "<i4")) for at, wire in enumerate(wires) if wire.k
+        ),
     )
 
 
-def _sound(joined: Joined) -> bool:
+def _sound(joined: JoinedBatches) -> bool:
     """`_check` of all records at once; False when any of them is wrong."""
     if not len(joined):
         return True

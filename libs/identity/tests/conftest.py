@@ -14,7 +14,7 @@ from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
 from vigie_identity.identity import Identity, identity
 from vigie_identity.licences import Licences
-from vigie_identity.passwords import Cost, Passwords
+from vigie_identity.passwords import HashCost, Passwords
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.principal import Principal
 from vigie_identity.sessions import Sessions
@@ -73,7 +73,7 @@ class World:
         return await self.users.create(home, name, PASSWORD, role, BY)
 
 
-CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
+CHEAP = HashCost(memory_kib=64, passes=1, lanes=1)
 """Parameters that take no time; production's are tried in one test."""
 
 

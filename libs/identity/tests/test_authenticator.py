@@ -18,16 +18,16 @@ from vigie_identity.errors import (
     BadCredential,
     CredentialMissing,
     NotFound,
-    Refusal,
+    RefusalReason,
     TenantInactive,
     TwoCredentials,
     WrongLogin,
 )
 from vigie_identity.identity import Identity
-from vigie_identity.metrics import IDENTITY_METRICS, STALE, Cached
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, CacheName
 from vigie_identity.permissions import ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.principal import PrincipalKind
-from vigie_identity.sessions import Client
+from vigie_identity.sessions import ClientInfo
 from vigie_identity.tenants import Status
 from vigie_runtime.errors import Busy, StoreUnavailable
 from vigie_runtime.metrics import MetricSet
@@ -171,7 +171,8 @@ async def test_whatever_is_wrong_with_a_credential_the_answer_is_the_same(made: 
     assert len({(error.problem("/").detail, str(error.headers())) for error in answers}) == 1
     reasons = [error.reason for error in answers if isinstance(error, BadCredential)]
     assert reasons == [
-        Refusal.REVOKED, Refusal.EXPIRED, Refusal.KEY_UNKNOWN, Refusal.KEY_UNKNOWN, Refusal.EXPIRED, Refusal.MALFORMED,
+        RefusalReason.REVOKED, RefusalReason.EXPIRED, RefusalReason.KEY_UNKNOWN, RefusalReason.KEY_UNKNOWN,
+        RefusalReason.EXPIRED, RefusalReason.MALFORMED,
     ]  # fmt: skip
 
 
@@ -246,7 +247,7 @@ async def test_a_tenant_that_is_switched_off_is_shut_out_and_let_in_again(made: 
 
 async def test_a_changed_role_holds_within_the_stated_time(made: Identity, world: World) -> None:
     user = await world.user()
-    token = (await sessions_of(made).login("alice", PASSWORD, Client(), ACME)).access
+    token = (await sessions_of(made).login("alice", PASSWORD, ClientInfo(), ACME)).access
     assert not (await bearer(made, token)).may(Permission.USERS_MANAGE, ACME)
     await world.users.set_role(ACME, user.id, Role.ADMIN, BY)
     await world.users.assign(ACME, user.id, RIVAL, Role.READONLY, BY)
@@ -261,7 +262,7 @@ async def test_a_home_that_is_switched_off_shuts_its_users_out_of_further_tenant
 ) -> None:
     user = await world.user()
     await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
-    token = (await sessions_of(made).login("alice", PASSWORD, Client(), ACME)).access
+    token = (await sessions_of(made).login("alice", PASSWORD, ClientInfo(), ACME)).access
     assert (await bearer(made, token)).belongs_to(RIVAL)
     await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
     world.clock.advance(TTL_S)
@@ -275,7 +276,7 @@ async def test_a_home_that_is_switched_off_shuts_its_users_out_of_further_tenant
 async def test_keys_and_users_of_a_deleted_tenant_are_nobodys(made: Identity, world: World) -> None:
     secret, user = await key_of(world), await world.user()
     await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
-    token = (await sessions_of(made).login("alice", PASSWORD, Client(), ACME)).access
+    token = (await sessions_of(made).login("alice", PASSWORD, ClientInfo(), ACME)).access
     await world.tenants.set_status(ACME, Status.INACTIVE, BY)
     await world.tenants.delete(ACME, BY)
     for sent in (secret, token):
@@ -283,7 +284,7 @@ async def test_keys_and_users_of_a_deleted_tenant_are_nobodys(made: Identity, wo
     with pytest.raises(NotFound):
         await made.known_tenants.require(ACME)
     with pytest.raises(WrongLogin):
-        await sessions_of(made).login("alice", PASSWORD, Client(), ACME)
+        await sessions_of(made).login("alice", PASSWORD, ClientInfo(), ACME)
 
 
 async def test_the_use_of_a_key_is_noted_beside_the_request(made: Identity, world: World) -> None:
@@ -344,7 +345,7 @@ async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever
         for _ in range(20):
             assert (await bearer(made, known)).belongs_to(ACME)
         assert time.perf_counter() - begin < 2, "one request waits a moment, the others do not"
-        assert metrics.counter(STALE, what=Cached.CREDENTIALS)._value.get() == 20
+        assert metrics.counter(STALE, what=CacheName.CREDENTIALS)._value.get() == 20
         assert isinstance(await refusal(bearer(made, new)), StoreUnavailable)
         world.clock.advance(60)
         assert isinstance(await refusal(bearer(made, expiring)), StoreUnavailable)
@@ -359,10 +360,10 @@ async def test_who_is_known_stays_known_while_the_store_is_away_but_not_for_ever
 async def test_a_logout_that_redis_missed_is_heard_when_redis_forgets(world: World, redis_url: str) -> None:
     await world.user(PLATFORM, Role.SUPPORT, "support-of-this-test")
     async with running(world, redis_url) as made, running(world) as without_redis:
-        tokens = await sessions_of(made).login("support-of-this-test", PASSWORD, Client())
+        tokens = await sessions_of(made).login("support-of-this-test", PASSWORD, ClientInfo())
         principal = await bearer(made, tokens.access)
         assert principal.session is not None
-        await sessions_of(without_redis).logout(principal.session, Client())
+        await sessions_of(without_redis).logout(principal.session, ClientInfo())
         world.clock.advance(TTL_S)
         await bearer(made, tokens.access)  # Redis still says so, for 30 seconds at most
         await made._stored_sessions._redis.delete(f"vigie:_identity:session:{principal.session}")

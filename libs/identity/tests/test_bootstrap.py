@@ -9,7 +9,7 @@ from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.errors import InvalidField, NotFound, TooManyAttempts, WrongLogin
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role
-from vigie_identity.sessions import Client
+from vigie_identity.sessions import ClientInfo
 from vigie_identity.throttle import PER_ACCOUNT
 
 from .conftest import BY, World, bearer, running, sessions_of
@@ -78,10 +78,10 @@ async def test_a_reset_opens_an_account_that_failed_logins_closed(world: World) 
         await made.first_start()
         for _ in range(PER_ACCOUNT + 1):
             with pytest.raises((WrongLogin, TooManyAttempts)):
-                await sessions_of(made).login("admin", "wrong password", Client())
+                await sessions_of(made).login("admin", "wrong password", ClientInfo())
         reset = await made.reset_administrator(BY)
         assert reset.password is not None
-        await sessions_of(made).login("admin", reset.password, Client())
+        await sessions_of(made).login("admin", reset.password, ClientInfo())
 
 
 async def test_the_administrator_can_log_in_and_the_default_tenant_is_there(world: World, redis_url: str) -> None:
@@ -90,7 +90,7 @@ async def test_the_administrator_can_log_in_and_the_default_tenant_is_there(worl
         admin = await made.first_start()
         assert admin is not None
         assert admin.password is not None
-        tokens = await sessions_of(made).login(admin.name, admin.password, Client("192.0.2.33"))
+        tokens = await sessions_of(made).login(admin.name, admin.password, ClientInfo("192.0.2.33"))
         assert (await bearer(made, tokens.access)).everywhere
         assert (await made.tenants.get(TenantId("default"))).active
         assert await made.first_start() is None

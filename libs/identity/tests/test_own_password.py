@@ -11,14 +11,14 @@ from vigie_identity.errors import BadCredential, InvalidField, TooManyAttempts, 
 from vigie_identity.identity import Identity
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role
-from vigie_identity.sessions import Client, Tokens
+from vigie_identity.sessions import ClientInfo, Tokens
 from vigie_identity.throttle import PER_ACCOUNT_AND_ADDRESS
 from vigie_runtime.errors import Busy
 
 from .conftest import ACME, BY, PASSWORD, RIVAL, World, bearer, refusal, running, sessions_of
 
 NEW = "another good password"
-HERE = Client("", "a browser")
+HERE = ClientInfo("", "a browser")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_a_wrong_old_password_changes_nothing_and_counts_as_a_failed_login
     made: Identity, world: World, name: str
 ) -> None:
     user = await world.user(PLATFORM, Role.SUPPORT, name)
-    sessions, client = sessions_of(made), Client("192.0.2.77")
+    sessions, client = sessions_of(made), ClientInfo("192.0.2.77")
     mine = await sessions.login(name, PASSWORD, client)
     for _ in range(PER_ACCOUNT_AND_ADDRESS):
         with pytest.raises(InvalidField) as caught:
@@ -90,7 +90,7 @@ async def test_a_new_password_that_is_not_good_tells_nothing_of_the_old_one(
 
 
 async def test_what_nobody_looked_at_does_not_count(made: Identity, world: World, name: str) -> None:
-    user, client = await world.user(name=name), Client("192.0.2.78")
+    user, client = await world.user(name=name), ClientInfo("192.0.2.78")
     sessions = sessions_of(made)
     room, sessions._passwords._room = sessions._passwords._room, 0
     for _ in range(2 * PER_ACCOUNT_AND_ADDRESS):

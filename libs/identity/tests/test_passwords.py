@@ -9,12 +9,12 @@ from argon2 import extract_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vigie_identity.errors import InvalidField
-from vigie_identity.passwords import MAX_CHARS, Cost, Passwords
+from vigie_identity.passwords import MAX_CHARS, HashCost, Passwords
 from vigie_runtime.errors import Busy
 
 from tests.kit.wait import eventually
 
-CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
+CHEAP = HashCost(memory_kib=64, passes=1, lanes=1)
 RIGHT = "correct horse battery"
 
 
@@ -81,7 +81,7 @@ async def test_an_account_that_does_not_exist_takes_the_same_work(monkeypatch: p
 
 async def test_a_hash_of_other_parameters_is_outdated_and_still_right(passwords: Passwords) -> None:
     stored = await passwords.hash(RIGHT)
-    stronger = Passwords(Cost(memory_kib=128, passes=2, lanes=1))
+    stronger = Passwords(HashCost(memory_kib=128, passes=2, lanes=1))
     assert not passwords.outdated(stored)
     assert stronger.outdated(stored)
     assert await stronger.verify(stored, RIGHT)

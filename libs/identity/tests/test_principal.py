@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_contracts.tenants import TenantId, is_tenant
-from vigie_identity.anonymous import NOTHING, AnonymousRule, Right
+from vigie_identity.anonymous import NOTHING, AnonymousAccess, AnonymousRule
 from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
 from vigie_identity.names import name_key, tenant_id
 from vigie_identity.permissions import PLATFORM_WIDE, ROLES, Permission, Role
@@ -115,12 +115,14 @@ def test_the_tenant_of_a_request_is_the_one_asked_for_or_the_only_one() -> None:
     ("text", "rights", "tenant"),
     [
         ("nothing", set(), None),
-        ("telemetry", {Right.TELEMETRY}, None),
-        ("default:read", {Right.READ}, "default"),
-        (" default:read, write,telemetry ", set(Right), "default"),
+        ("telemetry", {AnonymousAccess.TELEMETRY}, None),
+        ("default:read", {AnonymousAccess.READ}, "default"),
+        (" default:read, write,telemetry ", set(AnonymousAccess), "default"),
     ],
 )
-def test_the_rule_for_anonymous_callers_is_read_and_written(text: str, rights: set[Right], tenant: str | None) -> None:
+def test_the_rule_for_anonymous_callers_is_read_and_written(
+    text: str, rights: set[AnonymousAccess], tenant: str | None
+) -> None:
     rule = AnonymousRule.parse(text)
     assert (rule.rights, rule.tenant) == (rights, tenant)
     assert AnonymousRule.parse(str(rule)) == rule

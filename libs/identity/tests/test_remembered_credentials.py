@@ -11,7 +11,7 @@ from vigie_identity.authenticator import _bytes_of
 from vigie_identity.identity import Identity
 from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
-from vigie_identity.sessions import Client
+from vigie_identity.sessions import ClientInfo
 
 from .conftest import ACME, BY, PASSWORD, SHARED, World, bearer, key_of, partner, refusal, running, sessions_of
 
@@ -53,7 +53,7 @@ async def test_who_has_many_places_takes_more_of_the_cache(made: Identity, world
     user = await world.users.create(ACME, "many", PASSWORD, Role.USER, BY, apps=places, sites=places)
     await world.user()
     for name in ("many", "alice"):
-        await bearer(made, (await sessions_of(made).login(name, PASSWORD, Client(), ACME)).access)
+        await bearer(made, (await sessions_of(made).login(name, PASSWORD, ClientInfo(), ACME)).access)
     sizes = {known.value.id == user.id: known.weight for known in made.authenticator._cache._known.values()}
     assert sizes[True] > 200_000
     assert sizes[False] < 10_000

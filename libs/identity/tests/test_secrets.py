@@ -8,12 +8,12 @@ from structlog.testing import capture_logs
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.errors import BadCredential
 from vigie_identity.permissions import Role, Scope
-from vigie_identity.sessions import Client
+from vigie_identity.sessions import ClientInfo
 from vigie_runtime.errors import ProblemError
 
 from .conftest import ACME, BY, PASSWORD, SECRET, World, bearer, running, sessions_of
 
-CLIENT = Client("", "pytest")
+CLIENT = ClientInfo("", "pytest")
 
 
 async def test_no_secret_is_in_the_logs_or_in_the_database(

@@ -11,20 +11,20 @@ from redis.asyncio import Redis
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Action
 from vigie_identity.credential_cache import TTL_S
-from vigie_identity.errors import BadCredential, Refusal, WrongLogin
+from vigie_identity.errors import BadCredential, RefusalReason, WrongLogin
 from vigie_identity.identity import Identity
 from vigie_identity.pages import PageRequest
-from vigie_identity.passwords import Cost, Passwords
+from vigie_identity.passwords import HashCost, Passwords
 from vigie_identity.permissions import Role
 from vigie_identity.refresh import Generation, RefreshTokens
 from vigie_identity.session_store import ALIVE_S, MAX_PER_USER
-from vigie_identity.sessions import Client, Tokens
+from vigie_identity.sessions import ClientInfo, Tokens
 from vigie_identity.tenants import Status
 from vigie_runtime.errors import ProblemError, StoreUnavailable
 
 from .conftest import ACME, BY, PASSWORD, RIVAL, SECRET, World, bearer, running, sessions_of
 
-BROWSER = Client("", "a browser")
+BROWSER = ClientInfo("", "a browser")
 """Without an address, so that only the account's attempts are counted."""
 
 
@@ -44,10 +44,10 @@ async def login(made: Identity, name: str, home: TenantId | None = ACME, passwor
     return await sessions_of(made).login(name, password, BROWSER, home)
 
 
-async def refused(tokens: Any) -> Refusal | None:
+async def refused(tokens: Any) -> RefusalReason | None:
     with pytest.raises(BadCredential) as caught:
         await tokens
-    assert caught.value.problem("/") == BadCredential(Refusal.EXPIRED).problem("/")
+    assert caught.value.problem("/") == BadCredential(RefusalReason.EXPIRED).problem("/")
     return caught.value.reason
 
 
@@ -113,10 +113,10 @@ async def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_session(
     assert len({first.refresh, second.refresh, third.refresh}) == 3
     await bearer(made, third.access)
     other = await login(made, name)
-    assert await refused(sessions.refresh(first.refresh, BROWSER)) is Refusal.REUSED
-    assert await refused(sessions.refresh(third.refresh, BROWSER)) is Refusal.REVOKED
+    assert await refused(sessions.refresh(first.refresh, BROWSER)) is RefusalReason.REUSED
+    assert await refused(sessions.refresh(third.refresh, BROWSER)) is RefusalReason.REVOKED
     world.clock.advance(TTL_S)
-    assert await refused(bearer(made, third.access)) is Refusal.REVOKED
+    assert await refused(bearer(made, third.access)) is RefusalReason.REVOKED
     await sessions.refresh(other.refresh, BROWSER)  # the user's other sessions go on
     actions = [entry.action for entry in (await world.audit.page(ACME, PageRequest())).items]
     assert actions.count(Action.TOKEN_REUSED) == 1
@@ -144,10 +144,13 @@ async def test_a_made_up_refresh_token_ends_nobodys_session(made: Identity, worl
     forged = RefreshTokens(b"another secret" * 4).make(Generation(session, 0))
     guesses = [forged, forged.replace("_0_", "_5_"), tokens.refresh[:-1] + "!", tokens.refresh + "x", tokens.access, ""]
     for guess in guesses:
-        assert await refused(sessions_of(made).refresh(guess, BROWSER)) in {Refusal.MALFORMED, Refusal.SIGNATURE}
+        assert await refused(sessions_of(made).refresh(guess, BROWSER)) in {
+            RefusalReason.MALFORMED,
+            RefusalReason.SIGNATURE,
+        }
     absent = RefreshTokens(SECRET.encode()).make(Generation("0" * 34, 0))
-    assert await refused(sessions_of(made).refresh(absent, BROWSER)) is Refusal.REVOKED
-    assert await refused(bearer(made, tokens.refresh)) is Refusal.MALFORMED
+    assert await refused(sessions_of(made).refresh(absent, BROWSER)) is RefusalReason.REVOKED
+    assert await refused(bearer(made, tokens.refresh)) is RefusalReason.MALFORMED
     await sessions_of(made).refresh(tokens.refresh, BROWSER)
 
 
@@ -168,8 +171,8 @@ async def test_logout_ends_the_session_for_access_and_refresh(made: Identity, wo
     await sessions_of(made).logout(session, BROWSER)
     await sessions_of(made).logout("0" * 34, BROWSER)
     world.clock.advance(TTL_S)
-    assert await refused(bearer(made, tokens.access)) is Refusal.REVOKED
-    assert await refused(sessions_of(made).refresh(tokens.refresh, BROWSER)) is Refusal.REVOKED
+    assert await refused(bearer(made, tokens.access)) is RefusalReason.REVOKED
+    assert await refused(sessions_of(made).refresh(tokens.refresh, BROWSER)) is RefusalReason.REVOKED
     await bearer(made, other.access)
     actions = [entry.action for entry in (await world.audit.page(ACME, PageRequest())).items]
     assert actions.count(Action.LOGGED_OUT) == 1
@@ -192,7 +195,7 @@ async def test_another_process_hears_of_a_logout_without_having_seen_the_session
         await bearer(elsewhere, tokens.access)  # Redis now says "alive"
         await sessions_of(made).logout(sessions_of(made).session_of(tokens.refresh), BROWSER)
         world.clock.advance(TTL_S)
-        assert await refused(bearer(elsewhere, tokens.access)) is Refusal.REVOKED
+        assert await refused(bearer(elsewhere, tokens.access)) is RefusalReason.REVOKED
 
 
 @pytest.mark.parametrize("change", ["password", "off", "removed", "tenant"])
@@ -214,7 +217,7 @@ async def test_a_change_of_the_account_ends_its_sessions(made: Identity, world: 
     with pytest.raises(ProblemError) as caught:
         await bearer(made, tokens.access)
     assert caught.value.status == (403 if change == "tenant" else 401)
-    assert await refused(sessions_of(made).refresh(tokens.refresh, BROWSER)) is Refusal.OWNER
+    assert await refused(sessions_of(made).refresh(tokens.refresh, BROWSER)) is RefusalReason.OWNER
 
 
 async def test_a_session_ends_when_it_is_not_refreshed_and_when_it_is_old(
@@ -225,14 +228,14 @@ async def test_a_session_ends_when_it_is_not_refreshed_and_when_it_is_old(
         sessions = sessions_of(made)
         idle = await login(made, name)
         world.clock.advance(3_600)
-        assert await refused(sessions.refresh(idle.refresh, BROWSER)) is Refusal.REVOKED
+        assert await refused(sessions.refresh(idle.refresh, BROWSER)) is RefusalReason.REVOKED
         tokens = await login(made, name)
         for _ in range(3):
             world.clock.advance(2_000)
             tokens = await sessions.refresh(tokens.refresh, BROWSER)
         assert tokens.refresh_expires_in_s == 1_200
         world.clock.advance(1_200)
-        assert await refused(sessions.refresh(tokens.refresh, BROWSER)) is Refusal.REVOKED
+        assert await refused(sessions.refresh(tokens.refresh, BROWSER)) is RefusalReason.REVOKED
 
 
 async def test_too_many_sessions_of_a_user_end_the_oldest(made: Identity, world: World, name: str) -> None:
@@ -241,13 +244,13 @@ async def test_too_many_sessions_of_a_user_end_the_oldest(made: Identity, world:
     for _ in range(MAX_PER_USER + 1):
         all_.append(await login(made, name))
         world.clock.advance(0.001)
-    assert await refused(sessions_of(made).refresh(all_[0].refresh, BROWSER)) is Refusal.REVOKED
+    assert await refused(sessions_of(made).refresh(all_[0].refresh, BROWSER)) is RefusalReason.REVOKED
     await sessions_of(made).refresh(all_[1].refresh, BROWSER)
 
 
 async def test_a_login_renews_a_hash_of_old_parameters(made: Identity, world: World, name: str) -> None:
     user = await world.user(name=name)
-    weaker = Passwords(Cost(memory_kib=32, passes=1, lanes=1))
+    weaker = Passwords(HashCost(memory_kib=32, passes=1, lanes=1))
     old = await weaker.hash(PASSWORD)
     await world.db["users"].update_one({"_id": user.id}, {"$set": {"password": old}})
     tokens = await login(made, name)
@@ -267,7 +270,7 @@ async def test_redis_that_is_away_changes_nothing_but_the_store_that_is_asked(wo
         tokens = await sessions_of(made).refresh(tokens.refresh, BROWSER)
         await sessions_of(made).logout(sessions_of(made).session_of(tokens.refresh), BROWSER)
         world.clock.advance(TTL_S)
-        assert await refused(bearer(made, tokens.access)) is Refusal.REVOKED
+        assert await refused(bearer(made, tokens.access)) is RefusalReason.REVOKED
 
 
 async def test_redis_that_lost_everything_brings_no_session_back(
@@ -279,7 +282,7 @@ async def test_redis_that_lost_everything_brings_no_session_back(
     await sessions_of(made).logout(session, BROWSER)
     async with Redis.from_url(redis_url) as redis:
         assert await redis.delete(f"vigie:_identity:session:{session}") == 1
-        assert await refused(bearer(made, tokens.access)) is Refusal.REVOKED
+        assert await refused(bearer(made, tokens.access)) is RefusalReason.REVOKED
         assert await redis.get(f"vigie:_identity:session:{session}") is None
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from vigie_identity.anonymous import Right
+from vigie_identity.anonymous import AnonymousAccess
 from vigie_identity.settings import IdentitySettings
 from vigie_runtime.settings import explain, load
 
@@ -19,7 +19,7 @@ def made(**more: Any) -> IdentitySettings:
 
 
 def test_nothing_but_telemetry_is_allowed_without_a_credential_unless_said_otherwise() -> None:
-    assert made().anonymous_rule.rights == {Right.TELEMETRY}
+    assert made().anonymous_rule.rights == {AnonymousAccess.TELEMETRY}
     assert made(anonymous="default: read,write").anonymous_rule.tenant == "default"
 
 

@@ -10,7 +10,7 @@ from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity import audit as audit_module
 from vigie_identity.audit import Action
 from vigie_identity.errors import Conflict, InvalidField, NotFound
-from vigie_identity.licences import State
+from vigie_identity.licences import LicenceState
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role, Scope
 from vigie_identity.tenants import Plan, Status
@@ -128,7 +128,7 @@ async def test_only_an_inactive_tenant_is_deleted_and_then_it_does_not_exist(wor
         assert caught.value.problem("/") == NotFound("tenant").problem("/")
     assert await tenants.active([ACME, RIVAL]) == {RIVAL}
     assert await tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 0}
-    assert await world.licences.counts() == {State.ACTIVE: 0, State.EXPIRED: 0, State.EXPIRING: 0}
+    assert await world.licences.counts() == {LicenceState.ACTIVE: 0, LicenceState.EXPIRED: 0, LicenceState.EXPIRING: 0}
     assert [tenant.id for tenant in (await tenants.page(PageRequest())).items] == [RIVAL]
     assert [tenant.status for tenant in (await tenants.page(PageRequest(), deleted=True)).items] == [
         Status.DELETED, Status.ACTIVE,
@@ -194,13 +194,13 @@ async def test_a_name_nobody_can_read_is_refused(world: World, name: str) -> Non
 async def test_licences_are_counted_by_what_they_are_now(world: World) -> None:
     soon = await world.licences.give(ACME, "nodes", NOW + timedelta(days=10), BY)
     await world.licences.give(RIVAL, "nodes", NOW + timedelta(days=300), BY)
-    assert await world.licences.counts() == {State.ACTIVE: 2, State.EXPIRED: 0, State.EXPIRING: 1}
+    assert await world.licences.counts() == {LicenceState.ACTIVE: 2, LicenceState.EXPIRED: 0, LicenceState.EXPIRING: 1}
     assert soon.good(NOW)
     assert not soon.good(soon.expires)
     world.clock.advance(86_400)
     ended = await world.licences.end(ACME, soon.id, BY)
     assert ended.expires == NOW + timedelta(days=1)
-    assert await world.licences.counts() == {State.ACTIVE: 1, State.EXPIRED: 1, State.EXPIRING: 0}
+    assert await world.licences.counts() == {LicenceState.ACTIVE: 1, LicenceState.EXPIRED: 1, LicenceState.EXPIRING: 0}
     assert (await world.licences.page(ACME, PageRequest())).items == [ended]
 
 

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from vigie_identity import throttle as module
 from vigie_identity.errors import TooManyAttempts, WrongLogin
-from vigie_identity.sessions import Client
+from vigie_identity.sessions import ClientInfo
 from vigie_identity.throttle import (
     PER_ACCOUNT,
     PER_ACCOUNT_AND_ADDRESS,
@@ -214,7 +214,7 @@ async def test_a_login_is_closed_also_for_the_right_password_and_for_names_that_
     await world.user(name=name)
     async with running(world, redis_url) as made:
         for who in (name, unique("nobody")):
-            client = Client(network + "::1")
+            client = ClientInfo(network + "::1")
             answers = []
             for _ in range(PER_ACCOUNT_AND_ADDRESS + 1):
                 with pytest.raises((WrongLogin, TooManyAttempts)) as caught:
@@ -223,7 +223,7 @@ async def test_a_login_is_closed_also_for_the_right_password_and_for_names_that_
             assert answers == [WrongLogin] * PER_ACCOUNT_AND_ADDRESS + [TooManyAttempts]
         with pytest.raises(TooManyAttempts):
             await sessions_of(made).login(name, PASSWORD, client, ACME)
-        await sessions_of(made).login(name, PASSWORD, Client("192.0.2.9"), ACME)
+        await sessions_of(made).login(name, PASSWORD, ClientInfo("192.0.2.9"), ACME)
 
 
 async def test_more_passwords_than_can_be_checked_are_refused_and_not_queued(world: World, redis_url: str) -> None:
@@ -231,14 +231,14 @@ async def test_more_passwords_than_can_be_checked_are_refused_and_not_queued(wor
         sessions = sessions_of(made)
         sessions._passwords._room = 0
         with pytest.raises(Busy) as caught:
-            await sessions.login("alice", PASSWORD, Client(), ACME)
+            await sessions.login("alice", PASSWORD, ClientInfo(), ACME)
         assert caught.value.status == 503
 
 
 async def test_an_attempt_whose_password_nobody_looked_at_does_not_count(
     world: World, redis_url: str, unique: Any, network: str
 ) -> None:
-    name, client = unique("alice"), Client(network + "::1")
+    name, client = unique("alice"), ClientInfo(network + "::1")
     await world.user(name=name)
     async with running(world, redis_url) as made:
         sessions = sessions_of(made)
@@ -253,7 +253,7 @@ async def test_an_attempt_whose_password_nobody_looked_at_does_not_count(
 async def test_a_login_that_meets_a_change_of_the_account_fails_and_counts(
     world: World, redis_url: str, unique: Any, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, client = unique("alice"), Client(network + "::1")
+    name, client = unique("alice"), ClientInfo(network + "::1")
     user = await world.user(name=name)
     async with running(world, redis_url) as made:
         sessions = sessions_of(made)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from vigie_contracts.tenants import TenantId
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.permissions import ROLES, Permission, Role
@@ -61,11 +61,11 @@ def raw(header: object, payload: object, signature: bytes = b"") -> str:
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
-async def refused(verifier: Verifier, token: str) -> Refusal | None:
+async def refused(verifier: Verifier, token: str) -> RefusalReason | None:
     with pytest.raises(BadCredential) as caught:
         await verifier.verify(token)
     assert caught.value.status == 401
-    assert caught.value.detail == BadCredential(Refusal.EXPIRED).detail, "the answer tells no reason"
+    assert caught.value.detail == BadCredential(RefusalReason.EXPIRED).detail, "the answer tells no reason"
     return caught.value.reason
 
 
@@ -91,61 +91,61 @@ async def test_a_public_key_is_never_a_secret(verifier: Verifier) -> None:
     ):
         head = raw({"alg": "HS256", "typ": "JWT", "kid": "r1"}, claims()).rpartition(".")[0]
         forged = head + "." + base64.urlsafe_b64encode(_hmac(pem, head.encode())).rstrip(b"=").decode()
-        assert await refused(verifier, forged) is Refusal.ALGORITHM
+        assert await refused(verifier, forged) is RefusalReason.ALGORITHM
 
 
 async def test_an_issuer_signs_only_with_its_own_algorithms_and_keys(verifier: Verifier) -> None:
-    assert await refused(verifier, signed(claims("vigie"), RSA_KEY, "RS256")) is Refusal.ALGORITHM
-    assert await refused(verifier, signed(claims("partner"), EC_KEY, "ES256")) is Refusal.ALGORITHM
-    assert await refused(verifier, signed(claims("vigie"), SHARED, "HS256", typ=OWN_TYPE)) is Refusal.SIGNATURE
-    assert await refused(verifier, signed(claims("partner"), SECRET, "HS256")) is Refusal.SIGNATURE
-    assert await refused(verifier, signed(claims(), OTHER_RSA_KEY)) is Refusal.SIGNATURE
-    assert await refused(verifier, signed(claims(), OTHER_RSA_KEY, kid="r2")) is Refusal.KEY_UNKNOWN
-    assert await refused(verifier, signed(claims(), RSA_KEY, "RS512")) is Refusal.ALGORITHM
-    assert await refused(verifier, signed(claims(), RSA_KEY, "PS256")) is Refusal.ALGORITHM
+    assert await refused(verifier, signed(claims("vigie"), RSA_KEY, "RS256")) is RefusalReason.ALGORITHM
+    assert await refused(verifier, signed(claims("partner"), EC_KEY, "ES256")) is RefusalReason.ALGORITHM
+    assert await refused(verifier, signed(claims("vigie"), SHARED, "HS256", typ=OWN_TYPE)) is RefusalReason.SIGNATURE
+    assert await refused(verifier, signed(claims("partner"), SECRET, "HS256")) is RefusalReason.SIGNATURE
+    assert await refused(verifier, signed(claims(), OTHER_RSA_KEY)) is RefusalReason.SIGNATURE
+    assert await refused(verifier, signed(claims(), OTHER_RSA_KEY, kid="r2")) is RefusalReason.KEY_UNKNOWN
+    assert await refused(verifier, signed(claims(), RSA_KEY, "RS512")) is RefusalReason.ALGORITHM
+    assert await refused(verifier, signed(claims(), RSA_KEY, "PS256")) is RefusalReason.ALGORITHM
     embedded = signed(claims(), OTHER_RSA_KEY, jwk=public(OTHER_RSA_KEY, "r1"), jku="http://evil", x5u="http://evil")
-    assert await refused(verifier, embedded) is Refusal.SIGNATURE
+    assert await refused(verifier, embedded) is RefusalReason.SIGNATURE
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "", None, 1, ["HS256"], {"a": 1}])
 @pytest.mark.parametrize("issuer", ["vigie", "partner", "https://idp"])
 async def test_a_token_without_a_signature_is_refused(verifier: Verifier, issuer: str, algorithm: object) -> None:
     forged = raw({"alg": algorithm, "typ": OWN_TYPE}, claims(issuer))
-    assert await refused(verifier, forged) in {Refusal.ALGORITHM, Refusal.MALFORMED}
+    assert await refused(verifier, forged) in {RefusalReason.ALGORITHM, RefusalReason.MALFORMED}
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"aud": "other"}, Refusal.AUDIENCE),
-        ({"aud": ["a", "b"]}, Refusal.AUDIENCE),
-        ({"aud": None}, Refusal.CLAIMS),
-        ({"aud": 1}, Refusal.AUDIENCE),
-        ({"iss": "https://evil"}, Refusal.ISSUER),
-        ({"iss": None}, Refusal.ISSUER),
-        ({"iss": ["https://idp"]}, Refusal.MALFORMED),
-        ({"sub": None}, Refusal.CLAIMS),
-        ({"sub": 7}, Refusal.CLAIMS),
-        ({"exp": None}, Refusal.CLAIMS),
-        ({"exp": "tomorrow"}, Refusal.CLAIMS),
-        ({"exp": str(NOW + 600)}, Refusal.CLAIMS),
-        ({"exp": True}, Refusal.CLAIMS),
-        ({"exp": float("inf")}, Refusal.MALFORMED),
-        ({"exp": -1}, Refusal.CLAIMS),
-        ({"exp": NOW - SKEW}, Refusal.EXPIRED),
-        ({"exp": 0}, Refusal.EXPIRED),
-        ({"exp": -(10**400)}, Refusal.CLAIMS),
-        ({"iat": 10**400}, Refusal.NOT_YET),
-        ({"exp": 10**400, "iat": NOW - 86_400 - SKEW}, Refusal.EXPIRED),
-        ({"iat": None}, Refusal.CLAIMS),
-        ({"iat": NOW + SKEW + 1}, Refusal.NOT_YET),
-        ({"nbf": NOW + SKEW + 1}, Refusal.NOT_YET),
-        ({"nbf": "now"}, Refusal.CLAIMS),
-        ({"nbf": float("nan")}, Refusal.MALFORMED),
+        ({"aud": "other"}, RefusalReason.AUDIENCE),
+        ({"aud": ["a", "b"]}, RefusalReason.AUDIENCE),
+        ({"aud": None}, RefusalReason.CLAIMS),
+        ({"aud": 1}, RefusalReason.AUDIENCE),
+        ({"iss": "https://evil"}, RefusalReason.ISSUER),
+        ({"iss": None}, RefusalReason.ISSUER),
+        ({"iss": ["https://idp"]}, RefusalReason.MALFORMED),
+        ({"sub": None}, RefusalReason.CLAIMS),
+        ({"sub": 7}, RefusalReason.CLAIMS),
+        ({"exp": None}, RefusalReason.CLAIMS),
+        ({"exp": "tomorrow"}, RefusalReason.CLAIMS),
+        ({"exp": str(NOW + 600)}, RefusalReason.CLAIMS),
+        ({"exp": True}, RefusalReason.CLAIMS),
+        ({"exp": float("inf")}, RefusalReason.MALFORMED),
+        ({"exp": -1}, RefusalReason.CLAIMS),
+        ({"exp": NOW - SKEW}, RefusalReason.EXPIRED),
+        ({"exp": 0}, RefusalReason.EXPIRED),
+        ({"exp": -(10**400)}, RefusalReason.CLAIMS),
+        ({"iat": 10**400}, RefusalReason.NOT_YET),
+        ({"exp": 10**400, "iat": NOW - 86_400 - SKEW}, RefusalReason.EXPIRED),
+        ({"iat": None}, RefusalReason.CLAIMS),
+        ({"iat": NOW + SKEW + 1}, RefusalReason.NOT_YET),
+        ({"nbf": NOW + SKEW + 1}, RefusalReason.NOT_YET),
+        ({"nbf": "now"}, RefusalReason.CLAIMS),
+        ({"nbf": float("nan")}, RefusalReason.MALFORMED),
     ],
 )
 async def test_a_claim_that_is_wrong_or_missing_is_refused(
-    verifier: Verifier, changed: dict[str, Any], reason: Refusal
+    verifier: Verifier, changed: dict[str, Any], reason: RefusalReason
 ) -> None:
     assert await refused(verifier, raw_signed(claims(**changed))) is reason
 
@@ -162,11 +162,11 @@ async def test_a_token_stops_working_when_its_time_is_over(verifier: Verifier, c
     clock.advance(600 + SKEW - 1)
     await verifier.verify(token)
     clock.advance(1)
-    assert await refused(verifier, token) is Refusal.EXPIRED
+    assert await refused(verifier, token) is RefusalReason.EXPIRED
 
 
 async def test_a_token_of_another_type_is_not_one_of_our_access_tokens(verifier: Verifier) -> None:
-    assert await refused(verifier, signed(claims("vigie"), SECRET, "HS256", typ="JWT")) is Refusal.TYPE
+    assert await refused(verifier, signed(claims("vigie"), SECRET, "HS256", typ="JWT")) is RefusalReason.TYPE
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+JWT", None])
@@ -176,7 +176,7 @@ async def test_an_access_token_of_another_issuer_may_say_its_type(verifier: Veri
 
 @pytest.mark.parametrize("typ", ["logout+jwt", "dpop+jwt", "secevent+jwt", "", 1, ["JWT"]])
 async def test_what_another_issuer_signed_for_another_use_is_no_access_token(verifier: Verifier, typ: object) -> None:
-    assert await refused(verifier, raw_signed(claims(), typ=typ)) is Refusal.TYPE
+    assert await refused(verifier, raw_signed(claims(), typ=typ)) is RefusalReason.TYPE
 
 
 async def test_no_token_is_believed_for_longer_than_a_day_after_it_was_issued(
@@ -187,7 +187,7 @@ async def test_no_token_is_believed_for_longer_than_a_day_after_it_was_issued(
     clock.advance(LONGEST_S + SKEW - 1)
     await verifier.verify(token)
     clock.advance(1)
-    assert await refused(verifier, token) is Refusal.EXPIRED
+    assert await refused(verifier, token) is RefusalReason.EXPIRED
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from vigie_identity.permissions import Permission, Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 
 
-class Right(StrEnum):
+class AnonymousAccess(StrEnum):
     """A word of the setting."""
 
     TELEMETRY = "telemetry"
@@ -24,7 +24,7 @@ class Right(StrEnum):
 
 NOTHING: Final = "nothing"
 HELP: Final = (
-    f"`{NOTHING}`, `{Right.TELEMETRY}` (POST /telemetry for the active tenant that it names), "
+    f"`{NOTHING}`, `{AnonymousAccess.TELEMETRY}` (POST /telemetry for the active tenant that it names), "
     "or a tenant and its rights: `default:read,write,telemetry`"
 )
 
@@ -33,7 +33,7 @@ HELP: Final = (
 class AnonymousRule:
     """`tenant` is None when no right is bound to one."""
 
-    rights: frozenset[Right]
+    rights: frozenset[AnonymousAccess]
     tenant: TenantId | None = None
 
     @classmethod
@@ -43,26 +43,26 @@ class AnonymousRule:
         if not colon and words == NOTHING:
             return cls(frozenset())
         try:
-            rights = frozenset(Right(word.strip()) for word in words.split(","))
+            rights = frozenset(AnonymousAccess(word.strip()) for word in words.split(","))
         except ValueError:
             raise InvalidField("anonymous", f"must be {HELP}") from None
-        if bool(colon) != bool(rights - {Right.TELEMETRY}):
+        if bool(colon) != bool(rights - {AnonymousAccess.TELEMETRY}):
             raise InvalidField("anonymous", f"read and write need a tenant, telemetry alone takes none: {HELP}")
         return cls(rights, tenant_id(tenant) if colon else None)
 
     def __str__(self) -> str:
-        words = ",".join(right for right in Right if right in self.rights) or NOTHING
+        words = ",".join(right for right in AnonymousAccess if right in self.rights) or NOTHING
         return f"{self.tenant}:{words}" if self.tenant else words
 
     def without_tenant(self) -> AnonymousRule:
         """What is left when its tenant is not active."""
-        return AnonymousRule(self.rights & {Right.TELEMETRY})
+        return AnonymousRule(self.rights & {AnonymousAccess.TELEMETRY})
 
     def principal(self) -> Principal:
         """Who a caller without a credential is."""
-        scopes = frozenset(Scope(right.value) for right in self.rights if right is not Right.TELEMETRY)
+        scopes = frozenset(Scope(right.value) for right in self.rights if right is not AnonymousAccess.TELEMETRY)
         permissions = of_scopes(scopes) - {Permission.TELEMETRY_SEND}
-        telemetry = {Permission.TELEMETRY_SEND} if Right.TELEMETRY in self.rights else set[Permission]()
+        telemetry = {Permission.TELEMETRY_SEND} if AnonymousAccess.TELEMETRY in self.rights else set[Permission]()
         return Principal(
             kind=PrincipalKind.ANONYMOUS,
             id="anonymous",

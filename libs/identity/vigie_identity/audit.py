@@ -57,7 +57,7 @@ SYSTEM: Final = Actor("system", "vigie")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One line of the log. `changes` never holds a secret."""
 
     id: str
@@ -101,13 +101,13 @@ class Audit:
         }
         await self._store.of(tenant).insert(document, session)
 
-    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[Entry]:
+    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[AuditEntry]:
         """The tenant's entries, newest first. Raises StoreUnavailable."""
         return await page(self._store.of(tenant), asked, "_id", _entry, descending=True)
 
 
-def _entry(document: Document) -> Entry:
-    return Entry(
+def _entry(document: Document) -> AuditEntry:
+    return AuditEntry(
         id=document["_id"],
         at=document["at"],
         tenant=document["tenant"],

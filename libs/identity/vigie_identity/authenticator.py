@@ -22,10 +22,10 @@ from vigie_runtime.errors import StoreUnavailable
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.api_keys import PREFIX, ApiKey, ApiKeys
 from vigie_identity.credential_cache import CredentialCache, Found, Rejected, Requester
-from vigie_identity.errors import BadCredential, NotFound, Refusal, TenantInactive, TwoCredentials
+from vigie_identity.errors import BadCredential, NotFound, RefusalReason, TenantInactive, TwoCredentials
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.known_tenants import KnownTenants
-from vigie_identity.metrics import Cached
+from vigie_identity.metrics import CacheName
 from vigie_identity.permissions import of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.session_store import SessionStore
@@ -61,8 +61,8 @@ class Authenticator:
         self._nobody_without_tenant = anonymous.without_tenant().principal()
         self._clock = clock
         self._salt = token_bytes(16)  # credentials are remembered as hashes that mean nothing outside this process
-        self._cache: CredentialCache[Principal, Refusal] = CredentialCache(
-            Cached.CREDENTIALS, clock, max_weight=MAX_KNOWN_BYTES, weigh=_bytes_of, on_stale=on_stale
+        self._cache: CredentialCache[Principal, RefusalReason] = CredentialCache(
+            CacheName.CREDENTIALS, clock, max_weight=MAX_KNOWN_BYTES, weigh=_bytes_of, on_stale=on_stale
         )
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -93,20 +93,20 @@ class Authenticator:
             answer = await self._cache.get(digest, lambda: self._judge(sent), requester)
         if not isinstance(answer, Rejected):
             return answer
-        raise TenantInactive if answer.reason is Refusal.TENANT else BadCredential(answer.reason)
+        raise TenantInactive if answer.reason is RefusalReason.TENANT else BadCredential(answer.reason)
 
     async def close(self) -> None:
         """End what is under way."""
         await self._cache.close()
         await tasks.end(self._notes)
 
-    async def _judge(self, sent: bytes) -> Found[Principal] | Rejected[Refusal]:
+    async def _judge(self, sent: bytes) -> Found[Principal] | Rejected[RefusalReason]:
         try:
             principal, expires_s = await self._load(sent)
         except BadCredential as e:
             return Rejected(e.reason)
         except TenantInactive:
-            return Rejected(Refusal.TENANT)
+            return Rejected(RefusalReason.TENANT)
         return Found(principal, inf if expires_s is None else expires_s - self._clock.now_ms() / 1000)
 
     async def _load(self, sent: bytes) -> tuple[Principal, float | None]:
@@ -114,7 +114,7 @@ class Authenticator:
         try:
             text = sent.decode("ascii")
         except UnicodeDecodeError:
-            raise BadCredential(Refusal.MALFORMED) from None
+            raise BadCredential(RefusalReason.MALFORMED) from None
         if text.startswith(PREFIX):
             return await self._of_key(text)
         verified = await self._verifier.verify(text)
@@ -123,9 +123,9 @@ class Authenticator:
     async def _of_key(self, secret: str) -> tuple[Principal, float | None]:
         key = await self._keys.find(secret)
         if key is None:
-            raise BadCredential(Refusal.KEY_UNKNOWN)
+            raise BadCredential(RefusalReason.KEY_UNKNOWN)
         if not key.good(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)):
-            raise BadCredential(Refusal.REVOKED if key.revoked else Refusal.EXPIRED)
+            raise BadCredential(RefusalReason.REVOKED if key.revoked else RefusalReason.EXPIRED)
         if not await self._tenants.active([key.tenant]):
             await self._refuse(key.tenant)
         self._note_use(key)
@@ -157,16 +157,16 @@ class Authenticator:
         try:
             await self._tenants.get(tenant)
         except NotFound:
-            raise BadCredential(Refusal.OWNER) from None
+            raise BadCredential(RefusalReason.OWNER) from None
         raise TenantInactive
 
     async def _session_of(self, verified: Verified) -> tuple[str, User]:
         session = verified.claims.get("sid")
         if not isinstance(session, str) or not await self._sessions.alive(session):
-            raise BadCredential(Refusal.REVOKED)
+            raise BadCredential(RefusalReason.REVOKED)
         user = await self._users.load(str(verified.claims["sub"]))
         if user is None or not user.active or user.epoch != verified.claims.get("epoch"):
-            raise BadCredential(Refusal.OWNER)
+            raise BadCredential(RefusalReason.OWNER)
         return session, user
 
     async def _of_foreign(self, verified: Verified) -> Principal:
@@ -208,8 +208,8 @@ def _sent(headers: Headers) -> bytes | None:
         if found is not None:
             raise TwoCredentials
         if not sent:
-            raise BadCredential(Refusal.SCHEME)
+            raise BadCredential(RefusalReason.SCHEME)
         if len(sent) > MAX_TOKEN_CHARS:
-            raise BadCredential(Refusal.MALFORMED)
+            raise BadCredential(RefusalReason.MALFORMED)
         found = sent
     return found

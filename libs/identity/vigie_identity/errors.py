@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from math import ceil
 
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import RETRY_AFTER_S, ProblemError
 
 
@@ -19,7 +19,7 @@ class InvalidField(ProblemError):  # noqa: N818 - named after what is wrong
         super().__init__(f"{field}: {reason}", field=field)
 
 
-class Refusal(StrEnum):
+class RefusalReason(StrEnum):
     """Why a credential was refused: for logs and metrics. The client is told less."""
 
     TWO_CREDENTIALS = "two_credentials"
@@ -44,10 +44,10 @@ class Refusal(StrEnum):
 class Unauthenticated(ProblemError):  # noqa: N818
     """A credential was sent and is not good, or none was sent where one is needed."""
 
-    kind = Kind.UNAUTHENTICATED
+    kind = ProblemKind.UNAUTHENTICATED
     status = 401
 
-    def __init__(self, detail: str, reason: Refusal | None = None) -> None:
+    def __init__(self, detail: str, reason: RefusalReason | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
 
@@ -69,9 +69,9 @@ class CredentialMissing(Unauthenticated):
 class BadCredential(Unauthenticated):
     """The token or key is not good. One sentence for all reasons: it must not help to guess."""
 
-    reason: Refusal
+    reason: RefusalReason
 
-    def __init__(self, reason: Refusal) -> None:
+    def __init__(self, reason: RefusalReason) -> None:
         super().__init__("the credential is not valid: unknown, malformed, expired or revoked", reason)
 
 
@@ -79,20 +79,22 @@ class TwoCredentials(Unauthenticated):
     """Which one counts would be a guess."""
 
     def __init__(self) -> None:
-        super().__init__("send one credential: one Authorization header or one X-API-Key", Refusal.TWO_CREDENTIALS)
+        super().__init__(
+            "send one credential: one Authorization header or one X-API-Key", RefusalReason.TWO_CREDENTIALS
+        )
 
 
 class WrongLogin(Unauthenticated):
     """Name or password, or the account or its tenant is not active: not told apart."""
 
-    def __init__(self, reason: Refusal = Refusal.PASSWORD) -> None:
+    def __init__(self, reason: RefusalReason = RefusalReason.PASSWORD) -> None:
         super().__init__("the name or the password is not right, or the account is not active", reason)
 
 
 class Forbidden(ProblemError):  # noqa: N818
     """Known who, and the permission is missing. Only ever said about a tenant that the caller belongs to."""
 
-    kind = Kind.FORBIDDEN
+    kind = ProblemKind.FORBIDDEN
     status = 403
 
     def __init__(self, permission: str) -> None:
@@ -103,7 +105,7 @@ class Forbidden(ProblemError):  # noqa: N818
 class TenantInactive(ProblemError):  # noqa: N818
     """The caller's own tenant is switched off."""
 
-    kind = Kind.FORBIDDEN
+    kind = ProblemKind.FORBIDDEN
     status = 403
 
     def __init__(self) -> None:
@@ -113,7 +115,7 @@ class TenantInactive(ProblemError):  # noqa: N818
 class NotFound(ProblemError):  # noqa: N818
     """There is no such thing, or it is somebody else's: the same words for both."""
 
-    kind = Kind.NOT_FOUND
+    kind = ProblemKind.NOT_FOUND
     status = 404
 
     def __init__(self, what: str) -> None:
@@ -124,14 +126,14 @@ class NotFound(ProblemError):  # noqa: N818
 class Conflict(ProblemError):  # noqa: N818
     """It is there already, or was changed meanwhile."""
 
-    kind = Kind.CONFLICT
+    kind = ProblemKind.CONFLICT
     status = 409
 
 
 class LimitReached(ProblemError):  # noqa: N818
     """As many as there may be."""
 
-    kind = Kind.LIMIT
+    kind = ProblemKind.LIMIT
     status = 403
 
     def __init__(self, what: str, limit: int) -> None:
@@ -141,7 +143,7 @@ class LimitReached(ProblemError):  # noqa: N818
 class TooManyAttempts(ProblemError):  # noqa: N818
     """Too many failed logins for this account or from this address."""
 
-    kind = Kind.THROTTLED
+    kind = ProblemKind.THROTTLED
     status = 429
 
     def __init__(self, wait_s: float) -> None:
@@ -152,7 +154,7 @@ class TooManyAttempts(ProblemError):  # noqa: N818
 class IssuerUnavailable(ProblemError):  # noqa: N818
     """The keys of the tokens' issuer cannot be fetched, so nobody can say whether the token is good."""
 
-    kind = Kind.STORE_AWAY
+    kind = ProblemKind.STORE_AWAY
     status = 503
 
     def __init__(self) -> None:

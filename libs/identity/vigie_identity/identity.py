@@ -22,11 +22,11 @@ from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.licences import Licences
-from vigie_identity.metrics import IDENTITY_METRICS, STALE, Cached
-from vigie_identity.passwords import Cost, Passwords
+from vigie_identity.metrics import IDENTITY_METRICS, STALE, CacheName
+from vigie_identity.passwords import HashCost, Passwords
 from vigie_identity.refresh import RefreshTokens
 from vigie_identity.session_store import SessionStore
-from vigie_identity.sessions import Lives, Sessions
+from vigie_identity.sessions import SessionLifetimes, Sessions
 from vigie_identity.settings import IdentitySettings
 from vigie_identity.tenants import Tenants
 from vigie_identity.throttle import LoginThrottle
@@ -79,7 +79,7 @@ class Identity:
 
 @asynccontextmanager
 async def identity(
-    settings: IdentitySettings, db: Database, redis: Redis, clock: Clock, cost: Cost | None = None,
+    settings: IdentitySettings, db: Database, redis: Redis, clock: Clock, cost: HashCost | None = None,
     *, metrics: MetricSet | None = None,
 ) -> AsyncGenerator[Identity]:  # fmt: skip
     """Identity while the context is entered. `cost` is that of passwords; `metrics` declares IDENTITY_METRICS."""
@@ -89,7 +89,7 @@ async def identity(
         stack.callback(passwords.close)
         audit = Audit(db, clock)
         tenants = Tenants(db, audit, clock)
-        known_tenants = KnownTenants(tenants, clock, metrics.counter(STALE, what=Cached.TENANTS).inc)
+        known_tenants = KnownTenants(tenants, clock, metrics.counter(STALE, what=CacheName.TENANTS).inc)
         stack.push_async_callback(known_tenants.close)
         users = Users(db, tenants, audit, passwords, clock)
         keys = ApiKeys(db, tenants, audit, clock)
@@ -108,7 +108,7 @@ async def identity(
                 signer=Signer(secret, settings.jwt_issuer, settings.jwt_audience, settings.access_token_s, clock),
                 refresh=RefreshTokens(secret),
                 audit=audit,
-                lives=Lives(settings.session_life, settings.session_idle),
+                lifetimes=SessionLifetimes(settings.session_life, settings.session_idle),
             )
         issuers = await _issuers(settings, clock, stack)
         foreign = ForeignClaims(
@@ -126,7 +126,7 @@ async def identity(
             foreign=foreign,
             anonymous=settings.anonymous_rule,
             clock=clock,
-            on_stale=metrics.counter(STALE, what=Cached.CREDENTIALS).inc,
+            on_stale=metrics.counter(STALE, what=CacheName.CREDENTIALS).inc,
         )
         stack.push_async_callback(authenticator.close)
         yield Identity(

@@ -16,7 +16,7 @@ from vigie_runtime import logging, tasks
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Busy, reason_of
 
-from vigie_identity.errors import BadCredential, IssuerUnavailable, Refusal
+from vigie_identity.errors import BadCredential, IssuerUnavailable, RefusalReason
 
 log = logging.get(__name__)
 
@@ -78,7 +78,7 @@ class Jwks:
             await self._fetch(MISS_INTERVAL_S)
             found = self._keys.get((kid, algorithm))
         if found is None:
-            raise BadCredential(Refusal.KEY_UNKNOWN)
+            raise BadCredential(RefusalReason.KEY_UNKNOWN)
         return found
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from vigie_runtime.clock import Clock
 
 from vigie_identity.credential_cache import CredentialCache, Found, Rejected
 from vigie_identity.errors import NotFound, TenantInactive
-from vigie_identity.metrics import Cached
+from vigie_identity.metrics import CacheName
 from vigie_identity.tenants import WHAT, Tenant, Tenants
 
 MAX_KNOWN: Final = 50_000
@@ -26,7 +26,7 @@ class KnownTenants:
         """`on_stale` is called for each cached result that could not be looked up again."""
         self._tenants = tenants
         self._cache: CredentialCache[Tenant, None] = CredentialCache(
-            Cached.TENANTS, clock, max_weight=MAX_KNOWN, weigh=lambda _: 1, on_stale=on_stale
+            CacheName.TENANTS, clock, max_weight=MAX_KNOWN, weigh=lambda _: 1, on_stale=on_stale
         )
 
     def at_once(self, tenant: str) -> Tenant | None:

@@ -26,7 +26,7 @@ EXPIRING_SOON: Final = timedelta(days=30)
 WHAT: Final = "licence"
 
 
-class State(StrEnum):
+class LicenceState(StrEnum):
     """ACTIVE includes EXPIRING: a licence that ends within 30 days is still good."""
 
     ACTIVE = "active"
@@ -112,14 +112,14 @@ class Licences:
         with bounded():
             return await self._store.of(tenant).count({}, MAX_PER_TENANT)
 
-    async def counts(self) -> Mapping[State, int]:
+    async def counts(self) -> Mapping[LicenceState, int]:
         """How many licences of all tenants (deleted ones do not count) are in each state now. Raises
         StoreUnavailable."""
         now = self._now()
-        after: dict[State, Any] = {
-            State.ACTIVE: {"$gt": now},
-            State.EXPIRED: {"$lte": now},
-            State.EXPIRING: {"$gt": now, "$lte": now + EXPIRING_SOON},
+        after: dict[LicenceState, Any] = {
+            LicenceState.ACTIVE: {"$gt": now},
+            LicenceState.EXPIRED: {"$lte": now},
+            LicenceState.EXPIRING: {"$gt": now, "$lte": now + EXPIRING_SOON},
         }
         every = self._store.across(Why.PLATFORM)
         with bounded():

@@ -9,7 +9,7 @@ from vigie_runtime.metrics import Counter, Metric
 from vigie_runtime.redis_breaker import REDIS_AWAY
 
 
-class Cached(StrEnum):
+class CacheName(StrEnum):
     """What is cached for a few seconds."""
 
     CREDENTIALS = "credentials"
@@ -20,7 +20,7 @@ STALE: Final = Counter(
     "vigie_identity_stale_answers_total",
     "answers",
     "Answers from memory that were due to be looked up again, because the stores did not answer",
-    {"what": Cached},
+    {"what": CacheName},
 )
 
 IDENTITY_METRICS: Final[tuple[Metric, ...]] = (STALE, REDIS_AWAY)

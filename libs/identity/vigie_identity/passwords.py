@@ -25,7 +25,7 @@ MAX_CHARS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class HashCost:
     """Parameters of argon2id; the default is the second recommendation of RFC 9106: 64 MiB, 3 passes, 4 lanes."""
 
     memory_kib: int = 64 * 1024
@@ -36,9 +36,9 @@ class Cost:
 class Passwords:
     """Hashes and verifies in threads of its own. Each running hash takes `cost.memory_kib` of memory."""
 
-    def __init__(self, cost: Cost | None = None, *, at_a_time: int = 2, waiting: int = 64) -> None:
+    def __init__(self, cost: HashCost | None = None, *, at_a_time: int = 2, waiting: int = 64) -> None:
         """At most `at_a_time` hashes run and `waiting` more wait; beyond: Busy."""
-        cost = cost or Cost()
+        cost = cost or HashCost()
         self._hasher = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes, type=Type.ID
         )
@@ -96,7 +96,7 @@ class Passwords:
             future.exception()  # looked at, so that it is not reported when nobody waits any more
 
 
-def _decoy(cost: Cost) -> str:
+def _decoy(cost: HashCost) -> str:
     """The hash of a password nobody has, with the parameters of all new ones."""
     salt, digest = (b64encode(token_bytes(size)).rstrip(b"=").decode() for size in (16, 32))
     return f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}${salt}${digest}"

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.errors import BadCredential, RefusalReason
 
 _TOKEN: Final = re.compile(r"vr_([0-9a-f]{34})_([0-9]{1,9})_([A-Za-z0-9_-]{43})\Z")
 
@@ -41,10 +41,10 @@ class RefreshTokens:
         """Raises BadCredential for a token that we did not make."""
         parts = _TOKEN.match(token)
         if parts is None:
-            raise BadCredential(Refusal.MALFORMED)
+            raise BadCredential(RefusalReason.MALFORMED)
         generation = Generation(parts[1], int(parts[2]))
         if not compare_digest(self._mac(generation), parts[3]):
-            raise BadCredential(Refusal.SIGNATURE)
+            raise BadCredential(RefusalReason.SIGNATURE)
         return generation
 
     def _mac(self, generation: Generation) -> str:

@@ -16,7 +16,7 @@ from vigie_storage.mongo import Session as Transaction
 from vigie_storage.mongo import transaction
 
 from vigie_identity.audit import Action, Actor, Audit
-from vigie_identity.errors import BadCredential, InvalidField, Refusal, WrongLogin
+from vigie_identity.errors import BadCredential, InvalidField, RefusalReason, WrongLogin
 from vigie_identity.names import MAX_NAME_CHARS, new_ordered_id
 from vigie_identity.passwords import Passwords
 from vigie_identity.refresh import Generation, RefreshTokens
@@ -46,7 +46,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientInfo:
     """Where a request comes from: the address and the User-Agent."""
 
     address: str = ""
@@ -54,7 +54,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
+class SessionLifetimes:
     """How long a session lives at all, and without being refreshed."""
 
     longest: timedelta
@@ -73,7 +73,7 @@ class Sessions:
 
     def __init__(
         self, *, db: Database, store: SessionStore, users: Users, tenants: Tenants, passwords: Passwords,
-        throttle: LoginThrottle, signer: Signer, refresh: RefreshTokens, audit: Audit, lives: Lives,
+        throttle: LoginThrottle, signer: Signer, refresh: RefreshTokens, audit: Audit, lifetimes: SessionLifetimes,
     ) -> None:  # fmt: skip
         self._db = db
         self._store = store
@@ -84,9 +84,9 @@ class Sessions:
         self._signer = signer
         self._refresh = refresh
         self._audit = audit
-        self._lives = lives
+        self._lifetimes = lifetimes
 
-    async def login(self, name: str, password: str, client: Client, home: str | None = None) -> Tokens:
+    async def login(self, name: str, password: str, client: ClientInfo, home: str | None = None) -> Tokens:
         """Begin a session. `home` is the tenant of the account; None: an account of the platform.
 
         Raises WrongLogin, without saying what was wrong; TooManyAttempts, Busy, StoreUnavailable."""
@@ -96,7 +96,7 @@ class Sessions:
         await self._renew_hash(account, password)
         return tokens
 
-    async def change_password(self, user: str, old: str, new: str, client: Client) -> Tokens:
+    async def change_password(self, user: str, old: str, new: str, client: ClientInfo) -> Tokens:
         """Another password for the user of a principal, who gives the old one; guesses are counted as those of
         logins. Every session ends, and the tokens are those of a new one.
 
@@ -105,7 +105,7 @@ class Sessions:
         self._passwords.check(new)  # before the old one: what is wrong with this one must tell nothing of that one
         account = await self._users.account_of(user)
         if account is None or not account.user.active:
-            raise BadCredential(Refusal.OWNER)
+            raise BadCredential(RefusalReason.OWNER)
         by = Actor(user, account.user.name, client.address, client.agent)
         async with self._counted(account.user.home, account.user.name, client):
             if not await self._passwords.verify(account.password, old):
@@ -116,7 +116,7 @@ class Sessions:
         return await self._start(changed, client)
 
     @asynccontextmanager
-    async def _counted(self, home: str, name: str, client: Client) -> AsyncGenerator[None]:
+    async def _counted(self, home: str, name: str, client: ClientInfo) -> AsyncGenerator[None]:
         """An attempt at a password, which counts when it was wrong. Raises TooManyAttempts."""
         attempt = await self._throttle.attempt(home, name, client.address)
         try:
@@ -128,24 +128,24 @@ class Sessions:
             raise
         await self._throttle.take_back(attempt)
 
-    async def refresh(self, token: str, client: Client) -> Tokens:
+    async def refresh(self, token: str, client: ClientInfo) -> Tokens:
         """New tokens for an old refresh token, which is used up by it. A token that comes a second time ends the
         session: somebody else has it too. Raises BadCredential, StoreUnavailable."""
         given = self._refresh.read(token)
         session = await self._store.load(given.session)
         if session is None or not session.alive(self._store.now()):
-            raise BadCredential(Refusal.REVOKED)
+            raise BadCredential(RefusalReason.REVOKED)
         if session.generation != given.number:
             await self._reused(session, client)
         user = await self._users.load(session.user)
         if user is None or not user.active or user.epoch != session.epoch or not await self._home_active(user):
-            raise BadCredential(Refusal.OWNER)
-        until = min(session.expires, self._store.now() + self._lives.idle)
+            raise BadCredential(RefusalReason.OWNER)
+        until = min(session.expires, self._store.now() + self._lifetimes.idle)
         if not await self._store.rotate(session, given.number, until):
             await self._reused(session, client)
         return self._tokens(user, given.next(), (until - self._store.now()).total_seconds())
 
-    async def logout(self, session: str, client: Client) -> None:
+    async def logout(self, session: str, client: ClientInfo) -> None:
         """End a session: `Principal.session`, or `session_of` a refresh token. One that has ended stays ended.
         Raises StoreUnavailable."""
         stored = await self._store.load(session)
@@ -161,14 +161,14 @@ class Sessions:
             return None
         return await self._users.account(PLATFORM if home is None else TenantId(home), name)
 
-    async def _verified(self, account: Account | None, password: str, client: Client) -> Account:
+    async def _verified(self, account: Account | None, password: str, client: ClientInfo) -> Account:
         """The account, whose password this is. Raises WrongLogin, Busy, StoreUnavailable."""
         stored = account.password if account is not None and account.user.active else None
         if not await self._passwords.verify(stored, password) or account is None:
             log.warning("a login failed", address=client.address)
             raise WrongLogin
         if not await self._home_active(account.user):
-            raise WrongLogin(Refusal.OWNER)
+            raise WrongLogin(RefusalReason.OWNER)
         return account
 
     async def _home_active(self, user: User) -> bool:
@@ -180,9 +180,9 @@ class Sessions:
             with suppress(Busy, StoreUnavailable):
                 await self._users.replace_hash(account, await self._passwords.rehash(password))
 
-    async def _start(self, user: User, client: Client) -> Tokens:
+    async def _start(self, user: User, client: ClientInfo) -> Tokens:
         now = self._store.now()
-        expires = now + self._lives.longest
+        expires = now + self._lifetimes.longest
         session = StoredSession(
             id=new_ordered_id(int(now.timestamp() * 1000)),
             home=user.home,
@@ -191,14 +191,14 @@ class Sessions:
             generation=0,
             started=now,
             expires=expires,
-            until=min(expires, now + self._lives.idle),
+            until=min(expires, now + self._lifetimes.idle),
             revoked=None,
         )
         actor = Actor(user.id, user.name, client.address, client.agent)
 
         async def work(transaction: Transaction) -> str | None:
             if not await self._users.unchanged(transaction, user):
-                raise WrongLogin(Refusal.OWNER)  # since the password was verified
+                raise WrongLogin(RefusalReason.OWNER)  # since the password was verified
             about = {"address": client.address, "agent": client.agent[:256]}
             await self._audit.add(transaction, user.home, actor, Action.LOGGED_IN, session.id)
             return await self._store.start(session, transaction, about)
@@ -207,11 +207,11 @@ class Sessions:
             await self._store.forget(pushed_out)
         return self._tokens(user, Generation(session.id, 0), (session.until - now).total_seconds())
 
-    async def _reused(self, session: StoredSession, client: Client) -> None:
+    async def _reused(self, session: StoredSession, client: ClientInfo) -> None:
         """Raises BadCredential always."""
         log.warning("a refresh token was used twice: its session ends", session=session.id, address=client.address)
         await self._end(session, Actor(session.user, "", client.address, client.agent), Action.TOKEN_REUSED)
-        raise BadCredential(Refusal.REUSED)
+        raise BadCredential(RefusalReason.REUSED)
 
     async def _end(self, session: StoredSession, by: Actor, action: Action) -> None:
         async def work(transaction: Transaction) -> None:

@@ -25,7 +25,7 @@ from jwt.exceptions import (
 from jwt.types import Options
 from vigie_runtime.clock import Clock
 
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.names import new_id
 
 MAX_TOKEN_CHARS: Final = 8_192
@@ -39,11 +39,11 @@ _OPTIONS: Final[Options] = {
     "verify_nbf": False,
     "verify_iat": False,
 }
-_WRONG: Final[tuple[tuple[type[PyJWTError], Refusal], ...]] = (
-    (InvalidSignatureError, Refusal.SIGNATURE),
-    (InvalidAudienceError, Refusal.AUDIENCE),
-    (InvalidIssuerError, Refusal.ISSUER),
-    (MissingRequiredClaimError, Refusal.CLAIMS),
+_WRONG: Final[tuple[tuple[type[PyJWTError], RefusalReason], ...]] = (
+    (InvalidSignatureError, RefusalReason.SIGNATURE),
+    (InvalidAudienceError, RefusalReason.AUDIENCE),
+    (InvalidIssuerError, RefusalReason.ISSUER),
+    (MissingRequiredClaimError, RefusalReason.CLAIMS),
 )
 
 
@@ -83,7 +83,7 @@ class Verified:
     expires: float
 
 
-class _Named(msgspec.Struct):
+class _UnverifiedClaims(msgspec.Struct):
     iss: str | None = None
 
 
@@ -101,9 +101,9 @@ class Verifier:
         header, issuer = self._announced(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in issuer.algorithms:
-            raise BadCredential(Refusal.ALGORITHM)
+            raise BadCredential(RefusalReason.ALGORITHM)
         if not _is_access_token(header.get("typ"), own=issuer.own):
-            raise BadCredential(Refusal.TYPE)
+            raise BadCredential(RefusalReason.TYPE)
         key = await issuer.keys.key(kid if isinstance(kid, str) else None, algorithm)
         claims = self._claims(token, key, algorithm, issuer.name)
         return Verified(issuer.own, issuer.name, claims, self._good_until(claims))
@@ -111,18 +111,19 @@ class Verifier:
     def _announced(self, token: str) -> tuple[Mapping[str, Any], Issuer]:
         """What the token says of itself: nothing of it is believed yet."""
         if len(token) > MAX_TOKEN_CHARS or token.count(".") != 2:
-            raise BadCredential(Refusal.MALFORMED)
+            raise BadCredential(RefusalReason.MALFORMED)
         try:
             header = jwt.get_unverified_header(token)
             payload = token.split(".")[1]
             named = msgspec.json.decode(
-                base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True), type=_Named
+                base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True),
+                type=_UnverifiedClaims,
             )
         except (PyJWTError, msgspec.DecodeError, binascii.Error, ValueError, RecursionError):
-            raise BadCredential(Refusal.MALFORMED) from None
+            raise BadCredential(RefusalReason.MALFORMED) from None
         issuer = self._issuers.get(named.iss or "")
         if issuer is None:
-            raise BadCredential(Refusal.ISSUER)
+            raise BadCredential(RefusalReason.ISSUER)
         return header, issuer
 
     def _claims(self, token: str, key: Any, algorithm: str, issuer: str) -> Mapping[str, Any]:
@@ -136,10 +137,10 @@ class Verifier:
                 options=_OPTIONS,
             )
         except PyJWTError as e:
-            reason = next((reason for kind, reason in _WRONG if isinstance(e, kind)), Refusal.CLAIMS)
+            reason = next((reason for kind, reason in _WRONG if isinstance(e, kind)), RefusalReason.CLAIMS)
             raise BadCredential(reason) from None
         except (ValueError, TypeError, RecursionError):  # odd JSON that the signer signed all the same
-            raise BadCredential(Refusal.CLAIMS) from None
+            raise BadCredential(RefusalReason.CLAIMS) from None
 
     def _good_until(self, claims: Mapping[str, Any]) -> float:
         now = self._clock.now_ms() / 1000
@@ -147,9 +148,9 @@ class Verifier:
         expires = min(_time(claims["exp"]), issued + LONGEST_S)
         not_before = _time(claims["nbf"]) if "nbf" in claims else issued
         if now >= expires + self._skew_s:
-            raise BadCredential(Refusal.EXPIRED)
+            raise BadCredential(RefusalReason.EXPIRED)
         if now < max(not_before, issued) - self._skew_s:
-            raise BadCredential(Refusal.NOT_YET)
+            raise BadCredential(RefusalReason.NOT_YET)
         return expires
 
 
@@ -191,5 +192,5 @@ def _is_access_token(typ: object, *, own: bool) -> bool:
 
 def _time(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise BadCredential(Refusal.CLAIMS)
+        raise BadCredential(RefusalReason.CLAIMS)
     return float(min(value, 1 << 53))  # of an int that no float can be, the smaller first

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from vigie_contracts.tenants import TenantId
 from vigie_identity import credential_cache
-from vigie_identity.errors import BadCredential, NotFound, Refusal, TenantInactive
+from vigie_identity.errors import BadCredential, NotFound, RefusalReason, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal, PrincipalKind
 from vigie_identity.tenants import Plan, Status, Tenant
@@ -147,7 +147,7 @@ async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() 
 
 async def test_an_address_over_its_limit_may_not_ask_for_more_credentials() -> None:
     async with rates(rate_ip_per_minute=2) as (made, _):
-        for error in (Busy("credentials"), BadCredential(Refusal.KEY_UNKNOWN)):
+        for error in (Busy("credentials"), BadCredential(RefusalReason.KEY_UNKNOWN)):
             made.open(NODE).check_lookup()
             await made.open(NODE).refused(error)
         await made.open(NODE).refused(StoreUnavailable())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Final
 
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import ProblemError
 
 from vigie_limits.counter import Limit, LimitName
@@ -23,7 +23,7 @@ _WHOSE: Final = {
 class Throttled(ProblemError):  # noqa: N818 - as its siblings
     """More than a limit allows. Nothing of the request was taken. Services answer it like every ProblemError."""
 
-    kind = Kind.THROTTLED
+    kind = ProblemKind.THROTTLED
     status = 429
 
     def __init__(self, limit: Limit, cost: int, wait_s: float) -> None:

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from vigie_query.errors import InvalidParameter, LimitReached
+from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.matchers import Operator, parse, predicate, regex
 
 
@@ -49,5 +49,5 @@ def test_expressions_cannot_run_away() -> None:
         regex("((((a{1,100}){1,100}){1,100}){1,100})", "match")
     with pytest.raises(InvalidParameter):
         regex("a" * 1_001, "match")
-    with pytest.raises(LimitReached):
+    with pytest.raises(QueryLimitExceeded):
         parse(["a=b"] * 33)

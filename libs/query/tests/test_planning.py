@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from vigie_contracts.tiers import FINE, TIERS
 from vigie_contracts.tiers import HOUR as HOURS
 from vigie_contracts.tiers import MINUTE as MINUTES
-from vigie_query.errors import InvalidParameter, NotKept
+from vigie_query.errors import InvalidParameter, RetentionExceeded
 from vigie_query.grid import Grid, single, stepped
-from vigie_query.planning import Piece, Plan, plan, steps_possible
+from vigie_query.planning import Plan, TierRange, plan, steps_possible
 from vigie_query.times import DAY, HOUR, MINUTE
 
 NOW = 1_790_000_120_000 // HOUR * HOUR + 17 * MINUTE + 30_000
@@ -40,7 +40,7 @@ def test_a_dirty_window_beyond_the_finer_tiers_retention_comes_from_the_coarse_o
     made = plan(stepped(NOW - 20 * DAY, NOW, HOUR), {"1h": NOW - 15 * DAY, "1m": NOW - 10 * DAY}, NOW)
     fine = [piece for piece in made.pieces if piece.tier is FINE]
     assert fine[0].start >= NOW - FINE.retention_ms
-    assert made.pieces[0] == Piece(HOURS, made.pieces[0].start, (NOW - 15 * DAY) // HOUR * HOUR)
+    assert made.pieces[0] == TierRange(HOURS, made.pieces[0].start, (NOW - 15 * DAY) // HOUR * HOUR)
 
 
 def test_what_is_from_before_a_tier_was_added_comes_from_finer_tiers() -> None:
@@ -71,9 +71,9 @@ def test_ragged_ends_come_from_finer_tiers() -> None:
 
 
 def test_windows_beyond_retention_are_not_read() -> None:
-    with pytest.raises(NotKept, match="multiple of 1m"):
+    with pytest.raises(RetentionExceeded, match="multiple of 1m"):
         plan(stepped(NOW - 3 * DAY, NOW - 3 * DAY + HOUR, 10_000), {}, NOW)
-    with pytest.raises(NotKept, match="nothing before"):
+    with pytest.raises(RetentionExceeded, match="nothing before"):
         plan(stepped(NOW - 500 * DAY, NOW - 450 * DAY, DAY), {}, NOW)
     made = plan(stepped(NOW - 48 * HOUR, NOW - 47 * HOUR, 50_000), {}, NOW)
     assert made.pieces[0].start >= NOW - FINE.retention_ms - 10_000

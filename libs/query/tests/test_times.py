@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from vigie_api.query.ranges import parse_range, parse_zone
-from vigie_query.errors import InvalidParameter, LimitReached
+from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.grid import MAX_POINTS, default_step, single, stepped
 from vigie_query.times import DAY, HOUR, MINUTE, iso, parse_duration, parse_time
 
@@ -95,7 +95,7 @@ def test_hours_of_a_half_hour_zone_begin_at_its_midnight() -> None:
 def test_steps_that_windows_cannot_give_are_refused() -> None:
     with pytest.raises(InvalidParameter, match="multiple of 10s"):
         stepped(0, HOUR, 15_000)
-    with pytest.raises(LimitReached, match="at least 181s"):
+    with pytest.raises(QueryLimitExceeded, match="at least 181s"):
         stepped(0, MAX_POINTS * 180_000 + 1_000, 10_000)
 
 

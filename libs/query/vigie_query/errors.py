@@ -19,7 +19,7 @@ class InvalidParameter(QueryError):  # noqa: N818 - named after what is wrong
         super().__init__(f"{field}: {reason}", field)
 
 
-class LimitReached(QueryError):  # noqa: N818
+class QueryLimitExceeded(QueryError):  # noqa: N818
     """The answer would be larger, or cost more, than one question may. The detail says how to ask for less."""
 
 
@@ -32,5 +32,5 @@ class FunctionNotApplicable(QueryError):  # noqa: N818
         )
 
 
-class NotKept(QueryError):  # noqa: N818
+class RetentionExceeded(QueryError):  # noqa: N818
     """The resolution asked for is no longer kept for that time."""

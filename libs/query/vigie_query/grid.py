@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import FINE
 
-from vigie_query.errors import InvalidParameter, LimitReached
+from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.times import DAY, HOUR, MINUTE, SECOND
 
 MAX_POINTS: Final = 2_000
@@ -64,14 +64,14 @@ def stepped(from_ms: int, to_ms: int, step_ms: int, zone: ZoneInfo | None = None
     """Steps that cover from..to, both rounded outwards.
 
     Steps are aligned to the epoch; with a zone to its midnights, and a step of whole days follows its calendar.
-    Raises InvalidParameter for a step that windows cannot give, LimitReached for too many.
+    Raises InvalidParameter for a step that windows cannot give, QueryLimitExceeded for too many.
     """
     if step_ms % FINE.width_ms:
         raise InvalidParameter("step", f"must be a multiple of {FINE.name}, the narrowest windows that are kept")
     count = (to_ms - from_ms) // step_ms + 2
     if count > MAX_POINTS + 2:
         least = -(-(to_ms - from_ms) // MAX_POINTS) // 1000 + 1
-        raise LimitReached(
+        raise QueryLimitExceeded(
             f"step: {count} points are more than the {MAX_POINTS} of one answer: use a step of at least {least}s, "
             "or a shorter time",
             "step",

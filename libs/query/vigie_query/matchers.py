@@ -18,7 +18,7 @@ from typing import Final
 import re2
 from vigie_contracts.limits import MAX_LABEL_NAME_CHARS
 
-from vigie_query.errors import InvalidParameter, LimitReached
+from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 
 MAX_MATCHERS: Final = 32
 MAX_REGEX_CHARS: Final = 1_000
@@ -60,9 +60,9 @@ class Matcher:
 
 
 def parse(texts: Sequence[str], field: str = "match") -> tuple[Matcher, ...]:
-    """The matchers that the texts say. Raises InvalidParameter, LimitReached."""
+    """The matchers that the texts say. Raises InvalidParameter, QueryLimitExceeded."""
     if len(texts) > MAX_MATCHERS:
-        raise LimitReached(f"{field}: {len(texts)} matchers are more than {MAX_MATCHERS}", field)
+        raise QueryLimitExceeded(f"{field}: {len(texts)} matchers are more than {MAX_MATCHERS}", field)
     return tuple(_parse(text, field) for text in texts)
 
 

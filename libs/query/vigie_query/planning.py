@@ -16,7 +16,7 @@ from typing import NamedTuple
 from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tiers import TIERS, Tier
 
-from vigie_query.errors import InvalidParameter, NotKept
+from vigie_query.errors import InvalidParameter, RetentionExceeded
 from vigie_query.grid import Grid
 from vigie_query.times import iso
 
@@ -24,7 +24,7 @@ INCREASE_LOOKBACK_MS = 5 * 60 * 1000
 """How far before a range the last value of a cumulative counter is looked for, at least one window of the tier."""
 
 
-class Piece(NamedTuple):
+class TierRange(NamedTuple):
     """The windows of one tier from `start` up to `end` (ms, both multiples of its width)."""
 
     tier: Tier
@@ -41,7 +41,7 @@ class Plan:
     """`tier` is the coarsest one used for the steps; pieces are ascending and do not overlap."""
 
     tier: Tier
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TierRange, ...]
 
     @property
     def windows(self) -> int:
@@ -68,7 +68,7 @@ def plan(
     index = _tier_for(edges)
     tier = TIERS[index]
     if edges[1] <= _horizon(tier, now_ms):
-        raise _not_kept(tier, now_ms)
+        raise _retention_exceeded(tier, now_ms)
     clean = _clean(dirty_since, whole_since, now_ms)
     # Edges that cut a window of the tier make it useless there: what is between two such edges is covered on its own.
     cuts = [edges[0], *(edge for edge in edges[1:-1] if edge % tier.width_ms), edges[-1]]
@@ -77,7 +77,7 @@ def plan(
     for piece in pieces:
         # Only the beginning may be gone: rounding `from` down must not turn into an error.
         if piece.start < _horizon(piece.tier, now_ms) and piece.end > edges[0] + grid.step_ms:
-            raise _not_kept(piece.tier, now_ms)
+            raise _retention_exceeded(piece.tier, now_ms)
     if lookback:
         before = max(INCREASE_LOOKBACK_MS, tier.width_ms)
         pieces = [*_cover(edges[0] - before, edges[0], index, clean), *pieces]
@@ -100,29 +100,29 @@ def _tier_for(edges: list[int]) -> int:
     return fitting[-1]
 
 
-class _Clean(NamedTuple):
+class _CompleteRange(NamedTuple):
     """Where a tier is complete: from `since` up to `until`."""
 
     since: int
     until: int | None
 
 
-def _clean(dirty_since: Mapping[str, int | None], whole_since: Mapping[str, int], now_ms: int) -> list[_Clean]:
+def _clean(dirty_since: Mapping[str, int | None], whole_since: Mapping[str, int], now_ms: int) -> list[_CompleteRange]:
     """Per tier. `until` is not before the horizon of the finer tier: that has nothing older, and a correction on its
     way into an old coarse window is a second away, while the window itself is there."""
-    clean = [_Clean(0, None)]
+    clean = [_CompleteRange(0, None)]
     for finer, tier in pairwise(TIERS):
         dirty = dirty_since.get(tier.name)
         until = None if dirty is None else tier.floor(max(dirty, _horizon(finer, now_ms) + tier.width_ms))
-        clean.append(_Clean(whole_since.get(tier.name, 0), until))
+        clean.append(_CompleteRange(whole_since.get(tier.name, 0), until))
     return clean
 
 
-def _cover(start: int, end: int, index: int, clean: list[_Clean]) -> Iterator[Piece]:
+def _cover(start: int, end: int, index: int, clean: list[_CompleteRange]) -> Iterator[TierRange]:
     tier = TIERS[index]
     if index == 0:
         if start < end:
-            yield Piece(tier, start, end)
+            yield TierRange(tier, start, end)
         return
     width = tier.width_ms
     since, until = clean[index]
@@ -133,12 +133,12 @@ def _cover(start: int, end: int, index: int, clean: list[_Clean]) -> Iterator[Pi
         yield from _cover(start, end, index - 1, clean)
         return
     yield from _cover(start, low, index - 1, clean)
-    yield Piece(tier, low, high)
+    yield TierRange(tier, low, high)
     yield from _cover(high, end, index - 1, clean)
 
 
-def _joined(pieces: Iterable[Piece]) -> list[Piece]:
-    joined: list[Piece] = []
+def _joined(pieces: Iterable[TierRange]) -> list[TierRange]:
+    joined: list[TierRange] = []
     for piece in pieces:
         last = joined[-1] if joined else None
         if last is not None and last.tier is piece.tier and last.end == piece.start:
@@ -148,14 +148,14 @@ def _joined(pieces: Iterable[Piece]) -> list[Piece]:
     return joined
 
 
-def _kept(pieces: Iterable[Piece], now_ms: int) -> Iterator[Piece]:
+def _kept(pieces: Iterable[TierRange], now_ms: int) -> Iterator[TierRange]:
     """Without windows whose time to live is over (MongoDB removes them late) or that cannot exist yet."""
     for tier, start, end in pieces:
         width = tier.width_ms
         first = max(start, _horizon(tier, now_ms))
         last = min(end, tier.floor(now_ms + MAX_FUTURE_SKEW_MS) + width)
         if first < last:
-            yield Piece(tier, first, last)
+            yield TierRange(tier, first, last)
 
 
 def _horizon(tier: Tier, now_ms: int) -> int:
@@ -163,12 +163,12 @@ def _horizon(tier: Tier, now_ms: int) -> int:
     return max(0, tier.floor(now_ms - tier.retention_ms))
 
 
-def _not_kept(tier: Tier, now_ms: int) -> NotKept:
+def _retention_exceeded(tier: Tier, now_ms: int) -> RetentionExceeded:
     coarser = TIERS[min(TIERS.index(tier) + 1, len(TIERS) - 1)]
     since = iso(_horizon(tier, now_ms))
     if coarser is tier:
-        return NotKept(f"from: nothing before {since} is kept", "from")
-    return NotKept(
+        return RetentionExceeded(f"from: nothing before {since} is kept", "from")
+    return RetentionExceeded(
         f"step: windows of {tier.name} are kept since {since} only: use a step that is a multiple of {coarser.name} "
         "(in UTC), or a later time",
         "step",

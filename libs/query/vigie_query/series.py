@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tiers import CHUNK_SLOTS
 
-from vigie_query.errors import LimitReached
+from vigie_query.errors import QueryLimitExceeded
 
 K = TypeVar("K", bound=tuple[Any, ...])
 
@@ -84,6 +84,8 @@ class Selection:
         return names, group_of_row
 
 
-def too_many(limit: int, what: str) -> LimitReached:
+def too_many(limit: int, what: str) -> QueryLimitExceeded:
     """For a question that selects more series than one answer reads."""
-    return LimitReached(f"{what} selects more than {limit} series: narrow it down with match=label=value", "match")
+    return QueryLimitExceeded(
+        f"{what} selects more than {limit} series: narrow it down with match=label=value", "match"
+    )

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 from vigie_api.exposition import catalogue
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_runtime.cache import SingleFlight, TtlCache
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Busy
@@ -62,7 +62,7 @@ async def test_those_who_wait_share_a_failure_and_the_next_one_tries_again() -> 
 
 
 def test_caches_together_leave_a_second_for_the_commit_of_a_new_series() -> None:
-    answers = Settings.model_fields["api_answer_cache_s"].default
+    answers = ApiSettings.model_fields["api_answer_cache_s"].default
     assert answers + max(reader._SELECTION_TTL_S, catalogue._TTL_S) < 1
 
 

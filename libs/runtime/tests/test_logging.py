@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from vigie_runtime.logging import Flood
+from vigie_runtime.logging import FloodFilter
 
 
 def line(template: str = "Unable connect to node %s", *args: object, name: str = "aiokafka.conn") -> logging.LogRecord:
@@ -14,7 +14,7 @@ def line(template: str = "Unable connect to node %s", *args: object, name: str =
 
 def test_a_flood_of_one_message_is_cut_and_counted() -> None:
     now = 0.0
-    flood = Flood(most=3, period_s=10.0, now=lambda: now)
+    flood = FloodFilter(most=3, period_s=10.0, now=lambda: now)
     assert [flood.filter(line()) for _ in range(20)] == [True] * 3 + [False] * 17
     now = 10.0
     after = line()
@@ -24,7 +24,7 @@ def test_a_flood_of_one_message_is_cut_and_counted() -> None:
 
 
 def test_other_messages_and_our_own_lines_are_not_held_back() -> None:
-    flood = Flood(most=1, now=lambda: 0.0)
+    flood = FloodFilter(most=1, now=lambda: 0.0)
     assert flood.filter(line())
     assert flood.filter(line("another message about %s"))
     assert all(flood.filter(line(name="vigie_runtime.bus.log_reader")) for _ in range(10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vigie_contracts.problems import ItemProblem, Kind, Problem, problem
+from vigie_contracts.problems import ItemProblem, Problem, ProblemKind, problem
 
 RETRY_AFTER_S = 2
 """How soon a client may try again what failed because something was away or busy."""
@@ -18,7 +18,7 @@ class ProblemError(VigieError):
     """Base of everything that a client is told: becomes the problem details of an answer. `field` names what is wrong
     in the request, `retry_after` is in seconds."""
 
-    kind = Kind.INVALID
+    kind = ProblemKind.INVALID
     status = 422
 
     def __init__(self, detail: str, *, field: str | None = None, retry_after: int | None = None) -> None:
@@ -42,7 +42,7 @@ class ProblemError(VigieError):
 class StoreUnavailable(ProblemError):  # noqa: N818 - named after what is wrong
     """MongoDB does not answer now."""
 
-    kind = Kind.STORE_AWAY
+    kind = ProblemKind.STORE_AWAY
     status = 503
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class StoreUnavailable(ProblemError):  # noqa: N818 - named after what is wrong
 class Busy(ProblemError):  # noqa: N818
     """As much of this is going on as this process does at a time."""
 
-    kind = Kind.LIMIT
+    kind = ProblemKind.LIMIT
     status = 503
 
     def __init__(self, what: str) -> None:

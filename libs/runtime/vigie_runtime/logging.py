@@ -89,7 +89,7 @@ def configure(service: str, level: str = "info", format: Format = "json") -> Non
         )
     )
     handler.addFilter(_tame)
-    handler.addFilter(Flood())
+    handler.addFilter(FloodFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -115,7 +115,7 @@ def _tame(record: logging.LogRecord) -> bool:
     return True
 
 
-class Flood(logging.Filter):
+class FloodFilter(logging.Filter):
     """Lets a library say the same thing `most` times per `period_s`; the next line says how many were left out.
 
     aiokafka alone writes some 20 lines a second for as long as the brokers are away.

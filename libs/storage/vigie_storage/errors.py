@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import RETRY_AFTER_S, ProblemError
 
 
 class TooSlow(ProblemError):  # noqa: N818 - named after what is wrong
     """The store did not finish within the time one read may take."""
 
-    kind = Kind.TIMEOUT
+    kind = ProblemKind.TIMEOUT
     status = 503
 
     def __init__(self) -> None:

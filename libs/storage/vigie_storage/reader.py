@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_query import functions
-from vigie_query.errors import LimitReached
+from vigie_query.errors import QueryLimitExceeded
 from vigie_query.evaluation import Samples
 from vigie_query.functions import Function
 from vigie_query.grid import Grid
@@ -60,7 +60,7 @@ class SeriesReader:
         )
 
     async def select(self, tenant: TenantId, wanted: Filter, what: str) -> list[Series]:
-        """The series of the filter, by name and labels. Raises LimitReached."""
+        """The series of the filter, by name and labels. Raises QueryLimitExceeded."""
         return await self._selections.get(
             (tenant, wanted), lambda: self._series.find(tenant, wanted, self._limits.series, what)
         )
@@ -70,7 +70,7 @@ class SeriesReader:
     ) -> SelectedSamples:
         """The samples of the series for these functions of these kinds of series.
 
-        Raises LimitReached when that is more than one question may cost, NotKept when it is too fine for its age.
+        Raises QueryLimitExceeded when that is more than one question may cost, NotKept when it is too fine for its age.
         """
         selection = Selection(list(series))
         now_ms = self._clock.now_ms()
@@ -102,9 +102,9 @@ class SeriesReader:
     async def _completeness(self, selection: Selection) -> Completeness:
         return await self._windows.completeness(selection.partitions) if selection.series else Completeness({}, {})
 
-    def _too_expensive(self, chosen: Plan, selection: Selection) -> LimitReached:
+    def _too_expensive(self, chosen: Plan, selection: Selection) -> QueryLimitExceeded:
         needed = chosen.windows * len(selection.chunks)
-        return LimitReached(
+        return QueryLimitExceeded(
             f"step: {len(selection.series)} series over {chosen.windows} windows (finest use of the {chosen.tier.name} "
             f"tier) need {needed} documents, one request reads at most {self._limits.documents}: use a larger step, a "
             "shorter time or fewer series (match=label=value)",

@@ -8,7 +8,7 @@ import pytest
 from fastapi import APIRouter, WebSocket
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from vigie_contracts.tenants import TenantId
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.permissions import Permission, Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime.clock import ManualClock
@@ -24,7 +24,7 @@ from vigie_web.health import Check
 from vigie_web.operations import operations
 from vigie_web.state import AccessControl, AppState
 
-REFUSED = Counter("vigie_test_refused_credentials_total", "requests", "Refused", {"reason": Refusal})
+REFUSED = Counter("vigie_test_refused_credentials_total", "requests", "Refused", {"reason": RefusalReason})
 READS = Access(Permission.METRICS_READ)
 
 
@@ -134,7 +134,7 @@ def test_a_request_and_a_websocket_are_authorised_and_charged_alike(client: Test
     [
         ({"scopes": frozenset({Scope.WRITE})}, "acme", 403),
         ({}, "globex", 404),
-        ({"fail": BadCredential(Refusal.EXPIRED)}, "acme", 401),
+        ({"fail": BadCredential(RefusalReason.EXPIRED)}, "acme", 401),
     ],
 )
 def test_a_websocket_is_refused_as_a_request_is(

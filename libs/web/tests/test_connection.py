@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from vigie_web.connection import Connection, JoinedWrites
+from vigie_web.connection import Connection, WriteCoalescer
 
 BODY = b"0123456789"
 
@@ -37,9 +37,9 @@ class Recorder:
 
 
 @pytest.fixture
-async def pair() -> tuple[Recorder, JoinedWrites]:
+async def pair() -> tuple[Recorder, WriteCoalescer]:
     recorder = Recorder()
-    return recorder, JoinedWrites(recorder, asyncio.get_running_loop())  # type: ignore[arg-type]
+    return recorder, WriteCoalescer(recorder, asyncio.get_running_loop())  # type: ignore[arg-type]
 
 
 async def turn() -> None:
@@ -47,7 +47,7 @@ async def turn() -> None:
     await asyncio.sleep(0)
 
 
-async def test_writes_of_one_turn_are_sent_as_one(pair: tuple[Recorder, JoinedWrites]) -> None:
+async def test_writes_of_one_turn_are_sent_as_one(pair: tuple[Recorder, WriteCoalescer]) -> None:
     recorder, joined = pair
     joined.write(b"head")
     joined.write(b"body")
@@ -58,7 +58,7 @@ async def test_writes_of_one_turn_are_sent_as_one(pair: tuple[Recorder, JoinedWr
     assert recorder.done == [b"headbody", b"next"]
 
 
-async def test_much_is_sent_at_once_and_in_order(pair: tuple[Recorder, JoinedWrites]) -> None:
+async def test_much_is_sent_at_once_and_in_order(pair: tuple[Recorder, WriteCoalescer]) -> None:
     recorder, joined = pair
     large = bytes(1 << 20)
     joined.write(b"head")
@@ -68,7 +68,7 @@ async def test_much_is_sent_at_once_and_in_order(pair: tuple[Recorder, JoinedWri
     assert len(recorder.done) == 1
 
 
-async def test_close_sends_what_is_held_and_abort_does_not(pair: tuple[Recorder, JoinedWrites]) -> None:
+async def test_close_sends_what_is_held_and_abort_does_not(pair: tuple[Recorder, WriteCoalescer]) -> None:
     recorder, joined = pair
     joined.write(b"last")
     joined.close()

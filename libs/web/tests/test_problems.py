@@ -11,13 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
-from vigie_contracts.problems import Kind, problem
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_contracts.problems import ProblemKind, problem
+from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_query.errors import InvalidParameter
 from vigie_runtime.errors import Busy, StoreUnavailable
 from vigie_web import problems
 
-refusals: list[Refusal] = []
+refusals: list[RefusalReason] = []
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def app() -> FastAPI:
         raise {
             "store": StoreUnavailable(),
             "query": InvalidParameter("step", "is none"),
-            "credential": BadCredential(Refusal.EXPIRED),
+            "credential": BadCredential(RefusalReason.EXPIRED),
         }[name]
 
     @app.websocket("/refuses")
     async def refuses(_socket: WebSocket) -> None:
-        raise BadCredential(Refusal.EXPIRED)
+        raise BadCredential(RefusalReason.EXPIRED)
 
     @app.websocket("/closes/{which}")
     async def closes(socket: WebSocket, which: str) -> None:
@@ -100,7 +100,7 @@ async def test_why_a_credential_is_not_good_is_counted_and_not_told(http: httpx2
     refusals.clear()
     answer = await http.get("/errors/credential")
     assert answer.headers["www-authenticate"] == 'Bearer realm="vigie", error="invalid_token"'
-    assert refusals == [Refusal.EXPIRED]
+    assert refusals == [RefusalReason.EXPIRED]
 
 
 def test_a_websocket_is_refused_with_the_answer_of_a_request(app: FastAPI) -> None:
@@ -120,6 +120,6 @@ def test_a_websocket_that_is_open_is_closed_and_told_why(app: FastAPI, which: st
 
 
 def test_seconds_to_wait_are_a_header_too() -> None:
-    answer = problems.response(problem(Kind.STORE_AWAY, 503, "later", retry_after=2), {"x-why": "so"})
+    answer = problems.response(problem(ProblemKind.STORE_AWAY, 503, "later", retry_after=2), {"x-why": "so"})
     assert (answer.headers["retry-after"], answer.headers["x-why"]) == ("2", "so")
-    assert "retry-after" not in problems.response(problem(Kind.INVALID, 422, "no")).headers
+    assert "retry-after" not in problems.response(problem(ProblemKind.INVALID, 422, "no")).headers

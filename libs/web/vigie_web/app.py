@@ -16,7 +16,7 @@ from vigie_runtime.metrics import Counter
 from vigie_web import openapi, problems
 from vigie_web.access import AccessTable
 from vigie_web.feature import Feature
-from vigie_web.middleware import STATIC, AnswerHeaders, BodyLimit
+from vigie_web.middleware import STATIC, BodyLimit, ResponseHeaders
 from vigie_web.operations import REFERENCE
 from vigie_web.security import ReferencePages
 from vigie_web.state import AppState, R, S
@@ -68,7 +68,7 @@ def create_app(
     problems.install(app, service, lambda reason: state.metrics.counter(refused_credentials, reason=reason).inc())
     app.add_middleware(ReferencePages)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
-    app.add_middleware(AnswerHeaders)
+    app.add_middleware(ResponseHeaders)
     _complete_openapi(app, state.table)
     return app
 

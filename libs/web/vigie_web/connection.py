@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, cast
 import msgspec
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from vigie_contracts.problems import CONTENT_TYPE, Kind, Problem, problem
+from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind, problem
 from vigie_runtime.settings import HttpSettings
 
 from vigie_web.security import ALWAYS, shared
@@ -25,7 +25,7 @@ _LARGE: Final = 16 * 1024
 """Bytes in one write that are not held back: they would only wait in memory."""
 
 
-class JoinedWrites:
+class WriteCoalescer:
     """A transport that sends everything written within one turn of the event loop at once.
 
     uvicorn writes head and body of an answer apart and uvloop sends every write immediately: a second system call for
@@ -104,7 +104,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by the event loop, like all that follow, or by the parser."""
-        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop, self._start_to_linger)))
+        super().connection_made(cast("asyncio.Transport", WriteCoalescer(transport, self.loop, self._start_to_linger)))
         self._raw = transport
         self._most, self.limit_concurrency = self.limit_concurrency, None  # judged here, with our own answer
         self._wanted = self.app
@@ -221,12 +221,14 @@ class Connection(HttpToolsProtocol):
 
 _encode: Final = msgspec.json.Encoder().encode
 _HEAD_TOO_LARGE: Final = problem(
-    Kind.TOO_LARGE, 431, f"the path and the headers are longer than {Connection.head_limit} bytes together"
+    ProblemKind.TOO_LARGE, 431, f"the path and the headers are longer than {Connection.head_limit} bytes together"
 )
-_HEAD_TOO_LATE: Final = problem(Kind.TIMEOUT, 408, f"the headers did not arrive within {Connection.head_timeout_s:g} s")
-_NOT_HTTP: Final = problem(Kind.MALFORMED, 400, "this is not a valid HTTP/1.1 request")
+_HEAD_TOO_LATE: Final = problem(
+    ProblemKind.TIMEOUT, 408, f"the headers did not arrive within {Connection.head_timeout_s:g} s"
+)
+_NOT_HTTP: Final = problem(ProblemKind.MALFORMED, 400, "this is not a valid HTTP/1.1 request")
 _FULL: Final = problem(
-    Kind.BUSY,
+    ProblemKind.BUSY,
     503,
     "too many connections are open; nothing of this request was taken, send it again later",
     retry_after=2,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import ProblemError
 
 
 class Malformed(ProblemError):  # noqa: N818 - named after what is wrong
     """The body is not what its Content-Type says."""
 
-    kind = Kind.MALFORMED
+    kind = ProblemKind.MALFORMED
     status = 400
 
 
 class BodyTooLarge(ProblemError):  # noqa: N818
     """The body is longer than any that is taken here."""
 
-    kind = Kind.TOO_LARGE
+    kind = ProblemKind.TOO_LARGE
     status = 413
 
     def __init__(self, limit: int) -> None:
@@ -26,7 +26,7 @@ class BodyTooLarge(ProblemError):  # noqa: N818
 class BodyTooSlow(ProblemError):  # noqa: N818
     """The body did not arrive in time."""
 
-    kind = Kind.TIMEOUT
+    kind = ProblemKind.TIMEOUT
     status = 408
 
     def __init__(self, seconds: float) -> None:
@@ -36,7 +36,7 @@ class BodyTooSlow(ProblemError):  # noqa: N818
 class UnsupportedMedia(ProblemError):  # noqa: N818
     """The body is not said to be JSON."""
 
-    kind = Kind.UNSUPPORTED_MEDIA
+    kind = ProblemKind.UNSUPPORTED_MEDIA
     status = 415
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ STATIC: Final = "/static-offline-docs"
 """Where the reference pages find their scripts and styles."""
 
 
-class AnswerHeaders:
+class ResponseHeaders:
     """Adds the RateLimit headers of what the request was charged, and Cache-Control: no-store where the answer says
     nothing itself."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from vigie_contracts.problems import CONTENT_TYPE, Kind
+from vigie_contracts.problems import CONTENT_TYPE, ProblemKind
 from vigie_identity import openapi_security as security
 
 from vigie_web import problem_schema
@@ -21,12 +21,12 @@ _OF_FASTAPI: Final = ("HTTPValidationError", "ValidationError")
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
+class _ErrorResponse:
     """One status: what it means, and the example of a problem document."""
 
     status: int
     meaning: str
-    kind: Kind
+    kind: ProblemKind
     detail: str
     retry_after: int | None = None
 
@@ -50,43 +50,43 @@ class _Refusal:
             response.setdefault("headers", {}).setdefault("Retry-After", header)
 
 
-_UNAUTHENTICATED: Final = _Refusal(
-    401, "No credential where one is needed, or one that is not good", Kind.UNAUTHENTICATED,
+_UNAUTHENTICATED: Final = _ErrorResponse(
+    401, "No credential where one is needed, or one that is not good", ProblemKind.UNAUTHENTICATED,
     "the credential is not valid: unknown, malformed, expired or revoked",
 )  # fmt: skip
-_FORBIDDEN: Final = _Refusal(
-    403, "The credential has not the permission, or there are as many as there may be", Kind.FORBIDDEN,
+_FORBIDDEN: Final = _ErrorResponse(
+    403, "The credential has not the permission, or there are as many as there may be", ProblemKind.FORBIDDEN,
     "this needs the permission tenants.manage",
 )  # fmt: skip
-_NOT_FOUND: Final = _Refusal(
-    404, "There is no such thing, or it belongs to a tenant that is not the caller's", Kind.NOT_FOUND,
+_NOT_FOUND: Final = _ErrorResponse(
+    404, "There is no such thing, or it belongs to a tenant that is not the caller's", ProblemKind.NOT_FOUND,
     "there is no such tenant",
 )  # fmt: skip
-_CONFLICT: Final = _Refusal(
+_CONFLICT: Final = _ErrorResponse(
     409,
     "It is there already, or not in the state for this",
-    Kind.CONFLICT,
+    ProblemKind.CONFLICT,
     "there is a tenant of that id or name already",
 )
-_INVALID: Final = _Refusal(
-    422, "A parameter or a field is wrong: `errors` names it", Kind.INVALID,
+_INVALID: Final = _ErrorResponse(
+    422, "A parameter or a field is wrong: `errors` names it", ProblemKind.INVALID,
     "limit: Input should be less than or equal to 1000",
 )  # fmt: skip
-_THROTTLED: Final = _Refusal(
-    429, "The address, the credential or the tenant asks more than it may", Kind.THROTTLED,
+_THROTTLED: Final = _ErrorResponse(
+    429, "The address, the credential or the tenant asks more than it may", ProblemKind.THROTTLED,
     "6000 requests without a good credential from this address are allowed in a minute; nothing of this request was "
     "taken, try again in 42 s", 42,
 )  # fmt: skip
-_AWAY: Final = _Refusal(
-    503, "The store does not answer at the moment", Kind.STORE_AWAY,
+_AWAY: Final = _ErrorResponse(
+    503, "The store does not answer at the moment", ProblemKind.STORE_AWAY,
     "the store does not answer at the moment; ask again in a few seconds", 2,
 )  # fmt: skip
 _OF_BODIES: Final = (
-    _Refusal(400, "The body is not JSON", Kind.MALFORMED, "the body is not JSON: Expecting value"),
-    _Refusal(408, "The body did not arrive in time", Kind.TIMEOUT, "the body did not arrive within 10 s"),
-    _Refusal(413, "The body is too long", Kind.TOO_LARGE, "the body is longer than 65536 bytes"),
-    _Refusal(
-        415, "The body is not said to be JSON", Kind.UNSUPPORTED_MEDIA,
+    _ErrorResponse(400, "The body is not JSON", ProblemKind.MALFORMED, "the body is not JSON: Expecting value"),
+    _ErrorResponse(408, "The body did not arrive in time", ProblemKind.TIMEOUT, "the body did not arrive within 10 s"),
+    _ErrorResponse(413, "The body is too long", ProblemKind.TOO_LARGE, "the body is longer than 65536 bytes"),
+    _ErrorResponse(
+        415, "The body is not said to be JSON", ProblemKind.UNSUPPORTED_MEDIA,
         "the body must be JSON: send it with Content-Type: application/json",
     ),
 )  # fmt: skip
@@ -142,8 +142,8 @@ def _by_header(path: str, access: Access) -> bool:
     return access.permission is not None and not access.platform and f"{{{TENANT_PARAMETER}}}" not in path
 
 
-def _refusals(operation: Document, path: str, access: Access) -> list[_Refusal]:
-    found: list[_Refusal] = []
+def _refusals(operation: Document, path: str, access: Access) -> list[_ErrorResponse]:
+    found: list[_ErrorResponse] = []
     if not access.public:
         found += [_UNAUTHENTICATED, _FORBIDDEN, _THROTTLED, _AWAY]
     if "{" in path or _by_header(path, access):

@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
-from vigie_contracts.problems import CONTENT_TYPE, ItemProblem, Kind, Problem, problem
-from vigie_identity.errors import Refusal, Unauthenticated
-from vigie_query.errors import LimitReached, NotKept, QueryError
+from vigie_contracts.problems import CONTENT_TYPE, ItemProblem, Problem, ProblemKind, problem
+from vigie_identity.errors import RefusalReason, Unauthenticated
+from vigie_query.errors import QueryError, QueryLimitExceeded, RetentionExceeded
 from vigie_runtime import logging
 from vigie_runtime.errors import ProblemError
 
@@ -31,12 +31,12 @@ _TRY_AGAIN_LATER: Final = 1013
 _MAX_REASON_BYTES: Final = 123
 """Of the frame that closes a WebSocket (RFC 6455)."""
 
-_KINDS: Final[Mapping[int, Kind]] = {
-    400: Kind.MALFORMED,
-    404: Kind.NOT_FOUND,
-    405: Kind.METHOD,
-    413: Kind.TOO_LARGE,
-    415: Kind.UNSUPPORTED_MEDIA,
+_KINDS: Final[Mapping[int, ProblemKind]] = {
+    400: ProblemKind.MALFORMED,
+    404: ProblemKind.NOT_FOUND,
+    405: ProblemKind.METHOD,
+    413: ProblemKind.TOO_LARGE,
+    415: ProblemKind.UNSUPPORTED_MEDIA,
 }
 """By status, of what the framework itself refuses; every other one is an invalid request."""
 
@@ -44,7 +44,7 @@ Answer = Response | None
 """None for a WebSocket: the handler has refused or closed it."""
 
 
-def install(app: FastAPI, service: str, refused_credential: Callable[[Refusal], object]) -> None:
+def install(app: FastAPI, service: str, refused_credential: Callable[[RefusalReason], object]) -> None:
     """Answer every error of the app as a problem: what routes refuse, what no route takes, and bugs. Tokens, keys and
     passwords that are not good are told to `refused_credential`, with the reason that the answer does not say."""
 
@@ -58,7 +58,7 @@ def install(app: FastAPI, service: str, refused_credential: Callable[[Refusal], 
         log.error("a request failed unexpectedly", path=connection.url.path, exc_info=error)
         # Not what the exception says: that may be what the client must not see.
         detail = f"the request failed unexpectedly; the log of the {service} says why"
-        return await _answer(connection, problem(Kind.INTERNAL, 500, detail, instance=connection.url.path))
+        return await _answer(connection, problem(ProblemKind.INTERNAL, 500, detail, instance=connection.url.path))
 
     handlers: dict[type[Exception], Any] = {
         ProblemError: problem_error,
@@ -99,7 +99,7 @@ def _denials(connection: WebSocket) -> bool:
 
 
 async def _query_error(connection: HTTPConnection, error: QueryError) -> Answer:
-    kind = Kind.LIMIT if isinstance(error, LimitReached | NotKept) else Kind.INVALID
+    kind = ProblemKind.LIMIT if isinstance(error, QueryLimitExceeded | RetentionExceeded) else ProblemKind.INVALID
     errors = [ItemProblem(0, error.field, error.detail)] if error.field else None
     return await _answer(connection, problem(kind, 422, error.detail, errors=errors, instance=connection.url.path))
 
@@ -122,7 +122,7 @@ async def _invalid(
         return await _answer(connection, malformed.problem(path))
     errors = [_item(entry) for entry in found]
     detail = "; ".join(f"{item.field}: {item.reason}" for item in errors)
-    return await _answer(connection, problem(Kind.INVALID, 422, detail, errors=errors, instance=path))
+    return await _answer(connection, problem(ProblemKind.INVALID, 422, detail, errors=errors, instance=path))
 
 
 def _item(entry: dict[str, Any]) -> ItemProblem:
@@ -147,7 +147,9 @@ async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
     if status == 405 and isinstance(connection, Request):
         headers["Allow"] = ", ".join(sorted(methods_at(connection)))
     detail = details.get(status, str(error.detail))
-    return await _answer(connection, problem(_KINDS.get(status, Kind.INVALID), status, detail, instance=path), headers)
+    return await _answer(
+        connection, problem(_KINDS.get(status, ProblemKind.INVALID), status, detail, instance=path), headers
+    )
 
 
 def methods_at(request: Request) -> set[str]:

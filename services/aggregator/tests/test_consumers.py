@@ -7,13 +7,13 @@ from unittest.mock import MagicMock
 from vigie_aggregator.consumers import CONSUMERS
 from vigie_aggregator.metrics import SERVICE, Metrics
 from vigie_aggregator.resources import Resources
-from vigie_aggregator.settings import Settings
+from vigie_aggregator.settings import AggregatorSettings
 from vigie_contracts.topics import SAMPLES, TOPICS
 from vigie_runtime.clock import SystemClock
 
 
 def test_contract_says_what_is_read_here() -> None:
-    settings = Settings(
+    settings = AggregatorSettings(
         kafka_bootstrap_servers="nowhere:1", mongodb_uri="mongodb://nowhere", redis_url="redis://nowhere"
     )
     resources = Resources(settings, MagicMock(), SystemClock(), Metrics())

@@ -8,12 +8,12 @@ from vigie_web.worker import work
 
 from vigie_aggregator.app import Aggregator
 from vigie_aggregator.metrics import SERVICE
-from vigie_aggregator.settings import Settings
+from vigie_aggregator.settings import AggregatorSettings
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
-    with process(SERVICE, Settings) as settings:
+    with process(SERVICE, AggregatorSettings) as settings:
         work(Aggregator(settings), settings)
 
 

@@ -19,13 +19,13 @@ from vigie_aggregator.consumers import CONSUMERS
 from vigie_aggregator.metrics import SERVICE, Metrics
 from vigie_aggregator.resources import Resources
 from vigie_aggregator.samples import consumer as samples
-from vigie_aggregator.settings import Settings
+from vigie_aggregator.settings import AggregatorSettings
 
 
 class Aggregator:
     """A worker: `vigie_web.worker.work(Aggregator(settings), settings)`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AggregatorSettings) -> None:
         self._settings = settings
         self._metrics = Metrics()
         self._reader: LogReader | None = None

@@ -8,14 +8,14 @@ from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.settings import Settings
+from vigie_aggregator.settings import AggregatorSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
     """Made once, by `app`."""
 
-    settings: Settings
+    settings: AggregatorSettings
     database: Database
     clock: Clock
     metrics: Metrics

@@ -6,7 +6,7 @@ from pydantic import Field
 from vigie_runtime.settings import ReportsSettings, SamplesSettings, ZonesSettings
 
 
-class Settings(SamplesSettings, ReportsSettings, ZonesSettings):
+class AggregatorSettings(SamplesSettings, ReportsSettings, ZonesSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     port: int = Field(

@@ -16,13 +16,13 @@ from pydantic import SecretStr
 from pydantic.alias_generators import to_camel
 from redis.asyncio import Redis
 from vigie_api.app import create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_contracts import latest
 from vigie_contracts.series import Kind, SeriesKey, series_key
 from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
 from vigie_identity.bootstrap import NAME
 from vigie_identity.identity import Identity
-from vigie_identity.passwords import Cost, Passwords
+from vigie_identity.passwords import HashCost, Passwords
 from vigie_identity.permissions import Role, Scope
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
@@ -156,8 +156,8 @@ async def world(database: Database, redis_url: str, unique: Callable[[str], str]
 
 
 @pytest.fixture
-def settings(database: Database, mongo_uri: str, redis_url: str, world: World) -> Settings:
-    return Settings(
+def settings(database: Database, mongo_uri: str, redis_url: str, world: World) -> ApiSettings:
+    return ApiSettings(
         kafka_bootstrap_servers="unused:9092",
         mongodb_uri=mongo_uri,
         redis_url=redis_url,
@@ -168,7 +168,7 @@ def settings(database: Database, mongo_uri: str, redis_url: str, world: World) -
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def client(settings: Settings) -> AsyncIterator[Client]:
+async def client(settings: ApiSettings) -> AsyncIterator[Client]:
     clock = ManualClock(NOW)
     app = create_app(settings, clock=clock)
     async with (
@@ -227,7 +227,7 @@ class Office:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncGenerator[Office]:
+async def opened(settings: ApiSettings) -> AsyncGenerator[Office]:
     """An office with these settings, in the year 2100: MongoDB's clock finds nothing in it that has expired."""
     clock = ManualClock(4_102_444_800_000)
     app = create_app(settings, clock=clock)
@@ -245,8 +245,8 @@ async def opened(settings: Settings) -> AsyncGenerator[Office]:
 
 
 @pytest.fixture
-def office_settings(database: Database, mongo_uri: str, redis_url: str) -> Settings:
-    return Settings(
+def office_settings(database: Database, mongo_uri: str, redis_url: str) -> ApiSettings:
+    return ApiSettings(
         kafka_bootstrap_servers="unused:9092",
         mongodb_uri=mongo_uri,
         redis_url=redis_url,
@@ -258,8 +258,8 @@ def office_settings(database: Database, mongo_uri: str, redis_url: str) -> Setti
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def office(office_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
-    cheap = Cost(memory_kib=64, passes=1, lanes=1)
+async def office(office_settings: ApiSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    cheap = HashCost(memory_kib=64, passes=1, lanes=1)
     monkeypatch.setattr("vigie_identity.identity.Passwords", lambda _cost: Passwords(cheap))
     async with opened(office_settings) as made:
         yield made

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import jwt
 from vigie_api.app import create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
 from vigie_identity.identity import Identity
@@ -77,8 +77,8 @@ class StillClock(ManualClock):
         return NOW
 
 
-def settings_for(database: Database, mongo_uri: str, redis_url: str) -> Settings:
-    return Settings(
+def settings_for(database: Database, mongo_uri: str, redis_url: str) -> ApiSettings:
+    return ApiSettings(
         kafka_bootstrap_servers="unused:9092",
         mongodb_uri=mongo_uri,
         redis_url=redis_url,
@@ -91,7 +91,7 @@ def settings_for(database: Database, mongo_uri: str, redis_url: str) -> Settings
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Platform]:
+async def running(settings: ApiSettings) -> AsyncIterator[Platform]:
     """With the default tenant, acme-corp and its rival, and no report."""
     clock = StillClock(NOW)
     app = create_app(settings, clock=clock)

@@ -9,10 +9,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 from vigie_api.app import create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.permissions import Role, Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime import clients
@@ -53,7 +53,7 @@ def callers() -> Callers:
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx2.AsyncClient]:
     monkeypatch.setattr(clients, "SERVER_SELECTION_MS", 50)
-    settings = Settings(
+    settings = ApiSettings(
         kafka_bootstrap_servers="nowhere:1", mongodb_uri="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1"
     )
     app = create_app(settings, clock=ManualClock())
@@ -73,7 +73,7 @@ async def test_nobody_reads_without_a_credential(http: httpx2.AsyncClient) -> No
 
 
 async def test_a_bad_credential_is_refused(http: httpx2.AsyncClient, callers: Callers) -> None:
-    callers.fail = BadCredential(Refusal.EXPIRED)
+    callers.fail = BadCredential(RefusalReason.EXPIRED)
     answer = await http.get(READ)
     assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthenticated")
     assert answer.headers["www-authenticate"] == 'Bearer realm="vigie", error="invalid_token"'
@@ -81,7 +81,7 @@ async def test_a_bad_credential_is_refused(http: httpx2.AsyncClient, callers: Ca
 
 
 async def test_health_needs_no_credential(http: httpx2.AsyncClient, callers: Callers) -> None:
-    callers.fail = BadCredential(Refusal.EXPIRED)
+    callers.fail = BadCredential(RefusalReason.EXPIRED)
     assert (await http.get("/health/live")).status_code == 200
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_contracts.series import Kind, series_key
 from vigie_identity.bootstrap import NAME
 from vigie_identity.permissions import Role, Scope
@@ -251,7 +251,7 @@ async def test_a_known_tenant_is_read_while_its_store_is_silent(
     assert asked == ["acme"]
 
 
-async def test_a_stranger_logs_in_only_so_often(office_settings: Settings) -> None:
+async def test_a_stranger_logs_in_only_so_often(office_settings: ApiSettings) -> None:
     async with opened(office_settings.model_copy(update={"rate_ip_per_minute": 20})) as office:
         await office.call("GET", "/auth/me", office.root)
         unseen = await office.log_in(NAME)

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from vigie_api.app import create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime import clients
@@ -14,7 +14,7 @@ from vigie_runtime.clock import ManualClock
 
 from .free import as_caller
 
-SETTINGS = Settings(
+SETTINGS = ApiSettings(
     kafka_bootstrap_servers="nowhere:1",
     mongodb_uri="mongodb://127.0.0.1:1",
     redis_url="redis://127.0.0.1:1",

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 from vigie_api.app import create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
@@ -58,7 +58,7 @@ async def http(
     callers: Callers, secret: SecretStr | None, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[httpx2.AsyncClient]:
     monkeypatch.setattr(clients, "SERVER_SELECTION_MS", 50)
-    settings = Settings(
+    settings = ApiSettings(
         kafka_bootstrap_servers="nowhere:1",
         mongodb_uri="mongodb://127.0.0.1:1",
         redis_url="redis://127.0.0.1:1",

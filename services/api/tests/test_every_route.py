@@ -14,7 +14,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from vigie_api.app import create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_identity.permissions import Permission, Role
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
@@ -115,7 +115,7 @@ class Walk:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def walk(database: Database, mongo_uri: str, redis_url: str) -> AsyncIterator[Walk]:
-    settings = Settings(
+    settings = ApiSettings(
         kafka_bootstrap_servers="unused:9092",
         mongodb_uri=mongo_uri,
         redis_url=redis_url,

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_api.app import create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.tenants import Plan, Status, Tenant
@@ -29,7 +29,7 @@ from vigie_runtime.metrics import MetricSet
 
 READ = "/api/query_range?metric=m&from=later"
 """Refused for its parameter, before any store is asked, when the caller may ask at all."""
-SETTINGS = Settings(
+SETTINGS = ApiSettings(
     kafka_bootstrap_servers="nowhere:1", mongodb_uri="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1",
     rate_ip_per_minute=5, rate_key_per_minute=10, trusted_proxies="10.0.0.0/8",
 )  # fmt: skip
@@ -128,7 +128,7 @@ async def test_a_key_counts_for_itself(app: Any, callers: Callers) -> None:
 
 
 async def test_refused_credentials_count_against_the_address(app: Any, callers: Callers) -> None:
-    callers.fail = BadCredential(Refusal.EXPIRED)
+    callers.fail = BadCredential(RefusalReason.EXPIRED)
     assert await statuses(app, 6) == [401] * 5 + [429]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from vigie_api.app import FEATURES, create_app
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_web.access import MOUNT
 from vigie_web.app import access_table
 
@@ -17,7 +17,7 @@ ACCESS = {key: access for key, access in access_table(FEATURES).rows.items() if 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    settings = Settings(
+    settings = ApiSettings(
         kafka_bootstrap_servers="nowhere:1", mongodb_uri="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1"
     )
     app = create_app(settings)

@@ -9,7 +9,7 @@ from starlette.types import Message
 from vigie_api.app import create_app
 from vigie_api.exposition.families import FamilyIndex
 from vigie_api.resources import Resources
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
@@ -35,7 +35,7 @@ class Empty(Free):
 @pytest.fixture
 def app() -> Any:
     app = create_app(
-        Settings(
+        ApiSettings(
             kafka_bootstrap_servers="nowhere:1",
             mongodb_uri="mongodb://127.0.0.1:1",
             redis_url="redis://127.0.0.1:1",

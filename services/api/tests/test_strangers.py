@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from vigie_api.settings import Settings
-from vigie_identity.passwords import Cost, Passwords
+from vigie_api.settings import ApiSettings
+from vigie_identity.passwords import HashCost, Passwords
 from vigie_identity.permissions import Scope
 
 from .conftest import Office, opened
@@ -26,9 +26,9 @@ MANY = 300
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def strict(office_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+async def strict(office_settings: ApiSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     """An office that allows an address little."""
-    cheap = Cost(memory_kib=64, passes=1, lanes=1)
+    cheap = HashCost(memory_kib=64, passes=1, lanes=1)
     monkeypatch.setattr("vigie_identity.identity.Passwords", lambda _cost: Passwords(cheap))
     async with opened(office_settings.model_copy(update={"rate_ip_per_minute": LIMIT})) as made:
         yield made

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 from vigie_contracts.days import to_datetime
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM
@@ -248,7 +248,7 @@ async def test_hours_that_are_no_longer_kept_whole_count_whole(
 ) -> None:
     old = [report(ACME, NOW - 30 * DAY + shift, users=5) for shift in (-20 * MINUTE, 20 * MINUTE)]
     await platform.keep(*old, report(ACME, NOW - MINUTE, users=9))
-    monkeypatch.setattr(Settings, "report_retention_ms", 7 * DAY)
+    monkeypatch.setattr(ApiSettings, "report_retention_ms", 7 * DAY)
     await platform.database["reports"].delete_many({"at": {"$lt": to_datetime(NOW - 7 * DAY)}})
     answer = await platform.get(metrics(ACME, "/aggregated"), period="30d")
     assert answer["dataPoints"] == 3

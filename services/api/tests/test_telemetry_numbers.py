@@ -14,7 +14,7 @@ from vigie_api.node_reports.periods import Period, up_to
 from vigie_api.node_reports.summary import MAX_VERSIONS, summary
 from vigie_api.node_reports.trends import Now, days_up_to, hour_began, trends, uptime_percentage
 from vigie_contracts.days import day_named
-from vigie_identity.licences import State
+from vigie_identity.licences import LicenceState
 from vigie_identity.tenants import Status
 from vigie_query.times import DAY, HOUR, MINUTE
 from vigie_storage.reports.totals import DayTotals, Facts, NodeGroup, Reports, Spread, Stretch
@@ -136,7 +136,7 @@ def group(version: str | None, tenants: int, facts: Facts = FINE, latencies: int
 
 
 TENANTS = {Status.ACTIVE: 8, Status.INACTIVE: 2}
-LICENCES = {State.ACTIVE: 5, State.EXPIRED: 3, State.EXPIRING: 1}
+LICENCES = {LicenceState.ACTIVE: 5, LicenceState.EXPIRED: 3, LicenceState.EXPIRING: 1}
 
 
 def test_the_summary_adds_groups_up() -> None:
@@ -157,7 +157,7 @@ def test_the_summary_adds_groups_up() -> None:
 
 
 def test_a_platform_without_reports_has_zeros_and_no_latency() -> None:
-    answer = summary(NOW, {Status.ACTIVE: 0, Status.INACTIVE: 0}, dict.fromkeys(State, 0), [])
+    answer = summary(NOW, {Status.ACTIVE: 0, Status.INACTIVE: 0}, dict.fromkeys(LicenceState, 0), [])
     assert answer.usage.total_active_users == answer.usage.total_uptime == 0
     assert answer.usage.average_ai_latency is None
     assert answer.versions == []

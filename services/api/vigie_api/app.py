@@ -34,7 +34,7 @@ from vigie_web.state import AccessControl, AppState
 from vigie_api import metrics
 from vigie_api.admin import keys, tenants, users
 from vigie_api.auth import routes as auth
-from vigie_api.auth.first_start import FirstStart
+from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
@@ -44,7 +44,7 @@ from vigie_api.query import routes as query
 from vigie_api.reference import routes as reference
 from vigie_api.resources import Resources
 from vigie_api.series import routes as series
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 
 FEATURES: Final = (
     summaries.FEATURE,
@@ -64,11 +64,11 @@ _KEPT_ANSWERS: Final = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
     measured = MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS])
     app = web.create_app(
-        AppState[Settings, Resources](settings, measured, web.access_table(FEATURES), clock),
+        AppState[ApiSettings, Resources](settings, measured, web.access_table(FEATURES), clock),
         FEATURES,
         connect,
         service="api",
@@ -83,7 +83,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     return app
 
 
-async def connect(state: AppState[Settings, Resources], life: Lifespan) -> Resources:
+async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Resources:
     """The clients, which find their servers by themselves: the api starts without them."""
     settings, clock = state.settings, state.clock
     redis = clients.redis(settings)
@@ -92,7 +92,7 @@ async def connect(state: AppState[Settings, Resources], life: Lifespan) -> Resou
     life.on_down("mongodb", mongo.close)
     database = clients.database(mongo, settings)
     who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
-    first_start = await life.enter("first start", FirstStart(who, settings).running())
+    first_start = await life.enter("first start", FirstStartTask(who, settings).running())
     limiter = Limiter(RedisCounts(redis), clock, state.metrics)
     life.on_down("limits", limiter.close)
     catalogue = SeriesCatalogue(database)

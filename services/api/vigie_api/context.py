@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from vigie_web import context as web
 
 from vigie_api.resources import Resources
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 
-Context: TypeAlias = web.Context[Settings, Resources]
+Context: TypeAlias = web.Context[ApiSettings, Resources]
 Ctx = Annotated[Context, web.AUTHORIZED]
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from vigie_identity.errors import Refusal
+from vigie_identity.errors import RefusalReason
 from vigie_runtime.metrics import Counter, Gauge, Histogram, MetricSet
 
 PATH: Final = "/internal/metrics"
 """Where this is shown: /metrics is the tenants' data."""
 
 
-class Area(StrEnum):
+class RouteArea(StrEnum):
     """The part of the API that a request is for."""
 
     METRICS = "metrics"
@@ -37,10 +37,10 @@ class Outcome(StrEnum):
 
 
 REQUESTS: Final = Counter(
-    "vigie_api_requests_total", "requests", "Requests answered", {"area": Area, "outcome": Outcome}
+    "vigie_api_requests_total", "requests", "Requests answered", {"area": RouteArea, "outcome": Outcome}
 )
 DURATION: Final = Histogram(
-    "vigie_api_request_duration_seconds", "seconds", "Time from a request to the end of its answer", {"area": Area}
+    "vigie_api_request_duration_seconds", "seconds", "Time from a request to the end of its answer", {"area": RouteArea}
 )
 IN_FLIGHT: Final = Gauge("vigie_api_requests_in_flight", "requests", "Requests being answered")
 DROPPED: Final = Counter(
@@ -53,7 +53,7 @@ REFUSED_CREDENTIALS: Final = Counter(
     "vigie_api_refused_credentials_total",
     "requests",
     "Requests whose token, key or password was not good",
-    {"reason": Refusal},
+    {"reason": RefusalReason},
 )
 
 ALL: Final = (REQUESTS, DURATION, IN_FLIGHT, DROPPED, EXPOSED, REFUSED_CREDENTIALS)
@@ -70,25 +70,25 @@ def observer(metrics: MetricSet) -> Callable[[str, int, float], None]:
     return observe
 
 
-def area_of(path: str) -> Area:
+def area_of(path: str) -> RouteArea:
     """The area of a path."""
     if path == "/metrics":
-        return Area.EXPOSITION
+        return RouteArea.EXPOSITION
     for prefix, area in _PREFIXES:
         if path.startswith(prefix):
             return area
-    return Area.OTHER
+    return RouteArea.OTHER
 
 
 _PREFIXES: Final = (
-    ("/api/metrics/", Area.METRICS),
-    ("/api/dashboard/", Area.DASHBOARD),
-    ("/api/series", Area.SERIES),
-    ("/api/query_range", Area.QUERY),
-    ("/admin/tenant/", Area.TELEMETRY),
-    ("/admin/global/", Area.TELEMETRY),
-    ("/auth/", Area.AUTH),
-    ("/admin/", Area.ADMIN),
+    ("/api/metrics/", RouteArea.METRICS),
+    ("/api/dashboard/", RouteArea.DASHBOARD),
+    ("/api/series", RouteArea.SERIES),
+    ("/api/query_range", RouteArea.QUERY),
+    ("/admin/tenant/", RouteArea.TELEMETRY),
+    ("/admin/global/", RouteArea.TELEMETRY),
+    ("/auth/", RouteArea.AUTH),
+    ("/admin/", RouteArea.ADMIN),
 )
 
 

@@ -17,7 +17,7 @@ from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
-from vigie_api.auth.first_start import FirstStart
+from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.exposition.catalogue import FamilyCatalogue
 
 
@@ -28,7 +28,7 @@ class Resources:
     access: AccessControl
     checks: Sequence[Check]
     identity: Identity
-    first_start: FirstStart
+    first_start: FirstStartTask
     usage: UsageStore
     series: SeriesCatalogue
     families: FamilyCatalogue

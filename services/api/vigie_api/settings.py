@@ -8,7 +8,7 @@ from vigie_limits.settings import LimitSettings
 from vigie_runtime.settings import ReportsSettings, TenantSettings, ZonesSettings
 
 
-class Settings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettings, ZonesSettings):
+class ApiSettings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettings, ZonesSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.errors import BadCredential, Refusal, TenantInactive
+from vigie_identity.errors import BadCredential, RefusalReason, TenantInactive
 from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime.errors import StoreUnavailable
@@ -24,7 +24,7 @@ def key(*tenants: str, scope: Scope = Scope.WRITE) -> Principal:
 @pytest.mark.parametrize(
     ("error", "status", "kind"),
     [
-        (BadCredential(Refusal.SIGNATURE), 401, "unauthenticated"),
+        (BadCredential(RefusalReason.SIGNATURE), 401, "unauthenticated"),
         (TenantInactive(), 403, "forbidden"),
         (StoreUnavailable(), 503, "store-unavailable"),
     ],

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
-from vigie_identity.errors import BadCredential, Refusal
+from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_identity.tenants import Plan
@@ -86,7 +86,7 @@ async def test_a_good_credential_counts_for_itself_wherever_it_comes_from(limite
 
 
 async def test_refused_credentials_count_against_the_address(limited: Any) -> None:
-    limited.authenticator.fail = BadCredential(Refusal.KEY_UNKNOWN)
+    limited.authenticator.fail = BadCredential(RefusalReason.KEY_UNKNOWN)
     assert await statuses(limited, 12, client=ELSEWHERE) == [401] * 10 + [429] * 2
     limited.authenticator.fail, limited.authenticator.principal = None, key()
     assert await statuses(limited, 1, client=ELSEWHERE) == [201], "others behind the same address go on"
@@ -253,7 +253,7 @@ async def test_usage_says_what_was_taken_and_what_was_not(planned: Any) -> None:
 
 
 async def test_nothing_is_looked_up_for_an_address_over_its_limit(limited: Any) -> None:
-    limited.authenticator.fail, limited.authenticator.known = BadCredential(Refusal.KEY_UNKNOWN), False
+    limited.authenticator.fail, limited.authenticator.known = BadCredential(RefusalReason.KEY_UNKNOWN), False
     assert await statuses(limited, 30, client=ELSEWHERE) == [401] * 10 + [429] * 20
     assert limited.authenticator.looked_up == 11, "one finds out"
     assert await statuses(limited, 1, client=("203.0.113.200", 1)) == [401]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vigie_contracts import limits
-from vigie_contracts.problems import ItemProblem, Kind, Problem
+from vigie_contracts.problems import ItemProblem, Problem, ProblemKind
 from vigie_runtime.errors import ProblemError
 
 MAX_LISTED_ERRORS = 100
@@ -79,11 +79,11 @@ class ClientGoneError(Exception):
 
 
 class MalformedBodyError(RequestError):
-    kind, status = Kind.MALFORMED, 400
+    kind, status = ProblemKind.MALFORMED, 400
 
 
 class InvalidRequestError(RequestError):
-    kind, status = Kind.INVALID, 400
+    kind, status = ProblemKind.INVALID, 400
 
 
 class ItemRefusedError(InvalidRequestError):
@@ -96,7 +96,7 @@ class ItemRefusedError(InvalidRequestError):
 class SeriesLimitError(RequestError):
     """The one item of a single request would be a series too many. No retry helps: 403, not 429."""
 
-    kind, status = Kind.LIMIT, 403
+    kind, status = ProblemKind.LIMIT, 403
 
     def __init__(self, error: ItemError) -> None:
         super().__init__(error.detail, errors=[RejectedItem(0, error)])
@@ -117,7 +117,7 @@ class NothingAcceptedError(InvalidRequestError):
 
 
 class BodyTooLargeError(RequestError):
-    kind, status = Kind.TOO_LARGE, 413
+    kind, status = ProblemKind.TOO_LARGE, 413
     close = True
 
     def __init__(self, limit: int, what: str = "the request body") -> None:
@@ -125,7 +125,7 @@ class BodyTooLargeError(RequestError):
 
 
 class TooManyItemsError(RequestError):
-    kind, status = Kind.TOO_LARGE, 413
+    kind, status = ProblemKind.TOO_LARGE, 413
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}: more than {limits.MAX_BATCH_ITEMS} items; send them in several requests")
@@ -134,21 +134,21 @@ class TooManyItemsError(RequestError):
 class ItemTooLongError(RequestError):
     """Of a list that has to be looked at item by item."""
 
-    kind, status = Kind.TOO_LARGE, 413
+    kind, status = ProblemKind.TOO_LARGE, 413
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"{what}: is longer than {limit} bytes")
 
 
 class UnsupportedMediaError(RequestError):
-    kind, status = Kind.UNSUPPORTED_MEDIA, 415
+    kind, status = ProblemKind.UNSUPPORTED_MEDIA, 415
 
     def __init__(self, detail: str, accepted: str) -> None:
         super().__init__(f"{detail}; send {accepted}", extra={"accept-post": accepted})
 
 
 class UnsupportedEncodingError(RequestError):
-    kind, status = Kind.UNSUPPORTED_ENCODING, 415
+    kind, status = ProblemKind.UNSUPPORTED_ENCODING, 415
 
     def __init__(self, encoding: str, accepted: Sequence[str]) -> None:
         names = f"{', '.join(accepted[:-1])} or {accepted[-1]}"
@@ -159,7 +159,7 @@ class UnsupportedEncodingError(RequestError):
 
 
 class BodyTimeoutError(RequestError):
-    kind, status = Kind.TIMEOUT, 408
+    kind, status = ProblemKind.TIMEOUT, 408
     close = True
 
     def __init__(self, seconds: float) -> None:
@@ -167,7 +167,7 @@ class BodyTimeoutError(RequestError):
 
 
 class KeyReusedError(RequestError):
-    kind, status = Kind.KEY_REUSED, 422
+    kind, status = ProblemKind.KEY_REUSED, 422
 
     def __init__(self) -> None:
         super().__init__(
@@ -176,14 +176,14 @@ class KeyReusedError(RequestError):
 
 
 class InProgressError(RequestError):
-    kind, status, seconds = Kind.IN_PROGRESS, 409, 1
+    kind, status, seconds = ProblemKind.IN_PROGRESS, 409, 1
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is being worked on right now; try again in a moment")
 
 
 class BufferFullError(RequestError):
-    kind, status, seconds = Kind.BUSY, 503, 1
+    kind, status, seconds = ProblemKind.BUSY, 503, 1
 
     def __init__(self) -> None:
         super().__init__("the gateway's buffer is full; nothing of this request was taken, send it again later")
@@ -192,7 +192,7 @@ class BufferFullError(RequestError):
 class BusAwayError(RequestError):
     """The bus did not acknowledge in time. Whether it will is unknown."""
 
-    kind, status, seconds = Kind.BUSY, 503, 5
+    kind, status, seconds = ProblemKind.BUSY, 503, 5
 
     def __init__(self, keyed: bool) -> None:
         advice = (
@@ -204,7 +204,7 @@ class BusAwayError(RequestError):
 
 
 class CatalogueAwayError(RequestError):
-    kind, status, seconds = Kind.STORE_AWAY, 503, 2
+    kind, status, seconds = ProblemKind.STORE_AWAY, 503, 2
 
     def __init__(self) -> None:
         super().__init__(
@@ -214,21 +214,21 @@ class CatalogueAwayError(RequestError):
 
 
 class StoreAwayError(RequestError):
-    kind, status, seconds = Kind.STORE_AWAY, 503, 2
+    kind, status, seconds = ProblemKind.STORE_AWAY, 503, 2
 
     def __init__(self) -> None:
         super().__init__("the store does not answer, and it must say what is new; send the same request again later")
 
 
 class NotReadyError(RequestError):
-    kind, status, seconds = Kind.BUSY, 503, 2
+    kind, status, seconds = ProblemKind.BUSY, 503, 2
 
     def __init__(self) -> None:
         super().__init__("the gateway is starting or stopping; nothing of this request was taken, send it again later")
 
 
 class InternalError(RequestError):
-    kind, status = Kind.INTERNAL, 500
+    kind, status = ProblemKind.INTERNAL, 500
 
     def __init__(self) -> None:
         super().__init__("something unexpected went wrong here; it was logged")

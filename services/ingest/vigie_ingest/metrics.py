@@ -12,7 +12,7 @@ from prometheus_client import Metric as PromMetric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from vigie_identity.errors import Refusal
+from vigie_identity.errors import RefusalReason
 from vigie_runtime.metrics import Counter, Gauge, Histogram, Metric, MetricSet
 
 from vigie_ingest.errors import Reason, RejectedItem
@@ -63,7 +63,7 @@ REFUSED_CREDENTIALS = Counter(
     "vigie_ingest_refused_credentials_total",
     "requests",
     "Requests whose token or key was not good",
-    {"reason": Refusal},
+    {"reason": RefusalReason},
 )
 
 METRICS = (BUFFERED, BODIES, KNOWN, WAITING, CATALOGUE_WAIT, IDEMPOTENCY, REFUSED_CREDENTIALS)

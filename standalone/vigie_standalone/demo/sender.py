@@ -18,7 +18,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass
-class Sent:
+class SendStats:
     """What came of everything sent so far."""
 
     accepted: int = 0
@@ -36,7 +36,7 @@ class Sender:
     def __init__(self, url: str, *, token: str | None = None, client: httpx2.AsyncClient | None = None) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._client = client or httpx2.AsyncClient(base_url=url, headers=headers, timeout=15, verify=_trust(url))
-        self.sent = Sent()
+        self.sent = SendStats()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@ SUFFIX = ".vigie-import"
 _HEAD_BYTES = 64 * 1024
 
 
-class Place:
+class ImportProgress:
     """How many items of a file have arrived at a Vigie."""
 
     def __init__(self, path: Path, url: str) -> None:

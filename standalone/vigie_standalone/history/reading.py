@@ -16,13 +16,13 @@ BATCH_BYTES = 4 << 20
 LINE_BYTES = 1 << 20
 
 
-class Form(StrEnum):
+class FileFormat(StrEnum):
     NDJSON = "ndjson"
     CSV = "csv"
 
     @property
     def content_type(self) -> str:
-        return {Form.NDJSON: "application/x-ndjson", Form.CSV: "text/csv"}[self]
+        return {FileFormat.NDJSON: "application/x-ndjson", FileFormat.CSV: "text/csv"}[self]
 
 
 class FileError(StandaloneError):
@@ -39,20 +39,20 @@ class Batch:
     """Items of the file up to the end of this one, header and blank lines not counted."""
 
 
-def form_of(path: Path) -> Form:
+def format_of(path: Path) -> FileFormat:
     """By the name's ending. Raises FileError."""
     match path.suffix.lower():
         case ".csv":
-            return Form.CSV
+            return FileFormat.CSV
         case ".ndjson" | ".jsonl" | ".json":
-            return Form.NDJSON
+            return FileFormat.NDJSON
     raise FileError(f"{path.name}: say with --format whether it is csv or ndjson.")
 
 
-def batches(file: BinaryIO, form: Form, skip: int = 0) -> Iterator[Batch]:
+def batches(file: BinaryIO, form: FileFormat, skip: int = 0) -> Iterator[Batch]:
     """The file's batches after its first `skip` items. Raises FileError."""
-    items, header = (_records(file) if form is Form.CSV else _lines(file)), b""
-    if form is Form.CSV:
+    items, header = (_records(file) if form is FileFormat.CSV else _lines(file)), b""
+    if form is FileFormat.CSV:
         header = next(items, (0, b""))[1]
     gathered: list[bytes] = []
     lines: list[int] = []

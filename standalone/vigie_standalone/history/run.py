@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from vigie_standalone.history.place import Place
-from vigie_standalone.history.reading import FileError, Form, batches, form_of
-from vigie_standalone.history.sending import Importer, ImportFailedError, NotAllowedError, Verdict
+from vigie_standalone.history.progress import ImportProgress
+from vigie_standalone.history.reading import FileError, FileFormat, batches, format_of
+from vigie_standalone.history.sending import BatchOutcome, Importer, ImportFailedError, NotAllowedError
 
 EXIT_REFUSED = 4
 """All lines were judged, and not all of them were taken."""
@@ -28,17 +28,19 @@ class Total:
     refused: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
     """The first of them."""
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: BatchOutcome) -> None:
         self.accepted += verdict.accepted
         self.repeated += verdict.repeated
         self.rejected += verdict.rejected
         self.refused += verdict.refused[: SHOWN - len(self.refused)]
 
 
-def bring(path: Path, client: httpx2.Client, form: Form | None, console: Console, *, from_start: bool = False) -> int:
+def bring(
+    path: Path, client: httpx2.Client, form: FileFormat | None, console: Console, *, from_start: bool = False
+) -> int:
     """Import the file; the exit code. Raises FileError, ImportFailedError."""
-    form = form or form_of(path)
-    place = Place(path, str(client.base_url))
+    form = form or format_of(path)
+    place = ImportProgress(path, str(client.base_url))
     skip = 0 if from_start else place.load()
     if skip:
         console.print(f"Going on after {skip:,} lines that have arrived before; --from-start begins anew.")

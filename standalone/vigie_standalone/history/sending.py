@@ -12,7 +12,7 @@ from vigie_identity.permissions import Permission
 
 from vigie_standalone.demo.sender import RETRYABLE, retry_after
 from vigie_standalone.errors import StandaloneError
-from vigie_standalone.history.reading import Batch, Form
+from vigie_standalone.history.reading import Batch, FileFormat
 
 PATH = "/api/import/telemetry"
 GIVE_UP_S = 300.0
@@ -31,7 +31,7 @@ class NotAllowedError(ImportFailedError):
 
 
 @dataclass
-class Verdict:
+class BatchOutcome:
     """What became of a batch."""
 
     accepted: int
@@ -48,7 +48,7 @@ class Importer:
     def __init__(
         self,
         client: httpx2.Client,
-        form: Form,
+        form: FileFormat,
         *,
         waiting: Callable[[str], None] = lambda _: None,
         unanswered: Callable[[float], None] = lambda _: None,
@@ -66,7 +66,7 @@ class Importer:
         self._clock = clock
         self._run = uuid4().hex
 
-    def send(self, batch: Batch) -> Verdict:
+    def send(self, batch: Batch) -> BatchOutcome:
         """Raises ImportFailedError."""
         body = gzip.compress(batch.body, 3, mtime=0)
         headers = {
@@ -97,15 +97,15 @@ class Importer:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
-def _verdict(batch: Batch, answer: httpx2.Response) -> Verdict:
+def _verdict(batch: Batch, answer: httpx2.Response) -> BatchOutcome:
     said = _json(answer)
     errors: list[Any] = said.get("errors") or []
     try:
         refused = [(batch.lines[error["index"]], str(error["field"]), str(error["reason"])) for error in errors]
         if answer.status_code == httpx2.codes.CREATED:
-            return Verdict(int(said["accepted"]), int(said["repeated"]), int(said["rejected"]), refused)
+            return BatchOutcome(int(said["accepted"]), int(said["repeated"]), int(said["rejected"]), refused)
         if answer.status_code == httpx2.codes.BAD_REQUEST and refused:  # not one of them could be taken
-            return Verdict(0, 0, len(batch.lines), refused)
+            return BatchOutcome(0, 0, len(batch.lines), refused)
     except (LookupError, TypeError, ValueError):
         raise ImportFailedError("The answer is none of Vigie's: is --url its front door?") from None
     reason = f"Stopped at line {batch.lines[0]}: {answer.status_code} {_message(answer)}."

@@ -9,7 +9,7 @@ from typing import Final, cast
 from vigie_contracts import telemetry as words
 from vigie_contracts.days import Day, to_datetime
 from vigie_contracts.tenants import TenantId
-from vigie_query.errors import LimitReached
+from vigie_query.errors import QueryLimitExceeded
 from vigie_runtime.clients import Database, Document
 
 from vigie_storage import collections
@@ -49,11 +49,13 @@ class NodeReportReader:
         self._platform_days = shared(db, collections.TELEMETRY_PLATFORM_DAYS)
 
     async def count(self, tenant: TenantId, within: Stretch | None) -> int:
-        """How many reports the tenant has in that time. Raises LimitReached beyond COUNT_LIMIT."""
+        """How many reports the tenant has in that time. Raises QueryLimitExceeded beyond COUNT_LIMIT."""
         with _asking():
             count = await self._reports.of(tenant).count(_nodes(within), COUNT_LIMIT + 1)
         if count > COUNT_LIMIT:
-            raise LimitReached(f"from: the tenant has more than {COUNT_LIMIT} reports in that time: narrow it", "from")
+            raise QueryLimitExceeded(
+                f"from: the tenant has more than {COUNT_LIMIT} reports in that time: narrow it", "from"
+            )
         return count
 
     async def page(self, tenant: TenantId, within: Stretch | None, limit: int, offset: int) -> list[ReportDocument]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pymongo.asynchronous.cursor import AsyncCursor
 from vigie_contracts.tenants import TenantId
-from vigie_query.errors import LimitReached
+from vigie_query.errors import QueryLimitExceeded
 from vigie_query.matchers import predicate
 from vigie_query.series import Series, too_many
 from vigie_runtime.clients import Database, Document
@@ -50,7 +50,7 @@ class SeriesCatalogue:
         self._tenants = TenantCollection(db, collections.TENANT_SERIES)
 
     async def find(self, tenant: TenantId, wanted: Filter, limit: int, what: str) -> list[Series]:
-        """All series of the filter, by name and labels. Raises LimitReached above `limit`, naming `what`."""
+        """All series of the filter, by name and labels. Raises QueryLimitExceeded above `limit`, naming `what`."""
         accepts = predicate(matcher for matcher in wanted.matchers if not matcher.in_store)
         found: list[Series] = []
         seen = 0
@@ -91,7 +91,7 @@ class SeriesCatalogue:
             return await self._series.of(tenant).count(query(wanted), COUNT_LIMIT + 1, max_time_ms=MAX_TIME_MS)
 
     async def names(self, tenant: TenantId) -> list[str]:
-        """The tenant's metric names, sorted. Raises LimitReached above NAMES_LIMIT."""
+        """The tenant's metric names, sorted. Raises QueryLimitExceeded above NAMES_LIMIT."""
         pipeline = [
             {"$sort": {"tenant": 1, "name": 1}}, {"$group": {"_id": "$name"}}, {"$limit": NAMES_LIMIT + 1},
         ]  # fmt: skip
@@ -99,7 +99,7 @@ class SeriesCatalogue:
             found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
             names = [document["_id"] async for document in found]
         if len(names) > NAMES_LIMIT:
-            raise LimitReached(
+            raise QueryLimitExceeded(
                 f"name: a pattern is tried on at most {NAMES_LIMIT} names, the tenant has more: use a prefix", "name"
             )
         return sorted(names)

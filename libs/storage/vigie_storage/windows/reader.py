@@ -10,8 +10,8 @@ from typing import Final, cast
 
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.tiers import TIERS, Tier
-from vigie_query.errors import LimitReached
-from vigie_query.planning import Piece, Plan
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.planning import Plan, TierRange
 from vigie_query.series import Selection
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clients import Database, Document
@@ -68,7 +68,7 @@ class WindowReader:
     async def read(
         self, tenant: TenantId, selection: Selection, plan: Plan, columns: Collection[Column]
     ) -> tuple[Cells, ...]:
-        """The windows of the selected series. Raises LimitReached when they are more than MAX_CELLS."""
+        """The windows of the selected series. Raises QueryLimitExceeded when they are more than MAX_CELLS."""
         queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, selection, piece)]
         reader = _Reading(self._windows, self._slots, selection, frozenset(columns))
         try:
@@ -120,7 +120,7 @@ class _Reading:
         cells = await asyncio.to_thread(decode_many, parsed, tier.width_ms, rows=self._rows, columns=self._columns)
         self._held += len(cells)
         if self._held > MAX_CELLS:
-            raise LimitReached(
+            raise QueryLimitExceeded(
                 f"step: more than {MAX_CELLS} windows of single series would have to be read: use a larger step, a "
                 "shorter time or fewer series (match=label=value)",
                 "step",
@@ -129,7 +129,7 @@ class _Reading:
             self.cells.append(cells)
 
 
-def _queries(tenant: TenantId, selection: Selection, piece: Piece) -> Iterator[Document]:
+def _queries(tenant: TenantId, selection: Selection, piece: TierRange) -> Iterator[Document]:
     if piece.windows > _SHORT:
         for partition, chunk in selection.chunks:
             yield {"_id": documents.between(tenant, partition, chunk, piece.start, piece.end)}

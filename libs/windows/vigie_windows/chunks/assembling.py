@@ -10,18 +10,18 @@ from vigie_windows import keys, sketch
 from vigie_windows.arrays import Bools, Bytes, Floats, Int32s, Int64s, strictly_ascending
 from vigie_windows.cells import Cells
 from vigie_windows.chunks.layout import VALUES, Column
-from vigie_windows.chunks.parsing import Parsed, unsigned
+from vigie_windows.chunks.parsing import ParsedChunk, unsigned
 from vigie_windows.errors import CorruptChunkError
 from vigie_windows.kinds import KINDS, Kind, sketched
 from vigie_windows.resets import Points
 
 
-def assemble(parsed: Mapping[int, Parsed], width_ms: int, columns: Collection[Column]) -> Cells:
+def assemble(parsed: Mapping[int, ParsedChunk], width_ms: int, columns: Collection[Column]) -> Cells:
     """Cells of at least one parsed document by group key; CorruptChunkError when the values break the layout."""
     groups = sorted(parsed)
     documents = [parsed[group] for group in groups]
     sizes = [document.n for document in documents]
-    check = _Check(np.array(groups, np.int64), np.cumsum(sizes), width_ms)
+    check = _ChunkChecker(np.array(groups, np.int64), np.cumsum(sizes), width_ms)
     slots = np.frombuffer(b"".join([document.slots for document in documents]), np.uint8)
     key = np.repeat(np.array(groups, np.int64), sizes) | slots
     if not strictly_ascending(key):
@@ -63,7 +63,7 @@ _NO_BUCKETS = (_NO_INTS, np.empty(0, np.int32), _NO_INTS)
 _NO_TURNS: Points = (_NO_INTS, _NO_INTS, np.empty(0))
 
 
-class _Check:
+class _ChunkChecker:
     """Turns a mask of bad cells into an error that names their document."""
 
     def __init__(self, groups: Int64s, ends: NDArray[np.int64], width_ms: int) -> None:
@@ -85,7 +85,7 @@ class _Check:
         raise CorruptChunkError(int(keys.chunks_of(group)), window * self._width_ms, reason)
 
 
-def _values(documents: Sequence[Parsed], columns: Collection[Column], check: _Check) -> dict[str, Floats]:
+def _values(documents: Sequence[ParsedChunk], columns: Collection[Column], check: _ChunkChecker) -> dict[str, Floats]:
     absent = np.full(sum(document.n for document in documents), np.nan)
     values: dict[str, Floats] = {}
     for name in ("last", *(column.value for column in VALUES)):
@@ -98,7 +98,9 @@ def _values(documents: Sequence[Parsed], columns: Collection[Column], check: _Ch
     return values
 
 
-def _sketches(documents: Sequence[Parsed], kind: Bytes, last: Floats, check: _Check) -> tuple[Int64s, Int32s, Int64s]:
+def _sketches(
+    documents: Sequence[ParsedChunk], kind: Bytes, last: Floats, check: _ChunkChecker
+) -> tuple[Int64s, Int32s, Int64s]:
     cell, bucket_raw, counts = _ragged(documents, "sketch")
     bucket = np.frombuffer(b"".join(bucket_raw), "<i2").astype(np.int32)
     count = _integers(counts, [len(raw) // 2 for raw in bucket_raw])
@@ -123,7 +125,7 @@ def _sketches(documents: Sequence[Parsed], kind: Bytes, last: Floats, check: _Ch
     )
 
 
-def _turns(documents: Sequence[Parsed], start: Int64s, kind: Bytes, check: _Check) -> Points:
+def _turns(documents: Sequence[ParsedChunk], start: Int64s, kind: Bytes, check: _ChunkChecker) -> Points:
     cell, offset_raw, value_raw = _ragged(documents, "turns")
     value = np.frombuffer(b"".join(value_raw), "<f8")
     offset = _integers(offset_raw, [len(raw) // 8 for raw in value_raw])
@@ -136,7 +138,7 @@ def _turns(documents: Sequence[Parsed], start: Int64s, kind: Bytes, check: _Chec
     return cell, start[cell] + offset, value
 
 
-def _ragged(documents: Sequence[Parsed], name: str) -> tuple[Int64s, list[bytes], list[bytes]]:
+def _ragged(documents: Sequence[ParsedChunk], name: str) -> tuple[Int64s, list[bytes], list[bytes]]:
     """The cell of each item, and the two columns of items of the documents that have any."""
     ragged = [document.ragged.get(name) for document in documents]
     filled = [one for one in ragged if one is not None and one.total]

@@ -17,7 +17,7 @@ class MalformedError(ValueError):
     """A document breaks the layout; the caller adds which one."""
 
 
-class Parsed:
+class ParsedChunk:
     """The wanted columns of one document as bytes, with lengths checked."""
 
     __slots__ = ("counts", "kinds", "last_at", "n", "ragged", "single", "slots", "values")
@@ -41,11 +41,11 @@ class Parsed:
                 self.values[name] = last if self.single else column(document, name, n, 8)
         if Column.FIRST in columns:
             self.values["first_at"] = self.last_at if self.single else column(document, "first_at", n, 0)
-        self.ragged: dict[str, Ragged] = {}
+        self.ragged: dict[str, RaggedColumns] = {}
         if Column.SKETCH in columns and not self.single and SKETCH[0] in document:
-            self.ragged["sketch"] = Ragged(document, SKETCH, n, (2, 0))
+            self.ragged["sketch"] = RaggedColumns(document, SKETCH, n, (2, 0))
         if Column.TURNS in columns and not self.single and TURNS[0] in document:
-            self.ragged["turns"] = Ragged(document, TURNS, n, (0, 8))
+            self.ragged["turns"] = RaggedColumns(document, TURNS, n, (0, 8))
 
     def narrow(self, slots: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
         """Keep only the cells whose slot is marked in bool[256]."""
@@ -62,7 +62,7 @@ class Parsed:
             ragged.narrow(n, kept)
 
 
-class Ragged:
+class RaggedColumns:
     """A column of lengths and two columns of that many items in all."""
 
     __slots__ = ("items", "lengths", "total")

@@ -9,7 +9,7 @@ from vigie_windows.arrays import Bools
 from vigie_windows.cells import Cells
 from vigie_windows.chunks.assembling import assemble
 from vigie_windows.chunks.layout import ALL, Column, Document
-from vigie_windows.chunks.parsing import MalformedError, Parsed
+from vigie_windows.chunks.parsing import MalformedError, ParsedChunk
 from vigie_windows.errors import CorruptChunkError, InvalidSamplesError
 
 
@@ -34,14 +34,14 @@ def decode_many(
     keys.check_width(width_ms)
     wanted = None if rows is None else _slots_by_chunk(rows)
     columns = frozenset(columns)
-    parsed: dict[int, Parsed] = {}
+    parsed: dict[int, ParsedChunk] = {}
     for chunk, start_ms, document in documents:
         slots = None if wanted is None else wanted.get(chunk)
         if wanted is not None and slots is None:
             continue
         try:
             group = keys.group_key(chunk, start_ms, width_ms)
-            one = Parsed(document, columns)
+            one = ParsedChunk(document, columns)
             if group in parsed:
                 raise MalformedError("there are two documents")
         except (MalformedError, InvalidSamplesError) as problem:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.samples import Keyed
+from vigie_contracts.samples import KeyedBatch
 from vigie_storage.partitions.document import FirstUse
 
 Bools = npt.NDArray[np.bool_]
@@ -47,7 +47,7 @@ class RequestKeys:
         return found
 
 
-def kept(keyed: Keyed, duplicates: Collection[int]) -> Bools:
+def kept(keyed: KeyedBatch, duplicates: Collection[int]) -> Bools:
     """bool[samples of the record]: which of them count."""
     counts = np.ones(len(keyed.keys) + 1, np.bool_)  # one more at the end, where index -1 (no key) points
     counts[list(duplicates)] = False

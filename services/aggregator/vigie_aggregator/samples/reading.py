@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.samples import Joined, join
+from vigie_contracts.samples import JoinedBatches, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.backoff import Backoff
 from vigie_runtime.clock import Clock
@@ -96,7 +96,9 @@ class RecordReader:
             for found in placements:
                 unknown = unknown[np.isin(unknown, found.fingerprints, assume_unique=True, invert=True)]
 
-    async def _kept(self, state: Partition, joined: Joined, offsets: Sequence[int], unknown: Collection[int]) -> Bools:
+    async def _kept(
+        self, state: Partition, joined: JoinedBatches, offsets: Sequence[int], unknown: Collection[int]
+    ) -> Bools:
         """bool[samples]: which samples count. Not those of repeated requests, nor of records with unknown series."""
         counts = np.ones(len(joined), np.bool_)
         begins = np.append(0, joined.ends)
@@ -114,7 +116,7 @@ class RecordReader:
         return counts
 
 
-def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, InvalidMessage]:
+def _with_unknown(joined: JoinedBatches, rows: npt.NDArray[np.int64]) -> dict[int, InvalidMessage]:
     """The records that name a series nobody knows."""
     if not (rows < 0).any():
         return {}

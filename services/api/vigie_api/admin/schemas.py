@@ -117,7 +117,7 @@ class AuditEntry(Model):
     changes: dict[str, Any]
 
     @classmethod
-    def of(cls, entry: audit.Entry) -> Self:
+    def of(cls, entry: audit.AuditEntry) -> Self:
         actor = entry.actor
         return cls(
             id=entry.id,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import ProblemError
 
 
 class NoSession(ProblemError):  # noqa: N818
     """The caller did not log in here: a key, or a token of another issuer."""
 
-    kind = Kind.CONFLICT
+    kind = ProblemKind.CONFLICT
     status = 409
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class NoSession(ProblemError):  # noqa: N818
 class NobodyLogsIn(ProblemError):  # noqa: N818
     """There is nothing to sign tokens with."""
 
-    kind = Kind.NOT_CONFIGURED
+    kind = ProblemKind.NOT_CONFIGURED
     status = 503
 
     def __init__(self) -> None:

@@ -15,22 +15,22 @@ from vigie_runtime import logging, tasks
 from vigie_runtime.backoff import Backoff
 from vigie_runtime.errors import VigieError
 
-from vigie_api.settings import Settings
+from vigie_api.settings import ApiSettings
 
 log = logging.get(__name__)
 
 _BACKOFF: Final = Backoff(0.2, 5.0)
 
 
-class FirstStart:
+class FirstStartTask:
     """Done when it was made, now or long ago: before, the default tenant may not be there."""
 
-    def __init__(self, who: Identity, settings: Settings) -> None:
+    def __init__(self, who: Identity, settings: ApiSettings) -> None:
         self._who, self._settings = who, settings
         self.done = False
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[FirstStart]:
+    async def running(self) -> AsyncGenerator[FirstStartTask]:
         """Goes on trying while the context is entered."""
         task = asyncio.create_task(self._until_done(), name="first start")
         try:

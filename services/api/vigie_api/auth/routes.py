@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from vigie_identity.identity import Identity
-from vigie_identity.sessions import Client, Sessions
+from vigie_identity.sessions import ClientInfo, Sessions
 from vigie_web.access import PUBLIC, SIGNED_IN
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.context import agent_of, origin_of
@@ -46,8 +46,8 @@ _USED_UP: Responses = {
 _THROTTLED: Responses = {429: problem_response("Too many failed logins for this account or address; see Retry-After")}
 
 
-def _client(request: Request) -> Client:
-    return Client(origin_of(request).address, agent_of(request))
+def _client(request: Request) -> ClientInfo:
+    return ClientInfo(origin_of(request).address, agent_of(request))
 
 
 def _sessions(request: Request) -> Sessions:
@@ -61,7 +61,7 @@ def sessions_in(identity: Identity) -> Sessions:
     return identity.sessions
 
 
-From = Annotated[Client, Depends(_client)]
+From = Annotated[ClientInfo, Depends(_client)]
 Open = Annotated[Sessions, Depends(_sessions)]
 
 

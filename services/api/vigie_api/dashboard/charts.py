@@ -16,7 +16,7 @@ MAX_LINES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LineSpec:
     """One line for each combination of values of the labels `by`. `name` stands before them, if it is not empty."""
 
     metric: str
@@ -32,7 +32,7 @@ class Chart:
 
     title: str
     unit: str
-    lines: tuple[Line, ...]
+    lines: tuple[LineSpec, ...]
 
     @property
     def metrics(self) -> frozenset[str]:
@@ -43,12 +43,12 @@ _F = Function
 _LATENCIES: Final = ((_F.P50, "p50"), (_F.P90, "p90"), (_F.P95, "p95"), (_F.P99, "p99"), (_F.AVG, "avg"))
 
 
-def _one(metric: str, function: Function, *by: str) -> tuple[Line, ...]:
-    return (Line(metric, function, by=by),)
+def _one(metric: str, function: Function, *by: str) -> tuple[LineSpec, ...]:
+    return (LineSpec(metric, function, by=by),)
 
 
-def _latency(metric: str) -> tuple[Line, ...]:
-    return tuple(Line(metric, function, name) for function, name in _LATENCIES)
+def _latency(metric: str) -> tuple[LineSpec, ...]:
+    return tuple(LineSpec(metric, function, name) for function, name in _LATENCIES)
 
 
 CHARTS: Final = {
@@ -56,15 +56,16 @@ CHARTS: Final = {
     "latency": Chart("HTTP request duration", "seconds", _latency(names.HTTP_DURATION)),
     "errors": Chart(
         "HTTP errors", "requests/s",
-        (Line(names.HTTP_REQUESTS, _F.RATE, "4xx", where=refused_requests),
-         Line(names.HTTP_REQUESTS, _F.RATE, "5xx", where=failed_requests)),
+        (LineSpec(names.HTTP_REQUESTS, _F.RATE, "4xx", where=refused_requests),
+         LineSpec(names.HTTP_REQUESTS, _F.RATE, "5xx", where=failed_requests)),
     ),
     "connections": Chart("Active connections", "connections", _one(names.ACTIVE_CONNECTIONS, _F.SUM, "service")),
     "database": Chart("Database query duration", "seconds", _latency(names.DB_QUERY_DURATION)),
     "bookings": Chart(
         "Bookings", "bookings per step",
-        (Line(names.BOOKINGS_CREATED, _F.INCREASE, "created"), Line(names.BOOKINGS_COMPLETED, _F.INCREASE, "completed"),
-         Line(names.BOOKINGS_CANCELLED, _F.INCREASE, "cancelled")),
+        (LineSpec(names.BOOKINGS_CREATED, _F.INCREASE, "created"),
+         LineSpec(names.BOOKINGS_COMPLETED, _F.INCREASE, "completed"),
+         LineSpec(names.BOOKINGS_CANCELLED, _F.INCREASE, "cancelled")),
     ),
     "revenue": Chart(
         "Revenue by currency", "units of the currency per step", _one(names.REVENUE, _F.INCREASE, "currency")
@@ -77,11 +78,12 @@ CHARTS: Final = {
     "funnel": Chart("Conversion funnel", "events per step of time", _one(names.FUNNEL_STEPS, _F.INCREASE, "step")),
     "satisfaction": Chart(
         "Customer satisfaction", "score",
-        (Line(names.SATISFACTION, _F.AVG, "avg"), Line(names.SATISFACTION, _F.P50, "p50")),
+        (LineSpec(names.SATISFACTION, _F.AVG, "avg"), LineSpec(names.SATISFACTION, _F.P50, "p50")),
     ),
     "sessions": Chart(
         "Sessions", "sessions per step",
-        (Line(names.SESSIONS_STARTED, _F.INCREASE, "started"), Line(names.SESSIONS_ENDED, _F.INCREASE, "ended")),
+        (LineSpec(names.SESSIONS_STARTED, _F.INCREASE, "started"),
+         LineSpec(names.SESSIONS_ENDED, _F.INCREASE, "ended")),
     ),
     "events": Chart("Business events", "events per step", _one(names.EVENTS, _F.INCREASE, "type")),
     "cpu": Chart("CPU usage by host", "percent", _one(names.CPU_USAGE, _F.AVG, "host")),
@@ -90,10 +92,10 @@ CHARTS: Final = {
     "load": Chart("Load average by host", "processes", _one(names.LOAD_AVERAGE, _F.AVG, "host", "period")),
     "network": Chart(
         "Network traffic", "bytes/s",
-        (Line(names.NETWORK_RECEIVED, _F.RATE, "received"), Line(names.NETWORK_SENT, _F.RATE, "sent")),
+        (LineSpec(names.NETWORK_RECEIVED, _F.RATE, "received"), LineSpec(names.NETWORK_SENT, _F.RATE, "sent")),
     ),
     "disk-io": Chart(
         "Disk traffic", "bytes/s",
-        (Line(names.DISK_READ, _F.RATE, "read"), Line(names.DISK_WRITTEN, _F.RATE, "written")),
+        (LineSpec(names.DISK_READ, _F.RATE, "read"), LineSpec(names.DISK_WRITTEN, _F.RATE, "written")),
     ),
 }  # fmt: skip

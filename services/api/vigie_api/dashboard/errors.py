@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import ProblemError
 
 
 class UnknownChart(ProblemError):  # noqa: N818
     """No chart of that name."""
 
-    kind = Kind.NOT_FOUND
+    kind = ProblemKind.NOT_FOUND
     status = 404
 
     def __init__(self, type_: str, known: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from vigie_web.problem_schema import READ_PROBLEMS, problem_response
 
 from vigie_api.context import Ctx, cached, stale_before_ms
 from vigie_api.dashboard import overview
-from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart, Line
+from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart, LineSpec
 from vigie_api.dashboard.errors import UnknownChart
 from vigie_api.dashboard.panels import dashboard, head, read_panel
 from vigie_api.dashboard.schemas.overview import DashboardSummary, RealtimeMetrics
@@ -125,5 +125,5 @@ def _lines(drawn: Chart, answer: SelectedSamples) -> tuple[list[ChartLine], bool
     return lines, truncated
 
 
-def _belongs(line: Line, name: str, kind: Kind) -> bool:
+def _belongs(line: LineSpec, name: str, kind: Kind) -> bool:
     return name == line.metric and functions.applicable(line.function, kind)

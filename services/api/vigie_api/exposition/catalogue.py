@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from vigie_contracts.tenants import TenantId
-from vigie_query.errors import LimitReached
+from vigie_query.errors import QueryLimitExceeded
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_storage.series.catalogue import SeriesCatalogue
@@ -30,7 +30,7 @@ class FamilyCatalogue:
         self._checked = TtlCache[FamilyIndex](clock, _TTL_S, _CHECKED)
 
     async def of(self, tenant: TenantId) -> FamilyIndex:
-        """All series of the tenant, at most `_TTL_S` late. Raises LimitReached above the limit."""
+        """All series of the tenant, at most `_TTL_S` late. Raises QueryLimitExceeded above the limit."""
         return await self._checked.get(tenant, lambda: self._refreshed(tenant))
 
     async def _refreshed(self, tenant: TenantId) -> FamilyIndex:
@@ -44,7 +44,7 @@ class FamilyCatalogue:
         following = await self._series.next_ordinals(tenant)
         total = sum(following.values())
         if total > self._limit:
-            raise LimitReached(
+            raise QueryLimitExceeded(
                 f"the tenant has {total} series, more than the {self._limit} that one answer lists: use /api/series "
                 "and /api/query_range, or raise VIGIE_API_MAX_EXPOSED_SERIES"
             )

@@ -23,7 +23,7 @@ class Escaping(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NegotiatedFormat:
     """What to write."""
 
     format: Format
@@ -38,16 +38,16 @@ class Wanted:
         return f"{self.format.value}; version={version}; charset=utf-8; escaping={self.escaping.value}"
 
 
-def negotiate(accept: str) -> Wanted:
+def negotiate(accept: str) -> NegotiatedFormat:
     """What the header Accept asks for; text with underscores when it says nothing that is known."""
-    best, best_quality = Wanted(Format.TEXT, Escaping.UNDERSCORES), -1.0
+    best, best_quality = NegotiatedFormat(Format.TEXT, Escaping.UNDERSCORES), -1.0
     for entry in accept.split(","):
         media, *parameters = (part.strip() for part in entry.split(";"))
         options = dict(_pair(parameter) for parameter in parameters)
         format_ = _format(media.lower(), options)
         quality = _quality(options.get("q", "1"))
         if format_ is not None and quality > max(best_quality, 0.0):
-            best, best_quality = Wanted(format_, _escaping(options.get("escaping", ""))), quality
+            best, best_quality = NegotiatedFormat(format_, _escaping(options.get("escaping", ""))), quality
     return best
 
 

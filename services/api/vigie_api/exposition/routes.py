@@ -17,7 +17,7 @@ from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx, stale_before_ms
 from vigie_api.exposition.families import LatestTable
-from vigie_api.exposition.negotiation import Wanted, negotiate
+from vigie_api.exposition.negotiation import NegotiatedFormat, negotiate
 from vigie_api.exposition.writing import Exposition
 from vigie_api.metrics import DROPPED
 
@@ -66,7 +66,7 @@ class _Scrape(Response):
     """The answer with its place, which is free again however the answer ends: it is taken and given back in here, so
     a client that is gone before its answer begins cannot keep it."""
 
-    def __init__(self, context: Context, wanted: Wanted, since_ms: int) -> None:
+    def __init__(self, context: Context, wanted: NegotiatedFormat, since_ms: int) -> None:
         super().__init__()
         self._context, self._wanted, self._since_ms = context, wanted, since_ms
 

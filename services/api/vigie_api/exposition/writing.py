@@ -17,7 +17,7 @@ from vigie_contracts.series import Kind, Labels
 
 from vigie_api.exposition.families import Family, LatestTable, Values
 from vigie_api.exposition.names import classic_metric, label_text, reversible, underscored
-from vigie_api.exposition.negotiation import Escaping, Format, Wanted
+from vigie_api.exposition.negotiation import Escaping, Format, NegotiatedFormat
 
 PIECE_SERIES: Final = 1_000
 """Series written between two chances for other requests."""
@@ -28,7 +28,7 @@ _RESERVED: Final = {"counter": ("_total", "_created"), "summary": ("_count", "_s
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _SampleForm:
     """A family as it is written: `name` of the TYPE line, `samples` the suffixes of its samples."""
 
     name: str
@@ -47,7 +47,7 @@ class Exposition:
 
     families: Sequence[Family]
     latest: LatestTable
-    wanted: Wanted
+    wanted: NegotiatedFormat
     since_ms: int
     dropped: int = 0
     _taken: set[str] = field(default_factory=set)
@@ -69,7 +69,7 @@ class Exposition:
         if self.wanted.format is Format.OPENMETRICS:
             yield b"# EOF\n"
 
-    def _samples(self, family: Family, form: _Form, values: Values) -> Iterator[bytes]:
+    def _samples(self, family: Family, form: _SampleForm, values: Values) -> Iterator[bytes]:
         columns = _columns(family.kind, values)
         written = _ready(family)
         index: list[int] = values.place.tolist()
@@ -106,7 +106,7 @@ class Exposition:
     def _written(self, name: str) -> str:
         return name if classic_metric(name) else f'"{name}"'
 
-    def _claim(self, family: Family, names: set[str]) -> _Form | None:
+    def _claim(self, family: Family, names: set[str]) -> _SampleForm | None:
         for form in self._forms(family, names):
             claims = form.claims(self.wanted.format)
             if self._taken.isdisjoint(claims):
@@ -114,7 +114,7 @@ class Exposition:
                 return form
         return None
 
-    def _forms(self, family: Family, names: set[str]) -> Iterator[_Form]:
+    def _forms(self, family: Family, names: set[str]) -> Iterator[_SampleForm]:
         """The ways to write the family, best first."""
         exact = classic_metric(family.name) or self.wanted.escaping is Escaping.UTF8
         base = family.name if exact else underscored(family.name)
@@ -123,20 +123,20 @@ class Exposition:
         if exact or (base not in names and self.wanted.escaping is not Escaping.VALUES):
             yield _form(base, family.kind, openmetrics=openmetrics)
             if family.kind is not Kind.HISTOGRAM:
-                yield _Form(base, "unknown" if openmetrics else "untyped", ("",))
+                yield _SampleForm(base, "unknown" if openmetrics else "untyped", ("",))
             yield _form(f"{base}_{family.kind.name.lower()}", family.kind, openmetrics=openmetrics)
         yield _form(reversible(family.name), family.kind, openmetrics=openmetrics)
         yield _form(f"{reversible(family.name)}_{family.kind.name.lower()}", family.kind, openmetrics=openmetrics)
 
 
-def _form(name: str, kind: Kind, *, openmetrics: bool) -> _Form:
+def _form(name: str, kind: Kind, *, openmetrics: bool) -> _SampleForm:
     type_ = _TYPES[kind]
     if type_ == "summary":
-        return _Form(name, type_, ("_count", "_sum"))
+        return _SampleForm(name, type_, ("_count", "_sum"))
     if type_ == "counter" and openmetrics:
         # A counter that is called nothing but `_total` keeps its name: a family must have one.
-        return _Form(name.removesuffix("_total") or name, type_, ("_total",))
-    return _Form(name, type_, ("",))
+        return _SampleForm(name.removesuffix("_total") or name, type_, ("_total",))
+    return _SampleForm(name, type_, ("",))
 
 
 def _columns(kind: Kind, values: Values) -> list[list[float]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from vigie_contracts.problems import Kind
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import ProblemError
 
 
 class NoReport(ProblemError):  # noqa: N818
     """The tenant's node has not sent a report."""
 
-    kind = Kind.NOT_FOUND
+    kind = ProblemKind.NOT_FOUND
     status = 404
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from vigie_contracts import telemetry as words
 from vigie_contracts.days import to_datetime, to_ms
 from vigie_identity.permissions import Permission
 from vigie_identity.tenants import Tenant
-from vigie_query.errors import InvalidParameter, LimitReached
+from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.times import HOUR, MAX_AHEAD_MS, iso, parse_time
 from vigie_storage.reports.documents import LatestDocument, ReportDocument
 from vigie_storage.reports.totals import NodeGroup, Stretch
@@ -83,7 +83,7 @@ async def history(
     """The reports of a tenant's node as they were sent, newest first; of all the time that reports are kept (90 days
     unless set otherwise), or from `from` until before `to`."""
     if offset > MAX_OFFSET:
-        raise LimitReached(
+        raise QueryLimitExceeded(
             f"offset: at most {MAX_OFFSET}; further back, give `to`: only reports before that time are listed", "offset"
         )
     within = _within(context, from_, to)

@@ -15,7 +15,7 @@ Percent = Annotated[int | float | None, Field(ge=0, le=100)]
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$", examples=["2025-11-24"])]
 
 
-class _Said(Model):
+class _NodeNumbers(Model):
     """What a node said of itself."""
 
     id: str = Field(description="of the report")
@@ -26,13 +26,13 @@ class _Said(Model):
     version: str | None = Field(description="null when the node did not say it")
 
 
-class Metric(_Said):
+class Metric(_NodeNumbers):
     """The numbers of a report."""
 
     timestamp: Time
 
 
-class WholeMetric(_Said):
+class WholeMetric(_NodeNumbers):
     """A report, whole."""
 
     additional_data: dict[str, Any] | None = Field(description="as it was sent; null when it was not")

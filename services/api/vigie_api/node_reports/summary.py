@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from vigie_identity.licences import State
+from vigie_identity.licences import LicenceState
 from vigie_identity.tenants import Status
 from vigie_query.times import iso
 from vigie_storage.reports.totals import NodeGroup
@@ -27,7 +27,7 @@ UNKNOWN_VERSION: Final = "unknown"
 
 
 def summary(
-    now_ms: int, tenants: Mapping[Status, int], licences: Mapping[State, int], groups: Sequence[NodeGroup]
+    now_ms: int, tenants: Mapping[Status, int], licences: Mapping[LicenceState, int], groups: Sequence[NodeGroup]
 ) -> GlobalSummaryAnswer:
     """`groups` are of active tenants only."""
     health = Counter[Health]()
@@ -44,10 +44,10 @@ def summary(
             with_recent_data=sum(group.tenants for group in groups if group.facts.recent),
         ),
         licenses=LicenceCounts(
-            total=licences[State.ACTIVE] + licences[State.EXPIRED],
-            active=licences[State.ACTIVE],
-            expired=licences[State.EXPIRED],
-            expiring_soon=licences[State.EXPIRING],
+            total=licences[LicenceState.ACTIVE] + licences[LicenceState.EXPIRED],
+            active=licences[LicenceState.ACTIVE],
+            expired=licences[LicenceState.EXPIRED],
+            expiring_soon=licences[LicenceState.EXPIRING],
         ),
         usage=Usage(
             total_active_users=plain(sum(group.active_users for group in groups)),

@@ -14,7 +14,7 @@ from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_NAME_CHARS
 from vigie_contracts.tiers import TIERS
 from vigie_identity.permissions import Permission
 from vigie_query import functions, matchers
-from vigie_query.errors import InvalidParameter, LimitReached
+from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.functions import MEANING, Function
 from vigie_query.grid import Grid
 from vigie_query.series import Series
@@ -51,7 +51,7 @@ FEATURE = Feature(
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RangeQuery:
     """What is asked, checked."""
 
     metric: str
@@ -64,7 +64,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SelectedGroups:
     """The series of the first groups, the group of each, and how many groups there are in all."""
 
     series: list[Series]
@@ -100,7 +100,7 @@ async def query_range(
     limit: Annotated[int, Query(ge=1, le=1_000, description="groups in the answer, the first ones by labels")] = 100,
 ) -> Response:
     """See the description above."""
-    question = Question(
+    query = RangeQuery(
         metric=metric,
         function=function,
         wanted=Filter(
@@ -113,41 +113,41 @@ async def query_range(
         asked=parse_range(None, from_, to, "1h", context.now_ms),
         step=step,
     )
-    return Response(await _answer(context, question), media_type="application/json")
+    return Response(await _answer(context, query), media_type="application/json")
 
 
-async def _answer(context: Context, question: Question) -> bytes:
+async def _answer(context: Context, query: RangeQuery) -> bytes:
     """Groups and numbers are made in threads: of many series they take long, and other requests wait for the loop."""
     reader = context.resources.reader
-    found = await reader.select(context.tenant, question.wanted, question.metric)
+    found = await reader.select(context.tenant, query.wanted, query.metric)
     kinds = {one.kind for one in found}
-    functions.check_applicable(question.function, question.metric, kinds)
-    shown = await asyncio.to_thread(_shown, found, question)
-    grid = await grid_for(context, question.asked, question.step, shown.series)
+    functions.check_applicable(query.function, query.metric, kinds)
+    shown = await asyncio.to_thread(_select_groups, found, query)
+    grid = await grid_for(context, query.asked, query.step, shown.series)
     _check_points(len(set(shown.groups)), grid)
-    answer = await reader.read(context.tenant, shown.series, grid, [(question.function, kind) for kind in kinds])
+    answer = await reader.read(context.tenant, shown.series, grid, [(query.function, kind) for kind in kinds])
     head = {
         "timestamp": iso(context.now_ms),
-        "metric": question.metric,
-        "function": question.function.value,
+        "metric": query.metric,
+        "function": query.function.value,
         "from": grid.start,
         "to": grid.end,
         "step": grid.step_ms // SECOND,
         "tier": answer.plan.tier.name,
         "tiers": [tier.name for tier in TIERS if any(piece.tier is tier for piece in answer.plan.pieces)],
-        "errorBound": functions.error_bound(question.function, kinds),
+        "errorBound": functions.error_bound(query.function, kinds),
         "seriesCount": shown.count,
-        "truncated": shown.count > question.limit,
+        "truncated": shown.count > query.limit,
     }
-    return await asyncio.to_thread(_encoded, head, answer, question.function, shown.groups)
+    return await asyncio.to_thread(_encoded, head, answer, query.function, shown.groups)
 
 
-def _shown(found: Sequence[Series], question: Question) -> Shown:
-    groups = [_group(one, question.by) for one in found]
+def _select_groups(found: Sequence[Series], query: RangeQuery) -> SelectedGroups:
+    groups = [_group(one, query.by) for one in found]
     names = sorted(set(groups))
-    first = set(names[: question.limit])
+    first = set(names[: query.limit])
     kept = [position for position, group in enumerate(groups) if group in first]
-    return Shown([found[position] for position in kept], [groups[position] for position in kept], len(names))
+    return SelectedGroups([found[position] for position in kept], [groups[position] for position in kept], len(names))
 
 
 def _encoded(head: dict[str, Any], answer: SelectedSamples, function: Function, groups: Sequence[Group]) -> bytes:
@@ -185,7 +185,7 @@ def _labels(by: list[str]) -> tuple[str, ...]:
 def _check_points(groups: int, grid: Grid) -> None:
     total = groups * grid.steps
     if total > MAX_POINTS:
-        raise LimitReached(
+        raise QueryLimitExceeded(
             f"limit: {groups} series of {grid.steps} points are more than the {MAX_POINTS} points of one answer: use a "
             "larger step, a shorter time or a smaller limit",
             "limit",
