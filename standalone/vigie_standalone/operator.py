@@ -105,7 +105,7 @@ def _set_status(data_dir: Path, tenant: str, *, active: bool) -> None:
     from vigie_identity.tenants import Status
 
     status = Status.ACTIVE if active else Status.INACTIVE
-    made = _run(data_dir, lambda here: here.identity.tenants.set_status(_tenant(tenant), status, here.actor))
+    made = _run(data_dir, lambda here: here.identity.tenants.change(_tenant(tenant), here.actor, status=status))
     typer.echo(f"{made.id} is {made.status}.")
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx2
@@ -102,7 +102,7 @@ async def test_two_gateways_share_the_limit_of_a_key(world: World) -> None:
 
 
 async def test_a_batch_beyond_the_plan_is_refused_whole_and_usage_says_so(world: World) -> None:
-    await world.tenants.set_plan(world.tenant, Plan(samples_per_s=100), SYSTEM)
+    await world.tenants.change(world.tenant, SYSTEM, plan=asdict(Plan(samples_per_s=100)))
     async with world.gateways(1) as [gateway]:
         refused = await gateway.post(BATCH, json=[metric(n) for n in range(101)])
         taken = await gateway.post(BATCH, json=[metric(n) for n in range(100)])
@@ -117,7 +117,7 @@ async def test_a_batch_beyond_the_plan_is_refused_whole_and_usage_says_so(world:
 
 
 async def test_the_refusal_for_the_series_quota_names_the_label(world: World) -> None:
-    await world.tenants.set_plan(world.tenant, Plan(series=50), SYSTEM)
+    await world.tenants.change(world.tenant, SYSTEM, plan=asdict(Plan(series=50)))
     async with world.gateways(1) as [gateway]:
         answer = (await gateway.post(BATCH, json=[metric(n) for n in range(60)])).json()
         said = (

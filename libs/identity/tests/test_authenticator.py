@@ -105,12 +105,12 @@ async def test_anonymous_callers_may_nothing_in_a_tenant_that_is_not_active(made
     await world.tenants.ensure(default)
     world.clock.advance(TTL_S)
     assert await reads()
-    await world.tenants.set_status(default, Status.INACTIVE, BY)
+    await world.tenants.change(default, BY, status=Status.INACTIVE)
     world.clock.advance(TTL_S)
     assert not await reads()
     with pytest.raises(CredentialMissing):
         (await who(made)).tenant(Permission.METRICS_READ)
-    await world.tenants.set_status(default, Status.ACTIVE, BY)
+    await world.tenants.change(default, BY, status=Status.ACTIVE)
     world.clock.advance(TTL_S)
     assert await reads()
 
@@ -186,7 +186,7 @@ async def test_a_key_of_one_tenant_sees_nothing_of_another(made: Identity, world
 
 
 async def test_a_token_of_another_issuer_holds_in_its_active_tenants(made: Identity, world: World) -> None:
-    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    await world.tenants.change(RIVAL, BY, status=Status.INACTIVE)
     token = partner(roles=["ADMIN", "SUPERADMIN"], tenants=["acme", "rival", "no-such-tenant"])
     principal = await bearer(made, token)
     assert principal.kind is PrincipalKind.EXTERNAL
@@ -236,11 +236,11 @@ async def test_a_key_and_a_token_stop_at_the_instant_they_expire_although_they_a
 async def test_a_tenant_that_is_switched_off_is_shut_out_and_let_in_again(made: Identity, world: World) -> None:
     secret = await key_of(world)
     await bearer(made, secret)
-    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.change(ACME, BY, status=Status.INACTIVE)
     world.clock.advance(TTL_S)
     assert isinstance(await refusal(bearer(made, secret)), TenantInactive)
     assert isinstance(await refusal(bearer(made, secret)), TenantInactive)
-    await world.tenants.set_status(ACME, Status.ACTIVE, BY)
+    await world.tenants.change(ACME, BY, status=Status.ACTIVE)
     world.clock.advance(TTL_S)
     await bearer(made, secret)
 
@@ -249,7 +249,7 @@ async def test_a_changed_role_holds_within_the_stated_time(made: Identity, world
     user = await world.user()
     token = (await sessions_of(made).login("alice", PASSWORD, ClientInfo(), ACME)).access
     assert not (await bearer(made, token)).may(Permission.USERS_MANAGE, ACME)
-    await world.users.set_role(ACME, user.id, Role.ADMIN, BY)
+    await world.users.change(ACME, user.id, BY, role=Role.ADMIN)
     await world.users.assign(ACME, user.id, RIVAL, Role.READONLY, BY)
     world.clock.advance(TTL_S)
     principal = await bearer(made, token)
@@ -264,11 +264,11 @@ async def test_a_home_that_is_switched_off_shuts_its_users_out_of_further_tenant
     await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
     token = (await sessions_of(made).login("alice", PASSWORD, ClientInfo(), ACME)).access
     assert (await bearer(made, token)).belongs_to(RIVAL)
-    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    await world.tenants.change(RIVAL, BY, status=Status.INACTIVE)
     world.clock.advance(TTL_S)
     assert not (await bearer(made, token)).belongs_to(RIVAL)
-    await world.tenants.set_status(RIVAL, Status.ACTIVE, BY)
-    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.change(RIVAL, BY, status=Status.ACTIVE)
+    await world.tenants.change(ACME, BY, status=Status.INACTIVE)
     world.clock.advance(TTL_S)
     assert isinstance(await refusal(bearer(made, token)), TenantInactive)
 
@@ -277,7 +277,7 @@ async def test_keys_and_users_of_a_deleted_tenant_are_nobodys(made: Identity, wo
     secret, user = await key_of(world), await world.user()
     await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
     token = (await sessions_of(made).login("alice", PASSWORD, ClientInfo(), ACME)).access
-    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.change(ACME, BY, status=Status.INACTIVE)
     await world.tenants.delete(ACME, BY)
     for sent in (secret, token):
         assert isinstance(await refusal(bearer(made, sent)), BadCredential)

@@ -63,7 +63,7 @@ async def test_a_lost_password_is_replaced_and_the_account_switched_on(world: Wo
     await first.administrator("chosen password")
     [admin] = (await world.users.page(PLATFORM, PageRequest())).items
     await world.user(PLATFORM, Role.SUPERADMIN, "other")
-    await world.users.set_active(PLATFORM, admin.id, BY, active=False)
+    await world.users.change(PLATFORM, admin.id, BY, active=False)
     reset = await first.reset(BY)
     account = await world.users.account(PLATFORM, "admin")
     assert account is not None

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -28,17 +29,17 @@ async def test_a_tenant_is_known_with_its_plan_and_a_change_holds_within_the_sta
 ) -> None:
     assert known.at_once(ACME) is None
     assert await known.require(ACME) == await world.tenants.get(ACME) == known.at_once(ACME)
-    await world.tenants.set_plan(ACME, Plan(samples_per_s=5), BY)
+    await world.tenants.change(ACME, BY, plan=asdict(Plan(samples_per_s=5)))
     world.clock.advance(TTL_S)
     assert known.at_once(ACME) is None
     assert (await known.require(ACME)).plan.samples_per_s == 5
-    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.change(ACME, BY, status=Status.INACTIVE)
     world.clock.advance(TTL_S)
     with pytest.raises(TenantInactive):
         await known.require(ACME)
     with pytest.raises(TenantInactive):
         known.at_once(ACME)
-    await world.tenants.set_status(ACME, Status.ACTIVE, BY)
+    await world.tenants.change(ACME, BY, status=Status.ACTIVE)
     world.clock.advance(TTL_S)
     assert (await known.require(ACME)).active
 
@@ -80,7 +81,7 @@ async def test_known_tenants_stay_known_for_a_while_when_the_store_is_away(
     known: KnownTenants, world: World, mongo_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vigie_storage.mongo.TIMEOUT_S", 0.5)
-    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    await world.tenants.change(RIVAL, BY, status=Status.INACTIVE)
     await known.require(ACME)
     with pytest.raises(TenantInactive):
         await known.require(RIVAL)
@@ -104,7 +105,7 @@ async def test_what_was_known_is_remembered_without_asking(
     known: KnownTenants, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert known.remembered(ACME) is None
-    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    await world.tenants.change(RIVAL, BY, status=Status.INACTIVE)
     await known.require(ACME)
     with pytest.raises(TenantInactive):
         await known.require(RIVAL)

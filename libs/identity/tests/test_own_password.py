@@ -117,7 +117,7 @@ async def test_an_account_that_changed_meanwhile_is_left_as_it_is(
         await sessions.change_password(user.id, PASSWORD, NEW, HERE)
     monkeypatch.undo()
     await login(made, name, "what the administrator gave")
-    await world.users.set_active(ACME, user.id, BY, active=False)
+    await world.users.change(ACME, user.id, BY, active=False)
     for gone in (user.id, "u-nobody"):
         with pytest.raises(BadCredential):
             await sessions.change_password(gone, "what the administrator gave", NEW, HERE)

@@ -68,11 +68,11 @@ async def test_whatever_is_wrong_with_a_login_the_answer_is_the_same(made: Ident
     await world.user(RIVAL, name=name + "-off")
     off = await world.users.account(RIVAL, name + "-off")
     assert off is not None
-    await world.users.set_active(RIVAL, off.user.id, BY, active=False)
+    await world.users.change(RIVAL, off.user.id, BY, active=False)
     sleeping = TenantId("sleeping")
     await world.tenants.create(sleeping, "Sleeping", BY)
     await world.user(sleeping, name=name)
-    await world.tenants.set_status(sleeping, Status.INACTIVE, BY)
+    await world.tenants.change(sleeping, BY, status=Status.INACTIVE)
     attempts: list[tuple[str, str, str | None]] = [
         (name, "wrong password", ACME),
         (name, PASSWORD, RIVAL),
@@ -207,12 +207,12 @@ async def test_a_change_of_the_account_ends_its_sessions(made: Identity, world: 
         case "password":
             await world.users.set_password(ACME, user.id, "another password", BY)
         case "off":
-            await world.users.set_active(ACME, user.id, BY, active=False)
-            await world.users.set_active(ACME, user.id, BY, active=True)
+            await world.users.change(ACME, user.id, BY, active=False)
+            await world.users.change(ACME, user.id, BY, active=True)
         case "removed":
             await world.users.remove(ACME, user.id, BY)
         case _:
-            await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+            await world.tenants.change(ACME, BY, status=Status.INACTIVE)
     world.clock.advance(TTL_S)
     with pytest.raises(ProblemError) as caught:
         await bearer(made, tokens.access)

@@ -1,6 +1,7 @@
 """Tenants, licences and the audit of their changes, on a real MongoDB."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,10 @@ async def test_a_tenant_is_active_with_the_default_plan_until_somebody_says_othe
     assert made == await world.tenants.get(TenantId("new"))
     assert (made.name, made.status, made.plan) == ("New Co", Status.ACTIVE, Plan())
     world.clock.advance(60)
-    changed = await world.tenants.set_status(TenantId("new"), Status.INACTIVE, BY)
+    changed = await world.tenants.change(TenantId("new"), BY, status=Status.INACTIVE)
     assert not changed.active
     assert changed.updated == changed.created + timedelta(minutes=1)
-    assert (await world.tenants.set_plan(TenantId("new"), Plan(series=5), BY)).plan.series == 5
+    assert (await world.tenants.change(TenantId("new"), BY, plan=asdict(Plan(series=5)))).plan.series == 5
     assert (await world.tenants.get(TenantId("new"))).plan == Plan(series=5)
 
 
@@ -42,36 +43,36 @@ async def test_ids_and_names_of_tenants_are_unique_whatever_the_case(world: Worl
     with pytest.raises(Conflict):
         await world.tenants.create(TenantId("other"), "ACME Inc", BY)
     with pytest.raises(Conflict):
-        await world.tenants.rename(RIVAL, "Acme INC", BY)
+        await world.tenants.change(RIVAL, BY, name="Acme INC")
     assert (await world.tenants.get(RIVAL)).name == "rival inc"
 
 
 async def test_a_refused_change_leaves_no_entry_in_the_audit(world: World) -> None:
     before = await world.audit.page(RIVAL, PageRequest())
     with pytest.raises(Conflict):
-        await world.tenants.rename(RIVAL, "acme inc", BY)
+        await world.tenants.change(RIVAL, BY, name="acme inc")
     with pytest.raises(NotFound):
-        await world.tenants.set_status(NOBODY, Status.ACTIVE, BY)
+        await world.tenants.change(NOBODY, BY, status=Status.ACTIVE)
     assert await world.audit.page(RIVAL, PageRequest()) == before
     assert (await world.audit.page(NOBODY, PageRequest())).items == []
 
 
 async def test_an_operator_in_place_of_an_id_is_nobodys(world: World) -> None:
     anything: Any = {"$ne": ""}
-    for question in (world.tenants.get(anything), world.tenants.set_status(anything, Status.INACTIVE, BY)):
+    for question in (world.tenants.get(anything), world.tenants.change(anything, BY, status=Status.INACTIVE)):
         with pytest.raises(NotFound):
             await question
     assert (await world.tenants.get(ACME)).active
 
 
 async def test_only_active_tenants_that_exist_are_active(world: World) -> None:
-    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    await world.tenants.change(RIVAL, BY, status=Status.INACTIVE)
     assert await world.tenants.active([ACME, RIVAL, NOBODY]) == {ACME}
     assert await world.tenants.counts() == {Status.ACTIVE: 1, Status.INACTIVE: 1}
 
 
 async def test_those_that_ended_are_known_for_as_long_as_is_asked(world: World) -> None:
-    await world.tenants.set_status(RIVAL, Status.INACTIVE, BY)
+    await world.tenants.change(RIVAL, BY, status=Status.INACTIVE)
     for _ in ("switched off", "deleted"):
         ended = (await world.tenants.page(PageRequest(), deleted=True)).items[-1]
         assert ended.id == RIVAL
@@ -92,7 +93,7 @@ async def test_ensuring_a_tenant_whose_name_another_one_has_says_so(world: World
     await world.tenants.create(TenantId("other"), "Default", BY)
     with pytest.raises(Conflict, match="rename"):
         await world.tenants.ensure(TenantId("default"))
-    await world.tenants.set_status(ACME, Status.INACTIVE, BY)
+    await world.tenants.change(ACME, BY, status=Status.INACTIVE)
     await world.tenants.ensure(ACME)
     assert not (await world.tenants.get(ACME)).active
     await world.tenants.delete(ACME, BY)
@@ -107,15 +108,15 @@ async def test_only_an_inactive_tenant_is_deleted_and_then_it_does_not_exist(wor
     with pytest.raises(Conflict):
         await tenants.delete(ACME, BY)
     with pytest.raises(InvalidField):
-        await tenants.set_status(ACME, Status.DELETED, BY)
-    await tenants.set_status(ACME, Status.INACTIVE, BY)
+        await tenants.change(ACME, BY, status=Status.DELETED)
+    await tenants.change(ACME, BY, status=Status.INACTIVE)
     await tenants.delete(ACME, BY)
     theirs = await world.users.create(RIVAL, "bob", PASSWORD, Role.USER, BY)
     for question in (
         tenants.get(ACME),
-        tenants.rename(ACME, "Acme again", BY),
-        tenants.set_status(ACME, Status.ACTIVE, BY),
-        tenants.set_plan(ACME, Plan(), BY),
+        tenants.change(ACME, BY, name="Acme again"),
+        tenants.change(ACME, BY, status=Status.ACTIVE),
+        tenants.change(ACME, BY, plan=asdict(Plan())),
         tenants.delete(ACME, BY),
         tenants.delete(NOBODY, BY),
         world.users.create(ACME, "carol", PASSWORD, Role.USER, BY),
@@ -142,7 +143,7 @@ async def test_only_an_inactive_tenant_is_deleted_and_then_it_does_not_exist(wor
 
 async def test_the_name_of_a_deleted_tenant_is_free_and_its_id_is_not(world: World) -> None:
     for tenant in (ACME, RIVAL):
-        await world.tenants.set_status(tenant, Status.INACTIVE, BY)
+        await world.tenants.change(tenant, BY, status=Status.INACTIVE)
         await world.tenants.delete(tenant, BY)
     with pytest.raises(Conflict) as caught:
         await world.tenants.create(ACME, "Another", BY)
@@ -225,7 +226,7 @@ async def test_a_licence_needs_a_tenant_and_a_future(world: World) -> None:
 
 async def test_the_audit_tells_who_did_what_when_and_from_where_newest_first(world: World) -> None:
     world.clock.advance(1)
-    await world.tenants.rename(ACME, "Acme Ltd", BY)
+    await world.tenants.change(ACME, BY, name="Acme Ltd")
     newest, oldest = (await world.audit.page(ACME, PageRequest())).items
     assert (newest.action, newest.target, newest.changes) == (Action.TENANT_CHANGED, ACME, {"name": "Acme Ltd"})
     assert newest.actor == BY

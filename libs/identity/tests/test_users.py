@@ -24,7 +24,7 @@ async def test_a_user_is_assigned_to_the_home_with_its_apps_and_sites(world: Wor
     user = await world.users.create(ACME, " Alice ", PASSWORD, Role.USER, BY, apps=["shop"], sites=["s2", "s1", "s1"])
     assert user == await world.users.get(ACME, user.id) == await world.users.load(user.id)
     assert user.assignments == (Assignment.of(ACME, Role.USER, frozenset({"shop"}), frozenset({"s1", "s2"})),)
-    changed = await world.users.set_places(ACME, user.id, BY, apps=[], sites=["s3"])
+    changed = await world.users.change(ACME, user.id, BY, apps=[], sites=["s3"])
     assert changed.assignments == (Assignment.of(ACME, Role.USER, sites=frozenset({"s3"})),)
     assert (await world.users.create(PLATFORM, "bob", PASSWORD, Role.SUPPORT, BY)).assignments == ()
 
@@ -56,7 +56,7 @@ async def test_a_role_that_does_not_fit_the_home_is_refused(world: World, home: 
     if home == ACME:
         user = await alice(world)
         with pytest.raises(InvalidField):
-            await world.users.set_role(ACME, user.id, role, BY)
+            await world.users.change(ACME, user.id, BY, role=role)
         assert (await world.users.get(ACME, user.id)).role is Role.USER
 
 
@@ -66,10 +66,10 @@ async def test_a_user_of_another_home_is_not_there_for_any_question(world: World
     for home in (ACME, PLATFORM):
         for question in (
             users.get(home, theirs.id),
-            users.set_role(home, theirs.id, Role.ADMIN if home == ACME else Role.SUPPORT, BY),
-            users.set_active(home, theirs.id, BY, active=False),
+            users.change(home, theirs.id, BY, role=Role.ADMIN if home == ACME else Role.SUPPORT),
+            users.change(home, theirs.id, BY, active=False),
             users.set_password(home, theirs.id, "another password", BY),
-            users.set_places(home, theirs.id, BY, apps=[], sites=[]),
+            users.change(home, theirs.id, BY, apps=[], sites=[]),
             users.remove(home, theirs.id, BY),
         ):
             with pytest.raises(NotFound) as caught:
@@ -105,8 +105,8 @@ async def test_a_further_tenant_is_given_and_taken_without_touching_the_home(wor
 async def test_the_home_raises_the_role_in_the_home_only(world: World) -> None:
     user = await alice(world)
     await world.users.assign(ACME, user.id, RIVAL, Role.READONLY, BY)
-    await world.users.set_role(ACME, user.id, Role.ADMIN, BY)
-    await world.users.set_places(ACME, user.id, BY, apps=[], sites=["r1"])
+    await world.users.change(ACME, user.id, BY, role=Role.ADMIN)
+    await world.users.change(ACME, user.id, BY, apps=[], sites=["r1"])
     loaded = await world.users.load(user.id)
     assert loaded is not None
     assert loaded.assignments == (
@@ -118,11 +118,11 @@ async def test_the_home_cannot_open_the_account_of_who_has_further_tenants(world
     user = await alice(world)
     await world.users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
     users = world.users
-    assert not (await users.set_active(ACME, user.id, BY, active=False)).active  # closing it harms nobody else
+    assert not (await users.change(ACME, user.id, BY, active=False)).active  # closing it harms nobody else
     before = await world.audit.page(ACME, PageRequest())
     for question in (
         users.set_password(ACME, user.id, "another password", BY),
-        users.set_active(ACME, user.id, BY, active=True),
+        users.change(ACME, user.id, BY, active=True),
     ):
         with pytest.raises(Forbidden) as caught:
             await question
@@ -132,7 +132,7 @@ async def test_the_home_cannot_open_the_account_of_who_has_further_tenants(world
     assert account is not None
     assert await world.passwords.verify(account.password, PASSWORD)
     assert await world.audit.page(ACME, PageRequest()) == before
-    assert (await users.set_active(ACME, user.id, BY, active=True, full=True)).active
+    assert (await users.change(ACME, user.id, BY, active=True, full=True)).active
     await users.set_password(ACME, user.id, "another password", BY, full=True)
     await users.unassign(ACME, user.id, RIVAL, BY)
     await users.set_password(ACME, user.id, "a third password", BY)
@@ -145,9 +145,9 @@ async def test_the_home_sees_nothing_of_further_tenants(world: World) -> None:
     shown = [
         await users.get(ACME, user.id),
         *(await users.page(ACME, PageRequest())).items,
-        await users.set_role(ACME, user.id, Role.ADMIN, BY),
-        await users.set_places(ACME, user.id, BY, apps=["shop"], sites=[]),
-        await users.set_active(ACME, user.id, BY, active=False),
+        await users.change(ACME, user.id, BY, role=Role.ADMIN),
+        await users.change(ACME, user.id, BY, apps=["shop"], sites=[]),
+        await users.change(ACME, user.id, BY, active=False),
         await users.unassign(ACME, user.id, RIVAL, BY),
     ]
     entries = (await world.audit.page(ACME, PageRequest())).items
@@ -156,7 +156,7 @@ async def test_the_home_sees_nothing_of_further_tenants(world: World) -> None:
     assert "rival" not in repr((shown, entries))
     assert "secret" not in repr((shown, entries))
     await users.assign(ACME, user.id, RIVAL, Role.ADMIN, BY)
-    full = await users.set_active(ACME, user.id, BY, active=True, full=True)
+    full = await users.change(ACME, user.id, BY, active=True, full=True)
     assert full.assignments[1:] == (Assignment.of(RIVAL, Role.ADMIN),)
     assert (await users.page(ACME, PageRequest(), full=True)).items == [full]
     assert await users.get(ACME, user.id, full=True) == full == await users.load(user.id)
@@ -211,11 +211,11 @@ async def test_an_assignment_and_a_new_password_at_once_never_leave_both(world: 
 async def test_a_new_password_and_switching_off_end_the_sessions_so_far(world: World) -> None:
     user = await alice(world)
     assert (await world.users.set_password(ACME, user.id, "another password", BY)).epoch == 1
-    off = await world.users.set_active(ACME, user.id, BY, active=False)
+    off = await world.users.change(ACME, user.id, BY, active=False)
     assert (off.active, off.epoch) == (False, 2)
-    on = await world.users.set_active(ACME, user.id, BY, active=True)
+    on = await world.users.change(ACME, user.id, BY, active=True)
     assert (on.active, on.epoch) == (True, 2)
-    assert (await world.users.set_role(ACME, user.id, Role.ADMIN, BY)).epoch == 2
+    assert (await world.users.change(ACME, user.id, BY, role=Role.ADMIN)).epoch == 2
 
 
 async def test_the_last_active_superadmin_stays(world: World) -> None:
@@ -223,20 +223,20 @@ async def test_the_last_active_superadmin_stays(world: World) -> None:
     first = await users.create(PLATFORM, "first", PASSWORD, Role.SUPERADMIN, BY)
     support = await users.create(PLATFORM, "support", PASSWORD, Role.SUPPORT, BY)
     off = await users.create(PLATFORM, "off", PASSWORD, Role.SUPERADMIN, BY)
-    await users.set_active(PLATFORM, off.id, BY, active=False)
+    await users.change(PLATFORM, off.id, BY, active=False)
     before = await world.audit.page(PLATFORM, PageRequest())
     for question in (
         users.remove(PLATFORM, first.id, BY),
-        users.set_role(PLATFORM, first.id, Role.SUPPORT, BY),
-        users.set_active(PLATFORM, first.id, BY, active=False),
+        users.change(PLATFORM, first.id, BY, role=Role.SUPPORT),
+        users.change(PLATFORM, first.id, BY, active=False),
     ):
         with pytest.raises(Conflict):
             await question
     assert await users.get(PLATFORM, first.id) == first
     assert await world.audit.page(PLATFORM, PageRequest()) == before
     await users.remove(PLATFORM, support.id, BY)
-    await users.set_active(PLATFORM, off.id, BY, active=True)
-    assert (await users.set_role(PLATFORM, first.id, Role.SUPPORT, BY)).role is Role.SUPPORT
+    await users.change(PLATFORM, off.id, BY, active=True)
+    assert (await users.change(PLATFORM, first.id, BY, role=Role.SUPPORT)).role is Role.SUPPORT
     await users.remove(PLATFORM, first.id, BY)
 
 

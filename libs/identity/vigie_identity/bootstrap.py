@@ -1,4 +1,4 @@
-"""The first start: one administrator, whose password one process gets to show, once."""
+"""The first start: creates the administrator; exactly one process gets the password to show."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ class FirstStart:
         password = new_secret()
         await self._users.set_password(PLATFORM, account.user.id, password, by)
         if not account.user.active:
-            await self._users.set_active(PLATFORM, account.user.id, by, active=True)
+            await self._users.change(PLATFORM, account.user.id, by, active=True)
         return NewAdministrator(NAME, password)

@@ -40,7 +40,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the tenant may use. None: no limit of its own."""
+    """The limits of a tenant. None: no limit of its own."""
 
     samples_per_s: int | None = None
     requests_per_s: int | None = None
@@ -90,7 +90,7 @@ class Tenants:
             await self._tenants.ensure()
 
     async def create(self, tenant: TenantId, name: str, by: Actor, plan: Plan | None = None) -> Tenant:
-        """Raises Conflict when the id (also by a deleted tenant) or the name is taken, InvalidField,
+        """Create a tenant. Raises Conflict when the id (also by a deleted tenant) or the name is taken, InvalidField,
         StoreUnavailable."""
         document = self._document(tenant, name, plan or Plan())
 
@@ -125,25 +125,25 @@ class Tenants:
                 ) from None
 
     async def get(self, tenant: TenantId, *, deleted: bool = False) -> Tenant:
-        """With `deleted` also a tombstone. Raises NotFound, StoreUnavailable."""
+        """Return the tenant with this id; with `deleted` also a deleted one. Raises NotFound, StoreUnavailable."""
         with bounded():
             document = await self._collection.find_one({"_id": exactly(tenant)} if deleted else _there(tenant))
         if document is None:
             raise NotFound(WHAT)
         return _tenant(document)
 
-    async def page(self, asked: PageRequest, *, deleted: bool = False, status: Status | None = None) -> Page[Tenant]:
-        """All tenants, or those of a status, by id: for those with a platform-wide role. With `deleted` also the
-        tombstones. Raises StoreUnavailable."""
-        after = asked.after()
+    async def page(self, request: PageRequest, *, deleted: bool = False, status: Status | None = None) -> Page[Tenant]:
+        """Return a page of all tenants, or of those with a status, by id: for those with a platform-wide role. With
+        `deleted` also the tombstones. Raises StoreUnavailable."""
+        after = request.after()
         query: Document = {} if after is None else {"_id": {"$gt": after}}
         if status is not None:
             query["status"] = status.value
         elif not deleted:
             query |= _NOT_DELETED
         with bounded():
-            found = await self._collection.find(query).sort("_id").limit(asked.limit + 1).to_list()
-        return cut(found, asked, "_id", _tenant)
+            found = await self._collection.find(query).sort("_id").limit(request.limit + 1).to_list()
+        return cut(found, request, "_id", _tenant)
 
     async def active(self, tenants: Iterable[TenantId]) -> frozenset[TenantId]:
         """Those of at most 1,000 tenants that exist and are active. Raises StoreUnavailable."""
@@ -172,18 +172,9 @@ class Tenants:
             found = await self._collection.find(query, {"_id": 1}).to_list()
         return [document["_id"] for document in found]
 
-    async def rename(self, tenant: TenantId, name: str, by: Actor) -> Tenant:
-        """Raises NotFound, Conflict when the name is taken, InvalidField, StoreUnavailable."""
-        return await self.change(tenant, by, name=name)
-
-    async def set_status(self, tenant: TenantId, status: Status, by: Actor) -> Tenant:
-        """Inactive: nothing is taken from it, nothing shown to it. Raises NotFound, InvalidField for DELETED,
-        StoreUnavailable."""
-        return await self.change(tenant, by, status=status)
-
     async def delete(self, tenant: TenantId, by: Actor) -> None:
-        """For ever: the name is free, the id is not. Users, keys and data stay where they are, and let nobody in.
-        Raises NotFound, Conflict unless it is inactive, StoreUnavailable."""
+        """Delete a tenant for ever: the name is free, the id is not. Users, keys and data stay where they are, and let
+        nobody in. Raises NotFound, Conflict unless it is inactive, StoreUnavailable."""
 
         async def work(session: Session) -> None:
             values = {"status": Status.DELETED.value, "name_key": f"\0{tenant}", "updated": self._now()}
@@ -198,16 +189,13 @@ class Tenants:
 
         await transaction(self._db, work)
 
-    async def set_plan(self, tenant: TenantId, plan: Plan, by: Actor) -> Tenant:
-        """Raises NotFound, StoreUnavailable."""
-        return await self.change(tenant, by, plan=asdict(plan))
-
     async def change(
         self, tenant: TenantId, by: Actor,
         *, name: str | None = None, status: Status | None = None, plan: Mapping[str, Any] | None = None,
     ) -> Tenant:  # fmt: skip
-        """All that is said, or nothing; `plan` has the limits that change, by their names in Plan. Raises NotFound,
-        Conflict when the name is taken, InvalidField, StoreUnavailable."""
+        """Change the fields that are given, in one transaction; `plan` has the limits that change, by their names in
+        Plan. From an inactive tenant nothing is taken, and nothing is shown to it. Raises NotFound, Conflict when the
+        name is taken, InvalidField (also for the status DELETED), StoreUnavailable."""
         values: Document = {}
         changes: Document = {}
         if name is not None:
@@ -224,7 +212,7 @@ class Tenants:
         return await self._change(tenant, values, by, **changes)
 
     async def require_in(self, session: Session, tenant: TenantId) -> None:
-        """Raises NotFound unless the tenant exists, as the transaction sees it."""
+        """Check that the tenant exists, as the transaction sees it. Raises NotFound."""
         if await self._collection.find_one(_there(tenant), {"_id": 1}, session=session) is None:
             raise NotFound(WHAT)
 

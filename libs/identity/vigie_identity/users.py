@@ -1,4 +1,4 @@
-"""Users: people with a home, a role in it, and further tenants with a role in each.
+"""Users: each has a home tenant with a role in it, and may have roles in further tenants.
 
 The home is a tenant or the platform; names are unique in it. Its administrators manage the user there. What concerns
 further tenants (giving and taking them, seeing them, and whatever opens them) is for those with TENANTS_MANAGE, which a
@@ -101,7 +101,7 @@ class Users:
         self, home: TenantId, name: str, password: str, role: Role, by: Actor,
         *, apps: Sequence[str] = (), sites: Sequence[str] = (),
     ) -> User:  # fmt: skip
-        """A user who belongs to `home`: a tenant for the roles bound to one, PLATFORM for the others.
+        """Create a user who belongs to `home`: a tenant for the roles bound to one, PLATFORM for the others.
 
         Raises NotFound for no such tenant, Conflict when the name is taken in this home, InvalidField, LimitReached,
         Busy, StoreUnavailable."""
@@ -136,26 +136,26 @@ class Users:
             raise Conflict("there is a user of that name already") from None
 
     async def get(self, home: TenantId, user: str, *, full: bool = False) -> User:
-        """Further tenants are shown with `full` only. Raises NotFound, also for a user of another home;
-        StoreUnavailable."""
+        """Return the user; further tenants are shown with `full` only. Raises NotFound, also for a user of another
+        home; StoreUnavailable."""
         with bounded():
             document = await self._store.of(home).one({"_id": exactly(user)})
         if document is None:
             raise NotFound(WHAT)
         return _user(document, full=full)
 
-    async def page(self, home: TenantId, asked: PageRequest, *, full: bool = False) -> Page[User]:
+    async def page(self, home: TenantId, request: PageRequest, *, full: bool = False) -> Page[User]:
         """The users of a home, by id; further tenants are shown with `full` only. Raises StoreUnavailable."""
-        return await page(self._store.of(home), asked, "_id", partial(_user, full=full))
+        return await page(self._store.of(home), request, "_id", partial(_user, full=full))
 
-    async def guests(self, tenant: TenantId, asked: PageRequest) -> Page[Guest]:
+    async def guests(self, tenant: TenantId, request: PageRequest) -> Page[Guest]:
         """The users of other homes who are assigned to the tenant, by id. Raises StoreUnavailable."""
-        after = asked.after()
+        after = request.after()
         query = {"further.tenant": exactly(tenant), **({} if after is None else {"_id": {"$gt": after}})}
         with bounded():
             every = self._store.across(Why.GUESTS)
-            found = await every.find(query).sort("_id").limit(asked.limit + 1).to_list()
-        return cut(found, asked, "_id", partial(_guest, tenant))
+            found = await every.find(query).sort("_id").limit(request.limit + 1).to_list()
+        return cut(found, request, "_id", partial(_guest, tenant))
 
     async def count(self, home: TenantId) -> int:
         """How many users have this home. Raises StoreUnavailable."""
@@ -167,8 +167,8 @@ class Users:
         *, role: Role | None = None, active: bool | None = None,
         apps: Sequence[str] | None = None, sites: Sequence[str] | None = None, full: bool = False,
     ) -> User:  # fmt: skip
-        """All that is said, or nothing; the role, apps and sites are those in the home. Switched off, nobody logs in
-        and every session ends; switching on somebody who has further tenants takes `full`.
+        """Change the fields that are given, in one transaction; the role, apps and sites are those in the home.
+        Switched off, nobody logs in and every session ends; switching on somebody who has further tenants takes `full`.
 
         Raises NotFound, InvalidField, Forbidden, Conflict for the last active SUPERADMIN, StoreUnavailable."""
         values: Document = {}
@@ -183,29 +183,16 @@ class Users:
         weakens = active is False or role not in (None, Role.SUPERADMIN)
         return await self._change(home, user, update, by, full=full, opens=active is True, weakens=weakens, **values)
 
-    async def set_role(self, home: TenantId, user: str, role: Role, by: Actor) -> User:
-        """`change` of the role."""
-        return await self.change(home, user, by, role=role)
-
-    async def set_places(
-        self, home: TenantId, user: str, by: Actor, *, apps: Sequence[str], sites: Sequence[str]
-    ) -> User:
-        """`change` of apps and sites."""
-        return await self.change(home, user, by, apps=apps, sites=sites)
-
-    async def set_active(self, home: TenantId, user: str, by: Actor, *, active: bool, full: bool = False) -> User:
-        """`change` of whether the user may log in."""
-        return await self.change(home, user, by, active=active, full=full)
-
     async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
-        """Every session of the user ends. For somebody who has further tenants it takes `full`: whoever knows the
-        password is let into those too. Raises NotFound, Forbidden, InvalidField, Busy, StoreUnavailable."""
+        """Set the password and end every session of the user. For somebody who has further tenants it takes `full`:
+        whoever knows the password is let into those too. Raises NotFound, Forbidden, InvalidField, Busy,
+        StoreUnavailable."""
         hashed = await self._passwords.hash(password)
         update = {"$set": {"password": hashed}, "$inc": {"epoch": 1}}
         return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, full=full, opens=True)
 
     async def remove(self, home: TenantId, user: str, by: Actor) -> None:
-        """Every session of the user ends. Raises NotFound, Conflict for the last active SUPERADMIN,
+        """Remove the user and end every session. Raises NotFound, Conflict for the last active SUPERADMIN,
         StoreUnavailable."""
 
         async def work(session: Session) -> None:

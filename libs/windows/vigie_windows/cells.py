@@ -1,8 +1,6 @@
 """Cells: what is known of each row in each window, as sorted columns."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -142,13 +140,6 @@ class Cells:
     def group_bounds(self) -> Int64s:
         """int64[g + 1]: positions at which the g chunk-windows begin, and n."""
         return np.append(run_starts(self.key >> keys.SLOT_BITS), len(self))
-
-    def by_chunk_window(self) -> Iterator[tuple[int, int, "Cells"]]:
-        """(chunk, window start in ms, cells as by `slice`) of each chunk and window, in key order."""
-        bounds = self.group_bounds().tolist()
-        chunks, starts = self.chunks, self.starts
-        for begin, end in pairwise(bounds):
-            yield int(chunks[begin]), int(starts[begin]), self.slice(begin, end)
 
     def _per_cell(self) -> tuple[NDArray[Any], ...]:
         return (

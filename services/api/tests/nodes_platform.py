@@ -54,7 +54,7 @@ class Platform:
         made = TenantId(tenant)
         await self.identity.tenants.create(made, name or tenant, SYSTEM)
         if not active:
-            await self.identity.tenants.set_status(made, Status.INACTIVE, SYSTEM)
+            await self.identity.tenants.change(made, SYSTEM, status=Status.INACTIVE)
         return made
 
     async def keep(self, *reports: NodeReport) -> None:

@@ -160,7 +160,7 @@ async def test_a_tenant_without_reports_has_empty_answers_and_no_latest_one(plat
 
 
 async def test_an_inactive_tenant_can_still_be_looked_at(platform: Platform) -> None:
-    await platform.identity.tenants.set_status(TenantId(ACME), Status.INACTIVE, SYSTEM)
+    await platform.identity.tenants.change(TenantId(ACME), SYSTEM, status=Status.INACTIVE)
     await platform.keep(report(ACME, NOW - MINUTE, users=7))
     assert (await platform.get(metrics(ACME, "/latest")))["metric"]["activeUsers"] == 7
     assert (await platform.get(metrics(ACME, "/aggregated")))["dataPoints"] == 1

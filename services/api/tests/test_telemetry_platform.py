@@ -66,14 +66,14 @@ async def test_the_summary_leaves_inactive_tenants_out(platform: Platform) -> No
     }  # fmt: skip
     assert answer["health"] == {"healthy": 2, "warning": 0, "critical": 0, "noData": 1}
     assert answer["versions"] == [{"version": "1.10.0", "count": 1}, {"version": "1.2.0", "count": 1}]
-    await platform.identity.tenants.set_status(TenantId("old"), Status.ACTIVE, SYSTEM)
+    await platform.identity.tenants.change(TenantId("old"), SYSTEM, status=Status.ACTIVE)
     assert (await platform.get("/admin/global/summary"))["usage"]["totalActiveUsers"] == 106
 
 
 async def test_a_tenant_that_is_deleted_stays_out_of_the_summary(platform: Platform) -> None:
     await platform.keep(report(ACME, NOW - MINUTE, 5, version="1"), report(RIVAL, NOW - MINUTE, 100, version="9"))
     rival = TenantId(RIVAL)
-    await platform.identity.tenants.set_status(rival, Status.INACTIVE, SYSTEM)
+    await platform.identity.tenants.change(rival, SYSTEM, status=Status.INACTIVE)
     before = await platform.get("/admin/global/summary")
     await platform.identity.tenants.delete(rival, SYSTEM)
     after = await platform.get("/admin/global/summary")
