@@ -119,7 +119,7 @@ async def test_the_request_of_the_guide_is_kept_whole_and_counted(rough: World) 
         clock = SystemClock()
         tenants = Tenants(rough.database, Audit(rough.database, clock), clock)
         asleep = await tenant(rough)
-        await tenants.set_status(TenantId(asleep), Status.INACTIVE, SYSTEM)
+        await tenants.change(TenantId(asleep), SYSTEM, status=Status.INACTIVE)
         assert (await http.post("/telemetry", json={**sent, "tenantId": asleep})).status_code == 403
         refused = await http.post("/api/metrics/custom", json={"name": "x", "type": "gauge", "value": 1})
         assert refused.status_code == 401, "the default lets nobody write but telemetry"

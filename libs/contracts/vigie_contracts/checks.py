@@ -1,4 +1,4 @@
-"""Check: the value of a record on `vigie.checks.v1`, JSON. One answer of a probe to one target."""
+"""Check: the value of a record on `vigie.checks.v1`, JSON. The result of one probe of one target."""
 
 from __future__ import annotations
 

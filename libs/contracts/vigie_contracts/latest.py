@@ -41,7 +41,7 @@ class Latest:
 
 
 def hash_key(tenant: str) -> str:
-    """The Redis hash that holds a tenant's latest values."""
+    """Return the key of the Redis hash that holds a tenant's latest values."""
     return f"vigie:{tenant}:latest"
 
 

@@ -1,4 +1,4 @@
-"""Who serves which path: the one table behind the front door, which splits one origin among the services.
+"""The path table: which service serves which path of the one origin.
 
 `vigie up` hands requests on by it in one process. The proxy of the compose stack is written from it, by
 `python -m tools.proxy`.
@@ -48,7 +48,7 @@ _BELOW: Final = [(path[:-1], owner) for path, owner in _EXACT.items() if path.en
 
 
 def service_of(method: str, path: str) -> Service:
-    """Who answers a request."""
+    """Return the service that handles a request."""
     owner = _EXACT.get(path)
     if owner is None:
         for prefix, below in _BELOW:

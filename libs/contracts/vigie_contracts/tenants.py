@@ -1,4 +1,4 @@
-"""Tenants: whose data something is."""
+"""Tenant ids."""
 
 from __future__ import annotations
 

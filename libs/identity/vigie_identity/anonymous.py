@@ -1,4 +1,4 @@
-"""What a caller without any credential may do, and for which tenant: one setting, one rule."""
+"""Access of callers without a credential: the permissions and the tenant, from one setting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vigie_identity.principal import Assignment, Principal, PrincipalKind, assig
 
 
 class AnonymousAccess(StrEnum):
-    """A word of the setting."""
+    """A kind of anonymous access, as it is written in the setting."""
 
     TELEMETRY = "telemetry"
     WRITE = "write"
@@ -31,14 +31,14 @@ HELP: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AnonymousRule:
-    """`tenant` is None when no right is bound to one."""
+    """What anonymous callers may do. `tenant` is None when no right is bound to one."""
 
     rights: frozenset[AnonymousAccess]
     tenant: TenantId | None = None
 
     @classmethod
     def parse(cls, text: str) -> AnonymousRule:
-        """The rule that the setting says. Raises InvalidField."""
+        """Parse the setting. Raises InvalidField."""
         tenant, colon, words = text.strip().rpartition(":")
         if not colon and words == NOTHING:
             return cls(frozenset())
@@ -55,11 +55,11 @@ class AnonymousRule:
         return f"{self.tenant}:{words}" if self.tenant else words
 
     def without_tenant(self) -> AnonymousRule:
-        """What is left when its tenant is not active."""
+        """Return the rule without its tenant, for when that is not active."""
         return AnonymousRule(self.rights & {AnonymousAccess.TELEMETRY})
 
     def principal(self) -> Principal:
-        """Who a caller without a credential is."""
+        """Return the principal of a caller without a credential."""
         scopes = frozenset(Scope(right.value) for right in self.rights if right is not AnonymousAccess.TELEMETRY)
         permissions = of_scopes(scopes) - {Permission.TELEMETRY_SEND}
         telemetry = {Permission.TELEMETRY_SEND} if AnonymousAccess.TELEMETRY in self.rights else set[Permission]()

@@ -36,7 +36,7 @@ _KEY: Final = re.compile(r"vk_([0-9a-z]{16})_([A-Za-z0-9_-]{43})\Z")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`visible` may be shown; the secret is not here."""
+    """An API key without its secret. `visible` may be shown."""
 
     id: str
     tenant: TenantId
@@ -58,7 +58,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """`secret` is the whole key, and this is the only time that it is seen."""
+    """A key that was just made. `secret` is the whole key, and this is the only time that it is seen."""
 
     key: ApiKey
     secret: str
@@ -85,8 +85,8 @@ class ApiKeys:
     async def create(
         self, tenant: TenantId, name: str, scopes: Iterable[Scope], by: Actor, expires: datetime | None = None
     ) -> NewKey:
-        """`expires` has a zone; None: never. Raises NotFound for no such tenant, InvalidField, LimitReached,
-        StoreUnavailable."""
+        """Create a key. `expires` has a zone; None: never. Raises NotFound for no such tenant, InvalidField,
+        LimitReached, StoreUnavailable."""
         document, secret = self._new(name, scopes, expires)
 
         async def work(session: Session) -> None:
@@ -99,7 +99,8 @@ class ApiKeys:
         return NewKey(_key(document), secret)
 
     async def rotate(self, tenant: TenantId, key: str, by: Actor, overlap: timedelta = timedelta(days=1)) -> NewKey:
-        """Another key with the same name, scopes and expiry; the old one is good for the overlap and no longer.
+        """Replace a key by one with the same name, scopes and expiry; the old one is good for the overlap and no
+        longer.
 
         Raises NotFound, Conflict when it is revoked, expired or was rotated, InvalidField, StoreUnavailable."""
         if not timedelta() <= overlap <= MAX_OVERLAP:
@@ -127,7 +128,8 @@ class ApiKeys:
         return await transaction(self._db, work)
 
     async def revoke(self, tenant: TenantId, key: str, by: Actor) -> ApiKey:
-        """For ever, within the seconds that authenticators remember it. Raises NotFound, StoreUnavailable."""
+        """Revoke a key for ever: in force when the authenticators' caches have expired. Raises NotFound,
+        StoreUnavailable."""
         now = self._now()
 
         async def work(session: Session) -> Document:
@@ -146,24 +148,25 @@ class ApiKeys:
         return _key(await transaction(self._db, work))
 
     async def get(self, tenant: TenantId, key: str) -> ApiKey:
-        """Raises NotFound, also for another tenant's; StoreUnavailable."""
+        """Return a key of the tenant. Raises NotFound, also for another tenant's; StoreUnavailable."""
         with bounded():
             document = await self._store.of(tenant).one({"_id": exactly(key)})
         if document is None:
             raise NotFound(WHAT)
         return _key(document)
 
-    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[ApiKey]:
-        """The tenant's keys by id, also those that ended in the last 90 days. Raises StoreUnavailable."""
-        return await page(self._store.of(tenant), asked, "_id", _key)
+    async def page(self, tenant: TenantId, request: PageRequest) -> Page[ApiKey]:
+        """Return a page of the tenant's keys by id, also those that ended in the last 90 days. Raises
+        StoreUnavailable."""
+        return await page(self._store.of(tenant), request, "_id", _key)
 
     async def count(self, tenant: TenantId) -> int:
-        """How many of the tenant's keys are good now. Raises StoreUnavailable."""
+        """Return how many of the tenant's keys are good now. Raises StoreUnavailable."""
         with bounded():
             return await self._store.of(tenant).count(self._live(), MAX_PER_TENANT)
 
     async def find(self, secret: str) -> ApiKey | None:
-        """The key of that secret, good or not; None when nobody has it. Raises StoreUnavailable."""
+        """Return the key with that secret, good or not; None when nobody has it. Raises StoreUnavailable."""
         parts = _KEY.match(secret)
         if parts is None:
             return None
@@ -218,7 +221,7 @@ class ApiKeys:
 
 
 def well_formed(secret: str) -> bool:
-    """Whether it looks like a key at all: no question to the store otherwise."""
+    """Return whether the text has the form of a key."""
     return _KEY.match(secret) is not None
 
 

@@ -1,4 +1,5 @@
-"""Who changed what, when, and from where. Entries are added in the transaction of the change, and never touched."""
+"""The audit log: who changed what, when, and from where. Entries are added in the transaction of the change, and never
+touched."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ MAX_AGENT_CHARS: Final = 256
 
 
 class Action(StrEnum):
-    """What was done."""
+    """The kind of change that an entry is about."""
 
     TENANT_CREATED = "tenant.created"
     TENANT_CHANGED = "tenant.changed"
@@ -45,7 +46,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, and from where. `agent` is the request's User-Agent."""
+    """The user or key that makes a change, and its client. `agent` is the request's User-Agent."""
 
     id: str
     name: str
@@ -58,7 +59,7 @@ SYSTEM: Final = Actor("system", "vigie")
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One line of the log. `changes` never holds a secret."""
+    """One entry of the audit log. `changes` never holds a secret."""
 
     id: str
     at: datetime
@@ -101,9 +102,9 @@ class Audit:
         }
         await self._store.of(tenant).insert(document, session)
 
-    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[AuditEntry]:
-        """The tenant's entries, newest first. Raises StoreUnavailable."""
-        return await page(self._store.of(tenant), asked, "_id", _entry, descending=True)
+    async def page(self, tenant: TenantId, request: PageRequest) -> Page[AuditEntry]:
+        """Return a page of the tenant's entries, newest first. Raises StoreUnavailable."""
+        return await page(self._store.of(tenant), request, "_id", _entry, descending=True)
 
 
 def _entry(document: Document) -> AuditEntry:

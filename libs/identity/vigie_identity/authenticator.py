@@ -1,4 +1,4 @@
-"""From the headers of a request to a Principal: what every service asks first, for every request.
+"""Authentication: from the headers of a request to a Principal.
 
 A credential that was seen costs a hash and a look into the cache, which knows for how long it is served.
 """
@@ -42,7 +42,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Authenticator:
-    """All methods are for one event loop."""
+    """Authenticates requests by access token, API key or foreign token. For one event loop."""
 
     def __init__(
         self, *, verifier: Verifier, sessions: SessionStore, users: Users, keys: ApiKeys, tenants: Tenants,
@@ -67,8 +67,8 @@ class Authenticator:
         self._notes: set[asyncio.Task[None]] = set()
 
     async def authenticate(self, headers: Headers, requester: Requester | None = None) -> Principal:
-        """Who asks. Without a credential that is the anonymous principal; a credential that is sent must be good.
-        `requester` is checked before a credential is looked up that this process does not know.
+        """Return the caller. Without a credential that is the anonymous principal; a credential that is sent must be
+        good. `requester` is checked before a credential is looked up that this process does not know.
 
         Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy; what
         `requester` raises."""
@@ -76,8 +76,8 @@ class Authenticator:
         return await self.anonymous() if sent is None else await self.credential(sent, requester)
 
     async def anonymous(self) -> Principal:
-        """Who sends no credential; without the tenant of the setting while that is not active. Raises
-        StoreUnavailable, Busy."""
+        """Return the principal of callers without a credential; without the tenant of the setting while that is not
+        active. Raises StoreUnavailable, Busy."""
         for tenant in self._nobody.assignments:
             try:
                 _ = self._known_tenants.at_once(tenant) or await self._known_tenants.require(tenant)
@@ -86,7 +86,7 @@ class Authenticator:
         return self._nobody
 
     async def credential(self, sent: bytes, requester: Requester | None = None) -> Principal:
-        """Who has this token or key: for those who do not come with headers. Raises as `authenticate`."""
+        """Return the owner of a token or key: for callers without headers. Raises as `authenticate`."""
         digest = blake2b(sent, digest_size=16, key=self._salt).digest()
         answer = self._cache.at_once(digest)
         if answer is None:

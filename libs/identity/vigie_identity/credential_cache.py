@@ -89,8 +89,9 @@ class _Entry(Generic[T]):
 
 
 class CredentialCache(Generic[T, R]):
-    """Not `TtlCache`: that one serves nothing stale, keeps no rejections, and every caller may cause its work. All
-    methods are for one event loop."""
+    """A cache that serves stale results while the stores are away, and caches rejections. For one event loop.
+
+    Not `TtlCache`: that one serves nothing stale, keeps no rejections, and every caller may cause its work."""
 
     def __init__(
         self, what: str, clock: Clock, *, max_weight: int, weigh: Callable[[T], int], on_stale: Callable[[], object]
@@ -116,7 +117,7 @@ class CredentialCache(Generic[T, R]):
         self._logged = -inf
 
     def at_once(self, key: Key) -> T | Rejected[R] | None:
-        """What needs no lookup; None: `get`."""
+        """Return the cached result while it is fresh; None: call `get`."""
         entry = self._known.get(key)
         now = self._clock.monotonic()
         if entry is not None:
@@ -134,13 +135,13 @@ class CredentialCache(Generic[T, R]):
         return None
 
     def remembered(self, key: Key) -> T | None:
-        """The last positive result, at most MAX_STALE_S old: for those who must go on without a better one."""
+        """Return the last positive result, fresh or stale, at most MAX_STALE_S old; None when there is none."""
         entry = self._known.get(key)
         return None if entry is None or self._clock.monotonic() >= entry.stale_until else entry.value
 
     async def get(self, key: Key, lookup: Lookup[T, R], requester: Requester | None = None) -> T | Rejected[R]:
-        """The result, looked up unless it is fresh. `requester` is checked only when nothing is known and nobody else
-        looks up the same. Raises what that check and, when nothing is known, `lookup` raise; Busy."""
+        """Return the result, looked up unless it is fresh. `requester` is checked only when nothing is known and nobody
+        else looks up the same. Raises what that check and, when nothing is known, `lookup` raise; Busy."""
         cached = self.at_once(key)
         if cached is not None:
             return cached

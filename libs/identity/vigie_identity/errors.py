@@ -1,4 +1,4 @@
-"""What identity refuses, and why. Each error knows its problem kind and status; its sentence is for the client.
+"""The errors of identity. Each knows its problem kind and status; its sentence is for the client.
 
 No sentence tells whether another tenant, or a user that one may not see, exists.
 """
@@ -13,7 +13,7 @@ from vigie_runtime.errors import RETRY_AFTER_S, ProblemError
 
 
 class InvalidField(ProblemError):  # noqa: N818 - named after what is wrong
-    """A field that does not say what it must."""
+    """A field of the request has an invalid value."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}", field=field)
@@ -76,7 +76,7 @@ class BadCredential(Unauthenticated):
 
 
 class TwoCredentials(Unauthenticated):
-    """Which one counts would be a guess."""
+    """The request has more than one credential."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -85,14 +85,14 @@ class TwoCredentials(Unauthenticated):
 
 
 class WrongLogin(Unauthenticated):
-    """Name or password, or the account or its tenant is not active: not told apart."""
+    """The login failed: name, password, or an inactive account or tenant, which are not told apart."""
 
     def __init__(self, reason: RefusalReason = RefusalReason.PASSWORD) -> None:
         super().__init__("the name or the password is not right, or the account is not active", reason)
 
 
 class Forbidden(ProblemError):  # noqa: N818
-    """Known who, and the permission is missing. Only ever said about a tenant that the caller belongs to."""
+    """The caller is known and lacks the permission. Only ever said about a tenant that the caller belongs to."""
 
     kind = ProblemKind.FORBIDDEN
     status = 403
@@ -113,7 +113,7 @@ class TenantInactive(ProblemError):  # noqa: N818
 
 
 class NotFound(ProblemError):  # noqa: N818
-    """There is no such thing, or it is somebody else's: the same words for both."""
+    """The resource does not exist, or belongs to another tenant: the same words for both."""
 
     kind = ProblemKind.NOT_FOUND
     status = 404
@@ -124,14 +124,14 @@ class NotFound(ProblemError):  # noqa: N818
 
 
 class Conflict(ProblemError):  # noqa: N818
-    """It is there already, or was changed meanwhile."""
+    """The resource exists already, or was changed meanwhile."""
 
     kind = ProblemKind.CONFLICT
     status = 409
 
 
 class LimitReached(ProblemError):  # noqa: N818
-    """As many as there may be."""
+    """The tenant has as many of these as it may have."""
 
     kind = ProblemKind.LIMIT
     status = 403

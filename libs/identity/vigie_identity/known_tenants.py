@@ -1,4 +1,4 @@
-"""Tenants as every request needs them: there, active, and what their plans allow, without asking a store each time.
+"""The tenants that exist and are active, with their plans, cached: a request needs no look-up in the store.
 
 tenant = known.at_once(text) or await known.require(text)
 """
@@ -30,16 +30,17 @@ class KnownTenants:
         )
 
     def at_once(self, tenant: str) -> Tenant | None:
-        """`require` in a microsecond; None when the tenant has to be looked up. Raises NotFound, TenantInactive."""
+        """Return the active tenant from the cache; None when it has to be looked up (`require`). Raises NotFound,
+        TenantInactive."""
         answer = self._cache.at_once(tenant)
         return None if answer is None else _active(answer)
 
     def remembered(self, tenant: str) -> Tenant | None:
-        """The tenant as it was, active or not, up to 15 min ago; None when that is not known. Asks nobody."""
+        """Return the tenant as it was up to 15 min ago, active or not; None when it is not cached. Asks no store."""
         return self._cache.remembered(tenant)
 
     async def require(self, tenant: str) -> Tenant:
-        """The active tenant of that id. Raises NotFound, TenantInactive; StoreUnavailable, Busy."""
+        """Return the active tenant with this id. Raises NotFound, TenantInactive; StoreUnavailable, Busy."""
         if not is_tenant(tenant):
             raise NotFound(WHAT)
         return _active(await self._cache.get(tenant, lambda: self._load(TenantId(tenant))))

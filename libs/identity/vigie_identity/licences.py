@@ -1,4 +1,4 @@
-"""Licences of tenants: what for, and until when."""
+"""Licences of tenants: the product and the expiry."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class Licences:
             await self._store.ensure()
 
     async def give(self, tenant: TenantId, product: str, expires: datetime, by: Actor) -> Licence:
-        """Raises NotFound for no such tenant, InvalidField, LimitReached, StoreUnavailable. `expires` has a zone."""
+        """Add a licence. Raises NotFound for no such tenant, InvalidField, LimitReached, StoreUnavailable. `expires`
+        has a zone."""
         now = self._now()
         if expires.tzinfo is None or expires <= now:
             raise InvalidField("expires", "must be a time with a zone, in the future")
@@ -103,9 +104,9 @@ class Licences:
 
         return _licence(await transaction(self._db, work))
 
-    async def page(self, tenant: TenantId, asked: PageRequest) -> Page[Licence]:
+    async def page(self, tenant: TenantId, request: PageRequest) -> Page[Licence]:
         """The tenant's licences, oldest first. Raises StoreUnavailable."""
-        return await page(self._store.of(tenant), asked, "_id", _licence)
+        return await page(self._store.of(tenant), request, "_id", _licence)
 
     async def count(self, tenant: TenantId) -> int:
         """How many licences the tenant has or had. Raises StoreUnavailable."""

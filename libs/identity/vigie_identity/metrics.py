@@ -1,4 +1,4 @@
-"""What identity counts. Add `IDENTITY_METRICS` to the declarations of a service that asks who somebody is."""
+"""The metrics of identity. Add `IDENTITY_METRICS` to the declarations of a service that asks who somebody is."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing th
 
 
 def tenant_id(text: str) -> TenantId:
-    """Raises InvalidField unless the text is usable as a tenant."""
+    """Return the text as a tenant id. Raises InvalidField unless it is usable as one."""
     try:
         validate_tenant(text)
     except InvalidSeriesError as e:

@@ -1,4 +1,4 @@
-"""How a request says who sends it and whose data it is about, in the words of OpenAPI. Data only."""
+"""The security schemes and the tenant parameter of the OpenAPI documents. Data only."""
 
 from __future__ import annotations
 

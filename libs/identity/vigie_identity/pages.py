@@ -22,7 +22,7 @@ _MAX_CURSOR_CHARS: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """`cursor` asks for the next page; None: this is the last one."""
+    """One page of a list. `cursor` asks for the next page; None: this is the last one."""
 
     items: list[T]
     cursor: str | None
@@ -30,7 +30,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What a client asks for. Raises InvalidField when it is no page."""
+    """The page that a client asks for. Raises InvalidField for an invalid limit or cursor."""
 
     limit: int = DEFAULT_PAGE
     cursor: str | None = None
@@ -46,20 +46,20 @@ class PageRequest:
 
 
 async def page(
-    documents: TenantView, asked: PageRequest, field: str, make: Callable[[Document], T], *, descending: bool = False
+    documents: TenantView, request: PageRequest, field: str, make: Callable[[Document], T], *, descending: bool = False
 ) -> Page[T]:
-    """A page of a tenant's documents in the order of `field`, which is a unique text. Raises StoreUnavailable."""
-    after = asked.after()
+    """Read a page of a tenant's documents in the order of `field`, which is a unique text. Raises StoreUnavailable."""
+    after = request.after()
     query: dict[str, Any] = {} if after is None else {field: {"$lt" if descending else "$gt": after}}
     with bounded():
-        found = await documents.first(query, field, asked.limit + 1, descending=descending)
-    return cut(found, asked, field, make)
+        found = await documents.first(query, field, request.limit + 1, descending=descending)
+    return cut(found, request, field, make)
 
 
-def cut(found: Sequence[Document], asked: PageRequest, field: str, make: Callable[[Document], T]) -> Page[T]:
-    """The page of documents of which one more was looked for than was asked."""
-    shown = found[: asked.limit]
-    more = len(found) > asked.limit
+def cut(found: Sequence[Document], request: PageRequest, field: str, make: Callable[[Document], T]) -> Page[T]:
+    """Make the page from documents of which one more was read than the limit."""
+    shown = found[: request.limit]
+    more = len(found) > request.limit
     return Page([make(document) for document in shown], _encode(str(shown[-1][field])) if more else None)
 
 

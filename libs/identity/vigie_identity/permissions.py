@@ -1,4 +1,4 @@
-"""What every role and every scope may do: the one table. `docs/roles.md` shows it, and tests compare the two."""
+"""The permissions of every role and scope: the one table. `docs/roles.md` shows it, and tests compare the two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Role(StrEnum):
-    """What a person is, the strongest first. SUPERADMIN and SUPPORT see every tenant; the others are what one is in a
+    """The role of a user, the strongest first. SUPERADMIN and SUPPORT see every tenant; the others are what one is in a
     tenant, and may be another in each."""
 
     SUPERADMIN = "SUPERADMIN"
@@ -19,14 +19,14 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What an API key may do in its tenant."""
+    """A scope of an API key: what the key may do in its tenant."""
 
     WRITE = "write"
     READ = "read"
 
 
 class Permission(StrEnum):
-    """One thing that one may do. An endpoint asks for one of them, never for a role."""
+    """An action that a caller may be allowed. An endpoint asks for one of them, never for a role."""
 
     DATA_WRITE = "data.write"
     TELEMETRY_SEND = "telemetry.send"
@@ -86,10 +86,10 @@ SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
 
 
 def strongest(roles: Iterable[Role]) -> Role | None:
-    """The one that may all that the others may; they form a ladder, in the order of `Role`. None of none."""
+    """Return the strongest role: each may do all that the weaker ones may, in the order of `Role`. None of none."""
     return min(roles, key=list(Role).index, default=None)
 
 
 def of_scopes(scopes: frozenset[Scope]) -> frozenset[Permission]:
-    """All that any of the scopes may do."""
+    """Return the permissions of all the scopes together."""
     return frozenset[Permission]().union(*(SCOPES[scope] for scope in scopes))

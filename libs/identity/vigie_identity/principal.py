@@ -1,4 +1,5 @@
-"""Who asks, and what they may do where. Immutable; made by the authenticator, read by every endpoint."""
+"""The authenticated caller and its permissions per tenant. Immutable; made by the authenticator, read by every
+endpoint."""
 
 from __future__ import annotations
 
@@ -77,23 +78,23 @@ class Principal:
         return frozenset(role for role in all_ if role is not None)
 
     def permissions(self, tenant: str) -> frozenset[Permission]:
-        """What the caller may do in this tenant, `anywhere` not included."""
+        """Return the caller's permissions in this tenant, `anywhere` not included."""
         if self.role is not None:
             return ROLES[self.role]
         assignment = self.assignments.get(TenantId(tenant))
         return _NOTHING if assignment is None else assignment.permissions
 
     def belongs_to(self, tenant: str) -> bool:
-        """Whether the tenant is one of the caller's."""
+        """Return whether the tenant is one of the caller's."""
         return self.role is not None or tenant in self.assignments
 
     def may(self, permission: Permission, tenant: str) -> bool:
-        """Whether the caller may do this in this tenant."""
+        """Return whether the caller has the permission in this tenant."""
         return permission in self.anywhere or permission in self.permissions(tenant)
 
     def require(self, permission: Permission, tenant: str) -> None:
-        """Raises NotFound for a tenant that is not the caller's, as for one that does not exist; Forbidden when only
-        the permission is missing; CredentialMissing when nobody said who they are."""
+        """Check the permission for the tenant. Raises NotFound for a tenant that is not the caller's, as for one that
+        does not exist; Forbidden when only the permission is missing; CredentialMissing for an anonymous caller."""
         if self.may(permission, tenant):
             return
         if self.kind is PrincipalKind.ANONYMOUS:
@@ -103,25 +104,25 @@ class Principal:
         raise Forbidden(permission)
 
     def require_platform(self, permission: Permission) -> None:
-        """For what concerns no tenant or all of them. Raises Forbidden or CredentialMissing."""
+        """Check a platform-wide permission. Raises Forbidden or CredentialMissing."""
         if self.role is not None and permission in ROLES[self.role]:
             return
         if self.kind is PrincipalKind.ANONYMOUS:
             raise CredentialMissing
         raise Forbidden(permission)
 
-    def tenant(self, permission: Permission, asked: str | None = None, default: TenantId | None = None) -> TenantId:
-        """The tenant that a request is about, after `require`: the one it asks for, else the caller's only one, else
+    def tenant(self, permission: Permission, requested: str | None = None, default: TenantId | None = None) -> TenantId:
+        """Return the tenant of a request, after `require`: the requested one, else the caller's only one, else
         `default`. Raises as `require`; InvalidField when several are possible."""
-        if asked is None:
+        if requested is None:
             if len(self.assignments) == 1 and not self.everywhere:
                 chosen = next(iter(self.assignments))
             elif default is not None and self.may(permission, default):
                 chosen = default
             else:
                 raise self._which()
-        elif is_tenant(asked):
-            chosen = TenantId(asked)
+        elif is_tenant(requested):
+            chosen = TenantId(requested)
         else:
             raise NotFound(TENANT)
         self.require(permission, chosen)

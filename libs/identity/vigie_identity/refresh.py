@@ -1,4 +1,4 @@
-"""Refresh tokens: `vr_<session>_<generation>_<mac>`. Every one that we ever gave can be told from one that we did not.
+"""Refresh tokens: `vr_<session>_<generation>_<mac>`. Each can be verified without being stored.
 
 So a used one that comes again is proof that two parties have the session, and a made-up one ends nobody's session.
 """
@@ -19,7 +19,7 @@ _TOKEN: Final = re.compile(r"vr_([0-9a-f]{34})_([0-9]{1,9})_([A-Za-z0-9_-]{43})\
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Which refresh token of which session."""
+    """The number of a refresh token in its session."""
 
     session: str
     number: int

@@ -1,4 +1,4 @@
-"""Sessions: kept in MongoDB, which decides; Redis answers for it as long as it knows, and may lose everything.
+"""Login sessions: stored in MongoDB, cached in Redis, which may lose everything.
 
 What is in Redis is either "alive", for ALIVE_S at most, or "ended", for as long as an access token lives. What is not
 there is asked of MongoDB. So a Redis that is away, empty, or full lets nobody in who should be out.
@@ -91,7 +91,7 @@ class SessionStore:
         return None if oldest is None else str(oldest["_id"])
 
     async def load(self, session: str) -> StoredSession | None:
-        """Raises StoreUnavailable."""
+        """Return the session with this id. Raises StoreUnavailable."""
         with bounded():
             document = await self._store.across(Why.AUTHENTICATE).find_one({"_id": exactly(session)})
         return None if document is None else _session(document)

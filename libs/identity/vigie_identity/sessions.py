@@ -33,7 +33,7 @@ SCHEME: Final = "Bearer"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a login or a refresh gives; times in seconds."""
+    """The tokens that a login or a refresh returns; times in seconds."""
 
     access: str
     access_expires_in_s: int
@@ -47,7 +47,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
-    """Where a request comes from: the address and the User-Agent."""
+    """The address and the User-Agent of a client."""
 
     address: str = ""
     agent: str = ""
@@ -55,7 +55,7 @@ class ClientInfo:
 
 @dataclass(frozen=True, slots=True)
 class SessionLifetimes:
-    """How long a session lives at all, and without being refreshed."""
+    """The maximum age of a session, and how long it lasts without a refresh."""
 
     longest: timedelta
     idle: timedelta
@@ -69,7 +69,7 @@ class _WrongOldPassword(InvalidField):
 
 
 class Sessions:
-    """The life of a session."""
+    """Login, refresh, password change and logout."""
 
     def __init__(
         self, *, db: Database, store: SessionStore, users: Users, tenants: Tenants, passwords: Passwords,

@@ -1,4 +1,4 @@
-"""Bearer tokens (JWT): whom we believe, and our own access tokens.
+"""Bearer tokens (JWT): the trusted issuers, verification, and our own access tokens.
 
 The issuer that a token names decides which algorithms and which key may have signed it. So a token cannot choose the
 key's use: HS256 under a public key, `none`, and another issuer's key are refused before anything is computed.
@@ -48,7 +48,7 @@ _WRONG: Final[tuple[tuple[type[PyJWTError], RefusalReason], ...]] = (
 
 
 class KeySource(Protocol):
-    """Where the key of an issuer is. `kid` is what the token says of it; it was not verified."""
+    """Returns the verification key of an issuer. `kid` is what the token says of it; it was not verified."""
 
     async def key(self, kid: str | None, algorithm: str) -> Any: ...
 
@@ -65,7 +65,7 @@ class SharedSecret:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Somebody whose tokens we believe. `own`: tokens that we made, which stand for a session."""
+    """A trusted issuer of tokens. `own`: tokens that we made, which stand for a session."""
 
     name: str
     algorithms: frozenset[str]
@@ -88,7 +88,7 @@ class _UnverifiedClaims(msgspec.Struct):
 
 
 class Verifier:
-    """Says whether a token is good. The time is the clock's."""
+    """Verifies tokens. The time is the clock's."""
 
     def __init__(self, issuers: Iterable[Issuer], audience: str, skew_s: float, clock: Clock) -> None:
         self._issuers = {issuer.name: issuer for issuer in issuers}
@@ -97,7 +97,7 @@ class Verifier:
         self._clock = clock
 
     async def verify(self, token: str) -> Verified:
-        """Raises BadCredential with the reason; IssuerUnavailable when the keys cannot be had."""
+        """Verify a token. Raises BadCredential with the reason; IssuerUnavailable when the keys cannot be had."""
         header, issuer = self._announced(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in issuer.algorithms:

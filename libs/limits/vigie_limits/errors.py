@@ -1,4 +1,4 @@
-"""The one thing that limits answer."""
+"""The error of an exceeded rate limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vigie_runtime.errors import ProblemError
 
 from vigie_limits.counter import Limit, LimitName
 
-_WHOSE: Final = {
+_SUBJECTS: Final = {
     LimitName.ADDRESS: "requests without a good credential from this address",
     LimitName.KEY: "requests with this credential",
     LimitName.TENANT: "requests for this tenant",
@@ -28,7 +28,7 @@ class Throttled(ProblemError):  # noqa: N818 - as its siblings
 
     def __init__(self, limit: Limit, cost: int, wait_s: float) -> None:
         seconds = max(1, ceil(wait_s))
-        allowed = f"{limit.amount} {_WHOSE[limit.name]} are allowed in {_span(limit.window_s)}"
+        allowed = f"{limit.amount} {_SUBJECTS[limit.name]} are allowed in {_span(limit.window_s)}"
         if cost > limit.amount:
             detail = f"{allowed}, and this request has {cost}: send them in several requests"
         else:

@@ -1,4 +1,4 @@
-"""What answers tell of the limits.
+"""The RateLimit headers of responses.
 
 `RateLimit-Limit`, `-Remaining` and `-Reset` are what clients and proxies read today (the drafts up to 06 of
 draft-ietf-httpapi-ratelimit-headers): the one limit of which the smallest part is left. `RateLimit-Policy` lists all

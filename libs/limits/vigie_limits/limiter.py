@@ -33,7 +33,7 @@ Grant = tuple[int, Counts | None]
 
 
 class Limiter:
-    """All methods are for one event loop."""
+    """Takes units from leases and from Redis. For one event loop."""
 
     def __init__(self, counts: RedisCounts, clock: Clock, metrics: MetricSet, max_counters: int = MAX_COUNTERS) -> None:
         self._counts = counts
@@ -54,7 +54,7 @@ class Limiter:
         return self._breaker.open
 
     def counters(self, name: LimitName) -> QuotaCounters:
-        """The counters of a kind of limit: `spend` of one first, then `acquire`."""
+        """Return the counters of a kind of limit: `spend` of one first, then `acquire`."""
         return self._counters[name]
 
     async def acquire(self, counter: QuotaCounter, cost: int = 1) -> float:

@@ -1,4 +1,4 @@
-"""What the limits measure of themselves; they live in the metrics of the service that limits."""
+"""The metrics of the rate limits; they live in the metrics of the service that limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tenant's plan says, for those who must go on when it cannot be read."""
+"""Limits of tenants' plans for the series catalogue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vigie_runtime.errors import ProblemError, Retryable
 
 
 def series_limits(tenants: KnownTenants) -> Callable[[str], Awaitable[int]]:
-    """For the catalogue: the most series that a tenant may have. Raises Retryable."""
+    """Return a function that gives the maximum of series of a tenant. It raises Retryable."""
 
     async def limit_of(tenant: str) -> int:
         try:

@@ -1,4 +1,4 @@
-"""Who is counted for what: settings and plans become limits, a request is charged to them.
+"""Rate limits and quotas: settings and plans become limits, and each request is charged to them.
 
 What comes without a credential, or is refused for the one it has, counts against its address; what comes with a good
 one counts against that one, wherever it comes from. Both count against the tenant.
@@ -37,7 +37,7 @@ LIMITS_KEPT_S: Final = 1.0
 ADDRESSES: Final = 5
 """So many addresses it takes to use up a tenant's reports without a credential. With the default settings each has room
 for the 60 nodes of one tenant behind it."""
-_MAX_WHO_CHARS: Final = 64
+_MAX_CALLER_CHARS: Final = 64
 _MAX_PLANNED: Final = 4_096
 _MAX_TENANTS: Final = 20_000
 _NO_PLAN: Final = Plan()
@@ -72,11 +72,11 @@ class RateLimits:
         self._no_plans_until = -inf
 
     def open(self, origin: Origin) -> RequestQuota:
-        """What one request from there is charged with: nothing yet."""
+        """Return the quota of one request from there; nothing is charged yet."""
         return RequestQuota(self, origin)
 
     async def learn(self, tenant: str) -> TenantLimits:
-        """What holds for a tenant. Raises NotFound, TenantInactive."""
+        """Look up the limits of a tenant. Raises NotFound, TenantInactive."""
         plan = await self._plan(tenant)
         last = self.by_tenant.get(tenant)
         if plan is None and last is not None:
@@ -88,7 +88,7 @@ class RateLimits:
         return limits
 
     def of_plan(self, plan: Plan) -> TenantLimits:
-        """What holds for a tenant with that plan."""
+        """Return the limits of a tenant with that plan."""
         requests, samples = self.requests.planned(plan.requests_per_s), self.samples.planned(plan.samples_per_s)
         return TenantLimits(requests, samples, self.now() + LIMITS_KEPT_S)
 
@@ -134,7 +134,7 @@ class RateLimit:
         self._planned: dict[int, Limit] = {}
 
     def planned(self, amount: int | None) -> Limit | None:
-        """What a plan says, or the settings where it says nothing."""
+        """Return the limit of a plan, or that of the settings when the plan has none."""
         if amount is None:
             return self.limit
         limit = self._planned.get(amount)
@@ -146,7 +146,7 @@ class RateLimit:
 
 
 class RequestQuota:
-    """One request's. Every method that charges raises Throttled when a limit does not allow it."""
+    """What one request is charged to. Every method that charges raises Throttled when a limit does not allow it."""
 
     __slots__ = ("_counters", "_limits", "_origin", "_rates", "_tenant")
 
@@ -159,7 +159,7 @@ class RequestQuota:
 
     @property
     def client(self) -> str | None:
-        """What counts as one client; None: this machine itself."""
+        """The client that is counted; None: this machine itself."""
         return None if self._origin.local else self._origin.place
 
     def check_lookup(self) -> None:
@@ -170,14 +170,14 @@ class RequestQuota:
             self._refuse(counter, 1, wait_s)
 
     async def refused(self, error: ProblemError) -> None:
-        """The request is refused for who sends it."""
+        """Charge the address of a request that was refused for its credential."""
         if isinstance(error, Throttled):
             return  # by `check_lookup`
         if error.status < 500 or isinstance(error, Busy):  # else nobody knows who it is, and it is our fault
-            await self._stranger()
+            await self._charge_address()
 
     async def admit(self, principal: Principal, tenant: str | None) -> None:
-        """The request is of this caller and about this tenant, or about none."""
+        """Charge an authorised request to its caller and its tenant, if it has one."""
         rates = self._rates
         if tenant is not None:
             self._tenant = tenant
@@ -185,11 +185,11 @@ class RequestQuota:
                 rates.usage.of(tenant).requests += 1
         if principal.kind is PrincipalKind.ANONYMOUS:
             if not self._origin.local:
-                await self._stranger()
+                await self._charge_address()
         elif (limit := rates.key.limit) is not None:
-            counter = rates.key.counters.get(limit, _who(principal))
-            if not self._paid(counter):
-                await self._more(counter)
+            counter = rates.key.counters.get(limit, _caller(principal))
+            if not self._spend(counter):
+                await self._acquire(counter)
         if tenant is None:
             return
         limits = rates.by_tenant.get(tenant)
@@ -198,8 +198,8 @@ class RequestQuota:
         self._limits = limits
         if limits.requests is not None:
             counter = rates.requests.counters.get(limits.requests, tenant)
-            if not self._paid(counter):
-                await self._more(counter)
+            if not self._spend(counter):
+                await self._acquire(counter)
 
     async def report(self, principal: Principal, tenant: Tenant) -> None:
         """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it,
@@ -209,35 +209,36 @@ class RequestQuota:
         if rates.usage is not None:
             rates.usage.of(tenant.id).requests += 1
         if principal.kind is not PrincipalKind.ANONYMOUS:
-            await self._pay(rates.telemetry, f"{tenant.id} {_who(principal)}")
+            await self._charge_rate(rates.telemetry, f"{tenant.id} {_caller(principal)}")
             return
         if not self._origin.local:
-            await self._pay(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
-        await self._pay(rates.telemetry, tenant.id)
+            await self._charge_rate(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
+        await self._charge_rate(rates.telemetry, tenant.id)
 
     def charge(self, samples: int) -> Awaitable[None] | None:
-        """All of so many samples, or none: None when that is settled, as nearly always, else what to wait for."""
+        """Charge all samples or none. Returns None when that is done, as nearly always, else an awaitable."""
         limit = self._limits.samples
         if limit is None or not samples or self._tenant is None:
             return None
         counter = self._rates.samples.counters.get(limit, self._tenant)
-        return None if self._paid(counter, samples) else self._more(counter, samples)
+        return None if self._spend(counter, samples) else self._acquire(counter, samples)
 
     def used(self, samples: int, rejected: int) -> None:
-        """What became of the request's items; for the tenant's usage. To be called once, at the end."""
+        """Record the accepted and rejected items of the request in the tenant's usage. To be called once, at the
+        end."""
         if (usage := self._rates.usage) is not None and self._tenant is not None:
             tally = usage.of(self._tenant)
             tally.samples += samples
             tally.rejected += rejected
 
     def headers(self) -> Headers:
-        """What the answer tells of the limits."""
+        """Return the RateLimit headers of the response."""
         return rate_headers(self._counters, self._rates.now()) if self._counters else []
 
-    async def _stranger(self) -> None:
+    async def _charge_address(self) -> None:
         counter = self._address()
-        if counter is not None and not self._paid(counter):
-            await self._more(counter)
+        if counter is not None and not self._spend(counter):
+            await self._acquire(counter)
 
     def _address(self) -> QuotaCounter | None:
         rate = self._rates.address
@@ -245,16 +246,16 @@ class RequestQuota:
             return None
         return rate.counters.get(rate.limit, self._origin.place)
 
-    async def _pay(self, rate: RateLimit, who: str) -> None:
-        if rate.limit is not None and not self._paid(counter := rate.counters.get(rate.limit, who)):
-            await self._more(counter)
+    async def _charge_rate(self, rate: RateLimit, caller: str) -> None:
+        if rate.limit is not None and not self._spend(counter := rate.counters.get(rate.limit, caller)):
+            await self._acquire(counter)
 
-    def _paid(self, counter: QuotaCounter, cost: int = 1) -> bool:
+    def _spend(self, counter: QuotaCounter, cost: int = 1) -> bool:
         """Whether its lease has as much, as nearly always."""
         self._counters.append(counter)
         return counter.spend(cost, self._rates.now())
 
-    async def _more(self, counter: QuotaCounter, cost: int = 1) -> None:
+    async def _acquire(self, counter: QuotaCounter, cost: int = 1) -> None:
         wait_s = await self._rates.limiter.acquire(counter, cost)
         if wait_s:
             self._refuse(counter, cost, wait_s)
@@ -269,9 +270,9 @@ class RequestQuota:
 _NO_LIMITS: Final = TenantLimits()
 
 
-def _who(principal: Principal) -> str:
+def _caller(principal: Principal) -> str:
     """One caller: ids of keys and of users differ, those of others name their issuer."""
-    who = principal.id
-    if len(who) <= _MAX_WHO_CHARS:
-        return who
-    return blake2b(who.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    caller = principal.id
+    if len(caller) <= _MAX_CALLER_CHARS:
+        return caller
+    return blake2b(caller.encode(errors="surrogatepass"), digest_size=16).hexdigest()

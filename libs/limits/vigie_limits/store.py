@@ -32,7 +32,7 @@ class RedisCounts:
         return await self._window.hit(_item(limit), caller, cost=units)
 
     async def counts(self, limit: Limit, caller: str) -> Counts:
-        """What is counted now."""
+        """Return the current counts."""
         item = _item(limit)
         window_s = item.get_expiry()
         previous, _, current, expires_s = await self._storage.get_sliding_window(item.key_for(caller), window_s)

@@ -1,10 +1,10 @@
-"""Why a question over series has no answer. What that means for an HTTP client is said by `vigie_web`."""
+"""Errors of queries over series. `vigie_web` maps them to HTTP statuses."""
 
 from __future__ import annotations
 
 
 class QueryError(Exception):
-    """Base. `field` names the part of the question that is wrong, when there is one."""
+    """Base error. `field` names the parameter that is wrong, when there is one."""
 
     def __init__(self, detail: str, field: str | None = None) -> None:
         super().__init__(detail)
@@ -13,7 +13,7 @@ class QueryError(Exception):
 
 
 class InvalidParameter(QueryError):  # noqa: N818 - named after what is wrong
-    """A parameter that does not say what it must."""
+    """A parameter has an invalid value."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}", field)

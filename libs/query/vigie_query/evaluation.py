@@ -1,4 +1,4 @@
-"""From cells to numbers: one function, groups of series, steps of time. Pure numpy.
+"""Evaluates functions over cells, by group of series and step of time. Pure numpy.
 
 The definitions are in `functions.MEANING`.
 """

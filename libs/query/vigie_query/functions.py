@@ -1,4 +1,4 @@
-"""What can be asked of windows, and of which kinds of series."""
+"""The query functions, and the kinds of series that each is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of an answer: which stretch of time each of its points stands for."""
+"""The steps of a range query: the interval of time of each point."""
 
 from __future__ import annotations
 

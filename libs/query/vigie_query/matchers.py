@@ -1,4 +1,4 @@
-"""Which series are meant: label matchers as in Prometheus, with regular expressions that cannot run away.
+"""Label matchers as in Prometheus, with regular expressions in linear time (RE2).
 
 `label=value`, `label!=value`, `label=~regex`, `label!~regex`. A label that a series does not have counts as empty. A
 regex must match the whole value; it is RE2's: linear time, without backreferences and look-around.
@@ -60,7 +60,7 @@ class Matcher:
 
 
 def parse(texts: Sequence[str], field: str = "match") -> tuple[Matcher, ...]:
-    """The matchers that the texts say. Raises InvalidParameter, QueryLimitExceeded."""
+    """Parse matchers. Raises InvalidParameter, QueryLimitExceeded."""
     if len(texts) > MAX_MATCHERS:
         raise QueryLimitExceeded(f"{field}: {len(texts)} matchers are more than {MAX_MATCHERS}", field)
     return tuple(_parse(text, field) for text in texts)

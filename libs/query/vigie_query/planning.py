@@ -1,4 +1,4 @@
-"""Which windows answer a question: the coarsest tier that gives the steps, and finer ones where it cannot.
+"""Query planning: chooses the coarsest tier that has the steps, and finer ones where it is not filled yet.
 
 A coarse tier is filled later than the fine one. Windows from its partition's `dirty_since` on are therefore read from
 the next finer tier, and where that one lags too, from the finest; so are those from before a tier was added. Any moment

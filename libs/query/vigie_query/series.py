@@ -1,4 +1,4 @@
-"""A series as the reads know it, and a choice of series with numbers for them."""
+"""Stored series, and a selection of series numbered for one query."""
 
 from __future__ import annotations
 

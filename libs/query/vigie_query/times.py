@@ -1,4 +1,4 @@
-"""Times and durations as users write them, and as answers show them."""
+"""Parses and formats times and durations."""
 
 from __future__ import annotations
 

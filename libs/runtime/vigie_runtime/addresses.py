@@ -1,4 +1,4 @@
-"""Where a request comes from, also behind proxies: the one answer for limits, audit and logs.
+"""The client address of a request, also behind proxies, for limits, audit and logs.
 
 A proxy appends the address that it was called from to `X-Forwarded-For`, so the header is read from its end, and only
 as far as the addresses are those of proxies that the settings name: what stands left of the first other one was written
@@ -69,7 +69,7 @@ def client_address(peer: str | None, forwarded: str, trusted: Networks) -> Addre
 
 
 def origin(peer: str | None, forwarded: str, trusted: Networks) -> Origin:
-    """What `client_address` says, in the words that are counted and written down."""
+    """Return the origin of a request from `client_address`."""
     address = client_address(peer, forwarded, trusted)
     if address is None:
         return UNKNOWN
@@ -107,7 +107,7 @@ class Origins:
 
 
 def line_of(address: Address) -> IPv4Address | IPv6Network:
-    """What one person has: an IPv4 address, also where IPv6 only wraps it, else a /64."""
+    """Return what is counted as one client: an IPv4 address, also where IPv6 only wraps it, else a /64."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:

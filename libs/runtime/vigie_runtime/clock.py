@@ -39,7 +39,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """Stands still until a test calls `advance`."""
+    """A clock for tests that stands still until `advance` is called."""
 
     def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
         self._start_ms = now_ms

@@ -40,7 +40,7 @@ class ProblemError(VigieError):
 
 
 class StoreUnavailable(ProblemError):  # noqa: N818 - named after what is wrong
-    """MongoDB does not answer now."""
+    """MongoDB does not answer."""
 
     kind = ProblemKind.STORE_AWAY
     status = 503
@@ -52,7 +52,7 @@ class StoreUnavailable(ProblemError):  # noqa: N818 - named after what is wrong
 
 
 class Busy(ProblemError):  # noqa: N818
-    """As much of this is going on as this process does at a time."""
+    """The concurrency limit of this process is reached."""
 
     kind = ProblemKind.LIMIT
     status = 503
@@ -62,7 +62,7 @@ class Busy(ProblemError):  # noqa: N818
 
 
 class Retryable(VigieError):  # noqa: N818 - named after what the reader does
-    """It did not work now and may work later: seek back, back off, try again."""
+    """A temporary failure: seek back, back off, try again."""
 
 
 class DeadReason(StrEnum):

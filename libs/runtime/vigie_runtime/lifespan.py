@@ -1,4 +1,4 @@
-"""The life of a service: named steps up, the same steps down in reverse, each logged, the whole bounded."""
+"""Start and stop of a service: named steps, undone in reverse order, each logged, the whole with a time-out."""
 
 from __future__ import annotations
 

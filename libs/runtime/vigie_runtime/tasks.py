@@ -1,4 +1,4 @@
-"""Ending tasks of asyncio."""
+"""Cancelling asyncio tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller needs for each route: one table per service. Requests are authorised by it, and an app with a route
+"""The access table: the permission that each route requires. Requests are authorised by it, and an app with a route
 that is not in it cannot be made."""
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ MOUNT: Final = "MOUNT"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`permission` None: anybody, also without a credential; `signed_in`: anybody with a credential. `platform`: not
-    about a tenant, or about all of them. `deleted`: who sees every tenant is also answered about a deleted one."""
+    """What a route requires of its caller. `permission` None: anybody, also without a credential; `signed_in`: anybody
+    with a credential. `platform`: not about a tenant, or about all of them. `deleted`: who sees every tenant is also
+    answered about a deleted one."""
 
     permission: Permission | None
     platform: bool = False
@@ -61,7 +62,7 @@ class AccessTable:
             raise ValueError(f"mounted apps ask their callers themselves, the table cannot: {_listed(asking)}")
 
     def of(self, connection: HTTPConnection) -> Access:
-        """What the route that was chosen for a request or a WebSocket needs."""
+        """Return what the matched route of a request or WebSocket requires."""
         scope = connection.scope
         method = scope["method"] if scope["type"] == "http" else WEBSOCKET
         return self.rows[method, scope["route"].path]
@@ -97,7 +98,7 @@ def _listed(keys: set[RouteKey]) -> str:
 
 
 def authorize(access: Access, connection: HTTPConnection, principal: Principal, default: str) -> TenantId | None:
-    """Decide whether the principal may do this. The tenant that it is about, None when it is about none.
+    """Authorise the principal for a route. Returns the tenant of the request, None when it is about none.
 
     Raises NotFound for a tenant that is not the caller's, Forbidden, CredentialMissing, InvalidField."""
     if access.permission is None:
@@ -107,5 +108,5 @@ def authorize(access: Access, connection: HTTPConnection, principal: Principal, 
     if access.platform:
         principal.require_platform(access.permission)
         return None
-    asked = connection.path_params.get(TENANT_PARAMETER, connection.headers.get(TENANT_HEADER.decode()))
-    return principal.tenant(access.permission, asked, TenantId(default))
+    requested = connection.path_params.get(TENANT_PARAMETER, connection.headers.get(TENANT_HEADER.decode()))
+    return principal.tenant(access.permission, requested, TenantId(default))

@@ -1,4 +1,4 @@
-"""A limit for expensive work: some at a time, some waiting, the rest refused at once."""
+"""A concurrency limit for expensive work: some run, some wait, the rest is refused at once."""
 
 from __future__ import annotations
 

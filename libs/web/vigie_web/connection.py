@@ -1,4 +1,4 @@
-"""A connection of the HTTP server: bounded, polite, and with one system call per answer."""
+"""A connection of the HTTP server: bounded, with problem documents, and one system call per response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One authorised request or WebSocket: who asks, for whose data, and where from."""
+"""The context of an authorised request or WebSocket: the caller, the tenant and the resources."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Context(Generic[S, R]):
 
 
 async def context_of(connection: HTTPConnection) -> Context[Any, Any]:
-    """Every route's way to data; the caller is authorised, and charged, once per request or WebSocket.
+    """Return the context of a request or WebSocket; authorises and charges the caller once.
 
     Raises StoreUnavailable while the service is not connected, ProblemError when the caller may not do this, or not so
     often."""
@@ -92,12 +92,12 @@ async def charge_anonymous(connection: HTTPConnection) -> None:
 
 
 def origin_of(connection: HTTPConnection) -> Origin:
-    """Where the request comes from."""
+    """Return the address that the request comes from."""
     forwarded = b",".join(value for name, value in connection.scope["headers"] if name == FORWARDED_HEADER)
     client = connection.client
     return app_state(connection).origins.of(client.host if client else None, forwarded or None)
 
 
 def agent_of(connection: HTTPConnection) -> str:
-    """What the client says that it is."""
+    """Return the User-Agent header, empty when there is none."""
     return connection.headers.get("user-agent", "")

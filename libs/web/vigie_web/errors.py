@@ -1,4 +1,4 @@
-"""What the shell refuses about a request's body."""
+"""Errors of request bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of a service's API: its routes, what they are about, and what they ask of callers."""
+"""A feature of a service's API: its routes, a description, and their rows of the access table."""
 
 from __future__ import annotations
 

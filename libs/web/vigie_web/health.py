@@ -1,4 +1,4 @@
-"""Whether a service is ready: what it needs, asked all at once, and one shape of answer for all services."""
+"""Readiness checks, run at once, and the one response that all services give."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _STARTED: Final = Check("start", lambda: False)
 
 
 async def readiness(checks: Sequence[Check] | None) -> Readiness:
-    """Ask them all. None: the service is not started, or stops."""
+    """Run all checks. None: the service is not started, or stops."""
     asked = (_STARTED,) if checks is None else checks
     passed = await asyncio.gather(*(check.passes() for check in asked))
     found = {check.name: passes for check, passes in zip(asked, passed, strict=True)}

@@ -1,5 +1,4 @@
-"""Around every request: how long it took, what the answer tells of the caller's limits, that nobody in between keeps
-the answer, and how long the body may be."""
+"""ASGI middleware: request timing, RateLimit and Cache-Control headers, and the limit of the body size."""
 
 from __future__ import annotations
 

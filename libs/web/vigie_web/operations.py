@@ -1,4 +1,4 @@
-"""What every HTTP service has beside its own features: health, its own metrics, and the pages of its reference."""
+"""The routes of every HTTP service: health, its own metrics, and the API reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every service does first and last as a process."""
+"""Start-up of a service process: settings, logs, traces, garbage collection."""
 
 from __future__ import annotations
 

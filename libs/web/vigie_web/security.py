@@ -1,4 +1,4 @@
-"""What every HTTP answer says to browsers, and from which other origins they may read it.
+"""Security headers and CORS.
 
 The headers that all answers share are written by `connection`, as part of the answers' first line: uvicorn looks at
 every header it is given, 0.7 us apiece, and they never change.

@@ -1,4 +1,4 @@
-"""An HTTP service as a process: one set of bounds for all that strangers can reach."""
+"""Runs an HTTP service with uvicorn, with one set of limits for all services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lives as long as a service: what it was told, and what it is connected to."""
+"""The state of an HTTP service: settings, metrics, access table and connected resources."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ATTRIBUTE: Final = "service"
 
 @dataclass(frozen=True, slots=True)
 class AccessControl:
-    """Who may ask, about which tenants, and how often."""
+    """Authentication, tenants and rate limits of a service."""
 
     authenticator: Authenticator
     tenants: Tenants
@@ -35,12 +35,12 @@ class AccessControl:
     rates: RateLimits
 
     @classmethod
-    def of(cls, who: Identity, rates: RateLimits) -> Self:
-        return cls(who.authenticator, who.tenants, who.known_tenants, rates)
+    def of(cls, identity: Identity, rates: RateLimits) -> Self:
+        return cls(identity.authenticator, identity.tenants, identity.known_tenants, rates)
 
 
 class Resources(Protocol):
-    """What a connected service has at least. Its own class adds, as typed fields, what its routes work with."""
+    """What every connected service has. Its own class adds, as typed fields, what its routes work with."""
 
     @property
     def access(self) -> AccessControl: ...
@@ -56,7 +56,7 @@ R = TypeVar("R", bound=Resources)
 
 
 class AppState(Generic[S, R]):
-    """`resources` is None while the service starts and stops."""
+    """The state of a service, bound to its app. `resources` is None while the service starts and stops."""
 
     def __init__(self, settings: S, metrics: MetricSet, table: AccessTable, clock: Clock | None = None) -> None:
         self.settings, self.metrics, self.table = settings, metrics, table
@@ -65,7 +65,7 @@ class AppState(Generic[S, R]):
         self.resources: R | None = None
 
     def connected(self) -> R:
-        """Raises StoreUnavailable while the service is not."""
+        """Return the resources. Raises StoreUnavailable while the service is not connected."""
         if self.resources is None:
             raise StoreUnavailable
         return self.resources

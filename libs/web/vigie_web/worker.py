@@ -1,4 +1,4 @@
-"""A service without an API of its own: what it runs as, and its /health/live, /health/ready and /metrics."""
+"""Runs a service without an HTTP API, and serves its /health/live, /health/ready and /metrics."""
 
 from __future__ import annotations
 

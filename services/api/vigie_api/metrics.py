@@ -1,4 +1,4 @@
-"""What this service measures of itself."""
+"""The metrics of this service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the api has while it is connected."""
+"""The connected resources of the api."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ _ENDED: Responses = {409: problem_response("The key is revoked, has expired, or 
 
 
 @router.get(_KEYS, response_model=KeyPage)
-async def list_keys(context: InTenant, asked: PageAsked) -> Any:
+async def list_keys(context: InTenant, page_request: PageAsked) -> Any:
     """The tenant's keys without their secrets, also those that ended in the last 90 days."""
-    page = await context.resources.identity.keys.page(context.tenant, asked)
+    page = await context.resources.identity.keys.page(context.tenant, page_request)
     return KeyPage(keys=[ApiKey.of(one) for one in page.items], next_cursor=page.cursor)
 
 

@@ -12,7 +12,7 @@ from vigie_identity.pages import DEFAULT_PAGE, MAX_PAGE, PageRequest
 from vigie_api.context import Context, Ctx
 
 
-def _asked(
+def _page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(max_length=1_024, description="nextCursor of the page before")] = None,
 ) -> PageRequest:
@@ -28,7 +28,7 @@ async def _in_tenant(context: Ctx) -> Context:
 InTenant = Annotated[Context, Depends(_in_tenant)]
 """To who sees every tenant MongoDB says whether it exists, so that a deletion shows at once; elsewhere that is
 remembered for a few seconds. Raises NotFound."""
-PageAsked = Annotated[PageRequest, Depends(_asked)]
+PageAsked = Annotated[PageRequest, Depends(_page_request)]
 
 
 def located(request: Request, response: Response, id_: str, under: str | None = None) -> None:

@@ -63,10 +63,10 @@ _TAKEN: Responses = {409: problem_response("There is a tenant of that id or name
 
 @router.get("/admin/tenants", response_model=TenantPage)
 async def list_tenants(
-    context: Ctx, asked: PageAsked, status: Annotated[Status | None, Query(description="only these")] = None
+    context: Ctx, page_request: PageAsked, status: Annotated[Status | None, Query(description="only these")] = None
 ) -> Any:
     """All tenants, by id; those that were deleted only when they are asked for."""
-    page = await context.resources.identity.tenants.page(asked, status=status)
+    page = await context.resources.identity.tenants.page(page_request, status=status)
     return TenantPage(tenants=[Tenant.of(one) for one in page.items], next_cursor=page.cursor)
 
 
@@ -111,9 +111,9 @@ async def delete_tenant(context: InTenant) -> None:
 
 
 @router.get("/admin/tenants/{tenant}/licences", response_model=LicencePage)
-async def list_licences(context: InTenant, asked: PageAsked) -> Any:
+async def list_licences(context: InTenant, page_request: PageAsked) -> Any:
     """All licences that the tenant has or had, oldest first."""
-    page = await context.resources.identity.licences.page(context.tenant, asked)
+    page = await context.resources.identity.licences.page(context.tenant, page_request)
     return LicencePage(licences=[Licence.of(one) for one in page.items], next_cursor=page.cursor)
 
 
@@ -133,15 +133,15 @@ async def end_licence(context: InTenant, licence: str) -> None:
 
 
 @router.get("/admin/tenants/{tenant}/audit", response_model=AuditPage)
-async def read_audit(context: Ctx, asked: PageAsked) -> Any:
+async def read_audit(context: Ctx, page_request: PageAsked) -> Any:
     """Who changed what in the tenant, newest first. SUPERADMIN and SUPPORT also read that of a deleted tenant."""
-    return await _audit(context, asked)
+    return await _audit(context, page_request)
 
 
 @router.get("/admin/audit", response_model=AuditPage)
-async def read_platform_audit(context: Ctx, asked: PageAsked) -> Any:
+async def read_platform_audit(context: Ctx, page_request: PageAsked) -> Any:
     """Who changed what that belongs to no tenant, newest first."""
-    return await _audit(context, asked)
+    return await _audit(context, page_request)
 
 
 @router.get("/admin/tenants/{tenant}/usage", response_model=TenantUsage)
@@ -169,6 +169,6 @@ async def read_usage(context: InTenant, days: Annotated[int, Query(ge=0, le=KEPT
     )
 
 
-async def _audit(context: Context, asked: PageRequest) -> AuditPage:
-    page = await context.resources.identity.audit.page(context.tenant, asked)
+async def _audit(context: Context, page_request: PageRequest) -> AuditPage:
+    page = await context.resources.identity.audit.page(context.tenant, page_request)
     return AuditPage(entries=[AuditEntry.of(one) for one in page.items], next_cursor=page.cursor)

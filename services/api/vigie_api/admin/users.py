@@ -53,15 +53,15 @@ _LAST: Responses = {409: problem_response("This is the last SUPERADMIN")}
 
 
 @router.get(_TENANT, response_model=UserPage)
-async def list_users(context: InTenant, asked: PageAsked) -> Any:
+async def list_users(context: InTenant, page_request: PageAsked) -> Any:
     """The users whose home the tenant is."""
-    return await _page(context, asked)
+    return await _page(context, page_request)
 
 
 @router.get(_PLATFORM, response_model=UserPage)
-async def list_platform_users(context: Ctx, asked: PageAsked) -> Any:
+async def list_platform_users(context: Ctx, page_request: PageAsked) -> Any:
     """The users of the platform: SUPERADMIN and SUPPORT."""
-    return await _page(context, asked)
+    return await _page(context, page_request)
 
 
 @router.post(_TENANT, response_model=User, status_code=201, responses=_TAKEN)
@@ -125,9 +125,9 @@ async def set_platform_password(context: Ctx, user: str, body: AnyPassword) -> N
 
 
 @router.get("/admin/tenants/{tenant}/guests", response_model=GuestPage)
-async def list_guests(context: InTenant, asked: PageAsked) -> Any:
+async def list_guests(context: InTenant, page_request: PageAsked) -> Any:
     """The users of other tenants who are assigned to this one, and what they are here."""
-    page = await context.resources.identity.users.guests(context.tenant, asked)
+    page = await context.resources.identity.users.guests(context.tenant, page_request)
     return GuestPage(guests=[Guest.of(one) for one in page.items], next_cursor=page.cursor)
 
 
@@ -148,8 +148,8 @@ async def unassign(context: InTenant, user: str, other: str) -> None:
     await context.resources.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
 
 
-async def _page(context: Context, asked: PageRequest) -> UserPage:
-    page = await context.resources.identity.users.page(context.tenant, asked, full=_full(context))
+async def _page(context: Context, page_request: PageRequest) -> UserPage:
+    page = await context.resources.identity.users.page(context.tenant, page_request, full=_full(context))
     return UserPage(users=[User.of(one) for one in page.items], next_cursor=page.cursor)
 
 

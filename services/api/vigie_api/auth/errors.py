@@ -1,4 +1,4 @@
-"""Why somebody cannot log in or out."""
+"""Errors of login and logout."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the very first start makes: the default tenant and an administrator. Beside the requests, because this service
-starts without MongoDB and answers 503 until it is there."""
+"""Creates the default tenant and the administrator at the very first start, in the background: this service starts
+without MongoDB and answers 503 until it is there."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _BACKOFF: Final = Backoff(0.2, 5.0)
 class FirstStartTask:
     """Done when it was made, now or long ago: before, the default tenant may not be there."""
 
-    def __init__(self, who: Identity, settings: ApiSettings) -> None:
-        self._who, self._settings = who, settings
+    def __init__(self, identity: Identity, settings: ApiSettings) -> None:
+        self._identity, self._settings = identity, settings
         self.done = False
 
     @asynccontextmanager
@@ -42,8 +42,8 @@ class FirstStartTask:
         chosen = self._settings.admin_password
         async for _ in _BACKOFF.attempts(asyncio.sleep):
             try:
-                await self._who.prepare(TenantId(self._settings.default_tenant))
-                _show(await self._who.first_start(chosen.get_secret_value() if chosen else None))
+                await self._identity.prepare(TenantId(self._settings.default_tenant))
+                _show(await self._identity.first_start(chosen.get_secret_value() if chosen else None))
             except VigieError as e:
                 log.warning("users and tenants wait for MongoDB", reason=str(e))
             except Exception:  # a bug; without this nobody would see it

@@ -1,4 +1,4 @@
-"""What the dashboards refuse."""
+"""Errors of the dashboards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking an answer's samples for single numbers."""
+"""Single numbers from the samples of a query."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Groups: TypeAlias = tuple[list[tuple[str, ...]], Evaluation]
 
 
 class Source(Protocol):
-    """Whoever can be asked for the number of a metric: all series of it, or a part of them."""
+    """A source of numbers of metrics: all series, or a part of them."""
 
     @property
     def seconds(self) -> float:

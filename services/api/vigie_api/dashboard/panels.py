@@ -38,9 +38,9 @@ class Panel:
     head: dict[str, Any]
 
 
-async def dashboard(context: Context, asked: TimeRange) -> DashboardSummary:
+async def dashboard(context: Context, time_range: TimeRange) -> DashboardSummary:
     """The head of each area."""
-    panel = await read_panel(context, asked, overview.HEADLINES)
+    panel = await read_panel(context, time_range, overview.HEADLINES)
     return await asyncio.to_thread(
         lambda: DashboardSummary(
             **panel.head,
@@ -51,20 +51,20 @@ async def dashboard(context: Context, asked: TimeRange) -> DashboardSummary:
     )
 
 
-async def read_panel(context: Context, asked: TimeRange, names: Collection[str]) -> Panel:
+async def read_panel(context: Context, time_range: TimeRange, names: Collection[str]) -> Panel:
     """The samples of these metrics over the whole range, as one step."""
     reader = context.resources.reader
     series = await reader.select(context.tenant, exactly(names), "the panel")
-    grid = single(asked.from_ms, asked.to_ms, steps_possible(asked.from_ms, context.now_ms))
+    grid = single(time_range.from_ms, time_range.to_ms, steps_possible(time_range.from_ms, context.now_ms))
     answer = await reader.read(context.tenant, series, grid, ASKED)
-    return Panel(Numbers(answer.selection, answer.samples), head(context, grid, asked))
+    return Panel(Numbers(answer.selection, answer.samples), head(context, grid, time_range))
 
 
-def head(context: Context, grid: Grid, asked: TimeRange) -> dict[str, Any]:
+def head(context: Context, grid: Grid, time_range: TimeRange) -> dict[str, Any]:
     """The fields that every answer about a stretch of time has."""
     return {
         "timestamp": iso(context.now_ms),
         "from": iso(grid.start),
         "to": iso(grid.end),
-        "period": asked.period,
+        "period": time_range.period,
     }

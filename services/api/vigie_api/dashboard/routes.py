@@ -43,8 +43,8 @@ FEATURE = Feature(
 @router.get("/api/dashboard/summary", response_model=DashboardSummary)
 async def dashboard_summary(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """The head of each area; of the last hour by default."""
-    asked = parse_range(period, from_, to, "1h", context.now_ms)
-    return await cached(context, ("dashboard", period, from_, to), lambda: dashboard(context, asked))
+    time_range = parse_range(period, from_, to, "1h", context.now_ms)
+    return await cached(context, ("dashboard", period, from_, to), lambda: dashboard(context, time_range))
 
 
 @router.get("/api/dashboard/realtime", response_model=RealtimeMetrics)
@@ -52,8 +52,8 @@ async def realtime(context: Ctx) -> Any:
     """The rates of the last minute and the latest values."""
 
     async def compute() -> RealtimeMetrics:
-        asked = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
-        panel = await read_panel(context, asked, overview.REALTIME)
+        time_range = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
+        panel = await read_panel(context, time_range, overview.REALTIME)
         index = await context.resources.families.of(context.tenant)
         latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
         levels = overview.levels(index, latest, stale_before_ms(context))
@@ -82,18 +82,18 @@ async def chart(
     """The points of a chart; of the last 24 hours by default."""
     if type_ not in CHARTS:
         raise UnknownChart(type_, CHARTS)
-    asked = parse_range(period, from_, to, "24h", context.now_ms)
+    time_range = parse_range(period, from_, to, "24h", context.now_ms)
     zone = parse_zone(timezone)
 
     async def compute() -> ChartData:
         drawn = CHARTS[type_]
         series = await context.resources.reader.select(context.tenant, exactly(drawn.metrics), "the chart")
-        grid = await grid_for(context, asked, step, series, zone)
+        grid = await grid_for(context, time_range, step, series, zone)
         needed = [(line.function, kind) for line in drawn.lines for kind in Kind]
         answer = await context.resources.reader.read(context.tenant, series, grid, needed)
         lines, truncated = await asyncio.to_thread(_lines, drawn, answer)
         return ChartData(
-            **head(context, grid, asked),
+            **head(context, grid, time_range),
             type=type_,
             title=drawn.title,
             unit=drawn.unit,

@@ -1,4 +1,4 @@
-"""Which format the client wants, and how it takes names that classic Prometheus does not know."""
+"""Content negotiation of GET /metrics: the format, and the escaping of names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Escaping(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedFormat:
-    """What to write."""
+    """The negotiated format and escaping."""
 
     format: Format
     escaping: Escaping

@@ -66,9 +66,9 @@ class _Scrape(Response):
     """The answer with its place, which is free again however the answer ends: it is taken and given back in here, so
     a client that is gone before its answer begins cannot keep it."""
 
-    def __init__(self, context: Context, wanted: NegotiatedFormat, since_ms: int) -> None:
+    def __init__(self, context: Context, negotiated: NegotiatedFormat, since_ms: int) -> None:
         super().__init__()
-        self._context, self._wanted, self._since_ms = context, wanted, since_ms
+        self._context, self._negotiated, self._since_ms = context, negotiated, since_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state, resources, tenant = self._context.state, self._context.resources, self._context.tenant
@@ -76,8 +76,8 @@ class _Scrape(Response):
             # Read before the answer begins: afterwards an error could no longer be said.
             index = await resources.families.of(tenant)
             latest = LatestTable(await resources.latest.everything(tenant, index.chunks()))
-            exposition = Exposition(index.families(), latest, self._wanted, self._since_ms)
-            headers = {"content-type": self._wanted.content_type, "vary": "Accept"}
+            exposition = Exposition(index.families(), latest, self._negotiated, self._since_ms)
+            headers = {"content-type": self._negotiated.content_type, "vary": "Accept"}
             answer = StreamingResponse(_written(exposition), headers=headers)
             try:
                 async with asyncio.timeout(state.settings.api_scrape_timeout_s):

@@ -47,7 +47,7 @@ class Exposition:
 
     families: Sequence[Family]
     latest: LatestTable
-    wanted: NegotiatedFormat
+    negotiated: NegotiatedFormat
     since_ms: int
     dropped: int = 0
     _taken: set[str] = field(default_factory=set)
@@ -66,7 +66,7 @@ class Exposition:
                 continue
             yield f"# TYPE {self._written(form.name)} {form.type}\n".encode()
             yield from self._samples(family, form, values)
-        if self.wanted.format is Format.OPENMETRICS:
+        if self.negotiated.format is Format.OPENMETRICS:
             yield b"# EOF\n"
 
     def _samples(self, family: Family, form: _SampleForm, values: Values) -> Iterator[bytes]:
@@ -91,7 +91,7 @@ class Exposition:
         """The label text; None when another series of the family has the same one after escaping."""
         if isinstance(labels, str):
             return labels
-        for escaping in (self.wanted.escaping, Escaping.VALUES):
+        for escaping in (self.negotiated.escaping, Escaping.VALUES):
             text = label_text(labels, escaping)
             if text not in written:
                 written.add(text)
@@ -108,7 +108,7 @@ class Exposition:
 
     def _claim(self, family: Family, names: set[str]) -> _SampleForm | None:
         for form in self._forms(family, names):
-            claims = form.claims(self.wanted.format)
+            claims = form.claims(self.negotiated.format)
             if self._taken.isdisjoint(claims):
                 self._taken |= claims
                 return form
@@ -116,11 +116,11 @@ class Exposition:
 
     def _forms(self, family: Family, names: set[str]) -> Iterator[_SampleForm]:
         """The ways to write the family, best first."""
-        exact = classic_metric(family.name) or self.wanted.escaping is Escaping.UTF8
+        exact = classic_metric(family.name) or self.negotiated.escaping is Escaping.UTF8
         base = family.name if exact else underscored(family.name)
-        openmetrics = self.wanted.format is Format.OPENMETRICS
+        openmetrics = self.negotiated.format is Format.OPENMETRICS
         # An escaped name never takes the place of a metric that is really called so.
-        if exact or (base not in names and self.wanted.escaping is not Escaping.VALUES):
+        if exact or (base not in names and self.negotiated.escaping is not Escaping.VALUES):
             yield _form(base, family.kind, openmetrics=openmetrics)
             if family.kind is not Kind.HISTOGRAM:
                 yield _SampleForm(base, "unknown" if openmetrics else "untyped", ("",))

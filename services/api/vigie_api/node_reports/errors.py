@@ -1,4 +1,4 @@
-"""What is not there of a node."""
+"""Errors of node reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a node is, by its latest report: the thresholds, and the one place that decides."""
+"""Health of a node by its latest report: the thresholds, and the one place that decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stretch of time that a request asks about."""
+"""The time range of a request."""
 
 from __future__ import annotations
 

@@ -52,14 +52,14 @@ FEATURE = Feature(
 
 @dataclass(frozen=True, slots=True)
 class RangeQuery:
-    """What is asked, checked."""
+    """The checked parameters of a range query."""
 
     metric: str
     function: Function
-    wanted: Filter
+    series_filter: Filter
     by: tuple[str, ...]
     limit: int
-    asked: TimeRange
+    time_range: TimeRange
     step: str | None
 
 
@@ -103,14 +103,14 @@ async def query_range(
     query = RangeQuery(
         metric=metric,
         function=function,
-        wanted=Filter(
+        series_filter=Filter(
             names=(metric,),
             matchers=matchers.parse([*(match or ()), *(match_brackets or ())]),
             kinds=kinds_of(type_) if type_ else None,
         ),
         by=_labels(by or []),
         limit=limit,
-        asked=parse_range(None, from_, to, "1h", context.now_ms),
+        time_range=parse_range(None, from_, to, "1h", context.now_ms),
         step=step,
     )
     return Response(await _answer(context, query), media_type="application/json")
@@ -119,11 +119,11 @@ async def query_range(
 async def _answer(context: Context, query: RangeQuery) -> bytes:
     """Groups and numbers are made in threads: of many series they take long, and other requests wait for the loop."""
     reader = context.resources.reader
-    found = await reader.select(context.tenant, query.wanted, query.metric)
+    found = await reader.select(context.tenant, query.series_filter, query.metric)
     kinds = {one.kind for one in found}
     functions.check_applicable(query.function, query.metric, kinds)
     shown = await asyncio.to_thread(_select_groups, found, query)
-    grid = await grid_for(context, query.asked, query.step, shown.series)
+    grid = await grid_for(context, query.time_range, query.step, shown.series)
     _check_points(len(set(shown.groups)), grid)
     answer = await reader.read(context.tenant, shown.series, grid, [(query.function, kind) for kind in kinds])
     head = {

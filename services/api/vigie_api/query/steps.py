@@ -18,15 +18,15 @@ from vigie_api.query.ranges import TimeRange
 
 
 async def grid_for(
-    context: Context, asked: TimeRange, step: str | None, series: Sequence[Series], zone: ZoneInfo | None = None
+    context: Context, time_range: TimeRange, step: str | None, series: Sequence[Series], zone: ZoneInfo | None = None
 ) -> Grid:
     """The steps asked for, or else the finest nice ones that are cheap for these series."""
     if step is not None:
-        return stepped(asked.from_ms, asked.to_ms, parse_duration(step, "step"), zone)
-    least = default_step(asked.from_ms, asked.to_ms, steps_possible(asked.from_ms, context.now_ms))
-    candidates = [least, *(nice for nice in NICE_STEPS if least < nice <= asked.to_ms - asked.from_ms)]
+        return stepped(time_range.from_ms, time_range.to_ms, parse_duration(step, "step"), zone)
+    least = default_step(time_range.from_ms, time_range.to_ms, steps_possible(time_range.from_ms, context.now_ms))
+    candidates = [least, *(nice for nice in NICE_STEPS if least < nice <= time_range.to_ms - time_range.from_ms)]
     grids: list[Callable[[], Grid]] = [
-        partial(stepped, asked.from_ms, asked.to_ms, candidate, zone) for candidate in candidates
+        partial(stepped, time_range.from_ms, time_range.to_ms, candidate, zone) for candidate in candidates
     ]
     return await context.resources.reader.cheapest(series, grids)
 

@@ -43,10 +43,10 @@ FEATURE = Feature(
 @router.get("/api/metrics/system", response_model=SystemMetrics)
 async def system_metrics(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """CPU, memory, disk, load and network, of each host and of all; of the last hour by default."""
-    asked = parse_range(period, from_, to, "1h", context.now_ms)
+    time_range = parse_range(period, from_, to, "1h", context.now_ms)
 
     async def compute() -> SystemMetrics:
-        panel = await read_panel(context, asked, system.NAMES)
+        panel = await read_panel(context, time_range, system.NAMES)
         other = await _other(context, system.PREFIXES)
         return await asyncio.to_thread(
             lambda: SystemMetrics(
@@ -64,10 +64,10 @@ async def system_metrics(context: Ctx, period: Period = None, from_: From = None
 async def application_metrics(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """Requests, latency, errors, connections and database queries, of each service and of all; of the last hour
     by default."""
-    asked = parse_range(period, from_, to, "1h", context.now_ms)
+    time_range = parse_range(period, from_, to, "1h", context.now_ms)
 
     async def compute() -> ApplicationMetrics:
-        panel = await read_panel(context, asked, application.NAMES)
+        panel = await read_panel(context, time_range, application.NAMES)
         other = await _other(context, application.PREFIXES)
         return await asyncio.to_thread(
             lambda: ApplicationMetrics(
@@ -85,10 +85,10 @@ async def application_metrics(context: Ctx, period: Period = None, from_: From =
 @router.get("/api/metrics/business", response_model=BusinessMetrics)
 async def business_metrics(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """Bookings, revenue, users, conversion funnel and satisfaction; of the last 24 hours by default."""
-    asked = parse_range(period, from_, to, "24h", context.now_ms)
+    time_range = parse_range(period, from_, to, "24h", context.now_ms)
 
     async def compute() -> BusinessMetrics:
-        panel = await read_panel(context, asked, business.NAMES)
+        panel = await read_panel(context, time_range, business.NAMES)
         numbers = panel.numbers
         other = await _other(context, business.PREFIXES)
         return await asyncio.to_thread(
@@ -115,10 +115,10 @@ async def business_metrics(context: Ctx, period: Period = None, from_: From = No
 async def summary(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """What is recorded, the head of each area, and every custom metric with its latest value; of the last hour by
     default."""
-    asked = parse_range(period, from_, to, "1h", context.now_ms)
+    time_range = parse_range(period, from_, to, "1h", context.now_ms)
 
     async def compute() -> MetricsSummary:
-        areas = await dashboard(context, asked)
+        areas = await dashboard(context, time_range)
         index = await context.resources.families.of(context.tenant)
         latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
         custom = overview.custom_families(index)
