@@ -90,6 +90,13 @@ def test_what_nobody_can_store_is_poison_with_its_reason(unread: Any, reason: De
     assert poison.value.reason == reason
 
 
+@pytest.mark.parametrize("sent", [1 << 50, 1 << 62, -(1 << 60)])
+def test_a_record_that_was_sent_at_no_time_there_is_is_poison(sent: int) -> None:
+    value = report().value
+    with pytest.raises(InvalidMessage, match="cannot be stored"):
+        read(ConsumerRecord("t", 3, 0, sent, 0, None, value, None, -1, len(value), ()))
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
 @pytest.mark.parametrize("timestamp", [0, END_MS - 1])
 def test_every_report_that_is_taken_has_a_day_in_every_zone(zone: str, timestamp: int) -> None:

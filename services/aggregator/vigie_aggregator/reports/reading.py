@@ -76,7 +76,7 @@ def read(record: KafkaRecord) -> Incoming:
             body=report.body,
         )
         raw = encoded(document)
-    except ValueError as e:
+    except (ValueError, OverflowError) as e:  # the record's own time may be any, too
         raise InvalidMessage(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
     return Incoming(report.id, record.partition, raw, node)
