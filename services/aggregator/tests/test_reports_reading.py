@@ -7,8 +7,8 @@ from typing import Any
 
 import bson
 import pytest
-from vigie_aggregator.reports.reading import END_MS, MAX_DEPTH, read
-from vigie_contracts.days import day_of, to_datetime
+from vigie_aggregator.reports.reading import MAX_DEPTH, read
+from vigie_contracts.days import END_MS, day_of, to_datetime
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.topics import REPORTS
 from vigie_runtime.bus.unreadable import stub
