@@ -26,6 +26,7 @@ from vigie_runtime.addresses import FORWARDED_HEADER, Origins
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError
 from vigie_runtime.metrics import MetricSet
+from vigie_web.connection import Send
 
 from vigie_ingest import responses
 from vigie_ingest.bodies import Receive, read_body
@@ -34,7 +35,7 @@ from vigie_ingest.errors import ClientGoneError, InternalError, NotReadyError, R
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, header_key, request_key
 from vigie_ingest.intake import Headers, Intake, Pipeline, Request
 from vigie_ingest.metrics import IDEMPOTENCY, REFUSED_CREDENTIALS, RouteCollector, RouteMetrics
-from vigie_ingest.responses import Response, Send
+from vigie_ingest.responses import Response
 from vigie_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
