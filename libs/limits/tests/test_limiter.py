@@ -229,6 +229,28 @@ async def test_when_redis_is_back_processes_count_together_again() -> None:
         assert one._breaker._away._value.get() == 0
 
 
+async def test_a_bug_that_ends_the_look_for_redis_does_not_end_it_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with limiters() as (shared, [limiter]):
+
+        async def bug() -> None:
+            raise RuntimeError("a bug of a client")
+
+        shared.away = True
+        with monkeypatch.context() as broken:
+            broken.setattr(shared, "check", bug)
+            await take(limiter, MINUTE)
+            async with asyncio.timeout(5):
+                while limiter._probe is not None:
+                    await asyncio.sleep(0)
+                    shared.clock.advance(PAUSE_S)
+        shared.away = False
+        await take(limiter, MINUTE, who="another")
+        async with asyncio.timeout(5):
+            while limiter.redis_away:
+                await asyncio.sleep(0)
+                shared.clock.advance(PAUSE_S)
+
+
 async def test_redis_that_lost_its_memory_is_believed() -> None:
     async with limiters() as (shared, [limiter]):
         await taken(limiter, MINUTE, 6_000)
