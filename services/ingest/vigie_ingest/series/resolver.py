@@ -31,7 +31,7 @@ _LONG: Final = ItemError(Reason.SERIES, "labels", f"are longer than {MAX_RAW_LAB
 
 
 class SeriesResolver:
-    """Raises CatalogueAwayError when series are new and the catalogue does not found."""
+    """Raises CatalogueAwayError when series are new and the catalogue does not answer."""
 
     def __init__(
         self, known: SeriesCache, refused: RefusedSeries, registrar: Registrar, clock: Clock, explain: Explain
