@@ -18,7 +18,8 @@ from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.tenants import Plan
 from vigie_ingest.intake import Intake
 from vigie_ingest.intakes import INTAKES
-from vigie_runtime.errors import BufferFull
+from vigie_ingest.responses import Response
+from vigie_runtime.errors import BufferFull, ProblemError
 
 from .conftest import Gateway, Reply, build
 
@@ -85,6 +86,8 @@ async def test_its_errors_have_its_own_form(drafted: Gateway) -> None:
 async def test_its_coding_is_its_own(drafted: Gateway) -> None:
     body = zlib.compress(reading("a", 1))
     assert (await send(drafted, body, content_encoding="deflate")).status == 204
+    for broken in (zlib.compress(reading("a", 1) * 9)[:-5], body + b"junk"):
+        assert "not valid deflate" in detail(await send(drafted, broken, content_encoding="deflate"))
     other = await drafted.post("/api/metrics/custom", body, {"content-encoding": "deflate"})
     assert (other.status, other.headers["accept-encoding"]) == (415, "gzip, zstd, identity")
 
@@ -126,6 +129,30 @@ async def test_an_intake_may_take_all_paths_below_one() -> None:
         assert reply.status == status
     assert "/api/metrics/put/{rest}" in gateway.app.openapi()["paths"]
     await gateway.registrar.close()
+
+
+async def test_an_intake_of_all_paths_below_one_takes_none_of_a_longer_one() -> None:
+    wide, narrow = "/api/metrics/*", "/api/metrics/put/*"
+    gateway = build(intakes=(replace(DRAFT, path=wide), replace(DRAFT, path=narrow)))
+    for path, route in (("/api/metrics/put/it", narrow), ("/api/metrics/it", wide)):
+        await gateway.request("POST", path, reading("a", 1), {"content-type": "application/vnd.example.readings"})
+        assert gateway.metric("vigie_ingest_items_accepted_total", route=route) == 1
+    await gateway.registrar.close()
+
+
+async def test_a_bug_in_how_errors_are_written_is_500_as_elsewhere() -> None:
+    def bug(error: ProblemError, _path: str, _headers: object) -> Response:
+        raise RuntimeError(f"secret {error}")
+
+    for broken in (replace(DRAFT, encode_error=bug), replace(DRAFT, encode=bug)):
+        gateway = build(intakes=(broken,))
+        media = {"content_type": "text/plain"} if broken.encode_error is bug else {}
+        reply = await send(gateway, reading("a", 1), **media)
+        assert reply.status == 500
+        assert b"secret" not in reply.body
+        assert gateway.metric("vigie_ingest_requests_total", route=DRAFT.path, status="5xx") == 1
+        assert gateway.state.bodies.held == 0
+        await gateway.registrar.close()
 
 
 async def test_every_intake_is_served_by_the_front_door_and_one_that_is_not_stops_the_start() -> None:

@@ -60,7 +60,8 @@ class IngestApp:
     def __init__(self, routes: Sequence[IntakeRoute], rest: FastAPI) -> None:
         intakes = [(route.intake.method, route.intake.path, route) for route in routes]
         self._exact = {(method, path): route for method, path, route in intakes if not path.endswith("/*")}
-        self._below = [(method, path[:-1], route) for method, path, route in intakes if path.endswith("/*")]
+        below = [(method, path[:-1], route) for method, path, route in intakes if path.endswith("/*")]
+        self._below = sorted(below, key=lambda one: -len(one[1]))  # the longest that fits is the one meant
         self._rest = rest
         self.openapi: Callable[[], dict[str, Any]] = rest.openapi
         """The OpenAPI document."""

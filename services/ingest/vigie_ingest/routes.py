@@ -117,11 +117,11 @@ class IntakeRoute:
 
     async def _respond(self, scope: Scope, receive: Receive, span: SpanContext | None) -> Response:
         """The answer, whatever happens, and what it tells of the limits."""
-        state, encode_error = self._state, self.intake.encode_error
+        state = self._state
         headers = headers_of(scope)
         needed = state.dependencies
         if needed is None:
-            return encode_error(NotReadyError(), scope["path"], headers)
+            return self._error(NotReadyError(), scope, headers)
         client = scope["client"]
         quota = needed.rates.open(state.origins.of(client[0] if client else None, headers.get(FORWARDED_HEADER)))
         try:
@@ -129,14 +129,22 @@ class IntakeRoute:
         except ProblemError as e:
             if isinstance(e, Unauthenticated) and e.reason is not None:
                 state.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
-            response = encode_error(e, scope["path"], headers)
+            response = self._error(e, scope, headers)
         except ClientGoneError:
             raise
         except Exception:  # a bug; the sender learns nothing of its inside
             log.exception("a request failed", route=self.intake.path)
-            response = encode_error(InternalError(), scope["path"], headers)
+            response = self._error(InternalError(), scope, headers)
         response.headers += quota.headers()
         return response
+
+    def _error(self, error: ProblemError, scope: Scope, headers: Headers) -> Response:
+        """As the intake writes it; when that fails, the problem that something failed."""
+        try:
+            return self.intake.encode_error(error, scope["path"], headers)
+        except Exception:  # a bug, as above
+            log.exception("an error could not be written", route=self.intake.path)
+            return responses.problem(InternalError(), scope["path"], headers)
 
     async def _serve(  # noqa: PLR0917
         self, needed: Dependencies, quota: RequestQuota, scope: Scope, headers: Headers, receive: Receive,
