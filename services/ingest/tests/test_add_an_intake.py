@@ -89,6 +89,19 @@ async def test_its_coding_is_its_own(drafted: Gateway) -> None:
     assert (other.status, other.headers["accept-encoding"]) == (415, "gzip, zstd, identity")
 
 
+async def test_an_intake_may_take_only_compressed_bodies() -> None:
+    gateway = build(intakes=(replace(DRAFT, codings={"deflate": DRAFT.codings["deflate"]}),))
+    assert (await send(gateway, zlib.compress(reading("a", 1)), content_encoding="deflate")).status == 204
+    for coding, said in ((None, "none"), ("", "none"), ("identity", "'identity'"), ("gzip", "'gzip'")):
+        headers = {} if coding is None else {"content_encoding": coding}
+        refused = await send(gateway, reading("a", 1), **headers)
+        assert (refused.status, refused.headers["accept-encoding"]) == (415, "deflate")
+        assert detail(refused) == f"Content-Encoding: {said} is not supported; send deflate"
+    described = gateway.app.openapi()["paths"][DRAFT.path]["post"]["parameters"][1]
+    assert (described["required"], described["schema"]["enum"]) == (True, ["deflate"])
+    await gateway.registrar.close()
+
+
 async def test_a_repeat_gets_the_same_answer_and_adds_nothing(drafted: Gateway) -> None:
     first = await send(drafted, reading("a", 1), idempotency_key="k")
     again = await send(drafted, reading("a", 1), idempotency_key="k")

@@ -10,6 +10,7 @@ from vigie_contracts import limits, problems
 from vigie_contracts.problems import Problem
 from vigie_identity import openapi_security
 
+from vigie_ingest.bodies import IDENTITY
 from vigie_ingest.errors import MAX_LISTED_ERRORS
 from vigie_ingest.intake import Intake
 from vigie_ingest.media import JSON
@@ -83,8 +84,9 @@ def complete(document: dict[str, Any], intakes: Iterable[Intake[Any, Any]]) -> d
 
 def _operation(intake: Intake[Any, Any]) -> dict[str, Any]:
     operation, admission = intake.operation, intake.admission
-    codings = {"type": "string", "enum": ["identity", *intake.codings]}
-    encoding = {"name": "Content-Encoding", "in": "header", "required": False, "schema": codings}
+    codings = {"type": "string", "enum": list(intake.codings)}
+    must = IDENTITY not in intake.codings
+    encoding = {"name": "Content-Encoding", "in": "header", "required": must, "schema": codings}
     tenant = [dict(openapi_security.TENANT_PARAMETER)] if admission.tenant_header else []
     return {
         "security": openapi_security.NAMED if admission.needs_credential else openapi_security.ANYBODY,
