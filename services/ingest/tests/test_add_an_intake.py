@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from vigie_contracts import limits
 from vigie_contracts.paths import Service, service_of
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.tenants import Plan
@@ -87,6 +88,18 @@ async def test_its_coding_is_its_own(drafted: Gateway) -> None:
     assert (await send(drafted, body, content_encoding="deflate")).status == 204
     other = await drafted.post("/api/metrics/custom", body, {"content-encoding": "deflate"})
     assert (other.status, other.headers["accept-encoding"]) == (415, "gzip, zstd, identity")
+
+
+async def test_a_coding_refuses_what_is_cut_off_goes_on_or_becomes_too_much(drafted: Gateway) -> None:
+    body = zlib.compress(reading("a", 1) * 100)
+    for bad in (body[:-1], body[:-9], body + b"x", body + body, b"", b"not deflate"):
+        reply = await send(drafted, bad, content_encoding="deflate")
+        assert reply.status == 400
+        assert "deflate" in detail(reply)
+    reply = await send(drafted, zlib.compress(bytes(limits.MAX_DECOMPRESSED_BYTES + 1)), content_encoding="deflate")
+    assert reply.status == 413
+    assert str(limits.MAX_DECOMPRESSED_BYTES) in detail(reply)
+    assert drafted.publisher.sent == []
 
 
 async def test_an_intake_may_take_only_compressed_bodies() -> None:
