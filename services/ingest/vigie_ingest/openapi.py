@@ -22,7 +22,7 @@ _RULES: Final = (
     "with their item only."
 )
 ERRORS: Final[dict[int, str]] = {
-    400: "Not JSON, or nothing of it could be taken: `errors` names index, field and reason.",
+    400: "The body cannot be read, or nothing of it could be taken: the answer names index, field and reason.",
     401: "No credential was sent where one is needed, or the one that was sent is not good.",
     403: "The permission is missing; or the tenant has all the series it may have, and this one is new: a batch says "
     "so per item instead.",
