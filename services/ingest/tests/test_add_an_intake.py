@@ -15,10 +15,14 @@ import pytest
 import pytest_asyncio
 from vigie_contracts import limits
 from vigie_contracts.paths import Service, service_of
+from vigie_contracts.series import Kind, SeriesKey
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.tenants import Plan
+from vigie_ingest.errors import ItemError
 from vigie_ingest.intake import Intake
 from vigie_ingest.intakes import INTAKES
+from vigie_ingest.samples import Sample
+from vigie_ingest.series.key import derived_key
 from vigie_runtime.errors import BufferFull
 
 from .conftest import Gateway, Reply, build
@@ -88,6 +92,25 @@ async def test_its_coding_is_its_own(drafted: Gateway) -> None:
     assert (await send(drafted, body, content_encoding="deflate")).status == 204
     other = await drafted.post("/api/metrics/custom", body, {"content-encoding": "deflate"})
     assert (other.status, other.headers["accept-encoding"]) == (415, "gzip, zstd, identity")
+
+
+async def test_samples_need_no_valid_names_and_labels_to_be_asked_about(drafted: Gateway) -> None:
+    assert drafted.state.dependencies is not None
+    asked = [
+        Sample("a b", Kind.GAUGE, (), 1),
+        Sample("m", Kind.GAUGE, (("__name__", "x"),), 1),
+        Sample("m", Kind.GAUGE, (("z", "1"), ("a", "2"), ("z", "3")), 1),
+        Sample("m", Kind.GAUGE, (("z", "1"), ("a", "2")), 1),
+        Sample("m", Kind.GAUGE, (("a", "2"), ("z", "1")), 1),
+    ]
+    series = await drafted.state.dependencies.pipeline.series.derived("t", asked)
+    *wrong, one, same = (series[derived_key("t", sample)] for sample in asked)
+    assert [(e.field, e.detail[:14]) for e in wrong if isinstance(e, ItemError)] == [
+        ("name", "must start wit"),
+        ("labels.__name__", "label names th"),
+        ("labels.z", "is there twice"),
+    ]
+    assert one == same == SeriesKey("t", "m", Kind.GAUGE, (("a", "2"), ("z", "1"))).fingerprint
 
 
 async def test_a_coding_refuses_what_is_cut_off_goes_on_or_becomes_too_much(drafted: Gateway) -> None:
