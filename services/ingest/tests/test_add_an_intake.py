@@ -19,7 +19,8 @@ from vigie_contracts.series import Kind, SeriesKey
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.tenants import Plan
 from vigie_ingest.errors import ItemError
-from vigie_ingest.intake import Intake
+from vigie_ingest.idempotency import body_key
+from vigie_ingest.intake import Intake, Pipeline, Request, Verdict
 from vigie_ingest.intakes import INTAKES
 from vigie_ingest.samples import Sample
 from vigie_ingest.series.key import derived_key
@@ -111,6 +112,20 @@ async def test_samples_need_no_valid_names_and_labels_to_be_asked_about(drafted:
         ("labels.z", "is there twice"),
     ]
     assert one == same == SeriesKey("t", "m", Kind.GAUGE, (("a", "2"), ("z", "1"))).fingerprint
+
+
+async def test_an_intake_may_make_the_key_of_a_repeat_from_the_body() -> None:
+    async def take(pipeline: Pipeline, request: Request, readings: Any) -> Verdict:
+        request.key = request.key or body_key(request.tenant, request.path, request.body)
+        return await DRAFT.take(pipeline, request, readings)
+
+    gateway = build(intakes=(replace(DRAFT, take=take),))
+    for body in (reading("a", 1), reading("a", 1), reading("a", 2)):
+        assert (await send(gateway, body)).status == 204
+    one, again, other = (key for *_, key in gateway.publisher.sent)
+    assert one == again != other
+    assert len(one) == 16
+    await gateway.registrar.close()
 
 
 async def test_a_coding_refuses_what_is_cut_off_goes_on_or_becomes_too_much(drafted: Gateway) -> None:
