@@ -108,7 +108,8 @@ class Intake(Generic[Decoded, Outcome]):
     take: Callable[[Pipeline, Request, Decoded], Awaitable[Outcome]]
     """Puts the items on the bus: when this returns, they are acknowledged. Raises RequestErrors, as `decode`."""
     encode: Callable[[Request, Outcome], Response]
-    """The answer. Raises a RequestError when nothing was accepted and that is one."""
+    """The answer. When what was rejected is an error in this protocol, it raises a RequestError, or returns the answer
+    to it; what was accepted is on the bus, and counted, in either case."""
     operation: Operation
     encode_error: Callable[[ProblemError, str, Headers], Response] = responses.problem
     """The answer to an error of this intake or of its frame; gets the path and the headers of the request."""
