@@ -104,8 +104,12 @@ async def test_examples_are_taken_and_answers_fit_their_schemas(gateway: Any, pa
                 continue
             value = example["value"].encode() if isinstance(example["value"], str) else example["value"]
             reply = await gateway.post(path, value, {"content-type": media})
-            assert reply.status == 201, reply.body
-            validator(document, post["responses"]["201"]["content"]["application/json"]["schema"]).validate(reply.json)
+            assert reply.status < 300, reply.body
+            described = post["responses"][str(reply.status)].get("content", {})
+            if "application/json" in described:
+                validator(document, described["application/json"]["schema"]).validate(reply.json)
+            else:
+                assert (reply.body == b"") == (not described)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from vigie_runtime.errors import ProblemError
 
 from vigie_ingest import responses
 from vigie_ingest.admission import Admission
-from vigie_ingest.bodies import ANY, CODINGS, Bounds, Decompress
+from vigie_ingest.bodies import ANY, CODINGS, Bounds, Codings
 from vigie_ingest.errors import RejectedItem
 from vigie_ingest.reports import ReportWriter
 from vigie_ingest.responses import Response
@@ -108,11 +108,12 @@ class Intake(Generic[Decoded, Outcome]):
     take: Callable[[Pipeline, Request, Decoded], Awaitable[Outcome]]
     """Puts the items on the bus: when this returns, they are acknowledged. Raises RequestErrors, as `decode`."""
     encode: Callable[[Request, Outcome], Response]
-    """The answer. Raises a RequestError when nothing was accepted and that is one."""
+    """The answer. When what was rejected is an error in this protocol, it raises a RequestError, or returns the answer
+    to it; what was accepted is on the bus, and counted, in either case."""
     operation: Operation
     encode_error: Callable[[ProblemError, str, Headers], Response] = responses.problem
     """The answer to an error of this intake or of its frame; gets the path and the headers of the request."""
     method: str = "POST"
     bounds: Bounds = ANY
-    codings: Mapping[str, Decompress] = field(default_factory=lambda: CODINGS)
-    """By Content-Encoding, lower case; without one the body is as it is."""
+    codings: Codings = field(default_factory=lambda: CODINGS)
+    """What is done for each Content-Encoding. Without `identity` among them, a request must have one of the others."""

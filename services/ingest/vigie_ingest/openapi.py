@@ -10,6 +10,7 @@ from vigie_contracts import limits, problems
 from vigie_contracts.problems import Problem
 from vigie_identity import openapi_security
 
+from vigie_ingest.bodies import IDENTITY
 from vigie_ingest.errors import MAX_LISTED_ERRORS
 from vigie_ingest.intake import Intake
 from vigie_ingest.media import JSON
@@ -21,7 +22,7 @@ _RULES: Final = (
     "with their item only."
 )
 ERRORS: Final[dict[int, str]] = {
-    400: "Not JSON, or nothing of it could be taken: `errors` names index, field and reason.",
+    400: "The body cannot be read, or nothing of it could be taken: the answer names index, field and reason.",
     401: "No credential was sent where one is needed, or the one that was sent is not good.",
     403: "The permission is missing; or the tenant has all the series it may have, and this one is new: a batch says "
     "so per item instead.",
@@ -83,8 +84,9 @@ def complete(document: dict[str, Any], intakes: Iterable[Intake[Any, Any]]) -> d
 
 def _operation(intake: Intake[Any, Any]) -> dict[str, Any]:
     operation, admission = intake.operation, intake.admission
-    codings = {"type": "string", "enum": ["identity", *intake.codings]}
-    encoding = {"name": "Content-Encoding", "in": "header", "required": False, "schema": codings}
+    codings = {"type": "string", "enum": list(intake.codings)}
+    must = IDENTITY not in intake.codings
+    encoding = {"name": "Content-Encoding", "in": "header", "required": must, "schema": codings}
     tenant = [dict(openapi_security.TENANT_PARAMETER)] if admission.tenant_header else []
     return {
         "security": openapi_security.NAMED if admission.needs_credential else openapi_security.ANYBODY,
