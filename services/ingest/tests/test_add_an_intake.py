@@ -78,7 +78,7 @@ async def test_its_errors_have_its_own_form(drafted: Gateway) -> None:
     reply = await send(drafted, reading("a", 1))
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert "buffer is full" in detail(reply)
-    drafted.state.dependencies = None
+    drafted.state.resources = None
     assert "starting or stopping" in detail(await send(drafted, b""))
 
 
