@@ -124,6 +124,8 @@ async def test_an_intake_may_take_all_paths_below_one() -> None:
     for path, status in (("/api/metrics/put/any/thing", 204), ("/api/metrics/put", 404), (DRAFT.path, 204)):
         reply = await gateway.request("POST", path, reading("a", 1), {"content-type": DRAFT.check.__globals__["MEDIA"]})
         assert reply.status == status
+    assert (await gateway.request("GET", "/api/metrics/put/any/thing")).headers["allow"] == "POST"
+    assert gateway.state.table.rows["POST", "/api/metrics/put/{rest:path}"].permission is DRAFT.admission.permission
     assert "/api/metrics/put/{rest}" in gateway.app.openapi()["paths"]
     await gateway.registrar.close()
 
