@@ -68,7 +68,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
     measured = MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS])
     app = web.create_app(
-        AppState[Settings, Resources](settings, measured, web.access_table(FEATURES), clock),
+        AppState[Settings, Resources](settings, measured, clock),
         FEATURES,
         connect,
         service="api",

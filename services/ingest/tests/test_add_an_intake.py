@@ -85,7 +85,7 @@ async def test_its_errors_have_its_own_form(drafted: Gateway) -> None:
     reply = await send(drafted, reading("a", 1))
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert "buffer is full" in detail(reply)
-    drafted.state.dependencies = None
+    drafted.state.resources = None
     assert "starting or stopping" in detail(await send(drafted, b""))
 
 
@@ -93,13 +93,15 @@ async def test_its_coding_is_its_own(drafted: Gateway) -> None:
     body = zlib.compress(reading("a", 1))
     assert (await send(drafted, body, content_encoding="deflate")).status == 204
     for broken in (zlib.compress(reading("a", 1) * 9)[:-5], body + b"junk"):
-        assert "not valid deflate" in detail(await send(drafted, broken, content_encoding="deflate"))
+        assert "truncated, or goes on after its end" in detail(
+            await send(drafted, broken, content_encoding="deflate")
+        )
     other = await drafted.post("/api/metrics/custom", body, {"content-encoding": "deflate"})
     assert (other.status, other.headers["accept-encoding"]) == (415, "gzip, zstd, identity")
 
 
 async def test_samples_need_no_valid_names_and_labels_to_be_asked_about(drafted: Gateway) -> None:
-    assert drafted.state.dependencies is not None
+    assert drafted.state.resources is not None
     asked = [
         Sample("a b", Kind.GAUGE, (), 1),
         Sample("m", Kind.GAUGE, (("__name__", "x"),), 1),
@@ -107,7 +109,7 @@ async def test_samples_need_no_valid_names_and_labels_to_be_asked_about(drafted:
         Sample("m", Kind.GAUGE, (("z", "1"), ("a", "2")), 1),
         Sample("m", Kind.GAUGE, (("a", "2"), ("z", "1")), 1),
     ]
-    series = await drafted.state.dependencies.pipeline.series.derived("t", asked)
+    series = await drafted.state.resources.pipeline.series.derived("t", asked)
     *wrong, one, same = (series[derived_key("t", sample)] for sample in asked)
     assert [(e.field, e.detail[:14]) for e in wrong if isinstance(e, ItemError)] == [
         ("name", "must start wit"),
@@ -191,6 +193,8 @@ async def test_an_intake_may_take_all_paths_below_one() -> None:
     for path, status in (("/api/metrics/put/any/thing", 204), ("/api/metrics/put", 404), (DRAFT.path, 204)):
         reply = await gateway.request("POST", path, reading("a", 1), {"content-type": DRAFT.check.__globals__["MEDIA"]})
         assert reply.status == status
+    assert (await gateway.request("GET", "/api/metrics/put/any/thing")).headers["allow"] == "POST"
+    assert gateway.state.table.rows["POST", "/api/metrics/put/{rest:path}"].permission is DRAFT.admission.permission
     assert "/api/metrics/put/{rest}" in gateway.app.openapi()["paths"]
     await gateway.registrar.close()
 
@@ -215,7 +219,7 @@ async def test_a_bug_in_how_errors_are_written_is_500_as_elsewhere() -> None:
         assert reply.status == 500
         assert b"secret" not in reply.body
         assert gateway.metric("vigie_ingest_requests_total", route=DRAFT.path, status="5xx") == 1
-        assert gateway.state.bodies.held == 0
+        assert gateway.app.frame.bodies.held == 0
         await gateway.registrar.close()
 
 

@@ -73,12 +73,15 @@ class Walk:
     async def differences(self, *routes: str) -> list[tuple[str, Difference]]:
         """What is answered otherwise than it should be."""
         found: list[tuple[str, Difference]] = []
-        assert self.gateway.state.dependencies is not None
         for route in routes or sorted(self.routes):
             need = NEEDS[route]
             for caller in self.callers:
-                self.gateway.state.dependencies.authenticator = caller.identity.authenticator
-                self.gateway.state.dependencies.pipeline.tenants = caller.identity.known_tenants
+                who = caller.identity
+                access = replace(
+                    self.gateway.resources.access, authenticator=who.authenticator, known_tenants=who.known_tenants
+                )
+                self.gateway.change(access=access)
+                self.gateway.resources.pipeline.tenants = who.known_tenants
                 for tenant in TENANTS if need.permission and not need.platform else (ACME,):
                     one = difference(caller, need, tenant, await self._ask(route, caller, tenant))
                     found += [(route, one)] if one else []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
-from vigie_contracts import limits, problems
-from vigie_contracts.problems import Problem
+from vigie_contracts import limits
 from vigie_identity import openapi_security
+from vigie_web.problem_schema import problem_response
 
 from vigie_ingest.bodies import IDENTITY
 from vigie_ingest.errors import MAX_LISTED_ERRORS
@@ -62,23 +63,25 @@ _REPLAYED: Final = {
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 
-def complete(document: dict[str, Any], intakes: Iterable[Intake[Any, Any]]) -> dict[str, Any]:
-    """Add the intakes to FastAPI's document of the other routes."""
-    paths = document.setdefault("paths", {})
-    for item in paths.values():
-        for operation in item.values():
-            operation["security"] = openapi_security.PUBLIC
-    types = [Problem]
-    for intake in intakes:
-        types += intake.operation.schemas
-        path = f"{intake.path[:-2]}/{{rest}}" if intake.path.endswith("/*") else intake.path
-        paths.setdefault(path, {})[intake.method.lower()] = _operation(intake)
-    components = document.setdefault("components", {})
-    components["securitySchemes"] = dict(openapi_security.SCHEMES)
-    _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template=_REF)
-    for intake in intakes:
-        intake.operation.refine(schemas)
-    components.setdefault("schemas", {}).update(schemas)
+def with_intakes(
+    made: Callable[[], dict[str, Any]], intakes: Sequence[Intake[Any, Any]]
+) -> Callable[[], dict[str, Any]]:
+    """The document that `made` makes of the other routes, with the intakes in it: made once."""
+
+    @cache
+    def document() -> dict[str, Any]:
+        found = made()
+        types: list[type] = []
+        for intake in intakes:
+            types += intake.operation.schemas
+            path = f"{intake.path[:-2]}/{{rest}}" if intake.path.endswith("/*") else intake.path
+            found["paths"].setdefault(path, {})[intake.method.lower()] = _operation(intake)
+        _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template=_REF)
+        for intake in intakes:
+            intake.operation.refine(schemas)
+        found["components"]["schemas"] = schemas | found["components"]["schemas"]
+        return found
+
     return document
 
 
@@ -135,10 +138,7 @@ def problems_of(errors: Mapping[int, str]) -> dict[str, Any]:
     """The responses of errors, as problem details."""
     responses: dict[str, Any] = {}
     for status, text in errors.items():
-        described: dict[str, Any] = {
-            "description": text,
-            "content": {problems.CONTENT_TYPE: {"schema": ref(Problem)}},
-        }
+        described = problem_response(text)
         if status in (409, 429, 503):
             described["headers"] = _RETRY_AFTER
         responses[str(status)] = described
