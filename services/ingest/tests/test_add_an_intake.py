@@ -93,9 +93,7 @@ async def test_its_coding_is_its_own(drafted: Gateway) -> None:
     body = zlib.compress(reading("a", 1))
     assert (await send(drafted, body, content_encoding="deflate")).status == 204
     for broken in (zlib.compress(reading("a", 1) * 9)[:-5], body + b"junk"):
-        assert "truncated, or goes on after its end" in detail(
-            await send(drafted, broken, content_encoding="deflate")
-        )
+        assert "truncated, or goes on after its end" in detail(await send(drafted, broken, content_encoding="deflate"))
     other = await drafted.post("/api/metrics/custom", body, {"content-encoding": "deflate"})
     assert (other.status, other.headers["accept-encoding"]) == (415, "gzip, zstd, identity")
 
