@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import msgspec
@@ -22,7 +23,10 @@ pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/how-to/add-a-consumer.md").read_text(encoding="utf-8")
-PACKAGES = ("libs/contracts/vigie_contracts", "services/aggregator/vigie_aggregator")
+PACKAGES = (
+    "libs/contracts/vigie_contracts", "libs/storage/vigie_storage", "services/aggregator/vigie_aggregator",
+)  # fmt: skip
+KEEPS = "## If it keeps something in MongoDB"
 
 
 def blocks(language: str) -> list[str]:
@@ -30,11 +34,13 @@ def blocks(language: str) -> list[str]:
 
 
 def applied(block: str, text: str) -> str:
-    """The text with the change; what the page believes to be there must be there, once."""
-    lines = block.splitlines(keepends=True)
-    before, after = ("".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +"))
-    assert text.count(before) == 1, f"the page changes what is not there:\n{before}"
-    return text.replace(before, after)
+    """The text with the changes; what the page believes to be there must be there, once."""
+    for hunk in block.split("@@\n"):
+        lines = hunk.splitlines(keepends=True)
+        before, after = ("".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +"))
+        assert text.count(before) == 1, f"the page changes what is not there:\n{before}"
+        text = text.replace(before, after)
+    return text
 
 
 def _change(file: Path, *changes: str) -> None:
@@ -44,45 +50,72 @@ def _change(file: Path, *changes: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The packages with the draft in them."""
+@pytest.fixture(params=["counts", "keeps"])
+def copy(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The packages with the draft in them; `kept(copy)` says whether also with its documents."""
+    assert not CHECKS.read_by, (
+        f"{CHECKS.name} has a consumer now: let the page and this test show one of a topic that nobody reads yet"
+    )
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / Path(package).name)
     folder = tmp_path / "vigie_aggregator/checks"
     folder.mkdir()
     (folder / "__init__.py").touch()
-    [source] = blocks("python")
+    source, writer = blocks("python")
     (folder / "consumer.py").write_text(source, encoding="utf-8")
-    imported, registered, contract = blocks("diff")
+    imported, registered, contract, collection, row, keeping = blocks("diff")
     _change(tmp_path / "vigie_aggregator/consumers.py", imported, registered)
     _change(tmp_path / "vigie_contracts/topics.py", contract)
+    if request.param == "keeps":
+        _change(tmp_path / "vigie_storage/collections.py", collection)
+        (tmp_path / "vigie_storage/checks.py").write_text(writer, encoding="utf-8")
+        _change(folder / "consumer.py", keeping)
+        (tmp_path / "architecture.md").write_text(
+            applied(row, (ROOT / "docs/architecture.md").read_text(encoding="utf-8")), encoding="utf-8"
+        )
     return tmp_path
 
 
-def test_page_lists_at_most_three_places() -> None:
-    places = re.findall(r"^\*\*(\d)\. ", PAGE, re.MULTILINE)
-    assert places == ["1", "2", "3"]
+def kept(copy: Path) -> bool:
+    return (copy / "vigie_storage/checks.py").exists()
+
+
+def run_with(copy: Path, code: str) -> str:
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=True)
+    return ran.stdout
+
+
+def test_page_lists_at_most_three_places_and_two_for_documents() -> None:
+    first, _, further = PAGE.partition(KEEPS)
+    assert re.findall(r"^\*\*(\d)\. ", first, re.MULTILINE) == ["1", "2", "3"]
+    assert re.findall(r"^\*\*(\d)\. ", further, re.MULTILINE) == ["4", "5"]
 
 
 def test_documents_know_the_draft(copy: Path) -> None:
-    command = [sys.executable, "-c", "from tools import asyncapi; print(asyncapi.table())"]
-    ran = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=True)
-    table = ran.stdout
+    table = run_with(copy, "from tools import asyncapi; print(asyncapi.table())")
     [row] = [line for line in table.splitlines() if CHECKS.name in line]
     assert "| aggregator |" in row
+    if kept(copy):
+        names = run_with(copy, "from vigie_storage.collections import ALL; print(*(about.name for about in ALL))")
+        assert "target_checks" in names.split()
+        assert "| MongoDB `target_checks` |" in (copy / "architecture.md").read_text(encoding="utf-8")
 
 
-async def test_draft_counts_its_topic(copy: Path, kafka: str, mongo_uri: str, redis_url: str, spawn: Spawner) -> None:
+def test_rules_and_dashboards_may_ask_for_what_the_draft_counts(copy: Path) -> None:
+    names = run_with(copy, "from tests.project import repo; print(*repo.own_metric_names()['aggregator'])").split()
+    assert {"vigie_aggregator_checks_total", "vigie_aggregator_check_lag_records"} <= set(names)
+
+
+async def test_draft_reads_its_topic(copy: Path, kafka: str, redis_url: str, database: Any, spawn: Spawner) -> None:
     port = free_port()
     process = spawn.module(
         "vigie_aggregator",
         env={
             "PYTHONPATH": str(copy),
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
-            "MONGODB_URI": mongo_uri,
             "REDIS_URL": redis_url,
-            "VIGIE_MONGODB_DATABASE": unique("draft"),
+            "VIGIE_MONGODB_DATABASE": database.name,
             "VIGIE_SAMPLES_TOPIC": unique("samples"),
             "VIGIE_REPORTS_TOPIC": unique("reports"),
             "VIGIE_AGGREGATOR_GROUP": unique("group"),
@@ -97,8 +130,17 @@ async def test_draft_counts_its_topic(copy: Path, kafka: str, mongo_uri: str, re
         for check in checks:
             await producer.send_and_wait(CHECKS.name, msgspec.json.encode(check), check.target.encode())
         await producer.send_and_wait(CHECKS.name, b"{")
-    after = await eventually(lambda: counts(port, records=earlier + 41))
-    assert [now - then for now, then in zip(after, before, strict=True)] == [20, 20, 0, 0, 1]
+        if kept(copy):
+            await producer.send_and_wait(CHECKS.name, msgspec.json.encode(checks[0]), checks[0].target.encode())
+            late = msgspec.structs.replace(checks[-1], timestamp=10**30)
+            await producer.send_and_wait(CHECKS.name, msgspec.json.encode(late), late.target.encode())
+    after = await eventually(lambda: counts(port, records=earlier + (43 if kept(copy) else 41)))
+    counted = [now - then for now, then in zip(after, before, strict=True)]
+    # up, degraded, down, unknown; undecodable, invalid
+    assert counted == ([21, 20, 0, 0, 1, 1] if kept(copy) else [20, 20, 0, 0, 1, 0])
+    if kept(copy):
+        found = {one["target"]: one["check"] async for one in database.target_checks.find({"tenant": "acme"})}
+        assert found == {f"t{n % 7}": f"c{n}" for n in range(33, 40)}
     process.stop()
     assert process.returncode == 0
 
@@ -109,8 +151,8 @@ async def counts(port: int, *, records: int) -> list[float]:
         page = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     assert _values(page, "vigie_aggregator_check_records_total") == [records]
     assert _values(page, "vigie_aggregator_check_lag_records") == [0]
-    dead = 'vigie_aggregator_dead_records_total{reason="undecodable"}'
-    return [*_values(page, "vigie_aggregator_checks_total"), *_values(page, dead)]
+    dead = [f'vigie_aggregator_dead_records_total{{reason="{reason}"}}' for reason in ("undecodable", "invalid")]
+    return [*_values(page, "vigie_aggregator_checks_total"), *(n for name in dead for n in _values(page, name))]
 
 
 def _values(page: str, name: str) -> list[float]:

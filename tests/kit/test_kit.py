@@ -28,6 +28,14 @@ async def test_eventually_takes_a_failed_assertion_for_not_yet_and_reports_the_l
         await eventually(predicate, 0.2)
 
 
+async def test_eventually_says_that_a_predicate_gave_nothing() -> None:
+    async def asserts() -> None:
+        assert True
+
+    with pytest.raises(AssertionError, match="asserts; last seen: None, which counts as not yet"):
+        await eventually(asserts, 0.2)
+
+
 async def test_eventually_does_not_hide_other_errors() -> None:
     def predicate() -> bool:
         raise ValueError("a bug")

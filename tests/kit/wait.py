@@ -30,6 +30,8 @@ class _Attempts:
         if time.monotonic() > self._end:
             error = self.last if isinstance(self.last, BaseException) else None
             message = f"not within {self._deadline:g} s: {self._what}; last seen: {self.last!r}"
+            if self.last is None:
+                message += ", which counts as not yet: a predicate that only asserts returns True at its end"
             raise AssertionError(message) from error
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import yaml
+from vigie_aggregator.consumers import CONSUMERS
 from vigie_contracts import topics
 from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
@@ -32,6 +33,8 @@ def own_metric_names() -> dict[str, set[str]]:
     for service in ("ingest", "api"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
     found["aggregator"] |= set(_exposed(logreader_metrics))
+    for declare in CONSUMERS:  # each may count something of its own
+        found["aggregator"] |= set(_exposed(importlib.import_module(declare.__module__)))
     for service in SERVICES:
         for topic in topics.TOPICS:
             if service in topic.read_by and topic is not topics.SAMPLES:  # those come by the log reader

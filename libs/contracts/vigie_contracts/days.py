@@ -15,6 +15,10 @@ from zoneinfo import ZoneInfo
 
 from vigie_contracts.tiers import HOUR
 
+END_MS: Final = 253_370_764_800_000
+"""The start of the year 9999. What a message says of 1970 to 9998 can be stored: its days, in any zone, begin and end
+in years that dates can name. No gateway takes anything nearly as far off, but a record may come from elsewhere."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE_DAY: Final = timedelta(days=1)
 _ONE_MS: Final = timedelta(milliseconds=1)
@@ -81,7 +85,9 @@ def day_before(zone_name: str, day: Day) -> Day:
 
 
 def to_datetime(ms: int) -> datetime:
-    """Milliseconds since the Unix epoch as an instant in UTC: exact, where dividing by 1000 may round."""
+    """Milliseconds since the Unix epoch as an instant in UTC: exact, where dividing by 1000 may round.
+
+    Raises OverflowError outside of the years 1 to 9999: `ms` that somebody sent is compared with END_MS before."""
     return _EPOCH + ms * _ONE_MS
 
 

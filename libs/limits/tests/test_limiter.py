@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import ceil
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import given, settings
@@ -227,6 +228,24 @@ async def test_when_redis_is_back_processes_count_together_again() -> None:
         assert await taken(one, MINUTE, 4_000) + await taken(other, MINUTE, 4_000) >= MINUTE.amount - 2 * MINUTE.block
         assert await taken(one, MINUTE, 100) + await taken(other, MINUTE, 100) <= MINUTE.block
         assert one._breaker._away._value.get() == 0
+
+
+async def test_a_look_for_redis_that_fails_by_itself_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with limiters() as (shared, [limiter]):
+        shared.away = True
+        with monkeypatch.context() as broken:
+            broken.setattr(shared, "check", AsyncMock(side_effect=RuntimeError("a bug of the client")))
+            assert await take(limiter, MINUTE) == 0.0
+            async with asyncio.timeout(5):
+                while limiter._probe is not None:
+                    await asyncio.sleep(0)
+                    shared.clock.advance(PAUSE_S)
+        shared.away = False
+        async with asyncio.timeout(5):
+            while limiter.redis_away:
+                await take(limiter, MINUTE)
+                await asyncio.sleep(0)
+                shared.clock.advance(PAUSE_S)
 
 
 async def test_redis_that_lost_its_memory_is_believed() -> None:

@@ -96,14 +96,12 @@ class Limiter:
     async def _ask_if_there(self, counter: QuotaCounter, cost: int, now: float) -> Grant | None:
         """What Redis says; None when it is away."""
         async with self._slots:
-            if self.redis_away:
-                return None
-            try:
-                return await self._breaker.call(lambda: self._ask_shortly(counter, cost, now), always=True)
-            except RedisAway:
-                if self._probe is None:
-                    self._probe = asyncio.create_task(self._look(), name="limits: look for Redis")
-                return None
+            if not self.redis_away:
+                with suppress(RedisAway):
+                    return await self._breaker.call(lambda: self._ask_shortly(counter, cost, now), always=True)
+        if self._probe is None:  # whatever became of the one before: nobody else finds out that Redis is back
+            self._probe = asyncio.create_task(self._look(), name="limits: look for Redis")
+        return None
 
     async def _ask_shortly(self, counter: QuotaCounter, cost: int, now: float) -> Grant:
         asking = asyncio.create_task(self._ask_redis(counter, cost, now), name="limits: ask")

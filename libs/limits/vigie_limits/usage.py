@@ -65,8 +65,8 @@ class UsageMeter:
 
     async def _run(self) -> None:
         while True:
-            untilmidnight_s = (self._day + timedelta(days=1)).timestamp() - self._clock.now_ms() / 1000
-            await self._clock.sleep(max(0.0, min(WRITE_EVERY_S, untilmidnight_s)))
+            until_midnight_s = (self._day + timedelta(days=1)).timestamp() - self._clock.now_ms() / 1000
+            await self._clock.sleep(max(0.0, min(WRITE_EVERY_S, until_midnight_s)))
             await self.write()
 
     def _take(self) -> dict[Key, Tally]:

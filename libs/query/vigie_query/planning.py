@@ -62,7 +62,7 @@ def plan(
     dirty_since: by tier name, the oldest moment that tier does not fully hold yet; None or absent when it holds all.
     whole_since: by tier name, the start of the first window it holds fully; absent when it is as old as the others.
     lookback: also the windows before the grid that a cumulative counter's first increase starts from.
-    Raises NotKept when the steps are finer than what is kept of that time.
+    Raises RetentionExceeded when the steps are finer than what is kept of that time.
     """
     edges: list[int] = grid.edges.tolist()
     index = _tier_for(edges)

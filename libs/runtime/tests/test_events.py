@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 from vigie_contracts.checks import Check, Verdict
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.topics import CHECKS, DEAD, REPORTS, SAMPLES
@@ -82,8 +83,8 @@ def pairs(items: Sequence[Check]) -> Iterator[Sequence[Check]]:
         yield items[at : at + 2]
 
 
-def record(value: bytes) -> Any:
-    return ConsumerRecord("t", 0, 0, 0, 0, None, value, None, -1, len(value), ())
+def record(value: bytes, partition: int = 0, offset: int = 0) -> Any:
+    return ConsumerRecord("t", partition, offset, 0, 0, None, value, None, -1, len(value), ())
 
 
 def check(id_: str) -> bytes:
@@ -119,6 +120,16 @@ async def test_after_a_bug_nothing_is_acknowledged_any_more_and_the_consumer_end
     assert (stage.stored, stage.acknowledged, stage.consumer.ready) == ([], 0, False)
     with pytest.raises(ZeroDivisionError):
         await stage.consumer.run()
+
+
+async def test_batch_that_ends_the_service_is_named() -> None:
+    stage = Stage([ZeroDivisionError("a bug")])
+    records = [record(check(id_), *place) for id_, place in {"a": (3, 7), "b": (3, 9), "c": (1, 2)}.items()]
+    with capture_logs() as logs:
+        await stage.consumer._handle(records, stage._acknowledge)
+    [said] = [line for line in logs if line["log_level"] == "error"]
+    assert (said["topic"], said["offsets"]) == ("t", {1: "2-2", 3: "7-9"})
+    assert said["reason"] == "ZeroDivisionError: a bug"
 
 
 async def test_batch_that_waits_at_the_stop_is_left_to_the_next_reader_with_all_behind_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS, Tier
+from vigie_storage.partitions import document as documents
 from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position, beginning, started_over, with_all_tiers
 
 LOG = Log("cluster-1", "topic-1")
@@ -50,6 +51,12 @@ def test_a_removed_tier_is_dropped_and_nobody_waits_for_it() -> None:
     left = with_all_tiers(before, NOW, (FINE, HOUR))
     assert left.positions == {"10s": Position(9), "1h": Position(8)}
     assert (left.dirty_since, left.whole_since, left.first) == ({"1h": 7}, {}, Position(8))
+
+
+def test_a_tier_that_the_last_writer_does_not_count_is_whole_nowhere_whatever_was_said_of_it_before() -> None:
+    # A writer from before `whole_since` leaves it as it was.
+    document = documents.fields(stored(_10s=9, _1h=8)) | {"whole_since": {"1m": 60_000, "1h": 3_600_000}}
+    assert documents.whole_since(document) == {"1m": documents.NEVER, "1h": 3_600_000}
 
 
 def test_another_finest_tier_is_refused() -> None:

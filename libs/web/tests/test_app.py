@@ -17,7 +17,7 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import Counter, MetricSet
 from vigie_runtime.settings import TenantSettings
 from vigie_web.access import WEBSOCKET, Access
-from vigie_web.app import access_table, create_app
+from vigie_web.app import create_app
 from vigie_web.context import AUTHORIZED, Context
 from vigie_web.feature import Feature
 from vigie_web.health import Check
@@ -103,7 +103,7 @@ def app(callers: Callers) -> Any:
         return Resources(control)
 
     return create_app(
-        AppState[TenantSettings, Resources](settings, MetricSet([REFUSED]), access_table(features), ManualClock()),
+        AppState[TenantSettings, Resources](settings, MetricSet([REFUSED]), ManualClock()),
         features,
         connect,
         service="test",

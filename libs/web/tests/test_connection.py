@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from vigie_web.connection import Connection, WriteCoalescer
+from vigie_web.connection import Connection, WriteCoalescer, respond
 
 BODY = b"0123456789"
 
@@ -106,15 +107,36 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def answered_at_once(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["method"] == "POST":
+        await receive()
+    status, body = (204, b"") if scope["path"] == "/nothing" else (200, scope["path"].encode())
+    headers = [(b"content-type", b"text/plain")]
+    if status == 200:
+        headers.append((b"content-length", str(len(body)).encode()))
+    if scope["path"] == "/close":
+        headers.append((b"connection", b"close"))
+    if scope["path"] == "/injected":
+        headers.append((b"x-said", b"a\r\nset-cookie: b"))
+    await respond(send, status, headers, body)
+
+
+async def answered_in_two_messages(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def wrapped(message: Any) -> None:
+        await send(message)
+
+    await answered_at_once(scope, receive, wrapped)
+
+
 class Impatient(Connection):
     head_timeout_s = 0.3
     linger_s = 0.3
 
 
 @asynccontextmanager
-async def served(limit: int | None = 100, kind: type[Connection] = Connection) -> AsyncIterator[int]:
+async def served(limit: int | None = 100, kind: type[Connection] = Connection, served: Any = app) -> AsyncIterator[int]:
     """A real uvicorn on a free port."""
-    config = uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_config=None, limit_concurrency=limit)  # type: ignore[arg-type]
+    config = uvicorn.Config(served, http=kind, ws="none", lifespan="off", log_config=None, limit_concurrency=limit)  # type: ignore[arg-type]
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(config)
     task = asyncio.create_task(server.serve([listening]))
@@ -157,8 +179,8 @@ def said(answer: bytes, status: int, type_: str) -> dict[str, str]:
     return headers
 
 
-async def exchange(request: bytes) -> bytes:
-    async with served() as port, asyncio.timeout(20):
+async def exchange(request: bytes, **how: Any) -> bytes:
+    async with served(**how) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request)
         answer = await reader.read()
@@ -187,6 +209,33 @@ async def test_sender_that_has_closed_its_side_gets_its_answer() -> None:
         writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
         writer.write_eof()
         assert (await reader.read()).startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        get("/close"),
+        get("/one") + get("/nothing") + get("/close"),
+        b"HEAD /one HTTP/1.1\r\nhost: x\r\n\r\n" + get("/close"),
+        b"GET /old HTTP/1.0\r\nhost: x\r\n\r\n",
+        b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"POST /all HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n{}" + get("/close"),
+    ],
+)
+async def test_answer_in_one_step_is_that_in_two_messages_byte_for_byte(request_: bytes) -> None:
+    at_once, in_two = [
+        re.sub(rb"date: [^\r]*\r\n", b"", await exchange(request_, served=how))
+        for how in (answered_at_once, answered_in_two_messages)
+    ]
+    assert at_once == in_two
+    assert at_once.count(b"HTTP/1.1 2") == request_.count(b"host: x")
+
+
+@pytest.mark.parametrize("served_by", [answered_at_once, answered_in_two_messages])
+async def test_header_of_an_answer_cannot_become_two(served_by: Any) -> None:
+    answer = await exchange(get("/injected") + get("/close"), served=served_by)
+    assert b"set-cookie" not in answer
+    assert b"/injected" not in answer
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\n{"])

@@ -61,7 +61,7 @@ def create_app(
         static_url=STATIC,
         telemetry={"operation_spans": False},
     )
-    state.bind(app)
+    state.bind(app, access_table(features))
     for feature in features:
         app.include_router(feature.router)
     state.table.check_complete(app.routes)

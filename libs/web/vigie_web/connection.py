@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, ClassVar, Final, cast
 
 import msgspec
 from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind, problem
 from vigie_runtime.settings import HttpSettings
 
@@ -21,6 +21,9 @@ _FIRST_LINES: Final = {
 }
 httptools_impl.STATUS_LINE = _FIRST_LINES
 
+Header = tuple[bytes, bytes]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_CLOSE: Final = (b"connection", b"close")
 _LARGE: Final = 16 * 1024
 """Bytes in one write that are not held back: they would only wait in memory."""
 
@@ -77,6 +80,50 @@ class WriteCoalescer:
         held, self._held = self._held, []
         if held and not self._transport.is_closing():
             self._transport.write(b"".join(held))
+
+
+class Cycle(RequestResponseCycle):
+    """uvicorn's request with its answer, and a short way for an answer that is complete."""
+
+    def respond(self, status: int, headers: Sequence[Header], body: bytes) -> bool:
+        """Send the whole answer; False when it has to be sent as usual: to a slow reader, or without its body.
+
+        `headers` are the application's own: lower-case names, a content-length, no transfer-encoding.
+        """
+        if self.response_started or self.flow.write_paused or self.scope["method"] == "HEAD":
+            return False
+        if self.disconnected:
+            return True
+        head = [_FIRST_LINES[status]]
+        for name, value in (*self.default_headers, *headers):
+            if b"\n" in value or b"\r" in value:
+                raise RuntimeError("a header of an answer has more than one line")
+            head += (name, b": ", value, b"\r\n")
+        if _CLOSE in headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            head.append(b"connection: close\r\n")
+        head += (b"\r\n", body)
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"".join(head))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
+
+
+httptools_impl.RequestResponseCycle = Cycle  # the connection makes them by this name
+
+
+async def respond(send: Send, status: int, headers: Sequence[Header], body: bytes) -> None:
+    """Send an answer that is complete: in one step when nothing stands between the caller and the server."""
+    cycle = getattr(send, "__self__", None)
+    if isinstance(cycle, Cycle) and cycle.respond(status, headers, body):
+        return
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class Connection(HttpToolsProtocol):
@@ -243,8 +290,7 @@ async def _full(_scope: Any, _receive: Any, send: Any) -> None:
         (b"retry-after", str(_FULL.retry_after).encode()),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": _FULL.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await respond(send, _FULL.status, headers, body)
 
 
 Connection.full = staticmethod(_full)

@@ -56,10 +56,12 @@ R = TypeVar("R", bound=Resources)
 
 
 class AppState(Generic[S, R]):
-    """The state of a service, bound to its app. `resources` is None while the service starts and stops."""
+    """The state of a service; `table` is that of the app it is bound to. `resources` is None while the service starts
+    and stops."""
 
-    def __init__(self, settings: S, metrics: MetricSet, table: AccessTable, clock: Clock | None = None) -> None:
-        self.settings, self.metrics, self.table = settings, metrics, table
+    def __init__(self, settings: S, metrics: MetricSet, clock: Clock | None = None) -> None:
+        self.settings, self.metrics = settings, metrics
+        self.table = AccessTable()
         self.clock: Clock = clock or SystemClock()
         self.origins = Origins(settings.proxies)
         self.resources: R | None = None
@@ -70,8 +72,9 @@ class AppState(Generic[S, R]):
             raise StoreUnavailable
         return self.resources
 
-    def bind(self, app: Starlette) -> None:
-        """Make it the one that `app_state` gives to the app's routes."""
+    def bind(self, app: Starlette, table: AccessTable) -> None:
+        """Make it the one that `app_state` gives to the app's routes, who need what the table says."""
+        self.table = table
         setattr(app.state, _ATTRIBUTE, self)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import bson
 import pytest
-from vigie_aggregator.reports.reading import END_MS, MAX_DEPTH, read
-from vigie_contracts.days import day_of, to_datetime
+from vigie_aggregator.reports.reading import MAX_DEPTH, read
+from vigie_contracts.days import END_MS, day_of, to_datetime
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.topics import REPORTS
 from vigie_runtime.bus.unreadable import stub
@@ -88,6 +88,13 @@ def test_what_nobody_can_store_is_poison_with_its_reason(unread: Any, reason: De
     with pytest.raises(InvalidMessage) as poison:
         read(unread)
     assert poison.value.reason == reason
+
+
+@pytest.mark.parametrize("sent", [1 << 50, 1 << 62, -(1 << 60)])
+def test_a_record_that_was_sent_at_no_time_there_is_is_poison(sent: int) -> None:
+    value = report().value
+    with pytest.raises(InvalidMessage, match="cannot be stored"):
+        read(ConsumerRecord("t", 3, 0, sent, 0, None, value, None, -1, len(value), ()))
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])

@@ -68,7 +68,7 @@ def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
     measured = MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS])
     app = web.create_app(
-        AppState[ApiSettings, Resources](settings, measured, web.access_table(FEATURES), clock),
+        AppState[ApiSettings, Resources](settings, measured, clock),
         FEATURES,
         connect,
         service="api",

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from vigie_ingest import metrics
-from vigie_ingest.app import IngestApp, assemble
+from vigie_ingest.app import create_app
 from vigie_ingest.budget import Bodies
+from vigie_ingest.frame import Frame
 from vigie_ingest.idempotency import IdempotencyStore, InFlight
 from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
-from vigie_ingest.operations import Readiness
-from vigie_ingest.reports import ReportWriter
-from vigie_ingest.routes import AppState, Dependencies
+from vigie_ingest.publishers import KeyedPublisher
+from vigie_ingest.reports import ReportPublisher
+from vigie_ingest.resources import Resources, State
+from vigie_ingest.routes import IngestApp
 from vigie_ingest.series.cache import RefusedSeries, SeriesCache
 from vigie_ingest.series.registrar import Registrar
 from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
-from vigie_ingest.writer import SampleWriter
 from vigie_limits.limiter import Limiter
-from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.quotas import RateLimits
-from vigie_runtime.addresses import Origins
 from vigie_runtime.clock import ManualClock
+from vigie_web.state import AccessControl
 
 from .doubles import (
     NOW_MS,
@@ -58,19 +57,34 @@ class Reply:
 @dataclass
 class Gateway:
     app: IngestApp
-    state: AppState
+    state: State
     publisher: FakePublisher
     catalogue: FakeCatalogue
     redis: FakeRedis
     clock: ManualClock
     registrar: Registrar
-    readiness: Readiness
     authenticator: FakeAuthenticator
     records: FakeRecords
     tenants: FakeTenants
     stored: FakeStored
     usage: FakeUsage
     explainer: FakeExplainer
+
+    @property
+    def frame(self) -> Frame:
+        return self.app.frame
+
+    @property
+    def bodies(self) -> Bodies:
+        return self.frame.bodies
+
+    @property
+    def resources(self) -> Resources:
+        return self.state.connected()
+
+    def change(self, **parts: Any) -> None:
+        """Other resources of these names."""
+        self.state.resources = replace(self.resources, **parts)
 
     async def request(  # noqa: PLR0917
         self,
@@ -141,24 +155,23 @@ def settings(**more: Any) -> IngestSettings:
 
 def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, **more: Any) -> Gateway:
     """A gateway of doubles; needs a running loop. Close its registrar."""
-    chosen = settings(**more)
-    own = metrics.metric_set(LIMITS_METRICS)
-    state = AppState(chosen, own, Bodies(chosen.ingest_max_body_bytes), Origins(chosen.proxies))
+    chosen, clock = settings(**more), ManualClock(NOW_MS)
+    app = create_app(chosen, intakes, clock=clock)
+    state = app.frame.state
     publisher = publisher or FakePublisher()
-    catalogue, redis, clock = FakeCatalogue(), FakeRedis(), ManualClock(NOW_MS)
+    catalogue, redis = FakeCatalogue(), FakeRedis()
     registrar = Registrar(catalogue, chosen.ingest_catalogue_wait_s)
     registrar.start()
     known, refused = SeriesCache(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
     explainer = FakeExplainer()
     series = SeriesResolver(known, refused, registrar, clock, explainer.explain)
-    writer = SampleWriter(publisher, InFlight(chosen.ingest_catalogue_wait_s))
+    keyed = KeyedPublisher(publisher, InFlight(chosen.ingest_catalogue_wait_s))
     authenticator, records, tenants, stored = FakeAuthenticator(), FakeRecords(), FakeTenants(), FakeStored()
-    usage = FakeUsage()
-    rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, own), tenants, clock, usage)
-    pipeline = Pipeline(series, writer, ReportWriter(series, writer, records), tenants, stored.among)
-    state.dependencies = Dependencies(pipeline, IdempotencyStore(redis, clock), authenticator, rates, clock)
-    readiness = Readiness()
-    app = assemble(state, readiness, intakes=intakes)
+    usage, unused = FakeUsage(), None
+    rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, state.metrics), tenants, clock, usage)
+    access: Any = AccessControl(authenticator, unused, tenants, rates)  # pyright: ignore
+    pipeline = Pipeline(series, keyed, ReportPublisher(series, keyed, records), tenants, stored.among)
+    state.resources = Resources(access, (), pipeline, IdempotencyStore(redis, clock))
     return Gateway(
         app,
         state,
@@ -167,7 +180,6 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
         redis,
         clock,
         registrar,
-        readiness,
         authenticator,
         records,
         tenants,

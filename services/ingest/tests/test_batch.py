@@ -130,7 +130,7 @@ async def test_one_new_series_of_many_items_is_asked_for_once(gateway: Any) -> N
 
 
 async def test_series_forgotten_by_the_young_cache_is_found_again(gateway: Any) -> None:
-    known = gateway.state.dependencies.pipeline.series._known
+    known = gateway.resources.pipeline.series._known
     known._half = 10
     await gateway.post(PATH, [item(i) for i in range(15)])
     calls = gateway.catalogue.calls

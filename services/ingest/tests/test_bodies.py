@@ -7,6 +7,7 @@ import gzip
 import json
 import sys
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ class ByHeader:
 
 @pytest.fixture
 def state(gateway: Any) -> Any:
-    gateway.state.dependencies.authenticator = ByHeader()
+    gateway.change(access=replace(gateway.resources.access, authenticator=ByHeader()))
     return gateway.state
 
 
@@ -62,7 +63,7 @@ async def test_telemetry_of_just_the_bound_is_taken_and_a_byte_more_is_not(
     assert (await gateway.post(TELEMETRY, pack(padded(MAX_TELEMETRY_BYTES)), headers)).status == 201
     reply = await gateway.post(TELEMETRY, pack(padded(MAX_TELEMETRY_BYTES + 1)), headers)
     assert (reply.status, str(MAX_TELEMETRY_BYTES) in reply.json["detail"]) == (413, True)
-    assert state.bodies.held == state.bodies.strangers.held == 0
+    assert gateway.bodies.held == gateway.bodies.strangers.held == 0
 
 
 async def test_telemetry_that_announces_more_is_refused_unread(gateway: Any, state: Any) -> None:
@@ -92,7 +93,7 @@ async def test_strangers_who_send_much_and_never_end_are_refused_at_once(gateway
     async with asyncio.timeout(10):
         replies = await asyncio.gather(*(start(limits.MAX_BODY_BYTES - 1) for _ in range(64)))
     assert {reply.status for reply in replies} == {413}
-    assert state.bodies.held == 0
+    assert gateway.bodies.held == 0
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
@@ -118,7 +119,7 @@ async def test_what_was_sent_is_held_until_it_is_unpacked(
     original = bodies.decompress
 
     def spy(*args: Any) -> bytes:
-        held.append(state.bodies.held)
+        held.append(gateway.bodies.held)
         return original(*args)
 
     monkeypatch.setattr(bodies, "decompress", spy)
@@ -127,7 +128,7 @@ async def test_what_was_sent_is_held_until_it_is_unpacked(
         reply = await gateway.post(BATCH, b"", {**KEY, "content-encoding": "gzip"}, chunks=chunks)
         assert reply.status == 201
     assert held == [len(packed)] * len(held) != []
-    assert state.bodies.held == 0
+    assert gateway.bodies.held == 0
 
 
 @pytest.mark.parametrize("damaged", [b"no gzip", gzip.compress(b"[1]")[:-3], gzip.compress(b"?")])
@@ -136,17 +137,17 @@ async def test_what_is_refused_holds_nothing(gateway: Any, state: Any, damaged: 
         for path in (TELEMETRY, BATCH):
             reply = await gateway.post(path, b"", {**KEY, "content-encoding": "gzip"}, chunks=chunks)
             assert reply.status == 400
-    assert state.bodies.held == 0
+    assert gateway.bodies.held == 0
 
 
 async def test_strangers_hold_no_more_than_their_part_and_others_are_served(gateway: Any, state: Any) -> None:
     part = state.settings.ingest_max_body_bytes // 4
-    state.bodies.strangers.take(part)
+    gateway.bodies.strangers.take(part)
     for chunks in ([padded(300)], [padded(300)[:5], padded(300)[5:]]):
         assert (await gateway.post(TELEMETRY, b"", chunks=chunks)).status == 503
         assert (await gateway.post(BATCH, b"", KEY, chunks=[b"[", json.dumps(METRIC).encode() + b"]"])).status == 201
-    assert state.bodies.held == state.bodies.strangers.held == part
-    state.bodies.strangers.give(part)
+    assert gateway.bodies.held == gateway.bodies.strangers.held == part
+    gateway.bodies.strangers.give(part)
     assert (await gateway.post(TELEMETRY, REPORT)).status == 201
 
 

@@ -45,7 +45,7 @@ async def test_labels_longer_than_any_good_ones_are_refused_and_forgotten(gatewa
     assert reply.json["errors"][0]["field"] == "labels"
     reply = await gateway.post(PATH, b"[" + metric(labels) + b"," + metric(b"{}") + b"]")
     assert (reply.status, reply.json["accepted"], reply.json["errors"][0]["field"]) == (201, 1, "labels")
-    finder = gateway.state.dependencies.pipeline.series
+    finder = gateway.resources.pipeline.series
     assert [len(identity[-1]) for identity in finder._known.young] == [2]
 
 

@@ -14,17 +14,22 @@ from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from vigie_identity.permissions import Permission
-from vigie_ingest import admission
-from vigie_ingest.intakes import INTAKES
+from vigie_ingest import admission, intakes
+from vigie_ingest.intake import Headers, Intake
+from vigie_ingest.responses import Response
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import ProblemError
 
 from tests.kit.callers import ACME, SECRET, TENANTS, Answer, Caller, Difference, Need, callers, difference
 
 from .conftest import Gateway, build, settings
+from .test_add_an_intake import DRAFT
 
 pytestmark = pytest.mark.connected
 
+INTAKES = (*intakes.INTAKES, DRAFT)
+"""The how-to's too, whose errors have a form of their own."""
 WRITE = Need(Permission.DATA_WRITE)
 NEEDS: dict[str, Need] = {
     "POST /api/metrics/custom": WRITE,
@@ -55,6 +60,8 @@ class Walk:
 
     gateway: Gateway
     callers: tuple[Caller, ...]
+    said: list[ProblemError]
+    """What the last request is refused for: each intake may answer it in a form of its own."""
 
     @property
     def routes(self) -> set[str]:
@@ -66,12 +73,15 @@ class Walk:
     async def differences(self, *routes: str) -> list[tuple[str, Difference]]:
         """What is answered otherwise than it should be."""
         found: list[tuple[str, Difference]] = []
-        assert self.gateway.state.dependencies is not None
         for route in routes or sorted(self.routes):
             need = NEEDS[route]
             for caller in self.callers:
-                self.gateway.state.dependencies.authenticator = caller.identity.authenticator
-                self.gateway.state.dependencies.pipeline.tenants = caller.identity.known_tenants
+                who = caller.identity
+                access = replace(
+                    self.gateway.resources.access, authenticator=who.authenticator, known_tenants=who.known_tenants
+                )
+                self.gateway.change(access=access)
+                self.gateway.resources.pipeline.tenants = who.known_tenants
                 for tenant in TENANTS if need.permission and not need.platform else (ACME,):
                     one = difference(caller, need, tenant, await self._ask(route, caller, tenant))
                     found += [(route, one)] if one else []
@@ -83,8 +93,17 @@ class Walk:
         headers = {**caller.headers, "x-scope-orgid": tenant, "content-type": "application/json"}
         body = json.dumps({"tenantId": tenant}).encode() if path == "/telemetry" else b"{"
         reply = await self.gateway.request(method, path, body if method == "POST" else b"", headers)
-        is_problem = reply.headers.get("content-type") == "application/problem+json"
-        return Answer(reply.status, json.loads(reply.body)["detail"] if is_problem else None)
+        return Answer(reply.status, self.said.pop().detail if self.said else None)
+
+
+def overheard(intake: Intake[Any, Any], said: list[ProblemError]) -> Intake[Any, Any]:
+    """The same; its errors are also put into the list."""
+
+    def encode_error(error: ProblemError, path: str, headers: Headers) -> Response:
+        said.append(error)
+        return intake.encode_error(error, path, headers)
+
+    return replace(intake, encode_error=encode_error)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -93,13 +112,14 @@ async def walk(database: Any, mongo_uri: str, redis_url: str) -> AsyncIterator[W
         update={"mongodb_uri": mongo_uri, "mongodb_database": database.name, "redis_url": redis_url}
     )
     clock = ManualClock(4_102_444_800_000)  # the year 2100: MongoDB's clock finds nothing that has expired
-    gateway = build(default_tenant=ACME)
+    said: list[ProblemError] = []
+    gateway = build(default_tenant=ACME, intakes=[overheard(intake, said) for intake in INTAKES])
     async with (
         clients.mongo(chosen) as mongo,
         Redis.from_url(redis_url) as redis,
         callers(chosen, clients.database(mongo, chosen), redis, clock) as everybody,
     ):
-        yield Walk(gateway, everybody)
+        yield Walk(gateway, everybody, said)
     await gateway.registrar.close()
 
 

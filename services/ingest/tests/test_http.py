@@ -113,12 +113,12 @@ async def test_chunked_body_is_cut_at_the_limit(gateway: Any) -> None:
 
     assert (await gateway.request("POST", PATH, headers=JSON, receive=receive)).status == 413
     assert sent == 9
-    assert gateway.state.bodies.held == 0
+    assert gateway.bodies.held == 0
 
 
 async def test_body_in_pieces_is_put_together(gateway: Any) -> None:
     assert (await gateway.post(PATH, b"", chunks=[GOOD[:5], b"", GOOD[5:], b""])).status == 201
-    assert gateway.state.bodies.held == 0
+    assert gateway.bodies.held == 0
 
 
 async def test_slow_body_runs_into_its_deadline(gateway: Any) -> None:
@@ -132,7 +132,7 @@ async def test_slow_body_runs_into_its_deadline(gateway: Any) -> None:
     reply = await gateway.request("POST", PATH, headers=JSON, receive=receive)
     assert reply.status == 408
     assert reply.json["type"] == "/problems/request-timeout"
-    assert gateway.state.bodies.held == 0
+    assert gateway.bodies.held == 0
 
 
 async def test_body_that_comes_late_but_in_time_is_taken(gateway: Any) -> None:
@@ -156,7 +156,7 @@ async def test_sender_that_hangs_up_gets_no_answer_and_is_counted(gateway: Any, 
 
 
 async def test_more_bodies_than_the_gateway_may_hold_get_503(gateway: Any) -> None:
-    gateway.state.bodies.take(gateway.state.settings.ingest_max_body_bytes)
+    gateway.bodies.take(gateway.state.settings.ingest_max_body_bytes)
     for chunks in ([GOOD], [GOOD[:5], GOOD[5:]]):
         reply = await gateway.post(PATH, b"", chunks=chunks)
         assert reply.status == 503
@@ -192,7 +192,7 @@ async def test_bug_is_a_500_problem_without_its_inside(gateway: Any) -> None:
 
 
 async def test_requests_before_the_start_get_503(gateway: Any) -> None:
-    gateway.state.dependencies = None
+    gateway.state.resources = None
     reply = await gateway.post(PATH, GOOD)
     assert reply.status == 503
     assert reply.headers["retry-after"]

@@ -39,7 +39,7 @@ async def test_label_order_does_not_change_the_series(gateway: Any) -> None:
 
 async def test_cached_series_keeps_no_request_body_alive(gateway: Any) -> None:
     await gateway.post(ROUTES[0], {**GOOD, "padding": "x" * 100_000})
-    [identity] = gateway.state.dependencies.pipeline.series._known.young
+    [identity] = gateway.resources.pipeline.series._known.young
     assert isinstance(identity[4], bytes)
     assert len(identity[4]) < 100
 

@@ -18,7 +18,7 @@ def spans(gateway: Any) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    gateway.state.tracer = provider.get_tracer("test")
+    gateway.frame.tracer = provider.get_tracer("test")
     return exporter
 
 

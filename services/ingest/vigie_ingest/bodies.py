@@ -33,7 +33,10 @@ Decompress = Callable[[bytes, int], bytes]
 """The bytes of a body, and how many it may become: what is in it. Never holds much more than that, and raises
 BodyTooLargeError beyond it, MalformedBodyError for what it cannot read."""
 
-_IDENTITY: Final = "identity"
+Codings = Mapping[str, Decompress | None]
+"""By Content-Encoding, lower case. `identity`, which a request without one means, is there if it is taken: None."""
+
+IDENTITY: Final = "identity"
 _CHUNK: Final = 1 << 20
 _INLINE_ENCODED: Final = 128 * 1024
 _INLINE_DECODED: Final = 512 * 1024
@@ -60,7 +63,7 @@ async def read_body(  # noqa: PLR0917  # one caller, and a keyword costs time in
     headers: Mapping[bytes, bytes],
     receive: Receive,
     bounds: Bounds,
-    codings: Mapping[str, Decompress],
+    codings: Codings,
     timeout_s: float,
     budget: Budget,
 ) -> bytes:
@@ -100,17 +103,13 @@ async def _unpacked(decompress: Decompress, data: bytes, limit: int) -> bytes:
     return await asyncio.to_thread(decompress, data, limit)
 
 
-def _decompress(headers: Mapping[bytes, bytes], codings: Mapping[str, Decompress]) -> Decompress | None:
+def _decompress(headers: Mapping[bytes, bytes], codings: Codings) -> Decompress | None:
     given = headers.get(b"content-encoding")
-    if given is None:
-        return None
-    name = given.decode("latin-1").strip().lower()
-    if name in ("", _IDENTITY):
-        return None
-    found = codings.get("gzip" if name == "x-gzip" else name)
-    if found is None:
-        raise UnsupportedEncodingError(name[:100], [*codings, _IDENTITY])
-    return found
+    name = "" if given is None else given.decode("latin-1").strip().lower()
+    try:
+        return codings["gzip" if name == "x-gzip" else name or IDENTITY]
+    except KeyError:
+        raise UnsupportedEncodingError(name[:100], sorted(codings, key=IDENTITY.__eq__)) from None
 
 
 def _check_length(headers: Mapping[bytes, bytes], limit: int) -> None:
@@ -243,5 +242,5 @@ def _gzip_or_zstd(encoding: str) -> Decompress:
     return lambda data, limit: decompress(encoding, data, limit)
 
 
-CODINGS: Final[Mapping[str, Decompress]] = {name: _gzip_or_zstd(name) for name in ("gzip", "zstd")}
+CODINGS: Final[Codings] = {IDENTITY: None} | {name: _gzip_or_zstd(name) for name in ("gzip", "zstd")}
 """What intakes take unless they say otherwise."""

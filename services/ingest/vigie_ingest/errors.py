@@ -151,9 +151,11 @@ class UnsupportedEncodingError(RequestError):
     kind, status = ProblemKind.UNSUPPORTED_ENCODING, 415
 
     def __init__(self, encoding: str, accepted: Sequence[str]) -> None:
-        names = f"{', '.join(accepted[:-1])} or {accepted[-1]}"
+        *others, last = accepted
+        names = f"one of {', '.join(others)} or {last}" if others else last
+        given = repr(encoding) if encoding else "none"
         super().__init__(
-            f"Content-Encoding: {encoding!r} is not supported; send one of {names}",
+            f"Content-Encoding: {given} is not supported; send {names}",
             extra={"accept-encoding": ", ".join(accepted)},
         )
 

@@ -53,6 +53,13 @@ def request_key(tenant: str, key: bytes, route: str, body: bytes) -> bytes:
     return _digest(b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
 
 
+def body_key(tenant: str, route: str, body: bytes) -> bytes:
+    """The key of the samples of a request without a key, whose sender repeats its very bytes until they are taken.
+
+    Only for bodies that say the time of every sample: others may say the same twice and mean it."""
+    return _digest(b"vigie-body-v1", tenant.encode(), route.encode(), body)
+
+
 def event_key(tenant: str, source: str, id_: str) -> bytes:
     """The key of the samples of one CloudEvent: its source and id name it, in whatever request it comes."""
     return _digest(b"vigie-event-v1", tenant.encode(), source.encode(), id_.encode())

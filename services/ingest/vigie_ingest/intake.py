@@ -1,7 +1,7 @@
 """What an intake is: one way of writing to Vigie, declared in one object.
 
 Everything that tells one intake from another stands in its file under `intakes`: path, permission, bounds, media types,
-decoder, what becomes of the items, the answers of success and of errors, and its description. `routes.IntakeRoute`
+decoder, what becomes of the items, the answers of success and of errors, and its description. `frame.IntakeRoute`
 serves them all alike: caller, limits, body, repeats, metrics and tracing are its work, and no intake knows of them.
 """
 
@@ -19,13 +19,13 @@ from vigie_runtime.errors import ProblemError
 
 from vigie_ingest import responses
 from vigie_ingest.admission import Admission
-from vigie_ingest.bodies import ANY, CODINGS, Bounds, Decompress
+from vigie_ingest.bodies import ANY, CODINGS, Bounds, Codings
 from vigie_ingest.errors import RejectedItem
-from vigie_ingest.reports import ReportWriter
+from vigie_ingest.publishers import KeyedPublisher
+from vigie_ingest.reports import ReportPublisher
 from vigie_ingest.responses import Response
 from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
-from vigie_ingest.writer import SampleWriter
 
 Headers = Mapping[bytes, bytes]
 """By lower-case name."""
@@ -64,8 +64,8 @@ class Pipeline:
     """What intakes hand their items to."""
 
     series: SeriesResolver
-    writer: SampleWriter
-    reports: ReportWriter
+    publisher: KeyedPublisher
+    reports: ReportPublisher
     tenants: KnownTenants
     stored: Callable[[Collection[str]], Awaitable[set[str]]]
     """Which of these ids are of stored reports. Raises StoreAwayError."""
@@ -94,7 +94,7 @@ Outcome = TypeVar("Outcome", bound=Verdict)
 
 @dataclass(frozen=True, slots=True)
 class Intake(Generic[Decoded, Outcome]):
-    """A route that takes samples or reports, as `routes.IntakeRoute` serves it."""
+    """A route that takes samples or reports, as `frame.IntakeRoute` serves it."""
 
     path: str
     """As a row of `vigie_contracts.paths` serves it; `/*` at its end: all paths below. Also the label in metrics."""
@@ -108,11 +108,12 @@ class Intake(Generic[Decoded, Outcome]):
     take: Callable[[Pipeline, Request, Decoded], Awaitable[Outcome]]
     """Puts the items on the bus: when this returns, they are acknowledged. Raises RequestErrors, as `decode`."""
     encode: Callable[[Request, Outcome], Response]
-    """The answer. Raises a RequestError when nothing was accepted and that is one."""
+    """The answer. When what was rejected is an error in this protocol, it raises a RequestError, or returns the answer
+    to it; what was accepted is on the bus, and counted, in either case."""
     operation: Operation
     encode_error: Callable[[ProblemError, str, Headers], Response] = responses.problem
     """The answer to an error of this intake or of its frame; gets the path and the headers of the request."""
     method: str = "POST"
     bounds: Bounds = ANY
-    codings: Mapping[str, Decompress] = field(default_factory=lambda: CODINGS)
-    """By Content-Encoding, lower case; without one the body is as it is."""
+    codings: Codings = field(default_factory=lambda: CODINGS)
+    """What is done for each Content-Encoding. Without `identity` among them, a request must have one of the others."""

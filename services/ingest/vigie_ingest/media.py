@@ -12,7 +12,10 @@ _PLAIN: Final = b"application/json"
 
 
 def media_type(headers: Mapping[bytes, bytes], accepted: str) -> str | None:
-    """The media type in lower case, None when there is none. Raises UnsupportedMediaError for a charset but UTF-8."""
+    """The media type in lower case, without its parameters; None when there is none.
+
+    Raises UnsupportedMediaError for a charset but UTF-8. A protocol that tells its versions by another parameter, as
+    `proto=`, has to look at that itself."""
     given = headers.get(b"content-type")
     if given is None:
         return None

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from vigie_identity.errors import RefusalReason
-from vigie_runtime.metrics import Counter, Gauge, Histogram, Metric, MetricSet
+from vigie_runtime.metrics import Counter, Gauge, Histogram
 
 from vigie_ingest.errors import Reason, RejectedItem
 from vigie_ingest.idempotency import Lookup
@@ -129,8 +129,3 @@ class RouteCollector(Collector):
 def _family(metric: Counter) -> CounterMetricFamily:
     text = f"{metric.help}. Unit: {metric.unit}."
     return CounterMetricFamily(metric.name.removesuffix("_total"), text, labels=list(metric.labels))
-
-
-def metric_set(more: Iterable[Metric] = ()) -> MetricSet:
-    """The metrics of the gateway and `more`, at zero."""
-    return MetricSet([*METRICS, *more])

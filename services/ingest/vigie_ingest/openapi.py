@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
-from vigie_contracts import limits, problems
-from vigie_contracts.problems import Problem
+from vigie_contracts import limits
 from vigie_identity import openapi_security
+from vigie_web.problem_schema import problem_response
 
+from vigie_ingest.bodies import IDENTITY
 from vigie_ingest.errors import MAX_LISTED_ERRORS
 from vigie_ingest.intake import Intake
 from vigie_ingest.media import JSON
@@ -21,7 +23,7 @@ _RULES: Final = (
     "with their item only."
 )
 ERRORS: Final[dict[int, str]] = {
-    400: "Not JSON, or nothing of it could be taken: `errors` names index, field and reason.",
+    400: "The body cannot be read, or nothing of it could be taken: the answer names index, field and reason.",
     401: "No credential was sent where one is needed, or the one that was sent is not good.",
     403: "The permission is missing; or the tenant has all the series it may have, and this one is new: a batch says "
     "so per item instead.",
@@ -61,30 +63,33 @@ _REPLAYED: Final = {
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 
-def complete(document: dict[str, Any], intakes: Iterable[Intake[Any, Any]]) -> dict[str, Any]:
-    """Add the intakes to FastAPI's document of the other routes."""
-    paths = document.setdefault("paths", {})
-    for item in paths.values():
-        for operation in item.values():
-            operation["security"] = openapi_security.PUBLIC
-    types = [Problem]
-    for intake in intakes:
-        types += intake.operation.schemas
-        path = f"{intake.path[:-2]}/{{rest}}" if intake.path.endswith("/*") else intake.path
-        paths.setdefault(path, {})[intake.method.lower()] = _operation(intake)
-    components = document.setdefault("components", {})
-    components["securitySchemes"] = dict(openapi_security.SCHEMES)
-    _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template=_REF)
-    for intake in intakes:
-        intake.operation.refine(schemas)
-    components.setdefault("schemas", {}).update(schemas)
+def with_intakes(
+    made: Callable[[], dict[str, Any]], intakes: Sequence[Intake[Any, Any]]
+) -> Callable[[], dict[str, Any]]:
+    """The document that `made` makes of the other routes, with the intakes in it: made once."""
+
+    @cache
+    def document() -> dict[str, Any]:
+        found = made()
+        types: list[type] = []
+        for intake in intakes:
+            types += intake.operation.schemas
+            path = f"{intake.path[:-2]}/{{rest}}" if intake.path.endswith("/*") else intake.path
+            found["paths"].setdefault(path, {})[intake.method.lower()] = _operation(intake)
+        _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template=_REF)
+        for intake in intakes:
+            intake.operation.refine(schemas)
+        found["components"]["schemas"] = schemas | found["components"]["schemas"]
+        return found
+
     return document
 
 
 def _operation(intake: Intake[Any, Any]) -> dict[str, Any]:
     operation, admission = intake.operation, intake.admission
-    codings = {"type": "string", "enum": ["identity", *intake.codings]}
-    encoding = {"name": "Content-Encoding", "in": "header", "required": False, "schema": codings}
+    codings = {"type": "string", "enum": list(intake.codings)}
+    must = IDENTITY not in intake.codings
+    encoding = {"name": "Content-Encoding", "in": "header", "required": must, "schema": codings}
     tenant = [dict(openapi_security.TENANT_PARAMETER)] if admission.tenant_header else []
     return {
         "security": openapi_security.NAMED if admission.needs_credential else openapi_security.ANYBODY,
@@ -133,10 +138,7 @@ def problems_of(errors: Mapping[int, str]) -> dict[str, Any]:
     """The responses of errors, as problem details."""
     responses: dict[str, Any] = {}
     for status, text in errors.items():
-        described: dict[str, Any] = {
-            "description": text,
-            "content": {problems.CONTENT_TYPE: {"schema": ref(Problem)}},
-        }
+        described = problem_response(text)
         if status in (409, 429, 503):
             described["headers"] = _RETRY_AFTER
         responses[str(status)] = described

@@ -21,11 +21,11 @@ from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.errors import BufferFull, BusUnavailable
 
 from vigie_ingest.errors import BufferFullError, BusAwayError, ItemError
+from vigie_ingest.publishers import KeyedPublisher
 from vigie_ingest.samples import Sample
 from vigie_ingest.series.key import derived_key
 from vigie_ingest.series.resolver import Resolved, SeriesResolver
 from vigie_ingest.telemetry import samples_of
-from vigie_ingest.writer import SampleWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,24 @@ class NodeReport:
 
 
 @dataclass(slots=True)
-class ReportWriter:
-    """Writes reports, and their samples, whose series it brings into the catalogue."""
+class ReportPublisher:
+    """Publishes reports, and their samples, whose series it brings into the catalogue."""
 
     series: SeriesResolver
-    writer: SampleWriter
+    publisher: KeyedPublisher
     records: RecordPublisher
 
-    async def write(
+    async def publish(
         self, reports: Sequence[NodeReport], derived: Sequence[list[Sample]], span: SpanContext | None
     ) -> tuple[int, list[ItemError]]:
-        """Write reports whose keys differ, and the samples derived from each. How many samples were written, and why
-        others were not: the tenant may have no more series. A report is not lost for them.
+        """Publish reports whose keys differ, and the samples derived from each. How many samples were published, and
+        why others were not: the tenant may have no more series. A report is not lost for them.
 
         Raises a RequestError when nothing can be taken now, or when it is unknown whether it was.
         """
         columns, refused = _columns(reports, derived, await self._resolved(reports, derived))
         if columns.values:
-            await self.writer.write(columns, span)
+            await self.publisher.publish(columns, span)
         # All are waited for: none is still on its way when the sender is told.
         ends = await asyncio.gather(*(self._record(report, span) for report in reports), return_exceptions=True)
         for end in ends:

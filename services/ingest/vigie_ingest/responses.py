@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 from vigie_contracts import problems
 from vigie_runtime.errors import ProblemError
+from vigie_web.connection import Header, Send, respond
 
 from vigie_ingest.idempotency import Replay
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 JSON: Final[Header] = (b"content-type", b"application/json")
 _PROBLEM: Final[Header] = (b"content-type", problems.CONTENT_TYPE.encode())
@@ -59,5 +57,4 @@ async def send(response: Response, send: Send) -> None:
     headers, body = response.headers, response.body
     if response.status != _NO_CONTENT:  # which may not say a length
         headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await respond(send, response.status, headers, body)

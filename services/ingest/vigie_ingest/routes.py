@@ -1,224 +1,68 @@
-"""The frame around every intake, as plain ASGI: caller, limits, body, repeats, answer, and what is counted of them.
-
-No framework stands between it and the server. An intake is asked four times: to look at the headers, to decode, to take
-what was decoded, and to answer. The limits are touched twice: before the body is read, and when it is known how many
-samples are in it; what the tenant used is counted once, from the verdict.
-"""
+"""Which requests are for intakes: those that go straight to their frames, and the rest, which is FastAPI's."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
-from time import perf_counter
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from opentelemetry.trace import SpanContext, SpanKind, Tracer
-from opentelemetry.trace.status import StatusCode
+from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
 from vigie_contracts import paths
-from vigie_contracts.tenants import PLATFORM, TenantId
-from vigie_identity.authenticator import Authenticator
-from vigie_identity.errors import Unauthenticated
-from vigie_identity.principal import PrincipalKind
-from vigie_limits.quotas import RateLimits, RequestQuota
-from vigie_runtime import logging, tracing
-from vigie_runtime.addresses import FORWARDED_HEADER, Origins
-from vigie_runtime.clock import Clock
-from vigie_runtime.errors import ProblemError
-from vigie_runtime.metrics import MetricSet
+from vigie_web.access import Access, RouteKey
+from vigie_web.connection import Send
+from vigie_web.feature import Feature
 
-from vigie_ingest import responses
-from vigie_ingest.bodies import Receive, read_body
-from vigie_ingest.budget import Bodies
-from vigie_ingest.errors import ClientGoneError, InternalError, NotReadyError, RequestError
-from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, header_key, request_key
-from vigie_ingest.intake import Headers, Intake, Pipeline, Request
-from vigie_ingest.metrics import IDEMPOTENCY, REFUSED_CREDENTIALS, RouteCollector, RouteMetrics
-from vigie_ingest.responses import Response, Send
-from vigie_ingest.settings import IngestSettings
-
-log = logging.get(__name__)
-
-Scope = MutableMapping[str, Any]
-_INLINE_BYTES: Final = 1 << 20
-"""A longer body is decoded beside the event loop, because the others would notice."""
+from vigie_ingest.bodies import Receive
+from vigie_ingest.frame import Frame, IntakeRoute, Scope
+from vigie_ingest.intake import Intake
+from vigie_ingest.metrics import RouteCollector
 
 
-@dataclass(slots=True)
-class Dependencies:
-    """What the routes work with; exists from when the service is started until it stops."""
-
-    pipeline: Pipeline
-    idempotency: IdempotencyStore
-    authenticator: Authenticator
-    rates: RateLimits
-    clock: Clock
-
-
-@dataclass(slots=True)
-class AppState:
-    """Shared by the routes. `dependencies` is None while the service is not started."""
-
-    settings: IngestSettings
-    metrics: MetricSet
-    bodies: Bodies
-    origins: Origins
-    tracer: Tracer | None = None
-    dependencies: Dependencies | None = None
-
-
-def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
-    """Headers by lower-case name; those that come several times are joined, as HTTP says."""
-    given: list[tuple[bytes, bytes]] = scope["headers"]
-    headers = dict(given)
-    if len(headers) != len(given):
-        headers.clear()
-        for name, value in given:
-            headers[name] = headers[name] + b", " + value if name in headers else value
-    return headers
-
-
-class IntakeRoute:
-    """One intake as an ASGI app."""
-
-    def __init__(self, state: AppState, intake: Intake[Any, Any]) -> None:
-        self.intake = intake
-        self.metrics = RouteMetrics(intake.path)
-        self._state = state
-        self._default_tenant = TenantId(state.settings.default_tenant)
-        self._lookups = {found: state.metrics.counter(IDEMPOTENCY, result=found) for found in Lookup}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = perf_counter()
-        try:
-            if self._state.tracer is None:
-                response = await self._respond(scope, receive, None)
-            else:
-                response = await self._traced(self._state.tracer, scope, receive)
-        except ClientGoneError:
-            self.metrics.gone()
-            return
-        self.metrics.answered(response.status, perf_counter() - began)
-        await responses.send(response, send)
-
-    async def _traced(self, tracer: Tracer, scope: Scope, receive: Receive) -> Response:
-        method, path = self.intake.method, self.intake.path
-        parent = tracing.extract([(name.decode("latin-1"), value) for name, value in scope["headers"]])
-        attributes = {"http.request.method": method, "http.route": path, "url.path": scope["path"]}
-        with tracer.start_as_current_span(
-            f"{method} {path}", tracing.context_of(parent), SpanKind.SERVER, attributes
-        ) as span:
-            response = await self._respond(scope, receive, span.get_span_context())
-            span.set_attribute("http.response.status_code", response.status)
-            if response.status >= 500:
-                span.set_status(StatusCode.ERROR)
-            return response
-
-    async def _respond(self, scope: Scope, receive: Receive, span: SpanContext | None) -> Response:
-        """The answer, whatever happens, and what it tells of the limits."""
-        state, encode_error = self._state, self.intake.encode_error
-        headers = headers_of(scope)
-        needed = state.dependencies
-        if needed is None:
-            return encode_error(NotReadyError(), scope["path"], headers)
-        client = scope["client"]
-        quota = needed.rates.open(state.origins.of(client[0] if client else None, headers.get(FORWARDED_HEADER)))
-        try:
-            response = await self._serve(needed, quota, scope, headers, receive, span)
-        except ProblemError as e:
-            if isinstance(e, Unauthenticated) and e.reason is not None:
-                state.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
-            response = encode_error(e, scope["path"], headers)
-        except ClientGoneError:
-            raise
-        except Exception:  # a bug; the sender learns nothing of its inside
-            log.exception("a request failed", route=self.intake.path)
-            response = encode_error(InternalError(), scope["path"], headers)
-        response.headers += quota.headers()
-        return response
-
-    async def _serve(  # noqa: PLR0917
-        self, needed: Dependencies, quota: RequestQuota, scope: Scope, headers: Headers, receive: Receive,
-        span: SpanContext | None,
-    ) -> Response:  # fmt: skip
-        """Who sends it, for whom, and may that be; then the body; then what is to be done with it."""
-        intake, state = self.intake, self._state
-        try:
-            principal = await needed.authenticator.authenticate(scope["headers"], quota)
-            tenant = intake.admission.by_headers(principal, headers, self._default_tenant)
-        except ProblemError as e:
-            await quota.refused(e)
-            raise
-        await quota.admit(principal, None if tenant == PLATFORM else tenant)
-        intake.check(headers)
-        given = headers.get(b"idempotency-key")
-        key = None if given is None else header_key(given)
-        budget = state.bodies.strangers if principal.kind is PrincipalKind.ANONYMOUS else state.bodies
-        timeout_s = state.settings.ingest_body_timeout_s
-        body = await read_body(headers, receive, intake.bounds, intake.codings, timeout_s, budget)
-        try:
-            self.metrics.body_bytes += len(body)
-            if tenant is None:
-                named = await intake.admission.by_body(principal, body, needed.pipeline.tenants)
-                await quota.report(principal, named)
-                tenant = named.id
-            path, now_ms = scope["path"], needed.clock.now_ms()
-            request = Request(principal, tenant, path, headers, body, now_ms, state.settings, span)
-            if key is None:
-                return await self._take(needed.pipeline, quota, request)
-            request.key = request_key(tenant, key, path, body)
-            return await self._once(needed, quota, request, key)
-        finally:
-            budget.give(len(body))
-
-    async def _once(self, needed: Dependencies, quota: RequestQuota, request: Request, key: bytes) -> Response:
-        """Replay the stored answer, or make one and store it."""
-        assert request.key is not None  # noqa: S101  # `_serve` has just made it
-        store = needed.idempotency
-        try:
-            found, ticket = await store.claim(request.tenant, key, request.key)
-        except RequestError as e:
-            self._lookups[Lookup.IN_PROGRESS if e.status == 409 else Lookup.REUSED].inc()
-            raise
-        self._lookups[found].inc()
-        if isinstance(ticket, Replay):
-            return responses.replay(ticket)
-        try:
-            response = await self._take(needed.pipeline, quota, request)
-        except BaseException:
-            await store.release(ticket)
-            raise
-        await store.store(ticket, Replay(response.status, response.body, tuple(response.headers)))
-        return response
-
-    async def _take(self, pipeline: Pipeline, quota: RequestQuota, request: Request) -> Response:
-        """Decode, charge, put on the bus, count, encode."""
-        intake = self.intake
-        try:
-            decode = intake.decode
-            long = len(request.body) > _INLINE_BYTES
-            decoded = await asyncio.to_thread(decode, request) if long else decode(request)
-            if (charged := quota.charge(intake.samples(decoded))) is not None:
-                await charged
-            taking = intake.take(pipeline, request, decoded)
-            del decoded  # it is the intake's now, to free when it has made columns of it
-            verdict = await taking
-        except RequestError as e:
-            self.metrics.judged(0, e.errors)
-            quota.used(0, len(e.errors))
-            raise
-        self.metrics.judged(verdict.accepted, verdict.rejected)
-        quota.used(verdict.samples, len(verdict.rejected))
-        return intake.encode(request, verdict)
-
-
-def intake_routes(state: AppState, intakes: Iterable[Intake[Any, Any]]) -> list[IntakeRoute]:
+def intake_routes(frame: Frame, intakes: Iterable[Intake[Any, Any]]) -> list[IntakeRoute]:
     """The routes of the intakes, and their metrics. Raises ValueError for a path that is not served by ingest."""
-    routes = [IntakeRoute(state, intake) for intake in intakes]
+    routes = [IntakeRoute(frame, intake) for intake in intakes]
     for intake in (route.intake for route in routes):
         if paths.service_of(intake.method, intake.path) is not paths.Service.INGEST:
             raise ValueError(
                 f"{intake.method} {intake.path} is not ingest's in vigie_contracts/paths.py: add a row for it there"
             )
-    state.metrics.registry.register(RouteCollector([route.metrics for route in routes]))
+    frame.state.metrics.registry.register(RouteCollector([route.metrics for route in routes]))
     return routes
+
+
+def feature(routes: Iterable[IntakeRoute]) -> Feature:
+    """The routes as FastAPI knows them: to refuse other methods on their paths."""
+    router = APIRouter()
+    rows: dict[RouteKey, Access] = {}
+    for route in routes:
+        intake, admission = route.intake, route.intake.admission
+        path = f"{intake.path[:-1]}{{rest:path}}" if intake.path.endswith("/*") else intake.path
+        router.routes.append(Route(path, route, methods=[intake.method], include_in_schema=False))
+        rows[intake.method, path] = Access(admission.permission, platform=admission.needs_credential)
+    return Feature(router, rows)
+
+
+class IngestApp:
+    """The ASGI app. Intake requests go straight to their routes, all else to FastAPI."""
+
+    def __init__(self, frame: Frame, routes: Sequence[IntakeRoute], rest: FastAPI) -> None:
+        intakes = [(route.intake.method, route.intake.path, route) for route in routes]
+        self._exact = {(method, path): route for method, path, route in intakes if not path.endswith("/*")}
+        below = [(method, path[:-1], route) for method, path, route in intakes if path.endswith("/*")]
+        self._below = sorted(below, key=lambda one: -len(one[1]))  # the longest that fits is the one meant
+        self._rest = rest
+        self.frame = frame
+        self.openapi: Callable[[], dict[str, Any]] = rest.openapi
+        """The OpenAPI document."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (route := self._exact.get((scope["method"], scope["path"]))) is not None:
+            await route(scope, receive, send)
+        else:
+            await (self._found_below(scope) or self._rest)(scope, receive, send)
+
+    def _found_below(self, scope: Scope) -> IntakeRoute | None:
+        for method, prefix, route in self._below:
+            if scope["type"] == "http" and scope["method"] == method and scope["path"].startswith(prefix):
+                return route
+        return None

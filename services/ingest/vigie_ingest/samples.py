@@ -22,11 +22,14 @@ NEGATIVE: Final = ItemError(
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample that Vigie derives from an event."""
+    """One sample that is derived from an event, or read from a protocol that does not speak of metrics in JSON.
+
+    Name and labels need not be valid: `SeriesResolver.derived` says of each whether they are."""
 
     name: str
     kind: Kind
     labels: tuple[tuple[str, str], ...]
+    """In any order; the same one each time is found faster."""
     value: float
 
 

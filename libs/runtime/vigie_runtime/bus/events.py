@@ -72,8 +72,9 @@ def batches(
 
     `read` makes an item of a record, or raises InvalidMessage: then the record is set aside. `store` takes items once
     more whenever it is unknown whether it had them, and raises Retryable when it cannot take them now; what else is
-    raised is a bug, and ends the service. `divide` makes several calls of `store` of a batch. `prepare` is awaited once
-    before the first batch; `released` is called when partitions may go to another member.
+    raised is a bug, and ends the service, at the next start again: so `read` refuses all that `store` cannot take.
+    `divide` makes several calls of `store` of a batch. `prepare` is awaited once before the first batch, and whatever
+    it raises ends the start; `released` is called when partitions may go to another member.
     """
     return Batches(topic, read, store, divide, prepare, released)
 
@@ -155,6 +156,10 @@ class EventConsumer(Generic[T]):
                 topic=self._topic, records=len(records),
             )  # fmt: skip
         except Exception as e:  # noqa: BLE001  # FastStream would log it and go on behind the batch: here it ends the service
+            log.error(
+                "a batch ends the service; the next reader begins with the same records",
+                topic=self._topic, offsets=_offsets(records), reason=reason_of(e),
+            )  # fmt: skip
             self._failure = e
             self._stop.set()
         finally:
@@ -214,6 +219,14 @@ class EventConsumer(Generic[T]):
         wait.cancel()
         stop.cancel()
         return min(seconds * 2, _LONGEST_PAUSE_S)
+
+
+def _offsets(records: Sequence[KafkaRecord]) -> dict[int, str]:
+    """By partition the first and the last one, for the log."""
+    found: dict[int, list[int]] = {}
+    for record in records:
+        found.setdefault(record.partition, []).append(record.offset)
+    return {partition: f"{min(offsets)}-{max(offsets)}" for partition, offsets in sorted(found.items())}
 
 
 async def start(

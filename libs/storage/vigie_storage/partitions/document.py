@@ -100,7 +100,7 @@ def whole_since(document: Mapping[str, Any]) -> dict[str, int]:
     """`Checkpoint.whole_since`, of the tiers that were kept when it was written; NEVER for others."""
     stored: Mapping[str, Any] = document.get("whole_since") or {}
     unknown = {tier.name: NEVER for tier in TIERS if tier.name not in document["next"]}
-    return unknown | {name: int(ms) for name, ms in stored.items()}
+    return {name: int(ms) for name, ms in stored.items()} | unknown
 
 
 def key_id(partition: int, key: bytes) -> Document:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 from vigie_contracts import telemetry
-from vigie_contracts.days import to_datetime
+from vigie_contracts.days import END_MS, to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.telemetry import Telemetry
@@ -19,9 +19,6 @@ from vigie_storage.reports.documents import EncodedReport, ReportDocument, encod
 
 MAX_WORD_CHARS: Final = 200
 """Of the words that name a report: id, kind, subject."""
-END_MS: Final = 253_370_764_800_000
-"""The start of the year 9999. Reports are of 1970 to 9998: their days, in any zone, begin and end in years that dates
-can name. The gateway takes nothing nearly as far off, but a record may come from elsewhere."""
 MAX_DEPTH: Final = 64
 """Levels of objects and lists in a body: MongoDB takes no more than 100."""
 
@@ -76,7 +73,7 @@ def read(record: KafkaRecord) -> Incoming:
             body=report.body,
         )
         raw = encoded(document)
-    except ValueError as e:
+    except (ValueError, OverflowError) as e:  # the record's own time may be any, too
         raise InvalidMessage(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
     return Incoming(report.id, record.partition, raw, node)

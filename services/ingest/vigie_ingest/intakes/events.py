@@ -77,7 +77,7 @@ async def _take(pipeline: Pipeline, request: Request, events: Events) -> Verdict
         keys.append(key)
     if keys:
         columns = SampleColumns(fingerprints, stamps, values, keys, key_index)
-        await pipeline.writer.write(columns, request.span)
+        await pipeline.publisher.publish(columns, request.span)
     return Verdict(events.count - len(rejected), len(values), rejected)
 
 

@@ -34,7 +34,7 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[Metric]) 
     del metrics, decoded
     count = len(values)
     if count:
-        await pipeline.writer.write(SampleColumns(fingerprints, stamps, values, request.keys), request.span)
+        await pipeline.publisher.publish(SampleColumns(fingerprints, stamps, values, request.keys), request.span)
     return Verdict(count, count, rejected)
 
 

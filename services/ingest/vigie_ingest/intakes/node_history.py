@@ -77,7 +77,7 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[NodeRepor
     for start in range(0, len(lines), _CHUNK):
         chunk = await _unknown(pipeline, lines[start : start + _CHUNK])
         if chunk:
-            samples += (await pipeline.reports.write(chunk, [line.samples() for line in chunk], request.span))[0]
+            samples += (await pipeline.reports.publish(chunk, [line.samples() for line in chunk], request.span))[0]
         new += len(chunk)
     return Imported(accepted, samples, rejected, repeated=accepted - new)
 

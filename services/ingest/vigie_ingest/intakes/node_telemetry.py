@@ -68,7 +68,7 @@ def _decode(request: Request) -> _Reported:
 
 async def _take(pipeline: Pipeline, request: Request, reported: _Reported) -> Verdict:
     try:
-        written, without = await pipeline.reports.write([reported.report], [reported.samples], request.span)
+        written, without = await pipeline.reports.publish([reported.report], [reported.samples], request.span)
     except BusAwayError as e:
         raise BusAwayError(keyed=request.key is not None) from e
     return Verdict(1, written, [RejectedItem(0, error) for error in without])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from json import JSONDecoder
 from typing import Final
 
@@ -31,6 +31,14 @@ def raw_key(tenant: str, metric: Metric) -> RawSeriesKey:
 def derived_key(tenant: str, sample: Sample) -> RawSeriesKey:
     """The same for a sample that Vigie derived; four parts, so never equal to the five of `raw_key`."""
     return (tenant, sample.name, sample.kind, sample.labels)
+
+
+def key_of_derived(tenant: str, sample: Sample) -> SeriesKey | ItemError:
+    """`key_of` for a derived sample."""
+    labels = dict(sample.labels)
+    if len(labels) != len(sample.labels):
+        return _twice(sample.labels)
+    return build(tenant, sample.name, sample.kind, labels)
 
 
 def key_of(tenant: str, metric: Metric) -> SeriesKey | ItemError:
@@ -73,11 +81,14 @@ def parse_labels(raw: bytes) -> dict[str, object] | ItemError:
         name = next(name for name, value in labels.items() if isinstance(value, dict | list))
         return ItemError(Reason.SERIES, f"labels.{name[:128]}", "must be a string, a number or a boolean")
     pairs = _pairs.decode(raw.decode())
-    if len(pairs) != len(labels):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        return ItemError(Reason.SERIES, f"labels.{twice[:128]}", "is there twice")
-    return labels
+    return labels if len(pairs) == len(labels) else _twice(pairs)
+
+
+def _twice(pairs: Iterable[tuple[str, object]]) -> ItemError:
+    """Which of these labels is there twice."""
+    seen: set[str] = set()
+    twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+    return ItemError(Reason.SERIES, f"labels.{twice[:128]}", "is there twice")
 
 
 def _why(error: msgspec.ValidationError) -> str:

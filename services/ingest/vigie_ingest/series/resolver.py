@@ -16,7 +16,7 @@ from vigie_ingest.decoding import Metric
 from vigie_ingest.errors import ItemError, Reason
 from vigie_ingest.samples import Sample
 from vigie_ingest.series.cache import RefusedSeries, SeriesCache
-from vigie_ingest.series.key import RawSeriesKey, build, derived_key, key_of, raw_key
+from vigie_ingest.series.key import RawSeriesKey, derived_key, key_of, key_of_derived, raw_key
 from vigie_ingest.series.registrar import Registrar
 
 Resolved = dict[RawSeriesKey, int | ItemError]
@@ -31,7 +31,7 @@ _LONG: Final = ItemError(Reason.SERIES, "labels", f"are longer than {MAX_RAW_LAB
 
 
 class SeriesResolver:
-    """Raises CatalogueAwayError when series are new and the catalogue does not found."""
+    """Raises CatalogueAwayError when series are new and the catalogue does not answer."""
 
     def __init__(
         self, known: SeriesCache, refused: RefusedSeries, registrar: Registrar, clock: Clock, explain: Explain
@@ -65,11 +65,10 @@ class SeriesResolver:
             return await self._complete(tenant, metrics, found, wrong)
 
     async def derived(self, tenant: str, samples: Sequence[Sample]) -> Resolved:
-        """The series of derived samples, by `derived_key`."""
+        """The series of derived samples, by `derived_key`; of one whose name or labels break a rule, which."""
         wanted = {derived_key(tenant, sample): sample for sample in samples}
         resolved, missing = self._remembered(wanted)
-        keys = {one: build(tenant, wanted[one].name, wanted[one].kind, dict(wanted[one].labels)) for one in missing}
-        return resolved | await self._introduce(keys)
+        return resolved | await self._introduce({one: key_of_derived(tenant, wanted[one]) for one in missing})
 
     async def _complete(
         self, tenant: str, metrics: Sequence[Metric], found: list[int | None], wrong: dict[int, ItemError]

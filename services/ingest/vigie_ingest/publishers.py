@@ -14,17 +14,17 @@ from vigie_ingest.idempotency import InFlight
 
 
 @dataclass(slots=True)
-class SampleWriter:
-    """Writes samples whose series are in the catalogue."""
+class KeyedPublisher:
+    """Publishes samples whose series are in the catalogue; those of one request key one request at a time."""
 
     publisher: SamplePublisher
     in_flight: InFlight
 
-    async def write(self, columns: SampleColumns, span: SpanContext | None) -> None:
+    async def publish(self, columns: SampleColumns, span: SpanContext | None) -> None:
         """Return when Kafka has acknowledged all of them.
 
         Raises BufferFullError when none was taken, BusAwayError when that is unknown, InProgressError while another
-        request writes samples with one of the keys.
+        request publishes samples with one of the keys.
         """
         keys = columns.keys
         try:
