@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from opentelemetry.trace import Link
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
+from vigie_runtime.bus.dead_letters import DeadLetters
+from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced, Retryable, reason_of
 from vigie_storage.latest import LatestChunk
@@ -21,15 +23,16 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_windows import Cells, fold
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.samples.columns import Record, TierSlice, tier_slices
+from vigie_aggregator.samples.columns import TierSlice, tier_slices
 from vigie_aggregator.samples.commit import INLINE_CELLS, Committed, commit
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.live import messages
 from vigie_aggregator.samples.partition import Partition
-from vigie_aggregator.samples.reading import DeadLetters, RecordReader
+from vigie_aggregator.samples.reading import RecordReader
 from vigie_aggregator.samples.repair import repair
 from vigie_aggregator.samples.schedule import LATE_MS, Intervals, Schedule
 from vigie_aggregator.samples.store import Store
+from vigie_aggregator.samples.view import RedisView
 from vigie_aggregator.samples.window_cache import groups_of
 
 log = logging.get(__name__)
@@ -41,14 +44,6 @@ MAX_GROUPS: Final = 2_000
 COMMIT_BYTES: Final = 32 << 20
 """... and about how large their documents may be together."""
 _COMMITS_AT_ONCE: Final = 4
-
-
-class View(Protocol):
-    """What is used of `vigie_aggregator.samples.view.RedisView`."""
-
-    def adopt(self, partition: int) -> None: ...
-    def forget(self, partition: int) -> None: ...
-    def push(self, partition: int, chunks: Sequence[LatestChunk], messages: Sequence[tuple[str, bytes]]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ class SamplesHandler:
         dead_letters: DeadLetters,
         clock: Clock,
         metrics: Metrics,
-        view: View,
+        view: RedisView,
         limits: Limits,
         lag: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
@@ -110,7 +105,7 @@ class SamplesHandler:
         self._view.adopt(partition)
         return state.position.offset if same_log else None
 
-    async def records(self, partition: int, records: Sequence[Record]) -> None:
+    async def records(self, partition: int, records: Sequence[KafkaRecord]) -> None:
         """Keep the records until they are many, or a commit is due."""
         if not records:
             return

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.backoff import Backoff
+from vigie_runtime.bus.dead_letters import DeadLetters
+from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import DeadReason, InvalidMessage
 from vigie_storage.partitions.checkpoint import Position
 from vigie_storage.series.catalogue import SeriesCatalogue
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.samples.columns import Bools, Record, Samples
+from vigie_aggregator.samples.columns import Bools, Samples
 from vigie_aggregator.samples.keys import kept
 from vigie_aggregator.samples.partition import MAX_LINKS, Partition
 from vigie_aggregator.samples.store import Store
@@ -26,13 +28,6 @@ log = logging.get(__name__)
 
 _LOOKUPS: Final = 4
 _LOOKUP_BACKOFF: Final = Backoff(0.2, 0.8, jitter=0.0)
-
-
-class DeadLetters(Protocol):
-    """What is used of `vigie_runtime.bus.dead_letters.DeadLetters`."""
-
-    def good(self, messages: int = 1) -> None: ...
-    async def send(self, record: Any, reason: str) -> None: ...
 
 
 class RecordReader:
@@ -47,7 +42,7 @@ class RecordReader:
         self._clock = clock
         self._metrics = metrics
 
-    async def samples(self, state: Partition, records: Sequence[Record]) -> Samples:
+    async def samples(self, state: Partition, records: Sequence[KafkaRecord]) -> Samples:
         """The samples of the records that can be counted. The others are dead letters."""
         self._metrics.records.inc(len(records))
         for record in records:
@@ -68,7 +63,7 @@ class RecordReader:
         kept = await self._kept(state, joined, offsets, unknown) if unknown or joined.keyed else None
         return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
 
-    async def _bury(self, state: Partition, record: Record, poison: InvalidMessage) -> None:
+    async def _bury(self, state: Partition, record: KafkaRecord, poison: InvalidMessage) -> None:
         if Position(record.offset) < state.checkpoint.fine:
             return  # it was buried when the fine tier passed it
         log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
