@@ -21,7 +21,7 @@ EXIT_FAILED: Final = 1
 EXIT_FORCED: Final = 130
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-Down = Callable[[], Awaitable[None]]
+Down = Callable[[], Awaitable[object]]
 
 
 class Lifespan:
@@ -37,22 +37,18 @@ class Lifespan:
         self._downs: list[tuple[str, Down]] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def up(self, name: str, work: Awaitable[T], down: Callable[[T], Awaitable[None]] | None = None) -> T:
-        """Do a step of the start; `down` undoes it, given its result."""
+    async def up(self, name: str, work: Awaitable[T]) -> T:
+        """Do a step of the start."""
         started = time.monotonic()
         result = await work
-        if down is not None:
-            self.on_down(name, lambda: down(result))
         log.info("up", step=name, took_s=_since(started))
         return result
 
     async def enter(self, name: str, context: AbstractAsyncContextManager[T]) -> T:
         """Enter a context as a step; it is left at the stop."""
-
-        async def leave(_: T) -> None:
-            await context.__aexit__(None, None, None)
-
-        return await self.up(name, context.__aenter__(), leave)
+        result = await self.up(name, context.__aenter__())
+        self.on_down(name, lambda: context.__aexit__(None, None, None))
+        return result
 
     def on_down(self, name: str, down: Down) -> None:
         """Do this at the stop, before the steps that were taken earlier."""

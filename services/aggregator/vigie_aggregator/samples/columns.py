@@ -12,8 +12,9 @@ import numpy.typing as npt
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_storage.partitions.checkpoint import Checkpoint, Position
 
+from vigie_aggregator.samples.window_cache import Int64s
+
 Bools = npt.NDArray[np.bool_]
-Int64s = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from opentelemetry.trace import Link
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
@@ -23,7 +21,7 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_windows import Cells, fold
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.samples.columns import TierSlice, tier_slices
+from vigie_aggregator.samples.columns import Floats, TierSlice, tier_slices
 from vigie_aggregator.samples.commit import INLINE_CELLS, Committed, commit
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.live import messages
@@ -33,7 +31,7 @@ from vigie_aggregator.samples.repair import repair
 from vigie_aggregator.samples.schedule import LATE_MS, Intervals, Schedule
 from vigie_aggregator.samples.store import Store
 from vigie_aggregator.samples.view import RedisView
-from vigie_aggregator.samples.window_cache import groups_of
+from vigie_aggregator.samples.window_cache import Int64s, groups_of
 
 log = logging.get(__name__)
 
@@ -224,7 +222,7 @@ class SamplesHandler:
         if state.pending_bytes > self._limits.pending_bytes:
             await self._commit(state, TIERS)
 
-    def _too_much(self, state: Partition, groups: npt.NDArray[np.int64], *, pending: bool) -> bool:
+    def _too_much(self, state: Partition, groups: Int64s, *, pending: bool) -> bool:
         """Whether these chunk-windows, `pending`: with what is pending, are more than one transaction should write."""
         count = len(groups) + (state.pending_groups if pending else 0)
         if count <= 4 * len(state.series.chunks):  # a window of every chunk in every tier: what a busy partition writes
@@ -306,9 +304,7 @@ class SamplesHandler:
         self._view.forget(partition)
 
 
-async def _folded(
-    rows: npt.NDArray[np.int64], timestamps: npt.NDArray[np.int64], values: npt.NDArray[np.float64], kinds: Any
-) -> Cells:
+async def _folded(rows: Int64s, timestamps: Int64s, values: Floats, kinds: Any) -> Cells:
     if len(rows) <= 10 * INLINE_CELLS:
         return fold(rows, timestamps, values, kinds, FINE.width_ms)
     return await asyncio.to_thread(fold, rows, timestamps, values, kinds, FINE.width_ms)

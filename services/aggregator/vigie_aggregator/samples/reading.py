@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from vigie_contracts.samples import Joined, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.backoff import Backoff
@@ -21,8 +20,9 @@ from vigie_aggregator.metrics import Metrics
 from vigie_aggregator.samples.columns import Bools, Samples
 from vigie_aggregator.samples.keys import kept
 from vigie_aggregator.samples.partition import MAX_LINKS, Partition
+from vigie_aggregator.samples.series_index import UInt64s
 from vigie_aggregator.samples.store import Store
-from vigie_aggregator.samples.window_cache import distinct
+from vigie_aggregator.samples.window_cache import Int64s, distinct
 
 log = logging.get(__name__)
 
@@ -71,7 +71,7 @@ class RecordReader:
         self._metrics.dead[poison.reason].inc()
         state.flush_to = max(state.flush_to, Position(record.offset + 1))
 
-    async def _rows(self, state: Partition, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    async def _rows(self, state: Partition, fingerprints: UInt64s) -> Int64s:
         """The row of each series; -1 for those that nobody knows."""
         rows = state.series.find(fingerprints)
         if (rows < 0).any():
@@ -79,7 +79,7 @@ class RecordReader:
             rows = state.series.find(fingerprints)
         return rows
 
-    async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
+    async def _learn(self, state: Partition, unknown: UInt64s) -> None:
         """Ask the catalogue, a few times: the gateway registers a series before it sends its samples."""
         async for _ in _LOOKUP_BACKOFF.attempts(self._clock.sleep, _LOOKUPS):
             placements = await self._catalogue.placements(unknown)
@@ -109,7 +109,7 @@ class RecordReader:
         return counts
 
 
-def _with_unknown(joined: Joined, rows: npt.NDArray[np.int64]) -> dict[int, InvalidMessage]:
+def _with_unknown(joined: Joined, rows: Int64s) -> dict[int, InvalidMessage]:
     """The records that name a series nobody knows."""
     if not (rows < 0).any():
         return {}
