@@ -71,11 +71,11 @@ class Lifespan:
 
     async def wait(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set. Raises what a background part fails with; RuntimeError when one just ends."""
-        asked = asyncio.create_task(stop.wait())
+        stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([asked, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopped, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            asked.cancel()
+            stopped.cancel()
         if stop.is_set():
             return
         for name, task in self._tasks.items():

@@ -132,16 +132,16 @@ class Flood(logging.Filter):
         """Whether the line is written."""
         if record.name.partition(".")[0] not in _FLOODING:
             return True
-        said = (record.name, str(record.msg))  # the template: its arguments differ each time
-        began, count = self._seen.get(said, (self._now(), 0))
-        if self._now() - began >= self._period_s:
+        line = (record.name, str(record.msg))  # the template: its arguments differ each time
+        started, count = self._seen.get(line, (self._now(), 0))
+        if self._now() - started >= self._period_s:
             if count > self._most:
                 record.msg = f"{record.getMessage()} (and {count - self._most} more like it)"
                 record.args = ()
-            began, count = self._now(), 0
+            started, count = self._now(), 0
         if len(self._seen) >= _FLOOD_MEMORY:
             self._seen.clear()
-        self._seen[said] = began, count + 1
+        self._seen[line] = started, count + 1
         return count < self._most
 
 

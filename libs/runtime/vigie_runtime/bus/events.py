@@ -84,7 +84,7 @@ class _Stopped(Exception):  # noqa: N818 - no error: the batch is left to the ne
 
 
 class EventConsumer(Generic[T]):
-    """`await run()` in a task; `stop()` lets it finish its batch, leave the group and return."""
+    """Runs a declared consumer: `run()` in a task, until `stop()` lets it finish its batch and leave the group."""
 
     def __init__(
         self,
@@ -186,9 +186,9 @@ class EventConsumer(Generic[T]):
             await self._until_done(lambda record=record, error=error: self._bury(record, error))
 
     async def _store(self, items: Sequence[T]) -> None:
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         await self._declared.store(items)
-        self.metrics.stores.observe(self._clock.monotonic() - begun)
+        self.metrics.stores.observe(self._clock.monotonic() - started)
 
     async def _bury(self, record: KafkaRecord, error: InvalidMessage) -> None:
         await self._dead_letters.send(record, str(error))

@@ -37,7 +37,7 @@ class StoredReports:
 
 
 class NodeReportReader:
-    """The collections of `reports.documents`. Whoever calls has checked that the caller may."""
+    """Reads the collections of `reports.documents`. Whoever calls has checked permissions."""
 
     def __init__(self, db: Database) -> None:
         self._reports = TenantCollection(db, collections.REPORTS)

@@ -199,12 +199,12 @@ class SamplesHandler:
         records = state.empty_inbox()
         if not records:
             return
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         samples = await self._reader.samples(state, [r for r in records if Position(r.offset + 1) > state.position])
         for part in tier_slices(samples, state.position, state.checkpoint):
             await self._absorb(state, part)
         state.skip_to(Position(records[-1].offset + 1))
-        self._metrics.digests.observe(self._clock.monotonic() - begun)
+        self._metrics.digests.observe(self._clock.monotonic() - started)
 
     async def _absorb(self, state: Partition, part: TierSlice) -> None:
         columns = part.columns()
@@ -251,7 +251,7 @@ class SamplesHandler:
             raise failures[0]
 
     async def _commit(self, state: Partition, tiers: tuple[Tier, ...]) -> None:
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         links, state.links = [Link(context) for context in state.links], []
         with self._tracer.start_as_current_span("aggregator commit", links=links) as span:
             done = await self._committed(state, tiers)
@@ -259,8 +259,8 @@ class SamplesHandler:
             span.set_attribute("vigie.next_offset", state.checkpoint.fine.offset)
             span.set_attribute("vigie.documents", done.documents)
         now = self._clock.monotonic()
-        state.schedule.committed(tiers, begun, now)
-        self._metrics.commits.observe(now - begun)
+        state.schedule.committed(tiers, started, now)
+        self._metrics.commits.observe(now - started)
         self._metrics.documents.inc(done.documents)
         self._metrics.cells.inc(done.cells)
         self._metrics.commit_documents.observe(done.documents)

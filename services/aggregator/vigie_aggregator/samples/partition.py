@@ -30,7 +30,7 @@ _RECORD_BYTES: Final = 1024
 
 
 class Partition:
-    """Lives from assignment to revocation, or to the first failure: then it is dropped and loaded again."""
+    """The state of a partition from its assignment to its revocation or first failure, when it is dropped."""
 
     def __init__(self, number: int, stored: Checkpoint | None, start: Checkpoint, schedule: Schedule) -> None:
         """stored: what the store says. start: the same, unless counting starts anew (no document, another log)."""

@@ -31,7 +31,7 @@ _LOOKUP_BACKOFF: Final = Backoff(0.2, 0.8, jitter=0.0)
 
 
 class RecordReader:
-    """What cannot be counted becomes a dead letter; its neighbours count."""
+    """Decodes records into samples. A record that cannot be counted becomes a dead letter."""
 
     def __init__(
         self, catalogue: SeriesCatalogue, store: Store, dead_letters: DeadLetters, clock: Clock, metrics: Metrics
