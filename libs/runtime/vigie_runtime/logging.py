@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
@@ -11,8 +12,6 @@ from typing import Any, Literal
 import structlog
 from opentelemetry import trace
 from structlog.typing import Processor, WrappedLogger
-
-from vigie_runtime.redact import redact
 
 Format = Literal["json", "console"]
 
@@ -35,6 +34,10 @@ _PASSING = (
     "NotCoordinatorForGroup",
     "CoordinatorLoadInProgress",
     "CoordinatorNotAvailable",
+)
+
+_URL_CREDENTIALS = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]*://)(?P<credentials>[^\s/@'\"]*(?:@(?=[^\s/'\"]*@)[^\s/@'\"]*)*)@"
 )
 
 
@@ -105,6 +108,11 @@ def configure(service: str, level: str = "info", format: Format = "json") -> Non
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """A logger: `log.info("sentence", field=value)`."""
     return structlog.stdlib.get_logger(name)
+
+
+def redact(text: str) -> str:
+    """`text` with `user:password@` of every URL in it replaced by `***@`."""
+    return _URL_CREDENTIALS.sub(r"\g<scheme>***@", text) if "@" in text else text
 
 
 def _tame(record: logging.LogRecord) -> bool:
