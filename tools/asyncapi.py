@@ -58,8 +58,8 @@ def table() -> str:
     rows = [["topic", "key", "value", "written by", "read by", "kept"], ["---"] * 6]
     for topic in TOPICS:
         compacted = " (compacted)" if topic.config.get("cleanup.policy") == "compact" else ""
-        who = (", ".join(names) or "-" for names in (topic.written_by, topic.read_by))
-        rows.append([f"`{topic.name}`{compacted}", topic.key, topic.value.rpartition(".")[2], *who, _kept(topic)])
+        services = (", ".join(names) or "-" for names in (topic.written_by, topic.read_by))
+        rows.append([f"`{topic.name}`{compacted}", topic.key, topic.value.rpartition(".")[2], *services, _kept(topic)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -87,7 +87,7 @@ def _channel(topic: Topic, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "address": topic.name,
-        "description": f"Written by: {_who(topic.written_by)}. Read by: {_who(topic.read_by)}.",
+        "description": f"Written by: {_services(topic.written_by)}. Read by: {_services(topic.read_by)}.",
         "messages": {topic.word: message},
         "bindings": {"kafka": {"partitions": topic.partitions, "topicConfiguration": _config(topic)}},
     }
@@ -139,7 +139,7 @@ def _kept(topic: Topic) -> str:
     return "for ever" if retention_ms is None else f"{timedelta(milliseconds=int(retention_ms)).days} d"
 
 
-def _who(services: tuple[str, ...]) -> str:
+def _services(services: tuple[str, ...]) -> str:
     return ", ".join(services) or "nobody yet"
 
 

@@ -24,7 +24,7 @@ from vigie_identity.settings import IdentitySettings
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import ProblemError, reason_of
-from vigie_runtime.redact import redact
+from vigie_runtime.logging import redact
 from vigie_runtime.settings import TenantSettings, explain
 
 from vigie_standalone.demo.node import TENANT

@@ -38,7 +38,7 @@ def own_metric_names() -> dict[str, set[str]]:
     for service in SERVICES:
         for topic in topics.TOPICS:
             if service in topic.read_by and topic is not topics.SAMPLES:  # those come by the log reader
-                found[service] |= set(_exposed(SimpleNamespace(declared=event_metrics.names(service, topic).all)))
+                found[service] |= set(_exposed(SimpleNamespace(declared=event_metrics.names(service, topic))))
     return found
 
 

@@ -171,7 +171,7 @@ def test_topics_are_named_and_divided_as_the_settings_say() -> None:
 
 
 def test_metrics_are_named_after_service_and_topic() -> None:
-    names = [metric.name for metric in event_metrics.names("aggregator", REPORTS).all]
+    names = [metric.name for metric in event_metrics.names("aggregator", REPORTS)]
     assert names == [f"vigie_aggregator_report_{what}" for what in (
         "records_total", "lag_records", "commit_seconds", "failures_total",
     )]  # fmt: skip

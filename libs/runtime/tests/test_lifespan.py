@@ -23,7 +23,8 @@ async def test_steps_go_down_in_reverse_even_when_one_fails() -> None:
 
     async with Lifespan(5) as life:
         for name in "abc":
-            await life.up(name, asyncio.sleep(0), lambda _, name=name: down(name))
+            await life.up(name, asyncio.sleep(0))
+            life.on_down(name, lambda name=name: down(name))
     assert order == ["c", "b", "a"]
 
 

@@ -17,8 +17,8 @@ from vigie_runtime import logging, tracing
 from vigie_runtime.bus.ownership import LoadReason, Ownership
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
+from vigie_runtime.logging import redact
 from vigie_runtime.metrics import Counter, Gauge, MetricSet, exposition
-from vigie_runtime.redact import redact
 from vigie_runtime.settings import ReportsSettings, Settings, TenantSettings, ZonesSettings, load
 from vigie_storage import mongo
 

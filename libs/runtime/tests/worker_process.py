@@ -13,10 +13,11 @@ class Worker:
         self.stopping = asyncio.Event()
 
     async def start(self, life: Lifespan) -> None:
-        async def close(_: None) -> None:
+        async def close() -> None:
             await asyncio.sleep(60 if self.how == "slow" else 0)
 
-        await life.up("store", asyncio.sleep(0), close)
+        await life.up("store", asyncio.sleep(0))
+        life.on_down("store", close)
         if self.how == "hang":
             await life.up("bus", asyncio.sleep(60))
         life.run("reader", self.read(), self.stopping.set)

@@ -95,9 +95,9 @@ class TtlCache(Generic[T]):
         await self._flights.close()
 
     async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
-        began = self._clock.monotonic()
+        started = self._clock.monotonic()
         value = await compute()
-        self._keep(key, _Kept(began, value, self._weigh(value)))
+        self._keep(key, _Kept(started, value, self._weigh(value)))
         return value
 
     def _keep(self, key: Hashable, kept: _Kept[T]) -> None:
@@ -120,11 +120,11 @@ class TtlCache(Generic[T]):
         self._weight -= kept.weight
 
     def _expired(self, kept: _Kept[T]) -> bool:
-        return self._clock.monotonic() - kept.began >= self._ttl_s
+        return self._clock.monotonic() - kept.started >= self._ttl_s
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept(Generic[T]):
-    began: float
+    started: float
     value: T
     weight: int

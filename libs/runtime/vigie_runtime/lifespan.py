@@ -21,7 +21,7 @@ EXIT_FAILED: Final = 1
 EXIT_FORCED: Final = 130
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-Down = Callable[[], Awaitable[None]]
+Down = Callable[[], Awaitable[object]]
 
 
 class Lifespan:
@@ -37,22 +37,18 @@ class Lifespan:
         self._downs: list[tuple[str, Down]] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def up(self, name: str, work: Awaitable[T], down: Callable[[T], Awaitable[None]] | None = None) -> T:
-        """Do a step of the start; `down` undoes it, given its result."""
+    async def up(self, name: str, work: Awaitable[T]) -> T:
+        """Do a step of the start."""
         started = time.monotonic()
         result = await work
-        if down is not None:
-            self.on_down(name, lambda: down(result))
         log.info("up", step=name, took_s=_since(started))
         return result
 
     async def enter(self, name: str, context: AbstractAsyncContextManager[T]) -> T:
         """Enter a context as a step; it is left at the stop."""
-
-        async def leave(_: T) -> None:
-            await context.__aexit__(None, None, None)
-
-        return await self.up(name, context.__aenter__(), leave)
+        result = await self.up(name, context.__aenter__())
+        self.on_down(name, lambda: context.__aexit__(None, None, None))
+        return result
 
     def on_down(self, name: str, down: Down) -> None:
         """Do this at the stop, before the steps that were taken earlier."""
@@ -75,11 +71,11 @@ class Lifespan:
 
     async def wait(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set. Raises what a background part fails with; RuntimeError when one just ends."""
-        asked = asyncio.create_task(stop.wait())
+        stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([asked, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopped, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            asked.cancel()
+            stopped.cancel()
         if stop.is_set():
             return
         for name, task in self._tasks.items():

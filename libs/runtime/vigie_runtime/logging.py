@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
@@ -11,8 +12,6 @@ from typing import Any, Literal
 import structlog
 from opentelemetry import trace
 from structlog.typing import Processor, WrappedLogger
-
-from vigie_runtime.redact import redact
 
 Format = Literal["json", "console"]
 
@@ -35,6 +34,10 @@ _PASSING = (
     "NotCoordinatorForGroup",
     "CoordinatorLoadInProgress",
     "CoordinatorNotAvailable",
+)
+
+_URL_CREDENTIALS = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]*://)(?P<credentials>[^\s/@'\"]*(?:@(?=[^\s/'\"]*@)[^\s/@'\"]*)*)@"
 )
 
 
@@ -107,6 +110,11 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger(name)
 
 
+def redact(text: str) -> str:
+    """`text` with `user:password@` of every URL in it replaced by `***@`."""
+    return _URL_CREDENTIALS.sub(r"\g<scheme>***@", text) if "@" in text else text
+
+
 def _tame(record: logging.LogRecord) -> bool:
     if record.levelno > logging.WARNING and record.name.startswith("aiokafka"):
         text = record.getMessage()
@@ -132,16 +140,16 @@ class FloodFilter(logging.Filter):
         """Whether the line is written."""
         if record.name.partition(".")[0] not in _FLOODING:
             return True
-        said = (record.name, str(record.msg))  # the template: its arguments differ each time
-        began, count = self._seen.get(said, (self._now(), 0))
-        if self._now() - began >= self._period_s:
+        line = (record.name, str(record.msg))  # the template: its arguments differ each time
+        started, count = self._seen.get(line, (self._now(), 0))
+        if self._now() - started >= self._period_s:
             if count > self._most:
                 record.msg = f"{record.getMessage()} (and {count - self._most} more like it)"
                 record.args = ()
-            began, count = self._now(), 0
+            started, count = self._now(), 0
         if len(self._seen) >= _FLOOD_MEMORY:
             self._seen.clear()
-        self._seen[said] = began, count + 1
+        self._seen[line] = started, count + 1
         return count < self._most
 
 

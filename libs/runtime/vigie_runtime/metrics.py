@@ -28,33 +28,25 @@ SIZES = (1.0, 10.0, 100.0, 500.0, 1_000.0, 5_000.0, 10_000.0, 50_000.0, 100_000.
 
 
 @dataclass(frozen=True, eq=False)
-class Counter:
+class _Metric:
+    name: str
+    unit: str
+    help: str
+    labels: LabelSets = field(default_factory=dict[str, type[StrEnum]])
+
+
+class Counter(_Metric):
     """Only goes up. The name ends in `_total`."""
 
-    name: str
-    unit: str
-    help: str
-    labels: LabelSets = field(default_factory=dict[str, type[StrEnum]])
 
-
-@dataclass(frozen=True, eq=False)
-class Gauge:
+class Gauge(_Metric):
     """Goes up and down."""
 
-    name: str
-    unit: str
-    help: str
-    labels: LabelSets = field(default_factory=dict[str, type[StrEnum]])
-
 
 @dataclass(frozen=True, eq=False)
-class Histogram:
+class Histogram(_Metric):
     """A distribution, in buckets whose upper bounds are given in `unit`."""
 
-    name: str
-    unit: str
-    help: str
-    labels: LabelSets = field(default_factory=dict[str, type[StrEnum]])
     buckets: tuple[float, ...] = LATENCY_S
 
 

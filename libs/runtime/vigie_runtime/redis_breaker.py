@@ -52,7 +52,7 @@ class RedisAway(Exception):  # noqa: N818 - named after what is wrong
 
 
 class RedisBreaker:
-    """For one use of one Redis client; for one event loop.
+    """Guards the calls to Redis of one use, for one event loop.
 
     Closed: calls are made. The first that fails opens it. Open: calls fail at once, except one every PAUSE_S, which
     closes it when Redis answers."""

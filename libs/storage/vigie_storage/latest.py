@@ -63,7 +63,7 @@ def parse(document: Mapping[str, Any]) -> tuple[int, LatestChunk]:
 
 
 class LatestReader:
-    """Both places are written by the aggregator; Redis is the fast one, MongoDB the one that never forgets."""
+    """Reads latest values from Redis, and from MongoDB those that Redis lacks. The aggregator writes both."""
 
     def __init__(self, db: Database, redis: Redis, clock: Clock, metrics: MetricSet | None = None) -> None:
         """`metrics` declares REDIS_AWAY."""
@@ -94,9 +94,9 @@ class LatestReader:
         stored: list[Any] = []
         with suppress(RedisAway):
             stored = await self._breaker.call(lambda: self._redis.hmget(hash_key(tenant), names))
-        for place, data in zip(wanted, stored, strict=False):
+        for key, data in zip(wanted, stored, strict=False):
             if data is not None:
-                self._add(found, place, data)
+                self._add(found, key, data)
         return await self._completed(tenant, found, wanted)
 
     async def _completed(self, tenant: TenantId, found: Chunks, wanted: Iterable[tuple[int, int]]) -> Chunks:
@@ -114,8 +114,8 @@ class LatestReader:
                 self._add(found, (partition, stored.chunk), stored.data)
         return found
 
-    def _add(self, found: Chunks, place: tuple[int, int], data: bytes) -> None:
+    def _add(self, found: Chunks, key: tuple[int, int], data: bytes) -> None:
         try:
-            found[place] = unpack(data)
+            found[key] = unpack(data)
         except ValueError as e:
-            log.error("a chunk of latest values cannot be read", partition=place[0], chunk=place[1], reason=str(e))
+            log.error("a chunk of latest values cannot be read", partition=key[0], chunk=key[1], reason=str(e))

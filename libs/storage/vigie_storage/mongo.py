@@ -35,11 +35,11 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
+from vigie_contracts.problems import ProblemKind
 from vigie_runtime.clients import Database, Document
-from vigie_runtime.errors import Retryable, StoreUnavailable, reason_of
+from vigie_runtime.errors import RETRY_AFTER_S, ProblemError, Retryable, StoreUnavailable, reason_of
 
 from vigie_storage.collections import Collection
-from vigie_storage.errors import TooSlow
 
 _CONNECTION = (
     ConnectionFailure,  # AutoReconnect, NotPrimaryError, NetworkTimeout are kinds of it
@@ -73,6 +73,19 @@ DURABLE: Final = WriteConcern("majority", j=True)
 _NAMESPACE_EXISTS: Final = 48
 _OTHER_OPTIONS: Final = 85
 _DUPLICATE_KEY: Final = 11000
+
+
+class TooSlow(ProblemError):  # noqa: N818 - named after what is wrong
+    """The store did not finish within the time one read may take."""
+
+    kind = ProblemKind.TIMEOUT
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store needed too long for this request: ask for a shorter time or fewer series",
+            retry_after=RETRY_AFTER_S,
+        )
 
 
 def passing(error: BaseException) -> bool:

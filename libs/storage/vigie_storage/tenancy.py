@@ -129,8 +129,8 @@ class TenantView:
 
     def _narrow(self, query: Query) -> Document:
         # $and: whatever else the filter says, also about the tenant, it can only match less.
-        mine = {self._field.value: {"$eq": self.tenant}}
-        return {"$and": [mine, dict(query)]} if query else mine
+        owned = {self._field.value: {"$eq": self.tenant}}
+        return {"$and": [owned, dict(query)]} if query else owned
 
 
 class TenantCollection:

@@ -62,7 +62,7 @@ Key = tuple[str, datetime]
 
 
 class UsageStore:
-    """What all gateways counted. Every method but `add` raises StoreUnavailable."""
+    """Stores and reads what tenants used. Every method but `add` raises StoreUnavailable."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._usage = TenantCollection(db, collections.TENANT_USAGE)

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from vigie_contracts.topics import DEAD
 
 from vigie_runtime import clients, logging, tracing
 from vigie_runtime.bus.producer_holder import ProducerFactory, ProducerHolder
-from vigie_runtime.clients import KafkaError, MessageSizeTooLargeError
+from vigie_runtime.clients import KafkaError, KafkaRecord, MessageSizeTooLargeError
 from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.errors import Retryable, TooManyDeadLetters, reason_of
 from vigie_runtime.settings import Settings
@@ -21,23 +20,6 @@ log = logging.get(__name__)
 
 SEND_TIMEOUT_S: Final = 15.0
 MAX_REASON_CHARS: Final = 500
-
-
-class DeadRecord(Protocol):
-    """What is used of aiokafka's ConsumerRecord."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +95,7 @@ class DeadLetters:
         """So many messages could be read: what the limit is measured against."""
         self._ratio.good(messages)
 
-    async def send(self, record: DeadRecord, reason: str) -> None:
+    async def send(self, record: KafkaRecord, reason: str) -> None:
         """Return when the record is safe in the dead-letter topic; its place and story only, if Kafka does not take it
         whole (the story makes it longer than it was).
 
@@ -144,7 +126,7 @@ class DeadLetters:
         """Stop the producer."""
         await self._producer.close()
 
-    def _story(self, record: DeadRecord, reason: str) -> list[tuple[str, bytes]]:
+    def _story(self, record: KafkaRecord, reason: str) -> list[tuple[str, bytes]]:
         return [
             ("vigie_topic", record.topic.encode()),
             ("vigie_partition", str(record.partition).encode()),

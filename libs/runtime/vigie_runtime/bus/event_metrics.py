@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 from vigie_contracts.topics import Topic
 
 from vigie_runtime.errors import DeadReason
-from vigie_runtime.metrics import Counter, Gauge, Histogram, Metric, MetricSet
+from vigie_runtime.metrics import Counter, Gauge, Histogram, MetricSet
 
 
 def dead_records(service: str) -> Counter:
@@ -17,18 +17,13 @@ def dead_records(service: str) -> Counter:
     return Counter(name, "records", "Records sent to the dead letters", {"reason": DeadReason})
 
 
-@dataclass(frozen=True)
-class EventMetricNames:
+class EventMetricNames(NamedTuple):
     """The metrics of one consumer, declared."""
 
     records: Counter
     lag: Gauge
     stores: Histogram
     failures: Counter
-
-    @property
-    def all(self) -> tuple[Metric, ...]:
-        return (self.records, self.lag, self.stores, self.failures)
 
 
 def names(service: str, topic: Topic) -> EventMetricNames:
@@ -48,7 +43,7 @@ class EventMetrics:
 
     def __init__(self, service: str, topic: Topic, registry: CollectorRegistry | None = None) -> None:
         declared = names(service, topic)
-        made = MetricSet(declared.all, registry=registry)
+        made = MetricSet(declared, registry=registry)
         self.records = made.counter(declared.records)
         self.lag = made.gauge(declared.lag)
         self.stores = made.histogram(declared.stores)

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from vigie_contracts.topics import Topic
 
 from vigie_runtime import clients, logging, tracing
+from vigie_runtime.backoff import Backoff
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.batch_reader import Acknowledge, BatchReader
 from vigie_runtime.bus.dead_letters import DeadLetters
@@ -39,8 +40,7 @@ MAX_LINKS: Final = 32
 _FETCH_WAIT_MS: Final = 500
 """How long a broker keeps a fetch open: it answers as soon as there is a record."""
 _TICK_S: Final = 1.0
-_FIRST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 5.0
+_BACKOFF: Final = Backoff(0.05, 5.0, jitter=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class _Stopped(Exception):  # noqa: N818 - no error: the batch is left to the ne
 
 
 class EventConsumer(Generic[T]):
-    """`await run()` in a task; `stop()` lets it finish its batch, leave the group and return."""
+    """Runs a declared consumer: `run()` in a task, until `stop()` lets it finish its batch and leave the group."""
 
     def __init__(
         self,
@@ -129,9 +129,9 @@ class EventConsumer(Generic[T]):
     async def run(self) -> None:
         """Read until `stop`. Raises what is no passing trouble of Kafka or the store: too many dead letters, a bug."""
         try:
-            pause = _FIRST_PAUSE_S
-            while not self._stop.is_set() and not await self._reader.start():
-                pause = await self._pause(pause)
+            async for _ in _BACKOFF.attempts(self._pause):
+                if self._stop.is_set() or await self._reader.start():
+                    break
             while not self._stop.is_set() and self._failure is None:
                 self.metrics.lag.set(self._in_hand + await self._reader.lag())
                 await self._pause(_TICK_S)
@@ -186,9 +186,9 @@ class EventConsumer(Generic[T]):
             await self._until_done(lambda record=record, error=error: self._bury(record, error))
 
     async def _store(self, items: Sequence[T]) -> None:
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         await self._declared.store(items)
-        self.metrics.stores.observe(self._clock.monotonic() - begun)
+        self.metrics.stores.observe(self._clock.monotonic() - started)
 
     async def _bury(self, record: KafkaRecord, error: InvalidMessage) -> None:
         await self._dead_letters.send(record, str(error))
@@ -196,8 +196,7 @@ class EventConsumer(Generic[T]):
 
     async def _until_done(self, work: Callable[[], Awaitable[Any]]) -> None:
         """Raises _Stopped when the stop comes before the work succeeds."""
-        pause = _FIRST_PAUSE_S
-        while True:
+        async for _ in _BACKOFF.attempts(self._pause):
             try:
                 await work()
             except Retryable as e:
@@ -209,16 +208,14 @@ class EventConsumer(Generic[T]):
                 return
             if self._stop.is_set():
                 raise _Stopped
-            pause = await self._pause(pause)
 
-    async def _pause(self, seconds: float) -> float:
-        """Wait so long, or until the stop; how long to wait next time."""
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until the stop."""
         wait = asyncio.create_task(self._clock.sleep(seconds))
         stop = asyncio.create_task(self._stop.wait())
         await asyncio.wait([wait, stop], return_when=asyncio.FIRST_COMPLETED)
         wait.cancel()
         stop.cancel()
-        return min(seconds * 2, _LONGEST_PAUSE_S)
 
 
 def _offsets(records: Sequence[KafkaRecord]) -> dict[int, str]:

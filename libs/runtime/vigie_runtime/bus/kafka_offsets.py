@@ -21,7 +21,7 @@ COMMIT_TIMEOUT_S: Final = 3.0
 
 
 class KafkaOffsets:
-    """One commit at a time, and a failed one is not repeated: a later one says more."""
+    """Commits stored offsets to Kafka, one commit at a time. A failed one is not repeated: a later one says more."""
 
     def __init__(self, topic: str, handler: PartitionHandler, metrics: LogReaderMetrics) -> None:
         self._topic = topic

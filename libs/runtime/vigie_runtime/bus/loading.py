@@ -23,7 +23,7 @@ IDENTIFY_EVERY_S: Final = 5.0
 
 
 class Loading:
-    """Asks the handler and Kafka; seeks and resumes nothing."""
+    """Finds the offset at which to begin a partition. It does not seek or resume the consumer."""
 
     def __init__(
         self,

@@ -61,7 +61,6 @@ class LogReader:
         partitions: Iterable[int] | None = None,
         poll_ms: int = 100,
         tick_s: float = 0.5,
-        max_poll_records: int | None = None,
         identify: Callable[[], TopicIdentity | None] | None = None,
         metrics: MetricSet | None = None,
     ) -> None:
@@ -77,7 +76,6 @@ class LogReader:
         self._assigned = list(partitions) if partitions is not None else list(range(topic_identity.partitions))
         self._poll_ms = max(1, min(poll_ms, int(tick_s * 1000)))
         self._tick_s = tick_s
-        self._max_poll_records = max_poll_records
         self._search = Search()
         self._metrics = LogReaderMetrics(metrics)
         self._loading = Loading(topic_identity, handler, identify, self._metrics)
@@ -177,7 +175,7 @@ class LogReader:
         asked = [] if suspect is None else [self._tp(suspect)]
         if asked:
             timeout_ms = max(timeout_ms, SEARCH_POLL_MS)
-        limit = self._search.max_records or self._max_poll_records
+        limit = self._search.max_records
         batches: dict[TopicPartition, list[KafkaRecord]] = {}
         try:
             async with asyncio.timeout(None) as self._waiting:

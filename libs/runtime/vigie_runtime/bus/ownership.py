@@ -23,7 +23,7 @@ class LoadReason(StrEnum):
 
 
 class Ownership:
-    """What may be handed over, and from where."""
+    """The partitions of this member, and the next offset of each that is live."""
 
     def __init__(self, jitter: random.Random | None = None) -> None:
         self.stamps: dict[int, int] = {}

@@ -34,7 +34,7 @@ class PoisonSkippingConsumer(AIOKafkaConsumer):
     def __init__(self, *topics: str, **options: Any) -> None:
         super().__init__(*topics, **options)
         self._search = Search()
-        self._in_vain = False
+        self._rewind_due = False
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -42,44 +42,44 @@ class PoisonSkippingConsumer(AIOKafkaConsumer):
         """As `AIOKafkaConsumer.getmany`. May give nothing at all."""
         # The client moves on behind what it has read before it fails, and the next acknowledgement would cover that:
         # so nothing is handed out before all partitions are back where the group is, even if that takes several calls.
-        if self._in_vain:
-            await self._back()
-        places = {place.partition: place for place in partitions or self.assignment()}
-        suspect = self._search.suspect(places)
+        if self._rewind_due:
+            await self._rewind()
+        tps = {tp.partition: tp for tp in partitions or self.assignment()}
+        suspect = self._search.suspect(tps)
         if suspect is not None:
-            partitions, timeout_ms = (places[suspect],), max(timeout_ms, SEARCH_POLL_MS)
-        self._in_vain = True
+            partitions, timeout_ms = (tps[suspect],), max(timeout_ms, SEARCH_POLL_MS)
+        self._rewind_due = True
         try:
             limit = self._search.max_records or max_records
             found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=limit)
         except (UnicodeDecodeError, CorruptRecordException) as e:
             return await self._unreadable(reason_of(e))
-        self._in_vain = False
+        self._rewind_due = False
         self._search.passed(sum(map(len, found.values())))
         return found
 
-    async def _back(self) -> dict[TopicPartition, int]:
+    async def _rewind(self) -> dict[TopicPartition, int]:
         """Begin again where the group has acknowledged, in every partition."""
         offsets: dict[TopicPartition, int] = {}
-        for place in self.assignment():
+        for tp in self.assignment():
             with suppress(IllegalStateError):  # taken away meanwhile
-                begins = (await self.beginning_offsets([place]))[place]
-                offsets[place] = max(begins, await self.committed(place) or 0)
-                self.seek(place, offsets[place])
-        self._in_vain = False
+                begins = (await self.beginning_offsets([tp]))[tp]
+                offsets[tp] = max(begins, await self.committed(tp) or 0)
+                self.seek(tp, offsets[tp])
+        self._rewind_due = False
         return offsets
 
     async def _unreadable(self, reason: str) -> dict[TopicPartition, list[KafkaRecord]]:
-        offsets = await self._back()
-        places = {place.partition: place for place in offsets}
-        partition = self._search.failed(places)
-        if partition is None or partition not in places:
+        offsets = await self._rewind()
+        tps = {tp.partition: tp for tp in offsets}
+        partition = self._search.failed(tps)
+        if partition is None or partition not in tps:
             return {}
-        place, offset = places[partition], offsets[places[partition]]
+        tp, offset = tps[partition], offsets[tps[partition]]
         log.error(
             "a record cannot be read, it is passed over",
-            topic=place.topic, partition=partition, offset=offset, reason=reason,
+            topic=tp.topic, partition=partition, offset=offset, reason=reason,
         )  # fmt: skip
         with suppress(IllegalStateError):
-            self.seek(place, offset + 1)
-        return {place: [stub(place.topic, partition, offset, reason)]}
+            self.seek(tp, offset + 1)
+        return {tp: [stub(tp.topic, partition, offset, reason)]}

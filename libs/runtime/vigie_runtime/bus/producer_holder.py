@@ -37,8 +37,6 @@ class ProducerHolder:
         self._available = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: asyncio.Task[None] | None = None
-        self.made = 0
-        """How many producers were connected so far."""
 
     @property
     def ready(self) -> bool:
@@ -113,7 +111,6 @@ class ProducerHolder:
             await _abandon(producer)
             return False
         self._current = producer
-        self.made += 1
         self._available.set()
         return True
 

@@ -70,8 +70,9 @@ class _Gathering:
 
 
 class SamplePublisher:
-    """Micro-batches over all callers; acks=all; bounded; one failed record never fails a caller it does not concern.
+    """Publishes samples in batches over all callers, acknowledged by Kafka (acks=all), within a limit of memory.
 
+    A record that fails concerns only the callers whose samples it carries.
     The samples of one series keep the order in which `publish` was called with them.
     """
 
@@ -104,7 +105,7 @@ class SamplePublisher:
         self._clock = clock or SystemClock()
         self._metrics = PublisherMetrics(metrics)
         self._tracer = tracing.tracer(__name__)
-        self._lease = ProducerHolder(producer_factory, topic, partitions)
+        self._producer = ProducerHolder(producer_factory, topic, partitions)
         self._waiting: deque[_Gathering] = deque()
         self._in_flight: set[_Gathering] = set()
         self._held = 0
@@ -121,7 +122,7 @@ class SamplePublisher:
     @property
     def ready(self) -> bool:
         """Whether samples can be sent now: connected, and nothing has failed since."""
-        return self._lease.ready and not self._closing
+        return self._producer.ready and not self._closing
 
     @property
     def held(self) -> int:
@@ -130,7 +131,7 @@ class SamplePublisher:
 
     async def start(self) -> None:
         """Begin to connect. Does not wait for Kafka: `ready` tells, and samples may be published meanwhile."""
-        self._lease.connect()
+        self._producer.connect()
         self._runner = asyncio.create_task(self._run(), name="sample-publisher")
 
     async def publish(self, columns: SampleColumns, span_context: SpanContext | None = None) -> None:
@@ -175,7 +176,7 @@ class SamplePublisher:
             await asyncio.wait([self._runner])
         for gathering in [*self._in_flight, *self._waiting]:
             self._give_up(gathering, "this service was shut down before Kafka acknowledged")
-        await self._lease.close()
+        await self._producer.close()
 
     def _grown(self, before: int, now: int) -> bool:
         """Whether so many samples change when their gathering is sent."""
@@ -196,7 +197,7 @@ class SamplePublisher:
         while True:
             await self._until(self._may_send)
             await self._linger(self._waiting[0])
-            producer = await self._lease.get()
+            producer = await self._producer.get()
             if self._may_send():  # it may have expired meanwhile, or the producer may have failed
                 await self._send(self._waiting.popleft(), producer)
 
@@ -329,7 +330,7 @@ class SamplePublisher:
     def _replace_producer(self, reason: str) -> None:
         self._spoilt = ""
         self._metrics.recreated.inc()
-        self._lease.discard(reason)
+        self._producer.discard(reason)
 
     def _give_up(self, gathering: _Gathering, reason: str) -> None:
         gathering.reason = gathering.reason or reason

@@ -25,7 +25,10 @@ _FULL_PAUSE_S: Final = 0.05
 
 
 class RecordPublisher:
-    """acks=all; bounded; a record whose acknowledgement does not come in time fails alone or with its neighbours."""
+    """Publishes single records, each acknowledged by Kafka (acks=all), within a limit of memory.
+
+    A record whose acknowledgement does not come in time fails alone or with its neighbours.
+    """
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ HEADER = "vigie_unreadable"
 
 
 class Search:
-    """What to ask next. Idle, it asks for everything."""
+    """Says which partition to poll next while an unreadable record is searched for; otherwise all are polled."""
 
     def __init__(self) -> None:
         self._suspects: list[int] = []

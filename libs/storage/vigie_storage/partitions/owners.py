@@ -28,15 +28,15 @@ class Owners:
     async def take_over(self, partition: int, session: Session) -> None:
         """End the transaction that an owner killed in the middle of it left open. The server would keep its locks,
         and so refuse every commit of the partition, for a minute. It guards nothing, it only speeds up."""
-        mine = session.session_id["id"]
+        session_id = session.session_id["id"]
         # A durable write: what is read in this session afterwards is not older than it.
         before = await self._owners.find_one_and_update(
             {"_id": partition_id(self._topic, partition)},
-            {"$set": {"session": mine, "updated": to_datetime(self._clock.now_ms())}},
+            {"$set": {"session": session_id, "updated": to_datetime(self._clock.now_ms())}},
             upsert=True,
             session=session,
         )
-        if before is None or before["session"] == mine:
+        if before is None or before["session"] == session_id:
             return
         try:
             await self._admin.command("killSessions", [{"id": before["session"]}])

@@ -51,7 +51,7 @@ class Transaction:
 
 
 class PartitionStore:
-    """Errors of MongoDB that pass by themselves become Retryable, others stay as they are.
+    """Reads and commits in MongoDB what is counted of partitions. Errors that pass by themselves become Retryable.
 
     Reads go through the session that commits: causally consistent, they see at least what was committed in it, also
     on a primary that was elected since. What is read is written back absolute, so an older state would erase counts.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
 from typing import Final, cast
 
 from vigie_contracts import telemetry as words
@@ -13,13 +12,11 @@ from vigie_query.errors import QueryLimitExceeded
 from vigie_runtime.clients import Database, Document
 
 from vigie_storage import collections
-from vigie_storage.mongo import reading, retryable
+from vigie_storage.mongo import TIMEOUT_S, reading, retryable
 from vigie_storage.reports.documents import LatestDocument, ReportDocument, hour_id, platform_day_id
 from vigie_storage.reports.totals import DayTotals, Facts, NodeGroup, Reports, Spread, Stretch, Thresholds
 from vigie_storage.tenancy import TenantCollection, Why, shared
 
-TIMEOUT_S: Final = 5.0
-"""Longest that one read, with its retries, may take."""
 COUNT_LIMIT: Final = 10_000_000
 """Reports that are counted for one answer."""
 
@@ -40,7 +37,7 @@ class StoredReports:
 
 
 class NodeReportReader:
-    """The collections of `reports.documents`. Whoever calls has checked that the caller may."""
+    """Reads the collections of `reports.documents`. Whoever calls has checked permissions."""
 
     def __init__(self, db: Database) -> None:
         self._reports = TenantCollection(db, collections.REPORTS)
@@ -50,7 +47,7 @@ class NodeReportReader:
 
     async def count(self, tenant: TenantId, within: Stretch | None) -> int:
         """How many reports the tenant has in that time. Raises QueryLimitExceeded beyond COUNT_LIMIT."""
-        with _asking():
+        with reading(TIMEOUT_S):
             count = await self._reports.of(tenant).count(_nodes(within), COUNT_LIMIT + 1)
         if count > COUNT_LIMIT:
             raise QueryLimitExceeded(
@@ -67,12 +64,12 @@ class NodeReportReader:
             {"$skip": offset},
             {"$limit": limit},
         ]
-        with _asking():
+        with reading(TIMEOUT_S):
             return [cast(ReportDocument, found) async for found in self._reports.of(tenant).aggregate(pipeline)]
 
     async def latest(self, tenant: TenantId) -> LatestDocument | None:
         """The tenant's newest report; None when there is none."""
-        with _asking():
+        with reading(TIMEOUT_S):
             return cast(LatestDocument | None, await self._latest.of(tenant).one({}))
 
     async def halves(
@@ -88,7 +85,7 @@ class NodeReportReader:
             {"$match": {**_nodes(None), "$or": [{"at": _between(part)} for part in edges]}},
             {"$group": {"_id": {"$gte": ["$at", middle]}, "reports": {"$sum": 1}, **_OF_REPORTS}},
         ]
-        with _asking():
+        with reading(TIMEOUT_S):
             found = [document async for document in self._hours.of(tenant).aggregate(whole)]
             if edges:
                 found += [document async for document in self._reports.of(tenant).aggregate(parts)]
@@ -103,13 +100,13 @@ class NodeReportReader:
         if without:
             match["_id"] = {"$nin": list(without)}
         pipeline = [{"$match": match}, {"$group": {"_id": _facts(now_ms, thresholds), **_SUMS}}]
-        with _asking():
+        with reading(TIMEOUT_S):
             cursor = await self._latest.across(Why.PLATFORM).aggregate(pipeline)
             return [_group(document) async for document in cursor]
 
     async def reporting_since(self, since_ms: int) -> int:
         """How many tenants have reported since then."""
-        with _asking():
+        with reading(TIMEOUT_S):
             return await self._latest.across(Why.PLATFORM).count_documents({"at": {"$gte": to_datetime(since_ms)}})
 
     async def days(self, zone: str, days: Sequence[Day]) -> dict[str, DayTotals]:
@@ -117,7 +114,7 @@ class NodeReportReader:
         first = platform_day_id(zone, days[-1].name, 0)
         last = platform_day_id(zone, days[0].name, _NO_PARTITION)
         pipeline = [{"$match": {"_id": {"$gte": first, "$lt": last}}}, {"$group": {"_id": "$day", **_OF_DAYS}}]
-        with _asking():
+        with reading(TIMEOUT_S):
             cursor = await self._platform_days.aggregate(pipeline)
             return {document["_id"]: _totals(document) async for document in cursor}
 
@@ -228,8 +225,3 @@ def _hours(tenant: TenantId, stretch: Stretch) -> Document:
 
 def _between(stretch: Stretch) -> Document:
     return {"$gte": to_datetime(stretch[0]), "$lt": to_datetime(stretch[1])}
-
-
-def _asking() -> AbstractContextManager[None]:
-    """Bounds the store's work in time, and says what a client should do when it does not answer."""
-    return reading(TIMEOUT_S)

@@ -87,7 +87,9 @@ class ReportTransaction:
 
 
 class ReportWriter:
-    """Several processes may write the same reports at the same time: MongoDB lets one of two transactions that write
+    """Writes reports and their counts in one transaction.
+
+    Several processes may write the same reports at the same time: MongoDB lets one of two transactions that write
     the same document commit, and the other finds the reports stored when it tries again."""
 
     def __init__(self, db: Database, topic: str, clock: Clock, *, retention: timedelta) -> None:

@@ -54,7 +54,7 @@ class Explosion:
 
 
 class Cardinality:
-    """Answers for one service. All methods are for one event loop."""
+    """Finds the label with the most values, for one service and one event loop."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._series = TenantCollection(db, collections.SERIES)

@@ -43,7 +43,7 @@ class Page:
 
 
 class SeriesCatalogue:
-    """The collections `series` and `tenant_series`, read-only."""
+    """Reads the collections `series` and `tenant_series`."""
 
     def __init__(self, db: Database) -> None:
         self._series = TenantCollection(db, collections.SERIES)

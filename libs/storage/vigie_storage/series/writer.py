@@ -65,7 +65,7 @@ class Stored(NamedTuple):
 
 
 class SeriesWriter:
-    """The `series` and `tenant_series` collections. Nobody else writes them."""
+    """Registers series in the collections `series` and `tenant_series`. Nobody else writes them."""
 
     def __init__(self, db: Database, partitions: int, limit_of: LimitOf | None = None) -> None:
         """`limit_of(tenant)` is the most series the tenant may have; it may raise Retryable. Without it every tenant

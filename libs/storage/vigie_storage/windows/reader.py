@@ -43,7 +43,7 @@ class Completeness:
 
 
 class WindowReader:
-    """The collections `windows_*`, and of `partitions` what tells how far a coarse tier lags."""
+    """Reads the collections `windows_*`, and of `partitions` what tells how far a coarse tier lags."""
 
     def __init__(self, db: Database, clock: Clock, topic: str, *, concurrent_reads: int = 4) -> None:
         """`topic` is the one whose partitions the windows are of."""

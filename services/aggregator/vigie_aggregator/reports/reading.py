@@ -91,10 +91,10 @@ def _check_words(report: Report) -> None:
 
 def _node(report: Report, partition: int) -> NodeReport:
     try:
-        said = msgspec.convert(report.body, Telemetry)
+        node = msgspec.convert(report.body, Telemetry)
     except msgspec.ValidationError as e:
         raise InvalidMessage(DeadReason.INVALID, f"body: {e}") from e
-    return NodeReport(report.id, report.tenant, report.timestamp, said.numbers(), said.version, partition)
+    return NodeReport(report.id, report.tenant, report.timestamp, node.numbers(), node.version, partition)
 
 
 def _deeper_than(levels: int, value: object) -> bool:

@@ -17,7 +17,7 @@ from vigie_aggregator.reports.reading import Incoming, NodeReport
 
 
 class ReportStore:
-    """`store` may be called by several processes with the same reports at the same time: see `ReportWriter`."""
+    """Stores reports and counts each once, also when several processes store the same ones: see `ReportWriter`."""
 
     def __init__(self, db: Database, topic: str, clock: Clock, *, zones: Sequence[str], retention: timedelta) -> None:
         """Days are kept for each of `zones`, reports for `retention` after their own time."""

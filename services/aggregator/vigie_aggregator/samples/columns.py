@@ -6,29 +6,16 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_storage.partitions.checkpoint import Checkpoint, Position
 
+from vigie_aggregator.samples.window_cache import Int64s
+
 Bools = npt.NDArray[np.bool_]
-Int64s = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-
-class Record(Protocol):
-    """What is used of aiokafka's ConsumerRecord."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from opentelemetry.trace import Link
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_runtime import logging, tracing
+from vigie_runtime.bus.dead_letters import DeadLetters
+from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Fenced, Retryable, reason_of
 from vigie_storage.latest import LatestChunk
@@ -21,16 +21,17 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_windows import Cells, fold
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.samples.columns import Record, TierSlice, tier_slices
+from vigie_aggregator.samples.columns import Floats, TierSlice, tier_slices
 from vigie_aggregator.samples.commit import INLINE_CELLS, Committed, commit
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.live import messages
 from vigie_aggregator.samples.partition import Partition
-from vigie_aggregator.samples.reading import DeadLetters, RecordReader
+from vigie_aggregator.samples.reading import RecordReader
 from vigie_aggregator.samples.repair import repair
 from vigie_aggregator.samples.schedule import LATE_MS, Intervals, Schedule
 from vigie_aggregator.samples.store import Store
-from vigie_aggregator.samples.window_cache import groups_of
+from vigie_aggregator.samples.view import RedisView
+from vigie_aggregator.samples.window_cache import Int64s, groups_of
 
 log = logging.get(__name__)
 
@@ -41,14 +42,6 @@ MAX_GROUPS: Final = 2_000
 COMMIT_BYTES: Final = 32 << 20
 """... and about how large their documents may be together."""
 _COMMITS_AT_ONCE: Final = 4
-
-
-class View(Protocol):
-    """What is used of `vigie_aggregator.samples.view.RedisView`."""
-
-    def adopt(self, partition: int) -> None: ...
-    def forget(self, partition: int) -> None: ...
-    def push(self, partition: int, chunks: Sequence[LatestChunk], messages: Sequence[tuple[str, bytes]]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +71,7 @@ class SamplesHandler:
         dead_letters: DeadLetters,
         clock: Clock,
         metrics: Metrics,
-        view: View,
+        view: RedisView,
         limits: Limits,
         lag: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
@@ -110,7 +103,7 @@ class SamplesHandler:
         self._view.adopt(partition)
         return state.position.offset if same_log else None
 
-    async def records(self, partition: int, records: Sequence[Record]) -> None:
+    async def records(self, partition: int, records: Sequence[KafkaRecord]) -> None:
         """Keep the records until they are many, or a commit is due."""
         if not records:
             return
@@ -206,12 +199,12 @@ class SamplesHandler:
         records = state.empty_inbox()
         if not records:
             return
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         samples = await self._reader.samples(state, [r for r in records if Position(r.offset + 1) > state.position])
         for part in tier_slices(samples, state.position, state.checkpoint):
             await self._absorb(state, part)
         state.skip_to(Position(records[-1].offset + 1))
-        self._metrics.digests.observe(self._clock.monotonic() - begun)
+        self._metrics.digests.observe(self._clock.monotonic() - started)
 
     async def _absorb(self, state: Partition, part: TierSlice) -> None:
         columns = part.columns()
@@ -229,7 +222,7 @@ class SamplesHandler:
         if state.pending_bytes > self._limits.pending_bytes:
             await self._commit(state, TIERS)
 
-    def _too_much(self, state: Partition, groups: npt.NDArray[np.int64], *, pending: bool) -> bool:
+    def _too_much(self, state: Partition, groups: Int64s, *, pending: bool) -> bool:
         """Whether these chunk-windows, `pending`: with what is pending, are more than one transaction should write."""
         count = len(groups) + (state.pending_groups if pending else 0)
         if count <= 4 * len(state.series.chunks):  # a window of every chunk in every tier: what a busy partition writes
@@ -258,7 +251,7 @@ class SamplesHandler:
             raise failures[0]
 
     async def _commit(self, state: Partition, tiers: tuple[Tier, ...]) -> None:
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         links, state.links = [Link(context) for context in state.links], []
         with self._tracer.start_as_current_span("aggregator commit", links=links) as span:
             done = await self._committed(state, tiers)
@@ -266,8 +259,8 @@ class SamplesHandler:
             span.set_attribute("vigie.next_offset", state.checkpoint.fine.offset)
             span.set_attribute("vigie.documents", done.documents)
         now = self._clock.monotonic()
-        state.schedule.committed(tiers, begun, now)
-        self._metrics.commits.observe(now - begun)
+        state.schedule.committed(tiers, started, now)
+        self._metrics.commits.observe(now - started)
         self._metrics.documents.inc(done.documents)
         self._metrics.cells.inc(done.cells)
         self._metrics.commit_documents.observe(done.documents)
@@ -311,9 +304,7 @@ class SamplesHandler:
         self._view.forget(partition)
 
 
-async def _folded(
-    rows: npt.NDArray[np.int64], timestamps: npt.NDArray[np.int64], values: npt.NDArray[np.float64], kinds: Any
-) -> Cells:
+async def _folded(rows: Int64s, timestamps: Int64s, values: Floats, kinds: Any) -> Cells:
     if len(rows) <= 10 * INLINE_CELLS:
         return fold(rows, timestamps, values, kinds, FINE.width_ms)
     return await asyncio.to_thread(fold, rows, timestamps, values, kinds, FINE.width_ms)

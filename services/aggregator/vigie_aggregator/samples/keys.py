@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from vigie_contracts.samples import KeyedBatch
 from vigie_storage.partitions.document import FirstUse
 
-Bools = npt.NDArray[np.bool_]
+from vigie_aggregator.samples.columns import Bools
 
 
 @dataclass(slots=True)

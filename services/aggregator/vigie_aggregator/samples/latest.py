@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from vigie_contracts.latest import Latest, pack
 from vigie_contracts.tiers import CHUNK_SLOTS
 from vigie_windows import Cells
 
 from vigie_aggregator.samples.series_index import grown
-from vigie_aggregator.samples.window_cache import distinct
-
-Int64s = npt.NDArray[np.int64]
+from vigie_aggregator.samples.window_cache import Int64s, distinct
 
 
 class LatestValues:

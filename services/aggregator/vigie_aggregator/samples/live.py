@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from vigie_contracts.latest import live_channel
 from vigie_contracts.tiers import CHUNK_SLOTS
 
 from vigie_aggregator.samples.latest import LatestValues
 from vigie_aggregator.samples.series_index import SeriesIndex
+from vigie_aggregator.samples.window_cache import Int64s
 
 MAX_SERIES: Final = 10_000
 """Series in one message: 24 bytes each, so a message stays below 250 kB."""
@@ -41,11 +41,9 @@ class LiveMessage(msgspec.Struct):
 _encoder = msgspec.msgpack.Encoder()
 
 
-def messages(
-    partition: int, changed: npt.NDArray[np.int64], series: SeriesIndex, latest: LatestValues
-) -> list[tuple[str, bytes]]:
+def messages(partition: int, changed: Int64s, series: SeriesIndex, latest: LatestValues) -> list[tuple[str, bytes]]:
     """(channel, message) for each tenant that has changed rows (ascending)."""
-    by_tenant: dict[str, list[npt.NDArray[np.int64]]] = {}
+    by_tenant: dict[str, list[Int64s]] = {}
     locals_, begins = np.unique(changed // CHUNK_SLOTS, return_index=True)
     for local, part in zip(locals_.tolist(), np.split(changed, begins[1:]), strict=True):
         by_tenant.setdefault(series.chunks[local][0], []).append(part)
@@ -55,7 +53,7 @@ def messages(
     ]
 
 
-def _message(partition: int, changed: npt.NDArray[np.int64], series: SeriesIndex, latest: LatestValues) -> bytes:
+def _message(partition: int, changed: Int64s, series: SeriesIndex, latest: LatestValues) -> bytes:
     part = changed[:MAX_SERIES]
     return _encoder.encode(
         LiveMessage(

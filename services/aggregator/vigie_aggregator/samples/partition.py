@@ -9,11 +9,12 @@ import numpy as np
 from opentelemetry.trace import SpanContext
 from vigie_contracts.latest import unpack
 from vigie_contracts.tiers import FINE, TIERS, Tier
+from vigie_runtime.clients import KafkaRecord
 from vigie_storage.latest import LatestChunk
 from vigie_storage.partitions.checkpoint import COARSE, Checkpoint, Position
 from vigie_windows import Cells
 
-from vigie_aggregator.samples.columns import Record, TierSlice
+from vigie_aggregator.samples.columns import TierSlice
 from vigie_aggregator.samples.keys import RequestKeys
 from vigie_aggregator.samples.latest import LatestValues
 from vigie_aggregator.samples.pending import Lagging, Pending, oldest_of
@@ -29,7 +30,7 @@ _RECORD_BYTES: Final = 1024
 
 
 class Partition:
-    """Lives from assignment to revocation, or to the first failure: then it is dropped and loaded again."""
+    """The state of a partition from its assignment to its revocation or first failure, when it is dropped."""
 
     def __init__(self, number: int, stored: Checkpoint | None, start: Checkpoint, schedule: Schedule) -> None:
         """stored: what the store says. start: the same, unless counting starts anew (no document, another log)."""
@@ -38,7 +39,7 @@ class Partition:
         self.checkpoint = start
         self.position = start.first
         """The place in the log up to which everything is committed or pending."""
-        self.inbox: list[Record] = []
+        self.inbox: list[KafkaRecord] = []
         """Read, not looked at yet: many small records are folded at the price of one large one."""
         self.inbox_bytes = 0
         self.sent_ms = 0
@@ -66,13 +67,13 @@ class Partition:
         packed = self.latest.packed(locals_)
         return [LatestChunk(*self.series.chunks[local], data) for local, data in packed.items()]
 
-    def receive(self, records: Sequence[Record]) -> None:
+    def receive(self, records: Sequence[KafkaRecord]) -> None:
         """Take records into the inbox."""
         self.inbox += records
         self.inbox_bytes += sum(_RECORD_BYTES + len(record.value or b"") for record in records)
         self.sent_ms = records[-1].timestamp
 
-    def empty_inbox(self) -> list[Record]:
+    def empty_inbox(self) -> list[KafkaRecord]:
         """What was in the inbox."""
         records, self.inbox, self.inbox_bytes = self.inbox, [], 0
         return records

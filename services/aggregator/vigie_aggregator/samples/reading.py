@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from vigie_contracts.samples import JoinedBatches, join
 from vigie_runtime import logging, tracing
 from vigie_runtime.backoff import Backoff
+from vigie_runtime.bus.dead_letters import DeadLetters
+from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import DeadReason, InvalidMessage
 from vigie_storage.partitions.checkpoint import Position
 from vigie_storage.series.catalogue import SeriesCatalogue
 
 from vigie_aggregator.metrics import Metrics
-from vigie_aggregator.samples.columns import Bools, Record, Samples
+from vigie_aggregator.samples.columns import Bools, Samples
 from vigie_aggregator.samples.keys import kept
 from vigie_aggregator.samples.partition import MAX_LINKS, Partition
+from vigie_aggregator.samples.series_index import UInt64s
 from vigie_aggregator.samples.store import Store
-from vigie_aggregator.samples.window_cache import distinct
+from vigie_aggregator.samples.window_cache import Int64s, distinct
 
 log = logging.get(__name__)
 
@@ -28,15 +30,8 @@ _LOOKUPS: Final = 4
 _LOOKUP_BACKOFF: Final = Backoff(0.2, 0.8, jitter=0.0)
 
 
-class DeadLetters(Protocol):
-    """What is used of `vigie_runtime.bus.dead_letters.DeadLetters`."""
-
-    def good(self, messages: int = 1) -> None: ...
-    async def send(self, record: Any, reason: str) -> None: ...
-
-
 class RecordReader:
-    """What cannot be counted becomes a dead letter; its neighbours count."""
+    """Decodes records into samples. A record that cannot be counted becomes a dead letter."""
 
     def __init__(
         self, catalogue: SeriesCatalogue, store: Store, dead_letters: DeadLetters, clock: Clock, metrics: Metrics
@@ -47,7 +42,7 @@ class RecordReader:
         self._clock = clock
         self._metrics = metrics
 
-    async def samples(self, state: Partition, records: Sequence[Record]) -> Samples:
+    async def samples(self, state: Partition, records: Sequence[KafkaRecord]) -> Samples:
         """The samples of the records that can be counted. The others are dead letters."""
         self._metrics.records.inc(len(records))
         for record in records:
@@ -68,7 +63,7 @@ class RecordReader:
         kept = await self._kept(state, joined, offsets, unknown) if unknown or joined.keyed else None
         return Samples(offsets, joined.ends, rows[joined.index], joined.timestamps, joined.values, kept)
 
-    async def _bury(self, state: Partition, record: Record, poison: InvalidMessage) -> None:
+    async def _bury(self, state: Partition, record: KafkaRecord, poison: InvalidMessage) -> None:
         if Position(record.offset) < state.checkpoint.fine:
             return  # it was buried when the fine tier passed it
         log.warning("a record cannot be counted", partition=state.number, offset=record.offset, reason=str(poison))
@@ -76,7 +71,7 @@ class RecordReader:
         self._metrics.dead[poison.reason].inc()
         state.flush_to = max(state.flush_to, Position(record.offset + 1))
 
-    async def _rows(self, state: Partition, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    async def _rows(self, state: Partition, fingerprints: UInt64s) -> Int64s:
         """The row of each series; -1 for those that nobody knows."""
         rows = state.series.find(fingerprints)
         if (rows < 0).any():
@@ -84,7 +79,7 @@ class RecordReader:
             rows = state.series.find(fingerprints)
         return rows
 
-    async def _learn(self, state: Partition, unknown: npt.NDArray[np.uint64]) -> None:
+    async def _learn(self, state: Partition, unknown: UInt64s) -> None:
         """Ask the catalogue, a few times: the gateway registers a series before it sends its samples."""
         async for _ in _LOOKUP_BACKOFF.attempts(self._clock.sleep, _LOOKUPS):
             placements = await self._catalogue.placements(unknown)
@@ -116,7 +111,7 @@ class RecordReader:
         return counts
 
 
-def _with_unknown(joined: JoinedBatches, rows: npt.NDArray[np.int64]) -> dict[int, InvalidMessage]:
+def _with_unknown(joined: JoinedBatches, rows: Int64s) -> dict[int, InvalidMessage]:
     """The records that name a series nobody knows."""
     if not (rows < 0).any():
         return {}

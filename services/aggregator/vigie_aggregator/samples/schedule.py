@@ -57,10 +57,10 @@ class Schedule:
             return True
         return oldest is not None and oldest < now_ms - self._late_ms(tier)
 
-    def committed(self, tiers: tuple[Tier, ...], begun: float, now: float) -> None:
-        """A commit of these tiers took from `begun` until `now`."""
+    def committed(self, tiers: tuple[Tier, ...], started: float, now: float) -> None:
+        """A commit of these tiers took from `started` until `now`."""
         self._empty = True
-        self._fine_due = now + max(self._intervals.fine_s, min(_REST * (now - begun), _MAX_REST_S))
+        self._fine_due = now + max(self._intervals.fine_s, min(_REST * (now - started), _MAX_REST_S))
         for tier in tiers:
             if tier.name in self._coarse_due:
                 self._coarse_due[tier.name] = now + self._intervals.coarse_s

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS
 from vigie_storage.series.placement import SeriesPlacement
 
+from vigie_aggregator.samples.window_cache import Int64s
+
 UInt64s = npt.NDArray[np.uint64]
-Int64s = npt.NDArray[np.int64]
 
 _FIRST_CAPACITY: Final = 1024
 _EMPTY: Final = -1
