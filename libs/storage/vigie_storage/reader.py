@@ -71,7 +71,7 @@ class SeriesReader:
         """The samples of the series for these functions of these kinds of series.
 
         Raises QueryLimitExceeded when that is more than one question may cost, RetentionExceeded when it is too fine
-        for its age. """
+        for its age."""
         selection = Selection(list(series))
         now_ms = self._clock.now_ms()
         present = [(function, kind) for function, kind in asked if kind in selection.kinds]
