@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from types import coroutine
 from typing import Any, Final, Protocol
 
 from vigie_contracts import limits
+from vigie_web.connection import Receive
 
 from vigie_ingest.budget import Budget
 from vigie_ingest.errors import (
@@ -27,8 +28,6 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Decompress = Callable[[bytes, int], bytes]
 """The bytes of a body, and how many it may become: what is in it. Never holds much more than that, and raises
 BodyTooLargeError beyond it, MalformedBodyError for what it cannot read."""

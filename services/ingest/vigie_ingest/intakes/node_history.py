@@ -12,10 +12,11 @@ from vigie_contracts.problems import ItemProblem
 from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.permissions import Permission
+from vigie_runtime.errors import Retryable
 
 from vigie_ingest import admission, history, listed, openapi, responses
 from vigie_ingest.decoding import Decoded
-from vigie_ingest.errors import ItemError, Reason, RejectedItem, item_problems
+from vigie_ingest.errors import ItemError, Reason, RejectedItem, StoreAwayError, item_problems
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.intakes.node_telemetry import NODE
 from vigie_ingest.reports import NodeReport
@@ -83,8 +84,11 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[NodeRepor
 
 
 async def _unknown(pipeline: Pipeline, lines: Sequence[NodeReport]) -> list[NodeReport]:
-    """Those that are not stored yet."""
-    known = await pipeline.stored([line.id for line in lines])
+    """Those that are not stored yet. Raises StoreAwayError."""
+    try:
+        known = await pipeline.stored.among([line.id for line in lines])
+    except Retryable as e:
+        raise StoreAwayError from e
     return [line for line in lines if line.id not in known]
 
 
