@@ -15,8 +15,7 @@ from vigie_ingest.frame import Frame, Resources, State
 from vigie_ingest.idempotency import IdempotencyStore, InFlight
 from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
-from vigie_ingest.publishers import KeyedPublisher
-from vigie_ingest.reports import ReportPublisher
+from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.routes import IngestApp
 from vigie_ingest.series.cache import RefusedSeries, SeriesCache
 from vigie_ingest.series.registrar import Registrar

@@ -22,8 +22,7 @@ from vigie_ingest import responses
 from vigie_ingest.admission import Admission, Headers
 from vigie_ingest.bodies import ANY, CODINGS, Bounds, Codings
 from vigie_ingest.errors import RejectedItem
-from vigie_ingest.publishers import KeyedPublisher
-from vigie_ingest.reports import ReportPublisher
+from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.responses import Response
 from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
