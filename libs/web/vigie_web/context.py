@@ -36,7 +36,7 @@ class Context(Generic[S, R]):
 
 
 async def context_of(connection: HTTPConnection) -> Context[Any, Any]:
-    """Every route's way to data; the caller is authorised, and charged, once per request or WebSocket.
+    """The context of a request or a WebSocket: its caller is authorised, and charged, once.
 
     Raises StoreUnavailable while the service is not connected, ProblemError when the caller may not do this, or not so
     often."""
@@ -99,5 +99,5 @@ def origin_of(connection: HTTPConnection) -> Origin:
 
 
 def agent_of(connection: HTTPConnection) -> str:
-    """What the client says that it is."""
+    """The User-Agent of the client."""
     return connection.headers.get("user-agent", "")

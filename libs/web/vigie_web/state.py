@@ -56,7 +56,8 @@ R = TypeVar("R", bound=Resources)
 
 
 class AppState(Generic[S, R]):
-    """`table` is that of the app it is bound to. `resources` is None while the service starts and stops."""
+    """What a service was told, and what it is connected to. `resources` is None while it starts and stops; `table` is
+    that of the app it is bound to."""
 
     def __init__(self, settings: S, metrics: MetricSet, clock: Clock | None = None) -> None:
         self.settings, self.metrics = settings, metrics
@@ -72,7 +73,7 @@ class AppState(Generic[S, R]):
         return self.resources
 
     def bind(self, app: Starlette, table: AccessTable) -> None:
-        """Make it the one that `app_state` gives to the app's routes, who need what the table says."""
+        """Make this the state of an app, with the access table of its routes."""
         self.table = table
         setattr(app.state, _ATTRIBUTE, self)
 

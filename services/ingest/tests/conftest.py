@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from vigie_ingest.app import create_app
-from vigie_ingest.budget import Bodies
+from vigie_ingest.bodies import Bodies
 from vigie_ingest.frame import Frame, Resources, State
 from vigie_ingest.idempotency import IdempotencyStore, InFlight
 from vigie_ingest.intake import Intake, Pipeline

@@ -50,7 +50,7 @@ ItemProblems = Annotated[list[ItemProblem], Meta(max_length=MAX_LISTED_ERRORS)]
 
 
 def item_problems(rejected: Sequence[RejectedItem]) -> ItemProblems:
-    """The bounded list for the answer, in the order of the request."""
+    """The refused items as an answer lists them: the first ones, in the order of the request."""
     first = sorted(rejected, key=lambda r: r.index)[:MAX_LISTED_ERRORS]
     return [ItemProblem(r.index, r.error.field, r.error.detail) for r in first]
 
@@ -139,7 +139,7 @@ class TooManyItemsError(RequestError):
 
 
 class ItemTooLongError(RequestError):
-    """Of a list that has to be looked at item by item."""
+    """One item of a list is too long to be looked at by itself."""
 
     kind, status = Kind.TOO_LARGE, 413
 

@@ -28,8 +28,7 @@ from vigie_web.state import AccessControl, AppState
 
 from vigie_ingest import responses
 from vigie_ingest.admission import Headers
-from vigie_ingest.bodies import read_body
-from vigie_ingest.budget import Bodies
+from vigie_ingest.bodies import Bodies, read_body
 from vigie_ingest.errors import ClientGoneError, InternalError, NotReadyError, RequestError
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, header_key, request_key
 from vigie_ingest.intake import Intake, Pipeline, Request

@@ -66,7 +66,7 @@ def event_key(tenant: str, source: str, id_: str) -> bytes:
 
 
 def report_key(tenant: str, at_ms: int, body: bytes) -> bytes:
-    """What names a report of the past: it has nothing but what it says. `body` in its one spelling."""
+    """The 16 bytes that name a report of the past, from all that it says; `body` is JSON with sorted keys."""
     return _digest(b"vigie-report-v1", tenant.encode(), str(at_ms).encode(), body)
 
 
@@ -106,7 +106,7 @@ class InFlight:
 
 
 class Lookup(StrEnum):
-    """How asking for a stored answer ended."""
+    """The outcome of looking for a stored answer."""
 
     NEW = "new"
     REPLAYED = "replayed"

@@ -44,7 +44,7 @@ class Request(Struct, gc=False):  # a Struct, as what else is made for every req
 
     @property
     def keys(self) -> list[bytes] | None:
-        """As `SampleColumns` has them."""
+        """The request key as `SampleColumns` takes it; None without one."""
         return None if self.key is None else [self.key]
 
 

@@ -47,7 +47,7 @@ _telemetry: Final = msgspec.json.Decoder(TelemetryDto)
 
 
 def decode_tenant(body: bytes) -> str:
-    """Whose telemetry it is: all that has to be known to judge who may send it. Raises as `decode_telemetry`."""
+    """The tenant of a report, which is all that access is judged by. Raises as `decode_telemetry`."""
     try:
         return _whose.decode(body).tenant_id
     except UNREADABLE as e:
@@ -110,8 +110,8 @@ def samples_of(said: Telemetry, others_too: bool) -> list[Sample]:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """A node's telemetry that is to be taken. `key` are the 16 bytes that name it, also when it is sent again;
-    `others_too` as for `samples_of`."""
+    """A node's telemetry, judged and ready to publish. `key`: the 16 bytes that name it, also when it is sent
+    again; `others_too`: as for `samples_of`."""
 
     tenant: str
     at_ms: int
@@ -129,7 +129,7 @@ class NodeReport:
         return msgspec.json.encode(Report(self.id, self.tenant, contract.KIND, contract.SUBJECT, self.at_ms, body))
 
     def samples(self) -> list[Sample]:
-        """What is in it as numbers."""
+        """The samples of its numbers."""
         return samples_of(self.said, self.others_too)
 
 
