@@ -25,9 +25,10 @@ MOUNT: Final = "MOUNT"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a route requires of its caller. `permission` None: anybody, also without a credential; `signed_in`: anybody
-    with a credential. `platform`: not about a tenant, or about all of them. `deleted`: who sees every tenant is also
-    answered about a deleted one."""
+    """What a route asks of its caller.
+
+    `permission` None: anybody, also without a credential; `signed_in`: anybody with a credential. `platform`: not about
+    a tenant, or about all of them. `deleted`: who sees every tenant is also answered about a deleted one."""
 
     permission: Permission | None
     platform: bool = False

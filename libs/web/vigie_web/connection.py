@@ -22,6 +22,8 @@ _FIRST_LINES: Final = {
 httptools_impl.STATUS_LINE = _FIRST_LINES
 
 Header = tuple[bytes, bytes]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _CLOSE: Final = (b"connection", b"close")
 _LARGE: Final = 16 * 1024

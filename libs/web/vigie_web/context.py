@@ -36,7 +36,7 @@ class Context(Generic[S, R]):
 
 
 async def context_of(connection: HTTPConnection) -> Context[Any, Any]:
-    """Return the context of a request or WebSocket; authorises and charges the caller once.
+    """The context of a request or a WebSocket: its caller is authorised, and charged, once.
 
     Raises StoreUnavailable while the service is not connected, ProblemError when the caller may not do this, or not so
     often."""
@@ -99,5 +99,5 @@ def origin_of(connection: HTTPConnection) -> Origin:
 
 
 def agent_of(connection: HTTPConnection) -> str:
-    """Return the User-Agent header, empty when there is none."""
+    """The User-Agent of the client."""
     return connection.headers.get("user-agent", "")

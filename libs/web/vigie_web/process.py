@@ -38,9 +38,10 @@ def process(service: str, settings: type[S]) -> Generator[S]:
 
 
 def tune_garbage_collection() -> None:
-    """Call when everything is imported and built. Requests and records leave next to no cycles behind, and by default
-    there is a collection per 700 objects, which is a dozen requests under way; each full one walks all modules: a pause
-    for everybody."""
+    """Make garbage collections rare; call it when everything is imported and built.
+
+    Requests and records leave next to no cycles behind, and by default there is a collection per 700 objects, which is
+    a dozen requests under way; each full one walks all modules: a pause for everybody."""
     gc.collect()
     gc.freeze()  # what was imported and built lives as long as the process
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)

@@ -31,7 +31,7 @@ def serve(app: Any, settings: HttpSettings, host: str, port: int, max_connection
 
 
 def config(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int) -> uvicorn.Config:
-    """What `serve` serves with."""
+    """The configuration of uvicorn that `serve` uses."""
     return uvicorn.Config(
         shared(app, settings),
         host=host,

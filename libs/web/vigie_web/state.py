@@ -73,7 +73,7 @@ class AppState(Generic[S, R]):
         return self.resources
 
     def bind(self, app: Starlette, table: AccessTable) -> None:
-        """Make it the one that `app_state` gives to the app's routes, who need what the table says."""
+        """Make this the state of an app, with the access table of its routes."""
         self.table = table
         setattr(app.state, _ATTRIBUTE, self)
 

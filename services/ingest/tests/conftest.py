@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from vigie_ingest.app import create_app
-from vigie_ingest.budget import Bodies
-from vigie_ingest.frame import Frame
+from vigie_ingest.bodies import Bodies
+from vigie_ingest.frame import Frame, Resources, State
 from vigie_ingest.idempotency import IdempotencyStore, InFlight
 from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
-from vigie_ingest.publishers import KeyedPublisher
-from vigie_ingest.reports import ReportPublisher
-from vigie_ingest.resources import Resources, State
+from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.routes import IngestApp
 from vigie_ingest.series.cache import RefusedSeries, SeriesCache
 from vigie_ingest.series.registrar import Registrar
@@ -170,7 +168,7 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
     usage, unused = FakeUsage(), None
     rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, state.metrics), tenants, clock, usage)
     access: Any = AccessControl(authenticator, unused, tenants, rates)  # pyright: ignore
-    pipeline = Pipeline(series, keyed, ReportPublisher(series, keyed, records), tenants, stored.among)
+    pipeline = Pipeline(series, keyed, ReportPublisher(series, keyed, records), tenants, stored)
     state.resources = Resources(access, (), pipeline, IdempotencyStore(redis, clock))
     return Gateway(
         app,

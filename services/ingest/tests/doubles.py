@@ -22,7 +22,6 @@ from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal
 from vigie_identity.tenants import Plan, Tenant
 from vigie_identity.tenants import Status as TenantStatus
-from vigie_ingest.errors import StoreAwayError
 from vigie_limits.counter import Limit
 from vigie_limits.store import RedisCounts
 from vigie_limits.window import Counts, LocalWindow
@@ -256,5 +255,5 @@ class FakeStored:
 
     async def among(self, ids: Collection[str]) -> set[str]:
         if self.away:
-            raise StoreAwayError
+            raise Retryable("away")
         return self.ids & set(ids)

@@ -227,3 +227,8 @@ async def test_every_intake_is_served_by_the_front_door_and_one_that_is_not_stop
     for lost in (replace(DRAFT, path="/elsewhere"), replace(DRAFT, method="PUT")):
         with pytest.raises(ValueError, match="add a row for it"):
             build(intakes=(lost,))
+
+
+async def test_two_intakes_of_the_same_method_and_path_stop_the_start() -> None:
+    with pytest.raises(ValueError, match="same method and path"):
+        build(intakes=(DRAFT, DRAFT))

@@ -16,7 +16,7 @@ from vigie_contracts.telemetry import MAX_TELEMETRY_BYTES
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_ingest import bodies
-from vigie_ingest.budget import Bodies, Budget, Part
+from vigie_ingest.bodies import Bodies, Budget, Part
 from vigie_ingest.errors import BufferFullError
 
 from services.ingest.tests.doubles import NODE_TENANT

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from vigie_identity.permissions import Permission
 from vigie_ingest import admission, intakes
-from vigie_ingest.intake import Headers, Intake
+from vigie_ingest.admission import Headers
+from vigie_ingest.intake import Intake
 from vigie_ingest.responses import Response
 from vigie_runtime import clients
 from vigie_runtime.clock import ManualClock

@@ -17,6 +17,7 @@ from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
 from vigie_identity.tenants import Tenant
 
 Headers = Mapping[bytes, bytes]
+"""By lower-case name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
 from vigie_storage.mongo import retryable
+from vigie_storage.reports.reader import StoredReports
 from vigie_storage.series.cardinality import Cardinality
 from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.usage import UsageStore
@@ -36,14 +37,11 @@ from vigie_web.operations import operations
 from vigie_web.state import AccessControl, AppState
 
 from vigie_ingest import metrics, openapi
-from vigie_ingest.frame import Frame
+from vigie_ingest.frame import Frame, Resources, State
 from vigie_ingest.idempotency import IdempotencyStore, InFlight
 from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
-from vigie_ingest.publishers import KeyedPublisher
-from vigie_ingest.reports import ReportPublisher
-from vigie_ingest.repository import StoredReports
-from vigie_ingest.resources import Resources, State
+from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.routes import IngestApp, feature, intake_routes
 from vigie_ingest.series.cache import RefusedSeries, SeriesCache
 from vigie_ingest.series.registrar import Registrar
@@ -102,7 +100,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
             Check("mongodb", lambda: database.command("ping"), required=False),
             Check("redis", redis.ping, required=False),
         ),
-        pipeline=Pipeline(series, keyed, reports, who.known_tenants, StoredReports(database).among),
+        pipeline=Pipeline(series, keyed, reports, who.known_tenants, StoredReports(database)),
         idempotency=IdempotencyStore(redis, clock, state.metrics),
     )
 

@@ -1,21 +1,23 @@
-"""Request bodies: read with a limit and a deadline, and decompressed with the limit enforced on the way."""
+"""Request bodies: read with a limit and a deadline, decompressed with the limit enforced on the way, and held within
+a budget of memory that all requests share."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from types import coroutine
 from typing import Any, Final, Protocol
 
 from vigie_contracts import limits
+from vigie_web.connection import Receive
 
-from vigie_ingest.budget import Budget
 from vigie_ingest.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
+    BufferFullError,
     ClientGoneError,
     InvalidRequestError,
     MalformedBodyError,
@@ -27,8 +29,6 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Decompress = Callable[[bytes, int], bytes]
 """The bytes of a body, and how many it may become: what is in it. Never holds much more than that, and raises
 BodyTooLargeError beyond it, MalformedBodyError for what it cannot read."""
@@ -57,6 +57,56 @@ class Bounds:
 
 ANY: Final = Bounds()
 """What holds for every intake that says nothing else."""
+
+
+class Budget:
+    """How many bytes of request bodies are held, and the limit. Without it, many slow or strongly compressed bodies
+    would add up."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Raises BufferFullError, having taken nothing, when it would be too much."""
+        if self.held + size > self.limit:
+            raise BufferFullError
+        self.held += size
+
+    def give(self, size: int) -> None:
+        """Give back bytes that were taken."""
+        self.held -= size
+
+
+class Part(Budget):
+    """A part of another budget, with a limit of its own: what it holds counts there too."""
+
+    def __init__(self, limit: int, whole: Budget) -> None:
+        super().__init__(limit)
+        self._whole = whole
+
+    # Both count by themselves: this runs for every request, and calls would be half of what it costs.
+    def take(self, size: int) -> None:
+        whole = self._whole
+        if self.held + size > self.limit or whole.held + size > whole.limit:
+            raise BufferFullError
+        self.held += size
+        whole.held += size
+
+    def give(self, size: int) -> None:
+        self.held -= size
+        self._whole.held -= size
+
+
+class Bodies(Budget):
+    """The budget of all senders, and the part of it for callers without a credential: they cannot keep out the others.
+
+    The part is a quarter, or one body of the greatest length where that is more.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.strangers = Part(max(limit // 4, limits.MAX_DECOMPRESSED_BYTES), self)
 
 
 async def read_body(  # noqa: PLR0917  # one caller, and a keyword costs time in each request

@@ -37,7 +37,6 @@ class _Time(Struct):
 class Meaning:
     """What one accepted event adds."""
 
-    event: CloudEvent
     timestamp: int
     samples: list[Sample]
 
@@ -45,9 +44,10 @@ class Meaning:
 def check_media(headers: Mapping[bytes, bytes]) -> None:
     """Raises UnsupportedMediaError for what cannot be an event, before the body is read."""
     media = media_type(headers, ACCEPTED)
-    if media is not None and not is_json(media):
-        raise UnsupportedMediaError(f"Content-Type: {media} is not supported", ACCEPTED)
-    if media is not None and media.startswith("application/cloudevents") and media not in (STRUCTURED, BATCH):
+    if media is None:
+        return
+    other_mode = media.startswith("application/cloudevents") and media not in (STRUCTURED, BATCH)
+    if other_mode or not is_json(media):
         raise UnsupportedMediaError(f"Content-Type: {media} is not supported", ACCEPTED)
 
 
@@ -108,7 +108,7 @@ def meaning(event: CloudEvent, now_ms: int) -> Meaning | ItemError:
     if isinstance(stamp, ItemError):
         return stamp
     samples = mapping.samples_of(event.type, event.source, data)
-    return samples if isinstance(samples, ItemError) else Meaning(event, stamp, samples)
+    return samples if isinstance(samples, ItemError) else Meaning(stamp, samples)
 
 
 def _time(time: str | None, now_ms: int) -> int | ItemError:

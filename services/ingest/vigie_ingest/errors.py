@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
+from msgspec import Meta
 from vigie_contracts import limits
 from vigie_contracts.problems import ItemProblem, Problem, ProblemKind
 from vigie_runtime.errors import ProblemError
@@ -44,8 +46,11 @@ class RejectedItem:
     error: ItemError
 
 
-def item_problems(rejected: Sequence[RejectedItem]) -> list[ItemProblem]:
-    """The bounded list for the answer, in the order of the request."""
+ItemProblems = Annotated[list[ItemProblem], Meta(max_length=MAX_LISTED_ERRORS)]
+
+
+def item_problems(rejected: Sequence[RejectedItem]) -> ItemProblems:
+    """The refused items as an answer lists them: the first ones, in the order of the request."""
     first = sorted(rejected, key=lambda r: r.index)[:MAX_LISTED_ERRORS]
     return [ItemProblem(r.index, r.error.field, r.error.detail) for r in first]
 
@@ -53,15 +58,17 @@ def item_problems(rejected: Sequence[RejectedItem]) -> list[ItemProblem]:
 class RequestError(ProblemError):
     """The base of what the gateway refuses itself: `errors` are the refused items, `extra` is added to the headers."""
 
+    sentence = ""
+    """The detail of an error that always says the same."""
     seconds: int | None = None
     """When to try again."""
     close = False
     """Whether the connection must end with the answer, because the rest of the body is not read."""
 
     def __init__(
-        self, detail: str, *, errors: Sequence[RejectedItem] = (), extra: Mapping[str, str] | None = None
+        self, detail: str = "", *, errors: Sequence[RejectedItem] = (), extra: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(detail, retry_after=self.seconds)
+        super().__init__(detail or self.sentence, retry_after=self.seconds)
         self.errors = errors
         self.extra = extra or {}
 
@@ -132,7 +139,7 @@ class TooManyItemsError(RequestError):
 
 
 class ItemTooLongError(RequestError):
-    """Of a list that has to be looked at item by item."""
+    """One item of a list is too long to be looked at by itself."""
 
     kind, status = ProblemKind.TOO_LARGE, 413
 
@@ -170,11 +177,7 @@ class BodyTimeoutError(RequestError):
 
 class KeyReusedError(RequestError):
     kind, status = ProblemKind.KEY_REUSED, 422
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Idempotency-Key: this key was used for another request within the last 24 h; use a new key per request"
-        )
+    sentence = "Idempotency-Key: this key was used for another request within the last 24 h; use a new key per request"
 
 
 class InProgressError(RequestError):
@@ -186,9 +189,7 @@ class InProgressError(RequestError):
 
 class BufferFullError(RequestError):
     kind, status, seconds = ProblemKind.BUSY, 503, 1
-
-    def __init__(self) -> None:
-        super().__init__("the gateway's buffer is full; nothing of this request was taken, send it again later")
+    sentence = "the gateway's buffer is full; nothing of this request was taken, send it again later"
 
 
 class BusAwayError(RequestError):
@@ -207,30 +208,22 @@ class BusAwayError(RequestError):
 
 class CatalogueAwayError(RequestError):
     kind, status, seconds = ProblemKind.STORE_AWAY, 503, 2
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the request names series that are new here, and the series catalogue does not answer; "
-            "nothing of this request was taken, send it again later"
-        )
+    sentence = (
+        "the request names series that are new here, and the series catalogue does not answer; "
+        "nothing of this request was taken, send it again later"
+    )
 
 
 class StoreAwayError(RequestError):
     kind, status, seconds = ProblemKind.STORE_AWAY, 503, 2
-
-    def __init__(self) -> None:
-        super().__init__("the store does not answer, and it must say what is new; send the same request again later")
+    sentence = "the store does not answer, and it must say what is new; send the same request again later"
 
 
 class NotReadyError(RequestError):
     kind, status, seconds = ProblemKind.BUSY, 503, 2
-
-    def __init__(self) -> None:
-        super().__init__("the gateway is starting or stopping; nothing of this request was taken, send it again later")
+    sentence = "the gateway is starting or stopping; nothing of this request was taken, send it again later"
 
 
 class InternalError(RequestError):
     kind, status = ProblemKind.INTERNAL, 500
-
-    def __init__(self) -> None:
-        super().__init__("something unexpected went wrong here; it was logged")
+    sentence = "something unexpected went wrong here; it was logged"

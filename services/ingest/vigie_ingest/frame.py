@@ -8,9 +8,10 @@ samples are in it; what the tenant used is counted once, from the verdict.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from opentelemetry.trace import SpanContext, SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
@@ -21,23 +22,37 @@ from vigie_limits.quotas import RequestQuota
 from vigie_runtime import logging, tracing
 from vigie_runtime.addresses import FORWARDED_HEADER
 from vigie_runtime.errors import ProblemError
-from vigie_web.connection import Send
+from vigie_web.connection import Receive, Scope, Send
+from vigie_web.health import Check
+from vigie_web.state import AccessControl, AppState
 
 from vigie_ingest import responses
-from vigie_ingest.bodies import Receive, read_body
-from vigie_ingest.budget import Bodies
+from vigie_ingest.admission import Headers
+from vigie_ingest.bodies import Bodies, read_body
 from vigie_ingest.errors import ClientGoneError, InternalError, NotReadyError, RequestError
-from vigie_ingest.idempotency import Lookup, Replay, header_key, request_key
-from vigie_ingest.intake import Headers, Intake, Pipeline, Request
+from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, header_key, request_key
+from vigie_ingest.intake import Intake, Pipeline, Request
 from vigie_ingest.metrics import BODIES, IDEMPOTENCY, REFUSED_CREDENTIALS, RouteMetrics
-from vigie_ingest.resources import Resources, State
 from vigie_ingest.responses import Response
+from vigie_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
 
-Scope = MutableMapping[str, Any]
 _INLINE_BYTES: Final = 1 << 20
 """A longer body is decoded beside the event loop, because the others would notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the gateway has while it is connected."""
+
+    access: AccessControl
+    checks: Sequence[Check]
+    pipeline: Pipeline
+    idempotency: IdempotencyStore
+
+
+State: TypeAlias = AppState[IngestSettings, Resources]
 
 
 def headers_of(scope: Scope) -> Mapping[bytes, bytes]:

@@ -25,8 +25,7 @@ from vigie_ingest.errors import (
 )
 from vigie_ingest.idempotency import report_key
 from vigie_ingest.media import media_type
-from vigie_ingest.reports import NodeReport
-from vigie_ingest.telemetry import TelemetryDto, bounds_error, fault
+from vigie_ingest.telemetry import NodeReport, TelemetryDto, bounds_error, fault
 
 CSV: Final = "text/csv"
 JSON_LINES: Final = "application/x-ndjson"

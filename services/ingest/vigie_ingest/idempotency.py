@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Final
 from uuid import uuid4
 
 import msgspec
@@ -24,6 +24,7 @@ from vigie_runtime import logging
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
+from vigie_web.connection import Header
 
 from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedError
 
@@ -34,8 +35,7 @@ _LOCK_MS: Final = 10_000
 """A gateway that dies holding it keeps the key busy for this long. A request may take longer: then its repeat is
 worked on beside it, which the aggregator notices."""
 _MAX_STRANDED: Final = 1_000
-Headers = tuple[tuple[bytes, bytes], ...]
-_JSON: Final[Headers] = ((b"content-type", b"application/json"),)
+_JSON: Final[tuple[Header, ...]] = ((b"content-type", b"application/json"),)
 """What all answers were before they were stored with their headers."""
 
 
@@ -66,7 +66,7 @@ def event_key(tenant: str, source: str, id_: str) -> bytes:
 
 
 def report_key(tenant: str, at_ms: int, body: bytes) -> bytes:
-    """What names a report of the past: it has nothing but what it says. `body` in its one spelling."""
+    """The 16 bytes that name a report of the past, from all that it says; `body` is JSON with sorted keys."""
     return _digest(b"vigie-report-v1", tenant.encode(), str(at_ms).encode(), body)
 
 
@@ -106,7 +106,7 @@ class InFlight:
 
 
 class Lookup(StrEnum):
-    """How asking for a stored answer ended."""
+    """The outcome of looking for a stored answer."""
 
     NEW = "new"
     REPLAYED = "replayed"
@@ -122,7 +122,7 @@ class _Stored(msgspec.Struct, array_like=True):
     token: bytes
     status: int = 0
     body: bytes = b""
-    headers: Headers = _JSON
+    headers: tuple[Header, ...] = _JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Replay:
 
     status: int
     body: bytes
-    headers: Headers
+    headers: tuple[Header, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +142,6 @@ class Ticket:
     lock: bytes
     request: bytes
     locked: bool
-
-
-class RedisLike(Protocol):
-    """What is used of `redis.asyncio.Redis`."""
-
-    def pipeline(self, transaction: bool = ...) -> object: ...
 
 
 class IdempotencyStore:

@@ -7,7 +7,7 @@ serves them all alike: caller, limits, body, repeats, metrics and tracing are it
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -16,19 +16,16 @@ from opentelemetry.trace import SpanContext
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal
 from vigie_runtime.errors import ProblemError
+from vigie_storage.reports.reader import StoredReports
 
 from vigie_ingest import responses
-from vigie_ingest.admission import Admission
+from vigie_ingest.admission import Admission, Headers
 from vigie_ingest.bodies import ANY, CODINGS, Bounds, Codings
 from vigie_ingest.errors import RejectedItem
-from vigie_ingest.publishers import KeyedPublisher
-from vigie_ingest.reports import ReportPublisher
+from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.responses import Response
 from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
-
-Headers = Mapping[bytes, bytes]
-"""By lower-case name."""
 
 
 class Request(Struct, gc=False):  # a Struct, as what else is made for every request: a dataclass costs three times that
@@ -47,7 +44,7 @@ class Request(Struct, gc=False):  # a Struct, as what else is made for every req
 
     @property
     def keys(self) -> list[bytes] | None:
-        """As `SampleColumns` has them."""
+        """The request key as `SampleColumns` takes it; None without one."""
         return None if self.key is None else [self.key]
 
 
@@ -67,8 +64,7 @@ class Pipeline:
     publisher: KeyedPublisher
     reports: ReportPublisher
     tenants: KnownTenants
-    stored: Callable[[Collection[str]], Awaitable[set[str]]]
-    """Which of these ids are of stored reports. Raises StoreAwayError."""
+    stored: StoredReports
 
 
 @dataclass(frozen=True, slots=True)

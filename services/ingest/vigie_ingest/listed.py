@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct
-from vigie_contracts.problems import ItemProblem
 
 from vigie_ingest import responses
-from vigie_ingest.errors import InvalidRequestError, NothingAcceptedError, item_problems
+from vigie_ingest.errors import InvalidRequestError, ItemProblems, NothingAcceptedError, item_problems
 from vigie_ingest.intake import Verdict
 from vigie_ingest.responses import Response
 
@@ -18,7 +17,7 @@ class BatchAnswer(Struct):
     accepted: int
     rejected: int
     message: str
-    errors: list[ItemProblem]
+    errors: ItemProblems
 
 
 def response(verdict: Verdict, what: str) -> Response:

@@ -12,7 +12,6 @@ from vigie_identity import openapi_security
 from vigie_web.problem_schema import problem_response
 
 from vigie_ingest.bodies import IDENTITY
-from vigie_ingest.errors import MAX_LISTED_ERRORS
 from vigie_ingest.intake import Intake
 from vigie_ingest.media import JSON
 
@@ -121,11 +120,6 @@ def content(schema: Mapping[str, Any], **examples: Any) -> dict[str, Any]:
 def body(by_media: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
     """The body of a request, of one of these media types."""
     return {"required": required, "content": dict(by_media)}
-
-
-def errors_bounded(schema: dict[str, Any]) -> None:
-    """Says how many of the refused items an answer lists."""
-    schema["properties"]["errors"]["maxItems"] = MAX_LISTED_ERRORS
 
 
 def created(type_: type, description: str, errors: Mapping[int, str]) -> dict[str, Any]:

@@ -9,18 +9,20 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 from vigie_contracts import paths
 from vigie_web.access import Access, RouteKey
-from vigie_web.connection import Send
+from vigie_web.connection import Receive, Scope, Send
 from vigie_web.feature import Feature
 
-from vigie_ingest.bodies import Receive
-from vigie_ingest.frame import Frame, IntakeRoute, Scope
+from vigie_ingest.frame import Frame, IntakeRoute
 from vigie_ingest.intake import Intake
 from vigie_ingest.metrics import RouteCollector
 
 
 def intake_routes(frame: Frame, intakes: Iterable[Intake[Any, Any]]) -> list[IntakeRoute]:
-    """The routes of the intakes, and their metrics. Raises ValueError for a path that is not served by ingest."""
+    """The routes of the intakes, and their metrics. Raises ValueError for a path that is there twice, or is not
+    served by ingest."""
     routes = [IntakeRoute(frame, intake) for intake in intakes]
+    if len({(route.intake.method, route.intake.path) for route in routes}) < len(routes):
+        raise ValueError("two intakes have the same method and path")
     for intake in (route.intake for route in routes):
         if paths.service_of(intake.method, intake.path) is not paths.Service.INGEST:
             raise ValueError(

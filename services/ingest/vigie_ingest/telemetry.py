@@ -1,12 +1,15 @@
-"""What a node says of itself: bytes to `vigie_contracts.telemetry.Telemetry`, judged, and the samples in it."""
+"""What a node says of itself: decoded, judged, and the report and the samples that are made of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from vigie_contracts import names
 from vigie_contracts import telemetry as contract
+from vigie_contracts.reports import Report
 from vigie_contracts.series import Kind
 from vigie_contracts.telemetry import Telemetry
 
@@ -44,7 +47,7 @@ _telemetry: Final = msgspec.json.Decoder(TelemetryDto)
 
 
 def decode_tenant(body: bytes) -> str:
-    """Whose telemetry it is: all that has to be known to judge who may send it. Raises as `decode_telemetry`."""
+    """The tenant of a report, which is all that access is judged by. Raises as `decode_telemetry`."""
     try:
         return _whose.decode(body).tenant_id
     except UNREADABLE as e:
@@ -103,6 +106,31 @@ def samples_of(said: Telemetry, others_too: bool) -> list[Sample]:
     for key, value in others[: contract.MAX_ADDITIONAL_METRICS]:
         found.append(Sample(names.NODE_ADDITIONAL, Kind.GAUGE, (("key", key),), value))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """A node's telemetry, judged and ready to publish. `key`: the 16 bytes that name it, also when it is sent
+    again; `others_too`: as for `samples_of`."""
+
+    tenant: str
+    at_ms: int
+    key: bytes
+    said: Telemetry
+    others_too: bool
+
+    @property
+    def id(self) -> str:
+        return str(UUID(bytes=self.key, version=5))
+
+    def message(self) -> bytes:
+        """The record on the bus."""
+        body = self.said.body()
+        return msgspec.json.encode(Report(self.id, self.tenant, contract.KIND, contract.SUBJECT, self.at_ms, body))
+
+    def samples(self) -> list[Sample]:
+        """The samples of its numbers."""
+        return samples_of(self.said, self.others_too)
 
 
 def _unbounded(given: dict[str, Any]) -> ItemError | None:

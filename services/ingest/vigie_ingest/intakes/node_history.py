@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
-from vigie_contracts.problems import ItemProblem
 from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.permissions import Permission
+from vigie_runtime.errors import Retryable
 
 from vigie_ingest import admission, history, listed, openapi, responses
 from vigie_ingest.decoding import Decoded
-from vigie_ingest.errors import ItemError, Reason, RejectedItem, item_problems
+from vigie_ingest.errors import ItemError, ItemProblems, Reason, RejectedItem, StoreAwayError, item_problems
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.intakes.node_telemetry import NODE
-from vigie_ingest.reports import NodeReport
 from vigie_ingest.responses import Response
+from vigie_ingest.telemetry import NodeReport
 
 _CHUNK: Final = 500
 """Lines that are published together: with them their samples, and the new series of as many tenants."""
@@ -46,7 +46,7 @@ class HistoryAnswer(Struct):
     repeated: int
     rejected: int
     message: str
-    errors: list[ItemProblem]
+    errors: ItemProblems
 
 
 class Imported(Verdict, kw_only=True):
@@ -83,8 +83,11 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[NodeRepor
 
 
 async def _unknown(pipeline: Pipeline, lines: Sequence[NodeReport]) -> list[NodeReport]:
-    """Those that are not stored yet."""
-    known = await pipeline.stored([line.id for line in lines])
+    """Those that are not stored yet. Raises StoreAwayError."""
+    try:
+        known = await pipeline.stored.among([line.id for line in lines])
+    except Retryable as e:
+        raise StoreAwayError from e
     return [line for line in lines if line.id not in known]
 
 
@@ -113,10 +116,6 @@ def _encode(_request: Request, verdict: Imported) -> Response:
     return responses.created(HistoryAnswer(True, verdict.accepted, verdict.repeated, rejected, message, problems))
 
 
-def _refine(schemas: dict[str, Any]) -> None:
-    openapi.errors_bounded(schemas["HistoryAnswer"])
-
-
 INTAKE: Final = Intake(
     path="/api/import/telemetry",
     admission=admission.of_platform(Permission.HISTORY_IMPORT),
@@ -136,6 +135,5 @@ INTAKE: Final = Intake(
         ),
         responses=openapi.created(HistoryAnswer, "At least one line was taken or known.", _ERRORS),
         schemas=(HistoryAnswer,),
-        refine=_refine,
     ),
 )

@@ -15,10 +15,9 @@ from vigie_ingest import admission, media, openapi, responses
 from vigie_ingest.bodies import Bounds
 from vigie_ingest.errors import BusAwayError, RejectedItem
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
-from vigie_ingest.reports import NodeReport
 from vigie_ingest.responses import Response
 from vigie_ingest.samples import Sample
-from vigie_ingest.telemetry import TelemetryDto, decode_telemetry, decode_tenant
+from vigie_ingest.telemetry import NodeReport, TelemetryDto, decode_telemetry, decode_tenant
 
 NODE: Final = {
     "tenantId": "550e8400-e29b-41d4-a716-446655440000",

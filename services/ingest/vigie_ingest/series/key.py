@@ -29,7 +29,7 @@ def raw_key(tenant: str, metric: Metric) -> RawSeriesKey:
 
 
 def derived_key(tenant: str, sample: Sample) -> RawSeriesKey:
-    """The same for a sample that Vigie derived; four parts, so never equal to the five of `raw_key`."""
+    """The raw key of a derived sample: four parts, so never equal to the five of `raw_key`."""
     return (tenant, sample.name, sample.kind, sample.labels)
 
 

@@ -24,7 +24,7 @@ _REASONS: Final = {RefusalReason.LIMIT: Reason.LIMIT, RefusalReason.COLLISION: R
 
 
 class Registrar:
-    """`register` for requests; a task of its own makes the calls."""
+    """Registers new series for requests; its own task calls the catalogue."""
 
     def __init__(
         self, catalogue: SeriesWriter, wait_s: float, on_waited: Callable[[float], object] = lambda _s: None

@@ -31,7 +31,9 @@ _LONG: Final = ItemError(Reason.SERIES, "labels", f"are longer than {MAX_RAW_LAB
 
 
 class SeriesResolver:
-    """Raises CatalogueAwayError when series are new and the catalogue does not answer."""
+    """Finds the series of metrics and samples, in memory or in the catalogue.
+
+    Every method but `at_once` raises CatalogueAwayError when series are new and the catalogue does not answer."""
 
     def __init__(
         self, known: SeriesCache, refused: RefusedSeries, registrar: Registrar, clock: Clock, explain: Explain
@@ -44,7 +46,7 @@ class SeriesResolver:
         self._clock = clock
 
     def at_once(self, tenant: str, metric: Metric) -> int | None:
-        """The series of a single metric, as nearly always; None: ask `one`."""
+        """The series of a single metric if it is in memory, as nearly always; None: ask `one`."""
         return self._known.young.get((tenant, metric.name, metric.type, metric.temporality, bytes(metric.labels)))
 
     async def one(self, tenant: str, metric: Metric) -> int | ItemError:
