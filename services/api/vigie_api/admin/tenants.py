@@ -100,11 +100,7 @@ async def change_tenant(context: InTenant, body: TenantChange) -> Any:
     return Tenant.of(changed)
 
 
-@router.delete(
-    "/admin/tenants/{tenant}",
-    status_code=204,
-    responses={409: problem_response("The tenant is active: switch it off first")},
-)
+@router.delete("/admin/tenants/{tenant}", status_code=204, responses=_ACTIVE)
 async def delete_tenant(context: InTenant) -> None:
     """For ever: only one that is switched off. Its samples go with their retention; the audit log stays."""
     await context.resources.identity.tenants.delete(context.tenant, context.actor)
