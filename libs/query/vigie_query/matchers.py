@@ -74,6 +74,12 @@ def predicate(matchers: Iterable[Matcher]) -> Callable[[Mapping[str, str]], bool
 
 def regex(pattern: str, field: str) -> Callable[[str], bool]:
     """A test whether the whole of a text matches. Raises InvalidParameter with RE2's reason."""
+    match = full_match(pattern, field)
+    return lambda text: match(text) is not None
+
+
+def full_match(pattern: str, field: str) -> Callable[[str], re2._Match | None]:
+    """The match of the whole of a text. Raises InvalidParameter with RE2's reason."""
     if len(pattern) > MAX_REGEX_CHARS:
         raise InvalidParameter(field, f"the regular expression is longer than {MAX_REGEX_CHARS} characters")
     try:
@@ -81,7 +87,7 @@ def regex(pattern: str, field: str) -> Callable[[str], bool]:
     except re2.error as e:
         reason = e.args[0].decode(errors="replace") if e.args and isinstance(e.args[0], bytes) else str(e)
         raise InvalidParameter(field, f"not a regular expression that RE2 takes: {reason}") from None
-    return lambda text: compiled.fullmatch(text) is not None
+    return compiled.fullmatch
 
 
 def _parse(text: str, field: str) -> Matcher:
