@@ -173,7 +173,7 @@ def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vect
     windows = evaluation.windows(call.arguments[1], times)
 
     def function(chunk: Chunk) -> Floats:
-        return range_functions.quantile(chunk, q[chunk.steps])
+        return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
 
     return _nameless(reduce(windows, function))
 

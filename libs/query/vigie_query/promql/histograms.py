@@ -72,7 +72,11 @@ def _quantile(q: Floats, upper: Floats, counts: Floats, present: Bools) -> Float
         values = lower + (upper[bucket] - lower) * ((rank - beneath) / inside)
     values = np.where(~has_below & (upper[bucket] <= 0), upper[bucket], values)
     values = np.where(bucket == last, lower, values)
-    too_few = np.asarray(present.sum(axis=0), np.int64) < 2
-    unusable = ~present[last] | ~np.isposinf(upper[last]) | too_few | ~(observations > 0)
+    unusable = ~present[last] | ~np.isposinf(upper[last]) | (_count(present) < 2) | ~(observations > 0)
     values = np.where(unusable, np.nan, values)
     return np.select([np.isnan(q), q < 0, q > 1], [np.full_like(values, np.nan), -np.inf, np.inf], values)
+
+
+def _count(present: Bools) -> Ints:
+    """How many there are at each step."""
+    return np.add.reduce(present.astype(np.int64), axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -24,7 +25,7 @@ def is_stale(values: Floats) -> Bools:
     return np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Samples:
     """Series i has the samples bounds[i] to bounds[i + 1], oldest first, at most one per millisecond."""
 
@@ -35,6 +36,39 @@ class Samples:
     times: Ints
     """Unix milliseconds."""
     values: Floats
+
+    @cached_property
+    def first_ms(self) -> int:
+        return int(self.times.min())
+
+    @cached_property
+    def span_ms(self) -> int:
+        return int(self.times.max()) - self.first_ms
+
+    @cached_property
+    def keys(self) -> Ints:
+        """Series and time in one ascending number: series i has those from i * (span_ms + 2)."""
+        rows = np.arange(len(self.labels), dtype=np.int64) * (self.span_ms + 2)
+        return np.repeat(rows, np.diff(self.bounds)) + (self.times - self.first_ms)
+
+    @cached_property
+    def falls(self) -> Ints:
+        """How many samples up to each are less than the one before them. Differences within a series have a meaning."""
+        return np.cumsum(
+            np.concatenate([np.zeros(1, np.bool_), self.values[1:] < self.values[:-1]])[: len(self.values)]
+        )
+
+    @cached_property
+    def changes(self) -> Ints:
+        """How many samples up to each differ from the one before them. Differences within a series have a meaning."""
+        before, after = self.values[:-1], self.values[1:]
+        return self._counted((before != after) & ~(np.isnan(before) & np.isnan(after)))
+
+    def _counted(self, marked: Bools) -> Ints:
+        """marked: of each sample but the first."""
+        counted = np.zeros(len(self.values), np.int64)
+        np.cumsum(marked, out=counted[1:])
+        return counted
 
     def without_stale(self) -> Samples:
         """Without the stale markers, which are no values."""

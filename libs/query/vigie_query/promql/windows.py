@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -52,25 +53,22 @@ def cut(samples: Samples, starts: Ints, ends: Ints) -> Windows:
     if not len(samples.times):
         nothing = np.zeros((count, steps), np.int64)
         return Windows(samples, nothing, nothing, starts, ends)
-    first = int(samples.times.min())
-    span = int(samples.times.max()) - first
-    rows = np.arange(count, dtype=np.int64)[:, None] * (span + 2)
-    keys = np.repeat(rows[:, 0], np.diff(samples.bounds)) + (samples.times - first)
+    rows = np.arange(count, dtype=np.int64)[:, None] * (samples.span_ms + 2)
 
     def position(times: Ints) -> Ints:
-        return np.searchsorted(keys, rows + np.clip(times - first, -1, span), side="right")
+        inside = np.clip(times - samples.first_ms, -1, samples.span_ms)
+        return np.searchsorted(samples.keys, rows + inside, side="right")
 
     return Windows(samples, position(starts), position(ends), starts, ends)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chunk:
-    """The samples of some windows, one window after the other; none of them is empty."""
+    """Some windows, none of which is empty."""
 
-    times: Ints
-    values: Floats
-    begins: Ints
-    """Where each window begins."""
+    samples: Samples
+    first: Ints
+    """Where the first sample of each window is in `samples`."""
     counts: Ints
     starts: Ints
     """When each window starts, and ends."""
@@ -79,8 +77,26 @@ class Chunk:
     """The step of each."""
 
     @property
-    def lasts(self) -> Ints:
-        return self.begins + self.counts - 1
+    def last(self) -> Ints:
+        return self.first + self.counts - 1
+
+    @cached_property
+    def begins(self) -> Ints:
+        """Where each window begins in `values` and `times`."""
+        return np.cumsum(self.counts) - self.counts
+
+    @cached_property
+    def places(self) -> Ints:
+        """The samples of all windows, one window after the other."""
+        return np.repeat(self.first - self.begins, self.counts) + np.arange(int(self.counts.sum()))
+
+    @cached_property
+    def values(self) -> Floats:
+        return self.samples.values[self.places]
+
+    @cached_property
+    def times(self) -> Ints:
+        return self.samples.times[self.places]
 
     def per_sample(self, per_window: Floats) -> Floats:
         """A value of each window beside each of its samples."""
@@ -108,18 +124,17 @@ class Chunk:
             means[i] = exact_sum(part / len(part))
         return means
 
-    def pairs(self) -> tuple[Bools, Floats, Floats]:
-        """For each sample whether it has one before it in its window; that one's value (else any); its own."""
-        inside = np.ones(len(self.values), np.bool_)
-        inside[self.begins] = False
-        before = np.empty_like(self.values)
-        before[0], before[1:] = np.nan, self.values[:-1]
-        return inside, before, self.values
+    def only(self, chosen: Bools) -> Chunk:
+        """Some of the windows."""
+        return Chunk(
+            self.samples, self.first[chosen], self.counts[chosen], self.starts[chosen], self.ends[chosen],
+            self.steps[chosen],
+        )  # fmt: skip
 
-    def ordered(self) -> Floats:
-        """The values of each window in ascending order; NaN is the smallest, as in Prometheus."""
-        window = np.repeat(np.arange(len(self.begins)), self.counts)
-        return self.values[np.lexsort((self.values, ~np.isnan(self.values), window))]
+    def ordered(self, values: Floats) -> Floats:
+        """Values of samples, in ascending order in each window; NaN is the smallest, as in Prometheus."""
+        window = np.repeat(np.arange(len(self.counts)), self.counts)
+        return values[np.lexsort((values, ~np.isnan(values), window))]
 
 
 Reduction: TypeAlias = Callable[[Chunk], Floats]
@@ -137,13 +152,11 @@ def chunks(windows: Windows, minimum: int = 1) -> Iterator[tuple[Ints, Chunk]]:
         end = max(begin + 1, int(np.searchsorted(reach, base + CHUNK, side="right")))
         chosen = full[begin:end]
         sizes = counts[chosen]
-        begins = np.cumsum(sizes) - sizes
-        places = np.repeat(low[chosen] - begins, sizes) + np.arange(int(sizes.sum()))
         of_step = chosen % steps
-        yield chosen, Chunk(
-            windows.samples.times[places], windows.samples.values[places], begins, sizes,
-            windows.starts[of_step], windows.ends[of_step], of_step,
-        )  # fmt: skip
+        yield (
+            chosen,
+            Chunk(windows.samples, low[chosen], sizes, windows.starts[of_step], windows.ends[of_step], of_step),
+        )
         begin = end
 
 
