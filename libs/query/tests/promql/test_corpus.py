@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from vigie_query.errors import QueryError
 
-from libs.query.tests.promql import corpus
+from . import corpus
 
 DIVERGENCES = corpus.divergences()
 
