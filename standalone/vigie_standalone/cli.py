@@ -12,6 +12,7 @@ from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
+from vigie_standalone.private import UMASK
 
 if TYPE_CHECKING:
     from vigie_standalone.demo.control import Control
@@ -35,6 +36,7 @@ app.add_typer(key_app, name="key")
 
 def main() -> None:
     """Run the command; an expected failure is one sentence on standard error and exit code 1."""
+    os.umask(UMASK)
     try:
         app()
     except StandaloneError as error:
@@ -184,13 +186,16 @@ def _no_simulator(data_dir: Path, control: "Control") -> str:
     return str((NoSimulatorError if home.running() else NotRunningError)(home.directory))
 
 
-def _bootstrap(data_dir: Path, given: str) -> str:
-    """The Kafka to talk to: the option or variable, else that of the running `vigie up`."""
+def _kafka(data_dir: Path, given: str) -> tuple[str, str]:
+    """The Kafka to talk to, and its password: the option or variable, else that of the running `vigie up`."""
     from vigie_standalone.home import Home
 
     run = Home(data_dir).running()
-    if found := given or (run.servers.get("kafka", {}).get("url", "") if run else ""):
-        return found
+    known = run.servers.get("kafka", {}) if run else {}
+    if given and given != known.get("url"):
+        return given, ""
+    if known:
+        return known["url"], known.get("password", "")
     raise StandaloneError("No Kafka is known: start `vigie up`, or set KAFKA_BOOTSTRAP_SERVERS.")
 
 
@@ -208,7 +213,8 @@ def dead_list(
 
     from vigie_standalone import dead
 
-    letters = asyncio.run(dead.read(_bootstrap(data_dir, kafka), limit, topic))
+    bootstrap, password = _kafka(data_dir, kafka)
+    letters = asyncio.run(dead.read(bootstrap, limit, topic, password))
     for letter in letters:
         typer.echo(dead.describe(letter))
     typer.echo(f"{len(letters)} dead record(s) shown, oldest first.")
@@ -227,8 +233,8 @@ def dead_replay(
 
     from vigie_standalone import dead
 
-    bootstrap = _bootstrap(data_dir, kafka)
-    letters = asyncio.run(dead.read(bootstrap, limit, topic))
+    bootstrap, password = _kafka(data_dir, kafka)
+    letters = asyncio.run(dead.read(bootstrap, limit, topic, password))
     if not letters:
         typer.echo("There are no dead records to replay.")
         return
@@ -236,4 +242,4 @@ def dead_replay(
         typer.echo(line)
     if not yes:
         typer.confirm(f"Send {len(letters)} record(s) back? Those that are still wrong will die again", abort=True)
-    typer.echo(f"{asyncio.run(dead.replay(bootstrap, letters))} record(s) sent back.")
+    typer.echo(f"{asyncio.run(dead.replay(bootstrap, letters, password))} record(s) sent back.")

@@ -12,6 +12,7 @@ from typing import IO, Any
 import psutil
 
 from vigie_standalone.errors import StandaloneError
+from vigie_standalone.private import own_directory, write_private
 
 START_TIME_TOLERANCE_S = 2.0
 
@@ -104,7 +105,7 @@ class Home:
 
     def claim(self) -> None:
         """Hold the directory until this process ends; raises AlreadyRunningError when another one does."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        own_directory(self.directory)
         lock = (self.directory / "lock").open("w")
         try:
             # The kernel gives the lock back however the holder ends, so a stale run file never blocks a start.
@@ -146,18 +147,6 @@ class Home:
 def this_process(url: str) -> Run:
     """The run of the current process."""
     return Run(os.getpid(), psutil.Process().create_time(), url)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file by one that only its owner may read; after a crash it is the old or the new one."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def without_password(url: str) -> str:

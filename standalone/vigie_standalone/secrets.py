@@ -1,10 +1,10 @@
 """Secrets that `vigie up` makes once and keeps, for which production has a secret store."""
 
 import os
-import secrets
 from collections.abc import Mapping
 
-from vigie_standalone.home import Home, write_private
+from vigie_standalone.home import Home
+from vigie_standalone.private import kept_secret
 
 VARIABLE = "VIGIE_JWT_SECRET"
 SECRET_BYTES = 48
@@ -17,6 +17,5 @@ def variables(home: Home, environment: Mapping[str, str] = os.environ) -> dict[s
     home.secrets.mkdir(mode=0o700, exist_ok=True)
     home.secrets.chmod(0o700)  # also when somebody made it before
     path = home.secrets / "jwt-secret"
-    if not path.exists():
-        write_private(path, secrets.token_urlsafe(SECRET_BYTES) + "\n")
+    kept_secret(path, SECRET_BYTES)
     return {f"{VARIABLE}_FILE": str(path)}

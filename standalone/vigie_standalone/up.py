@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Set
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.markup import escape
@@ -152,7 +152,7 @@ class _Up:
     def _record(self) -> None:
         self._run = replace(
             self._run,
-            servers={s: {"url": a.url, "source": a.source} for s, a in self._servers.addresses.items()},
+            servers={s: asdict(a) for s, a in self._servers.addresses.items()},
             processes={unit.process.name: unit.process.pid for unit in self._supervisor.units},
         )
         self._home.write(self._run)

@@ -1,5 +1,6 @@
 """Fixtures over real servers. Loaded by the root conftest, so every test of the workspace has them."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.servers import Server, Servers
 from vigie_standalone.errors import ServerNotFoundError
 
+from tests.kit.kafka_login import PASSWORD, variables
 from tests.kit.processes import Spawner
 from tests.kit.sources import TestServers, plan
 from tests.kit.wait import unique as unique_name
@@ -24,6 +26,11 @@ _USED = pytest.StashKey[TestServers]()
 FIRST_START_TIMEOUT_S = 300
 USERS = {"servers", "kafka", "mongo_uri", "mongo_client", "database", "redis_url"}
 CLUSTERS = {"kafka_cluster", "mongo_cluster", "own_servers"}
+
+
+def pytest_configure() -> None:
+    """All that reads settings, here or in a process that a test starts, logs in at the embedded Kafka."""
+    os.environ.update(variables())
 
 
 def pytest_report_header() -> str:
@@ -131,7 +138,7 @@ def spawn(tmp_path: Path, servers: TestServers) -> Iterator[Spawner]:
 @pytest.fixture
 def own_servers(tmp_path: Path) -> Iterator[Servers]:
     """Embedded servers of this test alone, not started, free to be killed: `own_servers.start([Server.KAFKA])`."""
-    private = Servers(tmp_path / "own-servers", environment={}, mongo_test_commands=True)
+    private = Servers(tmp_path / "own-servers", environment={}, mongo_test_commands=True, kafka_password=PASSWORD)
     yield private
     private.stop()
     shutil.rmtree(tmp_path / "own-servers", ignore_errors=True)
@@ -140,7 +147,7 @@ def own_servers(tmp_path: Path) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def _kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     directory = tmp_path_factory.mktemp("kafka-cluster")
-    cluster = Kafka(directory, nodes=3)
+    cluster = Kafka(directory, nodes=3, password=PASSWORD)
     cluster.start()
     yield cluster
     cluster.kill()

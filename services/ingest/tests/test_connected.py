@@ -16,7 +16,7 @@ from vigie_contracts import samples, topics
 from vigie_contracts.series import Kind, SeriesKey, to_signed
 from vigie_standalone.embedded.servers import Server, Servers
 
-from tests.kit import Process, Spawner, eventually, free_port, http_ready
+from tests.kit import Process, Spawner, aiokafka_login, eventually, free_port, http_ready
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
 PARTITIONS = 4
@@ -75,7 +75,7 @@ async def running(
 
 async def on_topic(bootstrap: str, topic: str) -> list[tuple[int, int, float, bytes | None]]:
     """Every sample on the topic: fingerprint, timestamp, value, request key."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, **aiokafka_login(), auto_offset_reset="earliest")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, p) for p in range(PARTITIONS)]

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vigie_standalone.errors import ProcessError, StoppingError
+from vigie_standalone.private import UMASK
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 TAIL_LINES = 25
@@ -64,7 +65,10 @@ def spawn(
     stdout: int,
     stderr: int = subprocess.STDOUT,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in its own session so that it dies with this process, even when that one is SIGKILLed."""
+    """Start a program in its own session so that it dies with this process, even when that one is SIGKILLed.
+
+    What it writes is its owner's alone. A secret belongs into a file or the environment: everybody sees a command.
+    """
     launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
     return _spawner.spawn(
         lambda: subprocess.Popen(  # noqa: S603 - the command is ours
@@ -75,6 +79,7 @@ def spawn(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            umask=UMASK,
         )
     )
 
