@@ -17,6 +17,7 @@ import pytest
 from vigie_contracts.paths import PATH_RULES
 from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind
 from vigie_runtime.settings import Settings
+from vigie_standalone.embedded import redis
 
 from tests.kit import docker
 from tests.project.repo import ROOT, SERVICES, parsed, text
@@ -226,7 +227,7 @@ def test_servers_ask_for_credentials_and_the_secrets_fit_each_other(secrets: Pat
     digest = sha256(held["redis-password"].encode()).hexdigest()
     assert held["redis-acl"].splitlines() == [
         "user default off",
-        f"user vigie on #{digest} ~* &* +@all -@admin -@dangerous",
+        f"user vigie on #{digest} {redis.RIGHTS}",
     ]
     assert f'user_vigie="{held["kafka-password"]}";' in held["kafka-properties"]
     listeners = ALL["kafka"]["environment"]["KAFKA_LISTENERS"].split(",")
