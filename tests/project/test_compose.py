@@ -229,7 +229,8 @@ def test_servers_ask_for_credentials_and_the_secrets_fit_each_other(secrets: Pat
         "user default off",
         f"user vigie on #{digest} {redis.RIGHTS}",
     ]
-    assert f'user_vigie="{held["kafka-password"]}";' in held["kafka-properties"]
+    assert held["kafka-properties"].startswith("listener.name.client.plain.sasl.jaas.config=")
+    assert held["kafka-properties"].endswith(f' user_vigie="{held["kafka-password"]}";')
     listeners = ALL["kafka"]["environment"]["KAFKA_LISTENERS"].split(",")
     assert [one for one in listeners if "localhost" not in one] == ["CLIENT://:9092"]
     assert "CLIENT:SASL_PLAINTEXT" in ALL["kafka"]["environment"]["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
