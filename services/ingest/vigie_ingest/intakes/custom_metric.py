@@ -90,7 +90,8 @@ async def _take(pipeline: Pipeline, request: Request, point: _Point) -> Recorded
         if isinstance(fingerprint, ItemError):
             limit = fingerprint.reason is Reason.LIMIT
             raise SeriesLimitError(fingerprint) if limit else ItemRefusedError(fingerprint)
-    await pipeline.publisher.publish(SampleColumns([fingerprint], [at_ms], [metric.value], request.keys), request.span)
+    columns = SampleColumns([fingerprint], [at_ms], [metric.value], request.keys, None, request.now_ms)
+    await pipeline.publisher.publish(columns, request.span)
     return Recorded(1, 1, metric=Echo(metric.name, f"{fingerprint:016x}", at_ms))
 
 

@@ -34,7 +34,8 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[Metric]) 
     del metrics, decoded
     count = len(values)
     if count:
-        await pipeline.publisher.publish(SampleColumns(fingerprints, stamps, values, request.keys), request.span)
+        columns = SampleColumns(fingerprints, stamps, values, request.keys, received_ms=request.now_ms)
+        await pipeline.publisher.publish(columns, request.span)
     return Verdict(count, count, rejected)
 
 
