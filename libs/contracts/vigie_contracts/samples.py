@@ -10,7 +10,7 @@ Wire form, version 1: one byte 0x01, then a msgpack map of little-endian buffers
 | v | float64 | samples | value, finite |
 | k | 16 bytes | keys | optional: request keys, for retries that must not count twice |
 | ki | int32 | samples | optional, with `k`: which key a sample came with; -1 for none |
-| kt | int64 | keys | optional, with `k`: when the request with a key was received, ms since the Unix epoch; 0: not said |
+| kt | int64 | keys | optional, with `k`: when the request of a key was received, ms since the Unix epoch; 0: not said |
 
 Fields that a newer writer adds are ignored; a newer version byte is refused.
 """
@@ -48,7 +48,8 @@ class SampleColumns(msgspec.Struct, gc=False):
     `fingerprints[j]` (unsigned 64 bits), `timestamps[j]` (ms) and `values[j]` (finite) are sample j; few samples are
     best given as lists, many as arrays. `keys` are request keys of 16 bytes; `key_index[j]` says which one sample j
     came with (-1: none) and may be left out when there is one key for all. `received_ms` is when the request was
-    received, by the gateway's clock: a repeat is recognised for so long from then on. 0: as long as its keys are kept."""
+    received, by the gateway's clock: its repeats are recognised for a time from then on. 0: as long as keys are
+    kept."""
 
     fingerprints: Column
     timestamps: Column

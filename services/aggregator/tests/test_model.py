@@ -133,8 +133,9 @@ def _counted(log: Sequence[Produced]) -> list[tuple[int, int, float]]:
     used: dict[bytes, list[int]] = {}
     counted: list[tuple[int, int, float]] = []
     for item in log:
-        new = [all(time - before >= DAY for before in used.get(key, ())) for key, time in zip(*_keys(item), strict=True)]
-        for key, time, first in zip(*_keys(item), new, strict=True):
+        keys = list(zip(item.keys, item.key_times, strict=True))
+        new = [all(time - before >= DAY for before in used.get(key, ())) for key, time in keys]
+        for (key, time), first in zip(keys, new, strict=True):
             if first:
                 used.setdefault(key, []).append(time)
         for at, one in enumerate(item.samples):
@@ -142,10 +143,6 @@ def _counted(log: Sequence[Produced]) -> list[tuple[int, int, float]]:
             if key < 0 or new[key]:
                 counted.append(one)
     return counted
-
-
-def _keys(item: Produced) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
-    return item.keys, item.key_times
 
 
 def _reference(log: Sequence[Produced], tier: Tier) -> Cells:

@@ -22,6 +22,7 @@ from services.aggregator.tests.doubles import LOG, NOW, ONE, MemoryStore, Reader
 
 CHUNK = LatestChunk("acme", 3, b"packed")
 KEY, OTHER_KEY = b"k" * 16, b"x" * 16
+LATER = (FirstUse(0, 8),)
 USES = (FirstUse(0, 4, 1_700_000_000_000),)
 HERE, THERE = Place("acme", 0, 1_700_000_000_000), Place("beta", 0, 1_700_000_000_000)
 
@@ -79,7 +80,7 @@ class StoreBehaviour:
         windows = {FINE: [Window(HERE, {"slots": b"\x00"})]}
         for expected in (None, beginning(LOG), at(6), at(5, _1h=4)):
             with pytest.raises(Fenced):
-                await store.commit(moved(expected, at(9), latest=[CHUNK], keys={KEY: (FirstUse(0, 8),)}, windows=windows))
+                await store.commit(moved(expected, at(9), latest=[CHUNK], keys={KEY: LATER}, windows=windows))
         assert await store.checkpoint(0) == at(5)
         assert await store.latest(0) == []
         assert await store.first_uses(0, [KEY]) == {}
@@ -88,7 +89,7 @@ class StoreBehaviour:
     async def test_known_key_is_fenced(self, store: Store) -> None:
         await store.commit(moved(None, at(5), keys={KEY: USES}))
         with pytest.raises(Fenced):
-            await store.commit(moved(at(5), at(9), keys={KEY: (FirstUse(0, 8),), OTHER_KEY: (FirstUse(0, 8),)}, latest=[CHUNK]))
+            await store.commit(moved(at(5), at(9), keys={KEY: LATER, OTHER_KEY: LATER}, latest=[CHUNK]))
         assert await store.checkpoint(0) == at(5)
         assert await store.first_uses(0, [KEY, OTHER_KEY]) == {KEY: USES}
         assert await store.latest(0) == []
