@@ -229,6 +229,8 @@ async def test_a_tenant_with_all_its_series_loses_samples_but_no_report(gateway:
     ("exercisesCompletedToday", None, "exercisesCompletedToday: must be a number, but is null"),
     ("aiLatency", [], "aiLatency: must be a number, but is a list"),
     ("version", 2, "version: must be a string, but is an integer"),
+    ("version", 1.2, "version: must be a string, but is a number"),
+    ("version", "x" * 129, "version: must have at most 128 characters"),
     ("tenantId", 5, "tenantId: must be a string, but is an integer"),
     ("additionalData", "x", "additionalData: must be an object, but is a string"),
 ])  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from vigie_contracts import limits
 from vigie_contracts import telemetry as contract
+from vigie_contracts.tenants import tenant_id
 
 from vigie_ingest import timestamps
 from vigie_ingest.decoding import UNREADABLE, Decoded, item_error
@@ -181,7 +182,8 @@ def _report(line: HistoryLine, now_ms: int, retention_ms: int) -> NodeReport | I
     if error := timestamps.check(at_ms, now_ms, max_age_ms=retention_ms):
         return error
     spelling = msgspec.json.encode(canonical(line.body()), order="sorted")
-    return NodeReport(line.tenant_id, at_ms, report_key(line.tenant_id, at_ms, spelling), line, others_too=True)
+    tenant = tenant_id(line.tenant_id) or line.tenant_id
+    return NodeReport(tenant, at_ms, report_key(tenant, at_ms, spelling), line, others_too=True)
 
 
 def canonical(value: Any) -> Any:

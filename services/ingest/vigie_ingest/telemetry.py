@@ -13,6 +13,7 @@ from vigie_contracts import telemetry as contract
 from vigie_contracts.reports import Report
 from vigie_contracts.series import Kind
 from vigie_contracts.telemetry import Telemetry
+from vigie_contracts.tenants import tenant_id
 
 from vigie_ingest.decoding import UNREADABLE, item_error, single_error
 from vigie_ingest.errors import ItemError, ItemRefusedError, Reason
@@ -52,9 +53,10 @@ _CROSSED: Final = "Expected `float` "
 def decode_tenant(body: bytes) -> str:
     """The tenant of a report, which is all that access is judged by. Raises as `decode_telemetry`."""
     try:
-        return _whose.decode(body).tenant_id
+        said = _whose.decode(body).tenant_id
     except UNREADABLE as e:
         raise single_error(body, e) from e
+    return tenant_id(said) or said
 
 
 def decode_telemetry(body: bytes) -> tuple[TelemetryDto, Sequence[Ignored]]:
