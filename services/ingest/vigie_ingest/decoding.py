@@ -149,6 +149,7 @@ _TYPES: Final = {
     "float": "a number",
     "int": "an integer",
     "int | datetime | null": "milliseconds since 1970 as an integer, or an RFC 3339 string with its offset",
+    "int | str": "an ISO 8601 time with its offset, or milliseconds since 1970 as an integer",
     "object": "an object",
     "array": "a list",
     "bool": "true or false",
