@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
 
-from vigie_contracts.tenants import TenantId, is_tenant
+from vigie_contracts.tenants import TenantId, tenant_id
 
 from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
 from vigie_identity.permissions import ROLES, Permission, Role, Scope
@@ -121,8 +121,8 @@ class Principal:
                 chosen = default
             else:
                 raise self._which()
-        elif is_tenant(requested):
-            chosen = TenantId(requested)
+        elif (named := tenant_id(requested)) is not None:
+            chosen = named
         else:
             raise NotFound(TENANT)
         self.require(permission, chosen)

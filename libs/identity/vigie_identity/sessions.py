@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from vigie_contracts.tenants import PLATFORM, TenantId, is_tenant
+from vigie_contracts.tenants import PLATFORM, tenant_id
 from vigie_runtime import logging
 from vigie_runtime.clients import Database
 from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
@@ -157,9 +157,10 @@ class Sessions:
         return self._refresh.read(refresh_token).session
 
     async def _account(self, home: str | None, name: str) -> Account | None:
-        if len(name) > MAX_NAME_CHARS or not name.isprintable() or (home is not None and not is_tenant(home)):
+        where = PLATFORM if home is None else tenant_id(home)
+        if len(name) > MAX_NAME_CHARS or not name.isprintable() or where is None:
             return None
-        return await self._users.account(PLATFORM if home is None else TenantId(home), name)
+        return await self._users.account(where, name)
 
     async def _verified(self, account: Account | None, password: str, client: ClientInfo) -> Account:
         """The account, whose password this is. Raises WrongLogin, Busy, StoreUnavailable."""

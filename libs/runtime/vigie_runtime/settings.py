@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from vigie_contracts import limits, telemetry
 from vigie_contracts.days import zone
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
+from vigie_contracts.tenants import tenant_id
 from vigie_contracts.topics import REPORTS, SAMPLES
 
 from vigie_runtime.addresses import Networks, networks
@@ -252,7 +253,7 @@ class TenantSettings(SamplesSettings, HttpSettings):
             validate_tenant(tenant)
         except InvalidSeriesError as e:
             raise ValueError(e.reason) from e
-        return tenant
+        return tenant_id(tenant) or tenant
 
 
 S = TypeVar("S", bound=Settings)

@@ -42,6 +42,7 @@ for one in SERIES:
     KINDS[(TENANTS.index(one.tenant) << 10 << 8) + one.ordinal] = one.kind
 
 NOW = 1_700_000_000_000
+DAY = 24 * 3_600_000
 AGES = (0, 1_000, 9_000, 31_000, 70_000, 200_000, 2 * 3_600_000, 5 * 3_600_000)
 
 
@@ -50,9 +51,10 @@ class Produced:
     samples: tuple[tuple[int, int, float], ...]
     keys: tuple[bytes, ...]
     key_index: tuple[int, ...]
+    key_times: tuple[int, ...]
 
     def record(self, offset: int) -> Record:
-        return record(offset, self.samples, self.keys, self.key_index)
+        return record(offset, self.samples, self.keys, self.key_index, self.key_times)
 
 
 sample = st.tuples(
@@ -67,7 +69,8 @@ def produced(draw: st.DrawFn) -> Produced:
     samples = draw(st.lists(sample, min_size=1, max_size=12))
     keys = draw(st.lists(st.sampled_from([bytes([n]) * 16 for n in range(4)]), max_size=2, unique=True))
     index = [draw(st.integers(-1, len(keys) - 1)) for _ in samples] if keys else []
-    return Produced(tuple(samples), tuple(keys), tuple(index))
+    times = [NOW + draw(st.sampled_from([0, 1, DAY - 1, DAY, 2 * DAY])) for _ in keys]
+    return Produced(tuple(samples), tuple(keys), tuple(index), tuple(times))
 
 
 step = st.one_of(
@@ -127,14 +130,17 @@ async def _play(log: list[Produced], steps: Sequence[tuple[str, int, int]], grou
 
 
 def _counted(log: Sequence[Produced]) -> list[tuple[int, int, float]]:
-    first: dict[bytes, int] = {}
+    used: dict[bytes, list[int]] = {}
     counted: list[tuple[int, int, float]] = []
-    for offset, item in enumerate(log):
-        for key in item.keys:
-            first.setdefault(key, offset)
+    for item in log:
+        keys = list(zip(item.keys, item.key_times, strict=True))
+        new = [all(time - before >= DAY for before in used.get(key, ())) for key, time in keys]
+        for (key, time), first in zip(keys, new, strict=True):
+            if first:
+                used.setdefault(key, []).append(time)
         for at, one in enumerate(item.samples):
             key = item.key_index[at] if item.keys else -1
-            if key < 0 or first[item.keys[key]] == offset:
+            if key < 0 or new[key]:
                 counted.append(one)
     return counted
 

@@ -12,6 +12,8 @@ from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime.errors import StoreUnavailable
 
+from services.ingest.tests.doubles import NODE_TENANT
+
 METRIC = {"name": "queue_length", "type": "gauge", "value": 7}
 
 
@@ -65,6 +67,16 @@ async def test_who_may_write_for_several_tenants_says_for_which(gateway: Any) ->
     assert (unsaid.status, unsaid.json["errors"][0]["field"]) == (422, "tenant")
     assert said.status == 201
     assert [series.tenant for series in gateway.catalogue.asked] == ["globex"]
+
+
+async def test_a_uuid_names_its_tenant_in_either_case(gateway: Any) -> None:
+    gateway.authenticator.principal = key(NODE_TENANT)
+    said = await gateway.post("/api/metrics/custom", METRIC, {"X-Scope-OrgID": NODE_TENANT.upper()})
+    report = {"tenantId": NODE_TENANT.upper(), "uptime": 1, "activeUsers": 2, "exercisesCompletedToday": 3}
+    reported = await gateway.post("/telemetry", report)
+    assert (said.status, reported.status, reported.json["tenantId"]) == (201, 201, NODE_TENANT)
+    assert {series.tenant for series in gateway.catalogue.asked} == {NODE_TENANT}
+    assert [one["tenant"] for one in gateway.records.reports] == [NODE_TENANT]
 
 
 @pytest.mark.parametrize("foreign", ["globex", "nowhere", "not a tenant", ""])

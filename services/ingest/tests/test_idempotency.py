@@ -1,11 +1,14 @@
 """Idempotency-Key: the same request again adds nothing and gets the same answer."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from vigie_contracts.series import Kind
 from vigie_ingest import idempotency
+from vigie_ingest.samples import Sample
 from vigie_runtime.errors import BusUnavailable
 
 PATH = "/api/metrics/batch"
@@ -145,16 +148,22 @@ async def test_unusable_key_is_refused(gateway: Any, key: str) -> None:
 
 
 def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
+    one = Sample("m", Kind.COUNTER, (("a", "b"),), 1.0)
     made = {
         idempotency.request_key("t", b"k", "/r", b"body"),
         idempotency.request_key("tk", b"", "/r", b"body"),
         idempotency.request_key("t", b"k", "/rb", b"ody"),
         idempotency.request_key("t", b"k", "/r", b"body2"),
-        idempotency.event_key("t", "s", "1"),
-        idempotency.event_key("t", "s1", ""),
-        idempotency.event_key("u", "s", "1"),
+        idempotency.event_key("t", "s", "1", [one]),
+        idempotency.event_key("t", "s1", "", [one]),
+        idempotency.event_key("u", "s", "1", [one]),
+        idempotency.event_key("t", "s", "1", [one, one]),
+        idempotency.event_key("t", "s", "1", [replace(one, name="n")]),
+        idempotency.event_key("t", "s", "1", [replace(one, kind=Kind.GAUGE)]),
+        idempotency.event_key("t", "s", "1", [replace(one, labels=())]),
+        idempotency.event_key("t", "s", "1", [replace(one, value=2.0)]),
     }
-    assert len(made) == 7
+    assert len(made) == 12
 
 
 def test_an_answer_that_was_stored_without_its_headers_is_json() -> None:

@@ -70,7 +70,7 @@ async def test_timestamp_is_taken_in_both_forms(gateway: Any, stamp: object, off
         (True, "milliseconds"),
         ("yesterday", "RFC 3339"),
         ("2026-09-21", "RFC 3339"),
-        ("2026-09-21T15:33:20", "timezone"),
+        ("2026-09-21T15:33:20", "with its offset"),
         ("2026-13-41T99:00:00Z", "RFC 3339"),
         ("1790000000000", "RFC 3339"),
         ("0001-01-01T00:00:00Z", "too old"),

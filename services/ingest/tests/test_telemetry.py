@@ -225,12 +225,14 @@ async def test_a_tenant_with_all_its_series_loses_samples_but_no_report(gateway:
 
 @pytest.mark.parametrize(("field", "value", "says"), [
     ("uptime", -1, "uptime: must be a number between 0 and 1000000000000"),
-    ("activeUsers", "42", "activeUsers: must be a number, but is of type str"),
+    ("activeUsers", "42", "activeUsers: must be a number, but is a string"),
     ("exercisesCompletedToday", None, "exercisesCompletedToday: must be a number, but is null"),
-    ("aiLatency", [], "aiLatency: must be a number, but is of type array"),
-    ("version", 2, "version: must be a string, but is of type int"),
-    ("tenantId", 5, "tenantId: must be a string, but is of type int"),
-    ("additionalData", "x", "additionalData: must be an object, but is of type str"),
+    ("aiLatency", [], "aiLatency: must be a number, but is a list"),
+    ("version", 2, "version: must be a string, but is an integer"),
+    ("version", 1.2, "version: must be a string, but is a number"),
+    ("version", "x" * 129, "version: must have at most 128 characters"),
+    ("tenantId", 5, "tenantId: must be a string, but is an integer"),
+    ("additionalData", "x", "additionalData: must be an object, but is a string"),
 ])  # fmt: skip
 async def test_the_refusal_names_the_field(gateway: Any, field: str, value: object, says: str) -> None:
     reply = await gateway.post(PATH, {**GUIDE, field: value})

@@ -285,7 +285,7 @@ def _step(frame: _Decompressor, encoding: str, data: bytes, size: int) -> bytes:
     try:
         return frame.decompress(data, size)
     except (zlib.error, zstd.ZstdError, EOFError) as e:
-        raise MalformedBodyError(f"the body is not valid {encoding}: {e}") from e
+        raise MalformedBodyError(f"the body is not valid {encoding}") from e
 
 
 def _gzip_or_zstd(encoding: str) -> Decompress:

@@ -27,6 +27,7 @@ from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 from vigie_web.connection import Header
 
 from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedError
+from vigie_ingest.samples import Sample
 
 log = logging.get(__name__)
 
@@ -60,9 +61,12 @@ def body_key(tenant: str, route: str, body: bytes) -> bytes:
     return _digest(b"vigie-body-v1", tenant.encode(), route.encode(), body)
 
 
-def event_key(tenant: str, source: str, id_: str) -> bytes:
-    """The key of the samples of one CloudEvent: its source and id name it, in whatever request it comes."""
-    return _digest(b"vigie-event-v1", tenant.encode(), source.encode(), id_.encode())
+def event_key(tenant: str, source: str, id_: str, samples: Sequence[Sample]) -> bytes:
+    """The key of the samples of one CloudEvent, in whatever request and form it comes: its source, its id, and what it
+    counts. Each partition judges a key by itself, so one that stood for other samples too would be a repeat in some of
+    them and new in others. When it counts is no part of the key: that may be the gateway's clock."""
+    counted = msgspec.msgpack.encode([(one.name, one.kind, one.labels, one.value) for one in samples])
+    return _digest(b"vigie-event-v2", tenant.encode(), source.encode(), id_.encode(), counted)
 
 
 def report_key(tenant: str, at_ms: int, body: bytes) -> bytes:
