@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -138,9 +139,13 @@ def whole() -> FrontDoor:
 
 
 async def visit(front: FrontDoor, method: str, path: str, **headers: str) -> httpx2.Response:
-    transport = httpx2.ASGITransport(app=front)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
-        return await client.request(method, path, headers=headers)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await client_of(front).request(method, path, headers=named)
+
+
+@cache
+def client_of(front: FrontDoor) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=front), base_url="http://localhost:3000")
 
 
 def addresses(front: FrontDoor) -> list[str]:
@@ -174,6 +179,15 @@ async def test_head_is_get_without_its_body(whole: FrontDoor) -> None:
             continue  # it is longer each time
         assert head.headers == get.headers, path
     assert (await visit(whole, "HEAD", asset)).headers["etag"]
+
+
+async def test_what_the_front_door_and_the_services_answer_is_compressed_when_asked(whole: FrontDoor) -> None:
+    long = ("/", "/openapi.json", "/static-offline-docs/swagger-ui.css", "/internal/metrics/api")
+    for path in long:
+        for coding in ("gzip", "zstd"):
+            answer = await visit(whole, "GET", path, accept_encoding=coding)
+            assert (answer.headers["content-encoding"], answer.headers["vary"]) == (coding, "Accept-Encoding"), path
+        assert "content-encoding" not in (await visit(whole, "GET", path, accept_encoding="identity")).headers
 
 
 async def test_no_path_sends_a_caller_elsewhere_for_a_slash(whole: FrontDoor) -> None:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from vigie_contracts.paths import FALLBACK, Service, service_of
 from vigie_contracts.problems import ProblemKind, problem
+from vigie_web.compression import Compression
 from vigie_web.middleware import HeadAsGet
 from vigie_web.problems import methods_at, nothing_at, response, wrong_method
 
@@ -81,7 +82,7 @@ class FrontDoor:
             f"{INTERNAL}api": lambda _scope: _ask(self._api, api_metrics),
         }
         self._metrics_paths = {"ingest_metrics": ingest_metrics, "api_metrics": api_metrics}
-        self._own_app = HeadAsGet(self._answer_own)
+        self._own_app = HeadAsGet(Compression(self._answer_own))
         routes = (route for route in ingest.routes if "POST" in (getattr(route, "methods", None) or ()))
         paths = {str(getattr(route, "path", "")) for route in routes}
         self._written = frozenset(path for path in paths if service_of("POST", path) is _INGEST)

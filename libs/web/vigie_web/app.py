@@ -15,6 +15,7 @@ from vigie_runtime.metrics import Counter
 
 from vigie_web import openapi, problems
 from vigie_web.access import AccessTable
+from vigie_web.compression import Compression
 from vigie_web.feature import Feature
 from vigie_web.middleware import STATIC, BodyLimit, HeadAsGet, ResponseHeaders
 from vigie_web.operations import REFERENCE
@@ -70,6 +71,7 @@ def create_app(
     app.add_middleware(ReferencePages)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     app.add_middleware(ResponseHeaders)
+    app.add_middleware(Compression)
     app.add_middleware(HeadAsGet)
     _complete_openapi(app, state.table)
     return app
