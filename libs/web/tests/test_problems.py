@@ -73,7 +73,7 @@ async def http(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
         ("GET", "/errors/query", 422, "invalid-request", "step: is none"),
         (
             "GET", "/errors/store?limit=11", 422, "invalid-request",
-            "limit: Input should be less than or equal to 10",
+            "limit: must be at most 10",
         ),
     ],
 )  # fmt: skip

@@ -23,6 +23,7 @@ from vigie_runtime import logging
 from vigie_runtime.errors import ProblemError
 
 from vigie_web.errors import Malformed
+from vigie_web.reasons import reason
 from vigie_web.security import CONTENT_SECURITY_POLICY
 
 log = logging.get(__name__)
@@ -126,8 +127,8 @@ async def _invalid(
 ) -> Answer:
     found = error.errors()[:MAX_LISTED]
     path = connection.url.path
-    if any(entry["type"] == "json_invalid" for entry in found):
-        malformed = Malformed(f"the body is not JSON: {found[0]['ctx']['error']}")
+    if unread := [entry["loc"][-1] for entry in found if entry["type"] == "json_invalid"]:
+        malformed = Malformed(f"the body is not JSON: it cannot be read from its character {unread[0]} on")
         return await _answer(connection, malformed.problem(path))
     errors = [_item(entry) for entry in found]
     detail = "; ".join(f"{item.field}: {item.reason}" for item in errors)
@@ -138,7 +139,7 @@ def _item(entry: dict[str, Any]) -> ItemProblem:
     """Names of fields and words of the client may be long, and may be half of a surrogate pair."""
     source, *place = (str(part) for part in entry["loc"])
     field = ".".join(place) or source
-    return ItemProblem(0, _writable(field), _writable(str(entry["msg"]).removeprefix("Value error, ")))
+    return ItemProblem(0, _writable(field), _writable(reason(entry["type"], entry.get("ctx", {}))))
 
 
 def _writable(text: str) -> str:
