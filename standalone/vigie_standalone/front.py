@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 
-from starlette.requests import Request
-from starlette.routing import BaseRoute
 from vigie_contracts.paths import FALLBACK, Service, service_of
 from vigie_contracts.problems import ProblemKind, problem
 from vigie_web.compression import Compression
@@ -39,7 +37,7 @@ class Application(Protocol):
     """What ingest and api give: an ASGI application that knows its routes and its OpenAPI document."""
 
     @property
-    def routes(self) -> Sequence[BaseRoute]: ...
+    def routes(self) -> Sequence[Any]: ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -123,7 +121,7 @@ class FrontDoor:
                 methods, bare = self._methods_at(path), path.rstrip("/")
                 if methods and method not in methods:
                     refused = True
-                    await wrong_method(Request(scope), methods)(scope, receive, send)
+                    await wrong_method(scope, methods)(scope, receive, send)
                 elif not methods and bare != path and self._methods_at(bare):
                     refused = True
                     detail = nothing_at(path, self._methods_at)

@@ -151,7 +151,8 @@ HALF = {
     "half a header": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nContent-Ty",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "a wrong length": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
-    "chunks that are none": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "chunks that are none": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
 }
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,23 +34,11 @@ _NO_BODY: Final = (204, 206, 304)
 """206 is a part of what is not compressed."""
 
 
-class Compressor(Protocol):
-    """Gives bytes of the stream as they come; `flush` gives its end."""
-
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-def _gzip() -> Compressor:
-    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-
-
-def _zstd() -> Compressor:
-    return zstd.ZstdCompressor(_ZSTD_LEVEL)
-
-
-CODINGS: Final[dict[str, Callable[[], Compressor]]] = {"zstd": _zstd, "gzip": _gzip}
-"""The first one is taken when a client likes both alike."""
+CODINGS: Final[dict[str, Callable[[], Any]]] = {
+    "zstd": lambda: zstd.ZstdCompressor(_ZSTD_LEVEL),
+    "gzip": lambda: zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS),
+}
+"""Each makes a stream with `compress` and, for its end, `flush`. The first is taken by clients that like both alike."""
 
 
 def accepted_coding(accept: str) -> str | None:
@@ -98,7 +86,7 @@ class _Answer:
     def __init__(self, send: Send, coding: str | None) -> None:
         self._send, self._coding = send, coding
         self._head: Message | None = None
-        self._stream: Compressor | None = None
+        self._stream: Any = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -120,7 +108,7 @@ class _Answer:
         if body or not more:  # else it is still collected in the stream
             await self._send({**message, "body": body})
 
-    def _chosen(self, head: Message, long: bool) -> Compressor | None:
+    def _chosen(self, head: Message, long: bool) -> Any:
         """The stream for the answer, which its headers tell of; None for one that goes as it is."""
         headers = MutableHeaders(scope=head)
         if not _is_compressible(head["status"], headers):
@@ -140,7 +128,7 @@ def _is_compressible(status: int, headers: Headers) -> bool:
     return status not in _NO_BODY and "content-encoding" not in headers and _COMPRESSIBLE.match(media) is not None
 
 
-async def _compressed(stream: Compressor, data: bytes, *, last: bool) -> bytes:
+async def _compressed(stream: Any, data: bytes, *, last: bool) -> bytes:
     def work() -> bytes:
         done = stream.compress(data)
         return done + stream.flush() if last else done

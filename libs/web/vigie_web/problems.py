@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketState
 from vigie_contracts.problems import CONTENT_TYPE, ItemProblem, Problem, ProblemKind, problem
 from vigie_identity.errors import RefusalReason, Unauthenticated
@@ -149,7 +150,7 @@ def _writable(text: str) -> str:
 async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
     status, path = error.status_code, connection.url.path
     if status == 405 and isinstance(connection, Request):
-        return wrong_method(connection, methods_at(connection.app.routes, _below_root(connection)))
+        return wrong_method(connection.scope, methods_at(connection.app.routes, _below_root(connection)))
     details = {
         400: "the body is not JSON",
         404: nothing_at(_below_root(connection), lambda bare: methods_at(connection.app.routes, bare)),
@@ -173,9 +174,10 @@ def _below_root(connection: HTTPConnection) -> str:
     return connection.url.path.removeprefix(connection.scope.get("root_path", ""))
 
 
-def wrong_method(request: Request, methods: Set[str]) -> Response:
+def wrong_method(scope: Scope, methods: Set[str]) -> Response:
     """The answer to a method that a path is not asked with: to OPTIONS those that it is, to others 405 with `Allow`.
     Who opens an address in a browser that takes no GET reads a page."""
+    request = Request(scope)
     method, path = request.method.replace("HEAD", "GET"), request.url.path  # HEAD is answered as GET
     allow = {"allow": ", ".join(sorted({*methods, "OPTIONS"}))}
     if method == "OPTIONS":
