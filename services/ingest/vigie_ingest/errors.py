@@ -11,6 +11,7 @@ from msgspec import Meta
 from vigie_contracts import limits
 from vigie_contracts.problems import ItemProblem, Problem, ProblemKind
 from vigie_runtime.errors import ProblemError
+from vigie_web.errors import BodyTooLarge, BodyTooSlow
 
 MAX_LISTED_ERRORS = 100
 """An answer lists at most this many refused items; `rejected` counts all of them."""
@@ -127,8 +128,8 @@ class BodyTooLargeError(RequestError):
     kind, status = ProblemKind.TOO_LARGE, 413
     close = True
 
-    def __init__(self, limit: int, what: str = "the request body") -> None:
-        super().__init__(f"{what} is longer than {limit} bytes; send it in several requests")
+    def __init__(self, limit: int, what: str = "the body") -> None:
+        super().__init__(f"{BodyTooLarge(limit, what).detail}; send it in several requests")
 
 
 class TooManyItemsError(RequestError):
@@ -172,7 +173,7 @@ class BodyTimeoutError(RequestError):
     close = True
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the request body did not arrive within {seconds:g} s")
+        super().__init__(BodyTooSlow(seconds).detail)
 
 
 class KeyReusedError(RequestError):
