@@ -122,7 +122,7 @@ class Evaluation:
                 per_step = self._blank(self._increase()).reshape(self._shape)
                 return (per_step / self._samples.grid.seconds(self._samples.now_ms)).ravel()
             case _:
-                return self._quantiles[:, list(QUANTILES).index(function)]
+                return self._quantiles.value[:, list(QUANTILES).index(function)]
 
     @cached_property
     def _minima(self) -> Floats:
@@ -172,8 +172,8 @@ class Evaluation:
         return _added(group[mine] * self._steps + steps[mine], grown[mine], self._size)
 
     @cached_property
-    def _quantiles(self) -> Floats:
-        """float64[squares, quantiles]: all of them, because merging the sketches is what costs."""
+    def _quantiles(self) -> sketch.Quantiles:
+        """[squares, quantiles]: all of them, because merging the sketches is what costs."""
         cell, bucket, count = self._samples.sketches
         square = self._square_of_cell[cell]
         mine = square >= 0
