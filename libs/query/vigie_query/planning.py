@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tiers import TIERS, Tier
+from vigie_windows import increase
 
 from vigie_query.errors import InvalidParameter, RetentionExceeded
 from vigie_query.grid import Grid
 from vigie_query.times import iso
 
 INCREASE_LOOKBACK_MS = 5 * 60 * 1000
-"""How far before a range the last value of a cumulative counter is looked for, at least one window of the tier."""
+"""How far before a range the last value of a cumulative counter is looked for at once, at least one window of the tier.
+For the few counters that have none there, `plan_before` goes on."""
 
 
 class TierRange(NamedTuple):
@@ -61,7 +63,7 @@ def plan(
 
     dirty_since: by tier name, the oldest moment that tier does not fully hold yet; None or absent when it holds all.
     whole_since: by tier name, the start of the first window it holds fully; absent when it is as old as the others.
-    lookback: also the windows before the grid that a cumulative counter's first increase starts from.
+    lookback: also the windows just before the grid, where a cumulative counter's first increase mostly starts from.
     Raises RetentionExceeded when the steps are finer than what is kept of that time.
     """
     edges: list[int] = grid.edges.tolist()
@@ -82,6 +84,20 @@ def plan(
         before = max(INCREASE_LOOKBACK_MS, tier.width_ms)
         pieces = [*_cover(edges[0] - before, edges[0], index, clean), *pieces]
     return Plan(tier, tuple(_kept(_joined(pieces), now_ms)))
+
+
+def plan_before(
+    end_ms: int,
+    dirty_since: Mapping[str, int | None],
+    now_ms: int,
+    *,
+    whole_since: Mapping[str, int] = MappingProxyType({}),
+) -> Plan:
+    """The windows that end by `end_ms` in which the last value before a range may be, when it is not in `plan`'s."""
+    index = len(TIERS) - 1
+    start = TIERS[index].floor(max(0, end_ms - increase.MAX_GAP_MS))
+    pieces = _cover(start, end_ms, index, _clean(dirty_since, whole_since, now_ms))
+    return Plan(TIERS[index], tuple(_kept(_joined(pieces), now_ms)))
 
 
 def steps_possible(from_ms: int, now_ms: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
@@ -12,10 +13,11 @@ from vigie_query.errors import QueryLimitExceeded
 from vigie_query.evaluation import Samples
 from vigie_query.functions import Function
 from vigie_query.grid import Grid
-from vigie_query.planning import Plan, plan
+from vigie_query.planning import Plan, plan, plan_before
 from vigie_query.series import Selection, Series
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
+from vigie_windows import Cells, increase
 from vigie_windows.chunks import Column
 
 from vigie_storage.series.catalogue import SeriesCatalogue
@@ -82,7 +84,36 @@ class SeriesReader:
         if chosen.windows * len(selection.chunks) > self._limits.documents:
             raise self._too_expensive(chosen, selection)
         cells = await self._windows.read(tenant, selection, chosen, columns)
+        if lookback:
+            cells += await self._read_before(tenant, selection, grid, chosen, cells, whole)
         return SelectedSamples(selection, Samples(cells, grid, now_ms), chosen)
+
+    async def _read_before(
+        self,
+        tenant: TenantId,
+        selection: Selection,
+        grid: Grid,
+        chosen: Plan,
+        cells: tuple[Cells, ...],
+        whole: Completeness,
+    ) -> tuple[Cells, ...]:
+        """The windows with the last values of the counters that had none shortly before the grid."""
+        known_since_ms = min([grid.start, *(piece.start for piece in chosen.pieces)])
+        rows = await asyncio.to_thread(
+            increase.unpreceded, *cells, start_ms=grid.start, known_since_ms=known_since_ms
+        )
+        if not len(rows):
+            return ()
+        before = plan_before(known_since_ms, whole.dirty_since, self._clock.now_ms(), whole_since=whole.whole_since)
+        chunks = len(selection.chunks_of(rows))
+        if before.windows * chunks > self._limits.documents:
+            raise QueryLimitExceeded(
+                f"match: {len(rows)} counters have their last value long before the time asked for, and finding it needs "
+                f"{before.windows * chunks} documents, one request reads at most {self._limits.documents}: ask for fewer "
+                "series (match=label=value)",
+                "match",
+            )
+        return await self._windows.read(tenant, selection, before, (), rows)
 
     async def cheapest(self, series: Iterable[Series], grids: Iterable[Callable[[], Grid]]) -> Grid:
         """The first of the grids, finest first, that costs little; else the last one that is possible at all."""

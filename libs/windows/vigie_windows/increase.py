@@ -41,6 +41,20 @@ def per_window(*cells: Cells) -> tuple[Int64s, Int64s, Floats]:
     return row, start, grown
 
 
+def unpreceded(*cells: Cells, start_ms: int, known_since_ms: int) -> Int64s:
+    """The rows of cumulative counters whose first sample since `start_ms` has its predecessor, if any, before the time
+    that the cells are of, which begins at `known_since_ms`. Needs the column `first`."""
+    cumulative = [one.kind == Kind.CUMULATIVE for one in cells]
+    if not any(mask.any() for mask in cumulative):
+        return np.empty(0, np.int64)
+    row = np.concatenate([one.rows[mask] for one, mask in zip(cells, cumulative, strict=True)])
+    first_ts = np.concatenate([one.first_ts[mask] for one, mask in zip(cells, cumulative, strict=True)])
+    rows, place = np.unique(row, return_inverse=True)
+    earliest = np.full(len(rows), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, place, first_ts)
+    return rows[(earliest >= start_ms) & (earliest - MAX_GAP_MS < known_since_ms)]
+
+
 def _columns(cells: Cells) -> tuple[Int64s, Int64s, Int64s, Int64s, Int64s, Floats, Int64s, Floats, Floats]:
     kind = cells.kind.astype(np.int64)
     ends = cells.starts + cells.width_ms

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, cast
 
+import numpy as np
+import numpy.typing as npt
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_query.errors import QueryLimitExceeded
@@ -66,11 +68,19 @@ class WindowReader:
         return Completeness(dirty, whole)
 
     async def read(
-        self, tenant: TenantId, selection: Selection, plan: Plan, columns: Collection[Column]
+        self,
+        tenant: TenantId,
+        selection: Selection,
+        plan: Plan,
+        columns: Collection[Column],
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> tuple[Cells, ...]:
-        """The windows of the selected series. Raises QueryLimitExceeded when they are more than MAX_CELLS."""
-        queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, selection, piece)]
-        reader = _Reading(self._windows, self._slots, selection, frozenset(columns))
+        """The windows of the selected series, or of those in `rows` only. Raises QueryLimitExceeded when they are more
+        than MAX_CELLS."""
+        wanted = selection.rows if rows is None else rows
+        chunks = selection.chunks_of(wanted)
+        queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, chunks, piece)]
+        reader = _Reading(self._windows, self._slots, chunks, frozenset(wanted.tolist()), frozenset(columns))
         try:
             async with asyncio.TaskGroup() as group:
                 for tier, query in queries:
@@ -94,11 +104,15 @@ class _Reading:
     """One answer's reads; they share the bound."""
 
     def __init__(
-        self, windows: Mapping[Tier, Rows], slots: asyncio.Semaphore, selection: Selection, columns: frozenset[Column]
+        self,
+        windows: Mapping[Tier, Rows],
+        slots: asyncio.Semaphore,
+        chunks: Mapping[tuple[int, int], int],
+        rows: frozenset[int],
+        columns: frozenset[Column],
     ) -> None:
         self._windows, self._slots, self._columns = windows, slots, columns
-        self._chunks = selection.chunks
-        self._rows = frozenset(selection.rows.tolist())
+        self._chunks, self._rows = chunks, rows
         self._projection = dict.fromkeys(stored_fields(columns), 1)
         self._held = 0
         self.cells: list[Cells] = []
@@ -129,14 +143,14 @@ class _Reading:
             self.cells.append(cells)
 
 
-def _queries(tenant: TenantId, selection: Selection, piece: TierRange) -> Iterator[Document]:
+def _queries(tenant: TenantId, chunks: Iterable[tuple[int, int]], piece: TierRange) -> Iterator[Document]:
     if piece.windows > _SHORT:
-        for partition, chunk in selection.chunks:
+        for partition, chunk in chunks:
             yield {"_id": documents.between(tenant, partition, chunk, piece.start, piece.end)}
         return
     ids = (
         documents.window_id(tenant, partition, chunk, start)
-        for partition, chunk in selection.chunks
+        for partition, chunk in chunks
         for start in range(piece.start, piece.end, piece.tier.width_ms)
     )
     while batch := list(islice(ids, _IDS_PER_READ)):
