@@ -32,5 +32,9 @@ class FunctionNotApplicable(QueryError):  # noqa: N818
         )
 
 
+class MixedKinds(QueryError):  # noqa: N818
+    """Series of several kinds have the name, and a number of all of them together would mean nothing."""
+
+
 class RetentionExceeded(QueryError):  # noqa: N818
     """The resolution asked for is no longer kept for that time."""

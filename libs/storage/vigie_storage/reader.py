@@ -85,31 +85,30 @@ class SeriesReader:
             raise self._too_expensive(chosen, selection)
         cells = await self._windows.read(tenant, selection, chosen, columns)
         if lookback:
-            cells += await self._read_before(tenant, selection, grid, chosen, cells, whole)
+            cells += await self._read_before(tenant, selection, chosen, cells=cells, start_ms=grid.start, whole=whole)
         return SelectedSamples(selection, Samples(cells, grid, now_ms), chosen)
 
     async def _read_before(
         self,
         tenant: TenantId,
         selection: Selection,
-        grid: Grid,
         chosen: Plan,
+        *,
         cells: tuple[Cells, ...],
+        start_ms: int,
         whole: Completeness,
     ) -> tuple[Cells, ...]:
-        """The windows with the last values of the counters that had none shortly before the grid."""
-        known_since_ms = min([grid.start, *(piece.start for piece in chosen.pieces)])
-        rows = await asyncio.to_thread(
-            increase.unpreceded, *cells, start_ms=grid.start, known_since_ms=known_since_ms
-        )
+        """The windows with the last values of the counters that had none shortly before `start_ms`."""
+        known_since_ms = min([start_ms, *(piece.start for piece in chosen.pieces)])
+        rows = await asyncio.to_thread(increase.unpreceded, *cells, start_ms=start_ms, known_since_ms=known_since_ms)
         if not len(rows):
             return ()
         before = plan_before(known_since_ms, whole.dirty_since, self._clock.now_ms(), whole_since=whole.whole_since)
         chunks = len(selection.chunks_of(rows))
         if before.windows * chunks > self._limits.documents:
             raise QueryLimitExceeded(
-                f"match: {len(rows)} counters have their last value long before the time asked for, and finding it needs "
-                f"{before.windows * chunks} documents, one request reads at most {self._limits.documents}: ask for fewer "
+                f"match: {len(rows)} counters have their last value long before the time asked for; finding it needs "
+                f"{before.windows * chunks} documents, one request reads at most {self._limits.documents}: use fewer "
                 "series (match=label=value)",
                 "match",
             )

@@ -189,7 +189,5 @@ def _estimates(bucket: Int32s, least: Floats, greatest: Floats) -> tuple[Floats,
     # Around zero: beside larger values what is below MIN_MAGNITUDE counts as zero; among its like zero says nothing.
     tiny = np.maximum(-least, greatest) < MIN_MAGNITUDE
     value[outside] = np.where(exact, low, np.where(same_sign, near * (2 / (1 + ratio)), 0.0))
-    error[outside] = np.where(
-        exact, 0.0, np.where(same_sign, (1 - ratio) / (1 + ratio), np.where(tiny, np.inf, ALPHA))
-    )
+    error[outside] = np.where(exact, 0.0, np.where(same_sign, (1 - ratio) / (1 + ratio), np.where(tiny, np.inf, ALPHA)))
     return value, error

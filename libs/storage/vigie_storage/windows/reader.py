@@ -22,7 +22,7 @@ from vigie_windows import Cells
 from vigie_windows.chunks import Column, decode_many, stored_fields
 
 from vigie_storage import collections
-from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.mongo import MAX_TIME_MS, batches, reading
 from vigie_storage.partitions import document as checkpoints
 from vigie_storage.tenancy import Rows, TenantCollection, Why, shared
 from vigie_storage.windows import document as documents
@@ -119,13 +119,11 @@ class _Reading:
 
     async def run(self, tier: Tier, query: Document) -> None:
         async with self._slots:
-            with reading():
-                cursor = self._windows[tier].find(
-                    query, self._projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS
-                )
-                async with cursor:
-                    while found := await cursor.to_list(_DOCUMENTS_PER_BATCH):
-                        await self._take(tier, found)
+            cursor = self._windows[tier].find(
+                query, self._projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS
+            )
+            async for found in batches(cursor, _DOCUMENTS_PER_BATCH):
+                await self._take(tier, found)
 
     async def _take(self, tier: Tier, found: list[Document]) -> None:
         located = [(documents.located(document), document) for document in found]

@@ -26,7 +26,7 @@ from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx
-from vigie_api.parameters import From, Match, MatchBrackets, Step, To, Types
+from vigie_api.parameters import From, Match, MatchBrackets, Step, Temporality, To, Types
 from vigie_api.query.ranges import TimeRange, parse_range
 from vigie_api.query.schemas import RangeResult
 from vigie_api.query.steps import grid_for, points
@@ -86,6 +86,7 @@ async def query_range(
     match: Match = None,
     match_brackets: MatchBrackets = None,
     type_: Types = None,
+    temporality: Temporality = None,
     from_: From = None,
     to: To = None,
     step: Step = None,
@@ -106,7 +107,7 @@ async def query_range(
         series_filter=Filter(
             names=(metric,),
             matchers=matchers.parse([*(match or ()), *(match_brackets or ())]),
-            kinds=kinds_of(type_) if type_ else None,
+            kinds=kinds_of(type_, temporality),
         ),
         by=_labels(by or []),
         limit=limit,
@@ -135,7 +136,6 @@ async def _answer(context: Context, query: RangeQuery) -> bytes:
         "step": grid.step_ms // SECOND,
         "tier": answer.plan.tier.name,
         "tiers": [tier.name for tier in TIERS if any(piece.tier is tier for piece in answer.plan.pieces)],
-        "errorBound": functions.error_bound(query.function, kinds),
         "seriesCount": shown.count,
         "truncated": shown.count > query.limit,
     }
@@ -152,18 +152,19 @@ def _select_groups(found: Sequence[Series], query: RangeQuery) -> SelectedGroups
 
 def _encoded(head: dict[str, Any], answer: SelectedSamples, function: Function, groups: Sequence[Group]) -> bytes:
     # Built by hand: 200,000 points through a model would take longer than reading them.
-    return msgspec.json.encode({**head, "series": _lines(answer, function, groups)})
+    return msgspec.json.encode({**head, **_lines(answer, function, groups)})
 
 
-def _lines(answer: SelectedSamples, function: Function, groups_of_series: Sequence[Group]) -> list[dict[str, Any]]:
+def _lines(answer: SelectedSamples, function: Function, groups_of_series: Sequence[Group]) -> dict[str, Any]:
     groups, group_of_row = answer.selection.grouped(groups_of_series)
     if not groups:
-        return []
-    values = answer.samples.evaluate(function, group_of_row, len(groups))
-    return [
+        return {"errorBound": None, "series": []}
+    evaluation = answer.samples.grouped(group_of_row, len(groups))
+    lines = [
         {"labels": dict(group), "points": points(answer.samples.grid, row)}
-        for group, row in zip(groups, values, strict=True)
+        for group, row in zip(groups, evaluation.run(function), strict=True)
     ]
+    return {"errorBound": evaluation.error_bound(function), "series": lines}
 
 
 def _group(one: Series, by: tuple[str, ...]) -> Group:
