@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class QueryError(Exception):
     """Base error. `field` names the parameter that is wrong, when there is one."""
@@ -10,6 +12,12 @@ class QueryError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.field = field
+
+    def advise(self, advice: str) -> Self:
+        """The same error, which ends with what to do instead."""
+        self.detail = f"{self.detail}: {advice}"
+        self.args = (self.detail,)
+        return self
 
 
 class InvalidParameter(QueryError):  # noqa: N818 - named after what is wrong

@@ -89,6 +89,17 @@ class WindowReader:
             raise _first(errors) from None
         return tuple(reader.cells)
 
+    async def count(self, tenant: TenantId, selection: Selection, plan: Plan, limit: int) -> int:
+        """How many documents `read` would read; counting stops at `limit`."""
+        counted = 0
+        for piece in plan.pieces:
+            for query in _queries(tenant, selection.chunks, piece):
+                with reading():
+                    counted += await self._windows[piece.tier].count_documents(query, limit=limit - counted)
+                if counted >= limit:
+                    return counted
+        return counted
+
     async def _load(self) -> dict[int, Completeness]:
         query = checkpoints.of_topic(self._topic)
         with reading():

@@ -29,7 +29,7 @@ from vigie_api.context import Context, Ctx
 from vigie_api.parameters import From, Match, MatchBrackets, Step, Temporality, To, Types
 from vigie_api.query.ranges import TimeRange, parse_range
 from vigie_api.query.schemas import RangeResult
-from vigie_api.query.steps import grid_for, points
+from vigie_api.query.steps import asked_grid, grid_for, points
 
 MAX_POINTS = 200_000
 """Of all series of one answer together."""
@@ -120,11 +120,12 @@ async def query_range(
 async def _answer(context: Context, query: RangeQuery) -> bytes:
     """Groups and numbers are made in threads: of many series they take long, and other requests wait for the loop."""
     reader = context.resources.reader
+    asked = asked_grid(context, query.time_range, query.step)
     found = await reader.select(context.tenant, query.series_filter, query.metric)
     kinds = {one.kind for one in found}
     functions.check_applicable(query.function, query.metric, kinds)
     shown = await asyncio.to_thread(_select_groups, found, query)
-    grid = await grid_for(context, query.time_range, query.step, shown.series)
+    grid = asked or await grid_for(context, query.time_range, None, shown.series)
     _check_points(len(set(shown.groups)), grid)
     answer = await reader.read(context.tenant, shown.series, grid, [(query.function, kind) for kind in kinds])
     head = {
@@ -187,7 +188,7 @@ def _check_points(groups: int, grid: Grid) -> None:
     total = groups * grid.steps
     if total > MAX_POINTS:
         raise QueryLimitExceeded(
-            f"limit: {groups} series of {grid.steps} points are more than the {MAX_POINTS} points of one answer: use a "
-            "larger step, a shorter time or a smaller limit",
+            f"limit: {groups} series of {grid.steps} points are more than the {MAX_POINTS} points of one answer: use "
+            f"limit={MAX_POINTS // grid.steps}, a larger step or a shorter time",
             "limit",
         )
