@@ -15,18 +15,23 @@ NOW = 1_790_000_000_000 // HOUR * HOUR + 20 * MINUTE + 5_000
 
 def follow(from_ms: int, to_ms: int, step_ms: int) -> str | None:
     """The error of the question when it has one; its advice, followed, has none."""
+    detail = refusal(from_ms, to_ms, step_ms)
+    if detail is None or "ends before" in detail:
+        return detail
+    start, step = re.search(r"from=(\S+)", detail), re.search(r"step=(\w+)", detail)
+    assert start or step, detail
+    from_ms = parse_time(start[1], "from", NOW) if start else from_ms
+    step_ms = parse_duration(step[1], "step") if step else step_ms
+    grid = asked(from_ms, to_ms, step_ms, NOW + MINUTE)
+    assert grid.steps <= MAX_POINTS + 2
+    plan(grid, {}, NOW + MINUTE)
+    return detail
+
+
+def refusal(from_ms: int, to_ms: int, step_ms: int) -> str | None:
     try:
         asked(from_ms, to_ms, step_ms, NOW)
     except QueryError as error:
-        if (start := re.search(r"from=(\S+)", error.detail)) is not None:
-            from_ms = parse_time(start[1], "from", NOW)
-        if (step := re.search(r"step=(\w+)", error.detail)) is not None:
-            step_ms = parse_duration(step[1], "step")
-        if "ends before" not in error.detail:
-            assert start or step, error.detail
-            grid = asked(from_ms, to_ms, step_ms, NOW + MINUTE)
-            assert grid.steps <= MAX_POINTS + 2
-            plan(grid, {}, NOW + MINUTE)
         return error.detail
     return None
 
