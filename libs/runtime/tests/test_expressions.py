@@ -32,8 +32,8 @@ class Pauses:
 
 
 def busy(seconds: float) -> None:
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         pass
 
 
@@ -47,9 +47,9 @@ async def test_a_nasty_expression_over_many_values_is_given_up_while_the_loop_go
 
     began = time.perf_counter()
     with pytest.raises(ExpressionTooSlow, match=r"^match: .*label=value"):
-        await Expressions(0.4).question("match").run(match)
-    assert time.perf_counter() - began < 2
-    assert pauses.stop() < 0.25
+        await Expressions(0.1).question("match").run(match)
+    assert time.perf_counter() - began < 3
+    assert pauses.stop() < 0.5
 
 
 async def test_the_time_is_for_all_that_a_question_runs() -> None:

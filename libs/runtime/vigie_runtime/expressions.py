@@ -17,7 +17,8 @@ from vigie_contracts.problems import ProblemKind
 from vigie_runtime.errors import Busy, ProblemError
 
 THINKING_S: Final = 1.0
-"""What the expressions of one question may take in all."""
+"""What the expressions of one question may take in all, seconds of a core: on a busy machine a simple one is not
+refused because others had the core."""
 _AT_ONCE: Final = 2
 _WAITING: Final = 8
 T = TypeVar("T")
@@ -75,16 +76,16 @@ class Thinking:
         """The result of `work`. Raises ExpressionTooSlow, Busy."""
 
         def timed() -> T:
-            began = time.perf_counter()
+            began = time.thread_time()
             end = began + self._left
 
             def check() -> None:
-                if time.perf_counter() > end:
+                if time.thread_time() > end:
                     raise ExpressionTooSlow(self._field, self._seconds)
 
             try:
                 return work(check)
             finally:
-                self._left -= time.perf_counter() - began
+                self._left -= time.thread_time() - began
 
         return await self._expressions.submit(timed)
