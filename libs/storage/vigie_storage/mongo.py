@@ -68,10 +68,11 @@ _NO_SESSIONS = "Sessions are not supported by this MongoDB deployment"
 T = TypeVar("T")
 Session = AsyncClientSession
 
-TIMEOUT_S: Final = 3.0
-"""Longest that one operation, with its retries, may take. Without it a store that hangs is noticed after 10 s, given up
-after 5 s more, and searched for another 5 s."""
-MAX_TIME_MS: Final = 3_000
+TIMEOUT_S: Final = 2.5
+"""Longest that one operation, with its retries, may take: a read, whose caller has perhaps been looked up for half a
+second before, is answered within 3 s. Without it a store that hangs is noticed after 10 s, given up after 5 s more, and
+searched for another 5 s."""
+MAX_TIME_MS: Final = 2_500
 """Longest work of the store for one answer of a read, milliseconds."""
 DURABLE: Final = WriteConcern("majority", j=True)
 _NAMESPACE_EXISTS: Final = 48
@@ -165,10 +166,11 @@ def exactly(value: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def bounded() -> Generator[None]:
-    """What is done inside has TIMEOUT_S; errors that pass by themselves become StoreUnavailable, others are bugs."""
+def bounded(operations: int = 1) -> Generator[None]:
+    """What is done inside has TIMEOUT_S for each operation; errors that pass by themselves become StoreUnavailable,
+    others are bugs."""
     try:
-        with pymongo.timeout(TIMEOUT_S):
+        with pymongo.timeout(TIMEOUT_S * operations):
             yield
     except PyMongoError as e:
         if passing(e) or e.timeout:
@@ -208,7 +210,7 @@ async def batches(cursor: AsyncCursor[Document], size: int) -> AsyncGenerator[li
 
 async def transaction(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:
     """All of `work` or nothing, durably. `work` may be called again after a conflict. Raises StoreUnavailable."""
-    with bounded():
+    with bounded(2):  # the work and its commit
         async with db.client.start_session() as session:
             return await session.with_transaction(
                 work,  # pyright: ignore[reportArgumentType] - wants a coroutine; any awaitable is awaited all the same
