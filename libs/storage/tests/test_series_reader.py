@@ -40,9 +40,14 @@ class StoredWindows:
     def __init__(self, samples: dict[Series, list[Sample]], dirty_since: dict[str, int | None]) -> None:
         self.samples, self.dirty_since = samples, dirty_since
         self.plans: list[Plan] = []
+        self.counted = 0
+        """How many documents of a plan there really are."""
 
     async def completeness(self, _partitions: Collection[int]) -> Completeness:
         return Completeness(self.dirty_since, {})
+
+    async def count(self, _tenant: TenantId, _selection: Selection, _plan: Plan, limit: int) -> int:
+        return min(limit, self.counted)
 
     async def read(
         self,
@@ -152,5 +157,8 @@ def test_only_counters_without_a_value_shortly_before_are_looked_for_further_bac
     [_, _, before] = windows.plans
     assert before.windows < 200
     assert before.pieces[0].tier is TIERS[-1]
-    with pytest.raises(QueryLimitExceeded, match="fewer series"):
+    with pytest.raises(QueryLimitExceeded, match="1 counters .* fewer series"):
+        grown(windows, grid, documents=20)
+    windows.counted = 90
+    with pytest.raises(QueryLimitExceeded, match="step: 2 series .* use step="):
         grown(windows, grid, documents=50)
