@@ -157,8 +157,8 @@ def test_only_counters_without_a_value_shortly_before_are_looked_for_further_bac
     [_, _, before] = windows.plans
     assert before.windows < 200
     assert before.pieces[0].tier is TIERS[-1]
-    with pytest.raises(QueryLimitExceeded, match="1 counters .* fewer series"):
+    with pytest.raises(QueryLimitExceeded, match=r"1 counters .* fewer series"):
         grown(windows, grid, documents=20)
     windows.counted = 90
-    with pytest.raises(QueryLimitExceeded, match="step: 2 series .* use step="):
+    with pytest.raises(QueryLimitExceeded, match=r"step: 2 series .* use step="):
         grown(windows, grid, documents=50)
