@@ -22,7 +22,7 @@ from vigie_runtime.metrics import MetricSet
 from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 
 from vigie_storage import collections
-from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.mongo import MAX_TIME_MS, batches
 from vigie_storage.tenancy import TenantCollection, Why
 
 log = logging.get(__name__)
@@ -108,8 +108,9 @@ class LatestReader:
 
     async def _find(self, query: dict[str, object]) -> Chunks:
         found: Chunks = {}
-        with reading():
-            async for document in self._latest.find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS):
+        cursor = self._latest.find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+        async for documents in batches(cursor, _BATCH):
+            for document in documents:
                 partition, stored = parse(document)
                 self._add(found, (partition, stored.chunk), stored.data)
         return found

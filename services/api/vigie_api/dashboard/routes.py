@@ -26,7 +26,7 @@ from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, Step, To
 from vigie_api.query.ranges import TimeRange, parse_range, parse_zone
 from vigie_api.query.schemas import ChartData, ChartLine
-from vigie_api.query.steps import grid_for, points
+from vigie_api.query.steps import asked_grid, grid_for, points
 
 router = APIRouter(tags=["dashboard"], responses=READ_PROBLEMS)
 FEATURE = Feature(
@@ -84,6 +84,7 @@ async def chart(
         raise UnknownChart(type_, CHARTS)
     time_range = parse_range(period, from_, to, "24h", context.now_ms)
     zone = parse_zone(timezone)
+    asked_grid(context, time_range, step, zone)
 
     async def compute() -> ChartData:
         drawn = CHARTS[type_]
