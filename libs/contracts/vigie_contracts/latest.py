@@ -116,6 +116,8 @@ def unpack(data: bytes) -> Latest:
     if rest or n > 256 or not 0 <= buckets <= n * len(BUCKET_BOUNDS):
         raise ValueError(f"{len(data)} bytes are no packed chunk of latest values")
     slots, bounds, counts = _views(data, _BUCKET_COLUMNS, buckets, begin + n * size)
+    if buckets and bounds.max() >= len(BUCKET_BOUNDS):
+        raise ValueError(f"the chunk of latest values has buckets up to bound {bounds.max()}, which is not known here")
     columns = _views(data, _COLUMNS, n, begin)
     return Latest(*columns, buckets=Buckets(slots, bounds, counts))
 
