@@ -9,16 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.latest import BUCKET_BOUNDS, Buckets
 from vigie_contracts.tiers import CHUNK_SLOTS
-from vigie_windows import Cells, Kind
-from vigie_windows.sketch import buckets_of
+from vigie_windows import Cells, Kind, sketch
+from vigie_windows.arrays import run_starts
 
 from vigie_aggregator.samples.series_index import grown
 from vigie_aggregator.samples.window_cache import Int64s, distinct
 
 _BOUNDS: Final = len(BUCKET_BOUNDS)
 # The bounds are upper edges, written with 12 digits: a little below one is surely inside its bucket.
-_LAST: Final = buckets_of(np.array(BUCKET_BOUNDS) * (1 - 1e-9))
-"""The sketch's last bucket at or below each bound."""
+_BOUND_OF: Final = np.searchsorted(
+    sketch.buckets_of(np.array(BUCKET_BOUNDS) * (1 - 1e-9)), np.arange(-sketch.BUCKETS, sketch.BUCKETS + 1)
+)
+"""By bucket of the sketch, from the lowest on: the first bound that is not below it, _BOUNDS when all are."""
 
 
 class LatestBuckets:
@@ -42,9 +44,14 @@ class LatestBuckets:
         """Count the observations of `cells`."""
         if not (cells.kind == Kind.HISTOGRAM).any():
             return
-        chosen = np.flatnonzero((cells.kind[cells.sketch_cell] == Kind.HISTOGRAM) & (cells.sketch_bucket <= _LAST[-1]))
-        at = self._at(cells.rows[cells.sketch_cell[chosen]], np.searchsorted(_LAST, cells.sketch_bucket[chosen]))
-        np.add.at(self._counts, at, cells.sketch_count[chosen])
+        bound = _BOUND_OF[cells.sketch_bucket + sketch.BUCKETS]
+        # The sketches are sorted by cell and bucket, so that what lies below one bound stands together.
+        starts = run_starts(cells.sketch_cell * (_BOUNDS + 1) + bound)
+        counts = np.add.reduceat(cells.sketch_count, starts)
+        cell, bound = cells.sketch_cell[starts], bound[starts]
+        chosen = (cells.kind[cell] == Kind.HISTOGRAM) & (bound < _BOUNDS)
+        at = self._at(cells.rows[cell[chosen]], bound[chosen])
+        np.add.at(self._counts, at, counts[chosen])
 
     def of(self, rows: Int64s) -> tuple[Int64s, npt.NDArray[np.uint8], Int64s]:
         """Row, bound and count of each bucket of these (ascending) rows that has observations, by row, then bound."""
