@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from vigie_aggregator.samples.handler import Limits
 from vigie_aggregator.samples.schedule import Intervals
-from vigie_contracts.latest import unpack
+from vigie_contracts.latest import BUCKET_BOUNDS, Latest, unpack
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_storage.partitions.checkpoint import COARSE
@@ -179,11 +180,28 @@ def _latest_equals(store: MemoryStore, samples: Sequence[tuple[int, int, float]]
         if mine:
             want[one.tenant, one.ordinal] = (*max(mine), sum(value for _, value in mine), len(mine))
     got: dict[tuple[str, int], tuple[int, float, float, int]] = {}
+    buckets: dict[tuple[str, int], list[int]] = {}
     for (_, tenant, chunk), data in store.chunks.items():
         stored = unpack(data)
+        buckets |= _cumulative(tenant, chunk, stored)
         for slot, *rest in zip(stored.slots, stored.timestamps, stored.values, stored.sums, stored.counts, strict=True):
             got[tenant, chunk * 256 + int(slot)] = tuple(rest)
     assert got == want
+    for one in SERIES:
+        mine = [value for fp, _, value in samples if fp == one.fingerprint]
+        upto = [sum(value <= bound for value in mine) for bound in BUCKET_BOUNDS]
+        if one.kind is Kind.HISTOGRAM:
+            assert buckets.get((one.tenant, one.ordinal), [0] * len(BUCKET_BOUNDS)) == upto
+        else:
+            assert (one.tenant, one.ordinal) not in buckets
+
+
+def _cumulative(tenant: str, chunk: int, stored: Latest) -> dict[tuple[str, int], list[int]]:
+    """Of each series that has buckets: how many observations lie at or below each bound."""
+    counts: dict[tuple[str, int], list[int]] = {}
+    for slot, bound, count in zip(stored.buckets.slots, stored.buckets.bounds, stored.buckets.counts, strict=True):
+        counts.setdefault((tenant, chunk * 256 + int(slot)), [0] * len(BUCKET_BOUNDS))[bound] += int(count)
+    return {series: list(accumulate(own)) for series, own in counts.items()}
 
 
 def _readers_can_trust(store: MemoryStore) -> None:

@@ -56,7 +56,7 @@ async def test_a_posted_custom_counter_is_visible_everywhere(client: Any, world:
     assert (custom["name"], custom["value"], custom["series"]) == ("custom_counter", 2.0, 1)
     assert summary["series"]["counter"] == summary["series"]["live"] == 1
     text = (await client.http.get("/metrics")).text
-    assert 'custom_counter{endpoint="/api/bookings",service="booking"} 2.0' in text
+    assert 'custom_counter{endpoint="/api/bookings",service="booking",vigie_type="counter"} 2.0' in text
     (found,) = (await client.get("/api/series", name="custom_counter"))["series"]
     assert found["fingerprint"] == f"{key.fingerprint:016x}"
     assert found["latest"]["sum"] == 2

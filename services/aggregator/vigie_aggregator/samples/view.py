@@ -23,7 +23,7 @@ from vigie_storage.latest import LatestChunk
 from vigie_aggregator.metrics import Metrics
 
 _BATCH_CHUNKS: Final = 256
-"""Chunks in one pipeline: about 2 MB."""
+"""Chunks in one pipeline: about 2 MB, of histograms about 6 MB."""
 _CHECK_S: Final = 5.0
 """How long a missing marker goes unnoticed while nothing is pushed."""
 _BACK_OFF_S: Final = 1.0
