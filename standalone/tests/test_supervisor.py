@@ -118,7 +118,7 @@ async def test_own_failures_between_which_a_unit_ran_well_are_not_in_a_row(tmp_p
 async def test_unit_that_crashes_by_itself_is_given_up_with_the_signal(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     await stage.supervisor.start(stage.unit("broken", "import os; READY; time.sleep(0.2); os.abort()"))
-    with pytest.raises(GaveUpError, match="4 times in a row.* was ended by SIGABRT"):
+    with pytest.raises(GaveUpError, match=r"4 times in a row.* was ended by SIGABRT"):
         await asyncio.wait_for(stage.supervisor.failed(), 30)
     await stage.supervisor.stop()
 

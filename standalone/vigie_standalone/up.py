@@ -13,10 +13,11 @@ from typing import Any
 from rich.markup import escape
 from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 from vigie_identity.bootstrap import NewAdministrator
+from vigie_identity.errors import InvalidField
 
 from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, in_words, prepare
+from vigie_standalone.address import usable
 from vigie_standalone.arguments import DEFAULT_HOME
-from vigie_standalone.embedded.ports import is_free
 from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home, this_process, without_password
@@ -30,16 +31,6 @@ SAME_SIGNAL_S = 1.0
 """One Ctrl-C can arrive twice: from the terminal, and from a launcher (make, uv, timeout) that passes it on."""
 
 
-class PortTakenError(StandaloneError):
-    """Something else listens where the front door should."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(
-            f"Port {port} is taken by another program. Stop that one, or choose another port: `vigie up --port "
-            f"{port + 1}`."
-        )
-
-
 def run(options: Options, stages: Callable[[Context], list[list[Unit]]] = services) -> int:
     """Run until stopped; gives the exit code. Raises StandaloneError when it cannot start.
 
@@ -48,11 +39,19 @@ def run(options: Options, stages: Callable[[Context], list[list[Unit]]] = servic
     home = Home(options.home)
     home.claim()
     try:
-        if not is_free(options.port, options.host):
-            raise PortTakenError(options.port)
-        return asyncio.run(_Up(options, home, stages).run())
+        _refuse_unknown_rights()
+        options = usable(options)
+        with home.usable():
+            return asyncio.run(_Up(options, home, stages).run())
     finally:
         home.release()
+
+
+def _refuse_unknown_rights() -> None:
+    try:
+        AnonymousRule.parse(anonymous())
+    except InvalidField as error:
+        raise StandaloneError(f"VIGIE_ANONYMOUS {error.detail.removeprefix('anonymous: ')}.") from None
 
 
 class _Up:
