@@ -83,7 +83,8 @@ def services(context: Context) -> list[list[Unit]]:
 def _aggregator(context: Context) -> Process:
     port = Ports(context.home.directory).get(["aggregator"])["aggregator"]
     ready = http_ready(f"http://127.0.0.1:{port}/health/ready")
-    return context.module("aggregator", ["vigie_aggregator"], ready, {"VIGIE_AGGREGATOR_PORT": str(port)})
+    env = {"VIGIE_AGGREGATOR_HOST": "127.0.0.1", "VIGIE_AGGREGATOR_PORT": str(port)}
+    return context.module("aggregator", ["vigie_aggregator"], ready, env)
 
 
 def _front(context: Context) -> Process:

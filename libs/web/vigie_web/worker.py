@@ -16,10 +16,13 @@ from vigie_runtime.lifespan import Worker, run_worker
 from vigie_runtime.metrics import exposition
 from vigie_runtime.settings import Settings
 
+from vigie_web.connection import Connection
 from vigie_web.health import Check, Live, readiness
 from vigie_web.process import tune_garbage_collection
 
 JSON: Final = "application/json"
+MAX_CONNECTIONS: Final = 256
+"""Those who ask are a handful. The rest is room for connections that say nothing, until their heads are overdue."""
 _START_POLL_S: Final = 0.01
 _START_TIMEOUT_S: Final = 10.0
 
@@ -86,11 +89,10 @@ async def serve_health(
         access_log=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=64,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=2,
-        h11_max_incomplete_event_size=16 * 1024,
-        http="h11",
+        http=Connection,
         server_header=False,
     )
     server = _Server(config)
