@@ -15,6 +15,9 @@ from vigie_standalone.probes import http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
+PARTITIONS = 4
+"""Of topics that this machine makes for itself. Each costs the aggregator and MongoDB a commit for every second in
+which something arrives, and one machine has no more cores to spread them over."""
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens on all addresses -> where it is reached from this machine."""
 
@@ -51,7 +54,7 @@ class Context:
     options: Options
     home: Home
     variables: Mapping[str, str]
-    """Where Kafka, MongoDB and Redis are."""
+    """Where Kafka, MongoDB and Redis are, and how the topics are divided."""
     printer: Callable[[str], Callable[[str], None]] = field(repr=False)
     """Name of a process -> where its lines go."""
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -101,6 +104,16 @@ def anonymous() -> str:
     """What callers without a credential may do. On one's own machine nobody needs one: the first curl works."""
     default = os.environ.get("VIGIE_DEFAULT_TENANT") or "default"
     return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,telemetry"
+
+
+def partitions(recorded: int | None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Into how many partitions the topics are divided, for the services: as they were made, if they were.
+
+    Nothing when the operator says it, and for a new Kafka of the operator's, which more machines may come to share.
+    """
+    if environment.get("VIGIE_PARTITIONS") or (recorded is None and environment.get("KAFKA_BOOTSTRAP_SERVERS")):
+        return {}
+    return {"VIGIE_PARTITIONS": str(recorded or PARTITIONS)}
 
 
 def _demo(context: Context) -> Process:

@@ -21,7 +21,7 @@ from vigie_standalone.arguments import DEFAULT_HOME
 from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home, this_process, without_password
-from vigie_standalone.services import Context, Options, anonymous, services
+from vigie_standalone.services import Context, Options, anonymous, partitions, services
 from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
@@ -127,8 +127,9 @@ class _Up:
         for process in self._servers.processes():
             self._supervisor.watch(Unit(process))
         # Before any service could do it: so this process has the password, and it goes through no pipe and no file.
-        self._administrator = await prepare(self._servers.variables(), demo=self._options.demo)
-        for stage in self._stages(self._context()):
+        prepared = await prepare(self._servers.variables(), demo=self._options.demo)
+        self._administrator = prepared.administrator
+        for stage in self._stages(self._context(prepared.partitions)):
             await self._supervisor.start(*stage)
         self._record()
         shown = banner(self._options, time.monotonic() - begin, self._run.anonymous)
@@ -143,10 +144,9 @@ class _Up:
             self._terminal.say("an administrator was made; `vigie admin reset-password` shows you a password for it")
         return "\n" + first_login(made)
 
-    def _context(self) -> Context:
-        return Context(
-            self._options, self._home, self._servers.variables(), self._terminal.line_printer, self._stopping
-        )
+    def _context(self, recorded: int | None) -> Context:
+        variables = self._servers.variables() | partitions(recorded)
+        return Context(self._options, self._home, variables, self._terminal.line_printer, self._stopping)
 
     def _record(self) -> None:
         self._run = replace(
