@@ -18,6 +18,8 @@ FIRST_BACKFILL = "1h"
 PARTITIONS = 4
 """Of topics that this machine makes for itself. Each costs the aggregator and MongoDB a commit for every second in
 which something arrives, and one machine has no more cores to spread them over."""
+FRUGAL = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+"""Memory that the C library and numpy would set aside for threads which a small machine does not keep busy."""
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens on all addresses -> where it is reached from this machine."""
 
@@ -69,7 +71,7 @@ class Context:
             [sys.executable, "-m", *arguments],
             log_path=self.home.directory / f"{name}.log",
             ready=ready,
-            env={**os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
+            env={**FRUGAL, **os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
             on_line=self.printer(name),
             stopping=self.stopping,
         )

