@@ -32,7 +32,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from vigie_contracts.limits import MAX_RECORD_BYTES
 
-from vigie_runtime.kafka_consumer import Consumer
+from vigie_runtime.bus.consumer import Consumer
 from vigie_runtime.settings import Settings
 
 Document: TypeAlias = dict[str, Any]

@@ -20,7 +20,7 @@ _TASKS: Final = {
     "_fetcher": ("_fetch_task",),
     "_client": ("_sync_task",),
 }
-"""Where aiokafka keeps its tasks. `tests/test_kafka_consumer.py` fails when one has another name."""
+"""Where aiokafka keeps its tasks. `tests/test_consumer.py` fails when one has another name."""
 
 
 class Consumer(AIOKafkaConsumer):
