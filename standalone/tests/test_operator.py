@@ -101,9 +101,9 @@ async def test_tenant_is_kept_out_and_let_in_again(vigie: Vigie, who: Identity) 
 async def test_first_start_gives_its_password_to_one_and_reset_makes_another(
     vigie: Vigie, who: Identity, variables: dict[str, str]
 ) -> None:
-    first = await prepare(variables, demo=True)
+    first = (await prepare(variables, demo=True)).administrator
     assert first is not None
-    assert await prepare(variables, demo=True) is None
+    assert (await prepare(variables, demo=True)).administrator is None
     assert (await who.tenants.get(DEMO_TENANT)).name == "acme-corp"
     reset = vigie("admin", "reset-password")
     new = reset.stdout.strip()
@@ -113,6 +113,14 @@ async def test_first_start_gives_its_password_to_one_and_reset_makes_another(
     passwords = Passwords()
     assert (await passwords.verify(account.password, new)) is not False
     passwords.close()
+
+
+async def test_number_of_partitions_is_that_of_the_topics_that_were_made(
+    variables: dict[str, str], database: AsyncDatabase[Any]
+) -> None:
+    assert (await prepare(variables, demo=False)).partitions is None
+    await database["topics"].insert_one({"_id": "vigie.samples.v1", "partitions": 12, "cluster_id": "x"})
+    assert (await prepare(variables, demo=False)).partitions == 12
 
 
 async def test_demo_tenant_that_somebody_switched_off_stays_off(variables: dict[str, str], vigie: Vigie) -> None:
@@ -126,7 +134,7 @@ async def test_chosen_password_is_taken_and_not_told(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIGIE_ADMIN_PASSWORD", "correct horse battery staple")
-    made = await prepare(variables, demo=False)
+    made = (await prepare(variables, demo=False)).administrator
     assert made is not None
     assert made.password is None
 

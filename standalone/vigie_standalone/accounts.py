@@ -26,6 +26,7 @@ from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import ProblemError, reason_of
 from vigie_runtime.logging import redact
 from vigie_runtime.settings import TenantSettings, explain
+from vigie_storage.topics import recorded_partitions
 
 from vigie_standalone.demo.node import TENANT
 from vigie_standalone.embedded.servers import VARIABLES, Server
@@ -58,6 +59,17 @@ class Accounts:
     settings: AccountSettings
     identity: Identity
     actor: Actor
+    database: clients.Database
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made and found."""
+
+    administrator: NewAdministrator | None
+    """If this call made one."""
+    partitions: int | None
+    """Of the topics, for life; None when they are not made yet."""
 
 
 def addresses(data_dir: Path) -> dict[str, str]:
@@ -93,7 +105,7 @@ async def accounts(variables: Mapping[str, str]) -> AsyncIterator[Accounts]:
             database = clients.database(mongo, settings)
             who = await stack.enter_async_context(identity(settings, database, redis, SystemClock()))
             await who.ensure_indexes()
-            yield Accounts(settings, who, _operator())
+            yield Accounts(settings, who, _operator(), database)
     except ValidationError as error:
         raise AccountsError("; ".join(explain(AccountSettings, error))) from None
     except (SettingsError, ProblemError) as error:
@@ -109,8 +121,8 @@ def _client(settings: AccountSettings) -> clients.MongoClient:
         raise AccountsError(f"MONGODB_URI is not a connection string: {redact(str(error))}") from None
 
 
-async def prepare(variables: Mapping[str, str], *, demo: bool) -> NewAdministrator | None:
-    """What a Vigie needs before anybody can use it; the administrator, if this call made one. Raises AccountsError."""
+async def prepare(variables: Mapping[str, str], *, demo: bool) -> Prepared:
+    """Make what a Vigie needs before anybody can use it. Raises AccountsError."""
     async with accounts(variables) as here:
         who = here.identity
         await who.tenants.ensure(TenantId(here.settings.default_tenant))
@@ -119,7 +131,7 @@ async def prepare(variables: Mapping[str, str], *, demo: bool) -> NewAdministrat
         if demo:
             with suppress(Conflict):  # made by an earlier start: whatever became of it since is somebody's will
                 await who.tenants.create(DEMO_TENANT, DEMO_TENANT_NAME, SYSTEM)
-        return made
+        return Prepared(made, await recorded_partitions(here.database))
 
 
 def in_words(rule: AnonymousRule) -> str:

@@ -16,6 +16,7 @@ from vigie_standalone.private import UMASK
 
 if TYPE_CHECKING:
     from vigie_standalone.demo.control import Control
+    from vigie_standalone.home import Home
 
 EXIT_NOT_RUNNING = 3
 STOP_TIMEOUT_S = 90
@@ -106,7 +107,12 @@ def down(data_dir: DataDir = DEFAULT_HOME) -> None:
     if run is None:
         typer.echo(str(NotRunningError(home.directory)))
         return
-    os.kill(run.pid, signal.SIGTERM)
+    try:
+        os.kill(run.pid, signal.SIGTERM)
+    except ProcessLookupError:  # it has just ended
+        pass
+    except PermissionError:
+        raise StandaloneError(f"Process {run.pid} is another user's, who has to stop it.") from None
     end = time.monotonic() + STOP_TIMEOUT_S
     while run.alive:
         if time.monotonic() > end:
@@ -133,13 +139,16 @@ def demo(
 
     from vigie_standalone.demo.control import Control
     from vigie_standalone.demo.run import DemoOptions, run_demo
+    from vigie_standalone.home import Home
 
-    control = data_dir / "incidents.json"
-    if incident:
-        Control(control).start(incident, time.time() + 300)
+    home = Home(data_dir)
+    control = home.directory / "incidents.json"
     options = DemoOptions(url, seed, rate, seconds(backfill), token or None, control)
-    with Control(control).followed():
-        asyncio.run(run_demo(options))
+    with home.usable():
+        if incident:
+            Control(control).start(incident, time.time() + 300)
+        with Control(control).followed():
+            asyncio.run(run_demo(options))
 
 
 @app.command()
@@ -152,37 +161,38 @@ def incident(
     """Let something go wrong in the running simulator. Exit code 3 when none runs."""
     from vigie_standalone.demo.control import Control, UnknownIncidentError
     from vigie_standalone.demo.incidents import INCIDENTS
+    from vigie_standalone.home import Home
 
-    control = Control(data_dir / "incidents.json")
-    if name and not clear:
-        if name not in INCIDENTS:
-            raise UnknownIncidentError(name)
-        until = time.time() + seconds(duration)
-        if nobody := _no_simulator(data_dir, control):
-            typer.echo(nobody)
-            raise typer.Exit(EXIT_NOT_RUNNING)
-        control.start(name, until)
-        typer.echo(f"{name} for {duration}: {INCIDENTS[name].summary}.")
-        return
-    nobody = _no_simulator(data_dir, control)
-    if clear:
-        control.clear()  # what a simulator left behind, too: the next one would go on with it
-        typer.echo(nobody or "All incidents are over.")
-        return
-    active = [] if nobody else control.active(time.time())
-    for known in INCIDENTS.values():
-        typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
-    if nobody:
-        typer.echo(nobody, err=True)
+    if name and not clear and name not in INCIDENTS:
+        raise UnknownIncidentError(name)
+    home = Home(data_dir)
+    control = Control(home.directory / "incidents.json")
+    with home.usable():
+        nobody = _no_simulator(home, control)
+        if clear:
+            control.clear()  # what a simulator left behind, too: the next one would go on with it
+            typer.echo(nobody or "All incidents are over.")
+        elif name:
+            until = time.time() + seconds(duration)
+            if nobody:
+                typer.echo(nobody)
+                raise typer.Exit(EXIT_NOT_RUNNING)
+            control.start(name, until)
+            typer.echo(f"{name} for {duration}: {INCIDENTS[name].summary}.")
+        else:
+            active = [] if nobody else control.active(time.time())
+            for known in INCIDENTS.values():
+                typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
+            if nobody:
+                typer.echo(nobody, err=True)
 
 
-def _no_simulator(data_dir: Path, control: "Control") -> str:
+def _no_simulator(home: "Home", control: "Control") -> str:
     """Why nobody would do what an incident says; empty when somebody does."""
-    from vigie_standalone.home import Home, NoSimulatorError, NotRunningError
+    from vigie_standalone.home import NoSimulatorError, NotRunningError
 
     if control.is_followed():
         return ""
-    home = Home(data_dir)
     return str((NoSimulatorError if home.running() else NotRunningError)(home.directory))
 
 

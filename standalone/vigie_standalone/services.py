@@ -15,6 +15,11 @@ from vigie_standalone.probes import http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
+PARTITIONS = 4
+"""Of topics that this machine makes for itself. Each costs the aggregator and MongoDB a commit for every second in
+which something arrives, and one machine has no more cores to spread them over."""
+FRUGAL = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+"""Memory that the C library and numpy would set aside for threads which a small machine does not keep busy."""
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens on all addresses -> where it is reached from this machine."""
 
@@ -51,7 +56,7 @@ class Context:
     options: Options
     home: Home
     variables: Mapping[str, str]
-    """Where Kafka, MongoDB and Redis are."""
+    """Where Kafka, MongoDB and Redis are, and how the topics are divided."""
     printer: Callable[[str], Callable[[str], None]] = field(repr=False)
     """Name of a process -> where its lines go."""
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -66,7 +71,7 @@ class Context:
             [sys.executable, "-m", *arguments],
             log_path=self.home.directory / f"{name}.log",
             ready=ready,
-            env={**os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
+            env={**FRUGAL, **os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
             on_line=self.printer(name),
             stopping=self.stopping,
         )
@@ -83,7 +88,8 @@ def services(context: Context) -> list[list[Unit]]:
 def _aggregator(context: Context) -> Process:
     port = Ports(context.home.directory).get(["aggregator"])["aggregator"]
     ready = http_ready(f"http://127.0.0.1:{port}/health/ready")
-    return context.module("aggregator", ["vigie_aggregator"], ready, {"VIGIE_AGGREGATOR_PORT": str(port)})
+    env = {"VIGIE_AGGREGATOR_HOST": "127.0.0.1", "VIGIE_AGGREGATOR_PORT": str(port)}
+    return context.module("aggregator", ["vigie_aggregator"], ready, env)
 
 
 def _front(context: Context) -> Process:
@@ -100,6 +106,16 @@ def anonymous() -> str:
     """What callers without a credential may do. On one's own machine nobody needs one: the first curl works."""
     default = os.environ.get("VIGIE_DEFAULT_TENANT") or "default"
     return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,telemetry"
+
+
+def partitions(recorded: int | None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Into how many partitions the topics are divided, for the services: as they were made, if they were.
+
+    Nothing when the operator says it, and for a new Kafka of the operator's, which more machines may come to share.
+    """
+    if environment.get("VIGIE_PARTITIONS") or (recorded is None and environment.get("KAFKA_BOOTSTRAP_SERVERS")):
+        return {}
+    return {"VIGIE_PARTITIONS": str(recorded or PARTITIONS)}
 
 
 def _demo(context: Context) -> Process:

@@ -33,6 +33,7 @@ from redis.backoff import ExponentialBackoff
 from vigie_contracts.limits import MAX_RECORD_BYTES
 
 from vigie_runtime import logging
+from vigie_runtime.bus.consumer import Consumer
 from vigie_runtime.settings import Settings
 
 log = logging.get(__name__)
@@ -76,7 +77,7 @@ def kafka_consumer(
     min_bytes: int = 1,
     max_wait_ms: int = 100,
     auto_offset_reset: str = "earliest",
-    kind: type[AIOKafkaConsumer] = AIOKafkaConsumer,
+    kind: type[Consumer] = Consumer,
 ) -> AIOKafkaConsumer:
     """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned.
 
@@ -203,6 +204,7 @@ def _password(settings: Settings) -> str:
 __all__ = [
     "AIOKafkaConsumer",
     "AIOKafkaProducer",
+    "Consumer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
     "CorruptRecordException",

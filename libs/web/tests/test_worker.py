@@ -1,6 +1,7 @@
 """The endpoints of a worker."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
@@ -62,3 +63,22 @@ async def test_a_head_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch
         writer.write(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
         writer.close()
+
+
+async def test_connections_that_say_nothing_keep_nobody_out_and_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "head_timeout_s", 0.3)
+    async with AsyncExitStack() as stack:
+        registry = MetricSet([DEPTH]).registry
+        port = await stack.enter_async_context(serve_health(0, [], registry, host="127.0.0.1"))
+        readers: list[asyncio.StreamReader] = []
+        for head in [b"", b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-slow: "] * 50:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.callback(writer.close)
+            writer.write(head)
+            readers.append(reader)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+            assert (await client.get("/health/live")).status_code == 200
+        async with asyncio.timeout(5):
+            answers = [await reader.read() for reader in readers]
+    assert answers[0] == b""
+    assert answers[1].startswith(b"HTTP/1.1 408 ")

