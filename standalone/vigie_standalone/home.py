@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, ClassVar, Literal
+from typing import IO, Annotated, ClassVar, NotRequired
 
 import psutil
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.private import own_directory, write_private
@@ -63,7 +64,14 @@ class DamagedRunFileError(StandaloneError):
 
 
 Pid = Annotated[int, Field(gt=0, lt=2**31)]
-ServerFacts = Annotated[dict[Literal["url", "source"], str], Field(min_length=2)]
+
+
+class ServerFacts(TypedDict):
+    """Where a server is, where it is from, and the password that its URL cannot hold."""
+
+    url: str
+    source: str
+    password: NotRequired[str]
 
 
 @dataclass(frozen=True)
