@@ -185,8 +185,9 @@ class IntakeRoute:
         """Replay the stored answer, or make one and store it."""
         assert request.key is not None  # noqa: S101  # `_serve` has just made it
         store = resources.idempotency
+        stranger = request.principal.kind is PrincipalKind.ANONYMOUS
         try:
-            found, ticket = await store.claim(request.tenant, key, request.key)
+            found, ticket = await store.claim(request.tenant, key, request.key, stranger=stranger)
         except RequestError as e:
             self._lookups[Lookup.IN_PROGRESS if e.status == 409 else Lookup.REUSED].inc()
             raise
