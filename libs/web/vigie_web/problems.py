@@ -14,7 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
-from vigie_contracts.problems import CONTENT_TYPE, ItemProblem, Problem, ProblemKind, problem
+from vigie_contracts.problems import (
+    CONTENT_TYPE,
+    MAX_DETAIL_CHARS,
+    ItemProblem,
+    Problem,
+    ProblemKind,
+    problem,
+    shortened,
+)
 from vigie_identity.errors import RefusalReason, Unauthenticated
 from vigie_query.errors import QueryError, QueryLimitExceeded, RetentionExceeded
 from vigie_runtime import logging
@@ -25,7 +33,6 @@ from vigie_web.errors import Malformed
 log = logging.get(__name__)
 
 MAX_LISTED: Final = 100
-MAX_CHARS: Final = 500
 _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
 _MAX_REASON_BYTES: Final = 123
@@ -129,18 +136,18 @@ def _item(entry: dict[str, Any]) -> ItemProblem:
     """Names of fields and words of the client may be long, and may be half of a surrogate pair."""
     source, *place = (str(part) for part in entry["loc"])
     field = ".".join(place) or source
-    return ItemProblem(0, _writable(field), _writable(str(entry["msg"]).removeprefix("Value error, ")))
+    return ItemProblem(0, _writable(shortened(field)), _writable(str(entry["msg"]).removeprefix("Value error, ")))
 
 
 def _writable(text: str) -> str:
-    return text[:MAX_CHARS].encode("utf-8", "replace").decode()
+    return shortened(text, MAX_DETAIL_CHARS).encode("utf-8", "replace").decode()
 
 
 async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
     status, path = error.status_code, connection.url.path
     details = {
         400: "the body is not JSON",
-        404: f"there is nothing at {path[:MAX_CHARS]}; /docs lists what there is",
+        404: f"there is nothing at {shortened(path)}; /docs lists what there is",
         405: f"{connection.scope.get('method')} is not allowed here",
     }
     headers = dict(error.headers or {})
