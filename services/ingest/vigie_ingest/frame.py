@@ -170,7 +170,7 @@ class IntakeRoute:
             self.metrics.body_bytes += len(body)
             if tenant is None:
                 named = await intake.admission.by_body(principal, body, control.known_tenants)
-                await quota.report(principal, named)
+                await quota.report(principal, named, len(body))
                 tenant = named.id
             path, now_ms = scope["path"], state.clock.now_ms()
             request = Request(principal, tenant, path, headers, body, now_ms, state.settings, span)
