@@ -145,11 +145,11 @@ class Sessions:
             await self._reused(session, client)
         return self._tokens(user, given.next(), (until - self._store.now()).total_seconds())
 
-    async def logout(self, session: str, client: ClientInfo) -> None:
-        """End a session: `Principal.session`, or `session_of` a refresh token. One that has ended stays ended.
-        Raises StoreUnavailable."""
+    async def logout(self, session: str, user: str, client: ClientInfo) -> None:
+        """End a session of the user: `Principal.session`. One that has ended stays ended, and one of somebody else goes
+        on. Raises StoreUnavailable."""
         stored = await self._store.load(session)
-        if stored is not None:
+        if stored is not None and stored.user == user:
             await self._end(stored, Actor(stored.user, "", client.address, client.agent), Action.LOGGED_OUT)
 
     def session_of(self, refresh_token: str) -> str:
