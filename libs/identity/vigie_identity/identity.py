@@ -66,7 +66,7 @@ class Identity:
 
     async def first_start(self, admin_password: str | None = None) -> NewAdministrator | None:
         """After `prepare`: make sure of an administrator. Only the one call that made it gets an answer; its password
-        must be shown, and is nowhere else. Raises StoreUnavailable."""
+        is nowhere else, and must not get into a log. Raises StoreUnavailable."""
         return await self._first.administrator(admin_password)
 
     async def reset_administrator(self, by: Actor) -> NewAdministrator:

@@ -23,7 +23,9 @@ class IdentitySettings(Settings):
 
     anonymous: str = Field(default="telemetry", description=f"what callers without a credential may do: {HELP}")
     admin_password: SecretStr | None = Field(
-        default=None, description="password of the first administrator; made up and shown once when unset"
+        default=None,
+        description="password of the first administrator; unset: made up, shown once by `vigie up` and by nobody else: "
+        "`vigie admin reset-password` makes another",
     )
 
     jwt_secret: SecretStr | None = Field(
