@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from vigie_runtime.settings import Settings
 
 from vigie_identity.anonymous import HELP, AnonymousRule
+from vigie_identity.audit import KEPT
 from vigie_identity.errors import InvalidField
 from vigie_identity.passwords import MAX_CHARS, MIN_CHARS
 
@@ -52,6 +53,10 @@ class IdentitySettings(Settings):
     session_s: int = Field(default=30 * 86_400, ge=3_600, le=366 * 86_400, description="longest life of a session")
     session_idle_s: int = Field(
         default=7 * 86_400, ge=600, le=366 * 86_400, description="a session that is not refreshed for so long ends"
+    )
+
+    audit_retention_days: int = Field(
+        default=KEPT.days, ge=1, le=3_660, description="days for which what is written to the audit log is kept"
     )
 
     @property
