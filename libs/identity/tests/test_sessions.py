@@ -268,7 +268,7 @@ async def test_too_many_sessions_of_a_user_end_the_oldest(made: Identity, world:
 async def test_a_login_renews_a_hash_of_old_parameters(made: Identity, world: World, name: str) -> None:
     user = await world.user(name=name)
     weaker = Passwords(HashCost(memory_kib=32, passes=1, lanes=1))
-    old = await weaker.hash(PASSWORD)
+    old = await weaker.hash(PASSWORD, "alice")
     await world.db["users"].update_one({"_id": user.id}, {"$set": {"password": old}})
     tokens = await login(made, name)
     account = await world.users.account(ACME, name)

@@ -110,10 +110,11 @@ class Sessions:
 
         Raises InvalidField when the old one is not right or the new one not good, BadCredential when the account is
         not active any more; TooManyAttempts, Busy, StoreUnavailable."""
-        self._passwords.check(new)  # before the old one: what is wrong with this one must tell nothing of that one
         account = await self._users.account_of(user)
         if account is None or not account.user.active:
             raise BadCredential(RefusalReason.OWNER)
+        # Before the old one: what is wrong with this one must tell nothing of that one.
+        await self._passwords.check(new, account.user.name)
         by = Actor(user, account.user.name, client.address, client.agent)
         async with self._counted(account.user.home, account.user.name, client):
             if not await self._passwords.verify(account.password, old):

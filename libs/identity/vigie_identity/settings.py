@@ -11,8 +11,9 @@ from vigie_runtime.settings import Settings
 
 from vigie_identity.anonymous import HELP, AnonymousRule
 from vigie_identity.audit import KEPT
+from vigie_identity.bootstrap import NAME
 from vigie_identity.errors import InvalidField
-from vigie_identity.passwords import MAX_CHARS, MIN_CHARS
+from vigie_identity.passwords import new_password
 
 MIN_SECRET_BYTES: Final = 32
 ASYMMETRIC: Final = frozenset({"RS256", "ES256"})
@@ -95,8 +96,10 @@ class IdentitySettings(Settings):
     def _good_password(cls, password: SecretStr | None) -> SecretStr | None:
         if password is None or not password.get_secret_value():  # an empty file is how compose says that there is none
             return None
-        if not MIN_CHARS <= len(password.get_secret_value()) <= MAX_CHARS:
-            raise ValueError(f"must have {MIN_CHARS} to {MAX_CHARS} characters")
+        try:
+            new_password(password.get_secret_value(), NAME)
+        except InvalidField as e:
+            raise ValueError(e.detail) from None
         return password
 
     @field_validator("jwt_jwks_url")
