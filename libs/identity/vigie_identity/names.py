@@ -62,5 +62,8 @@ def new_ordered_id(now_ms: int) -> str:
 
 
 def new_secret() -> str:
-    """256 random bits as 43 characters that a shell or a URL leaves alone."""
-    return secrets.token_urlsafe(32)
+    """256 random bits, hardly fewer, as 43 characters that a shell or a URL leaves alone; a `-` in front would be an
+    option to a command."""
+    while (secret := secrets.token_urlsafe(32)).startswith("-"):
+        continue
+    return secret

@@ -137,7 +137,7 @@ USERS: Final = Collection(
 API_KEYS: Final = Collection("api_keys", TenantIn.FIELD, (_by_tenant("_id"),), Expiry("ends", API_KEY_LIFE))
 SESSIONS: Final = Collection("sessions", TenantIn.FIELD, (_by_tenant("user", "_id"),), Expiry("until"))
 LICENCES: Final = Collection("licences", TenantIn.FIELD, (_by_tenant("_id"), Index(("deleted", "expires"))))
-AUDIT: Final = Collection("audit", TenantIn.FIELD, (_by_tenant("-_id"),))
+AUDIT: Final = Collection("audit", TenantIn.FIELD, (_by_tenant("-_id"),), Expiry("expires"))
 IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 """What was done once for all. `_id`: what."""
 

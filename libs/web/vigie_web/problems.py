@@ -17,7 +17,15 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketState
-from vigie_contracts.problems import CONTENT_TYPE, ItemProblem, Problem, ProblemKind, problem
+from vigie_contracts.problems import (
+    CONTENT_TYPE,
+    MAX_DETAIL_CHARS,
+    ItemProblem,
+    Problem,
+    ProblemKind,
+    problem,
+    shortened,
+)
 from vigie_identity.errors import RefusalReason, Unauthenticated
 from vigie_query.errors import QueryError, QueryLimitExceeded, RetentionExceeded
 from vigie_runtime import logging
@@ -30,7 +38,6 @@ from vigie_web.security import CONTENT_SECURITY_POLICY
 log = logging.get(__name__)
 
 MAX_LISTED: Final = 100
-MAX_CHARS: Final = 500
 _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
 _MAX_REASON_BYTES: Final = 123
@@ -140,11 +147,11 @@ def _item(entry: dict[str, Any]) -> ItemProblem:
     """Names of fields and words of the client may be long, and may be half of a surrogate pair."""
     source, *place = (str(part) for part in entry["loc"])
     field = ".".join(place) or source
-    return ItemProblem(0, _writable(field), _writable(reason(entry["type"], entry.get("ctx", {}))))
+    return ItemProblem(0, _writable(shortened(field)), _writable(reason(entry["type"], entry.get("ctx", {}))))
 
 
 def _writable(text: str) -> str:
-    return text[:MAX_CHARS].encode("utf-8", "replace").decode()
+    return shortened(text, MAX_DETAIL_CHARS).encode("utf-8", "replace").decode()
 
 
 async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
@@ -166,8 +173,8 @@ def nothing_at(path: str, methods: Callable[[str], Set[str]]) -> str:
     credential would be sent again, behind TLS in the clear."""
     bare = path.rstrip("/")
     if bare != path and methods(bare):
-        return f"there is nothing at {path[:MAX_CHARS]}; without the slash at its end there is"
-    return f"there is nothing at {path[:MAX_CHARS]}; /docs lists what there is"
+        return f"there is nothing at {shortened(path)}; without the slash at its end there is"
+    return f"there is nothing at {shortened(path)}; /docs lists what there is"
 
 
 def _below_root(connection: HTTPConnection) -> str:
@@ -184,9 +191,9 @@ def wrong_method(scope: Scope, methods: Set[str]) -> Response:
         return Response(status_code=204, headers=allow)
     others = " or ".join(sorted(methods - {"HEAD"}))
     if method == "GET" and "text/html" in request.headers.get("accept", ""):
-        page = _PAGE.format(path=escape(path[:MAX_CHARS]), others=others)
+        page = _PAGE.format(path=escape(shortened(path)), others=others)
         return HTMLResponse(page, 405, {**allow, CONTENT_SECURITY_POLICY: "default-src 'none'"})
-    detail = f"{method} is not allowed here; {path[:MAX_CHARS]} takes {others}"
+    detail = f"{method} is not allowed here; {shortened(path)} takes {others}"
     return response(problem(ProblemKind.METHOD, 405, detail, instance=path), allow)
 
 

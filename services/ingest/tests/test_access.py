@@ -86,6 +86,17 @@ async def test_a_foreign_tenant_is_one_that_does_not_exist(gateway: Any, foreign
     assert (reply.status, reply.json["detail"]) == (404, "there is no such tenant")
 
 
+@pytest.mark.parametrize("path", ["/api/metrics/custom", "/api/events", "/telemetry", "/api/import/telemetry"])
+@pytest.mark.parametrize("others", [["globex"], ["acme"], [""], ["acme, globex"]])
+async def test_a_tenant_that_is_named_twice_is_refused(gateway: Any, path: str, others: list[str]) -> None:
+    gateway.authenticator.principal = key("acme", "globex")
+    named = [("X-Scope-OrgID", tenant) for tenant in ("acme", *others)]
+    reply = await gateway.request("POST", path, b"{}", [("content-type", "application/json"), *named])
+    assert (reply.status, reply.json["type"]) == (400, "/problems/invalid-request")
+    assert "X-Scope-OrgID" in reply.json["detail"]
+    assert gateway.catalogue.asked == []
+
+
 async def test_a_key_that_only_reads_does_not_write(gateway: Any) -> None:
     gateway.authenticator.principal = key("acme", scope=Scope.READ)
     reply = await gateway.custom(**METRIC)

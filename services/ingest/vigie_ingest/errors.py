@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 from vigie_contracts import limits
-from vigie_contracts.problems import ItemProblem, Problem, ProblemKind
+from vigie_contracts.problems import MAX_DETAIL_CHARS, ItemProblem, Problem, ProblemKind, shortened
 from vigie_runtime.errors import ProblemError
 from vigie_web.errors import BodyTooLarge, BodyTooSlow
 
@@ -53,7 +53,7 @@ ItemProblems = Annotated[list[ItemProblem], Meta(max_length=MAX_LISTED_ERRORS)]
 def item_problems(rejected: Sequence[RejectedItem]) -> ItemProblems:
     """The refused items as an answer lists them: the first ones, in the order of the request."""
     first = sorted(rejected, key=lambda r: r.index)[:MAX_LISTED_ERRORS]
-    return [ItemProblem(r.index, r.error.field, r.error.detail) for r in first]
+    return [ItemProblem(r.index, shortened(r.error.field), shortened(r.error.detail, MAX_DETAIL_CHARS)) for r in first]
 
 
 class RequestError(ProblemError):
@@ -98,7 +98,7 @@ class ItemRefusedError(InvalidRequestError):
     """The one item of a single request is refused."""
 
     def __init__(self, error: ItemError) -> None:
-        super().__init__(f"{error.field}: {error.detail}", errors=[RejectedItem(0, error)])
+        super().__init__(f"{shortened(error.field)}: {error.detail}", errors=[RejectedItem(0, error)])
 
 
 class SeriesLimitError(RequestError):
@@ -119,7 +119,7 @@ class NothingAcceptedError(InvalidRequestError):
         listed = f", the first {MAX_LISTED_ERRORS} are listed" if count > MAX_LISTED_ERRORS else ""
         super().__init__(
             f"none of the {count} {what} was taken{listed}; "
-            f"item {first.index}: {first.error.field}: {first.error.detail}",
+            f"item {first.index}: {shortened(first.error.field)}: {first.error.detail}",
             errors=rejected,
         )
 
@@ -161,7 +161,7 @@ class UnsupportedEncodingError(RequestError):
     def __init__(self, encoding: str, accepted: Sequence[str]) -> None:
         *others, last = accepted
         names = f"one of {', '.join(others)} or {last}" if others else last
-        given = repr(encoding) if encoding else "none"
+        given = repr(shortened(encoding)) if encoding else "none"
         super().__init__(
             f"Content-Encoding: {given} is not supported; send {names}",
             extra={"accept-encoding": ", ".join(accepted)},

@@ -172,7 +172,7 @@ class IntakeRoute:
             self.metrics.body_bytes += len(body)
             if tenant is None:
                 named = await intake.admission.by_body(principal, body, control.known_tenants)
-                await quota.report(principal, named)
+                await quota.report(principal, named, len(body))
                 tenant = named.id
             path, now_ms = scope["path"], state.clock.now_ms()
             request = Request(principal, tenant, path, headers, body, now_ms, state.settings, scope["headers"], span)
@@ -187,8 +187,9 @@ class IntakeRoute:
         """Replay the stored answer, or make one and store it."""
         assert request.key is not None  # noqa: S101  # `_serve` has just made it
         store = resources.idempotency
+        stranger = request.principal.kind is PrincipalKind.ANONYMOUS
         try:
-            found, ticket = await store.claim(request.tenant, key, request.key)
+            found, ticket = await store.claim(request.tenant, key, request.key, stranger=stranger)
         except RequestError as e:
             self._lookups[Lookup.IN_PROGRESS if e.status == 409 else Lookup.REUSED].inc()
             raise

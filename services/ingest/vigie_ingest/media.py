@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from vigie_contracts.problems import shortened
+
 from vigie_ingest.errors import UnsupportedMediaError
 
 JSON: Final = "application/json"
@@ -27,7 +29,7 @@ def media_type(headers: Mapping[bytes, bytes], accepted: str) -> str | None:
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaError(f"Content-Type: the charset {value.strip()[:40]} is not supported", accepted)
-    return media.strip()[:200] or None
+    return shortened(media.strip()) or None
 
 
 def is_json(media: str) -> bool:
