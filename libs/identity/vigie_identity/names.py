@@ -61,5 +61,7 @@ def new_ordered_id(now_ms: int) -> str:
 
 
 def new_secret() -> str:
-    """256 random bits as 43 characters that a shell or a URL leaves alone."""
-    return secrets.token_urlsafe(32)
+    """256 random bits as 43 characters that a shell or a URL leaves alone; no program takes it for an option."""
+    while (secret := secrets.token_urlsafe(32)).startswith("-"):
+        pass
+    return secret

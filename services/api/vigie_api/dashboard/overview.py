@@ -43,7 +43,7 @@ def system_overview(numbers: Numbers) -> SystemOverview:
     """Of all hosts."""
     return SystemOverview(
         hosts=len(numbers.label_values(system.NAMES, "host")),
-        cpu_usage_percent=system.level(numbers, names.CPU_USAGE),
+        cpu_usage_percent=system.cpu_usage(numbers),
         memory_usage_percent=system.level(numbers, names.MEMORY_USAGE),
         disk_usage_percent=system.level(numbers, names.DISK_USAGE),
     )
@@ -55,7 +55,7 @@ def application_overview(numbers: Numbers) -> ApplicationOverview:
         services=len(numbers.label_values(application.NAMES, "service")),
         requests=application.requests(numbers),
         latency=application.breakdown(numbers, names.HTTP_DURATION),
-        active_connections=rounded(numbers.value(Function.SUM, names.ACTIVE_CONNECTIONS)),
+        active_connections=application.connections(numbers).current,
     )
 
 

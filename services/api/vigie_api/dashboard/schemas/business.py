@@ -45,11 +45,11 @@ class Payments(Model):
 
 
 class Users(Model):
-    """Active users."""
+    """Active users: the sum over the services at each moment of the range."""
 
-    current: Number = Field(description="each service's last value, added")
-    avg: Number = Field(description="each service's mean in the range, added")
-    peak: Number = Field(description="the greatest value of one service")
+    current: Number = Field(description="at the newest moment with a sample")
+    avg: Number
+    peak: Number = Field(description="where several services changed within one window, the greatest of each added")
 
 
 class FunnelStep(Model):
