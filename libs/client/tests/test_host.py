@@ -2,6 +2,7 @@
 
 import os
 
+import psutil
 import pytest
 from vigie_client import Client, HostNumbers
 from vigie_contracts import names
@@ -14,9 +15,13 @@ class Recorded:
         self.gauges: dict[str, float] = {}
         self.counters: dict[str, list[float]] = {}
         self.labels: dict[str, object] = {}
+        self.cores: dict[str, float] = {}
 
     def gauge(self, name, value, labels=None) -> None:
-        self.gauges[name], self.labels[name] = value, labels
+        if core := (labels or {}).get("core"):
+            self.cores[core] = value
+        else:
+            self.gauges[name], self.labels[name] = value, labels
 
     def counter(self, name, value=1, labels=None) -> None:
         self.counters.setdefault(name, []).append(value)
@@ -30,6 +35,9 @@ def test_numbers_have_the_names_that_summaries_know_and_possible_values() -> Non
     for name in (names.CPU_USAGE, names.MEMORY_USAGE, names.DISK_USAGE):
         assert 0 <= recorded.gauges[name] <= 100
         assert recorded.labels[name] == {"host": "here"}
+    assert sorted(recorded.cores) == sorted(map(str, range(psutil.cpu_count())))
+    assert all(0 <= usage <= 100 for usage in recorded.cores.values())
+    assert recorded.gauges[names.MEMORY_AVAILABLE] > 0
     assert recorded.gauges["process_resident_memory_bytes"] > 1_000_000
     assert recorded.gauges["process_threads"] >= 1
     assert recorded.labels["process_threads"] == {"host": "here", "process": "worker-1"}
@@ -50,7 +58,7 @@ def test_number_that_cannot_be_read_leaves_the_others(monkeypatch: pytest.Monkey
         raise PermissionError("/proc is not yours")
 
     monkeypatch.setattr("psutil.net_io_counters", fails)
-    monkeypatch.setattr("psutil.cpu_percent", lambda _: 5.0)
+    monkeypatch.setattr("psutil.cpu_percent", lambda _, percpu=False: [5.0] if percpu else 5.0)
     monkeypatch.setattr("psutil.virtual_memory", fails)
     recorded = Recorded()
     HostNumbers(recorded).collect()

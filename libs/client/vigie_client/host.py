@@ -31,6 +31,7 @@ class HostNumbers:
         self._totals: dict[str, int] = {}
         self._process = psutil.Process()
         psutil.cpu_percent(None)  # the first call only begins the measurement
+        psutil.cpu_percent(None, percpu=True)
         self._process.cpu_percent(None)
 
     def collect(self) -> None:
@@ -45,7 +46,12 @@ class HostNumbers:
 
     def _machine(self) -> None:
         self._gauge("system_cpu_usage_percent", psutil.cpu_percent(None))
-        self._gauge("system_memory_usage_percent", psutil.virtual_memory().percent)
+        for core, percent in enumerate(psutil.cpu_percent(None, percpu=True)):
+            self._client.gauge("system_cpu_usage_percent", percent, {**self._host, "core": str(core)})
+        memory = psutil.virtual_memory()
+        self._gauge("system_memory_usage_percent", memory.percent)
+        self._gauge("system_memory_used_bytes", memory.used)
+        self._gauge("system_memory_available_bytes", memory.available)
         self._gauge("system_disk_usage_percent", psutil.disk_usage(self._disk).percent)
         for period, value in zip(("1m", "5m", "15m"), psutil.getloadavg(), strict=True):
             self._client.gauge("system_load_average", value, {**self._host, "period": period})
@@ -54,6 +60,8 @@ class HostNumbers:
         if (io := psutil.disk_io_counters()) is not None:
             self._total("system_disk_read_bytes_total", io.read_bytes)
             self._total("system_disk_written_bytes_total", io.write_bytes)
+            self._total("system_disk_reads_completed_total", io.read_count)
+            self._total("system_disk_writes_completed_total", io.write_count)
 
     def _network(self) -> None:
         io = psutil.net_io_counters()

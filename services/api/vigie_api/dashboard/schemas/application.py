@@ -60,3 +60,4 @@ class ApplicationMetrics(Ranged):
     services: list[Service]
     queries: list[Queries] = Field(description="database queries by operation, of all services")
     other: list[CustomMetric] = Field(description="other metrics whose names begin like those of applications")
+    other_truncated: bool = Field(description="there are more than 500 of them")

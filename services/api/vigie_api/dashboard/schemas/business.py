@@ -88,4 +88,7 @@ class BusinessMetrics(Ranged):
     satisfaction: Satisfaction
     sessions: Sessions
     events: dict[str, float] = Field(description="business events by type")
-    other: list[CustomMetric] = Field(description="other metrics whose names begin like those of a business")
+    other: list[CustomMetric] = Field(
+        description="all other metrics sent to POST /api/metrics/business, and those that are named like a business'"
+    )
+    other_truncated: bool = Field(description="there are more than 500 of them")

@@ -62,3 +62,4 @@ class SystemMetrics(Ranged):
     overall: Resources
     hosts: list[Host]
     other: list[CustomMetric] = Field(description="other metrics whose names begin like those of hosts")
+    other_truncated: bool = Field(description="there are more than 500 of them")
