@@ -1,6 +1,7 @@
 """`python -m vigie_standalone.self_monitoring --url URL`: measures until SIGTERM. The credential is VIGIE_API_KEY."""
 
 import argparse
+import logging as stdlib_logging
 import signal
 import sys
 import threading
@@ -12,8 +13,6 @@ from vigie_standalone.probes import trust
 from vigie_standalone.self_monitoring.traffic import Traffic
 
 INTERVAL_S = 15.0
-FIRST_LOOK_S = 1.0
-"""CPU usage is measured between two looks: the first number needs a moment before it."""
 
 
 def main() -> int:
@@ -22,13 +21,13 @@ def main() -> int:
     parser.add_argument("--url", required=True, help="the front door")
     url: str = parser.parse_args().url
     logging.configure("self-monitoring", "info")
+    stdlib_logging.getLogger("httpx2").setLevel(stdlib_logging.WARNING)  # else a line per request
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     client = Client(url, interval=INTERVAL_S, exit_timeout=2, handle_sigterm=False, verify=trust(url))
     client.add_collector(HostNumbers(client, process="self-monitoring").collect)
     client.add_collector(Traffic(client, url).collect)
-    stop.wait(FIRST_LOOK_S)
     with client:
         stop.wait()
     return 0
