@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 from vigie_contracts.tenants import TenantId
-from vigie_identity.audit import Action
+from vigie_identity.audit import SYSTEM, Action
 from vigie_identity.errors import BadCredential, TenantInactive
 from vigie_identity.identity import Identity, identity
 from vigie_identity.pages import PageRequest
 from vigie_identity.passwords import Passwords
+from vigie_identity.permissions import Scope
 from vigie_runtime import clients
 from vigie_runtime.clock import SystemClock
-from vigie_standalone.accounts import DEMO_TENANT, AccountSettings, prepare
+from vigie_standalone import secrets
+from vigie_standalone.accounts import DEMO_TENANT, AccountSettings, ensure_own_key, prepare
+from vigie_standalone.home import Home
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
 
@@ -137,6 +140,26 @@ async def test_chosen_password_is_taken_and_not_told(
     made = (await prepare(variables, demo=False)).administrator
     assert made is not None
     assert made.password is None
+
+
+async def test_a_key_for_own_measurements_is_made_once_and_again_when_it_is_revoked(
+    variables: dict[str, str], who: Identity, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    home.directory.mkdir()
+    await prepare(variables, demo=False)
+    await ensure_own_key(variables, home)
+    secret = secrets.read(home, secrets.OWN_KEY)
+    assert secret is not None
+    assert (home.secrets / secrets.OWN_KEY).stat().st_mode & 0o777 == 0o600
+    await ensure_own_key(variables, home)
+    assert secrets.read(home, secrets.OWN_KEY) == secret
+    key = await who.keys.find(secret)
+    assert key is not None
+    assert (key.tenant, key.scopes) == ("default", {Scope.WRITE})
+    await who.keys.revoke(key.tenant, key.id, SYSTEM)
+    await ensure_own_key(variables, home)
+    assert secrets.read(home, secrets.OWN_KEY) != secret
 
 
 def test_what_is_refused_is_a_sentence(vigie: Vigie) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from vigie_identity.audit import SYSTEM, Actor
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.errors import Conflict
 from vigie_identity.identity import Identity, identity
+from vigie_identity.permissions import Scope
 from vigie_identity.settings import IdentitySettings
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import SystemClock
@@ -28,6 +30,7 @@ from vigie_runtime.logging import redact
 from vigie_runtime.settings import TenantSettings, explain
 from vigie_storage.topics import recorded_partitions
 
+from vigie_standalone import secrets
 from vigie_standalone.demo.node import TENANT
 from vigie_standalone.embedded.servers import VARIABLES, Server
 from vigie_standalone.errors import StandaloneError
@@ -132,6 +135,17 @@ async def prepare(variables: Mapping[str, str], *, demo: bool) -> Prepared:
             with suppress(Conflict):  # made by an earlier start: whatever became of it since is somebody's will
                 await who.tenants.create(DEMO_TENANT, DEMO_TENANT_NAME, SYSTEM)
         return Prepared(made, await recorded_partitions(here.database))
+
+
+async def ensure_own_key(variables: Mapping[str, str], home: Home) -> None:
+    """Have a good key of the default tenant kept for Vigie's own measurements. Raises AccountsError."""
+    async with accounts(variables) as here:
+        keys, kept = here.identity.keys, secrets.read(home, secrets.OWN_KEY)
+        known = await keys.find(kept) if kept else None
+        if known is None or not known.good(datetime.now(UTC)):
+            tenant = TenantId(here.settings.default_tenant)
+            made = await keys.create(tenant, "self-monitoring of vigie up", [Scope.WRITE], SYSTEM)
+            secrets.keep(home, secrets.OWN_KEY, made.secret)
 
 
 def in_words(rule: AnonymousRule) -> str:

@@ -53,6 +53,9 @@ def up(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
     demo: Annotated[bool, typer.Option(help="Run the simulator of booking services.")] = True,
     json_logs: Annotated[bool, typer.Option(help="Pass the services' JSON logs through as they are.")] = False,
+    self_monitoring: Annotated[
+        bool, typer.Option(help="Measure this machine and Vigie's own HTTP traffic, every 15 seconds.")
+    ] = True,
     reset: Annotated[bool, typer.Option(help="Forget all data first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -65,7 +68,7 @@ def up(
 
     if reset:
         _reset(data_dir, yes)
-    raise typer.Exit(run(Options(data_dir, port, host, demo, json_logs)))
+    raise typer.Exit(run(Options(data_dir, port, host, demo, json_logs, self_monitoring)))
 
 
 def _reset(data_dir: Path, yes: bool) -> None:

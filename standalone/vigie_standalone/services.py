@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
+
 from vigie_standalone import secrets
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
@@ -33,6 +35,7 @@ class Options:
     host: str = "127.0.0.1"
     demo: bool = True
     json_logs: bool = False
+    self_monitoring: bool = True
     tls: bool = field(default_factory=lambda: bool(os.environ.get("VIGIE_TLS_CERT_FILE")))
 
     @property
@@ -78,10 +81,11 @@ class Context:
 
 
 def services(context: Context) -> list[list[Unit]]:
-    """Aggregator and front door, then the simulator. Stopped in reverse: who takes data in before who stores it."""
+    """Aggregator and front door, then who sends to them. Stopped in reverse: who takes data in before who stores it."""
     stages = [[Unit(_aggregator(context), stop_grace_s=30), Unit(_front(context), stop_grace_s=30)]]
-    if context.options.demo:
-        stages.append([Unit(_demo(context), essential=False, stop_grace_s=5)])
+    senders = [_self_monitoring(context)] if context.options.self_monitoring else []
+    senders += [_demo(context)] if context.options.demo else []
+    stages.append([Unit(sender, essential=False, stop_grace_s=5) for sender in senders])
     return stages
 
 
@@ -116,6 +120,18 @@ def partitions(recorded: int | None, environment: Mapping[str, str] = os.environ
     if environment.get("VIGIE_PARTITIONS") or (recorded is None and environment.get("KAFKA_BOOTSTRAP_SERVERS")):
         return {}
     return {"VIGIE_PARTITIONS": str(recorded or PARTITIONS)}
+
+
+def _self_monitoring(context: Context) -> Process:
+    arguments = ["vigie_standalone.self_monitoring", "--url", context.options.own_url]
+    key = (secrets.read(context.home, secrets.OWN_KEY) if needs_own_key() else os.environ.get("VIGIE_TOKEN")) or ""
+    return context.module("self-monitoring", arguments, lambda: True, {"VIGIE_API_KEY": key})
+
+
+def needs_own_key() -> bool:
+    """Whether Vigie has to make a key to send its own measurements: callers without one may not, and none is given."""
+    may_write = AnonymousAccess.WRITE in AnonymousRule.parse(anonymous()).rights
+    return not may_write and not os.environ.get("VIGIE_TOKEN")
 
 
 def _demo(context: Context) -> Process:

@@ -15,13 +15,13 @@ from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.errors import InvalidField
 
-from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, in_words, prepare
+from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, ensure_own_key, in_words, prepare
 from vigie_standalone.address import usable
 from vigie_standalone.arguments import DEFAULT_HOME
 from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home, this_process, without_password
-from vigie_standalone.services import Context, Options, anonymous, partitions, services
+from vigie_standalone.services import Context, Options, anonymous, needs_own_key, partitions, services
 from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
@@ -129,6 +129,8 @@ class _Up:
         # Before any service could do it: so this process has the password, and it goes through no pipe and no file.
         prepared = await prepare(self._servers.variables(), demo=self._options.demo)
         self._administrator = prepared.administrator
+        if self._options.self_monitoring and needs_own_key():
+            await ensure_own_key(self._servers.variables(), self._home)
         for stage in self._stages(self._context(prepared.partitions)):
             await self._supervisor.start(*stage)
         self._record()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import NOTHING, AnonymousAccess, AnonymousRule
 from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound, TenantNamedTwice
-from vigie_identity.names import name_key, tenant_id
+from vigie_identity.names import name_key, new_secret, tenant_id
 from vigie_identity.permissions import PLATFORM_WIDE, ROLES, Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned, named_tenant
 from vigie_runtime.errors import ProblemError
@@ -185,3 +185,9 @@ def test_a_name_key_is_stable(name: str) -> None:
 def test_names_that_look_the_same_are_the_same() -> None:
     assert name_key("Alice") == name_key("\N{FULLWIDTH LATIN CAPITAL LETTER A}lice") == name_key("alice")
     assert name_key("Zoe\u0308") == name_key("zoë")
+
+
+def test_a_new_secret_never_looks_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["-rf", "--help", "good-one"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _bytes: next(made))
+    assert new_secret() == "good-one"

@@ -59,6 +59,11 @@ class Samples:
         return self._step_of(self.column("starts"))
 
     @cached_property
+    def widths(self) -> Int64s:
+        """The width of each cell's window, ms."""
+        return np.repeat([cells.width_ms for cells in self._cells], [len(cells) for cells in self._cells])
+
+    @cached_property
     def growth(self) -> tuple[Int64s, Int64s, Floats]:
         """Row, step and increase of every counter cell in the grid, the step into its window included."""
         if not self._cells:

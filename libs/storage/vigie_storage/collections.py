@@ -36,6 +36,8 @@ class Index:
 
     keys: tuple[str, ...]
     unique: bool = False
+    only: Mapping[str, object] | None = None
+    """Which documents are in the index: those that match this. None for all."""
 
     @property
     def directions(self) -> list[tuple[str, int]]:
@@ -83,6 +85,7 @@ SERIES: Final = Collection(
         _by_tenant("name", "_id"),  # pages in the order of (name, _id) are read from the index and not sorted
         _by_tenant("lv"),
         _by_tenant("partition", "ordinal", unique=True),
+        Index((TenantIn.FIELD, "business"), only={"business": True}),
     ),
 )
 """`_id`: the fingerprint, signed. See `series.document`."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pymongo
 from pymongo import ASCENDING
@@ -130,7 +130,8 @@ async def ensure(db: Database, *collections: Collection, life: timedelta | None 
         if about.name not in existing:
             await _create(db, about.name)
         for index in about.indexes:
-            await db[about.name].create_index(index.directions, unique=index.unique)
+            some: dict[str, Any] = {} if index.only is None else {"partialFilterExpression": index.only}
+            await db[about.name].create_index(index.directions, unique=index.unique, **some)
         if about.expiry is not None:
             await _expire(db[about.name], about.expiry.field, about.expiry.after if life is None else life)
 

@@ -71,6 +71,15 @@ class FakeCatalogue:
     limit: int = 1_000_000
     away: bool = False
     hang: bool = False
+    business: list[int] = field(default_factory=list)
+
+    async def mark_business(self, fingerprint: int) -> None:
+        if self.hang:
+            await asyncio.Event().wait()
+        if self.away:
+            raise Retryable("MongoDB is away")
+        assert fingerprint in self.series
+        self.business.append(fingerprint)
 
     async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]:
         self.calls += 1

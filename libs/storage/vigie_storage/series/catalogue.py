@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from pymongo.asynchronous.cursor import AsyncCursor
+from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.matchers import predicate, select
@@ -135,6 +136,15 @@ class SeriesCatalogue:
             )
         thinking = self._expressions.question(field)
         return sorted(await thinking.run(lambda check: select(names, pattern, field, check)))
+
+    async def business(self, tenant: TenantId, limit: int) -> list[tuple[str, Kind]]:
+        """Names and kinds of what the tenant sent as business metrics, sorted; the first `limit` of them."""
+        pipeline = [
+            {"$match": documents.BUSINESS}, documents.FAMILIES, {"$sort": {"_id": 1}}, {"$limit": limit},
+        ]  # fmt: skip
+        with reading():
+            found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
+            return [documents.parse_family(document) async for document in found]
 
     async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
         """Partition -> how many series of the tenant live there (the ordinal that the next one gets)."""

@@ -86,7 +86,8 @@ def _decode(request: Request) -> _Point:
     return _Point(metric, at_ms, ignored)
 
 
-async def _take(pipeline: Pipeline, request: Request, point: _Point) -> Recorded:
+async def take(pipeline: Pipeline, request: Request, point: _Point, *, business: bool = False) -> Recorded:
+    """Publish the point; before, its series is in the catalogue, and noted there as one of the business."""
     metric, at_ms = point.metric, point.timestamp
     fingerprint = pipeline.series.at_once(request.tenant, metric)
     if fingerprint is None:
@@ -94,6 +95,8 @@ async def _take(pipeline: Pipeline, request: Request, point: _Point) -> Recorded
         if isinstance(fingerprint, ItemError):
             limit = fingerprint.reason is Reason.LIMIT
             raise SeriesLimitError(fingerprint) if limit else ItemRefusedError(fingerprint)
+    if business:
+        await pipeline.series.mark_business(fingerprint)
     columns = SampleColumns([fingerprint], [at_ms], [metric.value], request.keys, None, request.now_ms)
     await pipeline.publisher.publish(columns, request.span)
     echo = Echo(metric.name, f"{fingerprint:016x}", at_ms)
@@ -117,7 +120,7 @@ INTAKE: Final = Intake(
     check=media.require_json,
     decode=_decode,
     samples=lambda _point: 1,
-    take=_take,
+    take=take,
     encode=_encode,
     operation=Operation(
         id="recordCustomMetric",
