@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import pytest
 import pytest_asyncio
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from vigie_runtime import clients
 from vigie_standalone.embedded.kafka import Kafka
 from vigie_standalone.embedded.mongod import Mongo
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.servers import Server, Servers
 from vigie_standalone.errors import ServerNotFoundError
+from vigie_storage import mongo
 
 from tests.kit.kafka_login import PASSWORD, variables
 from tests.kit.processes import Spawner
 from tests.kit.sources import TestServers, plan
+from tests.kit.wait import patience
 from tests.kit.wait import unique as unique_name
 
 _USED = pytest.StashKey[TestServers]()
@@ -50,8 +54,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if names & CLUSTERS or not names & USERS <= waiting:
             given = item.get_closest_marker("timeout")
             seconds = float(given.args[0]) if given and given.args else 60.0
-            item.add_marker(pytest.mark.timeout(seconds + FIRST_START_TIMEOUT_S), append=False)
+            item.add_marker(pytest.mark.timeout(seconds + FIRST_START_TIMEOUT_S * patience()), append=False)
         waiting |= names & USERS
+
+
+@contextmanager
+def patient_setup() -> Iterator[None]:
+    """Inside, MongoDB gets as much more time as the machine needs: to be found, and for each operation."""
+    usual = clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S
+    slower = patience()
+    clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S = int(usual[0] * slower), usual[1] * slower
+    try:
+        yield
+    finally:
+        clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S = usual
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    """Tests are set up patiently; what they promise has its own time."""
+    with patient_setup():
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -104,7 +127,7 @@ def redis_url(servers: TestServers) -> str:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def mongo_client(mongo_uri: str) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
     """One client for the session's loop."""
-    async with AsyncMongoClient[dict[str, Any]](mongo_uri, serverSelectionTimeoutMS=20_000) as client:
+    async with AsyncMongoClient[dict[str, Any]](mongo_uri, serverSelectionTimeoutMS=int(20_000 * patience())) as client:
         yield client
 
 

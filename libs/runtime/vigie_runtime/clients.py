@@ -129,7 +129,7 @@ def mongo(settings: Settings) -> MongoClient:
         retryWrites=True,
         retryReads=True,
         serverSelectionTimeoutMS=SERVER_SELECTION_MS,
-        connectTimeoutMS=5_000,
+        connectTimeoutMS=SERVER_SELECTION_MS,
         socketTimeoutMS=30_000,
         waitQueueTimeoutMS=10_000,
         maxPoolSize=50,
