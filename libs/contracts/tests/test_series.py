@@ -116,7 +116,6 @@ def test_unknown_types_are_refused(type_: str, temporality: str | None, field: s
     [
         (1, "1"),
         (1.0, "1"),
-        (1e0, "1"),
         (-0.0, "0"),
         (2**53, "9007199254740992"),
         (1.5, "1.5"),
