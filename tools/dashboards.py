@@ -45,7 +45,7 @@ def graph(title: str, unit: str, *queries: tuple[str, str], width: int = 8) -> P
 
 
 def mean(histogram: str, by: str, range_: str = "$__rate_interval") -> str:
-    """The average observation of a histogram, of which the exposition has sum and count."""
+    """The average observation of a histogram."""
     return f"sum by ({by}) (rate({histogram}_sum[{range_}])) / sum by ({by}) (rate({histogram}_count[{range_}]))"
 
 
@@ -55,8 +55,8 @@ def quantile(q: float, histogram: str, by: str = "") -> str:
 
 
 BUSINESS = Dashboard(
-    "vigie-business",
-    "Business",
+    "vigie-business-metrics",
+    "Business Metrics Dashboard",
     [
         stat("Bookings completed, 1 h", "short", "sum(increase(bookings_completed_total[1h]))"),
         stat("Bookings cancelled, 1 h", "short", "sum(increase(bookings_cancelled_total[1h]))"),
@@ -101,12 +101,17 @@ BUSINESS = Dashboard(
             ("sum by (status) (rate(payments_total[$__rate_interval])) * 60", "{{status}}"),
         ),
         graph("Satisfaction by service", "short", (mean("satisfaction_score", "service"), "{{service}}")),
+        graph(
+            "Sources of traffic: sessions started per minute",
+            "short",
+            ("sum by (service) (rate(sessions_started_total[$__rate_interval])) * 60", "{{service}}"),
+        ),
     ],
 )
 
 APPLICATION = Dashboard(
-    "vigie-application",
-    "Application",
+    "vigie-application-performance",
+    "Application Performance Dashboard",
     [
         graph(
             "Requests per second by service",
@@ -122,20 +127,35 @@ APPLICATION = Dashboard(
                 "{{service}}",
             ),
         ),
-        graph("Mean time to answer by service", "s", (mean("http_request_duration_seconds", "service"), "{{service}}")),
+        graph(
+            "Time to answer",
+            "s",
+            *((quantile(q, "http_request_duration_seconds"), f"p{100 * q:.0f}") for q in (0.5, 0.95, 0.99)),
+        ),
+        graph(
+            "Time to answer by service",
+            "s",
+            (quantile(0.95, "http_request_duration_seconds", "service"), "p95 {{service}}"),
+            (mean("http_request_duration_seconds", "service"), "mean {{service}}"),
+        ),
         graph(
             "Answers by status",
             "reqps",
             ("sum by (status) (rate(http_requests_total[$__rate_interval]))", "{{status}}"),
         ),
         graph("Open connections", "short", ("sum by (service) (active_connections)", "{{service}}")),
-        graph("Mean database query time", "s", (mean("db_query_duration_seconds", "operation"), "{{operation}}")),
+        graph(
+            "Time of database queries",
+            "s",
+            (quantile(0.95, "db_query_duration_seconds", "operation"), "p95 {{operation}}"),
+            (mean("db_query_duration_seconds", "operation"), "mean {{operation}}"),
+        ),
     ],
 )
 
 SYSTEM = Dashboard(
-    "vigie-system",
-    "System",
+    "vigie-system-metrics",
+    "System Metrics Dashboard",
     [
         graph("CPU", "percent", ("avg by (host) (system_cpu_usage_percent)", "{{host}}")),
         graph("Memory", "percent", ("max by (host) (system_memory_usage_percent)", "{{host}}")),
@@ -155,6 +175,42 @@ SYSTEM = Dashboard(
         ),
     ],
 )
+
+ALERTS_AND_HEALTH = Dashboard(
+    "vigie-alerts-health",
+    "Alerts & Health Dashboard",
+    [
+        stat("Alerts firing", "short", 'sum(ALERTS{alertstate="firing"}) or vector(0)'),
+        stat("Alerts pending", "short", 'sum(ALERTS{alertstate="pending"}) or vector(0)'),
+        stat("Services up", "short", 'sum(up{job=~"vigie-.*"})'),
+        stat("Services down", "short", 'count(up{job=~"vigie-.*"} == 0) or vector(0)'),
+        graph(
+            "Timeline of alerts",
+            "short",
+            ('sum by (alertname, severity) (ALERTS{alertstate="firing"})', "{{alertname}} ({{severity}})"),
+            width=16,
+        ),
+        graph("State of services", "short", ('max by (job) (up{job=~"vigie-.*"})', "{{job}}")),
+        graph(
+            "Share of failed requests by service",
+            "percentunit",
+            (
+                'sum by (service) (rate(http_requests_total{status=~"5.."}[$__rate_interval])) '
+                "/ sum by (service) (rate(http_requests_total[$__rate_interval]))",
+                "{{service}}",
+            ),
+        ),
+        graph(
+            "Hosts: the fullest of CPU, memory and disk",
+            "percent",
+            ("max by (host) (system_cpu_usage_percent)", "{{host}} CPU"),
+            ("max by (host) (system_memory_usage_percent)", "{{host}} memory"),
+            ("max by (host) (system_disk_usage_percent)", "{{host}} disk"),
+        ),
+        graph("Kafka records not read yet", "short", ("sum(vigie_logreader_lag_records)", "records")),
+    ],
+)
+"""The alerts are those of Prometheus' own rules."""
 
 NODE = Dashboard(
     "vigie-node",
@@ -285,7 +341,15 @@ ITSELF = Dashboard(
     ],
 )
 
-DASHBOARDS = {"business": BUSINESS, "application": APPLICATION, "system": SYSTEM, "node": NODE, "vigie-itself": ITSELF}
+DASHBOARDS = {
+    "system-metrics": SYSTEM,
+    "business-metrics": BUSINESS,
+    "application-performance": APPLICATION,
+    "alerts-health": ALERTS_AND_HEALTH,
+    "node": NODE,
+    "vigie-itself": ITSELF,
+}
+"""By file name."""
 
 
 def render(dashboard: Dashboard) -> str:

@@ -39,7 +39,7 @@ Variables that no service reads as a setting.
 | --- | --- | --- |
 | `VIGIE_HOME` | `vigie` | the directory of data, logs and the run file; `.vigie` unless set |
 | `VIGIE_CACHE` | `vigie up` | where fetched programs are kept; `vigie` in the user's cache directory unless set |
-| `VIGIE_TOKEN` | `vigie demo`, `vigie import`, the simulator of `vigie up` | the credential that they send |
+| `VIGIE_TOKEN` | `vigie demo`, `vigie import`, what sends in `vigie up` | the credential that they send |
 | `VIGIE_URL`, `VIGIE_API_KEY` | the [Python client](how-to/send-from-python.md) | the front door's address; its key |
 | `VIGIE_SECRETS` | `docker-compose.yml` | the directory of the [secrets](security.md#the-compose-stack) |
 | `VIGIE_TEST_DOCKER` | the tests | `1`: servers in containers ([development](development.md#testing)) |

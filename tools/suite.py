@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PYTEST = (sys.executable, "-m", "pytest")
+
+
+def pytest(lane: str, *arguments: str) -> tuple[str, ...]:
+    """The command. Each lane has a cache of its own: what failed in one must not be written over by the other."""
+    return (sys.executable, "-m", "pytest", f"--override-ini=cache_dir=.pytest_cache/{lane}", *arguments)
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,11 @@ TOGETHER: Lanes = {
     "packages": (
         Step("lint", ("make", "--no-print-directory", "lint")),
         Step("types", ("make", "--no-print-directory", "types")),
-        Step("tests of the packages", (*PYTEST, "libs", "services", "standalone")),
+        Step("tests of the packages", pytest("packages", "libs", "services", "standalone")),
     ),
-    "system": (Step("tests across services", (*PYTEST, "tests", "--ignore=tests/e2e")),),
+    "system": (Step("tests across services", pytest("system", "tests", "--ignore=tests/e2e")),),
 }
-ALONE: Lanes = {"e2e": (Step("end-to-end tests", (*PYTEST, "tests/e2e")),)}
+ALONE: Lanes = {"e2e": (Step("end-to-end tests", pytest("e2e", "tests/e2e")),)}
 
 
 class Runner:

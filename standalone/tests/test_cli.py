@@ -3,11 +3,12 @@
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import typer
-from vigie_standalone.cli import seconds
+from vigie_standalone.cli import _kafka, seconds
 from vigie_standalone.demo.control import Control
 from vigie_standalone.home import Home, this_process
 
@@ -36,6 +37,13 @@ def test_help_loads_none_of_the_heavy_libraries() -> None:
     code = f"import sys, vigie_standalone.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_kafka_of_the_running_vigie_is_known_with_its_password_and_no_other_gets_it(tmp_path: Path) -> None:
+    known = {"kafka": {"url": "127.0.0.1:9092", "source": "embedded", "password": "s3cret"}}
+    Home(tmp_path).write(replace(this_process("http://x"), servers=known))
+    assert _kafka(tmp_path, "") == _kafka(tmp_path, "127.0.0.1:9092") == ("127.0.0.1:9092", "s3cret")
+    assert _kafka(tmp_path, "kafka.example:9092") == ("kafka.example:9092", "")
 
 
 def test_status_and_down_without_a_run_are_sentences(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_standalone import dead
 from vigie_standalone.embedded.servers import Server, Servers
 
+from tests.kit.kafka_login import aiokafka_login
+
 
 @dataclass
 class Record:
@@ -34,7 +36,7 @@ async def test_dead_records_are_listed_and_replayed_to_where_they_came_from(
     origin, other = unique("origin"), unique("other")
     await make_topics(bootstrap, {origin: 3, other: 1, DEAD.name: 1})
     own = [("ce_id", b"1"), ("traceparent", b"00-aa-bb-01")]
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, **aiokafka_login()) as producer:
         for number in range(3):
             headers = [*own, *story(origin, 2, number)]
             await producer.send_and_wait(DEAD.name, b"value-%d" % number, key=b"key", headers=headers)
@@ -48,7 +50,9 @@ async def test_dead_records_are_listed_and_replayed_to_where_they_came_from(
     assert len(await dead.read(bootstrap, 100)) == 4
 
     assert await dead.replay(bootstrap, letters) == 2
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, **aiokafka_login(), auto_offset_reset="earliest"
+    ) as consumer:
         consumer.assign([TopicPartition(origin, number) for number in range(3)])
         records = [await consumer.getone(), await consumer.getone()]
     assert [(r.partition, r.key, r.value, list(r.headers)) for r in records] == [
@@ -82,7 +86,7 @@ def story(topic: str, partition: int, offset: int) -> list[tuple[str, bytes]]:
 
 
 async def make_topics(bootstrap: str, topics: dict[str, int]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **aiokafka_login())
     await admin.start()
     try:
         await admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()])

@@ -13,7 +13,7 @@ DAY_S = 86_400
 
 @given(st.integers(0, 4_000_000_000), st.integers(0, 100))
 def test_every_report_is_taken(at: int, seed: int) -> None:
-    said = decode_telemetry(msgspec.json.encode(node_report(seed, at)))
+    said, _ = decode_telemetry(msgspec.json.encode(node_report(seed, at)))
     assert fault(said) is None
     assert said.tenant_id == DEMO_TENANT
     assert said.additional_data is not None

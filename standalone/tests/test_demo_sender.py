@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from vigie_standalone.demo.sender import LONGEST_WAIT_S, Sender, _trust, retry_after
+from vigie_standalone.demo.sender import LONGEST_WAIT_S, Sender, retry_after
+from vigie_standalone.probes import trust
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
 
@@ -45,8 +46,8 @@ async def test_credential_that_was_given_goes_with_every_request(token: str | No
     ("url", "verified"), [("https://127.0.0.1:3000", False), ("https://[::1]", False), ("https://vigie.test", True)]
 )
 def test_certificates_are_verified_unless_nobody_can_stand_in_between(url: str, *, verified: bool) -> None:
-    trust = _trust(url)
-    assert (trust.verify_mode == ssl.CERT_REQUIRED, trust.check_hostname) == (verified, verified)
+    trusted = trust(url)
+    assert (trusted.verify_mode == ssl.CERT_REQUIRED, trusted.check_hostname) == (verified, verified)
 
 
 async def test_busy_server_is_asked_again_when_it_says_and_with_the_same_body() -> None:

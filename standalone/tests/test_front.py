@@ -1,16 +1,26 @@
 """The front door: who answers which path, both lifespans, one readiness, one OpenAPI document."""
 
 import json
+import re
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import httpx2
 import pytest
+from starlette.routing import BaseRoute
+from vigie_api.app import create_app as create_api
+from vigie_api.settings import ApiSettings
+from vigie_ingest.app import create_app as create_ingest
+from vigie_ingest.settings import IngestSettings
 from vigie_standalone.front import FrontDoor
 from vigie_standalone.openapi import front_door, merge
 
 
 class App:
     """An ASGI app that says who it is and remembers its lifespan."""
+
+    routes: Sequence[BaseRoute] = ()
 
     def __init__(self, name: str, log: list[str], *, ready: int = 200, fail: str = "") -> None:
         self.name, self.log, self.ready, self.fail = name, log, ready, fail
@@ -62,6 +72,8 @@ async def ask(front: FrontDoor, method: str, path: str) -> httpx2.Response:
         ("POST", "/v1/metrics", "ingest"),
         ("POST", "/api/v1/write", "ingest"),
         ("OPTIONS", "/api/events", "ingest"),
+        ("GET", "/api/events", "ingest"),
+        ("POST", "/api/metrics/summary", "ingest"),
         ("GET", "/api/metrics/summary", "api"),
         ("GET", "/api/dashboard/summary", "api"),
         ("POST", "/api/alerts/rules", "api"),
@@ -117,6 +129,86 @@ async def test_landing_page_shows_the_address_it_was_reached_by_and_loads_nothin
     head = await ask(door(), "HEAD", "/")
     assert head.content == b""
     assert int(head.headers["content-length"]) > 1000
+
+
+@pytest.fixture(scope="module")
+def whole() -> FrontDoor:
+    """Both services, not connected: what needs their stores answers 503."""
+    servers = {"kafka_bootstrap_servers": "nowhere:1", "mongodb_uri": "mongodb://m:1", "redis_url": "redis://r:1"}
+    return FrontDoor(create_ingest(IngestSettings(**servers)), create_api(ApiSettings(**servers)))
+
+
+async def visit(front: FrontDoor, method: str, path: str, **headers: str) -> httpx2.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await client_of(front).request(method, path, headers=named)
+
+
+@cache
+def client_of(front: FrontDoor) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=front), base_url="http://localhost:3000")
+
+
+def addresses(front: FrontDoor) -> list[str]:
+    """Every path of both services, with something in the place of what it names."""
+    apps = (front._ingest, front._api)
+    found = {path for app in apps for path in app.openapi()["paths"]} | {"/", "/docs", "/redoc", "/openapi.json"}
+    return sorted({re.sub(r"{\w+}", "x", path) for path in found} - {"/internal/metrics"})
+
+
+async def test_every_path_says_what_it_takes_and_takes_it(whole: FrontDoor) -> None:
+    for path in [*addresses(whole), "/internal/metrics/api"]:
+        options = await visit(whole, "OPTIONS", path)
+        assert (options.status_code, options.content) == (204, b""), path
+        allow = set(options.headers["allow"].split(", "))
+        assert {"OPTIONS"} < allow
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+            answer = await visit(whole, method, path)
+            assert (answer.status_code == 405) == (method not in allow), f"{method} {path}"
+            assert answer.status_code != 404, f"{method} {path}"
+            if answer.status_code == 405:
+                assert set(answer.headers["allow"].split(", ")) == allow, f"{method} {path}"
+                assert method == "HEAD" or answer.json()["type"] == "/problems/method-not-allowed"
+
+
+async def test_head_is_get_without_its_body(whole: FrontDoor) -> None:
+    asset = "/static-offline-docs/swagger-ui.css"
+    for path in [*addresses(whole), asset, "/internal/metrics/ingest", "/nowhere"]:
+        get, head = await visit(whole, "GET", path), await visit(whole, "HEAD", path)
+        assert (head.status_code, head.content) == (get.status_code, b""), path
+        if "/metrics" in path and get.status_code == 200:
+            continue  # it is longer each time
+        assert head.headers == get.headers, path
+    assert (await visit(whole, "HEAD", asset)).headers["etag"]
+
+
+async def test_what_the_front_door_and_the_services_answer_is_compressed_when_asked(whole: FrontDoor) -> None:
+    long = ("/", "/openapi.json", "/static-offline-docs/swagger-ui.css", "/internal/metrics/api")
+    for path in long:
+        for coding in ("gzip", "zstd"):
+            answer = await visit(whole, "GET", path, accept_encoding=coding)
+            assert (answer.headers["content-encoding"], answer.headers["vary"]) == (coding, "Accept-Encoding"), path
+        assert "content-encoding" not in (await visit(whole, "GET", path, accept_encoding="identity")).headers
+
+
+async def test_no_path_sends_a_caller_elsewhere_for_a_slash(whole: FrontDoor) -> None:
+    for path in addresses(whole)[1:]:
+        for method in ("GET", "HEAD", "POST", "OPTIONS"):
+            answer = await visit(whole, method, f"{path}/")
+            assert answer.status_code == 404, f"{method} {path}/"
+            assert "location" not in answer.headers
+            if method != "HEAD":
+                assert answer.json()["detail"].endswith("without the slash at its end there is"), path
+
+
+async def test_a_browser_that_opens_a_path_for_writes_reads_what_it_takes(whole: FrontDoor) -> None:
+    for path in ("/telemetry", "/api/events", "/api/metrics/custom", "/auth/login"):
+        page = await visit(whole, "GET", path, accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert (page.status_code, page.headers["allow"]) == (405, "OPTIONS, POST")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert f"<code>{path}</code> takes POST" in page.text
+        assert 'href="/docs"' in page.text
+    shared = await visit(whole, "DELETE", "/api/metrics/business")
+    assert shared.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 async def test_openapi_document_has_the_paths_of_both() -> None:

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 from vigie_contracts.tenants import TenantId
-from vigie_identity.audit import Action
+from vigie_identity.audit import SYSTEM, Action
 from vigie_identity.errors import BadCredential, TenantInactive
 from vigie_identity.identity import Identity, identity
 from vigie_identity.pages import PageRequest
 from vigie_identity.passwords import Passwords
+from vigie_identity.permissions import Scope
 from vigie_runtime import clients
 from vigie_runtime.clock import SystemClock
-from vigie_standalone.accounts import DEMO_TENANT, AccountSettings, prepare
+from vigie_standalone import secrets
+from vigie_standalone.accounts import DEMO_TENANT, AccountSettings, ensure_own_key, prepare
+from vigie_standalone.home import Home
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
 
@@ -101,9 +104,9 @@ async def test_tenant_is_kept_out_and_let_in_again(vigie: Vigie, who: Identity) 
 async def test_first_start_gives_its_password_to_one_and_reset_makes_another(
     vigie: Vigie, who: Identity, variables: dict[str, str]
 ) -> None:
-    first = await prepare(variables, demo=True)
+    first = (await prepare(variables, demo=True)).administrator
     assert first is not None
-    assert await prepare(variables, demo=True) is None
+    assert (await prepare(variables, demo=True)).administrator is None
     assert (await who.tenants.get(DEMO_TENANT)).name == "acme-corp"
     reset = vigie("admin", "reset-password")
     new = reset.stdout.strip()
@@ -113,6 +116,14 @@ async def test_first_start_gives_its_password_to_one_and_reset_makes_another(
     passwords = Passwords()
     assert (await passwords.verify(account.password, new)) is not False
     passwords.close()
+
+
+async def test_number_of_partitions_is_that_of_the_topics_that_were_made(
+    variables: dict[str, str], database: AsyncDatabase[Any]
+) -> None:
+    assert (await prepare(variables, demo=False)).partitions is None
+    await database["topics"].insert_one({"_id": "vigie.samples.v1", "partitions": 12, "cluster_id": "x"})
+    assert (await prepare(variables, demo=False)).partitions == 12
 
 
 async def test_demo_tenant_that_somebody_switched_off_stays_off(variables: dict[str, str], vigie: Vigie) -> None:
@@ -126,9 +137,29 @@ async def test_chosen_password_is_taken_and_not_told(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIGIE_ADMIN_PASSWORD", "correct horse battery staple")
-    made = await prepare(variables, demo=False)
+    made = (await prepare(variables, demo=False)).administrator
     assert made is not None
     assert made.password is None
+
+
+async def test_a_key_for_own_measurements_is_made_once_and_again_when_it_is_revoked(
+    variables: dict[str, str], who: Identity, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    home.directory.mkdir()
+    await prepare(variables, demo=False)
+    await ensure_own_key(variables, home)
+    secret = secrets.read(home, secrets.OWN_KEY)
+    assert secret is not None
+    assert (home.secrets / secrets.OWN_KEY).stat().st_mode & 0o777 == 0o600
+    await ensure_own_key(variables, home)
+    assert secrets.read(home, secrets.OWN_KEY) == secret
+    key = await who.keys.find(secret)
+    assert key is not None
+    assert (key.tenant, key.scopes) == ("default", {Scope.WRITE})
+    await who.keys.revoke(key.tenant, key.id, SYSTEM)
+    await ensure_own_key(variables, home)
+    assert secrets.read(home, secrets.OWN_KEY) != secret
 
 
 def test_what_is_refused_is_a_sentence(vigie: Vigie) -> None:

@@ -1,9 +1,11 @@
 """Ports that a data directory remembers."""
 
+import json
 import socket
 from pathlib import Path
 
-from vigie_standalone.embedded.ports import Ports, free_port, is_free
+import pytest
+from vigie_standalone.embedded.ports import HIGHEST, LOWEST, Ports, free_port
 
 
 def test_ports_are_kept_across_restarts(tmp_path: Path) -> None:
@@ -23,9 +25,22 @@ def test_taken_port_is_replaced_and_the_new_one_is_remembered(tmp_path: Path) ->
     assert Ports(tmp_path).get(["a", "b"]) == second
 
 
-def test_damaged_memory_costs_only_the_memory(tmp_path: Path) -> None:
-    (tmp_path / "ports.json").write_text('{"a": 12')
-    assert is_free(Ports(tmp_path).get(["a"])["a"])
+@pytest.mark.parametrize(
+    "text",
+    [b'{"a": 12', b"\xff\xfe", b"[]", b"7", b"[" * 100_000]
+    + [json.dumps({"a": port}).encode() for port in (0, -1, 65_536, 10**30, True, 1.5, "80", None, [80], {})],
+)
+def test_damaged_memory_costs_only_the_memory(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "ports.json").write_bytes(text)
+    port = Ports(tmp_path).get(["a"])["a"]
+    assert LOWEST <= port <= HIGHEST
+    assert Ports(tmp_path).get(["a"]) == {"a": port}
+
+
+def test_port_that_two_have_is_one_of_theirs(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "ports.json").write_text(json.dumps({"a": port, "b": port}))
+    assert len(set(Ports(tmp_path).get(["a", "b"]).values())) == 2
 
 
 def test_free_port_is_never_given_twice() -> None:

@@ -8,18 +8,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pymongo import MongoClient
 from redis import Redis as RedisClient
-from vigie_standalone.embedded.kafka import Kafka, Node, random_kafka_id, server_properties
+from vigie_standalone.embedded.kafka import Kafka, Node, login, random_kafka_id, server_properties
 from vigie_standalone.embedded.kafka_probe import brokers_registered, parse_broker_count
 from vigie_standalone.embedded.mongod import Mongo
+from vigie_standalone.embedded.redis import Redis, configuration
 from vigie_standalone.embedded.servers import Server, Servers
 
-from tests.kit import eventually_sync
+from tests.kit import aiokafka_login, eventually_sync, kafka_login
 
 MINUTES = pytest.mark.timeout(300)
 
 
 async def create_topic(bootstrap: str, name: str, replication: int = 1) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **aiokafka_login())
     await admin.start()
     try:
         await admin.create_topics([NewTopic(name, 1, replication)])
@@ -28,13 +29,15 @@ async def create_topic(bootstrap: str, name: str, replication: int = 1) -> None:
 
 
 async def send(bootstrap: str, topic: str, values: list[bytes]) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True) as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=bootstrap, **aiokafka_login(), acks="all", enable_idempotence=True
+    ) as producer:
         for value in values:
             await producer.send_and_wait(topic, value, partition=0)
 
 
 async def read_all(bootstrap: str, topic: str) -> list[bytes]:
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, **aiokafka_login()) as consumer:
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
@@ -47,7 +50,7 @@ async def read_all(bootstrap: str, topic: str) -> list[bytes]:
 
 
 async def cluster_id(bootstrap: str) -> str:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **aiokafka_login())
     await admin.start()
     try:
         return (await admin.describe_cluster())["cluster_id"]
@@ -75,14 +78,14 @@ async def test_kafka_keeps_records_address_and_cluster_id_over_restart_and_kill(
 @MINUTES
 @pytest.mark.connected
 async def test_kafka_started_by_a_later_process_finds_its_data_even_on_another_port(tmp_path: Path) -> None:
-    kafka = Kafka(tmp_path / "kafka")
+    kafka = Kafka(tmp_path / "kafka", password=kafka_login.PASSWORD)
     try:
         kafka.start()
         await create_topic(kafka.bootstrap, "kept")
         await send(kafka.bootstrap, "kept", [b"one"])
         kafka.stop()
         (tmp_path / "kafka" / "ports.json").unlink()  # as if the remembered ports were taken
-        later = Kafka(tmp_path / "kafka")
+        later = Kafka(tmp_path / "kafka", password=kafka_login.PASSWORD)
         try:
             later.start()
             assert later.bootstrap != kafka.bootstrap
@@ -100,8 +103,8 @@ def test_mongod_keeps_documents_over_restart_kill_and_a_changed_port(tmp_path: P
         with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=20_000) as client:
             return client.test.things.count_documents({})
 
-    mongo = Mongo(tmp_path / "mongo")
-    later = Mongo(tmp_path / "mongo")
+    mongo = Mongo(tmp_path / "mongo", database="test")
+    later = Mongo(tmp_path / "mongo", database="test")
     try:
         mongo.start()
         with MongoClient[dict[str, Any]](mongo.uri, w="majority", journal=True) as client:
@@ -125,7 +128,6 @@ def test_redis_restarts_on_its_port_and_forgets(own_servers: Servers) -> None:
     assert process is not None
     with RedisClient.from_url(url) as client:
         client.set("a", 1)
-        assert client.config_get("maxmemory")["maxmemory"] != "0"
     process.kill()
     process.start()
     with RedisClient.from_url(url) as client:
@@ -188,6 +190,36 @@ def test_one_node_needs_no_replicas_and_three_need_two_in_sync() -> None:
     assert (cluster["default.replication.factor"], cluster["min.insync.replicas"]) == (3, 2)
     assert alone["group.min.session.timeout.ms"] == 1000
     assert "message.max.bytes" not in alone
+
+
+def test_kafka_with_a_password_has_no_listener_that_asks_nobody() -> None:
+    node = Node(1, Path("/data"), 9001, 9101, random_kafka_id())
+    settings = server_properties(node, [node], "s3cret")
+    assert settings["listener.security.protocol.map"] == "SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT"
+    assert not [value for value in settings.values() if str(value).startswith("PLAINTEXT")]
+    for listener in ("sasl_plaintext", "controller"):
+        assert 'user_vigie="s3cret"' in str(settings[f"listener.name.{listener}.plain.sasl.jaas.config"])
+    assert "sasl.enabled.mechanisms" not in server_properties(node, [node], "")
+    assert login("") == {}
+
+
+def test_redis_knows_one_user_by_the_hash_of_the_password(tmp_path: Path) -> None:
+    text = configuration(tmp_path / 'a "b', 6379, "s3cret")
+    assert "s3cret" not in text
+    users = [line.split()[1:3] for line in text.splitlines() if line.startswith("user ")]
+    assert users == [["default", "off"], ["vigie", "on"]]
+    assert '/a \\"b"\n' in text
+
+
+@pytest.mark.connected
+def test_redis_starts_in_a_directory_with_blanks_and_quotes(tmp_path: Path) -> None:
+    redis = Redis(tmp_path / 'my "data" é')
+    try:
+        redis.start()
+        with RedisClient.from_url(redis.url) as client:
+            assert client.ping()
+    finally:
+        redis.kill()
 
 
 def test_random_kafka_ids_are_valid_ids() -> None:

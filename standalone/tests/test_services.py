@@ -1,13 +1,15 @@
 """Where the front door listens, under which address it is reached, and who may use it."""
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_standalone.embedded.ports import free_port, is_free
-from vigie_standalone.services import Options, anonymous
+from vigie_standalone.home import Home
+from vigie_standalone.services import Context, Options, anonymous, partitions, services
 from vigie_standalone.up import banner, first_login
 
 
@@ -81,6 +83,35 @@ def test_callers_of_the_default_tenant_need_no_credential_unless_the_operator_sa
 def test_first_password_is_shown_and_a_chosen_one_is_not() -> None:
     assert "password [bold]made-up[/bold]" in first_login(NewAdministrator("admin", "made-up"))
     assert "VIGIE_ADMIN_PASSWORD" in first_login(NewAdministrator("admin", None))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "environment", "number"),
+    [
+        (None, {}, "4"),
+        (12, {}, "12"),
+        (None, {"VIGIE_PARTITIONS": "7"}, None),
+        (12, {"VIGIE_PARTITIONS": "7"}, None),
+        (None, {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}, None),
+        (12, {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}, "12"),
+    ],
+)
+def test_topics_of_one_machine_have_few_partitions_and_keep_those_they_have(
+    recorded: int | None, environment: dict[str, str], number: str | None
+) -> None:
+    assert partitions(recorded, environment).get("VIGIE_PARTITIONS") == number
+
+
+def test_everything_but_the_front_door_listens_on_the_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environments: dict[str, Mapping[str, str]] = {}
+    monkeypatch.setattr(
+        "vigie_standalone.services.Process",
+        lambda name, *_, env, **__: environments.update({name: env}),
+    )
+    home = Home(tmp_path)
+    services(Context(Options(tmp_path, host="0.0.0.0"), home, {}, lambda _name: print))
+    assert environments["aggregator"]["VIGIE_AGGREGATOR_HOST"] == "127.0.0.1"
+    assert set(environments) == {"aggregator", "front", "demo"}  # whoever adds one says here where it listens
 
 
 def test_port_of_an_ipv6_address_is_looked_at_there() -> None:

@@ -1,11 +1,14 @@
 """The supervisor: order, restarts, giving up, stopping."""
 
 import asyncio
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from vigie_standalone.embedded.process import Process
+from vigie_standalone.embedded.redis import Redis
 from vigie_standalone.errors import ProcessError
 from vigie_standalone.supervisor import GaveUpError, RestartPolicy, Supervisor, Unit
 
@@ -17,12 +20,12 @@ QUICK = RestartPolicy(first_s=0.05, longest_s=0.1, limit=3)
 class Stage:
     """Processes that tell what they do, and a supervisor that is heard."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, policy: RestartPolicy = QUICK) -> None:
         self.directory = directory
         self.said: list[str] = []
         self.lines: list[str] = []
         self.changes = 0
-        self.supervisor = Supervisor(lambda message, _level: self.said.append(message), QUICK, self.changed)
+        self.supervisor = Supervisor(lambda message, _level: self.said.append(message), policy, self.changed)
 
     def changed(self) -> None:
         self.changes += 1
@@ -69,7 +72,53 @@ async def test_killed_unit_is_started_again_and_the_change_is_told(tmp_path: Pat
 async def test_essential_unit_that_keeps_failing_ends_everything_with_its_log(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     await stage.supervisor.start(stage.unit("broken", "READY; time.sleep(0.2); print('no disk'); sys.exit(4)"))
-    with pytest.raises(GaveUpError, match=r"(?s)broken failed 4 times in a row.*no disk"):
+    with pytest.raises(GaveUpError, match=r"(?s)broken failed 4 times in a row.*ended with code 4.*no disk"):
+        await asyncio.wait_for(stage.supervisor.failed(), 30)
+    await stage.supervisor.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+async def test_unit_that_is_killed_from_outside_is_started_again_for_ever(tmp_path: Path, number: int) -> None:
+    stage = Stage(tmp_path)
+    unit = stage.unit("worker", "READY; signal.signal(2, lambda *_: sys.exit(130)); time.sleep(60)")
+    await stage.supervisor.start(unit)
+    watching = asyncio.create_task(stage.supervisor.failed())
+    for kills in range(1, QUICK.limit + 3):
+        await eventually(lambda kills=kills: stage.changes == kills - 1 and unit.process.alive)
+        unit.process.signal(number)
+        await eventually(lambda kills=kills: stage.changes == kills)
+    assert not watching.done()
+    watching.cancel()
+    await stage.supervisor.stop()
+
+
+@pytest.mark.connected
+async def test_real_server_that_is_killed_again_and_again_comes_back(tmp_path: Path) -> None:
+    stage, redis = Stage(tmp_path), Redis(tmp_path / "redis")
+    await asyncio.to_thread(redis.start)
+    assert redis.process is not None
+    stage.supervisor.watch(Unit(redis.process))
+    for kills in range(1, QUICK.limit + 3):
+        await asyncio.to_thread(redis.process.kill)
+        await eventually(lambda kills=kills: stage.changes == kills)
+    await stage.supervisor.stop()
+
+
+async def test_own_failures_between_which_a_unit_ran_well_are_not_in_a_row(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, replace(QUICK, healthy_s=0.1))
+    unit = stage.unit("worker", "READY; time.sleep(0.15); sys.exit(4)")
+    await stage.supervisor.start(unit)
+    watching = asyncio.create_task(stage.supervisor.failed())
+    await eventually(lambda: stage.changes > 2 * QUICK.limit)
+    assert not watching.done()
+    watching.cancel()
+    await stage.supervisor.stop()
+
+
+async def test_unit_that_crashes_by_itself_is_given_up_with_the_signal(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    await stage.supervisor.start(stage.unit("broken", "import os; READY; time.sleep(0.2); os.abort()"))
+    with pytest.raises(GaveUpError, match=r"4 times in a row.* was ended by SIGABRT"):
         await asyncio.wait_for(stage.supervisor.failed(), 30)
     await stage.supervisor.stop()
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,13 +21,16 @@ from vigie_identity.audit import SYSTEM, Actor
 from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.errors import Conflict
 from vigie_identity.identity import Identity, identity
+from vigie_identity.permissions import Scope
 from vigie_identity.settings import IdentitySettings
 from vigie_runtime import clients, logging
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import ProblemError, reason_of
 from vigie_runtime.logging import redact
 from vigie_runtime.settings import TenantSettings, explain
+from vigie_storage.topics import recorded_partitions
 
+from vigie_standalone import secrets
 from vigie_standalone.demo.node import TENANT
 from vigie_standalone.embedded.servers import VARIABLES, Server
 from vigie_standalone.errors import StandaloneError
@@ -58,6 +62,17 @@ class Accounts:
     settings: AccountSettings
     identity: Identity
     actor: Actor
+    database: clients.Database
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made and found."""
+
+    administrator: NewAdministrator | None
+    """If this call made one."""
+    partitions: int | None
+    """Of the topics, for life; None when they are not made yet."""
 
 
 def addresses(data_dir: Path) -> dict[str, str]:
@@ -93,7 +108,7 @@ async def accounts(variables: Mapping[str, str]) -> AsyncIterator[Accounts]:
             database = clients.database(mongo, settings)
             who = await stack.enter_async_context(identity(settings, database, redis, SystemClock()))
             await who.ensure_indexes()
-            yield Accounts(settings, who, _operator())
+            yield Accounts(settings, who, _operator(), database)
     except ValidationError as error:
         raise AccountsError("; ".join(explain(AccountSettings, error))) from None
     except (SettingsError, ProblemError) as error:
@@ -109,8 +124,8 @@ def _client(settings: AccountSettings) -> clients.MongoClient:
         raise AccountsError(f"MONGODB_URI is not a connection string: {redact(str(error))}") from None
 
 
-async def prepare(variables: Mapping[str, str], *, demo: bool) -> NewAdministrator | None:
-    """What a Vigie needs before anybody can use it; the administrator, if this call made one. Raises AccountsError."""
+async def prepare(variables: Mapping[str, str], *, demo: bool) -> Prepared:
+    """Make what a Vigie needs before anybody can use it. Raises AccountsError."""
     async with accounts(variables) as here:
         who = here.identity
         await who.tenants.ensure(TenantId(here.settings.default_tenant))
@@ -119,7 +134,18 @@ async def prepare(variables: Mapping[str, str], *, demo: bool) -> NewAdministrat
         if demo:
             with suppress(Conflict):  # made by an earlier start: whatever became of it since is somebody's will
                 await who.tenants.create(DEMO_TENANT, DEMO_TENANT_NAME, SYSTEM)
-        return made
+        return Prepared(made, await recorded_partitions(here.database))
+
+
+async def ensure_own_key(variables: Mapping[str, str], home: Home) -> None:
+    """Have a good key of the default tenant kept for Vigie's own measurements. Raises AccountsError."""
+    async with accounts(variables) as here:
+        keys, kept = here.identity.keys, secrets.read(home, secrets.OWN_KEY)
+        known = await keys.find(kept) if kept else None
+        if known is None or not known.good(datetime.now(UTC)):
+            tenant = TenantId(here.settings.default_tenant)
+            made = await keys.create(tenant, "self-monitoring of vigie up", [Scope.WRITE], SYSTEM)
+            secrets.keep(home, secrets.OWN_KEY, made.secret)
 
 
 def in_words(rule: AnonymousRule) -> str:

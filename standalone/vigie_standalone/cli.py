@@ -12,9 +12,11 @@ from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
+from vigie_standalone.private import UMASK
 
 if TYPE_CHECKING:
     from vigie_standalone.demo.control import Control
+    from vigie_standalone.home import Home
 
 EXIT_NOT_RUNNING = 3
 STOP_TIMEOUT_S = 90
@@ -35,6 +37,7 @@ app.add_typer(key_app, name="key")
 
 def main() -> None:
     """Run the command; an expected failure is one sentence on standard error and exit code 1."""
+    os.umask(UMASK)
     try:
         app()
     except StandaloneError as error:
@@ -50,6 +53,9 @@ def up(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
     demo: Annotated[bool, typer.Option(help="Run the simulator of booking services.")] = True,
     json_logs: Annotated[bool, typer.Option(help="Pass the services' JSON logs through as they are.")] = False,
+    self_monitoring: Annotated[
+        bool, typer.Option(help="Measure this machine and Vigie's own HTTP traffic, every 15 seconds.")
+    ] = True,
     reset: Annotated[bool, typer.Option(help="Forget all data first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -62,7 +68,7 @@ def up(
 
     if reset:
         _reset(data_dir, yes)
-    raise typer.Exit(run(Options(data_dir, port, host, demo, json_logs)))
+    raise typer.Exit(run(Options(data_dir, port, host, demo, json_logs, self_monitoring)))
 
 
 def _reset(data_dir: Path, yes: bool) -> None:
@@ -104,7 +110,12 @@ def down(data_dir: DataDir = DEFAULT_HOME) -> None:
     if run is None:
         typer.echo(str(NotRunningError(home.directory)))
         return
-    os.kill(run.pid, signal.SIGTERM)
+    try:
+        os.kill(run.pid, signal.SIGTERM)
+    except ProcessLookupError:  # it has just ended
+        pass
+    except PermissionError:
+        raise StandaloneError(f"Process {run.pid} is another user's, who has to stop it.") from None
     end = time.monotonic() + STOP_TIMEOUT_S
     while run.alive:
         if time.monotonic() > end:
@@ -131,13 +142,16 @@ def demo(
 
     from vigie_standalone.demo.control import Control
     from vigie_standalone.demo.run import DemoOptions, run_demo
+    from vigie_standalone.home import Home
 
-    control = data_dir / "incidents.json"
-    if incident:
-        Control(control).start(incident, time.time() + 300)
+    home = Home(data_dir)
+    control = home.directory / "incidents.json"
     options = DemoOptions(url, seed, rate, seconds(backfill), token or None, control)
-    with Control(control).followed():
-        asyncio.run(run_demo(options))
+    with home.usable():
+        if incident:
+            Control(control).start(incident, time.time() + 300)
+        with Control(control).followed():
+            asyncio.run(run_demo(options))
 
 
 @app.command()
@@ -150,47 +164,51 @@ def incident(
     """Let something go wrong in the running simulator. Exit code 3 when none runs."""
     from vigie_standalone.demo.control import Control, UnknownIncidentError
     from vigie_standalone.demo.incidents import INCIDENTS
+    from vigie_standalone.home import Home
 
-    control = Control(data_dir / "incidents.json")
-    if name and not clear:
-        if name not in INCIDENTS:
-            raise UnknownIncidentError(name)
-        until = time.time() + seconds(duration)
-        if nobody := _no_simulator(data_dir, control):
-            typer.echo(nobody)
-            raise typer.Exit(EXIT_NOT_RUNNING)
-        control.start(name, until)
-        typer.echo(f"{name} for {duration}: {INCIDENTS[name].summary}.")
-        return
-    nobody = _no_simulator(data_dir, control)
-    if clear:
-        control.clear()  # what a simulator left behind, too: the next one would go on with it
-        typer.echo(nobody or "All incidents are over.")
-        return
-    active = [] if nobody else control.active(time.time())
-    for known in INCIDENTS.values():
-        typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
-    if nobody:
-        typer.echo(nobody, err=True)
+    if name and not clear and name not in INCIDENTS:
+        raise UnknownIncidentError(name)
+    home = Home(data_dir)
+    control = Control(home.directory / "incidents.json")
+    with home.usable():
+        nobody = _no_simulator(home, control)
+        if clear:
+            control.clear()  # what a simulator left behind, too: the next one would go on with it
+            typer.echo(nobody or "All incidents are over.")
+        elif name:
+            until = time.time() + seconds(duration)
+            if nobody:
+                typer.echo(nobody)
+                raise typer.Exit(EXIT_NOT_RUNNING)
+            control.start(name, until)
+            typer.echo(f"{name} for {duration}: {INCIDENTS[name].summary}.")
+        else:
+            active = [] if nobody else control.active(time.time())
+            for known in INCIDENTS.values():
+                typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
+            if nobody:
+                typer.echo(nobody, err=True)
 
 
-def _no_simulator(data_dir: Path, control: "Control") -> str:
+def _no_simulator(home: "Home", control: "Control") -> str:
     """Why nobody would do what an incident says; empty when somebody does."""
-    from vigie_standalone.home import Home, NoSimulatorError, NotRunningError
+    from vigie_standalone.home import NoSimulatorError, NotRunningError
 
     if control.is_followed():
         return ""
-    home = Home(data_dir)
     return str((NoSimulatorError if home.running() else NotRunningError)(home.directory))
 
 
-def _bootstrap(data_dir: Path, given: str) -> str:
-    """The Kafka to talk to: the option or variable, else that of the running `vigie up`."""
+def _kafka(data_dir: Path, given: str) -> tuple[str, str]:
+    """The Kafka to talk to, and its password: the option or variable, else that of the running `vigie up`."""
     from vigie_standalone.home import Home
 
     run = Home(data_dir).running()
-    if found := given or (run.servers.get("kafka", {}).get("url", "") if run else ""):
-        return found
+    known = run.servers.get("kafka", {}) if run else {}
+    if given and given != known.get("url"):
+        return given, ""
+    if known:
+        return known["url"], known.get("password", "")
     raise StandaloneError("No Kafka is known: start `vigie up`, or set KAFKA_BOOTSTRAP_SERVERS.")
 
 
@@ -208,7 +226,8 @@ def dead_list(
 
     from vigie_standalone import dead
 
-    letters = asyncio.run(dead.read(_bootstrap(data_dir, kafka), limit, topic))
+    bootstrap, password = _kafka(data_dir, kafka)
+    letters = asyncio.run(dead.read(bootstrap, limit, topic, password))
     for letter in letters:
         typer.echo(dead.describe(letter))
     typer.echo(f"{len(letters)} dead record(s) shown, oldest first.")
@@ -227,8 +246,8 @@ def dead_replay(
 
     from vigie_standalone import dead
 
-    bootstrap = _bootstrap(data_dir, kafka)
-    letters = asyncio.run(dead.read(bootstrap, limit, topic))
+    bootstrap, password = _kafka(data_dir, kafka)
+    letters = asyncio.run(dead.read(bootstrap, limit, topic, password))
     if not letters:
         typer.echo("There are no dead records to replay.")
         return
@@ -236,4 +255,4 @@ def dead_replay(
         typer.echo(line)
     if not yes:
         typer.confirm(f"Send {len(letters)} record(s) back? Those that are still wrong will die again", abort=True)
-    typer.echo(f"{asyncio.run(dead.replay(bootstrap, letters))} record(s) sent back.")
+    typer.echo(f"{asyncio.run(dead.replay(bootstrap, letters, password))} record(s) sent back.")

@@ -21,6 +21,7 @@ from vigie_runtime.clients import (
 )
 from vigie_runtime.settings import Settings
 
+from vigie_standalone.embedded.kafka import login
 from vigie_standalone.errors import StandaloneError
 
 PREFIX = "vigie_"
@@ -58,9 +59,11 @@ class DeadLetter:
     """The record's own."""
 
 
-async def read(bootstrap: str, limit: int, topic: str = "") -> list[DeadLetter]:
-    """The newest `limit` dead letters (of `topic` only, when given), oldest first."""
-    consumer = kafka_consumer(_settings(bootstrap), client_id=CLIENT)
+async def read(bootstrap: str, limit: int, topic: str = "", password: str = "") -> list[DeadLetter]:
+    """The newest `limit` dead letters (of `topic` only, when given), oldest first.
+
+    `password` is that of an embedded Kafka."""
+    consumer = kafka_consumer(_settings(bootstrap, password), client_id=CLIENT)
     try:
         await asyncio.wait_for(consumer.start(), CONNECT_TIMEOUT_S)
         async with asyncio.timeout(READ_TIMEOUT_S):
@@ -71,9 +74,9 @@ async def read(bootstrap: str, limit: int, topic: str = "") -> list[DeadLetter]:
         await consumer.stop()
 
 
-async def replay(bootstrap: str, letters: Sequence[DeadLetter]) -> int:
+async def replay(bootstrap: str, letters: Sequence[DeadLetter], password: str = "") -> int:
     """Send the records back to their topic and partition, in order; returns how many Kafka acknowledged."""
-    producer = kafka_producer(_settings(bootstrap), client_id=CLIENT)
+    producer = kafka_producer(_settings(bootstrap, password), client_id=CLIENT)
     try:
         await asyncio.wait_for(producer.start(), CONNECT_TIMEOUT_S)
         for letter in letters:
@@ -148,9 +151,15 @@ async def _newest(consumer: AIOKafkaConsumer, limit: int, topic: str) -> list[De
     return sorted(found, key=lambda letter: letter.died_ms)
 
 
-def _settings(bootstrap: str) -> Settings:
-    """Kafka's security settings come from the environment as for a service; the other servers are not used."""
-    return Settings(kafka_bootstrap_servers=bootstrap, mongodb_uri="mongodb://unused", redis_url="redis://unused")
+def _settings(bootstrap: str, password: str) -> Settings:
+    """Kafka's security settings come from the environment as for a service, those of an embedded one are known; the
+    other servers are not used."""
+    return Settings(
+        kafka_bootstrap_servers=bootstrap,
+        mongodb_uri="mongodb://unused",
+        redis_url="redis://unused",
+        **login(password),
+    )
 
 
 def _number(text: str | None) -> bool:

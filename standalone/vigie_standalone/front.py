@@ -7,13 +7,16 @@ OpenAPI) are answered here.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 
-from vigie_contracts.paths import Service, service_of
-from vigie_contracts.problems import CONTENT_TYPE, ProblemKind, problem
+from vigie_contracts.paths import FALLBACK, Service, service_of
+from vigie_contracts.problems import ProblemKind, problem
+from vigie_web.compression import Compression
+from vigie_web.middleware import HeadAsGet
+from vigie_web.problems import methods_at, nothing_at, response, wrong_method
 
 from vigie_standalone.landing import POLICY, landing_page
 from vigie_standalone.openapi import INTERNAL, front_door
@@ -26,11 +29,15 @@ Send = Callable[[Message], Awaitable[None]]
 # What Vigie says about itself is for who runs it. A proxy on this machine has to keep it from its own clients.
 INTERNAL_PREFIX = "/internal/"
 _INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
+_READING = ("GET", "HEAD")
 SUBREQUEST_BODY_LIMIT = 4 * 1024 * 1024
 
 
 class Application(Protocol):
-    """What ingest and api give: an ASGI application that knows its OpenAPI document."""
+    """What ingest and api give: an ASGI application that knows its routes and its OpenAPI document."""
+
+    @property
+    def routes(self) -> Sequence[Any]: ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -73,23 +80,79 @@ class FrontDoor:
             f"{INTERNAL}api": lambda _scope: _ask(self._api, api_metrics),
         }
         self._metrics_paths = {"ingest_metrics": ingest_metrics, "api_metrics": api_metrics}
+        self._own_app = HeadAsGet(Compression(self._answer_own))
+        routes = (route for route in ingest.routes if "POST" in (getattr(route, "methods", None) or ()))
+        paths = {str(getattr(route, "path", "")) for route in routes}
+        self._written = frozenset(path for path in paths if service_of("POST", path) is _INGEST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            path = scope["path"]
-            if service_of(scope["method"], path) is _INGEST:
+            if scope["method"] == "POST" and scope["path"] in self._written:
                 await self._ingest(scope, receive, send)
-            elif path.startswith(INTERNAL_PREFIX) and not _from_this_machine(scope):
-                await _send_answer(send, _not_found(path), head=scope["method"] == "HEAD")
-            elif path in self._own and scope["method"] in ("GET", "HEAD"):
-                await _send_answer(send, await self._own[path](scope), head=scope["method"] == "HEAD")
             else:
-                await self._api(scope, receive, send)
+                await self._other(scope, receive, send)
         elif kind == "websocket":
             await self._api(scope, receive, send)
         elif kind == "lifespan":
             await _lifespans([self._ingest, self._api], scope, receive, send)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        if service_of(method, path) is _INGEST:
+            await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send))
+        elif path.startswith(INTERNAL_PREFIX) and not _from_this_machine(scope):
+            found = problem(ProblemKind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
+            await response(found)(scope, receive, send)
+        elif path in self._own and method in _READING:
+            await self._own_app(scope, receive, send)
+        else:
+            await self._api(scope, receive, self._refusing_for_both(scope, receive, send))
+
+    def _refusing_for_both(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        """`send`; where a service says that it has nothing at the path, or not for this method, the answer is about
+        what both have there."""
+        method, path = scope["method"], scope["path"]
+        refused = False
+
+        async def checked(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and (message["status"] in (404, 405) or method == "OPTIONS"):
+                methods, bare = self._methods_at(path), path.rstrip("/")
+                if methods and method not in methods:
+                    refused = True
+                    await wrong_method(scope, methods)(scope, receive, send)
+                elif not methods and bare != path and self._methods_at(bare):
+                    refused = True
+                    detail = nothing_at(path, self._methods_at)
+                    found = problem(ProblemKind.NOT_FOUND, 404, detail, instance=path)
+                    await response(found)(scope, receive, send)
+            if not refused:
+                await send(message)
+
+        return checked
+
+    def _methods_at(self, path: str) -> set[str]:
+        own = set(_READING) if path in self._own else set[str]()
+        served = ((Service.INGEST, self._ingest), (FALLBACK, self._api))
+        return own | {
+            method
+            for service, app in served
+            for method in methods_at(app.routes, path)
+            if service_of(method, path) is service
+        }
+
+    async def _answer_own(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        answer = await self._own[scope["path"]](scope)
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        if answer.content_type.startswith("text/html"):
+            headers.append((b"content-security-policy", POLICY.encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
     async def _landing(self, scope: Scope) -> Response:
         host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
@@ -125,30 +188,12 @@ def _from_this_machine(scope: Scope) -> bool:
     return address is not None and (mapped or address).is_loopback
 
 
-def _not_found(path: str) -> Response:
-    found = problem(ProblemKind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
-    members = ("type", "title", "status", "detail", "message", "instance")
-    return Response(404, CONTENT_TYPE, json.dumps({name: getattr(found, name) for name in members}).encode())
-
-
 def _content(answer: Response) -> dict[str, Any]:
     try:
         content = json.loads(answer.body) if answer.body else {}
     except ValueError:
         content = {}
     return {"code": answer.status, **(content if isinstance(content, dict) else {})}
-
-
-async def _send_answer(send: Send, answer: Response, *, head: bool) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    if answer.content_type.startswith("text/html"):
-        headers.append((b"content-security-policy", POLICY.encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else answer.body})
 
 
 async def _ask(app: Application, path: str) -> Response:

@@ -5,13 +5,18 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, ClassVar, NotRequired
 
 import psutil
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from vigie_standalone.errors import StandaloneError
+from vigie_standalone.private import own_directory, write_private
 
 START_TIME_TOLERANCE_S = 2.0
 
@@ -41,26 +46,55 @@ class NoSimulatorError(StandaloneError):
         super().__init__(f"The Vigie on {directory} runs without its simulator. Start one with `vigie demo`.")
 
 
+class DataDirectoryError(StandaloneError):
+    """The data directory, or something of ours in it, cannot be used."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} cannot be used: {why}. Put that right, or name another directory with --data-dir.")
+
+
+class DamagedRunFileError(StandaloneError):
+    """Somebody runs here, and the run file does not say who."""
+
+    def __init__(self, run_file: Path) -> None:
+        super().__init__(
+            f"Vigie runs on {run_file.parent}, but {run_file.name} is damaged and does not say as which process. End "
+            "that process yourself (`pgrep -af 'vigie up'` shows it); the next `vigie up` writes the file anew."
+        )
+
+
+Pid = Annotated[int, Field(gt=0, lt=2**31)]
+
+
+class ServerFacts(TypedDict):
+    """Where a server is, where it is from, and the password that its URL cannot hold."""
+
+    url: str
+    source: str
+    password: NotRequired[str]
+
+
 @dataclass(frozen=True)
 class Run:
     """What the run file says: enough to find, show and stop a running `vigie up`."""
 
-    pid: int
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    pid: Pid
     started: float
     """When the process was created, in seconds since the epoch: tells it from a later process of the same id."""
     url: str
-    servers: dict[str, dict[str, str]] = field(default_factory=dict)
-    processes: dict[str, int] = field(default_factory=dict)
+    servers: dict[str, ServerFacts] = field(default_factory=dict)
+    processes: dict[str, Pid] = field(default_factory=dict)
     anonymous: str = ""
     """VIGIE_ANONYMOUS as it holds."""
 
     @classmethod
-    def from_json(cls, text: str) -> "Run | None":
+    def from_json(cls, text: bytes) -> "Run | None":
         """The run, None when the text is not a run file (cut short by a crash, of another version)."""
         try:
-            data: dict[str, Any] = json.loads(text)
-            return cls(**data)
-        except (ValueError, TypeError):
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError:
             return None
 
     @property
@@ -104,27 +138,70 @@ class Home:
 
     def claim(self) -> None:
         """Hold the directory until this process ends; raises AlreadyRunningError when another one does."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        lock = (self.directory / "lock").open("w")
-        try:
-            # The kernel gives the lock back however the holder ends, so a stale run file never blocks a start.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise AlreadyRunningError(self.running(), self.directory) from None
-        self._lock = lock
+        with self.usable():
+            own_directory(self.directory)
+            self._refuse_directories()
+            lock = self._lock_file.open("w")
+            try:
+                # The kernel gives the lock back however the holder ends, so a stale run file never blocks a start.
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                raise AlreadyRunningError(self.running(), self.directory) from None
+            self._lock = lock
 
     def running(self) -> Run | None:
-        """The run that is alive, None when there is none or its run file is stale."""
-        try:
-            run = Run.from_json(self.run_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
+        """The run that is alive, None when there is none or its run file is stale.
+
+        Raises DataDirectoryError when nobody can tell, DamagedRunFileError when it does not say what runs here.
+        """
+        with self.usable():
+            try:
+                run = Run.from_json(self.run_file.read_bytes())
+            except FileNotFoundError:
+                return None
+            if run is None and self._held_by_another():
+                raise DamagedRunFileError(self.run_file)
         return run if run and run.alive else None
+
+    @contextmanager
+    def usable(self) -> Iterator[None]:
+        """What the system refuses about the directory, or about anything in it, becomes a DataDirectoryError."""
+        try:
+            yield
+        except OSError as error:
+            path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | Path) else None
+            if path is None or not (
+                path == self.directory or self.directory.is_relative_to(path) or path.is_relative_to(self.directory)
+            ):
+                raise
+            why = "it is not a directory" if isinstance(error, FileExistsError) else error.strerror or str(error)
+            raise DataDirectoryError(path, why) from None
+
+    def _refuse_directories(self) -> None:
+        """A later step would find them, when it replaces or deletes the file."""
+        for path in (self._lock_file, self.run_file, self.run_file.with_suffix(".partial")):
+            if path.is_dir():
+                raise DataDirectoryError(path, "it is a directory, where a file belongs")
+
+    def _held_by_another(self) -> bool:
+        try:
+            with self._lock_file.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.directory / "lock"
 
     def write(self, run: Run) -> None:
         """Replace the run file, readable by its owner only: a server's URL may hold a password."""
-        write_private(self.run_file, json.dumps(asdict(run), indent=1))
+        with self.usable():
+            write_private(self.run_file, json.dumps(asdict(run), indent=1))
 
     def release(self) -> None:
         """Forget the run and let the next one start."""
@@ -146,18 +223,6 @@ class Home:
 def this_process(url: str) -> Run:
     """The run of the current process."""
     return Run(os.getpid(), psutil.Process().create_time(), url)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file by one that only its owner may read; after a crash it is the old or the new one."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def without_password(url: str) -> str:

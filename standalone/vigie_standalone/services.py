@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
+
 from vigie_standalone import secrets
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
@@ -15,6 +17,11 @@ from vigie_standalone.probes import http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
+PARTITIONS = 4
+"""Of topics that this machine makes for itself. Each costs the aggregator and MongoDB a commit for every second in
+which something arrives, and one machine has no more cores to spread them over."""
+FRUGAL = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+"""Memory that the C library and numpy would set aside for threads which a small machine does not keep busy."""
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens on all addresses -> where it is reached from this machine."""
 
@@ -28,6 +35,7 @@ class Options:
     host: str = "127.0.0.1"
     demo: bool = True
     json_logs: bool = False
+    self_monitoring: bool = True
     tls: bool = field(default_factory=lambda: bool(os.environ.get("VIGIE_TLS_CERT_FILE")))
 
     @property
@@ -51,7 +59,7 @@ class Context:
     options: Options
     home: Home
     variables: Mapping[str, str]
-    """Where Kafka, MongoDB and Redis are."""
+    """Where Kafka, MongoDB and Redis are, and how the topics are divided."""
     printer: Callable[[str], Callable[[str], None]] = field(repr=False)
     """Name of a process -> where its lines go."""
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -66,24 +74,26 @@ class Context:
             [sys.executable, "-m", *arguments],
             log_path=self.home.directory / f"{name}.log",
             ready=ready,
-            env={**os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
+            env={**FRUGAL, **os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
             on_line=self.printer(name),
             stopping=self.stopping,
         )
 
 
 def services(context: Context) -> list[list[Unit]]:
-    """Aggregator and front door, then the simulator. Stopped in reverse: who takes data in before who stores it."""
+    """Aggregator and front door, then who sends to them. Stopped in reverse: who takes data in before who stores it."""
     stages = [[Unit(_aggregator(context), stop_grace_s=30), Unit(_front(context), stop_grace_s=30)]]
-    if context.options.demo:
-        stages.append([Unit(_demo(context), essential=False, stop_grace_s=5)])
+    senders = [_self_monitoring(context)] if context.options.self_monitoring else []
+    senders += [_demo(context)] if context.options.demo else []
+    stages.append([Unit(sender, essential=False, stop_grace_s=5) for sender in senders])
     return stages
 
 
 def _aggregator(context: Context) -> Process:
     port = Ports(context.home.directory).get(["aggregator"])["aggregator"]
     ready = http_ready(f"http://127.0.0.1:{port}/health/ready")
-    return context.module("aggregator", ["vigie_aggregator"], ready, {"VIGIE_AGGREGATOR_PORT": str(port)})
+    env = {"VIGIE_AGGREGATOR_HOST": "127.0.0.1", "VIGIE_AGGREGATOR_PORT": str(port)}
+    return context.module("aggregator", ["vigie_aggregator"], ready, env)
 
 
 def _front(context: Context) -> Process:
@@ -100,6 +110,28 @@ def anonymous() -> str:
     """What callers without a credential may do. On one's own machine nobody needs one: the first curl works."""
     default = os.environ.get("VIGIE_DEFAULT_TENANT") or "default"
     return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,telemetry"
+
+
+def partitions(recorded: int | None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Into how many partitions the topics are divided, for the services: as they were made, if they were.
+
+    Nothing when the operator says it, and for a new Kafka of the operator's, which more machines may come to share.
+    """
+    if environment.get("VIGIE_PARTITIONS") or (recorded is None and environment.get("KAFKA_BOOTSTRAP_SERVERS")):
+        return {}
+    return {"VIGIE_PARTITIONS": str(recorded or PARTITIONS)}
+
+
+def _self_monitoring(context: Context) -> Process:
+    arguments = ["vigie_standalone.self_monitoring", "--url", context.options.own_url]
+    key = (secrets.read(context.home, secrets.OWN_KEY) if needs_own_key() else os.environ.get("VIGIE_TOKEN")) or ""
+    return context.module("self-monitoring", arguments, lambda: True, {"VIGIE_API_KEY": key})
+
+
+def needs_own_key() -> bool:
+    """Whether Vigie has to make a key to send its own measurements: callers without one may not, and none is given."""
+    may_write = AnonymousAccess.WRITE in AnonymousRule.parse(anonymous()).rights
+    return not may_write and not os.environ.get("VIGIE_TOKEN")
 
 
 def _demo(context: Context) -> Process:

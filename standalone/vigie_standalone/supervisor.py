@@ -9,27 +9,31 @@ from dataclasses import dataclass
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.errors import ProcessError, StandaloneError
 
-SETTINGS_ERROR_EXIT = 2
 POLL_S = 0.2
 
 
 class GaveUpError(StandaloneError):
-    """A process that Vigie cannot do without keeps failing."""
+    """A process that Vigie cannot do without fails by itself whenever it is started."""
 
-    def __init__(self, name: str, restarts: int, log_tail: str) -> None:
+    def __init__(self, process: Process, failures: int) -> None:
         super().__init__(
-            f"{name} failed {restarts} times in a row, so Vigie stops. Its data is kept; `vigie up` tries again.\n"
-            f"The end of its log:\n{log_tail}"
+            f"{process.name} failed {failures} times in a row, each time by itself and soon after its start; the last "
+            f"time it {process.ending}. So Vigie stops. Its data is kept; `vigie up` tries again.\n"
+            f"The end of its log:\n{process.log_tail() or '(empty)'}"
         )
 
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """Delays double from `first_s` to `longest_s`; a run of `healthy_s` starts the count anew."""
+    """Delays double from `first_s` to `longest_s`; a run of `healthy_s` starts the count anew.
+
+    Only what fails by itself, sooner than that, `limit` times in a row and then once more, is given up. A process that
+    is killed from outside is started again for ever.
+    """
 
     first_s: float = 0.5
     longest_s: float = 15.0
-    healthy_s: float = 60.0
+    healthy_s: float = 20.0
     limit: int = 8
 
     def delay(self, failures: int) -> float:
@@ -113,36 +117,34 @@ class Supervisor:
             unit.process.kill()
 
     async def _keep(self, unit: Unit) -> None:
-        failures = 0
+        policy, process = self._policy, unit.process
+        restarts = failures = 0  # in a row, and those of them that were its own
+        began = time.monotonic()
         while True:
-            started = time.monotonic()
-            while unit.process.alive:  # noqa: ASYNC110 - nothing tells of a child's end without a thread each
+            while process.alive:  # noqa: ASYNC110 - nothing tells of a child's end without a thread each
                 await asyncio.sleep(POLL_S)
-            if time.monotonic() - started > self._policy.healthy_s:
-                failures = 0
-            failures += 1
-            while not await self._restart(unit, failures):
-                failures += 1
+            lived = time.monotonic() - began
+            restarts = 1 if lived >= policy.healthy_s else restarts + 1
+            failures = failures + 1 if process.failed and lived < policy.healthy_s else 0
+            if failures > policy.limit:
+                await self._give_up(unit, failures)
+            delay = policy.delay(restarts)
+            self._say(f"{process.name} {process.ending}; starting it again in {delay:g} s", "warning")
+            await asyncio.sleep(delay)
+            began = time.monotonic()
+            await self._restart(unit)
 
-    async def _restart(self, unit: Unit, failures: int) -> bool:
-        name = unit.process.name
-        if failures > self._policy.limit:
-            await self._give_up(unit, failures)
-        delay = self._policy.delay(failures)
-        self._say(f"{name} ended with code {unit.process.returncode}; starting it again in {delay:g} s", "warning")
-        await asyncio.sleep(delay)
+    async def _restart(self, unit: Unit) -> None:
         try:
             await asyncio.to_thread(unit.process.start, unit.start_timeout_s)
         except ProcessError as error:
             self._say(str(error), "error")
-            return False
-        self._say(f"{name} runs again (process {unit.process.pid})", "info")
+            return
+        self._say(f"{unit.process.name} runs again (process {unit.process.pid})", "info")
         self._changed()
-        return True
 
     async def _give_up(self, unit: Unit, failures: int) -> None:
-        error = GaveUpError(unit.process.name, failures, unit.process.log_tail())
         if unit.essential:
-            raise error
+            raise GaveUpError(unit.process, failures)
         self._say(f"{unit.process.name} failed {failures} times in a row and is left alone", "error")
         await asyncio.Event().wait()  # until it is cancelled with the others

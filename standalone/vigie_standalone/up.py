@@ -7,20 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Set
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.markup import escape
 from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 from vigie_identity.bootstrap import NewAdministrator
+from vigie_identity.errors import InvalidField
 
-from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, in_words, prepare
+from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, ensure_own_key, in_words, prepare
+from vigie_standalone.address import usable
 from vigie_standalone.arguments import DEFAULT_HOME
-from vigie_standalone.embedded.ports import is_free
 from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home, this_process, without_password
-from vigie_standalone.services import Context, Options, anonymous, services
+from vigie_standalone.services import Context, Options, anonymous, needs_own_key, partitions, services
 from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
@@ -28,16 +29,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED_EXIT = 130
 SAME_SIGNAL_S = 1.0
 """One Ctrl-C can arrive twice: from the terminal, and from a launcher (make, uv, timeout) that passes it on."""
-
-
-class PortTakenError(StandaloneError):
-    """Something else listens where the front door should."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(
-            f"Port {port} is taken by another program. Stop that one, or choose another port: `vigie up --port "
-            f"{port + 1}`."
-        )
 
 
 def run(options: Options, stages: Callable[[Context], list[list[Unit]]] = services) -> int:
@@ -48,11 +39,19 @@ def run(options: Options, stages: Callable[[Context], list[list[Unit]]] = servic
     home = Home(options.home)
     home.claim()
     try:
-        if not is_free(options.port, options.host):
-            raise PortTakenError(options.port)
-        return asyncio.run(_Up(options, home, stages).run())
+        _refuse_unknown_rights()
+        options = usable(options)
+        with home.usable():
+            return asyncio.run(_Up(options, home, stages).run())
     finally:
         home.release()
+
+
+def _refuse_unknown_rights() -> None:
+    try:
+        AnonymousRule.parse(anonymous())
+    except InvalidField as error:
+        raise StandaloneError(f"VIGIE_ANONYMOUS {error.detail.removeprefix('anonymous: ')}.") from None
 
 
 class _Up:
@@ -128,8 +127,11 @@ class _Up:
         for process in self._servers.processes():
             self._supervisor.watch(Unit(process))
         # Before any service could do it: so this process has the password, and it goes through no pipe and no file.
-        self._administrator = await prepare(self._servers.variables(), demo=self._options.demo)
-        for stage in self._stages(self._context()):
+        prepared = await prepare(self._servers.variables(), demo=self._options.demo)
+        self._administrator = prepared.administrator
+        if self._options.self_monitoring and needs_own_key():
+            await ensure_own_key(self._servers.variables(), self._home)
+        for stage in self._stages(self._context(prepared.partitions)):
             await self._supervisor.start(*stage)
         self._record()
         shown = banner(self._options, time.monotonic() - begin, self._run.anonymous)
@@ -144,15 +146,14 @@ class _Up:
             self._terminal.say("an administrator was made; `vigie admin reset-password` shows you a password for it")
         return "\n" + first_login(made)
 
-    def _context(self) -> Context:
-        return Context(
-            self._options, self._home, self._servers.variables(), self._terminal.line_printer, self._stopping
-        )
+    def _context(self, recorded: int | None) -> Context:
+        variables = self._servers.variables() | partitions(recorded)
+        return Context(self._options, self._home, variables, self._terminal.line_printer, self._stopping)
 
     def _record(self) -> None:
         self._run = replace(
             self._run,
-            servers={s: {"url": a.url, "source": a.source} for s, a in self._servers.addresses.items()},
+            servers={s: asdict(a) for s, a in self._servers.addresses.items()},
             processes={unit.process.name: unit.process.pid for unit in self._supervisor.units},
         )
         self._home.write(self._run)

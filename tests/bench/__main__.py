@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vigie_standalone.embedded.ports import free_port
 
-from tests.bench import cases, machine, peers
+from tests.bench import cases, idle, machine, peers
 from tests.bench.report import Floor, Report, Row, machine_ratios, ratios
 from tests.bench.workload import BATCH, Workload, workload
 
@@ -136,12 +136,34 @@ def _new_series(report: Report, runs: int, samples: int) -> None:
         report.floors.append(Floor(f"new series, {peers.VICTORIA.name}", "CPU-us", None, None, tuple(theirs)))
 
 
+IDLE_S = 60.0
+MOST_IDLE_RUNS = 1
+"""Each takes two minutes, and few things are as steady."""
+
+
+def _idle(report: Report, runs: int, _samples: int) -> None:
+    """`vigie up` and its simulator while nothing else happens."""
+    cpu: list[float] = []
+    memory: list[float] = []
+    for _ in range(min(runs, MOST_IDLE_RUNS)):
+        with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
+            found = idle.measure(Path(directory), IDLE_S)
+        cpu.append(sum(cost.cpu_percent for cost in found.values()))
+        memory.append(sum(cost.memory_mb for cost in found.values()))
+        parts = "  ".join(f"{name} {one.cpu_percent:.1f} % {one.memory_mb:.0f} MB" for name, one in found.items())
+        print(f"  {'vigie up, idle':<46} {IDLE_S:.0f} s  {parts}", flush=True)
+    report.floors += [
+        Floor("vigie up, idle: CPU", "% of a core", 30, 20, tuple(cpu), at_least=False),
+        Floor("vigie up, idle: memory", "MB", 1_200, 800, tuple(memory), at_least=False),
+    ]
+
+
 def _peer(report: Report, peer: peers.Peer, work: Workload) -> Row:
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
         return report.add(peers.run(peer, work, Path(directory), free_port()))
 
 
-PARTS = {"stages": _stages, "peers": _versus, "new-series": _new_series}
+PARTS = {"stages": _stages, "peers": _versus, "new-series": _new_series, "idle": _idle}
 
 
 if __name__ == "__main__":

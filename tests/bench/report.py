@@ -94,7 +94,7 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        return bool(self.rows) and all(row.exact for row in self.rows)
+        return all(row.exact for row in self.rows)
 
     @property
     def passed(self) -> bool:

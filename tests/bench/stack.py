@@ -22,6 +22,7 @@ from vigie_storage.collections import windows
 from vigie_windows.chunks import decode
 
 from tests.bench.workload import Workload
+from tests.kit.kafka_login import PASSWORD, librdkafka_login
 from tests.kit.processes import http_ready
 from tests.kit.wait import eventually_sync
 
@@ -36,7 +37,7 @@ class Stack:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._servers = Servers(directory / "servers", environment={})
+        self._servers = Servers(directory / "servers", environment={}, kafka_password=PASSWORD)
         self._processes: dict[str, Process] = {}
         self.url = ""
 
@@ -131,7 +132,9 @@ class Stack:
         return self._servers.addresses[Server.MONGODB].url
 
     def _log_ends(self) -> dict[int, int]:
-        consumer = Consumer({"bootstrap.servers": self._servers.addresses[Server.KAFKA].url, "group.id": "bench"})
+        consumer = Consumer(
+            {"bootstrap.servers": self._servers.addresses[Server.KAFKA].url, **librdkafka_login(), "group.id": "bench"}
+        )
         try:
             known = consumer.list_topics(SAMPLES.name, timeout=10).topics[SAMPLES.name].partitions
             return {p: consumer.get_watermark_offsets(TopicPartition(SAMPLES.name, p), timeout=10)[1] for p in known}

@@ -16,6 +16,7 @@ from vigie_storage.collections import windows
 from vigie_windows import chunks
 
 from tests.chaos.ledger import Cell, Cells, Counts, Ledger, Running
+from tests.kit.kafka_login import librdkafka_login
 
 KAFKA_TIMEOUT_S = 10
 
@@ -97,7 +98,7 @@ async def ends(bootstrap: str, topic: str = SAMPLES.name) -> dict[int, int]:
 
 
 def _ends(bootstrap: str, topic: str) -> dict[int, int]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "verifier", "log_level": 0})
+    consumer = Consumer({"bootstrap.servers": bootstrap, **librdkafka_login(), "group.id": "verifier", "log_level": 0})
     try:
         described = consumer.list_topics(topic, timeout=KAFKA_TIMEOUT_S).topics[topic]
         if described.error is not None:

@@ -16,6 +16,7 @@ from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.redis import Redis
 
 from tests.chaos import stored
+from tests.kit import kafka_login
 from tests.kit.processes import http_ready
 from tests.kit.wait import unique
 
@@ -35,14 +36,15 @@ class Addresses:
 
     def variables(self) -> dict[str, str]:
         """As every service reads them."""
-        return {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "MONGODB_URI": self.mongodb, "REDIS_URL": self.redis}
+        urls = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "MONGODB_URI": self.mongodb, "REDIS_URL": self.redis}
+        return urls | kafka_login.variables()
 
 
 class OwnServers:
     """Brokers, members and a Redis that belong to one system alone."""
 
     def __init__(self, directory: Path, *, brokers: int = 1, members: int = 1) -> None:
-        self.kafka = Kafka(directory / "kafka", nodes=brokers)
+        self.kafka = Kafka(directory / "kafka", nodes=brokers, password=kafka_login.PASSWORD)
         self.mongo = Mongo(directory / "mongodb", members=members, test_commands=True)
         self.redis = Redis(directory / "redis")
 

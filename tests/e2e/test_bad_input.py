@@ -146,12 +146,13 @@ async def test_good_neighbours_of_bad_items_are_kept(client: httpx.AsyncClient) 
 
 
 HALF = {
-    "half a body": b"POST /api/metrics/custom HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    "half a body": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b'Content-Length: 500\r\n\r\n{"name":',
-    "half a header": b"POST /api/metrics/custom HTTP/1.1\r\nHost: x\r\nContent-Ty",
+    "half a header": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nContent-Ty",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    "a wrong length": b"POST /api/metrics/custom HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
-    "chunks that are none": b"POST /api/metrics/custom HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a wrong length": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+    "chunks that are none": b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
 }
 
 
@@ -173,7 +174,7 @@ async def test_half_closed_sender_gets_its_answer(vigie: Up) -> None:
     body = b'{"name": "half", "type": "gauge", "value": 1}'
     with socket.create_connection(("127.0.0.1", vigie.port), 5) as connection:
         connection.sendall(
-            b"POST /api/metrics/custom HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
         )
         connection.shutdown(socket.SHUT_WR)

@@ -35,7 +35,8 @@ class Up:
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        environment = {k: v for k, v in os.environ.items() if k not in SERVERS}  # its own, embedded servers
+        # Its own, embedded servers.
+        environment = {k: v for k, v in os.environ.items() if k not in SERVERS and not k.startswith("VIGIE_KAFKA_")}
         environment |= env or {}
         self.process = Process(
             "vigie-up",

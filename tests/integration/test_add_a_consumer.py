@@ -17,7 +17,7 @@ from vigie_contracts.checks import Check, Verdict
 from vigie_contracts.topics import CHECKS
 
 from tests.chaos import stored
-from tests.kit import Spawner, eventually, free_port, http_ready, unique
+from tests.kit import Spawner, aiokafka_login, eventually, free_port, http_ready, unique
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
 
@@ -126,7 +126,7 @@ async def test_draft_reads_its_topic(copy: Path, kafka: str, redis_url: str, dat
     checks = [Check(f"c{n}", "acme", f"t{n % 7}", "http", n, list(Verdict)[n % 2], 1.5) for n in range(40)]
     earlier = sum((await stored.ends(kafka, CHECKS.name)).values())
     before = await eventually(lambda: counts(port, records=earlier))
-    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+    async with AIOKafkaProducer(bootstrap_servers=kafka, **aiokafka_login(), acks="all") as producer:
         for check in checks:
             await producer.send_and_wait(CHECKS.name, msgspec.json.encode(check), check.target.encode())
         await producer.send_and_wait(CHECKS.name, b"{")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import httpx2 as httpx
 import pytest
@@ -41,7 +42,7 @@ async def test_same_key_is_counted_once_at_any_gateway_and_with_no_memory_of_ans
         for request in requests:
             await sender.deliver(request)
         assert sender.answers.replayed == len(requests)
-    await rough.cache.flushall()  # this Redis is the test's own
+    await rough.forget()
     async with rough.sender(nothing) as sender:
         for request in requests:
             await sender.deliver(request)
@@ -141,6 +142,38 @@ async def test_cloudevent_sent_again_is_counted_once(rough: World) -> None:
             ledger.tenant, "events_total", Kind.COUNTER, {"service": "booking", "type": "booking.created"}
         )
         ledger.add([Sample(created, now, 3), Sample(counted, now, 1)])
+    await rough.exact(ledger)
+
+
+async def test_events_of_one_id_that_say_different_things_count_wholly(rough: World) -> None:
+    """Their series lie in several partitions, some of which have seen the id: with each service in others. Each is sent
+    structured and binary, together and alone, to two gateways."""
+    rough.services.start(gateways=2, aggregators=1)
+    ledger, now = Ledger(rough.services.tenant), now_ms()
+    time = datetime.fromtimestamp(now / 1000, UTC).isoformat()
+    first, second = (f"{url}/api/events" for url in rough.services.gateway_urls)
+    structured = {"content-type": "application/cloudevents-batch+json"}
+    for number in range(24):
+        service = f"shop{number}"
+        attributes = {"specversion": "1.0", "id": "1", "source": f"/é/{service}", "time": time}
+        money = {"amount": 100, "currency": "EUR"}
+        events = [
+            {**attributes, "type": "booking.created"},
+            {**attributes, "type": "booking.completed", "data": money},
+        ]
+        for some, url in ((events[:1], first), (events[1:], second), (events, first), (events, second)):
+            assert (await post(url, json.dumps(some).encode(), **structured)).is_success
+        binary = {f"ce-{name}": quote(value) for name, value in attributes.items()}
+        assert (await post(second, json.dumps(money).encode(), **binary, **{"ce-type": "booking.completed"})).is_success
+        for name, value, labels in (
+            ("bookings_created_total", 1, {}),
+            ("bookings_completed_total", 1, {}),
+            ("booking_revenue_total", 100, {"currency": "EUR"}),
+            ("events_total", 1, {"type": "booking.created"}),
+            ("events_total", 1, {"type": "booking.completed"}),
+        ):
+            key = series_key(ledger.tenant, name, Kind.COUNTER, {"service": service, **labels})
+            ledger.add([Sample(key, now, value)])
     await rough.exact(ledger)
 
 

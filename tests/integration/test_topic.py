@@ -10,7 +10,7 @@ from tests.chaos import stored
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Plan, Series
 from tests.integration.world import World
-from tests.kit import eventually
+from tests.kit import eventually, librdkafka_login
 
 pytestmark = [pytest.mark.connected, pytest.mark.fault, pytest.mark.timeout(240)]
 
@@ -32,7 +32,7 @@ async def test_recreated_topic_is_read_from_its_first_record_and_the_old_counts_
     for process in rough.services.processes():
         await asyncio.to_thread(process.stop)
 
-    admin = AdminClient({"bootstrap.servers": rough.addresses.kafka})
+    admin = AdminClient({"bootstrap.servers": rough.addresses.kafka, **librdkafka_login()})
     for done in admin.delete_topics([SAMPLES.name]).values():
         await asyncio.to_thread(done.result, 30)
 

@@ -73,6 +73,11 @@ class World:
         gone = redis.exceptions.ConnectionError
         await eventually(same, timeout, retry_on=(AssertionError, gone))
 
+    async def forget(self) -> None:
+        """Empty this world's own Redis, key by key: the services' user may not do it at once."""
+        async for key in self.cache.scan_iter(count=1_000):
+            await self.cache.delete(key)
+
     def use(self, directory: Path, environment: Mapping[str, str]) -> Services:
         """Services of one test on these servers and this database."""
         self.services = Services(directory, self.addresses, self.database.name, unique("tenant"), environment)

@@ -10,8 +10,9 @@ from tests.kit.wait import eventually_sync
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 MONGO_IMAGE = "mongo:8.0.17"
-REDIS_IMAGE = "redis:8.2.2"
+REDIS_IMAGE = "redis:8.2.3"
 START_DEADLINE_S = 180.0
+DOCKER_VARIABLE = "VIGIE_TEST_DOCKER"
 
 
 class DockerServers:

@@ -1,7 +1,9 @@
 """Fixtures over real servers. Loaded by the root conftest, so every test of the workspace has them."""
 
+import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,18 @@ import pytest
 import pytest_asyncio
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from vigie_runtime import clients
 from vigie_standalone.embedded.kafka import Kafka
 from vigie_standalone.embedded.mongod import Mongo
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.servers import Server, Servers
 from vigie_standalone.errors import ServerNotFoundError
+from vigie_storage import mongo
 
+from tests.kit.kafka_login import PASSWORD, variables
 from tests.kit.processes import Spawner
 from tests.kit.sources import TestServers, plan
+from tests.kit.wait import patience
 from tests.kit.wait import unique as unique_name
 
 _USED = pytest.StashKey[TestServers]()
@@ -24,6 +30,11 @@ _USED = pytest.StashKey[TestServers]()
 FIRST_START_TIMEOUT_S = 300
 USERS = {"servers", "kafka", "mongo_uri", "mongo_client", "database", "redis_url"}
 CLUSTERS = {"kafka_cluster", "mongo_cluster", "own_servers"}
+
+
+def pytest_configure() -> None:
+    """All that reads settings, here or in a process that a test starts, logs in at the embedded Kafka."""
+    os.environ.update(variables())
 
 
 def pytest_report_header() -> str:
@@ -43,8 +54,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if names & CLUSTERS or not names & USERS <= waiting:
             given = item.get_closest_marker("timeout")
             seconds = float(given.args[0]) if given and given.args else 60.0
-            item.add_marker(pytest.mark.timeout(seconds + FIRST_START_TIMEOUT_S), append=False)
+            item.add_marker(pytest.mark.timeout(seconds + FIRST_START_TIMEOUT_S * patience()), append=False)
         waiting |= names & USERS
+
+
+@contextmanager
+def patient_setup() -> Iterator[None]:
+    """Inside, MongoDB gets as much more time as the machine needs: to be found, and for each operation."""
+    usual = clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S
+    slower = patience()
+    clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S = int(usual[0] * slower), usual[1] * slower
+    try:
+        yield
+    finally:
+        clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S = usual
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    """Tests are set up patiently; what they promise has its own time."""
+    with patient_setup():
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -97,7 +127,7 @@ def redis_url(servers: TestServers) -> str:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def mongo_client(mongo_uri: str) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
     """One client for the session's loop."""
-    async with AsyncMongoClient[dict[str, Any]](mongo_uri, serverSelectionTimeoutMS=20_000) as client:
+    async with AsyncMongoClient[dict[str, Any]](mongo_uri, serverSelectionTimeoutMS=int(20_000 * patience())) as client:
         yield client
 
 
@@ -131,7 +161,7 @@ def spawn(tmp_path: Path, servers: TestServers) -> Iterator[Spawner]:
 @pytest.fixture
 def own_servers(tmp_path: Path) -> Iterator[Servers]:
     """Embedded servers of this test alone, not started, free to be killed: `own_servers.start([Server.KAFKA])`."""
-    private = Servers(tmp_path / "own-servers", environment={}, mongo_test_commands=True)
+    private = Servers(tmp_path / "own-servers", environment={}, mongo_test_commands=True, kafka_password=PASSWORD)
     yield private
     private.stop()
     shutil.rmtree(tmp_path / "own-servers", ignore_errors=True)
@@ -140,7 +170,7 @@ def own_servers(tmp_path: Path) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def _kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     directory = tmp_path_factory.mktemp("kafka-cluster")
-    cluster = Kafka(directory, nodes=3)
+    cluster = Kafka(directory, nodes=3, password=PASSWORD)
     cluster.start()
     yield cluster
     cluster.kill()

@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 from threading import Lock
 
-from vigie_standalone.embedded.servers import VARIABLES, Address, Server, Servers
+from vigie_standalone.embedded.servers import VARIABLES, Address, Server, Servers, variables
 
-from tests.kit.docker import DockerServers
-
-DOCKER_VARIABLE = "VIGIE_TEST_DOCKER"
+from tests.kit.docker import DOCKER_VARIABLE, DockerServers
+from tests.kit.kafka_login import PASSWORD
 
 
 class TestServers:
@@ -18,7 +17,7 @@ class TestServers:
     __test__ = False  # not a test class, whatever its name says
 
     def __init__(self, directory: Path) -> None:
-        self._embedded = Servers(directory, mongo_test_commands=True)
+        self._embedded = Servers(directory, mongo_test_commands=True, kafka_password=PASSWORD)
         self._docker = DockerServers()
         self._lock = Lock()
         self.used: dict[Server, tuple[Address, float]] = {}
@@ -40,7 +39,7 @@ class TestServers:
 
     def variables(self) -> dict[str, str]:
         """Environment variables for a process that needs the servers started so far."""
-        return {VARIABLES[server]: address.url for server, (address, _) in self.used.items()}
+        return variables({server: address for server, (address, _) in self.used.items()})
 
     def stop(self) -> None:
         """Stop what this session started."""

@@ -1,12 +1,16 @@
 """The kit itself: what other tests build on."""
 
+import os
 import urllib.request
 from collections.abc import Callable
 
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
+from vigie_runtime import clients
+from vigie_storage import mongo
 
 from tests.kit import Spawner, eventually, free_port, http_ready
+from tests.kit.plugin import patient_setup
 
 seen: list[str] = []
 
@@ -42,6 +46,16 @@ async def test_eventually_does_not_hide_other_errors() -> None:
 
     with pytest.raises(ValueError, match="a bug"):
         await eventually(predicate)
+
+
+def test_setups_have_more_time_on_a_machine_that_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for load, slower in ((0.5, 1), (16.0, 8), (500.0, 10)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        with patient_setup():
+            assert (usual[0] * slower, usual[1] * slower) == (clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S)
+        assert usual == (clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S)
 
 
 def test_unique_names_differ_and_keep_their_prefix(unique: Callable[[str], str]) -> None:

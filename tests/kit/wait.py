@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,14 @@ from typing import TypeVar
 T = TypeVar("T")
 DEFAULT_DEADLINE_S = 30.0
 INTERVAL_S = 0.05
+MOST_PATIENCE = 10.0
+
+
+def patience() -> float:
+    """By how much a set-up may take longer than on an idle machine: processes that want to run, per core; 1 to 10.
+
+    For what prepares a test. What a test promises has its own time, on any machine."""
+    return min(MOST_PATIENCE, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def unique(prefix: str) -> str:

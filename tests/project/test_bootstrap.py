@@ -82,6 +82,13 @@ def test_failed_install_leaves_nothing_behind(checkout: Path) -> None:
     assert not list((checkout / ".tools").iterdir())
 
 
+def test_what_the_system_trusts_counts_unless_said_otherwise(checkout: Path) -> None:
+    (checkout / "bin" / "python3").symlink_to(sys.executable)
+    program(checkout, "uv", 'case "$1" in --version) echo "uv 1.0.0";; *) echo "$UV_SYSTEM_CERTS";; esac')
+    assert run(checkout, "sync").stdout == "true\n"
+    assert run(checkout, "sync", UV_SYSTEM_CERTS="false").stdout == "false\n"
+
+
 def test_pip_certificate_bundle_is_used_for_uv_too(checkout: Path) -> None:
     (checkout / "bin" / "python3").symlink_to(sys.executable)
     program(checkout, "uv", 'case "$1" in --version) echo "uv 0.13.9";; *) echo "$SSL_CERT_FILE";; esac')

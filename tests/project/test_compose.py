@@ -2,9 +2,12 @@
 
 import importlib
 import re
+import shutil
+import stat
 import subprocess
 import sys
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from vigie_contracts.paths import PATH_RULES
 from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind
 from vigie_runtime.settings import Settings
+from vigie_standalone.embedded import redis
 
 from tests.kit import docker
 from tests.project.repo import ROOT, SERVICES, parsed, text
@@ -27,8 +31,23 @@ OURS = {name: service for name, service in ALL.items() if "build" in service and
 STRANGERS_REACH = ("ingest", "api")
 OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
-SECRETS = {"JWT_SECRET": "s" * 64, "ADMIN_PASSWORD": ""}
-"""What the files of the secrets hold when there is nothing that is not required."""
+SECURED = {"kafka-password", "mongodb-uri", "redis-url"}
+"""The secrets of everything that uses the servers."""
+HOLES = {
+    "mongo": ("8.0.17", "CVE-2025-14847: memory of the server leaks through compressed messages"),
+    "redis": ("8.2.3", "CVE-2025-49844 and CVE-2025-62507: code by scripts and by stream commands"),
+    "grafana/grafana": ("12.3.0", "CVE-2025-41115: whoever provisions users becomes any of them"),
+    "apache/kafka": ("3.9.1", "CVE-2025-27818: code by a client's login settings"),
+}
+"""The lowest version of an image without the holes that are known to us."""
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that the stack's own script fills."""
+    directory = tmp_path_factory.mktemp("stack") / "secrets"
+    subprocess.run([ROOT / "deploy/make-secrets", directory], check=True, capture_output=True)
+    return directory
 
 
 def environment(service: str) -> dict[str, str]:
@@ -56,6 +75,16 @@ def test_every_image_is_pinned_to_a_version() -> None:
         name, _, tag = image.partition(":")
         assert name
         assert re.match(r"v?\d+\.\d+\.\d+", tag), f"{image} is not pinned"
+
+
+def test_no_image_has_a_published_hole_that_we_know_of() -> None:
+    images = dict(service["image"].split(":", 1) for service in ALL.values())
+    for name, (lowest, hole) in HOLES.items():
+        assert version(images[name]) >= version(lowest), f"{name}: {hole}"
+
+
+def version(tag: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", tag)[:3])
 
 
 def test_tests_in_containers_use_the_images_of_compose() -> None:
@@ -95,7 +124,7 @@ def settings_of(service: str) -> type[Settings]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_variable_is_a_setting_and_the_settings_load(
-    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    service: str, monkeypatch: pytest.MonkeyPatch, secrets: Path
 ) -> None:
     settings = settings_of(service)
     variables = {
@@ -110,10 +139,9 @@ def test_every_variable_is_a_setting_and_the_settings_load(
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
         if name.endswith("_FILE"):  # the secret that the service is given under this name
-            secret = tmp_path / value.removeprefix("/run/secrets/")
-            assert secret.name in ALL[service]["secrets"]
-            secret.write_text(SECRETS[name.removeprefix("VIGIE_").removesuffix("_FILE")])
-            monkeypatch.setenv(name, str(secret))
+            secret = value.removeprefix("/run/secrets/")
+            assert secret in ALL[service]["secrets"]
+            monkeypatch.setenv(name, str(secrets / secret))
         else:
             monkeypatch.setenv(name, value)
     listening = getattr(settings(), variables[f"VIGIE_{service.upper()}_PORT"])  # pyright: ignore[reportCallIssue]
@@ -148,8 +176,9 @@ def test_proxy_splits_paths_as_the_front_door_of_vigie_up() -> None:
     )
     split = {(path, tuple(methods.split()), service) for methods, paths, service in handled for path in paths.split()}
     assert split == {(row.path, row.methods, row.service) for row in PATH_RULES}
-    # The two look in orders of their own, so no path may have more than one row.
-    assert all(sum(fnmatchcase(row.path, other.path) for other in PATH_RULES) == 1 for row in PATH_RULES)
+    # The two look in orders of their own, so no path may have rows of two services.
+    for row in PATH_RULES:
+        assert {other.service for other in PATH_RULES if fnmatchcase(row.path, other.path)} == {row.service}
 
 
 def test_what_the_proxy_itself_refuses_is_a_problem_as_elsewhere() -> None:
@@ -167,21 +196,78 @@ def test_what_the_proxy_itself_refuses_is_a_problem_as_elsewhere() -> None:
     assert re.search(r"handle /internal/\* \{\s+error 404", config)  # `respond` would leave out the problem
 
 
-def test_proxy_is_confined_as_the_services_are() -> None:
-    for name in ("read_only", "cap_drop", "security_opt", "tmpfs"):
-        assert ALL["proxy"][name] == ALL["api"][name]
+@pytest.mark.parametrize("name", ALL)
+def test_every_container_is_confined(name: str) -> None:
+    service = ALL[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "/tmp" in service["tmpfs"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+
+
+def test_networks_let_nobody_reach_more_than_needed() -> None:
+    assert COMPOSE["networks"]["data"]["internal"] is True
+    reach = {name: set(service["networks"]) for name, service in ALL.items()}
+    servers = {"kafka", "mongodb", "redis"}
+    assert {name for name, networks in reach.items() if "data" in networks} == servers | set(OURS) | set(TOOLS)
+    assert all(reach[name] == {"data"} for name in servers)
+    assert reach["proxy"] == {"edge"}
+    for watcher in ("prometheus", "grafana", "otel-collector", "jaeger", "mailpit"):
+        assert reach[watcher] == {"watch"}
+
+
+def test_servers_ask_for_credentials_and_the_secrets_fit_each_other(secrets: Path) -> None:
+    held = {file.name: file.read_text().strip() for file in secrets.iterdir()}
+    assert set(held) - {"redis-password"} == set(COMPOSE["secrets"])
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    assert held["mongodb-uri"].startswith(f"mongodb://vigie:{held['mongodb-password']}@mongodb:27017/?replicaSet=rs0&")
+    assert held["redis-url"] == f"redis://vigie:{held['redis-password']}@redis:6379/0"
+    digest = sha256(held["redis-password"].encode()).hexdigest()
+    assert held["redis-acl"].splitlines() == [
+        "user default off",
+        f"user vigie on #{digest} {redis.RIGHTS}",
+    ]
+    assert held["kafka-properties"].startswith("listener.name.client.plain.sasl.jaas.config=")
+    assert held["kafka-properties"].endswith(f' user_vigie="{held["kafka-password"]}";')
+    listeners = ALL["kafka"]["environment"]["KAFKA_LISTENERS"].split(",")
+    assert [one for one in listeners if "localhost" not in one] == ["CLIENT://:9092"]
+    assert "CLIENT:SASL_PLAINTEXT" in ALL["kafka"]["environment"]["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
+    assert "--keyFile=/tmp/keyfile" in ALL["mongodb"]["command"]
+    assert ALL["redis"]["command"][-2:] == ["--aclfile", "/run/secrets/redis-acl"]
+    values = [value for name, value in held.items() if name != "prometheus-key"]
+    assert len(set(values)) == len(values)
+
+
+def test_secrets_that_are_there_are_kept(secrets: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(secrets, tmp_path / "secrets")
+    (copy / "redis-acl").unlink()
+    subprocess.run([ROOT / "deploy/make-secrets", copy], check=True, capture_output=True)
+    for file in secrets.iterdir():
+        assert (copy / file.name).read_text() == file.read_text()
 
 
 def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_needed() -> None:
-    secrets = {name: secret["file"] for name, secret in COMPOSE["secrets"].items()}
-    assert secrets.pop("admin-password") == "${VIGIE_ADMIN_PASSWORD_FILE:-/dev/null}"  # nothing: one is made up
-    assert all(re.match(r"\$\{VIGIE_SECRETS(:\?[^}]+)?\}/" + name + "$", file) for name, file in secrets.items())
-    assert any(":?" in file for file in secrets.values())
-    assert {name: service["secrets"] for name, service in ALL.items() if "secrets" in service} == {
-        "ingest": ["jwt-secret"],
-        "api": ["jwt-secret", "admin-password"],
-        "prometheus": ["prometheus-key"],
-        "grafana": ["grafana-admin-password"],
+    files = {name: secret["file"] for name, secret in COMPOSE["secrets"].items()}
+    assert all(re.match(r"\$\{VIGIE_SECRETS(:\?[^}]+)?\}/" + name + "$", file) for name, file in files.items())
+    assert any(":?" in file for file in files.values())
+    given = {
+        name: {secret if isinstance(secret, str) else secret["source"] for secret in service["secrets"]}
+        for name, service in ALL.items()
+        if "secrets" in service
+    }
+    assert given == {
+        "ingest": {*SECURED, "jwt-secret"},
+        "aggregator": SECURED,
+        "api": {*SECURED, "jwt-secret", "admin-password"},
+        "vigie": SECURED,
+        "kafka": {"kafka-properties"},
+        "mongodb": {"mongodb-keyfile", "mongodb-root-password", "mongodb-password"},
+        "redis": {"redis-acl"},
+        "prometheus": {"prometheus-key"},
+        "grafana": {"grafana-admin-password"},
     }
     for service in ALL.values():
         for name, value in (service.get("environment") or {}).items():

@@ -14,8 +14,10 @@ from tools import dashboards
 
 COMPOSE = parsed("docker-compose.yml")["services"]
 RULES = [rule for group in parsed("deploy/prometheus/rules.yml")["groups"] for rule in group["rules"]]
-OTHERS = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes"}
+OTHERS = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes", "ALERTS"}
 SENT = {*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE}
+DOCUMENTED = dict(re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \|", text("docs/metrics-names.md"), re.M))
+"""Name -> type."""
 WORDS = {"by", "without", "and", "or", "unless", "on", "ignoring", "offset", "bool"}
 
 
@@ -43,9 +45,24 @@ def test_names_are_found_in_an_expression() -> None:
 
 def test_every_query_uses_metrics_that_exist() -> None:
     own = set().union(*own_metric_names().values())
-    exposed = own | OTHERS | SENT | {f"{name}_{part}" for name in SENT for part in ("sum", "count")}
+    sent = {name for name, type_ in DOCUMENTED.items() if type_ != "histogram"}
+    sent |= {f"{name}_{part}" for name in DOCUMENTED.keys() - sent for part in ("bucket", "sum", "count")}
+    exposed = own | OTHERS | sent
     wrong = {where: missing for where, query in expressions() if (missing := queried_names(query) - exposed)}
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("file", "title"),
+    [
+        ("system-metrics", "System Metrics Dashboard"),
+        ("business-metrics", "Business Metrics Dashboard"),
+        ("application-performance", "Application Performance Dashboard"),
+        ("alerts-health", "Alerts & Health Dashboard"),
+    ],
+)
+def test_dashboards_are_called_as_in_the_service_that_vigie_replaces(file: str, title: str) -> None:
+    assert json.loads(text(f"deploy/grafana/dashboards/{file}.json"))["title"] == title
 
 
 def test_dashboard_files_are_what_the_script_writes() -> None:

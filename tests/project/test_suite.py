@@ -29,6 +29,16 @@ def test_every_directory_of_tests_is_in_exactly_one_step() -> None:
     assert {"lint", "types"} <= {step.name for step in STEPS}
 
 
+def test_lanes_keep_their_caches_apart() -> None:
+    caches = [
+        [argument for argument in step.command if "cache_dir=" in argument]
+        for step in STEPS
+        if "pytest" in step.command
+    ]
+    assert all(len(cache) == 1 for cache in caches)
+    assert len({cache[0] for cache in caches}) == len(caches)
+
+
 def test_lanes_run_at_once(tmp_path: Path) -> None:
     meet = """
 import pathlib, time

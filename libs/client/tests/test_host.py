@@ -1,9 +1,12 @@
 """Numbers of this machine, from this machine."""
 
 import os
+import threading
 
+import psutil
 import pytest
 from vigie_client import Client, HostNumbers
+from vigie_client.host import FIRST_LOOK_S
 from vigie_contracts import names
 
 from tests.kit import eventually_sync
@@ -14,9 +17,13 @@ class Recorded:
         self.gauges: dict[str, float] = {}
         self.counters: dict[str, list[float]] = {}
         self.labels: dict[str, object] = {}
+        self.cores: dict[str, float] = {}
 
     def gauge(self, name, value, labels=None) -> None:
-        self.gauges[name], self.labels[name] = value, labels
+        if core := (labels or {}).get("core"):
+            self.cores[core] = value
+        else:
+            self.gauges[name], self.labels[name] = value, labels
 
     def counter(self, name, value=1, labels=None) -> None:
         self.counters.setdefault(name, []).append(value)
@@ -30,6 +37,9 @@ def test_numbers_have_the_names_that_summaries_know_and_possible_values() -> Non
     for name in (names.CPU_USAGE, names.MEMORY_USAGE, names.DISK_USAGE):
         assert 0 <= recorded.gauges[name] <= 100
         assert recorded.labels[name] == {"host": "here"}
+    assert sorted(recorded.cores) == sorted(map(str, range(psutil.cpu_count())))
+    assert all(0 <= usage <= 100 for usage in recorded.cores.values())
+    assert recorded.gauges[names.MEMORY_AVAILABLE] > 0
     assert recorded.gauges["process_resident_memory_bytes"] > 1_000_000
     assert recorded.gauges["process_threads"] >= 1
     assert recorded.labels["process_threads"] == {"host": "here", "process": "worker-1"}
@@ -45,12 +55,27 @@ def test_totals_of_the_kernel_become_increments(tmp_path) -> None:
         assert min(values) >= 0
 
 
+def test_the_first_usage_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil's first look in a thread gives 0 for ever busy cores: it has to be one that waits."""
+    waits: list[float | None] = []
+    monkeypatch.setattr("psutil.cpu_percent", lambda wait, percpu: waits.append(wait) or [80.0, 20.0])
+    recorded = Recorded()
+    host = HostNumbers(recorded)
+    thread = threading.Thread(target=lambda: (host.collect(), host.collect()))
+    thread.start()
+    thread.join()
+    host.collect()
+    assert waits == [FIRST_LOOK_S, None, FIRST_LOOK_S]
+    assert recorded.gauges[names.CPU_USAGE] == 50
+    assert recorded.cores == {"0": 80, "1": 20}
+
+
 def test_number_that_cannot_be_read_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_):
         raise PermissionError("/proc is not yours")
 
     monkeypatch.setattr("psutil.net_io_counters", fails)
-    monkeypatch.setattr("psutil.cpu_percent", lambda _: 5.0)
+    monkeypatch.setattr("psutil.cpu_percent", lambda _, percpu: [5.0])
     monkeypatch.setattr("psutil.virtual_memory", fails)
     recorded = Recorded()
     HostNumbers(recorded).collect()

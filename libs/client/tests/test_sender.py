@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vigie_client.backoff import Backoff
 from vigie_client.buffer import Buffer
-from vigie_client.sender import MAX_FAILURES, REPEATABLE_S, Sender
+from vigie_client.sender import MAX_FAILURES, REPEATABLE_S, UNAUTHORIZED_S, Sender
 from vigie_client.tally import DROPPED_METRIC, Dropped, Tally
 from vigie_client.transport import HttpFailure, HttpResponse
 from vigie_client.values import MetricType
@@ -81,7 +81,7 @@ def test_accepted_request_is_done_with() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [UNSENT, LOST, *(answer(code) for code in (301, 401, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504))]
+    "told", [UNSENT, LOST, *(answer(code) for code in (301, 404, 408, 409, 425, 429, 500, 502, 503, 504))]
 )
 def test_repeat_has_the_same_key_and_the_same_bytes(told) -> None:
     bench = Bench(told, told, told)
@@ -93,6 +93,33 @@ def test_repeat_has_the_same_key_and_the_same_bytes(told) -> None:
     assert len(set(repeats)) == 1
     assert last[0] != repeats[0][0]
     assert (bench.tally.accepted, bench.tally.retries, bench.tally.requests) == (8, 3, 2)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_not_taken_is_said_once_and_not_tried_again_and_again(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = answer(status, {"detail": "the key is not known"})
+    bench = Bench(refused, refused, samples=3)
+    assert bench.sender.advance() == UNAUTHORIZED_S
+    assert [record.message for record in caplog.records] == [
+        f"samples were dropped (unauthorized), 3 so far: {status} the key is not known. The key is api_key or "
+        "VIGIE_API_KEY; the next attempt is in 300 s"
+    ]
+    bench.add(4)
+    bench.now += UNAUTHORIZED_S - 1
+    assert bench.sender.advance() == pytest.approx(1)
+    assert len(bench.gateway.posted) == 1
+    bench.now += 1
+    assert bench.sender.advance() == UNAUTHORIZED_S
+    bench.add(5)
+    bench.run()  # the key is good now: what was dropped is told
+    stats = bench.tally.stats(len(bench.buffer))
+    assert (stats.accepted, stats.dropped, stats.buffered) == (5, {Dropped.UNAUTHORIZED: 7}, 0)
+    assert len(bench.gateway.posted) == 3
+    report = json.loads(bench.gateway.posted[-1][1])[0]
+    assert (report["name"], report["value"], report["labels"]["reason"]) == (DROPPED_METRIC, 7, "unauthorized")
+    assert not bench.tally.unreported()
 
 
 def test_wait_is_what_the_server_asked_for_or_grows() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import psutil
@@ -12,6 +13,7 @@ import psutil
 if TYPE_CHECKING:
     from vigie_client.client import Client
 
+FIRST_LOOK_S = 0.2
 log = logging.getLogger("vigie_client")
 
 
@@ -30,8 +32,8 @@ class HostNumbers:
         self._disk = disk
         self._totals: dict[str, int] = {}
         self._process = psutil.Process()
-        psutil.cpu_percent(None)  # the first call only begins the measurement
-        self._process.cpu_percent(None)
+        self._thread = 0
+        self._process.cpu_percent(None)  # the first call only begins the measurement
 
     def collect(self) -> None:
         """Record all of them. What a platform or a container does not tell is left out."""
@@ -44,16 +46,29 @@ class HostNumbers:
                 log.debug("some numbers of this machine cannot be read: %r", error)
 
     def _machine(self) -> None:
-        self._gauge("system_cpu_usage_percent", psutil.cpu_percent(None))
-        self._gauge("system_memory_usage_percent", psutil.virtual_memory().percent)
+        self._processors()
+        memory = psutil.virtual_memory()
+        self._gauge("system_memory_usage_percent", memory.percent)
+        self._gauge("system_memory_used_bytes", memory.used)
+        self._gauge("system_memory_available_bytes", memory.available)
         self._gauge("system_disk_usage_percent", psutil.disk_usage(self._disk).percent)
         for period, value in zip(("1m", "5m", "15m"), psutil.getloadavg(), strict=True):
             self._client.gauge("system_load_average", value, {**self._host, "period": period})
+
+    def _processors(self) -> None:
+        # Usage is that between two looks of one thread: the first one in a thread has to wait for its second.
+        thread, self._thread = self._thread, threading.get_ident()
+        cores = psutil.cpu_percent(None if thread == self._thread else FIRST_LOOK_S, percpu=True)
+        self._gauge("system_cpu_usage_percent", round(sum(cores) / len(cores), 1))
+        for core, percent in enumerate(cores):
+            self._client.gauge("system_cpu_usage_percent", percent, {**self._host, "core": str(core)})
 
     def _disks(self) -> None:
         if (io := psutil.disk_io_counters()) is not None:
             self._total("system_disk_read_bytes_total", io.read_bytes)
             self._total("system_disk_written_bytes_total", io.write_bytes)
+            self._total("system_disk_reads_completed_total", io.read_count)
+            self._total("system_disk_writes_completed_total", io.write_count)
 
     def _network(self) -> None:
         io = psutil.net_io_counters()

@@ -28,7 +28,10 @@ REPEATABLE_S = 23 * 3600.0
 """The gateway knows a key for 24 h."""
 MAX_FAILURES = 10
 """Answers 500 to one request; a server that is merely away answers 502, 503, 504 or not at all."""
+UNAUTHORIZED_S = 300.0
+"""After an answer 401 or 403: a key is seldom made good sooner, and nobody is asked all the time."""
 _WRONG = frozenset({400, 415, 422})
+_UNAUTHORIZED = frozenset({401, 403})
 _TOO_LARGE = 413
 _LISTED = 3
 
@@ -131,6 +134,8 @@ class Sender:
             self._halve(request)
         elif outcome.status in _WRONG or outcome.status == _TOO_LARGE:
             self._done(request, len(request.samples), _reasons(outcome))
+        elif outcome.status in _UNAUTHORIZED:
+            self._unauthorized(request, outcome)
         else:
             self._not_taken(request, outcome, began)
 
@@ -165,9 +170,19 @@ class Sender:
         self._buffer.put_back()
         self._leave()
 
-    def _give_up(self, request: _Request, reason: Dropped) -> None:
-        self._tally.reported(request.drops)
-        self._tally.drop(reason, len(request.samples))
+    def _unauthorized(self, request: _Request, answer: HttpResponse) -> None:
+        why = (
+            f"{answer.status} {_reasons(answer)}. The key is api_key or VIGIE_API_KEY; the next attempt is in "
+            f"{UNAUTHORIZED_S:g} s"
+        )
+        self._give_up(request, Dropped.UNAUTHORIZED, why)
+        self._not_before = self._monotonic() + UNAUTHORIZED_S
+
+    def _give_up(self, request: _Request, reason: Dropped, why: str = "") -> None:
+        # Refused at the door, the drops that it reports were not told: they go with the next request.
+        if reason is not Dropped.UNAUTHORIZED or request.may_have_arrived is not None:
+            self._tally.reported(request.drops)
+        self._tally.drop(reason, len(request.samples), why)
         self._leave()
         self._not_before = self._monotonic() + self._backoff.after(None)
 

@@ -22,6 +22,8 @@ class Dropped(StrEnum):
     """The outcome of a request stayed unknown for so long that repeating it could count twice."""
     FAILED = "failed"
     """The gateway failed at the same request again and again (500)."""
+    UNAUTHORIZED = "unauthorized"
+    """The key is wrong or missing (401), or may not write (403): to repeat the request would not help."""
 
 
 DROPPED_METRIC = "vigie_client_dropped_samples_total"
@@ -61,11 +63,12 @@ class Tally:
         self._monotonic = monotonic
         self._quiet_until: dict[str, float] = {}
 
-    def drop(self, reason: Dropped, count: int) -> None:
-        """Count samples that are given up, and say so."""
+    def drop(self, reason: Dropped, count: int, why: str = "") -> None:
+        """Count samples that are given up, and say so, and `why` where the reason alone does not tell what to do."""
         with self._lock:
             self._dropped[reason] += count
-        self.warn(reason.value, "samples were dropped (%s), %d so far", reason.value, self._dropped[reason])
+        said = f": {why}" if why else ""
+        self.warn(reason.value, "samples were dropped (%s), %d so far%s", reason.value, self._dropped[reason], said)
 
     def invalid(self, what: str, problem: str) -> None:
         """Count a recording that cannot be kept, and say why."""

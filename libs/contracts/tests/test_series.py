@@ -109,3 +109,19 @@ def test_unknown_types_are_refused(type_: str, temporality: str | None, field: s
     with pytest.raises(InvalidSeriesError) as e:
         kind_of(type_, temporality)
     assert e.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"),
+        (1.0, "1"),
+        (-0.0, "0"),
+        (2**53, "9007199254740992"),
+        (1.5, "1.5"),
+        (True, "true"),
+        ("1.0", "1.0"),
+    ],
+)
+def test_a_number_as_a_label_has_one_spelling(value: object, text: str) -> None:
+    assert key(labels={"shard": value}).labels == (("shard", text),)

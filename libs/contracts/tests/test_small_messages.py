@@ -22,7 +22,42 @@ def test_latest_values_of_several_chunks_round_trip() -> None:
             assert (getattr(read, column) == getattr(written, column)[begin:end]).all()
 
 
-@pytest.mark.parametrize("data", [b"", b"\x02", b"\x01abc", b"\x01" + bytes(33 * 257)])
+def test_buckets_of_several_chunks_round_trip_and_chunks_without_any_stay_as_they_were() -> None:
+    written = latest.Latest(
+        slots=np.array([0, 255, 0, 7], np.uint8),
+        timestamps=np.array([1, 2**44, 5, 6]),
+        values=np.array([0.5, -1.0, 2.0, 3.0]),
+        sums=np.array([10.0, 20.0, 30.0, 40.0]),
+        counts=np.array([3, 4, 5, 6]),
+        buckets=latest.Buckets(
+            np.array([0, 255, 255, 7], np.uint8), np.array([0, 3, 29, 12], np.uint8), np.array([3, 1, 2**40, 6])
+        ),
+    )
+    bounds, buckets = [0, 2, 3, 4], [0, 3, 3, 4]
+    packed = latest.pack(written, bounds, buckets)
+    for (begin, end), (first, last), data in zip(pairwise(bounds), pairwise(buckets), packed, strict=True):
+        read = latest.unpack(data)
+        for column in ("slots", "timestamps", "values", "sums", "counts"):
+            assert (getattr(read, column) == getattr(written, column)[begin:end]).all()
+        for column in ("slots", "bounds", "counts"):
+            assert (getattr(read.buckets, column) == getattr(written.buckets, column)[first:last]).all()
+    plain = latest.Latest(written.slots, written.timestamps, written.values, written.sums, written.counts)
+    assert packed[1] == latest.pack(plain, bounds)[1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x02",
+        b"\x01abc",
+        b"\x01" + bytes(33 * 257),
+        b"\x02\x01\x00" + bytes(33 + 5),  # half a bucket
+        b"\x02\x02\x00" + bytes(33),  # less series than it says
+        b"\x02\x01\x00" + bytes(33 + 10 * 31),  # more buckets than there are bounds
+        b"\x03" + bytes(33),
+    ],
+)
 def test_foreign_bytes_are_no_latest_values(data: bytes) -> None:
     with pytest.raises(ValueError, match="no packed chunk"):
         latest.unpack(data)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from vigie_contracts.problems import shortened
 from vigie_contracts.tiers import HOUR
 
 END_MS: Final = 253_370_764_800_000
@@ -28,7 +29,9 @@ class UnknownZoneError(ValueError):
     """No time zone has this name. The text is a sentence for people."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name!r} is no time zone that this machine knows; names look like Europe/Paris or UTC")
+        super().__init__(
+            f"{shortened(name)!r} is no time zone that this machine knows; names look like Europe/Paris or UTC"
+        )
 
 
 @dataclass(frozen=True, slots=True)

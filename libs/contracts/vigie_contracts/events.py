@@ -13,12 +13,26 @@ from msgspec import Meta, Struct
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
 """In units of the currency: 19.99, not 1999."""
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+CURRENCY: Final = "^[A-Z]{3}$"
+Currency = Annotated[str, Meta(pattern=CURRENCY)]
 """ISO 4217 code."""
 
 
+Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+EXTENSIONS: Final = frozenset(
+    {
+        *("authclaims", "authid", "authtype", "causationid", "correlationid", "dataref", "deprecated"),
+        *("deprecationfrom", "deprecationmigration", "deprecationsunset", "expirytime", "partitionkey", "recordedtime"),
+        *("sampledrate", "sequence", "sequencetype", "severitynumber", "severitytext", "traceparent", "tracestate"),
+    }
+)
+"""The extension attributes that CloudEvents documents. They mean nothing here, and whoever sends them knows that."""
+
+
 class CloudEvent(Struct, omit_defaults=True):
-    """The envelope in structured mode (`application/cloudevents+json`). Extension attributes are ignored."""
+    """The envelope in structured mode (`application/cloudevents+json`). Extension attributes are ignored, with a
+    warning unless they are `EXTENSIONS`."""
 
     id: Text
     source: Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -33,50 +47,57 @@ class CloudEvent(Struct, omit_defaults=True):
     data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     """Raw until the type says what it must be; empty when absent. (`Raw | None` would take nothing but null.)"""
     data_base64: str | None = None
-    """Refused: every event that Vigie understands has JSON data."""
+    """Instead of `data`: the same JSON in base64."""
 
 
 class _EventData(Struct, kw_only=True, rename="camel"):
-    """What the data of every event may say: the service it is about. Absent: the last part of the event's `source`."""
+    """What the data of every event may say: the service it is about. Absent: the last part of the event's `source`. Of
+    all fields that may be absent, null is the same."""
 
     service: Text | None = None
 
 
 class BookingCreated(_EventData):
-    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    quantity: Quantity | None = None
+    """1 when absent."""
 
 
 class BookingCompleted(_EventData):
     """`amount` is revenue; with an amount there must be a currency."""
 
-    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    quantity: Quantity | None = None
+    """1 when absent."""
     amount: Amount | None = None
     currency: Currency | None = None
 
 
 class BookingCancelled(_EventData):
-    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    quantity: Quantity | None = None
+    """1 when absent."""
 
 
 class PaymentSucceeded(_EventData):
     amount: Amount
     currency: Currency
-    method: Text = "unknown"
+    method: Text | None = None
+    """`unknown` when absent."""
 
 
 class PaymentFailed(_EventData):
-    method: Text = "unknown"
+    method: Text | None = None
 
 
 class PaymentRefunded(_EventData):
     amount: Amount
     currency: Currency
-    method: Text = "unknown"
+    method: Text | None = None
+    """`unknown` when absent."""
 
 
 class FunnelStep(_EventData):
     step: Text
-    count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    count: Quantity | None = None
+    """1 when absent."""
 
 
 class SatisfactionRated(_EventData):

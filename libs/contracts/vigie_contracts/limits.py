@@ -13,7 +13,7 @@ MAX_BATCH_ITEMS: Final = 10_000
 MAX_RECORD_BYTES: Final = 1_000_000
 """One Kafka record, bytes: below the default `message.max.bytes` (1,048,588) of every managed Kafka."""
 MAX_RECORD_SAMPLES: Final = 40_000
-"""Samples in one Kafka record: at most 20 bytes each, 8 more for a new series and 20 for a request key."""
+"""Samples in one Kafka record: at most 20 bytes each, 8 more for a new series and 28 for a request key."""
 
 MAX_NAME_CHARS: Final = 200
 """Metric name, characters."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from vigie_contracts.series import Kind
+
 # Business: what business events are mapped to.
 EVENTS: Final = "events_total"
 """counter {type, service}: every event taken, whatever its type."""
@@ -56,20 +58,27 @@ APPLICATION: Final = (HTTP_REQUESTS, HTTP_DURATION, ACTIVE_CONNECTIONS, DB_QUERY
 
 # System.
 CPU_USAGE: Final = "system_cpu_usage_percent"
-"""gauge {host, core?}, 0 to 100"""
+"""gauge {host, core?}, 0 to 100: of the whole host, or with `core` of one of its cores"""
 MEMORY_USAGE: Final = "system_memory_usage_percent"
 DISK_USAGE: Final = "system_disk_usage_percent"
 """gauge {host}, 0 to 100"""
+MEMORY_USED: Final = "system_memory_used_bytes"
+MEMORY_AVAILABLE: Final = "system_memory_available_bytes"
+"""gauge {host}, bytes"""
 LOAD_AVERAGE: Final = "system_load_average"
 """gauge {host, period = 1m | 5m | 15m}"""
 DISK_READ: Final = "system_disk_read_bytes_total"
 DISK_WRITTEN: Final = "system_disk_written_bytes_total"
+DISK_READS: Final = "system_disk_reads_completed_total"
+DISK_WRITES: Final = "system_disk_writes_completed_total"
+"""counter {host}, operations"""
 NETWORK_RECEIVED: Final = "system_network_received_bytes_total"
 NETWORK_SENT: Final = "system_network_sent_bytes_total"
 """counter {host}, bytes"""
 
 SYSTEM: Final = (
-    CPU_USAGE, MEMORY_USAGE, DISK_USAGE, LOAD_AVERAGE, DISK_READ, DISK_WRITTEN, NETWORK_RECEIVED, NETWORK_SENT,
+    CPU_USAGE, MEMORY_USAGE, DISK_USAGE, MEMORY_USED, MEMORY_AVAILABLE, LOAD_AVERAGE, DISK_READ, DISK_WRITTEN,
+    DISK_READS, DISK_WRITES, NETWORK_RECEIVED, NETWORK_SENT,
 )  # fmt: skip
 
 # Nodes: the numbers of their telemetry.
@@ -89,3 +98,17 @@ NODE: Final = (
     NODE_UPTIME, NODE_ACTIVE_USERS, NODE_EXERCISES, NODE_AI_LATENCY, NODE_CPU_USAGE, NODE_MEMORY_USAGE,
     NODE_DISK_USAGE, NODE_ERRORS, NODE_ADDITIONAL,
 )  # fmt: skip
+
+_GAUGES: Final = frozenset({
+    ACTIVE_USERS, ACTIVE_CONNECTIONS, CPU_USAGE, MEMORY_USAGE, DISK_USAGE, MEMORY_USED, MEMORY_AVAILABLE, LOAD_AVERAGE,
+    *NODE,
+})  # fmt: skip
+_HISTOGRAMS: Final = frozenset({HTTP_DURATION, DB_QUERY_DURATION, SATISFACTION, SESSION_DURATION})
+_GAUGE: Final = frozenset({Kind.GAUGE})
+_HISTOGRAM: Final = frozenset({Kind.HISTOGRAM})
+_COUNTER: Final = frozenset({Kind.COUNTER, Kind.CUMULATIVE})
+
+
+def kinds_of(name: str) -> frozenset[Kind]:
+    """The kinds of series that one of these names is meant of; a series of another kind is somebody's own metric."""
+    return _GAUGE if name in _GAUGES else _HISTOGRAM if name in _HISTOGRAMS else _COUNTER

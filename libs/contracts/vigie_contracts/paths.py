@@ -27,18 +27,21 @@ class PathRule:
     service: Service
 
 
-# A browser asks by OPTIONS before it writes across origins: the answer belongs to the service that takes the write.
-WRITE: Final = ("POST", "OPTIONS")
+EVERY: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Of a path that only one service has: that one refuses the methods that it does not take. A browser asks by OPTIONS
+before it writes across origins: the answer belongs to the service that takes the write."""
 
 PATH_RULES: Final[tuple[PathRule, ...]] = (
-    PathRule("/telemetry", WRITE, Service.INGEST),
-    PathRule("/api/import/telemetry", WRITE, Service.INGEST),
-    PathRule("/api/events", WRITE, Service.INGEST),
-    PathRule("/api/metrics/*", WRITE, Service.INGEST),
-    PathRule("/v1/metrics", WRITE, Service.INGEST),
-    PathRule("/api/v1/write", WRITE, Service.INGEST),
+    PathRule("/telemetry", EVERY, Service.INGEST),
+    PathRule("/api/import/telemetry", EVERY, Service.INGEST),
+    PathRule("/api/events", EVERY, Service.INGEST),
+    PathRule("/api/metrics/custom", EVERY, Service.INGEST),
+    PathRule("/api/metrics/batch", EVERY, Service.INGEST),
+    PathRule("/v1/metrics", EVERY, Service.INGEST),
+    PathRule("/api/v1/write", EVERY, Service.INGEST),
+    PathRule("/api/metrics/*", ("POST", "OPTIONS"), Service.INGEST),
 )
-"""What is not listed is the api's, so that a new read needs no row."""
+"""What is not listed is the api's, so that a new read needs no row. Rows whose paths overlap name the same service."""
 FALLBACK: Final = Service.API
 
 
@@ -50,7 +53,7 @@ _BELOW: Final = [(path[:-1], owner) for path, owner in _EXACT.items() if path.en
 def service_of(method: str, path: str) -> Service:
     """Return the service that handles a request."""
     owner = _EXACT.get(path)
-    if owner is None:
+    if owner is None:  # the row of the path itself comes before one for all paths below another
         for prefix, below in _BELOW:
             if path.startswith(prefix):
                 owner = below

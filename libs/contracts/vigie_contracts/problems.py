@@ -8,6 +8,14 @@ from http import HTTPStatus
 import msgspec
 
 CONTENT_TYPE = "application/problem+json"
+MAX_QUOTED_CHARS = 80
+"""Of what a sender wrote: answers are read by people, and some are stored."""
+MAX_DETAIL_CHARS = 1_000
+
+
+def shortened(text: str, limit: int = MAX_QUOTED_CHARS) -> str:
+    """The text, or its beginning and an ellipsis: what a sentence quotes may be as long as a body."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class ItemProblem(msgspec.Struct, omit_defaults=True):
@@ -28,8 +36,10 @@ class ProblemKind(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported-content-encoding"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
+    CROSS_SITE = "cross-site-request"
     NOT_FOUND = "not-found"
     METHOD = "method-not-allowed"
+    MISDIRECTED = "misdirected-request"
     CONFLICT = "conflict"
     KEY_REUSED = "idempotency-key-reused"
     IN_PROGRESS = "request-in-progress"
@@ -65,14 +75,17 @@ def problem(
     retry_after: int | None = None,
     instance: str | None = None,
 ) -> Problem:
-    """A problem of `kind` with the standard title of its HTTP status."""
+    """A problem of `kind` with the standard title of its HTTP status; what is long is cut."""
+    detail = shortened(detail, MAX_DETAIL_CHARS)
+    for item in errors or ():
+        item.field, item.reason = shortened(item.field), shortened(item.reason, MAX_DETAIL_CHARS)
     return Problem(
         type=f"/problems/{kind.value}",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         message=detail,
-        instance=instance,
+        instance=None if instance is None else instance[:MAX_DETAIL_CHARS],
         errors=errors or [],
         retry_after=retry_after,
     )

@@ -10,6 +10,7 @@ Wire form, version 1: one byte 0x01, then a msgpack map of little-endian buffers
 | v | float64 | samples | value, finite |
 | k | 16 bytes | keys | optional: request keys, for retries that must not count twice |
 | ki | int32 | samples | optional, with `k`: which key a sample came with; -1 for none |
+| kt | int64 | keys | optional, with `k`: when the request of a key was received, ms since the Unix epoch; 0: not said |
 
 Fields that a newer writer adds are ignored; a newer version byte is refused.
 """
@@ -26,6 +27,7 @@ import numpy.typing as npt
 
 VERSION: Final = 1
 KEY_BYTES: Final = 16
+KEY_TIME_BYTES: Final = 8
 _MAX_TIMESTAMP_MS: Final = 1 << 45  # the year 3084: what a window index of 32 bits can hold at 10 s
 
 UInt64s = npt.NDArray[np.uint64]
@@ -45,13 +47,16 @@ class SampleColumns(msgspec.Struct, gc=False):
 
     `fingerprints[j]` (unsigned 64 bits), `timestamps[j]` (ms) and `values[j]` (finite) are sample j; few samples are
     best given as lists, many as arrays. `keys` are request keys of 16 bytes; `key_index[j]` says which one sample j
-    came with (-1: none) and may be left out when there is one key for all."""
+    came with (-1: none) and may be left out when there is one key for all. `received_ms` is when the request was
+    received, by the gateway's clock: its repeats are recognised for a time from then on. 0: as long as keys are
+    kept."""
 
     fingerprints: Column
     timestamps: Column
     values: Column
     keys: Sequence[bytes] | None = None
     key_index: Column | None = None
+    received_ms: int = 0
 
     def __len__(self) -> int:
         return len(self.values)
@@ -67,6 +72,8 @@ class SampleBatch:
     values: Float64s
     keys: tuple[bytes, ...] = ()
     key_index: Int32s | None = None
+    key_times: tuple[int, ...] = ()
+    """Of each key, or none at all: `SampleColumns.received_ms`."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -79,6 +86,7 @@ class _Wire(msgspec.Struct, omit_defaults=True):
     v: bytes
     k: bytes = b""
     ki: bytes = b""
+    kt: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -96,6 +104,8 @@ def encode(batch: SampleBatch) -> bytes:
     if batch.keys and batch.key_index is not None:
         wire.k = b"".join(batch.keys)
         wire.ki = batch.key_index.astype("<i4", copy=False).tobytes()
+        if any(batch.key_times):
+            wire.kt = np.array(batch.key_times, "<i8").tobytes()
     return bytes((VERSION,)) + _encoder.encode(wire)
 
 
@@ -109,6 +119,7 @@ def decode(data: bytes) -> SampleBatch:
         values=np.frombuffer(wire.v, "<f8"),
         keys=_keys(wire.k),
         key_index=np.frombuffer(wire.ki, "<i4") if wire.k else None,
+        key_times=_key_times(wire),
     )
     _check(batch)
     return batch
@@ -137,11 +148,13 @@ class JoinedBatches:
 
 @dataclass(frozen=True, slots=True)
 class KeyedBatch:
-    """Number `record` of the joined ones has request keys; `key_index` has an item per sample of it, -1 for none."""
+    """Number `record` of the joined ones has request keys; `key_index` has an item per sample of it, -1 for none, and
+    `key_times` one per key, 0 where it is not said."""
 
     record: int
     keys: tuple[bytes, ...]
     key_index: Int32s
+    key_times: tuple[int, ...]
 
 
 def join(records: Sequence[bytes]) -> tuple[JoinedBatches, dict[int, InvalidBatchError]]:
@@ -179,7 +192,7 @@ def _parse(data: bytes) -> _Wire:
         raise InvalidBatchError(f"not a msgpack map of columns: {e}") from e
     n = len(wire.v) // 8
     fit = len(wire.v) == len(wire.t) == 2 * len(wire.i) == 8 * n and len(wire.f) % 8 == 0
-    if not fit or n == 0 or (wire.k and (len(wire.ki) != 4 * n or len(wire.k) % KEY_BYTES)):
+    if not fit or n == 0 or (wire.k and _keys_misfit(wire, n)):
         raise InvalidBatchError(_misfit(wire))
     return wire
 
@@ -194,7 +207,11 @@ def _misfit(wire: _Wire) -> str:
     i, t, v = (lengths[name] // sizes[name] for name in "itv")
     if not i == t == v:
         return f"columns differ in length: i {i}, t {t}, v {v}"
-    return "the batch holds no sample" if not v else f"column ki has {lengths['ki'] // 4} items for {v} samples"
+    if not v:
+        return "the batch holds no sample"
+    if lengths["ki"] != 4 * v:
+        return f"column ki has {lengths['ki'] // 4} items for {v} samples"
+    return f"column kt has {len(wire.kt)} bytes for {lengths['k'] // KEY_BYTES} keys"
 
 
 def _joined(wires: Sequence[_Wire]) -> JoinedBatches:
@@ -210,7 +227,9 @@ def _joined(wires: Sequence[_Wire]) -> JoinedBatches:
         values=np.frombuffer(b"".join([wire.v for wire in wires]), "<f8"),
         ends=np.cumsum(samples),
         keyed=tuple(
-            KeyedBatch(at, _keys(wire.k), np.frombuffer(wire.ki, "<i4")) for at, wire in enumerate(wires) if wire.k
+            KeyedBatch(at, _keys(wire.k), np.frombuffer(wire.ki, "<i4"), _key_times(wire))
+            for at, wire in enumerate(wires)
+            if wire.k
         ),
     )
 
@@ -231,6 +250,17 @@ def _sound(joined: JoinedBatches) -> bool:
 
 def _keys(data: bytes) -> tuple[bytes, ...]:
     return tuple(data[i : i + KEY_BYTES] for i in range(0, len(data), KEY_BYTES))
+
+
+def _key_times(wire: _Wire) -> tuple[int, ...]:
+    if not wire.kt:
+        return (0,) * (len(wire.k) // KEY_BYTES)
+    return tuple(np.frombuffer(wire.kt, "<i8").tolist())
+
+
+def _keys_misfit(wire: _Wire, samples: int) -> bool:
+    keys, rest = divmod(len(wire.k), KEY_BYTES)
+    return len(wire.ki) != 4 * samples or bool(rest) or len(wire.kt) not in (0, KEY_TIME_BYTES * keys)
 
 
 def _keys_fit(key_index: Int32s, keys: tuple[bytes, ...]) -> bool:

@@ -102,7 +102,8 @@ def kind_of(type_: str, temporality: str | None = None) -> Kind:
 
 def series_key(tenant: str, name: str, kind: Kind, labels: Mapping[str, object]) -> SeriesKey:
     """Validate and normalise: labels are sorted, numbers and booleans become text, empty values are dropped
-    (a label that is empty and one that is absent are the same, as in Prometheus).
+    (a label that is empty and one that is absent are the same, as in Prometheus). Equal numbers become equal texts: 1,
+    1.0 and 1e0 are `1`, the number 1 and the text `1` one series.
 
     Raises InvalidSeriesError naming the field.
     """
@@ -144,6 +145,8 @@ def _label_text(label: str, value: object) -> str:
             text = "true" if value else "false"
         case str():
             text = value
+        case float() if value.is_integer():
+            text = str(int(value))
         case int() | float():
             text = str(value)
         case _:

@@ -363,7 +363,7 @@ async def test_a_logout_that_redis_missed_is_heard_when_redis_forgets(world: Wor
         tokens = await sessions_of(made).login("support-of-this-test", PASSWORD, ClientInfo())
         principal = await bearer(made, tokens.access)
         assert principal.session is not None
-        await sessions_of(without_redis).logout(principal.session, ClientInfo())
+        await sessions_of(without_redis).logout(principal.session, principal.id, ClientInfo())
         world.clock.advance(TTL_S)
         await bearer(made, tokens.access)  # Redis still says so, for 30 seconds at most
         await made._stored_sessions._redis.delete(f"vigie:_identity:session:{principal.session}")

@@ -7,6 +7,7 @@ from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.audit import Action
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
 from vigie_identity.errors import InvalidField, NotFound, TooManyAttempts, WrongLogin
+from vigie_identity.names import new_secret
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role
 from vigie_identity.sessions import ClientInfo
@@ -29,6 +30,10 @@ async def test_of_many_that_start_at_once_one_makes_the_administrator_and_gets_t
     assert await FirstStart(world.db, world.users).administrator() is None
     entries = (await world.audit.page(PLATFORM, PageRequest())).items
     assert [entry.action for entry in entries] == [Action.USER_CREATED]
+
+
+def test_no_secret_looks_like_an_option() -> None:
+    assert not [secret for secret in (new_secret() for _ in range(2_000)) if secret.startswith("-")]
 
 
 async def test_a_chosen_password_is_taken_and_not_given_back(world: World) -> None:

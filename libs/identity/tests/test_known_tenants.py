@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from vigie_contracts.tenants import TenantId
 from vigie_identity import credential_cache as module
 from vigie_identity.credential_cache import MAX_STALE_S, TTL_S
 from vigie_identity.errors import NotFound, TenantInactive
@@ -55,6 +56,12 @@ async def test_a_tenant_that_does_not_exist_is_asked_for_once_in_a_while(
     assert asked == ["nobody"]
     with pytest.raises(NotFound):
         known.at_once("nobody")
+
+
+async def test_a_uuid_is_one_tenant_in_either_case(known: KnownTenants, world: World) -> None:
+    tenant = TenantId("550e8400-e29b-41d4-a716-446655440000")
+    await world.tenants.create(tenant, "node", BY)
+    assert (await known.require(tenant.upper())).id == tenant
 
 
 async def test_one_look_up_serves_all_who_ask_at_once(

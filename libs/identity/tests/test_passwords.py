@@ -26,9 +26,9 @@ def passwords():
 
 
 async def test_only_the_password_itself_is_right(passwords: Passwords) -> None:
-    stored = await passwords.hash(RIGHT)
+    stored = await passwords.hash(RIGHT, "alice")
     assert RIGHT not in stored
-    assert stored != await passwords.hash(RIGHT), "a salt of its own for every hash"
+    assert stored != await passwords.hash(RIGHT, "alice"), "a salt of its own for every hash"
     assert await passwords.verify(stored, RIGHT)
     for wrong in ("", RIGHT + " ", RIGHT.upper(), RIGHT[:-1], "x" * 100_000, "\ud800"):
         assert not await passwords.verify(stored, wrong)
@@ -39,9 +39,9 @@ async def test_only_the_password_itself_is_right(passwords: Passwords) -> None:
 async def test_any_text_is_hashed_and_verified_or_refused_but_never_breaks(text: str) -> None:
     passwords = Passwords(CHEAP)
     try:
-        stored = await passwords.hash(text)
+        stored = await passwords.hash(text, "alice")
     except InvalidField:
-        assert not await passwords.verify(await passwords.hash(RIGHT), text)
+        assert not await passwords.verify(await passwords.hash(RIGHT, "alice"), text)
     else:
         assert await passwords.verify(stored, text)
     finally:
@@ -49,19 +49,60 @@ async def test_any_text_is_hashed_and_verified_or_refused_but_never_breaks(text:
 
 
 async def test_a_character_typed_in_two_ways_is_the_same(passwords: Passwords) -> None:
-    assert await passwords.verify(await passwords.hash("pass phrase zo\u00eb"), "pass phrase zoe\u0308")
+    assert await passwords.verify(await passwords.hash("pass phrase zo\u00eb", "alice"), "pass phrase zoe\u0308")
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 11, "x" * (MAX_CHARS + 1), "half a pair \ud800"])
 async def test_a_password_too_short_or_too_long_is_refused(passwords: Passwords, password: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        await passwords.hash(password)
+        await passwords.hash(password, "alice")
     assert password not in str(caught.value) or not password
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234", "Password1234", "p4ssw0rd1234", "123456789012", "qwertyuiop12", "aaaaaaaaaaaa", "abcabcabcabc",
+        "administrator", "adminadminadmin", "letmeinletmein",
+    ],
+)  # fmt: skip
+async def test_a_password_that_is_often_used_is_refused(passwords: Passwords, password: str) -> None:
+    with pytest.raises(InvalidField, match="easy to guess"):
+        await passwords.hash(password, "alice")
+    with pytest.raises(InvalidField, match="easy to guess"):
+        await passwords.check(password, "alice")
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        ("alice.of.wonderland", "alice.of.wonderland"),
+        ("Alice Of Wonderland", "aLICE oF wONDERLAND"),
+        ("wonderland", "wonderland-2027"),
+        ("alice", "alice-alice-alice"),
+        ("zoé", "zoézoézoézoé 12"),
+    ],
+)
+async def test_the_name_of_the_account_is_no_password(passwords: Passwords, name: str, password: str) -> None:
+    with pytest.raises(InvalidField, match=r"name of the account|easy to guess"):
+        await passwords.hash(password, name)
+
+
+@pytest.mark.parametrize("name", ["alice", "correct horse", "a", ""])
+async def test_unrelated_words_are_a_good_password(passwords: Passwords, name: str) -> None:
+    for good in ("correct horse battery staple", "another good password", "pass-7c1f-word", "x9!kQ2@vL5#m"):
+        await passwords.check(good, name)
+
+
+async def test_judging_the_worst_password_takes_a_while_at_most(passwords: Passwords) -> None:
+    begin = time.process_time()
+    await passwords.check("4@8({[</369&#!1/|0$5+7%2" * 10, "alice")
+    assert time.process_time() - begin < 5, "only its beginning is judged"
 
 
 async def test_an_account_that_does_not_exist_takes_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(CHEAP)
-    stored = await passwords.hash(RIGHT)
+    stored = await passwords.hash(RIGHT, "alice")
     verified: list[str] = []
     original = passwords._hasher.verify
 
@@ -80,12 +121,12 @@ async def test_an_account_that_does_not_exist_takes_the_same_work(monkeypatch: p
 
 
 async def test_a_hash_of_other_parameters_is_outdated_and_still_right(passwords: Passwords) -> None:
-    stored = await passwords.hash(RIGHT)
+    stored = await passwords.hash(RIGHT, "alice")
     stronger = Passwords(HashCost(memory_kib=128, passes=2, lanes=1))
     assert not passwords.outdated(stored)
     assert stronger.outdated(stored)
     assert await stronger.verify(stored, RIGHT)
-    assert not stronger.outdated(await stronger.hash(RIGHT))
+    assert not stronger.outdated(await stronger.hash(RIGHT, "alice"))
     stronger.close()
 
 
@@ -115,7 +156,7 @@ async def test_a_few_at_a_time_and_a_bounded_queue_while_the_loop_goes_on() -> N
 async def test_the_cost_of_production_is_paid_beside_the_loop() -> None:
     passwords = Passwords()
     begin = time.perf_counter()
-    hashing = asyncio.ensure_future(passwords.hash(RIGHT))
+    hashing = asyncio.ensure_future(passwords.hash(RIGHT, "alice"))
     turns = 0
     while not hashing.done():
         await asyncio.sleep(0)

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import NOTHING, AnonymousAccess, AnonymousRule
-from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
-from vigie_identity.names import name_key, tenant_id
+from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound, TenantNamedTwice
+from vigie_identity.names import name_key, new_secret, tenant_id
 from vigie_identity.permissions import PLATFORM_WIDE, ROLES, Permission, Role
-from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
+from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned, named_tenant
 from vigie_runtime.errors import ProblemError
 
 MINE, ALSO_MINE, FOREIGN = TenantId("acme"), TenantId("beta"), TenantId("rival")
@@ -33,6 +33,24 @@ def refusal(principal: Principal, permission: Permission, tenant: str) -> Proble
     with pytest.raises(ProblemError) as caught:
         principal.require(permission, tenant)
     return caught.value
+
+
+def test_who_may_do_it_nowhere_is_not_asked_where() -> None:
+    for principal in (person(Role.SUPPORT), person(Role.READONLY, MINE, ALSO_MINE)):
+        with pytest.raises(Forbidden, match=r"data\.write"):
+            principal.tenant(Permission.DATA_WRITE, None, MINE if principal.everywhere else FOREIGN)
+    for principal in (person(Role.SUPERADMIN), person(Role.ADMIN, MINE, ALSO_MINE), member()):
+        with pytest.raises(InvalidField):
+            principal.tenant(Permission.DATA_WRITE)
+
+
+@pytest.mark.parametrize("values", [["acme", "acme"], ["acme", "beta"], ["acme,beta"], ["acme", ""], [","]])
+def test_a_tenant_that_is_named_twice_is_refused(values: list[str]) -> None:
+    assert named_tenant([]) is None
+    assert named_tenant(["acme"]) == "acme"
+    with pytest.raises(TenantNamedTwice) as caught:
+        named_tenant(values)
+    assert (caught.value.status, "X-Scope-OrgID" in caught.value.detail) == (400, True)
 
 
 @pytest.mark.parametrize("role", sorted(Role))
@@ -167,3 +185,9 @@ def test_a_name_key_is_stable(name: str) -> None:
 def test_names_that_look_the_same_are_the_same() -> None:
     assert name_key("Alice") == name_key("\N{FULLWIDTH LATIN CAPITAL LETTER A}lice") == name_key("alice")
     assert name_key("Zoe\u0308") == name_key("zoë")
+
+
+def test_a_new_secret_never_looks_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["-rf", "--help", "good-one"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _bytes: next(made))
+    assert new_secret() == "good-one"

@@ -167,9 +167,9 @@ async def test_logout_ends_the_session_for_access_and_refresh(made: Identity, wo
     tokens, other = await login(made, name), await login(made, name)
     session = sessions_of(made).session_of(tokens.refresh)
     await bearer(made, tokens.access)
-    await sessions_of(made).logout(session, BROWSER)
-    await sessions_of(made).logout(session, BROWSER)
-    await sessions_of(made).logout("0" * 34, BROWSER)
+    await sessions_of(made).logout(session, tokens.user.id, BROWSER)
+    await sessions_of(made).logout(session, tokens.user.id, BROWSER)
+    await sessions_of(made).logout("0" * 34, tokens.user.id, BROWSER)
     world.clock.advance(TTL_S)
     assert await refused(bearer(made, tokens.access)) is RefusalReason.REVOKED
     assert await refused(sessions_of(made).refresh(tokens.refresh, BROWSER)) is RefusalReason.REVOKED
@@ -178,11 +178,28 @@ async def test_logout_ends_the_session_for_access_and_refresh(made: Identity, wo
     assert actions.count(Action.LOGGED_OUT) == 1
 
 
+@pytest.mark.parametrize("seen", [False, True], ids=["asked of MongoDB", "known to Redis"])
+async def test_a_session_serves_and_is_ended_by_nobody_but_its_owner(
+    made: Identity, world: World, name: str, seen: bool
+) -> None:
+    bob = await world.user(name=name + "-bob")
+    await world.user(name=name)
+    tokens = await login(made, name)
+    session = sessions_of(made).session_of(tokens.refresh)
+    if seen:
+        await bearer(made, tokens.access)
+    mixed = sessions_of(made)._signer.sign(bob.id, session, bob.epoch)
+    assert await refused(bearer(made, mixed.token)) is RefusalReason.REVOKED
+    await sessions_of(made).logout(session, bob.id, BROWSER)
+    world.clock.advance(TTL_S)
+    await bearer(made, tokens.access)
+
+
 async def test_an_operator_in_place_of_a_session_ends_nobodys(made: Identity, world: World, name: str) -> None:
     await world.user(name=name)
     tokens = await login(made, name)
     anything: Any = {"$ne": ""}
-    await sessions_of(made).logout(anything, BROWSER)
+    await sessions_of(made).logout(anything, tokens.user.id, BROWSER)
     await sessions_of(made).refresh(tokens.refresh, BROWSER)
 
 
@@ -193,7 +210,7 @@ async def test_another_process_hears_of_a_logout_without_having_seen_the_session
     tokens = await login(made, name)
     async with running(world, redis_url) as elsewhere:
         await bearer(elsewhere, tokens.access)  # Redis now says "alive"
-        await sessions_of(made).logout(sessions_of(made).session_of(tokens.refresh), BROWSER)
+        await sessions_of(made).logout(sessions_of(made).session_of(tokens.refresh), tokens.user.id, BROWSER)
         world.clock.advance(TTL_S)
         assert await refused(bearer(elsewhere, tokens.access)) is RefusalReason.REVOKED
 
@@ -251,7 +268,7 @@ async def test_too_many_sessions_of_a_user_end_the_oldest(made: Identity, world:
 async def test_a_login_renews_a_hash_of_old_parameters(made: Identity, world: World, name: str) -> None:
     user = await world.user(name=name)
     weaker = Passwords(HashCost(memory_kib=32, passes=1, lanes=1))
-    old = await weaker.hash(PASSWORD)
+    old = await weaker.hash(PASSWORD, "alice")
     await world.db["users"].update_one({"_id": user.id}, {"$set": {"password": old}})
     tokens = await login(made, name)
     account = await world.users.account(ACME, name)
@@ -268,7 +285,7 @@ async def test_redis_that_is_away_changes_nothing_but_the_store_that_is_asked(wo
         tokens = await login(made, name)
         await bearer(made, tokens.access)
         tokens = await sessions_of(made).refresh(tokens.refresh, BROWSER)
-        await sessions_of(made).logout(sessions_of(made).session_of(tokens.refresh), BROWSER)
+        await sessions_of(made).logout(sessions_of(made).session_of(tokens.refresh), tokens.user.id, BROWSER)
         world.clock.advance(TTL_S)
         assert await refused(bearer(made, tokens.access)) is RefusalReason.REVOKED
 
@@ -279,7 +296,7 @@ async def test_redis_that_lost_everything_brings_no_session_back(
     await world.user(name=name)
     tokens = await login(made, name)
     session = sessions_of(made).session_of(tokens.refresh)
-    await sessions_of(made).logout(session, BROWSER)
+    await sessions_of(made).logout(session, tokens.user.id, BROWSER)
     async with Redis.from_url(redis_url) as redis:
         assert await redis.delete(f"vigie:_identity:session:{session}") == 1
         assert await refused(bearer(made, tokens.access)) is RefusalReason.REVOKED
@@ -296,7 +313,7 @@ async def test_what_redis_believes_of_a_live_session_is_forgotten_soon(
     key = f"vigie:_identity:session:{session}"
     async with Redis.from_url(redis_url) as redis:
         assert 0 < await redis.ttl(key) <= ALIVE_S
-        await sessions_of(made).logout(session, BROWSER)
+        await sessions_of(made).logout(session, tokens.user.id, BROWSER)
         assert await redis.get(key) == b"0"
         assert 600 < await redis.ttl(key) <= 600 + 30 + 60
 

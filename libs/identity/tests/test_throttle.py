@@ -93,9 +93,9 @@ async def test_counts_in_redis_are_forgotten_and_hold_no_names(
 ) -> None:
     name = unique("alice")
     async with Redis.from_url(redis_url) as redis:
-        before = set(await redis.keys("vigie:_identity:login:*"))
+        before = {key async for key in redis.scan_iter("vigie:_identity:login:*")}
         await attempts(LoginThrottle(redis, clock), 10, name, network + "::1")
-        new = set(await redis.keys("vigie:_identity:login:*")) - before
+        new = {key async for key in redis.scan_iter("vigie:_identity:login:*")} - before
         assert len(new) == 2
         assert all([0 < await redis.pttl(key) <= WINDOW_S * 1000 for key in new])
         assert name.encode() not in b"".join(new)
@@ -131,6 +131,7 @@ async def test_an_attempt_of_an_earlier_window_is_not_taken_back_from_a_later_on
         in_redis = LoginThrottle(redis, clock)
         early = await in_redis.attempt(ACME, name, address)
         await redis.delete(*early.keys)  # as time does
+        clock.advance(WINDOW_S)
         assert await attempts(in_redis, PER_ACCOUNT_AND_ADDRESS, name, address) == PER_ACCOUNT_AND_ADDRESS
         await in_redis.take_back(early)
         assert await attempts(in_redis, 1, name, address) == 0
@@ -143,6 +144,48 @@ async def test_an_attempt_of_an_earlier_window_is_not_taken_back_from_a_later_on
         assert await attempts(alone, 1, name, address) == 0
 
 
+async def test_a_redis_that_forgets_lets_nobody_guess_more(
+    redis_url: str, clock: ManualClock, unique: Any, network: str
+) -> None:
+    name = unique("alice")
+    async with Redis.from_url(redis_url) as redis:
+        throttle = LoginThrottle(redis, clock)
+        throttle._breaker._wait_s = 10.0
+        passed = 0
+        for _ in range(20):
+            passed += await attempts(throttle, 1, name, network + "::1")
+            await redis.delete("none", *await redis.keys("vigie:_identity:login:*"))  # as a full memory does
+        assert passed == PER_ACCOUNT_AND_ADDRESS
+        clock.advance(WINDOW_S)
+        assert await attempts(throttle, 1, name, network + "::1") == 1
+
+
+async def test_what_redis_refuses_is_not_counted_by_the_process(
+    redis_url: str, clock: ManualClock, unique: Any, network: str
+) -> None:
+    name = unique("alice")
+    async with Redis.from_url(redis_url) as redis:
+        one, other = LoginThrottle(redis, clock), LoginThrottle(redis, clock)
+        one._breaker._wait_s = other._breaker._wait_s = 10.0
+        assert await attempts(one, PER_ACCOUNT_AND_ADDRESS, name, network + "::1") == PER_ACCOUNT_AND_ADDRESS
+        assert await attempts(other, 10, name, network + "::1") == 0
+        assert len(other._local._windows) == 0
+
+
+async def test_an_operator_opens_an_account_in_every_process_once(
+    redis_url: str, clock: ManualClock, unique: Any, network: str
+) -> None:
+    name = unique("alice")
+    async with Redis.from_url(redis_url) as redis:
+        serving, operator = LoginThrottle(redis, clock), LoginThrottle(redis, clock)
+        serving._breaker._wait_s = operator._breaker._wait_s = 10.0
+        assert await attempts(serving, 9, name, network + "::1") == PER_ACCOUNT_AND_ADDRESS
+        await operator.clear(ACME, name)
+        assert await attempts(serving, 9, name, network + "::1") == PER_ACCOUNT_AND_ADDRESS
+        await operator.clear(ACME, name)
+        assert await attempts(serving, 9, name, network + "::1") == PER_ACCOUNT_AND_ADDRESS
+
+
 async def test_an_attempt_is_taken_back_where_it_was_counted(
     redis_url: str, clock: ManualClock, unique: Any, network: str
 ) -> None:
@@ -151,10 +194,10 @@ async def test_an_attempt_is_taken_back_where_it_was_counted(
         throttle = LoginThrottle(redis, clock)
         good = await throttle.attempt(ACME, name, address)
         throttle._redis = away
-        assert await attempts(throttle, 9, name, address) == PER_ACCOUNT_AND_ADDRESS
+        assert await attempts(throttle, 9, name, address) == PER_ACCOUNT_AND_ADDRESS - 1
         await throttle.take_back(good)
         clock.advance(2)
-        assert await attempts(throttle, 1, name, address) == 0
+        assert await attempts(throttle, 9, name, address) == 1
 
 
 async def test_counts_of_the_process_are_forgotten_and_bounded(

@@ -1,11 +1,12 @@
-"""The audit log: who changed what, when, and from where. Entries are added in the transaction of the change, and never
-touched."""
+"""The audit log: who changed what, when, and from where. Entries are added in the transaction of the change, never
+touched, and kept for a time that is written into each of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from vigie_identity.names import new_ordered_id
 from vigie_identity.pages import Page, PageRequest, page
 
 MAX_AGENT_CHARS: Final = 256
+KEPT: Final = timedelta(days=400)
+"""How long entries are kept unless the settings say otherwise."""
 
 
 class Action(StrEnum):
@@ -40,13 +43,15 @@ class Action(StrEnum):
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
     LOGGED_IN = "session.started"
+    LOGIN_FAILED = "login.failed"
     LOGGED_OUT = "session.ended"
     TOKEN_REUSED = "session.token-reused"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The user or key that makes a change, and its client. `agent` is the request's User-Agent."""
+    """The user or key that makes a change, and its client; no id: nobody knows who. `agent` is the request's
+    User-Agent."""
 
     id: str
     name: str
@@ -71,9 +76,12 @@ class AuditEntry:
 
 
 class Audit:
-    """The collection `audit`. Nothing here changes or removes an entry, and nothing else writes it."""
+    """The collection `audit`. Nothing here changes or removes an entry, and nothing else writes it; MongoDB removes
+    those that were kept for their time."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, kept: timedelta = KEPT) -> None:
+        """`kept` is how long entries that are written from now on are kept."""
+        self._kept = kept
         self._store = TenantCollection(db, collections.AUDIT)
         self._clock = clock
 
@@ -85,11 +93,18 @@ class Audit:
     async def add(
         self, session: Session | None, tenant: TenantId, actor: Actor, action: Action, target: str, /, **changes: Any
     ) -> None:
-        """Add an entry, with the change that it tells of when `session` is that of its transaction."""
+        """Add an entry, with the change that it tells of when `session` is that of its transaction. Raises
+        StoreUnavailable without one."""
+        with nullcontext() if session is not None else bounded():  # a transaction is bounded
+            await self._store.of(tenant).insert(self._document(actor, action, target, changes), session)
+
+    def _document(self, actor: Actor, action: Action, target: str, changes: Mapping[str, Any]) -> Document:
         now = self._clock.now_ms()
-        document: Document = {
+        at = datetime.fromtimestamp(now / 1000, UTC)
+        return {
             "_id": new_ordered_id(now),
-            "at": datetime.fromtimestamp(now / 1000, UTC),
+            "at": at,
+            "expires": at + self._kept,
             "actor": {
                 "id": actor.id,
                 "name": actor.name,
@@ -100,7 +115,6 @@ class Audit:
             "target": target,
             "changes": changes,
         }
-        await self._store.of(tenant).insert(document, session)
 
     async def page(self, tenant: TenantId, request: PageRequest) -> Page[AuditEntry]:
         """Return a page of the tenant's entries, newest first. Raises StoreUnavailable."""

@@ -161,10 +161,10 @@ class Authenticator:
         raise TenantInactive
 
     async def _session_of(self, verified: Verified) -> tuple[str, User]:
-        session = verified.claims.get("sid")
-        if not isinstance(session, str) or not await self._sessions.alive(session):
+        session, owner = verified.claims.get("sid"), str(verified.claims["sub"])
+        if not isinstance(session, str) or not await self._sessions.alive(session, owner):
             raise BadCredential(RefusalReason.REVOKED)
-        user = await self._users.load(str(verified.claims["sub"]))
+        user = await self._users.load(owner)
         if user is None or not user.active or user.epoch != verified.claims.get("epoch"):
             raise BadCredential(RefusalReason.OWNER)
         return session, user

@@ -112,6 +112,15 @@ class TenantInactive(ProblemError):  # noqa: N818
         super().__init__("the tenant is not active")
 
 
+class TenantNamedTwice(ProblemError):  # noqa: N818
+    """The header that names the tenant is there twice, or names several."""
+
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__("X-Scope-OrgID: name one tenant, in one header")
+
+
 class NotFound(ProblemError):  # noqa: N818
     """The resource does not exist, or belongs to another tenant: the same words for both."""
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from vigie_contracts.tenants import TenantId, is_tenant
+from vigie_contracts.tenants import TenantId, tenant_id
 
 from vigie_identity.errors import InvalidField
 from vigie_identity.names import app_or_site
@@ -64,9 +64,9 @@ class ForeignClaims:
         value = claims.get(self.tenants)
         if isinstance(value, dict):
             said = list(cast("dict[str, object]", value).items())[:MAX_ENTRIES]
-            return {TenantId(text): _role(words) for text, words in said if is_tenant(text)}
+            return {tenant: _role(words) for text, words in said if (tenant := tenant_id(text)) is not None}
         everywhere = _role(claims.get(self.roles))
-        return {TenantId(text): everywhere for text in _texts(value) if is_tenant(text)}
+        return {tenant: everywhere for text in _texts(value) if (tenant := tenant_id(text)) is not None}
 
     def _apps_and_sites(self, claims: Mapping[str, Any], claim: str) -> frozenset[str]:
         found: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from redis.asyncio import Redis
@@ -18,6 +19,7 @@ from vigie_identity.api_keys import ApiKeys
 from vigie_identity.audit import Actor, Audit
 from vigie_identity.authenticator import Authenticator
 from vigie_identity.bootstrap import FirstStart, NewAdministrator
+from vigie_identity.failed_logins import FailedLogins
 from vigie_identity.foreign import ForeignClaims
 from vigie_identity.jwks import Jwks, http_client
 from vigie_identity.known_tenants import KnownTenants
@@ -66,7 +68,7 @@ class Identity:
 
     async def first_start(self, admin_password: str | None = None) -> NewAdministrator | None:
         """After `prepare`: make sure of an administrator. Only the one call that made it gets an answer; its password
-        must be shown, and is nowhere else. Raises StoreUnavailable."""
+        is nowhere else, and must not get into a log. Raises StoreUnavailable."""
         return await self._first.administrator(admin_password)
 
     async def reset_administrator(self, by: Actor) -> NewAdministrator:
@@ -87,7 +89,7 @@ async def identity(
     async with AsyncExitStack() as stack:
         passwords = Passwords(cost)
         stack.callback(passwords.close)
-        audit = Audit(db, clock)
+        audit = Audit(db, clock, timedelta(days=settings.audit_retention_days))
         tenants = Tenants(db, audit, clock)
         known_tenants = KnownTenants(tenants, clock, metrics.counter(STALE, what=CacheName.TENANTS).inc)
         stack.push_async_callback(known_tenants.close)
@@ -98,6 +100,8 @@ async def identity(
         secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret else None
         sessions = None
         if secret is not None:
+            failed = FailedLogins(audit, tenants, clock)
+            stack.push_async_callback(failed.close)
             sessions = Sessions(
                 db=db,
                 store=stored,
@@ -105,6 +109,7 @@ async def identity(
                 tenants=tenants,
                 passwords=passwords,
                 throttle=throttle,
+                failed=failed,
                 signer=Signer(secret, settings.jwt_issuer, settings.jwt_audience, settings.access_token_s, clock),
                 refresh=RefreshTokens(secret),
                 audit=audit,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from vigie_contracts.tenants import TenantId, is_tenant
+from vigie_contracts.tenants import TenantId, tenant_id
 from vigie_runtime.clock import Clock
 
 from vigie_identity.credential_cache import CredentialCache, Found, Rejected
@@ -41,9 +41,9 @@ class KnownTenants:
 
     async def require(self, tenant: str) -> Tenant:
         """Return the active tenant with this id. Raises NotFound, TenantInactive; StoreUnavailable, Busy."""
-        if not is_tenant(tenant):
+        if (named := tenant_id(tenant)) is None:
             raise NotFound(WHAT)
-        return _active(await self._cache.get(tenant, lambda: self._load(TenantId(tenant))))
+        return _active(await self._cache.get(named, lambda: self._load(named)))
 
     async def close(self) -> None:
         """End what is under way."""

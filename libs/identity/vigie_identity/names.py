@@ -8,6 +8,7 @@ import secrets
 import unicodedata
 from typing import Final
 
+from vigie_contracts import tenants
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.tenants import TenantId
 
@@ -20,12 +21,12 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing th
 
 
 def tenant_id(text: str) -> TenantId:
-    """Return the text as a tenant id. Raises InvalidField unless it is usable as one."""
+    """Return the text as a tenant id, in its canonical form. Raises InvalidField unless it is usable as one."""
     try:
         validate_tenant(text)
     except InvalidSeriesError as e:
         raise InvalidField("tenant", e.reason) from None
-    return TenantId(text)
+    return tenants.tenant_id(text) or TenantId(text)
 
 
 def display_name(field: str, text: str) -> str:
@@ -61,5 +62,8 @@ def new_ordered_id(now_ms: int) -> str:
 
 
 def new_secret() -> str:
-    """256 random bits as 43 characters that a shell or a URL leaves alone."""
-    return secrets.token_urlsafe(32)
+    """256 random bits, hardly fewer, as 43 characters that a shell or a URL leaves alone; a `-` in front would be an
+    option to a command."""
+    while (secret := secrets.token_urlsafe(32)).startswith("-"):
+        continue
+    return secret

@@ -1,4 +1,7 @@
-"""Passwords: argon2id beside the event loop, a few at a time, and the same work whether the account exists or not."""
+"""Passwords: argon2id beside the event loop, a few at a time, and the same work whether the account exists or not.
+
+A new one must not be easy to guess: not one that is often used, nor like it (zxcvbn), nor the account's own name.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,19 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from vigie_runtime.errors import Busy
 
 from vigie_identity.errors import InvalidField
+from vigie_identity.names import name_key
 
 T = TypeVar("T")
 MIN_CHARS: Final = 12
 MAX_CHARS: Final = 256
 """Hashing takes time for every character, so there is an end."""
+_JUDGED_CHARS: Final = 24
+"""Judging takes up to a quarter of a second for these, and much more for each further one."""
+_MIN_SCORE: Final = 2
+"""Of zxcvbn's 0 to 4: a million guesses."""
+_MIN_NAME_CHARS: Final = 3
+_MIN_REST_CHARS: Final = 8
+"""Of a password without the account's name in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +58,16 @@ class Passwords:
         self._held = 0
         self._decoy = _decoy(cost)
 
-    @staticmethod
-    def check(password: str) -> None:
-        """Raises InvalidField unless it is usable as a new password."""
-        _new(password)
+    async def check(self, password: str, name: str) -> None:
+        """Raises InvalidField unless it is usable as a new password of the account of that name; Busy."""
+        _long_enough(password)
+        await self._beside(partial(new_password, password, name))
 
-    async def hash(self, password: str) -> str:
-        """The hash to store, with its parameters and salt in it. Raises InvalidField, Busy."""
-        return await self._beside(partial(self._hasher.hash, _new(password)))
+    async def hash(self, password: str, name: str) -> str:
+        """The hash to store, with its parameters and salt in it, for the account of that name. Raises InvalidField,
+        Busy."""
+        _long_enough(password)
+        return await self._beside(lambda: self._hasher.hash(new_password(password, name)))
 
     async def rehash(self, password: str) -> str:
         """The hash of a password that was verified: also of one that is too short for a new one. Raises Busy."""
@@ -102,7 +115,22 @@ def _decoy(cost: HashCost) -> str:
     return f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}${salt}${digest}"
 
 
-def _new(password: str) -> str:
+def new_password(password: str, name: str) -> str:
+    """The password, normalised, as a new one of the account of that name. Raises InvalidField. It takes a while."""
+    from zxcvbn import zxcvbn  # 10 MB, for those few processes that judge passwords
+
+    normal = _long_enough(password)
+    own, rest = name_key(name), name_key(normal)
+    if len(own) >= _MIN_NAME_CHARS and len(rest.replace(own, "")) < _MIN_REST_CHARS:
+        raise InvalidField("password", "is hardly more than the name of the account")
+    if zxcvbn(normal[:_JUDGED_CHARS], [own])["score"] < _MIN_SCORE:
+        raise InvalidField(
+            "password", "is easy to guess: often used, or like one that is; take several unrelated words"
+        )
+    return normal
+
+
+def _long_enough(password: str) -> str:
     normal = _normal(password)
     if normal is None or len(normal) < MIN_CHARS:
         raise InvalidField("password", f"must have {MIN_CHARS} to {MAX_CHARS} characters")

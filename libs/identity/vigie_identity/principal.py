@@ -3,15 +3,15 @@ endpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
 
-from vigie_contracts.tenants import TenantId, is_tenant
+from vigie_contracts.tenants import TenantId, tenant_id
 
-from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound
+from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound, TenantNamedTwice
 from vigie_identity.permissions import ROLES, Permission, Role, Scope
 
 TENANT_HEADER: Final = b"x-scope-orgid"
@@ -113,16 +113,16 @@ class Principal:
 
     def tenant(self, permission: Permission, requested: str | None = None, default: TenantId | None = None) -> TenantId:
         """Return the tenant of a request, after `require`: the requested one, else the caller's only one, else
-        `default`. Raises as `require`; InvalidField when several are possible."""
+        `default`. Raises as `require`, also when no tenant could be one; InvalidField when several are possible."""
         if requested is None:
             if len(self.assignments) == 1 and not self.everywhere:
                 chosen = next(iter(self.assignments))
             elif default is not None and self.may(permission, default):
                 chosen = default
             else:
-                raise self._which()
-        elif is_tenant(requested):
-            chosen = TenantId(requested)
+                raise self._which(permission)
+        elif (named := tenant_id(requested)) is not None:
+            chosen = named
         else:
             raise NotFound(TENANT)
         self.require(permission, chosen)
@@ -149,10 +149,21 @@ class Principal:
         assignment = self.assignments.get(TenantId(tenant))
         return assignment.apps if assignment else frozenset()
 
-    def _which(self) -> InvalidField | CredentialMissing:
+    def _which(self, permission: Permission) -> InvalidField | CredentialMissing | Forbidden:
         if self.kind is PrincipalKind.ANONYMOUS:
             return CredentialMissing()
+        places = [one.permissions for one in self.assignments.values()] if self.role is None else [ROLES[self.role]]
+        if places and not any(permission in allowed for allowed in places):
+            return Forbidden(permission)
         return InvalidField(TENANT, "say which one: the credential holds for several tenants, or for none")
+
+
+def named_tenant(values: Sequence[str]) -> str | None:
+    """The tenant that the values of the header TENANT_HEADER name; None without any. Raises TenantNamedTwice: a proxy
+    and a service might go by another one each."""
+    if len(values) > 1 or any("," in value for value in values):
+        raise TenantNamedTwice
+    return values[0] if values else None
 
 
 def assigned(*assignments: Assignment) -> Mapping[TenantId, Assignment]:

@@ -1,7 +1,7 @@
 """Login sessions: stored in MongoDB, cached in Redis, which may lose everything.
 
-What is in Redis is either "alive", for ALIVE_S at most, or "ended", for as long as an access token lives. What is not
-there is asked of MongoDB. So a Redis that is away, empty, or full lets nobody in who should be out.
+What is in Redis is either whose living session it is, for ALIVE_S at most, or "ended", for as long as an access token
+lives. What is not there is asked of MongoDB. So a Redis that is away, empty, or full lets nobody in who should be out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vigie_storage.tenancy import TenantCollection, Why
 ALIVE_S: Final = 30
 """A session that ended while Redis was away may look alive for so long after Redis came back."""
 MAX_PER_USER: Final = 50
-_ALIVE, _ENDED = b"1", b"0"
+_ENDED = b"0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +114,26 @@ class SessionStore:
         with suppress(RedisAway):
             await self._breaker.call(lambda: self._redis.set(_key(session), _ENDED, px=self._ended_ms), always=True)
 
-    async def alive(self, session: str) -> bool:
-        """Whether tokens of this session are good now. Raises StoreUnavailable when neither store can say."""
+    async def alive(self, session: str, user: str) -> bool:
+        """Whether tokens of this session, which is the user's, are good now. Raises StoreUnavailable when neither store
+        can say."""
         known = await self._known(session)
         if known is not None:
-            return known
+            return known == user.encode()
         stored = await self.load(session)
-        if stored is None or not stored.alive(self.now()):
+        if stored is None or stored.user != user or not stored.alive(self.now()):
             return False
         with suppress(RedisAway):
             # nx: a logout that comes between the look and this must win.
-            await self._breaker.call(lambda: self._redis.set(_key(session), _ALIVE, ex=ALIVE_S, nx=True))
+            await self._breaker.call(lambda: self._redis.set(_key(session), user, ex=ALIVE_S, nx=True))
         return True
 
-    async def _known(self, session: str) -> bool | None:
+    async def _known(self, session: str) -> bytes | None:
+        """The user, or _ENDED; None when Redis does not know."""
         answer: Any = None
         with suppress(RedisAway):
             answer = await self._breaker.call(lambda: self._redis.get(_key(session)))
-        return {_ALIVE: True, _ENDED: False}.get(answer)
+        return answer
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from vigie_contracts.tenants import PLATFORM, TenantId, is_tenant
+from vigie_contracts.tenants import PLATFORM, tenant_id
 from vigie_runtime import logging
 from vigie_runtime.clients import Database
 from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
@@ -17,6 +17,7 @@ from vigie_storage.mongo import transaction
 
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import BadCredential, InvalidField, RefusalReason, WrongLogin
+from vigie_identity.failed_logins import FailedLogins
 from vigie_identity.names import MAX_NAME_CHARS, new_ordered_id
 from vigie_identity.passwords import Passwords
 from vigie_identity.refresh import Generation, RefreshTokens
@@ -73,7 +74,8 @@ class Sessions:
 
     def __init__(
         self, *, db: Database, store: SessionStore, users: Users, tenants: Tenants, passwords: Passwords,
-        throttle: LoginThrottle, signer: Signer, refresh: RefreshTokens, audit: Audit, lifetimes: SessionLifetimes,
+        throttle: LoginThrottle, failed: FailedLogins, signer: Signer, refresh: RefreshTokens, audit: Audit,
+        lifetimes: SessionLifetimes,
     ) -> None:  # fmt: skip
         self._db = db
         self._store = store
@@ -81,6 +83,7 @@ class Sessions:
         self._tenants = tenants
         self._passwords = passwords
         self._throttle = throttle
+        self._failed = failed
         self._signer = signer
         self._refresh = refresh
         self._audit = audit
@@ -91,8 +94,13 @@ class Sessions:
 
         Raises WrongLogin, without saying what was wrong; TooManyAttempts, Busy, StoreUnavailable."""
         async with self._counted(home or PLATFORM, name, client):
-            account = await self._verified(await self._account(home, name), password, client)
-            tokens = await self._start(account.user, client)
+            found = await self._account(home, name)
+            try:
+                account = await self._verified(found, password, client)
+                tokens = await self._start(account.user, client)
+            except WrongLogin:
+                self._note_failed(PLATFORM if home is None else home, None if found is None else found.user, client)
+                raise
         await self._renew_hash(account, password)
         return tokens
 
@@ -102,18 +110,23 @@ class Sessions:
 
         Raises InvalidField when the old one is not right or the new one not good, BadCredential when the account is
         not active any more; TooManyAttempts, Busy, StoreUnavailable."""
-        self._passwords.check(new)  # before the old one: what is wrong with this one must tell nothing of that one
         account = await self._users.account_of(user)
         if account is None or not account.user.active:
             raise BadCredential(RefusalReason.OWNER)
+        # Before the old one: what is wrong with this one must tell nothing of that one.
+        await self._passwords.check(new, account.user.name)
         by = Actor(user, account.user.name, client.address, client.agent)
         async with self._counted(account.user.home, account.user.name, client):
             if not await self._passwords.verify(account.password, old):
+                self._note_failed(account.user.home, account.user, client)
                 raise _WrongOldPassword
             changed = await self._users.change_own(account, new, by)
             if changed is None:
                 raise _WrongOldPassword  # since it was verified
         return await self._start(changed, client)
+
+    def _note_failed(self, home: str, user: User | None, client: ClientInfo) -> None:
+        self._failed.note(home, user, Actor("", "", client.address, client.agent))
 
     @asynccontextmanager
     async def _counted(self, home: str, name: str, client: ClientInfo) -> AsyncGenerator[None]:
@@ -145,11 +158,11 @@ class Sessions:
             await self._reused(session, client)
         return self._tokens(user, given.next(), (until - self._store.now()).total_seconds())
 
-    async def logout(self, session: str, client: ClientInfo) -> None:
-        """End a session: `Principal.session`, or `session_of` a refresh token. One that has ended stays ended.
-        Raises StoreUnavailable."""
+    async def logout(self, session: str, user: str, client: ClientInfo) -> None:
+        """End a session of the user: `Principal.session`. One that has ended stays ended, and one of somebody else goes
+        on. Raises StoreUnavailable."""
         stored = await self._store.load(session)
-        if stored is not None:
+        if stored is not None and stored.user == user:
             await self._end(stored, Actor(stored.user, "", client.address, client.agent), Action.LOGGED_OUT)
 
     def session_of(self, refresh_token: str) -> str:
@@ -157,9 +170,10 @@ class Sessions:
         return self._refresh.read(refresh_token).session
 
     async def _account(self, home: str | None, name: str) -> Account | None:
-        if len(name) > MAX_NAME_CHARS or not name.isprintable() or (home is not None and not is_tenant(home)):
+        where = PLATFORM if home is None else tenant_id(home)
+        if len(name) > MAX_NAME_CHARS or not name.isprintable() or where is None:
             return None
-        return await self._users.account(PLATFORM if home is None else TenantId(home), name)
+        return await self._users.account(where, name)
 
     async def _verified(self, account: Account | None, password: str, client: ClientInfo) -> Account:
         """The account, whose password this is. Raises WrongLogin, Busy, StoreUnavailable."""

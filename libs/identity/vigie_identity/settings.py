@@ -10,8 +10,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from vigie_runtime.settings import Settings
 
 from vigie_identity.anonymous import HELP, AnonymousRule
+from vigie_identity.audit import KEPT
+from vigie_identity.bootstrap import NAME
 from vigie_identity.errors import InvalidField
-from vigie_identity.passwords import MAX_CHARS, MIN_CHARS
+from vigie_identity.passwords import new_password
 
 MIN_SECRET_BYTES: Final = 32
 ASYMMETRIC: Final = frozenset({"RS256", "ES256"})
@@ -23,7 +25,9 @@ class IdentitySettings(Settings):
 
     anonymous: str = Field(default="telemetry", description=f"what callers without a credential may do: {HELP}")
     admin_password: SecretStr | None = Field(
-        default=None, description="password of the first administrator; made up and shown once when unset"
+        default=None,
+        description="password of the first administrator; unset: made up, shown once by `vigie up` and by nobody else: "
+        "`vigie admin reset-password` makes another",
     )
 
     jwt_secret: SecretStr | None = Field(
@@ -50,6 +54,10 @@ class IdentitySettings(Settings):
     session_s: int = Field(default=30 * 86_400, ge=3_600, le=366 * 86_400, description="longest life of a session")
     session_idle_s: int = Field(
         default=7 * 86_400, ge=600, le=366 * 86_400, description="a session that is not refreshed for so long ends"
+    )
+
+    audit_retention_days: int = Field(
+        default=KEPT.days, ge=1, le=3_660, description="days for which what is written to the audit log is kept"
     )
 
     @property
@@ -88,8 +96,10 @@ class IdentitySettings(Settings):
     def _good_password(cls, password: SecretStr | None) -> SecretStr | None:
         if password is None or not password.get_secret_value():  # an empty file is how compose says that there is none
             return None
-        if not MIN_CHARS <= len(password.get_secret_value()) <= MAX_CHARS:
-            raise ValueError(f"must have {MIN_CHARS} to {MAX_CHARS} characters")
+        try:
+            new_password(password.get_secret_value(), NAME)
+        except InvalidField as e:
+            raise ValueError(e.detail) from None
         return password
 
     @field_validator("jwt_jwks_url")

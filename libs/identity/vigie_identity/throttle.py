@@ -1,4 +1,7 @@
-"""Failed logins are counted before the password is looked at, in Redis; by each process alone when Redis is away.
+"""Failed logins are counted before the password is looked at: by the process itself, and in Redis for all processes.
+
+Redis may be away, and may forget what it counted when its memory is full. What the process counted itself holds all
+the same: so many attempts, and no more, pass it in WINDOW_S.
 
 An attempt counts until it turns out to be good, so that many at once cannot pass together. Names that exist and names
 that do not are counted alike. The address is asked about first, then the account from this address, then the account;
@@ -10,9 +13,9 @@ attempt and is forgotten after WINDOW_S, whatever happens.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from ipaddress import IPv6Network, ip_address
 from typing import Any, Final
@@ -32,7 +35,7 @@ PER_ACCOUNT: Final = 50
 """From all addresses: strangers with ten can keep an account from logging in, but not guess at it all day."""
 PER_ADDRESS: Final = 100
 MAX_LOCAL: Final = 50_000
-"""Windows that a process counts alone: as many as the passwords that it can check in WINDOW_S."""
+"""Windows that a process counts itself: as many as the passwords that it can check in WINDOW_S."""
 
 _ALL: Final = "*"
 """Where a window counts its attempts from all addresses; no digest."""
@@ -79,20 +82,22 @@ class _Count:
 
 @dataclass(slots=True)
 class _Window:
-    """What a process counts alone."""
+    """What a process counts itself. `opened` is the mark of the operator who opened the account before it began."""
 
     end: float
     counts: Counter[str] = field(default_factory=Counter[str])
+    opened: bytes | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What was counted, and where: `began` are the first attempts of the windows in Redis, `local` those of here."""
+    """What was counted, and where: `local` are the windows of the process, `began` the first attempts of those in
+    Redis; none when Redis is away."""
 
     keys: list[str]
     counts: list[_Count]
-    began: list[bytes]
     local: list[_Window]
+    began: list[bytes] = field(default_factory=list[bytes])
 
 
 class LoginThrottle:
@@ -107,31 +112,54 @@ class LoginThrottle:
     async def attempt(self, home: str, name: str, address: str) -> Attempt:
         """Count an attempt. Raises TooManyAttempts, with the seconds to wait, when there were too many."""
         keys, counts = _asked(home, name, address)
+        attempt = Attempt(keys, counts, await self._count_here(keys, counts))
         arguments = [part for one in counts for part in (one.window + 1, one.field, one.limit)]
         try:
             wait_ms, *began = await self._run(_COUNT, keys, new_id(), int(WINDOW_S * 1000), *arguments)
         except RedisAway:
-            return Attempt(keys, counts, [], self._local.add(keys, counts))
+            return attempt
         if wait_ms:
+            self._local.take_back(attempt)
             raise TooManyAttempts(wait_ms / 1000)
-        return Attempt(keys, counts, began, [])
+        return replace(attempt, began=began)
 
     async def take_back(self, attempt: Attempt) -> None:
         """It does not count: the password was right, or was not looked at. Other attempts stay counted, also those
         of a window that began after this attempt's had ended."""
-        if attempt.local:
-            self._local.take_back(attempt)
+        self._local.take_back(attempt)
+        if not attempt.began:
             return
         fields = [part for one in attempt.counts for part in (one.window + 1, one.field)]
         with suppress(RedisAway):
             await self._run(_TAKE_BACK, attempt.keys, *attempt.began, *fields)
 
     async def clear(self, home: str, name: str) -> None:
-        """Forget what was counted for an account, from every address: an operator opens it again."""
+        """Forget what was counted for an account, from every address: an operator opens it again. Other processes see
+        the mark that is left for them in Redis when they would refuse the next attempt."""
         key = _account(home, name)
         self._local.clear(key)
+
+        def forget() -> Awaitable[Any]:
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.delete(key)
+            pipe.set(_opened(key), new_id(), ex=int(WINDOW_S))
+            return pipe.execute()
+
         with suppress(RedisAway):
-            await self._breaker.call(lambda: self._redis.delete(key), always=True)
+            await self._breaker.call(forget, always=True)
+
+    async def _count_here(self, keys: Sequence[str], counts: Sequence[_Count]) -> list[_Window]:
+        """Raises TooManyAttempts, unless an operator has opened the account since."""
+        try:
+            return self._local.add(keys, counts)
+        except TooManyAttempts:
+            account = keys[-1]
+            mark = None
+            with suppress(RedisAway):
+                mark = await self._breaker.call(lambda: self._redis.get(_opened(account)))
+            if mark is None or not self._local.open(account, mark):
+                raise
+            return self._local.add(keys, counts)
 
     async def _run(self, script: str, keys: Sequence[str], *arguments: object) -> list[Any]:
         """Raises RedisAway."""
@@ -140,7 +168,7 @@ class LoginThrottle:
 
 
 class _LocalWindows:
-    """The same, bounded, in this process."""
+    """What this process counts itself, bounded."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -175,6 +203,15 @@ class _LocalWindows:
     def clear(self, key: str) -> None:
         self._windows.pop(key, None)
 
+    def open(self, key: str, mark: bytes | str) -> bool:
+        """Begin the window anew; False when that was done for this mark."""
+        window = self._windows.get(key)
+        if window is None or window.opened == mark:
+            return False
+        del self._windows[key]
+        self._windows[key] = _Window(self._clock.monotonic() + WINDOW_S, opened=mark)
+        return True
+
 
 def _asked(home: str, name: str, address: str) -> tuple[list[str], list[_Count]]:
     """The windows of an attempt, and its counts in the order in which they are asked about."""
@@ -192,6 +229,11 @@ def _asked(home: str, name: str, address: str) -> tuple[list[str], list[_Count]]
 
 def _account(home: str, name: str) -> str:
     return f"vigie:_identity:login:account:{_digest(home, name_key(name[:1_000]))}"
+
+
+def _opened(account: str) -> str:
+    """Where the mark is that an operator opened the account."""
+    return f"{account}:opened"
 
 
 def _digest(*parts: str) -> str:

@@ -115,7 +115,7 @@ class Users:
     ) -> Document:  # fmt: skip
         """What `insert` stores. Raises InvalidField, Busy."""
         made = self._document(home, name, role, apps, sites)
-        return {**made, "password": await self._passwords.hash(password)}
+        return {**made, "password": await self._passwords.hash(password, name)}
 
     async def insert(self, home: TenantId, document: Document, by: Actor, session: Session | None = None) -> None:
         """Store what `document` made; in the transaction of `session` if there is one. Raises as `create`."""
@@ -187,7 +187,7 @@ class Users:
         """Set the password and end every session of the user. For somebody who has further tenants it takes `full`:
         whoever knows the password is let into those too. Raises NotFound, Forbidden, InvalidField, Busy,
         StoreUnavailable."""
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, (await self.get(home, user)).name)
         update = {"$set": {"password": hashed}, "$inc": {"epoch": 1}}
         return await self._change(home, user, update, by, action=Action.PASSWORD_CHANGED, full=full, opens=True)
 
@@ -284,7 +284,7 @@ class Users:
         session ends. Raises InvalidField, Busy, StoreUnavailable."""
         user = account.user
         query = {"_id": user.id, "epoch": user.epoch, "active": True}
-        update = {"$set": {"password": await self._passwords.hash(password)}, "$inc": {"epoch": 1}}
+        update = {"$set": {"password": await self._passwords.hash(password, user.name)}, "$inc": {"epoch": 1}}
 
         async def work(session: Session) -> Document | None:
             document = await self._store.of(user.home).change(query, update, session)

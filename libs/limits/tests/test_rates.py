@@ -102,11 +102,11 @@ async def test_reports_of_a_tenant_are_limited_wherever_they_come_from() -> None
         for n in range(3):
             quota = made.open(Origin(f"203.0.113.{n}", f"203.0.113.{n}"))
             await quota.admit(ANONYMOUS, None)
-            await quota.report(ANONYMOUS, tenant())
+            await quota.report(ANONYMOUS, tenant(), 100)
         quota = made.open(NODE)
         with pytest.raises(Throttled, match="3 reports of this tenant are allowed in a minute"):
-            await quota.report(ANONYMOUS, tenant())
-        await made.open(NODE).report(ANONYMOUS, tenant("globex"))
+            await quota.report(ANONYMOUS, tenant(), 100)
+        await made.open(NODE).report(ANONYMOUS, tenant("globex"), 100)
         assert used["acme"] == Tally(requests=4, throttled=1)
 
 
@@ -114,25 +114,25 @@ async def test_a_stranger_silences_nobody() -> None:
     async with rates(rate_telemetry_per_minute=10) as (made, _):
         key = Principal(PrincipalKind.KEY, "vk_1", "node")
         for _ in range(2):
-            await made.open(NODE).report(ANONYMOUS, tenant())
+            await made.open(NODE).report(ANONYMOUS, tenant(), 100)
         with pytest.raises(Throttled, match="2 reports of this tenant without a credential from this address"):
-            await made.open(NODE).report(ANONYMOUS, tenant())
-        await made.open(NODE).report(ANONYMOUS, tenant("globex"))
+            await made.open(NODE).report(ANONYMOUS, tenant(), 100)
+        await made.open(NODE).report(ANONYMOUS, tenant("globex"), 100)
         for n in range(8):
-            await made.open(Origin(f"198.51.100.{n}", f"198.51.100.{n}")).report(ANONYMOUS, tenant())
+            await made.open(Origin(f"198.51.100.{n}", f"198.51.100.{n}")).report(ANONYMOUS, tenant(), 100)
         with pytest.raises(Throttled, match="10 reports of this tenant are"):
-            await made.open(Origin("198.51.100.9", "198.51.100.9")).report(ANONYMOUS, tenant())
+            await made.open(Origin("198.51.100.9", "198.51.100.9")).report(ANONYMOUS, tenant(), 100)
         for _ in range(10):
-            await made.open(NODE).report(key, tenant())
+            await made.open(NODE).report(key, tenant(), 100)
         with pytest.raises(Throttled, match="10 reports of this tenant are"):
-            await made.open(NODE).report(key, tenant())
-        await made.open(NODE).report(Principal(PrincipalKind.KEY, "vk_2", "other node"), tenant())
+            await made.open(NODE).report(key, tenant(), 100)
+        await made.open(NODE).report(Principal(PrincipalKind.KEY, "vk_2", "other node"), tenant(), 100)
 
 
 async def test_reports_from_this_machine_itself_have_no_limit_by_address() -> None:
     async with rates(rate_telemetry_per_minute=10) as (made, _):
         for _ in range(10):
-            await made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).report(ANONYMOUS, tenant())
+            await made.open(Origin("127.0.0.1", "127.0.0.1", local=True)).report(ANONYMOUS, tenant(), 100)
 
 
 async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() -> None:
@@ -140,7 +140,7 @@ async def test_reports_from_an_address_are_limited_whatever_tenants_they_name() 
         for n in range(3):
             quota = made.open(NODE)
             await quota.admit(ANONYMOUS, None)
-            await quota.report(ANONYMOUS, tenant(f"t{n}"))
+            await quota.report(ANONYMOUS, tenant(f"t{n}"), 100)
         with pytest.raises(Throttled, match="from this address"):
             await made.open(NODE).admit(ANONYMOUS, None)
 
@@ -165,7 +165,7 @@ async def test_an_address_over_its_limit_may_not_ask_for_more_credentials() -> N
 async def test_samples_of_reports_count_by_the_plan_of_their_tenant() -> None:
     async with rates() as (made, used):
         quota = made.open(NODE)
-        await quota.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)))
+        await quota.report(ANONYMOUS, tenant(plan=Plan(samples_per_s=10)), 100)
         await charge(quota, 10)
         quota.used(10, 0)
         with pytest.raises(Throttled, match="10 samples for this tenant"):

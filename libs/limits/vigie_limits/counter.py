@@ -30,6 +30,8 @@ class LimitName(StrEnum):
     SAMPLES = "samples"
     TELEMETRY = "telemetry"
     TELEMETRY_ADDRESS = "telemetry-address"
+    TELEMETRY_BYTES = "telemetry-bytes"
+    TELEMETRY_ADDRESS_BYTES = "telemetry-address-bytes"
 
 
 @dataclass(frozen=True, slots=True)

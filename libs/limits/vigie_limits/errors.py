@@ -17,6 +17,8 @@ _SUBJECTS: Final = {
     LimitName.SAMPLES: "samples for this tenant",
     LimitName.TELEMETRY: "reports of this tenant",
     LimitName.TELEMETRY_ADDRESS: "reports of this tenant without a credential from this address",
+    LimitName.TELEMETRY_BYTES: "bytes of reports of this tenant without a credential",
+    LimitName.TELEMETRY_ADDRESS_BYTES: "bytes of reports of this tenant without a credential from this address",
 }
 
 

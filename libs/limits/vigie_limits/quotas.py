@@ -13,6 +13,7 @@ from hashlib import blake2b
 from math import inf
 from typing import Final, NoReturn
 
+from vigie_contracts.telemetry import MAX_TELEMETRY_BYTES
 from vigie_identity.credential_cache import LOOKUP_WAIT_S
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal, PrincipalKind
@@ -64,6 +65,10 @@ class RateLimits:
         self.telemetry = RateLimit(limiter, LimitName.TELEMETRY, reports, MINUTE_S)
         part = max(1, reports // ADDRESSES) if reports else 0
         self.telemetry_address = RateLimit(limiter, LimitName.TELEMETRY_ADDRESS, part, MINUTE_S)
+        size = settings.rate_telemetry_bytes_per_minute
+        sizes = [max(MAX_TELEMETRY_BYTES, size // parts) if size else 0 for parts in (1, ADDRESSES)]
+        self.telemetry_bytes = RateLimit(limiter, LimitName.TELEMETRY_BYTES, sizes[0], MINUTE_S)
+        self.telemetry_address_bytes = RateLimit(limiter, LimitName.TELEMETRY_ADDRESS_BYTES, sizes[1], MINUTE_S)
         self.requests = RateLimit(limiter, LimitName.TENANT, settings.rate_tenant_requests_per_s, 1)
         self.samples = RateLimit(limiter, LimitName.SAMPLES, settings.rate_tenant_samples_per_s, 1)
         self.by_tenant: dict[str, TenantLimits] = {}
@@ -201,9 +206,9 @@ class RequestQuota:
             if not self._spend(counter):
                 await self._acquire(counter)
 
-    async def report(self, principal: Principal, tenant: Tenant) -> None:
-        """After `admit` without a tenant: the body names one, which is there. Its sender needs no credential for it,
-        but what others send without one takes nothing away from who has one."""
+    async def report(self, principal: Principal, tenant: Tenant, size: int) -> None:
+        """After `admit` without a tenant: the body, of `size` bytes, names one, which is there. Its sender needs no
+        credential for it, but what others send without one takes nothing away from who has one."""
         rates = self._rates
         self._tenant, self._limits = tenant.id, rates.of_plan(tenant.plan)
         if rates.usage is not None:
@@ -212,8 +217,11 @@ class RequestQuota:
             await self._charge_rate(rates.telemetry, f"{tenant.id} {_caller(principal)}")
             return
         if not self._origin.local:
-            await self._charge_rate(rates.telemetry_address, f"{tenant.id} {self._origin.place}")
+            caller = f"{tenant.id} {self._origin.place}"
+            await self._charge_rate(rates.telemetry_address, caller)
+            await self._charge_rate(rates.telemetry_address_bytes, caller, size)
         await self._charge_rate(rates.telemetry, tenant.id)
+        await self._charge_rate(rates.telemetry_bytes, tenant.id, size)
 
     def charge(self, samples: int) -> Awaitable[None] | None:
         """Charge all samples or none. Returns None when that is done, as nearly always, else an awaitable."""
@@ -246,9 +254,9 @@ class RequestQuota:
             return None
         return rate.counters.get(rate.limit, self._origin.place)
 
-    async def _charge_rate(self, rate: RateLimit, caller: str) -> None:
-        if rate.limit is not None and not self._spend(counter := rate.counters.get(rate.limit, caller)):
-            await self._acquire(counter)
+    async def _charge_rate(self, rate: RateLimit, caller: str, cost: int = 1) -> None:
+        if rate.limit is not None and not self._spend(counter := rate.counters.get(rate.limit, caller), cost):
+            await self._acquire(counter, cost)
 
     def _spend(self, counter: QuotaCounter, cost: int = 1) -> bool:
         """Whether its lease has as much, as nearly always."""

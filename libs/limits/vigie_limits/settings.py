@@ -23,3 +23,9 @@ class LimitSettings(Settings):
         description="reports that POST /telemetry takes for one tenant from a credential; and from all without one "
         "together, a fifth of it from each address",
     )
+    rate_telemetry_bytes_per_minute: int = Field(
+        default=1_200_000,
+        ge=0,
+        description="bytes of the reports that POST /telemetry takes for one tenant from all without a credential "
+        "together, unpacked, a fifth of it from each address; one report of any size always fits",
+    )

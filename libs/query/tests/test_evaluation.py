@@ -53,7 +53,7 @@ def reference(function: Function, samples: list[Sample], rows: set[int], start: 
     if function is Function.LAST:
         return max((at, value) for _, at, value in mine)[1]
     if function in QUANTILES:
-        return sorted(values)[math.floor(QUANTILES[function] * (len(values) - 1))]
+        return sorted(values)[math.ceil(round(QUANTILES[function] * len(values), 9)) - 1]
     total = sum(total_of(function, row, [s for s in samples if s[0] == row], start, end) for row in rows)
     seconds = max(min(end, NOW) - start, 10_000) / 1000
     return total / seconds if function is Function.RATE else total

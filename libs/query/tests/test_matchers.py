@@ -28,6 +28,39 @@ def test_an_absent_label_is_empty() -> None:
     assert not accepts(["region=~.+"])
 
 
+def test_values_may_stand_in_quotation_marks_as_in_promql() -> None:
+    for text in ('service="booking"', "service='booking'", ' service = "booking" ', "service = booking"):
+        assert accepts([text], service="booking")
+    assert accepts([r'a="say \"x\" \\ y"'], a=r'say "x" \ y')
+    assert accepts([r'a=~"\d+|web"'], a="12")
+    assert accepts(['a=""'])
+    with pytest.raises(InvalidParameter, match="must end with it"):
+        parse(['service="booking'])
+    with pytest.raises(InvalidParameter, match="without braces"):
+        parse(['{service="booking"}'])
+
+
+def test_an_expression_is_asked_once_for_each_value_and_may_be_stopped_after_each() -> None:
+    asked: list[int] = []
+    test = predicate(parse(["a=~x.*", "b=~y.*", "c=z"]), lambda: asked.append(1))
+    assert not any(test({"a": f"x{i % 5}", "b": "y", "c": "other"}) for i in range(100))
+    assert asked == []
+    assert all(test({"a": f"x{i % 5}", "b": "y", "c": "z"}) for i in range(100))
+    assert len(asked) == 6
+
+
+def test_one_expression_takes_milliseconds_at_most_for_one_value() -> None:
+    for pattern in (r"((a{1,50}){1,15})b", r".*.*.*.*.*.*a.{400}b", r".*(x.{0,200}y).*", r"(?i)\p{L}+ \p{L}+ \p{L}+"):
+        matches = regex(pattern, "match")
+        began = time.process_time()
+        for _ in range(20):
+            matches("xa" * 512)
+        assert time.process_time() - began < 1
+    for pattern in (r"(.{1,100}){1,9}z", r"(a|b|ab)*(.{0,500})c", r"(\pL?){60}z"):
+        with pytest.raises(InvalidParameter, match="too large"):
+            regex(pattern, "match")
+
+
 def test_values_may_hold_operators() -> None:
     (matcher,) = parse(["query=a=b!=c"])
     assert (matcher.label, matcher.operator, matcher.value) == ("query", Operator.EQUAL, "a=b!=c")
@@ -51,3 +84,5 @@ def test_expressions_cannot_run_away() -> None:
         regex("a" * 1_001, "match")
     with pytest.raises(QueryLimitExceeded):
         parse(["a=b"] * 33)
+    with pytest.raises(QueryLimitExceeded, match="regular expressions"):
+        parse(["a=~b"] * 9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class QueryError(Exception):
     """Base error. `field` names the parameter that is wrong, when there is one."""
@@ -10,6 +12,12 @@ class QueryError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.field = field
+
+    def advise(self, advice: str) -> Self:
+        """The same error, which ends with what to do instead."""
+        self.detail = f"{self.detail}: {advice}"
+        self.args = (self.detail,)
+        return self
 
 
 class InvalidParameter(QueryError):  # noqa: N818 - named after what is wrong
@@ -30,6 +38,10 @@ class FunctionNotApplicable(QueryError):  # noqa: N818
         super().__init__(
             f"function: {function} cannot be taken of {metric}, which has {kind} series: {reason}", "function"
         )
+
+
+class MixedKinds(QueryError):  # noqa: N818
+    """Series of several kinds have the name, and a number of all of them together would mean nothing."""
 
 
 class RetentionExceeded(QueryError):  # noqa: N818

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from vigie_windows import Cells, Kind, increase, sketch
 
-from vigie_query.functions import QUANTILES, Function
+from vigie_query import rounding
+from vigie_query.functions import GROWTH, QUANTILES, Function
 from vigie_query.grid import Grid
 
 Int64s = npt.NDArray[np.int64]
@@ -56,6 +57,11 @@ class Samples:
     def steps(self) -> Int64s:
         """The step of each cell; -1 outside the grid."""
         return self._step_of(self.column("starts"))
+
+    @cached_property
+    def widths(self) -> Int64s:
+        """The width of each cell's window, ms."""
+        return np.repeat([cells.width_ms for cells in self._cells], [len(cells) for cells in self._cells])
 
     @cached_property
     def growth(self) -> tuple[Int64s, Int64s, Floats]:
@@ -102,12 +108,27 @@ class Evaluation:
             values = self._values(function)
         return values.reshape(self._shape)
 
+    def error_bound(self, function: Function) -> float | None:
+        """The largest relative error of the numbers that `run` gives, those without a finite value aside; None when
+        nothing bounds it. Less than `rounding.NEGLIGIBLE` is 0."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if function in QUANTILES:
+                errors = self._quantiles.error[:, list(QUANTILES).index(function)]
+                return rounding.of_quantiles(errors[~np.isnan(errors)])
+            # A rate is off by as much as the increase.
+            values = self._values(Function.INCREASE if function is Function.RATE else function)
+            errors = rounding.relative(values, self._errors(function))
+        return rounding.largest(errors[np.isfinite(values)])
+
     def _values(self, function: Function) -> Floats:
         match function:
             case Function.COUNT:
                 return self._blank(self._count)
             case Function.AVG:
-                return _added(self._square, self._column("sum"), self._size) / self._count
+                average = _added(self._square, self._column("sum"), self._size) / self._count
+                if np.isfinite(average[self._count > 0]).all():
+                    return average
+                return np.where(np.isfinite(average), average, self._blank(self._average(self._means.mean)))
             case Function.MIN:
                 return self._blank(self._minima)
             case Function.MAX:
@@ -122,7 +143,7 @@ class Evaluation:
                 per_step = self._blank(self._increase()).reshape(self._shape)
                 return (per_step / self._samples.grid.seconds(self._samples.now_ms)).ravel()
             case _:
-                return self._quantiles[:, list(QUANTILES).index(function)]
+                return self._quantiles.value[:, list(QUANTILES).index(function)]
 
     @cached_property
     def _minima(self) -> Floats:
@@ -151,13 +172,59 @@ class Evaluation:
         total += _added(self._square[observed], added[observed], self._size)
         gauge = kind == Kind.GAUGE
         if gauge.any():
-            # A square of the (row, step) matrix: several windows of a series in one step share their mean.
-            place = self._column("rows")[gauge] * self._steps + self._square[gauge] % self._steps
-            places, inverse = np.unique(place, return_inverse=True)
-            mean = np.bincount(inverse, added[gauge]) / np.bincount(inverse, self._column("count")[gauge])
-            rows, step = places // self._steps, places % self._steps
-            total += _added(self._group_of_row[rows] * self._steps + step, mean, self._size)
+            total += self._of_each_series(gauge, self._means.mean)
         return total
+
+    def _of_each_series(self, chosen: Any, means: Floats) -> Floats:
+        """Of what cells have on average, each series' average in the step, added over the series."""
+        # A square of the (row, step) matrix: several windows of a series in one step share their mean.
+        place = self._column("rows")[chosen] * self._steps + self._square[chosen] % self._steps
+        places, inverse = np.unique(place, return_inverse=True)
+        count = self._column("count")[chosen].astype(np.float64)
+        weights = np.bincount(inverse, count)
+        mean = _added(inverse, means[chosen] * count, len(places)) / weights
+        if not np.isfinite(mean).all():
+            mean = _added(inverse, means[chosen] * (count / weights[inverse]), len(places))
+        rows, step = places // self._steps, places % self._steps
+        return _added(self._group_of_row[rows] * self._steps + step, mean, self._size)
+
+    @cached_property
+    def _means(self) -> rounding.CellMeans:
+        columns = [self._column(name) for name in ("sum", "min", "max")]
+        return rounding.CellMeans(self._column("count").astype(np.float64), *columns)
+
+    def _average(self, of_cells: Floats) -> Floats:
+        """Of what cells have on average, without leaving float64."""
+        weight = self._column("count") / self._count[self._square]
+        return _added(self._square, of_cells * weight, self._size)
+
+    def _errors(self, function: Function) -> Floats:
+        """Of each square, how far its number may be off."""
+        if function not in (Function.AVG, Function.SUM, *GROWTH):
+            return np.zeros(self._size)
+        means, kind, count = self._means, self._column("kind"), self._column("count").astype(np.float64)
+        added = _added(self._square, means.magnitude * count, self._size)
+        whole = (_added(self._square, means.fractional.astype(np.float64), self._size) == 0) & (added < rounding.WHOLE)
+        operations = np.where(whole, 0.0, self._count * rounding.UNIT)
+        if function is Function.AVG:
+            return operations * self._average(means.magnitude) + self._average(means.unknown)
+        errors = self._cumulative_errors()
+        if function is Function.SUM:
+            gauge, observed = kind == Kind.GAUGE, kind == Kind.HISTOGRAM
+            errors += operations * _added(self._square[observed], (means.magnitude * count)[observed], self._size)
+            errors += operations * self._of_each_series(gauge, means.magnitude)
+            errors += self._of_each_series(gauge, means.unknown)
+        delta = kind == Kind.COUNTER
+        return errors + operations * _added(self._square[delta], (means.magnitude * count)[delta], self._size)
+
+    def _cumulative_errors(self) -> Floats:
+        """Values above 2^53 have been rounded before they came, which shows in the difference of two of them."""
+        cumulative = self._column("kind") == Kind.CUMULATIVE
+        if not cumulative.any():
+            return np.zeros(self._size)
+        greatest = np.maximum(np.abs(self._column("first")), np.abs(self._column("last")))
+        greatest = np.where(cumulative & (greatest > rounding.WHOLE), greatest, 0.0)
+        return _added(self._square, greatest * (4 * rounding.UNIT), self._size)
 
     def _increase(self) -> Floats:
         observed = self._column("kind") == Kind.HISTOGRAM
@@ -172,8 +239,8 @@ class Evaluation:
         return _added(group[mine] * self._steps + steps[mine], grown[mine], self._size)
 
     @cached_property
-    def _quantiles(self) -> Floats:
-        """float64[squares, quantiles]: all of them, because merging the sketches is what costs."""
+    def _quantiles(self) -> sketch.Quantiles:
+        """[squares, quantiles]: all of them, because merging the sketches is what costs."""
         cell, bucket, count = self._samples.sketches
         square = self._square_of_cell[cell]
         mine = square >= 0

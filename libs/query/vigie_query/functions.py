@@ -7,10 +7,9 @@ from enum import StrEnum
 from typing import Final
 
 from vigie_contracts.series import Kind
-from vigie_windows import sketch
 from vigie_windows.chunks import Column
 
-from vigie_query.errors import FunctionNotApplicable
+from vigie_query.errors import FunctionNotApplicable, MixedKinds
 
 
 class Function(StrEnum):
@@ -32,35 +31,41 @@ class Function(StrEnum):
 
 QUANTILES: Final = {Function.P50: 0.5, Function.P90: 0.9, Function.P95: 0.95, Function.P99: 0.99}
 GROWTH: Final = frozenset({Function.RATE, Function.INCREASE})
+_COUNTERS: Final = {Kind.COUNTER, Kind.CUMULATIVE}
+_OF_ALL_COUNTERS: Final = GROWTH | {Function.SUM}
 
 MEANING: Final = """\
-The samples of all series of a group and of one step are looked at together:
+The samples of all series of a group and of one step are looked at together. They must be of one type (`type` chooses);
+increments and totals of counters only go together in `sum`, `increase` and `rate` (`temporality` chooses).
 
 - `count`: how many samples.
 - `avg`, `min`, `max`: mean (every sample has the same weight), least and greatest value.
 - `last`: the newest sample's value; of several at that time, the greatest.
-- `p50`, `p90`, `p95`, `p99`: percentile of the samples, from merged sketches: at most 1 % from the exact sample
-  (`errorBound`). Gauges and histograms only.
+- `p50`, `p90`, `p95`, `p99`: percentile of the samples by the nearest rank, rounded up (p99 of two values is the
+  greater one), from merged sketches: at most 1 % from the exact sample, or what `errorBound` says: magnitudes below
+  1e-12 and above 1e18 are known less well. Gauges and histograms only.
 - `sum`: of histograms the sum of all observations; of counters the same as `increase`; of gauges each series' mean in
   the step, added over the series (so the number does not depend on how often a series is sent).
 - `increase`: how much counters grew. Delta counters add; cumulative ones are followed per series, resets included,
-  across windows and from up to 5 minutes (at least one window) before the first step. Of histograms the number of
-  observations. Not for gauges.
+  from one value to the next when they are at most 25 hours apart: what grew in between belongs to the step of the later
+  one, also when the earlier one is before the range. Of histograms the number of observations. Not for gauges.
 - `rate`: `increase` per second of the step; of a step that is not over, per second passed.
 
 A step without any sample is `null`."""
 
 _BASE: Final = frozenset({Column.SUM})
+_EXTREMES: Final = frozenset({Column.MIN, Column.MAX})
+"""They bound how much of a sum may have been lost."""
 _COLUMNS: Final = {
-    Function.AVG: _BASE,
+    Function.AVG: _BASE | _EXTREMES,
     Function.COUNT: frozenset[Column](),
     Function.LAST: frozenset[Column](),
     Function.MIN: frozenset({Column.MIN}),
     Function.MAX: frozenset({Column.MAX}),
-    Function.SUM: _BASE,
+    Function.SUM: _BASE | _EXTREMES,
     Function.INCREASE: _BASE,
     Function.RATE: _BASE,
-    **{function: frozenset({Column.MIN, Column.MAX, Column.SKETCH}) for function in QUANTILES},
+    **{function: _EXTREMES | {Column.SKETCH} for function in QUANTILES},
 }
 _CUMULATIVE: Final = frozenset({Column.FIRST, Column.TURNS})
 
@@ -82,12 +87,25 @@ def applicable(function: Function, kind: Kind) -> bool:
 
 
 def check_applicable(function: Function, metric: str, kinds: Iterable[Kind]) -> None:
-    """Raises FunctionNotApplicable when `function` means nothing for one of the kinds."""
-    present = sorted(set(kinds))
+    """Raises MixedKinds when `function` means nothing for these kinds together, FunctionNotApplicable when it means
+    nothing for one of them."""
+    present = set(kinds)
+    types = sorted({kind.type for kind in present})
+    if len(types) > 1:
+        raise MixedKinds(
+            f"type: series of {metric} are of different types ({', '.join(types)}), and no number means all of them: "
+            f"choose {' or '.join(f'type={one}' for one in types)}",
+            "type",
+        )
+    if present == _COUNTERS and function not in _OF_ALL_COUNTERS:
+        raise MixedKinds(
+            f"temporality: counters of {metric} are sent both as increments (delta) and as totals (cumulative): choose "
+            "temporality=delta or temporality=cumulative, or a function that takes both: sum, increase, rate",
+            "temporality",
+        )
     for kind in present:
         if (reason := _objection(function, kind)) is not None:
-            hint = " (type=... selects one type when a name has several)" if len(present) > 1 else ""
-            raise FunctionNotApplicable(function.value, metric, kind.type, reason + hint)
+            raise FunctionNotApplicable(function.value, metric, kind.type, reason)
 
 
 def _objection(function: Function, kind: Kind) -> str | None:
@@ -96,10 +114,3 @@ def _objection(function: Function, kind: Kind) -> str | None:
     if function in GROWTH and kind is Kind.GAUGE:
         return "a gauge goes up and down; ask for avg, min, max or last"
     return None
-
-
-def error_bound(function: Function, kinds: Iterable[Kind]) -> float | None:
-    """Largest relative error: of percentiles the sketch's, else 0; None when there is no series to ask about."""
-    if not list(kinds):
-        return None
-    return sketch.ALPHA if function in QUANTILES else 0.0

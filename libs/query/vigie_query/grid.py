@@ -64,18 +64,14 @@ def stepped(from_ms: int, to_ms: int, step_ms: int, zone: ZoneInfo | None = None
     """Steps that cover from..to, both rounded outwards.
 
     Steps are aligned to the epoch; with a zone to its midnights, and a step of whole days follows its calendar.
-    Raises InvalidParameter for a step that windows cannot give, QueryLimitExceeded for too many.
+    Raises InvalidParameter for a step that windows cannot give, QueryLimitExceeded for too many; `planning.asked` also
+    says which step to use instead.
     """
     if step_ms % FINE.width_ms:
         raise InvalidParameter("step", f"must be a multiple of {FINE.name}, the narrowest windows that are kept")
     count = (to_ms - from_ms) // step_ms + 2
     if count > MAX_POINTS + 2:
-        least = -(-(to_ms - from_ms) // MAX_POINTS) // 1000 + 1
-        raise QueryLimitExceeded(
-            f"step: {count} points are more than the {MAX_POINTS} of one answer: use a step of at least {least}s, "
-            "or a shorter time",
-            "step",
-        )
+        raise QueryLimitExceeded(f"step: {count} points are more than the {MAX_POINTS} of one answer", "step")
     if zone is not None and step_ms % DAY == 0:
         return Grid(_calendar(from_ms, to_ms, step_ms // DAY, zone), step_ms)
     shift = _midnight(datetime.fromtimestamp(from_ms / 1000, zone).date(), zone) % step_ms if zone else 0

@@ -1,7 +1,11 @@
 """Label matchers as in Prometheus, with regular expressions in linear time (RE2).
 
-`label=value`, `label!=value`, `label=~regex`, `label!~regex`. A label that a series does not have counts as empty. A
-regex must match the whole value; it is RE2's: linear time, without backreferences and look-around.
+`label=value`, `label!=value`, `label=~regex`, `label!~regex`; a value may stand in quotation marks, as in PromQL. A
+label that a series does not have counts as empty. A regex must match the whole value; it is RE2's: linear time, without
+backreferences and look-around.
+
+Linear is not fast: one expression may take milliseconds for one value. So `predicate` asks it once for each different
+value, and after each whether it may go on.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportPrivateUsage=false
@@ -22,10 +26,17 @@ from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 
 MAX_MATCHERS: Final = 32
 MAX_REGEX_CHARS: Final = 1_000
-MAX_REGEX_BYTES: Final = 1 << 20
-"""Memory of one compiled expression; RE2 refuses those that need more."""
+MAX_REGEXES: Final = 8
+"""Regular expressions among the matchers of one question."""
+MAX_REGEX_BYTES: Final = 1 << 16
+"""Memory of one compiled expression; RE2 refuses those that need more. At most 5 ms for the longest label value, and
+still enough for a few Unicode classes."""
 
 _MATCHER: Final = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_.\-/]*)\s*(=~|!~|!=|=)(.*)\Z", re.DOTALL)
+_QUOTED: Final = re.compile(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1\Z""", re.DOTALL)
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
+_HOW: Final = "must be one of label=value, label!=value, label=~regex, label!~regex, without braces"
 
 
 class Operator(StrEnum):
@@ -58,18 +69,39 @@ class Matcher:
         """Whether the store can decide this by an index."""
         return self.stored_equality is not None or self.stored_exclusion is not None
 
+    @property
+    def is_regex(self) -> bool:
+        return self.operator in (Operator.MATCHES, Operator.MATCHES_NOT)
+
 
 def parse(texts: Sequence[str], field: str = "match") -> tuple[Matcher, ...]:
     """Parse matchers. Raises InvalidParameter, QueryLimitExceeded."""
     if len(texts) > MAX_MATCHERS:
         raise QueryLimitExceeded(f"{field}: {len(texts)} matchers are more than {MAX_MATCHERS}", field)
-    return tuple(_parse(text, field) for text in texts)
+    parsed = tuple(_parse(text, field) for text in texts)
+    regexes = sum(matcher.is_regex for matcher in parsed)
+    if regexes > MAX_REGEXES:
+        raise QueryLimitExceeded(f"{field}: {regexes} regular expressions are more than {MAX_REGEXES}", field)
+    return parsed
 
 
-def predicate(matchers: Iterable[Matcher]) -> Callable[[Mapping[str, str]], bool]:
-    """A test of a series' labels against all of `matchers`."""
-    tests = [(matcher.label, _test(matcher)) for matcher in matchers]
+def _go_on() -> None:
+    """Nothing limits the time."""
+
+
+def predicate(matchers: Iterable[Matcher], check: Callable[[], None] = _go_on) -> Callable[[Mapping[str, str]], bool]:
+    """A test of a series' labels against all of `matchers`. `check` is called after each expression that was tried; it
+    may raise."""
+    # What is cheap comes first: most series never come to an expression.
+    ordered = sorted(matchers, key=lambda matcher: matcher.is_regex)
+    tests = [(matcher.label, _test(matcher, check)) for matcher in ordered]
     return lambda labels: all(test(labels.get(label, "")) for label, test in tests)
+
+
+def select(texts: Iterable[str], pattern: str, field: str, check: Callable[[], None] = _go_on) -> list[str]:
+    """The texts that match as a whole, with `check` as for `predicate`."""
+    matches = _checked(regex(pattern, field), check)
+    return [text for text in texts if matches(text)]
 
 
 def regex(pattern: str, field: str) -> Callable[[str], bool]:
@@ -93,14 +125,42 @@ def full_match(pattern: str, field: str) -> Callable[[str], re2._Match | None]:
 def _parse(text: str, field: str) -> Matcher:
     match = _MATCHER.match(text)
     if match is None or len(match[1]) > MAX_LABEL_NAME_CHARS:
-        raise InvalidParameter(field, "must be label=value, label!=value, label=~regex or label!~regex")
-    matcher = Matcher(match[1], Operator(match[2]), match[3])
-    if matcher.operator in (Operator.MATCHES, Operator.MATCHES_NOT):
+        raise InvalidParameter(field, _HOW)
+    matcher = Matcher(match[1], Operator(match[2]), _unquoted(match[3].strip(), field))
+    if matcher.is_regex:
         regex(matcher.value, field)
     return matcher
 
 
-def _test(matcher: Matcher) -> Callable[[str], bool]:
+def _unquoted(value: str, field: str) -> str:
+    if not value.startswith(('"', "'")):
+        return value
+    quoted = _QUOTED.match(value)
+    if quoted is None:
+        raise InvalidParameter(field, 'a value that begins with a quotation mark must end with it: service="booking"')
+
+    def unescaped(escape: re.Match[str]) -> str:
+        # Not one of ours: it is an expression's, like \d, and stays.
+        return _ESCAPED.get(escape[1], escape[0])
+
+    return _ESCAPE.sub(unescaped, quoted[2])
+
+
+def _checked(matches: Callable[[str], bool], check: Callable[[], None]) -> Callable[[str], bool]:
+    """The same test, which remembers its answers."""
+    known: dict[str, bool] = {}
+
+    def test(value: str) -> bool:
+        answer = known.get(value)
+        if answer is None:
+            answer = known[value] = matches(value)
+            check()
+        return answer
+
+    return test
+
+
+def _test(matcher: Matcher, check: Callable[[], None]) -> Callable[[str], bool]:
     wanted = matcher.value
     match matcher.operator:
         case Operator.EQUAL:
@@ -108,9 +168,9 @@ def _test(matcher: Matcher) -> Callable[[str], bool]:
         case Operator.DIFFERENT:
             return lambda value: value != wanted
         case Operator.MATCHES:
-            return regex(wanted, "match")
+            return _checked(regex(wanted, "match"), check)
         case Operator.MATCHES_NOT:
-            matches = regex(wanted, "match")
+            matches = _checked(regex(wanted, "match"), check)
             return lambda value: not matches(value)
 
 
@@ -120,4 +180,5 @@ def _compiled(pattern: str) -> re2._Regexp:
     options.max_mem = MAX_REGEX_BYTES
     options.log_errors = False
     options.dot_nl = True
+    options.never_capture = True
     return re2.compile(pattern, options)

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tiers import TIERS, Tier
+from vigie_windows import increase
 
-from vigie_query.errors import InvalidParameter, RetentionExceeded
-from vigie_query.grid import Grid
-from vigie_query.times import iso
+from vigie_query.errors import InvalidParameter, QueryError, RetentionExceeded
+from vigie_query.grid import MAX_POINTS, Grid, stepped
+from vigie_query.times import duration, iso
 
 INCREASE_LOOKBACK_MS = 5 * 60 * 1000
-"""How far before a range the last value of a cumulative counter is looked for, at least one window of the tier."""
+"""How far before a range the last value of a cumulative counter is looked for at once, at least one window of the tier.
+For the few counters that have none there, `plan_before` goes on."""
 
 
 class TierRange(NamedTuple):
@@ -61,7 +64,7 @@ def plan(
 
     dirty_since: by tier name, the oldest moment that tier does not fully hold yet; None or absent when it holds all.
     whole_since: by tier name, the start of the first window it holds fully; absent when it is as old as the others.
-    lookback: also the windows before the grid that a cumulative counter's first increase starts from.
+    lookback: also the windows just before the grid, where a cumulative counter's first increase mostly starts from.
     Raises RetentionExceeded when the steps are finer than what is kept of that time.
     """
     edges: list[int] = grid.edges.tolist()
@@ -75,13 +78,56 @@ def plan(
     spans = list(pairwise(cuts))
     pieces = [piece for start, end in spans for piece in _cover(start, end, index, clean)]
     for piece in pieces:
-        # Only the beginning may be gone: rounding `from` down must not turn into an error.
-        if piece.start < _horizon(piece.tier, now_ms) and piece.end > edges[0] + grid.step_ms:
+        # Of the first step the beginning may be gone: rounding `from` down must not turn into an error.
+        gone = min(piece.end, _horizon(piece.tier, now_ms))
+        if piece.start < gone > edges[1]:
             raise _retention_exceeded(piece.tier, now_ms)
     if lookback:
         before = max(INCREASE_LOOKBACK_MS, tier.width_ms)
         pieces = [*_cover(edges[0] - before, edges[0], index, clean), *pieces]
     return Plan(tier, tuple(_kept(_joined(pieces), now_ms)))
+
+
+def plan_before(
+    end_ms: int,
+    dirty_since: Mapping[str, int | None],
+    now_ms: int,
+    *,
+    whole_since: Mapping[str, int] = MappingProxyType({}),
+) -> Plan:
+    """The windows that end by `end_ms` in which the last value before a range may be, when it is not in `plan`'s."""
+    index = len(TIERS) - 1
+    start = TIERS[index].floor(max(0, end_ms - increase.MAX_GAP_MS))
+    pieces = _cover(start, end_ms, index, _clean(dirty_since, whole_since, now_ms))
+    return Plan(TIERS[index], tuple(_kept(_joined(pieces), now_ms)))
+
+
+def asked(from_ms: int, to_ms: int, step_ms: int, now_ms: int, zone: ZoneInfo | None = None) -> Grid:
+    """`stepped`, for steps that somebody asked for.
+
+    Raises what `stepped` and `plan` raise, whatever else is known of the series: with one step that is possible."""
+    try:
+        grid = stepped(from_ms, to_ms, step_ms, zone)
+        plan(grid, {}, now_ms)
+    except QueryError as error:
+        possible = least_step(from_ms, to_ms, now_ms, step_ms)
+        if possible is not None:
+            raise error.advise(f"use step={duration(possible)}, or another time") from None
+        raise _nothing_before(to_ms, now_ms, step_ms) from None
+    return grid
+
+
+def least_step(from_ms: int, to_ms: int, now_ms: int, at_least: int = 0) -> int | None:
+    """The narrowest step that can be asked for of that time; None when its beginning is not kept at all."""
+    for tier in TIERS:
+        width = tier.width_ms
+        step = -(-max(width, at_least, -(-(to_ms - from_ms) // MAX_POINTS)) // width) * width
+        try:
+            plan(stepped(from_ms, to_ms, step), {}, now_ms)
+        except RetentionExceeded:
+            continue
+        return step
+    return None
 
 
 def steps_possible(from_ms: int, now_ms: int) -> int:
@@ -165,11 +211,26 @@ def _horizon(tier: Tier, now_ms: int) -> int:
 
 def _retention_exceeded(tier: Tier, now_ms: int) -> RetentionExceeded:
     coarser = TIERS[min(TIERS.index(tier) + 1, len(TIERS) - 1)]
-    since = iso(_horizon(tier, now_ms))
     if coarser is tier:
-        return RetentionExceeded(f"from: nothing before {since} is kept", "from")
+        since = iso(_first_kept(now_ms))
+        return RetentionExceeded(f"from: nothing before {since} is kept: use from={since}", "from")
     return RetentionExceeded(
-        f"step: windows of {tier.name} are kept since {since} only: use a step that is a multiple of {coarser.name} "
-        "(in UTC), or a later time",
+        f"step: windows of {tier.name} are kept since {iso(_horizon(tier, now_ms))} only; the step for an earlier time "
+        f"is a multiple of {coarser.name} (in UTC)",
         "step",
     )
+
+
+def _nothing_before(to_ms: int, now_ms: int, step_ms: int) -> RetentionExceeded:
+    since_ms = _first_kept(now_ms)
+    error = RetentionExceeded(f"from: nothing before {iso(since_ms)} is kept", "from")
+    step = least_step(since_ms, to_ms, now_ms, step_ms) if since_ms < to_ms else None
+    if step is None:
+        return error.advise("the time that is asked for ends before")
+    return error.advise(f"use from={iso(since_ms)} and step={duration(step)}")
+
+
+def _first_kept(now_ms: int) -> int:
+    """The second oldest window that is kept: the oldest one goes within the hour."""
+    coarsest = TIERS[-1]
+    return _horizon(coarsest, now_ms) + coarsest.width_ms

@@ -55,6 +55,11 @@ class Selection:
         self.rows: npt.NDArray[np.int64] = np.array(rows, np.int64)
         """The row of each series, in the order of `series`."""
 
+    def chunks_of(self, rows: npt.NDArray[np.int64]) -> dict[tuple[int, int], int]:
+        """Of `chunks`, those that these rows are in."""
+        numbers = set((rows // CHUNK_SLOTS).tolist())
+        return {chunk: number for chunk, number in self.chunks.items() if number in numbers}
+
     @cached_property
     def kinds(self) -> frozenset[Kind]:
         return frozenset(one.kind for one in self.series)

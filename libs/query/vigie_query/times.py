@@ -38,6 +38,12 @@ def iso_of(moment: datetime) -> str:
     return iso((moment - _EPOCH) // timedelta(milliseconds=1))
 
 
+def duration(length_ms: int) -> str:
+    """`90s`, `5m`, `36h`, `2d`: as `parse_duration` takes it, in the largest unit that gives a whole number."""
+    unit = next(name for name in ("d", "h", "m", "s", "ms") if length_ms % UNITS[name] == 0)
+    return f"{length_ms // UNITS[unit]}{unit}"
+
+
 def parse_duration(text: str, field: str) -> int:
     """Milliseconds of `90`, `90s`, `15m`, `1h`, `7d`; a bare number means seconds. Always positive."""
     match = _DURATION.match(text)

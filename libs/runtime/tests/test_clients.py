@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_runtime import clients
 from vigie_runtime.settings import Settings
@@ -33,3 +34,32 @@ async def test_a_burst_waits_for_connections_to_redis_instead_of_failing() -> No
     finally:
         await redis.aclose()
         server.close()
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "protocol", "mechanism", "clear"),
+    [
+        ("127.0.0.1:9092,localhost:9093", "SASL_PLAINTEXT", "PLAIN", False),
+        ("127.0.0.1:9092,kafka.example:9092", "SASL_PLAINTEXT", "PLAIN", True),
+        ("kafka.example:9092", "SASL_PLAINTEXT", "SCRAM-SHA-512", False),
+        ("kafka.example:9092", "SASL_SSL", "PLAIN", False),
+    ],
+)
+async def test_password_in_the_clear_over_a_network_is_said(
+    bootstrap: str, protocol: str, mechanism: str, clear: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(clients.log, "warning", said.append)
+    settings = Settings(
+        kafka_bootstrap_servers=bootstrap,
+        mongodb_uri="mongodb://x",
+        redis_url="redis://x",
+        kafka_security_protocol=protocol,  # pyright: ignore[reportArgumentType]
+        kafka_sasl_mechanism=mechanism,  # pyright: ignore[reportArgumentType]
+        kafka_sasl_username="vigie",
+        kafka_sasl_password="s3cret",  # pyright: ignore[reportArgumentType]
+    )
+    producer = clients.kafka_producer(settings, client_id="test")
+    await producer.stop()
+    assert any("sent in the clear" in line for line in said) is clear
+    assert "s3cret" not in str(said)

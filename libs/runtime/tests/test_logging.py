@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from vigie_runtime.logging import FloodFilter
+from vigie_runtime.logging import FloodFilter, _tame
 
 
 def line(template: str = "Unable connect to node %s", *args: object, name: str = "aiokafka.conn") -> logging.LogRecord:
@@ -28,6 +28,11 @@ def test_other_messages_and_our_own_lines_are_not_held_back() -> None:
     assert flood.filter(line())
     assert flood.filter(line("another message about %s"))
     assert all(flood.filter(line(name="vigie_runtime.bus.log_reader")) for _ in range(10))
+
+
+def test_what_clients_say_themselves_is_not_repeated_at_every_connection() -> None:
+    assert not _tame(line("Sending username and password in the clear"))
+    assert _tame(line())
 
 
 FAILS = """

@@ -32,6 +32,7 @@ def test_secrets_come_from_the_files_that_the_environment_names(
 ) -> None:
     uri.write_text("mongodb://u:hunter2@file/?replicaSet=rs0\n")
     (tmp_path / "password").write_bytes(b" two\nlines \r\n")
+    monkeypatch.delenv("VIGIE_KAFKA_SASL_PASSWORD", raising=False)  # that of the tests' own Kafka
     monkeypatch.setenv("VIGIE_KAFKA_SASL_PASSWORD_FILE", str(tmp_path / "password"))
     settings = load(Settings)
     assert settings.mongodb_uri == "mongodb://u:hunter2@file/?replicaSet=rs0"

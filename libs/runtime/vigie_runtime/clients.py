@@ -32,7 +32,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from vigie_contracts.limits import MAX_RECORD_BYTES
 
+from vigie_runtime import logging
+from vigie_runtime.bus.consumer import Consumer
 from vigie_runtime.settings import Settings
+
+log = logging.get(__name__)
 
 Document: TypeAlias = dict[str, Any]
 Database: TypeAlias = AsyncDatabase[Document]
@@ -48,6 +52,7 @@ SERVER_SELECTION_MS = 5_000
 FETCH_PARTITION_BYTES = 2 * MAX_RECORD_BYTES
 FETCH_BYTES = 16 * MAX_RECORD_BYTES
 POOL_WAIT_S = 0.2
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 def kafka_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:
@@ -72,7 +77,7 @@ def kafka_consumer(
     min_bytes: int = 1,
     max_wait_ms: int = 100,
     auto_offset_reset: str = "earliest",
-    kind: type[AIOKafkaConsumer] = AIOKafkaConsumer,
+    kind: type[Consumer] = Consumer,
 ) -> AIOKafkaConsumer:
     """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned.
 
@@ -124,7 +129,7 @@ def mongo(settings: Settings) -> MongoClient:
         retryWrites=True,
         retryReads=True,
         serverSelectionTimeoutMS=SERVER_SELECTION_MS,
-        connectTimeoutMS=5_000,
+        connectTimeoutMS=SERVER_SELECTION_MS,
         socketTimeoutMS=30_000,
         waitQueueTimeoutMS=10_000,
         maxPoolSize=50,
@@ -174,10 +179,22 @@ def _kafka(settings: Settings, client_id: str) -> dict[str, Any]:
     if settings.kafka_security_protocol.endswith("SSL"):
         options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
     if settings.kafka_security_protocol.startswith("SASL"):
+        _warn_of_clear_password(settings)
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism
         options["sasl_plain_username"] = settings.kafka_sasl_username
         options["sasl_plain_password"] = _password(settings)
     return options
+
+
+def _warn_of_clear_password(settings: Settings) -> None:
+    """aiokafka says it at every connection, also to this machine itself."""
+    clear = (settings.kafka_security_protocol, settings.kafka_sasl_mechanism) == ("SASL_PLAINTEXT", "PLAIN")
+    hosts = (broker.strip().rpartition(":")[0] for broker in settings.kafka_bootstrap_servers.split(","))
+    if clear and not all(host in _LOOPBACK for host in hosts):
+        log.warning(
+            "the password for Kafka is sent in the clear: set VIGIE_KAFKA_SECURITY_PROTOCOL to SASL_SSL, or "
+            "VIGIE_KAFKA_SASL_MECHANISM to one of SCRAM"
+        )
 
 
 def _password(settings: Settings) -> str:
@@ -187,6 +204,7 @@ def _password(settings: Settings) -> str:
 __all__ = [
     "AIOKafkaConsumer",
     "AIOKafkaProducer",
+    "Consumer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
     "CorruptRecordException",

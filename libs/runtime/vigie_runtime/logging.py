@@ -36,6 +36,9 @@ _PASSING = (
     "CoordinatorNotAvailable",
 )
 
+# Said at every connection, also to the machine itself; `clients` says it where a network is between.
+_IN_THE_CLEAR = "Sending username and password in the clear"
+
 _URL_CREDENTIALS = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]*://)(?P<credentials>[^\s/@'\"]*(?:@(?=[^\s/'\"]*@)[^\s/@'\"]*)*)@"
 )
@@ -116,6 +119,8 @@ def redact(text: str) -> str:
 
 
 def _tame(record: logging.LogRecord) -> bool:
+    if record.name == "aiokafka.conn" and record.msg == _IN_THE_CLEAR:
+        return False
     if record.levelno > logging.WARNING and record.name.startswith("aiokafka"):
         text = record.getMessage()
         if any(name in text for name in _PASSING):

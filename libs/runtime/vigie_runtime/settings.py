@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from vigie_contracts import limits, telemetry
 from vigie_contracts.days import zone
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
+from vigie_contracts.tenants import tenant_id
 from vigie_contracts.topics import REPORTS, SAMPLES
 
 from vigie_runtime.addresses import Networks, networks
@@ -190,6 +192,12 @@ class HttpSettings(Settings):
         default="",
         description="origins whose pages may read the answers: `https://app.example.com`, comma-separated, or `*`",
     )
+    allowed_hosts: str = Field(
+        default="",
+        description="names that requests may be addressed to, beside localhost: `vigie.example.com`, "
+        "`*.example.com`, comma-separated, or `*`. Unset: a server that listens on loopback is asked as localhost, "
+        "127.0.0.1 or [::1], any other by whatever name",
+    )
     tls_cert_file: str | None = Field(default=None, description="PEM file of the certificate, with those above it")
     tls_key_file: str | None = Field(default=None, description="PEM file of its private key, not encrypted")
     trusted_proxies: str = Field(
@@ -201,6 +209,11 @@ class HttpSettings(Settings):
     def origins(self) -> tuple[str, ...]:
         """As browsers send them."""
         return tuple(filter(None, (word.strip().rstrip("/").lower() for word in self.cors_origins.split(","))))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names in lower case, without ports."""
+        return tuple(filter(None, (word.strip().lower() for word in self.allowed_hosts.split(","))))
 
     @property
     def proxies(self) -> Networks:
@@ -220,6 +233,14 @@ class HttpSettings(Settings):
             bare = word == f"{parts.scheme}://{parts.netloc}" and "@" not in word
             if word != "*" and not (bare and parts.scheme in ("http", "https")):
                 raise ValueError(f"{word!r} is no origin like https://app.example.com")
+        return text
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _usable_hosts(cls, text: str) -> str:
+        for word in filter(None, (part.strip() for part in text.split(","))):
+            if word != "*" and re.fullmatch(r"(\*\.)?[\w.-]+|[0-9a-fA-F:.]+", word) is None:
+                raise ValueError(f"{word!r} is no name of a host like vigie.example.com; it has no scheme and no port")
         return text
 
     @model_validator(mode="after")
@@ -252,7 +273,7 @@ class TenantSettings(SamplesSettings, HttpSettings):
             validate_tenant(tenant)
         except InvalidSeriesError as e:
             raise ValueError(e.reason) from e
-        return tenant
+        return tenant_id(tenant) or tenant
 
 
 S = TypeVar("S", bound=Settings)

@@ -12,9 +12,17 @@ _AGAIN_S: Final = 0.1
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel the tasks, and return when all have ended, however they did.
 
-    They are cancelled again and again: a client that looks for its server can swallow a cancellation and go on."""
-    left = set(tasks)
-    while left := {task for task in left if not task.done()}:
+    What they failed with before is nobody's concern any more. They are cancelled again and again: a client that looks
+    for its server can swallow a cancellation and go on."""
+    all_ = set(tasks)
+    while left := {task for task in all_ if not task.done()}:
         for task in left:
             task.cancel()
         await asyncio.wait(left, timeout=_AGAIN_S)
+    for task in all_:
+        retrieve(task)
+
+
+def retrieve(task: asyncio.Task[Any]) -> BaseException | None:
+    """What a task that has ended failed with, None when it did not. asyncio does not complain of it any more."""
+    return None if task.cancelled() else task.exception()

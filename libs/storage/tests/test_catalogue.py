@@ -1,6 +1,7 @@
 """The catalogue on a real MongoDB: every series one home, whoever registers it."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from bson import Int64
 from vigie_contracts.series import Kind, SeriesKey, series_key, to_signed
+from vigie_contracts.tenants import TenantId
 from vigie_runtime import clients
 from vigie_runtime.errors import Retryable
 from vigie_storage.series import catalogue as catalogue_module
@@ -142,3 +144,30 @@ async def test_write_conflicts_are_retried(
         await mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
     assert all(isinstance(answer, Registered) for answer in answers)
     assert (await database.tenant_series.find_one({"_id": "acme"}))["count"] == 5
+
+
+async def test_business_metrics_are_found_by_an_index_of_their_own(catalogue: SeriesWriter, database: Any) -> None:
+    mine, others = keys(30), [series_key(name, "seats", Kind.GAUGE, {}) for name in ("acme", "other")]
+    await catalogue.register([*mine, *others])
+    for key in (mine[0], mine[1], *others):
+        await catalogue.mark_business(key.fingerprint)
+    await catalogue.mark_business(mine[0].fingerprint)
+    reader = SeriesCatalogue(database)
+    assert await reader.business(TenantId("acme"), 10) == [("requests", Kind.COUNTER), ("seats", Kind.GAUGE)]
+    assert await reader.business(TenantId("acme"), 1) == [("requests", Kind.COUNTER)]
+    again = await catalogue.register(mine)  # what a series is has not changed
+    assert all(isinstance(answer, Registered) and not answer.created for answer in again)
+    (plan,) = [
+        stage["indexName"]
+        for stage in _stages(await database.series.find({"$and": [{"tenant": "acme"}, {"business": True}]}).explain())
+        if stage["stage"] == "IXSCAN"
+    ]
+    assert plan == "tenant_1_business_1"
+
+
+def _stages(explained: Any) -> Iterator[Any]:
+    stage = explained["queryPlanner"]["winningPlan"]
+    stage = stage.get("queryPlan", stage)
+    while stage:
+        yield stage
+        stage = stage.get("inputStage")

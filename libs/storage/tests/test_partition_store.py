@@ -14,6 +14,7 @@ from vigie_contracts.tiers import FINE, TIERS
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import Retryable
 from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position
+from vigie_storage.partitions.document import FirstUse
 from vigie_storage.partitions.store import PartitionStore, Transaction
 from vigie_storage.windows.document import Place
 
@@ -36,7 +37,7 @@ async def _store(database: Any) -> PartitionStore:
 
 async def test_a_request_key_is_kept_as_long_as_a_repeat_may_lie_in_the_log(database: Any) -> None:
     store = await _store(database)
-    await store.commit(_moved(None, 5, keys={b"k" * 16: 4}))
+    await store.commit(_moved(None, 5, keys={b"k" * 16: (FirstUse(0, 4),)}))
     request = await database.requests.find_one({})
     kept = request["expires"].replace(tzinfo=UTC) - datetime.now(UTC)
     assert timedelta(days=7.9) < kept <= timedelta(days=8), "a repeat may lie in the log for a week before it is read"

@@ -36,6 +36,8 @@ class Index:
 
     keys: tuple[str, ...]
     unique: bool = False
+    only: Mapping[str, object] | None = None
+    """Which documents are in the index: those that match this. None for all."""
 
     @property
     def directions(self) -> list[tuple[str, int]]:
@@ -83,6 +85,7 @@ SERIES: Final = Collection(
         _by_tenant("name", "_id"),  # pages in the order of (name, _id) are read from the index and not sorted
         _by_tenant("lv"),
         _by_tenant("partition", "ordinal", unique=True),
+        Index((TenantIn.FIELD, "business"), only={"business": True}),
     ),
 )
 """`_id`: the fingerprint, signed. See `series.document`."""
@@ -137,7 +140,7 @@ USERS: Final = Collection(
 API_KEYS: Final = Collection("api_keys", TenantIn.FIELD, (_by_tenant("_id"),), Expiry("ends", API_KEY_LIFE))
 SESSIONS: Final = Collection("sessions", TenantIn.FIELD, (_by_tenant("user", "_id"),), Expiry("until"))
 LICENCES: Final = Collection("licences", TenantIn.FIELD, (_by_tenant("_id"), Index(("deleted", "expires"))))
-AUDIT: Final = Collection("audit", TenantIn.FIELD, (_by_tenant("-_id"),))
+AUDIT: Final = Collection("audit", TenantIn.FIELD, (_by_tenant("-_id"),), Expiry("expires"))
 IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 """What was done once for all. `_id`: what."""
 

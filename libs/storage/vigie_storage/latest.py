@@ -8,6 +8,7 @@ They are written by `partitions.store`, with the offsets they hold; Redis by the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -18,11 +19,12 @@ from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import StoreUnavailable
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 
 from vigie_storage import collections
-from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.mongo import MAX_TIME_MS, TooSlow, batches
 from vigie_storage.tenancy import TenantCollection, Why
 
 log = logging.get(__name__)
@@ -74,15 +76,34 @@ class LatestReader:
 
     async def everything(self, tenant: TenantId, known: Iterable[tuple[int, int]]) -> Chunks:
         """The latest values of all series of the tenant; `known` are the chunks that it has series in."""
+        return await self._completed(tenant, await self._cached(tenant), known)
+
+    async def at_hand(self, tenant: TenantId, known: Iterable[tuple[int, int]], wait_s: float) -> tuple[Chunks, bool]:
+        """The same within `wait_s`, half of it for Redis, and whether it is all: else chunks are missing that Redis
+        lacks, because MongoDB does not answer. Raises StoreUnavailable when there is nothing at all."""
+        found: Chunks = {}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s / 2):
+                found = await self._cached(tenant)
+        try:
+            async with asyncio.timeout(wait_s / 2):
+                return await self._completed(tenant, found, known), True
+        except (StoreUnavailable, TooSlow, TimeoutError) as e:
+            if not found:
+                raise StoreUnavailable from e
+            return found, False
+
+    async def _cached(self, tenant: TenantId) -> Chunks:
+        """What Redis has."""
         stored: dict[Any, Any] = {}
         with suppress(RedisAway):
-            # Small compared with the catalogue that names them: 33 bytes a series.
+            # Small compared with the catalogue that names them: 33 bytes a series, and 10 for each bucket.
             stored = await self._breaker.call(lambda: self._redis.hgetall(hash_key(tenant)))  # bytes: so is the client
         found: Chunks = {}
         for name, data in stored.items():
             partition, _, chunk = name.decode().partition(":")
             self._add(found, (int(partition), int(chunk)), data)
-        return await self._completed(tenant, found, known)
+        return found
 
     async def some(self, tenant: TenantId, chunks: Iterable[tuple[int, int]]) -> Chunks:
         """The latest values of these chunks; chunks without any are absent."""
@@ -108,8 +129,9 @@ class LatestReader:
 
     async def _find(self, query: dict[str, object]) -> Chunks:
         found: Chunks = {}
-        with reading():
-            async for document in self._latest.find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS):
+        cursor = self._latest.find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+        async for documents in batches(cursor, _BATCH):
+            for document in documents:
                 partition, stored = parse(document)
                 self._add(found, (partition, stored.chunk), stored.data)
         return found

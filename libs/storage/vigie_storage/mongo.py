@@ -4,21 +4,24 @@ Around every access stands one of these, by what its caller does when MongoDB is
 - `retryable(doing)`: a worker, which waits and does it again.
 - `bounded()`: a request that knows what it asks for; it is answered with 503.
 - `reading()`: a read whose cost its client chose; it is told to ask for less when that takes too long.
+- `batches(cursor, size)`: the same for each batch of a read that may be long: a store that works has the time it needs,
+  one that is silent has not.
 - `transaction(db, work)`: `bounded`, and all or nothing. The aggregator's transactions are in `partitions.store` and
   `reports.writer`: each keeps one session, so that a process that was killed holds nobody up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pymongo
 from pymongo import ASCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import (
     BulkWriteError,
     CollectionInvalid,
@@ -65,10 +68,12 @@ _NO_SESSIONS = "Sessions are not supported by this MongoDB deployment"
 T = TypeVar("T")
 Session = AsyncClientSession
 
-TIMEOUT_S: Final = 5.0
-"""Longest that one operation, with its retries, may take."""
-MAX_TIME_MS: Final = 10_000
-"""Longest work of the store for one read, milliseconds."""
+TIMEOUT_S: Final = 2.5
+"""Longest that one operation, with its retries, may take: a read, whose caller has perhaps been looked up for half a
+second before, is answered within 3 s. Without it a store that hangs is noticed after 10 s, given up after 5 s more, and
+searched for another 5 s."""
+MAX_TIME_MS: Final = 2_500
+"""Longest work of the store for one answer of a read, milliseconds."""
 DURABLE: Final = WriteConcern("majority", j=True)
 _NAMESPACE_EXISTS: Final = 48
 _OTHER_OPTIONS: Final = 85
@@ -125,7 +130,8 @@ async def ensure(db: Database, *collections: Collection, life: timedelta | None 
         if about.name not in existing:
             await _create(db, about.name)
         for index in about.indexes:
-            await db[about.name].create_index(index.directions, unique=index.unique)
+            some: dict[str, Any] = {} if index.only is None else {"partialFilterExpression": index.only}
+            await db[about.name].create_index(index.directions, unique=index.unique, **some)
         if about.expiry is not None:
             await _expire(db[about.name], about.expiry.field, about.expiry.after if life is None else life)
 
@@ -161,10 +167,11 @@ def exactly(value: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def bounded() -> Generator[None]:
-    """What is done inside has TIMEOUT_S; errors that pass by themselves become StoreUnavailable, others are bugs."""
+def bounded(operations: int = 1) -> Generator[None]:
+    """What is done inside has TIMEOUT_S for each operation; errors that pass by themselves become StoreUnavailable,
+    others are bugs."""
     try:
-        with pymongo.timeout(TIMEOUT_S):
+        with pymongo.timeout(TIMEOUT_S * operations):
             yield
     except PyMongoError as e:
         if passing(e) or e.timeout:
@@ -174,24 +181,37 @@ def bounded() -> Generator[None]:
 
 @contextmanager
 def reading(timeout_s: float | None = None) -> Generator[None]:
-    """Errors that pass by themselves become StoreUnavailable, an exceeded time limit TooSlow; others are bugs.
+    """What is done inside has `timeout_s`, TIMEOUT_S by default. Errors that pass by themselves become
+    StoreUnavailable, an exceeded time limit of the store TooSlow; others are bugs.
 
-    `timeout_s` is for all that is done inside, with its retries; else each read gives MAX_TIME_MS."""
+    Nothing may be yielded inside: the parts of an async generator run in different contexts."""
     try:
-        # Without a time of its own it may stand in an async generator, whose parts run in different contexts.
-        with nullcontext() if timeout_s is None else pymongo.timeout(timeout_s):
+        with pymongo.timeout(TIMEOUT_S if timeout_s is None else timeout_s):
             yield
     except ExecutionTimeout as e:
         raise TooSlow from e
     except PyMongoError as e:
-        if passing(e):
+        if passing(e) or e.timeout:
             raise StoreUnavailable from e
         raise
 
 
+async def batches(cursor: AsyncCursor[Document], size: int) -> AsyncGenerator[list[Document]]:
+    """What the cursor finds, up to `size` documents at a time, each waited for by `reading`.
+
+    A cursor that is left before its end is closed by the driver, in the background: here it might wait for a store that
+    hangs."""
+    while True:
+        with reading():
+            found = await cursor.to_list(size)
+        if not found:
+            return
+        yield found
+
+
 async def transaction(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:
     """All of `work` or nothing, durably. `work` may be called again after a conflict. Raises StoreUnavailable."""
-    with bounded():
+    with bounded(2):  # the work and its commit
         async with db.client.start_session() as session:
             return await session.with_transaction(
                 work,  # pyright: ignore[reportArgumentType] - wants a coroutine; any awaitable is awaited all the same

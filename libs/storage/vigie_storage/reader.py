@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
@@ -11,11 +13,13 @@ from vigie_query import functions
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.evaluation import Samples
 from vigie_query.functions import Function
-from vigie_query.grid import Grid
-from vigie_query.planning import Plan, plan
+from vigie_query.grid import NICE_STEPS, Grid, stepped
+from vigie_query.planning import Plan, plan, plan_before
 from vigie_query.series import Selection, Series
+from vigie_query.times import duration, iso
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
+from vigie_windows import Cells, increase
 from vigie_windows.chunks import Column
 
 from vigie_storage.series.catalogue import SeriesCatalogue
@@ -26,6 +30,8 @@ _SELECTION_TTL_S = 0.25
 """Short: an answer kept by the route may be made of a selection of this age, and new series are awaited."""
 _SELECTED_SERIES = 100_000
 """Series of all kept selections: about 100 MB."""
+_COUNTED_CHUNKS = 200
+"""Of so many chunks windows are counted when they might be too many; more are taken to have them all."""
 _EMPTY_WEIGHS = 100
 """As much as so many series: the key and its labels."""
 
@@ -79,10 +85,39 @@ class SeriesReader:
         lookback = any(functions.needs_lookback(function, [kind]) for function, kind in present)
         whole = await self._completeness(selection)
         chosen = plan(grid, whole.dirty_since, now_ms, whole_since=whole.whole_since, lookback=lookback)
-        if chosen.windows * len(selection.chunks) > self._limits.documents:
-            raise self._too_expensive(chosen, selection)
+        if await self._too_many(tenant, selection, chosen):
+            possible = partial(plan, dirty_since=whole.dirty_since, now_ms=now_ms, whole_since=whole.whole_since)
+            raise self._too_expensive(chosen, selection, grid, possible)
         cells = await self._windows.read(tenant, selection, chosen, columns)
+        if lookback:
+            cells += await self._read_before(tenant, selection, chosen, cells=cells, start_ms=grid.start, whole=whole)
         return SelectedSamples(selection, Samples(cells, grid, now_ms), chosen)
+
+    async def _read_before(
+        self,
+        tenant: TenantId,
+        selection: Selection,
+        chosen: Plan,
+        *,
+        cells: tuple[Cells, ...],
+        start_ms: int,
+        whole: Completeness,
+    ) -> tuple[Cells, ...]:
+        """The windows with the last values of the counters that had none shortly before `start_ms`."""
+        known_since_ms = min([start_ms, *(piece.start for piece in chosen.pieces)])
+        rows = await asyncio.to_thread(increase.unpreceded, *cells, start_ms=start_ms, known_since_ms=known_since_ms)
+        if not len(rows):
+            return ()
+        before = plan_before(known_since_ms, whole.dirty_since, self._clock.now_ms(), whole_since=whole.whole_since)
+        chunks = len(selection.chunks_of(rows))
+        if before.windows * chunks > self._limits.documents:
+            raise QueryLimitExceeded(
+                f"match: {len(rows)} counters have their last value long before the time asked for; finding it needs "
+                f"{before.windows * chunks} documents, one request reads at most {self._limits.documents}: use fewer "
+                "series (match=label=value)",
+                "match",
+            )
+        return await self._windows.read(tenant, selection, before, (), rows)
 
     async def cheapest(self, series: Iterable[Series], grids: Iterable[Callable[[], Grid]]) -> Grid:
         """The first of the grids, finest first, that costs little; else the last one that is possible at all."""
@@ -102,11 +137,33 @@ class SeriesReader:
     async def _completeness(self, selection: Selection) -> Completeness:
         return await self._windows.completeness(selection.partitions) if selection.series else Completeness({}, {})
 
-    def _too_expensive(self, chosen: Plan, selection: Selection) -> QueryLimitExceeded:
-        needed = chosen.windows * len(selection.chunks)
-        return QueryLimitExceeded(
+    async def _too_many(self, tenant: TenantId, selection: Selection, chosen: Plan) -> bool:
+        """Whether there are more documents than one question may read: counted when there might be."""
+        limit, chunks = self._limits.documents, len(selection.chunks)
+        if chosen.windows * chunks <= limit:
+            return False
+        return chunks > _COUNTED_CHUNKS or await self._windows.count(tenant, selection, chosen, limit + 1) > limit
+
+    def _too_expensive(
+        self, chosen: Plan, selection: Selection, grid: Grid, possible: Callable[[Grid], Plan]
+    ) -> QueryLimitExceeded:
+        """With a step that costs less, or else with the time that can be had."""
+        limit, chunks = self._limits.documents, len(selection.chunks)
+        error = QueryLimitExceeded(
             f"step: {len(selection.series)} series over {chosen.windows} windows (finest use of the {chosen.tier.name} "
-            f"tier) need {needed} documents, one request reads at most {self._limits.documents}: use a larger step, a "
-            "shorter time or fewer series (match=label=value)",
+            f"tier) need more than the {limit} documents that one request reads at most",
             "step",
         )
+        fewer = "or fewer series (match=label=value)"
+        for step in NICE_STEPS:
+            if grid.step_ms < step <= grid.end - grid.start:
+                coarser = possible(stepped(grid.start, grid.end, step))
+                if coarser.windows * chunks <= limit:
+                    return error.advise(f"use step={duration(step)}, a shorter time {fewer}")
+        length = (grid.end - grid.start) // 2
+        while length >= grid.step_ms:
+            shorter = stepped(grid.end - length, grid.end, grid.step_ms)
+            if possible(shorter).windows * chunks <= limit:
+                return error.advise(f"use from={iso(shorter.start)} {fewer}")
+            length //= 2
+        return error.advise("use fewer series (match=label=value)")

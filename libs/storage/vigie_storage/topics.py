@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from pymongo.errors import DuplicateKeyError
-from vigie_contracts.topics import Topic
+from vigie_contracts.topics import SAMPLES, Topic
 from vigie_runtime import logging
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.topics import TopicIdentity
@@ -43,6 +43,12 @@ async def ensure(
     for identity in identities.values():
         await _patiently("recording the topics", partial(_record, identity, mongo_db), deadline_s)
     return identities
+
+
+async def recorded_partitions(mongo_db: Database) -> int | None:
+    """The number of partitions that the topics were made with, None when none is recorded."""
+    found = await shared(mongo_db, collections.TOPICS).find_one({"_id": SAMPLES.name})
+    return None if found is None else int(found["partitions"])
 
 
 async def _patiently(doing: str, work: Callable[[], Awaitable[None]], deadline_s: float) -> None:

@@ -238,7 +238,7 @@ async def test_header_of_an_answer_cannot_become_two(served_by: Any) -> None:
     assert b"/injected" not in answer
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\n{"])
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n{"])
 async def test_sender_that_closes_in_the_middle_is_let_go(sent: bytes) -> None:
     async with connected() as (reader, writer):
         writer.write(sent)
@@ -262,7 +262,9 @@ async def test_long_headers_get_431(size: int, end: bytes, before: bytes) -> Non
 
 async def test_many_headers_get_431_and_many_bytes_of_body_do_not() -> None:
     async with connected() as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 900000\r\n\r\n" + bytes(900_000) + b"POST / HTTP/1.1\r\nx:")
+        writer.write(
+            b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n" + bytes(900_000) + b"POST / HTTP/1.1\r\nx:"
+        )
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 201 ")
         writer.write(b" y\r\n" + b"x: y\r\n" * 20_000)
         said(await reader.read(), 431, "too-large")
@@ -293,7 +295,7 @@ async def test_empty_lines_after_an_answer_do_not_hold_the_connection() -> None:
 
 async def test_slow_request_that_runs_outlives_the_time_for_its_head() -> None:
     async with connected(kind=Impatient) as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{")
         await asyncio.sleep(Impatient.head_timeout_s * 1.5)  # a real server's time: nothing must happen in it
         writer.write(b"}")
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 201 ")
@@ -322,7 +324,7 @@ async def test_connections_over_the_limit_get_a_problem_that_says_when() -> None
 async def test_answer_to_a_body_that_is_not_read_arrives_while_the_sender_still_writes() -> None:
     async with connected() as (reader, writer):
         size = 12_000_000
-        writer.write(b"POST /refused HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % size)
+        writer.write(b"POST /refused HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
         for _ in range(size // 100_000):
             writer.write(bytes(100_000))
             await writer.drain()
@@ -333,10 +335,24 @@ async def test_answer_to_a_body_that_is_not_read_arrives_while_the_sender_still_
 
 async def test_sender_that_never_stops_is_cut_off() -> None:
     async with connected(kind=Impatient) as (reader, writer):
-        writer.write(b"POST /refused HTTP/1.1\r\ncontent-length: 1000000000\r\n\r\n")
+        writer.write(b"POST /refused HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n")
         assert b"too large" in await reader.read()
         with suppress(ConnectionError):
             while not writer.is_closing():
                 writer.write(b"x" * 1_000)
                 await writer.drain()
                 await asyncio.sleep(0.01)  # slowly: it is the time that ends
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+async def test_an_upgrade_is_answered_as_without_it_and_nothing_is_logged(
+    protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = f"connection: Upgrade\r\nupgrade: {protocol}\r\n"
+    async with connected() as (reader, writer):
+        for _ in range(2):  # Java's client tries h2c with its first request, and goes on with the connection
+            writer.write(f"POST /all HTTP/1.1\r\nhost: x\r\n{upgrade}content-length: 2\r\n\r\n{{}}".encode())
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 201 ")
+            writer.write(f"GET /one HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n".encode())
+            assert (await reader.readuntil(b"/one")).startswith(b"HTTP/1.1 200 ")
+    assert not caplog.records

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import CredentialMissing
 from vigie_identity.permissions import Permission
-from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
+from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind, named_tenant
 
 TENANT_PARAMETER: Final = "tenant"
 """Name of the path parameter of routes that are about the tenant they name."""
@@ -101,7 +101,9 @@ def _listed(keys: set[RouteKey]) -> str:
 def authorize(access: Access, connection: HTTPConnection, principal: Principal, default: str) -> TenantId | None:
     """Authorise the principal for a route. Returns the tenant of the request, None when it is about none.
 
-    Raises NotFound for a tenant that is not the caller's, Forbidden, CredentialMissing, InvalidField."""
+    Raises NotFound for a tenant that is not the caller's, Forbidden, CredentialMissing, InvalidField,
+    TenantNamedTwice."""
+    asked = named_tenant(connection.headers.getlist(TENANT_HEADER.decode()))
     if access.permission is None:
         if access.signed_in and principal.kind is PrincipalKind.ANONYMOUS:
             raise CredentialMissing
@@ -109,5 +111,5 @@ def authorize(access: Access, connection: HTTPConnection, principal: Principal, 
     if access.platform:
         principal.require_platform(access.permission)
         return None
-    requested = connection.path_params.get(TENANT_PARAMETER, connection.headers.get(TENANT_HEADER.decode()))
+    requested = connection.path_params.get(TENANT_PARAMETER, asked)
     return principal.tenant(access.permission, requested, TenantId(default))

@@ -15,8 +15,9 @@ from vigie_runtime.metrics import Counter
 
 from vigie_web import openapi, problems
 from vigie_web.access import AccessTable
+from vigie_web.compression import Compression
 from vigie_web.feature import Feature
-from vigie_web.middleware import STATIC, BodyLimit, ResponseHeaders
+from vigie_web.middleware import STATIC, BodyLimit, HeadAsGet, ResponseHeaders
 from vigie_web.operations import REFERENCE
 from vigie_web.security import ReferencePages
 from vigie_web.state import AppState, R, S
@@ -58,6 +59,7 @@ def create_app(
         description=description,
         openapi_tags=[_tag(feature) for feature in features if feature.description],
         lifespan=lifespan,
+        redirect_slashes=False,  # where to would be a guess behind TLS, and the credential would go there in the clear
         static_url=STATIC,
         telemetry={"operation_spans": False},
     )
@@ -69,6 +71,8 @@ def create_app(
     app.add_middleware(ReferencePages)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     app.add_middleware(ResponseHeaders)
+    app.add_middleware(Compression)
+    app.add_middleware(HeadAsGet)
     _complete_openapi(app, state.table)
     return app
 

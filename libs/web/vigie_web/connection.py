@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind, problem
 from vigie_runtime.settings import HttpSettings
 
+from vigie_web.request_guard import RequestGuard, trusted_hosts
 from vigie_web.security import ALWAYS, shared
 
 # Every answer's first line, with the headers that all answers share. 100 Continue is written without it.
@@ -139,6 +140,7 @@ class Connection(HttpToolsProtocol):
     app: Any
     full: ClassVar[Any]
     """The app for requests over the limit of connections."""
+    guard: ClassVar[RequestGuard] = RequestGuard()
     cycle: Any
     """The newest request with its answer; None before the first."""
 
@@ -200,14 +202,20 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._stop_timer()
         full = self._most is not None and (len(self.connections) > self._most or len(self.tasks) >= self._most)
-        self.app = self.full if full else self._wanted
+        parser = cast("Any", self.parser)
+        refused = self.guard.refusal(parser.get_method(), parser.get_http_version(), self.headers)
+        self.app = self.full if full else self._wanted if refused is None else _Refusing(refused)
         super().on_headers_complete()
-        if full:
+        if full or refused is not None:
             self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """Called when the parser does not understand."""
         self._refuse(self._refusal or _NOT_HTTP)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Called for `Upgrade`, which a server may ignore and then answers as without it: a WebSocket's client sees
+        that it was not accepted. uvicorn would tell the operator to install something, twice for each."""
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The sender has closed its side. It still gets the answer to a request that is complete, unless that is
@@ -284,20 +292,29 @@ _FULL: Final = problem(
 )
 
 
-async def _full(_scope: Any, _receive: Any, send: Any) -> None:
-    body = _encode(_FULL)
-    headers = [
-        (b"content-type", CONTENT_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(_FULL.retry_after).encode()),
-        (b"connection", b"close"),
-    ]
-    await respond(send, _FULL.status, headers, body)
+class _Refusing:
+    """An ASGI app that answers every request with one problem, and ends the connection."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        body = _encode(self._problem)
+        headers = [
+            (b"content-type", CONTENT_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        if self._problem.retry_after is not None:
+            headers.append((b"retry-after", str(self._problem.retry_after).encode()))
+        await respond(send, self._problem.status, headers, body)
 
 
-Connection.full = staticmethod(_full)
+Connection.full = _Refusing(_FULL)
 
 
-def connection(settings: HttpSettings) -> type[Connection]:
-    """`Connection`, whose own answers may be read from the origins of the settings, where it knows who asks."""
-    return type("Connection", (Connection,), {"full": staticmethod(shared(_full, settings))})
+def connection(settings: HttpSettings, host: str) -> type[Connection]:
+    """`Connection` of a server that listens on `host`. Its own answers may be read from the origins of the settings,
+    where it knows who asks."""
+    guard = RequestGuard(settings.origins, trusted_hosts(settings.hosts, host))
+    return type("Connection", (Connection,), {"full": staticmethod(shared(_Refusing(_FULL), settings)), "guard": guard})

@@ -19,8 +19,8 @@ class BodyTooLarge(ProblemError):  # noqa: N818
     kind = ProblemKind.TOO_LARGE
     status = 413
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is longer than {limit} bytes")
+    def __init__(self, limit: int, what: str = "the body") -> None:
+        super().__init__(f"{what} is longer than {limit} bytes")
 
 
 class BodyTooSlow(ProblemError):  # noqa: N818

@@ -1,4 +1,4 @@
-"""ASGI middleware: request timing, RateLimit and Cache-Control headers, and the limit of the body size."""
+"""ASGI middleware: HEAD, request timing, RateLimit and Cache-Control headers, and the limit of the body size."""
 
 from __future__ import annotations
 
@@ -16,6 +16,23 @@ QUOTA: Final = "vigie.quota"
 """Where in the scope of a request its `vigie_limits.quotas.RequestQuota` is."""
 STATIC: Final = "/static-offline-docs"
 """Where the reference pages find their scripts and styles."""
+
+
+class HeadAsGet:
+    """Answers HEAD wherever there is GET: with the same headers, and without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
 
 
 class ResponseHeaders:

@@ -70,7 +70,7 @@ _CONFLICT: Final = _ErrorResponse(
 )
 _INVALID: Final = _ErrorResponse(
     422, "A parameter or a field is wrong: `errors` names it", ProblemKind.INVALID,
-    "limit: Input should be less than or equal to 1000",
+    "limit: must be at most 1000",
 )  # fmt: skip
 _THROTTLED: Final = _ErrorResponse(
     429, "The address, the credential or the tenant asks more than it may", ProblemKind.THROTTLED,
@@ -82,7 +82,12 @@ _AWAY: Final = _ErrorResponse(
     "the store does not answer at the moment; ask again in a few seconds", 2,
 )  # fmt: skip
 _OF_BODIES: Final = (
-    _ErrorResponse(400, "The body is not JSON", ProblemKind.MALFORMED, "the body is not JSON: Expecting value"),
+    _ErrorResponse(
+        400,
+        "The body is not JSON",
+        ProblemKind.MALFORMED,
+        "the body is not JSON: it cannot be read from its character 0 on",
+    ),
     _ErrorResponse(408, "The body did not arrive in time", ProblemKind.TIMEOUT, "the body did not arrive within 10 s"),
     _ErrorResponse(413, "The body is too long", ProblemKind.TOO_LARGE, "the body is longer than 65536 bytes"),
     _ErrorResponse(

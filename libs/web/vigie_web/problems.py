@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
+from html import escape
 from typing import Any, Final
 
 import msgspec
@@ -12,20 +13,31 @@ from fastapi.routing import iter_route_contexts
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketState
-from vigie_contracts.problems import CONTENT_TYPE, ItemProblem, Problem, ProblemKind, problem
+from vigie_contracts.problems import (
+    CONTENT_TYPE,
+    MAX_DETAIL_CHARS,
+    ItemProblem,
+    Problem,
+    ProblemKind,
+    problem,
+    shortened,
+)
 from vigie_identity.errors import RefusalReason, Unauthenticated
 from vigie_query.errors import QueryError, QueryLimitExceeded, RetentionExceeded
 from vigie_runtime import logging
 from vigie_runtime.errors import ProblemError
 
 from vigie_web.errors import Malformed
+from vigie_web.reasons import reason
+from vigie_web.security import CONTENT_SECURITY_POLICY
 
 log = logging.get(__name__)
 
 MAX_LISTED: Final = 100
-MAX_CHARS: Final = 500
 _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
 _MAX_REASON_BYTES: Final = 123
@@ -39,6 +51,12 @@ _KINDS: Final[Mapping[int, ProblemKind]] = {
     415: ProblemKind.UNSUPPORTED_MEDIA,
 }
 """By status, of what the framework itself refuses; every other one is an invalid request."""
+
+_PAGE: Final = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Vigie</title></head><body>'
+    "<p><code>{path}</code> takes {others}, and a browser that opens an address asks with GET.</p>"
+    '<p>What to send is in the <a href="/docs">API reference</a>.</p></body></html>'
+)
 
 Answer = Response | None
 """None for a WebSocket: the handler has refused or closed it."""
@@ -117,8 +135,8 @@ async def _invalid(
 ) -> Answer:
     found = error.errors()[:MAX_LISTED]
     path = connection.url.path
-    if any(entry["type"] == "json_invalid" for entry in found):
-        malformed = Malformed(f"the body is not JSON: {found[0]['ctx']['error']}")
+    if unread := [entry["loc"][-1] for entry in found if entry["type"] == "json_invalid"]:
+        malformed = Malformed(f"the body is not JSON: it cannot be read from its character {unread[0]} on")
         return await _answer(connection, malformed.problem(path))
     errors = [_item(entry) for entry in found]
     detail = "; ".join(f"{item.field}: {item.reason}" for item in errors)
@@ -129,35 +147,63 @@ def _item(entry: dict[str, Any]) -> ItemProblem:
     """Names of fields and words of the client may be long, and may be half of a surrogate pair."""
     source, *place = (str(part) for part in entry["loc"])
     field = ".".join(place) or source
-    return ItemProblem(0, _writable(field), _writable(str(entry["msg"]).removeprefix("Value error, ")))
+    return ItemProblem(0, _writable(shortened(field)), _writable(reason(entry["type"], entry.get("ctx", {}))))
 
 
 def _writable(text: str) -> str:
-    return text[:MAX_CHARS].encode("utf-8", "replace").decode()
+    return shortened(text, MAX_DETAIL_CHARS).encode("utf-8", "replace").decode()
 
 
 async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
     status, path = error.status_code, connection.url.path
+    if status == 405 and isinstance(connection, Request):
+        return wrong_method(connection.scope, methods_at(connection.app.routes, _below_root(connection)))
     details = {
         400: "the body is not JSON",
-        404: f"there is nothing at {path[:MAX_CHARS]}; /docs lists what there is",
-        405: f"{connection.scope.get('method')} is not allowed here",
+        404: nothing_at(_below_root(connection), lambda bare: methods_at(connection.app.routes, bare)),
     }
-    headers = dict(error.headers or {})
-    if status == 405 and isinstance(connection, Request):
-        headers["Allow"] = ", ".join(sorted(methods_at(connection)))
     detail = details.get(status, str(error.detail))
     return await _answer(
-        connection, problem(_KINDS.get(status, ProblemKind.INVALID), status, detail, instance=path), headers
+        connection, problem(_KINDS.get(status, ProblemKind.INVALID), status, detail, instance=path), error.headers
     )
 
 
-def methods_at(request: Request) -> set[str]:
-    """All that the path of the request may be asked with. The framework lists those of one route in `Allow`, and a path
-    may have several routes."""
-    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+def nothing_at(path: str, methods: Callable[[str], Set[str]]) -> str:
+    """The detail of 404 for a path; `methods` tells what another path may be asked with. There are no redirects: a
+    credential would be sent again, behind TLS in the clear."""
+    bare = path.rstrip("/")
+    if bare != path and methods(bare):
+        return f"there is nothing at {shortened(path)}; without the slash at its end there is"
+    return f"there is nothing at {shortened(path)}; /docs lists what there is"
+
+
+def _below_root(connection: HTTPConnection) -> str:
+    return connection.url.path.removeprefix(connection.scope.get("root_path", ""))
+
+
+def wrong_method(scope: Scope, methods: Set[str]) -> Response:
+    """The answer to a method that a path is not asked with: to OPTIONS those that it is, to others 405 with `Allow`.
+    Who opens an address in a browser that takes no GET reads a page."""
+    request = Request(scope)
+    method, path = request.method.replace("HEAD", "GET"), request.url.path  # HEAD is answered as GET
+    allow = {"allow": ", ".join(sorted({*methods, "OPTIONS"}))}
+    if method == "OPTIONS":
+        return Response(status_code=204, headers=allow)
+    others = " or ".join(sorted(methods - {"HEAD"}))
+    if method == "GET" and "text/html" in request.headers.get("accept", ""):
+        page = _PAGE.format(path=escape(shortened(path)), others=others)
+        return HTMLResponse(page, 405, {**allow, CONTENT_SECURITY_POLICY: "default-src 'none'"})
+    detail = f"{method} is not allowed here; {shortened(path)} takes {others}"
+    return response(problem(ProblemKind.METHOD, 405, detail, instance=path), allow)
+
+
+def methods_at(routes: Sequence[BaseRoute], path: str) -> set[str]:
+    """All that a path may be asked with, but for OPTIONS; nothing when there is nothing at it. The framework lists in
+    `Allow` those of one route, and a path may have several routes."""
     found: set[str] = set()
-    for route in iter_route_contexts(request.app.routes):
-        if route.methods and route.path_regex.match(path):
+    for route in iter_route_contexts(routes):
+        if isinstance(route.original_route, Mount):
+            found |= {"GET"} if path.startswith(f"{route.path}/") else set()
+        elif route.methods and route.path_regex.match(path):
             found |= route.methods
-    return found
+    return found | {"HEAD"} if "GET" in found else found

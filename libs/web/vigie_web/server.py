@@ -37,7 +37,7 @@ def config(app: Any, settings: HttpSettings, host: str, port: int, max_connectio
         host=host,
         port=port,
         loop="auto",
-        http=connection(settings),
+        http=connection(settings, host),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -8,18 +8,25 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+import msgspec
 import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
+from vigie_contracts.problems import CONTENT_TYPE, ProblemKind, problem
 from vigie_runtime.errors import RETRY_AFTER_S
 from vigie_runtime.lifespan import Worker, run_worker
 from vigie_runtime.metrics import exposition
 from vigie_runtime.settings import Settings
 
+from vigie_web.connection import Connection
 from vigie_web.health import Check, Live, readiness
 from vigie_web.process import tune_garbage_collection
+from vigie_web.request_guard import RequestGuard, trusted_hosts
 
 JSON: Final = "application/json"
+MAX_CONNECTIONS: Final = 1_000
+"""More than anybody needs: those that send nothing must not keep out who asks for its health."""
+_METHODS: Final = b"GET, HEAD, OPTIONS"
 _START_POLL_S: Final = 0.01
 _START_TIMEOUT_S: Final = 10.0
 
@@ -40,10 +47,16 @@ class HealthApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if scope["method"] not in ("GET", "HEAD"):
-            await _answer(send, 405, b"", "text/plain")
+        method, path = scope["method"], scope["path"]
+        known = path in ("/health/live", "/health/ready", "/metrics")
+        if known and method == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", _METHODS)]})
+            await send({"type": "http.response.body", "body": b""})
             return
-        match scope["path"]:
+        if known and method not in ("GET", "HEAD"):
+            await _refuse(send, ProblemKind.METHOD, 405, f"{method} is not allowed here", path)
+            return
+        match path:
             case "/health/live":
                 await _answer(send, 200, Live().model_dump_json().encode(), JSON)
             case "/health/ready":
@@ -54,13 +67,20 @@ class HealthApp:
                 body, content_type = exposition(self._registry, accept)
                 await _answer(send, 200, body, content_type)
             case _:
-                await _answer(send, 404, b"", "text/plain")
+                await _refuse(send, ProblemKind.NOT_FOUND, 404, f"there is nothing at {path[:500]}", path)
+
+
+async def _refuse(send: Send, kind: ProblemKind, status: int, detail: str, path: str) -> None:
+    body = msgspec.json.encode(problem(kind, status, detail, instance=path[:500]))
+    await _answer(send, status, body, CONTENT_TYPE)
 
 
 async def _answer(send: Send, status: int, body: bytes, content_type: str) -> None:
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     if status == 503:
         headers.append((b"retry-after", str(RETRY_AFTER_S).encode()))
+    if status == 405:
+        headers.append((b"allow", _METHODS))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -78,6 +98,7 @@ async def serve_health(
     port: int, checks: Sequence[Check], registry: CollectorRegistry, *, host: str = "0.0.0.0"
 ) -> AsyncGenerator[int]:
     """Serve while the context is entered; gives the port (useful with 0). Raises OSError when it is taken."""
+    guarded = type("HealthConnection", (Connection,), {"guard": RequestGuard(hosts=trusted_hosts((), host))})
     config = uvicorn.Config(
         HealthApp(checks, registry),
         host=host,
@@ -86,11 +107,10 @@ async def serve_health(
         access_log=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=64,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=2,
-        h11_max_incomplete_event_size=16 * 1024,
-        http="h11",
+        http=guarded,
         server_header=False,
     )
     server = _Server(config)

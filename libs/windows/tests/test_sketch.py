@@ -13,7 +13,7 @@ QS = (0.0, 0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
 def exact(values: np.ndarray, q: float) -> float:
-    return float(np.sort(values)[math.floor(q * (len(values) - 1))])
+    return float(np.sort(values)[max(0, math.ceil(round(q * len(values), 9)) - 1)])
 
 
 def counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,6 +52,51 @@ def test_any_float_stays_between_the_extremes_and_in_bounds(values, q):
     assert within(estimate, exact(column, q))
 
 
+def with_error(values: np.ndarray, q: float) -> tuple[float, float]:
+    buckets, counts = counted(values)
+    group = np.zeros(len(buckets), np.int64)
+    found = sketch.quantiles_by_group(group, buckets, counts, (q,), minimum=[values.min()], maximum=[values.max()])
+    return float(found.value[0, 0]), float(found.error[0, 0])
+
+
+scales = st.sampled_from([1e-300, 1e-15, 1e-13, 1e-12, 1.0, 1e17, 1e18, 1e19, 1e300])
+
+
+@given(st.lists(st.builds(lambda v, s: v * s, st.floats(0.1, 9), scales), min_size=1, max_size=30), st.floats(0, 1))
+@settings(max_examples=300, deadline=None)
+def test_the_error_of_a_quantile_is_what_holds_for_it(values, q):
+    for column in (np.array(values), -np.array(values)):
+        estimate, error = with_error(column, q)
+        wanted = exact(column, q)
+        assert 0 <= error <= 1
+        assert abs(estimate - wanted) <= error * abs(wanted) * (1 + 1e-9)
+        if 1e-12 <= abs(wanted) <= 1e17:
+            assert error <= sketch.ALPHA
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e18, 1e300])
+def test_beyond_the_range_of_the_sketch_extremes_bound_the_error(scale):
+    column = np.arange(1.0, 6.0) * scale
+    estimate, error = with_error(column, 0.5)
+    assert sketch.ALPHA < error < 0.7
+    assert abs(estimate - 3 * scale) <= error * 3 * scale
+
+
+def test_zeros_are_exact_and_near_zero_of_both_signs_nothing_is_known():
+    assert with_error(np.array([0.0, 0.0, 0.0, 5.0]), 0.5) == (0.0, sketch.ALPHA)
+    assert with_error(np.zeros(4), 0.5) == (0.0, 0.0)
+    assert with_error(np.array([-1e-15, 1e-15, 2e-15]), 0.5) == (0.0, math.inf)
+
+
+def test_the_greatest_of_few_values_is_their_p99():
+    values = np.array([0.01, 9.0])
+    assert with_error(values, 0.99) == (9.0, 0.0)
+    assert with_error(values, 0.5) == (0.01, 0.0)
+    hundred = np.arange(1.0, 101.0)
+    for q in (0.07, 0.5, 0.9, 0.95, 0.99):
+        assert with_error(hundred, q)[0] == pytest.approx(q * 100, rel=sketch.ALPHA)
+
+
 @given(st.lists(anything, min_size=2, max_size=40))
 def test_buckets_have_the_order_of_values(values):
     column = np.sort(np.array(values))
@@ -88,7 +133,7 @@ def test_groups_are_independent_and_unsorted_input_is_fine():
     low = [values[group == g].min() if (group == g).any() else math.nan for g in range(4)]
     high = [values[group == g].max() if (group == g).any() else math.nan for g in range(4)]
     ones = np.ones(3000, np.int64)
-    found = sketch.quantiles_by_group(group, sketch.buckets_of(values), ones, QS, minimum=low, maximum=high)
+    found = sketch.quantiles_by_group(group, sketch.buckets_of(values), ones, QS, minimum=low, maximum=high).value
     assert found.shape == (4, len(QS))
     assert np.isnan(found[2]).all()
     for g in (0, 1, 3):

@@ -7,12 +7,15 @@ A bucket is an int32 whose order is the order of the values it holds:
 with gamma = (1 + ALPHA) / (1 - ALPHA). Magnitudes above MAX_MAGNITUDE go to the last bucket, so a sketch never has
 more than 2 * BUCKETS + 1 buckets. Sketches are merged by adding the counts of equal buckets.
 
-Error: a quantile differs from the exact one by at most ALPHA of its magnitude between MIN_MAGNITUDE and MAX_MAGNITUDE,
-and by at most MIN_MAGNITUDE below. Above, only the clamp to the exact maximum and minimum holds.
+Error: a quantile differs from the exact one by at most ALPHA of its magnitude between MIN_MAGNITUDE and MAX_MAGNITUDE.
+Beyond, a sketch only knows that a value is in its outermost bucket and between the exact minimum and maximum; what
+that leaves open is the error. `Quantiles` tells it for each number. Where there are zeros, or both signs, beside larger
+values, magnitudes below MIN_MAGNITUDE count as zero.
 """
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +31,8 @@ _PER_E = 1 / math.log(GAMMA)
 LOWEST = math.ceil(math.log(MIN_MAGNITUDE) * _PER_E)
 BUCKETS = math.ceil(math.log(MAX_MAGNITUDE) * _PER_E) - LOWEST + 1
 """Buckets on each side of zero."""
+_OUTERMOST = math.exp((BUCKETS + LOWEST - 2) / _PER_E)
+"""The lower edge of the last bucket."""
 
 CODE_BITS = 13
 _HALF = 1 << (CODE_BITS - 1)
@@ -110,11 +115,20 @@ def _combined_in_grid(
 def quantile(buckets: Int32s, counts: Int64s, q: float, minimum: float, maximum: float) -> float:
     """The q-quantile of one sketch, q in 0..1; nan when the sketch is empty.
 
-    Rank rule: of n values in ascending order the quantile is the one at index floor(q * (n - 1)), so 0 and 1 are the
-    exact minimum and maximum. Buckets may repeat and come in any order.
+    Rank rule: the nearest rank, rounded up: the least of the n values that at least q * n of them do not exceed. So
+    the greatest of few values is their p99, and 0 and 1 are the exact minimum and maximum. Buckets may repeat and come
+    in any order.
     """
     group = np.zeros(len(buckets), np.int64)
-    return float(quantiles_by_group(group, buckets, counts, (q,), minimum=(minimum,), maximum=(maximum,))[0, 0])
+    return float(quantiles_by_group(group, buckets, counts, (q,), minimum=(minimum,), maximum=(maximum,)).value[0, 0])
+
+
+class Quantiles(NamedTuple):
+    """Of each group (row) and quantile (column), nan without values."""
+
+    value: Floats
+    error: Floats
+    """The largest relative error that the value may have; infinite when all that is known is that it is near zero."""
 
 
 def quantiles_by_group(
@@ -125,8 +139,8 @@ def quantiles_by_group(
     *,
     minimum: ArrayLike,
     maximum: ArrayLike,
-) -> Floats:
-    """float64[g, len(qs)]: quantiles of g sketches at once, by the rank rule of `quantile`.
+) -> Quantiles:
+    """float64[g, len(qs)] twice: quantiles of g sketches at once, by the rank rule of `quantile`, and their errors.
 
     `group` (int64[m], 0..g-1, any order) says which sketch a bucket belongs to; several cells of one group are merged
     by that. `minimum` and `maximum` (float64[g]) are the exact extremes of each group. A group without buckets gives
@@ -135,9 +149,9 @@ def quantiles_by_group(
     if any(not 0 <= q <= 1 for q in qs):
         raise ValueError(f"quantiles must be between 0 and 1: {list(qs)}")
     low, high = np.asarray(minimum, np.float64), np.asarray(maximum, np.float64)
-    result = np.full((len(low), len(qs)), np.nan)
+    value, error = np.full((len(low), len(qs)), np.nan), np.full((len(low), len(qs)), np.nan)
     if not len(group):
-        return result
+        return Quantiles(value, error)
     order = np.argsort(codes(group, buckets), kind="stable")
     group, buckets = group[order], buckets[order]
     upto = np.cumsum(counts[order])
@@ -147,9 +161,33 @@ def quantiles_by_group(
     total = np.append(before[1:], upto[-1]) - before
     low, high = low[present], high[present]
     for column, q in enumerate(qs):
-        rank = np.floor(q * (total - 1)).astype(np.int64)
+        # Rounded first: 0.07 * 100 is 7.000000000000001, and the rank 7.
+        rank = np.clip(np.ceil(np.round(q * total, 9)).astype(np.int64) - 1, 0, total - 1)
         found = buckets[np.searchsorted(upto, before + rank, side="right")]
-        value = np.clip(representative(found), low, high)
-        value = np.where(rank == 0, low, value)
-        result[present, column] = np.where(rank == total - 1, high, value)
-    return result
+        least, greatest = np.where(rank == total - 1, high, low), np.where(rank == 0, low, high)
+        value[present, column], error[present, column] = _estimates(found, least, greatest)
+    return Quantiles(value, error)
+
+
+def _estimates(bucket: Int32s, least: Floats, greatest: Floats) -> tuple[Floats, Floats]:
+    """A value of each bucket, which is known to be between `least` and `greatest`, and its largest relative error."""
+    value = np.clip(representative(bucket), least, greatest)
+    # Inside the range of the sketch a bucket is as wide as ALPHA allows; exact extremes may leave no choice at all.
+    error = np.where(least == greatest, 0.0, ALPHA)
+    outside = (least != greatest) & ((bucket == 0) | (np.abs(bucket) == BUCKETS))
+    if not outside.any():
+        return value, error
+    edge = np.where(bucket == 0, MIN_MAGNITUDE, _OUTERMOST)
+    bucket, least, greatest, edge = bucket[outside], least[outside], greatest[outside], edge[outside]
+    low = np.maximum(least, np.where(bucket > 0, edge, np.where(bucket == 0, -edge, -np.inf)))
+    high = np.minimum(greatest, np.where(bucket < 0, -edge, np.where(bucket == 0, edge, np.inf)))
+    # Of what is between a and b, 2ab / (a + b) is off by at most (b - a) / (a + b) of it; written without overflow.
+    same_sign = (low > 0) | (high < 0)
+    near, far = np.where(low > 0, (low, high), (high, low))
+    ratio = np.divide(near, far, out=np.zeros_like(far), where=same_sign)
+    exact = low == high
+    # Around zero: beside larger values what is below MIN_MAGNITUDE counts as zero; among its like zero says nothing.
+    tiny = np.maximum(-least, greatest) < MIN_MAGNITUDE
+    value[outside] = np.where(exact, low, np.where(same_sign, near * (2 / (1 + ratio)), 0.0))
+    error[outside] = np.where(exact, 0.0, np.where(same_sign, (1 - ratio) / (1 + ratio), np.where(tiny, np.inf, ALPHA)))
+    return value, error

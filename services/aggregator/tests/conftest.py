@@ -14,7 +14,7 @@ from vigie_runtime.settings import Settings
 from vigie_storage import topics as recorded_topics
 
 from services.aggregator.tests.report_stage import PARTITIONS, Stage
-from tests.kit import unique
+from tests.kit import aiokafka_login, unique
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ async def stage(kafka: str, mongo_uri: str, database: Any) -> AsyncIterator[Stag
     client = clients.mongo(settings)
     db = clients.database(client, settings)
     await recorded_topics.ensure(settings, [topic, DEAD], db)
-    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True) as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka, **aiokafka_login(), acks="all", enable_idempotence=True
+    ) as producer:
         made = Stage(settings, topic.name, unique("group"), db, producer)
         await made.store().prepare()
         yield made

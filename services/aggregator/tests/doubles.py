@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from vigie_aggregator.metrics import ALL, Metrics
 from vigie_aggregator.samples.handler import Limits, SamplesHandler
-from vigie_aggregator.samples.keys import FirstUse
 from vigie_aggregator.samples.schedule import Intervals
 from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind
@@ -23,6 +22,7 @@ from vigie_runtime.errors import Fenced, Retryable
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.latest import LatestChunk
 from vigie_storage.partitions.checkpoint import Checkpoint, Log
+from vigie_storage.partitions.document import Uses
 from vigie_storage.partitions.store import Transaction
 from vigie_storage.series.placement import SeriesPlacement
 from vigie_storage.windows.document import Place, Window
@@ -38,7 +38,7 @@ class MemoryStore:
         self.partitions: dict[int, Checkpoint] = {}
         self.tiers: dict[Tier, dict[tuple[int, Place], dict[str, Any]]] = {tier: {} for tier in TIERS}
         self.chunks: dict[tuple[int, str, int], bytes] = {}
-        self.keys: dict[tuple[int, bytes], FirstUse] = {}
+        self.keys: dict[tuple[int, bytes], Uses] = {}
         self.fail: str | None = None
         self.commits = 0
 
@@ -48,7 +48,7 @@ class MemoryStore:
     async def latest(self, partition: int) -> list[LatestChunk]:
         return [LatestChunk(t, c, data) for (p, t, c), data in self.chunks.items() if p == partition]
 
-    async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, FirstUse]:
+    async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, Uses]:
         return {key: self.keys[partition, key] for key in keys if (partition, key) in self.keys}
 
     async def windows(self, tier: Tier, partition: int, places: Sequence[Place]) -> list[Window]:
@@ -61,8 +61,8 @@ class MemoryStore:
             raise Retryable("the store is away")
         if self.partitions.get(transaction.partition) != transaction.expected:
             raise Fenced(transaction.partition)
-        taken = [key for key in transaction.keys if (transaction.partition, key) in self.keys]
-        if taken:
+        new = [key for key, uses in transaction.keys.items() if len(uses) == 1]
+        if any((transaction.partition, key) in self.keys for key in new):
             raise Fenced(transaction.partition)
         self._apply(copy.deepcopy(transaction))
         if failure == "after":
@@ -74,8 +74,7 @@ class MemoryStore:
         for tier, windows in transaction.windows.items():
             self.tiers[tier].update({(partition, window.place): dict(window.document) for window in windows})
         self.chunks.update({(partition, chunk.tenant, chunk.chunk): chunk.data for chunk in transaction.latest})
-        epoch = transaction.checkpoint.epoch
-        self.keys.update({(partition, key): FirstUse(epoch, offset) for key, offset in transaction.keys.items()})
+        self.keys.update({(partition, key): uses for key, uses in transaction.keys.items()})
 
     def cells(self, tier: Tier, tenants: Sequence[str]) -> Cells:
         """All windows of a tier; the row of a series is (tenant number * 2^10 + chunk) * 256 + slot."""
@@ -153,8 +152,9 @@ class Record:
 
 
 def record(
-    offset: int, samples: Sequence[tuple[int, int, float]], keys: Sequence[bytes] = (), key_index: Sequence[int] = ()
-) -> Record:
+    offset: int, samples: Sequence[tuple[int, int, float]], keys: Sequence[bytes] = (), key_index: Sequence[int] = (),
+    key_times: Sequence[int] = (),
+) -> Record:  # fmt: skip
     """A record of (fingerprint, timestamp, value) samples."""
     fingerprints, index = np.unique(np.array([s[0] for s in samples], np.uint64), return_inverse=True)
     batch = SampleBatch(
@@ -164,6 +164,7 @@ def record(
         np.array([s[2] for s in samples], np.float64),
         tuple(keys),
         np.array(key_index, np.int32) if keys else None,
+        tuple(key_times),
     )
     return Record(offset, encode(batch))
 

@@ -27,7 +27,7 @@ from vigie_runtime.metrics import MetricSet
 from vigie_runtime.settings import Settings
 
 from services.aggregator.tests import naive
-from tests.kit import eventually
+from tests.kit import aiokafka_login, eventually
 
 PARTITIONS = 3
 ZONES = ("UTC", "Europe/Paris")
@@ -146,7 +146,9 @@ def record(report: Report) -> Any:
 async def put_unreadable(stage: Stage, partition: int) -> None:
     """A record that the Kafka client cannot decode: the name of its header is not UTF-8. No client writes one, so the
     bytes of a batch are changed, and its checksum with them."""
-    async with AIOKafkaProducer(bootstrap_servers=stage.settings.kafka_bootstrap_servers, acks="all") as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=stage.settings.kafka_bootstrap_servers, **aiokafka_login(), acks="all"
+    ) as producer:
         batch = producer.create_batch()
         batch.append(key=None, value=b"{}", timestamp=None, headers=[("ZZZZ", b"")])
         data = bytearray(bytes(batch._build()).replace(b"ZZZZ", b"\xff\xfe\xfd\xfc"))

@@ -30,7 +30,7 @@ from vigie_storage.collections import windows
 from vigie_storage.series.writer import Registered, SeriesWriter
 from vigie_windows import chunks
 
-from tests.kit import Process, Spawner, eventually, free_port, http_ready
+from tests.kit import Process, Spawner, aiokafka_login, eventually, free_port, http_ready, librdkafka_login
 
 PARTITIONS = 3
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
@@ -154,7 +154,9 @@ async def staged(
     )  # type: ignore[call-arg]
     topic = unique("samples")
     await _make(settings, topic, database)
-    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True) as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka, **aiokafka_login(), acks="all", enable_idempotence=True
+    ) as producer:
         stage = Stage(settings, topic, unique("group"), unique("tenant"), database, producer, spawn)
         await stage.register(300)
         yield stage
@@ -256,7 +258,9 @@ async def test_poison_records_are_dead_letters_and_harm_nobody(stage: Stage) -> 
 
 async def _dead_of(stage: Stage) -> list[str]:
     reasons: list[str] = []
-    async with AIOKafkaConsumer(bootstrap_servers=stage.settings.kafka_bootstrap_servers) as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=stage.settings.kafka_bootstrap_servers, **aiokafka_login()
+    ) as consumer:
         tp = TopicPartition(DEAD.name, 0)
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
@@ -275,7 +279,7 @@ async def test_recreated_topic_is_counted_from_its_beginning(stage: Stage) -> No
     process = stage.aggregator()
     await stage.settled()
     process.stop()
-    admin = AdminClient({"bootstrap.servers": stage.settings.kafka_bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": stage.settings.kafka_bootstrap_servers, **librdkafka_login()})
     await asyncio.to_thread(admin.delete_topics([stage.topic])[stage.topic].result)
 
     async def remade() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from vigie_aggregator.samples.handler import Limits
 from vigie_aggregator.samples.schedule import Intervals
-from vigie_contracts.latest import unpack
+from vigie_contracts.latest import BUCKET_BOUNDS, Latest, unpack
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE, TIERS, Tier
 from vigie_storage.partitions.checkpoint import COARSE
@@ -42,6 +43,7 @@ for one in SERIES:
     KINDS[(TENANTS.index(one.tenant) << 10 << 8) + one.ordinal] = one.kind
 
 NOW = 1_700_000_000_000
+DAY = 24 * 3_600_000
 AGES = (0, 1_000, 9_000, 31_000, 70_000, 200_000, 2 * 3_600_000, 5 * 3_600_000)
 
 
@@ -50,9 +52,10 @@ class Produced:
     samples: tuple[tuple[int, int, float], ...]
     keys: tuple[bytes, ...]
     key_index: tuple[int, ...]
+    key_times: tuple[int, ...]
 
     def record(self, offset: int) -> Record:
-        return record(offset, self.samples, self.keys, self.key_index)
+        return record(offset, self.samples, self.keys, self.key_index, self.key_times)
 
 
 sample = st.tuples(
@@ -67,7 +70,8 @@ def produced(draw: st.DrawFn) -> Produced:
     samples = draw(st.lists(sample, min_size=1, max_size=12))
     keys = draw(st.lists(st.sampled_from([bytes([n]) * 16 for n in range(4)]), max_size=2, unique=True))
     index = [draw(st.integers(-1, len(keys) - 1)) for _ in samples] if keys else []
-    return Produced(tuple(samples), tuple(keys), tuple(index))
+    times = [NOW + draw(st.sampled_from([0, 1, DAY - 1, DAY, 2 * DAY])) for _ in keys]
+    return Produced(tuple(samples), tuple(keys), tuple(index), tuple(times))
 
 
 step = st.one_of(
@@ -127,14 +131,17 @@ async def _play(log: list[Produced], steps: Sequence[tuple[str, int, int]], grou
 
 
 def _counted(log: Sequence[Produced]) -> list[tuple[int, int, float]]:
-    first: dict[bytes, int] = {}
+    used: dict[bytes, list[int]] = {}
     counted: list[tuple[int, int, float]] = []
-    for offset, item in enumerate(log):
-        for key in item.keys:
-            first.setdefault(key, offset)
+    for item in log:
+        keys = list(zip(item.keys, item.key_times, strict=True))
+        new = [all(time - before >= DAY for before in used.get(key, ())) for key, time in keys]
+        for (key, time), first in zip(keys, new, strict=True):
+            if first:
+                used.setdefault(key, []).append(time)
         for at, one in enumerate(item.samples):
             key = item.key_index[at] if item.keys else -1
-            if key < 0 or first[item.keys[key]] == offset:
+            if key < 0 or new[key]:
                 counted.append(one)
     return counted
 
@@ -173,11 +180,28 @@ def _latest_equals(store: MemoryStore, samples: Sequence[tuple[int, int, float]]
         if mine:
             want[one.tenant, one.ordinal] = (*max(mine), sum(value for _, value in mine), len(mine))
     got: dict[tuple[str, int], tuple[int, float, float, int]] = {}
+    buckets: dict[tuple[str, int], list[int]] = {}
     for (_, tenant, chunk), data in store.chunks.items():
         stored = unpack(data)
+        buckets |= _cumulative(tenant, chunk, stored)
         for slot, *rest in zip(stored.slots, stored.timestamps, stored.values, stored.sums, stored.counts, strict=True):
             got[tenant, chunk * 256 + int(slot)] = tuple(rest)
     assert got == want
+    for one in SERIES:
+        mine = [value for fp, _, value in samples if fp == one.fingerprint]
+        upto = [sum(value <= bound for value in mine) for bound in BUCKET_BOUNDS]
+        if one.kind is Kind.HISTOGRAM:
+            assert buckets.get((one.tenant, one.ordinal), [0] * len(BUCKET_BOUNDS)) == upto
+        else:
+            assert (one.tenant, one.ordinal) not in buckets
+
+
+def _cumulative(tenant: str, chunk: int, stored: Latest) -> dict[tuple[str, int], list[int]]:
+    """Of each series that has buckets: how many observations lie at or below each bound."""
+    counts: dict[tuple[str, int], list[int]] = {}
+    for slot, bound, count in zip(stored.buckets.slots, stored.buckets.bounds, stored.buckets.counts, strict=True):
+        counts.setdefault((tenant, chunk * 256 + int(slot)), [0] * len(BUCKET_BOUNDS))[bound] += int(count)
+    return {series: list(accumulate(own)) for series, own in counts.items()}
 
 
 def _readers_can_trust(store: MemoryStore) -> None:

@@ -22,6 +22,8 @@ from services.aggregator.tests.doubles import LOG, NOW, ONE, MemoryStore, Reader
 
 CHUNK = LatestChunk("acme", 3, b"packed")
 KEY, OTHER_KEY = b"k" * 16, b"x" * 16
+LATER = (FirstUse(0, 8),)
+USES = (FirstUse(0, 4, 1_700_000_000_000),)
 HERE, THERE = Place("acme", 0, 1_700_000_000_000), Place("beta", 0, 1_700_000_000_000)
 
 
@@ -46,17 +48,17 @@ class StoreBehaviour:
     async def test_what_is_committed_is_loaded(self, store: Store) -> None:
         assert await store.checkpoint(0) is None
         window = Window(HERE, {"slots": b"\x00"})
-        await store.commit(moved(None, at(5), latest=[CHUNK], keys={KEY: 4}, windows={FINE: [window]}))
+        await store.commit(moved(None, at(5), latest=[CHUNK], keys={KEY: USES}, windows={FINE: [window]}))
         await store.commit(moved(at(5), at(9)))
         assert await store.checkpoint(0) == at(9)
         assert await store.latest(0) == [CHUNK]
-        assert await store.first_uses(0, [KEY, OTHER_KEY]) == {KEY: FirstUse(0, 4)}
+        assert await store.first_uses(0, [KEY, OTHER_KEY]) == {KEY: USES}
         [found] = await store.windows(FINE, 0, [HERE, THERE])
         assert (found.place, found.document["slots"]) == (HERE, b"\x00")
 
     async def test_partitions_and_tiers_are_told_apart(self, store: Store) -> None:
         window = Window(HERE, {"slots": b"\x00"})
-        await store.commit(moved(None, at(5), latest=[CHUNK], keys={KEY: 4}, windows={FINE: [window]}))
+        await store.commit(moved(None, at(5), latest=[CHUNK], keys={KEY: USES}, windows={FINE: [window]}))
         assert await store.checkpoint(1) is None
         assert await store.latest(1) == []
         assert await store.first_uses(1, [KEY]) == {}
@@ -78,19 +80,25 @@ class StoreBehaviour:
         windows = {FINE: [Window(HERE, {"slots": b"\x00"})]}
         for expected in (None, beginning(LOG), at(6), at(5, _1h=4)):
             with pytest.raises(Fenced):
-                await store.commit(moved(expected, at(9), latest=[CHUNK], keys={KEY: 8}, windows=windows))
+                await store.commit(moved(expected, at(9), latest=[CHUNK], keys={KEY: LATER}, windows=windows))
         assert await store.checkpoint(0) == at(5)
         assert await store.latest(0) == []
         assert await store.first_uses(0, [KEY]) == {}
         assert await store.windows(FINE, 0, [HERE]) == []
 
     async def test_known_key_is_fenced(self, store: Store) -> None:
-        await store.commit(moved(None, at(5), keys={KEY: 4}))
+        await store.commit(moved(None, at(5), keys={KEY: USES}))
         with pytest.raises(Fenced):
-            await store.commit(moved(at(5), at(9), keys={KEY: 8, OTHER_KEY: 8}, latest=[CHUNK]))
+            await store.commit(moved(at(5), at(9), keys={KEY: LATER, OTHER_KEY: LATER}, latest=[CHUNK]))
         assert await store.checkpoint(0) == at(5)
-        assert await store.first_uses(0, [KEY, OTHER_KEY]) == {KEY: FirstUse(0, 4)}
+        assert await store.first_uses(0, [KEY, OTHER_KEY]) == {KEY: USES}
         assert await store.latest(0) == []
+
+    async def test_key_that_is_used_anew_keeps_its_earlier_uses(self, store: Store) -> None:
+        await store.commit(moved(None, at(5), keys={KEY: USES}))
+        both = (*USES, FirstUse(0, 8, 1_700_090_000_000))
+        await store.commit(moved(at(5), at(9), keys={KEY: both}))
+        assert await store.first_uses(0, [KEY]) == {KEY: both}
 
     async def test_a_tier_that_was_added_has_no_position_until_it_is_committed_once(self, store: Store) -> None:
         before = without_minutes(at(5))

@@ -40,7 +40,8 @@ class Aggregator:
     async def start(self, life: Lifespan) -> None:
         """Up: health, store, topics, readers. Down: the reverse, so the readers commit first."""
         settings, metrics = self._settings, self._metrics
-        await life.enter("health", serve_health(settings.port, self._checks, metrics.registry))
+        health = serve_health(settings.port, self._checks, metrics.registry, host=settings.host)
+        await life.enter("health", health)
         mongo = clients.mongo(settings)
         life.on_down("mongodb", mongo.close)
         resources = Resources(settings, clients.database(mongo, settings), SystemClock(), metrics)

@@ -9,6 +9,12 @@ from vigie_runtime.settings import ReportsSettings, SamplesSettings, ZonesSettin
 class AggregatorSettings(SamplesSettings, ReportsSettings, ZonesSettings):
     """Read by `vigie_runtime.settings.load`."""
 
+    host: str = Field(
+        default="0.0.0.0",
+        min_length=1,
+        validation_alias="VIGIE_AGGREGATOR_HOST",
+        description="address to listen on",
+    )
     port: int = Field(
         default=8081,
         ge=0,

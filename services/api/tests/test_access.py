@@ -106,6 +106,15 @@ async def test_a_key_reads_its_tenant_only(
         assert answer.json()["errors"][0]["field"] == "from"
 
 
+@pytest.mark.parametrize("path", [READ, "/auth/me", "/admin/tenants/acme", "/admin/global/summary"])
+async def test_a_tenant_that_is_named_twice_is_refused(http: httpx2.AsyncClient, callers: Callers, path: str) -> None:
+    callers.principal = key("acme", "globex")
+    for named in (["acme", "globex"], ["acme", "acme"], ["acme,globex"]):
+        answer = await http.get(path, headers=[("x-scope-orgid", tenant) for tenant in named])
+        assert (answer.status_code, answer.json()["type"]) == (400, "/problems/invalid-request")
+        assert "X-Scope-OrgID" in answer.json()["detail"]
+
+
 async def test_who_reads_several_tenants_says_which(http: httpx2.AsyncClient, callers: Callers) -> None:
     callers.principal = key("acme", "globex")
     answer = await http.get(READ)

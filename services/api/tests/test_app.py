@@ -91,8 +91,8 @@ async def test_unknown_paths_and_methods_are_problems(http: httpx2.AsyncClient) 
     is_problem(await http.get("/api/nothing"), 404, "not-found")
     answer = await http.delete("/api/series")
     is_problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET"
-    assert (await http.put("/admin/tenants/acme")).headers["allow"] == "DELETE, GET, PATCH"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert (await http.put("/admin/tenants/acme")).headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
     body = is_problem(await http.get("/api/dashboard/charts/pie"), 404, "not-found")
     assert "bookings" in str(body["detail"])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vigie_api.dashboard import application, business, overview, system
+from vigie_api.dashboard import application, business, custom, overview, system
 from vigie_api.dashboard.numbers import Numbers, percent, rounded
 from vigie_api.exposition.families import FamilyIndex, LatestTable
 from vigie_contracts import names
@@ -50,21 +50,13 @@ def latest_of(entries: list[Entry], value: float) -> tuple[FamilyIndex, LatestTa
     return index, LatestTable({(0, 0): Latest(slots, times, same, same, ones)})
 
 
-_GAUGES = {names.ACTIVE_USERS, names.ACTIVE_CONNECTIONS, names.CPU_USAGE, names.MEMORY_USAGE, names.DISK_USAGE,
-           names.LOAD_AVERAGE}  # fmt: skip
-_HISTOGRAMS = {names.HTTP_DURATION, names.DB_QUERY_DURATION, names.SATISFACTION, names.SESSION_DURATION}
-
-
 def everything() -> list[Entry]:
     """Two series of every name that has a meaning, with all labels that a panel looks at."""
 
-    def kind(name: str) -> Kind:
-        return Kind.GAUGE if name in _GAUGES else Kind.HISTOGRAM if name in _HISTOGRAMS else Kind.COUNTER
-
     known = (*names.BUSINESS, *names.APPLICATION, *names.SYSTEM)
     return [
-        (name, kind(name), {"service": one, "host": one, "currency": "EUR", "status": status, "operation": "find",
-                            "step": "cart", "type": "x", "period": "1m"})
+        (name, min(names.kinds_of(name)), {"service": one, "host": one, "currency": "EUR", "status": status,
+                                           "operation": "find", "step": "cart", "type": "x", "period": "1m"})
         for name in known
         for one, status in (("a", "succeeded"), ("b", "500"))
     ]  # fmt: skip
@@ -78,7 +70,7 @@ def test_the_greatest_and_least_values_give_answers_that_json_can_say(value: flo
     answers: list[Any] = [
         overview.system_overview(numbers), overview.application_overview(numbers), overview.business_overview(numbers),
         overview.realtime(numbers, overview.levels(index, latest, 0), NOW),
-        *overview.custom_metrics(index.families(), latest),
+        *custom.custom_metrics(index.families(), latest),
         system.resources(numbers), *system.hosts(numbers), application.work(numbers), *application.services(numbers),
         *application.queries(numbers), business.bookings(numbers), *business.bookings_by_service(numbers),
         *business.money(numbers), *business.money_by_service(numbers), business.payments(numbers),
@@ -109,4 +101,17 @@ def test_each_number_is_evaluated_once_for_all_parts(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(evaluation.Evaluation, "run", counted)
     assert len(system.hosts(numbers)) == hosts
-    assert sorted(runs) == sorted({Function.AVG, Function.MAX, Function.LAST})
+    # Of whole hosts, and once more for the cores, of which there are none.
+    assert sorted(runs) == sorted({Function.AVG, Function.MIN, Function.MAX, Function.LAST})
+
+
+def test_services_are_told_apart_whatever_their_names_hold() -> None:
+    services = ["plain", 'quo"te', "back\\slash", "new\nline", 'x,service="y', ""]
+    entries: list[Entry] = [("revenue", Kind.COUNTER, {"aservice": "no", "service": one}) for one in services[:-1]]
+    entries += [("revenue", Kind.COUNTER, {"a.b": "utf-8 labels", "service": "plain"}), ("revenue", Kind.COUNTER, {})]
+    index, latest = latest_of(entries, 2.0)
+    (revenue,) = custom.custom_metrics(index.families(), latest)
+    assert {one.service: one.value for one in revenue.by_service} == {
+        "plain": 4, 'quo"te': 2, "back\\slash": 2, "new\nline": 2, 'x,service="y': 2,
+    }  # fmt: skip
+    assert (revenue.services, revenue.series, revenue.value) == (5, 7, 14)

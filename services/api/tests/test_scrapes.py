@@ -25,8 +25,8 @@ class Empty(Free):
     async def of(self, _tenant: str) -> FamilyIndex:
         return FamilyIndex()
 
-    async def everything(self, _tenant: str, _known: object) -> dict[Any, Any]:
-        return {}
+    async def at_hand(self, _tenant: str, _known: object, _wait_s: float) -> tuple[dict[Any, Any], bool]:
+        return {}, True
 
     async def authenticate(self, _headers: object, _asker: object) -> Principal:
         return AnonymousRule.parse("default:read").principal()

@@ -43,10 +43,10 @@ DURATION: Final = Histogram(
     "vigie_api_request_duration_seconds", "seconds", "Time from a request to the end of its answer", {"area": RouteArea}
 )
 IN_FLIGHT: Final = Gauge("vigie_api_requests_in_flight", "requests", "Requests being answered")
-DROPPED: Final = Counter(
-    "vigie_api_exposition_dropped_series_total",
-    "series",
-    "Series left out of an answer of /metrics because their name or labels, escaped, were taken",
+STALE_SCRAPES: Final = Counter(
+    "vigie_api_stale_scrapes_total",
+    "answers",
+    "Answers of /metrics without what MongoDB alone knows, because it did not answer in time",
 )
 EXPOSED: Final = Gauge("vigie_api_exposed_series", "series", "Series whose names are kept in memory for /metrics")
 REFUSED_CREDENTIALS: Final = Counter(
@@ -56,7 +56,7 @@ REFUSED_CREDENTIALS: Final = Counter(
     {"reason": RefusalReason},
 )
 
-ALL: Final = (REQUESTS, DURATION, IN_FLIGHT, DROPPED, EXPOSED, REFUSED_CREDENTIALS)
+ALL: Final = (REQUESTS, DURATION, IN_FLIGHT, STALE_SCRAPES, EXPOSED, REFUSED_CREDENTIALS)
 
 
 def observer(metrics: MetricSet) -> Callable[[str, int, float], None]:

@@ -28,11 +28,16 @@ Step = Annotated[
 Match = Annotated[
     list[str] | None,
     Query(
-        description="label=value, label!=value, label=~regex, label!~regex; all must hold. Regular expressions are "
-        "RE2's and match the whole value. Also accepted as match[]", examples=[["service=booking"]],
+        description="label=value, label!=value, label=~regex, label!~regex; all must hold. A value may stand in "
+        "quotation marks. Regular expressions are RE2's and match the whole value, at most 8 of them. Also accepted as "
+        "match[]", examples=[["service=booking"]],
     ),
 ]  # fmt: skip
 MatchBrackets = Annotated[list[str] | None, Query(alias="match[]", include_in_schema=False)]
 Types = Annotated[
     list[Literal["gauge", "counter", "histogram"]] | None, Query(alias="type", description="only series of these types")
+]
+Temporality = Annotated[
+    Literal["delta", "cumulative"] | None,
+    Query(description="only counters that are sent so: as increments, or as totals since the sender's start"),
 ]

@@ -71,6 +71,15 @@ class FakeCatalogue:
     limit: int = 1_000_000
     away: bool = False
     hang: bool = False
+    business: list[int] = field(default_factory=list)
+
+    async def mark_business(self, fingerprint: int) -> None:
+        if self.hang:
+            await asyncio.Event().wait()
+        if self.away:
+            raise Retryable("MongoDB is away")
+        assert fingerprint in self.series
+        self.business.append(fingerprint)
 
     async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]:
         self.calls += 1
@@ -92,10 +101,11 @@ class FakeCatalogue:
 
 
 class FakeRedis:
-    """The four commands that are used, in a dict; `away` makes them fail, after `gate` when it is set."""
+    """The commands and scripts that are used, in dicts; `away` makes them fail, after `gate` when it is set."""
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}
+        self.rooms: defaultdict[str, list[str]] = defaultdict(list)
         self.away = False
         self.calls = 0
         self.gate: asyncio.Event | None = None
@@ -104,14 +114,16 @@ class FakeRedis:
     def pipeline(self, transaction: bool = True) -> FakePipeline:
         return FakePipeline(self)
 
-    async def set(self, name: str, value: bytes, ex: int | None = None) -> bool:
+    async def eval(self, _script: str, keys: int, name: str, *arguments: Any) -> int:
         self.check()
-        self.data[name] = value
-        return True
-
-    async def eval(self, _script: str, _n: int, name: str, lock: bytes) -> int:
-        self.check()
-        if self.data.get(name) == lock:
+        if keys == 2:
+            room, value, _, slots, most = arguments
+            self.data[name] = value
+            self.rooms[room] += [name] * slots
+            while len(self.rooms[room]) > most:
+                self.data.pop(self.rooms[room].pop(0), None)
+            return 1
+        if self.data.get(name) == arguments[0]:
             del self.data[name]
             return 1
         return 0

@@ -12,6 +12,8 @@ from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime.errors import StoreUnavailable
 
+from services.ingest.tests.doubles import NODE_TENANT
+
 METRIC = {"name": "queue_length", "type": "gauge", "value": 7}
 
 
@@ -67,11 +69,32 @@ async def test_who_may_write_for_several_tenants_says_for_which(gateway: Any) ->
     assert [series.tenant for series in gateway.catalogue.asked] == ["globex"]
 
 
+async def test_a_uuid_names_its_tenant_in_either_case(gateway: Any) -> None:
+    gateway.authenticator.principal = key(NODE_TENANT)
+    said = await gateway.post("/api/metrics/custom", METRIC, {"X-Scope-OrgID": NODE_TENANT.upper()})
+    report = {"tenantId": NODE_TENANT.upper(), "uptime": 1, "activeUsers": 2, "exercisesCompletedToday": 3}
+    reported = await gateway.post("/telemetry", report)
+    assert (said.status, reported.status, reported.json["tenantId"]) == (201, 201, NODE_TENANT)
+    assert {series.tenant for series in gateway.catalogue.asked} == {NODE_TENANT}
+    assert [one["tenant"] for one in gateway.records.reports] == [NODE_TENANT]
+
+
 @pytest.mark.parametrize("foreign", ["globex", "nowhere", "not a tenant", ""])
 async def test_a_foreign_tenant_is_one_that_does_not_exist(gateway: Any, foreign: str) -> None:
     gateway.authenticator.principal = key("acme")
     reply = await gateway.post("/api/metrics/custom", METRIC, {"X-Scope-OrgID": foreign})
     assert (reply.status, reply.json["detail"]) == (404, "there is no such tenant")
+
+
+@pytest.mark.parametrize("path", ["/api/metrics/custom", "/api/events", "/telemetry", "/api/import/telemetry"])
+@pytest.mark.parametrize("others", [["globex"], ["acme"], [""], ["acme, globex"]])
+async def test_a_tenant_that_is_named_twice_is_refused(gateway: Any, path: str, others: list[str]) -> None:
+    gateway.authenticator.principal = key("acme", "globex")
+    named = [("X-Scope-OrgID", tenant) for tenant in ("acme", *others)]
+    reply = await gateway.request("POST", path, b"{}", [("content-type", "application/json"), *named])
+    assert (reply.status, reply.json["type"]) == (400, "/problems/invalid-request")
+    assert "X-Scope-OrgID" in reply.json["detail"]
+    assert gateway.catalogue.asked == []
 
 
 async def test_a_key_that_only_reads_does_not_write(gateway: Any) -> None:

@@ -183,7 +183,7 @@ async def test_it_is_described_and_other_methods_are_refused(drafted: Gateway) -
     assert {"204", "400", "401", "429", "503"} <= set(post["responses"])
     assert post["parameters"][1]["schema"]["enum"] == ["identity", "gzip", "zstd", "deflate"]
     reply = await send(drafted, b"", method="PUT")
-    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+    assert (reply.status, reply.headers["allow"]) == (405, "OPTIONS, POST")
 
 
 async def test_an_intake_may_take_all_paths_below_one() -> None:
@@ -191,7 +191,7 @@ async def test_an_intake_may_take_all_paths_below_one() -> None:
     for path, status in (("/api/metrics/put/any/thing", 204), ("/api/metrics/put", 404), (DRAFT.path, 204)):
         reply = await gateway.request("POST", path, reading("a", 1), {"content-type": DRAFT.check.__globals__["MEDIA"]})
         assert reply.status == status
-    assert (await gateway.request("GET", "/api/metrics/put/any/thing")).headers["allow"] == "POST"
+    assert (await gateway.request("GET", "/api/metrics/put/any/thing")).headers["allow"] == "OPTIONS, POST"
     assert gateway.state.table.rows["POST", "/api/metrics/put/{rest:path}"].permission is DRAFT.admission.permission
     assert "/api/metrics/put/{rest}" in gateway.app.openapi()["paths"]
     await gateway.registrar.close()

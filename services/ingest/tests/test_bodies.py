@@ -167,3 +167,36 @@ def test_the_smallest_budget_lets_a_stranger_send_the_longest_body() -> None:
     budget = Bodies(limits.MAX_DECOMPRESSED_BYTES)
     budget.strangers.take(limits.MAX_DECOMPRESSED_BYTES)
     assert budget.held == limits.MAX_DECOMPRESSED_BYTES
+
+
+LONG = "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("/api/metrics/custom", {"name": "m", "type": LONG, "value": 1}, {}),
+        ("/api/metrics/custom", {"name": "m", "type": "gauge", "value": 1, "labels": {LONG: "x"}}, {}),
+        ("/api/metrics/custom", {"name": "m", "type": "gauge", "value": 1, "labels": {LONG: []}}, {}),
+        ("/api/metrics/custom", {"name": "m", "type": "gauge", "value": 1}, {"content-type": f"text/{LONG}"}),
+        ("/api/metrics/custom", {"name": "m", "type": "gauge", "value": 1}, {"content-encoding": LONG}),
+        ("/api/metrics/batch", b'{"' + LONG.encode() + b'": [' + b"1," * 200_000 + b"1]}", {}),
+        ("/api/events", {"specversion": LONG, "id": LONG, "source": LONG, "type": LONG, "time": LONG}, {}),
+        ("/telemetry", {"tenantId": "acme", "uptime": LONG, "activeUsers": 1, "exercisesCompletedToday": 1}, {}),
+    ],
+)
+async def test_a_refusal_quotes_little_of_what_was_sent(
+    gateway: Any, path: str, body: object, headers: dict[str, str]
+) -> None:
+    reply = await gateway.post(path, body, headers)
+    assert 400 <= reply.status < 500
+    assert len(reply.body) < 1_500, reply.body[:300]
+    assert b"x" * 100 not in reply.body
+
+
+async def test_an_item_is_refused_with_little_of_its_own_words(gateway: Any) -> None:
+    bad = {"name": "m", "type": "gauge", "value": 1, "labels": {"l" * 128: []}}
+    reply = await gateway.post("/api/metrics/batch", [bad] * 200)
+    assert reply.status == 400
+    assert len(reply.body) < 20_000
+    assert len(reply.json["errors"][0]["field"]) == 80

@@ -16,7 +16,7 @@ from vigie_contracts import samples, topics
 from vigie_contracts.series import Kind, SeriesKey, to_signed
 from vigie_standalone.embedded.servers import Server, Servers
 
-from tests.kit import Process, Spawner, eventually, free_port, http_ready
+from tests.kit import Process, Spawner, aiokafka_login, eventually, free_port, http_ready
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
 PARTITIONS = 4
@@ -75,7 +75,7 @@ async def running(
 
 async def on_topic(bootstrap: str, topic: str) -> list[tuple[int, int, float, bytes | None]]:
     """Every sample on the topic: fingerprint, timestamp, value, request key."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, **aiokafka_login(), auto_offset_reset="earliest")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, p) for p in range(PARTITIONS)]
@@ -151,7 +151,7 @@ async def test_concurrent_repeats_get_one_201_and_conflicts(running: Running, ka
 
 async def test_broken_requests_over_a_socket_leave_the_gateway_well(running: Running) -> None:
     port = running.http.base_url.port
-    head = b"POST /api/metrics/custom HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /api/metrics/custom HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     for sent in (
         head,
         head + b"Content-Length: 50\r\n\r\n{",

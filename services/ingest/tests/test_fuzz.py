@@ -63,7 +63,7 @@ async def judged(
     if path == "/api/metrics/custom":
         assert len(gateway.publisher.sent) == before + 1
         return
-    assert answer["accepted"] >= 1
+    assert answer["accepted"] >= 1 or (path == "/api/events" and json.loads(body) == [])
     assert len(answer["errors"]) == min(answer["rejected"], 100)
     if count is not None:
         assert answer["accepted"] + answer["rejected"] == count

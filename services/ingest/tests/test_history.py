@@ -55,6 +55,51 @@ async def test_payload_is_taken_line_by_line_or_refused(gateway: Any, payload: P
     assert reply.json["rejected"] == len(reply.json["errors"]) == (1 if "neighbour" in payload.name else 0)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1", "1.0"), ("1", "1e0"), ("100", "1E2"), ("0", "-0.0"), ("1.5", "15e-1"), ("-3", "-3.0"),
+     ("4611686018427387904", "4611686018427387904.0"), ('[1, {"b": 2}]', '[1.0, {"b": 2e0}]')],
+)  # fmt: skip
+async def test_a_number_is_the_same_however_it_is_spelled(gateway: Any, one: str, other: str) -> None:
+    lines = [json.dumps(line(additionalData={"a": "?"})).replace('"?"', text).encode() for text in (one, other)]
+    for media, body in ((NDJSON, b"\n".join(lines)), (CSV, csv_of(one)), (CSV, csv_of(other))):
+        assert (await send(gateway, body, media)).status == 201
+    assert len({id_ for *_, id_ in gateway.records.sent}) == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "true"), ("0", "false"), ("0", "null"), ("1", '"1"'), ("1", "[1]")])
+async def test_what_is_no_number_is_something_else(gateway: Any, one: str, other: str) -> None:
+    for text in (one, other):
+        assert (await send(gateway, csv_of(text), CSV)).status == 201
+    assert len({id_ for *_, id_ in gateway.records.sent}) == 2
+
+
+def csv_of(text: str) -> bytes:
+    quoted = f'{{"a": {text}}}'.replace('"', '""')
+    return f'{HEADER}{NODE_TENANT},1,2,3,,,"{quoted}",{NOW_MS}\n'.encode()
+
+
+async def test_a_tenant_of_upper_case_is_the_same(gateway: Any) -> None:
+    reply = await send(gateway, [line(), line(tenantId=NODE_TENANT.upper())])
+    assert reply.json["accepted"] == 2
+    assert [report["tenant"] for report in gateway.records.reports] == [NODE_TENANT]
+
+
+@pytest.mark.parametrize("media", [NDJSON, CSV])
+async def test_a_byte_order_mark_is_skipped(gateway: Any, media: str) -> None:
+    body = json.dumps(line()).encode() if media == NDJSON else csv_of("1")
+    assert (await send(gateway, b"\xef\xbb\xbf" + body, media)).json["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1_000", " 1", "1 ", "\u0661", "nan", "inf", "-inf", "Infinity", "0x10", "+1", "01", "1.", ".5", "1e", "1e999"],
+)
+async def test_a_number_of_csv_is_written_as_in_json(gateway: Any, text: str) -> None:
+    reply = await send(gateway, f"{HEADER}{NODE_TENANT},{text},2,3,,,,{NOW_MS}\n".encode(), CSV)
+    assert (reply.status, reply.json["errors"][0]["field"]) == (400, "uptime")
+
+
 async def test_json_lines_and_csv_of_the_same_are_the_same(gateway: Any) -> None:
     by_name = {payload.name: payload.data for payload in payloads("api.import.telemetry")}
     await send(gateway, by_name["v1-lines.ndjson"])

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from backports import zstd
 from vigie_contracts import limits
+from vigie_ingest.intakes import INTAKES
+
+from .test_history import SUPERADMIN
 
 PATH = "/api/metrics/custom"
 GOOD = b'{"name":"m","type":"gauge","value":1}'
@@ -80,8 +83,13 @@ async def test_json_content_types_are_taken(gateway: Any, media: str) -> None:
     assert (await gateway.post(PATH, GOOD, {"content-type": media})).status == 201
 
 
-async def test_absent_content_type_is_json(gateway: Any) -> None:
-    assert (await gateway.request("POST", PATH, GOOD)).status == 201
+@pytest.mark.parametrize("path", [intake.path for intake in INTAKES])
+async def test_absent_content_type_is_refused(gateway: Any, path: str) -> None:
+    gateway.authenticator.principal = SUPERADMIN
+    reply = await gateway.request("POST", path, GOOD)
+    assert reply.status == 415
+    assert reply.json["detail"].startswith("Content-Type: ")
+    assert reply.headers["accept-post"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,18 @@
 """Idempotency-Key: the same request again adds nothing and gets the same answer."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from redis.asyncio import Redis
+from vigie_contracts import limits
+from vigie_contracts.series import Kind
 from vigie_ingest import idempotency
+from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, Ticket
+from vigie_ingest.samples import Sample
+from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import BusUnavailable
 
 PATH = "/api/metrics/batch"
@@ -145,18 +152,82 @@ async def test_unusable_key_is_refused(gateway: Any, key: str) -> None:
 
 
 def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
+    one = Sample("m", Kind.COUNTER, (("a", "b"),), 1.0)
     made = {
         idempotency.request_key("t", b"k", "/r", b"body"),
         idempotency.request_key("tk", b"", "/r", b"body"),
         idempotency.request_key("t", b"k", "/rb", b"ody"),
         idempotency.request_key("t", b"k", "/r", b"body2"),
-        idempotency.event_key("t", "s", "1"),
-        idempotency.event_key("t", "s1", ""),
-        idempotency.event_key("u", "s", "1"),
+        idempotency.event_key("t", "s", "1", [one]),
+        idempotency.event_key("t", "s1", "", [one]),
+        idempotency.event_key("u", "s", "1", [one]),
+        idempotency.event_key("t", "s", "1", [one, one]),
+        idempotency.event_key("t", "s", "1", [replace(one, name="n")]),
+        idempotency.event_key("t", "s", "1", [replace(one, kind=Kind.GAUGE)]),
+        idempotency.event_key("t", "s", "1", [replace(one, labels=())]),
+        idempotency.event_key("t", "s", "1", [replace(one, value=2.0)]),
     }
-    assert len(made) == 7
+    assert len(made) == 12
 
 
 def test_an_answer_that_was_stored_without_its_headers_is_json() -> None:
     older = msgspec.msgpack.encode([b"request", b"", 201, b"{}"])
     assert msgspec.msgpack.decode(older, type=idempotency._Stored).headers == ((b"content-type", b"application/json"),)
+
+
+def _listed(refused: int) -> bytes:
+    problem = {"index": 0, "field": "labels." + "l" * 128, "reason": "must be a string, a number or a boolean"}
+    return msgspec.json.encode({"errors": [{**problem, "index": i} for i in range(refused)]})
+
+
+async def test_a_tenant_has_room_for_its_newest_answers_and_no_more(
+    redis_url: str, unique: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MAX_SLOTS", 50)
+    tenant, other = unique("acme"), unique("other")
+    async with Redis.from_url(redis_url) as redis:
+        store = IdempotencyStore(redis, SystemClock())
+        store._breaker._wait_s = 10.0
+
+        async def answer(tenant: str, i: int, body: bytes = b"{}", **more: Any) -> None:
+            _, ticket = await store.claim(tenant, b"%d" % i, b"request", **more)
+            assert isinstance(ticket, Ticket)
+            await store.store(ticket, Replay(201, body, ()))
+
+        async def found(tenant: str, i: int) -> Lookup:
+            lookup, ticket = await store.claim(tenant, b"%d" % i, b"request")
+            if isinstance(ticket, Ticket):
+                await store.release(ticket)
+            return lookup
+
+        await answer(other, 0)
+        for i in range(80):
+            await answer(tenant, i)
+        assert [i for i in range(80) if await found(tenant, i) is Lookup.REPLAYED] == list(range(30, 80))
+        await answer(tenant, 80, _listed(100))
+        kept = [i for i in range(81) if await found(tenant, i) is Lookup.REPLAYED]
+        assert kept[-1] == 80
+        assert 30 < kept[0] < 40, "an answer takes as much room as it is long"
+        for i in range(100, 200):
+            await answer(tenant, i, stranger=True)
+        assert [i for i in range(81) if await found(tenant, i) is Lookup.REPLAYED] == kept
+        assert await found(other, 0) is Lookup.REPLAYED
+        lives = [await redis.ttl(key) async for key in redis.scan_iter(f"vigie:{tenant}:*")]
+        assert len(lives) == len(kept) + 50 + 2
+        assert all(0 < life <= limits.IDEMPOTENCY_TTL_S for life in lives)
+
+
+async def test_a_long_answer_is_kept_compressed_and_an_immense_one_not_at_all(gateway: Any) -> None:
+    bad = {**BODY[0], "labels": {"l" * 128: []}}
+    items = [*BODY, *[bad] * 100]
+    first = await gateway.post(PATH, items, KEY)
+    assert first.status == 201
+    assert len(first.body) > 10_000
+    (stored,) = gateway.redis.data.values()
+    assert len(stored) < 1_000
+    again = await gateway.post(PATH, items, KEY)
+    assert (again.body, again.headers["idempotency-replayed"]) == (first.body, "true")
+    _, ticket = await gateway.resources.idempotency.claim("acme", b"k", b"request")
+    noise = b"".join(idempotency._digest(b"noise", b"%d" % i) for i in range(2_000))
+    await gateway.resources.idempotency.store(ticket, Replay(201, noise, ()))
+    assert len(gateway.redis.data) == 1, "nor does its key stay locked"

@@ -304,6 +304,29 @@ async def test_an_address_is_limited_whatever_tenants_it_names(nodes: Any) -> No
     assert set(nodes.usage.tallies) == set()
 
 
+async def test_reports_of_strangers_are_limited_by_their_bytes_too() -> None:
+    gateway = build(rate_telemetry_bytes_per_minute=600_000)
+    gateway.authenticator.principal = AnonymousRule.parse("telemetry").principal()
+
+    async def send(address: str, tenant: str = "acme") -> int:
+        body = {**telemetry(tenant), "additionalData": {"note": "x" * 15_000}, "hostname": "y" * 44_000}
+        return (await gateway.post("/telemetry", body, client=(address, 1))).status
+
+    assert [await send("203.0.113.7") for _ in range(4)] == [201] * 2 + [429] * 2
+    assert await send("203.0.113.7", "globex") == 201
+    assert await reported(gateway, "acme") == [201], "what is small still fits"
+    others = [await send(f"203.0.113.{n}") for n in range(10, 20)]
+    assert others == [201] * 8 + [429] * 2, "from all addresses together"
+    reply = await gateway.post(
+        "/telemetry", {**telemetry("acme"), "hostname": "y" * 60_000}, client=("203.0.113.99", 1)
+    )
+    assert (reply.status, int(reply.headers["retry-after"]) > 0) == (429, True)
+    assert "600000 bytes of reports of this tenant without a credential are allowed" in reply.json["detail"]
+    gateway.authenticator.principal = key()
+    assert [await send("203.0.113.7") for _ in range(4)] == [201] * 4, "a key is not limited by them"
+    await gateway.registrar.close()
+
+
 async def test_samples_of_reports_count_by_the_tenants_plan(nodes: Any) -> None:
     nodes.tenants.plan = Plan(samples_per_s=5)
     assert await reported(nodes, "acme", "acme") == [201, 429]

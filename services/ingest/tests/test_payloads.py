@@ -23,7 +23,8 @@ async def test_payload_is_taken_or_refused(gateway: Any, path: str, payload: Pay
     reply = await gateway.post(path, payload.data)
     if payload.good:
         assert reply.status == 201, reply.body
-        assert len(gateway.publisher.sent) >= reply.json["accepted"] >= 1
+        least = 0 if payload.name == "v1-empty-batch.json" else 1
+        assert len(gateway.publisher.sent) >= reply.json["accepted"] >= least
         assert reply.json.get("rejected", 0) == (1 if "neighbour" in payload.name else 0)
     else:
         assert reply.status in (400, 413), reply.body

@@ -70,7 +70,7 @@ async def test_timestamp_is_taken_in_both_forms(gateway: Any, stamp: object, off
         (True, "milliseconds"),
         ("yesterday", "RFC 3339"),
         ("2026-09-21", "RFC 3339"),
-        ("2026-09-21T15:33:20", "timezone"),
+        ("2026-09-21T15:33:20", "with its offset"),
         ("2026-13-41T99:00:00Z", "RFC 3339"),
         ("1790000000000", "RFC 3339"),
         ("0001-01-01T00:00:00Z", "too old"),
@@ -178,3 +178,16 @@ async def test_unreadable_labels_are_a_client_error(gateway: Any, labels: bytes)
     reply = await gateway.post(ROUTES[0], b'{"name":"m","type":"gauge","value":1,"labels":' + labels + b"}")
     assert reply.status == 400, reply.body
     assert gateway.publisher.calls == 0
+
+
+async def test_a_business_metric_is_noted_in_the_catalogue_before_it_is_published_and_once(gateway: Any) -> None:
+    custom, business = ROUTES
+    assert (await gateway.post(custom, GOOD)).status == 201
+    assert gateway.catalogue.business == []
+    gateway.catalogue.away = True
+    assert (await gateway.post(business, GOOD)).status == 503
+    assert len(gateway.publisher.sent) == 1
+    gateway.catalogue.away = False
+    for _ in range(3):
+        assert (await gateway.post(business, GOOD)).status == 201
+    assert gateway.catalogue.business == [gateway.publisher.sent[0][0]]

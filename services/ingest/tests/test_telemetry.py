@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,15 @@ import pytest
 from vigie_contracts import names
 from vigie_contracts.payloads import Payload, payloads
 from vigie_contracts.reports import record_key
+from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.audit import SYSTEM, Audit
+from vigie_identity.known_tenants import KnownTenants
+from vigie_identity.tenants import Status, Tenant, Tenants
+from vigie_runtime import clients
 from vigie_runtime.errors import BufferFull, BusUnavailable, StoreUnavailable
 
+from services.ingest.tests.conftest import settings
 from services.ingest.tests.doubles import NODE_TENANT, NOW_MS
 from services.ingest.tests.test_access import key
 
@@ -225,14 +232,52 @@ async def test_a_tenant_with_all_its_series_loses_samples_but_no_report(gateway:
 
 @pytest.mark.parametrize(("field", "value", "says"), [
     ("uptime", -1, "uptime: must be a number between 0 and 1000000000000"),
-    ("activeUsers", "42", "activeUsers: must be a number, but is of type str"),
+    ("activeUsers", "42", "activeUsers: must be a number, but is a string"),
     ("exercisesCompletedToday", None, "exercisesCompletedToday: must be a number, but is null"),
-    ("aiLatency", [], "aiLatency: must be a number, but is of type array"),
-    ("version", 2, "version: must be a string, but is of type int"),
-    ("tenantId", 5, "tenantId: must be a string, but is of type int"),
-    ("additionalData", "x", "additionalData: must be an object, but is of type str"),
+    ("aiLatency", [], "aiLatency: must be a number, but is a list"),
+    ("version", 2, "version: must be a string, but is an integer"),
+    ("version", 1.2, "version: must be a string, but is a number"),
+    ("version", "x" * 129, "version: must have at most 128 characters"),
+    ("tenantId", 5, "tenantId: must be a string, but is an integer"),
+    ("additionalData", "x", "additionalData: must be an object, but is a string"),
 ])  # fmt: skip
 async def test_the_refusal_names_the_field(gateway: Any, field: str, value: object, says: str) -> None:
     reply = await gateway.post(PATH, {**GUIDE, field: value})
     assert (reply.status, reply.json["detail"]) == (400, says)
     assert reply.json["errors"][0]["field"] == field
+
+
+async def test_tenants_that_are_not_there_cannot_be_told_apart(
+    gateway: Any, mongo_uri: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with clients.mongo(settings().model_copy(update={"mongodb_uri": mongo_uri})) as client:
+        audit = Audit(client[database.name], gateway.clock)
+        tenants = Tenants(client[database.name], audit, gateway.clock)
+        await audit.ensure_indexes()
+        await tenants.ensure_indexes()
+        for tenant in ("gone", "there"):
+            await tenants.create(TenantId(tenant), f"{tenant} inc", SYSTEM)
+        await tenants.change(TenantId("gone"), SYSTEM, status=Status.INACTIVE)
+        await tenants.delete(TenantId("gone"), SYSTEM)
+        looked_up = []
+        get = tenants.get
+
+        async def counted(tenant: TenantId) -> Tenant:
+            looked_up.append(tenant)
+            return await get(tenant)
+
+        monkeypatch.setattr(tenants, "get", counted)
+        access = replace(gateway.resources.access, known_tenants=KnownTenants(tenants, gateway.clock, int))
+        gateway.change(access=access)
+        gateway.authenticator.principal = ONLY_TELEMETRY
+        assert (await gateway.post(PATH, {**GUIDE, "tenantId": "there"}, client=("203.0.113.1", 1))).status == 201
+        answers, looked_up[:] = [], []
+        names = ("gone", "unknown", "UNKNOWN", "", "_", "a/b", "x" * 65, "../there", "gone\0")
+        for n, name in enumerate([*names, *names]):
+            told = {"Idempotency-Key": f"k{n}"}
+            reply = await gateway.post(PATH, {**GUIDE, "tenantId": name}, told, client=(f"198.51.100.{n}", 1))
+            answers.append((reply.status, reply.body, reply.headers))
+        assert [answer for answer in answers if answer != answers[0]] == []
+        assert answers[0][0] == 404
+        assert looked_up == ["gone", "unknown", "UNKNOWN"], "as much work for each that could be one, once"
+        await access.known_tenants.close()

@@ -13,7 +13,7 @@ from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.errors import CredentialMissing
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.permissions import Permission
-from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind
+from vigie_identity.principal import TENANT_HEADER, Principal, PrincipalKind, named_tenant
 from vigie_identity.tenants import Tenant
 
 Headers = Mapping[bytes, bytes]
@@ -41,12 +41,17 @@ class Admission:
         return tenants.at_once(tenant) or await tenants.require(tenant)
 
 
+def asked_tenant(headers: Headers) -> str | None:
+    """The tenant that the header names. Raises TenantNamedTwice."""
+    asked = headers.get(TENANT_HEADER)
+    return None if asked is None else named_tenant([asked.decode("latin-1")])
+
+
 def of_caller(permission: Permission) -> Admission:
     """In the caller's tenant, or the one of its tenants that a header names."""
 
     def by_headers(principal: Principal, headers: Headers, default: TenantId) -> TenantId:
-        asked = headers.get(TENANT_HEADER)
-        return principal.tenant(permission, None if asked is None else asked.decode("latin-1"), default)
+        return principal.tenant(permission, asked_tenant(headers), default)
 
     return Admission(permission, by_headers, tenant_header=True)
 
@@ -54,7 +59,8 @@ def of_caller(permission: Permission) -> Admission:
 def of_body(permission: Permission, named: Callable[[bytes], str]) -> Admission:
     """In the tenant that the body names. Nobody who may do it nowhere sends a body."""
 
-    def by_headers(principal: Principal, _headers: Headers, _default: TenantId) -> None:
+    def by_headers(principal: Principal, headers: Headers, _default: TenantId) -> None:
+        asked_tenant(headers)
         somewhere = permission in principal.anywhere or principal.assignments
         if principal.kind is PrincipalKind.ANONYMOUS and not somewhere:
             raise CredentialMissing
@@ -65,7 +71,8 @@ def of_body(permission: Permission, named: Callable[[bytes], str]) -> Admission:
 def of_platform(permission: Permission) -> Admission:
     """For those who may do it everywhere; each line of the body names a tenant."""
 
-    def by_headers(principal: Principal, _headers: Headers, _default: TenantId) -> TenantId:
+    def by_headers(principal: Principal, headers: Headers, _default: TenantId) -> TenantId:
+        asked_tenant(headers)
         principal.require_platform(permission)
         return PLATFORM
 

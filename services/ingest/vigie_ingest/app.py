@@ -70,7 +70,6 @@ def create_app(
         description="Takes metrics and business events. 201 means: acknowledged by Kafka, and will be counted once.",
         refused_credentials=metrics.REFUSED_CREDENTIALS,
     )
-    rest.router.redirect_slashes = False  # a sender learns at once that the path is wrong
     rest.openapi = openapi.with_intakes(rest.openapi, intakes)
     return IngestApp(frame, routes, rest)
 

@@ -159,7 +159,7 @@ def _decompress(headers: Mapping[bytes, bytes], codings: Codings) -> Decompress 
     try:
         return codings["gzip" if name == "x-gzip" else name or IDENTITY]
     except KeyError:
-        raise UnsupportedEncodingError(name[:100], sorted(codings, key=IDENTITY.__eq__)) from None
+        raise UnsupportedEncodingError(name, sorted(codings, key=IDENTITY.__eq__)) from None
 
 
 def _check_length(headers: Mapping[bytes, bytes], limit: int) -> None:
@@ -285,7 +285,7 @@ def _step(frame: _Decompressor, encoding: str, data: bytes, size: int) -> bytes:
     try:
         return frame.decompress(data, size)
     except (zlib.error, zstd.ZstdError, EOFError) as e:
-        raise MalformedBodyError(f"the body is not valid {encoding}: {e}") from e
+        raise MalformedBodyError(f"the body is not valid {encoding}") from e
 
 
 def _gzip_or_zstd(encoding: str) -> Decompress:

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from msgspec import Meta
 from vigie_contracts import limits
-from vigie_contracts.problems import ItemProblem, Problem, ProblemKind
+from vigie_contracts.problems import MAX_DETAIL_CHARS, ItemProblem, Problem, ProblemKind, shortened
 from vigie_runtime.errors import ProblemError
+from vigie_web.errors import BodyTooLarge, BodyTooSlow
 
 MAX_LISTED_ERRORS = 100
 """An answer lists at most this many refused items; `rejected` counts all of them."""
@@ -52,7 +53,7 @@ ItemProblems = Annotated[list[ItemProblem], Meta(max_length=MAX_LISTED_ERRORS)]
 def item_problems(rejected: Sequence[RejectedItem]) -> ItemProblems:
     """The refused items as an answer lists them: the first ones, in the order of the request."""
     first = sorted(rejected, key=lambda r: r.index)[:MAX_LISTED_ERRORS]
-    return [ItemProblem(r.index, r.error.field, r.error.detail) for r in first]
+    return [ItemProblem(r.index, shortened(r.error.field), shortened(r.error.detail, MAX_DETAIL_CHARS)) for r in first]
 
 
 class RequestError(ProblemError):
@@ -97,7 +98,7 @@ class ItemRefusedError(InvalidRequestError):
     """The one item of a single request is refused."""
 
     def __init__(self, error: ItemError) -> None:
-        super().__init__(f"{error.field}: {error.detail}", errors=[RejectedItem(0, error)])
+        super().__init__(f"{shortened(error.field)}: {error.detail}", errors=[RejectedItem(0, error)])
 
 
 class SeriesLimitError(RequestError):
@@ -118,7 +119,7 @@ class NothingAcceptedError(InvalidRequestError):
         listed = f", the first {MAX_LISTED_ERRORS} are listed" if count > MAX_LISTED_ERRORS else ""
         super().__init__(
             f"none of the {count} {what} was taken{listed}; "
-            f"item {first.index}: {first.error.field}: {first.error.detail}",
+            f"item {first.index}: {shortened(first.error.field)}: {first.error.detail}",
             errors=rejected,
         )
 
@@ -127,8 +128,8 @@ class BodyTooLargeError(RequestError):
     kind, status = ProblemKind.TOO_LARGE, 413
     close = True
 
-    def __init__(self, limit: int, what: str = "the request body") -> None:
-        super().__init__(f"{what} is longer than {limit} bytes; send it in several requests")
+    def __init__(self, limit: int, what: str = "the body") -> None:
+        super().__init__(f"{BodyTooLarge(limit, what).detail}; send it in several requests")
 
 
 class TooManyItemsError(RequestError):
@@ -160,7 +161,7 @@ class UnsupportedEncodingError(RequestError):
     def __init__(self, encoding: str, accepted: Sequence[str]) -> None:
         *others, last = accepted
         names = f"one of {', '.join(others)} or {last}" if others else last
-        given = repr(encoding) if encoding else "none"
+        given = repr(shortened(encoding)) if encoding else "none"
         super().__init__(
             f"Content-Encoding: {given} is not supported; send {names}",
             extra={"accept-encoding": ", ".join(accepted)},
@@ -172,7 +173,7 @@ class BodyTimeoutError(RequestError):
     close = True
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the request body did not arrive within {seconds:g} s")
+        super().__init__(BodyTooSlow(seconds).detail)
 
 
 class KeyReusedError(RequestError):

@@ -32,7 +32,7 @@ from vigie_ingest.bodies import Bodies, read_body
 from vigie_ingest.errors import ClientGoneError, InternalError, NotReadyError, RequestError
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, header_key, request_key
 from vigie_ingest.intake import Intake, Pipeline, Request
-from vigie_ingest.metrics import BODIES, IDEMPOTENCY, REFUSED_CREDENTIALS, RouteMetrics
+from vigie_ingest.metrics import BODIES, IDEMPOTENCY, REFUSED_CREDENTIALS, RouteMetrics, WarnedTenants
 from vigie_ingest.responses import Response
 from vigie_ingest.settings import IngestSettings
 
@@ -72,6 +72,8 @@ class Frame:
     def __init__(self, state: State) -> None:
         self.state = state
         self.bodies = Bodies(state.settings.ingest_max_body_bytes)
+        self.warned = WarnedTenants()
+        state.metrics.registry.register(self.warned)
         self.tracer = tracing.tracer("vigie_ingest") if tracing.enabled() else None
         state.metrics.gauge(BODIES).set_function(lambda: self.bodies.held)
 
@@ -170,10 +172,10 @@ class IntakeRoute:
             self.metrics.body_bytes += len(body)
             if tenant is None:
                 named = await intake.admission.by_body(principal, body, control.known_tenants)
-                await quota.report(principal, named)
+                await quota.report(principal, named, len(body))
                 tenant = named.id
             path, now_ms = scope["path"], state.clock.now_ms()
-            request = Request(principal, tenant, path, headers, body, now_ms, state.settings, span)
+            request = Request(principal, tenant, path, headers, body, now_ms, state.settings, scope["headers"], span)
             if key is None:
                 return await self._take(resources.pipeline, quota, request)
             request.key = request_key(tenant, key, path, body)
@@ -185,8 +187,9 @@ class IntakeRoute:
         """Replay the stored answer, or make one and store it."""
         assert request.key is not None  # noqa: S101  # `_serve` has just made it
         store = resources.idempotency
+        stranger = request.principal.kind is PrincipalKind.ANONYMOUS
         try:
-            found, ticket = await store.claim(request.tenant, key, request.key)
+            found, ticket = await store.claim(request.tenant, key, request.key, stranger=stranger)
         except RequestError as e:
             self._lookups[Lookup.IN_PROGRESS if e.status == 409 else Lookup.REUSED].inc()
             raise
@@ -219,4 +222,6 @@ class IntakeRoute:
             raise
         self.metrics.judged(verdict.accepted, verdict.rejected)
         quota.used(verdict.samples, len(verdict.rejected))
+        if verdict.warnings:
+            self.frame.warned.add(request.tenant, len(verdict.warnings))
         return intake.encode(request, verdict)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from vigie_contracts import limits
 from vigie_contracts import telemetry as contract
+from vigie_contracts.tenants import tenant_id
 
 from vigie_ingest import timestamps
 from vigie_ingest.decoding import UNREADABLE, Decoded, item_error
@@ -24,6 +25,8 @@ from vigie_ingest.errors import (
     UnsupportedMediaError,
 )
 from vigie_ingest.idempotency import report_key
+from vigie_ingest.ignored import FieldReader, Ignored, warn
+from vigie_ingest.items import BOM
 from vigie_ingest.media import media_type
 from vigie_ingest.telemetry import NodeReport, TelemetryDto, bounds_error, fault
 
@@ -37,9 +40,12 @@ IGNORED: Final = "id"
 _TEXTS: Final = ("tenantId", contract.VERSION, "timestamp")
 _NUMBERS: Final = contract.NUMBERS
 _REQUIRED: Final = ("tenantId", *contract.REQUIRED_NUMBERS, "timestamp")
+_INT64: Final = 1 << 63
 _COLUMNS: Final = (*_TEXTS, *_NUMBERS, contract.ADDITIONAL)
 _WHEN: Final = "must be an ISO 8601 time with its offset, such as 2025-11-24T10:30:00Z, or milliseconds since 1970"
 
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+"""As in JSON: Python's `float` also takes `1_000`, ` 1`, other scripts' digits, `nan` and `inf`."""
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
 """Far beyond every time; longer ones stay text, which is refused."""
 
@@ -50,7 +56,7 @@ class HistoryLine(TelemetryDto, kw_only=True):
     timestamp: int | str
 
 
-_line: Final = msgspec.json.Decoder(HistoryLine)
+_line: Final = FieldReader(HistoryLine, "a line")
 
 
 def check_media(headers: Mapping[bytes, bytes]) -> None:
@@ -72,12 +78,17 @@ def decode_history(headers: Mapping[bytes, bytes], body: bytes, now_ms: int, ret
             raise TooManyItemsError("lines")
         if line is None:
             continue
-        report = line if isinstance(line, ItemError) else _report(line, now_ms, retention_ms)
+        if isinstance(line, ItemError):
+            decoded.rejected.append(RejectedItem(index, line))
+            continue
+        said, ignored = line
+        report = _report(said, now_ms, retention_ms)
         if isinstance(report, ItemError):
             decoded.rejected.append(RejectedItem(index, report))
-        else:
-            decoded.items.append(report)
-            indexes.append(index)
+            continue
+        decoded.items.append(report)
+        indexes.append(index)
+        warn(decoded.warnings, index, ignored)
     return decoded
 
 
@@ -88,17 +99,17 @@ def _is_csv(headers: Mapping[bytes, bytes]) -> bool:
     return media == CSV
 
 
-Lines = Iterator[HistoryLine | ItemError | None]
-"""One by one: a body may hold millions. None for a blank one."""
+Lines = Iterator[tuple[HistoryLine, Sequence[Ignored]] | ItemError | None]
+"""One by one, with what was ignored of each: a body may hold millions. None for a blank one."""
 
 
 def _json_lines(body: bytes) -> Lines:
-    for text in io.BytesIO(body):
+    for text in io.BytesIO(body.removeprefix(BOM)):
         if not text.strip():
             yield None
             continue
         try:
-            yield _line.decode(text)
+            yield _line.read(text)
         except UNREADABLE as e:
             yield bounds_error(e) or item_error(e, text)
 
@@ -108,7 +119,8 @@ def _csv_lines(body: bytes) -> Lines:
         rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         columns = _columns(next(rows, []))
         for row in rows:
-            yield _row(columns, row)
+            line = _row(columns, row)
+            yield line if isinstance(line, ItemError) else (line, ())
     except UnicodeDecodeError as e:
         raise MalformedBodyError(f"the body is not UTF-8 (byte {e.start})") from e
     except csv.Error as e:
@@ -155,10 +167,7 @@ def _value(name: str, text: str) -> Any:
     if name == contract.ADDITIONAL:
         return msgspec.json.decode(text)
     if name in _NUMBERS:
-        try:
-            return float(text)
-        except ValueError:
-            return text
+        return float(text) if _NUMBER.fullmatch(text) else text
     if name == "timestamp" and _INTEGER.fullmatch(stamp := text.strip()):
         return int(stamp)
     return text
@@ -172,8 +181,22 @@ def _report(line: HistoryLine, now_ms: int, retention_ms: int) -> NodeReport | I
         return at_ms
     if error := timestamps.check(at_ms, now_ms, max_age_ms=retention_ms):
         return error
-    spelling = msgspec.json.encode(line.body(), order="sorted")
-    return NodeReport(line.tenant_id, at_ms, report_key(line.tenant_id, at_ms, spelling), line, others_too=True)
+    spelling = msgspec.json.encode(canonical(line.body()), order="sorted")
+    tenant = tenant_id(line.tenant_id) or line.tenant_id
+    return NodeReport(tenant, at_ms, report_key(tenant, at_ms, spelling), line, others_too=True)
+
+
+def canonical(value: Any) -> Any:
+    """The same JSON with one spelling per number: 1.0 and 1e0 are 1, as far as integers of 64 bits go."""
+    match value:
+        case float() if value.is_integer() and -_INT64 <= value < _INT64:
+            return int(value)
+        case dict():
+            return {key: canonical(inner) for key, inner in value.items()}
+        case list():
+            return [canonical(inner) for inner in value]
+        case _:
+            return value
 
 
 def _instant(stamp: int | str, now_ms: int) -> int | ItemError:

@@ -2,13 +2,14 @@
 
 The keys alone make it exact: the aggregator drops samples whose key it has counted. The answers in Redis are comfort:
 the same answer again, 422 for a key that is used twice, 409 while the first is still being worked on. So Redis may be
-away; then requests just go on.
+away, and no tenant has room for more than its newest answers; then requests just go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 from vigie_web.connection import Header
 
 from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedError
+from vigie_ingest.samples import Sample
 
 log = logging.get(__name__)
 
@@ -35,6 +37,14 @@ _LOCK_MS: Final = 10_000
 """A gateway that dies holding it keeps the key busy for this long. A request may take longer: then its repeat is
 worked on beside it, which the aggregator notices."""
 _MAX_STRANDED: Final = 1_000
+MAX_SLOTS: Final = 20_000
+"""Room for the answers of one tenant, as long as they live: when it is full, the oldest are forgotten."""
+SLOT_BYTES: Final = 512
+"""What one slot holds of an answer; a longer one takes several. Together about 10 MB for a tenant."""
+MAX_ANSWER_SLOTS: Final = 16
+"""A longer answer is not kept."""
+_PLAIN_BYTES: Final = 1_024
+"""A longer body is compressed: such answers are lists of refusals, which repeat themselves."""
 _JSON: Final[tuple[Header, ...]] = ((b"content-type", b"application/json"),)
 """What all answers were before they were stored with their headers."""
 
@@ -60,9 +70,12 @@ def body_key(tenant: str, route: str, body: bytes) -> bytes:
     return _digest(b"vigie-body-v1", tenant.encode(), route.encode(), body)
 
 
-def event_key(tenant: str, source: str, id_: str) -> bytes:
-    """The key of the samples of one CloudEvent: its source and id name it, in whatever request it comes."""
-    return _digest(b"vigie-event-v1", tenant.encode(), source.encode(), id_.encode())
+def event_key(tenant: str, source: str, id_: str, samples: Sequence[Sample]) -> bytes:
+    """The key of the samples of one CloudEvent, in whatever request and form it comes: its source, its id, and what it
+    counts. Each partition judges a key by itself, so one that stood for other samples too would be a repeat in some of
+    them and new in others. When it counts is no part of the key: that may be the gateway's clock."""
+    counted = msgspec.msgpack.encode([(one.name, one.kind, one.labels, one.value) for one in samples])
+    return _digest(b"vigie-event-v2", tenant.encode(), source.encode(), id_.encode(), counted)
 
 
 def report_key(tenant: str, at_ms: int, body: bytes) -> bytes:
@@ -123,6 +136,7 @@ class _Stored(msgspec.Struct, array_like=True):
     status: int = 0
     body: bytes = b""
     headers: tuple[Header, ...] = _JSON
+    compressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +150,11 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The right to answer a keyed request. `locked` is false when Redis is away."""
+    """The right to answer a keyed request. `room`: where the names of the tenant's answers are, oldest first; `locked`
+    is false when Redis is away."""
 
     name: str
+    room: str
     lock: bytes
     request: bytes
     locked: bool
@@ -151,6 +167,16 @@ class IdempotencyStore:
     # lock that nobody holds any more. So giving back what was locked is tried at any time, and remembered if it fails.
     _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
+    # Keeps an answer in so many slots of the tenant's room, and forgets the oldest answers that no longer fit.
+    # KEYS: answer, room. ARGV: value, seconds, slots, most slots of the tenant.
+    _KEEP: Final = """
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+for _ = 1, ARGV[3] do redis.call('RPUSH', KEYS[2], KEYS[1]) end
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+for _ = 1, redis.call('LLEN', KEYS[2]) - ARGV[4] do redis.call('DEL', redis.call('LPOP', KEYS[2])) end
+return 1
+"""
+
     def __init__(self, redis: object, clock: Clock, metrics: MetricSet | None = None) -> None:
         """`redis`: a `redis.asyncio.Redis` that gives bytes; `metrics` declares REDIS_AWAY."""
         self._redis: object = redis
@@ -159,32 +185,42 @@ class IdempotencyStore:
         self._stranded: dict[bytes, tuple[float, Replay | None]] = {}
         """Locks of finished requests that are still in Redis -> until when, and the answer if there is one."""
 
-    async def claim(self, tenant: str, key: bytes, request: bytes) -> tuple[Lookup, Ticket | Replay]:
-        """The stored answer, or a ticket to make one. Raises KeyReusedError or InProgressError."""
-        name = f"vigie:{tenant}:idem:{_digest(b'vigie-answer-v1', key).hex()}"
+    async def claim(
+        self, tenant: str, key: bytes, request: bytes, *, stranger: bool = False
+    ) -> tuple[Lookup, Ticket | Replay]:
+        """The stored answer, or a ticket to make one; strangers have a room of their own in each tenant. Raises
+        KeyReusedError or InProgressError."""
+        answers = f"vigie:{tenant}:idem:"
+        name, room = answers + _digest(b"vigie-answer-v1", key).hex(), answers + ("strangers" if stranger else "room")
         lock = msgspec.msgpack.encode(_Stored(request, uuid4().bytes))
         found = await self._ask(name, lock)
         if found is None:
-            return Lookup.UNAVAILABLE, Ticket(name, lock, request, locked=False)
+            return Lookup.UNAVAILABLE, Ticket(name, room, lock, request, locked=False)
         if found == lock:
-            return Lookup.NEW, Ticket(name, lock, request, locked=True)
+            return Lookup.NEW, Ticket(name, room, lock, request, locked=True)
         try:
             stored = msgspec.msgpack.decode(found, type=_Stored)
         except msgspec.MsgspecError:
             log.warning("a stored answer is unreadable and is ignored", name=name)
-            return Lookup.UNAVAILABLE, Ticket(name, lock, request, locked=True)
+            return Lookup.UNAVAILABLE, Ticket(name, room, lock, request, locked=True)
         if stored.request != request:
             raise KeyReusedError
         if not stored.status:
-            return self._take_over(name, found, request)
-        return Lookup.REPLAYED, Replay(stored.status, stored.body, stored.headers)
+            return self._take_over(Ticket(name, room, found, request, locked=True))
+        body = zlib.decompress(stored.body) if stored.compressed else stored.body
+        return Lookup.REPLAYED, Replay(stored.status, body, stored.headers)
 
     async def store(self, ticket: Ticket, answer: Replay) -> None:
-        """Keep the answer for 24 h. Not being able to is no failure of the request."""
-        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", answer.status, answer.body, answer.headers))
-        stored = await self._try(
-            lambda redis: redis.set(ticket.name, value, ex=limits.IDEMPOTENCY_TTL_S), always=ticket.locked
-        )
+        """Keep the answer for 24 h, if there is room. Not being able to is no failure of the request."""
+        compressed = len(answer.body) > _PLAIN_BYTES
+        body = zlib.compress(answer.body, 1) if compressed else answer.body
+        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", answer.status, body, answer.headers, compressed))
+        slots = -(-len(value) // SLOT_BYTES)
+        if slots > MAX_ANSWER_SLOTS:
+            await self.release(ticket)
+            return
+        arguments = (ticket.name, ticket.room, value, limits.IDEMPOTENCY_TTL_S, slots, MAX_SLOTS)
+        stored = await self._try(lambda redis: redis.eval(self._KEEP, 2, *arguments), always=ticket.locked)
         if ticket.locked and stored is None:
             self._strand(ticket.lock, answer)
 
@@ -206,14 +242,14 @@ class IdempotencyStore:
             del self._stranded[oldest]
         self._stranded[lock] = (now + _LOCK_MS / 1000, answer)
 
-    def _take_over(self, name: str, lock: bytes, request: bytes) -> tuple[Lookup, Ticket | Replay]:
+    def _take_over(self, held: Ticket) -> tuple[Lookup, Ticket | Replay]:
         """What a lock in Redis means: nothing if it is stranded."""
-        if lock not in self._stranded:
+        if held.lock not in self._stranded:
             raise InProgressError("a request with this Idempotency-Key")
-        if (answer := self._stranded[lock][1]) is not None:
+        if (answer := self._stranded[held.lock][1]) is not None:
             return Lookup.REPLAYED, answer
-        del self._stranded[lock]
-        return Lookup.NEW, Ticket(name, lock, request, locked=True)
+        del self._stranded[held.lock]
+        return Lookup.NEW, held
 
     async def _ask(self, name: str, lock: bytes) -> bytes | None:
         def commands(redis):  # redis-py's own types are wider than what comes back

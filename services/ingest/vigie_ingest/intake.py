@@ -13,10 +13,12 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 from opentelemetry.trace import SpanContext
+from vigie_contracts.problems import ItemProblem
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal
 from vigie_runtime.errors import ProblemError
 from vigie_storage.reports.reader import StoredReports
+from vigie_web.connection import Header
 
 from vigie_ingest import responses
 from vigie_ingest.admission import Admission, Headers
@@ -38,6 +40,8 @@ class Request(Struct, gc=False):  # a Struct, as what else is made for every req
     body: bytes
     now_ms: int
     settings: IngestSettings
+    header_lines: Sequence[Header] = ()
+    """The headers as they were sent, one by one."""
     span: SpanContext | None = None
     key: bytes | None = None
     """The request key, 16 bytes, when the request has an Idempotency-Key: goes with its samples."""
@@ -49,11 +53,13 @@ class Request(Struct, gc=False):  # a Struct, as what else is made for every req
 
 
 class Verdict(Struct, gc=False):
-    """What became of a request's items, and how many samples of them are on the bus."""
+    """What became of a request's items, how many samples of them are on the bus, and what was ignored of those that
+    were taken."""
 
     accepted: int
     samples: int
     rejected: Sequence[RejectedItem] = ()
+    warnings: Sequence[ItemProblem] = ()
 
 
 @dataclass(slots=True)

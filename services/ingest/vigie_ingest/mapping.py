@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from vigie_contracts import events, names
@@ -11,25 +11,42 @@ from vigie_contracts.series import Kind
 
 from vigie_ingest.decoding import UNREADABLE, item_error
 from vigie_ingest.errors import ItemError, Reason
+from vigie_ingest.ignored import FieldReader, Ignored
 from vigie_ingest.samples import Sample
 
-_decoders: Final = {name: msgspec.json.Decoder(type_) for name, type_ in events.EVENT_DATA.items()}
+_readers: Final = {name: FieldReader(type_, f"the data of {name}") for name, type_ in events.EVENT_DATA.items()}
 _service_of: Final = msgspec.json.Decoder(events.SessionStarted)  # has no field but the service
 _MAX_SERVICE_CHARS: Final = 255
 
 
-def samples_of(type_: str, source: str, raw: bytes) -> list[Sample] | ItemError:
-    """The samples of one event, never none, from its type, source and the JSON of its data (empty when it has none).
-    An error names the field: `data.amount`."""
+class Mapped(NamedTuple):
+    """What an event becomes: samples, never none; and what was ignored of it."""
+
+    samples: list[Sample]
+    ignored: Sequence[Ignored]
+
+
+def samples_of(type_: str, source: str, raw: bytes) -> Mapped | ItemError:
+    """What one event becomes, from its type, source and the JSON of its data (empty when it has none). Errors and what
+    is ignored name the field: `data.amount`."""
     name = events.event_name(type_)
-    data = _data(name, raw)
-    if isinstance(data, ItemError):
-        return data
+    read = _data(name, raw)
+    if isinstance(read, ItemError):
+        return read
+    data, ignored = read
     service = (data.service if data is not None else None) or service_of(source)
     made = _MEANINGS[name](data, service) if name in _MEANINGS else []
     if isinstance(made, ItemError):
         return made
-    return [_counter(names.EVENTS, 1, type=name, service=service), *made]
+    if name not in _MEANINGS:
+        ignored = [_unknown_type(type_, name)]
+    return Mapped([_counter(names.EVENTS, 1, type=name, service=service), *made], ignored)
+
+
+def _unknown_type(type_: str, name: str) -> Ignored:
+    meant = next((known for known in events.EVENT_DATA if known in type_.casefold()), None)
+    hint = f"; did you mean {meant}?" if meant else ""
+    return Ignored("type", f"{name[:64]} is not a known type: counted in {names.EVENTS}, its data ignored{hint}")
 
 
 def service_of(source: str) -> str:
@@ -38,12 +55,14 @@ def service_of(source: str) -> str:
     return path.rstrip("/").rpartition("/")[2][:_MAX_SERVICE_CHARS] or "unknown"
 
 
-def _data(name: str, raw: bytes) -> Any | ItemError:
+def _data(name: str, raw: bytes) -> tuple[Any, Sequence[Ignored]] | ItemError:
     body = b"{}" if raw in (b"", b"null") else raw
-    if name not in _decoders:
-        return _unknown_data(body)
+    if name not in _readers:
+        unknown = _unknown_data(body)
+        return unknown if isinstance(unknown, ItemError) else (unknown, ())
     try:
-        return _decoders[name].decode(body)
+        data, ignored = _readers[name].read(body)
+        return data, [one._replace(field=f"data.{one.field}") for one in ignored]
     except UNREADABLE as e:
         error = item_error(e, body)
         return ItemError(error.reason, "data" if error.field == "item" else f"data.{error.field}", error.detail)
@@ -71,11 +90,11 @@ Made = list[Sample] | ItemError
 
 
 def _created(data: events.BookingCreated, service: str) -> Made:
-    return [_counter(names.BOOKINGS_CREATED, data.quantity, service=service)]
+    return [_counter(names.BOOKINGS_CREATED, data.quantity or 1, service=service)]
 
 
 def _completed(data: events.BookingCompleted, service: str) -> Made:
-    made = [_counter(names.BOOKINGS_COMPLETED, data.quantity, service=service)]
+    made = [_counter(names.BOOKINGS_COMPLETED, data.quantity or 1, service=service)]
     if data.amount is None:
         return made
     if data.currency is None:
@@ -84,29 +103,29 @@ def _completed(data: events.BookingCompleted, service: str) -> Made:
 
 
 def _cancelled(data: events.BookingCancelled, service: str) -> Made:
-    return [_counter(names.BOOKINGS_CANCELLED, data.quantity, service=service)]
+    return [_counter(names.BOOKINGS_CANCELLED, data.quantity or 1, service=service)]
 
 
 def _succeeded(data: events.PaymentSucceeded, service: str) -> Made:
     return [
-        _counter(names.PAYMENTS, 1, service=service, status="succeeded", method=data.method),
+        _counter(names.PAYMENTS, 1, service=service, status="succeeded", method=data.method or "unknown"),
         _counter(names.PAYMENT_AMOUNT, data.amount, service=service, currency=data.currency),
     ]
 
 
 def _failed(data: events.PaymentFailed, service: str) -> Made:
-    return [_counter(names.PAYMENTS, 1, service=service, status="failed", method=data.method)]
+    return [_counter(names.PAYMENTS, 1, service=service, status="failed", method=data.method or "unknown")]
 
 
 def _refunded(data: events.PaymentRefunded, service: str) -> Made:
     return [
-        _counter(names.PAYMENTS, 1, service=service, status="refunded", method=data.method),
+        _counter(names.PAYMENTS, 1, service=service, status="refunded", method=data.method or "unknown"),
         _counter(names.REFUNDS, data.amount, service=service, currency=data.currency),
     ]
 
 
 def _step(data: events.FunnelStep, service: str) -> Made:
-    return [_counter(names.FUNNEL_STEPS, data.count, service=service, step=data.step)]
+    return [_counter(names.FUNNEL_STEPS, data.count or 1, service=service, step=data.step)]
 
 
 def _rated(data: events.SatisfactionRated, service: str) -> Made:

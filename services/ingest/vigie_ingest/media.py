@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from vigie_contracts.problems import shortened
+
 from vigie_ingest.errors import UnsupportedMediaError
 
 JSON: Final = "application/json"
+NO_TYPE: Final = "Content-Type: is missing"
 _PLAIN: Final = b"application/json"
 
 
@@ -26,7 +29,7 @@ def media_type(headers: Mapping[bytes, bytes], accepted: str) -> str | None:
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaError(f"Content-Type: the charset {value.strip()[:40]} is not supported", accepted)
-    return media.strip()[:200] or None
+    return shortened(media.strip()) or None
 
 
 def is_json(media: str) -> bool:
@@ -35,9 +38,12 @@ def is_json(media: str) -> bool:
 
 
 def require_json(headers: Mapping[bytes, bytes]) -> None:
-    """Raises UnsupportedMediaError unless the body says that it is JSON, or says nothing."""
+    """Raises UnsupportedMediaError unless the request says that its body is JSON. A web page of somebody else's can
+    send a body that says nothing without asking; it cannot send one that says this."""
     if headers.get(b"content-type") == _PLAIN:  # as nearly always
         return
     media = media_type(headers, JSON)
-    if media is not None and not is_json(media):
+    if media is None:
+        raise UnsupportedMediaError(NO_TYPE, JSON)
+    if not is_json(media):
         raise UnsupportedMediaError(f"Content-Type: {media} is not supported", JSON)

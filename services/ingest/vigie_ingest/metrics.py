@@ -66,8 +66,24 @@ REFUSED_CREDENTIALS = Counter(
     {"reason": RefusalReason},
 )
 
+
+class WarnedTenant(StrEnum):
+    """The tenants whose requests got warnings, and `_others` for those beyond the first `MAX_WARNED_TENANTS`."""
+
+
+WARNINGS = Counter(
+    "vigie_ingest_warnings_total",
+    "warnings",
+    "Unknown fields and event types that answers named, at most 100 per request",
+    {"tenant": WarnedTenant},
+)
+MAX_WARNED_TENANTS: Final = 1_000
+OTHER_TENANTS: Final = "_others"
+"""No tenant's id: those begin with a letter or a digit."""
+
 METRICS = (BUFFERED, BODIES, KNOWN, WAITING, CATALOGUE_WAIT, IDEMPOTENCY, REFUSED_CREDENTIALS)
-"""Those that live in a MetricSet; the others, which every request touches, are tallied by RouteMetrics."""
+"""Those that live in a MetricSet; the others are tallied by RouteMetrics, because every request touches them, and
+WarnedTenants, because nobody knows their labels before."""
 
 _CLASSES: Final = {2: Status.OK, 4: Status.CLIENT, 5: Status.SERVER}
 
@@ -124,6 +140,26 @@ class RouteCollector(Collector):
             buckets = list(zip(bounds, accumulate(route.durations), strict=True))
             duration.add_metric([route.route], buckets, route.seconds)
         return [requests, accepted, rejected, body, duration]
+
+
+class WarnedTenants(Collector):
+    """Counts warnings by tenant, of a bounded number of tenants."""
+
+    def __init__(self) -> None:
+        self._warnings: dict[str, int] = {}
+
+    def add(self, tenant: str, warnings: int) -> None:
+        """Count the warnings of one answer."""
+        if tenant not in self._warnings and len(self._warnings) >= MAX_WARNED_TENANTS:
+            tenant = OTHER_TENANTS
+        self._warnings[tenant] = self._warnings.get(tenant, 0) + warnings
+
+    def collect(self) -> Iterable[PromMetric]:
+        """What a scrape sees."""
+        family = _family(WARNINGS)
+        for tenant, n in list(self._warnings.items()):
+            family.add_metric([tenant], n)
+        return [family]
 
 
 def _family(metric: Counter) -> CounterMetricFamily:

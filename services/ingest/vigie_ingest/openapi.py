@@ -17,7 +17,8 @@ from vigie_ingest.media import JSON
 
 _REF: Final = "#/components/schemas/{name}"
 _RULES: Final = (
-    "201 is sent after Kafka acknowledged everything that counts as accepted. Unknown fields are ignored; of a field "
+    "201 is sent after Kafka acknowledged everything that counts as accepted. Unknown fields are ignored and "
+    "named in `warnings`; of a field "
     "that is there twice the last one counts, but a label that is there twice is refused. NaN and Infinity are refused "
     "with their item only."
 )
@@ -31,7 +32,7 @@ ERRORS: Final[dict[int, str]] = {
     409: "A request with this Idempotency-Key is being worked on.",
     413: f"More than {limits.MAX_BODY_BYTES} bytes, {limits.MAX_DECOMPRESSED_BYTES} after decompression, "
     f"or {limits.MAX_BATCH_ITEMS} items.",
-    415: "The Content-Type or the Content-Encoding is not supported.",
+    415: "The Content-Type is missing or not supported, or the Content-Encoding is not.",
     422: "The Idempotency-Key was used for another request, or the request must say which tenant it is about.",
     429: "More than the address, the credential or the tenant may. Nothing of this request was taken.",
     500: "A bug here; it was logged.",

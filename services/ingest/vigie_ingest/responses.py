@@ -44,7 +44,7 @@ def problem(error: ProblemError, path: str, _headers: Mapping[bytes, bytes]) -> 
     headers = [_PROBLEM, *error_headers(error)]
     # Paths and reasons may hold what the sender wrote; half a surrogate pair cannot be written as JSON.
     text = path.encode("utf-8", "replace").decode()
-    return Response(error.status, _encode(error.problem(text[:500])), headers)
+    return Response(error.status, _encode(error.problem(text)), headers)
 
 
 def error_headers(error: ProblemError) -> list[Header]:

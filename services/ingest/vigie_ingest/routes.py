@@ -56,6 +56,7 @@ class IngestApp:
         self.frame = frame
         self.openapi: Callable[[], dict[str, Any]] = rest.openapi
         """The OpenAPI document."""
+        self.routes = rest.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (route := self._exact.get((scope["method"], scope["path"]))) is not None:

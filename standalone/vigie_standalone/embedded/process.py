@@ -14,12 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from vigie_standalone.errors import ProcessError, StoppingError
+from vigie_standalone.private import UMASK
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 TAIL_LINES = 25
 LINE_LIMIT_BYTES = 64 * 1024
 POLL_S = 0.05
 _LAUNCHER = Path(__file__).with_name("_launch.py")
+_CRASHES = {-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, -signal.SIGSEGV, -signal.SIGSYS}
+"""Signals that a program brings on itself."""
+_STOPPED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)}
+"""How a Java machine, a shell or our own services say that a signal ended them."""
 
 
 class _Spawner:
@@ -64,7 +69,10 @@ def spawn(
     stdout: int,
     stderr: int = subprocess.STDOUT,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in its own session so that it dies with this process, even when that one is SIGKILLed."""
+    """Start a program in its own session so that it dies with this process, even when that one is SIGKILLed.
+
+    What it writes is its owner's alone. A secret belongs into a file or the environment: everybody sees a command.
+    """
     launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
     return _spawner.spawn(
         lambda: subprocess.Popen(  # noqa: S603 - the command is ours
@@ -75,6 +83,7 @@ def spawn(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            umask=UMASK,
         )
     )
 
@@ -127,6 +136,23 @@ class Process:
         """The exit code, negative for a signal; None while it runs or before it was started."""
         return None if self._popen is None else self._popen.poll()
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by itself and badly: with an error code or a crash, and not by a signal from outside."""
+        code = self.returncode
+        return code is not None and (code in _CRASHES or (code > 0 and code not in _STOPPED))
+
+    @property
+    def ending(self) -> str:
+        """How it ended, to follow its name in a sentence."""
+        code = self.returncode
+        if code is None or code >= 0:
+            return f"ended with code {code}"
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:  # a real-time signal
+            return f"was ended by signal {-code}"
+
     def start(self, timeout: float = 60.0) -> None:
         """Start it and wait until it is ready. Raises ProcessError with the end of the log."""
         self.launch()
@@ -151,7 +177,7 @@ class Process:
         end = time.monotonic() + timeout
         while not self._ready():
             if not self.alive:
-                raise ProcessError(self.name, f"ended with code {self.returncode} at start", self.log_tail())
+                raise ProcessError(self.name, f"{self.ending} at start", self.log_tail())
             if time.monotonic() > end:
                 self.kill()
                 raise ProcessError(self.name, f"was not ready within {timeout:.0f} s", self.log_tail())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vigie_standalone.embedded.jars import Progress
 from vigie_standalone.embedded.kafka import VERSION as KAFKA_VERSION
-from vigie_standalone.embedded.kafka import Kafka
+from vigie_standalone.embedded.kafka import Kafka, login
 from vigie_standalone.embedded.mongod import Mongo
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.redis import Redis
@@ -37,6 +37,8 @@ class Address:
 
     url: str
     source: str
+    password: str = ""
+    """Of an embedded Kafka, whose address cannot hold it as the URLs of the others do."""
 
 
 class Servers:
@@ -48,14 +50,20 @@ class Servers:
         *,
         environment: Mapping[str, str] | None = None,
         mongo_test_commands: bool = False,
+        kafka_password: str | None = None,
         progress: Progress | None = None,
         stopping: threading.Event | None = None,
     ) -> None:
         """Once `stopping` is set nothing is fetched or started any more; a start that runs fails with StoppingError."""
         self._environment = os.environ if environment is None else environment
         self.addresses: dict[Server, Address] = {}
-        self.kafka = Kafka(directory / Server.KAFKA, progress=progress, stopping=stopping)
-        self.mongo = Mongo(directory / Server.MONGODB, test_commands=mongo_test_commands, stopping=stopping)
+        self.kafka = Kafka(directory / Server.KAFKA, password=kafka_password, progress=progress, stopping=stopping)
+        self.mongo = Mongo(
+            directory / Server.MONGODB,
+            database=self._environment.get("VIGIE_MONGODB_DATABASE") or "vigie",
+            test_commands=mongo_test_commands,
+            stopping=stopping,
+        )
         self.redis = Redis(directory / Server.REDIS, stopping=stopping)
 
     def start(self, wanted: Iterable[Server] = tuple(Server)) -> dict[Server, Address]:
@@ -82,7 +90,7 @@ class Servers:
 
     def variables(self) -> dict[str, str]:
         """The environment variables that point a service at the started servers."""
-        return {VARIABLES[server]: address.url for server, address in self.addresses.items()}
+        return variables(self.addresses)
 
     def processes(self) -> list[Process]:
         """The embedded processes, for status and logs."""
@@ -96,10 +104,18 @@ class Servers:
         match server:
             case Server.KAFKA:
                 self.kafka.start()
-                return Address(self.kafka.bootstrap, f"embedded Apache Kafka {KAFKA_VERSION}")
+                source = f"embedded Apache Kafka {KAFKA_VERSION}"
+                return Address(self.kafka.bootstrap, source, self.kafka.password)
             case Server.MONGODB:
                 self.mongo.start()
                 return Address(self.mongo.uri, f"embedded mongod from {self.mongo.source}")
             case Server.REDIS:
                 self.redis.start()
                 return Address(self.redis.url, f"embedded {self.redis.program} from {self.redis.source}")
+
+
+def variables(addresses: Mapping[Server, Address]) -> dict[str, str]:
+    """The environment variables that point a service at the servers, and let it in."""
+    found = {VARIABLES[server]: address.url for server, address in addresses.items()}
+    password = addresses[Server.KAFKA].password if Server.KAFKA in addresses else ""
+    return found | {f"VIGIE_{field.upper()}": value for field, value in login(password).items()}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.limits import MAX_RECORD_BYTES
-from vigie_contracts.samples import KEY_BYTES, Column, SampleBatch, SampleColumns, encode
+from vigie_contracts.samples import KEY_BYTES, KEY_TIME_BYTES, Column, SampleBatch, SampleColumns, encode
 
 Indexes = npt.NDArray[np.intp]
+T = TypeVar("T")
 
 SAMPLE_BYTES: Final = 20
 SERIES_BYTES: Final = 8
@@ -20,7 +21,7 @@ KEY_INDEX_BYTES: Final = 4
 _FRAME_BYTES: Final = 256
 """Version byte, msgpack map and column headers; what they take is below 100."""
 _TABLE_BITS: Final = 16
-MAX_KEY_SAMPLES: Final = (MAX_RECORD_BYTES - _FRAME_BYTES - KEY_BYTES) // (
+MAX_KEY_SAMPLES: Final = (MAX_RECORD_BYTES - _FRAME_BYTES - KEY_BYTES - KEY_TIME_BYTES) // (
     SAMPLE_BYTES + SERIES_BYTES + KEY_INDEX_BYTES
 )
 """Samples that may come with one request key: they have to fit in one record."""
@@ -38,7 +39,7 @@ class Record:
 class GatheredSamples:
     """Samples of many callers, in the order they came, as growing little buffers."""
 
-    __slots__ = ("_fingerprints", "_key_index", "_timestamps", "_values", "count", "keys")
+    __slots__ = ("_fingerprints", "_key_index", "_timestamps", "_values", "count", "key_times", "keys")
 
     def __init__(self) -> None:
         self._fingerprints = bytearray()
@@ -46,6 +47,7 @@ class GatheredSamples:
         self._values = bytearray()
         self._key_index: bytearray | None = None
         self.keys: list[bytes] = []
+        self.key_times: list[int] = []
         self.count = 0
 
     def add(self, columns: SampleColumns) -> None:
@@ -64,7 +66,7 @@ class GatheredSamples:
         except (struct.error, TypeError, OverflowError) as e:
             raise ValueError(f"a sample is not made of numbers that fit their columns: {e}") from e
         if packed_keys is not None or self._key_index is not None:
-            self._add_keys(keys or (), packed_keys, n)
+            self._add_keys(keys or (), columns.received_ms, packed_keys, n)
         self._fingerprints += fingerprints
         self._timestamps += timestamps
         self._values += values
@@ -136,12 +138,13 @@ class GatheredSamples:
             raise ValueError(f"more than {MAX_KEY_SAMPLES} samples with one request key")
         return np.where(index < 0, -1, index + len(self.keys)).astype(np.int32).tobytes()
 
-    def _add_keys(self, keys: Sequence[bytes], packed: bytes | None, n: int) -> None:
+    def _add_keys(self, keys: Sequence[bytes], received_ms: int, packed: bytes | None, n: int) -> None:
         none = np.int32(-1).tobytes()
         if self._key_index is None:
             self._key_index = bytearray(none * self.count)
         self._key_index += packed if packed is not None else none * n
         self.keys.extend(keys)
+        self.key_times.extend([received_ms] * len(keys))
 
     def _keyed(self, batch: SampleBatch, key_index: npt.NDArray[np.int32]) -> SampleBatch:
         """The batch with the keys that its samples use, or as it is when they use none."""
@@ -156,6 +159,7 @@ class GatheredSamples:
             batch.values,
             _chosen(self.keys, used),
             np.where(key_index < 0, -1, np.searchsorted(used, key_index)).astype(np.int32),
+            _chosen(self.key_times, used),
         )
 
 
@@ -221,19 +225,21 @@ def _cut(batch: SampleBatch) -> int:
 
 def size_bound(batch: SampleBatch) -> int:
     """No fewer bytes than `encode` makes of the batch."""
-    keyed = len(batch) * KEY_INDEX_BYTES + len(batch.keys) * KEY_BYTES if batch.keys else 0
+    keyed = len(batch) * KEY_INDEX_BYTES + len(batch.keys) * (KEY_BYTES + KEY_TIME_BYTES) if batch.keys else 0
     return _FRAME_BYTES + len(batch) * SAMPLE_BYTES + len(batch.fingerprints) * SERIES_BYTES + keyed
 
 
 def _part(batch: SampleBatch, lo: int, hi: int) -> SampleBatch:
     series, index = np.unique(batch.index[lo:hi], return_inverse=True)
     keys: tuple[bytes, ...] = ()
+    key_times: tuple[int, ...] = ()
     key_index = None
     if batch.key_index is not None:
         part = batch.key_index[lo:hi]
         used = np.unique(part[part >= 0])
         if len(used):
             keys = _chosen(batch.keys, used)
+            key_times = _chosen(batch.key_times, used) if batch.key_times else ()
             key_index = np.where(part < 0, -1, np.searchsorted(used, part)).astype(np.int32)
     return SampleBatch(
         batch.fingerprints[series],
@@ -242,11 +248,12 @@ def _part(batch: SampleBatch, lo: int, hi: int) -> SampleBatch:
         batch.values[lo:hi],
         keys,
         key_index,
+        key_times,
     )
 
 
-def _chosen(keys: Sequence[bytes], places: npt.NDArray[np.int32]) -> tuple[bytes, ...]:
-    return tuple(keys[int(i)] for i in places)
+def _chosen(items: Sequence[T], places: npt.NDArray[np.int32]) -> tuple[T, ...]:
+    return tuple(items[int(i)] for i in places)
 
 
 _DTYPES: Final[dict[str, Any]] = {"Q": np.uint64, "q": np.int64, "d": np.float64}

@@ -11,7 +11,7 @@ from typing import Final
 from vigie_runtime import logging
 from vigie_runtime.bus.log_reader_metrics import LogReaderMetrics
 from vigie_runtime.bus.partition_handler import PartitionHandler
-from vigie_runtime.clients import AIOKafkaConsumer, KafkaError, TopicPartition
+from vigie_runtime.clients import AIOKafkaConsumer, TopicPartition
 from vigie_runtime.errors import reason_of
 
 log = logging.get(__name__)
@@ -56,6 +56,6 @@ class KafkaOffsets:
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 await consumer.commit({TopicPartition(self._topic, p): offset for p, offset in offsets.items()})
-        except (KafkaError, TimeoutError, AssertionError) as e:
+        except Exception as e:  # noqa: BLE001 - aiokafka fails in many ways when a broker goes away or the consumer stops
             self._metrics.commit_failures.inc()
             log.debug("offsets were not told to Kafka", reason=reason_of(e))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from vigie_runtime import logging
 from vigie_runtime.bus.unreadable import Search, stub
 from vigie_runtime.clients import (
-    AIOKafkaConsumer,
+    Consumer,
     CorruptRecordException,
     IllegalStateError,
     KafkaRecord,
@@ -23,11 +23,14 @@ from vigie_runtime.errors import reason_of
 
 log = logging.get(__name__)
 
+IDLE_POLL_MS: Final = 500
+"""The least wait while there is nothing: what comes is handed out at once. FastStream alone would ask dozens of times a
+second."""
 SEARCH_POLL_MS: Final = 500
 """How long one partition alone is asked while a record is searched for."""
 
 
-class PoisonSkippingConsumer(AIOKafkaConsumer):
+class PoisonSkippingConsumer(Consumer):
     """Reads one topic. Its user has stored, and then acknowledged, all that it was handed before it asks for more:
     then whatever was read in vain begins where the group has acknowledged, and to see some of it twice is harmless."""
 
@@ -39,12 +42,13 @@ class PoisonSkippingConsumer(AIOKafkaConsumer):
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[KafkaRecord]]:
-        """As `AIOKafkaConsumer.getmany`. May give nothing at all."""
+        """As `Consumer.getmany`. May give nothing at all."""
         # The client moves on behind what it has read before it fails, and the next acknowledgement would cover that:
         # so nothing is handed out before all partitions are back where the group is, even if that takes several calls.
         if self._rewind_due:
             await self._rewind()
         tps = {tp.partition: tp for tp in partitions or self.assignment()}
+        timeout_ms = max(timeout_ms, IDLE_POLL_MS)
         suspect = self._search.suspect(tps)
         if suspect is not None:
             partitions, timeout_ms = (tps[suspect],), max(timeout_ms, SEARCH_POLL_MS)

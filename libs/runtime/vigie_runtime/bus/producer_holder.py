@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from vigie_runtime import logging
+from vigie_runtime import logging, tasks
 from vigie_runtime.backoff import Backoff
 from vigie_runtime.clients import AIOKafkaProducer, KafkaError
 from vigie_runtime.errors import reason_of
@@ -82,8 +82,13 @@ class ProducerHolder:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if (error := tasks.retrieve(task)) is not None:
+            log.warning("a Kafka producer did not end cleanly", topic=self._topic, reason=reason_of(error))
 
     async def _connect(self) -> None:
         try:
@@ -99,7 +104,7 @@ class ProducerHolder:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await producer.start()
                 found = await producer.partitions_for(self._topic)
-        except (KafkaError, TimeoutError, OSError) as e:
+        except Exception as e:  # noqa: BLE001 - aiokafka also fails with KeyError or AssertionError when a broker goes away
             log.warning("Kafka is not reachable, trying again", topic=self._topic, reason=reason_of(e))
             await _abandon(producer)
             return False
@@ -125,6 +130,6 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     held = producer._message_accumulator  # noqa: SLF001
     held._batches.clear()  # noqa: SLF001
     held._pending_batches.clear()  # noqa: SLF001
-    with suppress(KafkaError, OSError, TimeoutError):
+    with suppress(Exception):  # of whatever kind: it is not used again, and who abandons it has to go on
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await producer.stop()

@@ -4,7 +4,8 @@ partitions  {_id: "<topic>/<partition>", cluster_id, topic_id, epoch, next: {tie
             dirty_since: {coarse tier: ms | null}, whole_since: {added tier: ms}, lost, updated}; `within` is how many
             samples of the record at `next` are counted already: 0, but for a moment after a record that touches
             thousands of windows
-requests    {_id: {p: partition, k: request key}, offset, epoch, expires}
+requests    {_id: {p: partition, k: request key}, offset, epoch, received: ms, earlier: [{offset, epoch, received}],
+            expires}; `earlier` is there only when the key came again after its time was over
 """
 
 from __future__ import annotations
@@ -24,16 +25,23 @@ NEVER: Final = 1 << 62
 """A tier that the aggregators do not know yet is whole from this moment on, ms."""
 COMPLETENESS: Final[Mapping[str, int]] = {"next": 1, "dirty_since": 1, "whole_since": 1}
 """What `dirty_since` and `whole_since` need of the document."""
-FIRST_USE: Final[Mapping[str, int]] = {"epoch": 1, "offset": 1}
+FIRST_USES: Final[Mapping[str, int]] = {"epoch": 1, "offset": 1, "received": 1, "earlier": 1}
 """What `parse_keys` needs of the documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstUse:
-    """The record that carried a request key first: its offset, in the log of that epoch."""
+    """The record that carried a request key first: its offset, in the log of that epoch; and when the request was
+    received, ms. 0: not said."""
 
     epoch: int
     offset: int
+    received_ms: int = 0
+
+
+Uses = tuple[FirstUse, ...]
+"""The first uses of one key, in the order of the log. Nearly always one: a key that comes again after its time is over
+is used for the first time once more."""
 
 
 def partition_id(topic: str, partition: int) -> str:
@@ -108,14 +116,21 @@ def key_id(partition: int, key: bytes) -> Document:
     return {"p": partition, "k": Binary(key)}
 
 
-def key_documents(partition: int, keys: Mapping[bytes, int], epoch: int, expires: datetime) -> list[Document]:
-    """Request keys with the offset of the record that carried each first."""
-    return [
-        {"_id": key_id(partition, key), "offset": Int64(offset), "epoch": epoch, "expires": expires}
-        for key, offset in keys.items()
-    ]
+def key_document(partition: int, key: bytes, uses: Uses, expires: datetime) -> Document:
+    """A request key with its first uses, at least one."""
+    *earlier, last = map(_use, uses)
+    more = {"earlier": earlier} if earlier else {}
+    return {"_id": key_id(partition, key), **last, **more, "expires": expires}
 
 
-def parse_keys(documents: Iterable[Mapping[str, Any]]) -> dict[bytes, FirstUse]:
-    """What `key_documents` made."""
-    return {bytes(one["_id"]["k"]): FirstUse(one["epoch"], one["offset"]) for one in documents}
+def parse_keys(documents: Iterable[Mapping[str, Any]]) -> dict[bytes, Uses]:
+    """What `key_document` made."""
+    return {bytes(one["_id"]["k"]): tuple(map(_parse_use, (*one.get("earlier", ()), one))) for one in documents}
+
+
+def _use(use: FirstUse) -> Document:
+    return {"offset": Int64(use.offset), "epoch": use.epoch, "received": Int64(use.received_ms)}
+
+
+def _parse_use(document: Mapping[str, Any]) -> FirstUse:
+    return FirstUse(document["epoch"], int(document["offset"]), int(document.get("received", 0)))

@@ -22,7 +22,7 @@ from vigie_storage.latest import LatestChunk
 from vigie_storage.mongo import Session
 from vigie_storage.partitions import document as documents
 from vigie_storage.partitions.checkpoint import Checkpoint
-from vigie_storage.partitions.document import FirstUse
+from vigie_storage.partitions.document import Uses
 from vigie_storage.partitions.owners import Owners
 from vigie_storage.tenancy import Rows, TenantCollection, Why, shared
 from vigie_storage.windows import document as windows
@@ -38,7 +38,8 @@ _MAX_COMMIT_MS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Everything that becomes visible together. Windows and latest values are absolute; keys are new."""
+    """Everything that becomes visible together. Windows and latest values are absolute; so are the uses of a key that
+    has several, and a key with one is new."""
 
     partition: int
     expected: Checkpoint | None
@@ -46,8 +47,8 @@ class Transaction:
     checkpoint: Checkpoint
     windows: Mapping[Tier, Sequence[Window]]
     latest: Sequence[LatestChunk]
-    keys: Mapping[bytes, int]
-    """Request key -> offset of the record that carried it first."""
+    keys: Mapping[bytes, Uses]
+    """By request key, its first uses."""
 
 
 class PartitionStore:
@@ -95,11 +96,11 @@ class PartitionStore:
             found = self._latest.find(query, batch_size=_BATCH, session=self._session(partition))
             return [latest.parse(document)[1] async for document in found]
 
-    async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, FirstUse]:
-        """The first use of those keys that were counted in the partition."""
+    async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, Uses]:
+        """The first uses of those keys that were counted in the partition."""
         ids = [documents.key_id(partition, key) for key in keys]
         with mongo.retryable("looking up request keys"):
-            return documents.parse_keys(await self._find(self._keys, partition, ids, documents.FIRST_USE))
+            return documents.parse_keys(await self._find(self._keys, partition, ids, documents.FIRST_USES))
 
     async def windows(self, tier: Tier, partition: int, places: Sequence[Place]) -> list[Window]:
         """Those of the windows that exist."""
@@ -172,8 +173,11 @@ class PartitionStore:
             await self._latest.bulk_write(whole, ordered=False, session=session)
         if transaction.keys:
             expires = to_datetime(self._clock.now_ms()) + collections.REQUEST_KEY_LIFE
-            uses = documents.key_documents(partition, transaction.keys, transaction.checkpoint.epoch, expires)
-            await self._keys.insert_many(uses, ordered=False, session=session)
+            made = [documents.key_document(partition, *one, expires) for one in transaction.keys.items()]
+            if new := [document for document in made if "earlier" not in document]:
+                await self._keys.insert_many(new, ordered=False, session=session)
+            if known := [document for document in made if "earlier" in document]:
+                await self._keys.bulk_write(_replacements(known), ordered=False, session=session)
 
     async def _find(
         self,

@@ -9,14 +9,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from pymongo.asynchronous.cursor import AsyncCursor
+from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
-from vigie_query.matchers import predicate
+from vigie_query.matchers import predicate, select
 from vigie_query.series import Series, too_many
 from vigie_runtime.clients import Database, Document
+from vigie_runtime.expressions import Check, Expressions
 
 from vigie_storage import collections, mongo
-from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.mongo import MAX_TIME_MS, batches, reading
 from vigie_storage.series import document as documents
 from vigie_storage.series import placement
 from vigie_storage.series.filter import Filter, query
@@ -42,26 +44,57 @@ class Page:
     after: tuple[str, int] | None
 
 
+class _Choice:
+    """Which series satisfy what the store cannot decide. Expressions of users run in threads of their own."""
+
+    def __init__(self, wanted: Filter, expressions: Expressions) -> None:
+        self._matchers = [matcher for matcher in wanted.matchers if not matcher.in_store]
+        self._thinking = expressions.question("match") if any(one.is_regex for one in self._matchers) else None
+        self._accepts = predicate(self._matchers, self._check)
+        self._checks: Check | None = None
+
+    async def of(self, series: list[Series]) -> list[Series]:
+        """Those of `series`, in their order."""
+        if self._thinking is None:
+            return self._chosen(series)
+
+        def think(check: Check) -> list[Series]:
+            self._checks = check
+            return self._chosen(series)
+
+        return await self._thinking.run(think)
+
+    def _chosen(self, series: list[Series]) -> list[Series]:
+        return [one for one in series if self._accepts(dict(one.labels))]
+
+    def _check(self) -> None:
+        if self._checks is not None:
+            self._checks()
+
+
+def _place(one: Series) -> tuple[str, int]:
+    return one.name, one.fingerprint
+
+
 class SeriesCatalogue:
     """Reads the collections `series` and `tenant_series`."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, expressions: Expressions | None = None) -> None:
+        """`expressions` are the process's, when others have some too."""
+        self._expressions = expressions or Expressions()
         self._series = TenantCollection(db, collections.SERIES)
         self._tenants = TenantCollection(db, collections.TENANT_SERIES)
 
     async def find(self, tenant: TenantId, wanted: Filter, limit: int, what: str) -> list[Series]:
         """All series of the filter, by name and labels. Raises QueryLimitExceeded above `limit`, naming `what`."""
-        accepts = predicate(matcher for matcher in wanted.matchers if not matcher.in_store)
+        choice = _Choice(wanted, self._expressions)
         found: list[Series] = []
         seen = 0
-        with reading():
-            async for document in self._find(tenant, query(wanted)).limit(SCAN_LIMIT + 1):
-                one = documents.parse(document)
-                seen += 1
-                if accepts(dict(one.labels)):
-                    found.append(one)
-                if len(found) > limit or seen > SCAN_LIMIT:
-                    raise too_many(min(limit, SCAN_LIMIT), what)
+        async for batch in batches(self._find(tenant, query(wanted)).limit(SCAN_LIMIT + 1), _BATCH):
+            seen += len(batch)
+            found += await choice.of([documents.parse(document) for document in batch])
+            if len(found) > limit or seen > SCAN_LIMIT:
+                raise too_many(min(limit, SCAN_LIMIT), what)
         return sorted(found, key=lambda one: (one.name, one.labels, one.kind))
 
     async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
@@ -69,18 +102,16 @@ class SeriesCatalogue:
 
         A page may be shorter than `limit`, even empty, although more follow: when label patterns rejected very many.
         """
-        accepts = predicate(matcher for matcher in wanted.matchers if not matcher.in_store)
+        choice = _Choice(wanted, self._expressions)
         found: list[Series] = []
         seen, last = 0, after
-        with reading():
-            cursor = self._find(tenant, query(wanted, after)).sort([("name", 1), ("_id", 1)])
-            async for document in cursor.limit(SCAN_LIMIT):
-                one = documents.parse(document)
-                if accepts(dict(one.labels)):
-                    if len(found) == limit:
-                        return Page(found, last)
-                    found.append(one)
-                seen, last = seen + 1, (one.name, one.fingerprint)
+        cursor = self._find(tenant, query(wanted, after)).sort([("name", 1), ("_id", 1)])
+        async for batch in batches(cursor.limit(SCAN_LIMIT), _BATCH):
+            series = [documents.parse(document) for document in batch]
+            found += await choice.of(series)
+            if len(found) > limit:
+                return Page(found[:limit], _place(found[limit - 1]))
+            seen, last = seen + len(series), _place(series[-1])
         return Page(found, last if seen == SCAN_LIMIT else None)
 
     async def count(self, tenant: TenantId, wanted: Filter) -> int | None:
@@ -90,8 +121,9 @@ class SeriesCatalogue:
         with reading():
             return await self._series.of(tenant).count(query(wanted), COUNT_LIMIT + 1, max_time_ms=MAX_TIME_MS)
 
-    async def names(self, tenant: TenantId) -> list[str]:
-        """The tenant's metric names, sorted. Raises QueryLimitExceeded above NAMES_LIMIT."""
+    async def names(self, tenant: TenantId, pattern: str, field: str) -> list[str]:
+        """The tenant's metric names that match the expression as a whole, sorted. `field` is the parameter that it
+        came in. Raises QueryLimitExceeded above NAMES_LIMIT names, ExpressionTooSlow."""
         pipeline = [
             {"$sort": {"tenant": 1, "name": 1}}, {"$group": {"_id": "$name"}}, {"$limit": NAMES_LIMIT + 1},
         ]  # fmt: skip
@@ -102,7 +134,17 @@ class SeriesCatalogue:
             raise QueryLimitExceeded(
                 f"name: a pattern is tried on at most {NAMES_LIMIT} names, the tenant has more: use a prefix", "name"
             )
-        return sorted(names)
+        thinking = self._expressions.question(field)
+        return sorted(await thinking.run(lambda check: select(names, pattern, field, check)))
+
+    async def business(self, tenant: TenantId, limit: int) -> list[tuple[str, Kind]]:
+        """Names and kinds of what the tenant sent as business metrics, sorted; the first `limit` of them."""
+        pipeline = [
+            {"$match": documents.BUSINESS}, documents.FAMILIES, {"$sort": {"_id": 1}}, {"$limit": limit},
+        ]  # fmt: skip
+        with reading():
+            found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
+            return [documents.parse_family(document) async for document in found]
 
     async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
         """Partition -> how many series of the tenant live there (the ordinal that the next one gets)."""
@@ -117,14 +159,8 @@ class SeriesCatalogue:
     async def since(self, tenant: TenantId, partition: int, ordinal: int, below: int) -> AsyncIterator[list[Series]]:
         """The series of a partition from `ordinal` on, up to `below`, in batches."""
         wanted: Document = {"partition": partition, "ordinal": {"$gte": ordinal, "$lt": below}}
-        batch: list[Series] = []
-        with reading():
-            async for document in self._find(tenant, wanted).sort("ordinal", 1):
-                batch.append(documents.parse(document))
-                if len(batch) == _BATCH:
-                    yield batch
-                    batch = []
-        yield batch
+        async for batch in batches(self._find(tenant, wanted).sort("ordinal", 1), _BATCH):
+            yield [documents.parse(document) for document in batch]
 
     async def placements(self, fingerprints: npt.NDArray[np.uint64]) -> list[SeriesPlacement]:
         """Where the series of distinct fingerprints live; unknown ones are absent. Raises Retryable."""

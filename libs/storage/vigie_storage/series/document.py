@@ -1,7 +1,7 @@
 """The documents of series.
 
 series         {_id: fingerprint (signed), tenant, name, type, temporality, labels: [[name, value]], lv: ["name=value"],
-               partition, ordinal, created}
+               partition, ordinal, created, business: true once it was sent as a business metric}
 tenant_series  {_id: tenant, count, next: {partition: ordinal that the next series there gets}}
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bson import Int64
 from vigie_contracts.days import to_datetime
-from vigie_contracts.series import kind_of, to_signed, to_unsigned
+from vigie_contracts.series import Kind, kind_of, to_signed, to_unsigned
 from vigie_query.series import Series
 from vigie_runtime.clients import Document
 
@@ -52,6 +52,18 @@ def parse(document: Mapping[str, Any]) -> Series:
         ordinal=int(document["ordinal"]),
         created_ms=round(document["created"].timestamp() * 1000),
     )
+
+
+BUSINESS: Final[Mapping[str, object]] = {"business": True}
+"""Of a series that was sent as a business metric. No part of what the series is."""
+FAMILIES: Final[Document] = {"$group": {"_id": {"name": "$name", "type": "$type", "temporality": "$temporality"}}}
+"""The stage that gives the names and kinds of series, for `parse_family`."""
+
+
+def parse_family(grouped: Mapping[str, Any]) -> tuple[str, Kind]:
+    """Name and kind, from what FAMILIES gives."""
+    one = grouped["_id"]
+    return one["name"], kind_of(one["type"], one["temporality"])
 
 
 def count(tenant_series: Mapping[str, Any] | None) -> int:

@@ -23,9 +23,15 @@ class Filter:
     kinds: frozenset[Kind] | None = None
 
 
-def kinds_of(types: Sequence[str]) -> frozenset[Kind]:
-    """The kinds of series that have one of these types."""
-    return frozenset(kind for kind in Kind if kind.type in types)
+def kinds_of(types: Sequence[str] | None, temporality: str | None = None) -> frozenset[Kind] | None:
+    """The kinds of series that have one of these types, and of counters this temporality; None when all have."""
+    if not types and temporality is None:
+        return None
+    return frozenset(
+        kind
+        for kind in Kind
+        if (not types or kind.type in types) and (temporality is None or kind.temporality == temporality)
+    )
 
 
 def exactly(names: Collection[str]) -> Filter:

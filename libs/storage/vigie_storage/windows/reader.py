@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, cast
 
+import numpy as np
+import numpy.typing as npt
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_query.errors import QueryLimitExceeded
@@ -20,7 +22,7 @@ from vigie_windows import Cells
 from vigie_windows.chunks import Column, decode_many, stored_fields
 
 from vigie_storage import collections
-from vigie_storage.mongo import MAX_TIME_MS, reading
+from vigie_storage.mongo import MAX_TIME_MS, batches, reading
 from vigie_storage.partitions import document as checkpoints
 from vigie_storage.tenancy import Rows, TenantCollection, Why, shared
 from vigie_storage.windows import document as documents
@@ -66,11 +68,19 @@ class WindowReader:
         return Completeness(dirty, whole)
 
     async def read(
-        self, tenant: TenantId, selection: Selection, plan: Plan, columns: Collection[Column]
+        self,
+        tenant: TenantId,
+        selection: Selection,
+        plan: Plan,
+        columns: Collection[Column],
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> tuple[Cells, ...]:
-        """The windows of the selected series. Raises QueryLimitExceeded when they are more than MAX_CELLS."""
-        queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, selection, piece)]
-        reader = _Reading(self._windows, self._slots, selection, frozenset(columns))
+        """The windows of the selected series, or of those in `rows` only. Raises QueryLimitExceeded when they are more
+        than MAX_CELLS."""
+        wanted = selection.rows if rows is None else rows
+        chunks = selection.chunks_of(wanted)
+        queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, chunks, piece)]
+        reader = _Reading(self._windows, self._slots, chunks, frozenset(wanted.tolist()), frozenset(columns))
         try:
             async with asyncio.TaskGroup() as group:
                 for tier, query in queries:
@@ -78,6 +88,17 @@ class WindowReader:
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
         return tuple(reader.cells)
+
+    async def count(self, tenant: TenantId, selection: Selection, plan: Plan, limit: int) -> int:
+        """How many documents `read` would read; counting stops at `limit`."""
+        counted = 0
+        for piece in plan.pieces:
+            for query in _queries(tenant, selection.chunks, piece):
+                with reading():
+                    counted += await self._windows[piece.tier].count_documents(query, limit=limit - counted)
+                if counted >= limit:
+                    return counted
+        return counted
 
     async def _load(self) -> dict[int, Completeness]:
         query = checkpoints.of_topic(self._topic)
@@ -94,24 +115,26 @@ class _Reading:
     """One answer's reads; they share the bound."""
 
     def __init__(
-        self, windows: Mapping[Tier, Rows], slots: asyncio.Semaphore, selection: Selection, columns: frozenset[Column]
+        self,
+        windows: Mapping[Tier, Rows],
+        slots: asyncio.Semaphore,
+        chunks: Mapping[tuple[int, int], int],
+        rows: frozenset[int],
+        columns: frozenset[Column],
     ) -> None:
         self._windows, self._slots, self._columns = windows, slots, columns
-        self._chunks = selection.chunks
-        self._rows = frozenset(selection.rows.tolist())
+        self._chunks, self._rows = chunks, rows
         self._projection = dict.fromkeys(stored_fields(columns), 1)
         self._held = 0
         self.cells: list[Cells] = []
 
     async def run(self, tier: Tier, query: Document) -> None:
         async with self._slots:
-            with reading():
-                cursor = self._windows[tier].find(
-                    query, self._projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS
-                )
-                async with cursor:
-                    while found := await cursor.to_list(_DOCUMENTS_PER_BATCH):
-                        await self._take(tier, found)
+            cursor = self._windows[tier].find(
+                query, self._projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS
+            )
+            async for found in batches(cursor, _DOCUMENTS_PER_BATCH):
+                await self._take(tier, found)
 
     async def _take(self, tier: Tier, found: list[Document]) -> None:
         located = [(documents.located(document), document) for document in found]
@@ -129,14 +152,14 @@ class _Reading:
             self.cells.append(cells)
 
 
-def _queries(tenant: TenantId, selection: Selection, piece: TierRange) -> Iterator[Document]:
+def _queries(tenant: TenantId, chunks: Iterable[tuple[int, int]], piece: TierRange) -> Iterator[Document]:
     if piece.windows > _SHORT:
-        for partition, chunk in selection.chunks:
+        for partition, chunk in chunks:
             yield {"_id": documents.between(tenant, partition, chunk, piece.start, piece.end)}
         return
     ids = (
         documents.window_id(tenant, partition, chunk, start)
-        for partition, chunk in selection.chunks
+        for partition, chunk in chunks
         for start in range(piece.start, piece.end, piece.tier.width_ms)
     )
     while batch := list(islice(ids, _IDS_PER_READ)):

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from vigie_contracts.latest import Latest, pack
+from vigie_contracts.latest import Buckets, Latest, pack
 from vigie_contracts.tiers import CHUNK_SLOTS
 from vigie_windows import Cells
 
+from vigie_aggregator.samples.latest_buckets import LatestBuckets
 from vigie_aggregator.samples.series_index import grown
 from vigie_aggregator.samples.window_cache import Int64s, distinct
 
@@ -24,6 +25,7 @@ class LatestValues:
         self.values = np.zeros(0, np.float64)
         self.sums = np.zeros(0, np.float64)
         self.counts = np.zeros(0, np.int64)
+        self.buckets = LatestBuckets()
 
     def restore(self, local_chunk: int, stored: Latest) -> None:
         """Take over what the store knows of one chunk."""
@@ -31,6 +33,7 @@ class LatestValues:
         rows = local_chunk * CHUNK_SLOTS + stored.slots.astype(np.int64)
         self.timestamps[rows], self.values[rows] = stored.timestamps, stored.values
         self.sums[rows], self.counts[rows] = stored.sums, stored.counts
+        self.buckets.restore(local_chunk, stored.buckets)
 
     def add(self, cells: Cells) -> Int64s:
         """Count the samples of `cells`. Returns the rows that changed, ascending."""
@@ -48,6 +51,7 @@ class LatestValues:
         np.add.at(self.counts, rows, cells.count)
         with np.errstate(over="ignore", invalid="ignore"):
             np.add.at(self.sums, rows, cells.sum)
+        self.buckets.add(cells)
         return changed
 
     def packed(self, local_chunks: Sequence[int]) -> dict[int, bytes]:
@@ -58,14 +62,18 @@ class LatestValues:
         rows = rows[rows < len(self.counts)]
         rows = rows[self.counts[rows] > 0]
         used, begins = np.unique(rows // CHUNK_SLOTS, return_index=True)
+        bucket_rows, bounds, counts = self.buckets.of(rows)
         columns = Latest(
             (rows % CHUNK_SLOTS).astype(np.uint8),
             self.timestamps[rows],
             self.values[rows],
             self.sums[rows],
             self.counts[rows],
+            Buckets((bucket_rows % CHUNK_SLOTS).astype(np.uint8), bounds, counts),
         )
-        return dict(zip(used.tolist(), pack(columns, [*begins.tolist(), len(rows)]), strict=True))
+        first_buckets = np.searchsorted(bucket_rows, used * CHUNK_SLOTS).tolist()
+        data = pack(columns, [*begins.tolist(), len(rows)], [*first_buckets, len(bucket_rows)])
+        return dict(zip(used.tolist(), data, strict=True))
 
     def _reserve(self, rows: int) -> None:
         self.timestamps, self.values = grown(self.timestamps, rows), grown(self.values, rows)

@@ -103,7 +103,7 @@ class RecordReader:
         open_ = state.keys.unknown(key for one in keyed for key in one.keys)
         stored = await self._store.first_uses(state.number, open_) if open_ else {}
         for one in keyed:
-            duplicates = state.keys.duplicates(offsets[one.record], one.keys, stored)
+            duplicates = state.keys.duplicates(offsets[one.record], one, stored)
             if duplicates:
                 part = kept(one, duplicates)
                 counts[begins[one.record] : begins[one.record + 1]] = part

@@ -11,7 +11,7 @@ from typing import Protocol
 from vigie_contracts.tiers import Tier
 from vigie_storage.latest import LatestChunk
 from vigie_storage.partitions.checkpoint import Checkpoint
-from vigie_storage.partitions.document import FirstUse
+from vigie_storage.partitions.document import Uses
 from vigie_storage.partitions.store import Transaction
 from vigie_storage.windows.document import Place, Window
 
@@ -27,8 +27,8 @@ class Store(Protocol):
         """The latest values of all chunks of the partition."""
         ...
 
-    async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, FirstUse]:
-        """The first use of those keys that were counted in the partition."""
+    async def first_uses(self, partition: int, keys: Collection[bytes]) -> dict[bytes, Uses]:
+        """The first uses of those keys that were counted in the partition."""
         ...
 
     async def windows(self, tier: Tier, partition: int, places: Sequence[Place]) -> list[Window]:

@@ -23,7 +23,7 @@ from vigie_storage.latest import LatestChunk
 from vigie_aggregator.metrics import Metrics
 
 _BATCH_CHUNKS: Final = 256
-"""Chunks in one pipeline: about 2 MB."""
+"""Chunks in one pipeline: about 2 MB, of histograms about 6 MB."""
 _CHECK_S: Final = 5.0
 """How long a missing marker goes unnoticed while nothing is pushed."""
 _BACK_OFF_S: Final = 1.0
@@ -98,17 +98,21 @@ class RedisView:
         return True
 
     async def _flush_all(self, snapshot: Snapshot) -> None:
-        for partition in list(self._waiting):
-            await self._flush(partition, snapshot)
+        partitions = list(self._waiting)
+        if not partitions:
+            return
+        markers = await self._redis.mget([self._marker(partition) for partition in partitions])
+        for partition, marker in zip(partitions, markers, strict=True):
+            await self._flush(partition, snapshot, lost=marker is None)
 
-    async def _flush(self, partition: int, snapshot: Snapshot) -> None:
+    async def _flush(self, partition: int, snapshot: Snapshot, *, lost: bool) -> None:
         waiting = self._waiting.get(partition)
         if waiting is None:
             return
         if waiting.leaving:
             self._waiting.pop(partition)
             waiting.rebuild = False
-        elif waiting.rebuild or not await self._redis.exists(self._marker(partition)):
+        elif waiting.rebuild or lost:
             waiting.rebuild = True
             newest = waiting.chunks
             waiting.chunks = {(tenant, chunk): data for tenant, chunk, data in snapshot(partition)} | newest

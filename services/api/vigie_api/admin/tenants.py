@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
-from vigie_contracts.tenants import TenantId
 from vigie_identity import api_keys
 from vigie_identity import licences as licences_
+from vigie_identity.names import tenant_id
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Permission
 from vigie_identity.tenants import Plan, Status
@@ -74,7 +74,7 @@ async def list_tenants(
 async def create_tenant(context: Ctx, body: NewTenant, request: Request, response: Response) -> Any:
     """An active tenant. Its id never changes, and is never given to another one."""
     plan = Plan(**body.plan.said) if body.plan else Plan()
-    made = await context.resources.identity.tenants.create(TenantId(body.id), body.name, context.actor, plan)
+    made = await context.resources.identity.tenants.create(tenant_id(body.id), body.name, context.actor, plan)
     located(request, response, made.id)
     return Tenant.of(made)
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from vigie_contracts.tenants import TenantId, is_tenant
+from vigie_contracts.tenants import TenantId, tenant_id
 from vigie_identity.errors import NotFound
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Permission
@@ -182,6 +182,6 @@ def _full(context: Context) -> bool:
 
 
 def _tenant(text: str) -> TenantId:
-    if not is_tenant(text):
+    if (named := tenant_id(text)) is None:
         raise NotFound(TENANT)
-    return TenantId(text)
+    return named

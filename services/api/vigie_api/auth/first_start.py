@@ -43,7 +43,7 @@ class FirstStartTask:
         async for _ in _BACKOFF.attempts(asyncio.sleep):
             try:
                 await self._identity.prepare(TenantId(self._settings.default_tenant))
-                _show(await self._identity.first_start(chosen.get_secret_value() if chosen else None))
+                _tell(await self._identity.first_start(chosen.get_secret_value() if chosen else None))
             except VigieError as e:
                 log.warning("users and tenants wait for MongoDB", reason=str(e))
             except Exception:  # a bug; without this nobody would see it
@@ -54,7 +54,7 @@ class FirstStartTask:
                 return
 
 
-def _show(new: NewAdministrator | None) -> None:
-    """Not a log line: logs are kept and passed on, and this is to be seen once."""
+def _tell(new: NewAdministrator | None) -> None:
+    """A password that was made up is shown nowhere: what a container prints is kept and passed on, as logs are."""
     if new is not None and new.password is not None:
-        print(f"First start: log in as {new.name} with the password {new.password}", flush=True)
+        log.warning("first start: nobody knows the password; `vigie admin reset-password` makes one", account=new.name)

@@ -81,7 +81,7 @@ async def refresh(sessions: Open, client: From, body: Refresh) -> Any:
 async def log_out(context: Ctx, client: From) -> None:
     """End the session of the access token that is sent."""
     session = _session(context)
-    await sessions_in(context.resources.identity).logout(session, client)
+    await sessions_in(context.resources.identity).logout(session, context.principal.id, client)
 
 
 @router.get("/auth/me", response_model=Me)

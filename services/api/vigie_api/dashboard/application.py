@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vigie_contracts import names
 from vigie_query.functions import Function
 from vigie_query.series import Series
 
-from vigie_api.dashboard.numbers import Numbers, Source, percent, rounded
+from vigie_api.dashboard.numbers import Numbers, Source, between, finite, percent, rounded
 from vigie_api.dashboard.schemas.application import Connections, Queries, Requests, Service, Work
 from vigie_api.dashboard.schemas.common import Breakdown
 
 NAMES = names.APPLICATION
+MAX_STATUSES: Final = 100
 PREFIXES = ("http_", "https_", "rpc_", "grpc_", "db_", "app_", "application_", "process_", "cache_", "queue_", "api_")
 
 
@@ -19,12 +22,17 @@ def work(source: Source) -> Work:
     return Work(
         requests=requests(source),
         latency=breakdown(source, names.HTTP_DURATION),
-        active_connections=Connections(
-            avg=rounded(source.value(Function.SUM, names.ACTIVE_CONNECTIONS)),
-            max=source.value(Function.MAX, names.ACTIVE_CONNECTIONS),
-        ),
+        active_connections=connections(source),
         database=breakdown(source, names.DB_QUERY_DURATION),
     )
+
+
+def connections(source: Source) -> Connections:
+    """Open connections of all services together, or of one."""
+    total = source.total(names.ACTIVE_CONNECTIONS)
+    if total is None:
+        return Connections(current=None, avg=None, max=None)
+    return Connections(current=finite(total.last), avg=between(total.avg, None, total.max), max=finite(total.max))
 
 
 def services(numbers: Numbers) -> list[Service]:
@@ -57,7 +65,18 @@ def requests(source: Source) -> Requests:
         client_error_rate_percent=percent(refused, total),
         server_error_rate_percent=percent(failed, total),
         error_rate_percent=percent((refused or 0.0) + (failed or 0.0), total),
+        by_status=by_status(source),
     )
+
+
+def by_status(source: Source) -> dict[str, float]:
+    """Counts of each status that was answered, in the order of the statuses; of more than MAX_STATUSES the greatest."""
+    counts: dict[str, float] = {}
+    for label, where in (("status", has_status), ("status_code", has_status_code)):
+        for status, count in source.by_label(Function.INCREASE, names.HTTP_REQUESTS, label, where).items():
+            counts[status] = counts.get(status, 0.0) + count
+    kept = sorted(counts, key=lambda status: -counts[status])[:MAX_STATUSES]
+    return {status: counts[status] for status in sorted(kept)}
 
 
 def breakdown(source: Source, name: str) -> Breakdown:
@@ -84,6 +103,16 @@ def refused_requests(one: Series) -> bool:
 def failed_requests(one: Series) -> bool:
     """Those with a status of 500 to 599."""
     return _status(one).startswith("5")
+
+
+def has_status(one: Series) -> bool:
+    """Says its status in the label `status`."""
+    return bool(one.label("status"))
+
+
+def has_status_code(one: Series) -> bool:
+    """Says its status in the label `status_code` only."""
+    return not one.label("status") and bool(one.label("status_code"))
 
 
 def _status(one: Series) -> str:

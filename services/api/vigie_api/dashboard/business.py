@@ -5,7 +5,7 @@ from __future__ import annotations
 from vigie_contracts import names
 from vigie_query.functions import Function
 
-from vigie_api.dashboard.numbers import Numbers, Source, percent, rounded
+from vigie_api.dashboard.numbers import Numbers, Source, between, finite, percent, rounded
 from vigie_api.dashboard.schemas.business import (
     Bookings,
     FunnelStep,
@@ -69,12 +69,10 @@ def payments(numbers: Numbers) -> Payments:
 
 def users(numbers: Numbers) -> Users:
     """Active users of all services."""
-    last = numbers.by(Function.LAST, names.ACTIVE_USERS, ("service",))
-    return Users(
-        current=rounded(sum(last.values())) if last else None,
-        avg=rounded(numbers.value(Function.SUM, names.ACTIVE_USERS)),
-        peak=numbers.value(Function.MAX, names.ACTIVE_USERS),
-    )
+    total = numbers.total(names.ACTIVE_USERS)
+    if total is None:
+        return Users(current=None, avg=None, peak=None)
+    return Users(current=finite(total.last), avg=between(total.avg, None, total.max), peak=finite(total.max))
 
 
 def funnel(numbers: Numbers) -> list[FunnelStep]:

@@ -8,8 +8,9 @@ from typing import Final
 from vigie_contracts import names
 from vigie_query.functions import Function
 
-from vigie_api.dashboard.application import failed_requests, refused_requests
+from vigie_api.dashboard.application import failed_requests, has_status, has_status_code, refused_requests
 from vigie_api.dashboard.numbers import Where
+from vigie_api.dashboard.system import one_core, whole_host
 
 MAX_LINES: Final = 100
 """Lines of one chart; the first ones by name are drawn."""
@@ -47,26 +48,44 @@ def _one(metric: str, function: Function, *by: str) -> tuple[LineSpec, ...]:
     return (LineSpec(metric, function, by=by),)
 
 
+def _errors() -> tuple[LineSpec, ...]:
+    return (
+        LineSpec(names.HTTP_REQUESTS, _F.RATE, "4xx", where=refused_requests),
+        LineSpec(names.HTTP_REQUESTS, _F.RATE, "5xx", where=failed_requests),
+    )
+
+
 def _latency(metric: str) -> tuple[LineSpec, ...]:
     return tuple(LineSpec(metric, function, name) for function, name in _LATENCIES)
 
 
+_BOOKINGS: Final = (
+    LineSpec(names.BOOKINGS_CREATED, _F.INCREASE, "created"),
+    LineSpec(names.BOOKINGS_COMPLETED, _F.INCREASE, "completed"),
+    LineSpec(names.BOOKINGS_CANCELLED, _F.INCREASE, "cancelled"),
+)
 CHARTS: Final = {
+    # The three areas, each by what is looked at first.
+    "system": Chart(
+        "CPU, memory and disk usage", "percent",
+        (LineSpec(names.CPU_USAGE, _F.AVG, "cpu", where=whole_host), LineSpec(names.MEMORY_USAGE, _F.AVG, "memory"),
+         LineSpec(names.DISK_USAGE, _F.AVG, "disk")),
+    ),
+    "application": Chart(
+        "HTTP requests and errors", "requests/s", (LineSpec(names.HTTP_REQUESTS, _F.RATE, "requests"), *_errors())
+    ),
+    "business": Chart("Bookings", "bookings per step", _BOOKINGS),
     "requests": Chart("HTTP requests", "requests/s", _one(names.HTTP_REQUESTS, _F.RATE, "service")),
     "latency": Chart("HTTP request duration", "seconds", _latency(names.HTTP_DURATION)),
-    "errors": Chart(
-        "HTTP errors", "requests/s",
-        (LineSpec(names.HTTP_REQUESTS, _F.RATE, "4xx", where=refused_requests),
-         LineSpec(names.HTTP_REQUESTS, _F.RATE, "5xx", where=failed_requests)),
+    "errors": Chart("HTTP errors", "requests/s", _errors()),
+    "statuses": Chart(
+        "HTTP requests by status", "requests/s",
+        (LineSpec(names.HTTP_REQUESTS, _F.RATE, by=("status",), where=has_status),
+         LineSpec(names.HTTP_REQUESTS, _F.RATE, by=("status_code",), where=has_status_code)),
     ),
     "connections": Chart("Active connections", "connections", _one(names.ACTIVE_CONNECTIONS, _F.SUM, "service")),
     "database": Chart("Database query duration", "seconds", _latency(names.DB_QUERY_DURATION)),
-    "bookings": Chart(
-        "Bookings", "bookings per step",
-        (LineSpec(names.BOOKINGS_CREATED, _F.INCREASE, "created"),
-         LineSpec(names.BOOKINGS_COMPLETED, _F.INCREASE, "completed"),
-         LineSpec(names.BOOKINGS_CANCELLED, _F.INCREASE, "cancelled")),
-    ),
+    "bookings": Chart("Bookings", "bookings per step", _BOOKINGS),
     "revenue": Chart(
         "Revenue by currency", "units of the currency per step", _one(names.REVENUE, _F.INCREASE, "currency")
     ),
@@ -86,8 +105,16 @@ CHARTS: Final = {
          LineSpec(names.SESSIONS_ENDED, _F.INCREASE, "ended")),
     ),
     "events": Chart("Business events", "events per step", _one(names.EVENTS, _F.INCREASE, "type")),
-    "cpu": Chart("CPU usage by host", "percent", _one(names.CPU_USAGE, _F.AVG, "host")),
+    "cpu": Chart("CPU usage by host", "percent", (LineSpec(names.CPU_USAGE, _F.AVG, by=("host",), where=whole_host),)),
+    "cores": Chart(
+        "CPU usage by core", "percent", (LineSpec(names.CPU_USAGE, _F.AVG, by=("host", "core"), where=one_core),)
+    ),
     "memory": Chart("Memory usage by host", "percent", _one(names.MEMORY_USAGE, _F.AVG, "host")),
+    "memory-bytes": Chart(
+        "Memory used and available by host", "bytes",
+        (LineSpec(names.MEMORY_USED, _F.AVG, "used", by=("host",)),
+         LineSpec(names.MEMORY_AVAILABLE, _F.AVG, "available", by=("host",))),
+    ),
     "disk": Chart("Disk usage by host", "percent", _one(names.DISK_USAGE, _F.AVG, "host")),
     "load": Chart("Load average by host", "processes", _one(names.LOAD_AVERAGE, _F.AVG, "host", "period")),
     "network": Chart(
@@ -97,5 +124,9 @@ CHARTS: Final = {
     "disk-io": Chart(
         "Disk traffic", "bytes/s",
         (LineSpec(names.DISK_READ, _F.RATE, "read"), LineSpec(names.DISK_WRITTEN, _F.RATE, "written")),
+    ),
+    "disk-operations": Chart(
+        "Disk operations", "operations/s",
+        (LineSpec(names.DISK_READS, _F.RATE, "reads"), LineSpec(names.DISK_WRITES, _F.RATE, "writes")),
     ),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vigie_contracts.problems import ProblemKind
+from vigie_contracts.problems import ProblemKind, shortened
 from vigie_runtime.errors import ProblemError
 
 
@@ -15,4 +15,4 @@ class UnknownChart(ProblemError):  # noqa: N818
     status = 404
 
     def __init__(self, type_: str, known: Iterable[str]) -> None:
-        super().__init__(f"there is no chart {type_!r}; the charts are {', '.join(sorted(known))}")
+        super().__init__(f"there is no chart {shortened(type_)!r}; the charts are {', '.join(sorted(known))}")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
-from vigie_contracts.series import Kind
 from vigie_query.evaluation import Evaluation, Samples
-from vigie_query.functions import Function, applicable
+from vigie_query.functions import Function
 from vigie_query.series import Selection, Series
+
+from vigie_api.dashboard.totals import Total, totals
 
 Where: TypeAlias = Callable[[Series], bool]
 """Which series of a name are meant. Use functions of a module: results are remembered by identity."""
@@ -31,9 +32,17 @@ class Source(Protocol):
         """None when there is no sample."""
         ...
 
+    def by_label(self, function: Function, name: str, label: str, where: Where | None = None) -> dict[str, float]:
+        """By the values of a label; values without a sample are absent."""
+        ...
+
+    def total(self, name: str) -> Total | None:
+        """Of a gauge, over all its series. None when there is no sample."""
+        ...
+
 
 class Numbers:
-    """The samples of several metrics over one step of time."""
+    """The samples of several metrics over one step of time; all series of a name have kinds that it is known for."""
 
     def __init__(self, selection: Selection, samples: Samples) -> None:
         self._samples = samples
@@ -43,11 +52,40 @@ class Numbers:
             self._by_name.setdefault(one.name, []).append(index)
         self._groups: dict[tuple[object, ...], _Groups] = {}
         self._answers: dict[tuple[object, ...], Mapping[tuple[str, ...], float]] = {}
+        self._nested: dict[tuple[object, ...], dict[str, dict[str, float]]] = {}
+        self._totals: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], Total | None]] = {}
         self.seconds = float(samples.grid.seconds(samples.now_ms)[0])
 
     def value(self, function: Function, name: str, where: Where | None = None) -> float | None:
         """Of all series of the name (for which `where` holds) together."""
         return self.by(function, name, (), where).get(())
+
+    def by_label(self, function: Function, name: str, label: str, where: Where | None = None) -> dict[str, float]:
+        return {value: number for (value,), number in self.by(function, name, (label,), where).items()}
+
+    def by_two(
+        self, function: Function, name: str, labels: tuple[str, str], where: Where | None = None
+    ) -> dict[str, dict[str, float]]:
+        """By the values of the first label, then of the second. Remembered."""
+        key = (function, name, labels, where)
+        if key not in self._nested:
+            nested = self._nested[key] = {}
+            for (first, second), number in self.by(function, name, labels, where).items():
+                nested.setdefault(first, {})[second] = number
+        return self._nested[key]
+
+    def total(self, name: str) -> Total | None:
+        """Of all series of the gauge together."""
+        return self.totals(name, ()).get(())
+
+    def totals(self, name: str, labels: tuple[str, ...]) -> Mapping[tuple[str, ...], Total | None]:
+        """By the values of these labels. Remembered."""
+        if (name, labels) not in self._totals:
+            groups, group_of_row = self._selection.groups(labels, self._by_name.get(name, ()))
+            self._totals[name, labels] = dict(
+                zip(groups, totals(self._samples, group_of_row, len(groups)), strict=True)
+            )
+        return self._totals[name, labels]
 
     def by(
         self, function: Function, name: str, labels: tuple[str, ...], where: Where | None = None
@@ -63,7 +101,7 @@ class Numbers:
     ) -> dict[tuple[str, ...], float]:
         if name not in self._by_name:
             return {}
-        groups, evaluation = self._grouped(name, labels, where, _kinds(function))
+        groups, evaluation = self._grouped(name, labels, where)
         if not groups:
             return {}
         values = evaluation.run(function)[:, 0]
@@ -78,15 +116,10 @@ class Numbers:
         series = self._selection.series
         return sorted({series[index].label(label) for name in names for index in self._by_name.get(name, ())})
 
-    def _grouped(self, name: str, labels: tuple[str, ...], where: Where | None, kinds: frozenset[Kind]) -> _Groups:
-        key = (name, labels, where, kinds)
+    def _grouped(self, name: str, labels: tuple[str, ...], where: Where | None) -> _Groups:
+        key = (name, labels, where)
         if key not in self._groups:
-            chosen = [
-                index
-                for index in self._by_name[name]
-                if self._selection.series[index].kind in kinds
-                and (where is None or where(self._selection.series[index]))
-            ]
+            chosen = [index for index in self._by_name[name] if where is None or where(self._selection.series[index])]
             groups, group_of_row = self._selection.groups(labels, chosen)
             self._groups[key] = groups, self._samples.grouped(group_of_row, len(groups))
         return self._groups[key]
@@ -107,10 +140,11 @@ class Part:
     def value(self, function: Function, name: str, where: Where | None = None) -> float | None:
         return self.numbers.by(function, name, (self.label,), where).get((self.label_value,))
 
+    def by_label(self, function: Function, name: str, label: str, where: Where | None = None) -> dict[str, float]:
+        return self.numbers.by_two(function, name, (self.label, label), where).get(self.label_value, {})
 
-def _kinds(function: Function) -> frozenset[Kind]:
-    """A name may have series of a type that the function is not for: those are not what is meant."""
-    return frozenset(kind for kind in Kind if applicable(function, kind))
+    def total(self, name: str) -> Total | None:
+        return self.numbers.totals(name, (self.label,)).get((self.label_value,))
 
 
 def percent(part: float | None, whole: float | None) -> float | None:
@@ -128,6 +162,16 @@ def rounded(value: float | None) -> float | None:
     return float(f"{value:.9g}")
 
 
-def finite(value: float | np.float64) -> float | None:
+def between(value: float | None, least: float | None, greatest: float | None) -> float | None:
+    """A mean as it is shown: `rounded`, but never beyond the least and greatest value that stand beside it."""
+    shown = rounded(value)
+    if shown is None:
+        return None
+    if least is not None:
+        shown = max(shown, least)
+    return shown if greatest is None else min(shown, greatest)
+
+
+def finite(value: float | np.float64 | None) -> float | None:
     """As a plain number; None for what JSON cannot say."""
-    return float(value) if math.isfinite(value) else None
+    return None if value is None or not math.isfinite(value) else float(value)

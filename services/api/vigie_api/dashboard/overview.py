@@ -1,8 +1,7 @@
-"""The heads of the dashboards, and the custom metrics."""
+"""The heads of the dashboards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +14,6 @@ from vigie_query.times import iso
 from vigie_api.dashboard import application, business, system
 from vigie_api.dashboard.numbers import Numbers, rounded
 from vigie_api.dashboard.schemas.business import Money
-from vigie_api.dashboard.schemas.common import CustomMetric
 from vigie_api.dashboard.schemas.overview import (
     ApplicationOverview,
     BusinessOverview,
@@ -23,9 +21,8 @@ from vigie_api.dashboard.schemas.overview import (
     SeriesCount,
     SystemOverview,
 )
-from vigie_api.exposition.families import Family, FamilyIndex, LatestTable, Values
+from vigie_api.exposition.families import FamilyIndex, LatestTable, Values
 
-KNOWN: Final = frozenset((*names.BUSINESS, *names.APPLICATION, *names.SYSTEM))
 HEADLINES: Final = (
     names.CPU_USAGE, names.MEMORY_USAGE, names.DISK_USAGE, names.HTTP_REQUESTS, names.HTTP_DURATION,
     names.ACTIVE_CONNECTIONS, names.BOOKINGS_CREATED, names.BOOKINGS_COMPLETED, names.BOOKINGS_CANCELLED, names.REVENUE,
@@ -35,7 +32,6 @@ REALTIME: Final = (
     names.HTTP_REQUESTS, names.HTTP_DURATION, names.BOOKINGS_CREATED, names.BOOKINGS_COMPLETED,
     names.BOOKINGS_CANCELLED, names.REVENUE, names.REFUNDS, names.EVENTS,
 )  # fmt: skip
-MAX_CUSTOM: Final = 500
 _MINUTE_S: Final = 60
 
 
@@ -43,7 +39,7 @@ def system_overview(numbers: Numbers) -> SystemOverview:
     """Of all hosts."""
     return SystemOverview(
         hosts=len(numbers.label_values(system.NAMES, "host")),
-        cpu_usage_percent=system.level(numbers, names.CPU_USAGE),
+        cpu_usage_percent=system.cpu_usage(numbers),
         memory_usage_percent=system.level(numbers, names.MEMORY_USAGE),
         disk_usage_percent=system.level(numbers, names.DISK_USAGE),
     )
@@ -55,7 +51,7 @@ def application_overview(numbers: Numbers) -> ApplicationOverview:
         services=len(numbers.label_values(application.NAMES, "service")),
         requests=application.requests(numbers),
         latency=application.breakdown(numbers, names.HTTP_DURATION),
-        active_connections=rounded(numbers.value(Function.SUM, names.ACTIVE_CONNECTIONS)),
+        active_connections=application.connections(numbers).current,
     )
 
 
@@ -144,56 +140,16 @@ def series_count(index: FamilyIndex, latest: LatestTable, live_since_ms: int) ->
     return SeriesCount(total=index.size, metrics=len(families), live=latest.newest(live_since_ms)[1], **by_type)
 
 
-def custom_families(index: FamilyIndex, prefixes: Sequence[str] = ()) -> list[Family]:
-    """The metrics that Vigie gives no meaning to itself; those of an area when its prefixes are given."""
-    return [
-        family
-        for family in index.families()
-        if family.name not in KNOWN and (not prefixes or family.name.startswith(tuple(prefixes)))
-    ]
-
-
-def custom_metrics(families: Iterable[Family], latest: LatestTable) -> list[CustomMetric]:
-    """Their latest values, however old."""
-    return [_custom(family, latest.of(family, 0)) for family in families]
-
-
-def _custom(family: Family, values: Values) -> CustomMetric:
-    value = total = count = None
-    newest = int(values.timestamps.max()) if len(values.place) else None
-    if newest is not None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            match family.kind:
-                case Kind.COUNTER:
-                    value = _number(values.sums.sum())
-                case Kind.CUMULATIVE:
-                    value = _number(values.values.sum())
-                case Kind.GAUGE:
-                    value, total = _number(values.values[values.timestamps.argmax()]), _number(values.values.sum())
-                case Kind.HISTOGRAM:
-                    total, count = _number(values.sums.sum()), int(values.counts.sum())
-                    value = None if total is None or not count else rounded(total / count)
-    return CustomMetric(
-        name=family.name,
-        type=family.kind.type,
-        temporality=family.kind.temporality,
-        series=len(values.place),
-        value=value,
-        sum=total,
-        count=count,
-        last_sample_at=None if newest is None else iso(newest),
-    )
-
-
-def _number(value: np.float64) -> float | None:
+def number(value: np.float64) -> float | None:
+    """As it is shown; None for what JSON cannot say."""
     return rounded(float(value)) if np.isfinite(value) else None
 
 
 def _total(values: Values) -> float | None:
     with np.errstate(over="ignore", invalid="ignore"):
-        return _number(values.values.sum()) if len(values.place) else None
+        return number(values.values.sum()) if len(values.place) else None
 
 
 def _mean(values: Values) -> float | None:
     with np.errstate(over="ignore", invalid="ignore"):
-        return _number(values.values.mean()) if len(values.place) else None
+        return number(values.values.mean()) if len(values.place) else None

@@ -7,10 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from vigie_contracts import names
 from vigie_contracts.series import Kind
 from vigie_query.functions import Function
 from vigie_query.grid import Grid, single
 from vigie_query.planning import steps_possible
+from vigie_query.series import Series
 from vigie_query.times import iso
 from vigie_storage.series.filter import exactly
 
@@ -20,7 +22,7 @@ from vigie_api.dashboard.numbers import Numbers
 from vigie_api.dashboard.schemas.overview import DashboardSummary
 from vigie_api.query.ranges import TimeRange
 
-_GAUGES = (Function.AVG, Function.MAX, Function.LAST, Function.SUM)
+_GAUGES = (Function.AVG, Function.MIN, Function.MAX, Function.LAST)
 _HISTOGRAMS = (Function.AVG, Function.COUNT, Function.P50)
 ASKED = [
     *((function, Kind.GAUGE) for function in _GAUGES),
@@ -51,13 +53,18 @@ async def dashboard(context: Context, time_range: TimeRange) -> DashboardSummary
     )
 
 
-async def read_panel(context: Context, time_range: TimeRange, names: Collection[str]) -> Panel:
+async def read_panel(context: Context, time_range: TimeRange, wanted: Collection[str]) -> Panel:
     """The samples of these metrics over the whole range, as one step."""
-    reader = context.resources.reader
-    series = await reader.select(context.tenant, exactly(names), "the panel")
+    series = await known_series(context, wanted, "the panel")
     grid = single(time_range.from_ms, time_range.to_ms, steps_possible(time_range.from_ms, context.now_ms))
-    answer = await reader.read(context.tenant, series, grid, ASKED)
+    answer = await context.resources.reader.read(context.tenant, series, grid, ASKED)
     return Panel(Numbers(answer.selection, answer.samples), head(context, grid, time_range))
+
+
+async def known_series(context: Context, wanted: Collection[str], what: str) -> list[Series]:
+    """The series of these names, of the kinds that the names are known for."""
+    series = await context.resources.reader.select(context.tenant, exactly(wanted), what)
+    return [one for one in series if one.kind in names.kinds_of(one.name)]
 
 
 def head(context: Context, grid: Grid, time_range: TimeRange) -> dict[str, Any]:

@@ -6,27 +6,25 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from vigie_contracts.series import Kind
+from vigie_contracts import names
 from vigie_identity.permissions import Permission
-from vigie_query import functions
 from vigie_query.times import MINUTE, SECOND
 from vigie_storage.reader import SelectedSamples
-from vigie_storage.series.filter import exactly
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS, problem_response
 
 from vigie_api.context import Ctx, cached, stale_before_ms
 from vigie_api.dashboard import overview
-from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart, LineSpec
+from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart
 from vigie_api.dashboard.errors import UnknownChart
-from vigie_api.dashboard.panels import dashboard, head, read_panel
+from vigie_api.dashboard.panels import dashboard, head, known_series, read_panel
 from vigie_api.dashboard.schemas.overview import DashboardSummary, RealtimeMetrics
 from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, Step, To
 from vigie_api.query.ranges import TimeRange, parse_range, parse_zone
 from vigie_api.query.schemas import ChartData, ChartLine
-from vigie_api.query.steps import grid_for, points
+from vigie_api.query.steps import asked_grid, grid_for, points
 
 router = APIRouter(tags=["dashboard"], responses=READ_PROBLEMS)
 FEATURE = Feature(
@@ -84,12 +82,13 @@ async def chart(
         raise UnknownChart(type_, CHARTS)
     time_range = parse_range(period, from_, to, "24h", context.now_ms)
     zone = parse_zone(timezone)
+    asked_grid(context, time_range, step, zone)
 
     async def compute() -> ChartData:
         drawn = CHARTS[type_]
-        series = await context.resources.reader.select(context.tenant, exactly(drawn.metrics), "the chart")
+        series = await known_series(context, drawn.metrics, "the chart")
         grid = await grid_for(context, time_range, step, series, zone)
-        needed = [(line.function, kind) for line in drawn.lines for kind in Kind]
+        needed = [(line.function, kind) for line in drawn.lines for kind in names.kinds_of(line.metric)]
         answer = await context.resources.reader.read(context.tenant, series, grid, needed)
         lines, truncated = await asyncio.to_thread(_lines, drawn, answer)
         return ChartData(
@@ -111,7 +110,7 @@ def _lines(drawn: Chart, answer: SelectedSamples) -> tuple[list[ChartLine], bool
     lines: list[ChartLine] = []
     truncated = False
     for line in drawn.lines:
-        chosen = [i for i, one in enumerate(answer.selection.series) if _belongs(line, one.name, one.kind)]
+        chosen = [i for i, one in enumerate(answer.selection.series) if one.name == line.metric]
         chosen = [i for i in chosen if line.where is None or line.where(answer.selection.series[i])]
         groups, group_of_row = answer.selection.groups(line.by, chosen)
         if not groups:
@@ -123,7 +122,3 @@ def _lines(drawn: Chart, answer: SelectedSamples) -> tuple[list[ChartLine], bool
             labels = dict(zip(line.by, group, strict=True))
             lines.append(ChartLine(name=name or line.metric, labels=labels, points=points(answer.samples.grid, row)))
     return lines, truncated
-
-
-def _belongs(line: LineSpec, name: str, kind: Kind) -> bool:
-    return name == line.metric and functions.applicable(line.function, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import StoreUnavailable
+from vigie_storage.mongo import TooSlow
 from vigie_storage.series.catalogue import SeriesCatalogue
 
 from vigie_api.exposition.families import FamilyIndex
@@ -16,6 +19,10 @@ from vigie_api.exposition.families import FamilyIndex
 _TTL_S = 0.25
 _CHECKED = 256
 """Tenants that were looked at within `_TTL_S`, at most."""
+_QUESTION_S = 1.0
+"""How long MongoDB may take to say how many series there are."""
+_EXTENSION_S = 0.5
+"""How long it may take to tell the new ones to whoever knows the others; the rest follows with the next question."""
 
 
 class FamilyCatalogue:
@@ -24,32 +31,47 @@ class FamilyCatalogue:
     def __init__(
         self, series: SeriesCatalogue, clock: Clock, limit: int, size_changed: Callable[[int], None] = lambda _n: None
     ) -> None:
-        self._series, self._limit, self._size_changed = series, limit, size_changed
+        self._series, self._clock, self._limit, self._size_changed = series, clock, limit, size_changed
         self._known: OrderedDict[str, FamilyIndex] = OrderedDict()
         # One reads for all who ask about a tenant meanwhile, and nobody waits for another tenant.
         self._checked = TtlCache[FamilyIndex](clock, _TTL_S, _CHECKED)
 
     async def of(self, tenant: TenantId) -> FamilyIndex:
-        """All series of the tenant, at most `_TTL_S` late. Raises QueryLimitExceeded above the limit."""
+        """All series of the tenant, at most `_TTL_S` late; while MongoDB does not answer those that are known, with
+        their age. Raises QueryLimitExceeded above the limit, StoreUnavailable when none are known."""
         return await self._checked.get(tenant, lambda: self._refreshed(tenant))
 
     async def _refreshed(self, tenant: TenantId) -> FamilyIndex:
-        index = await self._extended(tenant, self._known.get(tenant) or FamilyIndex())
+        known = self._known.get(tenant)
+        asked = self._clock.monotonic()
+        try:
+            index = await self._extended(tenant, known)
+        except (StoreUnavailable, TooSlow, TimeoutError) as e:
+            if known is None:
+                raise StoreUnavailable from e
+            known.age_s = asked - known.complete_at
+            return known
+        index.age_s, index.complete_at = 0.0, asked
         self._known[tenant] = index
         self._known.move_to_end(tenant)
         self._forget()
         return index
 
-    async def _extended(self, tenant: TenantId, index: FamilyIndex) -> FamilyIndex:
-        following = await self._series.next_ordinals(tenant)
+    async def _extended(self, tenant: TenantId, index: FamilyIndex | None) -> FamilyIndex:
+        async with asyncio.timeout(_QUESTION_S):
+            following = await self._series.next_ordinals(tenant)
         total = sum(following.values())
         if total > self._limit:
             raise QueryLimitExceeded(
                 f"the tenant has {total} series, more than the {self._limit} that one answer lists: use /api/series "
                 "and /api/query_range, or raise VIGIE_API_MAX_EXPOSED_SERIES"
             )
-        if any(index.known.get(partition, 0) > count for partition, count in following.items()):
-            index = FamilyIndex()  # another database than before
+        if index is None or any(index.known.get(partition, 0) > count for partition, count in following.items()):
+            return await self._read(tenant, FamilyIndex(), following)  # new, or another database than before
+        async with asyncio.timeout(_EXTENSION_S):
+            return await self._read(tenant, index, following)
+
+    async def _read(self, tenant: TenantId, index: FamilyIndex, following: dict[int, int]) -> FamilyIndex:
         for partition, count in sorted(following.items()):
             known = index.known.get(partition, 0)
             if count > known:

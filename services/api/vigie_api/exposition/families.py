@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.latest import Latest
+from vigie_contracts.latest import BUCKET_BOUNDS, Latest
 from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tiers import CHUNK_SLOTS
 from vigie_query.series import Series
@@ -29,8 +29,6 @@ class Family:
     placements: array[int] = field(default_factory=lambda: array("q"))
     """partition << 32 | ordinal."""
     labels: list[str | Labels] = field(default_factory=list)
-    escaped: bool = False
-    """Whether a series has labels that are not the same in every format."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,6 +42,10 @@ class FamilyIndex:
         self.known: dict[int, int] = {}
         """Partition -> how many of its series are here."""
         self.size = 0
+        self.complete_at = 0.0
+        """When every series there was was here, by the monotonic clock."""
+        self.age_s = 0.0
+        """How long ago that is, while the store does not say which are new."""
 
     def add(self, series: Iterable[Series]) -> None:
         """Series of one partition, by ordinal, from `known` on; those that are here already are skipped."""
@@ -56,8 +58,7 @@ class FamilyIndex:
                 family = self._families[one.name, one.kind] = Family(one.name, one.kind)
             classic = classic_labels(one.labels)
             family.placements.append(one.partition << 32 | one.ordinal)
-            family.labels.append(label_text(one.labels, Escaping.UTF8) if classic else one.labels)
-            family.escaped |= not classic
+            family.labels.append(label_text(one.labels, one.kind, Escaping.UTF8) if classic else one.labels)
             self.size += 1
 
     def chunks(self) -> Iterator[tuple[int, int]]:
@@ -78,10 +79,22 @@ class Values(NamedTuple):
     """Latest values of a family's series that have one: `place` is their position in the family."""
 
     place: npt.NDArray[np.int64]
+    placements: npt.NDArray[np.int64]
     timestamps: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
     sums: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
+
+    def between(self, begin: int, end: int) -> Values:
+        """A part of them."""
+        return Values(
+            self.place[begin:end],
+            self.placements[begin:end],
+            self.timestamps[begin:end],
+            self.values[begin:end],
+            self.sums[begin:end],
+            self.counts[begin:end],
+        )
 
 
 class LatestTable:
@@ -99,6 +112,15 @@ class LatestTable:
         self._values = _joined([one.values for one in columns], np.float64)
         self._sums = _joined([one.sums for one in columns], np.float64)
         self._counts = _joined([one.counts for one in columns], np.int64)
+        self._bucket_homes = _joined(
+            [
+                (partition << 32) + chunk * CHUNK_SLOTS + chunks[partition, chunk].buckets.slots.astype(np.int64)
+                for partition, chunk in places
+            ],
+            np.int64,
+        )
+        self._bucket_bounds = _joined([one.buckets.bounds for one in columns], np.uint8)
+        self._bucket_counts = _joined([one.buckets.counts for one in columns], np.int64)
 
     def of(self, family: Family, since_ms: int) -> Values:
         """The values of the family's series whose newest sample is not older than `since_ms`."""
@@ -108,7 +130,18 @@ class LatestTable:
         at = np.minimum(np.searchsorted(self._homes, placements), max(len(self._homes) - 1, 0))
         place = np.flatnonzero((self._homes[at] == placements) & (self._timestamps[at] >= since_ms))
         at = at[place]
-        return Values(place, self._timestamps[at], self._values[at], self._sums[at], self._counts[at])
+        return Values(
+            place, placements[place], self._timestamps[at], self._values[at], self._sums[at], self._counts[at]
+        )
+
+    def at_or_below(self, placements: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """int64[n, bounds]: how many observations of each of these histograms lie at or below each bound."""
+        first = np.searchsorted(self._bucket_homes, placements)
+        sizes = np.searchsorted(self._bucket_homes, placements, side="right") - first
+        own = np.repeat(first - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        counts = np.zeros((len(placements), len(BUCKET_BOUNDS)), np.int64)
+        counts[np.repeat(np.arange(len(placements)), sizes), self._bucket_bounds[own]] = self._bucket_counts[own]
+        return counts.cumsum(axis=1)
 
     def newest(self, since_ms: int) -> tuple[int | None, int]:
         """The time of the newest sample of all, and how many series have one since `since_ms`."""

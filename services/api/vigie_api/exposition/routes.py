@@ -17,13 +17,15 @@ from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx, stale_before_ms
 from vigie_api.exposition.families import LatestTable
-from vigie_api.exposition.negotiation import NegotiatedFormat, negotiate
+from vigie_api.exposition.negotiation import Format, NegotiatedFormat, negotiate
 from vigie_api.exposition.writing import Exposition
-from vigie_api.metrics import DROPPED
+from vigie_api.metrics import STALE_SCRAPES
 
 log = logging.get(__name__)
 
 _WRITE_BYTES = 32_768
+_READS_S = 2.8
+"""How long everything may take that is read for an answer. Of this the catalogue takes at most 1.5 s."""
 
 router = APIRouter(tags=["exposition"], responses=READ_PROBLEMS)
 FEATURE = Feature(
@@ -55,9 +57,13 @@ async def latest_values(
     """The latest values of all series.
 
     Gauges and cumulative counters show their last value, delta counters the sum of their increments, histograms
-    `_count` and `_sum` as a summary. Names with other characters than Prometheus knows come quoted to clients that
-    negotiate `escaping=allow-utf-8`; for others these characters become underscores, or where that name is taken, the
-    reversible form `U__a_2e_b`. No sample is ever written twice.
+    `_bucket`, `_sum` and `_count` since they are counted. The name of a series is as it was sent, whatever other series
+    there are; a label `vigie_type` tells its type where the name alone does not. Names with other characters than
+    Prometheus knows come quoted to clients that negotiate `escaping=allow-utf-8`; for others these characters become
+    underscores, and a label `vigie_name` tells the name. No sample is ever written twice.
+
+    While MongoDB does not answer, the answer goes on from the series that are known, and says so in the header
+    `Warning` and in a comment of the text format.
     """
     return _Scrape(context, negotiate(accept), 0 if stale else stale_before_ms(context))
 
@@ -74,22 +80,37 @@ class _Scrape(Response):
         state, resources, tenant = self._context.state, self._context.resources, self._context.tenant
         async with resources.scrapes.slot():
             # Read before the answer begins: afterwards an error could no longer be said.
+            until = asyncio.get_running_loop().time() + _READS_S
             index = await resources.families.of(tenant)
-            latest = LatestTable(await resources.latest.everything(tenant, index.chunks()))
-            exposition = Exposition(index.families(), latest, self._negotiated, self._since_ms)
+            left_s = until - asyncio.get_running_loop().time()
+            chunks, complete = await resources.latest.at_hand(tenant, index.chunks(), left_s)
+            exposition = Exposition(index.families(), LatestTable(chunks), self._negotiated, self._since_ms)
             headers = {"content-type": self._negotiated.content_type, "vary": "Accept"}
-            answer = StreamingResponse(_written(exposition), headers=headers)
+            warning = "" if complete and not index.age_s else _warning(index.age_s, complete=complete)
+            if warning:
+                state.metrics.counter(STALE_SCRAPES).inc()
+                headers["warning"] = f'110 vigie "{warning}"'
+            answer = StreamingResponse(_written(exposition, warning), headers=headers)
             try:
                 async with asyncio.timeout(state.settings.api_scrape_timeout_s):
                     await answer(scope, receive, send)
             except TimeoutError:
                 # An answer that has no end tells the server to close the connection, and the client that it is cut.
                 log.warning("an answer of /metrics was not read in time; its connection is closed", tenant=tenant)
-            state.metrics.counter(DROPPED).inc(exposition.dropped)
 
 
-async def _written(exposition: Exposition) -> AsyncIterator[bytes]:
+def _warning(age_s: float, *, complete: bool) -> str:
+    """What is stale, in one line without quotes."""
+    parts = [f"series are missing that are new since {age_s:.0f} s"] if age_s else []
+    if not complete:
+        parts.append("series are missing whose values Redis does not have")
+    return f"MongoDB does not answer: {', '.join(parts)}"
+
+
+async def _written(exposition: Exposition, warning: str) -> AsyncIterator[bytes]:
     held = bytearray()
+    if warning and exposition.negotiated.format is Format.TEXT:  # OpenMetrics has no comments
+        held += f"# {warning}\n".encode()
     for piece in exposition.pieces():
         held += piece
         if len(held) >= _WRITE_BYTES:

@@ -100,7 +100,7 @@ HISTORY: Final = _documented(
     _404=_UNKNOWN,
     _422=(
         "A parameter is wrong, or more than one request may ask for",
-        _invalid("limit", "Input should be less than or equal to 1000", _PATH),
+        _invalid("limit", "must be at most 1000", _PATH),
     ),
 )  # fmt: skip
 LATEST: Final = _documented(
@@ -115,7 +115,7 @@ AGGREGATED: Final = _documented(
     _404=_UNKNOWN,
     _422=(
         "The period is none of those that there are",
-        _invalid("period", "Input should be '24h', '7d' or '30d'", f"{_PATH}/aggregated"),
+        _invalid("period", "must be '24h', '7d' or '30d'", f"{_PATH}/aggregated"),
     ),
 )  # fmt: skip
 SUMMARY: Final = _documented(_SUMMARY, Permission.PLATFORM_READ, "/admin/global/summary")
@@ -123,6 +123,6 @@ TRENDS: Final = _documented(
     _TRENDS, Permission.PLATFORM_READ, "/admin/global/usage-trends",
     _422=(
         "More days than there may be, or a time zone in which days are not kept",
-        _invalid("days", "Input should be less than or equal to 90", "/admin/global/usage-trends"),
+        _invalid("days", "must be at most 90", "/admin/global/usage-trends"),
     ),
 )  # fmt: skip

@@ -26,10 +26,10 @@ from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx
-from vigie_api.parameters import From, Match, MatchBrackets, Step, To, Types
+from vigie_api.parameters import From, Match, MatchBrackets, Step, Temporality, To, Types
 from vigie_api.query.ranges import TimeRange, parse_range
 from vigie_api.query.schemas import RangeResult
-from vigie_api.query.steps import grid_for, points
+from vigie_api.query.steps import asked_grid, grid_for, points
 
 MAX_POINTS = 200_000
 """Of all series of one answer together."""
@@ -86,6 +86,7 @@ async def query_range(
     match: Match = None,
     match_brackets: MatchBrackets = None,
     type_: Types = None,
+    temporality: Temporality = None,
     from_: From = None,
     to: To = None,
     step: Step = None,
@@ -106,7 +107,7 @@ async def query_range(
         series_filter=Filter(
             names=(metric,),
             matchers=matchers.parse([*(match or ()), *(match_brackets or ())]),
-            kinds=kinds_of(type_) if type_ else None,
+            kinds=kinds_of(type_, temporality),
         ),
         by=_labels(by or []),
         limit=limit,
@@ -119,11 +120,12 @@ async def query_range(
 async def _answer(context: Context, query: RangeQuery) -> bytes:
     """Groups and numbers are made in threads: of many series they take long, and other requests wait for the loop."""
     reader = context.resources.reader
+    asked = asked_grid(context, query.time_range, query.step)
     found = await reader.select(context.tenant, query.series_filter, query.metric)
     kinds = {one.kind for one in found}
     functions.check_applicable(query.function, query.metric, kinds)
     shown = await asyncio.to_thread(_select_groups, found, query)
-    grid = await grid_for(context, query.time_range, query.step, shown.series)
+    grid = asked or await grid_for(context, query.time_range, None, shown.series)
     _check_points(len(set(shown.groups)), grid)
     answer = await reader.read(context.tenant, shown.series, grid, [(query.function, kind) for kind in kinds])
     head = {
@@ -135,7 +137,6 @@ async def _answer(context: Context, query: RangeQuery) -> bytes:
         "step": grid.step_ms // SECOND,
         "tier": answer.plan.tier.name,
         "tiers": [tier.name for tier in TIERS if any(piece.tier is tier for piece in answer.plan.pieces)],
-        "errorBound": functions.error_bound(query.function, kinds),
         "seriesCount": shown.count,
         "truncated": shown.count > query.limit,
     }
@@ -152,18 +153,19 @@ def _select_groups(found: Sequence[Series], query: RangeQuery) -> SelectedGroups
 
 def _encoded(head: dict[str, Any], answer: SelectedSamples, function: Function, groups: Sequence[Group]) -> bytes:
     # Built by hand: 200,000 points through a model would take longer than reading them.
-    return msgspec.json.encode({**head, "series": _lines(answer, function, groups)})
+    return msgspec.json.encode({**head, **_lines(answer, function, groups)})
 
 
-def _lines(answer: SelectedSamples, function: Function, groups_of_series: Sequence[Group]) -> list[dict[str, Any]]:
+def _lines(answer: SelectedSamples, function: Function, groups_of_series: Sequence[Group]) -> dict[str, Any]:
     groups, group_of_row = answer.selection.grouped(groups_of_series)
     if not groups:
-        return []
-    values = answer.samples.evaluate(function, group_of_row, len(groups))
-    return [
+        return {"errorBound": None, "series": []}
+    evaluation = answer.samples.grouped(group_of_row, len(groups))
+    lines = [
         {"labels": dict(group), "points": points(answer.samples.grid, row)}
-        for group, row in zip(groups, values, strict=True)
+        for group, row in zip(groups, evaluation.run(function), strict=True)
     ]
+    return {"errorBound": evaluation.error_bound(function), "series": lines}
 
 
 def _group(one: Series, by: tuple[str, ...]) -> Group:
@@ -186,7 +188,7 @@ def _check_points(groups: int, grid: Grid) -> None:
     total = groups * grid.steps
     if total > MAX_POINTS:
         raise QueryLimitExceeded(
-            f"limit: {groups} series of {grid.steps} points are more than the {MAX_POINTS} points of one answer: use a "
-            "larger step, a shorter time or a smaller limit",
+            f"limit: {groups} series of {grid.steps} points are more than the {MAX_POINTS} points of one answer: use "
+            f"limit={MAX_POINTS // grid.steps}, a larger step or a shorter time",
             "limit",
         )

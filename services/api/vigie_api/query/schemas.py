@@ -28,7 +28,9 @@ class RangeResult(Model):
     step: int = Field(description="seconds")
     tier: str = Field(description="the coarsest windows that were read")
     tiers: list[str] = Field(description="all widths of windows that were read: the newest part may need finer ones")
-    error_bound: float | None = Field(description="largest relative error; null when no series was found")
+    error_bound: float | None = Field(
+        description="largest relative error of the points; null when nothing bounds it, or no series was found"
+    )
     series: list[Line]
     series_count: int = Field(description="groups that were found")
     truncated: bool = Field(description="whether there are more groups than were asked for")

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from vigie_contracts.latest import Latest
 from vigie_contracts.limits import MAX_NAME_CHARS
+from vigie_contracts.series import Kind
 from vigie_identity.permissions import Permission
 from vigie_query import matchers
 from vigie_query.errors import InvalidParameter
-from vigie_query.matchers import regex
 from vigie_query.series import Series
 from vigie_query.times import iso
 from vigie_storage.latest import Chunks
@@ -22,7 +22,7 @@ from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx
 from vigie_api.dashboard.numbers import finite
-from vigie_api.parameters import Match, MatchBrackets, Types
+from vigie_api.parameters import Match, MatchBrackets, Temporality, Types
 from vigie_api.series import cursors
 from vigie_api.series.schemas import LatestValue, SeriesItem, SeriesPage
 
@@ -51,13 +51,14 @@ async def find_series(
     match: Match = None,
     match_brackets: MatchBrackets = None,
     type_: Types = None,
+    temporality: Temporality = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Annotated[str | None, Query(max_length=1_000, description="nextCursor of the page before")] = None,
 ) -> Any:
     """Series by name and labels, in the order of their names. Series are only ever added: a listing that was begun
     misses none that was there."""
     wanted = Filter(
-        matchers=matchers.parse([*(match or ()), *(match_brackets or ())]), kinds=kinds_of(type_) if type_ else None
+        matchers=matchers.parse([*(match or ()), *(match_brackets or ())]), kinds=kinds_of(type_, temporality)
     )
     wanted = await _named(context, wanted, name, name_regex)
     page = await context.resources.series.page(
@@ -78,9 +79,8 @@ async def _named(context: Context, wanted: Filter, name: str | None, name_regex:
     if name is not None and name_regex is not None:
         raise InvalidParameter("nameRegex", "cannot be given together with name")
     if name_regex is not None:
-        matches = regex(name_regex, "nameRegex")
-        names = await context.resources.series.names(context.tenant)
-        return Filter(tuple(n for n in names if matches(n)), None, wanted.matchers, wanted.kinds)
+        names = await context.resources.series.names(context.tenant, name_regex, "nameRegex")
+        return Filter(tuple(names), None, wanted.matchers, wanted.kinds)
     if name is None:
         return wanted
     if name.endswith("*"):
@@ -98,18 +98,19 @@ def _items(series: list[Series], latest: Chunks) -> list[SeriesItem]:
             temporality=one.kind.temporality,
             labels=dict(one.labels),
             created=iso(one.created_ms),
-            latest=_latest(latest.get(one.chunk), slots.get(one.chunk, {}).get(one.slot)),
+            latest=_latest(one.kind, latest.get(one.chunk), slots.get(one.chunk, {}).get(one.slot)),
         )
         for one in series
     ]
 
 
-def _latest(chunk: Latest | None, at: int | None) -> LatestValue | None:
+def _latest(kind: Kind, chunk: Latest | None, at: int | None) -> LatestValue | None:
     if chunk is None or at is None:
         return None
     return LatestValue(
         value=finite(chunk.values[at]),
         timestamp=iso(int(chunk.timestamps[at])),
-        sum=finite(chunk.sums[at]),
+        # The values of a cumulative counter are totals already: adding them up would mean nothing.
+        sum=finite(chunk.values[at] if kind is Kind.CUMULATIVE else chunk.sums[at]),
         count=int(chunk.counts[at]),
     )

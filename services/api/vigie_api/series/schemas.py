@@ -12,7 +12,7 @@ class LatestValue(Model):
 
     value: Number
     timestamp: Time
-    sum: Number = Field(description="of all samples: of a delta counter its total")
+    sum: Number = Field(description="of all samples; of a counter its total, which is the value of a cumulative one")
     count: int = Field(description="number of samples")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from vigie_identity.permissions import Permission
 from vigie_ingest import admission, media, openapi, responses, samples, timestamps
 from vigie_ingest.decoding import Metric, decode_metric
 from vigie_ingest.errors import ItemError, ItemRefusedError, Reason, SeriesLimitError
+from vigie_ingest.ignored import Ignored, Warnings, warnings_of
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.responses import Response
 
@@ -52,13 +54,14 @@ class Echo(Struct, gc=False):
     """Milliseconds."""
 
 
-class SingleAnswer(Struct, gc=False):
-    """201: the metric is on the bus, acknowledged."""
+class SingleAnswer(Struct, gc=False, omit_defaults=True):
+    """201: the metric is on the bus, acknowledged. `warnings` say what was ignored of it, if anything was."""
 
     success: bool
     accepted: int
     message: str
     metric: Echo
+    warnings: Warnings = []
 
 
 class Recorded(Verdict, gc=False, kw_only=True):
@@ -72,17 +75,19 @@ class _Point(Struct, gc=False):
 
     metric: Metric
     timestamp: int
+    ignored: Sequence[Ignored]
 
 
 def _decode(request: Request) -> _Point:
-    metric = decode_metric(request.body)
+    metric, ignored = decode_metric(request.body)
     at_ms = timestamps.to_ms(metric.timestamp, request.now_ms)
     if error := samples.fault(metric, at_ms, request.now_ms):
         raise ItemRefusedError(error)
-    return _Point(metric, at_ms)
+    return _Point(metric, at_ms, ignored)
 
 
-async def _take(pipeline: Pipeline, request: Request, point: _Point) -> Recorded:
+async def take(pipeline: Pipeline, request: Request, point: _Point, *, business: bool = False) -> Recorded:
+    """Publish the point; before, its series is in the catalogue, and noted there as one of the business."""
     metric, at_ms = point.metric, point.timestamp
     fingerprint = pipeline.series.at_once(request.tenant, metric)
     if fingerprint is None:
@@ -90,12 +95,16 @@ async def _take(pipeline: Pipeline, request: Request, point: _Point) -> Recorded
         if isinstance(fingerprint, ItemError):
             limit = fingerprint.reason is Reason.LIMIT
             raise SeriesLimitError(fingerprint) if limit else ItemRefusedError(fingerprint)
-    await pipeline.publisher.publish(SampleColumns([fingerprint], [at_ms], [metric.value], request.keys), request.span)
-    return Recorded(1, 1, metric=Echo(metric.name, f"{fingerprint:016x}", at_ms))
+    if business:
+        await pipeline.series.mark_business(fingerprint)
+    columns = SampleColumns([fingerprint], [at_ms], [metric.value], request.keys, None, request.now_ms)
+    await pipeline.publisher.publish(columns, request.span)
+    echo = Echo(metric.name, f"{fingerprint:016x}", at_ms)
+    return Recorded(1, 1, warnings=warnings_of(point.ignored), metric=echo)
 
 
 def _encode(_request: Request, verdict: Recorded) -> Response:
-    return responses.created(SingleAnswer(True, 1, "metric recorded", verdict.metric))
+    return responses.created(SingleAnswer(True, 1, "metric recorded", verdict.metric, list(verdict.warnings)))
 
 
 def _refine(schemas: dict[str, Any]) -> None:
@@ -111,7 +120,7 @@ INTAKE: Final = Intake(
     check=media.require_json,
     decode=_decode,
     samples=lambda _point: 1,
-    take=_take,
+    take=take,
     encode=_encode,
     operation=Operation(
         id="recordCustomMetric",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vigie_contracts.events import EVENT_DATA, CloudEvent
+from vigie_contracts.problems import ItemProblem
 from vigie_contracts.samples import SampleColumns
 from vigie_identity.permissions import Permission
 
@@ -14,6 +15,7 @@ from vigie_ingest import admission, cloudevents, listed, media, openapi
 from vigie_ingest.cloudevents import Meaning, meaning
 from vigie_ingest.errors import ItemError, RejectedItem
 from vigie_ingest.idempotency import event_key
+from vigie_ingest.ignored import of_taken, warn
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.listed import BatchAnswer
 from vigie_ingest.samples import Sample
@@ -33,17 +35,19 @@ _BOOKED: Final[Mapping[str, Any]] = {
 @dataclass(slots=True)
 class Events:
     """What could be read of a request. `meanings` has an event once, by its key, however often it is there;
-    `places` has all of its indexes, which share its verdict."""
+    `places` has all of its indexes, which share its verdict. Events of one id that say different things are different
+    events."""
 
     meanings: dict[bytes, Meaning]
     places: dict[bytes, list[int]]
     samples: list[Sample]
     rejected: list[RejectedItem]
+    warnings: list[ItemProblem]
     count: int
 
 
 def _decode(request: Request) -> Events:
-    decoded = cloudevents.decode_events(request.headers, request.body)
+    decoded = cloudevents.decode_events(request.headers, request.header_lines, request.body)
     rejected = list(decoded.rejected)
     meanings: dict[bytes, Meaning] = {}
     places: dict[bytes, list[int]] = {}
@@ -52,11 +56,12 @@ def _decode(request: Request) -> Events:
         if isinstance(what, ItemError):
             rejected.append(RejectedItem(decoded.index(i), what))
             continue
-        key = event_key(request.tenant, event.source, event.id)
+        warn(decoded.warnings, decoded.index(i), what.ignored)
+        key = event_key(request.tenant, event.source, event.id, what.samples)
         meanings.setdefault(key, what)
         places.setdefault(key, []).append(decoded.index(i))
     derived = [sample for what in meanings.values() for sample in what.samples]
-    return Events(meanings, places, derived, rejected, len(decoded.items) + len(decoded.rejected))
+    return Events(meanings, places, derived, rejected, decoded.warnings, len(decoded.items) + len(decoded.rejected))
 
 
 async def _take(pipeline: Pipeline, request: Request, events: Events) -> Verdict:
@@ -76,9 +81,9 @@ async def _take(pipeline: Pipeline, request: Request, events: Events) -> Verdict
         key_index += [len(keys)] * len(found)
         keys.append(key)
     if keys:
-        columns = SampleColumns(fingerprints, stamps, values, keys, key_index)
+        columns = SampleColumns(fingerprints, stamps, values, keys, key_index, request.now_ms)
         await pipeline.publisher.publish(columns, request.span)
-    return Verdict(events.count - len(rejected), len(values), rejected)
+    return Verdict(events.count - len(rejected), len(values), rejected, of_taken(events.warnings, rejected))
 
 
 def _fingerprints(tenant: str, what: Meaning, series: Resolved) -> list[int] | ItemError:
@@ -97,7 +102,7 @@ def _ce_header(attribute: str) -> dict[str, Any]:
         "name": f"ce-{attribute}",
         "in": "header",
         "required": False,
-        "description": "Binary mode: the attribute, percent-encoded; the body is the data.",
+        "description": "Binary mode: the attribute, percent-encoded UTF-8; the body is the data.",
         "schema": {"type": "string"},
     }
 
@@ -106,7 +111,7 @@ def _refine(schemas: dict[str, Any]) -> None:
     event = schemas["CloudEvent"]["properties"]
     event["data"] = {"description": f"Of the types {', '.join(EVENT_DATA)}; of others any JSON.", "type": "object"}
     event["specversion"]["enum"] = ["1.0"]
-    event.pop("data_base64")
+    event["data_base64"] = {"description": "The same JSON in base64, instead of `data`.", "type": "string"}
 
 
 INTAKE: Final = Intake(
@@ -116,7 +121,7 @@ INTAKE: Final = Intake(
     decode=_decode,
     samples=lambda events: len(events.samples),
     take=_take,
-    encode=lambda _request, verdict: listed.response(verdict, "events"),
+    encode=lambda _request, verdict: listed.response(verdict, "events", may_be_empty=True),
     operation=Operation(
         id="recordEvents",
         summary="Record CloudEvents 1.0: structured, batch or binary mode",
@@ -129,7 +134,9 @@ INTAKE: Final = Intake(
             },
             required=False,
         ),
-        responses=openapi.created(BatchAnswer, "At least one event was taken, each as a whole.", openapi.LISTED_ERRORS),
+        responses=openapi.created(
+            BatchAnswer, "At least one event was taken, each as a whole, or a batch had none.", openapi.LISTED_ERRORS
+        ),
         schemas=(CloudEvent, BatchAnswer),
         refine=_refine,
     ),

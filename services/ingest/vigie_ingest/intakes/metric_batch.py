@@ -12,13 +12,14 @@ from vigie_identity.permissions import Permission
 from vigie_ingest import admission, listed, media, openapi, samples, timestamps
 from vigie_ingest.decoding import Decoded, Metric, MetricList, decode_metrics
 from vigie_ingest.errors import RejectedItem
+from vigie_ingest.ignored import of_taken
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.intakes.custom_metric import COUNTER, GAUGE
 from vigie_ingest.listed import BatchAnswer
 
 
 async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[Metric]) -> Verdict:
-    metrics, rejected = decoded.items, decoded.rejected
+    metrics, rejected, warnings = decoded.items, decoded.rejected, decoded.warnings
     if not metrics:
         return Verdict(0, 0, rejected)
     stamps = timestamps.column([metric.timestamp for metric in metrics], request.now_ms)
@@ -34,8 +35,9 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[Metric]) 
     del metrics, decoded
     count = len(values)
     if count:
-        await pipeline.publisher.publish(SampleColumns(fingerprints, stamps, values, request.keys), request.span)
-    return Verdict(count, count, rejected)
+        columns = SampleColumns(fingerprints, stamps, values, request.keys, received_ms=request.now_ms)
+        await pipeline.publisher.publish(columns, request.span)
+    return Verdict(count, count, rejected, of_taken(warnings, rejected))
 
 
 def _refine(schemas: dict[str, Any]) -> None:
@@ -63,7 +65,9 @@ INTAKE: Final = Intake(
             }
         ),
         responses=openapi.created(
-            BatchAnswer, "At least one item was taken; `errors` says which were not.", openapi.LISTED_ERRORS
+            BatchAnswer,
+            "At least one item was taken; `errors` says which were not, `warnings` what was ignored.",
+            openapi.LISTED_ERRORS,
         ),
         schemas=(Metric, MetricList, BatchAnswer),
         refine=_refine,

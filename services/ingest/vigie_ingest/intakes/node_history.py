@@ -16,6 +16,7 @@ from vigie_runtime.errors import Retryable
 from vigie_ingest import admission, history, listed, openapi, responses
 from vigie_ingest.decoding import Decoded
 from vigie_ingest.errors import ItemError, ItemProblems, Reason, RejectedItem, StoreAwayError, item_problems
+from vigie_ingest.ignored import Warnings, of_taken
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.intakes.node_telemetry import NODE
 from vigie_ingest.responses import Response
@@ -37,9 +38,9 @@ _ERRORS: Final = {status: text for status, text in openapi.NODE_ERRORS.items() i
 }
 
 
-class HistoryAnswer(Struct):
+class HistoryAnswer(Struct, omit_defaults=True):
     """201: `accepted` lines are on the bus, acknowledged, or were stored before: `repeated` of them. `errors` lists the
-    first 100 of the `rejected` others."""
+    first 100 of the `rejected` others, `warnings` what was ignored of those that were taken, if anything was."""
 
     success: bool
     accepted: int
@@ -47,6 +48,7 @@ class HistoryAnswer(Struct):
     rejected: int
     message: str
     errors: ItemProblems
+    warnings: Warnings = []
 
 
 class Imported(Verdict, kw_only=True):
@@ -79,7 +81,7 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[NodeRepor
         if chunk:
             samples += (await pipeline.reports.publish(chunk, [line.samples() for line in chunk], request.span))[0]
         new += len(chunk)
-    return Imported(accepted, samples, rejected, repeated=accepted - new)
+    return Imported(accepted, samples, rejected, of_taken(decoded.warnings, rejected), repeated=accepted - new)
 
 
 async def _unknown(pipeline: Pipeline, lines: Sequence[NodeReport]) -> list[NodeReport]:
@@ -112,8 +114,9 @@ def _encode(_request: Request, verdict: Imported) -> Response:
     rejected = len(verdict.rejected)
     message = f"{verdict.accepted} lines recorded, {verdict.repeated} of them before"
     message += f", {rejected} refused" if rejected else ""
-    problems = item_problems(verdict.rejected)
-    return responses.created(HistoryAnswer(True, verdict.accepted, verdict.repeated, rejected, message, problems))
+    errors, warnings = item_problems(verdict.rejected), list(verdict.warnings)
+    answer = HistoryAnswer(True, verdict.accepted, verdict.repeated, rejected, message, errors, warnings)
+    return responses.created(answer)
 
 
 INTAKE: Final = Intake(

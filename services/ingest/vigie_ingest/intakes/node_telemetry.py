@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from vigie_identity.permissions import Permission
 from vigie_ingest import admission, media, openapi, responses
 from vigie_ingest.bodies import Bounds
 from vigie_ingest.errors import BusAwayError, RejectedItem
+from vigie_ingest.ignored import Ignored, Warnings, warnings_of
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.responses import Response
 from vigie_ingest.samples import Sample
@@ -43,26 +45,29 @@ _ADDITIONAL: Final = {
 }
 
 
-class TelemetryAnswer(Struct, rename="camel"):
-    """201: the report is on the bus, acknowledged. As the replaced service answers."""
+class TelemetryAnswer(Struct, rename="camel", omit_defaults=True):
+    """201: the report is on the bus, acknowledged. As the replaced service answers; and `warnings` if anything was
+    ignored."""
 
     success: bool
     message: str
     timestamp: str
     """The report's time, by the gateway's clock."""
     tenant_id: str
+    warnings: Warnings = []
 
 
 class _Reported(Struct, gc=False):
     report: NodeReport
     samples: list[Sample]
+    ignored: Sequence[Ignored]
 
 
 def _decode(request: Request) -> _Reported:
-    said = decode_telemetry(request.body)
+    said, ignored = decode_telemetry(request.body)
     writes = request.principal.may(Permission.DATA_WRITE, request.tenant)
     report = NodeReport(request.tenant, request.now_ms, request.key or uuid4().bytes, said, others_too=writes)
-    return _Reported(report, report.samples())
+    return _Reported(report, report.samples(), ignored)
 
 
 async def _take(pipeline: Pipeline, request: Request, reported: _Reported) -> Verdict:
@@ -70,12 +75,14 @@ async def _take(pipeline: Pipeline, request: Request, reported: _Reported) -> Ve
         written, without = await pipeline.reports.publish([reported.report], [reported.samples], request.span)
     except BusAwayError as e:
         raise BusAwayError(keyed=request.key is not None) from e
-    return Verdict(1, written, [RejectedItem(0, error) for error in without])
+    rejected = [RejectedItem(0, error) for error in without]
+    return Verdict(1, written, rejected, warnings_of(reported.ignored))
 
 
-def _encode(request: Request, _verdict: Verdict) -> Response:
+def _encode(request: Request, verdict: Verdict) -> Response:
     when = to_datetime(request.now_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return responses.created(TelemetryAnswer(True, "Télémétrie enregistrée avec succès", when, request.tenant))
+    message, warnings = "Télémétrie enregistrée avec succès", list(verdict.warnings)
+    return responses.created(TelemetryAnswer(True, message, when, request.tenant, warnings))
 
 
 def _refine(schemas: dict[str, Any]) -> None:

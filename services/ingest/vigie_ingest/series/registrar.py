@@ -70,6 +70,14 @@ class Registrar:
             raise CatalogueAwayError
         return [outcome.result() for outcome in outcomes]
 
+    async def mark_business(self, fingerprint: int) -> None:
+        """`SeriesWriter.mark_business`. Raises CatalogueAwayError after the longest wait."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._catalogue.mark_business(fingerprint)
+        except (Retryable, TimeoutError):
+            raise CatalogueAwayError from None
+
     def _outcome(self, key: SeriesKey, loop: asyncio.AbstractEventLoop) -> asyncio.Future[int | ItemError]:
         if (future := self._asked.get(key) or self._waiting.get(key)) is None:
             future = self._waiting[key] = loop.create_future()

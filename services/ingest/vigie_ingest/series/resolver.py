@@ -25,6 +25,8 @@ Explain = Callable[[str, str], Awaitable[object | None]]
 _EXPLAINED_NAMES: Final = 3
 """Metrics of one request whose refusal is explained: each may have to be looked into."""
 
+_REMEMBERED_BUSINESS: Final = 50_000
+
 MAX_RAW_LABELS_BYTES: Final = 6 * limits.MAX_LABELS_BYTES
 """Labels as they were written, where every character may be six, as in \\u0041. Longer ones are not even parsed."""
 _LONG: Final = ItemError(Reason.SERIES, "labels", f"are longer than {MAX_RAW_LABELS_BYTES} bytes as they were written")
@@ -40,6 +42,7 @@ class SeriesResolver:
     ) -> None:
         """`explain(tenant, name)` says why a tenant has so many series, for a refusal; None when it cannot."""
         self._explain = explain
+        self._business: set[int] = set()
         self._known = known
         self._refused = refused
         self._registrar = registrar
@@ -55,6 +58,15 @@ class SeriesResolver:
             return _LONG
         key = raw_key(tenant, metric)
         return (await self._find({key: metric}, tenant))[key]
+
+    async def mark_business(self, fingerprint: int) -> None:
+        """Note in the catalogue that the series is sent as a business metric; what was noted is remembered."""
+        if fingerprint in self._business:
+            return
+        await self._registrar.mark_business(fingerprint)
+        if len(self._business) >= _REMEMBERED_BUSINESS:
+            self._business.clear()  # to note it once more does no harm
+        self._business.add(fingerprint)
 
     async def many(self, tenant: str, metrics: Sequence[Metric], wrong: dict[int, ItemError]) -> npt.NDArray[np.uint64]:
         """The series of all items. Positions in `wrong` are not worth finding and may stay 0; those that are refused

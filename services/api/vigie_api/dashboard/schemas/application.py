@@ -18,13 +18,18 @@ class Requests(Model):
     client_error_rate_percent: Number = Field(description="share of all requests, 0 to 100")
     server_error_rate_percent: Number = Field(description="share of all requests, 0 to 100")
     error_rate_percent: Number = Field(description="both together")
+    by_status: dict[str, float] = Field(
+        description="requests by status, as it was sent; of more than 100 the greatest",
+        examples=[{"200": 90, "404": 6}],
+    )
 
 
 class Connections(Model):
-    """Open connections: each series' mean and greatest value, added over the series."""
+    """Open connections: the sum over the services at each moment of the range."""
 
+    current: Number = Field(description="at the newest moment with a sample")
     avg: Number
-    max: Number = Field(description="the greatest single value")
+    max: Number = Field(description="where several services changed within one window, the greatest of each added")
 
 
 class Queries(Breakdown):
@@ -55,3 +60,4 @@ class ApplicationMetrics(Ranged):
     services: list[Service]
     queries: list[Queries] = Field(description="database queries by operation, of all services")
     other: list[CustomMetric] = Field(description="other metrics whose names begin like those of applications")
+    other_truncated: bool = Field(description="there are more than 500 of them")

@@ -45,11 +45,11 @@ class Payments(Model):
 
 
 class Users(Model):
-    """Active users."""
+    """Active users: the sum over the services at each moment of the range."""
 
-    current: Number = Field(description="each service's last value, added")
-    avg: Number = Field(description="each service's mean in the range, added")
-    peak: Number = Field(description="the greatest value of one service")
+    current: Number = Field(description="at the newest moment with a sample")
+    avg: Number
+    peak: Number = Field(description="where several services changed within one window, the greatest of each added")
 
 
 class FunnelStep(Model):
@@ -88,4 +88,7 @@ class BusinessMetrics(Ranged):
     satisfaction: Satisfaction
     sessions: Sessions
     events: dict[str, float] = Field(description="business events by type")
-    other: list[CustomMetric] = Field(description="other metrics whose names begin like those of a business")
+    other: list[CustomMetric] = Field(
+        description="all other metrics sent to POST /api/metrics/business, and those that are named like a business'"
+    )
+    other_truncated: bool = Field(description="there are more than 500 of them")

@@ -7,6 +7,7 @@ looks at the catalogue of families stays on the loop, which extends it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
@@ -17,13 +18,14 @@ from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx, cached, stale_before_ms
 from vigie_api.dashboard import application, business, overview, system
+from vigie_api.dashboard.custom import MAX_CUSTOM, custom_families, custom_metrics, of_area, of_business
 from vigie_api.dashboard.panels import dashboard, read_panel
 from vigie_api.dashboard.schemas.application import ApplicationMetrics
 from vigie_api.dashboard.schemas.business import BusinessMetrics
 from vigie_api.dashboard.schemas.common import CustomMetric
 from vigie_api.dashboard.schemas.overview import MetricsSummary
 from vigie_api.dashboard.schemas.system import SystemMetrics
-from vigie_api.exposition.families import LatestTable
+from vigie_api.exposition.families import Family, FamilyIndex, LatestTable
 from vigie_api.parameters import From, Period, To
 from vigie_api.query.ranges import parse_range
 
@@ -47,13 +49,13 @@ async def system_metrics(context: Ctx, period: Period = None, from_: From = None
 
     async def compute() -> SystemMetrics:
         panel = await read_panel(context, time_range, system.NAMES)
-        other = await _other(context, system.PREFIXES)
+        other = await _other(context, lambda index: of_area(custom_families(index), system.PREFIXES))
         return await asyncio.to_thread(
             lambda: SystemMetrics(
                 **panel.head,
                 overall=system.resources(panel.numbers),
                 hosts=system.hosts(panel.numbers),
-                other=other,
+                **other,
             )
         )
 
@@ -68,14 +70,14 @@ async def application_metrics(context: Ctx, period: Period = None, from_: From =
 
     async def compute() -> ApplicationMetrics:
         panel = await read_panel(context, time_range, application.NAMES)
-        other = await _other(context, application.PREFIXES)
+        other = await _other(context, lambda index: of_area(custom_families(index), application.PREFIXES))
         return await asyncio.to_thread(
             lambda: ApplicationMetrics(
                 **panel.head,
                 overall=application.work(panel.numbers),
                 services=application.services(panel.numbers),
                 queries=application.queries(panel.numbers),
-                other=other,
+                **other,
             )
         )
 
@@ -90,7 +92,8 @@ async def business_metrics(context: Ctx, period: Period = None, from_: From = No
     async def compute() -> BusinessMetrics:
         panel = await read_panel(context, time_range, business.NAMES)
         numbers = panel.numbers
-        other = await _other(context, business.PREFIXES)
+        sent = await context.resources.series.business(context.tenant, MAX_CUSTOM + 1)
+        other = await _other(context, lambda index: of_business(index, business.PREFIXES, sent, business.NAMES))
         return await asyncio.to_thread(
             lambda: BusinessMetrics(
                 **panel.head,
@@ -104,7 +107,7 @@ async def business_metrics(context: Ctx, period: Period = None, from_: From = No
                 satisfaction=business.satisfaction(numbers),
                 sessions=business.sessions(numbers),
                 events=business.events(numbers),
-                other=other,
+                **other,
             )
         )
 
@@ -121,23 +124,24 @@ async def summary(context: Ctx, period: Period = None, from_: From = None, to: T
         areas = await dashboard(context, time_range)
         index = await context.resources.families.of(context.tenant)
         latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
-        custom = overview.custom_families(index)
+        custom = custom_families(index)
         return MetricsSummary(
             **areas.model_dump(),
             series=overview.series_count(index, latest, stale_before_ms(context)),
-            custom=overview.custom_metrics(custom[: overview.MAX_CUSTOM], latest),
+            custom=custom_metrics(custom[:MAX_CUSTOM], latest),
             custom_total=len(custom),
-            custom_truncated=len(custom) > overview.MAX_CUSTOM,
+            custom_truncated=len(custom) > MAX_CUSTOM,
         )
 
     return await cached(context, ("summary", period, from_, to), compute)
 
 
-async def _other(context: Context, prefixes: tuple[str, ...]) -> list[CustomMetric]:
+async def _other(context: Context, chosen: Callable[[FamilyIndex], list[Family]]) -> dict[str, Any]:
+    """The fields for the families that `chosen` gives."""
     index = await context.resources.families.of(context.tenant)
-    families = overview.custom_families(index, prefixes)[: overview.MAX_CUSTOM]
-    if not families:
-        return []
-    return overview.custom_metrics(
-        families, LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
-    )
+    families = chosen(index)
+    metrics: list[CustomMetric] = []
+    if families:
+        latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
+        metrics = custom_metrics(families[:MAX_CUSTOM], latest)
+    return {"other": metrics, "other_truncated": len(families) > MAX_CUSTOM}

@@ -1,0 +1,78 @@
+"""No expression of a user holds the event loop, or a thread beyond its time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from vigie_query.matchers import parse, predicate
+from vigie_runtime.errors import Busy
+from vigie_runtime.expressions import Check, Expressions, ExpressionTooSlow
+
+
+class Pauses:
+    """How long the loop was held up at most, seconds."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._last = time.perf_counter()
+        self._tick()
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+        self._next = asyncio.get_running_loop().call_later(0.002, self._tick)
+
+    def stop(self) -> float:
+        self._next.cancel()
+        return self.longest
+
+
+def busy(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+async def test_a_nasty_expression_over_many_values_is_given_up_while_the_loop_goes_on() -> None:
+    values = [f"{i:06}" + "ab" * 500 for i in range(20_000)]
+    pauses = Pauses()
+
+    def match(check: Check) -> list[str]:
+        accepts = predicate(parse(["a=~.*(a.{0,200}y).*(b.{0,100}z)", "a!~(?:.*b){60}c"]), check)
+        return [value for value in values if accepts({"a": value})]
+
+    began = time.perf_counter()
+    with pytest.raises(ExpressionTooSlow, match=r"^match: .*label=value"):
+        await Expressions(0.1).question("match").run(match)
+    assert time.perf_counter() - began < 3
+    assert pauses.stop() < 0.5
+
+
+async def test_the_time_is_for_all_that_a_question_runs() -> None:
+    thinking = Expressions(0.2).question("query")
+
+    def work(check: Check) -> int:
+        busy(0.09)
+        check()
+        return threading.get_ident()
+
+    assert await thinking.run(work) != threading.get_ident()
+    assert await thinking.run(work)
+    with pytest.raises(ExpressionTooSlow, match=r"^query: "):
+        await thinking.run(work)
+
+
+async def test_too_many_at_the_same_time_are_refused_and_leave_no_trace() -> None:
+    expressions = Expressions()
+    release = threading.Event()
+    running = [asyncio.ensure_future(expressions.question("q").run(lambda _: release.wait(10))) for _ in range(10)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await expressions.question("q").run(lambda _: True)
+    release.set()
+    assert all(await asyncio.gather(*running))
+    assert await expressions.question("q").run(lambda _: True)
