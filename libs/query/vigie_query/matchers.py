@@ -106,20 +106,23 @@ def select(texts: Iterable[str], pattern: str, field: str, check: Callable[[], N
 
 def regex(pattern: str, field: str) -> Callable[[str], bool]:
     """A test whether the whole of a text matches. Raises InvalidParameter with RE2's reason."""
-    match = full_match(pattern, field)
-    return lambda text: match(text) is not None
+    compiled = _compile(pattern, field, captures=False)
+    return lambda text: compiled.fullmatch(text) is not None
 
 
-def full_match(pattern: str, field: str) -> Callable[[str], re2._Match | None]:
-    """The match of the whole of a text. Raises InvalidParameter with RE2's reason."""
+def capturing(pattern: str, field: str) -> Callable[[str], re2._Match | None]:
+    """The match of the whole of a text, with its groups. Raises InvalidParameter with RE2's reason."""
+    return _compile(pattern, field, captures=True).fullmatch
+
+
+def _compile(pattern: str, field: str, *, captures: bool) -> re2._Regexp:
     if len(pattern) > MAX_REGEX_CHARS:
         raise InvalidParameter(field, f"the regular expression is longer than {MAX_REGEX_CHARS} characters")
     try:
-        compiled = _compiled(pattern)
+        return _compiled(pattern, captures)
     except re2.error as e:
         reason = e.args[0].decode(errors="replace") if e.args and isinstance(e.args[0], bytes) else str(e)
         raise InvalidParameter(field, f"not a regular expression that RE2 takes: {reason}") from None
-    return compiled.fullmatch
 
 
 def _parse(text: str, field: str) -> Matcher:
@@ -175,10 +178,10 @@ def _test(matcher: Matcher, check: Callable[[], None]) -> Callable[[str], bool]:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re2._Regexp:
+def _compiled(pattern: str, captures: bool) -> re2._Regexp:
     options = re2.Options()
     options.max_mem = MAX_REGEX_BYTES
     options.log_errors = False
     options.dot_nl = True
-    options.never_capture = True
+    options.never_capture = not captures
     return re2.compile(pattern, options)

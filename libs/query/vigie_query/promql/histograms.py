@@ -72,8 +72,8 @@ def _quantile(q: Floats, upper: Floats, counts: Floats, present: Bools) -> Float
         values = lower + (upper[bucket] - lower) * ((rank - beneath) / inside)
     values = np.where(~has_below & (upper[bucket] <= 0), upper[bucket], values)
     values = np.where(bucket == last, lower, values)
-    unusable = ~present[last] | ~np.isposinf(upper[last]) | (_count(present) < 2) | ~(observations > 0)
-    values = np.where(unusable, np.nan, values)
+    usable = present[last] & (upper[last] == np.inf) & (_count(present) >= 2) & (observations > 0)
+    values = np.where(usable, values, np.nan)
     return np.select([np.isnan(q), q < 0, q > 1], [np.full_like(values, np.nan), -np.inf, np.inf], values)
 
 

@@ -22,7 +22,7 @@ _REFERENCE: Final = re.compile(r"\$(?:(?P<dollar>\$)|(?P<name>\w+)|\{(?P<braced>
 def label_replace(vector: Vector, target: str, replacement: str, source: str, pattern: str) -> Vector:
     """Where the whole of `source` matches, `target` becomes `replacement`, with `$1` and `${name}` filled in."""
     _check(target, "label_replace")
-    match = matchers.full_match(pattern, "query")
+    match = matchers.capturing(pattern, "query")
 
     def replaced(labels: Labels) -> Labels:
         found = match(get(labels, source))

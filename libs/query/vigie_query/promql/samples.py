@@ -54,9 +54,7 @@ class Samples:
     @cached_property
     def falls(self) -> Ints:
         """How many samples up to each are less than the one before them. Differences within a series have a meaning."""
-        return np.cumsum(
-            np.concatenate([np.zeros(1, np.bool_), self.values[1:] < self.values[:-1]])[: len(self.values)]
-        )
+        return self._counted(self.values[1:] < self.values[:-1])
 
     @cached_property
     def changes(self) -> Ints:
