@@ -167,8 +167,8 @@ class IdempotencyStore:
     # lock that nobody holds any more. So giving back what was locked is tried at any time, and remembered if it fails.
     _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
-    # Keeps an answer in so many slots of the tenant's room, and forgets the oldest answers that no longer fit. Slots of a
-    # busy room outlive their answers: what has the name by then stays, unless it holds the token of the slot.
+    # Keeps an answer in so many slots of the tenant's room, and forgets the oldest answers that no longer fit. Slots of
+    # a busy room outlive their answers: what has the name by then stays, unless it holds the token of the slot.
     # KEYS: answer, room. ARGV: value, seconds, slots, most slots of the tenant, token in the value (16 bytes).
     _KEEP: Final = """
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])

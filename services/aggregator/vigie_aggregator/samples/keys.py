@@ -58,8 +58,8 @@ def _repeats(use: FirstUse, before: FirstUse) -> bool:
 
 
 def _kept_uses(uses: Uses, use: FirstUse) -> Uses:
-    """Those that a record between them and `use` may still be read again for, and the last in any case: its document
-    outlives its time, and a key with one use would be taken for new."""
+    """The uses to keep beside a new one: those since which a record may still be read again, and the last in any case:
+    the store may still have its document, and a key with one use is inserted as new."""
     return (*(before for before in uses[:-1] if not _older(before, use, _KEPT_MS)), *uses[-1:])
 
 
