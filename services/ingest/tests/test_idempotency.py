@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from vigie_contracts import limits
 from vigie_contracts.series import Kind
 from vigie_ingest import idempotency
+from vigie_ingest.errors import InProgressError
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, Ticket
 from vigie_ingest.samples import Sample
 from vigie_runtime.clock import SystemClock
@@ -215,6 +216,36 @@ async def test_a_tenant_has_room_for_its_newest_answers_and_no_more(
         lives = [await redis.ttl(key) async for key in redis.scan_iter(f"vigie:{tenant}:*")]
         assert len(lives) == len(kept) + 50 + 2
         assert all(0 < life <= limits.IDEMPOTENCY_TTL_S for life in lives)
+
+
+async def test_a_slot_that_outlived_its_answer_takes_nothing_with_it(
+    redis_url: str, unique: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MAX_SLOTS", 3)
+    tenant = unique("acme")
+    async with Redis.from_url(redis_url) as redis:
+        store = IdempotencyStore(redis, SystemClock())
+        store._breaker._wait_s = 10.0
+
+        async def ticket(key: bytes) -> Ticket:
+            _, made = await store.claim(tenant, key, b"request")
+            assert isinstance(made, Ticket)
+            return made
+
+        async def answer(made: Ticket) -> None:
+            await store.store(made, Replay(201, b"{}", ()))
+
+        for key in (b"worked on", b"answered"):
+            made = await ticket(key)
+            await answer(made)
+            await redis.delete(made.name)  # as after 24 h
+        await ticket(b"worked on")
+        await answer(await ticket(b"answered"))
+        await answer(await ticket(b"other 1"))
+        await answer(await ticket(b"other 2"))  # both old slots are gone now
+        with pytest.raises(InProgressError):
+            await store.claim(tenant, b"worked on", b"request")
+        assert (await store.claim(tenant, b"answered", b"request"))[0] is Lookup.REPLAYED
 
 
 async def test_a_long_answer_is_kept_compressed_and_an_immense_one_not_at_all(gateway: Any) -> None:

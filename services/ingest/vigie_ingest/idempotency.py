@@ -129,7 +129,7 @@ class Lookup(StrEnum):
 
 
 class _Stored(msgspec.Struct, array_like=True):
-    """What lies in Redis under a key: a lock while `status` is 0, else the answer."""
+    """What lies in Redis under a key: a lock while `status` is 0, else the answer. No two have one token."""
 
     request: bytes
     token: bytes
@@ -167,13 +167,19 @@ class IdempotencyStore:
     # lock that nobody holds any more. So giving back what was locked is tried at any time, and remembered if it fails.
     _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
-    # Keeps an answer in so many slots of the tenant's room, and forgets the oldest answers that no longer fit.
-    # KEYS: answer, room. ARGV: value, seconds, slots, most slots of the tenant.
+    # Keeps an answer in so many slots of the tenant's room, and forgets the oldest answers that no longer fit. Slots of
+    # a busy room outlive their answers: what has the name by then stays, unless it holds the token of the slot.
+    # KEYS: answer, room. ARGV: value, seconds, slots, most slots of the tenant, token in the value (16 bytes).
     _KEEP: Final = """
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-for _ = 1, ARGV[3] do redis.call('RPUSH', KEYS[2], KEYS[1]) end
+for _ = 1, ARGV[3] do redis.call('RPUSH', KEYS[2], ARGV[5] .. KEYS[1]) end
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-for _ = 1, redis.call('LLEN', KEYS[2]) - ARGV[4] do redis.call('DEL', redis.call('LPOP', KEYS[2])) end
+for _ = 1, redis.call('LLEN', KEYS[2]) - ARGV[4] do
+    local slot = redis.call('LPOP', KEYS[2])
+    local name = slot:sub(17)
+    local found = redis.call('GET', name)
+    if found and found:find(slot:sub(1, 16), 1, true) then redis.call('DEL', name) end
+end
 return 1
 """
 
@@ -214,12 +220,13 @@ return 1
         """Keep the answer for 24 h, if there is room. Not being able to is no failure of the request."""
         compressed = len(answer.body) > _PLAIN_BYTES
         body = zlib.compress(answer.body, 1) if compressed else answer.body
-        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", answer.status, body, answer.headers, compressed))
+        token = uuid4().bytes
+        value = msgspec.msgpack.encode(_Stored(ticket.request, token, answer.status, body, answer.headers, compressed))
         slots = -(-len(value) // SLOT_BYTES)
         if slots > MAX_ANSWER_SLOTS:
             await self.release(ticket)
             return
-        arguments = (ticket.name, ticket.room, value, limits.IDEMPOTENCY_TTL_S, slots, MAX_SLOTS)
+        arguments = (ticket.name, ticket.room, value, limits.IDEMPOTENCY_TTL_S, slots, MAX_SLOTS, token)
         stored = await self._try(lambda redis: redis.eval(self._KEEP, 2, *arguments), always=ticket.locked)
         if ticket.locked and stored is None:
             self._strand(ticket.lock, answer)
