@@ -7,9 +7,12 @@ import threading
 import time
 
 import pytest
+from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import parse, predicate
 from vigie_runtime.errors import Busy
 from vigie_runtime.expressions import Check, Expressions, ExpressionTooSlow
+
+TENANT = TenantId("one")
 
 
 class Pauses:
@@ -47,13 +50,13 @@ async def test_a_nasty_expression_over_many_values_is_given_up_while_the_loop_go
 
     began = time.perf_counter()
     with pytest.raises(ExpressionTooSlow, match=r"^match: .*label=value"):
-        await Expressions(0.1).question("match").run(match)
+        await Expressions(0.1).question("match", TENANT).run(match)
     assert time.perf_counter() - began < 3
     assert pauses.stop() < 0.5
 
 
 async def test_the_time_is_for_all_that_a_question_runs() -> None:
-    thinking = Expressions(0.2).question("query")
+    thinking = Expressions(0.2).question("query", TENANT)
 
     def work(check: Check) -> int:
         busy(0.09)
@@ -69,10 +72,19 @@ async def test_the_time_is_for_all_that_a_question_runs() -> None:
 async def test_too_many_at_the_same_time_are_refused_and_leave_no_trace() -> None:
     expressions = Expressions()
     release = threading.Event()
-    running = [asyncio.ensure_future(expressions.question("q").run(lambda _: release.wait(10))) for _ in range(10)]
+
+    def ask(tenant: TenantId) -> asyncio.Future[bool]:
+        return asyncio.ensure_future(expressions.question("q", tenant).run(lambda _: release.wait(10)))
+
+    running = [ask(TENANT) for _ in range(6)]
     await asyncio.sleep(0)
-    with pytest.raises(Busy):
-        await expressions.question("q").run(lambda _: True)
+    with pytest.raises(Busy):  # the tenant has its share
+        await ask(TENANT)
+    running += [ask(TenantId(f"other-{number}")) for number in range(18)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):  # all is taken
+        await ask(TenantId("last"))
     release.set()
     assert all(await asyncio.gather(*running))
-    assert await expressions.question("q").run(lambda _: True)
+    assert await ask(TENANT)
+    assert not expressions._admitted

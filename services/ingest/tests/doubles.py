@@ -73,13 +73,13 @@ class FakeCatalogue:
     hang: bool = False
     business: list[int] = field(default_factory=list)
 
-    async def mark_business(self, fingerprint: int) -> None:
+    async def mark_business(self, fingerprints: Collection[int]) -> None:
         if self.hang:
             await asyncio.Event().wait()
         if self.away:
             raise Retryable("MongoDB is away")
-        assert fingerprint in self.series
-        self.business.append(fingerprint)
+        assert set(fingerprints) <= self.series.keys()
+        self.business += fingerprints
 
     async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]:
         self.calls += 1

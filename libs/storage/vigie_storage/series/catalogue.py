@@ -47,9 +47,10 @@ class Page:
 class _Choice:
     """Which series satisfy what the store cannot decide. Expressions of users run in threads of their own."""
 
-    def __init__(self, wanted: Filter, expressions: Expressions) -> None:
+    def __init__(self, tenant: TenantId, wanted: Filter, expressions: Expressions) -> None:
         self._matchers = [matcher for matcher in wanted.matchers if not matcher.in_store]
-        self._thinking = expressions.question("match") if any(one.is_regex for one in self._matchers) else None
+        is_regex = any(one.is_regex for one in self._matchers)
+        self._thinking = expressions.question("match", tenant) if is_regex else None
         self._accepts = predicate(self._matchers, self._check)
         self._checks: Check | None = None
 
@@ -87,7 +88,7 @@ class SeriesCatalogue:
 
     async def find(self, tenant: TenantId, wanted: Filter, limit: int, what: str) -> list[Series]:
         """All series of the filter, by name and labels. Raises QueryLimitExceeded above `limit`, naming `what`."""
-        choice = _Choice(wanted, self._expressions)
+        choice = _Choice(tenant, wanted, self._expressions)
         found: list[Series] = []
         seen = 0
         async for batch in batches(self._find(tenant, query(wanted)).limit(SCAN_LIMIT + 1), _BATCH):
@@ -102,7 +103,7 @@ class SeriesCatalogue:
 
         A page may be shorter than `limit`, even empty, although more follow: when label patterns rejected very many.
         """
-        choice = _Choice(wanted, self._expressions)
+        choice = _Choice(tenant, wanted, self._expressions)
         found: list[Series] = []
         seen, last = 0, after
         cursor = self._find(tenant, query(wanted, after)).sort([("name", 1), ("_id", 1)])
@@ -134,7 +135,7 @@ class SeriesCatalogue:
             raise QueryLimitExceeded(
                 f"name: a pattern is tried on at most {NAMES_LIMIT} names, the tenant has more: use a prefix", "name"
             )
-        thinking = self._expressions.question(field)
+        thinking = self._expressions.question(field, tenant)
         return sorted(await thinking.run(lambda check: select(names, pattern, field, check)))
 
     async def business(self, tenant: TenantId, limit: int) -> list[tuple[str, Kind]]:
