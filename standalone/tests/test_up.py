@@ -119,7 +119,8 @@ def test_everything_starts_answers_restarts_what_dies_and_stops_without_remains(
     assert set(run.processes) == {"kafka", "mongod-1", "redis", "web"}
     with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/") as answer:
         assert answer.status == 200
-    eventually_sync(lambda: MADE in up.text())
+    eventually_sync(lambda: "Vigie is up" in up.text())
+    assert MADE in up.text()
     assert "with the password" not in up.text(), "a file is kept and passed on"
     assert "Without a credential callers may read and write in the tenant default" in up.text()
 
@@ -153,7 +154,7 @@ def restarted(up: Up, before: Run, names: set[str]) -> Run | None:
 def test_killed_supervisor_takes_everything_along_and_the_next_start_goes_on(up: Up, directory: Path) -> None:
     run = up.wait_up()
     cluster = (directory / "servers" / "kafka" / "cluster-id").read_text()
-    eventually_sync(lambda: MADE in up.text())
+    eventually_sync(lambda: "Vigie is up" in up.text())
     up.popen.kill()
     up.popen.wait(10)
     eventually_sync(lambda: gone(list(run.processes.values())), 20)
