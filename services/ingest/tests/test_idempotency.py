@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from vigie_contracts import limits
 from vigie_contracts.series import Kind
+from vigie_identity.principal import PrincipalKind
 from vigie_ingest import idempotency
 from vigie_ingest.errors import InProgressError
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, Ticket
@@ -49,6 +50,19 @@ async def test_other_request_under_the_same_key_is_422(gateway: Any, path: str, 
     assert len(gateway.publisher.sent) == 1
 
 
+@pytest.mark.parametrize("body", [BODY, [*BODY, *BODY]])
+async def test_what_a_stranger_sends_under_a_key_changes_nothing_for_a_sender(gateway: Any, body: object) -> None:
+    stranger = gateway.authenticator.principal
+    assert (await gateway.post(PATH, body, KEY)).status == 201
+    gateway.authenticator.principal = replace(stranger, kind=PrincipalKind.KEY)
+    reply = await gateway.post(PATH, BODY, KEY)
+    assert (reply.status, reply.headers.get("idempotency-replayed")) == (201, None)
+    assert len({key for *_, key in gateway.publisher.sent}) == 2, "of theirs it is no repeat"
+    for principal, same in ((stranger, body), (replace(stranger, kind=PrincipalKind.KEY), BODY)):
+        gateway.authenticator.principal = principal
+        assert (await gateway.post(PATH, same, KEY)).headers["idempotency-replayed"] == "true"
+
+
 async def test_repeat_while_the_first_is_worked_on_is_409(gateway: Any) -> None:
     gateway.publisher.gate = asyncio.Event()
     first = asyncio.create_task(gateway.post(PATH, BODY, KEY))
@@ -66,7 +80,9 @@ async def test_unknown_outcome_is_not_stored_and_the_retry_has_the_same_key(gate
     assert (await gateway.post(PATH, BODY, KEY)).status == 503
     gateway.publisher.fail = None
     assert (await gateway.post(PATH, BODY, KEY)).status == 201
-    expected = idempotency.request_key("default", b"order-1", PATH, __import__("json").dumps(BODY).encode())
+    expected = idempotency.request_key(
+        "default", b"order-1", PATH, __import__("json").dumps(BODY).encode(), stranger=True
+    )
     assert [key for *_, key in gateway.publisher.sent] == [expected]
 
 
@@ -159,6 +175,7 @@ def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
         idempotency.request_key("tk", b"", "/r", b"body"),
         idempotency.request_key("t", b"k", "/rb", b"ody"),
         idempotency.request_key("t", b"k", "/r", b"body2"),
+        idempotency.request_key("t", b"k", "/r", b"body", stranger=True),
         idempotency.event_key("t", "s", "1", [one]),
         idempotency.event_key("t", "s1", "", [one]),
         idempotency.event_key("u", "s", "1", [one]),
@@ -168,7 +185,7 @@ def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
         idempotency.event_key("t", "s", "1", [replace(one, labels=())]),
         idempotency.event_key("t", "s", "1", [replace(one, value=2.0)]),
     }
-    assert len(made) == 12
+    assert len(made) == 13
 
 
 def test_an_answer_that_was_stored_without_its_headers_is_json() -> None:

@@ -58,9 +58,12 @@ def header_key(given: bytes) -> bytes:
     return given
 
 
-def request_key(tenant: str, key: bytes, route: str, body: bytes) -> bytes:
-    """The key that goes with every sample of a keyed request: 16 bytes. `body` is the decompressed one."""
-    return _digest(b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
+def request_key(tenant: str, key: bytes, route: str, body: bytes, *, stranger: bool = False) -> bytes:
+    """The key that goes with every sample of a keyed request: 16 bytes. `body` is the decompressed one.
+
+    Strangers have keys of their own: theirs of the same body may have been taken in part, or at another time, and must
+    not make the sender's a repeat. Which credential a sender has is no part of it: a repeat may come with a new one."""
+    return _digest(b"vigie-request-s1" if stranger else b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
 
 
 def body_key(tenant: str, route: str, body: bytes) -> bytes:
@@ -194,10 +197,11 @@ return 1
     async def claim(
         self, tenant: str, key: bytes, request: bytes, *, stranger: bool = False
     ) -> tuple[Lookup, Ticket | Replay]:
-        """The stored answer, or a ticket to make one; strangers have a room of their own in each tenant. Raises
-        KeyReusedError or InProgressError."""
+        """The stored answer, or a ticket to make one; strangers have keys and a room of their own in each tenant, so
+        that they use up nobody's key. Raises KeyReusedError or InProgressError."""
         answers = f"vigie:{tenant}:idem:"
-        name, room = answers + _digest(b"vigie-answer-v1", key).hex(), answers + ("strangers" if stranger else "room")
+        name = answers + _digest(b"vigie-answer-s1" if stranger else b"vigie-answer-v1", key).hex()
+        room = answers + ("strangers" if stranger else "room")
         lock = msgspec.msgpack.encode(_Stored(request, uuid4().bytes))
         found = await self._ask(name, lock)
         if found is None:
