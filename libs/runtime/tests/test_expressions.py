@@ -12,6 +12,8 @@ from vigie_query.matchers import parse, predicate
 from vigie_runtime.errors import Busy
 from vigie_runtime.expressions import Check, Expressions, ExpressionTooSlow
 
+from tests.kit import eventually
+
 TENANT = TenantId("one")
 
 
@@ -87,4 +89,35 @@ async def test_too_many_at_the_same_time_are_refused_and_leave_no_trace() -> Non
     release.set()
     assert all(await asyncio.gather(*running))
     assert await ask(TENANT)
-    assert not expressions._admitted
+    await eventually(lambda: not expressions._admitted)
+
+
+async def test_nobody_waits_long_for_those_that_think(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vigie_runtime.expressions.WAIT_S", 0.05)
+    expressions = Expressions()
+    release = threading.Event()
+    slow = [asyncio.ensure_future(expressions.question("q", TENANT).run(lambda _: release.wait(10))) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        async with asyncio.timeout(5):
+            await expressions.question("q", TenantId("two")).run(lambda _: True)
+    release.set()
+    assert all(await asyncio.gather(*slow))
+    assert await expressions.question("q", TenantId("two")).run(lambda _: True)
+
+
+async def test_who_goes_away_leaves_its_place_when_its_thread_is_free() -> None:
+    expressions = Expressions()
+    release, begun = threading.Event(), threading.Event()
+
+    def work(_: Check) -> bool:
+        begun.set()
+        return release.wait(10)
+
+    gone = asyncio.ensure_future(expressions.question("q", TENANT).run(work))
+    await asyncio.to_thread(begun.wait, 10)
+    gone.cancel()
+    await asyncio.wait([gone])
+    assert expressions._admitted[TENANT] == 1
+    release.set()
+    await eventually(lambda: not expressions._admitted)
