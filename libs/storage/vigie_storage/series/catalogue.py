@@ -119,7 +119,7 @@ class SeriesCatalogue:
         """How many match, up to COUNT_LIMIT + 1; None when only looking at all of them would tell."""
         if not all(matcher.in_store for matcher in wanted.matchers):
             return None
-        with reading():
+        async with reading():
             return await self._series.of(tenant).count(query(wanted), COUNT_LIMIT + 1, max_time_ms=MAX_TIME_MS)
 
     async def names(self, tenant: TenantId, pattern: str, field: str) -> list[str]:
@@ -128,7 +128,7 @@ class SeriesCatalogue:
         pipeline = [
             {"$sort": {"tenant": 1, "name": 1}}, {"$group": {"_id": "$name"}}, {"$limit": NAMES_LIMIT + 1},
         ]  # fmt: skip
-        with reading():
+        async with reading():
             found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
             names = [document["_id"] async for document in found]
         if len(names) > NAMES_LIMIT:
@@ -143,13 +143,13 @@ class SeriesCatalogue:
         pipeline = [
             {"$match": documents.BUSINESS}, documents.FAMILIES, {"$sort": {"_id": 1}}, {"$limit": limit},
         ]  # fmt: skip
-        with reading():
+        async with reading():
             found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
             return [documents.parse_family(document) async for document in found]
 
     async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
         """Partition -> how many series of the tenant live there (the ordinal that the next one gets)."""
-        with reading():
+        async with reading():
             return documents.next_ordinals(await self._tenants.of(tenant).one({}, max_time_ms=MAX_TIME_MS))
 
     async def total(self, tenant: TenantId) -> int:
