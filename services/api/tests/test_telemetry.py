@@ -113,7 +113,7 @@ async def test_what_is_no_page_period_or_day_is_refused_with_the_bounds(platform
     for path, parameters, field, words_ in (
         (metrics(ACME), {"limit": 100_000}, "limit", "1000"),
         (metrics(ACME), {"limit": 0}, "limit", "1"),
-        (metrics(ACME), {"limit": "many"}, "limit", "integer"),
+        (metrics(ACME), {"limit": "many"}, "limit", "whole number"),
         (metrics(ACME), {"offset": -1}, "offset", "0"),
         (metrics(ACME), {"offset": 100_001}, "offset", "give `to`"),
         (metrics(ACME), {"offset": 10**30}, "offset", "100000"),
