@@ -174,3 +174,14 @@ def test_passwords_are_not_shown() -> None:
     assert without_password("mongodb://ann:secret@db:27017/?a=b") == "mongodb://ann:***@db:27017/?a=b"
     assert without_password("redis://:secret@r:6379/0") == "redis://:***@r:6379/0"
     assert without_password("127.0.0.1:9092") == "127.0.0.1:9092"
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o700)
+    (directory / "lock").symlink_to(victim)
+    with pytest.raises(DataDirectoryError):
+        Home(directory).claim()
+    assert victim.read_text() == "precious"

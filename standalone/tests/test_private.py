@@ -46,6 +46,15 @@ def test_shared_directory_with_other_things_is_refused_and_left_alone(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_directory_that_others_may_write_is_refused_with_what_they_planted(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    (directory / "lock").touch()
+    directory.chmod(0o757)
+    with pytest.raises(private.NotOursError, match="other users may have put something there"):
+        private.own_directory(directory)
+
+
 def test_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(StandaloneError, match="belongs to another user"):

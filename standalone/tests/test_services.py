@@ -111,7 +111,8 @@ def test_everything_but_the_front_door_listens_on_the_loopback(tmp_path: Path, m
     home = Home(tmp_path)
     services(Context(Options(tmp_path, host="0.0.0.0"), home, {}, lambda _name: print))
     assert environments["aggregator"]["VIGIE_AGGREGATOR_HOST"] == "127.0.0.1"
-    assert set(environments) == {"aggregator", "front", "demo"}  # whoever adds one says here where it listens
+    # Whoever adds one says here where it listens.
+    assert set(environments) == {"aggregator", "front", "self-monitoring", "demo"}
 
 
 def test_port_of_an_ipv6_address_is_looked_at_there() -> None:

@@ -115,6 +115,32 @@ async def test_own_failures_between_which_a_unit_ran_well_are_not_in_a_row(tmp_p
     await stage.supervisor.stop()
 
 
+async def test_unit_that_fails_late_and_was_never_ready_is_tried_ever_less_often_and_says_why(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, RestartPolicy(first_s=0.01, longest_s=0.04, healthy_s=0.1, limit=1))
+    began = tmp_path / "began"
+    code = f"""
+again = pathlib.Path({str(began)!r}).exists()
+pathlib.Path({str(began)!r}).touch()
+if not again:
+    READY
+    time.sleep(60)
+time.sleep(0.3)
+print('no Kafka')
+sys.exit(4)
+"""
+    unit = stage.unit("worker", code)
+    await stage.supervisor.start(unit)
+    (tmp_path / "worker.ready").unlink()
+    unit.process.kill()
+    watching = asyncio.create_task(stage.supervisor.failed())
+    await eventually(lambda: sum("no Kafka" in message for message in stage.said) >= 4)
+    assert not watching.done()
+    delays = [message.rpartition(" in ")[2] for message in stage.said if "starting it again" in message]
+    assert delays[:4] == ["0.01 s", "0.02 s", "0.04 s", "0.04 s"]
+    watching.cancel()
+    await stage.supervisor.stop()
+
+
 async def test_unit_that_crashes_by_itself_is_given_up_with_the_signal(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     await stage.supervisor.start(stage.unit("broken", "import os; READY; time.sleep(0.2); os.abort()"))
@@ -142,4 +168,4 @@ async def test_unit_that_cannot_start_is_an_error_with_its_last_words(tmp_path: 
 
 def test_delays_double_up_to_a_bound() -> None:
     policy = RestartPolicy(first_s=0.5, longest_s=15)
-    assert [policy.delay(n) for n in (1, 2, 3, 10)] == [0.5, 1.0, 2.0, 15]
+    assert [policy.delay(n) for n in (1, 2, 3, 10, 5_000)] == [0.5, 1.0, 2.0, 15, 15]

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -46,6 +48,15 @@ def test_json_logs_pass_through_and_plain_lines_are_wrapped(capsys: pytest.Captu
     assert lines[0] == '{"message": "a", "n": 1}'
     assert [json.loads(line)["message"] for line in lines] == ["a", "plain", "starting"]
     assert json.loads(lines[1])["service"] == "front"
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_only_what_goes_to_a_terminal_is_kept_by_nobody(forced: bool) -> None:  # FORCE_COLOR makes no terminal
+    screen, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal, os.fdopen(screen):
+        assert not Terminal(console=Console(file=terminal, force_terminal=forced)).kept
+        assert Terminal(json_logs=True, console=Console(file=terminal, force_terminal=forced)).kept
+    assert Terminal(console=Console(file=io.StringIO(), force_terminal=forced)).kept
 
 
 @pytest.mark.parametrize("json_logs", [True, False])

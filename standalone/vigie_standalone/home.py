@@ -141,7 +141,7 @@ class Home:
         with self.usable():
             own_directory(self.directory)
             self._refuse_directories()
-            lock = self._lock_file.open("w")
+            lock = os.fdopen(os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+")
             try:
                 # The kernel gives the lock back however the holder ends, so a stale run file never blocks a start.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -35,6 +35,10 @@ def own_directory(directory: Path) -> None:
         return
     if found.st_mode & stat.S_ISVTX or (any(directory.iterdir()) and not (directory / MARK).exists()):
         raise NotOursError(directory, "other users may read it, and it holds other things than Vigie's data")
+    if found.st_mode & stat.S_IWOTH and any(directory.iterdir()):
+        raise NotOursError(
+            directory, "other users may have put something there"
+        )  # a secret that they know, for example
     directory.chmod(0o700)
     _tighten(directory)
 

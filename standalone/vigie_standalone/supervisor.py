@@ -25,10 +25,11 @@ class GaveUpError(StandaloneError):
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """Delays double from `first_s` to `longest_s`; a run of `healthy_s` starts the count anew.
+    """Delays double from `first_s` to `longest_s`; a run of `healthy_s`, from when it was ready, starts them anew.
 
-    Only what fails by itself, sooner than that, `limit` times in a row and then once more, is given up. A process that
-    is killed from outside is started again for ever.
+    Only what fails by itself, sooner than that after its start, `limit` times in a row and then once more, is given up.
+    A process that is killed from outside is started again for ever; so is one that fails later, which may have waited
+    for another all the time.
     """
 
     first_s: float = 0.5
@@ -38,7 +39,8 @@ class RestartPolicy:
 
     def delay(self, failures: int) -> float:
         """Seconds to wait before the restart that follows the `failures`-th failure in a row (from 1)."""
-        return min(self.longest_s, self.first_s * 2 ** (failures - 1))
+        doubled = min(failures - 1, 30)  # without a bound the power is no float any more after half a day
+        return min(self.longest_s, self.first_s * 2**doubled)
 
 
 @dataclass(frozen=True)
@@ -120,28 +122,34 @@ class Supervisor:
         policy, process = self._policy, unit.process
         restarts = failures = 0  # in a row, and those of them that were its own
         began = time.monotonic()
+        ready: float | None = began
         while True:
             while process.alive:  # noqa: ASYNC110 - nothing tells of a child's end without a thread each
                 await asyncio.sleep(POLL_S)
-            lived = time.monotonic() - began
-            restarts = 1 if lived >= policy.healthy_s else restarts + 1
-            failures = failures + 1 if process.failed and lived < policy.healthy_s else 0
+            now = time.monotonic()
+            restarts = 1 if ready is not None and now - ready >= policy.healthy_s else restarts + 1
+            failures = failures + 1 if process.failed and now - began < policy.healthy_s else 0
             if failures > policy.limit:
                 await self._give_up(unit, failures)
             delay = policy.delay(restarts)
-            self._say(f"{process.name} {process.ending}; starting it again in {delay:g} s", "warning")
+            # What was not ready has been reported with its log.
+            tail = process.log_tail() if process.failed and ready is not None else ""
+            why = f"\nThe end of its log:\n{tail}" if tail else ""
+            self._say(f"{process.name} {process.ending}; starting it again in {delay:g} s{why}", "warning")
             await asyncio.sleep(delay)
             began = time.monotonic()
-            await self._restart(unit)
+            ready = time.monotonic() if await self._restart(unit) else None
 
-    async def _restart(self, unit: Unit) -> None:
+    async def _restart(self, unit: Unit) -> bool:
+        """Whether it became ready."""
         try:
             await asyncio.to_thread(unit.process.start, unit.start_timeout_s)
         except ProcessError as error:
             self._say(str(error), "error")
-            return
+            return False
         self._say(f"{unit.process.name} runs again (process {unit.process.pid})", "info")
         self._changed()
+        return True
 
     async def _give_up(self, unit: Unit, failures: int) -> None:
         if unit.essential:

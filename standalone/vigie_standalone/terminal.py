@@ -51,6 +51,11 @@ class Terminal:
         """Whether somebody looks who likes to see things move."""
         return self.console.is_terminal and not self._json
 
+    @property
+    def kept(self) -> bool:
+        """Whether what is shown may be kept and passed on, as a file, a journal and JSON logs are."""
+        return self._json or not self.console.file.isatty()
+
     def line_printer(self, name: str) -> Callable[[str], None]:
         """A function that prints one line of that process."""
         self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])

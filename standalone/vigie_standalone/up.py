@@ -142,8 +142,11 @@ class _Up:
         made, self._administrator = self._administrator, None
         if made is None:
             return ""
-        if self._options.json_logs and made.password is not None:  # such logs are kept and passed on
-            self._terminal.say("an administrator was made; `vigie admin reset-password` shows you a password for it")
+        if self._terminal.kept and made.password is not None:
+            self._terminal.say(
+                f"the administrator {made.name} was made; `vigie admin reset-password` shows you a password"
+            )
+            return ""
         return "\n" + first_login(made)
 
     def _context(self, recorded: int | None) -> Context:

@@ -58,16 +58,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         waiting |= names & USERS
 
 
+_USUAL = clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S
+
+
 @contextmanager
 def patient_setup() -> Iterator[None]:
-    """Inside, MongoDB gets as much more time as the machine needs: to be found, and for each operation."""
-    usual = clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S
+    """Inside, MongoDB gets as much more time as the machine needs: to be found, and for each operation. What a fixture
+    sets itself stays."""
     slower = patience()
-    clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S = int(usual[0] * slower), usual[1] * slower
+    patient = clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S = int(_USUAL[0] * slower), _USUAL[1] * slower
     try:
         yield
     finally:
-        clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S = usual
+        if patient[0] == clients.SERVER_SELECTION_MS:
+            clients.SERVER_SELECTION_MS = _USUAL[0]
+        if patient[1] == mongo.TIMEOUT_S:
+            mongo.TIMEOUT_S = _USUAL[1]
 
 
 @pytest.hookimpl(wrapper=True)

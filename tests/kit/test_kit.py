@@ -58,6 +58,20 @@ def test_setups_have_more_time_on_a_machine_that_is_busy(monkeypatch: pytest.Mon
         assert usual == (clients.SERVER_SELECTION_MS, mongo.TIMEOUT_S)
 
 
+def test_what_a_fixture_sets_outlives_the_setup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (500.0, 0.0, 0.0))
+    usual = clients.SERVER_SELECTION_MS
+    for _ in range(2):
+        with pytest.MonkeyPatch.context() as fixture:
+            with patient_setup():
+                fixture.setattr(clients, "SERVER_SELECTION_MS", 7)
+            assert clients.SERVER_SELECTION_MS == 7
+        assert usual * 10 >= clients.SERVER_SELECTION_MS
+    with patient_setup():
+        pass
+    assert usual == clients.SERVER_SELECTION_MS
+
+
 def test_unique_names_differ_and_keep_their_prefix(unique: Callable[[str], str]) -> None:
     names = {unique("topic") for _ in range(100)}
     assert len(names) == 100

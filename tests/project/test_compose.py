@@ -1,6 +1,7 @@
 """The compose stack cannot run wherever the tests do: all that can be known without running it is checked."""
 
 import importlib
+import os
 import re
 import shutil
 import stat
@@ -247,6 +248,19 @@ def test_secrets_that_are_there_are_kept(secrets: Path, tmp_path: Path) -> None:
     subprocess.run([ROOT / "deploy/make-secrets", copy], check=True, capture_output=True)
     for file in secrets.iterdir():
         assert (copy / file.name).read_text() == file.read_text()
+
+
+def test_no_secret_is_made_empty_when_openssl_fails(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "bin" / "openssl"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    command = [ROOT / "deploy/make-secrets", tmp_path / "secrets"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "jwt-secret came out empty" in ran.stderr
+    assert list((tmp_path / "secrets").iterdir()) == []
 
 
 def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_needed() -> None:

@@ -55,6 +55,14 @@ async def test_a_failed_login_says_whose_account_and_from_where_and_not_what_was
     assert "wrong field" not in repr([known, unknown])
 
 
+async def test_a_tenant_that_is_written_otherwise_has_its_entries_too(made: Identity, world: World) -> None:
+    home = TenantId("9f0c0a5e-1b2d-4c3e-8f4a-abcdefabcdef")
+    await world.tenants.create(home, "a UUID", BY)
+    user = await world.user(home)
+    await fail(made, "alice", home.upper())
+    assert [entry.target for entry in await failures(world, home)] == [user.id]
+
+
 async def test_a_wrong_old_password_is_one_too(made: Identity, world: World) -> None:
     user = await world.user()
     with pytest.raises(InvalidField):

@@ -1,5 +1,6 @@
 """Changing one's own password: the old one is asked for, guesses are bounded, and whoever else was in is out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from vigie_identity.permissions import Role
 from vigie_identity.sessions import ClientInfo, Tokens
 from vigie_identity.throttle import PER_ACCOUNT_AND_ADDRESS
 from vigie_runtime.errors import Busy
+
+from tests.kit.wait import eventually
 
 from .conftest import ACME, BY, PASSWORD, RIVAL, World, bearer, refusal, running, sessions_of
 
@@ -89,14 +92,42 @@ async def test_a_new_password_that_is_not_good_tells_nothing_of_the_old_one(
     await login(made, name)
 
 
+async def test_an_attempt_counts_while_its_new_password_is_judged(
+    made: Identity, world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, client = await world.user(name=name), ClientInfo("192.0.2.79")
+    sessions = sessions_of(made)
+    judged, go_on = 0, asyncio.Event()
+
+    async def check(_password: str, _name: str) -> None:
+        nonlocal judged
+        judged += 1
+        await go_on.wait()
+        raise InvalidField("password", "is easy to guess")
+
+    monkeypatch.setattr(sessions._passwords, "check", check)
+    asked = [
+        asyncio.ensure_future(sessions.change_password(user.id, PASSWORD, NEW, client))
+        for _ in range(PER_ACCOUNT_AND_ADDRESS)
+    ]
+    await eventually(lambda: judged == PER_ACCOUNT_AND_ADDRESS)
+    with pytest.raises(TooManyAttempts):
+        async with asyncio.timeout(10):
+            await sessions.change_password(user.id, PASSWORD, NEW, client)
+    go_on.set()
+    assert {type(one) for one in await asyncio.gather(*asked, return_exceptions=True)} == {InvalidField}
+    monkeypatch.undo()
+    await sessions.change_password(user.id, PASSWORD, NEW, client)
+
+
 async def test_what_nobody_looked_at_does_not_count(made: Identity, world: World, name: str) -> None:
     user, client = await world.user(name=name), ClientInfo("192.0.2.78")
     sessions = sessions_of(made)
-    room, sessions._passwords._room = sessions._passwords._room, 0
+    room, sessions._passwords._hashes.room = sessions._passwords._hashes.room, 0
     for _ in range(2 * PER_ACCOUNT_AND_ADDRESS):
         with pytest.raises(Busy):
             await sessions.change_password(user.id, PASSWORD, NEW, client)
-    sessions._passwords._room = room
+    sessions._passwords._hashes.room = room
     await sessions.change_password(user.id, PASSWORD, NEW, client)
 
 

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from vigie_contracts.tenants import TenantId
 from vigie_identity import throttle as module
 from vigie_identity.errors import TooManyAttempts, WrongLogin
 from vigie_identity.sessions import ClientInfo
@@ -154,7 +156,8 @@ async def test_a_redis_that_forgets_lets_nobody_guess_more(
         passed = 0
         for _ in range(20):
             passed += await attempts(throttle, 1, name, network + "::1")
-            await redis.delete("none", *await redis.keys("vigie:_identity:login:*"))  # as a full memory does
+            names = [name async for name in redis.scan_iter("vigie:_identity:login:*")]
+            await redis.delete("none", *names)  # as a full memory does
         assert passed == PER_ACCOUNT_AND_ADDRESS
         clock.advance(WINDOW_S)
         assert await attempts(throttle, 1, name, network + "::1") == 1
@@ -269,10 +272,23 @@ async def test_a_login_is_closed_also_for_the_right_password_and_for_names_that_
         await sessions_of(made).login(name, PASSWORD, ClientInfo("192.0.2.9"), ACME)
 
 
+async def test_every_spelling_of_a_tenant_is_one_count(world: World, redis_url: str, unique: Any, network: str) -> None:
+    home, name, client = TenantId(str(uuid4())), unique("alice"), ClientInfo(network + "::1")
+    await world.tenants.create(home, "a UUID", BY)
+    await world.user(home, name=name)
+    async with running(world, redis_url) as made:
+        for n in range(PER_ACCOUNT_AND_ADDRESS):
+            with pytest.raises(WrongLogin):
+                await sessions_of(made).login(name, "wrong password", client, home.upper() if n % 2 else home)
+        for spelling in (home, home.upper(), home.title()):
+            with pytest.raises(TooManyAttempts):
+                await sessions_of(made).login(name, PASSWORD, client, spelling)
+
+
 async def test_more_passwords_than_can_be_checked_are_refused_and_not_queued(world: World, redis_url: str) -> None:
     async with running(world, redis_url) as made:
         sessions = sessions_of(made)
-        sessions._passwords._room = 0
+        sessions._passwords._hashes.room = 0
         with pytest.raises(Busy) as caught:
             await sessions.login("alice", PASSWORD, ClientInfo(), ACME)
         assert caught.value.status == 503
@@ -285,11 +301,11 @@ async def test_an_attempt_whose_password_nobody_looked_at_does_not_count(
     await world.user(name=name)
     async with running(world, redis_url) as made:
         sessions = sessions_of(made)
-        room, sessions._passwords._room = sessions._passwords._room, 0
+        room, sessions._passwords._hashes.room = sessions._passwords._hashes.room, 0
         for _ in range(2 * PER_ACCOUNT_AND_ADDRESS):
             with pytest.raises(Busy):
                 await sessions.login(name, PASSWORD, client, ACME)
-        sessions._passwords._room = room
+        sessions._passwords._hashes.room = room
         await sessions.login(name, PASSWORD, client, ACME)
 
 

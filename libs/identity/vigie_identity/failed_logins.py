@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from vigie_contracts.tenants import PLATFORM, TenantId, is_tenant
+from vigie_contracts.tenants import PLATFORM, TenantId, tenant_id
 from vigie_runtime import tasks
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import StoreUnavailable
@@ -62,8 +62,9 @@ class FailedLogins:
     def note(self, home: str, user: User | None, by: Actor) -> None:
         """A login to an account of that home failed; None: it has no such account. What was typed as the name is not
         kept: it may be a password."""
-        if len(self._writes) < MAX_WAITING and (home == PLATFORM or is_tenant(home)):
-            self._run(self._writes, self._note(TenantId(home), user, by))
+        where = PLATFORM if home == PLATFORM else tenant_id(home)
+        if where is not None and len(self._writes) < MAX_WAITING:
+            self._run(self._writes, self._note(where, user, by))
 
     async def close(self) -> None:
         """End what is under way, and write how many more there were."""

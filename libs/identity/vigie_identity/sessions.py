@@ -93,13 +93,14 @@ class Sessions:
         """Begin a session. `home` is the tenant of the account; None: an account of the platform.
 
         Raises WrongLogin, without saying what was wrong; TooManyAttempts, Busy, StoreUnavailable."""
-        async with self._counted(home or PLATFORM, name, client):
+        where = PLATFORM if home is None else tenant_id(home) or home  # one count and one audit for all its spellings
+        async with self._counted(where, name, client):
             found = await self._account(home, name)
             try:
                 account = await self._verified(found, password, client)
                 tokens = await self._start(account.user, client)
             except WrongLogin:
-                self._note_failed(PLATFORM if home is None else home, None if found is None else found.user, client)
+                self._note_failed(where, None if found is None else found.user, client)
                 raise
         await self._renew_hash(account, password)
         return tokens
@@ -113,10 +114,11 @@ class Sessions:
         account = await self._users.account_of(user)
         if account is None or not account.user.active:
             raise BadCredential(RefusalReason.OWNER)
-        # Before the old one: what is wrong with this one must tell nothing of that one.
-        await self._passwords.check(new, account.user.name)
         by = Actor(user, account.user.name, client.address, client.agent)
         async with self._counted(account.user.home, account.user.name, client):
+            # Before the old one: what is wrong with this one must tell nothing of that one. Counted meanwhile, because
+            # it takes a while.
+            await self._passwords.check(new, account.user.name)
             if not await self._passwords.verify(account.password, old):
                 self._note_failed(account.user.home, account.user, client)
                 raise _WrongOldPassword
@@ -136,7 +138,7 @@ class Sessions:
             yield
         except (WrongLogin, _WrongOldPassword):
             raise
-        except ProblemError:  # Busy, StoreUnavailable: nobody learned whether it is right
+        except ProblemError:  # Busy, StoreUnavailable, InvalidField: nobody learned whether it is right
             await self._throttle.take_back(attempt)
             raise
         await self._throttle.take_back(attempt)

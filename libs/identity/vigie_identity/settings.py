@@ -26,8 +26,8 @@ class IdentitySettings(Settings):
     anonymous: str = Field(default="telemetry", description=f"what callers without a credential may do: {HELP}")
     admin_password: SecretStr | None = Field(
         default=None,
-        description="password of the first administrator; unset: made up, shown once by `vigie up` and by nobody else: "
-        "`vigie admin reset-password` makes another",
+        description="password of the first administrator; unset: made up, shown once by `vigie up` on a "
+        "terminal and by nobody else: `vigie admin reset-password` makes another",
     )
 
     jwt_secret: SecretStr | None = Field(

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import re2
 from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.matchers import Operator, parse, predicate, regex
 
@@ -86,3 +87,27 @@ def test_expressions_cannot_run_away() -> None:
         parse(["a=b"] * 33)
     with pytest.raises(QueryLimitExceeded, match="regular expressions"):
         parse(["a=~b"] * 9)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["\\pL" * 333, "(?i)" + "\\PN" * 332, "(?:\\p{Lo}){17}" * 60, "x{1,100}" * 125, "." * 1_000]
+)
+def test_an_expression_is_compiled_or_refused_in_milliseconds(pattern: str) -> None:
+    began = time.thread_time()
+    with pytest.raises((InvalidParameter, QueryLimitExceeded)):
+        parse([f"a=~{pattern}"])
+    assert time.thread_time() - began < 0.025
+
+
+def test_unicode_classes_are_counted_over_all_expressions_of_a_question() -> None:
+    assert accepts(["a=~\\pL+", "b=~\\pN+"], a="été", b="12")
+    with pytest.raises(QueryLimitExceeded, match="21 Unicode classes"):
+        parse([f"l{number}=~" + "\\pL" * 7 for number in range(3)])
+
+
+def test_a_refused_expression_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidParameter, match="RE2"):
+        parse(["a=~(once"])
+    monkeypatch.setattr(re2, "compile", None)
+    with pytest.raises(InvalidParameter, match="RE2"):
+        parse(["a=~(once"])

@@ -32,6 +32,11 @@ MAX_REGEX_BYTES: Final = 1 << 16
 """Memory of one compiled expression; RE2 refuses those that need more. At most 5 ms for the longest label value, and
 still enough for a few Unicode classes."""
 
+MAX_UNICODE_CLASSES: Final = 16
+"""`\\pL` and the like in the expressions of one question. RE2 needs 0.25 ms to compile each, also where it then says
+that the expression is too large, and no other thread runs meanwhile. Whatever else fits is compiled in 3 ms."""
+
+_UNICODE_CLASS: Final = re.compile(r"\\[pP]")
 _MATCHER: Final = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_.\-/]*)\s*(=~|!~|!=|=)(.*)\Z", re.DOTALL)
 _QUOTED: Final = re.compile(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1\Z""", re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -79,10 +84,22 @@ def parse(texts: Sequence[str], field: str = "match") -> tuple[Matcher, ...]:
     if len(texts) > MAX_MATCHERS:
         raise QueryLimitExceeded(f"{field}: {len(texts)} matchers are more than {MAX_MATCHERS}", field)
     parsed = tuple(_parse(text, field) for text in texts)
-    regexes = sum(matcher.is_regex for matcher in parsed)
-    if regexes > MAX_REGEXES:
-        raise QueryLimitExceeded(f"{field}: {regexes} regular expressions are more than {MAX_REGEXES}", field)
+    compile_all([matcher.value for matcher in parsed if matcher.is_regex], field)
     return parsed
+
+
+def compile_all(patterns: Sequence[str], field: str) -> None:
+    """Check the regular expressions of one question. Raises InvalidParameter, QueryLimitExceeded."""
+    if len(patterns) > MAX_REGEXES:
+        raise QueryLimitExceeded(f"{field}: {len(patterns)} regular expressions are more than {MAX_REGEXES}", field)
+    classes = sum(len(_UNICODE_CLASS.findall(pattern)) for pattern in patterns)
+    if classes > MAX_UNICODE_CLASSES:
+        raise QueryLimitExceeded(
+            f"{field}: {classes} Unicode classes (\\p) in regular expressions are more than {MAX_UNICODE_CLASSES}",
+            field,
+        )
+    for pattern in patterns:
+        regex(pattern, field)
 
 
 def _go_on() -> None:
@@ -105,34 +122,32 @@ def select(texts: Iterable[str], pattern: str, field: str, check: Callable[[], N
 
 
 def regex(pattern: str, field: str) -> Callable[[str], bool]:
-    """A test whether the whole of a text matches. Raises InvalidParameter with RE2's reason."""
+    """A test whether the whole of a text matches. Raises InvalidParameter with RE2's reason, QueryLimitExceeded."""
     compiled = _compile(pattern, field, captures=False)
     return lambda text: compiled.fullmatch(text) is not None
 
 
 def capturing(pattern: str, field: str) -> Callable[[str], re2._Match | None]:
-    """The match of the whole of a text, with its groups. Raises InvalidParameter with RE2's reason."""
+    """The match of the whole of a text, with its groups. Raises as `regex` does."""
     return _compile(pattern, field, captures=True).fullmatch
 
 
 def _compile(pattern: str, field: str, *, captures: bool) -> re2._Regexp:
     if len(pattern) > MAX_REGEX_CHARS:
         raise InvalidParameter(field, f"the regular expression is longer than {MAX_REGEX_CHARS} characters")
-    try:
-        return _compiled(pattern, captures)
-    except re2.error as e:
-        reason = e.args[0].decode(errors="replace") if e.args and isinstance(e.args[0], bytes) else str(e)
-        raise InvalidParameter(field, f"not a regular expression that RE2 takes: {reason}") from None
+    if len(_UNICODE_CLASS.findall(pattern)) > MAX_UNICODE_CLASSES:
+        raise QueryLimitExceeded(f"{field}: more than {MAX_UNICODE_CLASSES} Unicode classes (\\p)", field)
+    compiled = _compiled(pattern, captures)
+    if isinstance(compiled, str):
+        raise InvalidParameter(field, f"not a regular expression that RE2 takes: {compiled}")
+    return compiled
 
 
 def _parse(text: str, field: str) -> Matcher:
     match = _MATCHER.match(text)
     if match is None or len(match[1]) > MAX_LABEL_NAME_CHARS:
         raise InvalidParameter(field, _HOW)
-    matcher = Matcher(match[1], Operator(match[2]), _unquoted(match[3].strip(), field))
-    if matcher.is_regex:
-        regex(matcher.value, field)
-    return matcher
+    return Matcher(match[1], Operator(match[2]), _unquoted(match[3].strip(), field))
 
 
 def _unquoted(value: str, field: str) -> str:
@@ -178,10 +193,14 @@ def _test(matcher: Matcher, check: Callable[[], None]) -> Callable[[str], bool]:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str, captures: bool) -> re2._Regexp:
+def _compiled(pattern: str, captures: bool) -> re2._Regexp | str:
+    """RE2's reason for one that it does not take: refusals are remembered too, as they cost as much."""
     options = re2.Options()
     options.max_mem = MAX_REGEX_BYTES
     options.log_errors = False
     options.dot_nl = True
     options.never_capture = not captures
-    return re2.compile(pattern, options)
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as e:
+        return e.args[0].decode(errors="replace") if e.args and isinstance(e.args[0], bytes) else str(e)

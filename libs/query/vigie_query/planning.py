@@ -24,7 +24,7 @@ from vigie_query.times import duration, iso
 
 INCREASE_LOOKBACK_MS = 5 * 60 * 1000
 """How far before a range the last value of a cumulative counter is looked for at once, at least one window of the tier.
-For the few counters that have none there, `plan_before` goes on."""
+For the few counters that have none there, `plans_before` goes on."""
 
 
 class TierRange(NamedTuple):
@@ -88,18 +88,23 @@ def plan(
     return Plan(tier, tuple(_kept(_joined(pieces), now_ms)))
 
 
-def plan_before(
+def plans_before(
     end_ms: int,
     dirty_since: Mapping[str, int | None],
     now_ms: int,
     *,
     whole_since: Mapping[str, int] = MappingProxyType({}),
-) -> Plan:
-    """The windows that end by `end_ms` in which the last value before a range may be, when it is not in `plan`'s."""
+) -> Iterator[Plan]:
+    """The windows that end by `end_ms` in which the last value before a range may be, when it is not in `plan`'s: the
+    latest ones first, each plan twice as long as the one before it, so that what was found is not looked for again."""
     index = len(TIERS) - 1
-    start = TIERS[index].floor(max(0, end_ms - increase.MAX_GAP_MS))
-    pieces = _cover(start, end_ms, index, _clean(dirty_since, whole_since, now_ms))
-    return Plan(TIERS[index], tuple(_kept(_joined(pieces), now_ms)))
+    tier = TIERS[index]
+    clean = _clean(dirty_since, whole_since, now_ms)
+    oldest, length = tier.floor(max(0, end_ms - increase.MAX_GAP_MS)), tier.width_ms
+    while oldest < end_ms:
+        start = max(oldest, tier.floor(end_ms - length))
+        yield Plan(tier, tuple(_kept(_joined(_cover(start, end_ms, index, clean)), now_ms)))
+        end_ms, length = start, 2 * length
 
 
 def asked(from_ms: int, to_ms: int, step_ms: int, now_ms: int, zone: ZoneInfo | None = None) -> Grid:
@@ -159,7 +164,7 @@ def _clean(dirty_since: Mapping[str, int | None], whole_since: Mapping[str, int]
     clean = [_CompleteRange(0, None)]
     for finer, tier in pairwise(TIERS):
         dirty = dirty_since.get(tier.name)
-        until = None if dirty is None else tier.floor(max(dirty, _horizon(finer, now_ms) + tier.width_ms))
+        until = None if dirty is None else tier.floor(max(dirty, _horizon(finer, now_ms)))
         clean.append(_CompleteRange(whole_since.get(tier.name, 0), until))
     return clean
 
@@ -205,8 +210,12 @@ def _kept(pieces: Iterable[TierRange], now_ms: int) -> Iterator[TierRange]:
 
 
 def _horizon(tier: Tier, now_ms: int) -> int:
-    """The start of the oldest window that is still kept."""
-    return max(0, tier.floor(now_ms - tier.retention_ms))
+    """The start of the oldest window of the tier that is read: of those that are still kept, the first one that begins
+    together with one of the next coarser tier. Between the two there is then no time that neither of them has, in which
+    the last value of a counter would not be found."""
+    width = TIERS[min(TIERS.index(tier) + 1, len(TIERS) - 1)].width_ms
+    oldest = max(0, tier.floor(now_ms - tier.retention_ms))
+    return -(-oldest // width) * width
 
 
 def _retention_exceeded(tier: Tier, now_ms: int) -> RetentionExceeded:

@@ -7,9 +7,14 @@ import threading
 import time
 
 import pytest
+from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import parse, predicate
 from vigie_runtime.errors import Busy
 from vigie_runtime.expressions import Check, Expressions, ExpressionTooSlow
+
+from tests.kit import eventually
+
+TENANT = TenantId("one")
 
 
 class Pauses:
@@ -47,13 +52,13 @@ async def test_a_nasty_expression_over_many_values_is_given_up_while_the_loop_go
 
     began = time.perf_counter()
     with pytest.raises(ExpressionTooSlow, match=r"^match: .*label=value"):
-        await Expressions(0.1).question("match").run(match)
+        await Expressions(0.1).question("match", TENANT).run(match)
     assert time.perf_counter() - began < 3
     assert pauses.stop() < 0.5
 
 
 async def test_the_time_is_for_all_that_a_question_runs() -> None:
-    thinking = Expressions(0.2).question("query")
+    thinking = Expressions(0.2).question("query", TENANT)
 
     def work(check: Check) -> int:
         busy(0.09)
@@ -69,10 +74,50 @@ async def test_the_time_is_for_all_that_a_question_runs() -> None:
 async def test_too_many_at_the_same_time_are_refused_and_leave_no_trace() -> None:
     expressions = Expressions()
     release = threading.Event()
-    running = [asyncio.ensure_future(expressions.question("q").run(lambda _: release.wait(10))) for _ in range(10)]
+
+    def ask(tenant: TenantId) -> asyncio.Future[bool]:
+        return asyncio.ensure_future(expressions.question("q", tenant).run(lambda _: release.wait(10)))
+
+    running = [ask(TENANT) for _ in range(6)]
     await asyncio.sleep(0)
-    with pytest.raises(Busy):
-        await expressions.question("q").run(lambda _: True)
+    with pytest.raises(Busy):  # the tenant has its share
+        await ask(TENANT)
+    running += [ask(TenantId(f"other-{number}")) for number in range(18)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):  # all is taken
+        await ask(TenantId("last"))
     release.set()
     assert all(await asyncio.gather(*running))
-    assert await expressions.question("q").run(lambda _: True)
+    assert await ask(TENANT)
+    await eventually(lambda: not expressions._admitted)
+
+
+async def test_nobody_waits_long_for_those_that_think(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vigie_runtime.expressions.WAIT_S", 0.05)
+    expressions = Expressions()
+    release = threading.Event()
+    slow = [asyncio.ensure_future(expressions.question("q", TENANT).run(lambda _: release.wait(10))) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        async with asyncio.timeout(5):
+            await expressions.question("q", TenantId("two")).run(lambda _: True)
+    release.set()
+    assert all(await asyncio.gather(*slow))
+    assert await expressions.question("q", TenantId("two")).run(lambda _: True)
+
+
+async def test_who_goes_away_leaves_its_place_when_its_thread_is_free() -> None:
+    expressions = Expressions()
+    release, begun = threading.Event(), threading.Event()
+
+    def work(_: Check) -> bool:
+        begun.set()
+        return release.wait(10)
+
+    gone = asyncio.ensure_future(expressions.question("q", TENANT).run(work))
+    await asyncio.to_thread(begun.wait, 10)
+    gone.cancel()
+    await asyncio.wait([gone])
+    assert expressions._admitted[TENANT] == 1
+    release.set()
+    await eventually(lambda: not expressions._admitted)

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, TypeAlias, TypeVar
 
 from vigie_contracts.problems import ProblemKind
+from vigie_contracts.tenants import TenantId
 
 from vigie_runtime.errors import Busy, ProblemError
 
 THINKING_S: Final = 1.0
 """What the expressions of one question may take in all, seconds of a core: on a busy machine a simple one is not
 refused because others had the core."""
+WAIT_S: Final = 1.0
+"""How long a question waits for a thread. Some wait for those that think, and are asked to come back."""
 _AT_ONCE: Final = 2
-_WAITING: Final = 8
+_WAITING: Final = 22
+_PER_TENANT: Final = 6
+"""Of one tenant, working and waiting: what a browser asks for at the same time. A tenant whose expressions are slow
+leaves room for the others."""
 T = TypeVar("T")
 Check: TypeAlias = Callable[[], None]
 """Raises ExpressionTooSlow when the time is over."""
@@ -46,30 +54,54 @@ class Expressions:
     def __init__(self, thinking_s: float = THINKING_S) -> None:
         self._thinking_s = thinking_s
         self._threads = ThreadPoolExecutor(_AT_ONCE, "expressions")
-        self._admitted = 0
+        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._admitted: Counter[TenantId] = Counter()
 
-    def question(self, field: str) -> Thinking:
-        """The time of one question; `field` is the parameter that its expressions came in."""
-        return Thinking(self, field, self._thinking_s)
+    def question(self, field: str, tenant: TenantId) -> Thinking:
+        """The time of one question of a tenant; `field` is the parameter that its expressions came in."""
+        return Thinking(self, field, tenant, self._thinking_s)
 
-    def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """The work in one of the threads. Raises Busy."""
-        if self._admitted >= _AT_ONCE + _WAITING:
+    async def run(self, tenant: TenantId, work: Callable[[], T]) -> T:
+        """The result of the work, which one of the threads does. Raises Busy: for all, or for this tenant, or when no
+        thread is free for WAIT_S."""
+        if self._admitted[tenant] >= _PER_TENANT or self._admitted.total() >= _AT_ONCE + _WAITING:
             raise Busy("expressions")
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        self._admitted += 1
-        future.add_done_callback(self._done)
-        return future
+        self._admitted[tenant] += 1
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._free.acquire()
+        except TimeoutError:
+            self._leave(tenant)
+            raise Busy("expressions") from None
+        except BaseException:
+            self._leave(tenant)
+            raise
+        loop = asyncio.get_running_loop()
+        future = self._threads.submit(work)
+        # When the thread is free again, not when whoever asked has gone.
+        future.add_done_callback(lambda _: _tell(loop, lambda: self._end(tenant)))
+        return await asyncio.wrap_future(future)
 
-    def _done(self, _future: object) -> None:
-        self._admitted -= 1
+    def _end(self, tenant: TenantId) -> None:
+        self._free.release()
+        self._leave(tenant)
+
+    def _leave(self, tenant: TenantId) -> None:
+        self._admitted[tenant] -= 1
+        if not self._admitted[tenant]:
+            del self._admitted[tenant]
+
+
+def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # the loop has ended meanwhile
+        loop.call_soon_threadsafe(callback)
 
 
 class Thinking:
     """The time that is left to one question, over all that it runs, one after the other."""
 
-    def __init__(self, expressions: Expressions, field: str, seconds: float) -> None:
-        self._expressions, self._field, self._seconds = expressions, field, seconds
+    def __init__(self, expressions: Expressions, field: str, tenant: TenantId, seconds: float) -> None:
+        self._expressions, self._field, self._tenant, self._seconds = expressions, field, tenant, seconds
         self._left = seconds
 
     async def run(self, work: Callable[[Check], T]) -> T:
@@ -88,4 +120,4 @@ class Thinking:
             finally:
                 self._left -= time.thread_time() - began
 
-        return await self._expressions.submit(timed)
+        return await self._expressions.run(self._tenant, timed)

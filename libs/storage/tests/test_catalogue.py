@@ -150,8 +150,8 @@ async def test_business_metrics_are_found_by_an_index_of_their_own(catalogue: Se
     mine, others = keys(30), [series_key(name, "seats", Kind.GAUGE, {}) for name in ("acme", "other")]
     await catalogue.register([*mine, *others])
     for key in (mine[0], mine[1], *others):
-        await catalogue.mark_business(key.fingerprint)
-    await catalogue.mark_business(mine[0].fingerprint)
+        await catalogue.mark_business([key.fingerprint])
+    await catalogue.mark_business([mine[0].fingerprint])
     reader = SeriesCatalogue(database)
     assert await reader.business(TenantId("acme"), 10) == [("requests", Kind.COUNTER), ("seats", Kind.GAUGE)]
     assert await reader.business(TenantId("acme"), 1) == [("requests", Kind.COUNTER)]

@@ -4,16 +4,16 @@ Around every access stands one of these, by what its caller does when MongoDB is
 - `retryable(doing)`: a worker, which waits and does it again.
 - `bounded()`: a request that knows what it asks for; it is answered with 503.
 - `reading()`: a read whose cost its client chose; it is told to ask for less when that takes too long.
-- `batches(cursor, size)`: the same for each batch of a read that may be long: a store that works has the time it needs,
-  one that is silent has not.
+- `batches(cursor, size)`: the same for each batch of a read that may be long.
 - `transaction(db, work)`: `bounded`, and all or nothing. The aggregator's transactions are in `partitions.store` and
   `reports.writer`: each keeps one session, so that a process that was killed holds nobody up.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -72,8 +72,11 @@ TIMEOUT_S: Final = 2.5
 """Longest that one operation, with its retries, may take: a read, whose caller has perhaps been looked up for half a
 second before, is answered within 3 s. Without it a store that hangs is noticed after 10 s, given up after 5 s more, and
 searched for another 5 s."""
-MAX_TIME_MS: Final = 2_500
-"""Longest work of the store for one answer of a read, milliseconds."""
+MAX_TIME_MS: Final = 2_000
+"""Longest work of the store for one read inside `reading`, milliseconds; of a cursor, for all its batches together. So
+much less than TIMEOUT_S that a store that works says itself that it was asked for too much."""
+_KILL_S: Final = 0.2
+"""Longest that a read which was given up may take to end its cursor, which the silent store is told too."""
 DURABLE: Final = WriteConcern("majority", j=True)
 _NAMESPACE_EXISTS: Final = 48
 _OTHER_OPTIONS: Final = 85
@@ -179,15 +182,20 @@ def bounded(operations: int = 1) -> Generator[None]:
         raise
 
 
-@contextmanager
-def reading(timeout_s: float | None = None) -> Generator[None]:
+@asynccontextmanager
+async def reading(timeout_s: float | None = None) -> AsyncGenerator[None]:
     """What is done inside has `timeout_s`, TIMEOUT_S by default. Errors that pass by themselves become
     StoreUnavailable, an exceeded time limit of the store TooSlow; others are bugs.
 
-    Nothing may be yielded inside: the parts of an async generator run in different contexts."""
+    Each read inside says its `max_time_ms`. `pymongo.timeout` would put the time left in its place: client and store
+    would then give up at the same moment, and a store that works would as often be told to be away.
+    Nothing may be yielded inside: who takes the parts of an async generator may be another task."""
+    limit_s = TIMEOUT_S if timeout_s is None else timeout_s
     try:
-        with pymongo.timeout(TIMEOUT_S if timeout_s is None else timeout_s):
+        async with asyncio.timeout(limit_s + _KILL_S), asyncio.timeout(limit_s):
             yield
+    except TimeoutError as e:
+        raise StoreUnavailable from e
     except ExecutionTimeout as e:
         raise TooSlow from e
     except PyMongoError as e:
@@ -197,12 +205,13 @@ def reading(timeout_s: float | None = None) -> Generator[None]:
 
 
 async def batches(cursor: AsyncCursor[Document], size: int) -> AsyncGenerator[list[Document]]:
-    """What the cursor finds, up to `size` documents at a time, each waited for by `reading`.
+    """What the cursor finds, up to `size` documents at a time, each waited for by `reading`: the reader may take its
+    time between them. The store's own work on all of them together is bounded by the cursor's `max_time_ms`.
 
     A cursor that is left before its end is closed by the driver, in the background: here it might wait for a store that
     hangs."""
     while True:
-        with reading():
+        async with reading():
             found = await cursor.to_list(size)
         if not found:
             return

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_query import functions
@@ -14,7 +16,7 @@ from vigie_query.errors import QueryLimitExceeded
 from vigie_query.evaluation import Samples
 from vigie_query.functions import Function
 from vigie_query.grid import NICE_STEPS, Grid, stepped
-from vigie_query.planning import Plan, plan, plan_before
+from vigie_query.planning import Plan, plan, plans_before
 from vigie_query.series import Selection, Series
 from vigie_query.times import duration, iso
 from vigie_runtime.cache import TtlCache
@@ -106,18 +108,23 @@ class SeriesReader:
         """The windows with the last values of the counters that had none shortly before `start_ms`."""
         known_since_ms = min([start_ms, *(piece.start for piece in chosen.pieces)])
         rows = await asyncio.to_thread(increase.unpreceded, *cells, start_ms=start_ms, known_since_ms=known_since_ms)
-        if not len(rows):
-            return ()
-        before = plan_before(known_since_ms, whole.dirty_since, self._clock.now_ms(), whole_since=whole.whole_since)
-        chunks = len(selection.chunks_of(rows))
-        if before.windows * chunks > self._limits.documents:
-            raise QueryLimitExceeded(
-                f"match: {len(rows)} counters have their last value long before the time asked for; finding it needs "
-                f"{before.windows * chunks} documents, one request reads at most {self._limits.documents}: use fewer "
-                "series (match=label=value)",
-                "match",
-            )
-        return await self._windows.read(tenant, selection, before, (), rows)
+        found: tuple[Cells, ...] = ()
+        plans = plans_before(known_since_ms, whole.dirty_since, self._clock.now_ms(), whole_since=whole.whole_since)
+        for before in plans:
+            if not len(rows):
+                break
+            if await self._too_many(tenant, selection, before, rows):
+                documents = before.windows * len(selection.chunks_of(rows))
+                raise QueryLimitExceeded(
+                    f"match: {len(rows)} counters have their last value long before the time asked for; finding it "
+                    f"needs {documents} documents, one request reads at most {self._limits.documents} of them at once: "
+                    "use fewer series (match=label=value)",
+                    "match",
+                )
+            latest = await self._windows.read(tenant, selection, before, (), rows)
+            rows = np.setdiff1d(rows, np.concatenate([rows[:0], *(one.rows for one in latest)]))
+            found += latest
+        return found
 
     async def cheapest(self, series: Iterable[Series], grids: Iterable[Callable[[], Grid]]) -> Grid:
         """The first of the grids, finest first, that costs little; else the last one that is possible at all."""
@@ -137,12 +144,16 @@ class SeriesReader:
     async def _completeness(self, selection: Selection) -> Completeness:
         return await self._windows.completeness(selection.partitions) if selection.series else Completeness({}, {})
 
-    async def _too_many(self, tenant: TenantId, selection: Selection, chosen: Plan) -> bool:
-        """Whether there are more documents than one question may read: counted when there might be."""
-        limit, chunks = self._limits.documents, len(selection.chunks)
+    async def _too_many(
+        self, tenant: TenantId, selection: Selection, chosen: Plan, rows: npt.NDArray[np.int64] | None = None
+    ) -> bool:
+        """Whether there are more documents, of the chunks of `rows` only, than one question may read at once: counted
+        when there might be."""
+        limit = self._limits.documents
+        chunks = len(selection.chunks if rows is None else selection.chunks_of(rows))
         if chosen.windows * chunks <= limit:
             return False
-        return chunks > _COUNTED_CHUNKS or await self._windows.count(tenant, selection, chosen, limit + 1) > limit
+        return chunks > _COUNTED_CHUNKS or await self._windows.count(tenant, selection, chosen, limit + 1, rows) > limit
 
     def _too_expensive(
         self, chosen: Plan, selection: Selection, grid: Grid, possible: Callable[[Grid], Plan]

@@ -29,7 +29,7 @@ UNPACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "zstd": 
         ("gzip;q=0", None), ("gzip;q=0, zstd;q=0.001", "zstd"), ("*", "zstd"), ("*;q=0", None),
         ("zstd;q=0, *", "gzip"), ("gzip, *;q=0", "gzip"), ("identity;q=1, gzip;q=0.5", None),
         ("identity;q=0.5, gzip", "gzip"), ("identity;q=0", None), ("gzip;q=x", None), ("gzip;q=nan", None),
-        (",;,", None), ("not-gzip, gzip2", None),
+        (",;,", None), ("not-gzip, gzip2", None), ("gzip" + "," * 1_020, "gzip"), ("gzip" + "," * 1_021, None),
     ],
 )  # fmt: skip
 def test_the_coding_is_the_one_that_the_client_likes_best(accept: str, coding: str | None) -> None:

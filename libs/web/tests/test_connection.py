@@ -10,78 +10,9 @@ from typing import Any
 
 import pytest
 import uvicorn
-from vigie_web.connection import Connection, WriteCoalescer, respond
+from vigie_web.connection import Connection, respond
 
 BODY = b"0123456789"
-
-
-class Recorder:
-    """A transport that writes down what is done with it."""
-
-    def __init__(self) -> None:
-        self.done: list[bytes | str] = []
-
-    def write(self, data: bytes) -> None:
-        self.done.append(data)
-
-    def close(self) -> None:
-        self.done.append("close")
-
-    def abort(self) -> None:
-        self.done.append("abort")
-
-    def is_closing(self) -> bool:
-        return "close" in self.done or "abort" in self.done
-
-    def get_extra_info(self, name: str) -> str:
-        return name
-
-
-@pytest.fixture
-async def pair() -> tuple[Recorder, WriteCoalescer]:
-    recorder = Recorder()
-    return recorder, WriteCoalescer(recorder, asyncio.get_running_loop())  # type: ignore[arg-type]
-
-
-async def turn() -> None:
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-
-
-async def test_writes_of_one_turn_are_sent_as_one(pair: tuple[Recorder, WriteCoalescer]) -> None:
-    recorder, joined = pair
-    joined.write(b"head")
-    joined.write(b"body")
-    assert recorder.done == []
-    await turn()
-    joined.write(b"next")
-    await turn()
-    assert recorder.done == [b"headbody", b"next"]
-
-
-async def test_much_is_sent_at_once_and_in_order(pair: tuple[Recorder, WriteCoalescer]) -> None:
-    recorder, joined = pair
-    large = bytes(1 << 20)
-    joined.write(b"head")
-    joined.write(large)
-    assert recorder.done == [b"head" + large]
-    await turn()
-    assert len(recorder.done) == 1
-
-
-async def test_close_sends_what_is_held_and_abort_does_not(pair: tuple[Recorder, WriteCoalescer]) -> None:
-    recorder, joined = pair
-    joined.write(b"last")
-    joined.close()
-    joined.write(b"too late")
-    await turn()
-    assert recorder.done == [b"last", "close"]
-    recorder.done.clear()
-    joined.write(b"dropped")
-    joined.abort()
-    await turn()
-    assert recorder.done == ["abort"]
-    assert joined.get_extra_info("peername") == "peername"
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -356,3 +287,73 @@ async def test_an_upgrade_is_answered_as_without_it_and_nothing_is_logged(
             writer.write(f"GET /one HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n".encode())
             assert (await reader.readuntil(b"/one")).startswith(b"HTTP/1.1 200 ")
     assert not caplog.records
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+
+
+async def test_trailers_are_no_headers() -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def recorded(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        seen.append(list(scope["headers"]))
+        await respond(send, 200, [(b"content-length", b"0")], b"")
+
+    trailers = b"authorization: Bearer x\r\nx-forwarded-for: 1.2.3.4\r\nx-scope-orgid: a\r\n"
+    last = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    answer = await exchange(CHUNKED + b"0\r\n" + trailers + b"\r\n" + CHUNKED + b"0\r\n\r\n" + last, served=recorded)
+    assert answer.count(b"HTTP/1.1 200") == 3
+    headers = [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+    assert seen == [headers, headers, [(b"host", b"x"), (b"connection", b"close")]]
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\n", b"a: b\r\n" * 1_000),
+        (b"0\r\na: ", b"b" * 8_000),  # one value, of which the parser tells nothing before its end
+        (b"0\r\n", b"a" * 8_000),
+        (b"2;", b"a" * 8_000),
+    ],
+)
+async def test_trailers_without_end_get_431(begin: bytes, more: bytes) -> None:
+    async with connected() as (reader, writer):
+        writer.write(CHUNKED + begin)
+        answer = asyncio.create_task(reader.read())
+        for _ in range(400):
+            if answer.done():
+                break
+            writer.write(more)
+            await writer.drain()
+            await asyncio.sleep(0)
+        said(await answer, 431, "too-large")
+
+
+async def test_many_small_chunks_are_no_trailers() -> None:
+    async with connected() as (reader, writer):
+        for _ in range(3):
+            writer.write(CHUNKED)
+            for _ in range(40):
+                writer.write(b"2\r\n{}\r\n" * 2_000)
+                await writer.drain()
+            writer.write(b"0\r\na: b\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 201 ")
+
+
+async def test_a_target_that_cannot_be_read_gets_a_problem_and_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"CONNECT localhost:34100 HTTP/1.1\r\nhost: x\r\n\r\n")
+        said(await reader.read(), 400, "malformed-body")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_connections_far_over_the_limit_are_closed_unheard() -> None:
+    async with served(limit=1) as port, asyncio.timeout(20):
+        ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(1 + Connection.spare)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with suppress(ConnectionError):
+            assert await reader.read() == b""  # long before the time for its head is over
+        for _, end in [*ends, (reader, writer)]:
+            end.close()

@@ -23,6 +23,8 @@ else:
 
 MIN_BYTES: Final = 1024
 """A shorter answer fits into one packet as it is."""
+_MAX_ACCEPT: Final = 1024
+"""Characters of `Accept-Encoding`; browsers send 30. A longer one is not read: that would hold up the others."""
 _INLINE_BYTES: Final = 64 * 1024
 """More at once is compressed beside the event loop, because the others would notice."""
 _GZIP_LEVEL: Final = 5
@@ -43,6 +45,8 @@ CODINGS: Final[dict[str, Callable[[], Any]]] = {
 
 def accepted_coding(accept: str) -> str | None:
     """The coding that a client likes best (RFC 9110, 12.5.3); None: as it is, also when nothing we have is accepted."""
+    if len(accept) > _MAX_ACCEPT:
+        return None
     quality: dict[str, float] = {}
     for entry in accept.lower().split(","):
         name, *parameters = (part.strip() for part in entry.split(";"))

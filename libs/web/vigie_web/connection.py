@@ -147,7 +147,10 @@ class Connection(HttpToolsProtocol):
     head_timeout_s: ClassVar[float] = 15.0
     """From the connection, or the first byte of a further request, to the end of the headers."""
     head_limit: ClassVar[int] = 64 * 1024
-    """Bytes of method, path and headers."""
+    """Bytes of method, path and headers; and of what comes in a body that is no part of it: trailers."""
+    spare: ClassVar[int] = 64
+    """Connections over the limit that are told so when they ask; further ones are closed unheard, because each holds a
+    descriptor that the process may need for itself."""
     linger_s: ClassVar[float] = 5.0
     linger_bytes: ClassVar[int] = 32 * 1024 * 1024
     """How long, and how much, the rest of a refused request is read and dropped. Closing with bytes unread resets the
@@ -160,11 +163,13 @@ class Connection(HttpToolsProtocol):
         self._most, self.limit_concurrency = self.limit_concurrency, None  # judged here, with our own answer
         self._wanted = self.app
         self._in_head = True
-        self._chunk = self._head_bytes = self._first_chunk = 0
+        self._chunk = self._head_bytes = self._first_chunk = self._beside_body = 0
         self._refusal: Problem | None = None
         self._lingering = self._ended = False
         self._dropped = 0
         self._timer: asyncio.TimerHandle | None = self.loop.call_later(self.head_timeout_s, self._late)
+        if self._most is not None and len(self.connections) > self._most + self.spare:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
@@ -178,12 +183,15 @@ class Connection(HttpToolsProtocol):
                 self._raw.abort()
             return
         self._chunk = len(data)
+        self._beside_body += self._chunk
         super().data_received(data)
         if self._in_head:
             self._head_bytes += self._chunk
             if self._head_bytes - self._first_chunk > self.head_limit:
                 self._refuse(_HEAD_TOO_LARGE)
-        elif not self.cycle.response_complete or self.timeout_keep_alive_task is not None:
+        elif self._beside_body > self.head_limit:
+            self._refuse(_TRAILERS_TOO_LARGE)
+        elif self.cycle is None or not self.cycle.response_complete or self.timeout_keep_alive_task is not None:
             return
         # A head that is not complete, or bytes between requests, which stopped uvicorn's timer for idle connections.
         if self._timer is None and not self.transport.is_closing():
@@ -195,11 +203,21 @@ class Connection(HttpToolsProtocol):
         # The first chunk may hold the end of another request: what of it is head shows when the head is complete.
         self._head_bytes, self._first_chunk = 0, self._chunk
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Headers are kept. Trailers, of which nothing here makes use, are not: the request was judged without them."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         if self._head_bytes + self._chunk > self.head_limit and self._head_length() > self.head_limit:
             self._refusal = _HEAD_TOO_LARGE
             raise ValueError("the headers are too long")  # the parser stops, and `send_400_response` is called
         self._in_head = False
+        self._beside_body = 0
         self._stop_timer()
         full = self._most is not None and (len(self.connections) > self._most or len(self.tasks) >= self._most)
         parser = cast("Any", self.parser)
@@ -279,6 +297,9 @@ class Connection(HttpToolsProtocol):
 _encode: Final = msgspec.json.Encoder().encode
 _HEAD_TOO_LARGE: Final = problem(
     ProblemKind.TOO_LARGE, 431, f"the path and the headers are longer than {Connection.head_limit} bytes together"
+)
+_TRAILERS_TOO_LARGE: Final = problem(
+    ProblemKind.TOO_LARGE, 431, f"the trailers, or a chunk's extensions, are longer than {Connection.head_limit} bytes"
 )
 _HEAD_TOO_LATE: Final = problem(
     ProblemKind.TIMEOUT, 408, f"the headers did not arrive within {Connection.head_timeout_s:g} s"

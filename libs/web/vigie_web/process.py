@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from vigie_runtime import logging, tracing
@@ -14,6 +14,11 @@ from vigie_runtime.settings import Settings, load
 S = TypeVar("S", bound=Settings)
 
 _YOUNG_OBJECTS: Final = 20_000
+_DESCRIPTORS: Final = (65_536, 10_240)
+"""How many a process may open at the same time: as asked for, and what macOS grants at most."""
+_OWN_DESCRIPTORS: Final = 512
+"""Those of the process itself: Kafka, the pools of MongoDB and Redis (in `vigie up` those of two services), files, and
+connections that are refused."""
 
 
 @contextmanager
@@ -45,3 +50,22 @@ def tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()  # what was imported and built lives as long as the process
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+
+
+def connections(most: int) -> int:
+    """How many connections a port may have open, up to `most`, without using up the descriptors of this process.
+
+    The limit is first raised as far as the system allows: many set it to 1024 for a process that does not ask."""
+    if sys.platform == "win32":
+        return most
+    import resource
+
+    unlimited = resource.RLIM_INFINITY
+    for descriptors in _DESCRIPTORS:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = descriptors if hard == unlimited else min(descriptors, hard)
+        if soft != unlimited and soft < wanted:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if soft == unlimited else min(most, soft - min(_OWN_DESCRIPTORS, soft // 2))

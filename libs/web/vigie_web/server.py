@@ -12,7 +12,7 @@ import uvicorn
 from vigie_runtime.settings import HttpSettings
 
 from vigie_web.connection import connection
-from vigie_web.process import tune_garbage_collection
+from vigie_web.process import connections, tune_garbage_collection
 from vigie_web.security import OVER_TLS, shared
 
 MAX_CONNECTIONS: Final = 10_000
@@ -23,7 +23,7 @@ _KEEP_ALIVE_S: Final = 75
 def serve(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int = MAX_CONNECTIONS) -> None:
     """Serve an ASGI app until SIGTERM or SIGINT; ends the process with 1 if it could not start."""
     tune_garbage_collection()
-    server = uvicorn.Server(config(app, settings, host, port, max_connections))
+    server = uvicorn.Server(config(app, settings, host, port, connections(max_connections)))
     with suppress(KeyboardInterrupt):  # uvicorn has stopped in good order, and then raises the signal again
         server.run()
     if not server.started:

@@ -20,7 +20,7 @@ from vigie_runtime.settings import Settings
 
 from vigie_web.connection import Connection
 from vigie_web.health import Check, Live, readiness
-from vigie_web.process import tune_garbage_collection
+from vigie_web.process import connections, tune_garbage_collection
 from vigie_web.request_guard import RequestGuard, trusted_hosts
 
 JSON: Final = "application/json"
@@ -107,7 +107,7 @@ async def serve_health(
         access_log=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=connections(MAX_CONNECTIONS),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=2,
         http=guarded,

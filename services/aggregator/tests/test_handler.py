@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -11,9 +13,11 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from vigie_aggregator.samples import commit
 from vigie_aggregator.samples.handler import Limits
+from vigie_aggregator.samples.latest import LatestValues
 from vigie_aggregator.samples.live import LiveMessage
-from vigie_contracts.tiers import FINE, HOUR, MINUTE, TIERS
+from vigie_contracts.tiers import CHUNK_SLOTS, FINE, HOUR, MINUTE, TIERS
 from vigie_runtime.errors import Fenced, Retryable
 from vigie_storage.partitions.checkpoint import Log, Position
 
@@ -355,6 +359,26 @@ async def test_span_of_a_commit_links_to_the_spans_of_its_records() -> None:
     assert len(span.links) == 128
     assert f"{span.links[0].context.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
     assert f"{span.links[0].context.span_id:016x}" == "b7ad6b7169203331"
+
+
+async def test_latest_values_of_many_series_are_packed_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "INLINE_CELLS", CHUNK_SLOTS)
+    packed, where = LatestValues.packed, list[bool]()
+
+    def noted(self: LatestValues, local_chunks: Sequence[int]) -> dict[int, bytes]:
+        where.append(threading.current_thread() is threading.main_thread())
+        return packed(self, local_chunks)
+
+    monkeypatch.setattr(LatestValues, "packed", noted)
+    store, catalogue, clock, sent = parts()
+    it = handler(store, catalogue, clock, sent)
+    await it.assigned(0)
+    for offset, both in enumerate(([(7, NOW, 1.0)], [(7, NOW, 1.0), (8, NOW, 1.0)])):
+        await it.records(0, [record(offset, both)])
+        clock.advance(2)
+        await it.tick()
+    assert where == [True, False], "one chunk here, two in a thread"
+    assert len(store.chunks) == 2
 
 
 async def test_dropped_partition_is_told_once_and_does_not_stop_the_others() -> None:

@@ -51,6 +51,15 @@ def test_a_day_after_its_request_was_received_a_key_is_new_though_it_is_still_st
 HISTORY = ((5, NOW), (6, NOW + DAY - 1), (7, NOW + DAY), (8, NOW + DAY + 1))
 
 
+def test_the_newest_use_is_kept_however_old_it_is_because_the_store_may_still_have_it() -> None:
+    stored: dict[bytes, Uses] = {ONE: tuple(FirstUse(0, day, NOW + day * DAY) for day in range(3))}
+    keys = RequestKeys(epoch=0)
+    assert keys.duplicates(99, keyed(ONE, at=NOW + 99 * DAY), stored) == []
+    assert keys.pending == {ONE: (FirstUse(0, 2, NOW + 2 * DAY), FirstUse(0, 99, NOW + 99 * DAY))}
+    assert keys.duplicates(199, keyed(ONE, at=NOW + 199 * DAY), {}) == []
+    assert keys.pending == {ONE: (FirstUse(0, 99, NOW + 99 * DAY), FirstUse(0, 199, NOW + 199 * DAY))}
+
+
 def test_key_whose_time_is_not_said_is_a_repeat_as_long_as_it_is_stored() -> None:
     for before, now in ((0, NOW), (NOW, 0), (0, 0)):
         keys = RequestKeys(epoch=0)

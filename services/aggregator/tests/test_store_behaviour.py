@@ -11,6 +11,7 @@ from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tiers import FINE, MINUTE, TIERS
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import Fenced
+from vigie_storage.collections import REQUEST_KEY_LIFE
 from vigie_storage.latest import LatestChunk
 from vigie_storage.partitions.checkpoint import Checkpoint, Position, beginning
 from vigie_storage.partitions.document import FirstUse
@@ -18,7 +19,7 @@ from vigie_storage.partitions.store import PartitionStore, Transaction
 from vigie_storage.windows.document import Place, Window
 from vigie_windows import chunks
 
-from services.aggregator.tests.doubles import LOG, NOW, ONE, MemoryStore, Reader, handler, parts, record
+from services.aggregator.tests.doubles import LOG, NOW, ONE, TWO, MemoryStore, Reader, handler, parts, record
 
 CHUNK = LatestChunk("acme", 3, b"packed")
 KEY, OTHER_KEY = b"k" * 16, b"x" * 16
@@ -99,6 +100,26 @@ class StoreBehaviour:
         both = (*USES, FirstUse(0, 8, 1_700_090_000_000))
         await store.commit(moved(at(5), at(9), keys={KEY: both}))
         assert await store.first_uses(0, [KEY]) == {KEY: both}
+
+    async def test_key_whose_earlier_use_was_swept_since_it_was_looked_up_is_stored(self, store: Store) -> None:
+        both = (*USES, FirstUse(0, 8, 1_700_090_000_000))
+        await store.commit(moved(None, at(9), keys={KEY: both}))
+        assert await store.first_uses(0, [KEY]) == {KEY: both}
+
+    async def test_key_that_comes_back_when_its_life_is_over_and_it_is_not_swept_yet_counts(self, store: Store) -> None:
+        _, catalogue, clock, sent = parts()
+        later = NOW + int(REQUEST_KEY_LIFE.total_seconds() * 1000) + 30_000
+        first = record(0, [(ONE.fingerprint, NOW, 1.0)], [KEY], [0], [NOW])
+        again = record(1, [(ONE.fingerprint, later, 1.0)], [KEY], [0], [later])
+        other = record(2, [(TWO.fingerprint, later, 1.0)])
+        await Reader(handler(store, catalogue, clock, sent), [first]).drain()
+        clock.advance((later - NOW) / 1000)
+        await Reader(handler(store, catalogue, clock, sent), [first, again, other]).drain()
+        stored = await store.checkpoint(0)
+        assert stored is not None
+        assert stored.fine == Position(3), "neither is whoever comes after it kept waiting"
+        [window] = await store.windows(FINE, 0, [Place("acme", 0, FINE.floor(later))])
+        assert chunks.decode(window.document, 0, window.place.start_ms, FINE.width_ms).count.tolist() == [1]
 
     async def test_a_tier_that_was_added_has_no_position_until_it_is_committed_once(self, store: Store) -> None:
         before = without_minutes(at(5))

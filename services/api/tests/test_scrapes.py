@@ -22,10 +22,23 @@ from .free import Free
 class Empty(Free):
     """Families and latest values of nothing."""
 
+    catalogue_s = 0.0
+    known = True
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.passed_s = 0.0
+        """How far the time of the loop went on while the catalogue was read."""
+
+    def knows(self, _tenant: str) -> bool:
+        return self.known
+
     async def of(self, _tenant: str) -> FamilyIndex:
+        self.passed_s += self.catalogue_s
         return FamilyIndex()
 
-    async def at_hand(self, _tenant: str, _known: object, _wait_s: float) -> tuple[dict[Any, Any], bool]:
+    async def at_hand(self, _tenant: str, _known: object, wait_s: float) -> tuple[dict[Any, Any], bool]:
+        self.waits.append(wait_s)
         return {}, True
 
     async def authenticate(self, _headers: object, _asker: object) -> Principal:
@@ -91,3 +104,16 @@ async def test_too_many_scrapes_are_refused_at_once(app: Any) -> None:
         assert answer.headers["retry-after"] == "2"
         scrapes._admitted = 0
         assert (await http.get("/metrics")).status_code == 200
+
+
+@pytest.mark.parametrize(("known", "took_s", "left_s"), [(True, 0.5, 2.3), (True, 4.0, 1.0), (False, 4.0, 2.8)])
+async def test_the_values_have_time_however_long_the_catalogue_took(
+    app: Any, monkeypatch: pytest.MonkeyPatch, known: bool, took_s: float, left_s: float
+) -> None:
+    stores = app.state.service.resources.latest
+    stores.known, stores.catalogue_s = known, took_s
+    time = asyncio.get_running_loop().time
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: time() + stores.passed_s)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+        assert (await http.get("/metrics")).status_code == 200
+    assert stores.waits == [pytest.approx(left_s, abs=0.2)]

@@ -20,7 +20,7 @@ async def test_every_business_metric_is_shown_and_by_service(client: Any, world:
         (revenue[0], NOW - 8_000, 20.5), (revenue[1], NOW - 9_000, 40.0), (odd, NOW - 9_000, 3.0),
     ])  # fmt: skip
     for key in (upgrades, odd):
-        await world.catalogue.mark_business(key.fingerprint)
+        await world.catalogue.mark_business([key.fingerprint])
     body = await client.get("/api/metrics/business")
     shown = {one["name"]: one for one in body["other"]}
     assert list(shown) == ["active_users", "revenue", "seat_upgrades"]

@@ -113,7 +113,7 @@ async def test_what_is_no_page_period_or_day_is_refused_with_the_bounds(platform
     for path, parameters, field, words_ in (
         (metrics(ACME), {"limit": 100_000}, "limit", "1000"),
         (metrics(ACME), {"limit": 0}, "limit", "1"),
-        (metrics(ACME), {"limit": "many"}, "limit", "integer"),
+        (metrics(ACME), {"limit": "many"}, "limit", "whole number"),
         (metrics(ACME), {"offset": -1}, "offset", "0"),
         (metrics(ACME), {"offset": 100_001}, "offset", "give `to`"),
         (metrics(ACME), {"offset": 10**30}, "offset", "100000"),
@@ -122,7 +122,7 @@ async def test_what_is_no_page_period_or_day_is_refused_with_the_bounds(platform
         (metrics(ACME, "/aggregated"), {"period": "8d"}, "period", "'24h', '7d' or '30d'"),
         ("/admin/global/usage-trends", {"days": 0}, "days", "1"),
         ("/admin/global/usage-trends", {"days": 91}, "days", "90"),
-        ("/admin/global/usage-trends", {"days": "7d"}, "days", "integer"),
+        ("/admin/global/usage-trends", {"days": "7d"}, "days", "whole number"),
         ("/admin/global/usage-trends", {"timezone": "America/New_York"}, "timezone", "UTC, Europe/Paris, Asia/Kolkata"),
         ("/admin/global/usage-trends", {"timezone": "Mars"}, "timezone", "UTC"),
     ):

@@ -73,13 +73,13 @@ class FakeCatalogue:
     hang: bool = False
     business: list[int] = field(default_factory=list)
 
-    async def mark_business(self, fingerprint: int) -> None:
+    async def mark_business(self, fingerprints: Collection[int]) -> None:
         if self.hang:
             await asyncio.Event().wait()
         if self.away:
             raise Retryable("MongoDB is away")
-        assert fingerprint in self.series
-        self.business.append(fingerprint)
+        assert set(fingerprints) <= self.series.keys()
+        self.business += fingerprints
 
     async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]:
         self.calls += 1
@@ -105,7 +105,7 @@ class FakeRedis:
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}
-        self.rooms: defaultdict[str, list[str]] = defaultdict(list)
+        self.rooms: defaultdict[str, list[tuple[bytes, str]]] = defaultdict(list)
         self.away = False
         self.calls = 0
         self.gate: asyncio.Event | None = None
@@ -117,11 +117,13 @@ class FakeRedis:
     async def eval(self, _script: str, keys: int, name: str, *arguments: Any) -> int:
         self.check()
         if keys == 2:
-            room, value, _, slots, most = arguments
+            room, value, _, slots, most, token = arguments
             self.data[name] = value
-            self.rooms[room] += [name] * slots
+            self.rooms[room] += [(token, name)] * slots
             while len(self.rooms[room]) > most:
-                self.data.pop(self.rooms[room].pop(0), None)
+                token, name = self.rooms[room].pop(0)
+                if token in self.data.get(name, b""):
+                    del self.data[name]
             return 1
         if self.data.get(name) == arguments[0]:
             del self.data[name]

@@ -9,7 +9,9 @@ import pytest
 from redis.asyncio import Redis
 from vigie_contracts import limits
 from vigie_contracts.series import Kind
+from vigie_identity.principal import PrincipalKind
 from vigie_ingest import idempotency
+from vigie_ingest.errors import InProgressError
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, Ticket
 from vigie_ingest.samples import Sample
 from vigie_runtime.clock import SystemClock
@@ -48,6 +50,19 @@ async def test_other_request_under_the_same_key_is_422(gateway: Any, path: str, 
     assert len(gateway.publisher.sent) == 1
 
 
+@pytest.mark.parametrize("body", [BODY, [*BODY, *BODY]])
+async def test_what_a_stranger_sends_under_a_key_changes_nothing_for_a_sender(gateway: Any, body: object) -> None:
+    stranger = gateway.authenticator.principal
+    assert (await gateway.post(PATH, body, KEY)).status == 201
+    gateway.authenticator.principal = replace(stranger, kind=PrincipalKind.KEY)
+    reply = await gateway.post(PATH, BODY, KEY)
+    assert (reply.status, reply.headers.get("idempotency-replayed")) == (201, None)
+    assert len({key for *_, key in gateway.publisher.sent}) == 2, "of theirs it is no repeat"
+    for principal, same in ((stranger, body), (replace(stranger, kind=PrincipalKind.KEY), BODY)):
+        gateway.authenticator.principal = principal
+        assert (await gateway.post(PATH, same, KEY)).headers["idempotency-replayed"] == "true"
+
+
 async def test_repeat_while_the_first_is_worked_on_is_409(gateway: Any) -> None:
     gateway.publisher.gate = asyncio.Event()
     first = asyncio.create_task(gateway.post(PATH, BODY, KEY))
@@ -65,7 +80,9 @@ async def test_unknown_outcome_is_not_stored_and_the_retry_has_the_same_key(gate
     assert (await gateway.post(PATH, BODY, KEY)).status == 503
     gateway.publisher.fail = None
     assert (await gateway.post(PATH, BODY, KEY)).status == 201
-    expected = idempotency.request_key("default", b"order-1", PATH, __import__("json").dumps(BODY).encode())
+    expected = idempotency.request_key(
+        "default", b"order-1", PATH, __import__("json").dumps(BODY).encode(), stranger=True
+    )
     assert [key for *_, key in gateway.publisher.sent] == [expected]
 
 
@@ -158,6 +175,7 @@ def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
         idempotency.request_key("tk", b"", "/r", b"body"),
         idempotency.request_key("t", b"k", "/rb", b"ody"),
         idempotency.request_key("t", b"k", "/r", b"body2"),
+        idempotency.request_key("t", b"k", "/r", b"body", stranger=True),
         idempotency.event_key("t", "s", "1", [one]),
         idempotency.event_key("t", "s1", "", [one]),
         idempotency.event_key("u", "s", "1", [one]),
@@ -167,7 +185,7 @@ def test_keys_depend_on_every_part_and_on_where_parts_end() -> None:
         idempotency.event_key("t", "s", "1", [replace(one, labels=())]),
         idempotency.event_key("t", "s", "1", [replace(one, value=2.0)]),
     }
-    assert len(made) == 12
+    assert len(made) == 13
 
 
 def test_an_answer_that_was_stored_without_its_headers_is_json() -> None:
@@ -215,6 +233,36 @@ async def test_a_tenant_has_room_for_its_newest_answers_and_no_more(
         lives = [await redis.ttl(key) async for key in redis.scan_iter(f"vigie:{tenant}:*")]
         assert len(lives) == len(kept) + 50 + 2
         assert all(0 < life <= limits.IDEMPOTENCY_TTL_S for life in lives)
+
+
+async def test_a_slot_that_outlived_its_answer_takes_nothing_with_it(
+    redis_url: str, unique: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MAX_SLOTS", 3)
+    tenant = unique("acme")
+    async with Redis.from_url(redis_url) as redis:
+        store = IdempotencyStore(redis, SystemClock())
+        store._breaker._wait_s = 10.0
+
+        async def ticket(key: bytes) -> Ticket:
+            _, made = await store.claim(tenant, key, b"request")
+            assert isinstance(made, Ticket)
+            return made
+
+        async def answer(made: Ticket) -> None:
+            await store.store(made, Replay(201, b"{}", ()))
+
+        for key in (b"worked on", b"answered"):
+            made = await ticket(key)
+            await answer(made)
+            await redis.delete(made.name)  # as after 24 h
+        await ticket(b"worked on")
+        await answer(await ticket(b"answered"))
+        await answer(await ticket(b"other 1"))
+        await answer(await ticket(b"other 2"))  # both old slots are gone now
+        with pytest.raises(InProgressError):
+            await store.claim(tenant, b"worked on", b"request")
+        assert (await store.claim(tenant, b"answered", b"request"))[0] is Lookup.REPLAYED
 
 
 async def test_a_long_answer_is_kept_compressed_and_an_immense_one_not_at_all(gateway: Any) -> None:

@@ -4,6 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from vigie_ingest.series import registrar
+from vigie_runtime.backoff import Backoff
+
+from tests.kit import eventually
 
 ROUTES = ["/api/metrics/custom", "/api/metrics/business"]
 GOOD = {"name": "custom_counter", "type": "counter", "value": 1, "labels": {"service": "booking"}}
@@ -180,14 +184,24 @@ async def test_unreadable_labels_are_a_client_error(gateway: Any, labels: bytes)
     assert gateway.publisher.calls == 0
 
 
-async def test_a_business_metric_is_noted_in_the_catalogue_before_it_is_published_and_once(gateway: Any) -> None:
+async def test_a_business_metric_is_noted_in_the_catalogue_once(gateway: Any) -> None:
     custom, business = ROUTES
     assert (await gateway.post(custom, GOOD)).status == 201
     assert gateway.catalogue.business == []
-    gateway.catalogue.away = True
-    assert (await gateway.post(business, GOOD)).status == 503
-    assert len(gateway.publisher.sent) == 1
-    gateway.catalogue.away = False
     for _ in range(3):
         assert (await gateway.post(business, GOOD)).status == 201
-    assert gateway.catalogue.business == [gateway.publisher.sent[0][0]]
+    await eventually(lambda: gateway.catalogue.business == [gateway.publisher.sent[0][0]])
+
+
+async def test_a_known_series_is_taken_as_a_business_metric_while_the_catalogue_is_away(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registrar, "_BACKOFF", Backoff(0.01, 0.02))
+    custom, business = ROUTES
+    assert (await gateway.post(custom, GOOD)).status == 201
+    gateway.catalogue.away = True
+    assert (await gateway.post(business, GOOD)).status == 201
+    assert len(gateway.publisher.sent) == 2
+    assert gateway.catalogue.business == []
+    gateway.catalogue.away = False
+    await eventually(lambda: gateway.catalogue.business == [gateway.publisher.sent[0][0]])

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Tracer
 from opentelemetry.trace.status import StatusCode
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity.errors import Unauthenticated
-from vigie_identity.principal import PrincipalKind
+from vigie_identity.principal import Principal, PrincipalKind
 from vigie_limits.quotas import RequestQuota
 from vigie_runtime import logging, tracing
 from vigie_runtime.addresses import FORWARDED_HEADER
@@ -53,6 +53,10 @@ class Resources:
 
 
 State: TypeAlias = AppState[IngestSettings, Resources]
+
+
+def _stranger(principal: Principal) -> bool:
+    return principal.kind is PrincipalKind.ANONYMOUS
 
 
 def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
@@ -165,7 +169,7 @@ class IntakeRoute:
         given = headers.get(b"idempotency-key")
         key = None if given is None else header_key(given)
         bodies = self.frame.bodies
-        budget = bodies.strangers if principal.kind is PrincipalKind.ANONYMOUS else bodies
+        budget = bodies.strangers if _stranger(principal) else bodies
         timeout_s = state.settings.ingest_body_timeout_s
         body = await read_body(headers, receive, intake.bounds, intake.codings, timeout_s, budget)
         try:
@@ -178,7 +182,7 @@ class IntakeRoute:
             request = Request(principal, tenant, path, headers, body, now_ms, state.settings, scope["headers"], span)
             if key is None:
                 return await self._take(resources.pipeline, quota, request)
-            request.key = request_key(tenant, key, path, body)
+            request.key = request_key(tenant, key, path, body, stranger=_stranger(principal))
             return await self._once(resources, quota, request, key)
         finally:
             budget.give(len(body))
@@ -187,8 +191,8 @@ class IntakeRoute:
         """Replay the stored answer, or make one and store it."""
         assert request.key is not None  # noqa: S101  # `_serve` has just made it
         store = resources.idempotency
-        stranger = request.principal.kind is PrincipalKind.ANONYMOUS
         try:
+            stranger = _stranger(request.principal)
             found, ticket = await store.claim(request.tenant, key, request.key, stranger=stranger)
         except RequestError as e:
             self._lookups[Lookup.IN_PROGRESS if e.status == 409 else Lookup.REUSED].inc()

@@ -58,9 +58,12 @@ def header_key(given: bytes) -> bytes:
     return given
 
 
-def request_key(tenant: str, key: bytes, route: str, body: bytes) -> bytes:
-    """The key that goes with every sample of a keyed request: 16 bytes. `body` is the decompressed one."""
-    return _digest(b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
+def request_key(tenant: str, key: bytes, route: str, body: bytes, *, stranger: bool = False) -> bytes:
+    """The key that goes with every sample of a keyed request: 16 bytes. `body` is the decompressed one.
+
+    Strangers have keys of their own: theirs of the same body may have been taken in part, or at another time, and must
+    not make the sender's a repeat. Which credential a sender has is no part of it: a repeat may come with a new one."""
+    return _digest(b"vigie-request-s1" if stranger else b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
 
 
 def body_key(tenant: str, route: str, body: bytes) -> bytes:
@@ -129,7 +132,7 @@ class Lookup(StrEnum):
 
 
 class _Stored(msgspec.Struct, array_like=True):
-    """What lies in Redis under a key: a lock while `status` is 0, else the answer."""
+    """What lies in Redis under a key: a lock while `status` is 0, else the answer. No two have one token."""
 
     request: bytes
     token: bytes
@@ -167,13 +170,19 @@ class IdempotencyStore:
     # lock that nobody holds any more. So giving back what was locked is tried at any time, and remembered if it fails.
     _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
-    # Keeps an answer in so many slots of the tenant's room, and forgets the oldest answers that no longer fit.
-    # KEYS: answer, room. ARGV: value, seconds, slots, most slots of the tenant.
+    # Keeps an answer in so many slots of the tenant's room, and forgets the oldest answers that no longer fit. Slots of
+    # a busy room outlive their answers: what has the name by then stays, unless it holds the token of the slot.
+    # KEYS: answer, room. ARGV: value, seconds, slots, most slots of the tenant, token in the value (16 bytes).
     _KEEP: Final = """
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-for _ = 1, ARGV[3] do redis.call('RPUSH', KEYS[2], KEYS[1]) end
+for _ = 1, ARGV[3] do redis.call('RPUSH', KEYS[2], ARGV[5] .. KEYS[1]) end
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-for _ = 1, redis.call('LLEN', KEYS[2]) - ARGV[4] do redis.call('DEL', redis.call('LPOP', KEYS[2])) end
+for _ = 1, redis.call('LLEN', KEYS[2]) - ARGV[4] do
+    local slot = redis.call('LPOP', KEYS[2])
+    local name = slot:sub(17)
+    local found = redis.call('GET', name)
+    if found and found:find(slot:sub(1, 16), 1, true) then redis.call('DEL', name) end
+end
 return 1
 """
 
@@ -188,10 +197,11 @@ return 1
     async def claim(
         self, tenant: str, key: bytes, request: bytes, *, stranger: bool = False
     ) -> tuple[Lookup, Ticket | Replay]:
-        """The stored answer, or a ticket to make one; strangers have a room of their own in each tenant. Raises
-        KeyReusedError or InProgressError."""
+        """The stored answer, or a ticket to make one; strangers have keys and a room of their own in each tenant, so
+        that they use up nobody's key. Raises KeyReusedError or InProgressError."""
         answers = f"vigie:{tenant}:idem:"
-        name, room = answers + _digest(b"vigie-answer-v1", key).hex(), answers + ("strangers" if stranger else "room")
+        name = answers + _digest(b"vigie-answer-s1" if stranger else b"vigie-answer-v1", key).hex()
+        room = answers + ("strangers" if stranger else "room")
         lock = msgspec.msgpack.encode(_Stored(request, uuid4().bytes))
         found = await self._ask(name, lock)
         if found is None:
@@ -214,12 +224,13 @@ return 1
         """Keep the answer for 24 h, if there is room. Not being able to is no failure of the request."""
         compressed = len(answer.body) > _PLAIN_BYTES
         body = zlib.compress(answer.body, 1) if compressed else answer.body
-        value = msgspec.msgpack.encode(_Stored(ticket.request, b"", answer.status, body, answer.headers, compressed))
+        token = uuid4().bytes
+        value = msgspec.msgpack.encode(_Stored(ticket.request, token, answer.status, body, answer.headers, compressed))
         slots = -(-len(value) // SLOT_BYTES)
         if slots > MAX_ANSWER_SLOTS:
             await self.release(ticket)
             return
-        arguments = (ticket.name, ticket.room, value, limits.IDEMPOTENCY_TTL_S, slots, MAX_SLOTS)
+        arguments = (ticket.name, ticket.room, value, limits.IDEMPOTENCY_TTL_S, slots, MAX_SLOTS, token)
         stored = await self._try(lambda redis: redis.eval(self._KEEP, 2, *arguments), always=ticket.locked)
         if ticket.locked and stored is None:
             self._strand(ticket.lock, answer)

@@ -36,5 +36,7 @@ class IngestSettings(IdentitySettings, LimitSettings, ReportsSettings, TenantSet
         ge=limits.MAX_DECOMPRESSED_BYTES,
         description="bytes of all request bodies held at once, a quarter for callers without a credential; beyond: 503",
     )
-    ingest_max_connections: int = Field(default=10_000, ge=1, description="open connections; beyond: 503")
+    ingest_max_connections: int = Field(
+        default=10_000, ge=1, description="open connections, fewer where `ulimit -n` is low; beyond: 503"
+    )
     ingest_body_timeout_s: float = Field(default=30.0, gt=0, le=600, description="time for a body to arrive; then 408")

@@ -39,7 +39,7 @@ _MAX_COMMIT_MS: Final = 10_000
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """Everything that becomes visible together. Windows and latest values are absolute; so are the uses of a key that
-    has several, and a key with one is new."""
+    has several, whether or not its document is still there; and a key with one is new."""
 
     partition: int
     expected: Checkpoint | None

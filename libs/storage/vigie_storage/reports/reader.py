@@ -12,7 +12,7 @@ from vigie_query.errors import QueryLimitExceeded
 from vigie_runtime.clients import Database, Document
 
 from vigie_storage import collections
-from vigie_storage.mongo import TIMEOUT_S, reading, retryable
+from vigie_storage.mongo import MAX_TIME_MS, TIMEOUT_S, reading, retryable
 from vigie_storage.reports.documents import LatestDocument, ReportDocument, hour_id, platform_day_id
 from vigie_storage.reports.totals import DayTotals, Facts, NodeGroup, Reports, Spread, Stretch, Thresholds
 from vigie_storage.tenancy import TenantCollection, Why, shared
@@ -47,8 +47,8 @@ class NodeReportReader:
 
     async def count(self, tenant: TenantId, within: Stretch | None) -> int:
         """How many reports the tenant has in that time. Raises QueryLimitExceeded beyond COUNT_LIMIT."""
-        with reading(TIMEOUT_S):
-            count = await self._reports.of(tenant).count(_nodes(within), COUNT_LIMIT + 1)
+        async with reading(TIMEOUT_S):
+            count = await self._reports.of(tenant).count(_nodes(within), COUNT_LIMIT + 1, max_time_ms=MAX_TIME_MS)
         if count > COUNT_LIMIT:
             raise QueryLimitExceeded(
                 f"from: the tenant has more than {COUNT_LIMIT} reports in that time: narrow it", "from"
@@ -64,13 +64,14 @@ class NodeReportReader:
             {"$skip": offset},
             {"$limit": limit},
         ]
-        with reading(TIMEOUT_S):
-            return [cast(ReportDocument, found) async for found in self._reports.of(tenant).aggregate(pipeline)]
+        async with reading(TIMEOUT_S):
+            found = self._reports.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
+            return [cast(ReportDocument, document) async for document in found]
 
     async def latest(self, tenant: TenantId) -> LatestDocument | None:
         """The tenant's newest report; None when there is none."""
-        with reading(TIMEOUT_S):
-            return cast(LatestDocument | None, await self._latest.of(tenant).one({}))
+        async with reading(TIMEOUT_S):
+            return cast(LatestDocument | None, await self._latest.of(tenant).one({}, max_time_ms=MAX_TIME_MS))
 
     async def halves(
         self, tenant: TenantId, middle_ms: int, hours: Sequence[Stretch], edges: Sequence[Stretch]
@@ -85,10 +86,12 @@ class NodeReportReader:
             {"$match": {**_nodes(None), "$or": [{"at": _between(part)} for part in edges]}},
             {"$group": {"_id": {"$gte": ["$at", middle]}, "reports": {"$sum": 1}, **_OF_REPORTS}},
         ]
-        with reading(TIMEOUT_S):
-            found = [document async for document in self._hours.of(tenant).aggregate(whole)]
+        async with reading(TIMEOUT_S):
+            limit_ms = MAX_TIME_MS // 2  # of each
+            found = [document async for document in self._hours.of(tenant).aggregate(whole, max_time_ms=limit_ms)]
             if edges:
-                found += [document async for document in self._reports.of(tenant).aggregate(parts)]
+                rest = self._reports.of(tenant).aggregate(parts, max_time_ms=limit_ms)
+                found += [document async for document in rest]
         halves = {False: Reports(), True: Reports()}
         for document in found:
             halves[document["_id"]] += _reports(document)
@@ -100,22 +103,23 @@ class NodeReportReader:
         if without:
             match["_id"] = {"$nin": list(without)}
         pipeline = [{"$match": match}, {"$group": {"_id": _facts(now_ms, thresholds), **_SUMS}}]
-        with reading(TIMEOUT_S):
-            cursor = await self._latest.across(Why.PLATFORM).aggregate(pipeline)
+        async with reading(TIMEOUT_S):
+            cursor = await self._latest.across(Why.PLATFORM).aggregate(pipeline, maxTimeMS=MAX_TIME_MS)
             return [_group(document) async for document in cursor]
 
     async def reporting_since(self, since_ms: int) -> int:
         """How many tenants have reported since then."""
-        with reading(TIMEOUT_S):
-            return await self._latest.across(Why.PLATFORM).count_documents({"at": {"$gte": to_datetime(since_ms)}})
+        async with reading(TIMEOUT_S):
+            query = {"at": {"$gte": to_datetime(since_ms)}}
+            return await self._latest.across(Why.PLATFORM).count_documents(query, maxTimeMS=MAX_TIME_MS)
 
     async def days(self, zone: str, days: Sequence[Day]) -> dict[str, DayTotals]:
         """Of each day with a report, by its name, what all tenants reported. `days` follow each other, newest first."""
         first = platform_day_id(zone, days[-1].name, 0)
         last = platform_day_id(zone, days[0].name, _NO_PARTITION)
         pipeline = [{"$match": {"_id": {"$gte": first, "$lt": last}}}, {"$group": {"_id": "$day", **_OF_DAYS}}]
-        with reading(TIMEOUT_S):
-            cursor = await self._platform_days.aggregate(pipeline)
+        async with reading(TIMEOUT_S):
+            cursor = await self._platform_days.aggregate(pipeline, maxTimeMS=MAX_TIME_MS)
             return {document["_id"]: _totals(document) async for document in cursor}
 
 

@@ -47,9 +47,10 @@ class Page:
 class _Choice:
     """Which series satisfy what the store cannot decide. Expressions of users run in threads of their own."""
 
-    def __init__(self, wanted: Filter, expressions: Expressions) -> None:
+    def __init__(self, tenant: TenantId, wanted: Filter, expressions: Expressions) -> None:
         self._matchers = [matcher for matcher in wanted.matchers if not matcher.in_store]
-        self._thinking = expressions.question("match") if any(one.is_regex for one in self._matchers) else None
+        is_regex = any(one.is_regex for one in self._matchers)
+        self._thinking = expressions.question("match", tenant) if is_regex else None
         self._accepts = predicate(self._matchers, self._check)
         self._checks: Check | None = None
 
@@ -87,7 +88,7 @@ class SeriesCatalogue:
 
     async def find(self, tenant: TenantId, wanted: Filter, limit: int, what: str) -> list[Series]:
         """All series of the filter, by name and labels. Raises QueryLimitExceeded above `limit`, naming `what`."""
-        choice = _Choice(wanted, self._expressions)
+        choice = _Choice(tenant, wanted, self._expressions)
         found: list[Series] = []
         seen = 0
         async for batch in batches(self._find(tenant, query(wanted)).limit(SCAN_LIMIT + 1), _BATCH):
@@ -102,7 +103,7 @@ class SeriesCatalogue:
 
         A page may be shorter than `limit`, even empty, although more follow: when label patterns rejected very many.
         """
-        choice = _Choice(wanted, self._expressions)
+        choice = _Choice(tenant, wanted, self._expressions)
         found: list[Series] = []
         seen, last = 0, after
         cursor = self._find(tenant, query(wanted, after)).sort([("name", 1), ("_id", 1)])
@@ -118,7 +119,7 @@ class SeriesCatalogue:
         """How many match, up to COUNT_LIMIT + 1; None when only looking at all of them would tell."""
         if not all(matcher.in_store for matcher in wanted.matchers):
             return None
-        with reading():
+        async with reading():
             return await self._series.of(tenant).count(query(wanted), COUNT_LIMIT + 1, max_time_ms=MAX_TIME_MS)
 
     async def names(self, tenant: TenantId, pattern: str, field: str) -> list[str]:
@@ -127,14 +128,14 @@ class SeriesCatalogue:
         pipeline = [
             {"$sort": {"tenant": 1, "name": 1}}, {"$group": {"_id": "$name"}}, {"$limit": NAMES_LIMIT + 1},
         ]  # fmt: skip
-        with reading():
+        async with reading():
             found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
             names = [document["_id"] async for document in found]
         if len(names) > NAMES_LIMIT:
             raise QueryLimitExceeded(
                 f"name: a pattern is tried on at most {NAMES_LIMIT} names, the tenant has more: use a prefix", "name"
             )
-        thinking = self._expressions.question(field)
+        thinking = self._expressions.question(field, tenant)
         return sorted(await thinking.run(lambda check: select(names, pattern, field, check)))
 
     async def business(self, tenant: TenantId, limit: int) -> list[tuple[str, Kind]]:
@@ -142,13 +143,13 @@ class SeriesCatalogue:
         pipeline = [
             {"$match": documents.BUSINESS}, documents.FAMILIES, {"$sort": {"_id": 1}}, {"$limit": limit},
         ]  # fmt: skip
-        with reading():
+        async with reading():
             found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
             return [documents.parse_family(document) async for document in found]
 
     async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
         """Partition -> how many series of the tenant live there (the ordinal that the next one gets)."""
-        with reading():
+        async with reading():
             return documents.next_ordinals(await self._tenants.of(tenant).one({}, max_time_ms=MAX_TIME_MS))
 
     async def total(self, tenant: TenantId) -> int:

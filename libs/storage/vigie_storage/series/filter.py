@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vigie_contracts.series import Kind
+from vigie_query.errors import InvalidParameter
 from vigie_query.matchers import Matcher
 from vigie_runtime.clients import Document
 
@@ -24,14 +25,18 @@ class Filter:
 
 
 def kinds_of(types: Sequence[str] | None, temporality: str | None = None) -> frozenset[Kind] | None:
-    """The kinds of series that have one of these types, and of counters this temporality; None when all have."""
+    """The kinds of series that have one of these types, and of counters this temporality; None when all have. Raises
+    InvalidParameter when none can have."""
     if not types and temporality is None:
         return None
-    return frozenset(
+    kinds = frozenset(
         kind
         for kind in Kind
         if (not types or kind.type in types) and (temporality is None or kind.temporality == temporality)
     )
+    if not kinds:
+        raise InvalidParameter("temporality", f"only a counter has one, not a {' or '.join(types or ())}")
+    return kinds
 
 
 def exactly(names: Collection[str]) -> Filter:

@@ -93,12 +93,13 @@ class SeriesWriter:
             answers += await self._register(new[start : start + TRANSACTION_SERIES])
         return answers
 
-    async def mark_business(self, fingerprint: int) -> None:
-        """Note that the series, which is in the catalogue, is sent as a business metric. Safe to repeat.
+    async def mark_business(self, fingerprints: Collection[int]) -> None:
+        """Note that the series, which are in the catalogue, are sent as business metrics. Safe to repeat.
 
         Raises Retryable when MongoDB does not take it."""
         with mongo.retryable("marking a business metric"):
-            await self._series.update_one({"_id": documents.series_id(fingerprint)}, {"$set": documents.BUSINESS})
+            ids = [documents.series_id(fingerprint) for fingerprint in fingerprints]
+            await self._series.update_many({"_id": {"$in": ids}}, {"$set": documents.BUSINESS})
 
     async def _register(self, keys: Sequence[SeriesKey]) -> list[Registered | Refused]:
         by_fingerprint: dict[int, SeriesKey] = {}

@@ -89,20 +89,30 @@ class WindowReader:
             raise _first(errors) from None
         return tuple(reader.cells)
 
-    async def count(self, tenant: TenantId, selection: Selection, plan: Plan, limit: int) -> int:
+    async def count(
+        self,
+        tenant: TenantId,
+        selection: Selection,
+        plan: Plan,
+        limit: int,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> int:
         """How many documents `read` would read; counting stops at `limit`."""
+        chunks = selection.chunks if rows is None else selection.chunks_of(rows)
         counted = 0
         for piece in plan.pieces:
-            for query in _queries(tenant, selection.chunks, piece):
-                with reading():
-                    counted += await self._windows[piece.tier].count_documents(query, limit=limit - counted)
+            for query in _queries(tenant, chunks, piece):
+                async with reading():
+                    counted += await self._windows[piece.tier].count_documents(
+                        query, limit=limit - counted, maxTimeMS=MAX_TIME_MS
+                    )
                 if counted >= limit:
                     return counted
         return counted
 
     async def _load(self) -> dict[int, Completeness]:
         query = checkpoints.of_topic(self._topic)
-        with reading():
+        async with reading():
             return {
                 checkpoints.partition_of(document): Completeness(
                     checkpoints.dirty_since(document), checkpoints.whole_since(document)

@@ -66,7 +66,8 @@ async def commit(
         written[tier] = await _absolute(partition, tier, fit, store)
         windows[tier] = await _offloaded(len(written[tier]), encoded, written[tier], partition.series)
     checkpoint = _next_checkpoint(partition, tiers)
-    latest = partition.latest_chunks(distinct(rows // CHUNK_SLOTS).tolist())
+    changed_chunks = distinct(rows // CHUNK_SLOTS).tolist()
+    latest = await _offloaded(len(changed_chunks) * CHUNK_SLOTS, partition.latest_chunks, changed_chunks)
     await store.commit(
         Transaction(
             partition.number,

@@ -47,7 +47,7 @@ class RequestKeys:
             if key in met or any(_repeats(use, before) for before in uses):
                 found.append(position)
             elif use not in uses:
-                self.pending[key] = (*(before for before in uses if _is_kept(before, use)), use)
+                self.pending[key] = (*_kept_uses(uses, use), use)
             met.add(key)
         return found
 
@@ -57,9 +57,10 @@ def _repeats(use: FirstUse, before: FirstUse) -> bool:
     return earlier and not _older(before, use, _RECOGNISED_MS)
 
 
-def _is_kept(before: FirstUse, use: FirstUse) -> bool:
-    """Whether a record between the two may still be read again."""
-    return not _older(before, use, _KEPT_MS)
+def _kept_uses(uses: Uses, use: FirstUse) -> Uses:
+    """The uses to keep beside a new one: those since which a record may still be read again, and the last in any case:
+    the store may still have its document, and a key with one use is inserted as new."""
+    return (*(before for before in uses[:-1] if not _older(before, use, _KEPT_MS)), *uses[-1:])
 
 
 def _older(before: FirstUse, use: FirstUse, ms: float) -> bool:

@@ -41,6 +41,10 @@ class FamilyCatalogue:
         their age. Raises QueryLimitExceeded above the limit, StoreUnavailable when none are known."""
         return await self._checked.get(tenant, lambda: self._refreshed(tenant))
 
+    def knows(self, tenant: TenantId) -> bool:
+        """Whether series of the tenant are in memory, so that only new ones are read."""
+        return tenant in self._known
+
     async def _refreshed(self, tenant: TenantId) -> FamilyIndex:
         known = self._known.get(tenant)
         asked = self._clock.monotonic()

@@ -25,7 +25,10 @@ log = logging.get(__name__)
 
 _WRITE_BYTES = 32_768
 _READS_S = 2.8
-"""How long everything may take that is read for an answer. Of this the catalogue takes at most 1.5 s."""
+"""How long everything may take that is read for an answer about known series. Of this the catalogue takes at most
+1.5 s. Series of a tenant that is not known yet are read for as long as that takes; the time begins afterwards."""
+_VALUES_S = 1.0
+"""How long the values may take at least, whatever the catalogue took."""
 
 router = APIRouter(tags=["exposition"], responses=READ_PROBLEMS)
 FEATURE = Feature(
@@ -80,10 +83,11 @@ class _Scrape(Response):
         state, resources, tenant = self._context.state, self._context.resources, self._context.tenant
         async with resources.scrapes.slot():
             # Read before the answer begins: afterwards an error could no longer be said.
-            until = asyncio.get_running_loop().time() + _READS_S
+            loop, known = asyncio.get_running_loop(), resources.families.knows(tenant)
+            began = loop.time()
             index = await resources.families.of(tenant)
-            left_s = until - asyncio.get_running_loop().time()
-            chunks, complete = await resources.latest.at_hand(tenant, index.chunks(), left_s)
+            took_s = loop.time() - began if known else 0.0
+            chunks, complete = await resources.latest.at_hand(tenant, index.chunks(), max(_READS_S - took_s, _VALUES_S))
             exposition = Exposition(index.families(), LatestTable(chunks), self._negotiated, self._since_ms)
             headers = {"content-type": self._negotiated.content_type, "vary": "Accept"}
             warning = "" if complete and not index.age_s else _warning(index.age_s, complete=complete)

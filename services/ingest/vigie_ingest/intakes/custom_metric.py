@@ -87,7 +87,7 @@ def _decode(request: Request) -> _Point:
 
 
 async def take(pipeline: Pipeline, request: Request, point: _Point, *, business: bool = False) -> Recorded:
-    """Publish the point; before, its series is in the catalogue, and noted there as one of the business."""
+    """Publish the point; before, its series is in the catalogue. A business metric is noted there too, in a moment."""
     metric, at_ms = point.metric, point.timestamp
     fingerprint = pipeline.series.at_once(request.tenant, metric)
     if fingerprint is None:
@@ -96,7 +96,7 @@ async def take(pipeline: Pipeline, request: Request, point: _Point, *, business:
             limit = fingerprint.reason is Reason.LIMIT
             raise SeriesLimitError(fingerprint) if limit else ItemRefusedError(fingerprint)
     if business:
-        await pipeline.series.mark_business(fingerprint)
+        pipeline.series.mark_business(fingerprint)
     columns = SampleColumns([fingerprint], [at_ms], [metric.value], request.keys, None, request.now_ms)
     await pipeline.publisher.publish(columns, request.span)
     echo = Echo(metric.name, f"{fingerprint:016x}", at_ms)

@@ -10,6 +10,7 @@ from typing import Final
 
 from vigie_contracts.series import SeriesKey
 from vigie_runtime import logging, tasks
+from vigie_runtime.backoff import Backoff
 from vigie_runtime.errors import Retryable
 from vigie_storage.series.writer import RefusalReason, Refused, Registered, SeriesWriter
 
@@ -20,6 +21,7 @@ log = logging.get(__name__)
 _PER_CALL: Final = 1_000
 _MAX_WAITING: Final = 50_000
 """New series of all requests together that may wait; beyond it requests get 503 at once."""
+_BACKOFF: Final = Backoff(0.5, 10.0)
 _REASONS: Final = {RefusalReason.LIMIT: Reason.LIMIT, RefusalReason.COLLISION: Reason.COLLISION}
 
 
@@ -36,7 +38,10 @@ class Registrar:
         self._waiting: dict[SeriesKey, asyncio.Future[int | ItemError]] = {}
         self._asked: dict[SeriesKey, asyncio.Future[int | ItemError]] = {}
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._business: set[int] = set()
+        """Series that are to be noted as business metrics."""
+        self._business_wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def waiting(self) -> int:
@@ -45,12 +50,14 @@ class Registrar:
 
     def start(self) -> None:
         """Begin to make calls; needs a running loop."""
-        self._task = asyncio.create_task(self._run(), name="registrar")
+        self._tasks = [
+            asyncio.create_task(self._run(), name="registrar"),
+            asyncio.create_task(self._note_business(), name="business metrics"),
+        ]
 
     async def close(self) -> None:
         """Stop; who still waits is told that the catalogue is away."""
-        if self._task is not None:
-            await tasks.end([self._task])
+        await tasks.end(self._tasks)
         self._fail(self._asked)
         self._fail(self._waiting)
 
@@ -70,13 +77,14 @@ class Registrar:
             raise CatalogueAwayError
         return [outcome.result() for outcome in outcomes]
 
-    async def mark_business(self, fingerprint: int) -> None:
-        """`SeriesWriter.mark_business`. Raises CatalogueAwayError after the longest wait."""
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._catalogue.mark_business(fingerprint)
-        except (Retryable, TimeoutError):
-            raise CatalogueAwayError from None
+    def mark_business(self, fingerprint: int) -> bool:
+        """Have the series noted in the catalogue as a business metric, in a moment: no request waits for it, because
+        known series are taken while the catalogue is away. False when too many wait to be noted."""
+        if len(self._business) >= _MAX_WAITING:
+            return False
+        self._business.add(fingerprint)
+        self._business_wake.set()
+        return True
 
     def _outcome(self, key: SeriesKey, loop: asyncio.AbstractEventLoop) -> asyncio.Future[int | ItemError]:
         if (future := self._asked.get(key) or self._waiting.get(key)) is None:
@@ -93,6 +101,27 @@ class Registrar:
                     del self._waiting[key]
                 await self._ask(self._asked)
                 self._asked = {}
+
+    async def _note_business(self) -> None:
+        while True:
+            await self._business_wake.wait()
+            self._business_wake.clear()
+            while self._business:
+                await self._note(list(islice(self._business, _PER_CALL)))
+
+    async def _note(self, some: list[int]) -> None:
+        async for attempt in _BACKOFF.attempts(asyncio.sleep):
+            try:
+                await self._catalogue.mark_business(some)
+            except Retryable as e:
+                if attempt == 1:
+                    log.warning("business metrics cannot be noted now", series=len(some), reason=str(e))
+            except Exception:  # they are noted when they come again: a bug must not end the task
+                log.exception("noting business metrics failed", series=len(some))
+                break
+            else:
+                break
+        self._business.difference_update(some)
 
     async def _ask(self, asked: dict[SeriesKey, asyncio.Future[int | ItemError]]) -> None:
         try:

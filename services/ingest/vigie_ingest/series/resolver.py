@@ -59,11 +59,10 @@ class SeriesResolver:
         key = raw_key(tenant, metric)
         return (await self._find({key: metric}, tenant))[key]
 
-    async def mark_business(self, fingerprint: int) -> None:
-        """Note in the catalogue that the series is sent as a business metric; what was noted is remembered."""
-        if fingerprint in self._business:
+    def mark_business(self, fingerprint: int) -> None:
+        """Have the series noted in the catalogue as a business metric, once."""
+        if fingerprint in self._business or not self._registrar.mark_business(fingerprint):
             return
-        await self._registrar.mark_business(fingerprint)
         if len(self._business) >= _REMEMBERED_BUSINESS:
             self._business.clear()  # to note it once more does no harm
         self._business.add(fingerprint)
