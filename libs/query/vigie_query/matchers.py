@@ -123,14 +123,24 @@ def select(texts: Iterable[str], pattern: str, field: str, check: Callable[[], N
 
 def regex(pattern: str, field: str) -> Callable[[str], bool]:
     """A test whether the whole of a text matches. Raises InvalidParameter with RE2's reason, QueryLimitExceeded."""
+    compiled = _compile(pattern, field, captures=False)
+    return lambda text: compiled.fullmatch(text) is not None
+
+
+def capturing(pattern: str, field: str) -> Callable[[str], re2._Match | None]:
+    """The match of the whole of a text, with its groups. Raises as `regex` does."""
+    return _compile(pattern, field, captures=True).fullmatch
+
+
+def _compile(pattern: str, field: str, *, captures: bool) -> re2._Regexp:
     if len(pattern) > MAX_REGEX_CHARS:
         raise InvalidParameter(field, f"the regular expression is longer than {MAX_REGEX_CHARS} characters")
     if len(_UNICODE_CLASS.findall(pattern)) > MAX_UNICODE_CLASSES:
         raise QueryLimitExceeded(f"{field}: more than {MAX_UNICODE_CLASSES} Unicode classes (\\p)", field)
-    compiled = _compiled(pattern)
+    compiled = _compiled(pattern, captures)
     if isinstance(compiled, str):
         raise InvalidParameter(field, f"not a regular expression that RE2 takes: {compiled}")
-    return lambda text: compiled.fullmatch(text) is not None
+    return compiled
 
 
 def _parse(text: str, field: str) -> Matcher:
@@ -183,13 +193,13 @@ def _test(matcher: Matcher, check: Callable[[], None]) -> Callable[[str], bool]:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re2._Regexp | str:
+def _compiled(pattern: str, captures: bool) -> re2._Regexp | str:
     """RE2's reason for one that it does not take: refusals are remembered too, as they cost as much."""
     options = re2.Options()
     options.max_mem = MAX_REGEX_BYTES
     options.log_errors = False
     options.dot_nl = True
-    options.never_capture = True
+    options.never_capture = not captures
     try:
         return re2.compile(pattern, options)
     except re2.error as e:

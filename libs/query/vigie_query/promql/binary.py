@@ -1,0 +1,159 @@
+"""Operators between scalars and vectors, and which series of two vectors belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from vigie_contracts.series import Labels
+
+from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.joining import joined, relabelled
+from vigie_query.promql.labels import NAME, drop, get, grouped, keep, put, text, without_name
+from vigie_query.promql.plan import Cardinality, Matching
+from vigie_query.promql.samples import Bools, Floats, Ints, Vector
+
+ARITHMETIC: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "%": np.fmod,  # the sign of the dividend, as in Go
+    "^": np.power,
+    "atan2": np.arctan2,
+}
+COMPARISONS: Final[dict[str, Callable[[Floats, Floats], Bools]]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+SETS: Final = frozenset({"and", "or", "unless"})
+
+
+def scalars(operator: str, left: Floats, right: Floats) -> Floats:
+    """Between two scalars, of which comparisons always have `bool`."""
+    with np.errstate(all="ignore"):
+        if operator in COMPARISONS:
+            return COMPARISONS[operator](left, right).astype(np.float64)
+        return ARITHMETIC[operator](left, right)
+
+
+def with_scalar(operator: str, vector: Vector, scalar: Floats, *, scalar_is_left: bool, returns_bool: bool) -> Vector:
+    """Between each value of a vector and the scalar of its step."""
+    values = vector.values
+    left, right = (scalar, values) if scalar_is_left else (values, scalar)
+    with np.errstate(all="ignore"):
+        if operator in ARITHMETIC:
+            result = ARITHMETIC[operator](np.broadcast_to(left, values.shape), right)
+            return relabelled(vector.with_values(result), [without_name(one) for one in vector.labels])
+        true = COMPARISONS[operator](left, right)
+    if returns_bool:
+        return relabelled(vector.with_values(true.astype(np.float64)), [without_name(one) for one in vector.labels])
+    return Vector(vector.labels, values, vector.present & true)
+
+
+def vectors(operator: str, left: Vector, right: Vector, matching: Matching, *, returns_bool: bool) -> Vector:
+    """Between the series of two vectors that belong together. Raises ExecutionError where it is not clear which do."""
+    swapped = matching.cardinality is Cardinality.ONE_TO_MANY
+    many, one = (right, left) if swapped else (left, right)
+    keys, numbers = grouped([*_signatures(many, matching), *_signatures(one, matching)])
+    of_many, of_one = numbers[: len(many.labels)], numbers[len(many.labels) :]
+    _check_unique(one, of_one, keys, "left" if swapped else "right")
+    partners: dict[int, list[int]] = {}
+    for row, number in enumerate(of_one):
+        partners.setdefault(number, []).append(row)
+    pairs = [(row, other) for row, number in enumerate(of_many) for other in partners.get(number, ())]
+    rows, others = np.array(pairs, np.int64).reshape(-1, 2).T
+    present = many.present[rows] & one.present[others]
+    mine, theirs = many.values[rows], one.values[others]
+    first, second = (theirs, mine) if swapped else (mine, theirs)
+    with np.errstate(all="ignore"):
+        if operator in ARITHMETIC:
+            values = ARITHMETIC[operator](first, second)
+        elif returns_bool:
+            values = COMPARISONS[operator](first, second).astype(np.float64)
+        else:
+            values = first
+            present = present & COMPARISONS[operator](first, second)
+    nameless = returns_bool or operator in ARITHMETIC
+    labels = [_result(many.labels[row], one.labels[other], matching, nameless=nameless) for row, other in pairs]
+    if matching.cardinality is Cardinality.ONE_TO_ONE:
+        _check_single(present, [of_many[row] for row, _ in pairs])
+    return joined(
+        Vector(labels, values, present),
+        lambda _: "multiple matches for labels: grouping labels must ensure unique matches",
+    )
+
+
+def sets(operator: str, left: Vector, right: Vector, matching: Matching) -> Vector:
+    """`and`, `or` and `unless`: by signature and step; values are not looked at."""
+    keys, numbers = grouped([*_signatures(left, matching), *_signatures(right, matching)])
+    of_left, of_right = np.array(numbers[: len(left.labels)], np.int64), np.array(numbers[len(left.labels) :], np.int64)
+    if operator == "or":
+        unseen = ~_any(left, of_left, len(keys))[of_right]
+        return joined(
+            Vector(
+                [*left.labels, *right.labels],
+                np.concatenate([left.values, right.values]),
+                np.concatenate([left.present, right.present & unseen]),
+            ),
+            lambda same: f"vector cannot contain metrics with the same labelset: {text(same)}",
+        )
+    seen = _any(right, of_right, len(keys))[of_left]
+    return Vector(left.labels, left.values, left.present & (seen if operator == "and" else ~seen))
+
+
+def _any(vector: Vector, numbers: Ints, count: int) -> Bools:
+    """[signatures, steps]: whether a series of the signature has a value."""
+    found = np.zeros((count, vector.present.shape[1]), np.bool_)
+    np.logical_or.at(found, numbers, vector.present)
+    return found
+
+
+def _signatures(vector: Vector, matching: Matching) -> list[Labels]:
+    if matching.on:
+        return [keep(labels, matching.labels) for labels in vector.labels]
+    ignored = matching.labels | {NAME}
+    return [drop(labels, ignored) for labels in vector.labels]
+
+
+def _check_unique(one: Vector, numbers: list[int], keys: list[Labels], side: str) -> None:
+    """At no step may two series of the one side have the same signature."""
+    twice = _first_overlap(one.present, numbers)
+    if twice is not None:
+        raise ExecutionError(
+            f"found duplicate series for the match group {text(keys[numbers[twice]])} on the {side} hand-side of the "
+            f"operation: {text(one.labels[twice])}; many-to-many matching not allowed: matching labels must be unique "
+            "on one side"
+        )
+
+
+def _check_single(present: Bools, numbers: list[int]) -> None:
+    if _first_overlap(present, numbers) is not None:
+        raise ExecutionError(
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+        )
+
+
+def _first_overlap(present: Bools, numbers: list[int]) -> int | None:
+    """The first row that has a value at a step at which an earlier row of the same number has one."""
+    if len(set(numbers)) == len(numbers):
+        return None
+    used: dict[int, Bools] = {}
+    for row, number in enumerate(numbers):
+        before = used.get(number)
+        if before is not None and (before & present[row]).any():
+            return row
+        used[number] = present[row] if before is None else before | present[row]
+    return None
+
+
+def _result(many: Labels, one: Labels, matching: Matching, *, nameless: bool) -> Labels:
+    labels = without_name(many) if nameless else many
+    if matching.cardinality is Cardinality.ONE_TO_ONE:
+        labels = keep(labels, matching.labels) if matching.on else drop(labels, matching.labels)
+    return put(labels, {name: get(one, name) for name in matching.include}) if matching.include else labels

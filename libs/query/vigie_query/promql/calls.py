@@ -1,0 +1,204 @@
+"""The functions of PromQL: which there are, and how each gets its arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from vigie_query.matchers import Operator
+from vigie_query.promql import histograms, instant_functions, range_functions, relabelling
+from vigie_query.promql.joining import relabelled
+from vigie_query.promql.labels import NAME, labels_of, without_name
+from vigie_query.promql.plan import Call, Node, Parentheses, Range, Selector, Subquery
+from vigie_query.promql.samples import Bools, Floats, Ints, Vector
+from vigie_query.promql.windows import Chunk, reduce
+
+if TYPE_CHECKING:
+    from vigie_query.promql.evaluation import Evaluation
+
+_SCALARS: Final = frozenset({"time", "pi", "scalar"})
+_BOUNDED: Final = frozenset({"clamp", "clamp_min", "clamp_max"})
+SORTS: Final = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
+_OTHERS: Final = frozenset(
+    {
+        "absent",
+        "absent_over_time",
+        "histogram_quantile",
+        "label_join",
+        "label_replace",
+        "predict_linear",
+        "quantile_over_time",
+        "round",
+        "timestamp",
+        "vector",
+    }
+)
+NAMES: Final = (
+    frozenset(range_functions.PLAIN)
+    | frozenset(instant_functions.ARITHMETIC)
+    | frozenset(instant_functions.DATES)
+    | _SCALARS
+    | _BOUNDED
+    | SORTS
+    | _OTHERS
+)
+
+
+def scalar(evaluation: Evaluation, call: Call, times: Ints) -> Floats:
+    """[steps]: of a function that gives a scalar."""
+    match call.function:
+        case "time":
+            return times / 1000
+        case "pi":
+            return np.full(len(times), np.pi)
+        case _:  # scalar: the one value, or NaN when there is not exactly one
+            found = evaluation.vector(call.arguments[0], times)
+            single = found.present.sum(axis=0) == 1
+            return np.where(single, np.where(found.present, found.values, 0.0).sum(axis=0), np.nan)
+
+
+def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    """Of a function that gives a vector."""
+    name, arguments = call.function, call.arguments
+    if name in range_functions.PLAIN:
+        function, minimum = range_functions.PLAIN[name]
+        found = reduce(evaluation.windows(arguments[0], times), function, minimum)
+        return found if name in range_functions.KEEP_NAME else _nameless(found)
+    if name in instant_functions.ARITHMETIC:
+        return _mapped(evaluation.vector(arguments[0], times), instant_functions.ARITHMETIC[name])
+    if name in instant_functions.DATES:
+        found = evaluation.vector(arguments[0], times) if arguments else _single(times / 1000)
+        return _mapped(found, instant_functions.DATES[name])
+    if name in _BOUNDED:
+        return _clamped(evaluation, call, times)
+    if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
+        return evaluation.vector(arguments[0], times)
+    return _other(evaluation, call, times)
+
+
+def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    arguments = call.arguments
+    match call.function:
+        case "vector":
+            return _single(evaluation.scalar(arguments[0], times))
+        case "timestamp":
+            return _timestamp(evaluation, arguments[0], times)
+        case "absent":
+            found = evaluation.vector(arguments[0], times)
+            return _absent(arguments[0], found.present)
+        case "absent_over_time":
+            windows = evaluation.windows(arguments[0], times)
+            return _absent(arguments[0], windows.counts > 0)
+        case "round":
+            nearest = evaluation.scalar(arguments[1], times) if arguments[1:] else np.ones(len(times))
+            return _mapped(
+                evaluation.vector(arguments[0], times), lambda values: instant_functions.rounded(values, nearest)
+            )
+        case "quantile_over_time":
+            return _quantile_over_time(evaluation, call, times)
+        case "predict_linear":
+            return _predict_linear(evaluation, call, times)
+        case "histogram_quantile":
+            q = evaluation.scalar(arguments[0], times)
+            return histograms.histogram_quantile(q, evaluation.vector(arguments[1], times))
+        case "label_replace":
+            texts = [evaluation.text(argument) for argument in arguments[1:]]
+            return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts)
+        case "label_join":
+            target, separator, *sources = [evaluation.text(argument) for argument in arguments[1:]]
+            return relabelling.label_join(evaluation.vector(arguments[0], times), target, separator, sources)
+        case other:
+            raise AssertionError(f"{other} is in NAMES, and nobody computes it")
+
+
+def _nameless(found: Vector) -> Vector:
+    return relabelled(found, [without_name(labels) for labels in found.labels])
+
+
+def _mapped(found: Vector, function: instant_functions.Function) -> Vector:
+    with np.errstate(all="ignore"):
+        return _nameless(found.with_values(function(found.values)))
+
+
+def _single(values: Floats) -> Vector:
+    """One series without labels."""
+    return Vector([()], values[None, :], np.ones((1, len(values)), np.bool_))
+
+
+def _clamped(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    found = evaluation.vector(call.arguments[0], times)
+    bounds = [evaluation.scalar(argument, times) for argument in call.arguments[1:]]
+    none = np.full(len(times), np.inf)
+    match call.function:
+        case "clamp_min":
+            low, high = bounds[0], none
+        case "clamp_max":
+            low, high = -none, bounds[0]
+        case _:
+            low, high = bounds
+    clamped = _mapped(found, lambda values: instant_functions.clamp(values, low, high))
+    return Vector(clamped.labels, clamped.values, clamped.present & ~(low > high))
+
+
+def _timestamp(evaluation: Evaluation, node: Node, times: Ints) -> Vector:
+    """Of the sample itself, where the argument is a selector."""
+    while isinstance(node, Parentheses):
+        node = node.of
+    if isinstance(node, Selector):
+        found, seconds = evaluation.newest(node, times)
+        return _nameless(found.with_values(seconds))
+    found = evaluation.vector(node, times)
+    return _nameless(found.with_values(np.broadcast_to(times / 1000, found.values.shape)))
+
+
+def _absent(node: Node, present: Bools) -> Vector:
+    """1 where no series is present, under the labels that the selector says it would have."""
+    while isinstance(node, Parentheses | Range | Subquery):
+        node = node.selector if isinstance(node, Range) else node.of
+    labels: dict[str, str] = {}
+    if isinstance(node, Selector):
+        named = [matcher.label for matcher in node.matchers]
+        labels = {
+            matcher.label: matcher.value
+            for matcher in node.matchers
+            if matcher.operator is Operator.EQUAL and matcher.label != NAME and named.count(matcher.label) == 1
+        }
+    nowhere = ~np.logical_or.reduce(present, axis=0, keepdims=True)
+    return Vector([labels_of(labels)], np.ones(nowhere.shape), nowhere)
+
+
+def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    q = evaluation.scalar(call.arguments[0], times)
+    windows = evaluation.windows(call.arguments[1], times)
+
+    def function(chunk: Chunk) -> Floats:
+        return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
+
+    return _nameless(reduce(windows, function))
+
+
+def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    ahead = evaluation.scalar(call.arguments[1], times)
+    windows = evaluation.windows(call.arguments[0], times)
+
+    def function(chunk: Chunk) -> Floats:
+        slope, intercept = range_functions.line(chunk, times[chunk.steps].astype(np.float64))
+        return slope * ahead[chunk.steps] + intercept
+
+    return _nameless(reduce(windows, function, 2))
+
+
+def ordering(node: Node, found: Vector) -> Vector:
+    """The answer of an instant query in the order that its outermost function gives it."""
+    while isinstance(node, Parentheses):
+        node = node.of
+    values = found.values[:, 0]
+    match node:
+        case Call("sort"):
+            order = np.lexsort((values, np.isnan(values)))
+        case Call("sort_desc"):
+            order = np.lexsort((-values, np.isnan(values)))
+        case _:
+            return found
+    return found.rows(order)

@@ -1,0 +1,239 @@
+"""Evaluating a plan: every node gives its values at all steps at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.promql import aggregation, binary, calls
+from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.joining import relabelled
+from vigie_query.promql.labels import without_name
+from vigie_query.promql.plan import (
+    Aggregation,
+    At,
+    Binary,
+    Call,
+    Negation,
+    Node,
+    Number,
+    Parentheses,
+    Range,
+    Selector,
+    Subquery,
+    Text,
+    ValueType,
+    When,
+)
+from vigie_query.promql.samples import EMPTY, Floats, Ints, Samples, Vector, is_stale
+from vigie_query.promql.windows import Windows, cut, newest
+
+LOOKBACK_MS: Final = 300_000
+SUBQUERY_STEP_MS: Final = 60_000
+MAX_POINTS: Final = 20_000_000
+"""Values that one node of a plan may have, over all series and steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One query: what was read for it, and its range."""
+
+    data: Mapping[Selector, Samples]
+    """What `reads` asked for; a selector that is missing has no series."""
+    start_ms: int
+    end_ms: int
+    lookback_ms: int = LOOKBACK_MS
+    """How old the newest sample of a series may be."""
+    subquery_step_ms: int = SUBQUERY_STEP_MS
+    max_points: int = MAX_POINTS
+
+    def scalar(self, node: Node, times: Ints) -> Floats:
+        """[steps]"""
+        match node:
+            case Number(value):
+                return np.full(len(times), value)
+            case Parentheses(of):
+                return self.scalar(of, times)
+            case Negation(of):
+                return -self.scalar(of, times)
+            case Binary(operator, left, right):
+                return binary.scalars(operator, self.scalar(left, times), self.scalar(right, times))
+            case Call():
+                return calls.scalar(self, node, times)
+            case _:
+                raise AssertionError(f"{node.type} where a scalar was checked for")
+
+    def text(self, node: Node) -> str:
+        """A string literal."""
+        match node:
+            case Text(value):
+                return value
+            case Parentheses(of):
+                return self.text(of)
+            case _:
+                raise AssertionError(f"{node.type} where a string was checked for")
+
+    def vector(self, node: Node, times: Ints) -> Vector:
+        """The values of each series at each step. Raises ExecutionError, QueryLimitExceeded."""
+        match node:
+            case Selector():
+                vector = self._selected(node, times)
+            case Parentheses(of):
+                return self.vector(of, times)
+            case Negation(of):
+                found = self.vector(of, times)
+                vector = relabelled(found.with_values(-found.values), [without_name(one) for one in found.labels])
+            case Binary():
+                vector = self._binary(node, times)
+            case Aggregation():
+                vector = self._aggregated(node, times)
+            case Call():
+                vector = calls.vector(self, node, times)
+            case _:
+                raise AssertionError(f"{node.type} where a vector was checked for")
+        return vector.compact()
+
+    def windows(self, node: Node, times: Ints) -> Windows:
+        """The samples that a range or subquery has at each step."""
+        match node:
+            case Parentheses(of):
+                return self.windows(of, times)
+            case Range(selector, range_ms):
+                samples = self.data.get(selector, EMPTY).without_stale()
+                ends = self.reference(selector.when, times)
+            case Subquery(_, range_ms, _, when):
+                ends = self.reference(when, times)
+                samples = self._stepped(node, ends)
+            case _:
+                raise AssertionError(f"{node.type} where a range was checked for")
+        self._check(len(samples.labels) * len(times))
+        return cut(samples, ends - range_ms, ends)
+
+    def newest(self, selector: Selector, times: Ints) -> tuple[Vector, Floats]:
+        """The newest value of each series at each step, and its time in Unix seconds."""
+        samples = self.data.get(selector, EMPTY)
+        self._check(len(samples.labels) * len(times))
+        ends = self.reference(selector.when, times)
+        windows = cut(samples, ends - self.lookback_ms, ends)
+        if not len(samples.times):
+            nothing = np.zeros(windows.low.shape)
+            return Vector(list(samples.labels), nothing, nothing.astype(np.bool_)), nothing
+        places, present = newest(windows)
+        values = samples.values[places]
+        return Vector(list(samples.labels), values, present & ~is_stale(values)), samples.times[places] / 1000
+
+    def reference(self, when: When, times: Ints) -> Ints:
+        """The times at which something is looked up, for each step."""
+        match when.at:
+            case None:
+                base = times
+            case At.START:
+                base = np.full_like(times, self.start_ms)
+            case At.END:
+                base = np.full_like(times, self.end_ms)
+            case fixed:
+                base = np.full_like(times, fixed)
+        return base - when.offset_ms
+
+    def _selected(self, selector: Selector, times: Ints) -> Vector:
+        return self.newest(selector, times)[0]
+
+    def _stepped(self, node: Subquery, ends: Ints) -> Samples:
+        """The values of a subquery's expression at its own steps, as samples."""
+        step = node.step_ms or self.subquery_step_ms
+        times = np.arange(*subquery_range(int(ends.min()), int(ends.max()), node.range_ms, step), step, dtype=np.int64)
+        if node.of.type is ValueType.SCALAR:
+            values = self.scalar(node.of, times)[None, :]
+            vector = Vector([()], values, np.ones(values.shape, np.bool_))
+        else:
+            vector = self.vector(node.of, times)
+        _, steps = np.nonzero(vector.present)
+        bounds = np.concatenate([[0], np.cumsum(vector.present.sum(axis=1))]).astype(np.int64)
+        return Samples(vector.labels, bounds, times[steps], vector.values[vector.present])
+
+    def _binary(self, node: Binary, times: Ints) -> Vector:
+        operator, left, right = node.operator, node.left, node.right
+        if operator in binary.SETS:
+            return binary.sets(operator, self.vector(left, times), self.vector(right, times), node.matching)
+        if ValueType.SCALAR in (left.type, right.type):
+            scalar_is_left = left.type is ValueType.SCALAR
+            vector, scalar = (right, left) if scalar_is_left else (left, right)
+            return binary.with_scalar(
+                operator, self.vector(vector, times), self.scalar(scalar, times),
+                scalar_is_left=scalar_is_left, returns_bool=node.returns_bool,
+            )  # fmt: skip
+        return binary.vectors(
+            operator, self.vector(left, times), self.vector(right, times), node.matching, returns_bool=node.returns_bool
+        )
+
+    def _aggregated(self, node: Aggregation, times: Ints) -> Vector:
+        groups = aggregation.groups_of(self.vector(node.of, times), node.labels, without=node.without)
+        if node.operator in aggregation.PLAIN:
+            return aggregation.reduced(groups, aggregation.PLAIN[node.operator])
+        if node.parameter is None:
+            raise ExecutionError(f"{node.operator} needs a parameter")
+        if node.operator == "count_values":
+            return aggregation.count_values(groups, self.text(node.parameter))
+        parameter = self.scalar(node.parameter, times)
+        if node.operator == "quantile":
+            return aggregation.quantile(groups, parameter)
+        return aggregation.chosen(groups, node.operator, parameter)
+
+    def _check(self, points: int) -> None:
+        if points > self.max_points:
+            raise QueryLimitExceeded(
+                f"the query would compute {points:,} values at once, more than {self.max_points:,}: "
+                "select fewer series, a shorter range or a longer step",
+                "query",
+            )
+
+
+def subquery_range(first_end: int, last_end: int, range_ms: int, step_ms: int) -> tuple[int, int]:
+    """First step after the earliest start, and the end (not a step any more): steps are multiples of the step."""
+    return ((first_end - range_ms) // step_ms + 1) * step_ms, last_end + 1
+
+
+def reads(node: Node, start_ms: int, end_ms: int, settings: Evaluation) -> dict[Selector, tuple[int, int]]:
+    """What has to be read for a plan: each selector with the first and the last time of interest, both included."""
+    found: dict[Selector, tuple[int, int]] = {}
+    _reads(node, start_ms, end_ms, settings, found)
+    return found
+
+
+def _reads(node: Node, first: int, last: int, settings: Evaluation, found: dict[Selector, tuple[int, int]]) -> None:
+    def moved(when: When) -> tuple[int, int]:
+        ends = settings.reference(when, np.array([first, last], np.int64))
+        return int(ends[0]), int(ends[1])
+
+    def add(selector: Selector, range_ms: int) -> None:
+        begin, end = moved(selector.when)
+        before = found.get(selector, (begin - range_ms + 1, end))
+        found[selector] = min(before[0], begin - range_ms + 1), max(before[1], end)
+
+    match node:
+        case Selector():
+            add(node, settings.lookback_ms)
+        case Range(selector, range_ms):
+            add(selector, range_ms)
+        case Subquery(of, range_ms, step, when):
+            begin, end = moved(when)
+            inner, _ = subquery_range(begin, end, range_ms, step or settings.subquery_step_ms)
+            _reads(of, inner, end, settings, found)
+        case Negation(of) | Parentheses(of):
+            _reads(of, first, last, settings, found)
+        case Binary(_, left, right):
+            _reads(left, first, last, settings, found)
+            _reads(right, first, last, settings, found)
+        case Aggregation(_, of, parameter):
+            _reads(of, first, last, settings, found)
+            if parameter is not None:
+                _reads(parameter, first, last, settings, found)
+        case Call(_, arguments):
+            for argument in arguments:
+                _reads(argument, first, last, settings, found)
+        case Number() | Text():
+            pass

@@ -1,0 +1,145 @@
+"""The functions of a range: what `rate`, `avg_over_time` and the like compute from the samples of a window."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from vigie_query.promql.samples import Floats, Ints
+from vigie_query.promql.windows import Chunk, Reduction
+
+NEARLY: Final = 1.1
+"""A series is taken to go on to the edge of its window if that is at most this many of its intervals away."""
+
+
+def increase_of(chunk: Chunk, *, counter: bool) -> Floats:
+    """Last value minus first one; of a counter, with what was counted before each reset."""
+    values, falls = chunk.samples.values, chunk.samples.falls
+    change = values[chunk.last] - values[chunk.first]
+    if counter and (reset := falls[chunk.last] > falls[chunk.first]).any():
+        change[reset] += _before_resets(chunk.only(reset))
+    return change
+
+
+def _before_resets(chunk: Chunk) -> Floats:
+    """The sum of the values after which a counter began anew."""
+    before = np.concatenate([[np.inf], chunk.values[:-1]])
+    fell = chunk.values < before
+    fell[chunk.begins] = False
+    return chunk.add(np.where(fell, before, 0.0))
+
+
+def extrapolated(chunk: Chunk, *, counter: bool) -> Floats:
+    """Prometheus' estimate of the change over the whole window: the series is taken to go on to its edges."""
+    change = increase_of(chunk, counter=counter)
+    first, last = chunk.samples.times[chunk.first], chunk.samples.times[chunk.last]
+    sampled = (last - first) / 1000
+    interval = sampled / (chunk.counts - 1)
+    before, after = (first - chunk.starts) / 1000, (chunk.ends - last) / 1000
+    before = np.where(before >= interval * NEARLY, interval / 2, before)
+    after = np.where(after >= interval * NEARLY, interval / 2, after)
+    if counter:  # it began at 0, and not before that
+        value = chunk.samples.values[chunk.first]
+        begun = np.where((change > 0) & (value >= 0), sampled * (value / change), before)
+        before = np.minimum(before, begun)
+    return change * ((sampled + before + after) / sampled)
+
+
+def rate(chunk: Chunk) -> Floats:
+    return extrapolated(chunk, counter=True) / ((chunk.ends - chunk.starts) / 1000)
+
+
+def instant_change(chunk: Chunk, *, counter: bool) -> Floats:
+    """The change from the last sample but one to the last."""
+    last, before = chunk.samples.values[chunk.last], chunk.samples.values[chunk.last - 1]
+    return np.where(last < before, last, last - before) if counter else last - before
+
+
+def irate(chunk: Chunk) -> Floats:
+    seconds = (chunk.samples.times[chunk.last] - chunk.samples.times[chunk.last - 1]) / 1000
+    return instant_change(chunk, counter=True) / seconds
+
+
+def least(chunk: Chunk) -> Floats:
+    return np.fmin.reduceat(chunk.values, chunk.begins)
+
+
+def greatest(chunk: Chunk) -> Floats:
+    return np.fmax.reduceat(chunk.values, chunk.begins)
+
+
+def variance(chunk: Chunk) -> Floats:
+    """Of the population, in two passes: differences of large sums of squares would be noise."""
+    means = chunk.add(chunk.values) / chunk.counts
+    return chunk.add((chunk.values - chunk.per_sample(means)) ** 2) / chunk.counts
+
+
+def quantile(chunk: Chunk, values: Floats, q: Floats) -> Floats:
+    """Of values of samples, between the two nearest ranks.
+
+    q: of each window. NaN for NaN, -Inf below 0, +Inf above 1."""
+    ordered = chunk.ordered(values)
+    rank = np.clip(np.nan_to_num(q), 0, 1) * (chunk.counts - 1)
+    below = np.floor(rank).astype(np.int64)
+    above = np.minimum(below + 1, chunk.counts - 1)
+    weight = rank - below
+    between = ordered[chunk.begins + below] * (1 - weight) + ordered[chunk.begins + above] * weight
+    return np.select([np.isnan(q), q < 0, q > 1], [np.full_like(rank, np.nan), -np.inf, np.inf], between)
+
+
+def mad(chunk: Chunk) -> Floats:
+    """The median of the distances from the median."""
+    half = np.full(len(chunk.counts), 0.5)
+    middle = quantile(chunk, chunk.values, half)
+    return quantile(chunk, np.abs(chunk.values - chunk.per_sample(middle)), half)
+
+
+def line(chunk: Chunk, origin: Floats) -> tuple[Floats, Floats]:
+    """Slope per second, and value at `origin` (Unix milliseconds, one per window), of the line of least squares."""
+    seconds = (chunk.times - chunk.per_sample(origin)) / 1000
+    mean_x, mean_y = chunk.add(seconds) / chunk.counts, chunk.add(chunk.values) / chunk.counts
+    x, y = seconds - chunk.per_sample(mean_x), chunk.values - chunk.per_sample(mean_y)
+    slope = chunk.add(x * y) / chunk.add(x * x)
+    intercept = mean_y - slope * mean_x
+    value = chunk.samples.values[chunk.first]
+    flat = chunk.samples.changes[chunk.first] == chunk.samples.changes[chunk.last]
+    endless = np.isinf(value)
+    return (
+        np.where(flat, np.where(endless, np.nan, 0.0), slope),
+        np.where(flat, np.where(endless, np.nan, value), intercept),
+    )
+
+
+def deriv(chunk: Chunk) -> Floats:
+    return line(chunk, chunk.samples.times[chunk.first].astype(np.float64))[0]
+
+
+def _between(chunk: Chunk, counted: Ints) -> Floats:
+    """What was counted after the first sample of each window, up to its last."""
+    return (counted[chunk.last] - counted[chunk.first]).astype(np.float64)
+
+
+PLAIN: Final[dict[str, tuple[Reduction, int]]] = {
+    "rate": (rate, 2),
+    "increase": (lambda chunk: extrapolated(chunk, counter=True), 2),
+    "delta": (lambda chunk: extrapolated(chunk, counter=False), 2),
+    "irate": (irate, 2),
+    "idelta": (lambda chunk: instant_change(chunk, counter=False), 2),
+    "deriv": (deriv, 2),
+    "changes": (lambda chunk: _between(chunk, chunk.samples.changes), 1),
+    "resets": (lambda chunk: _between(chunk, chunk.samples.falls), 1),
+    "sum_over_time": (lambda chunk: chunk.total(chunk.values), 1),
+    "avg_over_time": (Chunk.mean, 1),
+    "min_over_time": (least, 1),
+    "max_over_time": (greatest, 1),
+    "count_over_time": (lambda chunk: chunk.counts.astype(np.float64), 1),
+    "present_over_time": (lambda chunk: np.ones(len(chunk.counts)), 1),
+    "last_over_time": (lambda chunk: chunk.samples.values[chunk.last], 1),
+    "first_over_time": (lambda chunk: chunk.samples.values[chunk.first], 1),
+    "stddev_over_time": (lambda chunk: np.sqrt(variance(chunk)), 1),
+    "stdvar_over_time": (variance, 1),
+    "mad_over_time": (mad, 1),
+}
+"""Functions of nothing but a range -> what they compute, and of how many samples at least."""
+KEEP_NAME: Final = frozenset({"last_over_time", "first_over_time"})

@@ -1,0 +1,176 @@
+"""The samples in the window of each step, of all series at once; and what is computed from each window.
+
+A window is what Prometheus calls a range: after its start, up to and with its end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from vigie_query.promql.samples import Bools, Floats, Ints, Samples, Vector
+
+CHUNK: Final = 1 << 21
+"""Samples that are copied at a time when windows are computed one beside the other."""
+CANCELLATION: Final = 1e3
+"""A sum this much smaller than its parts is added up again exactly."""
+
+
+def exact_sum(values: Floats) -> float:
+    """The sum of finite values, rounded once."""
+    try:
+        return math.fsum(values)
+    except OverflowError:  # on the way: the sum itself may well be finite
+        return math.fsum(values * 2.0**-64) * 2.0**64
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Window [i, j] has the samples low[i, j] to high[i, j] of `samples`: those of series i before step j."""
+
+    samples: Samples
+    low: Ints
+    high: Ints
+    starts: Ints
+    """[steps], Unix milliseconds; not in the window."""
+    ends: Ints
+    """[steps]; in the window."""
+
+    @property
+    def counts(self) -> Ints:
+        """[series, steps]"""
+        return self.high - self.low
+
+
+def cut(samples: Samples, starts: Ints, ends: Ints) -> Windows:
+    """Find the windows: one search for all series and steps."""
+    count, steps = len(samples.labels), len(ends)
+    if not len(samples.times):
+        nothing = np.zeros((count, steps), np.int64)
+        return Windows(samples, nothing, nothing, starts, ends)
+    rows = np.arange(count, dtype=np.int64)[:, None] * (samples.span_ms + 2)
+
+    def position(times: Ints) -> Ints:
+        inside = np.clip(times - samples.first_ms, -1, samples.span_ms)
+        return np.searchsorted(samples.keys, rows + inside, side="right")
+
+    return Windows(samples, position(starts), position(ends), starts, ends)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some windows, none of which is empty."""
+
+    samples: Samples
+    first: Ints
+    """Where the first sample of each window is in `samples`."""
+    counts: Ints
+    starts: Ints
+    """When each window starts, and ends."""
+    ends: Ints
+    steps: Ints
+    """The step of each."""
+
+    @property
+    def last(self) -> Ints:
+        return self.first + self.counts - 1
+
+    @cached_property
+    def begins(self) -> Ints:
+        """Where each window begins in `values` and `times`."""
+        return np.cumsum(self.counts) - self.counts
+
+    @cached_property
+    def places(self) -> Ints:
+        """The samples of all windows, one window after the other."""
+        return np.repeat(self.first - self.begins, self.counts) + np.arange(int(self.counts.sum()))
+
+    @cached_property
+    def values(self) -> Floats:
+        return self.samples.values[self.places]
+
+    @cached_property
+    def times(self) -> Ints:
+        return self.samples.times[self.places]
+
+    def per_sample(self, per_window: Floats) -> Floats:
+        """A value of each window beside each of its samples."""
+        return np.repeat(per_window, self.counts)
+
+    def add(self, values: Floats) -> Floats:
+        return np.add.reduceat(values, self.begins)
+
+    def total(self, values: Floats) -> Floats:
+        """The sums of the windows, exact where the parts cancel each other."""
+        with np.errstate(all="ignore"):
+            sums = self.add(values)
+            suspect = np.isfinite(sums) & (self.add(np.abs(values)) > CANCELLATION * np.abs(sums))
+        for i in np.flatnonzero(suspect):
+            sums[i] = exact_sum(values[self.begins[i] : self.begins[i] + self.counts[i]])
+        return sums
+
+    def mean(self) -> Floats:
+        """The means of the windows; finite when all values are, even if their sum is not."""
+        with np.errstate(all="ignore"):
+            means = self.total(self.values) / self.counts
+            overflown = ~np.isfinite(means) & np.isfinite(np.add.reduceat(np.abs(self.values) * 0, self.begins))
+        for i in np.flatnonzero(overflown):
+            part = self.values[self.begins[i] : self.begins[i] + self.counts[i]]
+            means[i] = exact_sum(part / len(part))
+        return means
+
+    def only(self, chosen: Bools) -> Chunk:
+        """Some of the windows."""
+        return Chunk(
+            self.samples, self.first[chosen], self.counts[chosen], self.starts[chosen], self.ends[chosen],
+            self.steps[chosen],
+        )  # fmt: skip
+
+    def ordered(self, values: Floats) -> Floats:
+        """Values of samples, in ascending order in each window; NaN is the smallest, as in Prometheus."""
+        window = np.repeat(np.arange(len(self.counts)), self.counts)
+        return values[np.lexsort((values, ~np.isnan(values), window))]
+
+
+Reduction: TypeAlias = Callable[[Chunk], Floats]
+
+
+def chunks(windows: Windows, minimum: int = 1) -> Iterator[tuple[Ints, Chunk]]:
+    """The windows of at least `minimum` samples, a bounded number of samples at a time; with their flat numbers."""
+    low, counts = windows.low.ravel(), windows.counts.ravel()
+    steps = len(windows.ends)
+    full = np.flatnonzero(counts >= minimum)
+    reach = np.cumsum(counts[full])
+    begin = 0
+    while begin < len(full):
+        base = reach[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(reach, base + CHUNK, side="right")))
+        chosen = full[begin:end]
+        sizes = counts[chosen]
+        of_step = chosen % steps
+        yield (
+            chosen,
+            Chunk(windows.samples, low[chosen], sizes, windows.starts[of_step], windows.ends[of_step], of_step),
+        )
+        begin = end
+
+
+def reduce(windows: Windows, function: Reduction, minimum: int = 1) -> Vector:
+    """A value per window; no value where the window has fewer than `minimum` samples."""
+    present = windows.counts >= minimum
+    values = np.full(present.shape, np.nan)
+    flat = values.ravel()
+    for chosen, chunk in chunks(windows, minimum):
+        with np.errstate(all="ignore"):
+            flat[chosen] = function(chunk)
+    return Vector(list(windows.samples.labels), values, present)
+
+
+def newest(windows: Windows) -> tuple[Ints, Bools]:
+    """Where the last sample of each window is (any place, if there is none), and whether there is one."""
+    return np.maximum(windows.high - 1, 0), windows.high > windows.low
