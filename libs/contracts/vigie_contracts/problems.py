@@ -19,9 +19,10 @@ def shortened(text: str, limit: int = MAX_QUOTED_CHARS) -> str:
 
 
 class ItemProblem(msgspec.Struct, omit_defaults=True):
-    """Why one item of a batch was not taken. `index` counts from 0 in the order of the request."""
+    """Why one item of a batch was not taken. `index` counts from 0 in the order of the request; it is None for what
+    stands beside the items."""
 
-    index: int
+    index: int | None
     field: str
     reason: str
 

@@ -67,9 +67,10 @@ class _RawList(Struct, gc=False):
 
 
 _metric: Final = FieldReader(Metric, "a metric")
+_list: Final = FieldReader(MetricList, "the body")
 
 
-class _StrictList(MetricList, gc=False):
+class _StrictList(MetricList, gc=False, forbid_unknown_fields=True):
     metrics: list[_metric.strict]  # pyright: ignore[reportInvalidTypeForm]  # made of Metric, so known here only
 
 
@@ -107,12 +108,13 @@ def decode_metrics(body: bytes) -> Decoded[Metric]:
 
 
 def _all_metrics(body: bytes, bare: bool) -> tuple[list[Metric], list[ItemProblem]]:
-    """The whole list at once, and what was ignored of its first items that have something to ignore."""
+    """The whole list at once, and what was ignored beside it and of its first items that have something to ignore."""
     warnings: list[ItemProblem] = []
     try:
         return (_strict_metrics.decode(body) if bare else _strict_wrapped.decode(body).metrics), warnings
     except msgspec.ValidationError:
         found = _metrics.decode(body) if bare else _wrapped_metrics.decode(body).metrics
+    warn(warnings, None, () if bare else _list.ignored(body))
     for index, item in enumerate(_raw.decode(body) if bare else _raw_wrapped.decode(body).metrics):
         if len(warnings) == MAX_WARNINGS:
             break
@@ -124,7 +126,9 @@ def decode_items(body: bytes, member: str | None, read: Callable[[bytes], tuple[
     """Item by item: the readable ones with what was ignored of them, and an error for each of the others."""
     decoded = Decoded[T]([], [])
     indexes = decoded.indexes = []
-    for index, item in enumerate(items.cut(body, member)):
+    found, others = items.cut(body, member)
+    warn(decoded.warnings, None, _list.named(others))
+    for index, item in enumerate(found):
         try:
             readable, ignored = read(item)
             decoded.items.append(readable)
