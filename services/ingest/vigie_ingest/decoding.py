@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -27,6 +27,8 @@ from vigie_ingest.ignored import MAX_WARNINGS, FieldReader, Ignored, warn
 from vigie_ingest.timestamps import Timestamp
 
 T = TypeVar("T")
+MetricType = Literal["gauge", "counter", "histogram", "summary"]
+Temporality = Literal["delta", "cumulative"]
 
 
 class Metric(Struct, gc=False):
@@ -34,11 +36,11 @@ class Metric(Struct, gc=False):
     with a warning; of a field that is there twice the last one counts, as in every JavaScript client."""
 
     name: Annotated[str, Meta(description="Letters, digits and _ : . - /, a letter, '_' or ':' first")]
-    type: Literal["gauge", "counter", "histogram", "summary"]
+    type: MetricType
     value: Annotated[float, Meta(description="Finite. Of a counter: the increment, unless temporality is cumulative")]
     labels: Raw = msgspec.field(default_factory=Raw)
     timestamp: Timestamp = None
-    temporality: Literal["delta", "cumulative"] | None = None
+    temporality: Temporality | None = None
 
 
 class MetricList(Struct, gc=False):
@@ -158,6 +160,8 @@ _TYPES: Final = {
     "array": "a list",
     "bool": "true or false",
 }
+_CHOICES: Final = {"type": get_args(MetricType), "temporality": get_args(Temporality)}
+"""By field: the decoder does not say what it would take."""
 _BYTE: Final = re.compile(r"\(byte (?P<at>\d+)\)")
 _NEAR: Final = 512
 """Bytes before an error, and after it, that can tell what it is."""
@@ -213,7 +217,8 @@ def _validation_error(message: str) -> ItemError:
         case ["Number" | "Integer", *_]:
             return ItemError(Reason.VALUE, where, "must be a finite number that fits 64-bit floating point")
         case ["Invalid", "enum", *_]:
-            return ItemError(Reason.FIELD, where, f"is not one of the values allowed: {message[19:][:60]}")
+            choices = ", ".join(_CHOICES.get(where, ("the values allowed",)))
+            return ItemError(Reason.FIELD, where, f"must be one of {choices}, but is {message[19:][:60]}")
         case ["Invalid", "RFC3339", *_]:
             return ItemError(Reason.TIMESTAMP, where, f"must be {_TYPES['int | datetime | null']}")
     if "timezone" in message:
