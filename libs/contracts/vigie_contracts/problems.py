@@ -19,9 +19,10 @@ def shortened(text: str, limit: int = MAX_QUOTED_CHARS) -> str:
 
 
 class ItemProblem(msgspec.Struct, omit_defaults=True):
-    """Why one item of a batch was not taken. `index` counts from 0 in the order of the request."""
+    """Why one item of a batch was not taken. `index` counts from 0 in the order of the request; it is None for what
+    stands beside the items."""
 
-    index: int
+    index: int | None
     field: str
     reason: str
 
@@ -75,10 +76,12 @@ def problem(
     retry_after: int | None = None,
     instance: str | None = None,
 ) -> Problem:
-    """A problem of `kind` with the standard title of its HTTP status; what is long is cut."""
+    """A problem of `kind` with the standard title of its HTTP status; what is long is cut. A reason that begins with
+    its field, as details do, loses it: clients show the two side by side."""
     detail = shortened(detail, MAX_DETAIL_CHARS)
     for item in errors or ():
-        item.field, item.reason = shortened(item.field), shortened(item.reason, MAX_DETAIL_CHARS)
+        item.reason = shortened(item.reason.removeprefix(f"{item.field}: "), MAX_DETAIL_CHARS)
+        item.field = shortened(item.field)
     return Problem(
         type=f"/problems/{kind.value}",
         title=HTTPStatus(status).phrase,

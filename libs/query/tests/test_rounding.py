@@ -69,6 +69,15 @@ def test_what_cancels_has_a_bound_that_says_so() -> None:
     assert 1e-9 < bound < 1e-5
 
 
+@pytest.mark.parametrize("kind", [Kind.COUNTER, Kind.HISTOGRAM])
+def test_nothing_bounds_a_number_beyond_float64(kind: Kind) -> None:
+    for series in ([[1.5e308, 1.5e308]], [[1.5e308], [1.5e308]]):
+        evaluation = evaluated(kind, series)
+        assert not math.isfinite(number(evaluation, Function.SUM))
+        assert evaluation.error_bound(Function.SUM) is None
+        assert evaluation.error_bound(Function.COUNT) == 0
+
+
 def test_a_mean_does_not_overflow_with_the_sum() -> None:
     for values, mean in (([1e308, 1.5e308], 1.25e308), ([1.7e308] * 5, 1.7e308), ([-1e308, -1.6e308], -1.3e308)):
         for width_ms in (10_000, 60_000):

@@ -60,6 +60,31 @@ def test_durations_are_seconds_or_have_a_unit() -> None:
             parse_duration(text, "step")
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("-10", "must be more than zero"), ("0s", "must be more than zero"),
+        ("9" * 20 + "d", "is too long: must be at most 10000d"), ("9" * 5_000, "is too long"),
+        ("10001d", "is too long"),
+        ("2y", "y is not a unit of time: take one of ms, s, m, h, d, w"), ("5M", "M is not a unit of time"),
+        ("1h30m", "one number with one unit"), ("", "one number with one unit"), ("1.5m", "one number with one unit"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_is_wrong_with_a_duration(text: str, sentence: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"^step: .*{sentence}"):
+        parse_duration(text, "step")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("now-2y", "y is not a unit of time"), ("now-1h30m", "must be milliseconds since 1970"),
+     ("now-0", "more than zero"), ("now-" + "9" * 40 + "d", "is too long")],
+)  # fmt: skip
+def test_a_refusal_says_what_is_wrong_with_a_relative_time(text: str, sentence: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"^from: .*{sentence}"):
+        parse_time(text, "from", NOW)
+
+
 def test_iso_has_milliseconds_and_z() -> None:
     assert iso(1_700_000_000_007) == "2023-11-14T22:13:20.007Z"
 

@@ -109,8 +109,8 @@ class Evaluation:
         return values.reshape(self._shape)
 
     def error_bound(self, function: Function) -> float | None:
-        """The largest relative error of the numbers that `run` gives, those without a finite value aside; None when
-        nothing bounds it. Less than `rounding.NEGLIGIBLE` is 0."""
+        """The largest relative error of the numbers that `run` gives, steps without samples aside; None when nothing
+        bounds it, or a number is beyond float64. Less than `rounding.NEGLIGIBLE` is 0."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if function in QUANTILES:
                 errors = self._quantiles.error[:, list(QUANTILES).index(function)]
@@ -118,7 +118,10 @@ class Evaluation:
             # A rate is off by as much as the increase.
             values = self._values(Function.INCREASE if function is Function.RATE else function)
             errors = rounding.relative(values, self._errors(function))
-        return rounding.largest(errors[np.isfinite(values)])
+        counted = self._count > 0
+        if not np.isfinite(values[counted]).all():
+            return None
+        return rounding.largest(errors[counted])
 
     def _values(self, function: Function) -> Floats:
         match function:

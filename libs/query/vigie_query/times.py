@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from vigie_contracts.problems import shortened
+
 from vigie_query.errors import InvalidParameter
 
 SECOND: Final = 1_000
@@ -16,12 +18,14 @@ DAY: Final = 24 * HOUR
 UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 PERIODS: Final = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 
+_LONGEST: Final = 10_000 * DAY
 MAX_AHEAD_MS: Final = 366 * DAY
 """How far beyond now a time may be: enough for "the end of this year"; a far future leaves what a calendar can say."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DURATION: Final = re.compile(r"(\d{1,15})(ms|s|m|h|d|w)\Z", re.ASCII)
-_RELATIVE: Final = re.compile(r"now(?:([+-])(\w{2,18}))?\Z", re.ASCII)
+_MAX_DIGITS: Final = 15
+_DURATION: Final = re.compile(r"(-?)(\d+)([A-Za-z]*)\Z", re.ASCII)
+_RELATIVE: Final = re.compile(r"now(?:([+-])(\w+))?\Z", re.ASCII)
 _MILLISECONDS: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 _HOW: Final = "must be milliseconds since 1970, an RFC 3339 time (2026-01-31T12:00:00Z), or relative: now, now-1h"
@@ -46,14 +50,22 @@ def duration(length_ms: int) -> str:
 
 def parse_duration(text: str, field: str) -> int:
     """Milliseconds of `90`, `90s`, `15m`, `1h`, `7d`; a bare number means seconds. Always positive."""
+    return _length(text, field, "must be a number of seconds, or one number with one unit: 10s, 5m, 1h, 1d")
+
+
+def _length(text: str, field: str, how: str) -> int:
     match = _DURATION.match(text)
-    seconds = text if _MILLISECONDS.match(text) else None
-    if match is None and seconds is None:
-        raise InvalidParameter(field, "must be a number of seconds, or a number with a unit: 10s, 5m, 1h, 1d")
-    duration = int(match[1]) * UNITS[match[2]] if match else int(text) * SECOND
-    if not 0 < duration <= 10_000 * DAY:
-        raise InvalidParameter(field, "must be more than zero and at most 10000d")
-    return duration
+    if match is None:
+        raise InvalidParameter(field, how)
+    sign, digits, unit = match.groups()
+    if (unit or "s") not in UNITS:
+        raise InvalidParameter(field, f"{shortened(unit)} is not a unit of time: take one of {', '.join(UNITS)}")
+    length = int(digits) * UNITS[unit or "s"] if len(digits) <= _MAX_DIGITS else _LONGEST + 1
+    if sign or length == 0:
+        raise InvalidParameter(field, "must be more than zero")
+    if length > _LONGEST:
+        raise InvalidParameter(field, f"is too long: must be at most {duration(_LONGEST)}")
+    return length
 
 
 def parse_time(text: str, field: str, now_ms: int) -> int:
@@ -61,7 +73,7 @@ def parse_time(text: str, field: str, now_ms: int) -> int:
     if _MILLISECONDS.match(text):
         return _checked(int(text), field, now_ms)
     if match := _RELATIVE.match(text):
-        distance = parse_duration(match[2], field) if match[2] else 0
+        distance = _length(match[2], field, _HOW) if match[2] else 0
         return _checked(now_ms - distance if match[1] == "-" else now_ms + distance, field, now_ms)
     if _RFC3339.match(text):
         try:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 from vigie_contracts.problems import ProblemKind, problem
-from vigie_identity.errors import BadCredential, RefusalReason
+from vigie_identity.errors import BadCredential, Conflict, InvalidField, RefusalReason
 from vigie_query.errors import InvalidParameter
 from vigie_runtime.errors import Busy, StoreUnavailable
 from vigie_web import problems
@@ -38,6 +38,8 @@ def app() -> FastAPI:
         raise {
             "store": StoreUnavailable(),
             "query": InvalidParameter("step", "is none"),
+            "field": InvalidField("home_tenant", "is none"),
+            "conflict": Conflict("there is one of that name", field="name"),
             "credential": BadCredential(RefusalReason.EXPIRED),
         }[name]
 
@@ -88,6 +90,22 @@ async def test_every_error_is_a_problem(  # noqa: PLR0917
     )  # fmt: skip
     assert body["instance"] == path.partition("?")[0]
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "detail", "field", "reason"),
+    [
+        ("query", "step: is none", "step", "is none"),
+        ("field", "homeTenant: is none", "homeTenant", "is none"),
+        ("conflict", "there is one of that name", "name", "there is one of that name"),
+    ],
+)
+async def test_a_reason_does_not_repeat_its_field(
+    http: httpx2.AsyncClient, name: str, detail: str, field: str, reason: str
+) -> None:
+    body = (await http.get(f"/errors/{name}")).json()
+    assert (body["detail"], body["message"]) == (detail, detail)
+    assert body["errors"] == [{"index": 0, "field": field, "reason": reason}]
 
 
 async def test_headers_of_a_refusal_are_kept(http: httpx2.AsyncClient) -> None:

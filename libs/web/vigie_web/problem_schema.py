@@ -14,7 +14,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class ItemProblem(BaseModel):
-    index: int
+    index: int | None = Field(description="place in the request, from 0; null in warnings for what is beside the items")
     field: str
     reason: str
 

@@ -126,7 +126,7 @@ def _as_sent(found: Problem) -> Problem:
     """With the names that fields have in JSON, instead of Python's."""
     for item in found.errors:
         name, item.field = item.field, ".".join(map(to_camel, item.field.split(".")))
-        item.reason = found.detail = found.message = found.detail.replace(f"{name}:", f"{item.field}:", 1)
+        found.detail = found.message = found.detail.replace(f"{name}:", f"{item.field}:", 1)
     return found
 
 

@@ -10,7 +10,7 @@ from vigie_contracts import events
 
 from .test_events import event
 from .test_history import SUPERADMIN, line
-from .test_warnings import METRIC, REPORT
+from .test_warnings import BINARY, METRIC, REPORT
 
 VALUES = (5, 1.5, 1e300, -1, "x", "", "y" * 1_100, [], {}, True, None, 2**70)
 FOREIGN = re.compile(
@@ -38,6 +38,27 @@ async def test_a_wrong_field_is_refused_in_our_words(gateway: Any, path: str) ->
             reply = await gateway.post(path, BODIES[path] | {field: value}, {"content-type": media})
             if reply.status >= 400 and (sentences := refusals(reply)):
                 assert not [one for one in sentences if FOREIGN.search(one)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"type": "Gauge"}, "must be one of gauge, counter, histogram, summary, but is 'Gauge'"),
+        ({"temporality": "Delta"}, "must be one of delta, cumulative, but is 'Delta'"),
+    ],
+)
+async def test_a_value_that_is_not_a_choice_is_told_the_choices(gateway: Any, wrong: Any, reason: str) -> None:
+    for path, body in (("/api/metrics/custom", METRIC | wrong), ("/api/metrics/batch", [METRIC | wrong])):
+        [error] = (await gateway.post(path, body)).json["errors"]
+        assert (error["field"], error["reason"]) == (*wrong, reason)
+
+
+async def test_an_empty_attribute_is_not_called_missing(gateway: Any) -> None:
+    [error] = (await gateway.post("/api/events", {}, BINARY | {"ce-id": ""})).json["errors"]
+    assert (error["field"], error["reason"]) == ("id", "is empty: give the header ce-id a value")
+    without = {name: value for name, value in BINARY.items() if name != "ce-id"}
+    [error] = (await gateway.post("/api/events", {}, without)).json["errors"]
+    assert (error["field"], error["reason"]) == ("id", "is missing: send the header ce-id")
 
 
 @pytest.mark.parametrize("type_", events.EVENT_DATA)

@@ -118,13 +118,17 @@ def _binary(lines: Sequence[Header], body: bytes) -> Decoded[CloudEvent]:
         given[attribute] = text
     missing = [name for name in _REQUIRED if not given.get(name)]
     if missing:
-        return _refused(ItemError(Reason.FIELD, missing[0], f"is missing: send the header ce-{missing[0]}"))
+        return _refused(ItemError(Reason.FIELD, missing[0], _without(missing[0], given)))
     try:
         event = msgspec.convert({name: text for name, text in given.items() if text}, CloudEvent)
     except msgspec.ValidationError as e:
         return _refused(item_error(e, b""))
     event.data = Raw(body.strip())
     return _one(event, ignored)
+
+
+def _without(name: str, given: Mapping[str, str]) -> str:
+    return f"is empty: give the header ce-{name} a value" if name in given else f"is missing: send the header ce-{name}"
 
 
 def _refused(error: ItemError) -> Decoded[CloudEvent]:

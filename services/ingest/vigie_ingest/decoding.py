@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -27,6 +27,8 @@ from vigie_ingest.ignored import MAX_WARNINGS, FieldReader, Ignored, warn
 from vigie_ingest.timestamps import Timestamp
 
 T = TypeVar("T")
+MetricType = Literal["gauge", "counter", "histogram", "summary"]
+Temporality = Literal["delta", "cumulative"]
 
 
 class Metric(Struct, gc=False):
@@ -34,11 +36,11 @@ class Metric(Struct, gc=False):
     with a warning; of a field that is there twice the last one counts, as in every JavaScript client."""
 
     name: Annotated[str, Meta(description="Letters, digits and _ : . - /, a letter, '_' or ':' first")]
-    type: Literal["gauge", "counter", "histogram", "summary"]
+    type: MetricType
     value: Annotated[float, Meta(description="Finite. Of a counter: the increment, unless temporality is cumulative")]
     labels: Raw = msgspec.field(default_factory=Raw)
     timestamp: Timestamp = None
-    temporality: Literal["delta", "cumulative"] | None = None
+    temporality: Temporality | None = None
 
 
 class MetricList(Struct, gc=False):
@@ -67,9 +69,10 @@ class _RawList(Struct, gc=False):
 
 
 _metric: Final = FieldReader(Metric, "a metric")
+_list: Final = FieldReader(MetricList, "the body")
 
 
-class _StrictList(MetricList, gc=False):
+class _StrictList(MetricList, gc=False, forbid_unknown_fields=True):
     metrics: list[_metric.strict]  # pyright: ignore[reportInvalidTypeForm]  # made of Metric, so known here only
 
 
@@ -107,12 +110,13 @@ def decode_metrics(body: bytes) -> Decoded[Metric]:
 
 
 def _all_metrics(body: bytes, bare: bool) -> tuple[list[Metric], list[ItemProblem]]:
-    """The whole list at once, and what was ignored of its first items that have something to ignore."""
+    """The whole list at once, and what was ignored beside it and of its first items that have something to ignore."""
     warnings: list[ItemProblem] = []
     try:
         return (_strict_metrics.decode(body) if bare else _strict_wrapped.decode(body).metrics), warnings
     except msgspec.ValidationError:
         found = _metrics.decode(body) if bare else _wrapped_metrics.decode(body).metrics
+    warn(warnings, None, () if bare else _list.ignored(body))
     for index, item in enumerate(_raw.decode(body) if bare else _raw_wrapped.decode(body).metrics):
         if len(warnings) == MAX_WARNINGS:
             break
@@ -124,7 +128,9 @@ def decode_items(body: bytes, member: str | None, read: Callable[[bytes], tuple[
     """Item by item: the readable ones with what was ignored of them, and an error for each of the others."""
     decoded = Decoded[T]([], [])
     indexes = decoded.indexes = []
-    for index, item in enumerate(items.cut(body, member)):
+    found, others = items.cut(body, member)
+    warn(decoded.warnings, None, _list.named(others))
+    for index, item in enumerate(found):
         try:
             readable, ignored = read(item)
             decoded.items.append(readable)
@@ -154,6 +160,8 @@ _TYPES: Final = {
     "array": "a list",
     "bool": "true or false",
 }
+_CHOICES: Final = {"type": get_args(MetricType), "temporality": get_args(Temporality)}
+"""By field: the decoder does not say what it would take."""
 _BYTE: Final = re.compile(r"\(byte (?P<at>\d+)\)")
 _NEAR: Final = 512
 """Bytes before an error, and after it, that can tell what it is."""
@@ -209,7 +217,8 @@ def _validation_error(message: str) -> ItemError:
         case ["Number" | "Integer", *_]:
             return ItemError(Reason.VALUE, where, "must be a finite number that fits 64-bit floating point")
         case ["Invalid", "enum", *_]:
-            return ItemError(Reason.FIELD, where, f"is not one of the values allowed: {message[19:][:60]}")
+            choices = ", ".join(_CHOICES.get(where, ("the values allowed",)))
+            return ItemError(Reason.FIELD, where, f"must be one of {choices}, but is {message[19:][:60]}")
         case ["Invalid", "RFC3339", *_]:
             return ItemError(Reason.TIMESTAMP, where, f"must be {_TYPES['int | datetime | null']}")
     if "timezone" in message:

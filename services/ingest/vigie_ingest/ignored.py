@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Annotated, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -15,7 +16,7 @@ T = TypeVar("T", bound=Struct)
 
 MAX_WARNINGS: Final = 100
 """An answer names at most so many ignored things. What is beyond them is not looked for."""
-_MAX_PER_ITEM: Final = 10
+MAX_PER_ITEM: Final = 10
 _MAX_NAME_CHARS: Final = 64
 _members: Final = msgspec.json.Decoder(dict[str, Raw])
 
@@ -53,12 +54,15 @@ class FieldReader(Generic[T]):
         """What is ignored of an object that `decode` takes: the first members that neither have a field nor are
         `known`."""
         known = self._known.union(known)
-        names = [name for name in _members.decode(data) if name not in known]
-        return [Ignored(name[:_MAX_NAME_CHARS], self._detail) for name in names[:_MAX_PER_ITEM]]
+        return self.named(name for name in _members.decode(data) if name not in known)
+
+    def named(self, names: Iterable[str]) -> list[Ignored]:
+        """The first of these members, which all have no field."""
+        return [Ignored(name[:_MAX_NAME_CHARS], self._detail) for name in islice(names, MAX_PER_ITEM)]
 
 
-def warn(warnings: list[ItemProblem], index: int, ignored: Iterable[Ignored]) -> None:
-    """Add what was ignored of the item at this index, as far as there is room."""
+def warn(warnings: list[ItemProblem], index: int | None, ignored: Iterable[Ignored]) -> None:
+    """Add what was ignored of the item at this index (None: beside the items), as far as there is room."""
     for one in ignored:
         if len(warnings) < MAX_WARNINGS:
             warnings.append(ItemProblem(index, *one))
@@ -70,8 +74,11 @@ def warnings_of(ignored: Iterable[Ignored]) -> Warnings:
 
 
 def of_taken(warnings: Sequence[ItemProblem], rejected: Sequence[RejectedItem]) -> Sequence[ItemProblem]:
-    """The warnings about items that were taken, in their order: a refused one has its error."""
+    """The warnings about items that were taken, in their order after those about what stands beside the items: a
+    refused one has its error."""
     if not warnings:
         return ()
     refused = {item.index for item in rejected}
-    return sorted((one for one in warnings if one.index not in refused), key=lambda one: one.index)
+    return sorted(
+        (one for one in warnings if one.index not in refused), key=lambda one: -1 if one.index is None else one.index
+    )

@@ -13,6 +13,7 @@ from typing import Final
 from vigie_contracts import limits
 
 from vigie_ingest.errors import ItemTooLongError, MalformedBodyError, TooManyItemsError
+from vigie_ingest.ignored import MAX_PER_ITEM
 
 # Python's scanner also takes NaN and Infinity, which are not JSON: good here, since only their item must go.
 # The numbers' own values are not needed: `len` takes any digits, where `int` refuses more than 4,300 of them.
@@ -26,8 +27,9 @@ _CUT_WITHIN: Final = 16
 """An error this close to the end of a look may only mean that the look was too short: for `-Infinity`, `\\u1234`."""
 
 
-def cut(body: bytes, member: str | None) -> list[bytes]:
-    """The items of a bare list or, when `member` is given, of `{"<member>": [...]}` too.
+def cut(body: bytes, member: str | None) -> tuple[list[bytes], list[str]]:
+    """The items of a bare list or, when `member` is given, of `{"<member>": [...]}` too; and the first names that
+    stand beside that member.
 
     Raises MalformedBodyError, naming the byte, when the body is not JSON around its items; TooManyItemsError as soon
     as there is one item too many, and ItemTooLongError for one whose end is too far away.
@@ -37,7 +39,8 @@ def cut(body: bytes, member: str | None) -> list[bytes]:
     # A character per byte: all of JSON's own are ASCII, and bytes that are no UTF-8 are refused with their item.
     text = body.decode("latin-1")
     try:
-        return _Cutter(text, member).whole()
+        cutter = _Cutter(text, member)
+        return cutter.whole(), list(cutter.others)
     except JSONDecodeError as e:
         raise MalformedBodyError(f"the body is not valid JSON: {_reason(e, text)} (byte {e.pos})") from e
     except RecursionError as e:
@@ -50,10 +53,17 @@ def _reason(error: JSONDecodeError, text: str) -> str:
     return "it ends too early" if error.pos >= len(text) else error.msg[0].lower() + error.msg[1:]
 
 
+def _name(quoted: str) -> str:
+    """A member's name: bytes that are not UTF-8, and halves of surrogate pairs, are no reason to refuse the body."""
+    name, _ = _SCAN(quoted.encode("latin-1").decode("utf-8", "replace"))
+    return name.encode("utf-8", "replace").decode()
+
+
 class _Cutter:
     def __init__(self, text: str, member: str | None) -> None:
         self._text = text
         self._member = member
+        self.others: dict[str, None] = {}  # in their order
 
     def whole(self) -> list[bytes]:
         at = self._space(0)
@@ -80,13 +90,15 @@ class _Cutter:
                 raise JSONDecodeError("Expecting a property name in double quotes", self._text, at)
             start = at
             at = self._skip(at, "a member's name")
-            name, _ = _SCAN(self._text[start:at])
+            name = _name(self._text[start:at])
             at = self._space(at)
             if self._char(at) != ":":
                 raise JSONDecodeError("Expecting ':'", self._text, at)
             at = self._space(at + 1)
             if name != self._member:
                 at = self._skip(at, name[:64])
+                if len(self.others) < MAX_PER_ITEM:
+                    self.others[name] = None
             elif items is not None:
                 raise MalformedBodyError(f"{self._member}: is there twice")
             elif self._char(at) != "[":

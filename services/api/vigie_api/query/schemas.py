@@ -7,7 +7,7 @@ from pydantic import Field
 from vigie_api.schemas import Model, Ranged, Time
 
 Point = tuple[int, float | None]
-"""Beginning of the step in ms since 1970, and the number: null when there is no sample."""
+"""Beginning of the step in ms since 1970, and the number: null when there is no sample, or it is beyond float64."""
 
 
 class Line(Model):
@@ -29,7 +29,8 @@ class RangeResult(Model):
     tier: str = Field(description="the coarsest windows that were read")
     tiers: list[str] = Field(description="all widths of windows that were read: the newest part may need finer ones")
     error_bound: float | None = Field(
-        description="largest relative error of the points; null when nothing bounds it, or no series was found"
+        description="largest relative error of the points; null when nothing bounds it, a number is beyond float64, "
+        "or no series was found"
     )
     series: list[Line]
     series_count: int = Field(description="groups that were found")
