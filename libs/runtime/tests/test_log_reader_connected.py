@@ -92,7 +92,12 @@ class Members:
 
     def __init__(self, directory: Path, settings: Settings, topic: TopicIdentity) -> None:
         self.directory = directory
-        secrets = {"mongodb_uri": settings.mongodb_uri, "redis_url": settings.redis_url}
+        password = settings.kafka_sasl_password
+        secrets = {
+            "mongodb_uri": settings.mongodb_uri,
+            "redis_url": settings.redis_url,
+            "kafka_sasl_password": password and password.get_secret_value(),
+        }
         self.arguments = [
             json.dumps(settings.model_dump(mode="json") | secrets), json.dumps(asdict(topic)), unique("group")
         ]  # fmt: skip

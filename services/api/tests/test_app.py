@@ -149,7 +149,19 @@ async def test_the_documentation_is_offline_and_true(http: httpx2.AsyncClient) -
     document = (await http.get("/openapi.json")).json()
     assert set(document["paths"]) >= {"/metrics", "/api/series", "/api/query_range", "/api/dashboard/charts/{type}"}
     names = {p["name"] for p in document["paths"]["/api/query_range"]["get"]["parameters"]}
-    assert names == {"metric", "function", "match", "type", "from", "to", "step", "by", "limit", "X-Scope-OrgID"}
+    assert names == {
+        "metric",
+        "function",
+        "match",
+        "type",
+        "temporality",
+        "from",
+        "to",
+        "step",
+        "by",
+        "limit",
+        "X-Scope-OrgID",
+    }
     assert "Problem" in document["components"]["schemas"]
 
 
