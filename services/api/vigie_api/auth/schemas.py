@@ -19,7 +19,9 @@ from vigie_api.schemas import Body, Model, Time
 
 MAX_TOKEN_CHARS: Final = 1_024
 Password = Annotated[str, Field(max_length=MAX_CHARS)]
-NewPassword = Annotated[str, Field(min_length=MIN_CHARS, max_length=MAX_CHARS)]
+NewPassword = Annotated[
+    str, Field(min_length=MIN_CHARS, max_length=MAX_CHARS, examples=["violet-kettle-marches-north"])
+]
 
 
 class Login(Body):
