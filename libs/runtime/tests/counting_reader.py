@@ -8,16 +8,26 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError
 from vigie_contracts.samples import decode
 from vigie_runtime import clients, logging
 from vigie_runtime.bus.log_reader import LogReader
 from vigie_runtime.bus.topics import TopicIdentity
-from vigie_runtime.errors import Fenced
+from vigie_runtime.errors import Fenced, Retryable
 from vigie_runtime.settings import Settings
+
+
+@contextmanager
+def passing() -> Iterator[None]:
+    """A MongoDB that is away for longer than the client looks for it comes back, as for every handler."""
+    try:
+        yield
+    except ConnectionFailure as e:
+        raise Retryable(str(e)) from e
 
 
 class CountingHandler:
@@ -30,7 +40,8 @@ class CountingHandler:
 
     async def assigned(self, partition: int) -> int | None:
         self.calls.append(("assigned", partition))
-        stored = await self.db.sums.find_one({"_id": partition})
+        with passing():
+            stored = await self.db.sums.find_one({"_id": partition})
         next_ = stored["next"] if stored else None
         self.owned[partition] = {"stored": next_, "next": next_, "count": 0, "sum": 0.0}
         return next_
@@ -83,8 +94,9 @@ class CountingHandler:
                 if done.modified_count != 1:
                     raise Fenced(partition)
 
-        async with self.db.client.start_session() as session:
-            await session.with_transaction(transaction)
+        with passing():
+            async with self.db.client.start_session() as session:
+                await session.with_transaction(transaction)
         state.update(stored=state["next"], count=0, sum=0.0)
 
 
