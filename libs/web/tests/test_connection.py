@@ -286,7 +286,8 @@ async def test_an_upgrade_is_answered_as_without_it_and_nothing_is_logged(
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 201 ")
             writer.write(f"GET /one HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n".encode())
             assert (await reader.readuntil(b"/one")).startswith(b"HTTP/1.1 200 ")
-    assert not caplog.records
+    # Clients of tests before may still say something.
+    assert not [record for record in caplog.records if record.name.startswith(("uvicorn", "vigie"))]
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
