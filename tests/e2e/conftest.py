@@ -13,9 +13,9 @@ from tests.e2e.up import Up
 
 @pytest.fixture(scope="session")
 def vigie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """`vigie up --no-demo` on a free port."""
+    """`vigie up --no-demo` on a free port, also under the name that the guide of telemetry prints."""
     directory = tmp_path_factory.mktemp("vigie")
-    up = Up(directory)
+    up = Up(directory, env={"VIGIE_ALLOWED_HOSTS": "central-backend.cybersensei.com"})
     try:
         up.start()
         yield up
