@@ -13,6 +13,7 @@ from vigie_contracts.series import Labels
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.labels import NAME, drop, grouped, keep, put
+from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
 from vigie_query.promql.windows import CANCELLATION, exact_sum
 
@@ -142,16 +143,11 @@ def _quantile(vector: Vector, q: Floats) -> Floats:
     order = np.lexsort((vector.values, ~np.isnan(vector.values), ~vector.present), axis=0)
     ordered = np.take_along_axis(vector.values, order, axis=0)
     last = np.maximum(vector.present.sum(axis=0) - 1, 0)
-    rank = np.clip(np.nan_to_num(q), 0, 1) * last
-    below = np.floor(rank).astype(np.int64)
-    above = np.minimum(below + 1, last)
-    weight = rank - below
 
     def at(rows: Ints) -> Floats:
         return np.take_along_axis(ordered, rows[None, :], axis=0)[0]
 
-    between = at(below) * (1 - weight) + at(above) * weight
-    return np.select([np.isnan(q), q < 0, q > 1], [np.full_like(rank, np.nan), -np.inf, np.inf], between)
+    return between_ranks(q, last, at)
 
 
 def chosen(groups: Groups, operator: str, k: Floats) -> Vector:

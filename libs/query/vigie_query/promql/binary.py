@@ -9,7 +9,7 @@ import numpy as np
 from vigie_contracts.series import Labels
 
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.joining import joined, relabelled
+from vigie_query.promql.joining import joined, nameless, relabelled
 from vigie_query.promql.labels import NAME, drop, get, grouped, keep, put, text, without_name
 from vigie_query.promql.plan import Cardinality, Matching
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
@@ -49,10 +49,10 @@ def with_scalar(operator: str, vector: Vector, scalar: Floats, *, scalar_is_left
     with np.errstate(all="ignore"):
         if operator in ARITHMETIC:
             result = ARITHMETIC[operator](np.broadcast_to(left, values.shape), right)
-            return relabelled(vector.with_values(result), [without_name(one) for one in vector.labels])
+            return nameless(vector.with_values(result))
         true = COMPARISONS[operator](left, right)
     if returns_bool:
-        return relabelled(vector.with_values(true.astype(np.float64)), [without_name(one) for one in vector.labels])
+        return nameless(vector.with_values(true.astype(np.float64)))
     return Vector(vector.labels, values, vector.present & true)
 
 
@@ -79,8 +79,8 @@ def vectors(operator: str, left: Vector, right: Vector, matching: Matching, *, r
         else:
             values = first
             present = present & COMPARISONS[operator](first, second)
-    nameless = returns_bool or operator in ARITHMETIC
-    labels = [_result(many.labels[row], one.labels[other], matching, nameless=nameless) for row, other in pairs]
+    drops_name = returns_bool or operator in ARITHMETIC
+    labels = [_result(many.labels[row], one.labels[other], matching, drops_name=drops_name) for row, other in pairs]
     if matching.cardinality is Cardinality.ONE_TO_ONE:
         _check_single(present, [of_many[row] for row, _ in pairs])
     return joined(
@@ -95,14 +95,9 @@ def sets(operator: str, left: Vector, right: Vector, matching: Matching) -> Vect
     of_left, of_right = np.array(numbers[: len(left.labels)], np.int64), np.array(numbers[len(left.labels) :], np.int64)
     if operator == "or":
         unseen = ~_any(left, of_left, len(keys))[of_right]
-        return joined(
-            Vector(
-                [*left.labels, *right.labels],
-                np.concatenate([left.values, right.values]),
-                np.concatenate([left.present, right.present & unseen]),
-            ),
-            lambda same: f"vector cannot contain metrics with the same labelset: {text(same)}",
-        )
+        labels = [*left.labels, *right.labels]
+        values = np.concatenate([left.values, right.values])
+        return relabelled(Vector(labels, values, np.concatenate([left.present, right.present & unseen])), labels)
     seen = _any(right, of_right, len(keys))[of_left]
     return Vector(left.labels, left.values, left.present & (seen if operator == "and" else ~seen))
 
@@ -152,8 +147,8 @@ def _first_overlap(present: Bools, numbers: list[int]) -> int | None:
     return None
 
 
-def _result(many: Labels, one: Labels, matching: Matching, *, nameless: bool) -> Labels:
-    labels = without_name(many) if nameless else many
+def _result(many: Labels, one: Labels, matching: Matching, *, drops_name: bool) -> Labels:
+    labels = without_name(many) if drops_name else many
     if matching.cardinality is Cardinality.ONE_TO_ONE:
         labels = keep(labels, matching.labels) if matching.on else drop(labels, matching.labels)
     return put(labels, {name: get(one, name) for name in matching.include}) if matching.include else labels

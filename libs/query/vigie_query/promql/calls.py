@@ -8,8 +8,8 @@ import numpy as np
 
 from vigie_query.matchers import Operator
 from vigie_query.promql import histograms, instant_functions, range_functions, relabelling
-from vigie_query.promql.joining import relabelled
-from vigie_query.promql.labels import NAME, labels_of, without_name
+from vigie_query.promql.joining import nameless
+from vigie_query.promql.labels import NAME, labels_of
 from vigie_query.promql.plan import Call, Node, Parentheses, Range, Selector, Subquery
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
 from vigie_query.promql.windows import Chunk, reduce
@@ -64,7 +64,7 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     if name in range_functions.PLAIN:
         function, minimum = range_functions.PLAIN[name]
         found = reduce(evaluation.windows(arguments[0], times), function, minimum)
-        return found if name in range_functions.KEEP_NAME else _nameless(found)
+        return found if name in range_functions.KEEP_NAME else nameless(found)
     if name in instant_functions.ARITHMETIC:
         return _mapped(evaluation.vector(arguments[0], times), instant_functions.ARITHMETIC[name])
     if name in instant_functions.DATES:
@@ -112,13 +112,9 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             raise AssertionError(f"{other} is in NAMES, and nobody computes it")
 
 
-def _nameless(found: Vector) -> Vector:
-    return relabelled(found, [without_name(labels) for labels in found.labels])
-
-
 def _mapped(found: Vector, function: instant_functions.Function) -> Vector:
     with np.errstate(all="ignore"):
-        return _nameless(found.with_values(function(found.values)))
+        return nameless(found.with_values(function(found.values)))
 
 
 def _single(values: Floats) -> Vector:
@@ -147,9 +143,9 @@ def _timestamp(evaluation: Evaluation, node: Node, times: Ints) -> Vector:
         node = node.of
     if isinstance(node, Selector):
         found, seconds = evaluation.newest(node, times)
-        return _nameless(found.with_values(seconds))
+        return nameless(found.with_values(seconds))
     found = evaluation.vector(node, times)
-    return _nameless(found.with_values(np.broadcast_to(times / 1000, found.values.shape)))
+    return nameless(found.with_values(np.broadcast_to(times / 1000, found.values.shape)))
 
 
 def _absent(node: Node, present: Bools) -> Vector:
@@ -175,7 +171,7 @@ def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vect
     def function(chunk: Chunk) -> Floats:
         return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
 
-    return _nameless(reduce(windows, function))
+    return nameless(reduce(windows, function))
 
 
 def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
@@ -186,7 +182,7 @@ def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         slope, intercept = range_functions.line(chunk, times[chunk.steps].astype(np.float64))
         return slope * ahead[chunk.steps] + intercept
 
-    return _nameless(reduce(windows, function, 2))
+    return nameless(reduce(windows, function, 2))
 
 
 def ordering(node: Node, found: Vector) -> Vector:

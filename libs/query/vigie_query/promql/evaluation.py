@@ -11,8 +11,7 @@ import numpy as np
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql import aggregation, binary, calls
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.joining import relabelled
-from vigie_query.promql.labels import without_name
+from vigie_query.promql.joining import nameless
 from vigie_query.promql.plan import (
     Aggregation,
     At,
@@ -86,7 +85,7 @@ class Evaluation:
                 return self.vector(of, times)
             case Negation(of):
                 found = self.vector(of, times)
-                vector = relabelled(found.with_values(-found.values), [without_name(one) for one in found.labels])
+                vector = nameless(found.with_values(-found.values))
             case Binary():
                 vector = self._binary(node, times)
             case Aggregation():

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from vigie_query.promql.labels import NAME, drop, get, grouped
+from vigie_query.promql.quantiles import outside
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
 
 LE: Final = "le"
@@ -73,8 +74,7 @@ def _quantile(q: Floats, upper: Floats, counts: Floats, present: Bools) -> Float
     values = np.where(~has_below & (upper[bucket] <= 0), upper[bucket], values)
     values = np.where(bucket == last, lower, values)
     usable = present[last] & (upper[last] == np.inf) & (_count(present) >= 2) & (observations > 0)
-    values = np.where(usable, values, np.nan)
-    return np.select([np.isnan(q), q < 0, q > 1], [np.full_like(values, np.nan), -np.inf, np.inf], values)
+    return outside(q, np.where(usable, values, np.nan))
 
 
 def _count(present: Bools) -> Ints:

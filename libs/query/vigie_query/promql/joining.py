@@ -8,7 +8,7 @@ import numpy as np
 from vigie_contracts.series import Labels
 
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.labels import grouped, text
+from vigie_query.promql.labels import grouped, text, without_name
 from vigie_query.promql.samples import Vector
 
 
@@ -18,6 +18,11 @@ def relabelled(vector: Vector, labels: Sequence[Labels]) -> Vector:
         Vector(list(labels), vector.values, vector.present),
         lambda same: f"vector cannot contain metrics with the same labelset: {text(same)}",
     )
+
+
+def nameless(vector: Vector) -> Vector:
+    """Without the names of the metrics, which a computed value has no more. Raises ExecutionError as `relabelled`."""
+    return relabelled(vector, [without_name(labels) for labels in vector.labels])
 
 
 def joined(vector: Vector, complaint: Callable[[Labels], str]) -> Vector:

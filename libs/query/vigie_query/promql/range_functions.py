@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Floats, Ints
 from vigie_query.promql.windows import Chunk, Reduction
 
@@ -80,12 +81,7 @@ def quantile(chunk: Chunk, values: Floats, q: Floats) -> Floats:
 
     q: of each window. NaN for NaN, -Inf below 0, +Inf above 1."""
     ordered = chunk.ordered(values)
-    rank = np.clip(np.nan_to_num(q), 0, 1) * (chunk.counts - 1)
-    below = np.floor(rank).astype(np.int64)
-    above = np.minimum(below + 1, chunk.counts - 1)
-    weight = rank - below
-    between = ordered[chunk.begins + below] * (1 - weight) + ordered[chunk.begins + above] * weight
-    return np.select([np.isnan(q), q < 0, q > 1], [np.full_like(rank, np.nan), -np.inf, np.inf], between)
+    return between_ranks(q, chunk.counts - 1, lambda ranks: ordered[chunk.begins + ranks])
 
 
 def mad(chunk: Chunk) -> Floats:
