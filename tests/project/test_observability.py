@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from vigie_contracts import names, topics
+from vigie_contracts import names
 
 from tests.project.repo import ROOT, own_metric_names, parsed, text
 from tools import dashboards
