@@ -105,7 +105,9 @@ class LatestReader:
             for start in range(0, len(wanted), _CACHED_BATCH):
                 part = wanted[start : start + _CACHED_BATCH]
                 names = [field(partition, chunk) for partition, chunk in part]
-                stored = await self._breaker.call(lambda names=names: self._redis.hmget(hash_key(tenant), names))
+                stored: list[Any] = await self._breaker.call(
+                    lambda names=names: self._redis.hmget(hash_key(tenant), names)
+                )
                 for key, data in zip(part, stored, strict=True):
                     if data is not None:
                         self._add(found, key, data)
