@@ -62,7 +62,17 @@ def test_work_that_takes_too_long_or_is_not_wanted_any_more_is_ended() -> None:
 
 def test_supervisor_loads_no_client_of_a_server() -> None:
     """What it imports it holds for as long as Vigie runs."""
-    clients = ("pydantic", "pymongo", "redis", "aiokafka", "confluent_kafka", "numpy", "fastapi", "cryptography", "opentelemetry")
+    clients = (
+        "pydantic",
+        "pymongo",
+        "redis",
+        "aiokafka",
+        "confluent_kafka",
+        "numpy",
+        "fastapi",
+        "cryptography",
+        "opentelemetry",
+    )
     code = f"import sys, vigie_standalone.cli, vigie_standalone.up; print(*sorted(set({clients}) & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.split() == []
