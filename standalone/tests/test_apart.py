@@ -61,9 +61,8 @@ def test_work_that_takes_too_long_or_is_not_wanted_any_more_is_ended() -> None:
 
 
 def test_supervisor_loads_no_client_of_a_server() -> None:
-    """What it imports it holds for as long as Vigie runs."""
+    """What it imports it holds for as long as Vigie runs. pydantic comes with typer."""
     clients = (
-        "pydantic",
         "pymongo",
         "redis",
         "aiokafka",

@@ -7,12 +7,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, NotRequired, TypedDict
+from typing import IO, Annotated, ClassVar, NotRequired
 
-import msgspec
 import psutil
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.private import own_directory, write_private
@@ -62,7 +63,7 @@ class DamagedRunFileError(StandaloneError):
         )
 
 
-Pid = Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
+Pid = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class ServerFacts(TypedDict):
@@ -77,6 +78,8 @@ class ServerFacts(TypedDict):
 class Run:
     """What the run file says: enough to find, show and stop a running `vigie up`."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
     pid: Pid
     started: float
     """When the process was created, in seconds since the epoch: tells it from a later process of the same id."""
@@ -90,9 +93,8 @@ class Run:
     def from_json(cls, text: bytes) -> "Run | None":
         """The run, None when the text is not a run file (cut short by a crash, of another version)."""
         try:
-            known = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).keys() <= {one.name for one in fields(cls)}
-            return msgspec.json.decode(text, type=cls) if known else None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError:
             return None
 
     @property
