@@ -133,6 +133,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same data at the same time.")] = 7,
     rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Factor on the number of visitors.")] = 1.0,
     backfill: Annotated[str, typer.Option(help="Fill the past first, such as 30m or 6h.")] = "0s",
+    once: Annotated[bool, typer.Option(help="Fill the past only if this data directory's was not filled yet.")] = False,
     incident: Annotated[str, typer.Option(help="Begin with this incident, for five minutes.")] = "",
     token: Annotated[str, typer.Option(envvar="VIGIE_TOKEN", help="Sent as bearer token.")] = "",
     data_dir: DataDir = DEFAULT_HOME,
@@ -146,8 +147,12 @@ def demo(
 
     home = Home(data_dir)
     control = home.directory / "incidents.json"
-    options = DemoOptions(url, seed, rate, seconds(backfill), token or None, control)
+    past_s = seconds(backfill)
     with home.usable():
+        if once and past_s:
+            past_s = 0 if home.backfilled.exists() else past_s
+            home.backfilled.touch()  # before: what was sent already would count again, in other slices
+        options = DemoOptions(url, seed, rate, past_s, token or None, control)
         if incident:
             Control(control).start(incident, time.time() + 300)
         with Control(control).followed():
