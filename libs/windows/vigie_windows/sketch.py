@@ -179,14 +179,14 @@ def quantiles_by_group(
     return Quantiles(value, error)
 
 
-def estimates(bucket: Int32s, least: Floats, greatest: Floats) -> tuple[Floats, Floats]:
+def estimates(bucket: Int32s, least: Floats, greatest: Floats) -> Quantiles:
     """A value of each bucket, which is known to be between `least` and `greatest`, and its largest relative error."""
     value = np.clip(representative(bucket), least, greatest)
     # Inside the range of the sketch a bucket is as wide as ALPHA allows; exact extremes may leave no choice at all.
     error = np.where(least == greatest, 0.0, ALPHA)
     outside = (least != greatest) & ((bucket == 0) | (np.abs(bucket) == BUCKETS))
     if not outside.any():
-        return value, error
+        return Quantiles(value, error)
     edge = np.where(bucket == 0, MIN_MAGNITUDE, _OUTERMOST)
     bucket, least, greatest, edge = bucket[outside], least[outside], greatest[outside], edge[outside]
     low = np.maximum(least, np.where(bucket > 0, edge, np.where(bucket == 0, -edge, -np.inf)))
@@ -200,4 +200,4 @@ def estimates(bucket: Int32s, least: Floats, greatest: Floats) -> tuple[Floats, 
     tiny = np.maximum(-least, greatest) < MIN_MAGNITUDE
     value[outside] = np.where(exact, low, np.where(same_sign, near * (2 / (1 + ratio)), 0.0))
     error[outside] = np.where(exact, 0.0, np.where(same_sign, (1 - ratio) / (1 + ratio), np.where(tiny, np.inf, ALPHA)))
-    return value, error
+    return Quantiles(value, error)

@@ -11,21 +11,21 @@ import numpy as np
 from vigie_windows import sketch
 from vigie_windows.arrays import Floats
 
+from vigie_query.promql.histogram_vectors import Block, Histograms
 from vigie_query.promql.quantiles import outside
-from vigie_query.promql.sketches import Block, Sketches
 
 RANK_TOLERANCE: Final = 1e-12
 """0.07 * 100 is 7.000000000000001, and the rank 7."""
 
 
-def average(histograms: Sketches) -> Floats:
+def average(histograms: Histograms) -> Floats:
     with np.errstate(all="ignore"):
         return histograms.sum / histograms.count
 
 
-def quantile(histograms: Sketches, q: Floats) -> Floats:
-    """The least of the observations that at least q of them do not exceed; q: of each step."""
-    values = np.full(histograms.present.shape, np.nan)
+def quantile(histograms: Histograms, q: Floats) -> tuple[Floats, Floats]:
+    """The least of the observations that at least q of them do not exceed; q: of each step. And its relative error."""
+    values, errors = np.full(histograms.present.shape, np.nan), np.full(histograms.present.shape, np.nan)
     whole = not histograms.entries.of_one_step  # weights are numbers of observations
     for block in histograms.blocks():
         places = block.rows, block.steps
@@ -37,13 +37,15 @@ def quantile(histograms: Sketches, q: Floats) -> Floats:
         bucket = block.buckets[np.argmax(reached, axis=2)]
         last = rank > total - 1 if whole else rank >= total * (1 - 2 * RANK_TOLERANCE)
         first = rank <= 1 if whole else rank <= 0
+        there = total > 0
         low, high = histograms.min[places], histograms.max[places]
-        found = sketch.estimates(bucket.ravel(), np.where(last, high, low).ravel(), np.where(first, low, high).ravel())
-        values[places] = np.where(total > 0, found[0].reshape(total.shape), np.nan)
-    return np.where(histograms.present, outside(q, values), np.nan)
+        least, greatest = np.where(last, high, low)[there], np.where(first, low, high)[there]
+        found = sketch.estimates(bucket[there], least, greatest)
+        values[places][there], errors[places][there] = found
+    return np.where(histograms.present, outside(q, values), np.nan), errors
 
 
-def fraction(histograms: Sketches, lower: Floats, upper: Floats) -> Floats:
+def fraction(histograms: Histograms, lower: Floats, upper: Floats) -> Floats:
     """Which part of the observations is from `lower` to `upper` (of each step), both included.
 
     Observations are taken to lie evenly in the bucket of a bound, whose share of them is all that is uncertain.
@@ -60,7 +62,7 @@ def fraction(histograms: Sketches, lower: Floats, upper: Floats) -> Floats:
     return np.where(np.isnan(lower) | np.isnan(upper), np.nan, values)
 
 
-def _up_to(bounds: Floats, histograms: Sketches, block: Block, upto: Floats, *, included: bool) -> Floats:
+def _up_to(bounds: Floats, histograms: Histograms, block: Block, upto: Floats, *, included: bool) -> Floats:
     """[rows, steps]: how many observations are up to a bound; it counts itself if `included`."""
     bucket = sketch.buckets_of(np.nan_to_num(bounds))
     steps, place = np.arange(len(bounds)), np.searchsorted(block.buckets, bucket)
@@ -78,7 +80,7 @@ def _up_to(bounds: Floats, histograms: Sketches, block: Block, upto: Floats, *, 
     return np.where(bounds < least if included else bounds <= least, 0.0, found)
 
 
-def variance(histograms: Sketches) -> Floats:
+def variance(histograms: Histograms) -> Floats:
     """Of the population, around the exact mean; each observation as the sketch knows it."""
     values, means = np.full(histograms.present.shape, np.nan), average(histograms)
     for block in histograms.blocks():

@@ -10,7 +10,8 @@ from vigie_windows import sketch
 from vigie_windows.arrays import Floats, Int32s
 from vigie_windows.arrays import Int64s as Ints
 
-from vigie_query.promql.sketches import Sketches
+from vigie_query.promql.histogram_vectors import Histograms
+from vigie_query.promql.samples import Samples
 
 MAX_BUCKETS: Final = 160
 """Of one histogram; more are joined with their neighbours."""
@@ -33,7 +34,7 @@ class Written(NamedTuple):
     buckets: list[Bucket]
 
 
-def written(histograms: Sketches) -> Iterator[tuple[int, int, Written]]:
+def written(histograms: Histograms) -> Iterator[tuple[int, int, Written]]:
     """Row, step and histogram of each place that has one, in this order within each block of rows."""
     for block in histograms.blocks():
         shown = histograms.present[block.rows, block.steps]
@@ -49,6 +50,20 @@ def written(histograms: Sketches) -> Iterator[tuple[int, int, Written]]:
                     buckets(block.buckets[used], weights[used]),
                 ),
             )
+
+
+def of_samples(samples: Samples) -> Iterator[tuple[int, Written]]:
+    """Position and histogram of each sample of a histogram, for the answer of a range selector."""
+    sketches = samples.sketches
+    rows = np.repeat(samples.histogram, np.diff(samples.bounds))
+    if sketches is None:
+        return
+    places = np.flatnonzero(rows)
+    begins, ends = (np.searchsorted(sketches.sample, places, side=side) for side in ("left", "right"))
+    count, total = samples.column("count"), samples.column("sum")
+    for place, begin, end in zip(places.tolist(), begins, ends, strict=True):
+        held = buckets(sketches.bucket[begin:end], sketches.count[begin:end])
+        yield place, Written(float(count[place]), float(total[place]), held)
 
 
 def buckets(numbers: Int32s, weights: Floats) -> list[Bucket]:

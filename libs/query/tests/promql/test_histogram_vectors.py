@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vigie_query.errors import QueryLimitExceeded
-from vigie_query.promql import distributions, sketches, written
-from vigie_query.promql.observations import in_windows
-from vigie_query.promql.samples import Samples
-from vigie_query.promql.sketches import Sketches
+from vigie_query.promql import distributions, histogram_vectors, histogram_windows, written
+from vigie_query.promql.histogram_vectors import Histograms
 from vigie_query.promql.windows import cut
 from vigie_windows import sketch
 
-from .sketched import Cell, nearest_rank, observations
+from .sketched import Cell, histogram_samples, nearest_rank
 
 values = (
     st.floats(1e-9, 1e9)
@@ -36,28 +33,19 @@ Observed = list[list[list[float]]]
 """[series][steps]: the observations in each window."""
 
 
-def ranged(
-    found: Sequence[Sequence[Cell]], ends: Sequence[int], range_ms: int, *, computed: bool = False
-) -> tuple[Sketches, Observed]:
-    flat = [cell for one in found for cell in one]
-    bounds = np.cumsum([0, *(len(one) for one in found)]).astype(np.int64)
-    times = np.array([at for at, _ in flat], np.int64)
-    samples = Samples([(("i", str(i)),) for i in range(len(found))], bounds, times, np.zeros(len(flat)))
-    windows = cut(samples, np.array(ends) - range_ms, np.array(ends, np.int64))
-    held = observations([values for _, values in flat])
-    if computed:
-        held = replace(held, weight=held.weight.astype(np.float64))
-    histograms = in_windows(held, bounds, windows.low, windows.high, np.ones(windows.low.shape, np.bool_))
+def ranged(found: Sequence[Sequence[Cell]], ends: Sequence[int], range_ms: int) -> tuple[Histograms, Observed]:
+    samples = histogram_samples([(("i", str(i)),) for i in range(len(found))], found)
+    histograms = histogram_windows.merged(cut(samples, np.array(ends) - range_ms, np.array(ends, np.int64)))
     raw = [
         [[value for at, many in one if end - range_ms < at <= end for value in many] for end in ends] for one in found
     ]
     return histograms, raw
 
 
-def check(histograms: Sketches, raw: Observed, factor: float = 1.0, q: float = 0.5) -> None:
+def check(histograms: Histograms, raw: Observed, factor: float = 1.0, q: float = 0.5) -> None:
     """All that is asked of histograms, against the observations."""
     steps = len(raw[0])
-    found = distributions.quantile(histograms, np.full(steps, q))
+    found = distributions.quantile(histograms, np.full(steps, q))[0]
     deviations, means = distributions.variance(histograms), distributions.average(histograms)
     for row, of_steps in enumerate(raw):
         for step, many in enumerate(of_steps):
@@ -177,16 +165,17 @@ def test_fractions_at_the_ends_are_exact() -> None:
     assert fraction(0.001, 1.5) == pytest.approx(0.2)
     assert fraction(-1, 0) == pytest.approx(0.4)
     assert fraction(3, 1) == 0
-    assert math.isnan(fraction(math.nan, 1)) and math.isnan(fraction(0, math.nan))
+    assert math.isnan(fraction(math.nan, 1))
+    assert math.isnan(fraction(0, math.nan))
 
 
 def test_quantiles_outside_are_infinite() -> None:
     histograms, _ = ranged([[(0, [1.0, 2.0])]], [0, 10_000, 20_000, 30_000], 100_000)
-    assert distributions.quantile(histograms, np.array([-0.1, 1.1, math.nan, 0])).tolist()[0][:2] == [
+    assert distributions.quantile(histograms, np.array([-0.1, 1.1, math.nan, 0]))[0].tolist()[0][:2] == [
         -math.inf,
         math.inf,
     ]
-    found = distributions.quantile(histograms, np.array([math.nan, 0, 1, 0.5]))[0]
+    found = distributions.quantile(histograms, np.array([math.nan, 0, 1, 0.5]))[0][0]
     assert math.isnan(found[0])
     assert found[1:].tolist() == [1.0, 2.0, 1.0]
 
@@ -196,12 +185,12 @@ def test_many_series_are_spread_out_block_by_block(monkeypatch: pytest.MonkeyPat
     found = [[(at, rng.lognormal(size=3).tolist()) for at in range(0, 200_000, 10_000)] for _ in range(20)]
     ends = list(range(0, 200_001, 15_000))
     histograms, raw = ranged(found, ends, 60_000)
-    whole = distributions.quantile(histograms, np.full(len(ends), 0.9))
+    whole = distributions.quantile(histograms, np.full(len(ends), 0.9))[0]
     for block in (50, 500, 5_000):
-        monkeypatch.setattr(sketches, "BLOCK", block)
-        assert np.array_equal(distributions.quantile(histograms, np.full(len(ends), 0.9)), whole, equal_nan=True)
+        monkeypatch.setattr(histogram_vectors, "BLOCK", block)
+        assert np.array_equal(distributions.quantile(histograms, np.full(len(ends), 0.9))[0], whole, equal_nan=True)
     check(histograms, raw)
-    monkeypatch.setattr(sketches, "MAX_ENTRIES", 100)
+    monkeypatch.setattr(histogram_vectors, "MAX_ENTRIES", 100)
     with pytest.raises(QueryLimitExceeded, match="buckets of histograms"):
         histograms.scaled(np.arange(len(ends)))
 

@@ -1,6 +1,6 @@
 """Histograms as values of a vector: the sketches of many series at many steps, as columns.
 
-Sketches are linear, so a sum over series only gives their buckets other row numbers, and a bucket that is in the
+Histograms are linear, so a sum over series only gives their buckets other row numbers, and a bucket that is in the
 windows of many steps is kept once with the steps that have it. They are spread out a bounded block at a time, where a
 function needs the buckets of each step.
 """
@@ -73,7 +73,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sketches:
+class Histograms:
     """The histograms of a vector: at each place [series, steps] one, or none where `present` is false."""
 
     present: Bools
@@ -85,16 +85,23 @@ class Sketches:
     entries: Entries
     """None is at a place where `present` is false."""
 
-    def rows(self, picked: Ints) -> Sketches:
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> Histograms:
+        """None at any of the places."""
+        nothing, zero = np.zeros(shape, np.bool_), np.zeros(shape)
+        return cls(nothing, zero, zero, zero + np.inf, zero - np.inf, NO_ENTRIES)
+
+    def rows(self, picked: Ints) -> Histograms:
         """These rows, in this order; a row may come more than once."""
         entries = self.entries.by_row()
         begins = np.searchsorted(entries.row, picked)
         counts = np.searchsorted(entries.row, picked, side="right") - begins
         row = np.repeat(np.arange(len(picked), dtype=np.int64), counts)
         places = np.repeat(begins - (np.cumsum(counts) - counts), counts) + np.arange(len(row))
-        return Sketches(*(getattr(self, name)[picked] for name in STATISTICS), replace(entries.only(places), row=row))
+        columns = [getattr(self, name)[picked] for name in STATISTICS]
+        return Histograms(*columns, replace(entries.only(places), row=row))
 
-    def where(self, wanted: Bools) -> Sketches:
+    def where(self, wanted: Bools) -> Histograms:
         """Only at these places."""
         gone = self.present & ~wanted
         if not gone.any():
@@ -107,7 +114,7 @@ class Sketches:
             entries = self.entries.only(present.any(axis=1)[self.entries.row])
         return replace(self, present=present, entries=entries)
 
-    def merged(self, numbers: Sequence[int] | Ints, count: int) -> Sketches:
+    def merged(self, numbers: Sequence[int] | Ints, count: int) -> Histograms:
         """The sums of the rows that have the same number, 0 to count - 1, each of which some row has."""
         group = np.asarray(numbers, np.int64)
         order = np.argsort(group, kind="stable")
@@ -119,7 +126,7 @@ class Sketches:
             with np.errstate(all="ignore"):
                 return function.reduceat(np.where(self.present, values, nothing)[order], begins, axis=0)
 
-        return Sketches(
+        return Histograms(
             over(np.add, self.present.astype(np.float64), 0.0) > 0,
             over(np.add, self.count, 0.0),
             over(np.add, self.sum, 0.0),
@@ -128,7 +135,7 @@ class Sketches:
             replace(self.entries, row=group[self.entries.row]),
         )
 
-    def scaled(self, factors: Floats | float) -> Sketches:
+    def scaled(self, factors: Floats | float) -> Histograms:
         """Times a number, or one per place. The extremes stay: they are of the observations."""
         factors = np.broadcast_to(np.asarray(factors, np.float64), self.present.shape)
         used = factors[self.present]
@@ -140,12 +147,12 @@ class Sketches:
         with np.errstate(all="ignore"):
             return replace(self, count=self.count * factors, sum=self.sum * factors, entries=entries)
 
-    def plus(self, other: Sketches) -> Sketches:
+    def plus(self, other: Histograms) -> Histograms:
         """The sums, at the places where both have a histogram."""
         present = self.present & other.present
         mine, theirs = _alike(self.where(present), other.where(present))
         with np.errstate(all="ignore"):
-            return Sketches(
+            return Histograms(
                 present,
                 self.count + other.count,
                 self.sum + other.sum,
@@ -154,12 +161,17 @@ class Sketches:
                 _appended(mine, theirs),
             )
 
-    def above(self, other: Sketches) -> Sketches:
+    def or_else(self, other: Histograms) -> Histograms:
+        """These, and the other's at places where these have none."""
+        rows = np.tile(np.arange(len(self.present)), 2)
+        return self.above(other.where(~self.present)).merged(rows, len(self.present))
+
+    def above(self, other: Histograms) -> Histograms:
         """These rows and then the other's."""
         mine, theirs = _alike(self, other)
         below = replace(theirs, row=theirs.row + len(self.present))
         pairs = [(getattr(self, name), getattr(other, name)) for name in STATISTICS]
-        return Sketches(*(np.concatenate(pair) for pair in pairs), _appended(mine, below))
+        return Histograms(*(np.concatenate(pair) for pair in pairs), _appended(mine, below))
 
     def blocks(self) -> Iterator[Block]:
         """The buckets of all places; blocks that would be empty are left out."""
@@ -237,9 +249,13 @@ def _added(places: Ints, weights: Floats, shape: tuple[int, int, int]) -> Floats
     return np.bincount(places, weights, shape[0] * shape[1] * shape[2]).reshape(shape)
 
 
-def _alike(one: Sketches, other: Sketches) -> tuple[Entries, Entries]:
+def _alike(one: Histograms, other: Histograms) -> tuple[Entries, Entries]:
     """The entries of both, of one kind and scale."""
     mine, theirs = one.entries, other.entries
+    if not len(mine.row):
+        return theirs.only(slice(0)), theirs
+    if not len(theirs.row):
+        return mine, mine.only(slice(0))
     if mine.of_one_step == theirs.of_one_step and mine.scale == theirs.scale:
         return mine, theirs
     return one.by_step(), other.by_step()
