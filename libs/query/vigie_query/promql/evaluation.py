@@ -13,6 +13,7 @@ from vigie_query.promql import aggregation, binary, calls, histogram_operators, 
 from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import nameless
+from vigie_query.promql.labels import listed
 from vigie_query.promql.plan import (
     Aggregation,
     At,
@@ -131,11 +132,11 @@ class Evaluation:
         windows = cut(samples, ends - self.lookback_ms, ends)
         if not len(samples.times):
             nothing = np.zeros(windows.low.shape)
-            return Vector(list(samples.labels), nothing, nothing.astype(np.bool_)), nothing
+            return Vector(listed(samples.labels), nothing, nothing.astype(np.bool_)), nothing
         places, present = newest(windows)
         values = samples.values[places]
         seconds = samples.times[places] / 1000
-        found = Vector(list(samples.labels), values, present & ~is_stale(values))
+        found = Vector(listed(samples.labels), values, present & ~is_stale(values))
         if not samples.histogram.any():
             return found, seconds
         # The newest of a histogram are the observations of the last look-back.
