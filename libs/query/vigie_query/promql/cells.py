@@ -232,9 +232,10 @@ def _grown(stored: _Stored, below: Ints | None, begins: Ints, shown: Shown, size
     """By how much each sample to show grew its running total. begins: where the cells of each series are; below: see
     `_below`."""
     places, part = spread(begins, sizes), np.repeat(shown.parts, sizes)
-    columns = stored.own_columns()
-    summed = np.where(np.repeat(shown.incremental, sizes), columns.sum[places], 0.0)
-    grown = np.where(part == COUNT, columns.count[places], summed).astype(np.float64)
+    added = stored.last if stored.columns is None else stored.columns.sum
+    grown = np.where(np.repeat(shown.incremental, sizes), added[places], 0.0)
+    if (counts := part == COUNT).any():
+        grown[counts] = stored.own_columns().count[places[counts]]
     if below is not None:
         buckets = np.flatnonzero(part >= BUCKET)
         grown[buckets] = below[places[buckets], part[buckets] - BUCKET]
@@ -246,7 +247,6 @@ def _running(
 ) -> tuple[Columns, Floats]:
     """Columns and values where some of the series show running totals."""
     sizes = np.diff(bounds)
-    part, incremental = np.repeat(shown.parts, sizes), np.repeat(shown.incremental, sizes)
     columns, last = stored.own_columns(), stored.last
     # In longer floats: what is before and after a series is subtracted again.
     upto = np.concatenate([[0], np.cumsum(grown, dtype=np.longdouble)])
@@ -254,6 +254,11 @@ def _running(
     if totals is not None:
         base = np.where(np.isnan(totals), base, totals - upto[bounds[1:]])
     value = (upto[1:] + np.repeat(base, sizes)).astype(np.float64)
+    incremental = np.repeat(shown.incremental, sizes)
+    if stored.columns is None:
+        value = value if incremental.all() else np.where(incremental, value, last)
+        return replace(columns, sum=value, min=value, max=value, first=value, increase=grown), value
+    part = np.repeat(shown.parts, sizes)
     oldest = np.where(part == COUNT, 1.0, np.where(part >= BUCKET, 0.0, columns.first))
     first = value - grown + np.where(columns.count == 1, grown, oldest)
 

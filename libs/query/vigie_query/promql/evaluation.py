@@ -162,7 +162,9 @@ class Evaluation:
     def _stepped(self, node: Subquery, ends: Ints) -> Samples:
         """The values of a subquery's expression at its own steps, as samples."""
         step = node.step_ms or self.subquery_step_ms
-        times = np.arange(*subquery_range(int(ends.min()), int(ends.max()), node.range_ms, step), step, dtype=np.int64)
+        first, end = subquery_range(int(ends.min()), int(ends.max()), node.range_ms, step)
+        self._check((end - first) // step)
+        times = np.arange(first, end, step, dtype=np.int64)
         if node.of.type is ValueType.SCALAR:
             values = self.scalar(node.of, times)[None, :]
             vector = Vector([()], values, np.ones(values.shape, np.bool_))
