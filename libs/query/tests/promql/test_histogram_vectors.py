@@ -192,7 +192,7 @@ def test_many_series_are_spread_out_block_by_block(monkeypatch: pytest.MonkeyPat
     check(histograms, raw)
     monkeypatch.setattr(histogram_vectors, "MAX_ENTRIES", 100)
     with pytest.raises(QueryLimitExceeded, match="buckets of histograms"):
-        histograms.scaled(np.arange(len(ends)))
+        histograms.scaled(np.arange(len(ends))).merged(np.zeros(len(raw)), 1)
 
 
 @settings(max_examples=30, deadline=None)

@@ -26,7 +26,7 @@ def average(histograms: Histograms) -> Floats:
 def quantile(histograms: Histograms, q: Floats) -> tuple[Floats, Floats]:
     """The least of the observations that at least q of them do not exceed; q: of each step. And its relative error."""
     values, errors = np.full(histograms.present.shape, np.nan), np.full(histograms.present.shape, np.nan)
-    whole = not histograms.entries.of_one_step  # weights are numbers of observations
+    whole = not histograms.entries.fractional
     for block in histograms.blocks():
         places = block.rows, block.steps
         upto = np.add.accumulate(block.weights, axis=2)

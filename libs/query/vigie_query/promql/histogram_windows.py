@@ -54,6 +54,7 @@ def merged(windows: Windows) -> Histograms:
 
     return Histograms(
         present,
+        np.ones(present.shape),
         over(np.add, _observed(samples), 0.0),
         over(np.add, samples.column("sum"), 0.0),
         over(np.minimum, samples.column("min"), np.inf),
@@ -86,7 +87,7 @@ def _entries(samples: Samples, sketches: Sketches, low: Ints, high: Ints) -> Ent
     entries = Entries(row, begin, end, sketches.bucket, sketches.count)
     if not seen.all():
         entries = entries.only(seen)
-    return _each_step(entries) if entries.of_one_step else entries
+    return _each_step(entries) if entries.fractional else entries
 
 
 def _each_step(entries: Entries) -> Entries:
@@ -115,7 +116,7 @@ def stepped(vector: Vector, times: Ints) -> Samples:
     of_each = either(histograms.sum), either(histograms.min), either(histograms.max), values, at
     columns = Columns(np.ones(len(steps), np.int64), *of_each, nothing, nothing.astype(np.int64), nothing)
     kinds = np.where(of_histograms, np.uint8(Kind.HISTOGRAM), np.uint8(Kind.GAUGE)).astype(np.uint8)
-    entries = histograms.by_step()
+    entries = histograms.fractions()
     sample = (np.cumsum(present.ravel()) - 1)[entries.row * present.shape[1] + entries.begin]
     order = np.lexsort((entries.bucket, sample))
     sketches = Sketches(sample[order], entries.bucket[order], entries.weight[order])
