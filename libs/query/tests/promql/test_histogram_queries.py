@@ -274,3 +274,43 @@ def test_an_expression_of_histograms_can_be_written() -> None:
         values = observed((10 + step) * MINUTE, MINUTE, A, B, C)
         assert (places[0, step].count, places[0, step].sum) == (len(values), pytest.approx(math.fsum(values)))
         assert sum(bucket.count for bucket in places[0, step].buckets) == len(values)
+
+
+def classic(text: str, counts: dict[str, float]) -> dict[Labels, float]:
+    series = {labels_of({"__name__": "h_bucket", "le": le}): [(0, count)] for le, count in counts.items()}
+    found = asyncio.run(answer(MemoryReader.of(series), Query(text, parse(text), 0, 0))).value
+    assert isinstance(found, Vector)
+    return dict(zip(found.labels, found.values[:, 0].tolist(), strict=True))
+
+
+def test_fractions_of_classic_histograms_are_read_off_the_straight_lines_between_their_bounds() -> None:
+    counts = {"1": 2.0, "3": 6.0, "+Inf": 10.0}
+    for lower, upper, wanted in (
+        ("0", "1", 0.2),
+        ("0.5", "1", 0.1),
+        ("1", "2", 0.2),
+        ("0.5", "2", 0.3),
+        ("-5", "3", 0.6),
+        ("3", "+Inf", 0.4),
+        ("7", "+Inf", 0.4),  # where in the last bucket is not known
+        ("-Inf", "+Inf", 1),
+        ("2", "1", 0),
+    ):
+        assert classic(f"histogram_fraction({lower}, {upper}, h_bucket)", counts) == {(): pytest.approx(wanted)}
+    for nothing in ("histogram_fraction(NaN, 1, h_bucket)", "histogram_fraction(0, NaN, h_bucket)"):
+        assert math.isnan(classic(nothing, counts)[()])
+    assert math.isnan(classic("histogram_fraction(0, 1, h_bucket)", {"1": 2.0, "3": 6.0})[()])
+    assert math.isnan(classic("histogram_fraction(0, 1, h_bucket)", dict.fromkeys(counts, 0.0))[()])
+    # Where the first bucket is of negative values, it has no lower bound.
+    assert classic("histogram_fraction(-1, 0, h_bucket)", {"-1": 4.0, "1": 8.0, "+Inf": 8.0}) == {(): 0.25}
+
+
+def test_a_quantile_of_both_kinds_under_the_same_labels_is_not_given() -> None:
+    text = (
+        'histogram_quantile(0.5, x{service="b"} or label_replace(label_replace(f, "le", "+Inf", "", ""), '
+        '"service", "b", "", "") or x)'
+    )
+    found = ask(text.replace("f,", 'label_replace(f, "pod", "3", "", ""),'))
+    assert isinstance(found.value, Vector)
+    assert found.value.labels == [nameless(A)]
+    assert found.warnings == ("PromQL warning: vector contains a mix of classic and native histograms",)

@@ -84,7 +84,7 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         found = evaluation.vector(arguments[0], times) if arguments else _single(times / 1000)
         return _mapped(found, instant_functions.DATES[name])
     if name in histogram_functions.PLAIN:
-        return histogram_functions.plain(name, evaluation.vector(arguments[0], times))
+        return histogram_functions.plain(evaluation, name, evaluation.vector(arguments[0], times))
     if name in _BOUNDED:
         return _clamped(evaluation, call, times)
     if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
@@ -116,11 +116,11 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             return _predict_linear(evaluation, call, times)
         case "histogram_quantile":
             q = evaluation.scalar(arguments[0], times)
-            return histogram_functions.quantile(q, evaluation.vector(arguments[1], times), evaluation.annotations)
+            return histogram_functions.quantile(evaluation, q, evaluation.vector(arguments[1], times))
         case "histogram_fraction":
             lower, upper = (evaluation.scalar(argument, times) for argument in arguments[:2])
             found = evaluation.vector(arguments[2], times)
-            return histogram_functions.fraction(lower, upper, found, evaluation.annotations)
+            return histogram_functions.fraction(evaluation, lower, upper, found)
         case "label_replace":
             texts = [evaluation.text(argument) for argument in arguments[1:]]
             return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts)
