@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from vigie_contracts.series import Labels
 
+from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import joined, nameless, relabelled
 from vigie_query.promql.labels import NAME, drop, get, grouped, keep, put, text, without_name
@@ -31,6 +32,8 @@ COMPARISONS: Final[dict[str, Callable[[Floats, Floats], Bools]]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
+MAX_MATCHED: Final = 5_000_000
+"""Values of all pairs of series, over all steps."""
 SETS: Final = frozenset({"and", "or", "unless"})
 
 
@@ -66,6 +69,9 @@ def vectors(operator: str, left: Vector, right: Vector, matching: Matching, *, r
     partners: dict[int, list[int]] = {}
     for row, number in enumerate(of_one):
         partners.setdefault(number, []).append(row)
+    count = sum(len(partners.get(number, ())) for number in of_many)
+    if count * many.values.shape[1] > MAX_MATCHED:
+        raise QueryLimitExceeded(f"{count:,} pairs of series at {many.values.shape[1]:,} steps are too many", "query")
     pairs = [(row, other) for row, number in enumerate(of_many) for other in partners.get(number, ())]
     rows, others = np.array(pairs, np.int64).reshape(-1, 2).T
     present = many.present[rows] & one.present[others]

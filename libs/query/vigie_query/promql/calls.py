@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from vigie_query.matchers import Operator
-from vigie_query.promql import histograms, instant_functions, range_functions, relabelling
+from vigie_query.promql import aggregation, histograms, instant_functions, range_functions, relabelling, remarks
 from vigie_query.promql.joining import nameless
-from vigie_query.promql.labels import NAME, labels_of
-from vigie_query.promql.plan import Call, Node, Parentheses, Range, Selector, Subquery
+from vigie_query.promql.labels import NAME, get, grouped, labels_of
+from vigie_query.promql.plan import Aggregation, Call, Node, Parentheses, Range, Selector, Subquery, Text, unwrapped
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
 from vigie_query.promql.windows import Chunk, reduce
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SCALARS: Final = frozenset({"time", "pi", "scalar"})
 _BOUNDED: Final = frozenset({"clamp", "clamp_min", "clamp_max"})
+_NUMBERS: Final = re.compile(r"([0-9]{1,300})")
 SORTS: Final = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
 _OTHERS: Final = frozenset(
     {
@@ -64,7 +66,11 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     if name in range_functions.PLAIN:
         function, minimum = range_functions.PLAIN[name]
         windows = evaluation.windows(arguments[0], times)
-        found = reduce(windows, function, minimum, increments=name in range_functions.OF_INCREMENTS)
+        if name in remarks.OF_COUNTERS:
+            remarks.on_rates(windows, arguments[0].place, evaluation.annotations)
+        found = reduce(
+            windows, function, minimum, increments=name in range_functions.OF_INCREMENTS, check=evaluation.check
+        )
         return found if name in range_functions.KEEP_NAME else nameless(found)
     if name in instant_functions.ARITHMETIC:
         return _mapped(evaluation.vector(arguments[0], times), instant_functions.ARITHMETIC[name])
@@ -102,13 +108,18 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             return _predict_linear(evaluation, call, times)
         case "histogram_quantile":
             q = evaluation.scalar(arguments[0], times)
-            return histograms.histogram_quantile(q, evaluation.vector(arguments[1], times))
+            remarks.on_quantiles(q, arguments[0].place, evaluation.annotations)
+            buckets = evaluation.vector(arguments[1], times)
+            remarks.on_buckets(buckets, arguments[1].place, evaluation.annotations)
+            return histograms.histogram_quantile(q, buckets)
         case "label_replace":
             texts = [evaluation.text(argument) for argument in arguments[1:]]
-            return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts)
+            return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts, check=evaluation.check)
         case "label_join":
             target, separator, *sources = [evaluation.text(argument) for argument in arguments[1:]]
-            return relabelling.label_join(evaluation.vector(arguments[0], times), target, separator, sources)
+            return relabelling.label_join(
+                evaluation.vector(arguments[0], times), target, separator, sources, check=evaluation.check
+            )
         case other:
             raise AssertionError(f"{other} is in NAMES, and nobody computes it")
 
@@ -140,8 +151,7 @@ def _clamped(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 
 def _timestamp(evaluation: Evaluation, node: Node, times: Ints) -> Vector:
     """Of the sample itself, where the argument is a selector."""
-    while isinstance(node, Parentheses):
-        node = node.of
+    node = unwrapped(node)
     if isinstance(node, Selector):
         found, seconds = evaluation.newest(node, times)
         return nameless(found.with_values(seconds))
@@ -167,12 +177,13 @@ def _absent(node: Node, present: Bools) -> Vector:
 
 def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     q = evaluation.scalar(call.arguments[0], times)
+    remarks.on_quantiles(q, call.arguments[0].place, evaluation.annotations)
     windows = evaluation.windows(call.arguments[1], times)
 
     def function(chunk: Chunk) -> Floats:
         return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
 
-    return nameless(reduce(windows, function))
+    return nameless(reduce(windows, function, check=evaluation.check))
 
 
 def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
@@ -183,19 +194,32 @@ def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         slope, intercept = range_functions.line(chunk, times[chunk.steps].astype(np.float64))
         return slope * ahead[chunk.steps] + intercept
 
-    return nameless(reduce(windows, function, 2))
+    return nameless(reduce(windows, function, 2, check=evaluation.check))
 
 
 def ordering(node: Node, found: Vector) -> Vector:
-    """The answer of an instant query in the order that its outermost function gives it."""
-    while isinstance(node, Parentheses):
-        node = node.of
+    """The answer of an instant query in the order that its outermost function or operator gives it."""
+    node = unwrapped(node)
     values = found.values[:, 0]
     match node:
         case Call("sort"):
             order = np.lexsort((values, np.isnan(values)))
         case Call("sort_desc"):
             order = np.lexsort((-values, np.isnan(values)))
+        case Call("sort_by_label" | "sort_by_label_desc", (_, *names)):
+            wanted = [name.value for name in map(unwrapped, names) if isinstance(name, Text)]
+            keys = [([natural(get(labels, name)) for name in wanted], labels) for labels in found.labels]
+            order = sorted(range(len(keys)), key=keys.__getitem__, reverse=node.function == "sort_by_label_desc")
+        case Aggregation("topk" | "bottomk", labels=labels, without=without):
+            _, group = grouped(aggregation.key_of(one, labels, without=without) for one in found.labels)
+            ranked = -values if node.operator == "topk" else values
+            order = np.lexsort((ranked, np.isnan(values), np.array(group, np.int64)))
         case _:
             return found
     return found.rows(order)
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A key by which numbers in texts sort as numbers: `a2` before `a10`."""
+    parts = _NUMBERS.split(text)
+    return [(0, int(part), "") if number % 2 else (1, 0, part) for number, part in enumerate(parts) if part]
