@@ -201,6 +201,21 @@ def test_many_series_are_spread_out_block_by_block(monkeypatch: pytest.MonkeyPat
         histograms.scaled(np.arange(len(ends))).merged(np.zeros(len(raw)), 1)
 
 
+def test_work_ends_with_its_time() -> None:
+    histograms, _ = ranged([[(0, [1.0])]], [0], 10_000)
+
+    def over() -> None:
+        raise TimeoutError
+
+    one = np.ones(1)
+    with pytest.raises(TimeoutError):
+        distributions.quantile(histograms, one, over)
+    with pytest.raises(TimeoutError):
+        distributions.fraction(histograms, one, 2 * one, over)
+    with pytest.raises(TimeoutError):
+        distributions.variance(histograms, over)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(values, min_size=1, max_size=400))
 def test_written_buckets_hold_every_observation(many: list[float]) -> None:

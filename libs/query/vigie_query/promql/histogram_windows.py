@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Kind
 
-from vigie_query.promql.annotations import Annotations
+from vigie_query.promql.annotations import Inform
 from vigie_query.promql.histogram_vectors import NO_ENTRIES, Entries, Histograms, check_size
 from vigie_query.promql.samples import Bools, Columns, Floats, Ints, Samples, Sketches, Vector, spread
 from vigie_query.promql.windows import Windows
@@ -20,7 +20,7 @@ SUMS: Final = frozenset({"increase", "sum_over_time", "last_over_time"})
 """Functions that give the histogram of all observations in the window."""
 
 
-def apart(function: str, windows: Windows, notes: Annotations) -> tuple[Windows, Histograms | None]:
+def apart(function: str, windows: Windows, inform: Inform) -> tuple[Windows, Histograms | None]:
     """The windows of which a function computes numbers, and what it gives for those of histograms."""
     samples = windows.samples
     if function in OF_EACH_OBSERVATION or not samples.histogram.any():
@@ -33,7 +33,7 @@ def apart(function: str, windows: Windows, notes: Annotations) -> tuple[Windows,
     if function == "avg_over_time":
         held = samples.held[windows.high] - samples.held[windows.low]
         return floats, merged(windows).scaled(1 / np.maximum(held, 1))
-    notes.inform(f"ignored histograms in {function}")
+    inform(f"ignored histograms in {function}")
     return floats, None
 
 
