@@ -193,7 +193,7 @@ def test_sum_and_avg_add_histograms_up_and_the_rest_counts_them_or_leaves_them_o
     mixed = ask('sum by (pod) ({__name__=~"x|f"})')
     assert isinstance(mixed.value, Vector)
     assert mixed.value.labels == [(("pod", "3"),)]
-    assert mixed.warnings == ("PromQL warning: encountered a mix of histograms and floats for aggregation (1:14)",)
+    assert mixed.warnings == ("PromQL warning: encountered a mix of histograms and floats for aggregation (1:15)",)
 
 
 def test_histograms_are_scaled_and_added() -> None:
