@@ -98,7 +98,7 @@ def vectors(
         else:
             values = first
             present = present & COMPARISONS[operator](first, second)
-    histograms = histogram_operators.between(operator, left, right, inform, returns_bool=returns_bool)
+    histograms = histogram_operators.between(operator, left, right, inform)
     drops_name = returns_bool or operator in ARITHMETIC
     labels = [_result(many.labels[row], one.labels[other], matching, drops_name=drops_name) for row, other in pairs]
     answer = histogram_operators.beside(Vector(labels, values, present), histograms)

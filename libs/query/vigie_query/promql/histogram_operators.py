@@ -49,7 +49,7 @@ def with_scalar(
     return None
 
 
-def between(operator: str, left: Vector, right: Vector, inform: Inform, *, returns_bool: bool) -> Histograms | None:
+def between(operator: str, left: Vector, right: Vector, inform: Inform) -> Histograms | None:
     """Of the places of both, of which a row of one belongs to that of the other: sums, and multiples by numbers."""
     if left.histograms is None and right.histograms is None:
         return None
