@@ -142,6 +142,8 @@ PLAIN: Final[dict[str, Reduction]] = {
     "group": lambda groups: np.ones((len(groups.begins), groups.vector.values.shape[1])),
 }
 CHOICES: Final = frozenset({"topk", "bottomk", "limitk"})
+OF_ANY_VALUE: Final = frozenset({"count", "group", "limitk"})
+"""Operators for which a histogram is a value like any other."""
 OPERATORS: Final = frozenset(PLAIN) | CHOICES | {"quantile", "count_values"}
 
 
@@ -200,7 +202,7 @@ def chosen(groups: Groups, operator: str, k: Floats) -> Vector:
     present = np.zeros(groups.vector.present.shape, np.bool_)
     for rows in groups.members():
         present[rows] = _in_pieces(groups, rows, k, lambda vector, k: _choice(vector, operator, k))
-    return Vector(groups.vector.labels, groups.vector.values, present)
+    return groups.vector.where(present)
 
 
 def _choice(vector: Vector, operator: str, k: Floats) -> Bools:

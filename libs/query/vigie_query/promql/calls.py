@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vigie_query.matchers import Operator
-from vigie_query.promql import aggregation, histograms, instant_functions, range_functions, relabelling, remarks
+from vigie_query.promql import (
+    aggregation,
+    histogram_functions,
+    histogram_operators,
+    histogram_windows,
+    instant_functions,
+    range_functions,
+    relabelling,
+    remarks,
+)
 from vigie_query.promql.joining import nameless
 from vigie_query.promql.labels import NAME, get, grouped, labels_of
 from vigie_query.promql.plan import Aggregation, Call, Node, Parentheses, Range, Selector, Subquery, Text, unwrapped
@@ -26,6 +35,7 @@ _OTHERS: Final = frozenset(
     {
         "absent",
         "absent_over_time",
+        "histogram_fraction",
         "histogram_quantile",
         "label_join",
         "label_replace",
@@ -40,6 +50,7 @@ NAMES: Final = (
     frozenset(range_functions.PLAIN)
     | frozenset(instant_functions.ARITHMETIC)
     | frozenset(instant_functions.DATES)
+    | frozenset(histogram_functions.PLAIN)
     | _SCALARS
     | _BOUNDED
     | SORTS
@@ -56,8 +67,8 @@ def scalar(evaluation: Evaluation, call: Call, times: Ints) -> Floats:
             return np.full(len(times), np.pi)
         case _:  # scalar: the one value, or NaN when there is not exactly one
             found = evaluation.vector(call.arguments[0], times)
-            single = found.present.sum(axis=0) == 1
-            return np.where(single, np.where(found.present, found.values, 0.0).sum(axis=0), np.nan)
+            single = found.floats.sum(axis=0) == 1
+            return np.where(single, np.where(found.floats, found.values, 0.0).sum(axis=0), np.nan)
 
 
 def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
@@ -65,18 +76,23 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     name, arguments = call.function, call.arguments
     if name in range_functions.PLAIN:
         function, minimum = range_functions.PLAIN[name]
-        windows = evaluation.windows(arguments[0], times)
+        windows, histograms = histogram_windows.apart(
+            name, evaluation.windows(arguments[0], times), evaluation.annotations
+        )
         if name in remarks.OF_COUNTERS:
             remarks.on_rates(windows, arguments[0].place, evaluation.annotations)
         found = reduce(
             windows, function, minimum, increments=name in range_functions.OF_INCREMENTS, check=evaluation.check
         )
+        found = histogram_operators.beside(found, histograms)
         return found if name in range_functions.KEEP_NAME else nameless(found)
     if name in instant_functions.ARITHMETIC:
         return _mapped(evaluation.vector(arguments[0], times), instant_functions.ARITHMETIC[name])
     if name in instant_functions.DATES:
         found = evaluation.vector(arguments[0], times) if arguments else _single(times / 1000)
         return _mapped(found, instant_functions.DATES[name])
+    if name in histogram_functions.PLAIN:
+        return histogram_functions.plain(name, evaluation.vector(arguments[0], times))
     if name in _BOUNDED:
         return _clamped(evaluation, call, times)
     if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
@@ -110,8 +126,12 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             q = evaluation.scalar(arguments[0], times)
             remarks.on_quantiles(q, arguments[0].place, evaluation.annotations)
             buckets = evaluation.vector(arguments[1], times)
-            remarks.on_buckets(buckets, arguments[1].place, evaluation.annotations)
-            return histograms.histogram_quantile(q, buckets)
+            remarks.on_buckets(buckets.only_floats().compact(), arguments[1].place, evaluation.annotations)
+            return histogram_functions.quantile(q, buckets, evaluation.annotations)
+        case "histogram_fraction":
+            lower, upper = (evaluation.scalar(argument, times) for argument in arguments[:2])
+            found = evaluation.vector(arguments[2], times)
+            return histogram_functions.fraction(lower, upper, found, evaluation.annotations)
         case "label_replace":
             texts = [evaluation.text(argument) for argument in arguments[1:]]
             return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts, check=evaluation.check)
@@ -154,9 +174,9 @@ def _timestamp(evaluation: Evaluation, node: Node, times: Ints) -> Vector:
     node = unwrapped(node)
     if isinstance(node, Selector):
         found, seconds = evaluation.newest(node, times)
-        return nameless(found.with_values(seconds))
+        return nameless(Vector(found.labels, seconds, found.present))
     found = evaluation.vector(node, times)
-    return nameless(found.with_values(np.broadcast_to(times / 1000, found.values.shape)))
+    return nameless(Vector(found.labels, np.broadcast_to(times / 1000, found.values.shape), found.present))
 
 
 def _absent(node: Node, present: Bools) -> Vector:
@@ -178,7 +198,9 @@ def _absent(node: Node, present: Bools) -> Vector:
 def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     q = evaluation.scalar(call.arguments[0], times)
     remarks.on_quantiles(q, call.arguments[0].place, evaluation.annotations)
-    windows = evaluation.windows(call.arguments[1], times)
+    windows, _ = histogram_windows.apart(
+        call.function, evaluation.windows(call.arguments[1], times), evaluation.annotations
+    )
 
     def function(chunk: Chunk) -> Floats:
         return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
@@ -188,7 +210,9 @@ def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vect
 
 def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     ahead = evaluation.scalar(call.arguments[1], times)
-    windows = evaluation.windows(call.arguments[0], times)
+    windows, _ = histogram_windows.apart(
+        call.function, evaluation.windows(call.arguments[0], times), evaluation.annotations
+    )
 
     def function(chunk: Chunk) -> Floats:
         slope, intercept = range_functions.line(chunk, times[chunk.steps].astype(np.float64))
@@ -200,6 +224,8 @@ def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 def ordering(node: Node, found: Vector) -> Vector:
     """The answer of an instant query in the order that its outermost function or operator gives it."""
     node = unwrapped(node)
+    if isinstance(node, Call) and node.function in ("sort", "sort_desc"):
+        found = found.only_floats().compact()
     values = found.values[:, 0]
     match node:
         case Call("sort"):

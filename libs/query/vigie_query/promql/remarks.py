@@ -8,8 +8,8 @@ import numpy as np
 from vigie_contracts.series import Kind
 
 from vigie_query.promql.annotations import Annotations
+from vigie_query.promql.classic_histograms import LE, TOLERANCE, upper_bound
 from vigie_query.promql.errors import Place
-from vigie_query.promql.histograms import LE, TOLERANCE, upper_bound
 from vigie_query.promql.labels import NAME, drop, get, grouped
 from vigie_query.promql.lexing import quoted
 from vigie_query.promql.numbers import short_text
