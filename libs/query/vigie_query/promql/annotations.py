@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from vigie_query.promql.errors import Place
 
+Inform: TypeAlias = Callable[[str], None]
+"""Takes a text about one part of an expression."""
 MAX_TOLD: Final = 10
 """Warnings, and infos, of one answer; of the rest it says how many they are."""
 _MAX_KEPT: Final = 1_000

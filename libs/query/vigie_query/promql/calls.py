@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,11 +19,12 @@ from vigie_query.promql import (
     relabelling,
     remarks,
 )
+from vigie_query.promql.histogram_vectors import Histograms
 from vigie_query.promql.joining import nameless
 from vigie_query.promql.labels import NAME, get, grouped, labels_of
 from vigie_query.promql.plan import Aggregation, Call, Node, Parentheses, Range, Selector, Subquery, Text, unwrapped
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
-from vigie_query.promql.windows import Chunk, reduce
+from vigie_query.promql.windows import Chunk, Windows, reduce
 
 if TYPE_CHECKING:
     from vigie_query.promql.evaluation import Evaluation
@@ -76,9 +78,7 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     name, arguments = call.function, call.arguments
     if name in range_functions.PLAIN:
         function, minimum = range_functions.PLAIN[name]
-        windows, histograms = histogram_windows.apart(
-            name, evaluation.windows(arguments[0], times), evaluation.annotations
-        )
+        windows, histograms = _apart(evaluation, name, arguments[0], times)
         if name in remarks.OF_COUNTERS:
             remarks.on_rates(windows, arguments[0].place, evaluation.annotations)
         found = reduce(
@@ -92,7 +92,7 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         found = evaluation.vector(arguments[0], times) if arguments else _single(times / 1000)
         return _mapped(found, instant_functions.DATES[name])
     if name in histogram_functions.PLAIN:
-        return histogram_functions.plain(name, evaluation.vector(arguments[0], times))
+        return histogram_functions.plain(evaluation, name, evaluation.vector(arguments[0], times))
     if name in _BOUNDED:
         return _clamped(evaluation, call, times)
     if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
@@ -125,13 +125,14 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         case "histogram_quantile":
             q = evaluation.scalar(arguments[0], times)
             remarks.on_quantiles(q, arguments[0].place, evaluation.annotations)
-            buckets = evaluation.vector(arguments[1], times)
-            remarks.on_buckets(buckets.only_floats().compact(), arguments[1].place, evaluation.annotations)
-            return histogram_functions.quantile(q, buckets, evaluation.annotations)
+            found = evaluation.vector(arguments[1], times)
+            remarks.on_buckets(found.only_floats().compact(), arguments[1].place, evaluation.annotations)
+            return histogram_functions.quantile(evaluation, q, found, arguments[1].place)
         case "histogram_fraction":
             lower, upper = (evaluation.scalar(argument, times) for argument in arguments[:2])
             found = evaluation.vector(arguments[2], times)
-            return histogram_functions.fraction(lower, upper, found, evaluation.annotations)
+            remarks.on_buckets(found.only_floats().compact(), arguments[2].place, evaluation.annotations)
+            return histogram_functions.fraction(evaluation, lower, upper, found, arguments[2].place)
         case "label_replace":
             texts = [evaluation.text(argument) for argument in arguments[1:]]
             return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts, check=evaluation.check)
@@ -142,6 +143,12 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             )
         case other:
             raise AssertionError(f"{other} is in NAMES, and nobody computes it")
+
+
+def _apart(evaluation: Evaluation, name: str, node: Node, times: Ints) -> tuple[Windows, Histograms | None]:
+    """The windows of numbers, and what the function gives for those of histograms."""
+    inform = partial(evaluation.annotations.inform, place=node.place)
+    return histogram_windows.apart(name, evaluation.windows(node, times), inform)
 
 
 def _mapped(found: Vector, function: instant_functions.Function) -> Vector:
@@ -198,9 +205,7 @@ def _absent(node: Node, present: Bools) -> Vector:
 def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     q = evaluation.scalar(call.arguments[0], times)
     remarks.on_quantiles(q, call.arguments[0].place, evaluation.annotations)
-    windows, _ = histogram_windows.apart(
-        call.function, evaluation.windows(call.arguments[1], times), evaluation.annotations
-    )
+    windows, _ = _apart(evaluation, call.function, call.arguments[1], times)
 
     def function(chunk: Chunk) -> Floats:
         return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
@@ -210,9 +215,7 @@ def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vect
 
 def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     ahead = evaluation.scalar(call.arguments[1], times)
-    windows, _ = histogram_windows.apart(
-        call.function, evaluation.windows(call.arguments[0], times), evaluation.annotations
-    )
+    windows, _ = _apart(evaluation, call.function, call.arguments[0], times)
 
     def function(chunk: Chunk) -> Floats:
         slope, intercept = range_functions.line(chunk, times[chunk.steps].astype(np.float64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -182,15 +183,16 @@ class Evaluation:
         operator, left, right = node.operator, node.left, node.right
         if operator in binary.SETS:
             return binary.sets(operator, self.vector(left, times), self.vector(right, times), node.matching)
+        inform = partial(self.annotations.inform, place=node.place)
         if ValueType.SCALAR in (left.type, right.type):
             scalar_is_left = left.type is ValueType.SCALAR
             vector, scalar = (right, left) if scalar_is_left else (left, right)
             return binary.with_scalar(
-                operator, self.vector(vector, times), self.scalar(scalar, times), self.annotations,
+                operator, self.vector(vector, times), self.scalar(scalar, times), inform,
                 scalar_is_left=scalar_is_left, returns_bool=node.returns_bool,
             )  # fmt: skip
         return binary.vectors(
-            operator, self.vector(left, times), self.vector(right, times), node.matching, self.annotations,
+            operator, self.vector(left, times), self.vector(right, times), node.matching, inform,
             returns_bool=node.returns_bool,
         )  # fmt: skip
 
@@ -198,8 +200,9 @@ class Evaluation:
         found = self.vector(node.of, times)
         if found.histograms is not None and node.operator not in aggregation.OF_ANY_VALUE:
             if node.operator in ("sum", "avg"):
-                groups = aggregation.groups_of(found, node.labels, without=node.without)
-                return histogram_operators.aggregated(groups, node.operator, self.annotations)
+                groups = aggregation.groups_of(found, node.labels, without=node.without, check=self.check)
+                warn = partial(self.annotations.warn, place=node.of.place)
+                return histogram_operators.aggregated(groups, node.operator, warn)
             self.annotations.inform(f"ignored histogram in {node.operator} aggregation", place=node.of.place)
             found = found.only_floats().compact()
         groups = aggregation.groups_of(found, node.labels, without=node.without, check=self.check)
