@@ -65,7 +65,8 @@ def need(wanted: Wanted, shown: Shown) -> Need:
     functions = dict.fromkeys(use.function for use in wanted.uses)
     kinds = {Kind(int(kind)) for kind in np.unique(shown.kinds[shown.parts == VALUE])}
     shows = kinds | {Kind.COUNTER} if shown.incremental.any() else kinds
-    edges = np.unique(np.concatenate([np.fromiter(_edges(use), np.int64) for use in wanted.uses]))
+    sums = Kind.HISTOGRAM in kinds
+    edges = np.unique(np.concatenate([np.fromiter(_edges(use, sums=sums), np.int64) for use in wanted.uses]))
     return Need(
         edges.tolist(),
         frozenset(_columns(functions, kinds, {int(part) for part in np.unique(shown.parts)})),
@@ -76,11 +77,12 @@ def need(wanted: Wanted, shown: Shown) -> Need:
     )
 
 
-def _edges(use: Use) -> Iterator[int]:
+def _edges(use: Use, *, sums: bool) -> Iterator[int]:
+    """sums: whether the plain selector shows all that is in the look-back, as of histograms."""
     yield use.first_ms - use.range_ms
     for end in range(use.first_ms, use.last_ms + 1, use.step_ms or 1):
         yield end
-        if use.function:  # the plain selector looks at the newest sample alone, whose time is known
+        if use.function or sums:  # else the plain selector looks at the newest sample alone, whose time is known
             yield end - use.range_ms
 
 
