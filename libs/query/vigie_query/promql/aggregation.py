@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -12,6 +12,7 @@ from vigie_contracts.series import Labels
 
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.label_sets import LabelSets, remembered
 from vigie_query.promql.labels import NAME, check_label, drop, grouped, keep, put
 from vigie_query.promql.numbers import number_text, short_text
 from vigie_query.promql.quantiles import between_ranks
@@ -69,10 +70,17 @@ class Groups:
 
 def groups_of(vector: Vector, labels: Collection[str], *, without: bool, check: Callable[[], None] = _go_on) -> Groups:
     """Group by these labels, or by all but these."""
-    keys, numbers = grouped(key_of(one, labels, without=without) for one in vector.labels)
+    kept = frozenset(labels)
+    made = remembered(vector.labels, (kept, without), lambda: _grouped(vector.labels, kept, without=without))
+    return Groups(*made, vector, check)
+
+
+def _grouped(every: Sequence[Labels], labels: frozenset[str], *, without: bool) -> tuple[LabelSets, Ints, Ints]:
+    """The labels of each group, the rows in the order of groups, and where each group begins."""
+    keys, numbers = grouped(key_of(one, labels, without=without) for one in every)
     numbered = np.array(numbers, np.int64)
     order = np.argsort(numbered, kind="stable")
-    return Groups(keys, order, np.searchsorted(numbered[order], np.arange(len(keys))), vector, check)
+    return LabelSets(keys), order, np.searchsorted(numbered[order], np.arange(len(keys)))
 
 
 def key_of(series: Labels, labels: Collection[str], *, without: bool) -> Labels:

@@ -14,6 +14,7 @@ from vigie_query.promql import aggregation, binary, calls, histogram_operators, 
 from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import nameless
+from vigie_query.promql.label_sets import listed
 from vigie_query.promql.plan import (
     Aggregation,
     At,
@@ -133,13 +134,13 @@ class Evaluation:
         windows = cut(samples, ends - self.lookback_ms, ends, self.check)
         if not len(samples.times):
             nothing = np.zeros(windows.low.shape)
-            return Vector(list(samples.labels), nothing, nothing.astype(np.bool_)), nothing
+            return Vector(listed(samples.labels), nothing, nothing.astype(np.bool_)), nothing
         self.check()
         places, present = newest(windows)
         self.check()
         values = samples.values[places]
         seconds = samples.times[places] / 1000
-        found = Vector(list(samples.labels), values, present & ~is_stale(values))
+        found = Vector(listed(samples.labels), values, present & ~is_stale(values))
         if not samples.histogram.any():
             return found, seconds
         # The newest of a histogram are the observations of the last look-back.
