@@ -15,6 +15,27 @@ from vigie_runtime.errors import ProblemError
 from vigie_runtime.expressions import ExpressionTooSlow
 from vigie_storage.mongo import TooSlow
 
+
+class TooManySteps(QueryError):  # noqa: N818 - named after what is wrong
+    """A range query with more steps than one series may have points."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"exceeded maximum resolution of {most:,} points per timeseries. Try decreasing the query resolution "
+            "(?step=XX)"
+        )
+
+
+class QueryTimedOut(ProblemError):  # noqa: N818
+    """The query did not end in the time that it has."""
+
+    kind = ProblemKind.TIMEOUT
+    status = 503
+
+    def __init__(self, timeout_ms: int) -> None:
+        super().__init__(f"query timed out in query execution: it may take {duration(timeout_ms)}")
+
+
 _BAD_DATA: Final = ("bad_data", 400)
 _EXECUTION: Final = ("execution", 422)
 _TIMEOUT: Final = ("timeout", 503)
@@ -25,6 +46,7 @@ _BY_CLASS: Final[Mapping[type[Exception], tuple[str, int]]] = {
     QueryLimitExceeded: _EXECUTION,
     RetentionExceeded: _EXECUTION,
     ExpressionTooSlow: _TIMEOUT,
+    QueryTimedOut: _TIMEOUT,
     TooSlow: _TIMEOUT,
 }
 """Type and status of what an evaluation ends with."""
@@ -38,26 +60,6 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     503: "unavailable",
 }
 """Type of everything else; what is not listed is bad_data."""
-
-
-class TooManySteps(QueryError):
-    """A range query with more steps than one series may have points."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(
-            f"exceeded maximum resolution of {most:,} points per timeseries. Try decreasing the query resolution "
-            "(?step=XX)"
-        )
-
-
-class QueryTimedOut(ProblemError):  # noqa: N818 - named after what is wrong
-    """The query did not end in the time that it has."""
-
-    kind = ProblemKind.TIMEOUT
-    status = 503
-
-    def __init__(self, timeout_ms: int) -> None:
-        super().__init__(f"query timed out in query execution: it may take {duration(timeout_ms)}")
 
 
 class ErrorAnswer(msgspec.Struct, rename="camel"):
