@@ -13,11 +13,12 @@ import msgspec
 import numpy as np
 from vigie_contracts.series import Labels
 from vigie_query.errors import QueryLimitExceeded
+from vigie_query.promql.numbers import number_text
 from vigie_query.promql.plan import ValueType
 from vigie_query.promql.queries import Answer
 from vigie_query.promql.samples import Bools, Floats, Samples, Vector
 
-from vigie_api.promql.numbers import decimal, seconds, texts
+from vigie_api.promql.numbers import seconds, texts
 
 TRUNCATED: Final = "results truncated due to limit"
 
@@ -61,7 +62,7 @@ def encoded(answer: Answer, bounds: Bounds) -> bytes:
             _check(found, bounds.points)
             result = f"[{','.join(_series(answer, found))}]"
         case scalar:
-            result = json.dumps([_plain_seconds(answer), decimal(float(scalar[0]))], separators=(",", ":"))
+            result = json.dumps([_plain_seconds(answer), number_text(float(scalar[0]))], separators=(",", ":"))
     return success(f'{{"resultType":"{answer.type}","result":{result}}}'.encode(), warnings, answer.infos)
 
 

@@ -10,7 +10,8 @@ from fastapi import Depends
 from starlette.requests import Request
 from vigie_contracts.problems import shortened
 from vigie_query.errors import InvalidParameter
-from vigie_query.times import DAY, UNITS, rfc3339_ms
+from vigie_query.promql.literals import MAX_DURATION_MS, UNITS_MS
+from vigie_query.times import rfc3339_ms
 from vigie_web.authorized_route import body_of
 from vigie_web.errors import UnsupportedMedia
 
@@ -22,9 +23,7 @@ MAX_TIME_MS: Final = 253_402_300_799_999
 """The end of the year 9999."""
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\Z", re.ASCII)
-_UNITS: Final = {"y": 365 * DAY, **{unit: UNITS[unit] for unit in ("w", "d", "h", "m", "s", "ms")}}
-_LENGTH: Final = re.compile("".join(rf"(?:(?P<{unit}>\d{{1,15}}){unit})?" for unit in _UNITS) + r"\Z", re.ASCII)
-_LONGEST_MS: Final = 1 << 53
+_LENGTH: Final = re.compile("".join(rf"(?:(?P<{unit}>\d{{1,15}}){unit})?" for unit in UNITS_MS) + r"\Z", re.ASCII)
 
 
 class Form:
@@ -67,7 +66,7 @@ class Form:
         found = _length_ms(given) if number is None else number
         if found is None:
             raise InvalidParameter(name, f'cannot parse "{shortened(given)}" to a valid duration')
-        if abs(found) > _LONGEST_MS:
+        if abs(found) > MAX_DURATION_MS:
             raise InvalidParameter(name, f'cannot parse "{shortened(given)}" to a valid duration. It overflows int64')
         return round(found)
 
@@ -98,7 +97,7 @@ def _length_ms(text: str) -> int | None:
     found = _LENGTH.match(text)
     if found is None:
         return None
-    return sum(int(amount) * _UNITS[unit] for unit, amount in found.groupdict().items() if amount)
+    return sum(int(amount) * UNITS_MS[unit] for unit, amount in found.groupdict().items() if amount)
 
 
 async def _form(_context: Ctx, request: Request) -> Form:

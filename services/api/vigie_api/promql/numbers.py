@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from vigie_query.promql.numbers import number_text
 
 _LEAST_PLAIN: Final = 1e-4
 _FIRST_BEYOND: Final = 1e16
@@ -26,18 +27,9 @@ def texts(values: npt.NDArray[np.float64]) -> list[str]:
 
 
 def text(value: float) -> str:
-    """One value as samples have it."""
+    """One value as samples have it; `number_text` writes it without an exponent, as scalars have it."""
     exponent = value != 0 and not 1e-6 <= abs(value) < 1e21
-    return _with_exponent(value) if exponent and math.isfinite(value) else decimal(value)
-
-
-def decimal(value: float) -> str:
-    """The same without an exponent, as scalars have it."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return f"{Decimal(repr(value)):f}".removesuffix(".0")
+    return _with_exponent(value) if exponent and math.isfinite(value) else number_text(value)
 
 
 def _with_exponent(value: float) -> str:

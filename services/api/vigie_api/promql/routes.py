@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from fastapi import APIRouter
 from starlette.responses import Response
 from vigie_identity.permissions import Permission
+from vigie_query.promql.formatting import pretty
 from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import MAX_STEPS
+from vigie_query.promql.syntax_tree import tree
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 
@@ -32,7 +35,7 @@ from vigie_api.promql.form import Asked
 from vigie_api.promql.queries import answered, instant, ranged
 
 router = APIRouter(tags=["promql"])
-_BOTH: Final = ("query", "query_range", "query_exemplars")
+_BOTH: Final = ("query", "query_range", "query_exemplars", "format_query", "parse_query")
 _GET: Final = (
     "status/buildinfo", "status/runtimeinfo", "status/config", "status/flags",
     "status/tsdb",
@@ -75,6 +78,18 @@ async def query_exemplars(context: Ctx, form: Asked) -> Response:
     """Exemplars are not kept: an empty list."""
     parse(form.text("query"))
     return _json(success(b"[]"))
+
+
+@asked_both_ways(router, "/api/v1/format_query", (QUERY,), "foo / bar")
+async def format_query(_context: Ctx, form: Asked) -> Response:
+    """The expression, laid out for people."""
+    return _json(success(msgspec.json.encode(pretty(parse(form.text("query"))))))
+
+
+@asked_both_ways(router, "/api/v1/parse_query", (QUERY,), {"type": "numberLiteral", "val": "1"})
+async def parse_query(_context: Ctx, form: Asked) -> Response:
+    """The expression as a tree."""
+    return _json(success(msgspec.json.encode(tree(parse(form.text("query"))))))
 
 
 def _json(body: bytes) -> Response:
