@@ -162,6 +162,11 @@ def test_numbers_are_written_as_go_writes_them() -> None:
     }  # fmt: skip
     assert texts(np.array(list(numbers))) == list(numbers.values())
     assert texts(np.array([-0.0, math.nan])) == ["-0", "NaN"]
+    assert texts(np.array([])) == []
+    chosen = np.random.default_rng(7)
+    some = chosen.standard_normal(2_000) * 10.0 ** chosen.integers(-25, 25, 2_000)
+    assert list(map(float, texts(some))) == some.tolist()
+    assert {"e" in one for one in texts(some[(abs(some) >= 1e-6) & (abs(some) < 1e21)])} == {False}
     assert [seconds(at) for at in (0, 1_000, 1_500, 1_435_781_451_781, 5)] == [
         "0", "1", "1.500", "1435781451.781", "0.005",
     ]  # fmt: skip
