@@ -257,8 +257,10 @@ async def test_parameters_are_refused_in_the_words_of_prometheus(
 async def test_expressions_that_are_wrong_are_bad_data_and_what_they_meet_is_an_execution(api: Api) -> None:
     assert (await api.error("query", 400, "bad_data", query="sum(")).startswith('invalid parameter "query": ')
     assert (await api.error("query", 400, "bad_data")).startswith('invalid parameter "query": ')
-    many = "up * on() up"
-    await api.error("query", 422, "execution", query=many)
+    await api.error("query", 422, "execution", query="up * on() up")
+    matchers = ",".join(f'l{i}="v"' for i in range(40))
+    error = await api.error("query", 422, "execution", query=f"up{{{matchers}}}")
+    assert error == "a selector has more than 32 matchers"
 
 
 async def test_an_answer_has_so_many_points(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
