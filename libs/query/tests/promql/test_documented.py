@@ -3,25 +3,55 @@
 import asyncio
 import math
 import re
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from vigie_contracts.series import Labels
+from vigie_contracts.latest import BUCKET_BOUNDS
+from vigie_contracts.series import Kind, Labels
+from vigie_contracts.tiers import FINE
 from vigie_query.errors import QueryError
+from vigie_query.promql.cells import BUCKET, COUNT, SUM, VALUE, Shown, samples_of
+from vigie_query.promql.labels import NAME, labels_of
 from vigie_query.promql.memory import MemoryReader
 from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import Answer, Query, answer
 from vigie_query.promql.samples import Vector
+from vigie_windows import fold
 
 from .documented import Evaluated, Example, examples
 
 CASES = [pytest.param(one, asked, id=f"line {asked.line}") for one in examples() for asked in one.evaluated]
 
 
+def stored(example: Example) -> MemoryReader:
+    """What was sent, as windows of 10 s; of a histogram also its classic series."""
+    rows = [row for row, one in enumerate(example.loaded) for _ in one.points]
+    times, points = zip(*(point for one in example.loaded for point in one.points), strict=True)
+    kinds = np.array([one.kind for one in example.loaded], np.uint8)
+    cells = fold(np.array(rows), np.array(times, np.int64), np.array(points, np.float64), kinds, FINE.width_ms)
+    shown = [(one.labels, row, VALUE) for row, one in enumerate(example.loaded)]
+    for row, one in enumerate(example.loaded):
+        if one.kind is Kind.HISTOGRAM:
+            shown += [(labels, row, part) for labels, part in classic(dict(one.labels))]
+    labels, places, parts = zip(*shown, strict=True)
+    at = np.array(places, np.int64)
+    return MemoryReader(samples_of([cells], Shown(labels, at, kinds[at], np.array(parts, np.int64))))
+
+
+def classic(labels: dict[str, str]) -> Iterator[tuple[Labels, int]]:
+    """Labels and parts of `x_sum`, `x_count` and `x_bucket`."""
+    name = labels[NAME]
+    yield labels_of({**labels, NAME: f"{name}_sum"}), SUM
+    yield labels_of({**labels, NAME: f"{name}_count"}), COUNT
+    for place, bound in enumerate((*map(str, BUCKET_BOUNDS), "+Inf")):
+        yield labels_of({**labels, NAME: f"{name}_bucket", "le": bound}), BUCKET + place
+
+
 def ask(example: Example, asked: Evaluated) -> Answer:
-    reader = MemoryReader.of({one.labels: one.points for one in example.loaded})
-    return asyncio.run(
-        answer(reader, Query(asked.text, parse(asked.text), asked.start_ms, asked.end_ms, asked.step_ms))
-    )
+    reader = stored(example) if example.loaded else MemoryReader.of({})
+    query = Query(asked.text, parse(asked.text), asked.start_ms, asked.end_ms, asked.step_ms)
+    return asyncio.run(answer(reader, query))
 
 
 def values(found: Answer) -> dict[Labels, list[float | None]]:
