@@ -13,9 +13,11 @@ from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.quotas import RateLimits
 from vigie_limits.store import RedisCounts
+from vigie_query.promql.memory import MemoryReader
 from vigie_runtime import clients
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
+from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.latest import LatestReader
@@ -40,6 +42,7 @@ from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
 from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.node_reports import routes as node_reports
+from vigie_api.promql import routes as promql
 from vigie_api.query import routes as query
 from vigie_api.reference import routes as reference
 from vigie_api.resources import Resources
@@ -50,6 +53,7 @@ FEATURES: Final = (
     summaries.FEATURE,
     dashboard.FEATURE,
     query.FEATURE,
+    promql.FEATURE,
     series.FEATURE,
     exposition.FEATURE,
     node_reports.FEATURE,
@@ -62,6 +66,8 @@ FEATURES: Final = (
 )
 _KEPT_ANSWERS: Final = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
+_WAITING_QUERIES: Final = 96
+"""A dashboard asks for all of its panels at once, and waits for them as long as one query may take."""
 
 
 def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
@@ -114,6 +120,9 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         latest=LatestReader(database, redis, clock, state.metrics),
         node_reports=NodeReportReader(database),
         reader=SeriesReader(catalogue, windows, clock, limits),
+        samples=lambda _tenant: MemoryReader.of({}),
+        expressions=Expressions(settings.api_promql_timeout_s, settings.api_promql_concurrent),
+        queries=ConcurrencyLimit(settings.api_promql_concurrent, "queries", _WAITING_QUERIES),
         answers=TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS),
         scrapes=ConcurrencyLimit(settings.api_concurrent_scrapes, "answers of /metrics"),
         report_pages=ConcurrencyLimit(settings.api_concurrent_reads, "pages of reports"),

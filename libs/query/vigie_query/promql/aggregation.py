@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +12,7 @@ from vigie_contracts.series import Labels
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.labels import NAME, drop, grouped, keep, put
+from vigie_query.promql.numbers import number_text
 from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
 from vigie_query.promql.windows import CANCELLATION, exact_sum
@@ -51,9 +51,9 @@ class Groups:
         yield from np.split(self.order, self.begins[1:])
 
 
-def groups_of(vector: Vector, labels: frozenset[str], *, without: bool) -> Groups:
+def groups_of(vector: Vector, labels: Collection[str], *, without: bool) -> Groups:
     """Group by these labels, or by all but these."""
-    dropped = labels | {NAME}
+    dropped = {*labels, NAME}
     keys, numbers = grouped(drop(one, dropped) if without else keep(one, labels) for one in vector.labels)
     numbered = np.array(numbers, np.int64)
     order = np.argsort(numbered, kind="stable")
@@ -186,12 +186,3 @@ def count_values(groups: Groups, label: str) -> Vector:
         for key in series
     ]
     return Vector(labels, counts, counts > 0)
-
-
-def number_text(value: float) -> str:
-    """As Prometheus writes a value: all digits, no exponent."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return np.format_float_positional(value, trim="-")

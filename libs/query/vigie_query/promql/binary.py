@@ -112,7 +112,7 @@ def _any(vector: Vector, numbers: Ints, count: int) -> Bools:
 def _signatures(vector: Vector, matching: Matching) -> list[Labels]:
     if matching.on:
         return [keep(labels, matching.labels) for labels in vector.labels]
-    ignored = matching.labels | {NAME}
+    ignored = {*matching.labels, NAME}
     return [drop(labels, ignored) for labels in vector.labels]
 
 
