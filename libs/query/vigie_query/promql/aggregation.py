@@ -118,6 +118,8 @@ PLAIN: Final[dict[str, Reduction]] = {
     "group": lambda groups: np.ones((len(groups.begins), groups.vector.values.shape[1])),
 }
 CHOICES: Final = frozenset({"topk", "bottomk", "limitk"})
+OF_ANY_VALUE: Final = frozenset({"count", "group", "limitk"})
+"""Operators for which a histogram is a value like any other."""
 OPERATORS: Final = frozenset(PLAIN) | CHOICES | {"quantile", "count_values"}
 
 
@@ -157,7 +159,7 @@ def chosen(groups: Groups, operator: str, k: Floats) -> Vector:
     present = np.zeros(groups.vector.present.shape, np.bool_)
     for rows in groups.members():
         present[rows] = _choice(groups.vector.rows(rows), operator, k)
-    return Vector(groups.vector.labels, groups.vector.values, present)
+    return groups.vector.where(present)
 
 
 def _choice(vector: Vector, operator: str, k: Floats) -> Bools:

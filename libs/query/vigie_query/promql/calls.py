@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vigie_query.matchers import Operator
-from vigie_query.promql import histograms, instant_functions, range_functions, relabelling
+from vigie_query.promql import (
+    histogram_functions,
+    histogram_operators,
+    histogram_windows,
+    instant_functions,
+    range_functions,
+    relabelling,
+)
 from vigie_query.promql.joining import nameless
 from vigie_query.promql.labels import NAME, labels_of
 from vigie_query.promql.plan import Call, Node, Parentheses, Range, Selector, Subquery
@@ -24,6 +31,7 @@ _OTHERS: Final = frozenset(
     {
         "absent",
         "absent_over_time",
+        "histogram_fraction",
         "histogram_quantile",
         "label_join",
         "label_replace",
@@ -38,6 +46,7 @@ NAMES: Final = (
     frozenset(range_functions.PLAIN)
     | frozenset(instant_functions.ARITHMETIC)
     | frozenset(instant_functions.DATES)
+    | frozenset(histogram_functions.PLAIN)
     | _SCALARS
     | _BOUNDED
     | SORTS
@@ -54,8 +63,8 @@ def scalar(evaluation: Evaluation, call: Call, times: Ints) -> Floats:
             return np.full(len(times), np.pi)
         case _:  # scalar: the one value, or NaN when there is not exactly one
             found = evaluation.vector(call.arguments[0], times)
-            single = found.present.sum(axis=0) == 1
-            return np.where(single, np.where(found.present, found.values, 0.0).sum(axis=0), np.nan)
+            single = found.floats.sum(axis=0) == 1
+            return np.where(single, np.where(found.floats, found.values, 0.0).sum(axis=0), np.nan)
 
 
 def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
@@ -63,14 +72,19 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     name, arguments = call.function, call.arguments
     if name in range_functions.PLAIN:
         function, minimum = range_functions.PLAIN[name]
-        windows = evaluation.windows(arguments[0], times)
+        windows, histograms = histogram_windows.apart(
+            name, evaluation.windows(arguments[0], times), evaluation.annotations
+        )
         found = reduce(windows, function, minimum, increments=name in range_functions.OF_INCREMENTS)
+        found = histogram_operators.beside(found, histograms)
         return found if name in range_functions.KEEP_NAME else nameless(found)
     if name in instant_functions.ARITHMETIC:
         return _mapped(evaluation.vector(arguments[0], times), instant_functions.ARITHMETIC[name])
     if name in instant_functions.DATES:
         found = evaluation.vector(arguments[0], times) if arguments else _single(times / 1000)
         return _mapped(found, instant_functions.DATES[name])
+    if name in histogram_functions.PLAIN:
+        return histogram_functions.plain(name, evaluation.vector(arguments[0], times))
     if name in _BOUNDED:
         return _clamped(evaluation, call, times)
     if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
@@ -102,7 +116,11 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             return _predict_linear(evaluation, call, times)
         case "histogram_quantile":
             q = evaluation.scalar(arguments[0], times)
-            return histograms.histogram_quantile(q, evaluation.vector(arguments[1], times))
+            return histogram_functions.quantile(q, evaluation.vector(arguments[1], times), evaluation.annotations)
+        case "histogram_fraction":
+            lower, upper = (evaluation.scalar(argument, times) for argument in arguments[:2])
+            found = evaluation.vector(arguments[2], times)
+            return histogram_functions.fraction(lower, upper, found, evaluation.annotations)
         case "label_replace":
             texts = [evaluation.text(argument) for argument in arguments[1:]]
             return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts)
@@ -144,9 +162,9 @@ def _timestamp(evaluation: Evaluation, node: Node, times: Ints) -> Vector:
         node = node.of
     if isinstance(node, Selector):
         found, seconds = evaluation.newest(node, times)
-        return nameless(found.with_values(seconds))
+        return nameless(Vector(found.labels, seconds, found.present))
     found = evaluation.vector(node, times)
-    return nameless(found.with_values(np.broadcast_to(times / 1000, found.values.shape)))
+    return nameless(Vector(found.labels, np.broadcast_to(times / 1000, found.values.shape), found.present))
 
 
 def _absent(node: Node, present: Bools) -> Vector:
@@ -167,7 +185,9 @@ def _absent(node: Node, present: Bools) -> Vector:
 
 def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     q = evaluation.scalar(call.arguments[0], times)
-    windows = evaluation.windows(call.arguments[1], times)
+    windows, _ = histogram_windows.apart(
+        call.function, evaluation.windows(call.arguments[1], times), evaluation.annotations
+    )
 
     def function(chunk: Chunk) -> Floats:
         return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
@@ -177,7 +197,9 @@ def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vect
 
 def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     ahead = evaluation.scalar(call.arguments[1], times)
-    windows = evaluation.windows(call.arguments[0], times)
+    windows, _ = histogram_windows.apart(
+        call.function, evaluation.windows(call.arguments[0], times), evaluation.annotations
+    )
 
     def function(chunk: Chunk) -> Floats:
         slope, intercept = range_functions.line(chunk, times[chunk.steps].astype(np.float64))
@@ -190,6 +212,8 @@ def ordering(node: Node, found: Vector) -> Vector:
     """The answer of an instant query in the order that its outermost function gives it."""
     while isinstance(node, Parentheses):
         node = node.of
+    if isinstance(node, Call) and node.function in ("sort", "sort_desc"):
+        found = found.only_floats().compact()
     values = found.values[:, 0]
     match node:
         case Call("sort"):

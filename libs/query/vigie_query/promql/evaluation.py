@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from vigie_query.errors import QueryLimitExceeded
-from vigie_query.promql import aggregation, binary, calls
+from vigie_query.promql import aggregation, binary, calls, histogram_operators, histogram_windows
 from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import nameless
@@ -94,7 +94,8 @@ class Evaluation:
                 return self.vector(of, times)
             case Negation(of):
                 found = self.vector(of, times)
-                vector = nameless(found.with_values(-found.values))
+                histograms = None if found.histograms is None else found.histograms.scaled(-1.0)
+                vector = nameless(histogram_operators.beside(found.with_values(-found.values), histograms))
             case Binary():
                 vector = self._binary(node, times)
             case Aggregation():
@@ -133,7 +134,13 @@ class Evaluation:
             return Vector(list(samples.labels), nothing, nothing.astype(np.bool_)), nothing
         places, present = newest(windows)
         values = samples.values[places]
-        return Vector(list(samples.labels), values, present & ~is_stale(values)), samples.times[places] / 1000
+        seconds = samples.times[places] / 1000
+        found = Vector(list(samples.labels), values, present & ~is_stale(values))
+        if not samples.histogram.any():
+            return found, seconds
+        # The newest of a histogram are the observations of the last look-back.
+        histograms = histogram_windows.merged(windows)
+        return histogram_operators.beside(found.where(~samples.histogram[:, None]), histograms), seconds
 
     def reference(self, when: When, times: Ints) -> Ints:
         """The times at which something is looked up, for each step."""
@@ -160,6 +167,8 @@ class Evaluation:
             vector = Vector([()], values, np.ones(values.shape, np.bool_))
         else:
             vector = self.vector(node.of, times)
+        if vector.histograms is not None:
+            return histogram_windows.stepped(vector, times)
         _, steps = np.nonzero(vector.present)
         bounds = np.concatenate([[0], np.cumsum(vector.present.sum(axis=1))]).astype(np.int64)
         return Samples(vector.labels, bounds, times[steps], vector.values[vector.present])
@@ -172,15 +181,23 @@ class Evaluation:
             scalar_is_left = left.type is ValueType.SCALAR
             vector, scalar = (right, left) if scalar_is_left else (left, right)
             return binary.with_scalar(
-                operator, self.vector(vector, times), self.scalar(scalar, times),
+                operator, self.vector(vector, times), self.scalar(scalar, times), self.annotations,
                 scalar_is_left=scalar_is_left, returns_bool=node.returns_bool,
             )  # fmt: skip
         return binary.vectors(
-            operator, self.vector(left, times), self.vector(right, times), node.matching, returns_bool=node.returns_bool
-        )
+            operator, self.vector(left, times), self.vector(right, times), node.matching, self.annotations,
+            returns_bool=node.returns_bool,
+        )  # fmt: skip
 
     def _aggregated(self, node: Aggregation, times: Ints) -> Vector:
-        groups = aggregation.groups_of(self.vector(node.of, times), node.labels, without=node.without)
+        found = self.vector(node.of, times)
+        if found.histograms is not None and node.operator not in aggregation.OF_ANY_VALUE:
+            if node.operator in ("sum", "avg"):
+                groups = aggregation.groups_of(found, node.labels, without=node.without)
+                return histogram_operators.aggregated(groups, node.operator, self.annotations)
+            self.annotations.inform(f"ignored histogram in {node.operator} aggregation")
+            found = found.only_floats().compact()
+        groups = aggregation.groups_of(found, node.labels, without=node.without)
         if node.operator in aggregation.PLAIN:
             return aggregation.reduced(groups, aggregation.PLAIN[node.operator])
         if node.parameter is None:

@@ -15,7 +15,7 @@ from vigie_query.promql.samples import Vector
 def relabelled(vector: Vector, labels: Sequence[Labels]) -> Vector:
     """The same values under other labels, one series per set of labels. Raises ExecutionError where two meet."""
     return joined(
-        Vector(list(labels), vector.values, vector.present),
+        vector.under(labels),
         lambda same: f"vector cannot contain metrics with the same labelset: {text(same)}",
     )
 
@@ -38,4 +38,5 @@ def joined(vector: Vector, complaint: Callable[[Labels], str]) -> Vector:
             raise ExecutionError(complaint(keys[number]))
         values[number] = np.where(here, vector.values[row], values[number])
         present[number] |= here
-    return Vector(keys, values, present)
+    histograms = None if vector.histograms is None else vector.histograms.merged(numbers, len(keys))
+    return Vector(keys, values, present, histograms)
