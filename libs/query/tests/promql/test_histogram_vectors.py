@@ -205,7 +205,8 @@ def test_written_buckets_hold_every_observation(many: list[float]) -> None:
     assert sum(bucket.count for bucket in one.buckets) == len(many)
     bounds = [(bucket.lower, bucket.upper) for bucket in one.buckets]
     assert bounds == sorted(bounds)
-    for rule, lower, upper, count in one.buckets:
+    for bucket in one.buckets:
+        rule, lower, upper, count = bucket.rule, bucket.lower, bucket.upper, bucket.count
         near = 1e-9 * max(abs(lower), abs(upper), 1e-12)  # at its bounds a value may fall on either side
         held = sum(lower - near <= value <= upper + near for value in many)
         assert held >= count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -30,12 +31,12 @@ Computation: TypeAlias = Callable[[Floats, Floats, Bools], Floats]
 
 def quantile(q: Floats, buckets: Vector) -> Vector:
     """The quantile of each histogram; q: of each step."""
-    return _of_each(buckets, lambda *histogram: _quantile(q, *histogram))
+    return _of_each(buckets, partial(_quantile, q))
 
 
 def fraction(lower: Floats, upper: Floats, buckets: Vector) -> Vector:
     """Which part of each histogram's observations lies between two bounds, of each step."""
-    return _of_each(buckets, lambda *histogram: _fraction(lower, upper, *histogram))
+    return _of_each(buckets, partial(_fraction, lower, upper))
 
 
 def _of_each(buckets: Vector, compute: Computation) -> Vector:

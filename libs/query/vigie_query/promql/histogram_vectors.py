@@ -48,7 +48,7 @@ class Entries:
         return self.weight.dtype == np.float64
 
     def only(self, chosen: Bools | Ints | slice) -> Entries:
-        return Entries(*(getattr(self, name)[chosen] for name in COLUMNS), self.scale)
+        return replace(self, **{name: getattr(self, name)[chosen] for name in COLUMNS})
 
     def by_row(self) -> Entries:
         """In the order of the rows."""
@@ -56,9 +56,8 @@ class Entries:
         return self if ordered else self.only(np.argsort(self.row, kind="stable"))
 
 
-NO_ENTRIES: Final = Entries(
-    *(np.zeros(0, np.int64) for _ in range(3)), bucket=np.zeros(0, np.int32), weight=np.zeros(0, np.int64)
-)
+_NOTHING: Final = np.zeros(0, np.int64)
+NO_ENTRIES: Final = Entries(_NOTHING, _NOTHING, _NOTHING, np.zeros(0, np.int32), _NOTHING)
 
 
 class Block(NamedTuple):
@@ -98,8 +97,8 @@ class Histograms:
         counts = np.searchsorted(entries.row, picked, side="right") - begins
         row = np.repeat(np.arange(len(picked), dtype=np.int64), counts)
         places = np.repeat(begins - (np.cumsum(counts) - counts), counts) + np.arange(len(row))
-        columns = [getattr(self, name)[picked] for name in STATISTICS]
-        return Histograms(*columns, replace(entries.only(places), row=row))
+        columns = {name: getattr(self, name)[picked] for name in STATISTICS}
+        return Histograms(**columns, entries=replace(entries.only(places), row=row))
 
     def where(self, wanted: Bools) -> Histograms:
         """Only at these places."""
@@ -107,11 +106,12 @@ class Histograms:
         if not gone.any():
             return self
         present = self.present & wanted
-        if (present & gone.any(axis=1, keepdims=True)).any():
+        reduced: Bools = np.logical_or.reduce(gone, axis=1)
+        if present[reduced].any():
             entries = self.by_step()
             entries = entries.only(present[entries.row, entries.begin])
         else:  # whole rows
-            entries = self.entries.only(present.any(axis=1)[self.entries.row])
+            entries = self.entries.only(~reduced[self.entries.row])
         return replace(self, present=present, entries=entries)
 
     def merged(self, numbers: Sequence[int] | Ints, count: int) -> Histograms:
@@ -170,8 +170,8 @@ class Histograms:
         """These rows and then the other's."""
         mine, theirs = _alike(self, other)
         below = replace(theirs, row=theirs.row + len(self.present))
-        pairs = [(getattr(self, name), getattr(other, name)) for name in STATISTICS]
-        return Histograms(*(np.concatenate(pair) for pair in pairs), _appended(mine, below))
+        columns = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in STATISTICS}
+        return Histograms(**columns, entries=_appended(mine, below))
 
     def blocks(self) -> Iterator[Block]:
         """The buckets of all places; blocks that would be empty are left out."""
@@ -183,9 +183,9 @@ class Histograms:
             yield from _spread(entries, slice(0, rows), steps)
             return
         entries = entries.by_row()
-        tops = np.arange(0, rows, height)
+        tops = range(0, rows, height)
         bounds = np.append(np.searchsorted(entries.row, tops), len(entries.row))
-        for top, first, last in zip(tops.tolist(), bounds[:-1], bounds[1:], strict=True):
+        for top, first, last in zip(tops, bounds[:-1], bounds[1:], strict=True):
             if last > first:
                 yield from _spread(entries.only(slice(first, last)), slice(top, min(top + height, rows)), steps)
 
@@ -204,7 +204,7 @@ class Histograms:
             parts.append(Entries(row + block.rows.start, step, step + 1, block.buckets[bucket], weight))
         if not parts:
             return replace(NO_ENTRIES, weight=np.zeros(0))
-        return Entries(*(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))
+        return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS})
 
 
 def check_size(entries: int) -> None:
@@ -246,7 +246,7 @@ def _spread(entries: Entries, rows: slice, steps: int) -> Iterator[Block]:
 
 
 def _added(places: Ints, weights: Floats, shape: tuple[int, int, int]) -> Floats:
-    return np.bincount(places, weights, shape[0] * shape[1] * shape[2]).reshape(shape)
+    return np.bincount(places, weights, shape[0] * shape[1] * shape[2]).reshape(shape).astype(np.float64, copy=False)
 
 
 def _alike(one: Histograms, other: Histograms) -> tuple[Entries, Entries]:
@@ -262,5 +262,4 @@ def _alike(one: Histograms, other: Histograms) -> tuple[Entries, Entries]:
 
 
 def _appended(one: Entries, other: Entries) -> Entries:
-    pairs = [(getattr(one, name), getattr(other, name)) for name in COLUMNS]
-    return Entries(*(np.concatenate(pair) for pair in pairs), one.scale)
+    return replace(one, **{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in COLUMNS})

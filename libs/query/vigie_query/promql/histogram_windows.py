@@ -11,7 +11,7 @@ from vigie_contracts.series import Kind
 
 from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.histogram_vectors import NO_ENTRIES, Entries, Histograms, check_size
-from vigie_query.promql.samples import Columns, Floats, Ints, Samples, Sketches, Vector, spread
+from vigie_query.promql.samples import Bools, Columns, Floats, Ints, Samples, Sketches, Vector, spread
 from vigie_query.promql.windows import Windows
 
 OF_EACH_OBSERVATION: Final = frozenset({"count_over_time", "present_over_time", "min_over_time", "max_over_time"})
@@ -102,7 +102,7 @@ def stepped(vector: Vector, times: Ints) -> Samples:
     """The values of a vector with histograms, as samples. Of a series that has histograms, its numbers are left out."""
     histograms = vector.histograms
     assert histograms is not None  # noqa: S101 - the caller has looked
-    of_histograms = histograms.present.any(axis=1)
+    of_histograms: Bools = np.logical_or.reduce(histograms.present, axis=1)
     vector = vector.where(histograms.present | ~of_histograms[:, None])
     present = vector.present
     _, steps = np.nonzero(present)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from vigie_windows import sketch
@@ -19,14 +20,16 @@ OPEN_LEFT, OPEN_RIGHT, CLOSED = 0, 1, 3
 """Which bounds belong to a bucket; the names and numbers are Prometheus'."""
 
 
-class Bucket(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bucket:
     rule: int
     lower: float
     upper: float
     count: float
 
 
-class Written(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Written:
     """One histogram. The buckets ascend and none is empty."""
 
     count: float
@@ -62,7 +65,7 @@ def of_samples(samples: Samples) -> Iterator[tuple[int, Written]]:
     begins, ends = (np.searchsorted(sketches.sample, places, side=side) for side in ("left", "right"))
     count, total = samples.column("count"), samples.column("sum")
     for place, begin, end in zip(places.tolist(), begins, ends, strict=True):
-        held = buckets(sketches.bucket[begin:end], sketches.count[begin:end])
+        held = buckets(sketches.bucket[begin:end], sketches.count[begin:end].astype(np.float64))
         yield place, Written(float(count[place]), float(total[place]), held)
 
 
