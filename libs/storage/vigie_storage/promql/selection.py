@@ -88,14 +88,15 @@ class SelectorReader:
         exact = next((one.value for one in matchers if one.operator is Operator.EQUAL and one.value), None)
         if exact is not None:
             stored = [exact]
-            derived = [(base, ending) for ending in _DERIVED if _derives(base := exact.removesuffix(ending), ending)]
-            derived = [(base, ending) for base, ending in derived if base != exact]
+            endings = [ending for ending in _DERIVED if exact.endswith(ending)]
+            derived = [(exact.removesuffix(ending), ending) for ending in endings]
         else:
             families = await self._catalogue.families(tenant)
             stored = sorted({name for name, _ in families})
             derived = [
                 (name, ending) for name, kind in families for ending, (of, _) in _DERIVED.items() if kind is of
             ]  # fmt: skip
+        derived = [(base, ending) for base, ending in derived if _derives(base, ending)]
         accepted = await self._accepted(tenant, matchers, [*stored, *(base + ending for base, ending in derived)])
         by_ending = {
             ending: tuple(base for base, own in derived if own == ending and base + ending in accepted)
