@@ -17,6 +17,7 @@ import pytest_asyncio
 from vigie_api.app import create_app
 from vigie_api.promql.numbers import seconds, texts
 from vigie_api.settings import ApiSettings
+from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import BadCredential, RefusalReason
@@ -24,8 +25,12 @@ from vigie_identity.permissions import Scope, of_scopes
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_query.promql.memory import MemoryReader
 from vigie_query.promql.reading import Read, SamplesReader
+from vigie_query.series import Series
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import StoreUnavailable
+from vigie_runtime.expressions import Expressions
+from vigie_storage.promql.selection import SelectorReader
+from vigie_storage.series.filter import Filter
 
 from .free import as_caller
 
@@ -72,6 +77,28 @@ class Endless:
         raise AssertionError
 
 
+class Families:
+    """The catalogue of names and kinds, and of labels."""
+
+    async def families(self, tenant: TenantId) -> list[tuple[str, Kind]]:
+        return [("bookings", Kind.COUNTER), ("seconds", Kind.HISTOGRAM), ("up", Kind.GAUGE), ("up", Kind.CUMULATIVE)]
+
+    async def names(self, tenant: TenantId) -> list[str]:
+        return ["job", "zone"]
+
+    async def values(self, tenant: TenantId, label: str) -> list[str]:
+        return [f"{label}-{i}" for i in (1, 2)]
+
+    async def find(self, tenant: TenantId, wanted: Filter, limit: int, what: str) -> list[Series]:
+        """Of each name and kind one."""
+        found = [(name, kind) for name, kind in await self.families(tenant) if name in (wanted.names or (name,))]
+        return [
+            Series(at, name, kind, (("job", "a"),), 0, at, 0)
+            for at, (name, kind) in enumerate(found)
+            if kind in (wanted.kinds or (kind,))
+        ]
+
+
 class Api:
     """A client of the app, as Prometheus' are."""
 
@@ -81,6 +108,11 @@ class Api:
     def read(self, reader: SamplesReader) -> None:
         state = self.app.state.service
         state.resources = replace(state.resources, samples=lambda _tenant: reader)
+
+    def know(self, families: Any) -> None:
+        state = self.app.state.service
+        selectors = SelectorReader(families, Expressions(), state.clock, 100)
+        state.resources = replace(state.resources, series=families, labels=families, selectors=selectors)
 
     async def data(self, path: str, **parameters: Any) -> str:
         """The body, which tells of success."""
@@ -299,3 +331,47 @@ async def test_an_expression_is_laid_out_and_taken_apart(api: Api) -> None:
     assert await api.error("format_query", 400, "bad_data", query="up +") == (
         'invalid parameter "query": 1:5: parse error: unexpected end of input'
     )
+
+
+async def test_metrics_are_found_by_their_names_and_by_derived_ones(api: Api) -> None:
+    api.know(Families())
+    names = json.loads(await api.data("label/__name__/values"))["data"]
+    assert names == ["bookings", "bookings_total", "seconds", "seconds_bucket", "seconds_count", "seconds_sum", "up"]
+    some = json.loads(await api.data("label/__name__/values", **{"match[]": ['{__name__=~"b.*"}', "seconds_sum"]}))
+    assert some["data"] == ["bookings", "bookings_total", "seconds_sum"]
+    assert await api.data("series", **{"match[]": "seconds_count"}) == (
+        '{"status":"success","data":[{"__name__":"seconds_count","job":"a"}]}'
+    )
+    assert (await api.data("metadata", limit="3")) == (
+        '{"status":"success","data":{"bookings":[{"type":"counter","help":"","unit":""}],'
+        '"bookings_total":[{"type":"counter","help":"","unit":""}],'
+        '"seconds":[{"type":"histogram","help":"","unit":""}]}}'
+    )
+    up = json.loads(await api.data("metadata", metric="up"))["data"]
+    assert [one["type"] for one in up["up"]] == ["counter", "gauge"]
+    assert len(json.loads(await api.data("metadata", metric="up", limit_per_metric=1))["data"]["up"]) == 1
+
+
+async def test_labels_are_those_of_all_series_or_of_those_that_are_selected(api: Api) -> None:
+    api.know(Families())
+    assert json.loads(await api.data("labels"))["data"] == ["__name__", "job", "le", "zone"]
+    assert json.loads(await api.data("labels", **{"match[]": "up"}))["data"] == ["__name__", "job"]
+    assert json.loads(await api.data("label/job/values", **{"match[]": "up"}))["data"] == ["a"]
+    assert json.loads(await api.data("label/zone/values"))["data"] == ["zone-1", "zone-2"]
+    assert "+Inf" in json.loads(await api.data("label/le/values"))["data"]
+    cut = json.loads(await api.data("labels", limit=1))
+    assert (cut["data"], cut["warnings"]) == (["__name__"], ["results truncated due to limit"])
+    escaped = json.loads(await api.data("label/U__a_2e_b__c/values"))["data"]
+    assert escaped == ["a.b_c-1", "a.b_c-2"]
+
+
+async def test_what_is_no_selector_is_refused(api: Api) -> None:
+    api.know(Families())
+    assert await api.error("series", 400, "bad_data") == "no match[] parameter provided"
+    for text in ("up + 1", "up[5m]", "up offset 5m", "1", "up @ 7"):
+        error = await api.error("series", 400, "bad_data", **{"match[]": text})
+        assert error.startswith('invalid parameter "match[]": must be a selector')
+    error = await api.error("labels", 400, "bad_data", **{"match[]": "{}"})
+    assert "1:1: parse error: vector selector must contain at least one non-empty matcher" in error
+    assert "more than 32 times" in await api.error("labels", 400, "bad_data", **{"match[]": ["up"] * 33})
+    await api.error(f"label/{'x' * 1_000}/values", 400, "bad_data")

@@ -13,7 +13,6 @@ from vigie_limits.limiter import Limiter
 from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.quotas import RateLimits
 from vigie_limits.store import RedisCounts
-from vigie_query.promql.memory import MemoryReader
 from vigie_runtime import clients
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
@@ -21,9 +20,12 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.latest import LatestReader
+from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
 from vigie_storage.windows.reader import WindowReader
 from vigie_web import app as web
@@ -42,7 +44,7 @@ from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
 from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.node_reports import routes as node_reports
-from vigie_api.promql import routes as promql
+from vigie_api.promql.http import routes as promql
 from vigie_api.query import routes as query
 from vigie_api.reference import routes as reference
 from vigie_api.resources import Resources
@@ -101,9 +103,12 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
     first_start = await life.enter("first start", FirstStartTask(who, settings).running())
     limiter = Limiter(RedisCounts(redis), clock, state.metrics)
     life.on_down("limits", limiter.close)
-    catalogue = SeriesCatalogue(database)
+    patterns = Expressions()
+    catalogue = SeriesCatalogue(database, patterns)
     windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
     limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
+    reader = SeriesReader(catalogue, windows, clock, limits)
+    latest = LatestReader(database, redis, clock, state.metrics)
     exposed = state.metrics.gauge(metrics.EXPOSED)
     return Resources(
         access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
@@ -117,10 +122,12 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         usage=UsageStore(database, clock),
         series=catalogue,
         families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
-        latest=LatestReader(database, redis, clock, state.metrics),
+        latest=latest,
         node_reports=NodeReportReader(database),
-        reader=SeriesReader(catalogue, windows, clock, limits),
-        samples=lambda _tenant: MemoryReader.of({}),
+        reader=reader,
+        samples=PromqlReader(reader, windows, latest, clock, patterns).of,
+        selectors=SelectorReader(catalogue, patterns, clock, limits.series),
+        labels=LabelCatalogue(database),
         expressions=Expressions(settings.api_promql_timeout_s, settings.api_promql_concurrent),
         queries=ConcurrencyLimit(settings.api_promql_concurrent, "queries", _WAITING_QUERIES),
         answers=TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS),

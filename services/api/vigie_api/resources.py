@@ -12,9 +12,11 @@ from vigie_query.promql.reading import SamplesReader
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.expressions import Expressions
 from vigie_storage.latest import LatestReader
+from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import SeriesReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
@@ -40,6 +42,8 @@ class Resources:
     reader: SeriesReader
     samples: Callable[[TenantId], SamplesReader]
     """What PromQL reads of a tenant."""
+    selectors: SelectorReader
+    labels: LabelCatalogue
     expressions: Expressions
     """Where PromQL is computed."""
     queries: ConcurrencyLimit

@@ -26,8 +26,9 @@ from vigie_storage.reader import selections
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
 
-_LE: Final = "le"
-_BOUNDS: Final = (*(repr(bound) for bound in BUCKET_BOUNDS), "+Inf")
+LE: Final = "le"
+BOUNDS: Final = (*(repr(bound) for bound in BUCKET_BOUNDS), "+Inf")
+"""The values of `le`."""
 _BUCKETS: Final = "_bucket"
 _TOTAL: Final = "_total"
 _DERIVED: Final[Mapping[str, tuple[Kind, int]]] = {
@@ -113,10 +114,10 @@ class SelectorReader:
         kind, part = _DERIVED[ending]
         parts = [part]
         if ending == _BUCKETS:
-            bounds = tuple(one for one in matchers if one.label == _LE)
-            accepted = await self._accepted(tenant, bounds, _BOUNDS, _LE)
-            parts = [BUCKET + place for place, bound in enumerate(_BOUNDS) if bound in accepted]
-            matchers = tuple(one for one in matchers if one.label != _LE)
+            bounds = tuple(one for one in matchers if one.label == LE)
+            accepted = await self._accepted(tenant, bounds, BOUNDS, LE)
+            parts = [BUCKET + place for place, bound in enumerate(BOUNDS) if bound in accepted]
+            matchers = tuple(one for one in matchers if one.label != LE)
         if not bases or not parts:
             return []
         series = await self._find(tenant, Filter(tuple(bases), matchers=matchers, kinds=frozenset({kind})))
@@ -151,6 +152,11 @@ def _derives(base: str, ending: str) -> bool:
     return bool(base) and not (ending == _TOTAL and base.endswith(_TOTAL))
 
 
+def names_shown(name: str, kind: Kind) -> list[str]:
+    """The names under which the series of a name and kind are found: their own, and the derived ones."""
+    return [name, *(name + ending for ending, (of, _) in _DERIVED.items() if of is kind and _derives(name, ending))]
+
+
 def _series_in(found: Selected) -> int:
     return len(found.shown.rows)
 
@@ -171,6 +177,6 @@ def _selected(found: Sequence[tuple[Series, str, int]]) -> Selected:
 def _labels(series: Series, name: str, part: int) -> Labels:
     own = [(NAME, name), *series.labels]
     if part >= BUCKET:
-        own = [("exported_le" if label == _LE else label, value) for label, value in own]
-        own.append((_LE, _BOUNDS[part - BUCKET]))
+        own = [("exported_le" if label == LE else label, value) for label, value in own]
+        own.append((LE, BOUNDS[part - BUCKET]))
     return tuple(sorted(own))

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, TypeAlias
+from typing import Final
 from urllib.parse import parse_qsl
 
-from fastapi import Depends
-from starlette.requests import Request
 from vigie_contracts.problems import shortened
 from vigie_query.errors import InvalidParameter
 from vigie_query.promql.literals import MAX_DURATION_MS, UNITS_MS
 from vigie_query.times import rfc3339_ms
-from vigie_web.authorized_route import body_of
-from vigie_web.errors import UnsupportedMedia
 
-from vigie_api.context import Ctx
-
-FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 1_000
 MAX_TIME_MS: Final = 253_402_300_799_999
 """The end of the year 9999."""
@@ -98,14 +91,3 @@ def _length_ms(text: str) -> int | None:
     if found is None:
         return None
     return sum(int(amount) * UNITS_MS[unit] for unit, amount in found.groupdict().items() if amount)
-
-
-async def _form(_context: Ctx, request: Request) -> Form:
-    """Of a caller who is authorised: of others nothing is read."""
-    body = await body_of(request) if request.method == "POST" else b""
-    if body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise UnsupportedMedia("a form", FORM)
-    return Form(request.scope["query_string"], body)
-
-
-Asked: TypeAlias = Annotated[Form, Depends(_form)]

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 from vigie_web.problem_schema import Responses
 
-from vigie_api.promql.form import FORM
+from vigie_api.promql.http.asked import FORM
 
 H = TypeVar("H", bound=Callable[..., Any])
 Schema = dict[str, Any]

@@ -12,8 +12,9 @@ from vigie_contracts.tiers import TIERS
 from vigie_query.times import duration, iso
 
 from vigie_api.context import Ctx
-from vigie_api.promql.docs import asked_by_get
 from vigie_api.promql.encoding import success
+from vigie_api.promql.http.answers import as_json
+from vigie_api.promql.http.docs import asked_by_get
 
 API_VERSION: Final = "3.5.0"
 """The Prometheus whose query API this is. Data sources choose by it what they ask for."""
@@ -75,4 +76,4 @@ async def tsdb(context: Ctx) -> Response:
 
 
 def _json(data: dict[str, Any]) -> Response:
-    return Response(success(msgspec.json.encode(data)), media_type="application/json")
+    return as_json(success(msgspec.json.encode(data)))

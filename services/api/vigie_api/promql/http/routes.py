@@ -16,8 +16,11 @@ from vigie_web.access import Access
 from vigie_web.feature import Feature
 
 from vigie_api.context import Ctx
-from vigie_api.promql import catalogue, errors, status
-from vigie_api.promql.docs import (
+from vigie_api.promql.encoding import success
+from vigie_api.promql.http import catalogue, errors, status
+from vigie_api.promql.http.answers import as_json
+from vigie_api.promql.http.asked import Asked
+from vigie_api.promql.http.docs import (
     END,
     LIMIT,
     LOOKBACK,
@@ -30,14 +33,12 @@ from vigie_api.promql.docs import (
     UNTIL,
     asked_both_ways,
 )
-from vigie_api.promql.encoding import success
-from vigie_api.promql.form import Asked
 from vigie_api.promql.queries import answered, instant, ranged
 
 router = APIRouter(tags=["promql"])
-_BOTH: Final = ("query", "query_range", "query_exemplars", "format_query", "parse_query")
+_BOTH: Final = ("query", "query_range", "query_exemplars", "format_query", "parse_query", "series", "labels")
 _GET: Final = (
-    "status/buildinfo", "status/runtimeinfo", "status/config", "status/flags",
+    "label/{name}/values", "metadata", "status/buildinfo", "status/runtimeinfo", "status/config", "status/flags",
     "status/tsdb",
 )  # fmt: skip
 FEATURE = Feature(
@@ -64,36 +65,32 @@ _MATRIX: Final = {
 @asked_both_ways(router, "/api/v1/query", (QUERY, TIME, TIMEOUT, LIMIT, LOOKBACK), _VECTOR)
 async def query(context: Ctx, form: Asked) -> Response:
     """The value of an expression at one time."""
-    return _json(await answered(context, form, instant(form, context.now_ms)))
+    return as_json(await answered(context, form, instant(form, context.now_ms)))
 
 
 @asked_both_ways(router, "/api/v1/query_range", (QUERY, START, END, STEP, TIMEOUT, LIMIT, LOOKBACK), _MATRIX)
 async def query_range(context: Ctx, form: Asked) -> Response:
     """The values of an expression over time."""
-    return _json(await answered(context, form, ranged(form, MAX_STEPS)))
+    return as_json(await answered(context, form, ranged(form, MAX_STEPS)))
 
 
 @asked_both_ways(router, "/api/v1/query_exemplars", (QUERY, SINCE, UNTIL), [])
 async def query_exemplars(context: Ctx, form: Asked) -> Response:
     """Exemplars are not kept: an empty list."""
     parse(form.text("query"))
-    return _json(success(b"[]"))
+    return as_json(success(b"[]"))
 
 
 @asked_both_ways(router, "/api/v1/format_query", (QUERY,), "foo / bar")
 async def format_query(_context: Ctx, form: Asked) -> Response:
     """The expression, laid out for people."""
-    return _json(success(msgspec.json.encode(pretty(parse(form.text("query"))))))
+    return as_json(success(msgspec.json.encode(pretty(parse(form.text("query"))))))
 
 
 @asked_both_ways(router, "/api/v1/parse_query", (QUERY,), {"type": "numberLiteral", "val": "1"})
 async def parse_query(_context: Ctx, form: Asked) -> Response:
     """The expression as a tree."""
-    return _json(success(msgspec.json.encode(tree(parse(form.text("query"))))))
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+    return as_json(success(msgspec.json.encode(tree(parse(form.text("query"))))))
 
 
 router.include_router(catalogue.router)
