@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from vigie_contracts.series import Labels
 
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.labels import NAME, derived, drop, grouped, keep, put
+from vigie_query.promql.labels import NAME, drop, grouped, keep, put
 from vigie_query.promql.numbers import number_text
 from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
@@ -53,18 +53,11 @@ class Groups:
 
 def groups_of(vector: Vector, labels: Collection[str], *, without: bool) -> Groups:
     """Group by these labels, or by all but these."""
-    found = derived(
-        vector.labels, (without, frozenset(labels)), lambda: _grouping(vector.labels, labels, without=without)
-    )
-    return Groups(*found, vector)
-
-
-def _grouping(series: Sequence[Labels], labels: Collection[str], *, without: bool) -> tuple[list[Labels], Ints, Ints]:
     dropped = {*labels, NAME}
-    keys, numbers = grouped(drop(one, dropped) if without else keep(one, labels) for one in series)
+    keys, numbers = grouped(drop(one, dropped) if without else keep(one, labels) for one in vector.labels)
     numbered = np.array(numbers, np.int64)
     order = np.argsort(numbered, kind="stable")
-    return keys, order, np.searchsorted(numbered[order], np.arange(len(keys)))
+    return Groups(keys, order, np.searchsorted(numbered[order], np.arange(len(keys))), vector)
 
 
 Reduction = Callable[[Groups], Floats]

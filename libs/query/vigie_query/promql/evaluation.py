@@ -131,11 +131,11 @@ class Evaluation:
         windows = cut(samples, ends - self.lookback_ms, ends)
         if not len(samples.times):
             nothing = np.zeros(windows.low.shape)
-            return Vector(samples.label_sets, nothing, nothing.astype(np.bool_)), nothing
+            return Vector(list(samples.labels), nothing, nothing.astype(np.bool_)), nothing
         places, present = newest(windows)
         values = samples.values[places]
         seconds = samples.times[places] / 1000
-        found = Vector(samples.label_sets, values, present & ~is_stale(values))
+        found = Vector(list(samples.labels), values, present & ~is_stale(values))
         if not samples.histogram.any():
             return found, seconds
         # The newest of a histogram are the observations of the last look-back.

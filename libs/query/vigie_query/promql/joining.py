@@ -8,7 +8,7 @@ import numpy as np
 from vigie_contracts.series import Labels
 
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.labels import LabelSets, derived, grouped, text, without_name
+from vigie_query.promql.labels import grouped, text, without_name
 from vigie_query.promql.samples import Vector
 
 
@@ -22,13 +22,12 @@ def relabelled(vector: Vector, labels: Sequence[Labels]) -> Vector:
 
 def nameless(vector: Vector) -> Vector:
     """Without the names of the metrics, which a computed value has no more. Raises ExecutionError as `relabelled`."""
-    labels = vector.labels
-    return relabelled(vector, derived(labels, nameless, lambda: LabelSets(map(without_name, labels))))
+    return relabelled(vector, [without_name(labels) for labels in vector.labels])
 
 
 def joined(vector: Vector, complaint: Callable[[Labels], str]) -> Vector:
     """Series of equal labels as one. `complaint` makes the sentence about labels that two have at one step."""
-    keys, numbers = derived(vector.labels, grouped, lambda: grouped(vector.labels))
+    keys, numbers = grouped(vector.labels)
     if len(keys) == len(numbers):
         return vector
     values = np.full((len(keys), vector.values.shape[1]), np.nan)

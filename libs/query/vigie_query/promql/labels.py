@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from vigie_contracts.series import Labels
 
 NAME: Final = "__name__"
-T = TypeVar("T")
-_MOST_DERIVED: Final = 64
-"""A plan derives a few; more are of many plans over the same samples."""
 
 
 def labels_of(pairs: Mapping[str, str]) -> Labels:
@@ -44,26 +41,6 @@ def text(labels: Labels) -> str:
     """`name{a="b"}`, as Prometheus writes it in its messages."""
     inside = ", ".join(f'{name}="{value}"' for name, value in labels if name != NAME)
     return f"{get(labels, NAME)}{{{inside}}}"
-
-
-class LabelSets(list[Labels]):
-    """The labels of many series, never changed: what was derived of them is remembered here, so that a plan that is
-    evaluated again over the same series only computes."""
-
-    def __init__(self, labels: Iterable[Labels]) -> None:
-        super().__init__(labels)
-        self.known: dict[Hashable, Any] = {}
-
-
-def derived(labels: Sequence[Labels], what: Hashable, make: Callable[[], T]) -> T:
-    """What `make` gives for these labels, remembered where they are LabelSets. `what` says what it is."""
-    if not isinstance(labels, LabelSets):
-        return make()
-    if what not in labels.known:
-        if len(labels.known) >= _MOST_DERIVED:
-            labels.known.clear()
-        labels.known[what] = make()
-    return labels.known[what]
 
 
 def grouped(keys: Iterable[Labels]) -> tuple[list[Labels], list[int]]:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 
 from vigie_query.promql.histogram_vectors import Histograms
-from vigie_query.promql.labels import LabelSets
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -99,11 +98,6 @@ class Samples:
     @cached_property
     def first_ms(self) -> int:
         return int(self.times.min())
-
-    @cached_property
-    def label_sets(self) -> LabelSets:
-        """The labels, with what is derived of them."""
-        return self.labels if isinstance(self.labels, LabelSets) else LabelSets(self.labels)
 
     @cached_property
     def span_ms(self) -> int:
@@ -196,16 +190,11 @@ class Samples:
 
     def without_stale(self) -> Samples:
         """Without the stale markers, which are no values."""
-        return self if self._fresh is None else self._fresh
-
-    @cached_property
-    def _fresh(self) -> Samples | None:
-        """None when there are no stale markers."""
         stale = is_stale(self.values)
         if not stale.any():
-            return None
+            return self
         gone = np.concatenate([[0], np.cumsum(stale)])
-        return self._at(self.label_sets, self.kinds, self.bounds - gone[self.bounds], np.flatnonzero(~stale))
+        return self._at(self.labels, self.kinds, self.bounds - gone[self.bounds], np.flatnonzero(~stale))
 
     def _at(self, labels: Sequence[Labels], kinds: npt.NDArray[np.uint8] | None, bounds: Ints, places: Ints) -> Samples:
         columns = None if self.columns is None else self.columns.at(places)
@@ -274,8 +263,7 @@ class Vector:
 
     def under(self, labels: Sequence[Labels]) -> Vector:
         """The same values under other labels."""
-        kept = labels if isinstance(labels, list) else list(labels)
-        return Vector(kept, self.values, self.present, self.histograms)
+        return Vector(list(labels), self.values, self.present, self.histograms)
 
     def where(self, wanted: Bools) -> Vector:
         """Only the values at these places."""

@@ -200,7 +200,7 @@ def reduce(windows: Windows, function: Reduction, minimum: int = 1, *, increment
     for chosen, chunk in chunks(windows, present):
         with np.errstate(all="ignore"):
             flat[chosen] = function(chunk)
-    return Vector(windows.samples.label_sets, values, present)
+    return Vector(list(windows.samples.labels), values, present)
 
 
 def newest(windows: Windows) -> tuple[Ints, Bools]:
