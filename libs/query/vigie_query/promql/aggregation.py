@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from vigie_contracts.series import Labels
 
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.labels import NAME, drop, grouped, keep, put
+from vigie_query.promql.labels import NAME, LabelSets, drop, grouped, keep, put, remembered
 from vigie_query.promql.numbers import number_text
 from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
@@ -53,11 +53,18 @@ class Groups:
 
 def groups_of(vector: Vector, labels: Collection[str], *, without: bool) -> Groups:
     """Group by these labels, or by all but these."""
-    dropped = {*labels, NAME}
-    keys, numbers = grouped(drop(one, dropped) if without else keep(one, labels) for one in vector.labels)
+    kept = frozenset(labels)
+    made = remembered(vector.labels, (kept, without), lambda: _grouped(vector.labels, kept, without=without))
+    return Groups(*made, vector)
+
+
+def _grouped(every: Sequence[Labels], labels: frozenset[str], *, without: bool) -> tuple[LabelSets, Ints, Ints]:
+    """The labels of each group, the rows in the order of groups, and where each group begins."""
+    dropped = labels | {NAME}
+    keys, numbers = grouped(drop(one, dropped) if without else keep(one, labels) for one in every)
     numbered = np.array(numbers, np.int64)
     order = np.argsort(numbered, kind="stable")
-    return Groups(keys, order, np.searchsorted(numbered[order], np.arange(len(keys))), vector)
+    return LabelSets(keys), order, np.searchsorted(numbered[order], np.arange(len(keys)))
 
 
 Reduction = Callable[[Groups], Floats]

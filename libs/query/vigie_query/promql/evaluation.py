@@ -13,6 +13,7 @@ from vigie_query.promql import aggregation, binary, calls, histogram_operators, 
 from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import nameless
+from vigie_query.promql.labels import listed
 from vigie_query.promql.plan import (
     Aggregation,
     At,
@@ -131,11 +132,11 @@ class Evaluation:
         windows = cut(samples, ends - self.lookback_ms, ends)
         if not len(samples.times):
             nothing = np.zeros(windows.low.shape)
-            return Vector(list(samples.labels), nothing, nothing.astype(np.bool_)), nothing
+            return Vector(listed(samples.labels), nothing, nothing.astype(np.bool_)), nothing
         places, present = newest(windows)
         values = samples.values[places]
         seconds = samples.times[places] / 1000
-        found = Vector(list(samples.labels), values, present & ~is_stale(values))
+        found = Vector(listed(samples.labels), values, present & ~is_stale(values))
         if not samples.histogram.any():
             return found, seconds
         # The newest of a histogram are the observations of the last look-back.
@@ -161,7 +162,9 @@ class Evaluation:
     def _stepped(self, node: Subquery, ends: Ints) -> Samples:
         """The values of a subquery's expression at its own steps, as samples."""
         step = node.step_ms or self.subquery_step_ms
-        times = np.arange(*subquery_range(int(ends.min()), int(ends.max()), node.range_ms, step), step, dtype=np.int64)
+        first, end = subquery_range(int(ends.min()), int(ends.max()), node.range_ms, step)
+        self._check((end - first) // step)
+        times = np.arange(first, end, step, dtype=np.int64)
         if node.of.type is ValueType.SCALAR:
             values = self.scalar(node.of, times)[None, :]
             vector = Vector([()], values, np.ones(values.shape, np.bool_))

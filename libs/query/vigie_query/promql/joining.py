@@ -8,7 +8,7 @@ import numpy as np
 from vigie_contracts.series import Labels
 
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.labels import grouped, text, without_name
+from vigie_query.promql.labels import LabelSets, grouped, remembered, text, without_name
 from vigie_query.promql.samples import Vector
 
 
@@ -22,12 +22,13 @@ def relabelled(vector: Vector, labels: Sequence[Labels]) -> Vector:
 
 def nameless(vector: Vector) -> Vector:
     """Without the names of the metrics, which a computed value has no more. Raises ExecutionError as `relabelled`."""
-    return relabelled(vector, [without_name(labels) for labels in vector.labels])
+    labels = vector.labels
+    return relabelled(vector, remembered(labels, "nameless", lambda: LabelSets(map(without_name, labels))))
 
 
 def joined(vector: Vector, complaint: Callable[[Labels], str]) -> Vector:
     """Series of equal labels as one. `complaint` makes the sentence about labels that two have at one step."""
-    keys, numbers = grouped(vector.labels)
+    keys, numbers = remembered(vector.labels, "distinct", lambda: grouped(vector.labels))
     if len(keys) == len(numbers):
         return vector
     values = np.full((len(keys), vector.values.shape[1]), np.nan)

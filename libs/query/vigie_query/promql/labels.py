@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from vigie_contracts.series import Labels
 
 NAME: Final = "__name__"
+MAX_KNOWN: Final = 16
+"""Results that labels remember."""
+
+
+T = TypeVar("T")
+
+
+class LabelSets(list[Labels]):
+    """Labels of many series, never changed, with what was once computed from them: rules ask the same again and again.
+
+    A list that several evaluations share is worth being one."""
+
+    __slots__ = ("known",)
+
+    def __init__(self, labels: Iterable[Labels] = ()) -> None:
+        super().__init__(labels)
+        self.known: dict[Hashable, Any] = {}
+
+
+def listed(labels: Sequence[Labels]) -> list[Labels]:
+    """The same list, if it is one."""
+    return labels if isinstance(labels, list) else list(labels)
+
+
+def remembered(labels: Sequence[Labels], what: Hashable, compute: Callable[[], T]) -> T:
+    """What `compute` gives for these labels, which `what` says."""
+    if not isinstance(labels, LabelSets):
+        return compute()
+    if what not in labels.known:
+        if len(labels.known) >= MAX_KNOWN:
+            labels.known.clear()
+        labels.known[what] = compute()
+    return labels.known[what]
 
 
 def labels_of(pairs: Mapping[str, str]) -> Labels:

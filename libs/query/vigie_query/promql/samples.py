@@ -12,6 +12,7 @@ import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 
 from vigie_query.promql.histogram_vectors import Histograms
+from vigie_query.promql.labels import listed
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -48,6 +49,11 @@ class Columns:
     """Of a cumulative counter: how often it began anew inside."""
     before_resets: Floats
     """The sum of the values after which it began anew inside."""
+
+    @property
+    def inner_changes(self) -> Bools:
+        """Which samples stand for several that are not all equal: as far as is known, for one change."""
+        return self.min < self.max
 
     def at(self, places: Ints) -> Columns:
         return Columns(*(getattr(self, field.name)[places] for field in fields(self)))
@@ -149,12 +155,7 @@ class Samples:
         """How many samples up to each differ from the one before them. Differences within a series have a meaning."""
         before, after = self.values[:-1], self.column("first")[1:]
         counted = self._counted((before != after) & ~(np.isnan(before) & np.isnan(after)))
-        return counted if self.columns is None else counted + np.cumsum(self.inner_changes)
-
-    @property
-    def inner_changes(self) -> Bools:
-        """Which samples stand for several that are not all equal: as far as is known, for one change."""
-        return self.column("min") < self.column("max")
+        return counted if self.columns is None else counted + np.cumsum(self.columns.inner_changes)
 
     @cached_property
     def held(self) -> Ints:
@@ -263,7 +264,7 @@ class Vector:
 
     def under(self, labels: Sequence[Labels]) -> Vector:
         """The same values under other labels."""
-        return Vector(list(labels), self.values, self.present, self.histograms)
+        return Vector(listed(labels), self.values, self.present, self.histograms)
 
     def where(self, wanted: Bools) -> Vector:
         """Only the values at these places."""

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vigie_query.promql.labels import listed
 from vigie_query.promql.samples import Bools, Floats, Ints, Samples, Vector
 
 CHUNK: Final = 1 << 21
@@ -200,7 +201,7 @@ def reduce(windows: Windows, function: Reduction, minimum: int = 1, *, increment
     for chosen, chunk in chunks(windows, present):
         with np.errstate(all="ignore"):
             flat[chosen] = function(chunk)
-    return Vector(list(windows.samples.labels), values, present)
+    return Vector(listed(windows.samples.labels), values, present)
 
 
 def newest(windows: Windows) -> tuple[Ints, Bools]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -54,7 +54,8 @@ class PromqlReader:
             return samples_of((), selected.shown), ()
         need = tiers.need(wanted, selected.shown)
         plan, infos = await self._plan(tenant, selected, need, wanted.selector)
-        samples = joined([part async for part in self._parts(tenant, selected, plan, need, room)])
+        parts = [part async for part in self._parts(tenant, selected, plan, need, room)]
+        samples = replace(joined(parts), labels=selected.shown.labels)
         if need.estimated and samples.columns is not None and (samples.columns.count > 1).any():
             infos = (*infos, tiers.of_estimates(need.estimated, wanted.selector))
         return samples, infos

@@ -17,7 +17,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.matchers import Matcher, Operator, predicate
 from vigie_query.promql.cells import BUCKET, COUNT, SUM, VALUE, Shown
-from vigie_query.promql.labels import NAME
+from vigie_query.promql.labels import NAME, LabelSets
 from vigie_query.series import Selection, Series
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
@@ -170,7 +170,7 @@ def _selected(found: Sequence[tuple[Series, str, int]]) -> Selected:
     kinds = np.array([int(one.kind) for one, _, _ in found], np.uint8)
     parts = np.array([part for _, _, part in found], np.int64)
     places: list[int] = order.tolist()
-    labels = [_labels(*found[place]) for place in places]
+    labels = LabelSets(_labels(*found[place]) for place in places)
     return Selected(selection, Shown(labels, rows[order], kinds[order], parts[order]))
 
 
