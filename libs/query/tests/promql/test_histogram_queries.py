@@ -119,7 +119,7 @@ def test_quantiles_of_sums_over_series_are_those_of_all_observations() -> None:
             wanted = nearest_rank(observed(20 * MINUTE, 15 * MINUTE, *series), q)
             assert found[(("service", service),)] == pytest.approx(wanted, rel=0.01)
     said = ask("histogram_quantile(0.5, x)").infos
-    assert said == ("PromQL info: values of histogram_quantile have a relative error of at most 1 %",)
+    assert said == ("PromQL info: values of histogram_quantile have a relative error of at most 1 % (1:25)",)
 
 
 def test_a_range_query_gives_what_instant_queries_give_at_each_step() -> None:
@@ -167,8 +167,10 @@ def test_functions_without_a_meaning_leave_histograms_out_and_say_so() -> None:
         found = ask(f'{function}({{__name__=~"x|f"}}[5m])')
         assert isinstance(found.value, Vector)
         assert found.value.labels == [nameless(FLOAT)]
-        assert f"PromQL info: ignored histograms in {function}" in found.infos
-    assert ask("quantile_over_time(0.5, x[5m])").infos == ("PromQL info: ignored histograms in quantile_over_time",)
+        assert f"PromQL info: ignored histograms in {function} (1:{len(function) + 2})" in found.infos
+    assert ask("quantile_over_time(0.5, x[5m])").infos == (
+        "PromQL info: ignored histograms in quantile_over_time (1:25)",
+    )
     assert vector("abs(x)") == vector("sort(x)") == vector("clamp_min(x, 1)") == {}
     scalar = ask("scalar(sum(x))").value
     assert isinstance(scalar, np.ndarray)
@@ -186,11 +188,12 @@ def test_sum_and_avg_add_histograms_up_and_the_rest_counts_them_or_leaves_them_o
         found = ask(operator)
         assert isinstance(found.value, Vector)
         assert found.value.labels == []
-        assert found.infos == (f"PromQL info: ignored histogram in {operator.partition('(')[0]} aggregation",)
+        name, place = operator.partition("(")[0], operator.rindex("x") + 1
+        assert found.infos == (f"PromQL info: ignored histogram in {name} aggregation (1:{place})",)
     mixed = ask('sum by (pod) ({__name__=~"x|f"})')
     assert isinstance(mixed.value, Vector)
     assert mixed.value.labels == [(("pod", "3"),)]
-    assert mixed.warnings == ("PromQL warning: encountered a mix of histograms and floats for aggregation",)
+    assert mixed.warnings == ("PromQL warning: encountered a mix of histograms and floats for aggregation (1:15)",)
 
 
 def test_histograms_are_scaled_and_added() -> None:
@@ -226,7 +229,7 @@ def test_other_operators_leave_histograms_out_and_say_so(text: str, types: str) 
     assert isinstance(found.value, Vector)
     assert found.value.labels == []
     assert found.infos == (
-        f'PromQL info: incompatible sample types encountered for binary operator "{types.split()[1]}": {types}',
+        f'PromQL info: incompatible sample types encountered for binary operator "{types.split()[1]}": {types} (1:1)',
     )
 
 
@@ -274,3 +277,43 @@ def test_an_expression_of_histograms_can_be_written() -> None:
         values = observed((10 + step) * MINUTE, MINUTE, A, B, C)
         assert (places[0, step].count, places[0, step].sum) == (len(values), pytest.approx(math.fsum(values)))
         assert sum(bucket.count for bucket in places[0, step].buckets) == len(values)
+
+
+def classic(text: str, counts: dict[str, float]) -> dict[Labels, float]:
+    series = {labels_of({"__name__": "h_bucket", "le": le}): [(0, count)] for le, count in counts.items()}
+    found = asyncio.run(answer(MemoryReader.of(series), Query(text, parse(text), 0, 0))).value
+    assert isinstance(found, Vector)
+    return dict(zip(found.labels, found.values[:, 0].tolist(), strict=True))
+
+
+def test_fractions_of_classic_histograms_are_read_off_the_straight_lines_between_their_bounds() -> None:
+    counts = {"1": 2.0, "3": 6.0, "+Inf": 10.0}
+    for lower, upper, wanted in (
+        ("0", "1", 0.2),
+        ("0.5", "1", 0.1),
+        ("1", "2", 0.2),
+        ("0.5", "2", 0.3),
+        ("-5", "3", 0.6),
+        ("3", "+Inf", 0.4),
+        ("7", "+Inf", 0.4),  # where in the last bucket is not known
+        ("-Inf", "+Inf", 1),
+        ("2", "1", 0),
+    ):
+        assert classic(f"histogram_fraction({lower}, {upper}, h_bucket)", counts) == {(): pytest.approx(wanted)}
+    for nothing in ("histogram_fraction(NaN, 1, h_bucket)", "histogram_fraction(0, NaN, h_bucket)"):
+        assert math.isnan(classic(nothing, counts)[()])
+    assert math.isnan(classic("histogram_fraction(0, 1, h_bucket)", {"1": 2.0, "3": 6.0})[()])
+    assert math.isnan(classic("histogram_fraction(0, 1, h_bucket)", dict.fromkeys(counts, 0.0))[()])
+    # Where the first bucket is of negative values, it has no lower bound.
+    assert classic("histogram_fraction(-1, 0, h_bucket)", {"-1": 4.0, "1": 8.0, "+Inf": 8.0}) == {(): 0.25}
+
+
+def test_a_quantile_of_both_kinds_under_the_same_labels_is_not_given() -> None:
+    text = (
+        'histogram_quantile(0.5, x{service="b"} or label_replace(label_replace(f, "le", "+Inf", "", ""), '
+        '"service", "b", "", "") or x)'
+    )
+    found = ask(text.replace("f,", 'label_replace(f, "pod", "3", "", ""),'))
+    assert isinstance(found.value, Vector)
+    assert found.value.labels == [nameless(A)]
+    assert found.warnings == ("PromQL warning: vector contains a mix of classic and native histograms (1:25)",)

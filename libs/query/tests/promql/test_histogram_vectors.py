@@ -33,6 +33,10 @@ Observed = list[list[list[float]]]
 """[series][steps]: the observations in each window."""
 
 
+def time_left() -> None:
+    """There is always some."""
+
+
 def ranged(found: Sequence[Sequence[Cell]], ends: Sequence[int], range_ms: int) -> tuple[Histograms, Observed]:
     samples = histogram_samples([(("i", str(i)),) for i in range(len(found))], found)
     histograms = histogram_windows.merged(cut(samples, np.array(ends) - range_ms, np.array(ends, np.int64)))
@@ -45,8 +49,8 @@ def ranged(found: Sequence[Sequence[Cell]], ends: Sequence[int], range_ms: int) 
 def check(histograms: Histograms, raw: Observed, factor: float = 1.0, q: float = 0.5) -> None:
     """All that is asked of histograms, against the observations."""
     steps = len(raw[0])
-    found = distributions.quantile(histograms, np.full(steps, q))[0]
-    deviations, means = distributions.variance(histograms), distributions.average(histograms)
+    found = distributions.quantile(histograms, np.full(steps, q), time_left)[0]
+    deviations, means = distributions.variance(histograms, time_left), distributions.average(histograms)
     for row, of_steps in enumerate(raw):
         for step, many in enumerate(of_steps):
             place = row, step
@@ -130,7 +134,7 @@ def test_fractions_are_within_the_buckets_of_their_bounds(found: list[list[Cell]
     lower, upper = min(a, b), max(a, b)
     ends = [200_000, 600_000]
     histograms, raw = ranged(found, ends, 400_000)
-    got = distributions.fraction(histograms, np.full(2, lower), np.full(2, upper))
+    got = distributions.fraction(histograms, np.full(2, lower), np.full(2, upper), time_left)
     wide = 1 + 2.1 * sketch.ALPHA
     for row, of_steps in enumerate(raw):
         for step, many in enumerate(of_steps):
@@ -158,7 +162,7 @@ def test_fractions_at_the_ends_are_exact() -> None:
     histograms, _ = ranged([[(0, [0.0, 0.0, 1.0, 2.0, 5.0])]], [0], 10_000)
 
     def fraction(lower: float, upper: float) -> float:
-        return float(distributions.fraction(histograms, np.array([lower]), np.array([upper]))[0, 0])
+        return float(distributions.fraction(histograms, np.array([lower]), np.array([upper]), time_left)[0, 0])
 
     assert fraction(0, 5) == fraction(-math.inf, math.inf) == fraction(0, math.inf) == 1
     assert fraction(5.0001, math.inf) == fraction(-3, -1e-6) == 0
@@ -171,11 +175,11 @@ def test_fractions_at_the_ends_are_exact() -> None:
 
 def test_quantiles_outside_are_infinite() -> None:
     histograms, _ = ranged([[(0, [1.0, 2.0])]], [0, 10_000, 20_000, 30_000], 100_000)
-    assert distributions.quantile(histograms, np.array([-0.1, 1.1, math.nan, 0]))[0].tolist()[0][:2] == [
+    assert distributions.quantile(histograms, np.array([-0.1, 1.1, math.nan, 0]), time_left)[0].tolist()[0][:2] == [
         -math.inf,
         math.inf,
     ]
-    found = distributions.quantile(histograms, np.array([math.nan, 0, 1, 0.5]))[0][0]
+    found = distributions.quantile(histograms, np.array([math.nan, 0, 1, 0.5]), time_left)[0][0]
     assert math.isnan(found[0])
     assert found[1:].tolist() == [1.0, 2.0, 1.0]
 
@@ -185,14 +189,31 @@ def test_many_series_are_spread_out_block_by_block(monkeypatch: pytest.MonkeyPat
     found = [[(at, rng.lognormal(size=3).tolist()) for at in range(0, 200_000, 10_000)] for _ in range(20)]
     ends = list(range(0, 200_001, 15_000))
     histograms, raw = ranged(found, ends, 60_000)
-    whole = distributions.quantile(histograms, np.full(len(ends), 0.9))[0]
+    whole = distributions.quantile(histograms, np.full(len(ends), 0.9), time_left)[0]
     for block in (50, 500, 5_000):
         monkeypatch.setattr(histogram_vectors, "BLOCK", block)
-        assert np.array_equal(distributions.quantile(histograms, np.full(len(ends), 0.9))[0], whole, equal_nan=True)
+        assert np.array_equal(
+            distributions.quantile(histograms, np.full(len(ends), 0.9), time_left)[0], whole, equal_nan=True
+        )
     check(histograms, raw)
     monkeypatch.setattr(histogram_vectors, "MAX_ENTRIES", 100)
     with pytest.raises(QueryLimitExceeded, match="buckets of histograms"):
-        histograms.scaled(np.arange(len(ends)))
+        histograms.scaled(np.arange(len(ends))).merged(np.zeros(len(raw)), 1)
+
+
+def test_work_ends_with_its_time() -> None:
+    histograms, _ = ranged([[(0, [1.0])]], [0], 10_000)
+
+    def over() -> None:
+        raise TimeoutError
+
+    one = np.ones(1)
+    with pytest.raises(TimeoutError):
+        distributions.quantile(histograms, one, over)
+    with pytest.raises(TimeoutError):
+        distributions.fraction(histograms, one, 2 * one, over)
+    with pytest.raises(TimeoutError):
+        distributions.variance(histograms, over)
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from vigie_contracts.series import Labels
 
+from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql import histogram_operators
-from vigie_query.promql.annotations import Annotations
+from vigie_query.promql.annotations import Inform
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import joined, nameless, relabelled
 from vigie_query.promql.labels import NAME, drop, get, grouped, keep, put, text, without_name
@@ -33,6 +34,8 @@ COMPARISONS: Final[dict[str, Callable[[Floats, Floats], Bools]]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
+MAX_MATCHED: Final = 5_000_000
+"""Values of all pairs of series, over all steps."""
 SETS: Final = frozenset({"and", "or", "unless"})
 
 
@@ -45,11 +48,11 @@ def scalars(operator: str, left: Floats, right: Floats) -> Floats:
 
 
 def with_scalar(
-    operator: str, vector: Vector, scalar: Floats, notes: Annotations, *, scalar_is_left: bool, returns_bool: bool
+    operator: str, vector: Vector, scalar: Floats, inform: Inform, *, scalar_is_left: bool, returns_bool: bool
 ) -> Vector:
     """Between each value of a vector and the scalar of its step."""
     if vector.histograms is not None:
-        scaled = histogram_operators.with_scalar(operator, vector, scalar, notes, scalar_is_left=scalar_is_left)
+        scaled = histogram_operators.with_scalar(operator, vector, scalar, inform, scalar_is_left=scalar_is_left)
         vector = vector.only_floats()
         if scaled is not None:
             computed = vector.with_values(ARITHMETIC[operator](vector.values, scalar))
@@ -67,7 +70,7 @@ def with_scalar(
 
 
 def vectors(
-    operator: str, left: Vector, right: Vector, matching: Matching, notes: Annotations, *, returns_bool: bool
+    operator: str, left: Vector, right: Vector, matching: Matching, inform: Inform, *, returns_bool: bool
 ) -> Vector:
     """Between the series of two vectors that belong together. Raises ExecutionError where it is not clear which do."""
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
@@ -78,6 +81,9 @@ def vectors(
     partners: dict[int, list[int]] = {}
     for row, number in enumerate(of_one):
         partners.setdefault(number, []).append(row)
+    count = sum(len(partners.get(number, ())) for number in of_many)
+    if count * many.values.shape[1] > MAX_MATCHED:
+        raise QueryLimitExceeded(f"{count:,} pairs of series at {many.values.shape[1]:,} steps are too many", "query")
     pairs = [(row, other) for row, number in enumerate(of_many) for other in partners.get(number, ())]
     rows, others = np.array(pairs, np.int64).reshape(-1, 2).T
     mine, theirs = many.rows(rows), one.rows(others)
@@ -92,7 +98,7 @@ def vectors(
         else:
             values = first
             present = present & COMPARISONS[operator](first, second)
-    histograms = histogram_operators.between(operator, left, right, notes, returns_bool=returns_bool)
+    histograms = histogram_operators.between(operator, left, right, inform)
     drops_name = returns_bool or operator in ARITHMETIC
     labels = [_result(many.labels[row], one.labels[other], matching, drops_name=drops_name) for row, other in pairs]
     answer = histogram_operators.beside(Vector(labels, values, present), histograms)

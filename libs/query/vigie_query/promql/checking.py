@@ -16,11 +16,11 @@ from vigie_query.promql.plan import (
     Cardinality,
     Matching,
     Node,
-    Parentheses,
     Range,
     Selector,
     Text,
     ValueType,
+    unwrapped,
 )
 from vigie_query.promql.signatures import AGGREGATIONS, EXPERIMENTAL, FUNCTIONS
 
@@ -66,8 +66,7 @@ def expect_type(node: Node, wanted: ValueType, context: str) -> None:
 
 def text_of(node: Node) -> str:
     """Of a string, which may stand in parentheses."""
-    while isinstance(node, Parentheses):
-        node = node.of
+    node = unwrapped(node)
     return node.value if isinstance(node, Text) else ""
 
 

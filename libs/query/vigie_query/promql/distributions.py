@@ -5,7 +5,8 @@ The error of a quantile is that of the sketch (`vigie_windows.sketch.ALPHA`), co
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import numpy as np
 from vigie_windows import sketch
@@ -14,6 +15,8 @@ from vigie_windows.arrays import Floats
 from vigie_query.promql.histogram_vectors import Block, Histograms
 from vigie_query.promql.quantiles import outside
 
+Check: TypeAlias = Callable[[], None]
+"""Called before each block of the work; raises when its time is over."""
 RANK_TOLERANCE: Final = 1e-12
 """0.07 * 100 is 7.000000000000001, and the rank 7."""
 
@@ -23,11 +26,12 @@ def average(histograms: Histograms) -> Floats:
         return histograms.sum / histograms.count
 
 
-def quantile(histograms: Histograms, q: Floats) -> tuple[Floats, Floats]:
+def quantile(histograms: Histograms, q: Floats, check: Check) -> tuple[Floats, Floats]:
     """The least of the observations that at least q of them do not exceed; q: of each step. And its relative error."""
     values, errors = np.full(histograms.present.shape, np.nan), np.full(histograms.present.shape, np.nan)
-    whole = not histograms.entries.of_one_step  # weights are numbers of observations
+    whole = not histograms.entries.fractional
     for block in histograms.blocks():
+        check()
         places = block.rows, block.steps
         upto = np.add.accumulate(block.weights, axis=2)
         total = upto[:, :, -1]
@@ -45,13 +49,14 @@ def quantile(histograms: Histograms, q: Floats) -> tuple[Floats, Floats]:
     return np.where(histograms.present, outside(q, values), np.nan), errors
 
 
-def fraction(histograms: Histograms, lower: Floats, upper: Floats) -> Floats:
+def fraction(histograms: Histograms, lower: Floats, upper: Floats, check: Check) -> Floats:
     """Which part of the observations is from `lower` to `upper` (of each step), both included.
 
     Observations are taken to lie evenly in the bucket of a bound, whose share of them is all that is uncertain.
     """
     values = np.full(histograms.present.shape, np.nan)
     for block in histograms.blocks():
+        check()
         upto = np.add.accumulate(block.weights, axis=2)
         above = _up_to(upper[block.steps], histograms, block, upto, included=True)
         below = _up_to(lower[block.steps], histograms, block, upto, included=False)
@@ -80,10 +85,11 @@ def _up_to(bounds: Floats, histograms: Histograms, block: Block, upto: Floats, *
     return np.where(bounds < least if included else bounds <= least, 0.0, found)
 
 
-def variance(histograms: Histograms) -> Floats:
+def variance(histograms: Histograms, check: Check) -> Floats:
     """Of the population, around the exact mean; each observation as the sketch knows it."""
     values, means = np.full(histograms.present.shape, np.nan), average(histograms)
     for block in histograms.blocks():
+        check()
         places = block.rows, block.steps
         least, greatest = histograms.min[places][:, :, None], histograms.max[places][:, :, None]
         with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from vigie_query.promql.aggregation import PLAIN, Groups, reduced
-from vigie_query.promql.annotations import Annotations
+from vigie_query.promql.annotations import Inform
 from vigie_query.promql.histogram_vectors import Histograms
 from vigie_query.promql.samples import Bools, Floats, Vector
 
@@ -39,17 +39,17 @@ def _histograms(vector: Vector) -> Histograms:
 
 
 def with_scalar(
-    operator: str, vector: Vector, scalar: Floats, notes: Annotations, *, scalar_is_left: bool
+    operator: str, vector: Vector, scalar: Floats, inform: Inform, *, scalar_is_left: bool
 ) -> Histograms | None:
     """A histogram times a number, or by one; None, with a note, for anything else."""
     if operator == "*" or (operator == "/" and not scalar_is_left):
         with np.errstate(all="ignore"):
             return _histograms(vector).scaled(scalar if operator == "*" else 1 / scalar)
-    _differ(operator, notes, ("float", "histogram") if scalar_is_left else ("histogram", "float"))
+    _differ(operator, inform, ("float", "histogram") if scalar_is_left else ("histogram", "float"))
     return None
 
 
-def between(operator: str, left: Vector, right: Vector, notes: Annotations, *, returns_bool: bool) -> Histograms | None:
+def between(operator: str, left: Vector, right: Vector, inform: Inform) -> Histograms | None:
     """Of the places of both, of which a row of one belongs to that of the other: sums, and multiples by numbers."""
     if left.histograms is None and right.histograms is None:
         return None
@@ -64,24 +64,24 @@ def between(operator: str, left: Vector, right: Vector, notes: Annotations, *, r
         if of_both.any() and operator in SIGNS:
             answer = first.plus(second.scaled(SIGNS[operator]))
         elif of_both.any():
-            _differ(operator, notes, ("histogram", "histogram"))
+            _differ(operator, inform, ("histogram", "histogram"))
         if of_one.any() and operator in ("*", "/"):
             answer = answer.or_else(first.where(of_one).scaled(right.values if operator == "*" else 1 / right.values))
         elif of_one.any():
-            _differ(operator, notes, ("histogram", "float"))
+            _differ(operator, inform, ("histogram", "float"))
         if of_other.any() and operator == "*":
             answer = answer.or_else(second.where(of_other).scaled(left.values))
         elif of_other.any():
-            _differ(operator, notes, ("float", "histogram"))
+            _differ(operator, inform, ("float", "histogram"))
     return answer
 
 
-def _differ(operator: str, notes: Annotations, types: tuple[str, str]) -> None:
+def _differ(operator: str, inform: Inform, types: tuple[str, str]) -> None:
     left, right = types
-    notes.inform(f'incompatible sample types encountered for binary operator "{operator}": {left} {operator} {right}')
+    inform(f'incompatible sample types encountered for binary operator "{operator}": {left} {operator} {right}')
 
 
-def aggregated(groups: Groups, operator: str, notes: Annotations) -> Vector:
+def aggregated(groups: Groups, operator: str, warn: Inform) -> Vector:
     """`sum` and `avg`: of a group that has both at a step neither."""
     vector = groups.vector
     numbers = np.empty(len(groups.order), np.int64)
@@ -95,5 +95,5 @@ def aggregated(groups: Groups, operator: str, notes: Annotations) -> Vector:
         total = total.scaled(1 / np.maximum(series, 1))
     mixed: Bools = floats.present & total.present
     if mixed.any():
-        notes.warn("encountered a mix of histograms and floats for aggregation")
+        warn("encountered a mix of histograms and floats for aggregation")
     return beside(floats, total).where(~mixed)

@@ -24,12 +24,12 @@ BLOCK: Final = 1 << 21
 MAX_ENTRIES: Final = 5_000_000
 """Buckets that the histograms of a vector may have, over all series and steps, where each step keeps its own."""
 COLUMNS: Final = ("row", "begin", "end", "bucket", "weight")
-STATISTICS: Final = ("present", "count", "sum", "min", "max")
+STATISTICS: Final = ("present", "factor", "count", "sum", "min", "max")
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Entry k adds weight[k] * scale to bucket[k] of the histograms of row[k] at the steps begin[k] to end[k] - 1.
+    """Entry k adds weight[k] to bucket[k] of the histograms of row[k] at the steps begin[k] to end[k] - 1.
 
     Weights are whole (int64), so that adding and taking away along the steps leaves nothing behind; or any numbers
     (float64), and then each entry is of one step.
@@ -41,10 +41,10 @@ class Entries:
     bucket: Int32s
     """As `vigie_windows.sketch` numbers them."""
     weight: npt.NDArray[Any]
-    scale: float = 1.0
 
     @property
-    def of_one_step(self) -> bool:
+    def fractional(self) -> bool:
+        """Whether weights are any numbers."""
         return self.weight.dtype == np.float64
 
     def only(self, chosen: Bools | Ints | slice) -> Entries:
@@ -68,7 +68,7 @@ class Block(NamedTuple):
     buckets: Int32s
     """Ascending: those that any of them has."""
     weights: Floats
-    """[rows, steps, buckets], without the scale."""
+    """[rows, steps, buckets], without the factors of the histograms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,8 @@ class Histograms:
     """The histograms of a vector: at each place [series, steps] one, or none where `present` is false."""
 
     present: Bools
+    factor: Floats
+    """What all weights of a histogram are times."""
     count: Floats
     sum: Floats
     min: Floats
@@ -88,7 +90,7 @@ class Histograms:
     def none(cls, shape: tuple[int, ...]) -> Histograms:
         """None at any of the places."""
         nothing, zero = np.zeros(shape, np.bool_), np.zeros(shape)
-        return cls(nothing, zero, zero, zero + np.inf, zero - np.inf, NO_ENTRIES)
+        return cls(nothing, zero + 1, zero, zero, zero + np.inf, zero - np.inf, NO_ENTRIES)
 
     def rows(self, picked: Ints) -> Histograms:
         """These rows, in this order; a row may come more than once."""
@@ -116,6 +118,9 @@ class Histograms:
 
     def merged(self, numbers: Sequence[int] | Ints, count: int) -> Histograms:
         """The sums of the rows that have the same number, 0 to count - 1, each of which some row has."""
+        factor = _only_factor(self)
+        if factor is None:
+            return _without_factors(self).merged(numbers, count)
         group = np.asarray(numbers, np.int64)
         order = np.argsort(group, kind="stable")
         begins = np.searchsorted(group[order], np.arange(count))
@@ -128,6 +133,7 @@ class Histograms:
 
         return Histograms(
             over(np.add, self.present.astype(np.float64), 0.0) > 0,
+            np.full((count, self.present.shape[1]), factor),
             over(np.add, self.count, 0.0),
             over(np.add, self.sum, 0.0),
             over(np.minimum, self.min, np.inf),
@@ -137,23 +143,22 @@ class Histograms:
 
     def scaled(self, factors: Floats | float) -> Histograms:
         """Times a number, or one per place. The extremes stay: they are of the observations."""
-        factors = np.broadcast_to(np.asarray(factors, np.float64), self.present.shape)
-        used = factors[self.present]
-        if not len(used) or (used == used[0]).all():
-            entries = replace(self.entries, scale=self.entries.scale * float(used[0] if len(used) else 1.0))
-        else:
-            entries = self.by_step()
-            entries = replace(entries, weight=entries.weight * factors[entries.row, entries.begin])
         with np.errstate(all="ignore"):
-            return replace(self, count=self.count * factors, sum=self.sum * factors, entries=entries)
+            columns = self.factor * factors, self.count * factors, self.sum * factors
+        return Histograms(self.present, *columns, self.min, self.max, self.entries)
 
     def plus(self, other: Histograms) -> Histograms:
         """The sums, at the places where both have a histogram."""
         present = self.present & other.present
-        mine, theirs = _alike(self.where(present), other.where(present))
+        first, second = self.where(present), other.where(present)
+        factor = _only_factor(first)
+        if factor is None or factor != _only_factor(second):
+            first, second, factor = _without_factors(first), _without_factors(second), 1.0
+        mine, theirs = _alike(first, second)
         with np.errstate(all="ignore"):
             return Histograms(
                 present,
+                np.full(present.shape, factor),
                 self.count + other.count,
                 self.sum + other.sum,
                 np.minimum(self.min, other.min),
@@ -190,8 +195,8 @@ class Histograms:
                 yield from _spread(entries.only(slice(first, last)), slice(top, min(top + height, rows)), steps)
 
     def by_step(self) -> Entries:
-        """Each entry of one step, with the scale in its weight."""
-        if self.entries.of_one_step and self.entries.scale == 1.0:
+        """Each entry of one step."""
+        if self.entries.fractional:
             return self.entries
         parts: list[Entries] = []
         size = 0
@@ -199,12 +204,31 @@ class Histograms:
             row, step, bucket = np.nonzero(block.weights)
             size += len(row)
             check_size(size)
-            weight = block.weights[row, step, bucket] * self.entries.scale
+            weight = block.weights[row, step, bucket].astype(np.int64)
             step += block.steps.start
             parts.append(Entries(row + block.rows.start, step, step + 1, block.buckets[bucket], weight))
         if not parts:
-            return replace(NO_ENTRIES, weight=np.zeros(0))
+            return NO_ENTRIES
         return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS})
+
+    def fractions(self) -> Entries:
+        """Each entry of one step, with the factor in its weight."""
+        entries = self.by_step()
+        with np.errstate(all="ignore"):
+            return replace(entries, weight=entries.weight * self.factor[entries.row, entries.begin])
+
+
+def _without_factors(histograms: Histograms) -> Histograms:
+    """The same, with the factors in the weights."""
+    return replace(histograms, factor=np.ones(histograms.factor.shape), entries=histograms.fractions())
+
+
+def _only_factor(histograms: Histograms) -> float | None:
+    """The one that all have; None when there are several."""
+    factors = histograms.factor[histograms.present]
+    if not len(factors):
+        return 1.0
+    return float(factors[0]) if (factors == factors[0]).all() else None
 
 
 def check_size(entries: int) -> None:
@@ -239,7 +263,7 @@ def _spread(entries: Entries, rows: slice, steps: int) -> Iterator[Block]:
         place = (part.row - rows.start) * (shape[1] * shape[2]) + places[part.bucket + sketch.BUCKETS]
         weight = part.weight.astype(np.float64)
         weights = _added(place + (np.maximum(part.begin, first) - first) * shape[2], weight, shape)
-        if not part.of_one_step:
+        if not part.fractional:
             weights -= _added(place + (np.minimum(part.end, last) - first) * shape[2], weight, shape)
             np.add.accumulate(weights, axis=1, out=weights)
         yield Block(rows, slice(first, last), buckets, weights[:, :-1])
@@ -250,15 +274,12 @@ def _added(places: Ints, weights: Floats, shape: tuple[int, int, int]) -> Floats
 
 
 def _alike(one: Histograms, other: Histograms) -> tuple[Entries, Entries]:
-    """The entries of both, of one kind and scale."""
+    """The entries of both, of one kind."""
     mine, theirs = one.entries, other.entries
-    if not len(mine.row):
-        return theirs.only(slice(0)), theirs
-    if not len(theirs.row):
-        return mine, mine.only(slice(0))
-    if mine.of_one_step == theirs.of_one_step and mine.scale == theirs.scale:
+    if mine.fractional == theirs.fractional:
         return mine, theirs
-    return one.by_step(), other.by_step()
+    mine, theirs = one.by_step(), other.by_step()
+    return replace(mine, weight=mine.weight * 1.0), replace(theirs, weight=theirs.weight * 1.0)
 
 
 def _appended(one: Entries, other: Entries) -> Entries:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Kind
 
-from vigie_query.promql.annotations import Annotations
+from vigie_query.promql.annotations import Inform
 from vigie_query.promql.histogram_vectors import NO_ENTRIES, Entries, Histograms, check_size
 from vigie_query.promql.samples import Bools, Columns, Floats, Ints, Samples, Sketches, Vector, spread
 from vigie_query.promql.windows import Windows
@@ -20,7 +20,7 @@ SUMS: Final = frozenset({"increase", "sum_over_time", "last_over_time"})
 """Functions that give the histogram of all observations in the window."""
 
 
-def apart(function: str, windows: Windows, notes: Annotations) -> tuple[Windows, Histograms | None]:
+def apart(function: str, windows: Windows, inform: Inform) -> tuple[Windows, Histograms | None]:
     """The windows of which a function computes numbers, and what it gives for those of histograms."""
     samples = windows.samples
     if function in OF_EACH_OBSERVATION or not samples.histogram.any():
@@ -33,7 +33,7 @@ def apart(function: str, windows: Windows, notes: Annotations) -> tuple[Windows,
     if function == "avg_over_time":
         held = samples.held[windows.high] - samples.held[windows.low]
         return floats, merged(windows).scaled(1 / np.maximum(held, 1))
-    notes.inform(f"ignored histograms in {function}")
+    inform(f"ignored histograms in {function}")
     return floats, None
 
 
@@ -54,6 +54,7 @@ def merged(windows: Windows) -> Histograms:
 
     return Histograms(
         present,
+        np.ones(present.shape),
         over(np.add, _observed(samples), 0.0),
         over(np.add, samples.column("sum"), 0.0),
         over(np.minimum, samples.column("min"), np.inf),
@@ -86,7 +87,7 @@ def _entries(samples: Samples, sketches: Sketches, low: Ints, high: Ints) -> Ent
     entries = Entries(row, begin, end, sketches.bucket, sketches.count)
     if not seen.all():
         entries = entries.only(seen)
-    return _each_step(entries) if entries.of_one_step else entries
+    return _each_step(entries) if entries.fractional else entries
 
 
 def _each_step(entries: Entries) -> Entries:
@@ -115,7 +116,7 @@ def stepped(vector: Vector, times: Ints) -> Samples:
     of_each = either(histograms.sum), either(histograms.min), either(histograms.max), values, at
     columns = Columns(np.ones(len(steps), np.int64), *of_each, nothing, nothing.astype(np.int64), nothing)
     kinds = np.where(of_histograms, np.uint8(Kind.HISTOGRAM), np.uint8(Kind.GAUGE)).astype(np.uint8)
-    entries = histograms.by_step()
+    entries = histograms.fractions()
     sample = (np.cumsum(present.ravel()) - 1)[entries.row * present.shape[1] + entries.begin]
     order = np.lexsort((entries.bucket, sample))
     sketches = Sketches(sample[order], entries.bucket[order], entries.weight[order])

@@ -8,7 +8,8 @@ import numpy as np
 from vigie_contracts.series import Labels
 
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.labels import LabelSets, grouped, remembered, text, without_name
+from vigie_query.promql.label_sets import LabelSets, remembered
+from vigie_query.promql.labels import grouped, text, without_name
 from vigie_query.promql.samples import Vector
 
 

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from vigie_contracts.series import Labels
 
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.lexing import quoted
+
 NAME: Final = "__name__"
-MAX_KNOWN: Final = 16
-"""Results that labels remember."""
-
-
-T = TypeVar("T")
-
-
-class LabelSets(list[Labels]):
-    """Labels of many series, never changed, with what was once computed from them: rules ask the same again and again.
-
-    A list that several evaluations share is worth being one."""
-
-    __slots__ = ("known",)
-
-    def __init__(self, labels: Iterable[Labels] = ()) -> None:
-        super().__init__(labels)
-        self.known: dict[Hashable, Any] = {}
-
-
-def listed(labels: Sequence[Labels]) -> list[Labels]:
-    """The same list, if it is one."""
-    return labels if isinstance(labels, list) else list(labels)
-
-
-def remembered(labels: Sequence[Labels], what: Hashable, compute: Callable[[], T]) -> T:
-    """What `compute` gives for these labels, which `what` says."""
-    if not isinstance(labels, LabelSets):
-        return compute()
-    if what not in labels.known:
-        if len(labels.known) >= MAX_KNOWN:
-            labels.known.clear()
-        labels.known[what] = compute()
-    return labels.known[what]
+MAX_VALUE_CHARS: Final = 16_384
+"""Of a label that an expression makes."""
 
 
 def labels_of(pairs: Mapping[str, str]) -> Labels:
@@ -72,8 +45,20 @@ def put(labels: Labels, changes: Mapping[str, str]) -> Labels:
 
 def text(labels: Labels) -> str:
     """`name{a="b"}`, as Prometheus writes it in its messages."""
-    inside = ", ".join(f'{name}="{value}"' for name, value in labels if name != NAME)
+    inside = ", ".join(f"{name}={quoted(value)}" for name, value in labels if name != NAME)
     return f"{get(labels, NAME)}{{{inside}}}"
+
+
+def check_label(name: str, function: str) -> None:
+    """Whether a function may make a label of this name. Raises ExecutionError."""
+    if not name or "\x00" in name:
+        raise ExecutionError(f"{function}: invalid label name {quoted(name)}")
+
+
+def check_value(chars: int, function: str) -> None:
+    """Whether a label that a function makes may be as long as this. Raises QueryLimitExceeded."""
+    if chars > MAX_VALUE_CHARS:
+        raise QueryLimitExceeded(f"{function}: a label would be longer than {MAX_VALUE_CHARS:,} characters", "query")
 
 
 def grouped(keys: Iterable[Labels]) -> tuple[list[Labels], list[int]]:

@@ -20,9 +20,6 @@ def short_text(value: float) -> str:
     """As Go's `%g` does: as few digits as tell it from all others, with an exponent where it is large or small."""
     if not math.isfinite(value):
         return number_text(value)
-    text = repr(value).removesuffix(".0")
-    exponent = math.floor(math.log10(abs(value))) if value else 0
-    if -4 <= exponent < 21:
-        return np.format_float_positional(value, trim="-")
-    mantissa, _, power = (text if "e" in text else f"{value:e}").partition("e")
-    return f"{mantissa}e{int(power):+03d}"
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return number_text(value)
+    return np.format_float_scientific(value, trim="-", exp_digits=2)

@@ -182,3 +182,10 @@ class Call:
 
 
 Node: TypeAlias = Number | Text | Selector | Range | Subquery | Negation | Parentheses | Binary | Aggregation | Call
+
+
+def unwrapped(node: Node) -> Node:
+    """Without the parentheses around it."""
+    while isinstance(node, Parentheses):
+        node = node.of
+    return node

@@ -97,7 +97,7 @@ def evaluate(query: Query, times: Ints, read: Read, check: Check) -> Answer:
         read.samples, query.start_ms, query.end_ms, query.lookback_ms, annotations=notes, check=check
     )
     kind, value = _ranged(evaluation, query, times) if query.is_range else _instant(evaluation, query.node, times)
-    return Answer(kind, value, times, tuple(notes.warnings), tuple(notes.infos))
+    return Answer(kind, value, times, *notes.told())
 
 
 def _ranged(evaluation: Evaluation, query: Query, times: Ints) -> tuple[ValueType, Vector]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 
 from vigie_query.promql.histogram_vectors import Histograms
-from vigie_query.promql.labels import listed
+from vigie_query.promql.label_sets import listed
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]

@@ -42,9 +42,10 @@ def written(histograms: Histograms) -> Iterator[tuple[int, int, Written]]:
     for block in histograms.blocks():
         shown = histograms.present[block.rows, block.steps]
         for row, step in np.argwhere(shown).tolist():
-            weights = block.weights[row, step] * histograms.entries.scale
+            weights = block.weights[row, step]
             used = np.flatnonzero(weights)
             place = row + block.rows.start, step + block.steps.start
+            weights = weights * histograms.factor[place]
             yield (
                 *place,
                 Written(

@@ -17,7 +17,8 @@ from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.matchers import Matcher, Operator, predicate
 from vigie_query.promql.cells import BUCKET, COUNT, SUM, VALUE, Shown
-from vigie_query.promql.labels import NAME, LabelSets
+from vigie_query.promql.label_sets import LabelSets
+from vigie_query.promql.labels import NAME
 from vigie_query.series import Selection, Series
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
