@@ -85,6 +85,18 @@ def test_a_table_has_a_line_for_each_series_and_nothing_moves_the_cursor() -> No
     assert shown({"resultType": "scalar", "result": [1, "7"]}) == [["{}", "7"]]
 
 
+def test_histograms_are_shown_by_their_count_and_sum() -> None:
+    one = {"count": "3", "sum": "1.5", "buckets": [[0, "0.25", "0.5", "3"]]}
+    at_once = success({"resultType": "vector", "result": [{"metric": {"a": "b"}, "histogram": [7, one]}]})
+    assert at_once.series[0].points == [(7.0, "count 3, sum 1.5")]
+    result = [{"metric": {}, "values": [[30, "2"]], "histograms": [[15, one]]}]
+    over_time = success({"resultType": "matrix", "result": result})
+    assert over_time.series[0].points == [(15.0, "count 3, sum 1.5"), (30.0, "2")]
+    written = io.StringIO()
+    showing.table(over_time, Console(file=written, width=100))
+    assert written.getvalue().split()[-6:] == ["{}", "2", "2", "2", "2", "2"]
+
+
 def test_csv_has_a_line_for_each_point() -> None:
     assert showing.as_csv(success(MATRIX)).splitlines() == [
         "time,value,__name__,job,zone",

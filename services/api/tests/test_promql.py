@@ -162,6 +162,11 @@ def test_numbers_are_written_as_go_writes_them() -> None:
     }  # fmt: skip
     assert texts(np.array(list(numbers))) == list(numbers.values())
     assert texts(np.array([-0.0, math.nan])) == ["-0", "NaN"]
+    assert texts(np.array([])) == []
+    chosen = np.random.default_rng(7)
+    some = chosen.standard_normal(2_000) * 10.0 ** chosen.integers(-25, 25, 2_000)
+    assert list(map(float, texts(some))) == some.tolist()
+    assert {"e" in one for one in texts(some[(abs(some) >= 1e-6) & (abs(some) < 1e21)])} == {False}
     assert [seconds(at) for at in (0, 1_000, 1_500, 1_435_781_451_781, 5)] == [
         "0", "1", "1.500", "1435781451.781", "0.005",
     ]  # fmt: skip
@@ -252,8 +257,10 @@ async def test_parameters_are_refused_in_the_words_of_prometheus(
 async def test_expressions_that_are_wrong_are_bad_data_and_what_they_meet_is_an_execution(api: Api) -> None:
     assert (await api.error("query", 400, "bad_data", query="sum(")).startswith('invalid parameter "query": ')
     assert (await api.error("query", 400, "bad_data")).startswith('invalid parameter "query": ')
-    many = "up * on() up"
-    await api.error("query", 422, "execution", query=many)
+    await api.error("query", 422, "execution", query="up * on() up")
+    matchers = ",".join(f'l{i}="v"' for i in range(40))
+    error = await api.error("query", 422, "execution", query=f"up{{{matchers}}}")
+    assert error == "a selector has more than 32 matchers"
 
 
 async def test_an_answer_has_so_many_points(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,14 @@ async def test_what_was_sent_is_found_and_computed(client: Any, world: Any) -> N
     ]
     found = await data("query_range", query="rooms", start=at - 60, end=at, step=30)
     assert [value for _, value in found["result"][0]["values"]] == ["7.5"]
+    [stay] = (await data("query", query="stay_seconds[20s]", time=at - 10))["result"]
+    seconds, histogram = stay["histograms"][-1]
+    assert (seconds, histogram["count"], histogram["sum"]) == (NOW // SECOND - 10, "1", "0.75")
+    assert [(rule, count) for rule, _, _, count in histogram["buckets"]] == [(0, "1")]
+    [grown] = (await data("query", query="increase(stay_seconds[5m])", time=at))["result"]
+    assert grown["histogram"][1]["count"] == str(len(ago))
+    over = await data("query_range", query="increase(stay_seconds[1m])", start=at - 120, end=at, step=60)
+    assert [one["count"] for _, one in over["result"][0]["histograms"]] == ["6", "6", "5"]
     assert await data("labels") == ["__name__", "hotel.name", "le", "region"]
     assert await data("label/region/values") == ["eu", "us"]
     assert await data("label/hotel.name/values") == ["a=b"]

@@ -1,5 +1,6 @@
 """What the query API answered."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ NAME = "__name__"
 
 @dataclass(frozen=True)
 class Series:
-    """Labels, and (Unix seconds, value) as they were written."""
+    """Labels, and (Unix seconds, value as it was written; of a histogram its count and sum)."""
 
     labels: Mapping[str, str]
     points: Sequence[tuple[float, str]]
@@ -41,12 +42,27 @@ def answer_of(body: str, read: Mapping[str, Any]) -> Answer:
     if kind in ("scalar", "string"):
         found = [Series({}, [_point(result)])]
     else:
-        found = [Series(one["metric"], list(map(_point, one.get("values") or [one["value"]]))) for one in result]
+        found = [Series(one["metric"], sorted(map(_point, _pairs(one)))) for one in result]
     return Answer(body, kind, found, notes)
 
 
+def _pairs(one: Mapping[str, Any]) -> list[Any]:
+    """At one time or over time; numbers and histograms."""
+    at_once = [one[name] for name in ("value", "histogram") if name in one]
+    return [*at_once, *one.get("values", ()), *one.get("histograms", ())]
+
+
 def _point(pair: Sequence[Any]) -> tuple[float, str]:
-    return float(pair[0]), str(pair[1])
+    at, value = pair
+    return float(at), f"count {value['count']}, sum {value['sum']}" if isinstance(value, dict) else str(value)
+
+
+def number(value: str) -> float:
+    """Of a point; NaN for what is no number: a histogram."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vigie_standalone.query.series import NAME, Answer, Series, printable
+from vigie_standalone.query.series import NAME, Answer, Series, number, printable
 
 MAX_LINES = 8
 """Series in one plot; colours and eyes tell no more apart."""
@@ -34,10 +34,10 @@ def table(answer: Answer, console: Console) -> None:
 
 
 def _summary(one: Series) -> list[str]:
-    numbers = [float(value) for _, value in one.points]
-    known = [number for number in numbers if not math.isnan(number)] or [math.nan]
+    numbers = [number(value) for _, value in one.points]
+    known = [found for found in numbers if not math.isnan(found)] or [math.nan]
     mean = math.fsum(known) / len(known) if all(map(math.isfinite, known)) else sum(known) / len(known)
-    return [str(len(numbers)), *(f"{number:.6g}" for number in (min(known), mean, max(known), numbers[-1]))]
+    return [str(len(numbers)), *(f"{found:.6g}" for found in (min(known), mean, max(known), numbers[-1]))]
 
 
 def as_csv(answer: Answer) -> str:
@@ -67,10 +67,10 @@ def plot(answer: Answer, width: int, *, colours: bool) -> str:
     drawn.plotsize(max(width, _LEAST_WIDTH), _HEIGHT)
     times: list[float] = []
     for one in answer.series[:MAX_LINES]:
-        points = [(at, number) for at, value in one.points if math.isfinite(number := float(value))]
+        points = [(at, found) for at, value in one.points if math.isfinite(found := number(value))]
         times += [at for at, _ in points]
         if points:
-            drawn.plot([at for at, _ in points], [number for _, number in points], marker="braille", label=one.title)
+            drawn.plot([at for at, _ in points], [found for _, found in points], marker="braille", label=one.title)
     if not times:
         return "No series has a number to draw.\n"
     drawn.xticks(*_ticks(min(times), max(times)))

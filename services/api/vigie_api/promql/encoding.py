@@ -18,6 +18,7 @@ from vigie_query.promql.plan import ValueType
 from vigie_query.promql.queries import Answer
 from vigie_query.promql.samples import Bools, Floats, Samples, Vector
 
+from vigie_api.promql.histograms import WEIGHT, of_samples, of_vector
 from vigie_api.promql.numbers import seconds, texts
 
 TRUNCATED: Final = "results truncated due to limit"
@@ -67,7 +68,11 @@ def encoded(answer: Answer, bounds: Bounds) -> bytes:
 
 
 def _check(found: Vector | Samples, most: int) -> None:
-    points = int(found.present.sum()) if isinstance(found, Vector) else len(found.times)
+    if isinstance(found, Vector):
+        histograms = 0 if found.histograms is None else int(found.histograms.present.sum())
+        points = int(found.present.sum()) + histograms * (WEIGHT - 1)
+    else:
+        points = len(found.times) + int(np.diff(found.bounds)[found.histogram].sum()) * (WEIGHT - 1)
     if points > most:
         raise QueryLimitExceeded(
             f"the answer would have {points:,} points, more than the {most:,} that one answer may have: select fewer "
@@ -86,9 +91,9 @@ def _series(answer: Answer, found: Vector | Samples) -> Iterator[str]:
         case Samples():
             return _of_samples(found)
         case Vector() if answer.type is ValueType.MATRIX:
-            return _over_time(found, [_head(at) for at in answer.times.tolist()])
+            return _over_time(found, answer.times.tolist())
         case Vector():
-            return _at_once(found, _head(int(answer.times[0])))
+            return _at_once(found, int(answer.times[0]))
 
 
 def _head(timestamp_ms: int) -> str:
@@ -99,18 +104,38 @@ def _metric(labels: Labels) -> str:
     return msgspec.json.encode(dict(labels)).decode()
 
 
-def _at_once(found: Vector, head: str) -> Iterator[str]:
+def _at_once(found: Vector, at: int) -> Iterator[str]:
     """Instant vectors."""
-    rows = np.flatnonzero(found.present[:, 0]).tolist()
-    for row, value in zip(rows, texts(found.values[rows, 0]), strict=True):
-        yield f'{{"metric":{_metric(found.labels[row])},"value":{head}{value}"]}}'
+    head, values = _head(at), texts(found.values[:, 0])
+    histograms = of_vector(found.histograms, [at])
+    for row in np.flatnonzero(found.present[:, 0]).tolist():
+        one = f'"histogram":{histograms[row][0]}' if row in histograms else f'"value":{head}{values[row]}"]'
+        yield f'{{"metric":{_metric(found.labels[row])},{one}}}'
 
 
-def _over_time(found: Vector, heads: Sequence[str]) -> Iterator[str]:
+def _over_time(found: Vector, times: Sequence[int]) -> Iterator[str]:
     """Range queries."""
-    for labels, values, present in zip(found.labels, found.values, found.present, strict=True):
-        if points := _points(values, present, heads):
-            yield f'{{"metric":{_metric(labels)},"values":[{points}]}}'
+    heads, histograms = list(map(_head, times)), of_vector(found.histograms, times)
+    for row, (labels, values, present) in enumerate(zip(found.labels, found.values, found.floats, strict=True)):
+        yield from _one(labels, _points(values, present, heads), histograms.get(row, ()))
+
+
+def _of_samples(found: Samples) -> Iterator[str]:
+    """Range selectors."""
+    heads, values = list(map(_head, found.times.tolist())), texts(found.values)
+    histograms = of_samples(found)
+    for row, labels in enumerate(found.labels):
+        begin, end = (0, 0) if row in histograms else found.bounds[row : row + 2].tolist()
+        yield from _one(labels, _joined(heads[begin:end], values[begin:end]), histograms.get(row, ()))
+
+
+def _one(labels: Labels, points: str, histograms: Sequence[str]) -> Iterator[str]:
+    """A series over time; none when it has neither numbers nor histograms."""
+    parts = [f'"values":[{points}]'] if points else []
+    if histograms:
+        parts.append(f'"histograms":[{",".join(histograms)}]')
+    if parts:
+        yield f'{{"metric":{_metric(labels)},{",".join(parts)}}}'
 
 
 def _points(values: Floats, present: Bools, heads: Sequence[str]) -> str:
@@ -119,14 +144,6 @@ def _points(values: Floats, present: Bools, heads: Sequence[str]) -> str:
         return _joined(heads, texts(values))
     chosen = np.flatnonzero(present)
     return _joined([heads[step] for step in chosen.tolist()], texts(values[chosen]))
-
-
-def _of_samples(found: Samples) -> Iterator[str]:
-    """Range selectors."""
-    heads, values = list(map(_head, found.times.tolist())), texts(found.values)
-    for row, labels in enumerate(found.labels):
-        begin, end = int(found.bounds[row]), int(found.bounds[row + 1])
-        yield f'{{"metric":{_metric(labels)},"values":[{_joined(heads[begin:end], values[begin:end])}]}}'
 
 
 def _joined(heads: Iterable[str], values: Sequence[str]) -> str:

@@ -12,26 +12,26 @@ from vigie_contracts.series import Kind, Labels
 from vigie_query.errors import InvalidParameter
 from vigie_query.promql.errors import InvalidExpression
 from vigie_query.promql.labels import NAME, get
-from vigie_query.promql.parsing import parse
 from vigie_query.promql.plan import NOW, Selector
 from vigie_storage.promql.selection import BOUNDS, LE, names_shown
 
 from vigie_api.context import Context
+from vigie_api.promql.queries import parsed
 
 MAX_SELECTORS: Final = 32
 _MATCH: Final = "match[]"
 
 
-def selectors(texts: Sequence[str]) -> list[Selector]:
+async def selectors(texts: Sequence[str]) -> list[Selector]:
     """Each a selector, without `offset` and `@`. Raises InvalidParameter."""
     if len(texts) > MAX_SELECTORS:
         raise InvalidParameter(_MATCH, f"is there more than {MAX_SELECTORS} times")
-    return [_selector(text) for text in texts]
+    return [await _selector(text) for text in texts]
 
 
-def _selector(text: str) -> Selector:
+async def _selector(text: str) -> Selector:
     try:
-        node = parse(text)
+        node = await parsed(text)
     except InvalidExpression as e:
         raise InvalidParameter(_MATCH, e.detail) from None
     if not isinstance(node, Selector) or node.when != NOW:

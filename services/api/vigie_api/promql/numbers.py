@@ -6,19 +6,24 @@ import math
 from decimal import Decimal
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from vigie_query.promql.numbers import number_text
 
 _LEAST_PLAIN: Final = 1e-4
 _FIRST_BEYOND: Final = 1e16
-"""Between the two Python writes no exponent either."""
+"""Between the two JSON has no exponent either."""
 
 
 def texts(values: npt.NDArray[np.float64]) -> list[str]:
     """Each value as samples have it: the shortest text that is the same number, with an exponent below 1e-6 and from
     1e21 on; `NaN`, `+Inf`, `-Inf`."""
-    written = [text[:-2] if text.endswith(".0") else text for text in map(repr, values.tolist())]
+    if not len(values):
+        return []
+    # As JSON, which is written ten times as fast as one after the other.
+    numbers = msgspec.json.encode(values.tolist()).decode()[1:-1].split(",")
+    written = [text[:-2] if text.endswith(".0") else text for text in numbers]
     size = np.abs(values)
     plain = (values == 0) | ((size >= _LEAST_PLAIN) & (size < _FIRST_BEYOND))
     for at in np.flatnonzero(~plain).tolist():

@@ -38,14 +38,14 @@ async def series(context: Ctx, form: Asked) -> Response:
     texts, limit = form.texts("match[]"), form.limit()
     if not texts:
         raise QueryError("no match[] parameter provided")
-    found = await listing.series(context, listing.selectors(texts))
+    found = await listing.series(context, await listing.selectors(texts))
     return as_json(await asyncio.to_thread(lambda: listed([dict(labels) for labels in found], limit)))
 
 
 @asked_both_ways(router, "/api/v1/labels", (MATCH, SINCE, UNTIL, LIMIT), ["__name__", "service"])
 async def labels(context: Ctx, form: Asked) -> Response:
     """The names of labels."""
-    limit, wanted = form.limit(), listing.selectors(form.texts("match[]"))
+    limit, wanted = form.limit(), await listing.selectors(form.texts("match[]"))
     return as_json(listed(await listing.label_names(context, wanted), limit))
 
 
@@ -55,7 +55,7 @@ async def label_values(context: Ctx, form: Asked, name: str) -> Response:
     label = _unescaped(name)
     if not label or len(label) > MAX_LABEL_NAME_CHARS:
         raise QueryError(f'invalid label name: "{shortened(name)}"')
-    limit, wanted = form.limit(), listing.selectors(form.texts("match[]"))
+    limit, wanted = form.limit(), await listing.selectors(form.texts("match[]"))
     return as_json(listed(await listing.label_values(context, label, wanted), limit))
 
 

@@ -29,7 +29,7 @@ class Field:
     @property
     def schema(self) -> Schema:
         text = {"type": "string"}
-        return {"type": "array", "items": text} if self.several else text
+        return {"anyOf": [{"type": "array", "items": text}, text]} if self.several else text
 
     @property
     def sample(self) -> Any:
@@ -118,7 +118,9 @@ def _in_form(fields: Sequence[Field]) -> Schema:
         "required": [one.name for one in fields if one.required],
     }
     example = {one.name: one.sample for one in fields}
-    return {"requestBody": {"required": True, "content": {FORM: {"schema": schema, "example": example}}}}
+    return {
+        "requestBody": {"required": bool(schema["required"]), "content": {FORM: {"schema": schema, "example": example}}}
+    }
 
 
 def _responses(data: Any) -> Responses:

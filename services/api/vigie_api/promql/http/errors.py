@@ -57,7 +57,7 @@ def written(found: Problem, error: Exception, headers: Mapping[str, str]) -> Res
     if known is None:
         known = _of_status(found.status)
     error_type, status = known
-    body = msgspec.json.encode(ErrorAnswer("error", error_type, _sentence(found)))
+    body = msgspec.json.encode(ErrorAnswer("error", error_type, _sentence(found, error_type)))
     return Response(body, status, dict(headers), "application/json")
 
 
@@ -67,9 +67,10 @@ def _of_status(status: int) -> tuple[str, int]:
     return _BY_STATUS.get(status, _BAD_DATA[0]), status
 
 
-def _sentence(found: Problem) -> str:
-    """Prometheus names the parameter first."""
-    if not found.errors or found.status in (401, 403, 404):
+def _sentence(found: Problem, error_type: str) -> str:
+    """Prometheus names the parameter first, where it is wrong."""
+    if not found.errors:
         return found.detail
     field = found.errors[0].field
-    return f'invalid parameter "{field}": {found.detail.removeprefix(f"{field}: ")}'
+    sentence = found.detail.removeprefix(f"{field}: ")
+    return f'invalid parameter "{field}": {sentence}' if error_type == _BAD_DATA[0] else sentence

@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 from vigie_identity.permissions import Permission
 from vigie_query.promql.formatting import pretty
-from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import MAX_STEPS
 from vigie_query.promql.syntax_tree import tree
 from vigie_web.access import Access
@@ -33,7 +32,7 @@ from vigie_api.promql.http.docs import (
     UNTIL,
     asked_both_ways,
 )
-from vigie_api.promql.queries import answered, instant, ranged
+from vigie_api.promql.queries import answered, instant, parsed, ranged
 
 router = APIRouter(tags=["promql"])
 _BOTH: Final = ("query", "query_range", "query_exemplars", "format_query", "parse_query", "series", "labels")
@@ -77,20 +76,20 @@ async def query_range(context: Ctx, form: Asked) -> Response:
 @asked_both_ways(router, "/api/v1/query_exemplars", (QUERY, SINCE, UNTIL), [])
 async def query_exemplars(context: Ctx, form: Asked) -> Response:
     """Exemplars are not kept: an empty list."""
-    parse(form.text("query"))
+    await parsed(form.text("query"))
     return as_json(success(b"[]"))
 
 
 @asked_both_ways(router, "/api/v1/format_query", (QUERY,), "foo / bar")
 async def format_query(_context: Ctx, form: Asked) -> Response:
     """The expression, laid out for people."""
-    return as_json(success(msgspec.json.encode(pretty(parse(form.text("query"))))))
+    return as_json(success(msgspec.json.encode(pretty(await parsed(form.text("query"))))))
 
 
 @asked_both_ways(router, "/api/v1/parse_query", (QUERY,), {"type": "numberLiteral", "val": "1"})
 async def parse_query(_context: Ctx, form: Asked) -> Response:
     """The expression as a tree."""
-    return as_json(success(msgspec.json.encode(tree(parse(form.text("query"))))))
+    return as_json(success(msgspec.json.encode(tree(await parsed(form.text("query"))))))
 
 
 router.include_router(catalogue.router)
