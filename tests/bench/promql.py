@@ -20,6 +20,7 @@ from typing import Any, Final
 import cramjam
 import numpy as np
 from vigie_query.promql.evaluation import Evaluation
+from vigie_query.promql.label_sets import LabelSets
 from vigie_query.promql.labels import labels_of
 from vigie_query.promql.parsing import parse
 from vigie_query.promql.plan import Node
@@ -62,7 +63,7 @@ class Data:
 
     series: int
     end_s: int
-    """A full minute; the last sample is 7 s before it."""
+    """A full hour; the last sample is 7 s before it."""
 
     def counters(self) -> list[tuple[str, dict[str, str], int]]:
         """Name, labels, and by how much it grows from sample to sample: each by another number."""
@@ -206,7 +207,7 @@ class Server:
 def measure(report: Report, runs: int, samples: int) -> None:
     """Both in turn, then the rule."""
     series = max(len(BOUNDS) * 20, samples // 100)
-    data = Data(series, int(time.time()) // 60 * 60)
+    data = Data(series, int(time.time()) // HOUR_S * HOUR_S)
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory, ExitStack() as stack:
         servers = [_vigie(stack, Path(directory), data)]
         if peers.PROMETHEUS.program() is None or shutil.which("promtool") is None:
@@ -265,7 +266,7 @@ def _compare(report: Report, question: Question, servers: list[Server], data: Da
     for run in range(runs + 1):
         for server in servers:
             with cost.measured(server.pids) as used:
-                took, answers[server.name] = server.ask(question, data.end_s - 15 * run)
+                took, answers[server.name] = server.ask(question, data.end_s - run * max(15, question.step_s))
             if run:
                 seconds[server.name].append(took)
                 for name, cpu in used.seconds.items():
@@ -338,7 +339,7 @@ def _in_memory(data: Data) -> Samples:
     counters = [one for one in data.counters() if one[0] == COUNTER]
     grows = np.array([each for _, _, each in counters])
     return Samples(
-        [labels_of({"__name__": name, **labels}) for name, labels, _ in counters],
+        LabelSets(labels_of({"__name__": name, **labels}) for name, labels, _ in counters),
         np.arange(len(counters) + 1) * len(steps),
         np.tile(np.array([data.second(step) * 1_000 for step in steps.tolist()], np.int64), len(counters)),
         (1_000.0 + grows[:, None] * steps).ravel(),
