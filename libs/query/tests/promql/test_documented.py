@@ -25,15 +25,18 @@ CASES = [pytest.param(one, asked, id=f"line {asked.line}") for one in examples()
 
 
 def stored(example: Example) -> MemoryReader:
-    """What was sent, as windows of 10 s; of a histogram also its classic series."""
+    """What was sent, as windows of 10 s, also under its derived names."""
     rows = [row for row, one in enumerate(example.loaded) for _ in one.points]
     times, points = zip(*(point for one in example.loaded for point in one.points), strict=True)
     kinds = np.array([one.kind for one in example.loaded], np.uint8)
     cells = fold(np.array(rows), np.array(times, np.int64), np.array(points, np.float64), kinds, FINE.width_ms)
     shown = [(one.labels, row, VALUE) for row, one in enumerate(example.loaded)]
     for row, one in enumerate(example.loaded):
+        own = dict(one.labels)
         if one.kind is Kind.HISTOGRAM:
-            shown += [(labels, row, part) for labels, part in classic(dict(one.labels))]
+            shown += [(labels, row, part) for labels, part in classic(own)]
+        if one.kind is Kind.COUNTER and not own[NAME].endswith("_total"):
+            shown.append((labels_of({**own, NAME: f"{own[NAME]}_total"}), row, VALUE))
     labels, places, parts = zip(*shown, strict=True)
     at = np.array(places, np.int64)
     return MemoryReader(samples_of([cells], Shown(labels, at, kinds[at], np.array(parts, np.int64))))
