@@ -357,3 +357,11 @@ async def test_the_tenant_is_no_label() -> None:
     assert points(await ask(reader, 'temperature{tenant="other"}')) == {}
     [one] = wanted(parse("temperature"), Evaluation({}, NOW, NOW), 0)
     assert len((await reader.read([one])).samples[one.selector].labels) == 2
+
+
+async def test_times_long_before_anything_was_kept_cost_nothing() -> None:
+    reader = over(Double.of(STORED), limits=Limits(100, 20_000, 5_000))
+    with pytest.raises(QueryLimitExceeded):
+        await ask(reader, "max_over_time(temperature[10y:1s])")
+    assert points(await ask(reader, "temperature @ 0 offset 10y")) == {}
+    assert len(points(await ask(reader, "rate(temperature[10y])"))) == 2
