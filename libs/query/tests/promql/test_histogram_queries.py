@@ -7,13 +7,17 @@ import math
 
 import numpy as np
 import pytest
-from vigie_contracts.series import Labels
+from vigie_contracts.series import Kind, Labels
 from vigie_query.promql import written
+from vigie_query.promql.cells import VALUE, Shown
+from vigie_query.promql.evaluation import Evaluation
 from vigie_query.promql.labels import labels_of
 from vigie_query.promql.memory import MemoryReader
 from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import Answer, Query, answer
+from vigie_query.promql.reading import wanted
 from vigie_query.promql.samples import Columns, Samples, Vector
+from vigie_query.promql.tiers import need
 
 from .sketched import Cell, histogram_samples, nearest_rank
 
@@ -288,7 +292,7 @@ def classic(text: str, counts: dict[str, float]) -> dict[Labels, float]:
 
 def test_fractions_of_classic_histograms_are_read_off_the_straight_lines_between_their_bounds() -> None:
     counts = {"1": 2.0, "3": 6.0, "+Inf": 10.0}
-    for lower, upper, wanted in (
+    for lower, upper, part in (
         ("0", "1", 0.2),
         ("0.5", "1", 0.1),
         ("1", "2", 0.2),
@@ -299,7 +303,7 @@ def test_fractions_of_classic_histograms_are_read_off_the_straight_lines_between
         ("-Inf", "+Inf", 1),
         ("2", "1", 0),
     ):
-        assert classic(f"histogram_fraction({lower}, {upper}, h_bucket)", counts) == {(): pytest.approx(wanted)}
+        assert classic(f"histogram_fraction({lower}, {upper}, h_bucket)", counts) == {(): pytest.approx(part)}
     for nothing in ("histogram_fraction(NaN, 1, h_bucket)", "histogram_fraction(0, NaN, h_bucket)"):
         assert math.isnan(classic(nothing, counts)[()])
     assert math.isnan(classic("histogram_fraction(0, 1, h_bucket)", {"1": 2.0, "3": 6.0})[()])
@@ -317,3 +321,15 @@ def test_a_quantile_of_both_kinds_under_the_same_labels_is_not_given() -> None:
     assert isinstance(found.value, Vector)
     assert found.value.labels == [nameless(A)]
     assert found.warnings == ("PromQL warning: vector contains a mix of classic and native histograms (1:25)",)
+
+
+def test_windows_are_cut_where_the_look_back_of_a_histogram_begins() -> None:
+    hour = 60 * MINUTE
+    [plain] = wanted(parse("x"), Evaluation({}, 0, 3 * hour), hour)
+    edges = {}
+    for kind in (Kind.HISTOGRAM, Kind.GAUGE):
+        shown = Shown([A], np.zeros(1, np.int64), np.array([kind], np.uint8), np.array([VALUE], np.int64))
+        edges[kind] = set(need(plain, shown).edges)
+    begins = {at - 5 * MINUTE for at in range(0, 4 * hour, hour)}
+    assert begins <= edges[Kind.HISTOGRAM]
+    assert not begins <= edges[Kind.GAUGE]

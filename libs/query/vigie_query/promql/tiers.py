@@ -67,7 +67,8 @@ def need(wanted: Wanted, shown: Shown) -> Need:
     dense = any(map(_too_dense, wanted.uses))
     kinds = {Kind(int(kind)) for kind in np.unique(shown.kinds[shown.parts == VALUE])}
     shows = kinds | {Kind.COUNTER} if shown.incremental.any() else kinds
-    edges = np.unique(np.concatenate([_edges(use) for use in wanted.uses]))
+    sums = Kind.HISTOGRAM in kinds
+    edges = np.unique(np.concatenate([_edges(use, sums=sums) for use in wanted.uses]))
     estimated = tuple(
         one for one in functions if one not in _ALWAYS_EXACT and any(one not in _OF_KIND[kind] for kind in shows)
     )
@@ -80,12 +81,13 @@ def need(wanted: Wanted, shown: Shown) -> Need:
     )
 
 
-def _edges(use: Use) -> npt.NDArray[np.int64]:
+def _edges(use: Use, *, sums: bool) -> npt.NDArray[np.int64]:
+    """sums: whether the plain selector shows all that is in the look-back, as of histograms."""
     if _too_dense(use):
         return np.array([use.first_ms - use.range_ms, use.last_ms], np.int64)
     ends = np.arange(use.first_ms, use.last_ms + 1, use.step_ms or 1, dtype=np.int64)
-    # The plain selector looks at the newest sample alone, whose time is known.
-    begins = ends[:1] if not use.function else ends
+    # Else the plain selector looks at the newest sample alone, whose time is known.
+    begins = ends if use.function or sums else ends[:1]
     return np.concatenate([begins - use.range_ms, ends])
 
 
