@@ -47,7 +47,8 @@ def test_with_for_it_is_pending_first() -> None:
 def test_what_does_not_last_is_told_to_nobody() -> None:
     life = Life(rule(for_ms=M))
     assert life.see(90) + life.see(70) == ["pending:condition_met", "inactive:not_held"]
-    assert life.alert is None
+    assert life.see(70) == []
+    assert life.alert is None, "and is forgotten"
 
 
 def test_it_fires_on_for_as_long_as_the_rule_says() -> None:

@@ -34,7 +34,12 @@ _COUNTS: Final = (RuleKind.RATE, RuleKind.RATIO, RuleKind.PERCENTILE)
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _RECORD: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_TIMES: Final = {"for": "for_ms", "keepFiringFor": "keep_firing_for_ms", "interval": "interval_ms", "window": "window_ms"}
+_TIMES: Final = {
+    "for": "for_ms",
+    "keepFiringFor": "keep_firing_for_ms",
+    "interval": "interval_ms",
+    "window": "window_ms",
+}
 
 
 def checked(rule: Rule, channel_types: Collection[str] = CHANNEL_TYPES) -> tuple[CompiledRule, list[RuleProblem]]:
@@ -84,7 +89,11 @@ def _form(rule: Rule) -> Iterator[RuleProblem]:
     if rule.kind is RuleKind.RECORDING:
         if not _RECORD.match(rule.record):
             yield RuleProblem("record", "must be the name of a metric: letters, digits, _ and :")
-        for field, given in (("for", rule.for_ms), ("keepFiringFor", rule.keep_firing_for_ms), ("annotations", rule.annotations)):
+        for field, given in (
+            ("for", rule.for_ms),
+            ("keepFiringFor", rule.keep_firing_for_ms),
+            ("annotations", rule.annotations),
+        ):
             if given:
                 yield RuleProblem(field, f"a recording rule has no {field}: it gives no alert")
     elif rule.record:
@@ -131,7 +140,9 @@ def _misfit(rule: Rule) -> Iterator[RuleProblem]:
 
 def _expected(rule: Rule) -> Iterator[RuleProblem]:
     if len(rule.expected) > MAX_EXPECTED:
-        yield RuleProblem("expected", f"has {len(rule.expected)} series, at most {MAX_EXPECTED} are watched by one rule")
+        yield RuleProblem(
+            "expected", f"has {len(rule.expected)} series, at most {MAX_EXPECTED} are watched by one rule"
+        )
     for i, labels in enumerate(rule.expected):
         if not labels:
             yield RuleProblem(f"expected[{i}]", "names no label")
@@ -176,7 +187,9 @@ def _comparison(made: CompiledRule) -> Iterator[RuleProblem]:
             yield RuleProblem("noData", needs, None, "use absent_over_time() or a rule of kind absence")
         return
     if not math.isfinite(made.threshold):
-        yield RuleProblem("threshold" if rule.kind in _SIMPLE else "expression", "compares with what is no finite number")
+        yield RuleProblem(
+            "threshold" if rule.kind in _SIMPLE else "expression", "compares with what is no finite number"
+        )
     if recovery is None:
         return
     if made.condition in _WITHOUT_ORDER:
@@ -253,7 +266,9 @@ def _warnings(made: CompiledRule) -> Iterator[RuleProblem]:
             'for its growth write "kind": "rate", for a share of it "kind": "ratio"',
         )
     if rule.kind is RuleKind.EXPRESSION and not _can_be_empty(made.expression):
-        yield RuleProblem("expression", "compares nothing: it fires for every series that it gives", None, "add > 0, say")
+        yield RuleProblem(
+            "expression", "compares nothing: it fires for every series that it gives", None, "add > 0, say"
+        )
 
 
 def _can_be_empty(node: Node) -> bool:

@@ -127,7 +127,9 @@ def _duration(name: str, value: Any, sent: Mapping[str, Any], problems: list[Rul
         problems.append(RuleProblem(name, str(e)))
         return None
     if length is None:
-        problems.append(RuleProblem(name, f'must be a duration in quotation marks, such as "5m", but is {_quoted(value)}'))
+        problems.append(
+            RuleProblem(name, f'must be a duration in quotation marks, such as "5m", but is {_quoted(value)}')
+        )
     elif sent.get(_DURATIONS[name], length) != length:
         problems.append(RuleProblem(name, f"is not the same as {_DURATIONS[name]}: send one of them"))
     return length
@@ -158,4 +160,6 @@ def _quoted(value: Any) -> str:
 
 def _ignored(sent: Mapping[str, Any]) -> list[RuleProblem]:
     unknown = [name for name in sent if name not in _FIELDS and name not in _DURATIONS]
-    return [RuleProblem(shortened(name), "is not a field of a rule: it was ignored") for name in unknown[:_MAX_WARNINGS]]
+    return [
+        RuleProblem(shortened(name), "is not a field of a rule: it was ignored") for name in unknown[:_MAX_WARNINGS]
+    ]
