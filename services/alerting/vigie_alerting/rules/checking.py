@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,7 +18,9 @@ from vigie_alerting import templates
 from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 
-CHANNEL_TYPES: Final = frozenset({"slack", "email", "webhook", "websocket", "apprise"})
+ChannelCheck = Callable[[Channel], str]
+"""What is wrong with the destination of a channel of a known kind, in words; empty when nothing is."""
+CHANNEL_TYPES: Final = frozenset({"slack", "email", "webhook", "live", "apprise"})
 MAX_CHANNELS: Final = 20
 MAX_DESTINATION_CHARS: Final = 1_024
 MAX_TEXTS: Final = 50
@@ -42,9 +44,14 @@ _TIMES: Final = {
 }
 
 
-def checked(rule: Rule, channel_types: Collection[str] = CHANNEL_TYPES) -> tuple[CompiledRule, list[RuleProblem]]:
-    """The compiled rule, and warnings. Raises InvalidRuleError with all problems."""
-    problems = [*_names(rule), *_form(rule), *_durations(rule), *_texts(rule), *_channels(rule, channel_types)]
+def any_destination(_: Channel) -> str:
+    """Whoever sends judges it."""
+    return ""
+
+
+def checked(rule: Rule, channel: ChannelCheck = any_destination) -> tuple[CompiledRule, list[RuleProblem]]:
+    """The compiled rule, and warnings. `channel` judges the destinations. Raises InvalidRuleError with all problems."""
+    problems = [*_names(rule), *_form(rule), *_durations(rule), *_texts(rule), *_channels(rule, channel)]
     made: CompiledRule | None = None
     if not any(problem.field in ("metricName", "expression", "matchers") for problem in problems):
         try:
@@ -227,32 +234,29 @@ def _texts(rule: Rule) -> Iterator[RuleProblem]:
                 yield RuleProblem(where, str(e))
 
 
-def _channels(rule: Rule, types: Collection[str]) -> Iterator[RuleProblem]:
+def _channels(rule: Rule, problem_of: ChannelCheck) -> Iterator[RuleProblem]:
     if len(rule.notification_channels) > MAX_CHANNELS:
         yield RuleProblem("notificationChannels", f"at most {MAX_CHANNELS} are taken")
         return
     for i, channel in enumerate(rule.notification_channels):
         where = f"notificationChannels[{i}]"
-        if channel.type not in types:
-            known = ", ".join(sorted(types))
-            yield RuleProblem(f"{where}.type", f"{shortened(channel.type)} is no kind of channel: there are {known}")
-        elif reason := _destination(channel):
+        if reason := _unknown(channel.type):
+            yield RuleProblem(f"{where}.type", reason)
+        elif reason := _unsafe(channel.destination) or problem_of(channel):
             yield RuleProblem(f"{where}.destination", reason)
 
 
-def _destination(channel: Channel) -> str:
-    to = channel.destination
-    if _CONTROL.search(to):
+def _unknown(type_: str) -> str:
+    if type_ in CHANNEL_TYPES:
+        return ""
+    return f"{shortened(type_)} is no kind of channel: there are {', '.join(sorted(CHANNEL_TYPES))}"
+
+
+def _unsafe(destination: str) -> str:
+    if _CONTROL.search(destination):
         return "holds a line break or another control character"
-    if len(to) > MAX_DESTINATION_CHARS:
+    if len(destination) > MAX_DESTINATION_CHARS:
         return f"has more than {MAX_DESTINATION_CHARS:,} characters"
-    match channel.type:
-        case "webhook" if urlsplit(to).scheme not in ("http", "https") or not urlsplit(to).hostname:
-            return "must be a URL that begins with https:// or http://"
-        case "email" if not re.fullmatch(r"[^@\s,;]+@[^@\s,;]+", to):
-            return "must be one e-mail address"
-        case "slack" | "apprise" if not to.strip():
-            return "must not be empty"
     return ""
 
 
