@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql import aggregation, binary, calls
+from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import nameless
 from vigie_query.promql.plan import (
@@ -37,18 +38,25 @@ MAX_POINTS: Final = 20_000_000
 """Values that one node of a plan may have, over all series and steps."""
 
 
+def _go_on() -> None:
+    """Nothing limits the time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """One query: what was read for it, and its range."""
 
     data: Mapping[Selector, Samples]
-    """What `reads` asked for; a selector that is missing has no series."""
+    """What `reading.wanted` asked for; a selector that is missing has no series."""
     start_ms: int
     end_ms: int
     lookback_ms: int = LOOKBACK_MS
     """How old the newest sample of a series may be."""
     subquery_step_ms: int = SUBQUERY_STEP_MS
     max_points: int = MAX_POINTS
+    annotations: Annotations = field(default_factory=Annotations)
+    check: Callable[[], None] = _go_on
+    """Called before each part of the work; raises when its time is over."""
 
     def scalar(self, node: Node, times: Ints) -> Floats:
         """[steps]"""
@@ -78,6 +86,7 @@ class Evaluation:
 
     def vector(self, node: Node, times: Ints) -> Vector:
         """The values of each series at each step. Raises ExecutionError, QueryLimitExceeded."""
+        self.check()
         match node:
             case Selector():
                 vector = self._selected(node, times)
@@ -98,6 +107,7 @@ class Evaluation:
 
     def windows(self, node: Node, times: Ints) -> Windows:
         """The samples that a range or subquery has at each step."""
+        self.check()
         match node:
             case Parentheses(of):
                 return self.windows(of, times)
@@ -194,45 +204,3 @@ class Evaluation:
 def subquery_range(first_end: int, last_end: int, range_ms: int, step_ms: int) -> tuple[int, int]:
     """First step after the earliest start, and the end (not a step any more): steps are multiples of the step."""
     return ((first_end - range_ms) // step_ms + 1) * step_ms, last_end + 1
-
-
-def reads(node: Node, start_ms: int, end_ms: int, settings: Evaluation) -> dict[Selector, tuple[int, int]]:
-    """What has to be read for a plan: each selector with the first and the last time of interest, both included."""
-    found: dict[Selector, tuple[int, int]] = {}
-    _reads(node, start_ms, end_ms, settings, found)
-    return found
-
-
-def _reads(node: Node, first: int, last: int, settings: Evaluation, found: dict[Selector, tuple[int, int]]) -> None:
-    def moved(when: When) -> tuple[int, int]:
-        ends = settings.reference(when, np.array([first, last], np.int64))
-        return int(ends[0]), int(ends[1])
-
-    def add(selector: Selector, range_ms: int) -> None:
-        begin, end = moved(selector.when)
-        before = found.get(selector, (begin - range_ms + 1, end))
-        found[selector] = min(before[0], begin - range_ms + 1), max(before[1], end)
-
-    match node:
-        case Selector():
-            add(node, settings.lookback_ms)
-        case Range(selector, range_ms):
-            add(selector, range_ms)
-        case Subquery(of, range_ms, step, when):
-            begin, end = moved(when)
-            inner, _ = subquery_range(begin, end, range_ms, step or settings.subquery_step_ms)
-            _reads(of, inner, end, settings, found)
-        case Negation(of) | Parentheses(of):
-            _reads(of, first, last, settings, found)
-        case Binary(_, left, right):
-            _reads(left, first, last, settings, found)
-            _reads(right, first, last, settings, found)
-        case Aggregation(_, of, parameter):
-            _reads(of, first, last, settings, found)
-            if parameter is not None:
-                _reads(parameter, first, last, settings, found)
-        case Call(_, arguments):
-            for argument in arguments:
-                _reads(argument, first, last, settings, found)
-        case Number() | Text():
-            pass

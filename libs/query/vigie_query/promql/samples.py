@@ -68,6 +68,17 @@ class Samples:
         np.cumsum(marked, out=counted[1:])
         return counted
 
+    def rows(self, chosen: Sequence[int] | Ints) -> Samples:
+        """Some of the series."""
+        picked = np.asarray(chosen, np.int64)
+        return self.cut(picked, self.bounds[picked], self.bounds[picked + 1])
+
+    def cut(self, chosen: Ints, begins: Ints, ends: Ints) -> Samples:
+        """Some of the series, each with its samples at positions begins..ends - 1 only."""
+        bounds = np.concatenate([[0], np.cumsum(ends - begins)]).astype(np.int64)
+        places = np.repeat(begins - bounds[:-1], ends - begins) + np.arange(bounds[-1], dtype=np.int64)
+        return Samples([self.labels[int(row)] for row in chosen], bounds, self.times[places], self.values[places])
+
     def without_stale(self) -> Samples:
         """Without the stale markers, which are no values."""
         stale = is_stale(self.values)

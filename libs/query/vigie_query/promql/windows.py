@@ -46,6 +46,11 @@ class Windows:
         """[series, steps]"""
         return self.high - self.low
 
+    def inside(self) -> Samples:
+        """The samples in the windows of the first step, of the series that have some."""
+        full = np.flatnonzero(self.counts[:, 0])
+        return self.samples.cut(full, self.low[full, 0], self.high[full, 0])
+
 
 def cut(samples: Samples, starts: Ints, ends: Ints) -> Windows:
     """Find the windows: one search for all series and steps."""
