@@ -28,9 +28,11 @@ def ask(text: str, start_ms: int = 120_000, end_ms: int | None = None, step_ms: 
 def test_an_instant_query_answers_with_the_type_of_its_expression() -> None:
     vector, scalar, text, matrix = ask("x"), ask("1 + 1"), ask('"a"'), ask('{__name__=~"x|y"}[90s]')
     assert [one.type for one in (vector, scalar, text, matrix)] == ["vector", "scalar", "string", "matrix"]
-    assert isinstance(vector.value, Vector) and isinstance(matrix.value, Samples)
+    assert isinstance(vector.value, Vector)
+    assert isinstance(matrix.value, Samples)
     assert (vector.value.labels, vector.value.values.tolist()) == ([X], [[3.0]])
-    assert isinstance(scalar.value, np.ndarray) and scalar.value.tolist() == [2.0]
+    assert isinstance(scalar.value, np.ndarray)
+    assert scalar.value.tolist() == [2.0]
     assert text.value == "a"
     assert matrix.value.labels == [X, Y]
     assert (matrix.value.bounds.tolist(), matrix.value.values.tolist()) == ([0, 2, 3], [1.0, 3.0, 5.0])

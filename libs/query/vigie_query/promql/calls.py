@@ -63,7 +63,8 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     name, arguments = call.function, call.arguments
     if name in range_functions.PLAIN:
         function, minimum = range_functions.PLAIN[name]
-        found = reduce(evaluation.windows(arguments[0], times), function, minimum)
+        windows = evaluation.windows(arguments[0], times)
+        found = reduce(windows, function, minimum, increments=name in range_functions.OF_INCREMENTS)
         return found if name in range_functions.KEEP_NAME else nameless(found)
     if name in instant_functions.ARITHMETIC:
         return _mapped(evaluation.vector(arguments[0], times), instant_functions.ARITHMETIC[name])

@@ -81,7 +81,7 @@ class Answer:
 
 
 async def answer(reader: SamplesReader, query: Query, compute: Compute = inline) -> Answer:
-    """Raises QueryError (InvalidExpression, ExecutionError, QueryLimitExceeded), and what reader and `compute` raise."""
+    """Raises QueryError (InvalidExpression, ExecutionError, QueryLimitExceeded); what reader and `compute` raise."""
     times = query.times
     if query.is_range and query.node.type not in (ValueType.SCALAR, ValueType.VECTOR):
         kind = "range vector" if query.node.type is ValueType.MATRIX else query.node.type

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.series import Labels
+from vigie_contracts.series import Kind, Labels
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -18,11 +18,60 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 STALE_BITS: Final = 0x7FF0000000000002
 STALE: Final = float(np.array([STALE_BITS], np.uint64).view(np.float64)[0])
 """The NaN by which a series says that it ended. Only its bits tell it from other NaNs."""
+WHOLE: Final = 2.0**53
+"""Whole numbers up to this are added without rounding."""
 
 
 def is_stale(values: Floats) -> Bools:
     """Which values are the stale marker."""
     return np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is known of samples that stand for several (`Samples.column`), beside the newest value and its time.
+
+    A column that nobody needs may hold anything."""
+
+    count: Ints
+    sum: Floats
+    min: Floats
+    max: Floats
+    first: Floats
+    """The oldest value."""
+    first_ms: Ints
+    increase: Floats
+    """Of a counter of increments: what it grew by in all, from before the oldest of them."""
+    resets: Ints
+    """Of a cumulative counter: how often it began anew inside."""
+    before_resets: Floats
+    """The sum of the values after which it began anew inside."""
+
+    def at(self, places: Ints) -> Columns:
+        return Columns(*(getattr(self, field.name)[places] for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """The distributions of samples that stand for several: buckets as in `vigie_windows.sketch`, sorted by sample."""
+
+    sample: Ints
+    """Its position."""
+    bucket: npt.NDArray[np.int32]
+    count: Ints
+
+    def at(self, places: Ints, samples: int) -> Sketches:
+        """Of the samples at these positions, each at most once, of so many."""
+        begins = np.searchsorted(self.sample, np.arange(samples + 1))
+        sizes = np.diff(begins)[places]
+        items = spread(begins[places], sizes)
+        return Sketches(np.repeat(np.arange(len(places), dtype=np.int64), sizes), self.bucket[items], self.count[items])
+
+
+def spread(begins: Ints, sizes: Ints) -> Ints:
+    """The positions begins[i] to begins[i] + sizes[i] of all i, one after the other."""
+    before = np.cumsum(sizes) - sizes
+    return np.repeat(begins - before, sizes) + np.arange(int(sizes.sum()), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -34,8 +83,15 @@ class Samples:
     bounds: Ints
     """[series + 1]"""
     times: Ints
-    """Unix milliseconds."""
+    """Unix milliseconds; where a sample stands for several, of the newest."""
     values: Floats
+    """The newest value; of counters of increments the total up to it."""
+    columns: Columns | None = None
+    """None where every sample stands for itself only."""
+    kinds: npt.NDArray[np.uint8] | None = None
+    """[series]: numbers of `Kind`; None where all are taken as their values show."""
+    sketches: Sketches | None = None
+    """Of gauges and histograms, when they were read."""
 
     @cached_property
     def first_ms(self) -> int:
@@ -52,15 +108,58 @@ class Samples:
         return np.repeat(rows, np.diff(self.bounds)) + (self.times - self.first_ms)
 
     @cached_property
+    def incremental(self) -> Bools:
+        """[series]: which are counters of increments."""
+        if self.kinds is None:
+            return np.zeros(len(self.labels), np.bool_)
+        return self.kinds == Kind.COUNTER
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """A column of `Columns`; what it is when every sample stands for itself is said here and nowhere else."""
+        if self.columns is not None:
+            return getattr(self.columns, name)
+        match name:
+            case "count":
+                return np.ones(len(self.times), np.int64)
+            case "first_ms":
+                return self.times
+            case "increase" | "resets" | "before_resets":
+                return np.zeros(len(self.times))
+            case _:
+                return self.values
+
+    @cached_property
     def falls(self) -> Ints:
-        """How many samples up to each are less than the one before them. Differences within a series have a meaning."""
-        return self._counted(self.values[1:] < self.values[:-1])
+        """How many samples up to each begin below the one before them, and how often counters fell inside them.
+        Differences within a series have a meaning."""
+        counted = self._counted(self.column("first")[1:] < self.values[:-1])
+        return counted if self.columns is None else counted + np.cumsum(self.columns.resets)
 
     @cached_property
     def changes(self) -> Ints:
         """How many samples up to each differ from the one before them. Differences within a series have a meaning."""
-        before, after = self.values[:-1], self.values[1:]
-        return self._counted((before != after) & ~(np.isnan(before) & np.isnan(after)))
+        before, after = self.values[:-1], self.column("first")[1:]
+        counted = self._counted((before != after) & ~(np.isnan(before) & np.isnan(after)))
+        return counted if self.columns is None else counted + np.cumsum(self.inner_changes)
+
+    @property
+    def inner_changes(self) -> Bools:
+        """Which samples stand for several that are not all equal: as far as is known, for one change."""
+        return self.column("min") < self.column("max")
+
+    @cached_property
+    def held(self) -> Ints:
+        """[samples + 1]: for how many samples those before each stand. Differences have a meaning."""
+        return np.concatenate([[0], np.cumsum(self.column("count"))])
+
+    @cached_property
+    def grown(self) -> Floats | None:
+        """[samples + 1]: the sum of `increase` before each; None where differences of it would not be exact."""
+        increase = self.column("increase")
+        with np.errstate(all="ignore"):
+            if not (np.abs(increase).sum() < WHOLE and np.array_equal(increase, np.rint(increase))):
+                return None
+        return np.concatenate([[0.0], np.cumsum(increase)])
 
     def _counted(self, marked: Bools) -> Ints:
         """marked: of each sample but the first."""
@@ -75,9 +174,10 @@ class Samples:
 
     def cut(self, chosen: Ints, begins: Ints, ends: Ints) -> Samples:
         """Some of the series, each with its samples at positions begins..ends - 1 only."""
-        bounds = np.concatenate([[0], np.cumsum(ends - begins)]).astype(np.int64)
-        places = np.repeat(begins - bounds[:-1], ends - begins) + np.arange(bounds[-1], dtype=np.int64)
-        return Samples([self.labels[int(row)] for row in chosen], bounds, self.times[places], self.values[places])
+        sizes = ends - begins
+        bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        kinds = None if self.kinds is None else self.kinds[chosen]
+        return self._at([self.labels[int(row)] for row in chosen], kinds, bounds, spread(begins, sizes))
 
     def without_stale(self) -> Samples:
         """Without the stale markers, which are no values."""
@@ -85,9 +185,12 @@ class Samples:
         if not stale.any():
             return self
         gone = np.concatenate([[0], np.cumsum(stale)])
-        return replace(
-            self, bounds=self.bounds - gone[self.bounds], times=self.times[~stale], values=self.values[~stale]
-        )
+        return self._at(self.labels, self.kinds, self.bounds - gone[self.bounds], np.flatnonzero(~stale))
+
+    def _at(self, labels: Sequence[Labels], kinds: npt.NDArray[np.uint8] | None, bounds: Ints, places: Ints) -> Samples:
+        columns = None if self.columns is None else self.columns.at(places)
+        sketches = None if self.sketches is None else self.sketches.at(places, len(self.times))
+        return Samples(labels, bounds, self.times[places], self.values[places], columns, kinds, sketches)
 
 
 EMPTY: Final = Samples((), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))

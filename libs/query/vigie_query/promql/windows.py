@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from vigie_query.promql.samples import Bools, Floats, Ints, Samples, Vector
 
@@ -45,6 +46,17 @@ class Windows:
     def counts(self) -> Ints:
         """[series, steps]"""
         return self.high - self.low
+
+    def filled(self, minimum: int, *, increments: bool = False) -> Bools:
+        """Which windows have samples, and these stand for at least `minimum`; where `increments` count each on its own,
+        one is enough of a counter that consists of them."""
+        full = self.counts > 0
+        if minimum < 2:
+            return full
+        samples = self.samples
+        held = self.counts if samples.columns is None else samples.held[self.high] - samples.held[self.low]
+        enough = held >= minimum
+        return enough | (full & samples.incremental[:, None]) if increments else enough
 
     def inside(self) -> Samples:
         """The samples in the windows of the first step, of the series that have some."""
@@ -80,6 +92,8 @@ class Chunk:
     ends: Ints
     steps: Ints
     """The step of each."""
+    rows: Ints
+    """The series of each."""
 
     @property
     def last(self) -> Ints:
@@ -103,6 +117,22 @@ class Chunk:
     def times(self) -> Ints:
         return self.samples.times[self.places]
 
+    @cached_property
+    def held(self) -> Ints:
+        """For how many samples those of each window stand."""
+        if self.samples.columns is None:
+            return self.counts
+        return self.samples.held[self.first + self.counts] - self.samples.held[self.first]
+
+    @property
+    def incremental(self) -> Bools:
+        """Which windows are of counters of increments."""
+        return self.samples.incremental[self.rows]
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """A column of `samples.Columns` of the samples of all windows."""
+        return self.values if self.samples.columns is None else self.samples.column(name)[self.places]
+
     def per_sample(self, per_window: Floats) -> Floats:
         """A value of each window beside each of its samples."""
         return np.repeat(per_window, self.counts)
@@ -122,18 +152,18 @@ class Chunk:
     def mean(self) -> Floats:
         """The means of the windows; finite when all values are, even if their sum is not."""
         with np.errstate(all="ignore"):
-            means = self.total(self.values) / self.counts
-            overflown = ~np.isfinite(means) & np.isfinite(np.add.reduceat(np.abs(self.values) * 0, self.begins))
+            sums = self.column("sum")
+            means = self.total(sums) / self.held
+            overflown = ~np.isfinite(means) & np.isfinite(np.add.reduceat(np.abs(sums) * 0, self.begins))
         for i in np.flatnonzero(overflown):
-            part = self.values[self.begins[i] : self.begins[i] + self.counts[i]]
-            means[i] = exact_sum(part / len(part))
+            means[i] = exact_sum(sums[self.begins[i] : self.begins[i] + self.counts[i]] / self.held[i])
         return means
 
     def only(self, chosen: Bools) -> Chunk:
         """Some of the windows."""
         return Chunk(
             self.samples, self.first[chosen], self.counts[chosen], self.starts[chosen], self.ends[chosen],
-            self.steps[chosen],
+            self.steps[chosen], self.rows[chosen],
         )  # fmt: skip
 
     def ordered(self, values: Floats) -> Floats:
@@ -145,32 +175,29 @@ class Chunk:
 Reduction: TypeAlias = Callable[[Chunk], Floats]
 
 
-def chunks(windows: Windows, minimum: int = 1) -> Iterator[tuple[Ints, Chunk]]:
-    """The windows of at least `minimum` samples, a bounded number of samples at a time; with their flat numbers."""
+def chunks(windows: Windows, wanted: Bools) -> Iterator[tuple[Ints, Chunk]]:
+    """The wanted ones of the windows, a bounded number of samples at a time; with their flat numbers."""
     low, counts = windows.low.ravel(), windows.counts.ravel()
     steps = len(windows.ends)
-    full = np.flatnonzero(counts >= minimum)
+    full = np.flatnonzero(wanted)
     reach = np.cumsum(counts[full])
     begin = 0
     while begin < len(full):
         base = reach[begin - 1] if begin else 0
         end = max(begin + 1, int(np.searchsorted(reach, base + CHUNK, side="right")))
         chosen = full[begin:end]
-        sizes = counts[chosen]
-        of_step = chosen % steps
-        yield (
-            chosen,
-            Chunk(windows.samples, low[chosen], sizes, windows.starts[of_step], windows.ends[of_step], of_step),
-        )
+        row, step = np.divmod(chosen, steps)
+        of = low[chosen], counts[chosen], windows.starts[step], windows.ends[step], step, row
+        yield chosen, Chunk(windows.samples, *of)
         begin = end
 
 
-def reduce(windows: Windows, function: Reduction, minimum: int = 1) -> Vector:
-    """A value per window; no value where the window has fewer than `minimum` samples."""
-    present = windows.counts >= minimum
+def reduce(windows: Windows, function: Reduction, minimum: int = 1, *, increments: bool = False) -> Vector:
+    """A value per window; no value where the window has fewer than `minimum` samples (see `Windows.filled`)."""
+    present = windows.filled(minimum, increments=increments)
     values = np.full(present.shape, np.nan)
     flat = values.ravel()
-    for chosen, chunk in chunks(windows, minimum):
+    for chosen, chunk in chunks(windows, present):
         with np.errstate(all="ignore"):
             flat[chosen] = function(chunk)
     return Vector(list(windows.samples.labels), values, present)
