@@ -57,6 +57,14 @@ def buckets_of(values: Floats) -> Int32s:
     return index.astype(np.int32)
 
 
+def bound_places(bounds: Sequence[float]) -> Int64s:
+    """By bucket, from the lowest (-BUCKETS) on: the place of the first of these ascending bounds that is not below it,
+    len(bounds) when all are. A bound must be the upper edge of a bucket; it may be written a little off."""
+    # A little below the edge is surely inside the bucket.
+    upper = buckets_of(np.array(bounds) * (1 - 1e-9))
+    return np.searchsorted(upper, np.arange(-BUCKETS, BUCKETS + 1)).astype(np.int64)
+
+
 def representative(buckets: Int32s) -> Floats:
     """float64[m]: the value in each bucket with the smallest worst-case relative error."""
     magnitude = np.abs(buckets).astype(np.float64)

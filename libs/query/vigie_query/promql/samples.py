@@ -61,7 +61,7 @@ class Sketches:
     count: Ints
 
     def at(self, places: Ints, samples: int) -> Sketches:
-        """Of the samples at these positions, each at most once, of so many."""
+        """Of the samples at these positions; `samples` is how many there are."""
         begins = np.searchsorted(self.sample, np.arange(samples + 1))
         sizes = np.diff(begins)[places]
         items = spread(begins[places], sizes)
