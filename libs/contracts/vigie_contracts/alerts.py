@@ -31,6 +31,9 @@ class AlertState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     """Firing, and somebody has it."""
     RESOLVED = "resolved"
+    """It fired, and is over."""
+    INACTIVE = "inactive"
+    """It did not come to firing: nobody was told, and nobody is."""
 
 
 class RuleKind(StrEnum):
@@ -94,8 +97,6 @@ class Reason(StrEnum):
     """It changed too often: it stays firing until it is calm."""
     CALMED = "calmed"
     """It changed too often and has been calm for long enough."""
-    MISSED = "missed"
-    """It began and ended while alerting was down: told afterwards."""
     AMENDED = "amended"
     """Late data took back the reason of the alert."""
     ACKNOWLEDGED = "acknowledged"
@@ -143,8 +144,8 @@ class Rule(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
 
     # The simple forms.
     metric_name: str = ""
-    matchers: dict[str, str] = {}
-    """Labels that a series must have, with these values."""
+    matchers: list[str] = []
+    """Which series of the metric: `label=value`, `!=`, `=~`, `!~`, as everywhere in Vigie."""
     condition: Condition | None = None
     threshold: float | None = None
     levels: list[Level] = []
@@ -157,7 +158,7 @@ class Rule(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     """Between 0 and 100, exclusive."""
     of_metric_name: str = ""
     """What a ratio is divided by; empty: the same metric, without `matchers`."""
-    of_matchers: dict[str, str] = {}
+    of_matchers: list[str] = []
     expected: list[dict[str, str]] = []
     """Label sets that must have samples: an absence rule gives one alert for each that has not."""
 
@@ -201,7 +202,7 @@ class Transition(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     id: str = ""
     """Episode and sequence: the same observations give the same ids."""
     fingerprint: str
-    """Hash of tenant, rule and labels, 16 hex digits: the alert, and the key of the record."""
+    """Hash of tenant, rule and the labels of its series, 16 hex digits: the alert, and the key of the record."""
     tenant: str
     rule_id: str
     rule_name: str = ""
@@ -242,3 +243,4 @@ class Transition(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     traceparent: str = ""
     """W3C trace context of the sample that made it happen."""
     version: int = 1
+    """Of this message's form."""
