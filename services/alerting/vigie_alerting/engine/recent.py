@@ -99,6 +99,20 @@ class RecentWindows:
         row, slot = np.nonzero(window >= oldest)
         return self._read((row if rows is None else rows[row]) * self.slots + slot)
 
+    def newest(self, rows: Ints, since_ms: int, until_ms: int) -> tuple[Ints, Floats, Bools]:
+        """Time and value of the newest sample of each row after `since_ms`, up to `until_ms`; and whether there is one,
+        as far as windows tell: where a window goes on after `until_ms`, those before it."""
+        held = self._columns["window"][rows] > self.head - self.slots
+        times = np.where(held, self._columns["last_ts"][rows], -1)
+        times[times > until_ms] = -1
+        slot = times.argmax(axis=1)
+        at = np.arange(len(rows)), slot
+        return times[at], self._columns["last"][rows, slot], times[at] > since_ms
+
+    def sketch(self, rows: Ints) -> None:
+        """Percentiles are kept of these rows too, from now on."""
+        self._sketched[rows] = True
+
     def _without_sketches(self, cells: Cells) -> Cells:
         """Of the rows of which none are wanted."""
         wanted = self._sketched[cells.rows][cells.sketch_cell]

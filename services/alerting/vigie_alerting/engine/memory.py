@@ -1,0 +1,275 @@
+"""What rules look at, in memory: the recent windows of every series that a rule of this process selects."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from vigie_contracts.series import Kind, Labels
+from vigie_contracts.tenants import TenantId
+from vigie_query.matchers import Matcher
+from vigie_query.promql.cells import Shown, samples_of
+from vigie_query.promql.names import metric_names, shown_as
+from vigie_query.promql.plan import Selector
+from vigie_query.promql.samples import EMPTY, Samples
+from vigie_query.series import Series
+from vigie_windows import Cells, fold
+from vigie_windows.fingerprints import FingerprintTable
+
+from vigie_alerting.engine.horizon import AHEAD_MS, Depth, Horizon
+from vigie_alerting.engine.recent import RecentWindows
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+UInt64s: TypeAlias = npt.NDArray[np.uint64]
+WatchKey: TypeAlias = tuple[TenantId, tuple[Matcher, ...], Depth]
+
+NOBODYS: Final = -1
+_QUANTILES: Final = frozenset({"quantile_over_time", "mad_over_time", "stddev_over_time", "stdvar_over_time"})
+
+
+@dataclass(slots=True)
+class Watch:
+    """The series of a tenant that a selector selects, as it shows them; and where their windows are."""
+
+    number: int
+    key: WatchKey
+    sketched: bool
+    """Whether distributions of gauges are asked for."""
+    labels: list[Labels] = field(default_factory=list[Labels])
+    rows: list[int] = field(default_factory=list[int])
+    """In the bank."""
+    homes: list[int] = field(default_factory=list[int])
+    """In the memory."""
+    kinds: list[int] = field(default_factory=list[int])
+    parts: list[int] = field(default_factory=list[int])
+    users: int = 0
+    """Rules that it is kept for."""
+    _shown: Shown | None = None
+
+    @property
+    def tenant(self) -> TenantId:
+        return self.key[0]
+
+    @property
+    def matchers(self) -> tuple[Matcher, ...]:
+        return self.key[1]
+
+    @property
+    def depth(self) -> Depth:
+        return self.key[2]
+
+    @property
+    def shown(self) -> Shown:
+        if self._shown is None:
+            self._shown = Shown(
+                list(self.labels),
+                np.array(self.rows, np.int64),
+                np.array(self.kinds, np.uint8),
+                np.array(self.parts, np.int64),
+            )
+        return self._shown
+
+    def add(self, row: int, home: int, kind: Kind, labels: Labels, part: int) -> None:
+        self.rows.append(row)
+        self.homes.append(home)
+        self.kinds.append(kind)
+        self.labels.append(labels)
+        self.parts.append(part)
+        self._shown = None
+
+
+class _Bank:
+    """The windows of one depth, of the series that need it; rows of its own."""
+
+    def __init__(self, depth: Depth) -> None:
+        self.recent = RecentWindows(*depth)
+        self._row_of = np.full(0, NOBODYS, np.int64)
+
+    def row(self, home: int, kind: Kind, *, sketched: bool) -> int:
+        """The row of a series, given now if it has none."""
+        if home >= len(self._row_of):
+            longer = np.full(max(2 * len(self._row_of), home + 1, 64), NOBODYS, np.int64)
+            longer[: len(self._row_of)] = self._row_of
+            self._row_of = longer
+        row = int(self._row_of[home])
+        if row == NOBODYS:
+            row = self._row_of[home] = len(self.recent)
+            self.recent.grow(np.array([kind], np.uint8), np.array([sketched]))
+        elif sketched:
+            self.recent.sketch(np.array([row]))
+        return int(row)
+
+    def add(self, homes: Ints, times: Ints, values: Floats) -> int:
+        """Samples of these series; how many windows were too old to be taken."""
+        homes = np.minimum(homes, len(self._row_of) - 1)
+        rows = self._row_of[homes]
+        mine = rows >= 0
+        if not mine.any():
+            return 0
+        kinds = self.recent.kinds
+        return self.recent.add(fold(rows[mine], times[mine], values[mine], kinds, self.recent.width_ms))
+
+
+class Memory:
+    """Samples in, samples of selectors out. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._homes = FingerprintTable()
+        self._nobodys = FingerprintTable()
+        """Series that were looked up, and that no rule selects."""
+        self._series: list[tuple[TenantId, Series]] = []
+        self._totals = np.zeros(0)
+        """Of counters of increments, all that was counted; nan where it is not known."""
+        self._banks: dict[Depth, _Bank] = {}
+        self._watches: dict[WatchKey, Watch] = {}
+        self._by_number: dict[int, Watch] = {}
+        self._by_name: dict[tuple[TenantId, str], list[Watch]] = defaultdict(list)
+        self._of_any_name: dict[TenantId, list[Watch]] = defaultdict(list)
+        self._next_number = 0
+        self._pairs: tuple[Ints, Ints] | None = None
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def find(self, fingerprints: UInt64s) -> tuple[Ints, UInt64s]:
+        """The home of each series, NOBODYS for those that no rule selects; and those that must be looked up first."""
+        homes = self._homes.find(fingerprints)
+        missing = fingerprints[homes < 0]
+        if len(missing):
+            missing = np.unique(missing[self._nobodys.find(missing) < 0])
+        return homes, missing
+
+    def learn(self, found: Iterable[tuple[TenantId, Series]], missing: UInt64s) -> None:
+        """Series that were looked up, and which of them nobody knew."""
+        for tenant, series in found:
+            if self._add(tenant, series, self._candidates(tenant, series)):
+                continue
+            self._remember_nobodys(np.array([series.fingerprint], np.uint64))
+        self._remember_nobodys(missing)
+
+    def watch(self, tenant: TenantId, horizon: Horizon) -> tuple[Watch, bool]:
+        """What is kept for a selector, and whether that is new: then its series must be brought by `adopt`."""
+        key = tenant, horizon.wanted.selector.matchers, horizon.depth
+        known = self._watches.get(key)
+        sketched = any(use.function in _QUANTILES for use in horizon.wanted.uses)
+        if known is not None and (known.sketched or not sketched):
+            return known, False
+        if known is not None:
+            known.sketched = True
+            self._banks[horizon.depth].recent.sketch(known.shown.rows)
+            return known, False
+        watch = Watch(self._next_number, key, sketched)
+        self._next_number += 1
+        self._watches[key] = self._by_number[watch.number] = watch
+        names = metric_names(watch.matchers)
+        if names is None:
+            self._of_any_name[tenant].append(watch)
+        else:
+            for name in names:
+                self._by_name[tenant, name].append(watch)
+        self._banks.setdefault(horizon.depth, _Bank(horizon.depth))
+        return watch, True
+
+    def unwatch(self, watch: Watch) -> None:
+        """No rule needs it any more. Its windows stay until the process ends, its series are looked at no more."""
+        del self._watches[watch.key], self._by_number[watch.number]
+        names = metric_names(watch.matchers)
+        if names is None:
+            self._of_any_name[watch.tenant].remove(watch)
+        else:
+            for name in names:
+                self._by_name[watch.tenant, name].remove(watch)
+        self._pairs = None
+
+    def adopt(self, watch: Watch, series: Iterable[Series]) -> None:
+        """The series that were there before the watch was."""
+        for one in series:
+            self._add(watch.tenant, one, [watch])
+
+    def load(self, depth: Depth, cells: Cells, homes: Ints) -> None:
+        """Windows that were counted before, of this depth's width; homes: of each row of the cells."""
+        bank = self._banks[depth]
+        rows = bank._row_of[homes[cells.rows]]  # noqa: SLF001 - TODO
+        raise NotImplementedError
+
+    def advance(self, now_ms: int) -> None:
+        """The time up to which samples are taken."""
+        for bank in self._banks.values():
+            bank.recent.advance(now_ms + AHEAD_MS)
+
+    def add(self, homes: Ints, times: Ints, values: Floats) -> int:
+        """Samples of these series, none of them NOBODYS; how many windows were too old for what is kept."""
+        if not len(homes):
+            return 0
+        self._totals += np.bincount(homes, values, len(self._totals))
+        return sum(bank.add(homes, times, values) for bank in self._banks.values())
+
+    def touched(self, homes: Ints) -> list[Watch]:
+        """Whose series these are."""
+        rows, numbers = self._pair_columns()
+        homes = np.unique(homes)
+        begin, end = np.searchsorted(rows, homes), np.searchsorted(rows, homes, side="right")
+        sizes = end - begin
+        places = np.repeat(begin - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
+        return [self._by_number[number] for number in np.unique(numbers[places]).tolist()]
+
+    def read(self, watch: Watch, horizon: Horizon, now_ms: int) -> Samples:
+        """The samples of a selector, for an evaluation at `now_ms`."""
+        if not watch.rows:
+            return EMPTY
+        recent, shown = self._banks[watch.depth].recent, watch.shown
+        wanted = horizon.wanted
+        since, until = now_ms + wanted.first_ms - 1, now_ms + wanted.last_ms
+        if all(use.function == "" for use in wanted.uses) and not shown.incremental.any():
+            times, values, present = recent.newest(shown.rows, since, until)
+            bounds = np.concatenate([[0], np.cumsum(present)]).astype(np.int64)
+            return Samples(shown.labels, bounds, times[present], values[present], None, shown.kinds)
+        cells = recent.cells(np.unique(shown.rows), since)
+        totals = np.where(shown.parts == 0, self._totals[np.array(watch.homes, np.int64)], np.nan)
+        return samples_of([cells], shown, totals if shown.incremental.any() else None)
+
+    def _add(self, tenant: TenantId, series: Series, watches: Sequence[Watch]) -> bool:
+        """Whether any of these selects the series."""
+        home = NOBODYS
+        for watch in watches:
+            for labels, part in shown_as(series, watch.matchers):
+                home = self._home(tenant, series)
+                sketched = watch.sketched or series.kind is Kind.HISTOGRAM
+                row = self._banks[watch.depth].row(home, series.kind, sketched=sketched)
+                watch.add(row, home, series.kind, labels, part)
+                self._pairs = None
+        return home != NOBODYS
+
+    def _home(self, tenant: TenantId, series: Series) -> int:
+        fingerprint = np.array([series.fingerprint], np.uint64)
+        home = int(self._homes.find(fingerprint)[0])
+        if home == NOBODYS:
+            home = len(self._series)
+            self._series.append((tenant, series))
+            self._homes.add(fingerprint, np.array([home]))
+            if home >= len(self._totals):
+                self._totals = np.concatenate([self._totals, np.zeros(max(64, home))])
+        return home
+
+    def _candidates(self, tenant: TenantId, series: Series) -> list[Watch]:
+        return [*self._by_name.get((tenant, series.name), ()), *self._of_any_name.get(tenant, ())]
+
+    def _remember_nobodys(self, fingerprints: UInt64s) -> None:
+        new = fingerprints[(self._nobodys.find(fingerprints) < 0) & (self._homes.find(fingerprints) < 0)]
+        self._nobodys.add(new, np.zeros(len(new), np.int64))
+
+    def _pair_columns(self) -> tuple[Ints, Ints]:
+        """Home and watch of everything that is watched, by home."""
+        if self._pairs is None:
+            homes = np.array([home for watch in self._watches.values() for home in watch.homes], np.int64)
+            numbers = np.repeat(
+                [watch.number for watch in self._watches.values()], [len(watch.homes) for watch in self._watches.values()]
+            ).astype(np.int64)
+            order = np.argsort(homes, kind="stable")
+            self._pairs = homes[order], numbers[order]
+        return self._pairs
