@@ -53,6 +53,10 @@ class Shown:
         """[series]: which show running totals."""
         return (self.kinds == Kind.COUNTER) | (self.parts != VALUE)
 
+    def slice(self, begin: int, end: int) -> Shown:
+        """The series begin..end - 1."""
+        return Shown(self.labels[begin:end], self.rows[begin:end], self.kinds[begin:end], self.parts[begin:end])
+
 
 def samples_of(cells: Sequence[Cells], shown: Shown, totals: Floats | None = None) -> Samples:
     """The samples of the series in cells of any tiers whose windows do not overlap.

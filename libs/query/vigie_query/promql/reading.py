@@ -97,14 +97,14 @@ def _collect(
         first, last = settings.reference(when, np.array(ends[:2], np.int64)).tolist()
         return first, last, ends[2] if last > first else 0
 
-    def add(selector: Selector, range_ms: int) -> None:
+    def add(selector: Selector, function: str, range_ms: int) -> None:
         found.setdefault(selector, {})[Use(function, range_ms, *moved(selector.when))] = None
 
     match node:
         case Selector():
-            add(node, settings.lookback_ms)
+            add(node, "", settings.lookback_ms)
         case Range(selector, range_ms):
-            add(selector, range_ms)
+            add(selector, function, range_ms)
         case Subquery(of, range_ms, step, when):
             begin, end, _ = moved(when)
             step = step or settings.subquery_step_ms

@@ -193,6 +193,37 @@ class Samples:
         return Samples(labels, bounds, self.times[places], self.values[places], columns, kinds, sketches)
 
 
+def joined(parts: Sequence[Samples]) -> Samples:
+    """All series of all parts."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return EMPTY
+    before = np.cumsum([0, *(len(part.times) for part in parts)])
+    offsets = list(zip(parts, before.tolist(), strict=False))
+    columns = sketches = None
+    if any(part.columns is not None for part in parts):
+        names = (field.name for field in fields(Columns))
+        columns = Columns(*(np.concatenate([part.column(name) for part in parts]) for name in names))
+    if any(part.sketches is not None for part in parts):
+        own = [(part.sketches, offset) for part, offset in offsets if part.sketches is not None]
+        sketches = Sketches(
+            np.concatenate([one.sample + offset for one, offset in own]),
+            np.concatenate([one.bucket for one, _ in own]),
+            np.concatenate([one.count for one, _ in own]),
+        )
+    kinds = [part.kinds for part in parts if part.kinds is not None]
+    return Samples(
+        [labels for part in parts for labels in part.labels],
+        np.concatenate([np.zeros(1, np.int64), *(part.bounds[1:] + offset for part, offset in offsets)]),
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        columns,
+        np.concatenate(kinds) if kinds else None,
+        sketches,
+    )
+
+
 EMPTY: Final = Samples((), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 

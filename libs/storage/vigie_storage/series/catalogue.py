@@ -138,6 +138,19 @@ class SeriesCatalogue:
         thinking = self._expressions.question(field, tenant)
         return sorted(await thinking.run(lambda check: select(names, pattern, field, check)))
 
+    async def families(self, tenant: TenantId) -> list[tuple[str, Kind]]:
+        """Names and kinds of all series of the tenant, sorted. Raises QueryLimitExceeded above NAMES_LIMIT."""
+        pipeline: list[Document] = [documents.FAMILIES, {"$limit": NAMES_LIMIT + 1}]
+        async with reading():
+            found = self._series.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)
+            families = [documents.parse_family(document) async for document in found]
+        if len(families) > NAMES_LIMIT:
+            raise QueryLimitExceeded(
+                f"query: a pattern is tried on at most {NAMES_LIMIT} names, the tenant has more: ask for one name",
+                "query",
+            )
+        return sorted(families)
+
     async def business(self, tenant: TenantId, limit: int) -> list[tuple[str, Kind]]:
         """Names and kinds of what the tenant sent as business metrics, sorted; the first `limit` of them."""
         pipeline = [
