@@ -119,7 +119,7 @@ class Channel(msgspec.Struct, omit_defaults=True, frozen=True):
     """Where a notification goes: `type` is `slack`, `email`, `webhook`, ..."""
 
     type: str
-    destination: str
+    destination: str = ""
 
 
 class Level(msgspec.Struct, frozen=True):

@@ -97,12 +97,12 @@ class UnknownFormError(ValueError):
         super().__init__(f"a stored alert has form {form}, this version of Vigie knows {FORM}: update it")
 
 
-_alerts: Final = msgspec.json.Decoder(Alert)
+_alerts: Final = msgspec.msgpack.Decoder(Alert)
 
 
 def encode(alert: Alert) -> bytes:
-    """As it is stored: JSON, some hundred bytes."""
-    return msgspec.json.encode(alert)
+    """As it is stored: msgpack, which knows NaN and infinity; some hundred bytes."""
+    return msgspec.msgpack.encode(alert)
 
 
 def decode(data: bytes) -> Alert:

@@ -251,7 +251,6 @@ def close(
     alert: Alert, rule: CompiledRule, reason: Reason, *, actor: str = "", note: str = "", traceparent: str = ""
 ) -> Step:
     """Resolved, whatever for; kept for as long as it can go on."""
-    calmed = alert.flapping and reason is Reason.CALMED
     alert = replace(
         alert,
         ends_at=alert.seen_at,
@@ -260,7 +259,6 @@ def close(
         acknowledgement=None,
         by_hand=reason is Reason.RESOLVED_BY_HAND,
         flapping=False,
-        fired_ages=() if calmed else alert.fired_ages,
     )
     after, made = moved(alert, rule, AlertState.RESOLVED, reason, actor=actor, note=note, traceparent=traceparent)
     return after, [made]

@@ -76,6 +76,7 @@ def test_texts(template: str, text: str) -> None:
         ("{{ $labels.host.name }}", "$labels.host.name is unknown"),
         ("{{ $labels.host", "{{ is not closed"),
         ("{{ .Foo }}", ".Foo is unknown"),
+        ("{{ $labels.host }} {{ labels.host }}", "labels is Jinja's"),
     ],
 )
 def test_what_a_template_must_not_have_is_refused_with_a_reason(template: str, reason: str) -> None:

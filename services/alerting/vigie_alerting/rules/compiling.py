@@ -124,8 +124,7 @@ def simple(rule: Rule) -> str:
             left = f"rate({series}{window})"
             left = f"{_sum(rule)} ({left})" if rule.by else left
         case RuleKind.RATIO:
-            of_matchers = rule.of_matchers if rule.of_metric_name else rule.of_matchers or []
-            whole = _selector(rule.of_metric_name or rule.metric_name, of_matchers, "ofMatchers")
+            whole = _selector(rule.of_metric_name or rule.metric_name, rule.of_matchers, "ofMatchers")
             left = f"{_sum(rule)} (rate({series}{window})) / {_sum(rule)} (rate({whole}{window}))"
         case RuleKind.PERCENTILE:
             buckets = _selector(f"{rule.metric_name}_bucket", rule.matchers, "matchers")

@@ -70,7 +70,9 @@ def _explained(text: str, complaint: str) -> _Found:
         return _wrong_type(text, complaint, wrong)
     if "must use BOOL" in complaint:
         return _Found("it compares two numbers, and no series", None, "name a metric, or write bool after the operator")
-    return _misplaced(text) or _Found(f"is no PromQL: {complaint}", None)
+    if found := _misplaced(text):
+        return found
+    return _Found("is no PromQL" if complaint == "invalid promql query" else f"is no PromQL: {complaint}", None)
 
 
 def _where(text: str, name: str) -> int | None:

@@ -122,6 +122,8 @@ class _Translation:
 
     def _call(self, tokens: _Tokens, piped: str | None) -> str:
         name = tokens.take()
+        if name in ("labels", "external_labels"):
+            raise InvalidTemplateError(f"{name} is Jinja's, and this template is written in Go's language: write $labels")
         if name in _UNSUPPORTED:
             raise InvalidTemplateError(f"{name} is not supported: a template sees the labels and the value only")
         arguments: list[str] = []
