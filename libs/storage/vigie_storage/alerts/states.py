@@ -18,7 +18,6 @@ from pymongo.errors import BulkWriteError
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.errors import VigieError
-
 from vigie_storage import collections, mongo
 from vigie_storage.mongo import MAX_TIME_MS, Session, bounded, exactly, reading
 from vigie_storage.tenancy import TenantCollection, Why
@@ -125,9 +124,7 @@ class AlertStates:
             start, fingerprint = _date(after[0]), after[1]
             conditions.append({"$or": [{"starts": {"$lt": start}}, {"starts": start, "_id": {"$gt": fingerprint}}]})
         async with reading():
-            cursor = self._alerts.of(tenant).find(
-                {"$and": conditions}, None, batch_size=limit, max_time_ms=MAX_TIME_MS
-            )
+            cursor = self._alerts.of(tenant).find({"$and": conditions}, None, batch_size=limit, max_time_ms=MAX_TIME_MS)
             return [parse(one) for one in await cursor.sort([("starts", -1), ("_id", 1)]).limit(limit).to_list()]
 
     async def count(self, tenant: TenantId, query: Mapping[str, Any], limit: int) -> int:
@@ -192,4 +189,3 @@ def _date(ms: int) -> datetime:
 
 def _ms(date: datetime) -> int:
     return round(date.timestamp() * 1000)
-

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
-from vigie_query.promql.samples import Vector
 
 from vigie_alerting.alert import Alert
-from vigie_alerting.engine.evaluation import Change, EvaluationError, evaluate, judge
+from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, evaluate, judge
 from vigie_alerting.engine.horizon import Horizon, horizons
 from vigie_alerting.engine.memory import Memory, Watch
 from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS, due_ms
@@ -43,8 +42,10 @@ class ActiveRule:
     """When it is evaluated even if nothing arrives."""
     touched: bool = False
     """Whether samples came since the last evaluation."""
+    newest_ms: int = 0
+    """The time of the newest sample; by a clock that is ahead, it may still have to come."""
     traceparent: str = ""
-    """Of the newest of these."""
+    """Of the samples that came last."""
     took_ms: float = 0.0
     error: str = ""
     """Why the last evaluation failed."""
@@ -81,7 +82,7 @@ class Engine:
         """Watch -> the rules that use it."""
 
     def put(self, compiled: CompiledRule, alerts: Iterable[Alert]) -> tuple[ActiveRule, list[Watch]]:
-        """A rule, new or changed, with its alerts; and what must be adopted for it. Raises HorizonTooFar, having changed
+        """A rule, new or changed, with its alerts; and what must be adopted for it. Raises HorizonError, having changed
         nothing."""
         needed = horizons(compiled.value)
         rule = compiled.rule
@@ -109,11 +110,13 @@ class Engine:
     def take(self, homes: Ints, times: Ints, values: Floats, traceparent: str = "") -> int:
         """Samples of known series; how many windows were too old for what is kept."""
         late = self.memory.add(homes, times, values)
+        newest_ms = int(times.max(initial=0))
         for watch in self.memory.touched(homes):
             for rule_id in self._users.get(watch.number, ()):
                 rule = self.rules[rule_id]
                 rule.touched = True
                 rule.traceparent = traceparent or rule.traceparent
+                rule.newest_ms = max(rule.newest_ms, newest_ms)
         return late
 
     def due(self, now_ms: int) -> list[ActiveRule]:
@@ -126,12 +129,12 @@ class Engine:
         return min((rule.at_ms() for rule in self.rules.values()), default=None)
 
     def evaluate(self, rule: ActiveRule, now_ms: int) -> list[Change]:
-        """What the alerts of a rule become; `accept` makes it so. A failure is noted at the rule, and changes nothing."""
+        """What the alerts of a rule become; `accept` makes it so. A failure is noted and changes nothing."""
         began = time.perf_counter()
         data = {horizon.wanted.selector: self.memory.read(watch, horizon, now_ms) for horizon, watch in rule.inputs}
         times = np.array([now_ms], np.int64)
         try:
-            changes = self.judge(rule, evaluate(rule.compiled.value, data, times), times)
+            changes = self.judge(rule, Result(evaluate(rule.compiled.value, data, times), times))
             rule.error = ""
         except EvaluationError as e:
             rule.error, changes = str(e), []
@@ -139,9 +142,9 @@ class Engine:
         self._evaluated(rule, now_ms)
         return changes
 
-    def judge(self, rule: ActiveRule, found: Vector, times: Ints) -> list[Change]:
-        """What values at some times, in their order, make of the rule's alerts. Raises EvaluationError."""
-        return judge(rule.compiled, found, times, rule.alerts, rule.known, rule.traceparent)
+    def judge(self, rule: ActiveRule, result: Result) -> list[Change]:
+        """What values make of the rule's alerts. Raises EvaluationError."""
+        return judge(rule.compiled, result, rule.alerts, rule.known, rule.traceparent)
 
     def accept(self, rule: ActiveRule, changes: Iterable[Change]) -> None:
         """The changes are stored: they are what is."""
@@ -163,6 +166,8 @@ class Engine:
 
     def _plan(self, rule: ActiveRule) -> None:
         dues = [due for alert in rule.alerts.values() if (due := due_ms(alert, rule.compiled)) is not None]
+        if rule.newest_ms > rule.evaluated_ms:
+            dues.append(rule.newest_ms)
         rule.due_ms = max(min([rule.evaluated_ms + rule.interval_ms, *dues]), rule.evaluated_ms + SPACING_MS)
 
     def _release(self, rule: ActiveRule, kept: set[int]) -> None:

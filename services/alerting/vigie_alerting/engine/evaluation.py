@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,27 +59,47 @@ def evaluate(node: Node, data: Mapping[Selector, Samples], times: npt.NDArray[np
         raise EvaluationError(e.detail) from e
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the value of a rule gave at some times, in their order."""
+
+    found: Vector
+    times: npt.NDArray[np.int64]
+
+    def of(self, row: int | None) -> Iterator[tuple[int, float | None]]:
+        """Times and values of one series; None of no series: no values."""
+        for column, at in enumerate(self.times.tolist()):
+            present = row is not None and bool(self.found.present[row, column])
+            yield at, float(self.found.values[row, column]) if present else None
+
+
 def judge(
-    rule: CompiledRule, found: Vector, times: npt.NDArray[np.int64], alerts: Mapping[Labels, Alert], known: set[Labels],
-    traceparent: str = "",
+    rule: CompiledRule, result: Result, alerts: Mapping[Labels, Alert], known: set[Labels], traceparent: str = ""
 ) -> list[Change]:
-    """What the values, at these times in their order, do to the rule's alerts.
+    """What the values do to the rule's alerts.
 
     known: label sets that had values before, for rules to which silence is a reason to fire; those of now are added.
     Raises EvaluationError.
     """
-    labels = [without_name(one) for one in found.labels]
-    if len(set(labels)) < len(labels):
-        raise EvaluationError("the result has several series with the same labels: they differ by the metric's name only")
-    active = _active(rule, found)
+    labels = [without_name(one) for one in result.found.labels]
     row_of = {one: row for row, one in enumerate(labels)}
+    if len(row_of) < len(labels):
+        raise EvaluationError("the result has several series with the same labels: only their names tell them apart")
+    active = _active(rule, result.found)
     interesting = {labels[row] for row in np.flatnonzero(active.any(axis=1)).tolist()} | alerts.keys()
     if rule.rule.no_data is NoData.ALERT and rule.compares:
         interesting |= known
         known |= row_of.keys()
     _check_limit(rule, interesting)
-    changes = [_lived(rule, one, row_of.get(one), found, times, alerts.get(one), traceparent) for one in sorted(interesting)]
-    return [change for change in changes if change.before != change.after or change.transitions]
+    changes: list[Change] = []
+    for one in sorted(interesting):
+        change = Change(one, alerts.get(one), alerts.get(one))
+        for at, value in result.of(row_of.get(one)):
+            change.after, made = step(change.after, rule.observe(one, value, traceparent), rule, at)
+            change.transitions += made
+        if change.before != change.after or change.transitions:
+            changes.append(change)
+    return changes
 
 
 def _active(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:
@@ -93,22 +113,6 @@ def _active(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:
 def _check_limit(rule: CompiledRule, interesting: set[Labels]) -> None:
     limit = rule.rule.limit or DEFAULT_LIMIT
     if len(interesting) > limit:
-        raise EvaluationError(f"the rule has {len(interesting):,} alerts, more than {limit:,}: aggregate, or raise its limit")
-
-
-def _lived(
-    rule: CompiledRule, labels: Labels, row: int | None, found: Vector, times: Sequence[int] | npt.NDArray[np.int64],
-    before: Alert | None, traceparent: str,
-) -> Change:
-    change = Change(labels, before, before)
-    for at, value in _values(row, found, times):
-        seen = rule.observe(labels, value, traceparent)
-        change.after, made = step(change.after, seen, rule, at)
-        change.transitions += made
-    return change
-
-
-def _values(row: int | None, found: Vector, times: Any) -> Iterator[tuple[int, float | None]]:
-    for column, at in enumerate(times.tolist()):
-        present = row is not None and bool(found.present[row, column])
-        yield at, float(found.values[row, column]) if present else None
+        raise EvaluationError(
+            f"the rule has {len(interesting):,} alerts, more than {limit:,}: aggregate, or raise its limit"
+        )

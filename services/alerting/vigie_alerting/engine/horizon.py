@@ -19,7 +19,7 @@ _STEPS: Final = (1 / 12, 1 / 4, 1)
 """Parts of a reach that are kept apart, so that a look-back of minutes does not cost the memory of an hour."""
 
 
-class HorizonTooFar(ValueError):
+class HorizonError(ValueError):
     """A rule looks further back than is kept in memory, or at a fixed time."""
 
 
@@ -40,23 +40,23 @@ class Horizon:
 
 
 def depth(back_ms: int) -> Depth:
-    """The windows that reach so far back. Raises HorizonTooFar."""
+    """The windows that reach so far back. Raises HorizonError."""
     for width_ms, reach_ms in _REACH_MS.items():
         for step in _STEPS:
             if back_ms <= reach_ms * step:
                 # One for the window that the far end cuts, one for the window of now.
                 return Depth(width_ms, int(reach_ms * step) // width_ms + 2 + -(-AHEAD_MS // width_ms))
     days = max(_REACH_MS.values()) // (24 * _HOUR)
-    raise HorizonTooFar(f"a rule looks back {days} days at most, this one {back_ms / (24 * _HOUR):.0f}")
+    raise HorizonError(f"a rule looks back {days} days at most, this one {back_ms / (24 * _HOUR):.0f}")
 
 
 def horizons(node: Node) -> tuple[Horizon, ...]:
-    """Of each selector of the plan. Raises HorizonTooFar."""
+    """Of each selector of the plan. Raises HorizonError."""
     at_zero = wanted(node, Evaluation({}, 0, 0), 0)
     later = wanted(node, Evaluation({}, _HOUR, _HOUR), 0)
     for one, other in zip(at_zero, later, strict=True):
         if other.first_ms - one.first_ms != _HOUR or other.last_ms - one.last_ms != _HOUR:
-            raise HorizonTooFar("a rule cannot look at a fixed time (@)")
+            raise HorizonError("a rule cannot look at a fixed time (@)")
         if one.last_ms > 0:
-            raise HorizonTooFar("a rule cannot look into the future (a negative offset)")
+            raise HorizonError("a rule cannot look into the future (a negative offset)")
     return tuple(Horizon(one, depth(-one.first_ms)) for one in at_zero)

@@ -13,11 +13,10 @@ from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import Matcher
 from vigie_query.promql.cells import Shown, samples_of
-from vigie_query.promql.names import metric_names, shown_as
-from vigie_query.promql.plan import Selector
+from vigie_query.promql.derived import Selecting
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
-from vigie_windows import Cells, fold
+from vigie_windows import fold
 from vigie_windows.fingerprints import FingerprintTable
 
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth, Horizon
@@ -38,6 +37,7 @@ class Watch:
 
     number: int
     key: WatchKey
+    selecting: Selecting
     sketched: bool
     """Whether distributions of gauges are asked for."""
     labels: list[Labels] = field(default_factory=list[Labels])
@@ -54,10 +54,6 @@ class Watch:
     @property
     def tenant(self) -> TenantId:
         return self.key[0]
-
-    @property
-    def matchers(self) -> tuple[Matcher, ...]:
-        return self.key[1]
 
     @property
     def depth(self) -> Depth:
@@ -163,10 +159,10 @@ class Memory:
             known.sketched = True
             self._banks[horizon.depth].recent.sketch(known.shown.rows)
             return known, False
-        watch = Watch(self._next_number, key, sketched)
+        watch = Watch(self._next_number, key, Selecting(key[1]), sketched)
         self._next_number += 1
         self._watches[key] = self._by_number[watch.number] = watch
-        names = metric_names(watch.matchers)
+        names = watch.selecting.names
         if names is None:
             self._of_any_name[tenant].append(watch)
         else:
@@ -178,7 +174,7 @@ class Memory:
     def unwatch(self, watch: Watch) -> None:
         """No rule needs it any more. Its windows stay until the process ends, its series are looked at no more."""
         del self._watches[watch.key], self._by_number[watch.number]
-        names = metric_names(watch.matchers)
+        names = watch.selecting.names
         if names is None:
             self._of_any_name[watch.tenant].remove(watch)
         else:
@@ -190,12 +186,6 @@ class Memory:
         """The series that were there before the watch was."""
         for one in series:
             self._add(watch.tenant, one, [watch])
-
-    def load(self, depth: Depth, cells: Cells, homes: Ints) -> None:
-        """Windows that were counted before, of this depth's width; homes: of each row of the cells."""
-        bank = self._banks[depth]
-        rows = bank._row_of[homes[cells.rows]]  # noqa: SLF001 - TODO
-        raise NotImplementedError
 
     def advance(self, now_ms: int) -> None:
         """The time up to which samples are taken."""
@@ -237,7 +227,7 @@ class Memory:
         """Whether any of these selects the series."""
         home = NOBODYS
         for watch in watches:
-            for labels, part in shown_as(series, watch.matchers):
+            for labels, part in watch.selecting.shown(series):
                 home = self._home(tenant, series)
                 sketched = watch.sketched or series.kind is Kind.HISTOGRAM
                 row = self._banks[watch.depth].row(home, series.kind, sketched=sketched)
@@ -268,7 +258,8 @@ class Memory:
         if self._pairs is None:
             homes = np.array([home for watch in self._watches.values() for home in watch.homes], np.int64)
             numbers = np.repeat(
-                [watch.number for watch in self._watches.values()], [len(watch.homes) for watch in self._watches.values()]
+                [watch.number for watch in self._watches.values()],
+                [len(watch.homes) for watch in self._watches.values()],
             ).astype(np.int64)
             order = np.argsort(homes, kind="stable")
             self._pairs = homes[order], numbers[order]
