@@ -110,6 +110,14 @@ def _active(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:
         return found.present & _COMPARE[rule.condition](found.values, rule.threshold)
 
 
+def any_active(rule: CompiledRule, values: npt.NDArray[np.float64]) -> bool:
+    """Whether the condition of a rule that compares holds for any of the values."""
+    if rule.condition is None:
+        raise ValueError("a rule without a condition")
+    with np.errstate(invalid="ignore"):
+        return bool(np.any(_COMPARE[rule.condition](values, rule.threshold)))
+
+
 def _check_limit(rule: CompiledRule, interesting: set[Labels]) -> None:
     limit = rule.rule.limit or DEFAULT_LIMIT
     if len(interesting) > limit:

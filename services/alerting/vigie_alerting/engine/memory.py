@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -24,6 +24,7 @@ from vigie_alerting.engine.recent import RecentWindows
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 UInt64s: TypeAlias = npt.NDArray[np.uint64]
 WatchKey: TypeAlias = tuple[TenantId, tuple[Matcher, ...], Depth]
 
@@ -79,6 +80,10 @@ class Watch:
         self._shown = None
 
 
+Selected: TypeAlias = tuple[Watch, TenantId, Series, Labels, int]
+"""A part of a series that a watch shows."""
+
+
 class _Bank:
     """The windows of one depth, of the series that need it; rows of its own."""
 
@@ -86,19 +91,19 @@ class _Bank:
         self.recent = RecentWindows(*depth)
         self._row_of = np.full(0, NOBODYS, np.int64)
 
-    def row(self, home: int, kind: Kind, *, sketched: bool) -> int:
-        """The row of a series, given now if it has none."""
-        if home >= len(self._row_of):
-            longer = np.full(max(2 * len(self._row_of), home + 1, 64), NOBODYS, np.int64)
+    def rows(self, homes: Ints, kinds: npt.NDArray[np.uint8], sketched: Bools) -> Ints:
+        """The rows of these series (each once), given now to those that have none."""
+        top = int(homes.max(initial=-1)) + 1
+        if top > len(self._row_of):
+            longer = np.full(max(2 * len(self._row_of), top, 64), NOBODYS, np.int64)
             longer[: len(self._row_of)] = self._row_of
             self._row_of = longer
-        row = int(self._row_of[home])
-        if row == NOBODYS:
-            row = self._row_of[home] = len(self.recent)
-            self.recent.grow(np.array([kind], np.uint8), np.array([sketched]))
-        elif sketched:
-            self.recent.sketch(np.array([row]))
-        return int(row)
+        new = self._row_of[homes] == NOBODYS
+        self._row_of[homes[new]] = len(self.recent) + np.arange(int(new.sum()))
+        self.recent.grow(kinds[new], sketched[new])
+        rows = self._row_of[homes]
+        self.recent.sketch(rows[sketched])
+        return rows
 
     def add(self, homes: Ints, times: Ints, values: Floats) -> int:
         """Samples of these series; how many windows were too old to be taken."""
@@ -142,11 +147,16 @@ class Memory:
 
     def learn(self, found: Iterable[tuple[TenantId, Series]], missing: UInt64s) -> None:
         """Series that were looked up, and which of them nobody knew."""
-        for tenant, series in found:
-            if self._add(tenant, series, self._candidates(tenant, series)):
-                continue
-            self._remember_nobodys(np.array([series.fingerprint], np.uint64))
-        self._remember_nobodys(missing)
+        looked_up = list(found)
+        self._settle([
+            (watch, tenant, series, labels, part)
+            for tenant, series in looked_up
+            for watch in self._candidates(tenant, series)
+            for labels, part in watch.selecting.shown(series)
+        ])  # fmt: skip
+        fingerprints = np.array([series.fingerprint for _, series in looked_up], np.uint64)
+        nobodys = np.concatenate([fingerprints[self._homes.find(fingerprints) < 0], missing])
+        self._nobodys.add(nobodys, np.zeros(len(nobodys), np.int64))
 
     def watch(self, tenant: TenantId, horizon: Horizon) -> tuple[Watch, bool]:
         """What is kept for a selector, and whether that is new: then its series must be brought by `adopt`."""
@@ -184,8 +194,9 @@ class Memory:
 
     def adopt(self, watch: Watch, series: Iterable[Series]) -> None:
         """The series that were there before the watch was."""
-        for one in series:
-            self._add(watch.tenant, one, [watch])
+        self._settle([
+            (watch, watch.tenant, one, labels, part) for one in series for labels, part in watch.selecting.shown(one)
+        ])  # fmt: skip
 
     def advance(self, now_ms: int) -> None:
         """The time up to which samples are taken."""
@@ -208,6 +219,27 @@ class Memory:
         places = np.repeat(begin - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
         return [self._by_number[number] for number in np.unique(numbers[places]).tolist()]
 
+    def newest(self, inputs: Sequence[tuple[Horizon, Watch]], now_ms: int) -> list[Floats | None]:
+        """The newest value of each series of plain selectors, nan where there is none; None where running totals are
+        asked for, which only `read` knows."""
+        values: list[Floats | None] = [np.empty(0)] * len(inputs)
+        by_depth: dict[tuple[Depth, int, int], list[int]] = defaultdict(list)
+        for place, (horizon, watch) in enumerate(inputs):
+            if watch.shown.incremental.any():
+                values[place] = None
+            elif watch.rows:
+                by_depth[watch.depth, horizon.wanted.first_ms, horizon.wanted.last_ms].append(place)
+        for (depth, first_ms, last_ms), places in by_depth.items():
+            rows = [inputs[place][1].shown.rows for place in places]
+            _, found, present = self._banks[depth].recent.newest(
+                np.concatenate(rows), now_ms + first_ms - 1, now_ms + last_ms
+            )
+            found[~present] = np.nan
+            ends = np.cumsum([len(one) for one in rows])
+            for place, part in zip(places, np.split(found, ends[:-1]), strict=True):
+                values[place] = part
+        return values
+
     def read(self, watch: Watch, horizon: Horizon, now_ms: int) -> Samples:
         """The samples of a selector, for an evaluation at `now_ms`."""
         if not watch.rows:
@@ -223,35 +255,47 @@ class Memory:
         totals = np.where(shown.parts == 0, self._totals[np.array(watch.homes, np.int64)], np.nan)
         return samples_of([cells], shown, totals if shown.incremental.any() else None)
 
-    def _add(self, tenant: TenantId, series: Series, watches: Sequence[Watch]) -> bool:
-        """Whether any of these selects the series."""
-        home = NOBODYS
-        for watch in watches:
-            for labels, part in watch.selecting.shown(series):
-                home = self._home(tenant, series)
-                sketched = watch.sketched or series.kind is Kind.HISTOGRAM
-                row = self._banks[watch.depth].row(home, series.kind, sketched=sketched)
-                watch.add(row, home, series.kind, labels, part)
-                self._pairs = None
-        return home != NOBODYS
+    def _settle(self, selected: Sequence[Selected]) -> None:
+        """Give what was selected its places."""
+        if not selected:
+            return
+        self._pairs = None
+        series = {one.fingerprint: (tenant, one) for _, tenant, one, _, _ in selected}
+        home_of = dict(zip(series, self._homes_of(series).tolist(), strict=True))
+        for depth in {watch.depth for watch, *_ in selected}:
+            here = [one for one in selected if one[0].depth == depth]
+            sketched: dict[int, bool] = defaultdict(bool)
+            kinds: dict[int, Kind] = {}
+            for watch, _, one, _, _ in here:
+                home = home_of[one.fingerprint]
+                kinds[home] = one.kind
+                sketched[home] |= watch.sketched or one.kind is Kind.HISTOGRAM
+            homes = list(kinds)
+            rows = self._banks[depth].rows(
+                np.array(homes, np.int64),
+                np.array(list(kinds.values()), np.uint8),
+                np.array([sketched[h] for h in homes]),
+            )
+            row_of = dict(zip(homes, rows.tolist(), strict=True))
+            for watch, _, one, labels, part in here:
+                home = home_of[one.fingerprint]
+                watch.add(row_of[home], home, one.kind, labels, part)
 
-    def _home(self, tenant: TenantId, series: Series) -> int:
-        fingerprint = np.array([series.fingerprint], np.uint64)
-        home = int(self._homes.find(fingerprint)[0])
-        if home == NOBODYS:
-            home = len(self._series)
-            self._series.append((tenant, series))
-            self._homes.add(fingerprint, np.array([home]))
-            if home >= len(self._totals):
-                self._totals = np.concatenate([self._totals, np.zeros(max(64, home))])
-        return home
+    def _homes_of(self, series: Mapping[int, tuple[TenantId, Series]]) -> Ints:
+        """By fingerprint; new ones get a home."""
+        fingerprints = np.array(list(series), np.uint64)
+        homes = self._homes.find(fingerprints)
+        new = homes == NOBODYS
+        homes[new] = len(self._series) + np.arange(int(new.sum()))
+        self._series += [pair for pair, is_new in zip(series.values(), new.tolist(), strict=True) if is_new]
+        self._homes.add(fingerprints[new], homes[new])
+        if len(self._series) > len(self._totals):
+            more = max(64, len(self._totals), len(self._series) - len(self._totals))
+            self._totals = np.concatenate([self._totals, np.zeros(more)])
+        return homes
 
     def _candidates(self, tenant: TenantId, series: Series) -> list[Watch]:
         return [*self._by_name.get((tenant, series.name), ()), *self._of_any_name.get(tenant, ())]
-
-    def _remember_nobodys(self, fingerprints: UInt64s) -> None:
-        new = fingerprints[(self._nobodys.find(fingerprints) < 0) & (self._homes.find(fingerprints) < 0)]
-        self._nobodys.add(new, np.zeros(len(new), np.int64))
 
     def _pair_columns(self) -> tuple[Ints, Ints]:
         """Home and watch of everything that is watched, by home."""
