@@ -127,6 +127,15 @@ TELEMETRY_PLATFORM_DAYS: Final = Collection("telemetry_platform_days", None, exp
 """A local day of all tenants of a partition of the topic of reports. `_id`: {zone, day, partition}."""
 
 # Alerts. Written by alerting. See the modules of `alerts`.
+ALERTS: Final = Collection(
+    "alerts",
+    TenantIn.FIELD,
+    (_by_tenant("-starts", "_id"), _by_tenant("state", "-starts"), _by_tenant("search"), Index(("rule",))),
+    Expiry("expires"),
+)
+"""What every alert is now. `_id`: its fingerprint."""
+ALERT_CHECKPOINTS: Final = Collection("alert_checkpoints", None)
+"""Up to when the rules of a partition were evaluated. `_id`: "<topic>/<partition>"."""
 ALERT_TRANSITIONS: Final = Collection(
     "alert_transitions", TenantIn.FIELD, (_by_tenant("fingerprint", "order"),), Expiry("at", None)
 )  # fmt: skip
@@ -167,6 +176,6 @@ IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 ALL: Final = (
     SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
     REPORTS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
-    ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
+    ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
 )  # fmt: skip

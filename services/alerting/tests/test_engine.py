@@ -35,8 +35,14 @@ class Lab:
     def __init__(self, *rules: CompiledRule) -> None:
         self.engine = Engine(timer=lambda: 0.0)
         for rule in rules:
-            self.engine.put(rule, [])
+            self.put(rule)
         self.transitions: list[Transition] = []
+
+    def put(self, rule: CompiledRule) -> None:
+        self.engine.put(rule, [])
+        for watch in (closed := self.engine.closed()):
+            self.engine.memory.open(watch, [])
+        self.engine.opened(closed, NOW)
 
     def send(
         self, name: str, value: float, at_ms: int, kind: Kind = Kind.GAUGE, tenant: str = TENANT, **labels: str
@@ -136,9 +142,9 @@ def test_a_sample_of_a_clock_that_is_ahead_is_seen_when_it_is_that_time() -> Non
 def test_a_changed_rule_keeps_its_windows_and_a_removed_one_looks_at_nothing() -> None:
     lab = Lab(simple())
     lab.send("cpu", 85, NOW)
-    lab.engine.put(simple(threshold=90.0), [])
+    lab.put(simple(threshold=90.0))
     assert lab.run(NOW) == []
-    lab.engine.put(simple(threshold=84.0), [])
+    lab.put(simple(threshold=84.0))
     assert states(lab.run(NOW + 1)) == [AlertState.FIRING]
     removed = lab.engine.remove("r1")
     assert removed is not None

@@ -18,6 +18,7 @@ from pymongo.errors import BulkWriteError
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.errors import VigieError
+
 from vigie_storage import collections, mongo
 from vigie_storage.mongo import MAX_TIME_MS, Session, bounded, exactly, reading
 from vigie_storage.tenancy import TenantCollection, Why

@@ -189,5 +189,16 @@ class SeriesCatalogue:
                 found += [placement.parse(document) for document in await cursor.to_list()]
         return found
 
+    async def by_fingerprint(self, fingerprints: npt.NDArray[np.uint64]) -> list[tuple[TenantId, Series]]:
+        """Series of any tenants; unknown ones are absent. Raises Retryable."""
+        wanted: list[int] = fingerprints.view(np.int64).tolist()
+        found: list[tuple[TenantId, Series]] = []
+        series = self._series.across(Why.REGISTER)
+        with mongo.retryable("reading the series catalogue"):
+            for start in range(0, len(wanted), LOOKUP_SERIES):
+                cursor = series.find({"_id": {"$in": wanted[start : start + LOOKUP_SERIES]}}, documents.FIELDS)
+                found += [(TenantId(one["tenant"]), documents.parse(one)) async for one in cursor]
+        return found
+
     def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:
         return self._series.of(tenant).find(query, documents.FIELDS, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)

@@ -85,7 +85,11 @@ class WindowReader:
         chunks = selection.chunks_of(wanted)
         queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, chunks, piece)]
         reader = _Reading(
-            self._windows, self._slots, chunks, frozenset(wanted.tolist()), frozenset(columns),
+            self._windows,
+            self._slots,
+            chunks,
+            frozenset(wanted.tolist()),
+            frozenset(columns),
             session=self._session,
         )
         try:

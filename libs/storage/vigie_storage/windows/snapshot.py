@@ -76,7 +76,7 @@ class Snapshot:
 
     async def windows(self, tenant: TenantId, selection: Selection, tier: Tier, since_ms: int) -> Cells:
         """The windows of a tier that begin at `since_ms` or later, made of finer ones where the tier lags behind; rows
-        as in the selection. `since_ms` is within what the tier keeps. Raises QueryLimitExceeded when they are too many."""
+        as in the selection. `since_ms` is within what the tier keeps. Raises QueryLimitExceeded."""
         if not selection.series:
             return Cells.empty(tier.width_ms)
         with mongo.retryable("reading windows"):
@@ -96,7 +96,8 @@ class Snapshot:
         with mongo.retryable("reading latest values"):
             for start in range(0, len(wanted), _IDS_PER_READ):
                 query = {"_id": {"$in": wanted[start : start + _IDS_PER_READ]}}
-                async for document in self._latest.find(query, session=self._session, max_time_ms=mongo.MAX_TIME_MS):
+                cursor = self._latest.find(query, session=self._session, max_time_ms=mongo.MAX_TIME_MS)
+                async for document in cursor:
                     partition, chunk = latest.parse(document)
                     values = unpack(chunk.data)
                     rows = selection.chunks[partition, chunk.chunk] * CHUNK_SLOTS + values.slots.astype(np.int64)

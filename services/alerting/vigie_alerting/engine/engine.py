@@ -90,18 +90,16 @@ class Engine:
         self._dues: list[tuple[int, str]] = []
         """A heap; what no longer agrees with its rule is passed over."""
 
-    def put(self, compiled: CompiledRule, alerts: Iterable[Alert]) -> tuple[ActiveRule, list[Watch]]:
-        """A rule, new or changed, with its alerts; and what must be adopted for it. Raises HorizonError, having changed
-        nothing."""
+    def put(self, compiled: CompiledRule, alerts: Iterable[Alert]) -> ActiveRule:
+        """A rule, new or changed, with its alerts. It is evaluated when what it looks at is open. Raises HorizonError,
+        having changed nothing."""
         needed = horizons(compiled.value)
         rule = compiled.rule
         before = self.rules.get(rule.id)
         inputs: list[tuple[Horizon, Watch]] = []
-        new: list[Watch] = []
         for one in needed:
-            watch, is_new = self.memory.watch(TenantId(rule.tenant), one)
+            watch = self.memory.watch(TenantId(rule.tenant), one)
             inputs.append((one, watch))
-            new += [watch] * is_new
             self._users.setdefault(watch.number, set()).add(rule.id)
         active = ActiveRule(compiled, tuple(inputs), {alert.series: alert for alert in alerts})
         self.rules[rule.id] = active
@@ -109,7 +107,7 @@ class Engine:
         heapq.heappush(self._dues, (active.due_ms, rule.id))
         if before is not None:
             self._release(before, kept={watch.number for _, watch in inputs})
-        return active, new
+        return active
 
     def remove(self, rule_id: str) -> ActiveRule | None:
         """The rule that was removed, with its alerts."""
@@ -139,7 +137,22 @@ class Engine:
             if self._agrees(due_ms, rule_id):
                 found[rule_id] = self.rules[rule_id]
         found.update({rule.id: rule for rule in self._touched.values() if rule.ready_ms <= now_ms})
-        return list(found.values())
+        return [rule for rule in found.values() if self.sees(rule)]
+
+    def sees(self, rule: ActiveRule) -> bool:
+        """Whether all that it looks at is kept."""
+        return all(self.memory.is_open(watch) for _, watch in rule.inputs)
+
+    def closed(self) -> list[Watch]:
+        """What must be opened before the rules that look at it are evaluated."""
+        watches = {watch.number: watch for rule in self.rules.values() for _, watch in rule.inputs}
+        return [watch for watch in watches.values() if not self.memory.is_open(watch)]
+
+    def opened(self, watches: Iterable[Watch], now_ms: int) -> None:
+        """These are open now: their rules are evaluated at once."""
+        for watch in watches:
+            for rule_id in self._users.get(watch.number, ()):
+                self._set_due(self.rules[rule_id], now_ms, again=True)
 
     def next_ms(self) -> int | None:
         """When something is to be evaluated next."""
@@ -199,8 +212,8 @@ class Engine:
     def _agrees(self, due_ms: int, rule_id: str) -> bool:
         return rule_id in self.rules and self.rules[rule_id].due_ms == due_ms
 
-    def _set_due(self, rule: ActiveRule, due_ms: int) -> None:
-        if rule.due_ms != due_ms:
+    def _set_due(self, rule: ActiveRule, due_ms: int, *, again: bool = False) -> None:
+        if again or rule.due_ms != due_ms:
             rule.due_ms = due_ms
             heapq.heappush(self._dues, (due_ms, rule.id))
 

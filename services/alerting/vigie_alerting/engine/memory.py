@@ -16,7 +16,7 @@ from vigie_query.promql.cells import Shown, samples_of
 from vigie_query.promql.derived import Selecting
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
-from vigie_windows import fold
+from vigie_windows import Cells, fold, renumbered
 from vigie_windows.fingerprints import FingerprintTable
 
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth, Horizon
@@ -48,8 +48,6 @@ class Watch:
     """In the memory."""
     kinds: list[int] = field(default_factory=list[int])
     parts: list[int] = field(default_factory=list[int])
-    users: int = 0
-    """Rules that it is kept for."""
     _shown: Shown | None = None
 
     @property
@@ -84,12 +82,23 @@ Selected: TypeAlias = tuple[Watch, TenantId, Series, Labels, int]
 """A part of a series that a watch shows."""
 
 
-class _Bank:
+class Bank:
     """The windows of one depth, of the series that need it; rows of its own."""
 
     def __init__(self, depth: Depth) -> None:
         self.recent = RecentWindows(*depth)
         self._row_of = np.full(0, NOBODYS, np.int64)
+
+    def has(self, home: int) -> bool:
+        """Whether it keeps windows of this series."""
+        return 0 <= home < len(self._row_of) and bool(self._row_of[home] != NOBODYS)
+
+    def rows_of(self, homes: Ints) -> Ints:
+        """The rows of series; NOBODYS for those without."""
+        if not len(self._row_of):
+            return np.full(len(homes), NOBODYS, np.int64)
+        rows = self._row_of[np.clip(homes, 0, len(self._row_of) - 1)]
+        return np.where((homes >= 0) & (homes < len(self._row_of)), rows, NOBODYS)
 
     def rows(self, homes: Ints, kinds: npt.NDArray[np.uint8], sketched: Bools) -> Ints:
         """The rows of these series (each once), given now to those that have none."""
@@ -107,8 +116,7 @@ class _Bank:
 
     def add(self, homes: Ints, times: Ints, values: Floats) -> int:
         """Samples of these series; how many windows were too old to be taken."""
-        homes = np.minimum(homes, len(self._row_of) - 1)
-        rows = self._row_of[homes]
+        rows = self.rows_of(homes)
         mine = rows >= 0
         if not mine.any():
             return 0
@@ -126,12 +134,15 @@ class Memory:
         self._series: list[tuple[TenantId, Series]] = []
         self._totals = np.zeros(0)
         """Of counters of increments, all that was counted; nan where it is not known."""
-        self._banks: dict[Depth, _Bank] = {}
+        self._banks: dict[Depth, Bank] = {}
         self._watches: dict[WatchKey, Watch] = {}
         self._by_number: dict[int, Watch] = {}
         self._by_name: dict[tuple[TenantId, str], list[Watch]] = defaultdict(list)
         self._of_any_name: dict[TenantId, list[Watch]] = defaultdict(list)
         self._next_number = 0
+        self._until_ms = 0
+        self._lately: list[tuple[TenantId, Series]] | None = None
+        """While watches are prepared: what was found to be nobody's meanwhile."""
         self._pairs: tuple[Ints, Ints] | None = None
 
     def __len__(self) -> int:
@@ -154,54 +165,88 @@ class Memory:
             for watch in self._candidates(tenant, series)
             for labels, part in watch.selecting.shown(series)
         ])  # fmt: skip
+        if self._lately is not None:
+            self._lately += looked_up
         fingerprints = np.array([series.fingerprint for _, series in looked_up], np.uint64)
         nobodys = np.concatenate([fingerprints[self._homes.find(fingerprints) < 0], missing])
         self._nobodys.add(nobodys, np.zeros(len(nobodys), np.int64))
 
-    def watch(self, tenant: TenantId, horizon: Horizon) -> tuple[Watch, bool]:
-        """What is kept for a selector, and whether that is new: then its series must be brought by `adopt`."""
+    def watch(self, tenant: TenantId, horizon: Horizon) -> Watch:
+        """What is kept for a selector: new ones select nothing before they are opened (`is_open`)."""
         key = tenant, horizon.wanted.selector.matchers, horizon.depth
-        known = self._watches.get(key)
         sketched = any(use.function in _QUANTILES for use in horizon.wanted.uses)
-        if known is not None and (known.sketched or not sketched):
-            return known, False
-        if known is not None:
+        known = self._watches.get(key)
+        if known is None:
+            known = self._watches[key] = Watch(self._next_number, key, Selecting(key[1]), sketched)
+            self._next_number += 1
+            bank = self._banks.setdefault(horizon.depth, Bank(horizon.depth))
+            bank.recent.advance(self._until_ms)
+        elif sketched and not known.sketched:
             known.sketched = True
             self._banks[horizon.depth].recent.sketch(known.shown.rows)
-            return known, False
-        watch = Watch(self._next_number, key, Selecting(key[1]), sketched)
-        self._next_number += 1
-        self._watches[key] = self._by_number[watch.number] = watch
-        names = watch.selecting.names
-        if names is None:
-            self._of_any_name[tenant].append(watch)
-        else:
-            for name in names:
-                self._by_name[tenant, name].append(watch)
-        self._banks.setdefault(horizon.depth, _Bank(horizon.depth))
-        return watch, True
+        return known
+
+    def is_open(self, watch: Watch) -> bool:
+        """Whether its series are kept."""
+        return watch.number in self._by_number
 
     def unwatch(self, watch: Watch) -> None:
-        """No rule needs it any more. Its windows stay until the process ends, its series are looked at no more."""
-        del self._watches[watch.key], self._by_number[watch.number]
+        """No rule needs it any more. Its windows stay until the process ends; nobody looks at them."""
+        del self._watches[watch.key]
+        if self._by_number.pop(watch.number, None) is None:
+            return
         names = watch.selecting.names
+        for name in names if names is not None else ():
+            self._by_name[watch.tenant, name].remove(watch)
         if names is None:
             self._of_any_name[watch.tenant].remove(watch)
-        else:
-            for name in names:
-                self._by_name[watch.tenant, name].remove(watch)
         self._pairs = None
 
-    def adopt(self, watch: Watch, series: Iterable[Series]) -> None:
-        """The series that were there before the watch was."""
+    def prepare(self) -> None:
+        """Watches will be opened: what comes up from now on is theirs too."""
+        self._lately = []
+
+    def open(self, watch: Watch, series: Sequence[Series]) -> list[Series]:
+        """Keep what the watch selects: these series, and those that came up since `prepare`. Of the first, those
+        whose windows are new to its depth, for `load`."""
+        bank = self._banks[watch.depth]
+        before = {one.fingerprint for one in series if bank.has(self._home_of(one))}
+        names = watch.selecting.names
+        came = {one.fingerprint: one for tenant, one in self._lately or () if tenant == watch.tenant}
+        every = {one.fingerprint: one for one in series} | came
         self._settle([
-            (watch, watch.tenant, one, labels, part) for one in series for labels, part in watch.selecting.shown(one)
+            (watch, watch.tenant, one, labels, part)
+            for one in every.values()
+            if names is None or one.name in names
+            for labels, part in watch.selecting.shown(one)
         ])  # fmt: skip
+        self._by_number[watch.number] = self._watches[watch.key] = watch
+        for name in names if names is not None else ():
+            self._by_name[watch.tenant, name].append(watch)
+        if names is None:
+            self._of_any_name[watch.tenant].append(watch)
+        return [one for one in series if one.fingerprint not in before and bank.has(self._home_of(one))]
+
+    def load(self, watch: Watch, series: Sequence[Series], rows: Ints, cells: Cells) -> None:
+        """Windows that were counted before. rows: of each series in the cells; those of other rows are left out."""
+        if not len(cells) or not series:
+            return
+        bank = self._banks[watch.depth]
+        row_of = np.full(int(max(cells.rows.max(), rows.max())) + 1, NOBODYS, np.int64)
+        row_of[rows] = bank.rows_of(np.array([self._home_of(one) for one in series], np.int64))
+        mine = cells.select(row_of[cells.rows] >= 0)
+        bank.recent.add(renumbered(mine, row_of[mine.rows]))
+
+    def set_totals(self, series: Sequence[Series], totals: Floats) -> None:
+        """What counters of increments had come to when their windows were loaded."""
+        homes = np.array([self._home_of(one) for one in series], np.int64)
+        self._totals[homes] = totals
 
     def advance(self, now_ms: int) -> None:
         """The time up to which samples are taken."""
+        self._until_ms = max(self._until_ms, now_ms + AHEAD_MS)
         for bank in self._banks.values():
-            bank.recent.advance(now_ms + AHEAD_MS)
+            bank.recent.advance(self._until_ms)
 
     def add(self, homes: Ints, times: Ints, values: Floats) -> int:
         """Samples of these series, none of them NOBODYS; how many windows were too old for what is kept."""
@@ -280,6 +325,10 @@ class Memory:
             for watch, _, one, labels, part in here:
                 home = home_of[one.fingerprint]
                 watch.add(row_of[home], home, one.kind, labels, part)
+
+    def _home_of(self, series: Series) -> int:
+        """NOBODYS when no rule selects it."""
+        return int(self._homes.find(np.array([series.fingerprint], np.uint64))[0])
 
     def _homes_of(self, series: Mapping[int, tuple[TenantId, Series]]) -> Ints:
         """By fingerprint; new ones get a home."""
