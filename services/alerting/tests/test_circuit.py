@@ -17,22 +17,29 @@ from vigie_runtime.backoff import Backoff
 def test_circuit_opens_after_failures_in_a_row_and_closes_on_success() -> None:
     circuit = Circuit(4, Backoff(10.0, 60.0, jitter=0))
     for _ in range(FAILURES - 1):
-        circuit.failed(0.0, None)
-    assert circuit.room(0.0) == 12
-    circuit.failed(0.0, None)
+        circuit.failed(0.0, 1.0, None)
+    assert circuit.room(1.0) == 12
+    circuit.failed(0.0, 1.0, None)
     assert circuit.open
-    assert circuit.room(9.9) == 0
-    assert circuit.room(10.0) == 1
-    circuit.failed(10.0, None)
-    assert circuit.room(29.9) == 0
-    assert circuit.room(30.0) == 1
+    assert circuit.room(10.9) == 0
+    assert circuit.room(11.0) == 1
+    circuit.failed(11.0, 12.0, None)
+    assert circuit.room(31.9) == 0
+    assert circuit.room(32.0) == 1
     circuit.succeeded()
-    assert circuit.room(30.0) == 12
+    assert circuit.room(32.0) == 12
+
+
+def test_those_that_fail_together_do_not_make_the_pause_longer() -> None:
+    circuit = Circuit(16, Backoff(1.0, 60.0, jitter=0))
+    for _ in range(16):
+        circuit.failed(0.0, 1.0, None)
+    assert circuit.room(2.0) == 1
 
 
 def test_retry_after_holds_the_channel_at_once() -> None:
     circuit = Circuit(4)
-    circuit.failed(0.0, 7.0)
+    circuit.failed(0.0, 0.0, 7.0)
     assert not circuit.open
     assert circuit.room(6.9) == 0
     assert not circuit.may_send(6.9)
@@ -43,7 +50,7 @@ def test_of_those_that_wait_when_the_circuit_opens_none_goes_on() -> None:
     circuit = Circuit(4, Backoff(10.0, 60.0, jitter=0))
     circuit.claimed = 5
     for _ in range(FAILURES):
-        circuit.failed(0.0, None)
+        circuit.failed(0.0, 0.0, None)
     assert not circuit.may_send(10.0)
     circuit.claimed = 1
     assert circuit.may_send(10.0)

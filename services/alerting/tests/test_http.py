@@ -14,7 +14,7 @@ import pytest
 from vigie_alerting.channels.model import Channel
 from vigie_alerting.notifiers.addresses import callable_
 from vigie_alerting.notifiers.errors import Failure, Permanent, Temporary
-from vigie_alerting.notifiers.http import Http, parsed
+from vigie_alerting.notifiers.http import MAX_CONNECTIONS, Http, parsed
 from vigie_alerting.notifiers.slack import Slack
 from vigie_alerting.notifiers.webhook import Webhook, payload
 from vigie_contracts.tenants import TenantId
@@ -179,6 +179,15 @@ async def test_connections_are_used_again(server: WebServer, http: Http) -> None
     for _ in range(3):
         await http.post(server.url(), {}, b"x")
     assert len(server.calls) == 3
+
+
+async def test_refused_addresses_use_up_no_connections(server: WebServer) -> None:
+    http = Http(LOOPBACK, ManualClock(NOW_MS), deadline_s=2.0)
+    for _ in range(MAX_CONNECTIONS + 10):
+        with pytest.raises(Permanent):
+            await http.post("http://10.255.255.1/", {}, b"")
+    await http.post(server.url(), {}, b"x")
+    await http.aclose()
 
 
 async def test_login_in_the_url_is_sent_as_one(server: WebServer, http: Http) -> None:

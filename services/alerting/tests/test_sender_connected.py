@@ -185,7 +185,7 @@ async def test_an_hour_without_the_channel_is_survived_and_asks_little(stage: St
         assert len(calls) < 40
         assert "dead" not in await stage.states()
         away = False
-        stage.clock.ahead_s += 60
+        stage.clock.ahead_s += 200
         await eventually(lambda: _all_sent(stage), 50)
     assert len(stage.recording.told) == 40
 

@@ -81,7 +81,9 @@ def order(transition: Transition) -> str:
 
 
 def ledger_document(transition: Transition) -> Document:
-    """As it is stored in the ledger."""
+    """As it is stored in the ledger. Raises ValueError for one without an id, which no repetition could be told by."""
+    if not transition.id:
+        raise ValueError("a transition without an id cannot be stored")
     return {
         "_id": transition.id,
         "tenant": transition.tenant,

@@ -23,6 +23,9 @@ class Circuit:
         self._pause = pause
         self._draw = draw or random.Random()
         self._failures = 0
+        self._rounds = 0
+        """Failures that came one after the other, and not of attempts that were made at the same time."""
+        self._failed_at = float("-inf")
         self._held_until = float("-inf")
         self.slots = asyncio.Semaphore(most)
         """Whoever sends holds one."""
@@ -35,10 +38,14 @@ class Circuit:
         return self._failures >= FAILURES
 
     def room(self, now: float) -> int:
-        """How many more may be claimed now: somewhat more than may be sent, so that nobody waits for the store."""
+        """How many more may be claimed now: somewhat more than may be sent, so that nobody waits for the store, and
+        none until that is worth a question."""
         if now < self._held_until:
             return 0
-        return (1 if self.open else self._most * AHEAD) - self.claimed
+        if self.open:
+            return 1 - self.claimed
+        free = self._most * AHEAD - self.claimed
+        return free if free >= self._most else 0
 
     def may_send(self, now: float) -> bool:
         """Whether one that has got its slot may still be sent; all that wait when the circuit opens may not."""
@@ -50,10 +57,13 @@ class Circuit:
 
     def succeeded(self) -> None:
         """The receiver answers."""
-        self._failures = 0
+        self._failures = self._rounds = 0
 
-    def failed(self, now: float, retry_after_s: float | None) -> None:
-        """It does not, for now; it may have said for how long."""
+    def failed(self, started: float, now: float, retry_after_s: float | None) -> None:
+        """An attempt that began at `started` failed, for now; the receiver may have said for how long."""
         self._failures += 1
-        pause = self._pause.pause_s(self._failures - FAILURES + 1, self._draw) if self.open else 0.0
+        if started > self._failed_at:  # else it was on its way when the failure before was seen: the same outage
+            self._rounds += 1
+            self._failed_at = now
+        pause = self._pause.pause_s(self._rounds, self._draw) if self.open else 0.0
         self._held_until = max(self._held_until, now + max(pause, retry_after_s or 0.0))

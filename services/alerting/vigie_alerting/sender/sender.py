@@ -150,7 +150,7 @@ class Sender:
             ended = self._clock.monotonic()
             self._metrics.send_seconds[kind].observe(ended - started)
             if isinstance(error, Temporary):
-                circuit.failed(ended, error.retry_after_s)
+                circuit.failed(started, ended, error.retry_after_s)
             else:
                 circuit.succeeded()  # also when it refused: it is there
         if not await self._settle(notification, kind, error):
