@@ -17,7 +17,13 @@ LABELS = (("host", "web-1"),)
 def rule(**changes: Any) -> CompiledRule:
     """cpu > 80, a warning; with what a test is about."""
     simple = {"metric_name": "cpu", "condition": Condition.GREATER, "threshold": 80.0}
-    fields = {"id": "r1", "tenant": "default", "name": "cpu_high", **({} if "expression" in changes else simple), **changes}
+    fields = {
+        "id": "r1",
+        "tenant": "default",
+        "name": "cpu_high",
+        **({} if "expression" in changes else simple),
+        **changes,
+    }
     return checked(Rule(**fields))[0]
 
 

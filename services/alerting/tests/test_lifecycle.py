@@ -44,10 +44,23 @@ def test_with_for_it_is_pending_first() -> None:
     assert life.transitions[1].detail == "cpu > 80 has held for 1m, the value is 90"
 
 
+def test_what_began_and_ended_while_nobody_looked_is_told_with_its_own_times() -> None:
+    values = [70, 90, 95, 90, 70, 70]
+    live, late = Life(rule(for_ms=15 * S)), Life(rule(for_ms=15 * S))
+    for value in values:
+        live.see(value)
+    late.wait(70, 0)  # the service is away, and reads the log when it is back
+    for value in values:
+        late.see(value)
+    assert [one.to_state for one in late.transitions] == ["pending", "firing", "resolved"]
+    assert msgspec.json.encode(late.transitions) == msgspec.json.encode(live.transitions)
+
+
 def test_what_does_not_last_is_told_to_nobody() -> None:
     life = Life(rule(for_ms=M))
     assert life.see(90) + life.see(70) == ["pending:condition_met", "inactive:not_held"]
-    assert life.alert is None
+    assert life.see(70) == []
+    assert life.alert is None, "and is forgotten"
 
 
 def test_it_fires_on_for_as_long_as_the_rule_says() -> None:

@@ -42,7 +42,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One alert in its present episode. Nothing is kept of one that is inactive.
+    """One alert in its present episode. One that is inactive is forgotten when it is looked at next.
 
     Times named `_at` are Unix milliseconds, never going back. Those named `_age` are on the episode's own clock, which
     counts only time in which the alert was looked at: durations are measured on it, so that a clock that jumps fires

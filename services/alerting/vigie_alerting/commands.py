@@ -88,4 +88,3 @@ def _firing(alert: Alert | None) -> Alert:
     if alert is None or not alert.open:
         raise NotFiringError(AlertState.INACTIVE if alert is None else alert.state)
     return alert
-

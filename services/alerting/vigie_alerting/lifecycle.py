@@ -45,7 +45,8 @@ def patience_ms(rule: CompiledRule) -> int:
 
 
 def step(alert: Alert | None, seen: Observation, rule: CompiledRule, now_ms: int) -> Step:
-    """The alert after an observation, None when nothing need be remembered, and the transitions that it made."""
+    """The alert after an observation, None when nothing need be remembered, and the transitions that it made. `now_ms`
+    is the time of the evaluation, and does not go back from one evaluation of a rule to the next."""
     active, no_data = seen.active, seen.value is None and rule.compares
     if no_data:
         match rule.rule.no_data:
@@ -62,8 +63,10 @@ def step(alert: Alert | None, seen: Observation, rule: CompiledRule, now_ms: int
         after, more = _pending(_valued(alert, seen), seen, rule, active, no_data)
     elif alert.open:
         after, more = _open(_valued(alert, seen), seen, rule, active, no_data)
-    else:
+    elif alert.state is AlertState.RESOLVED:
         after, more = _resolved(alert, seen, rule, active, no_data)
+    else:
+        after, more = _inactive(alert, seen, rule, active, no_data)
     return after, [*made, *more]
 
 
@@ -81,7 +84,7 @@ def due_ms(alert: Alert | None, rule: CompiledRule) -> int | None:
             dues.append(_after(alert, alert.milder_age + _lasting(rule), rule))
         if alert.acknowledgement and alert.acknowledgement.until is not None:
             dues.append(alert.acknowledgement.until)
-    elif alert.ends_at is not None:
+    elif alert.state is AlertState.RESOLVED and alert.ends_at is not None:
         dues.append(alert.ends_at + DEDUPLICATION_MS)
     return min(dues, default=None)
 
@@ -154,9 +157,7 @@ def _fire(alert: Alert, seen: Observation, rule: CompiledRule, no_data: bool) ->
     alert = replace(
         alert, fired_ages=fired, flapping=flapping, severity=seen.severity, clear_age=None, milder=None, by_hand=False
     )
-    after, made = moved(
-        alert, rule, AlertState.FIRING, reason, previous_severity=before, traceparent=seen.traceparent
-    )
+    after, made = moved(alert, rule, AlertState.FIRING, reason, previous_severity=before, traceparent=seen.traceparent)
     return after, [made]
 
 
@@ -172,7 +173,7 @@ def _dropped(alert: Alert, rule: CompiledRule, reason: Reason) -> Step:
     """It did not come to firing; one that did before is still resolved, and may go on."""
     after, made = moved(alert, rule, AlertState.INACTIVE, reason)
     again = alert.ends_at is not None
-    return (replace(after, state=AlertState.RESOLVED) if again else None), [made]
+    return (replace(after, state=AlertState.RESOLVED) if again else after), [made]
 
 
 def _open(alert: Alert, seen: Observation, rule: CompiledRule, active: bool, no_data: bool) -> Step:
@@ -232,18 +233,24 @@ def _resolved(alert: Alert, seen: Observation, rule: CompiledRule, active: bool,
     return _wait_or_fire(replace(_valued(alert, seen), active_age=alert.age, amended=False), seen, rule, no_data)
 
 
+def _inactive(alert: Alert, seen: Observation, rule: CompiledRule, active: bool, no_data: bool) -> Step:
+    """Remembered for as long as another episode could have the same start, and so the same name."""
+    if active:
+        return _begin(seen, rule, max(alert.seen_at, alert.starts_at + 1), no_data)
+    return (alert if alert.seen_at <= alert.starts_at else None), []
+
+
 def _forgotten(alert: Alert) -> bool:
-    over = alert.state is AlertState.RESOLVED and alert.ends_at is not None
-    return over and alert.seen_at - (alert.ends_at or 0) >= DEDUPLICATION_MS
+    if alert.state is not AlertState.RESOLVED or alert.ends_at is None:
+        return False
+    return alert.seen_at - alert.ends_at >= DEDUPLICATION_MS
 
 
 def _expired(alert: Alert, rule: CompiledRule) -> tuple[Alert, list[Transition]]:
     acknowledged = alert.acknowledgement
     if acknowledged is None or acknowledged.until is None or alert.seen_at < acknowledged.until:
         return alert, []
-    after, made = moved(
-        replace(alert, acknowledgement=None), rule, AlertState.FIRING, Reason.ACKNOWLEDGEMENT_EXPIRED
-    )
+    after, made = moved(replace(alert, acknowledgement=None), rule, AlertState.FIRING, Reason.ACKNOWLEDGEMENT_EXPIRED)
     return after, [made]
 
 
@@ -266,7 +273,7 @@ def close(
 
 def withdraw(alert: Alert | None, rule: CompiledRule, reason: Reason, now_ms: int) -> Step:
     """The rule is gone, or has no such alert any more. `rule` is the one that made the alert."""
-    if alert is None or alert.state is AlertState.RESOLVED:
+    if alert is None or alert.state in (AlertState.RESOLVED, AlertState.INACTIVE):
         return None, []
     alert = aged(alert, rule, now_ms)
     _, made = close(alert, rule, reason) if alert.open else _dropped(alert, rule, reason)
@@ -276,7 +283,7 @@ def withdraw(alert: Alert | None, rule: CompiledRule, reason: Reason, now_ms: in
 def amend(alert: Alert | None, rule: CompiledRule, now_ms: int, value: float | None = None) -> Step:
     """Late data took back the reason of the episode: says so, once, to whoever was told that it fires, also when it
     is resolved already. `value` is what the evaluation gives with the late data counted."""
-    if alert is None or alert.amended:
+    if alert is None or alert.amended or alert.state is AlertState.INACTIVE:
         return alert, []
     alert = replace(aged(alert, rule, now_ms), amended=True, value=value)
     if alert.open:

@@ -73,44 +73,47 @@ def labels_of(rule: CompiledRule, alert: Alert) -> dict[str, str]:
     return {name: together[name] for name in sorted(together) if together[name]}
 
 
+_PLAIN: Final = {
+    Reason.NO_DATA: "no data comes",
+    Reason.CALMED: "it has been calm for long enough",
+    Reason.AMENDED: "late data took back the reason of this alert",
+    Reason.ACKNOWLEDGEMENT_EXPIRED: "the acknowledgement expired and it still fires",
+    Reason.RULE_CHANGED: "the rule was changed",
+    Reason.RULE_REMOVED: "the rule was removed or switched off",
+}
+
+
 def _sentence(alert: Alert, rule: CompiledRule, reason: Reason, actor: str, before: Severity | None) -> str:
     """Why, with its numbers."""
+    if reason in _PLAIN:
+        return _PLAIN[reason]
     value = "" if alert.value is None else f", the value is {templates.number(alert.value)}"
+    lasting = duration(rule.rule.for_ms)
     match reason:
-        case Reason.CONDITION_MET if rule.rule.for_ms:
-            return f"{rule.text} holds{value}; fires when it has held for {duration(rule.rule.for_ms)}"
         case Reason.CONDITION_MET:
-            return f"{rule.text} holds{value}"
+            return f"{rule.text} holds{value}" + (f"; fires when it has for {lasting}" if rule.rule.for_ms else "")
         case Reason.HELD:
-            return f"{rule.text} has held for {duration(rule.rule.for_ms)}{value}"
+            return f"{rule.text} has held for {lasting}{value}"
         case Reason.NOT_HELD:
-            return f"{rule.text} ceased to hold before {duration(rule.rule.for_ms)} were over{value}"
+            return f"{rule.text} ceased to hold before {lasting} were over{value}"
         case Reason.RECOVERED:
             return f"{rule.text} holds no more{value}"
-        case Reason.NO_DATA:
-            return "no data comes"
         case Reason.SEVERITY_CHANGED:
             return f"from {before} to {alert.severity}{value}"
         case Reason.CONTINUED:
             return f"{rule.text} holds again{value}: the same episode goes on"
         case Reason.FLAPPING:
-            return f"fired {len(alert.fired_ages)} times in a short while: goes on firing until it is calm{value}"
-        case Reason.CALMED:
-            return f"it has been calm for long enough{value}"
-        case Reason.AMENDED:
-            return "late data took back the reason of this alert"
+            return f"fired {len(alert.fired_ages)} times in a short while{value}: fires on until it is calm"
+        case _:
+            return _by_hand(alert, reason, actor)
+
+
+def _by_hand(alert: Alert, reason: Reason, actor: str) -> str:
+    match reason:
         case Reason.ACKNOWLEDGED:
             until = alert.acknowledgement.until if alert.acknowledgement else None
             return f"{actor} has it" + ("" if until is None else f" until {iso(until)}")
         case Reason.UNACKNOWLEDGED:
-            return f"{actor} gave it back" if actor else f"nobody has it any more: from {before} to {alert.severity}"
-        case Reason.ACKNOWLEDGEMENT_EXPIRED:
-            return "the acknowledgement expired and it still fires"
-        case Reason.RESOLVED_BY_HAND:
+            return f"{actor} gave it back"
+        case _:
             return f"resolved by {actor}"
-        case Reason.RULE_CHANGED:
-            return "the rule was changed"
-        case Reason.RULE_REMOVED:
-            return "the rule was removed or switched off"
-        case Reason.UNKNOWN:
-            return ""

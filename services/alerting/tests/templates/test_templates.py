@@ -111,7 +111,9 @@ def test_the_worst_templates_take_milliseconds_and_make_little(template: str) ->
 
 def test_what_fails_says_so_in_its_place() -> None:
     assert render("{{ labels.host | humanize }}", LABELS, 1.0) == "<this template failed: 'web-1' is no number>"
-    assert render("{{ value | humanizeTimestamp }}", LABELS, 1e300).startswith("<this template failed: 1e+300 is no time")
+    assert render("{{ value | humanizeTimestamp }}", LABELS, 1e300).startswith(
+        "<this template failed: 1e+300 is no time"
+    )
     assert render("{{ value }}", LABELS, None) == "no data"
 
 

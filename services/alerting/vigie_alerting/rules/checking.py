@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,7 +18,9 @@ from vigie_alerting import templates
 from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 
-CHANNEL_TYPES: Final = frozenset({"slack", "email", "webhook", "websocket", "apprise"})
+ChannelCheck = Callable[[Channel], str]
+"""What is wrong with the destination of a channel of a known kind, in words; empty when nothing is."""
+CHANNEL_TYPES: Final = frozenset({"slack", "email", "webhook", "live", "apprise"})
 MAX_CHANNELS: Final = 20
 MAX_DESTINATION_CHARS: Final = 1_024
 MAX_TEXTS: Final = 50
@@ -34,12 +36,22 @@ _COUNTS: Final = (RuleKind.RATE, RuleKind.RATIO, RuleKind.PERCENTILE)
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _RECORD: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_TIMES: Final = {"for": "for_ms", "keepFiringFor": "keep_firing_for_ms", "interval": "interval_ms", "window": "window_ms"}
+_TIMES: Final = {
+    "for": "for_ms",
+    "keepFiringFor": "keep_firing_for_ms",
+    "interval": "interval_ms",
+    "window": "window_ms",
+}
 
 
-def checked(rule: Rule, channel_types: Collection[str] = CHANNEL_TYPES) -> tuple[CompiledRule, list[RuleProblem]]:
-    """The compiled rule, and warnings. Raises InvalidRuleError with all problems."""
-    problems = [*_names(rule), *_form(rule), *_durations(rule), *_texts(rule), *_channels(rule, channel_types)]
+def any_destination(_: Channel) -> str:
+    """Whoever sends judges it."""
+    return ""
+
+
+def checked(rule: Rule, channel: ChannelCheck = any_destination) -> tuple[CompiledRule, list[RuleProblem]]:
+    """The compiled rule, and warnings. `channel` judges the destinations. Raises InvalidRuleError with all problems."""
+    problems = [*_names(rule), *_form(rule), *_durations(rule), *_texts(rule), *_channels(rule, channel)]
     made: CompiledRule | None = None
     if not any(problem.field in ("metricName", "expression", "matchers") for problem in problems):
         try:
@@ -84,7 +96,11 @@ def _form(rule: Rule) -> Iterator[RuleProblem]:
     if rule.kind is RuleKind.RECORDING:
         if not _RECORD.match(rule.record):
             yield RuleProblem("record", "must be the name of a metric: letters, digits, _ and :")
-        for field, given in (("for", rule.for_ms), ("keepFiringFor", rule.keep_firing_for_ms), ("annotations", rule.annotations)):
+        for field, given in (
+            ("for", rule.for_ms),
+            ("keepFiringFor", rule.keep_firing_for_ms),
+            ("annotations", rule.annotations),
+        ):
             if given:
                 yield RuleProblem(field, f"a recording rule has no {field}: it gives no alert")
     elif rule.record:
@@ -131,7 +147,9 @@ def _misfit(rule: Rule) -> Iterator[RuleProblem]:
 
 def _expected(rule: Rule) -> Iterator[RuleProblem]:
     if len(rule.expected) > MAX_EXPECTED:
-        yield RuleProblem("expected", f"has {len(rule.expected)} series, at most {MAX_EXPECTED} are watched by one rule")
+        yield RuleProblem(
+            "expected", f"has {len(rule.expected)} series, at most {MAX_EXPECTED} are watched by one rule"
+        )
     for i, labels in enumerate(rule.expected):
         if not labels:
             yield RuleProblem(f"expected[{i}]", "names no label")
@@ -176,7 +194,9 @@ def _comparison(made: CompiledRule) -> Iterator[RuleProblem]:
             yield RuleProblem("noData", needs, None, "use absent_over_time() or a rule of kind absence")
         return
     if not math.isfinite(made.threshold):
-        yield RuleProblem("threshold" if rule.kind in _SIMPLE else "expression", "compares with what is no finite number")
+        yield RuleProblem(
+            "threshold" if rule.kind in _SIMPLE else "expression", "compares with what is no finite number"
+        )
     if recovery is None:
         return
     if made.condition in _WITHOUT_ORDER:
@@ -214,32 +234,29 @@ def _texts(rule: Rule) -> Iterator[RuleProblem]:
                 yield RuleProblem(where, str(e))
 
 
-def _channels(rule: Rule, types: Collection[str]) -> Iterator[RuleProblem]:
+def _channels(rule: Rule, problem_of: ChannelCheck) -> Iterator[RuleProblem]:
     if len(rule.notification_channels) > MAX_CHANNELS:
         yield RuleProblem("notificationChannels", f"at most {MAX_CHANNELS} are taken")
         return
     for i, channel in enumerate(rule.notification_channels):
         where = f"notificationChannels[{i}]"
-        if channel.type not in types:
-            known = ", ".join(sorted(types))
-            yield RuleProblem(f"{where}.type", f"{shortened(channel.type)} is no kind of channel: there are {known}")
-        elif reason := _destination(channel):
+        if reason := _unknown(channel.type):
+            yield RuleProblem(f"{where}.type", reason)
+        elif reason := _unsafe(channel.destination) or problem_of(channel):
             yield RuleProblem(f"{where}.destination", reason)
 
 
-def _destination(channel: Channel) -> str:
-    to = channel.destination
-    if _CONTROL.search(to):
+def _unknown(type_: str) -> str:
+    if type_ in CHANNEL_TYPES:
+        return ""
+    return f"{shortened(type_)} is no kind of channel: there are {', '.join(sorted(CHANNEL_TYPES))}"
+
+
+def _unsafe(destination: str) -> str:
+    if _CONTROL.search(destination):
         return "holds a line break or another control character"
-    if len(to) > MAX_DESTINATION_CHARS:
+    if len(destination) > MAX_DESTINATION_CHARS:
         return f"has more than {MAX_DESTINATION_CHARS:,} characters"
-    match channel.type:
-        case "webhook" if urlsplit(to).scheme not in ("http", "https") or not urlsplit(to).hostname:
-            return "must be a URL that begins with https:// or http://"
-        case "email" if not re.fullmatch(r"[^@\s,;]+@[^@\s,;]+", to):
-            return "must be one e-mail address"
-        case "slack" | "apprise" if not to.strip():
-            return "must not be empty"
     return ""
 
 
@@ -253,7 +270,9 @@ def _warnings(made: CompiledRule) -> Iterator[RuleProblem]:
             'for its growth write "kind": "rate", for a share of it "kind": "ratio"',
         )
     if rule.kind is RuleKind.EXPRESSION and not _can_be_empty(made.expression):
-        yield RuleProblem("expression", "compares nothing: it fires for every series that it gives", None, "add > 0, say")
+        yield RuleProblem(
+            "expression", "compares nothing: it fires for every series that it gives", None, "add > 0, say"
+        )
 
 
 def _can_be_empty(node: Node) -> bool:

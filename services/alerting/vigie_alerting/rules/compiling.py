@@ -129,7 +129,8 @@ def simple(rule: Rule) -> str:
         case RuleKind.PERCENTILE:
             buckets = _selector(f"{rule.metric_name}_bucket", rule.matchers, "matchers")
             by = ", ".join((*rule.by, "le"))
-            left = f"histogram_quantile({number((rule.percentile or 0) / 100)}, sum by ({by}) (rate({buckets}{window})))"
+            quantile = f"{(rule.percentile or 0) / 100:.12g}"
+            left = f"histogram_quantile({quantile}, sum by ({by}) (rate({buckets}{window})))"
         case RuleKind.ABSENCE:
             return " or ".join(
                 f"absent_over_time({_selector(rule.metric_name, rule.matchers, 'matchers', labels)}{window})"

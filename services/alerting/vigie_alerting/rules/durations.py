@@ -8,7 +8,9 @@ from typing import Final
 from vigie_query.times import UNITS
 
 _YEAR: Final = 365 * UNITS["d"]
-_DURATION: Final = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?\Z", re.ASCII)
+_DURATION: Final = re.compile(
+    r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?\Z", re.ASCII
+)
 _LENGTHS: Final = (_YEAR, UNITS["w"], UNITS["d"], UNITS["h"], UNITS["m"], UNITS["s"], 1)
 _MAX_CHARS: Final = 32
 

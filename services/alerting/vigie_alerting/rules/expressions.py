@@ -22,14 +22,15 @@ _TOKEN: Final = re.compile(
 _CLOSES: Final = {")": "(", "]": "[", "}": "{"}
 _WORDS: Final = frozenset({"and", "or", "unless", "atan2"})
 _GROUPING: Final = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
+_MODIFIERS: Final = _GROUPING | {"bool", "offset"}
 _MEANT: Final = {
     "=": "compare with ==",
     "&&": "write and",
     "||": "write or",
     "=>": "write >=",
     "=<": "write <=",
-    "=~": "a regular expression stands in braces: name{label=~\"...\"}",
-    "!~": "a regular expression stands in braces: name{label!~\"...\"}",
+    "=~": 'a regular expression stands in braces: name{label=~"..."}',
+    "!~": 'a regular expression stands in braces: name{label!~"..."}',
 }
 _FUNCTIONS: Final = calls.NAMES | aggregation.OPERATORS
 _UNKNOWN: Final = re.compile(r"unknown function with name '(\w+)'|the function (\w+) is not supported")
@@ -55,7 +56,9 @@ def parsed(text: str, field: str) -> Node | RuleProblem:
         return RuleProblem(field, found.reason, position, found.hint)
     match node.type:
         case ValueType.MATRIX:
-            return RuleProblem(field, "gives ranges of samples", None, f"take a function of them: rate({text.strip()[:60]})")
+            return RuleProblem(
+                field, "gives ranges of samples", None, f"take a function of them: rate({text.strip()[:60]})"
+            )
         case ValueType.STRING:
             return RuleProblem(field, "is a text", None, "write an expression, without quotation marks around it")
     return node
@@ -92,56 +95,86 @@ def _wrong_type(text: str, complaint: str, wrong: re.Match[str]) -> _Found:
 
 def _misplaced(text: str) -> _Found | None:
     """The first thing that stands where it cannot, as far as its neighbours tell."""
-    opened: list[tuple[str, int]] = []
-    wants_value, skipping, before = True, 0, ""
-    for token in _TOKEN.finditer(text):
+    return _Neighbours(text).first_problem()
+
+
+class _Neighbours:
+    """Goes over the tokens and knows whether a value or an operator is expected next."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._opened: list[tuple[str, int]] = []
+        """Brackets with their places; `(list` is that of labels after `by`."""
+        self._wants_value = True
+        self._before = ""
+
+    def first_problem(self) -> _Found | None:
+        for token in _TOKEN.finditer(self._text):
+            if token.lastgroup != "space":
+                if found := self._token(token):
+                    return found
+                self._before = token.group()
+        if self._opened:
+            bracket, at = self._opened[-1]
+            return _Found(f"{bracket[0]} is not closed", at)
+        if self._wants_value:
+            return _Found("a value is expected at the end", len(self._text.rstrip()))
+        return None
+
+    def _token(self, token: re.Match[str]) -> _Found | None:
         kind, word, at = token.lastgroup, token.group(), token.start()
-        inside = opened[-1][0] if opened else ""
         match kind:
-            case "space":
-                continue
             case "quote":
                 return _Found("a quotation mark is not closed", at)
             case "unknown":
-                return _Found(f"{word} has no meaning here", at, _MEANT.get(word, ""))
+                return _Found(f"{word} has no meaning here", at)
             case "open":
-                if word == "(" and before in _GROUPING:
-                    skipping += 1
-                opened.append((word if not (word == "(" and before in _GROUPING) else "(list", at))
-                wants_value = word == "("
+                self._open(word, at)
+                return None
             case "close":
-                if not opened or opened[-1][0][0] != _CLOSES[word]:
-                    return _Found(f"{word} closes nothing", at)
-                if inside == "(" and wants_value and before not in ("(", ")", "]", "}"):
-                    return _Found(f"a value is expected before {word}", at)
-                listed = opened.pop()[0] == "(list"
-                wants_value = False if not listed else skipping > 0 and _after_list(text, token.end())
-            case _ if inside in ("{", "[", "(list"):
-                pass
+                return self._close(word, token)
+        inside = self._opened[-1][0] if self._opened else ""
+        if inside in ("{", "[", "(list"):
+            return None
+        match kind:
             case "operator":
-                if word in _MEANT:
-                    return _Found(f"{word} is no operator between values", at, _MEANT[word])
-                if wants_value and word not in ("-", "+"):
-                    return _Found(f"{word} stands where a value is expected", at)
-                wants_value = True
+                return self._operator(word, at)
             case "name" if word.lower() in _WORDS:
-                if wants_value:
-                    return _Found(f"{word} stands where a value is expected", at)
-                wants_value = True
-            case "name" if word.lower() in _GROUPING or word.lower() in ("bool", "offset"):
-                pass
+                return self._operator(word, at)
+            case "name" if word.lower() in _MODIFIERS:
+                return None
             case "name" | "number" | "string":
-                if not wants_value and before.lower() not in ("offset", "@", *_GROUPING):
-                    return _Found(f"{word} stands where an operator is expected", at)
-                wants_value = False
-            case _:
-                wants_value = word == ","
-        before = word
-    if opened:
-        return _Found(f"{opened[-1][0][0]} is not closed", opened[-1][1])
-    if wants_value:
-        return _Found("a value is expected at the end", len(text.rstrip()))
-    return None
+                return self._value(word, at)
+        self._wants_value = word == ","
+        return None
+
+    def _open(self, word: str, at: int) -> None:
+        listed = word == "(" and self._before.lower() in _GROUPING
+        self._opened.append(("(list" if listed else word, at))
+        self._wants_value = word == "("
+
+    def _close(self, word: str, token: re.Match[str]) -> _Found | None:
+        if not self._opened or self._opened[-1][0][0] != _CLOSES[word]:
+            return _Found(f"{word} closes nothing", token.start())
+        bracket, _ = self._opened.pop()
+        if bracket == "(" and self._wants_value and self._before not in ("(", ")", "]", "}"):
+            return _Found(f"a value is expected before {word}", token.start())
+        self._wants_value = bracket == "(list" and _after_list(self._text, token.end())
+        return None
+
+    def _operator(self, word: str, at: int) -> _Found | None:
+        if word in _MEANT:
+            return _Found(f"{word} is no operator between values", at, _MEANT[word])
+        if self._wants_value and word not in ("-", "+"):
+            return _Found(f"{word} stands where a value is expected", at)
+        self._wants_value = True
+        return None
+
+    def _value(self, word: str, at: int) -> _Found | None:
+        if not self._wants_value and self._before.lower() not in ("offset", "@", *_GROUPING):
+            return _Found(f"{word} stands where an operator is expected", at)
+        self._wants_value = False
+        return None
 
 
 def _after_list(text: str, at: int) -> bool:

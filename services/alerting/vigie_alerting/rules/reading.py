@@ -6,7 +6,7 @@ field without meaning is ignored, with a warning.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from vigie_contracts.alerts import Channel, Condition, Level, NoData, Rule, RuleKind, Severity
 from vigie_contracts.problems import shortened
 
-from vigie_alerting.rules.checking import CHANNEL_TYPES, checked
+from vigie_alerting.rules.checking import ChannelCheck, any_destination, checked
 from vigie_alerting.rules.compiling import CompiledRule
 from vigie_alerting.rules.durations import parse_duration
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
@@ -54,7 +54,7 @@ def read(
     by: str,
     now_ms: int,
     previous: Rule | None = None,
-    channel_types: Collection[str] = CHANNEL_TYPES,
+    channel: ChannelCheck = any_destination,
 ) -> tuple[CompiledRule, list[RuleProblem]]:
     """The rule, and warnings. With `previous` it is its next version. Raises InvalidRuleError with all problems."""
     sent = _object(body)
@@ -67,7 +67,7 @@ def read(
         raise InvalidRuleError(problems)
     rule = Rule(**{"id": rule_id, "tenant": tenant, **values, "kind": kind})
     rule = versioned(rule, by, now_ms, previous)
-    made, warnings = checked(rule, channel_types)
+    made, warnings = checked(rule, channel)
     return made, [*_ignored(sent), *warnings]
 
 
@@ -127,7 +127,9 @@ def _duration(name: str, value: Any, sent: Mapping[str, Any], problems: list[Rul
         problems.append(RuleProblem(name, str(e)))
         return None
     if length is None:
-        problems.append(RuleProblem(name, f'must be a duration in quotation marks, such as "5m", but is {_quoted(value)}'))
+        problems.append(
+            RuleProblem(name, f'must be a duration in quotation marks, such as "5m", but is {_quoted(value)}')
+        )
     elif sent.get(_DURATIONS[name], length) != length:
         problems.append(RuleProblem(name, f"is not the same as {_DURATIONS[name]}: send one of them"))
     return length
@@ -158,4 +160,6 @@ def _quoted(value: Any) -> str:
 
 def _ignored(sent: Mapping[str, Any]) -> list[RuleProblem]:
     unknown = [name for name in sent if name not in _FIELDS and name not in _DURATIONS]
-    return [RuleProblem(shortened(name), "is not a field of a rule: it was ignored") for name in unknown[:_MAX_WARNINGS]]
+    return [
+        RuleProblem(shortened(name), "is not a field of a rule: it was ignored") for name in unknown[:_MAX_WARNINGS]
+    ]

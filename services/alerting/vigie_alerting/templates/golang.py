@@ -18,14 +18,18 @@ _TOKEN: Final = re.compile(
     r"""|(?P<number>[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<mark>:=|[|(),.$]))"""
 )
 _ROOTS: Final = {
-    "$labels": "labels", ".Labels": "labels", "$externalLabels": "external_labels", ".ExternalLabels": "external_labels",
-    "$value": "value", ".Value": "value",
-}  # fmt: skip
+    "$labels": "labels",
+    ".Labels": "labels",
+    "$externalLabels": "external_labels",
+    ".ExternalLabels": "external_labels",
+    "$value": "value",
+    ".Value": "value",
+}
 _COMPARISONS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _RANGE: Final = re.compile(r"\$(\w+)\s*,\s*\$(\w+)\s*:=\s*(\$labels|\.Labels|\$externalLabels|\.ExternalLabels)\s*\Z")
 _UNSUPPORTED: Final = {
-    "query", "first", "value", "label", "strvalue", "sortByLabel", "tmpl", "args", "graphLink", "tableLink", "externalURL",
-    "pathPrefix", "parseDuration", "toTime", "define", "template", "block", "with", "break", "continue",
+    "query", "first", "value", "label", "strvalue", "sortByLabel", "tmpl", "args", "graphLink", "tableLink",
+    "externalURL", "pathPrefix", "parseDuration", "toTime", "define", "template", "block", "with", "break", "continue",
 }  # fmt: skip
 
 
@@ -123,7 +127,9 @@ class _Translation:
     def _call(self, tokens: _Tokens, piped: str | None) -> str:
         name = tokens.take()
         if name in ("labels", "external_labels"):
-            raise InvalidTemplateError(f"{name} is Jinja's, and this template is written in Go's language: write $labels")
+            raise InvalidTemplateError(
+                f"{name} is Jinja's, and this template is written in Go's language: write $labels"
+            )
         if name in _UNSUPPORTED:
             raise InvalidTemplateError(f"{name} is not supported: a template sees the labels and the value only")
         arguments: list[str] = []
@@ -160,7 +166,7 @@ class _Translation:
                 return token
             case "name" if token in _UNSUPPORTED:
                 raise InvalidTemplateError(f"{token} is not supported: a template sees the labels and the value only")
-            case "mark" if token == "(":
+            case "mark" if token == "(":  # noqa: S105 - a bracket
                 made = self._pipeline(tokens)
                 if tokens.take() != ")":
                     raise InvalidTemplateError("a bracket is not closed")

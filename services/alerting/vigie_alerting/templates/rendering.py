@@ -61,7 +61,9 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _environment() -> _Environment:
-    made = _Environment(autoescape=False, finalize=text, undefined=jinja2.ChainableUndefined, cache_size=0, keep_trailing_newline=True)
+    made = _Environment(
+        autoescape=False, finalize=text, undefined=jinja2.ChainableUndefined, cache_size=0, keep_trailing_newline=True
+    )
     made.filters = dict(FILTERS)
     made.globals = {}
     made.tests = {}
@@ -146,13 +148,17 @@ class _Checker:
             raise InvalidTemplateError("has too many parts")
         if not isinstance(node, _ALLOWED):
             what = type(node).__name__.lower()
-            raise InvalidTemplateError(f"{what} is not allowed: values, filters, if and for over labels are", node.lineno)
+            raise InvalidTemplateError(
+                f"{what} is not allowed: values, filters, if and for over labels are", node.lineno
+            )
         match node:
             case nodes.For():
                 self._for(node)
                 return
             case nodes.Name() if node.name not in _NAMES and node.name != self._loop:
-                raise InvalidTemplateError(f"{node.name} is unknown: there are labels, value, external_labels", node.lineno)
+                raise InvalidTemplateError(
+                    f"{node.name} is unknown: there are labels, value, external_labels", node.lineno
+                )
             case nodes.Filter():
                 self._filter(node)
             case nodes.Const() if isinstance(node.value, int | float) and abs(node.value) > _MAX_CONSTANT:
