@@ -89,10 +89,6 @@ class Bank:
         self.recent = RecentWindows(*depth)
         self._row_of = np.full(0, NOBODYS, np.int64)
 
-    def has(self, home: int) -> bool:
-        """Whether it keeps windows of this series."""
-        return 0 <= home < len(self._row_of) and bool(self._row_of[home] != NOBODYS)
-
     def rows_of(self, homes: Ints) -> Ints:
         """The rows of series; NOBODYS for those without."""
         if not len(self._row_of):
@@ -206,11 +202,19 @@ class Memory:
         """Watches will be opened: what comes up from now on is theirs too."""
         self._lately = []
 
+    def end_preparation(self) -> None:
+        """What comes up is no longer remembered."""
+        self._lately = None
+
+    def homes_of(self, series: Sequence[Series]) -> Ints:
+        """NOBODYS for those that no rule selects."""
+        return self._homes.find(np.array([one.fingerprint for one in series], np.uint64))
+
     def open(self, watch: Watch, series: Sequence[Series]) -> list[Series]:
         """Keep what the watch selects: these series, and those that came up since `prepare`. Of the first, those
         whose windows are new to its depth, for `load`."""
         bank = self._banks[watch.depth]
-        before = {one.fingerprint for one in series if bank.has(self._home_of(one))}
+        before = bank.rows_of(self.homes_of(series)) >= 0
         names = watch.selecting.names
         came = {one.fingerprint: one for tenant, one in self._lately or () if tenant == watch.tenant}
         every = {one.fingerprint: one for one in series} | came
@@ -225,7 +229,8 @@ class Memory:
             self._by_name[watch.tenant, name].append(watch)
         if names is None:
             self._of_any_name[watch.tenant].append(watch)
-        return [one for one in series if one.fingerprint not in before and bank.has(self._home_of(one))]
+        fresh = ~before & (bank.rows_of(self.homes_of(series)) >= 0)
+        return [one for one, is_fresh in zip(series, fresh.tolist(), strict=True) if is_fresh]
 
     def load(self, watch: Watch, series: Sequence[Series], rows: Ints, cells: Cells) -> None:
         """Windows that were counted before. rows: of each series in the cells; those of other rows are left out."""
@@ -233,14 +238,13 @@ class Memory:
             return
         bank = self._banks[watch.depth]
         row_of = np.full(int(max(cells.rows.max(), rows.max())) + 1, NOBODYS, np.int64)
-        row_of[rows] = bank.rows_of(np.array([self._home_of(one) for one in series], np.int64))
+        row_of[rows] = bank.rows_of(self.homes_of(series))
         mine = cells.select(row_of[cells.rows] >= 0)
         bank.recent.add(renumbered(mine, row_of[mine.rows]))
 
     def set_totals(self, series: Sequence[Series], totals: Floats) -> None:
         """What counters of increments had come to when their windows were loaded."""
-        homes = np.array([self._home_of(one) for one in series], np.int64)
-        self._totals[homes] = totals
+        self._totals[self.homes_of(series)] = totals
 
     def advance(self, now_ms: int) -> None:
         """The time up to which samples are taken."""
@@ -254,6 +258,13 @@ class Memory:
             return 0
         self._totals += np.bincount(homes, values, len(self._totals))
         return sum(bank.add(homes, times, values) for bank in self._banks.values())
+
+    def add_to(self, depth: Depth | None, homes: Ints, times: Ints, values: Floats) -> None:
+        """The same for one depth only, or None: for the totals only."""
+        if depth is not None:
+            self._banks[depth].add(homes, times, values)
+        elif len(homes):
+            self._totals += np.bincount(homes, values, len(self._totals))
 
     def touched(self, homes: Ints) -> list[Watch]:
         """Whose series these are."""
@@ -306,7 +317,7 @@ class Memory:
             return
         self._pairs = None
         series = {one.fingerprint: (tenant, one) for _, tenant, one, _, _ in selected}
-        home_of = dict(zip(series, self._homes_of(series).tolist(), strict=True))
+        home_of = dict(zip(series, self._settled_homes(series).tolist(), strict=True))
         for depth in {watch.depth for watch, *_ in selected}:
             here = [one for one in selected if one[0].depth == depth]
             sketched: dict[int, bool] = defaultdict(bool)
@@ -326,11 +337,7 @@ class Memory:
                 home = home_of[one.fingerprint]
                 watch.add(row_of[home], home, one.kind, labels, part)
 
-    def _home_of(self, series: Series) -> int:
-        """NOBODYS when no rule selects it."""
-        return int(self._homes.find(np.array([series.fingerprint], np.uint64))[0])
-
-    def _homes_of(self, series: Mapping[int, tuple[TenantId, Series]]) -> Ints:
+    def _settled_homes(self, series: Mapping[int, tuple[TenantId, Series]]) -> Ints:
         """By fingerprint; new ones get a home."""
         fingerprints = np.array(list(series), np.uint64)
         homes = self._homes.find(fingerprints)
