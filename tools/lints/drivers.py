@@ -45,6 +45,7 @@ PLACES: Final = (
     ("HTTP", "services/*/app.py", "composition root"),
     ("HTTP", "services/*/routes.py", "translates requests"),
     ("HTTP", "services/api/vigie_api/admin/*", "routes: a file for each resource"),
+    ("HTTP", "services/alerting/vigie_alerting/api/*", "routes: a folder for each feature"),
     ("MongoDB", "standalone/vigie_standalone/embedded/mongod.py", "starts the server and makes its replica set"),
     ("MongoDB", "standalone/vigie_standalone/accounts.py", "says in a sentence why the database is not reached"),
 )
