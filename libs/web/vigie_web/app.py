@@ -67,7 +67,12 @@ def create_app(
     for feature in features:
         app.include_router(feature.router)
     state.table.check_complete(app.routes)
-    problems.install(app, service, lambda reason: state.metrics.counter(refused_credentials, reason=reason).inc())
+    problems.install(
+        app,
+        service,
+        lambda reason: state.metrics.counter(refused_credentials, reason=reason).inc(),
+        {path: feature.errors for feature in features if feature.errors for _, path in feature.access},
+    )
     app.add_middleware(ReferencePages)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     app.add_middleware(ResponseHeaders)
