@@ -54,6 +54,21 @@ def quantile(q: float, histogram: str, by: str = "") -> str:
     return f"histogram_quantile({q}, sum by ({labels}) (rate({histogram}_bucket[$__rate_interval])))"
 
 
+def rate_by(label: str, counter: str, *, each_s: int = 1) -> tuple[str, str]:
+    """How much a counter grows in so many seconds, for each value of the label."""
+    per = f" * {each_s}" if each_s != 1 else ""
+    return f"sum by ({label}) (rate({counter}[$__rate_interval])){per}", f"{{{{{label}}}}}"
+
+
+def level_by(label: str, gauge: str, *, how: str = "sum") -> tuple[str, str]:
+    """A gauge, for each value of the label."""
+    return f"{how} by ({label}) ({gauge})", f"{{{{{label}}}}}"
+
+
+def p50_p99(histogram: str) -> list[tuple[str, str]]:
+    return [(quantile(0.5, histogram), "p50"), (quantile(0.99, histogram), "p99")]
+
+
 BUSINESS = Dashboard(
     "vigie-business-metrics",
     "Business Metrics Dashboard",
@@ -84,27 +99,15 @@ BUSINESS = Dashboard(
             ("sum(rate(bookings_completed_total[$__rate_interval])) * 60", "completed"),
             ("sum(rate(bookings_cancelled_total[$__rate_interval])) * 60", "cancelled"),
         ),
-        graph(
-            "Revenue per hour by currency",
-            "short",
-            ("sum by (currency) (rate(booking_revenue_total[$__rate_interval])) * 3600", "{{currency}}"),
-        ),
-        graph("Active users by service", "short", ("sum by (service) (active_users)", "{{service}}")),
-        graph(
-            "Funnel, steps per minute",
-            "short",
-            ("sum by (step) (rate(funnel_steps_total[$__rate_interval])) * 60", "{{step}}"),
-        ),
-        graph(
-            "Payments per minute",
-            "short",
-            ("sum by (status) (rate(payments_total[$__rate_interval])) * 60", "{{status}}"),
-        ),
+        graph("Revenue per hour by currency", "short", rate_by("currency", "booking_revenue_total", each_s=3600)),
+        graph("Active users by service", "short", level_by("service", "active_users")),
+        graph("Funnel, steps per minute", "short", rate_by("step", "funnel_steps_total", each_s=60)),
+        graph("Payments per minute", "short", rate_by("status", "payments_total", each_s=60)),
         graph("Satisfaction by service", "short", (mean("satisfaction_score", "service"), "{{service}}")),
         graph(
             "Sources of traffic: sessions started per minute",
             "short",
-            ("sum by (service) (rate(sessions_started_total[$__rate_interval])) * 60", "{{service}}"),
+            rate_by("service", "sessions_started_total", each_s=60),
         ),
     ],
 )
@@ -113,11 +116,7 @@ APPLICATION = Dashboard(
     "vigie-application-performance",
     "Application Performance Dashboard",
     [
-        graph(
-            "Requests per second by service",
-            "reqps",
-            ("sum by (service) (rate(http_requests_total[$__rate_interval]))", "{{service}}"),
-        ),
+        graph("Requests per second by service", "reqps", rate_by("service", "http_requests_total")),
         graph(
             "Share of 5xx by service",
             "percentunit",
@@ -138,12 +137,8 @@ APPLICATION = Dashboard(
             (quantile(0.95, "http_request_duration_seconds", "service"), "p95 {{service}}"),
             (mean("http_request_duration_seconds", "service"), "mean {{service}}"),
         ),
-        graph(
-            "Answers by status",
-            "reqps",
-            ("sum by (status) (rate(http_requests_total[$__rate_interval]))", "{{status}}"),
-        ),
-        graph("Open connections", "short", ("sum by (service) (active_connections)", "{{service}}")),
+        graph("Answers by status", "reqps", rate_by("status", "http_requests_total")),
+        graph("Open connections", "short", level_by("service", "active_connections")),
         graph(
             "Time of database queries",
             "s",
@@ -157,9 +152,9 @@ SYSTEM = Dashboard(
     "vigie-system-metrics",
     "System Metrics Dashboard",
     [
-        graph("CPU", "percent", ("avg by (host) (system_cpu_usage_percent)", "{{host}}")),
-        graph("Memory", "percent", ("max by (host) (system_memory_usage_percent)", "{{host}}")),
-        graph("Disk", "percent", ("max by (host) (system_disk_usage_percent)", "{{host}}")),
+        graph("CPU", "percent", level_by("host", "system_cpu_usage_percent", how="avg")),
+        graph("Memory", "percent", level_by("host", "system_memory_usage_percent", how="max")),
+        graph("Disk", "percent", level_by("host", "system_disk_usage_percent", how="max")),
         graph("Load, 1 min", "short", ('max by (host) (system_load_average{period="1m"})', "{{host}}")),
         graph(
             "Network",
@@ -232,7 +227,7 @@ NODE = Dashboard(
             ("max(node_disk_usage_percent)", "disk"),
         ),
         graph("Errors", "short", ("max(node_error_count)", "errors")),
-        graph("Other numbers", "short", ("max by (key) (node_additional_data)", "{{key}}")),
+        graph("Other numbers", "short", level_by("key", "node_additional_data", how="max")),
     ],
 )
 """Of the tenant whose `/metrics` Prometheus reads."""
@@ -247,75 +242,34 @@ ITSELF = Dashboard(
         stat("Partitions owned", "short", "sum(vigie_logreader_partitions)"),
         stat("Dead letters, 1 h", "short", "sum(increase(vigie_aggregator_dead_records_total[1h]))"),
         stat("Lost records, 24 h", "short", "sum(increase(vigie_logreader_lost_records_total[24h]))"),
-        graph(
-            "Requests by answer",
-            "reqps",
-            ("sum by (status) (rate(vigie_ingest_requests_total[$__rate_interval]))", "{{status}}"),
-        ),
-        graph(
-            "Time to answer a write",
-            "s",
-            (quantile(0.5, "vigie_ingest_request_duration_seconds"), "p50"),
-            (quantile(0.99, "vigie_ingest_request_duration_seconds"), "p99"),
-        ),
-        graph(
-            "Refused items by reason",
-            "short",
-            ("sum by (reason) (rate(vigie_ingest_items_rejected_total[$__rate_interval]))", "{{reason}}"),
-        ),
+        graph("Requests by answer", "reqps", rate_by("status", "vigie_ingest_requests_total")),
+        graph("Time to answer a write", "s", *p50_p99("vigie_ingest_request_duration_seconds")),
+        graph("Refused items by reason", "short", rate_by("reason", "vigie_ingest_items_rejected_total")),
         graph(
             "Throttled requests by limit",
             "reqps",
-            ("sum by (scope) (rate(vigie_limits_throttled_total[$__rate_interval]))", "{{scope}}"),
+            rate_by("scope", "vigie_limits_throttled_total"),
             ("sum by (use) (vigie_redis_away)", "processes without Redis: {{use}}"),
         ),
-        graph(
-            "Kafka: gathered until acknowledged",
-            "s",
-            (quantile(0.5, "vigie_publisher_delivery_seconds"), "p50"),
-            (quantile(0.99, "vigie_publisher_delivery_seconds"), "p99"),
-        ),
-        graph(
-            "Samples that wait for Kafka",
-            "short",
-            ("sum by (instance) (vigie_ingest_buffered_samples)", "{{instance}}"),
-        ),
-        graph(
-            "Samples by their end at Kafka",
-            "short",
-            ("sum by (outcome) (rate(vigie_publisher_samples_total[$__rate_interval]))", "{{outcome}}"),
-        ),
-        graph(
-            "Kafka records not read yet",
-            "short",
-            ("sum by (instance) (vigie_logreader_lag_records)", "{{instance}}"),
-        ),
-        graph(
-            "Commit time",
-            "s",
-            (quantile(0.5, "vigie_aggregator_commit_seconds"), "p50"),
-            (quantile(0.99, "vigie_aggregator_commit_seconds"), "p99"),
-        ),
+        graph("Kafka: gathered until acknowledged", "s", *p50_p99("vigie_publisher_delivery_seconds")),
+        graph("Samples that wait for Kafka", "short", level_by("instance", "vigie_ingest_buffered_samples")),
+        graph("Samples by their end at Kafka", "short", rate_by("outcome", "vigie_publisher_samples_total")),
+        graph("Kafka records not read yet", "short", level_by("instance", "vigie_logreader_lag_records")),
+        graph("Commit time", "s", *p50_p99("vigie_aggregator_commit_seconds")),
         graph(
             "Commits failed and fenced",
             "short",
             ("sum(rate(vigie_aggregator_commit_failures_total[$__rate_interval]))", "failed"),
             ("sum(rate(vigie_aggregator_fenced_total[$__rate_interval]))", "fenced"),
         ),
-        graph(
-            "Windows not committed yet", "bytes", ("sum by (instance) (vigie_aggregator_pending_bytes)", "{{instance}}")
-        ),
+        graph("Windows not committed yet", "bytes", level_by("instance", "vigie_aggregator_pending_bytes")),
         graph(
             "CPU by service",
             "percentunit",
             ('rate(process_cpu_seconds_total{job=~"vigie-.*"}[$__rate_interval])', "{{job}}"),
         ),
         graph("Memory by service", "bytes", ('process_resident_memory_bytes{job=~"vigie-.*"}', "{{job}}")),
-        graph(
-            "Reads by outcome",
-            "reqps",
-            ("sum by (outcome) (rate(vigie_api_requests_total[$__rate_interval]))", "{{outcome}}"),
-        ),
+        graph("Reads by outcome", "reqps", rate_by("outcome", "vigie_api_requests_total")),
         graph(
             "Time to answer a read",
             "s",

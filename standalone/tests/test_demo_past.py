@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 from vigie_contracts import names
+from vigie_standalone.cli import app
 from vigie_standalone.demo import past, run
 from vigie_standalone.demo.model import simulate
 from vigie_standalone.demo.past import chunks, messages, pause, slices
 from vigie_standalone.demo.services import SERVICES
+from vigie_standalone.home import Home
+from vigie_standalone.services import Context, Options, services
 
 NOON = 1_795_262_400
 HOUR = 3600
@@ -103,3 +107,24 @@ async def test_live_play_begins_while_the_past_is_still_being_filled_in(
 def test_chunks_lose_nothing() -> None:
     assert list(chunks([1, 2, 3, 4, 5], 2)) == [[1, 2], [3, 4], [5]]
     assert list(chunks([], 2)) == []
+
+
+def test_simulator_that_is_started_again_does_not_fill_in_the_past_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would count what was played live since as well: in other slices, so as other requests."""
+    asked: list[int] = []
+
+    async def noted(options: run.DemoOptions) -> None:
+        asked.append(options.backfill_s)
+
+    monkeypatch.setattr(run, "run_demo", noted)
+    commands: list[list[str]] = []
+    monkeypatch.setattr(
+        "vigie_standalone.services.Process", lambda _name, command, **_: commands.append(list(map(str, command)))
+    )
+    services(Context(Options(tmp_path), Home(tmp_path), {}, lambda _name: print))
+    _python, _m, _module, *arguments = commands[-1]  # as it is also when the supervisor starts it again
+    for _ in range(2):
+        assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    assert asked == [3600, 0]

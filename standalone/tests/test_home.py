@@ -52,6 +52,7 @@ DAMAGED = [
     b"[]",
     b"17",
     b"\xff\xfe\x00",
+    b'{"pid": 1, "started": 1.0, "url": "\xff"}',
     b"[" * 100_000,
     b'{"pid": 1}',
     *(

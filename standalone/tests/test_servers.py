@@ -10,6 +10,7 @@ from pymongo import MongoClient
 from redis import Redis as RedisClient
 from vigie_standalone.embedded.kafka import Kafka, Node, login, random_kafka_id, server_properties
 from vigie_standalone.embedded.kafka_probe import brokers_registered, parse_broker_count
+from vigie_standalone.embedded.mongo_probe import hello, is_primary
 from vigie_standalone.embedded.mongod import Mongo
 from vigie_standalone.embedded.redis import Redis, configuration
 from vigie_standalone.embedded.servers import Server, Servers
@@ -97,6 +98,13 @@ async def test_kafka_started_by_a_later_process_finds_its_data_even_on_another_p
 
 
 @MINUTES
+def test_mongod_that_does_not_answer_is_no_primary() -> None:
+    assert hello("127.0.0.1", 1) is None
+    assert not is_primary(None)
+    assert not is_primary(b"\x08isWritablePrimary\x00\x00")
+    assert is_primary(b"\x08isWritablePrimary\x00\x01")
+
+
 @pytest.mark.connected
 def test_mongod_keeps_documents_over_restart_kill_and_a_changed_port(tmp_path: Path) -> None:
     def count(uri: str) -> int:

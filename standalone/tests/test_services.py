@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
-from vigie_identity.bootstrap import NewAdministrator
 from vigie_standalone.embedded.ports import free_port, is_free
 from vigie_standalone.home import Home
 from vigie_standalone.services import Context, Options, anonymous, partitions, services
@@ -81,8 +80,8 @@ def test_callers_of_the_default_tenant_need_no_credential_unless_the_operator_sa
 
 
 def test_first_password_is_shown_and_a_chosen_one_is_not() -> None:
-    assert "password [bold]made-up[/bold]" in first_login(NewAdministrator("admin", "made-up"))
-    assert "VIGIE_ADMIN_PASSWORD" in first_login(NewAdministrator("admin", None))
+    assert "password [bold]made-up[/bold]" in first_login("admin", "made-up")
+    assert "VIGIE_ADMIN_PASSWORD" in first_login("admin", None)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from pymongo.errors import ConfigurationError, PyMongoError
 from vigie_contracts.tenants import TenantId
-from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 from vigie_identity.audit import SYSTEM, Actor
-from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.errors import Conflict
 from vigie_identity.identity import Identity, identity
 from vigie_identity.permissions import Scope
@@ -31,14 +29,10 @@ from vigie_runtime.settings import TenantSettings, explain
 from vigie_storage.topics import recorded_partitions
 
 from vigie_standalone import secrets
-from vigie_standalone.demo.node import TENANT
 from vigie_standalone.embedded.servers import VARIABLES, Server
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home
-
-DEMO_TENANT = TenantId(TENANT)
-DEMO_TENANT_NAME = "acme-corp"
-"""The tenant of the examples that came with the telemetry clients: they work as printed."""
+from vigie_standalone.preparation import DEMO_TENANT, DEMO_TENANT_NAME, Prepared
 
 UNKNOWN = {Server.KAFKA: "127.0.0.1:1", Server.REDIS: "redis://127.0.0.1:1/0"}
 """Kafka is not asked here. Redis is, to forget failed logins, and may be away."""
@@ -63,16 +57,6 @@ class Accounts:
     identity: Identity
     actor: Actor
     database: clients.Database
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What `prepare` made and found."""
-
-    administrator: NewAdministrator | None
-    """If this call made one."""
-    partitions: int | None
-    """Of the topics, for life; None when they are not made yet."""
 
 
 def addresses(data_dir: Path) -> dict[str, str]:
@@ -134,7 +118,8 @@ async def prepare(variables: Mapping[str, str], *, demo: bool) -> Prepared:
         if demo:
             with suppress(Conflict):  # made by an earlier start: whatever became of it since is somebody's will
                 await who.tenants.create(DEMO_TENANT, DEMO_TENANT_NAME, SYSTEM)
-        return Prepared(made, await recorded_partitions(here.database))
+        recorded = await recorded_partitions(here.database)
+        return Prepared(recorded, made.name, made.password) if made else Prepared(recorded)
 
 
 async def ensure_own_key(variables: Mapping[str, str], home: Home) -> None:
@@ -146,15 +131,6 @@ async def ensure_own_key(variables: Mapping[str, str], home: Home) -> None:
             tenant = TenantId(here.settings.default_tenant)
             made = await keys.create(tenant, "self-monitoring of vigie up", [Scope.WRITE], SYSTEM)
             secrets.keep(home, secrets.OWN_KEY, made.secret)
-
-
-def in_words(rule: AnonymousRule) -> str:
-    """The end of the sentence "Without a credential callers may ..."."""
-    here = " and ".join(right for right in (AnonymousAccess.READ, AnonymousAccess.WRITE) if right in rule.rights)
-    parts = [f"{here} in the tenant {rule.tenant}"] if here else []
-    if AnonymousAccess.TELEMETRY in rule.rights:
-        parts.append("send node telemetry for an active tenant that they name")
-    return ", and ".join(parts) or "do nothing"
 
 
 def _operator() -> Actor:

@@ -13,6 +13,7 @@ from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
 from vigie_standalone.private import UMASK
+from vigie_standalone.query.command import query
 
 if TYPE_CHECKING:
     from vigie_standalone.demo.control import Control
@@ -33,6 +34,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(admin_app, name="admin")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
+app.command("query")(query)
 
 
 def main() -> None:
@@ -133,6 +135,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same data at the same time.")] = 7,
     rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Factor on the number of visitors.")] = 1.0,
     backfill: Annotated[str, typer.Option(help="Fill the past first, such as 30m or 6h.")] = "0s",
+    once: Annotated[bool, typer.Option(help="Fill the past only if this data directory's was not filled yet.")] = False,
     incident: Annotated[str, typer.Option(help="Begin with this incident, for five minutes.")] = "",
     token: Annotated[str, typer.Option(envvar="VIGIE_TOKEN", help="Sent as bearer token.")] = "",
     data_dir: DataDir = DEFAULT_HOME,
@@ -146,8 +149,12 @@ def demo(
 
     home = Home(data_dir)
     control = home.directory / "incidents.json"
-    options = DemoOptions(url, seed, rate, seconds(backfill), token or None, control)
+    past_s = seconds(backfill)
     with home.usable():
+        if once and past_s:
+            past_s = 0 if home.backfilled.exists() else past_s
+            home.backfilled.touch()  # before: what was sent already would count again, in other slices
+        options = DemoOptions(url, seed, rate, past_s, token or None, control)
         if incident:
             Control(control).start(incident, time.time() + 300)
         with Control(control).followed():

@@ -128,7 +128,7 @@ class Home:
 
     @property
     def backfilled(self) -> Path:
-        """Exists once the simulator was asked to fill the past."""
+        """Exists once the simulator of `vigie up` has begun to fill the past, which it does once."""
         return self.directory / "backfilled"
 
     @property

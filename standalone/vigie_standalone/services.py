@@ -112,6 +112,15 @@ def anonymous() -> str:
     return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,telemetry"
 
 
+def in_words(rule: AnonymousRule) -> str:
+    """The end of the sentence "Without a credential callers may ..."."""
+    here = " and ".join(right for right in (AnonymousAccess.READ, AnonymousAccess.WRITE) if right in rule.rights)
+    parts = [f"{here} in the tenant {rule.tenant}"] if here else []
+    if AnonymousAccess.TELEMETRY in rule.rights:
+        parts.append("send node telemetry for an active tenant that they name")
+    return ", and ".join(parts) or "do nothing"
+
+
 def partitions(recorded: int | None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Into how many partitions the topics are divided, for the services: as they were made, if they were.
 
@@ -137,8 +146,5 @@ def needs_own_key() -> bool:
 def _demo(context: Context) -> Process:
     home, options = context.home, context.options
     arguments = ["vigie_standalone", "demo", "--url", options.own_url]
-    arguments += ["--data-dir", str(home.directory)]
-    if not home.backfilled.exists():
-        arguments += ["--backfill", FIRST_BACKFILL]
-        home.backfilled.touch()
+    arguments += ["--data-dir", str(home.directory), "--backfill", FIRST_BACKFILL, "--once"]
     return context.module("demo", arguments, lambda: True)

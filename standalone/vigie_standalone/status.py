@@ -11,9 +11,9 @@ from rich.table import Table
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.errors import InvalidField
 
-from vigie_standalone.accounts import in_words
 from vigie_standalone.home import Run, without_password
 from vigie_standalone.probes import http_ready
+from vigie_standalone.services import in_words
 
 LOOK_S = 2.0
 GONE = "gone"

@@ -12,16 +12,15 @@ from typing import Any
 
 from rich.markup import escape
 from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
-from vigie_identity.bootstrap import NewAdministrator
 from vigie_identity.errors import InvalidField
 
-from vigie_standalone.accounts import DEMO_TENANT, DEMO_TENANT_NAME, ensure_own_key, in_words, prepare
 from vigie_standalone.address import usable
 from vigie_standalone.arguments import DEFAULT_HOME
 from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home, this_process, without_password
-from vigie_standalone.services import Context, Options, anonymous, needs_own_key, partitions, services
+from vigie_standalone.preparation import DEMO_TENANT, DEMO_TENANT_NAME, Prepared, ensure_own_key, prepare
+from vigie_standalone.services import Context, Options, anonymous, in_words, needs_own_key, partitions, services
 from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
@@ -69,8 +68,8 @@ class _Up:
         self._stop = asyncio.Event()
         self._stop_asked = 0.0
         self._run = replace(this_process(options.url), anonymous=anonymous())
-        self._administrator: NewAdministrator | None = None
-        """Made by this run, and not shown yet."""
+        self._prepared = Prepared(None)
+        """Its administrator was made by this run, and is not shown yet."""
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -126,28 +125,30 @@ class _Up:
             self._terminal.say(f"{server}: {without_password(address.url)} ({address.source})")
         for process in self._servers.processes():
             self._supervisor.watch(Unit(process))
-        # Before any service could do it: so this process has the password, and it goes through no pipe and no file.
-        prepared = await prepare(self._servers.variables(), demo=self._options.demo)
-        self._administrator = prepared.administrator
-        if self._options.self_monitoring and needs_own_key():
-            await ensure_own_key(self._servers.variables(), self._home)
-        for stage in self._stages(self._context(prepared.partitions)):
+        await asyncio.to_thread(self._prepare)
+        for stage in self._stages(self._context(self._prepared.partitions)):
             await self._supervisor.start(*stage)
         self._record()
         shown = banner(self._options, time.monotonic() - begin, self._run.anonymous)
         self._terminal.banner(shown + self._first_login())
 
+    def _prepare(self) -> None:
+        # Before any service could do it: so the password comes to this process, and goes through no log and no file.
+        variables = self._servers.variables()
+        self._prepared = prepare(variables, self._stopping, demo=self._options.demo)
+        if self._options.self_monitoring and needs_own_key():
+            ensure_own_key(variables, self._stopping, self._home)
+
     def _first_login(self) -> str:
         """Said once: empty when there is nothing to say, or it was said."""
-        made, self._administrator = self._administrator, None
-        if made is None:
+        name, password = self._prepared.administrator, self._prepared.password
+        self._prepared = Prepared(self._prepared.partitions)
+        if name is None:
             return ""
-        if self._terminal.kept and made.password is not None:
-            self._terminal.say(
-                f"the administrator {made.name} was made; `vigie admin reset-password` shows you a password"
-            )
+        if self._terminal.kept and password is not None:
+            self._terminal.say(f"the administrator {name} was made; `vigie admin reset-password` shows you a password")
             return ""
-        return "\n" + first_login(made)
+        return "\n" + first_login(name, password)
 
     def _context(self, recorded: int | None) -> Context:
         variables = self._servers.variables() | partitions(recorded)
@@ -220,11 +221,11 @@ def callers(anonymous: str) -> str:
     return f"Without a credential callers may {in_words(AnonymousRule.parse(anonymous))} (VIGIE_ANONYMOUS)."
 
 
-def first_login(made: NewAdministrator) -> str:
-    """How to log in as the administrator that was just made: shown once."""
-    if made.password is None:
-        return f"First start: log in as [bold]{made.name}[/bold] with the password that VIGIE_ADMIN_PASSWORD says.\n"
+def first_login(name: str, password: str | None) -> str:
+    """How to log in as the administrator that was just made: shown once. Without a password the operator chose it."""
+    if password is None:
+        return f"First start: log in as [bold]{name}[/bold] with the password that VIGIE_ADMIN_PASSWORD says.\n"
     return (
-        f"First start: log in as [bold]{made.name}[/bold] with the password [bold]{made.password}[/bold]\n"
+        f"First start: log in as [bold]{name}[/bold] with the password [bold]{password}[/bold]\n"
         "It is shown this once and kept nowhere; [bold]vigie admin reset-password[/bold] makes another.\n"
     )

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from vigie_contracts import names, topics
+from vigie_contracts import names
 
 from tests.project.repo import ROOT, own_metric_names, parsed, text
 from tools import dashboards
@@ -115,10 +115,11 @@ def test_senders_can_neither_forge_nor_hide_what_the_rules_look_at() -> None:
     assert not any(re.fullmatch(drop["regex"], name) for name in SENT)
 
 
-def test_rule_about_owners_expects_the_default_number_of_partitions() -> None:
+def test_rule_about_owners_knows_the_number_of_partitions_from_who_reads_them() -> None:
+    """It is another one wherever VIGIE_PARTITIONS says so, and on one machine."""
     [rule] = [rule for rule in RULES if rule["alert"] == "VigiePartitionsWithoutOwner"]
-    assert rule["expr"].endswith(f"< {topics.SAMPLES.partitions}")
-    assert f"of {topics.SAMPLES.partitions} partitions" in rule["annotations"]["summary"]
+    assert queried_names(rule["expr"]) == {"vigie_logreader_partitions", "vigie_logreader_topic_partitions"}
+    assert not re.search(r"\d", rule["expr"] + rule["annotations"]["summary"])
 
 
 def test_every_rule_has_a_severity_a_summary_and_a_runbook_that_exists() -> None:

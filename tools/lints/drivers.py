@@ -46,7 +46,8 @@ PLACES: Final = (
     ("HTTP", "services/*/routes.py", "translates requests"),
     ("HTTP", "services/api/vigie_api/admin/*", "routes: a file for each resource"),
     ("HTTP", "services/alerting/vigie_alerting/api/*", "routes: a folder for each feature"),
-    ("MongoDB", "standalone/vigie_standalone/embedded/mongod.py", "starts the server and makes its replica set"),
+    ("HTTP", "services/api/vigie_api/promql/http/*", "routes whose forms and errors are those of Prometheus"),
+    ("MongoDB", "standalone/vigie_standalone/embedded/mongo_members.py", "makes a replica set and lets its user in"),
     ("MongoDB", "standalone/vigie_standalone/accounts.py", "says in a sentence why the database is not reached"),
 )
 """Which drivers, in which files (`*` also goes over directories), and why there."""

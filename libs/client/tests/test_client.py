@@ -240,6 +240,21 @@ def test_key_is_in_no_log_and_no_representation(server, caplog: pytest.LogCaptur
     assert "vk_secret_word" not in caplog.text + repr(client) + repr(vars(client)["_transport"])
 
 
+def test_end_within_the_pause_after_a_wrong_key_asks_no_more_and_does_not_wait(
+    server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script.extend([401, 401])
+    client = Client(server.url, exit_timeout=30, handle_sigterm=False)
+    with client:
+        client.counter("refused")
+        assert client.flush(5)
+        client.counter("left")
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert (len(server.received), client.stats().dropped, client.stats().buffered) == (1, {"unauthorized": 1}, 1)
+    assert "1 samples were left unsent" in caplog.text
+
+
 def test_collector_that_fails_stops_nothing(server) -> None:
     def broken() -> None:
         raise RuntimeError("no")

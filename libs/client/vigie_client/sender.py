@@ -75,6 +75,8 @@ class Sender:
         self._lock = Lock()
         self._request: _Request | None = None
         self._not_before = 0.0
+        self.paused_until = 0.0
+        """Until when (monotonic seconds) nothing is sent, whatever the hurry: the key was not taken."""
 
     @property
     def has_reports(self) -> bool:
@@ -82,8 +84,8 @@ class Sender:
         return bool(self._tally.unreported())
 
     def hurry(self) -> None:
-        """The next attempt is at once: the process is about to end."""
-        self._not_before = 0.0
+        """The next attempt is at once, as far as there is no pause: the process is about to end."""
+        self._not_before = self.paused_until
 
     def advance(self, time_left: float | None = None) -> float | None:
         """Make one attempt if it is time for one. Seconds until the next, or None when nothing waits."""
@@ -176,7 +178,7 @@ class Sender:
             f"{UNAUTHORIZED_S:g} s"
         )
         self._give_up(request, Dropped.UNAUTHORIZED, why)
-        self._not_before = self._monotonic() + UNAUTHORIZED_S
+        self._not_before = self.paused_until = self._monotonic() + UNAUTHORIZED_S
 
     def _give_up(self, request: _Request, reason: Dropped, why: str = "") -> None:
         # Refused at the door, the drops that it reports were not told: they go with the next request.

@@ -135,7 +135,7 @@ class Worker:
         open_, over = list[_FlushRequest](), list[_FlushRequest]()
         for request in self._pending:
             late = request.deadline is not None and now >= request.deadline
-            (over if late or self._reached(request) else open_).append(request)
+            (over if late or self._is_hopeless(request) or self._reached(request) else open_).append(request)
         self._pending = open_
         for request in over:
             if request.done is not None:
@@ -145,6 +145,10 @@ class Worker:
     def _reached(self, request: _FlushRequest) -> bool:
         """At the end of the process also what the client itself has to report."""
         return self._buffer.reached(request.mark) and not (request.hurry and self._sender.has_reports)
+
+    def _is_hopeless(self, request: _FlushRequest) -> bool:
+        """Whoever is in a hurry does not wait for the end of a pause that comes too late."""
+        return request.hurry and request.deadline is not None and self._sender.paused_until > request.deadline
 
     def _next_event_s(self, tick: float, wait: float | None) -> float:
         """Seconds until something is to be done."""

@@ -125,16 +125,16 @@ def covering(
     clean = _clean(dirty_since, whole_since, now_ms)
     pieces: list[TierRange] = []
     rounded: Tier | None = None
-    start, end = edges[0], edges[-1]
+    start, end = edges[0], edges[-1] + 1
     for index in range(len(TIERS) - 1, finest - 1, -1):
         width = TIERS[index].width_ms
         until = end if index == finest else min(end, _horizon(TIERS[index - 1], now_ms))
         if start >= until:
             continue
-        own = [edge for edge in edges if start <= edge <= until]
+        own = [edge for edge in edges if start <= edge < until]
         if index > 0 and rounded is None and any(edge % width for edge in own):
             rounded = TIERS[index]
-        low, high = start // width * width, -(-(until + (until == end)) // width) * width
+        low, high = start // width * width, -(-until // width) * width
         # A window that an edge cuts stands alone: what is in it may belong to either side.
         cuts = {low, high, *(edge // width * width for edge in own), *(-(-edge // width) * width for edge in own)}
         for one, other in pairwise(sorted(cuts)):

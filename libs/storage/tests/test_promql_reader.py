@@ -282,6 +282,10 @@ async def check_derived(reader: SamplesReader) -> None:
         labels_of({"__name__": "latency_bucket", "route": "/", "le": repr(BUCKET_BOUNDS[11])}): [28],
         labels_of({"__name__": "latency_bucket", "route": "/", "le": "+Inf"}): [60],
     }
+    inside = sorted([0.2 + 0.1 * (i % 9) for i in range(60)][-30:])
+    median = await ask(reader, "histogram_quantile(0.5, sum by (route) (rate(latency[5m])))")
+    assert points(median) == {(("route", "/"),): [pytest.approx(inside[14], rel=0.01)]}
+    assert points(await ask(reader, "histogram_count(latency)")) == {(("route", "/"),): [30]}
     orders = points(await ask(reader, "orders_total"))
     assert orders[labels_of({"__name__": "orders_total", "shop": "y"})] == [5]
     assert points(await ask(reader, "increase(orders_total[5m])"))[(("shop", "y"),)] == [5]
@@ -357,3 +361,11 @@ async def test_the_tenant_is_no_label() -> None:
     assert points(await ask(reader, 'temperature{tenant="other"}')) == {}
     [one] = wanted(parse("temperature"), Evaluation({}, NOW, NOW), 0)
     assert len((await reader.read([one])).samples[one.selector].labels) == 2
+
+
+async def test_times_long_before_anything_was_kept_cost_nothing() -> None:
+    reader = over(Double.of(STORED), limits=Limits(100, 20_000, 5_000))
+    with pytest.raises(QueryLimitExceeded):
+        await ask(reader, "max_over_time(temperature[10y:1s])")
+    assert points(await ask(reader, "temperature @ 0 offset 10y")) == {}
+    assert len(points(await ask(reader, "rate(temperature[10y])"))) == 2

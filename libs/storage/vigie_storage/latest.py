@@ -30,6 +30,8 @@ from vigie_storage.tenancy import TenantCollection, Why
 log = logging.get(__name__)
 
 _BATCH: Final = 1_000
+_CACHED_BATCH: Final = 32
+"""Chunks in one question to Redis: each is 8 kB, of histograms with many buckets up to a megabyte."""
 
 Chunks: TypeAlias = dict[tuple[int, int], Latest]
 """(partition, chunk) -> its latest values."""
@@ -71,54 +73,44 @@ class LatestReader:
         """`metrics` declares REDIS_AWAY."""
         self._latest = TenantCollection(db, collections.LATEST).across(Why.IDS)
         self._redis = redis
-        # As long as the client waits: the values of a large tenant take their time.
+        # As long as the client waits. A large tenant's values come by parts: only Redis itself can be slow at one.
         self._breaker = RedisBreaker(clock, RedisUse.LATEST_READS, metrics, wait_s=None)
 
-    async def everything(self, tenant: TenantId, known: Iterable[tuple[int, int]]) -> Chunks:
-        """The latest values of all series of the tenant; `known` are the chunks that it has series in."""
-        return await self._completed(tenant, await self._cached(tenant), known)
+    async def some(self, tenant: TenantId, chunks: Iterable[tuple[int, int]]) -> Chunks:
+        """The latest values of these chunks; chunks without any are absent."""
+        wanted = list(chunks)
+        found: Chunks = {}
+        await self._add_cached(tenant, wanted, found)
+        return await self._completed(tenant, found, wanted)
 
-    async def at_hand(self, tenant: TenantId, known: Iterable[tuple[int, int]], wait_s: float) -> tuple[Chunks, bool]:
+    async def at_hand(self, tenant: TenantId, chunks: Iterable[tuple[int, int]], wait_s: float) -> tuple[Chunks, bool]:
         """The same within `wait_s`, half of it for Redis, and whether it is all: else chunks are missing that Redis
         lacks, because MongoDB does not answer. Raises StoreUnavailable when there is nothing at all."""
+        wanted = list(chunks)
         found: Chunks = {}
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s / 2):
-                found = await self._cached(tenant)
+                await self._add_cached(tenant, wanted, found)
         try:
             async with asyncio.timeout(wait_s / 2):
-                return await self._completed(tenant, found, known), True
+                return await self._completed(tenant, found, wanted), True
         except (StoreUnavailable, TooSlow, TimeoutError) as e:
             if not found:
                 raise StoreUnavailable from e
             return found, False
 
-    async def _cached(self, tenant: TenantId) -> Chunks:
-        """What Redis has."""
-        stored: dict[Any, Any] = {}
+    async def _add_cached(self, tenant: TenantId, wanted: list[tuple[int, int]], found: Chunks) -> None:
+        """Add what Redis has, until it does not answer."""
         with suppress(RedisAway):
-            # Small compared with the catalogue that names them: 33 bytes a series, and 10 for each bucket.
-            stored = await self._breaker.call(lambda: self._redis.hgetall(hash_key(tenant)))  # bytes: so is the client
-        found: Chunks = {}
-        for name, data in stored.items():
-            partition, _, chunk = name.decode().partition(":")
-            self._add(found, (int(partition), int(chunk)), data)
-        return found
-
-    async def some(self, tenant: TenantId, chunks: Iterable[tuple[int, int]]) -> Chunks:
-        """The latest values of these chunks; chunks without any are absent."""
-        wanted = list(chunks)
-        if not wanted:
-            return {}
-        found: Chunks = {}
-        names = [field(partition, chunk) for partition, chunk in wanted]
-        stored: list[Any] = []
-        with suppress(RedisAway):
-            stored = await self._breaker.call(lambda: self._redis.hmget(hash_key(tenant), names))
-        for key, data in zip(wanted, stored, strict=False):
-            if data is not None:
-                self._add(found, key, data)
-        return await self._completed(tenant, found, wanted)
+            for start in range(0, len(wanted), _CACHED_BATCH):
+                part = wanted[start : start + _CACHED_BATCH]
+                names = [field(partition, chunk) for partition, chunk in part]
+                stored: list[Any] = await self._breaker.call(
+                    lambda names=names: self._redis.hmget(hash_key(tenant), names)
+                )
+                for key, data in zip(part, stored, strict=True):
+                    if data is not None:
+                        self._add(found, key, data)
 
     async def _completed(self, tenant: TenantId, found: Chunks, wanted: Iterable[tuple[int, int]]) -> Chunks:
         """With the chunks that Redis does not have: it forgot, and each partition is rebuilt in its own time."""

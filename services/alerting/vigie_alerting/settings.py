@@ -20,6 +20,6 @@ class AlertingSettings(ChannelSettings, IdentitySettings, LimitSettings, TenantS
     alert_resolved_days: float = Field(
         default=7.0, gt=0, le=400, description="days for which a resolved alert is listed"
     )
-    alert_max_series: int = Field(
-        default=100_000, ge=1, description="series that a rule may select when it is written; more are refused"
+    alerting_group: str = Field(
+        default="vigie-alerting", min_length=1, description="processes of one group share the rules"
     )

@@ -102,7 +102,8 @@ async def test_known_series_are_shown_in_time_while_mongodb_hangs(world: Any, se
         clock.advance(7)  # past what is kept of the catalogue
         answer = await timely(lambda: http.get("/metrics"))
         assert line in answer.text
-        assert answer.text.startswith("# MongoDB does not answer: series are missing that are new since 7 s\n")
+        missing = "series are missing that were sent for the first time in the last 7 s"
+        assert answer.text.startswith(f"# MongoDB does not answer: {missing}\n")
         assert answer.headers["warning"].startswith("110 vigie")
         clock.advance(1)
         open_metrics = await timely(lambda: http.get("/metrics", headers={"accept": "application/openmetrics-text"}))

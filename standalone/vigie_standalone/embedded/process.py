@@ -66,12 +66,14 @@ def spawn(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
     stdout: int,
     stderr: int = subprocess.STDOUT,
 ) -> subprocess.Popen[bytes]:
     """Start a program in its own session so that it dies with this process, even when that one is SIGKILLed.
 
-    What it writes is its owner's alone. A secret belongs into a file or the environment: everybody sees a command.
+    What it writes is its owner's alone. A secret belongs into a file, a pipe or the environment: a command is seen by
+    everybody.
     """
     launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
     return _spawner.spawn(
@@ -79,7 +81,7 @@ def spawn(
             [*launcher, *map(str, command)],
             env=None if env is None else dict(env),
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,

@@ -55,9 +55,9 @@ def dataset(number_: int) -> list[Series]:
     ]
 
 
-def divergences() -> dict[str, str]:
+def divergences(path: Path = HERE / "divergences.txt") -> dict[str, str]:
     """The cases that do not pass, each with the reason."""
-    lines = [line for line in (HERE / "divergences.txt").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return {case.strip(): reason.strip() for case, _, reason in (line.partition("  <- ") for line in lines)}
 
 

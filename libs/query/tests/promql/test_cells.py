@@ -151,11 +151,13 @@ def test_a_total_in_cells_grows_as_its_samples_do(
 
 def test_a_sample_at_the_edge_of_its_window_belongs_to_the_range_that_ends_there() -> None:
     points = {60_000: 4.0, 75_000: 1.0, 119_000: 2.0, 120_000: 8.0, 130_000: 16.0}
-    for kind, total in ((Kind.GAUGE, 11.0), (Kind.HISTOGRAM, 11.0)):
+    plain = (Kind.GAUGE, "sum_over_time(x[1m])", "x", 8)
+    observed = (Kind.HISTOGRAM, "histogram_sum(sum_over_time(x[1m]))", "histogram_sum(x)", 15)  # of the last 5 minutes
+    for kind, total, shows, newest in (plain, observed):
         samples = samples_of([cells_of([points], kind, 60_000)], shown([SERIES[0]], kind))
-        assert single(samples, "sum_over_time(x[1m])", 120_000) == total
+        assert single(samples, total, 120_000) == 11
         assert single(samples, "count_over_time(x[1m])", 120_000) == 3
-        assert single(samples, "x", 120_000) == 8
+        assert single(samples, shows, 120_000) == newest
         sketches = samples.sketches
         assert sketches is not None
         own = zip(sketches.sample.tolist(), sketch.representative(sketches.bucket).round().tolist(), strict=True)

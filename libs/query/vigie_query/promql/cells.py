@@ -76,12 +76,9 @@ def samples_of(cells: Sequence[Cells], shown: Shown, totals: Floats | None = Non
     grown = _grown(stored, below, begins[position], shown, sizes) if incremental.any() else None
     if not np.array_equal(position, np.arange(len(rows))):  # else each is shown once, and in this order
         stored = stored.at(spread(begins[position], sizes))
-    columns: Columns | None = stored.columns
-    values = stored.last
+    columns, values = stored.columns, stored.last
     if grown is not None:
         columns, values = _running(stored, grown, shown, bounds, totals)
-    elif (columns.count == 1).all():
-        columns = None
     kinds = np.where(incremental, np.uint8(Kind.COUNTER), shown.kinds).astype(np.uint8)
     return Samples(shown.labels, bounds, stored.times, values, columns, kinds, stored.sketches)
 
@@ -95,14 +92,23 @@ class _Stored:
     starts: Ints
     times: Ints
     last: Floats
-    columns: Columns
+    columns: Columns | None
+    """None where every cell has one sample only."""
     sketches: Sketches | None
+
+    def own_columns(self) -> Columns:
+        if self.columns is not None:
+            return self.columns
+        ones, nothing = np.ones(len(self.times), np.int64), np.zeros(len(self.times))
+        return Columns(
+            ones, self.last, self.last, self.last, self.last, self.times, nothing, nothing.astype(np.int64), nothing
+        )
 
     def at(self, places: Ints) -> _Stored:
         sketches = None if self.sketches is None else self.sketches.at(places, len(self.times))
         return _Stored(
             self.position[places], self.starts[places], self.times[places], self.last[places],
-            self.columns.at(places), sketches,
+            None if self.columns is None else self.columns.at(places), sketches,
         )  # fmt: skip
 
 
@@ -117,46 +123,39 @@ def _joined(cells: Sequence[Cells], rows: Ints) -> _Stored:
         if not wanted.any():
             continue
         read.append((position, one) if wanted.all() else (position[wanted], one.select(wanted)))
-    read.sort(key=lambda pair: int(pair[1].starts[0]))
+    read.sort(key=lambda pair: (pair[1].width_ms, int(pair[1].key[0])))
     if not read:
         none = np.empty(0, np.int64)
-        return _Stored(none, none, none, np.empty(0), _alone(np.empty(0), none, none, np.empty(0)), None)
+        return _Stored(none, none, none, np.empty(0), None, None)
 
     def joined(of: str) -> npt.NDArray[Any]:
         return np.concatenate([getattr(one, of) for _, one in read])
 
     position, starts = np.concatenate([position for position, _ in read]), joined("starts")
     last, times, count = joined("last"), joined("last_ts"), joined("count")
-    if (count == 1).all():
-        columns = _alone(last, times, count, last)
-    else:
+    columns: Columns | None = None
+    if (count > 1).any():
         resets, lost = (np.concatenate(column) for column in zip(*(_resets(one) for _, one in read), strict=True))
         columns = Columns(
             count, joined("sum"), joined("min"), joined("max"), joined("first"), joined("first_ts"),
             np.zeros(len(count)), resets, lost,
         )  # fmt: skip
     stored = _Stored(position, starts, times, last, columns, _sketches([one for _, one in read]))
-    order = _order(position, starts)
-    return stored if order is None else stored.at(order)
+    return _ordered(stored)
 
 
-def _alone(values: Floats, times: Ints, count: Ints, increase: Floats) -> Columns:
-    """The columns of samples that stand for themselves."""
-    nothing = np.zeros(len(times))
-    return Columns(count, values, values, values, values, times, increase, nothing.astype(np.int64), nothing)
-
-
-def _order(position: Ints, starts: Ints) -> Ints | None:
-    """By position, then start; None when they are in that order. They mostly come in the order of their starts."""
-    if ((position[1:] > position[:-1]) | ((position[1:] == position[:-1]) & (starts[1:] > starts[:-1]))).all():
-        return None
-    order = np.argsort((position & 0xFFFF).astype(np.uint16), kind="stable")
-    if len(position) and position.max() >> _SPLIT_BITS:
-        order = order[np.argsort((position[order] >> _SPLIT_BITS).astype(np.uint16), kind="stable")]
-    sorted_position, sorted_starts = position[order], starts[order]
-    if ((sorted_position[1:] == sorted_position[:-1]) & (sorted_starts[1:] <= sorted_starts[:-1])).any():
-        return np.lexsort((starts, position))
-    return order
+def _ordered(stored: _Stored) -> _Stored:
+    """By position, then start. The cells of one series mostly come in order."""
+    position = stored.position
+    if (position[1:] < position[:-1]).any():
+        order = np.argsort((position & 0xFFFF).astype(np.uint16), kind="stable")
+        if position.max() >> _SPLIT_BITS:
+            order = order[np.argsort((position[order] >> _SPLIT_BITS).astype(np.uint16), kind="stable")]
+        stored = stored.at(order)
+    position, starts = stored.position, stored.starts
+    if ((starts[1:] <= starts[:-1]) & (position[1:] == position[:-1])).any():
+        return stored.at(np.lexsort((starts, position)))
+    return stored
 
 
 def _resets(cells: Cells) -> tuple[Ints, Floats]:
@@ -183,6 +182,8 @@ def _sketches(cells: Sequence[Cells]) -> Sketches | None:
 def _split(stored: _Stored) -> _Stored:
     """With a sample of their own for those at which their windows begin."""
     columns = stored.columns
+    if columns is None:
+        return stored
     both = (columns.first_ms == stored.starts) & (stored.times > stored.starts) & np.isfinite(columns.first)
     if not both.any():
         return stored
@@ -191,7 +192,7 @@ def _split(stored: _Stored) -> _Stored:
     rest = moved[both]
     head = rest - 1
     split = stored.at(twice) if stored.sketches is None else replace(stored, sketches=None).at(twice)
-    of, first = split.columns, columns.first[both]
+    of, first = split.own_columns(), columns.first[both]
     split.times[head], split.last[head] = columns.first_ms[both], first
     of.count[head] = 1
     of.count[rest] -= 1
@@ -231,9 +232,10 @@ def _grown(stored: _Stored, below: Ints | None, begins: Ints, shown: Shown, size
     """By how much each sample to show grew its running total. begins: where the cells of each series are; below: see
     `_below`."""
     places, part = spread(begins, sizes), np.repeat(shown.parts, sizes)
-    columns = stored.columns
-    summed = np.where(np.repeat(shown.incremental, sizes), columns.sum[places], 0.0)
-    grown = np.where(part == COUNT, columns.count[places], summed).astype(np.float64)
+    added = stored.last if stored.columns is None else stored.columns.sum
+    grown = np.where(np.repeat(shown.incremental, sizes), added[places], 0.0)
+    if (counts := part == COUNT).any():
+        grown[counts] = stored.own_columns().count[places[counts]]
     if below is not None:
         buckets = np.flatnonzero(part >= BUCKET)
         grown[buckets] = below[places[buckets], part[buckets] - BUCKET]
@@ -245,14 +247,18 @@ def _running(
 ) -> tuple[Columns, Floats]:
     """Columns and values where some of the series show running totals."""
     sizes = np.diff(bounds)
-    part, incremental = np.repeat(shown.parts, sizes), np.repeat(shown.incremental, sizes)
-    columns, last = stored.columns, stored.last
+    columns, last = stored.own_columns(), stored.last
     # In longer floats: what is before and after a series is subtracted again.
     upto = np.concatenate([[0], np.cumsum(grown, dtype=np.longdouble)])
     base = -upto[bounds[:-1]]
     if totals is not None:
         base = np.where(np.isnan(totals), base, totals - upto[bounds[1:]])
     value = (upto[1:] + np.repeat(base, sizes)).astype(np.float64)
+    incremental = np.repeat(shown.incremental, sizes)
+    if stored.columns is None:
+        value = value if incremental.all() else np.where(incremental, value, last)
+        return replace(columns, sum=value, min=value, max=value, first=value, increase=grown), value
+    part = np.repeat(shown.parts, sizes)
     oldest = np.where(part == COUNT, 1.0, np.where(part >= BUCKET, 0.0, columns.first))
     first = value - grown + np.where(columns.count == 1, grown, oldest)
 
@@ -280,5 +286,5 @@ def _below(stored: _Stored) -> npt.NDArray[np.int64]:
         place = sketches.sample * _BOUNDS + _BOUND_OF[sketches.bucket + sketch.BUCKETS]
         counted = np.bincount(place, sketches.count, cells * _BOUNDS)
     below = counted.reshape(cells, _BOUNDS).astype(np.int64).cumsum(axis=1)
-    below[:, -1] = stored.columns.count
+    below[:, -1] = stored.own_columns().count
     return below

@@ -45,6 +45,11 @@ def derives(base: str, ending: str) -> bool:
     return bool(base) and not (ending == _TOTAL and base.endswith(_TOTAL))
 
 
+def names_shown(name: str, kind: Kind) -> list[str]:
+    """The names under which the series of a name and kind are found: their own, and the derived ones."""
+    return [name, *(name + ending for ending, (of, _) in DERIVED.items() if of is kind and derives(name, ending))]
+
+
 def labels_of(series: Series, name: str, part: int) -> Labels:
     """The labels of a part of a series, with the metric's name."""
     own = [(NAME, name), *series.labels]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -19,20 +19,8 @@ from vigie_query.promql.samples import Floats, Ints, Samples, Vector
 
 MAX_STEPS: Final = 11_000
 """Points of one series in an answer, as in Prometheus."""
-T = TypeVar("T")
 Check: TypeAlias = Callable[[], None]
 """Raises when the time for the question is over."""
-
-
-class Compute(Protocol):
-    """Runs work away from the event loop and within its time (`vigie_runtime.expressions.Thinking.run`)."""
-
-    async def __call__(self, work: Callable[[Check], T], /) -> T: ...
-
-
-async def inline(work: Callable[[Check], T], /) -> T:
-    """Computes here and now, without a limit of time."""
-    return work(lambda: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +68,15 @@ class Answer:
     infos: tuple[str, ...] = ()
 
 
+Compute: TypeAlias = Callable[[Callable[[Check], Answer]], Awaitable[Answer]]
+"""Runs work away from the event loop and within its time (`vigie_runtime.expressions.Thinking.run`)."""
+
+
+async def inline(work: Callable[[Check], Answer]) -> Answer:
+    """Computes here and now, without a limit of time."""
+    return work(lambda: None)
+
+
 async def answer(reader: SamplesReader, query: Query, compute: Compute = inline) -> Answer:
     """Raises QueryError (InvalidExpression, ExecutionError, QueryLimitExceeded); what reader and `compute` raise."""
     times = query.times
@@ -100,7 +97,7 @@ def evaluate(query: Query, times: Ints, read: Read, check: Check) -> Answer:
         read.samples, query.start_ms, query.end_ms, query.lookback_ms, annotations=notes, check=check
     )
     kind, value = _ranged(evaluation, query, times) if query.is_range else _instant(evaluation, query.node, times)
-    return Answer(kind, value, times, tuple(notes.warnings), tuple(notes.infos))
+    return Answer(kind, value, times, *notes.told())
 
 
 def _ranged(evaluation: Evaluation, query: Query, times: Ints) -> tuple[ValueType, Vector]:

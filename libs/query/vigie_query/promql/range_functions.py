@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Floats, Ints
@@ -19,7 +18,7 @@ def increase_of(chunk: Chunk, *, counter: bool) -> Floats:
     """Last value minus first one; of a counter, with what was counted before each reset."""
     samples = chunk.samples
     change = samples.values[chunk.last] - samples.column("first")[chunk.first]
-    if counter and (reset := _between(chunk, samples.falls, samples.column("resets")) > 0).any():
+    if counter and (reset := _between(chunk, samples.falls, "resets") > 0).any():
         change[reset] += _before_resets(chunk.only(reset))
     return change
 
@@ -150,9 +149,13 @@ def deriv(chunk: Chunk) -> Floats:
     return line(chunk, chunk.samples.times[chunk.first].astype(np.float64))[0]
 
 
-def _between(chunk: Chunk, counted: Ints, inside: npt.NDArray[Any]) -> Floats:
-    """What was counted after the first value of each window, up to its last: `inside` says how much within a sample."""
-    return (counted[chunk.last] - counted[chunk.first] + inside[chunk.first]).astype(np.float64)
+def _between(chunk: Chunk, counted: Ints, inside: str) -> Floats:
+    """What was counted after the first value of each window, up to its last. inside: the column that says how much of
+    it is within a sample."""
+    between = counted[chunk.last] - counted[chunk.first]
+    if chunk.samples.columns is not None:
+        between = between + chunk.samples.column(inside)[chunk.first]
+    return between.astype(np.float64)
 
 
 PLAIN: Final[dict[str, tuple[Reduction, int]]] = {
@@ -162,8 +165,8 @@ PLAIN: Final[dict[str, tuple[Reduction, int]]] = {
     "irate": (irate, 2),
     "idelta": (lambda chunk: instant_change(chunk, counter=False), 2),
     "deriv": (deriv, 2),
-    "changes": (lambda chunk: _between(chunk, chunk.samples.changes, chunk.samples.inner_changes), 1),
-    "resets": (lambda chunk: _between(chunk, chunk.samples.falls, chunk.samples.column("resets")), 1),
+    "changes": (lambda chunk: _between(chunk, chunk.samples.changes, "inner_changes"), 1),
+    "resets": (lambda chunk: _between(chunk, chunk.samples.falls, "resets"), 1),
     "sum_over_time": (lambda chunk: chunk.total(chunk.column("sum")), 1),
     "avg_over_time": (Chunk.mean, 1),
     "min_over_time": (least, 1),

@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 
+from vigie_query.promql.histogram_vectors import Histograms
+from vigie_query.promql.label_sets import listed
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -46,6 +49,11 @@ class Columns:
     """Of a cumulative counter: how often it began anew inside."""
     before_resets: Floats
     """The sum of the values after which it began anew inside."""
+
+    @property
+    def inner_changes(self) -> Bools:
+        """Which samples stand for several that are not all equal: as far as is known, for one change."""
+        return self.min < self.max
 
     def at(self, places: Ints) -> Columns:
         return Columns(*(getattr(self, field.name)[places] for field in fields(self)))
@@ -114,6 +122,13 @@ class Samples:
             return np.zeros(len(self.labels), np.bool_)
         return self.kinds == Kind.COUNTER
 
+    @cached_property
+    def histogram(self) -> Bools:
+        """[series]: which are histograms."""
+        if self.kinds is None:
+            return np.zeros(len(self.labels), np.bool_)
+        return self.kinds == Kind.HISTOGRAM
+
     def column(self, name: str) -> npt.NDArray[Any]:
         """A column of `Columns`; what it is when every sample stands for itself is said here and nowhere else."""
         if self.columns is not None:
@@ -140,12 +155,7 @@ class Samples:
         """How many samples up to each differ from the one before them. Differences within a series have a meaning."""
         before, after = self.values[:-1], self.column("first")[1:]
         counted = self._counted((before != after) & ~(np.isnan(before) & np.isnan(after)))
-        return counted if self.columns is None else counted + np.cumsum(self.inner_changes)
-
-    @property
-    def inner_changes(self) -> Bools:
-        """Which samples stand for several that are not all equal: as far as is known, for one change."""
-        return self.column("min") < self.column("max")
+        return counted if self.columns is None else counted + np.cumsum(self.columns.inner_changes)
 
     @cached_property
     def held(self) -> Ints:
@@ -229,21 +239,43 @@ EMPTY: Final = Samples((), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zero
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One value per series and step, or none where `present` is false."""
+    """One value per series and step, a number or a histogram, or none where `present` is false."""
 
     labels: list[Labels]
     values: Floats
     """[series, steps]"""
     present: Bools
     """[series, steps]"""
+    histograms: Histograms | None = None
+    """Where one is present, `values` means nothing. None: there is none."""
+
+    @property
+    def floats(self) -> Bools:
+        """[series, steps]: where there is a number."""
+        return self.present if self.histograms is None else self.present & ~self.histograms.present
+
+    def only_floats(self) -> Vector:
+        """Without the histograms."""
+        return self if self.histograms is None else Vector(self.labels, self.values, self.floats)
 
     def with_values(self, values: Floats) -> Vector:
-        return Vector(self.labels, values, self.present)
+        """What was computed from the numbers; histograms are left out."""
+        return Vector(self.labels, values, self.floats)
+
+    def under(self, labels: Sequence[Labels]) -> Vector:
+        """The same values under other labels."""
+        return Vector(listed(labels), self.values, self.present, self.histograms)
+
+    def where(self, wanted: Bools) -> Vector:
+        """Only the values at these places."""
+        histograms = None if self.histograms is None else self.histograms.where(wanted)
+        return Vector(self.labels, self.values, self.present & wanted, histograms)
 
     def rows(self, chosen: Sequence[int] | Bools | Ints) -> Vector:
         """Some of the series."""
         picked = np.flatnonzero(chosen) if isinstance(chosen, np.ndarray) and chosen.dtype == bool else chosen
-        return Vector([self.labels[int(i)] for i in picked], self.values[picked], self.present[picked])
+        histograms = None if self.histograms is None else self.histograms.rows(np.asarray(picked, np.int64))
+        return Vector([self.labels[int(i)] for i in picked], self.values[picked], self.present[picked], histograms)
 
     def compact(self) -> Vector:
         """Without the series that have no value at any step."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_windows.chunks import Column
@@ -17,6 +18,8 @@ from vigie_query.promql.labels import NAME
 from vigie_query.promql.plan import Selector
 from vigie_query.promql.reading import Use, Wanted
 
+MAX_EDGES: Final = 22_000
+"""Ends of ranges that windows are cut for: twice as many as an answer may have steps."""
 _COLUMNS: Final = {
     "sum_over_time": {Column.SUM},
     "avg_over_time": {Column.SUM},
@@ -54,34 +57,43 @@ class Need:
     estimated: tuple[str, ...]
     """The functions that windows of several samples do not know exactly: they want the finest ones."""
 
-    @property
-    def coarsest(self) -> int:
-        """The place in TIERS of the widest windows to use."""
-        return 0 if self.estimated else len(TIERS) - 1
+    coarsest: int
+    """The place in TIERS of the widest windows to use."""
 
 
 def need(wanted: Wanted, shown: Shown) -> Need:
     """For the uses of a selector, of the series that it selects."""
     functions = dict.fromkeys(use.function for use in wanted.uses)
+    dense = any(map(_too_dense, wanted.uses))
     kinds = {Kind(int(kind)) for kind in np.unique(shown.kinds[shown.parts == VALUE])}
     shows = kinds | {Kind.COUNTER} if shown.incremental.any() else kinds
-    edges = np.unique(np.concatenate([np.fromiter(_edges(use), np.int64) for use in wanted.uses]))
+    sums = Kind.HISTOGRAM in kinds
+    edges = np.unique(np.concatenate([_edges(use, sums=sums) for use in wanted.uses]))
+    estimated = tuple(
+        one for one in functions if one not in _ALWAYS_EXACT and any(one not in _OF_KIND[kind] for kind in shows)
+    )
     return Need(
         edges.tolist(),
         frozenset(_columns(functions, kinds, {int(part) for part in np.unique(shown.parts)})),
         bool(shown.incremental.any()) and any(function not in ("rate", "increase") for function in functions),
-        tuple(
-            one for one in functions if one not in _ALWAYS_EXACT and any(one not in _OF_KIND[kind] for kind in shows)
-        ),
+        estimated,
+        0 if estimated or dense else len(TIERS) - 1,
     )
 
 
-def _edges(use: Use) -> Iterator[int]:
-    yield use.first_ms - use.range_ms
-    for end in range(use.first_ms, use.last_ms + 1, use.step_ms or 1):
-        yield end
-        if use.function:  # the plain selector looks at the newest sample alone, whose time is known
-            yield end - use.range_ms
+def _edges(use: Use, *, sums: bool) -> npt.NDArray[np.int64]:
+    """sums: whether the plain selector shows all that is in the look-back, as of histograms."""
+    if _too_dense(use):
+        return np.array([use.first_ms - use.range_ms, use.last_ms], np.int64)
+    ends = np.arange(use.first_ms, use.last_ms + 1, use.step_ms or 1, dtype=np.int64)
+    # Else the plain selector looks at the newest sample alone, whose time is known.
+    begins = ends if use.function or sums else ends[:1]
+    return np.concatenate([begins - use.range_ms, ends])
+
+
+def _too_dense(use: Use) -> bool:
+    """Whether the ranges have so many ends that only the finest windows would do for them."""
+    return use.step_ms > 0 and (use.last_ms - use.first_ms) // use.step_ms > MAX_EDGES
 
 
 def _columns(functions: dict[str, None], kinds: set[Kind], parts: set[int]) -> Iterator[Column]:

@@ -14,10 +14,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vigie_query.promql.label_sets import listed
 from vigie_query.promql.samples import Bools, Floats, Ints, Samples, Vector
 
-CHUNK: Final = 1 << 21
+CHUNK: Final = 1 << 18
 """Samples that are copied at a time when windows are computed one beside the other."""
+SEARCH: Final = 1 << 16
+"""Windows that are looked for at a time: their samples stay in the processor's cache."""
 CANCELLATION: Final = 1e3
 """A sum this much smaller than its parts is added up again exactly."""
 
@@ -64,17 +67,29 @@ class Windows:
         return self.samples.cut(full, self.low[full, 0], self.high[full, 0])
 
 
-def cut(samples: Samples, starts: Ints, ends: Ints) -> Windows:
-    """Find the windows: one search for all series and steps."""
+def _go_on() -> None:
+    """Nothing limits the time."""
+
+
+def cut(samples: Samples, starts: Ints, ends: Ints, check: Callable[[], None] = _go_on) -> Windows:
+    """Find the windows: one search for some series and all steps. `check` is called before each; it may raise."""
     count, steps = len(samples.labels), len(ends)
     if not len(samples.times):
         nothing = np.zeros((count, steps), np.int64)
         return Windows(samples, nothing, nothing, starts, ends)
+    size = max(SEARCH // max(steps, 1), 1)
     rows = np.arange(count, dtype=np.int64)[:, None] * (samples.span_ms + 2)
 
     def position(times: Ints) -> Ints:
         inside = np.clip(times - samples.first_ms, -1, samples.span_ms)
-        return np.searchsorted(samples.keys, rows + inside, side="right")
+        found = np.empty((count, steps), np.int64)
+        for first in range(0, count, size):
+            check()
+            some = slice(first, first + size)
+            begin, end = samples.bounds[first], samples.bounds[min(first + size, count)]
+            found[some] = np.searchsorted(samples.keys[begin:end], rows[some] + inside, side="right")
+            found[some] += begin
+        return found
 
     return Windows(samples, position(starts), position(ends), starts, ends)
 
@@ -192,15 +207,24 @@ def chunks(windows: Windows, wanted: Bools) -> Iterator[tuple[Ints, Chunk]]:
         begin = end
 
 
-def reduce(windows: Windows, function: Reduction, minimum: int = 1, *, increments: bool = False) -> Vector:
-    """A value per window; no value where the window has fewer than `minimum` samples (see `Windows.filled`)."""
+def reduce(
+    windows: Windows,
+    function: Reduction,
+    minimum: int = 1,
+    *,
+    increments: bool = False,
+    check: Callable[[], None] = _go_on,
+) -> Vector:
+    """A value per window; no value where the window has fewer than `minimum` samples (see `Windows.filled`). `check` is
+    called before each chunk; it may raise."""
     present = windows.filled(minimum, increments=increments)
     values = np.full(present.shape, np.nan)
     flat = values.ravel()
     for chosen, chunk in chunks(windows, present):
+        check()
         with np.errstate(all="ignore"):
             flat[chosen] = function(chunk)
-    return Vector(list(windows.samples.labels), values, present)
+    return Vector(listed(windows.samples.labels), values, present)
 
 
 def newest(windows: Windows) -> tuple[Ints, Bools]:

@@ -78,6 +78,7 @@ class LogReader:
         self._tick_s = tick_s
         self._search = Search()
         self._metrics = LogReaderMetrics(metrics)
+        self._metrics.wanted.set(len(self._assigned) if mode == "assign" else topic_identity.partitions)
         self._loading = Loading(topic_identity, handler, identify, self._metrics)
         self._kafka_offsets = KafkaOffsets(topic_identity.topic, handler, self._metrics)
         self._own = Ownership()

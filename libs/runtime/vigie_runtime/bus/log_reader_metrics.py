@@ -11,6 +11,9 @@ RECORDS: Final = Counter("vigie_logreader_records_total", "records", "Records ha
 BATCH: Final = Histogram("vigie_logreader_batch_records", "records", "Records handed over at once", buckets=SIZES)
 HANDLING: Final = Histogram("vigie_logreader_handling_seconds", "seconds", "One call of the handler", buckets=LATENCY_S)
 LIVE: Final = Gauge("vigie_logreader_partitions", "partitions", "Partitions that are loaded and read")
+WANTED: Final = Gauge(
+    "vigie_logreader_topic_partitions", "partitions", "Partitions that this reader and its group have to read"
+)
 LAG: Final = Gauge("vigie_logreader_lag_records", "records", "Records of the live partitions not handed over yet")
 LOADS: Final = Counter("vigie_logreader_loads_total", "loads", "Partitions loaded, by why", {"reason": LoadReason})
 LOST: Final = Counter(
@@ -32,7 +35,7 @@ COMMIT_FAILURES: Final = Counter(
 RESTARTS: Final = Counter("vigie_logreader_restarts_total", "consumers", "Kafka consumers given up after an error")
 
 LOGREADER_METRICS: Final[tuple[Metric, ...]] = (
-    RECORDS, BATCH, HANDLING, LIVE, LAG, LOADS, LOST, CUT, UNREADABLE, COMMIT_FAILURES, RESTARTS,
+    RECORDS, BATCH, HANDLING, LIVE, WANTED, LAG, LOADS, LOST, CUT, UNREADABLE, COMMIT_FAILURES, RESTARTS,
 )  # fmt: skip
 
 
@@ -45,6 +48,7 @@ class LogReaderMetrics:
         self.batch = metrics.histogram(BATCH)
         self.handling = metrics.histogram(HANDLING)
         self.live = metrics.gauge(LIVE)
+        self.wanted = metrics.gauge(WANTED)
         self.lag = metrics.gauge(LAG)
         self.loads = {reason: metrics.counter(LOADS, reason=reason) for reason in LoadReason}
         self.lost = metrics.counter(LOST)

@@ -3,7 +3,8 @@
 alerts  {_id: fingerprint, tenant, rule, state, severity, starts, ends, updated, sequence, search: ["name=value"], data,
         expires}
 
-`data` is the alert as the life cycle keeps it; the rest is for finding it. `expires` is there when it is resolved.
+`data` is the alert as the life cycle keeps it; the rest is for finding it. `expires` is there when it is over: what
+never fired is forgotten at once.
 """
 
 from __future__ import annotations
@@ -161,11 +162,12 @@ def _set(alert: StoredAlert, life: timedelta) -> Document:
         "search": [f"{name}={value}" for name, value in alert.labels],
         "data": alert.data,
     }
-    over = alert.state in _OVER and alert.ends_at is not None
-    gone = [] if over else ["ends", "expires"]
-    if over and alert.ends_at is not None:
-        fields |= {"ends": _date(alert.ends_at), "expires": _date(alert.ends_at) + life}
-    return {"$set": fields, **({"$unset": dict.fromkeys(gone, "")} if gone else {})}
+    if alert.state not in _OVER:
+        return {"$set": fields, "$unset": {"ends": "", "expires": ""}}
+    if alert.ends_at is None:  # it never fired
+        return {"$set": fields | {"expires": fields["updated"]}, "$unset": {"ends": ""}}
+    ends = _date(alert.ends_at)
+    return {"$set": fields | {"ends": ends, "expires": ends + life}}
 
 
 def parse(document: Mapping[str, Any]) -> StoredAlert:

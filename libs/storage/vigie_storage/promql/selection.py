@@ -15,6 +15,7 @@ from vigie_query.errors import QueryLimitExceeded
 from vigie_query.matchers import Matcher, predicate
 from vigie_query.promql.cells import BUCKET, VALUE, Shown
 from vigie_query.promql.derived import BOUNDS, BUCKETS, DERIVED, LE, bases_of, derives, exact_name, labels_of
+from vigie_query.promql.label_sets import LabelSets
 from vigie_query.promql.labels import NAME
 from vigie_query.series import Selection, Series
 from vigie_runtime.clock import Clock
@@ -83,7 +84,7 @@ class SelectorReader:
                 for name, kind in families
                 for ending, (of, _) in DERIVED.items()
                 if kind is of and derives(name, ending)
-            ]  # fmt: skip
+            ]
         accepted = await self._accepted(tenant, matchers, [*stored, *(base + ending for base, ending in derived)])
         by_ending = {
             ending: tuple(base for base, own in derived if own == ending and base + ending in accepted)
@@ -146,5 +147,5 @@ def _selected(found: Sequence[tuple[Series, str, int]]) -> Selected:
     kinds = np.array([int(one.kind) for one, _, _ in found], np.uint8)
     parts = np.array([part for _, _, part in found], np.int64)
     places: list[int] = order.tolist()
-    labels = [labels_of(*found[place]) for place in places]
+    labels = LabelSets(labels_of(*found[place]) for place in places)
     return Selected(selection, Shown(labels, rows[order], kinds[order], parts[order]))

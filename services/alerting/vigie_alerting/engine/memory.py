@@ -14,6 +14,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import Matcher
 from vigie_query.promql.cells import Shown, samples_of
 from vigie_query.promql.derived import Selecting
+from vigie_query.promql.label_sets import LabelSets
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
 from vigie_windows import Cells, fold, renumbered
@@ -62,7 +63,7 @@ class Watch:
     def shown(self) -> Shown:
         if self._shown is None:
             self._shown = Shown(
-                list(self.labels),
+                LabelSets(self.labels),
                 np.array(self.rows, np.int64),
                 np.array(self.kinds, np.uint8),
                 np.array(self.parts, np.int64),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -36,6 +36,11 @@ class RulesHandler:
         changed, self._changed = self._changed, {}
         self.arrived.clear()
         return changed
+
+    def put_back(self, changes: Mapping[str, tuple[int, Rule | None]]) -> None:
+        """They could not be applied: the next call gives them again, unless they changed once more."""
+        self._changed = {**changes, **self._changed}
+        self.arrived.set()
 
     async def assigned(self, partition: int) -> int | None:
         """Everything is read again: the log is compacted."""

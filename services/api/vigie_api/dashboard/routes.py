@@ -53,7 +53,7 @@ async def realtime(context: Ctx) -> Any:
         time_range = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
         panel = await read_panel(context, time_range, overview.REALTIME)
         index = await context.resources.families.of(context.tenant)
-        latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
+        latest = LatestTable(await context.resources.latest.some(context.tenant, index.chunks()))
         levels = overview.levels(index, latest, stale_before_ms(context))
         return await asyncio.to_thread(overview.realtime, panel.numbers, levels, context.now_ms)
 

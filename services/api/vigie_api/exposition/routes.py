@@ -105,7 +105,7 @@ class _Scrape(Response):
 
 def _warning(age_s: float, *, complete: bool) -> str:
     """What is stale, in one line without quotes."""
-    parts = [f"series are missing that are new since {age_s:.0f} s"] if age_s else []
+    parts = [f"series are missing that were sent for the first time in the last {age_s:.0f} s"] if age_s else []
     if not complete:
         parts.append("series are missing whose values Redis does not have")
     return f"MongoDB does not answer: {', '.join(parts)}"

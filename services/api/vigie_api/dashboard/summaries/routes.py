@@ -123,7 +123,7 @@ async def summary(context: Ctx, period: Period = None, from_: From = None, to: T
     async def compute() -> MetricsSummary:
         areas = await dashboard(context, time_range)
         index = await context.resources.families.of(context.tenant)
-        latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
+        latest = LatestTable(await context.resources.latest.some(context.tenant, index.chunks()))
         custom = custom_families(index)
         return MetricsSummary(
             **areas.model_dump(),
@@ -142,6 +142,6 @@ async def _other(context: Context, chosen: Callable[[FamilyIndex], list[Family]]
     families = chosen(index)
     metrics: list[CustomMetric] = []
     if families:
-        latest = LatestTable(await context.resources.latest.everything(context.tenant, index.chunks()))
+        latest = LatestTable(await context.resources.latest.some(context.tenant, index.chunks()))
         metrics = custom_metrics(families[:MAX_CUSTOM], latest)
     return {"other": metrics, "other_truncated": len(families) > MAX_CUSTOM}
