@@ -121,14 +121,14 @@ async def test_ready_only_when_both_are() -> None:
     assert (await ask(door(ready=503), "GET", "/health/live")).status_code == 200
 
 
-class Alerting:
+class Alerting(httpx2.AsyncBaseTransport):
     """Alerting, as another process; what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[httpx2.Request] = []
         self.away = False
 
-    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if self.away:
             raise httpx2.ConnectError("refused")
         self.asked.append(request)
@@ -140,7 +140,7 @@ class Alerting:
         )
 
     def door(self) -> FrontDoor:
-        client = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
+        client = httpx2.AsyncClient(transport=self)
         forwarded = Forwarded("http://127.0.0.1:25000", client)
         return FrontDoor(App("ingest", []), App("api", []), alerting=forwarded)
 

@@ -14,6 +14,7 @@ from vigie_standalone.importing import import_app
 from vigie_standalone.inbox.commands import inbox_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
 from vigie_standalone.private import UMASK
+from vigie_standalone.query.command import query
 
 if TYPE_CHECKING:
     from vigie_standalone.demo.control import Control
@@ -35,6 +36,7 @@ app.add_typer(inbox_app, name="inbox")
 app.add_typer(admin_app, name="admin")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
+app.command("query")(query)
 
 
 def main() -> None:

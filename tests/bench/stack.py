@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from pymongo import MongoClient
 from vigie_contracts.series import to_unsigned
-from vigie_contracts.tiers import FINE
+from vigie_contracts.tiers import FINE, TIERS
 from vigie_contracts.topics import SAMPLES
 from vigie_standalone.embedded.ports import free_port
 from vigie_standalone.embedded.process import Process
@@ -68,6 +68,14 @@ class Stack:
         env = {"VIGIE_AGGREGATOR_PORT": str(port), "VIGIE_KAFKA_SESSION_TIMEOUT_MS": str(PAUSE_LIMIT_MS)}
         self._start("aggregator", "vigie_aggregator", env, health)
 
+    def start_api(self) -> str:
+        """Its URL."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        env = {"VIGIE_API_PORT": str(port), "VIGIE_ANONYMOUS": "default:read"}
+        self._start("api", "vigie_api", env, f"{url}/health/ready")
+        return url
+
     def pause_aggregator(self) -> None:
         """Stop it where it stands, with its partitions, so that a log grows which it then reads at full speed: what
         a start costs (imports, connections) is not measured with it."""
@@ -83,14 +91,16 @@ class Stack:
         by_kind = zip(servers, self._servers.processes(), strict=True)
         return found | {name: process.pid for name, process in by_kind}
 
-    def wait_counted(self, deadline_s: float = CATCH_UP_S) -> None:
-        """Until the finest tier is stored up to the ends of the log. AssertionError when that takes too long."""
+    def wait_counted(self, deadline_s: float = CATCH_UP_S, *, coarse: bool = False) -> None:
+        """Until the finest tier, or with `coarse` every tier, is stored up to the ends of the log. AssertionError when
+        that takes too long."""
+        tiers = TIERS if coarse else (FINE,)
         ends = self._log_ends()
         with MongoClient[dict[str, Any]](self._mongo_uri) as client:
             partitions = client[DATABASE]["partitions"]
 
             def counted() -> bool:
-                stored = {d["_id"]: d["next"][FINE.name] for d in partitions.find()}
+                stored = {d["_id"]: min(d["next"].get(tier.name, 0) for tier in tiers) for d in partitions.find()}
                 return all(stored.get(f"{SAMPLES.name}/{p}", 0) >= end for p, end in ends.items() if end)
 
             eventually_sync(counted, deadline_s, interval=0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,15 +100,15 @@ class Workload:
     def remote_write_bodies(self) -> list[bytes]:
         """Snappy-compressed protobuf of Prometheus remote-write 1.0."""
         heads = [
-            b"".join(_field(1, _label(n, v)) for n, v in [("__name__", NAME), *labels(i).items()])
+            b"".join(message(1, text(1, n) + text(2, v)) for n, v in [("__name__", NAME), *labels(i).items()])
             for i in range(self.series)
         ]
         bodies: list[bytes] = []
         for batch in self.batches():
             series: dict[int, list[bytes]] = {}
             for i, s in batch:
-                series.setdefault(i, []).append(_field(2, _sample(self.value(i, s), self.timestamp(s))))
-            request = b"".join(_field(1, heads[i] + b"".join(samples)) for i, samples in series.items())
+                series.setdefault(i, []).append(message(2, sample(self.value(i, s), self.timestamp(s))))
+            request = b"".join(message(1, heads[i] + b"".join(samples)) for i, samples in series.items())
             bodies.append(bytes(cramjam.snappy.compress_raw(request)))
         return bodies
 
@@ -158,13 +159,15 @@ def _varint(n: int) -> bytes:
     return bytes(out)
 
 
-def _field(number: int, payload: bytes) -> bytes:
+def message(number: int, payload: bytes) -> bytes:
+    """A field of protobuf that holds bytes: a text, or another message."""
     return bytes((number << 3 | 2,)) + _varint(len(payload)) + payload
 
 
-def _label(name: str, value: str) -> bytes:
-    return _field(1, name.encode()) + _field(2, value.encode())
+def text(number: int, value: str) -> bytes:
+    return message(number, value.encode())
 
 
-def _sample(value: float, timestamp: int) -> bytes:
-    return b"\x09" + np.float64(value).tobytes() + b"\x10" + _varint(timestamp)
+def sample(value: float, timestamp: int) -> bytes:
+    """A `Sample` of remote write."""
+    return b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(timestamp)

@@ -22,7 +22,7 @@ ALERTING: Final = "services/alerting/vigie_alerting"
 PURE: Final = {
     "libs/contracts/vigie_contracts/*": "msgspec numpy",
     "libs/windows/vigie_windows/*": "numpy",
-    "libs/query/vigie_query/*": "numpy promql_parser re2",
+    "libs/query/vigie_query/*": "numpy re2",
     f"{SAMPLES}/columns.py": "numpy",
     f"{SAMPLES}/keys.py": "numpy",
     f"{SAMPLES}/latest.py": "numpy",

@@ -1,5 +1,7 @@
 """Which windows are read."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from vigie_contracts.tiers import HOUR as HOURS
 from vigie_contracts.tiers import MINUTE as MINUTES
 from vigie_query.errors import InvalidParameter, RetentionExceeded
 from vigie_query.grid import Grid, single, stepped
-from vigie_query.planning import Plan, TierRange, plan, steps_possible
+from vigie_query.planning import Plan, TierRange, covering, plan, steps_possible
 from vigie_query.times import DAY, HOUR, MINUTE
 
 NOW = 1_790_000_120_000 // HOUR * HOUR + 17 * MINUTE + 30_000
@@ -116,3 +118,33 @@ def test_every_moment_is_read_from_exactly_one_tier(
         # No window of a tier that was not complete then.
         assert piece.tier is not TIERS[2] or piece.end <= dirty_hour // HOUR * HOUR
         assert piece.tier is not TIERS[1] or piece.end <= max(dirty_minute // MINUTE * MINUTE, piece.start)
+
+
+@given(
+    st.integers(0, 3 * DAY // 1000), st.lists(st.integers(0, 2 * DAY // 1000), min_size=1, max_size=8),
+    st.integers(0, 2), st.integers(0, 2),
+)  # fmt: skip
+def test_windows_cover_the_time_once_and_an_edge_cuts_only_the_finest(
+    ago: int, lengths: list[int], finest: int, coarsest: int
+) -> None:
+    start = NOW - ago * 1000
+    edges = sorted({start, *(min(NOW, start + length * 1000) for length in lengths)})
+    dirty = {"1m": NOW - 10 * MINUTE, "1h": NOW - 3 * HOUR}
+    plan, rounded = covering(edges, dirty, NOW, finest=finest, coarsest=max(finest, coarsest))
+    pieces = plan.pieces
+    assert pieces[0].start <= edges[0]
+    assert pieces[-1].end > edges[-1]
+    assert all(one.end == other.start for one, other in pairwise(pieces))
+    for edge in edges:
+        [piece] = [one for one in pieces if one.start <= edge < one.end]
+        if piece.tier in TIERS[finest + 1 :] and edge % piece.tier.width_ms:
+            assert edge < NOW - FINE.retention_ms + HOUR, "finer windows are kept for this time"
+            assert rounded is not None
+
+
+def test_windows_say_that_they_are_wider_than_was_asked_for() -> None:
+    old = TOP - 3 * DAY
+    assert covering([old, old + 90_000], {}, NOW)[1] is MINUTES
+    assert covering([old, old + 2 * MINUTE], {}, NOW)[1] is None
+    assert covering([TOP - 90_000, TOP], {}, NOW)[1] is None
+    assert covering([TOP - 90_000, TOP], {}, NOW, finest=2)[1] is HOURS

@@ -7,7 +7,7 @@ is read from exactly one tier, so nothing counts twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -105,6 +105,43 @@ def plans_before(
         start = max(oldest, tier.floor(end_ms - length))
         yield Plan(tier, tuple(_kept(_joined(_cover(start, end_ms, index, clean)), now_ms)))
         end_ms, length = start, 2 * length
+
+
+def covering(
+    edges: Sequence[int],
+    dirty_since: Mapping[str, int | None],
+    now_ms: int,
+    *,
+    whole_since: Mapping[str, int] = MappingProxyType({}),
+    finest: int = 0,
+    coarsest: int = len(TIERS) - 1,
+) -> tuple[Plan, Tier | None]:
+    """The fewest windows from the first edge to the last (the one that it begins is included) that none of the edges
+    (ascending, ms) cuts, as far as windows that are fine enough are kept. With the widest tier of which windows are cut
+    nevertheless, if any.
+
+    finest, coarsest: the narrowest and widest windows to use, by their place in TIERS.
+    """
+    clean = _clean(dirty_since, whole_since, now_ms)
+    pieces: list[TierRange] = []
+    rounded: Tier | None = None
+    start, end = edges[0], edges[-1] + 1
+    for index in range(len(TIERS) - 1, finest - 1, -1):
+        width = TIERS[index].width_ms
+        until = end if index == finest else min(end, _horizon(TIERS[index - 1], now_ms))
+        if start >= until:
+            continue
+        own = [edge for edge in edges if start <= edge < until]
+        if index > 0 and rounded is None and any(edge % width for edge in own):
+            rounded = TIERS[index]
+        low, high = start // width * width, -(-until // width) * width
+        # A window that an edge cuts stands alone: what is in it may belong to either side.
+        cuts = {low, high, *(edge // width * width for edge in own), *(-(-edge // width) * width for edge in own)}
+        for one, other in pairwise(sorted(cuts)):
+            pieces += _cover(one, other, max(index, coarsest), clean)
+        start = high
+    kept = tuple(_kept(_joined(pieces), now_ms))
+    return Plan(max((piece.tier for piece in kept), key=TIERS.index, default=TIERS[finest]), kept), rounded
 
 
 def asked(from_ms: int, to_ms: int, step_ms: int, now_ms: int, zone: ZoneInfo | None = None) -> Grid:

@@ -75,13 +75,19 @@ def parse_time(text: str, field: str, now_ms: int) -> int:
     if match := _RELATIVE.match(text):
         distance = _length(match[2], field, _HOW) if match[2] else 0
         return _checked(now_ms - distance if match[1] == "-" else now_ms + distance, field, now_ms)
-    if _RFC3339.match(text):
-        try:
-            moment = datetime.fromisoformat(text.upper())
-            return _checked(round(moment.timestamp() * 1000), field, now_ms)
-        except (ValueError, OverflowError):
-            raise InvalidParameter(field, _HOW) from None
+    if (moment := rfc3339_ms(text)) is not None:
+        return _checked(moment, field, now_ms)
     raise InvalidParameter(field, _HOW)
+
+
+def rfc3339_ms(text: str) -> int | None:
+    """Milliseconds since the epoch of an RFC 3339 time; None when the text is none."""
+    if not _RFC3339.match(text):
+        return None
+    try:
+        return round(datetime.fromisoformat(text.upper()).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _checked(timestamp_ms: int, field: str, now_ms: int) -> int:

@@ -121,3 +121,18 @@ async def test_who_goes_away_leaves_its_place_when_its_thread_is_free() -> None:
     assert expressions._admitted[TENANT] == 1
     release.set()
     await eventually(lambda: not expressions._admitted)
+
+
+async def test_what_nobody_waits_for_any_more_ends_soon() -> None:
+    expressions = Expressions(60)
+    begun = threading.Event()
+
+    def work(check: Check) -> None:
+        begun.set()
+        while True:
+            check()
+
+    gone = asyncio.ensure_future(expressions.question("q", TENANT).run(work))
+    await asyncio.to_thread(begun.wait, 10)
+    gone.cancel()
+    await eventually(lambda: not expressions._admitted)

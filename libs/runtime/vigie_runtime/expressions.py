@@ -51,10 +51,12 @@ class ExpressionTooSlow(ProblemError):  # noqa: N818 - named after what is wrong
 class Expressions:
     """The threads for expressions of one process: some work, some wait, the rest is refused at once."""
 
-    def __init__(self, thinking_s: float = THINKING_S) -> None:
+    def __init__(self, thinking_s: float = THINKING_S, at_once: int = _AT_ONCE) -> None:
         self._thinking_s = thinking_s
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "expressions")
-        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._per_tenant = max(_PER_TENANT, at_once)
+        self._most = at_once + _WAITING
+        self._threads = ThreadPoolExecutor(at_once, "expressions")
+        self._free = asyncio.Semaphore(at_once)
         self._admitted: Counter[TenantId] = Counter()
 
     def question(self, field: str, tenant: TenantId) -> Thinking:
@@ -64,7 +66,7 @@ class Expressions:
     async def run(self, tenant: TenantId, work: Callable[[], T]) -> T:
         """The result of the work, which one of the threads does. Raises Busy: for all, or for this tenant, or when no
         thread is free for WAIT_S."""
-        if self._admitted[tenant] >= _PER_TENANT or self._admitted.total() >= _AT_ONCE + _WAITING:
+        if self._admitted[tenant] >= self._per_tenant or self._admitted.total() >= self._most:
             raise Busy("expressions")
         self._admitted[tenant] += 1
         try:
@@ -103,16 +105,17 @@ class Thinking:
     def __init__(self, expressions: Expressions, field: str, tenant: TenantId, seconds: float) -> None:
         self._expressions, self._field, self._tenant, self._seconds = expressions, field, tenant, seconds
         self._left = seconds
+        self._given_up = False
 
     async def run(self, work: Callable[[Check], T]) -> T:
-        """The result of `work`. Raises ExpressionTooSlow, Busy."""
+        """The result of `work`, which ends soon when nobody waits for it any more. Raises ExpressionTooSlow, Busy."""
 
         def timed() -> T:
             began = time.thread_time()
             end = began + self._left
 
             def check() -> None:
-                if time.thread_time() > end:
+                if self._given_up or time.thread_time() > end:
                     raise ExpressionTooSlow(self._field, self._seconds)
 
             try:
@@ -120,4 +123,8 @@ class Thinking:
             finally:
                 self._left -= time.thread_time() - began
 
-        return await self._expressions.run(self._tenant, timed)
+        try:
+            return await self._expressions.run(self._tenant, timed)
+        except asyncio.CancelledError:
+            self._given_up = True
+            raise

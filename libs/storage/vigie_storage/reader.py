@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
 from vigie_storage.windows.reader import Completeness, WindowReader
 
+S = TypeVar("S")
 _SELECTION_TTL_S = 0.25
 """Short: an answer kept by the route may be made of a selection of this age, and new series are awaited."""
 _SELECTED_SERIES = 100_000
@@ -57,20 +59,27 @@ class SelectedSamples:
     plan: Plan
 
 
+def selections(clock: Clock, series_in: Callable[[S], int]) -> TtlCache[S]:
+    """What remembers selections: a dashboard that asks for ten charts at once reads its catalogue once."""
+    return TtlCache[S](clock, _SELECTION_TTL_S, _SELECTED_SERIES, lambda found: series_in(found) + _EMPTY_WEIGHS)
+
+
+def _series_in(found: list[Series]) -> int:
+    return len(found)
+
+
 class SeriesReader:
     """Every windowed read goes through this."""
 
     def __init__(self, series: SeriesCatalogue, windows: WindowReader, clock: Clock, limits: Limits) -> None:
-        self._series, self._windows, self._clock, self._limits = series, windows, clock, limits
-        # A dashboard that asks for ten charts at once reads its catalogue once.
-        self._selections = TtlCache[list[Series]](
-            clock, _SELECTION_TTL_S, _SELECTED_SERIES, lambda found: len(found) + _EMPTY_WEIGHS
-        )
+        self.catalogue, self.limits = series, limits
+        self._windows, self._clock = windows, clock
+        self._selections = selections(clock, _series_in)
 
     async def select(self, tenant: TenantId, wanted: Filter, what: str) -> list[Series]:
         """The series of the filter, by name and labels. Raises QueryLimitExceeded."""
         return await self._selections.get(
-            (tenant, wanted), lambda: self._series.find(tenant, wanted, self._limits.series, what)
+            (tenant, wanted), lambda: self.catalogue.find(tenant, wanted, self.limits.series, what)
         )
 
     async def read(
@@ -87,7 +96,7 @@ class SeriesReader:
         lookback = any(functions.needs_lookback(function, [kind]) for function, kind in present)
         whole = await self._completeness(selection)
         chosen = plan(grid, whole.dirty_since, now_ms, whole_since=whole.whole_since, lookback=lookback)
-        if await self._too_many(tenant, selection, chosen):
+        if await self.too_many(tenant, selection, chosen):
             possible = partial(plan, dirty_since=whole.dirty_since, now_ms=now_ms, whole_since=whole.whole_since)
             raise self._too_expensive(chosen, selection, grid, possible)
         cells = await self._windows.read(tenant, selection, chosen, columns)
@@ -113,11 +122,11 @@ class SeriesReader:
         for before in plans:
             if not len(rows):
                 break
-            if await self._too_many(tenant, selection, before, rows):
+            if await self.too_many(tenant, selection, before, rows):
                 documents = before.windows * len(selection.chunks_of(rows))
                 raise QueryLimitExceeded(
                     f"match: {len(rows)} counters have their last value long before the time asked for; finding it "
-                    f"needs {documents} documents, one request reads at most {self._limits.documents} of them at once: "
+                    f"needs {documents} documents, one request reads at most {self.limits.documents} of them at once: "
                     "use fewer series (match=label=value)",
                     "match",
                 )
@@ -135,7 +144,7 @@ class SeriesReader:
         for make in grids:
             last = make()
             chosen = plan(last, whole.dirty_since, now_ms, whole_since=whole.whole_since)
-            if chosen.windows * len(selection.chunks) <= self._limits.preferred_documents:
+            if chosen.windows * len(selection.chunks) <= self.limits.preferred_documents:
                 return last
         if last is None:
             raise ValueError("no grid to choose from")
@@ -144,12 +153,12 @@ class SeriesReader:
     async def _completeness(self, selection: Selection) -> Completeness:
         return await self._windows.completeness(selection.partitions) if selection.series else Completeness({}, {})
 
-    async def _too_many(
+    async def too_many(
         self, tenant: TenantId, selection: Selection, chosen: Plan, rows: npt.NDArray[np.int64] | None = None
     ) -> bool:
         """Whether there are more documents, of the chunks of `rows` only, than one question may read at once: counted
         when there might be."""
-        limit = self._limits.documents
+        limit = self.limits.documents
         chunks = len(selection.chunks if rows is None else selection.chunks_of(rows))
         if chosen.windows * chunks <= limit:
             return False
@@ -159,7 +168,7 @@ class SeriesReader:
         self, chosen: Plan, selection: Selection, grid: Grid, possible: Callable[[Grid], Plan]
     ) -> QueryLimitExceeded:
         """With a step that costs less, or else with the time that can be had."""
-        limit, chunks = self._limits.documents, len(selection.chunks)
+        limit, chunks = self.limits.documents, len(selection.chunks)
         error = QueryLimitExceeded(
             f"step: {len(selection.series)} series over {chosen.windows} windows (finest use of the {chosen.tier.name} "
             f"tier) need more than the {limit} documents that one request reads at most",

@@ -1,6 +1,6 @@
 """What an app answers to what it does not take, and to its own bugs: to requests, and to WebSockets."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import httpx2
@@ -9,9 +9,10 @@ import pytest_asyncio
 from fastapi import FastAPI, Query, WebSocket
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
-from vigie_contracts.problems import ProblemKind, problem
+from vigie_contracts.problems import Problem, ProblemKind, problem
 from vigie_identity.errors import BadCredential, Conflict, InvalidField, RefusalReason
 from vigie_query.errors import InvalidParameter
 from vigie_runtime.errors import Busy, StoreUnavailable
@@ -20,10 +21,14 @@ from vigie_web import problems
 refusals: list[RefusalReason] = []
 
 
+def of_other_shape(found: Problem, error: Exception, headers: Mapping[str, str]) -> Response:
+    return Response(f"{type(error).__name__}: {found.detail}", 418, dict(headers))
+
+
 @pytest.fixture
 def app() -> FastAPI:
     app = FastAPI()
-    problems.install(app, "service", refusals.append)
+    problems.install(app, "service", refusals.append, {"/other/{name}": of_other_shape})
 
     @app.get("/boom")
     async def boom() -> None:
@@ -33,6 +38,7 @@ def app() -> FastAPI:
     async def refused(request: Request) -> None:
         raise HTTPException(int(request.path_params["status"]), "told", {"x-why": "so"})
 
+    @app.get("/other/{name}")
     @app.get("/errors/{name}")
     async def errors(name: str, limit: Annotated[int, Query(le=10)] = 1) -> None:
         raise {
@@ -41,6 +47,7 @@ def app() -> FastAPI:
             "field": InvalidField("home_tenant", "is none"),
             "conflict": Conflict("there is one of that name", field="name"),
             "credential": BadCredential(RefusalReason.EXPIRED),
+            "bug": RuntimeError("secret"),
         }[name]
 
     @app.websocket("/refuses")
@@ -141,3 +148,21 @@ def test_seconds_to_wait_are_a_header_too() -> None:
     answer = problems.response(problem(ProblemKind.STORE_AWAY, 503, "later", retry_after=2), {"x-why": "so"})
     assert (answer.headers["retry-after"], answer.headers["x-why"]) == ("2", "so")
     assert "retry-after" not in problems.response(problem(ProblemKind.INVALID, 422, "no")).headers
+
+
+async def test_routes_whose_clients_know_another_shape_get_it_for_every_error(http: httpx2.AsyncClient) -> None:
+    refusals.clear()
+    bodies = {
+        "store": "StoreUnavailable: the store does not answer at the moment; try again in a few seconds",
+        "query": "InvalidParameter: step: is none",
+        "credential": "BadCredential: the credential is not valid: unknown, malformed, expired or revoked",
+        "store?limit=11": "RequestValidationError: limit: must be at most 10",
+        "bug": "RuntimeError: the request failed unexpectedly; the log of the service says why",
+    }
+    answers = {path: await http.get(f"/other/{path}") for path in bodies}
+    assert {path: answer.text for path, answer in answers.items()} == bodies
+    assert {answer.status_code for answer in answers.values()} == {418}
+    assert answers["store"].headers["retry-after"] == "2"
+    assert "www-authenticate" in answers["credential"].headers
+    assert refusals == [RefusalReason.EXPIRED]
+    assert (await http.delete("/other/bug")).headers["content-type"] == "application/problem+json"

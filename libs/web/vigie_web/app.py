@@ -43,6 +43,7 @@ def create_app(
     version: str,
     description: str,
     refused_credentials: Counter,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """An app that is connected while its ASGI lifespan runs; until then what needs resources answers 503.
 
@@ -67,9 +68,14 @@ def create_app(
     for feature in features:
         app.include_router(feature.router)
     state.table.check_complete(app.routes)
-    problems.install(app, service, lambda reason: state.metrics.counter(refused_credentials, reason=reason).inc())
+    problems.install(
+        app,
+        service,
+        lambda reason: state.metrics.counter(refused_credentials, reason=reason).inc(),
+        {path: feature.errors for feature in features if feature.errors for _, path in feature.access},
+    )
     app.add_middleware(ReferencePages)
-    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, limit=max_body_bytes)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(Compression)
     app.add_middleware(HeadAsGet)

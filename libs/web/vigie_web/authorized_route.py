@@ -30,15 +30,15 @@ class AuthorizedRoute(APIRoute):
         async def authorized(request: Request) -> Response:
             public = app_state(request).table.of(request).public
             await (charge_anonymous if public else context_of)(request)
-            if self.body_field is not None and await _body(request) and not _is_json(request):
+            if self.body_field is not None and await body_of(request) and not _is_json(request):
                 raise UnsupportedMedia
             return await handle(request)
 
         return authorized
 
 
-async def _body(request: Request) -> bytes:
-    """The request keeps it, for FastAPI to decode."""
+async def body_of(request: Request) -> bytes:
+    """The whole body, which the request keeps, for FastAPI to decode. Raises BodyTooLarge, BodyTooSlow, Malformed."""
     try:
         async with asyncio.timeout(BODY_S):
             return await request.body()

@@ -34,10 +34,10 @@ class BodyTooSlow(ProblemError):  # noqa: N818
 
 
 class UnsupportedMedia(ProblemError):  # noqa: N818
-    """The body is not said to be JSON."""
+    """The body is not said to be what is taken here."""
 
     kind = ProblemKind.UNSUPPORTED_MEDIA
     status = 415
 
-    def __init__(self) -> None:
-        super().__init__("the body must be JSON: send it with Content-Type: application/json")
+    def __init__(self, what: str = "JSON", media: str = "application/json") -> None:
+        super().__init__(f"the body must be {what}: send it with Content-Type: {media}")

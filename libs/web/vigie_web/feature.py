@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from vigie_web.access import Rows
+from vigie_web.problems import ErrorShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,5 @@ class Feature:
     access: Rows
     description: str = ""
     """Of the router's first tag, in the OpenAPI document."""
+    errors: ErrorShape | None = None
+    """For clients that know errors of another shape than problem details."""

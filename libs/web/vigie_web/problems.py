@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from fastapi import FastAPI
@@ -60,23 +60,33 @@ _PAGE: Final = (
 
 Answer = Response | None
 """None for a WebSocket: the handler has refused or closed it."""
+ErrorShape: TypeAlias = Callable[[Problem, Exception, Mapping[str, str]], Response]
+"""Writes an error for the clients of some routes: what is told, the error behind it, and the headers it has to have."""
 
 
-def install(app: FastAPI, service: str, refused_credential: Callable[[RefusalReason], object]) -> None:
+def install(
+    app: FastAPI,
+    service: str,
+    refused_credential: Callable[[RefusalReason], object],
+    shapes: Mapping[str, ErrorShape] | None = None,
+) -> None:
     """Answer every error of the app as a problem: what routes refuse, what no route takes, and bugs. Tokens, keys and
-    passwords that are not good are told to `refused_credential`, with the reason that the answer does not say."""
+    passwords that are not good are told to `refused_credential`, with the reason that the answer does not say.
+    `shapes` are of the routes, by their path, whose clients know errors of another shape."""
+    app.state.error_shapes = shapes or {}
 
     async def problem_error(connection: HTTPConnection, error: Exception) -> Answer:
         assert isinstance(error, ProblemError)  # noqa: S101 - the framework goes by the class
         if isinstance(error, Unauthenticated) and error.reason is not None:
             refused_credential(error.reason)
-        return await _answer(connection, _as_sent(error.problem(connection.url.path)), error.headers())
+        return await _answer(connection, error, _as_sent(error.problem(connection.url.path)), error.headers())
 
     async def bug(connection: HTTPConnection, error: Exception) -> Answer:
         log.error("a request failed unexpectedly", path=connection.url.path, exc_info=error)
         # Not what the exception says: that may be what the client must not see.
         detail = f"the request failed unexpectedly; the log of the {service} says why"
-        return await _answer(connection, problem(ProblemKind.INTERNAL, 500, detail, instance=connection.url.path))
+        found = problem(ProblemKind.INTERNAL, 500, detail, instance=connection.url.path)
+        return await _answer(connection, error, found)
 
     handlers: dict[type[Exception], Any] = {
         ProblemError: problem_error,
@@ -92,17 +102,24 @@ def install(app: FastAPI, service: str, refused_credential: Callable[[RefusalRea
 
 def response(found: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """The answer, with `Retry-After` when the problem has one."""
+    return Response(msgspec.json.encode(found), found.status, _complete(found, headers), CONTENT_TYPE)
+
+
+def _complete(found: Problem, headers: Mapping[str, str] | None) -> dict[str, str]:
     extra = dict(headers or {})
     if found.retry_after is not None:
         extra["retry-after"] = str(found.retry_after)
-    return Response(msgspec.json.encode(found), found.status, extra, CONTENT_TYPE)
+    return extra
 
 
-async def _answer(connection: HTTPConnection, found: Problem, headers: Mapping[str, str] | None = None) -> Answer:
+async def _answer(
+    connection: HTTPConnection, error: Exception, found: Problem, headers: Mapping[str, str] | None = None
+) -> Answer:
     """A WebSocket that is not accepted yet is refused with the same answer as a request; later it is closed, with the
     detail as the reason."""
     if not isinstance(connection, WebSocket):
-        return response(found, headers)
+        shape = connection.app.state.error_shapes.get(getattr(connection.scope.get("route"), "path", None))
+        return response(found, headers) if shape is None else shape(found, error, _complete(found, headers))
     if connection.application_state is WebSocketState.CONNECTING and _denials(connection):
         await connection.send_denial_response(response(found, headers))
     elif connection.application_state is not WebSocketState.DISCONNECTED:
@@ -119,7 +136,8 @@ def _denials(connection: WebSocket) -> bool:
 async def _query_error(connection: HTTPConnection, error: QueryError) -> Answer:
     kind = ProblemKind.LIMIT if isinstance(error, QueryLimitExceeded | RetentionExceeded) else ProblemKind.INVALID
     errors = [ItemProblem(0, error.field, error.detail)] if error.field else None
-    return await _answer(connection, problem(kind, 422, error.detail, errors=errors, instance=connection.url.path))
+    found = problem(kind, 422, error.detail, errors=errors, instance=connection.url.path)
+    return await _answer(connection, error, found)
 
 
 def _as_sent(found: Problem) -> Problem:
@@ -137,10 +155,10 @@ async def _invalid(
     path = connection.url.path
     if unread := [entry["loc"][-1] for entry in found if entry["type"] == "json_invalid"]:
         malformed = Malformed(f"the body is not JSON: it cannot be read from its character {unread[0]} on")
-        return await _answer(connection, malformed.problem(path))
+        return await _answer(connection, malformed, malformed.problem(path))
     errors = [_item(entry) for entry in found]
     detail = "; ".join(f"{item.field}: {item.reason}" for item in errors)
-    return await _answer(connection, problem(ProblemKind.INVALID, 422, detail, errors=errors, instance=path))
+    return await _answer(connection, error, problem(ProblemKind.INVALID, 422, detail, errors=errors, instance=path))
 
 
 def _item(entry: dict[str, Any]) -> ItemProblem:
@@ -163,9 +181,8 @@ async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
         404: nothing_at(_below_root(connection), lambda bare: methods_at(connection.app.routes, bare)),
     }
     detail = details.get(status, str(error.detail))
-    return await _answer(
-        connection, problem(_KINDS.get(status, ProblemKind.INVALID), status, detail, instance=path), error.headers
-    )
+    found = problem(_KINDS.get(status, ProblemKind.INVALID), status, detail, instance=path)
+    return await _answer(connection, error, found, error.headers)
 
 
 def nothing_at(path: str, methods: Callable[[str], Set[str]]) -> str:

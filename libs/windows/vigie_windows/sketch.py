@@ -57,11 +57,29 @@ def buckets_of(values: Floats) -> Int32s:
     return index.astype(np.int32)
 
 
+def bound_places(bounds: Sequence[float]) -> Int64s:
+    """By bucket, from the lowest (-BUCKETS) on: the place of the first of these ascending bounds that is not below it,
+    len(bounds) when all are. A bound must be the upper edge of a bucket; it may be written a little off."""
+    # A little below the edge is surely inside the bucket.
+    upper = buckets_of(np.array(bounds) * (1 - 1e-9))
+    return np.searchsorted(upper, np.arange(-BUCKETS, BUCKETS + 1)).astype(np.int64)
+
+
 def representative(buckets: Int32s) -> Floats:
     """float64[m]: the value in each bucket with the smallest worst-case relative error."""
     magnitude = np.abs(buckets).astype(np.float64)
     middle = 2 / (1 + GAMMA) * np.exp((magnitude + (LOWEST - 1)) / _PER_E)
     return np.where(buckets == 0, 0.0, np.copysign(middle, buckets))
+
+
+def edges(buckets: Int32s) -> tuple[Floats, Floats]:
+    """float64[m] twice: what each bucket's values are above, and what they are up to (below zero the other way)."""
+    magnitude = np.abs(buckets).astype(np.float64)
+    far = np.where(magnitude == BUCKETS, np.inf, np.exp((magnitude + (LOWEST - 1)) / _PER_E))
+    near = np.exp((magnitude + (LOWEST - 2)) / _PER_E)
+    zero = buckets == 0
+    low = np.where(zero, 0.0, np.where(buckets > 0, near, -far))
+    return low, np.where(zero, 0.0, np.where(buckets > 0, far, -near))
 
 
 def codes(cell: Int64s, bucket: Int32s) -> Int64s:
@@ -165,18 +183,18 @@ def quantiles_by_group(
         rank = np.clip(np.ceil(np.round(q * total, 9)).astype(np.int64) - 1, 0, total - 1)
         found = buckets[np.searchsorted(upto, before + rank, side="right")]
         least, greatest = np.where(rank == total - 1, high, low), np.where(rank == 0, low, high)
-        value[present, column], error[present, column] = _estimates(found, least, greatest)
+        value[present, column], error[present, column] = estimates(found, least, greatest)
     return Quantiles(value, error)
 
 
-def _estimates(bucket: Int32s, least: Floats, greatest: Floats) -> tuple[Floats, Floats]:
+def estimates(bucket: Int32s, least: Floats, greatest: Floats) -> Quantiles:
     """A value of each bucket, which is known to be between `least` and `greatest`, and its largest relative error."""
     value = np.clip(representative(bucket), least, greatest)
     # Inside the range of the sketch a bucket is as wide as ALPHA allows; exact extremes may leave no choice at all.
     error = np.where(least == greatest, 0.0, ALPHA)
     outside = (least != greatest) & ((bucket == 0) | (np.abs(bucket) == BUCKETS))
     if not outside.any():
-        return value, error
+        return Quantiles(value, error)
     edge = np.where(bucket == 0, MIN_MAGNITUDE, _OUTERMOST)
     bucket, least, greatest, edge = bucket[outside], least[outside], greatest[outside], edge[outside]
     low = np.maximum(least, np.where(bucket > 0, edge, np.where(bucket == 0, -edge, -np.inf)))
@@ -190,4 +208,4 @@ def _estimates(bucket: Int32s, least: Floats, greatest: Floats) -> tuple[Floats,
     tiny = np.maximum(-least, greatest) < MIN_MAGNITUDE
     value[outside] = np.where(exact, low, np.where(same_sign, near * (2 / (1 + ratio)), 0.0))
     error[outside] = np.where(exact, 0.0, np.where(same_sign, (1 - ratio) / (1 + ratio), np.where(tiny, np.inf, ALPHA)))
-    return value, error
+    return Quantiles(value, error)

@@ -52,6 +52,7 @@ NEEDS: list[tuple[str, tuple[Need, Need]]] = [
     (r"/admin/global/.*", of_platform(P.PLATFORM_READ, P.TENANTS_MANAGE)),
     (r"/admin/users.*", of_platform(P.USERS_READ, P.USERS_MANAGE)),
     (r"/admin/audit", of_platform(P.AUDIT_READ, P.TENANTS_MANAGE)),
+    (r"/api/v1/.*", of_tenants(P.METRICS_READ, P.METRICS_READ)),
     (r"/api/.*|/metrics", of_tenants(P.METRICS_READ, P.DATA_WRITE)),
     (r"/health/.*|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", (PUBLIC, PUBLIC)),
 ]
@@ -110,6 +111,8 @@ class Walk:
         body: Any = {"json": {"no such field": 1}} if method in ("POST", "PUT", "PATCH") else {}
         answer = await self.http.request(method, filled, headers=headers, **body)
         is_problem = answer.headers.get("content-type") == "application/problem+json"
+        if path.startswith("/api/v1/") and not answer.is_success:
+            return Answer(answer.status_code, answer.json()["error"])
         return Answer(answer.status_code, answer.json()["detail"] if is_problem else None)
 
 

@@ -16,12 +16,16 @@ from vigie_limits.store import RedisCounts
 from vigie_runtime import clients
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
+from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.latest import LatestReader
+from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
 from vigie_storage.windows.reader import WindowReader
 from vigie_web import app as web
@@ -40,6 +44,7 @@ from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
 from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.node_reports import routes as node_reports
+from vigie_api.promql.http import routes as promql
 from vigie_api.query import routes as query
 from vigie_api.reference import routes as reference
 from vigie_api.resources import Resources
@@ -50,6 +55,7 @@ FEATURES: Final = (
     summaries.FEATURE,
     dashboard.FEATURE,
     query.FEATURE,
+    promql.FEATURE,
     series.FEATURE,
     exposition.FEATURE,
     node_reports.FEATURE,
@@ -62,6 +68,8 @@ FEATURES: Final = (
 )
 _KEPT_ANSWERS: Final = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
+_WAITING_QUERIES: Final = 96
+"""A dashboard asks for all of its panels at once, and waits for them as long as one query may take."""
 
 
 def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
@@ -95,9 +103,12 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
     first_start = await life.enter("first start", FirstStartTask(who, settings).running())
     limiter = Limiter(RedisCounts(redis), clock, state.metrics)
     life.on_down("limits", limiter.close)
-    catalogue = SeriesCatalogue(database)
+    patterns = Expressions()
+    catalogue = SeriesCatalogue(database, patterns)
     windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
     limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
+    reader = SeriesReader(catalogue, windows, clock, limits)
+    latest = LatestReader(database, redis, clock, state.metrics)
     exposed = state.metrics.gauge(metrics.EXPOSED)
     return Resources(
         access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
@@ -111,9 +122,14 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         usage=UsageStore(database, clock),
         series=catalogue,
         families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
-        latest=LatestReader(database, redis, clock, state.metrics),
+        latest=latest,
         node_reports=NodeReportReader(database),
-        reader=SeriesReader(catalogue, windows, clock, limits),
+        reader=reader,
+        samples=PromqlReader(reader, windows, latest, clock, patterns).of,
+        selectors=SelectorReader(catalogue, patterns, clock, limits.series),
+        labels=LabelCatalogue(database),
+        expressions=Expressions(settings.api_promql_timeout_s, settings.api_promql_concurrent),
+        queries=ConcurrencyLimit(settings.api_promql_concurrent, "queries", _WAITING_QUERIES),
         answers=TtlCache[BaseModel](clock, settings.api_answer_cache_s, _KEPT_ANSWERS),
         scrapes=ConcurrencyLimit(settings.api_concurrent_scrapes, "answers of /metrics"),
         report_pages=ConcurrencyLimit(settings.api_concurrent_reads, "pages of reports"),

@@ -20,6 +20,7 @@ class RouteArea(StrEnum):
     DASHBOARD = "dashboard"
     SERIES = "series"
     QUERY = "query"
+    PROMQL = "promql"
     EXPOSITION = "exposition"
     TELEMETRY = "telemetry"
     AUTH = "auth"
@@ -87,6 +88,7 @@ _PREFIXES: Final = (
     ("/api/query_range", RouteArea.QUERY),
     ("/admin/tenant/", RouteArea.TELEMETRY),
     ("/admin/global/", RouteArea.TELEMETRY),
+    ("/api/v1/", RouteArea.PROMQL),
     ("/auth/", RouteArea.AUTH),
     ("/admin/", RouteArea.ADMIN),
 )

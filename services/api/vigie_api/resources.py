@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
+from vigie_contracts.tenants import TenantId
 from vigie_identity.identity import Identity
+from vigie_query.promql.reading import SamplesReader
 from vigie_runtime.cache import TtlCache
+from vigie_runtime.expressions import Expressions
 from vigie_storage.latest import LatestReader
+from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import SeriesReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
@@ -35,6 +40,13 @@ class Resources:
     latest: LatestReader
     node_reports: NodeReportReader
     reader: SeriesReader
+    samples: Callable[[TenantId], SamplesReader]
+    """What PromQL reads of a tenant."""
+    selectors: SelectorReader
+    labels: LabelCatalogue
+    expressions: Expressions
+    """Where PromQL is computed."""
+    queries: ConcurrencyLimit
     answers: TtlCache[BaseModel]
     scrapes: ConcurrencyLimit
     report_pages: ConcurrencyLimit

@@ -37,3 +37,16 @@ class ApiSettings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettin
     api_scrape_timeout_s: float = Field(
         default=30.0, gt=0, description="a client that has not read its answer of /metrics by then is cut off"
     )
+
+    api_promql_timeout_s: float = Field(
+        default=30.0, gt=0, le=600, description="a PromQL query may take so long, and a client may ask for less"
+    )
+    api_promql_concurrent: int = Field(
+        default=4, ge=1, le=64, description="PromQL queries at the same time; others wait for their turn"
+    )
+    api_promql_max_points: int = Field(
+        default=1_000_000, ge=1_000, description="points of all series in one answer to a PromQL query"
+    )
+    api_promql_lookback_s: float = Field(
+        default=300.0, gt=0, description="how old the newest sample of a series may be in PromQL"
+    )

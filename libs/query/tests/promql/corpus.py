@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from functools import cache
@@ -10,12 +11,11 @@ from typing import Any
 
 import numpy as np
 from vigie_contracts.series import Labels
-from vigie_query.matchers import predicate
-from vigie_query.promql.evaluation import Evaluation, reads
 from vigie_query.promql.labels import labels_of
+from vigie_query.promql.memory import MemoryReader
 from vigie_query.promql.parsing import parse
-from vigie_query.promql.plan import Node, Selector, ValueType
-from vigie_query.promql.samples import STALE, Samples
+from vigie_query.promql.queries import Query, answer
+from vigie_query.promql.samples import STALE, Samples, Vector
 
 HERE = Path(__file__).parent
 NUMBERS = {"NaN": math.nan, "Inf": math.inf, "+Inf": math.inf, "-Inf": -math.inf, "stale": STALE}
@@ -55,44 +55,27 @@ def dataset(number_: int) -> list[Series]:
     ]
 
 
-def divergences() -> dict[str, str]:
+def divergences(path: Path = HERE / "divergences.txt") -> dict[str, str]:
     """The cases that do not pass, each with the reason."""
-    lines = [line for line in (HERE / "divergences.txt").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return {case.strip(): reason.strip() for case, _, reason in (line.partition("  <- ") for line in lines)}
 
 
-def select(series: list[Series], selector: Selector, first_ms: int, last_ms: int) -> Samples:
-    """What a store gives for a selector."""
-    test = predicate(selector.matchers)
-    found = [(labels, times, values) for labels, times, values in series if test(dict(labels))]
-    inside = [(times >= first_ms) & (times <= last_ms) for _, times, _ in found]
-    counts = [int(mask.sum()) for mask in inside]
-    return Samples(
-        [labels for labels, _, _ in found],
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        np.concatenate(
-            [times[mask] for (_, times, _), mask in zip(found, inside, strict=True)] or [np.zeros(0)]
-        ).astype(np.int64),
-        np.concatenate([values[mask] for (_, _, values), mask in zip(found, inside, strict=True)] or [np.zeros(0)]),
-    )
+def samples_of(series: list[Series]) -> Samples:
+    """As a reader gives them."""
+    bounds = np.cumsum([0, *(len(times) for _, times, _ in series)]).astype(np.int64)
+    times = np.concatenate([np.zeros(0, np.int64), *(times for _, times, _ in series)])
+    return Samples([labels for labels, _, _ in series], bounds, times, np.concatenate([[], *(v for _, _, v in series)]))
 
 
 def evaluate(series: list[Series], expression: str, start_ms: int, end_ms: int, step_ms: int) -> Answer:
     """The points of every series of the answer; a scalar is a series without labels."""
-    node: Node = parse(expression)
-    query = Evaluation({}, start_ms, end_ms)
-    data = {
-        selector: select(series, selector, first, last)
-        for selector, (first, last) in reads(node, start_ms, end_ms, query).items()
-    }
-    query = Evaluation(data, start_ms, end_ms)
-    times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
-    if node.type is ValueType.SCALAR:
-        return {(): list(zip(times.tolist(), query.scalar(node, times).tolist(), strict=True))}
-    vector = query.vector(node, times)
+    query = Query(expression, parse(expression), start_ms, end_ms, step_ms)
+    found = asyncio.run(answer(MemoryReader(samples_of(series)), query))
+    assert isinstance(found.value, Vector)
     return {
-        labels: list(zip(times[present].tolist(), values[present].tolist(), strict=True))
-        for labels, values, present in zip(vector.labels, vector.values, vector.present, strict=True)
+        labels: list(zip(found.times[present].tolist(), values[present].tolist(), strict=True))
+        for labels, values, present in zip(found.value.labels, found.value.values, found.value.present, strict=True)
     }
 
 

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 from vigie_contracts.series import Labels
 
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.promql.errors import ExecutionError
-from vigie_query.promql.labels import NAME, drop, grouped, keep, put
+from vigie_query.promql.label_sets import LabelSets, remembered
+from vigie_query.promql.labels import NAME, check_label, drop, grouped, keep, put
+from vigie_query.promql.numbers import number_text, short_text
 from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
 from vigie_query.promql.windows import CANCELLATION, exact_sum
 
 MAX_VALUES: Final = 10_000
 """Different values that `count_values` makes series of."""
+CHECK_EVERY: Final = 100
+"""Sums of many numbers between two looks at the time."""
+PIECE: Final = 1 << 18
+"""Values that are sorted between two looks at the time."""
+MAX_COUNTS: Final = 5_000_000
+"""Of all of them together, over all steps."""
+Array = TypeVar("Array", bound=npt.NDArray[Any])
+
+
+def _go_on() -> None:
+    """Nothing limits the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,8 @@ class Groups:
     begins: Ints
     """Where each group begins in `order`."""
     vector: Vector
+    check: Callable[[], None] = _go_on
+    """Called now and then in what may take long; raises when the time is over."""
 
     @property
     def values(self) -> Floats:
@@ -48,16 +63,29 @@ class Groups:
 
     def members(self) -> Iterator[Ints]:
         """The rows of each group."""
-        yield from np.split(self.order, self.begins[1:])
+        for rows in np.split(self.order, self.begins[1:]):
+            self.check()
+            yield rows
 
 
-def groups_of(vector: Vector, labels: frozenset[str], *, without: bool) -> Groups:
+def groups_of(vector: Vector, labels: Collection[str], *, without: bool, check: Callable[[], None] = _go_on) -> Groups:
     """Group by these labels, or by all but these."""
-    dropped = labels | {NAME}
-    keys, numbers = grouped(drop(one, dropped) if without else keep(one, labels) for one in vector.labels)
+    kept = frozenset(labels)
+    made = remembered(vector.labels, (kept, without), lambda: _grouped(vector.labels, kept, without=without))
+    return Groups(*made, vector, check)
+
+
+def _grouped(every: Sequence[Labels], labels: frozenset[str], *, without: bool) -> tuple[LabelSets, Ints, Ints]:
+    """The labels of each group, the rows in the order of groups, and where each group begins."""
+    keys, numbers = grouped(key_of(one, labels, without=without) for one in every)
     numbered = np.array(numbers, np.int64)
     order = np.argsort(numbered, kind="stable")
-    return Groups(keys, order, np.searchsorted(numbered[order], np.arange(len(keys))), vector)
+    return LabelSets(keys), order, np.searchsorted(numbered[order], np.arange(len(keys)))
+
+
+def key_of(series: Labels, labels: Collection[str], *, without: bool) -> Labels:
+    """The labels of the group to which a series belongs."""
+    return drop(series, {*labels, NAME}) if without else keep(series, labels)
 
 
 Reduction = Callable[[Groups], Floats]
@@ -71,7 +99,9 @@ def total(groups: Groups) -> Floats:
         parts = np.add.reduceat(np.abs(values), groups.begins, axis=0)
         suspect = np.isfinite(sums) & (parts > CANCELLATION * np.abs(sums))
     ends = np.append(groups.begins[1:], len(groups.order))
-    for group, step in np.argwhere(suspect):
+    for number, (group, step) in enumerate(np.argwhere(suspect)):
+        if number % CHECK_EVERY == 0:
+            groups.check()
         sums[group, step] = exact_sum(values[groups.begins[group] : ends[group], step])
     return sums
 
@@ -88,7 +118,9 @@ def mean(groups: Groups) -> Floats:
         values = np.where(groups.present, groups.values, 0.0)
         overflown = ~np.isfinite(means) & np.isfinite(np.add.reduceat(values * 0, groups.begins, axis=0)) & (counts > 0)
     ends = np.append(groups.begins[1:], len(groups.order))
-    for group, step in np.argwhere(overflown):
+    for number, (group, step) in enumerate(np.argwhere(overflown)):
+        if number % CHECK_EVERY == 0:
+            groups.check()
         part = values[groups.begins[group] : ends[group], step]
         means[group, step] = exact_sum(part / counts[group, step])
     return means
@@ -118,6 +150,8 @@ PLAIN: Final[dict[str, Reduction]] = {
     "group": lambda groups: np.ones((len(groups.begins), groups.vector.values.shape[1])),
 }
 CHOICES: Final = frozenset({"topk", "bottomk", "limitk"})
+OF_ANY_VALUE: Final = frozenset({"count", "group", "limitk"})
+"""Operators for which a histogram is a value like any other."""
 OPERATORS: Final = frozenset(PLAIN) | CHOICES | {"quantile", "count_values"}
 
 
@@ -134,9 +168,24 @@ def quantile(groups: Groups, q: Floats) -> Vector:
     """Between the two nearest ranks; q: of each step."""
 
     def of_groups(groups: Groups) -> Floats:
-        return np.stack([_quantile(groups.vector.rows(rows), q) for rows in groups.members()])
+        return np.stack([_in_pieces(groups, rows, q, _quantile) for rows in groups.members()])
 
     return reduced(groups, of_groups)
+
+
+def _in_pieces(groups: Groups, rows: Ints, parameter: Floats, compute: Callable[[Vector, Floats], Array]) -> Array:
+    """What is computed of some series and a parameter of each step, a bounded number of values at a time."""
+    vector, steps = groups.vector.rows(rows), len(parameter)
+    size = max(PIECE // max(len(rows), 1), 1)
+    if size >= steps:
+        return compute(vector, parameter)
+    parts: list[Array] = []
+    for first in range(0, steps, size):
+        groups.check()
+        some = slice(first, first + size)
+        part = Vector(vector.labels, vector.values[:, some], vector.present[:, some])
+        parts.append(compute(part, parameter[some]))
+    return cast(Array, np.concatenate(parts, axis=-1))
 
 
 def _quantile(vector: Vector, q: Floats) -> Floats:
@@ -153,11 +202,15 @@ def _quantile(vector: Vector, q: Floats) -> Floats:
 def chosen(groups: Groups, operator: str, k: Floats) -> Vector:
     """The series of each group that `topk`, `bottomk` or `limitk` chooses at each step, unchanged."""
     if np.isnan(k).any():
-        raise ExecutionError(f"{operator}: the parameter is NaN")
+        raise ExecutionError(f"{operator}: Parameter value is NaN")
+    if (np.abs(k) >= 2.0**63).any():
+        raise ExecutionError(
+            f"{operator}: Scalar value {short_text(float(k[np.abs(k) >= 2.0**63][0]))} overflows int64"
+        )
     present = np.zeros(groups.vector.present.shape, np.bool_)
     for rows in groups.members():
-        present[rows] = _choice(groups.vector.rows(rows), operator, k)
-    return Vector(groups.vector.labels, groups.vector.values, present)
+        present[rows] = _in_pieces(groups, rows, k, lambda vector, k: _choice(vector, operator, k))
+    return groups.vector.where(present)
 
 
 def _choice(vector: Vector, operator: str, k: Floats) -> Bools:
@@ -171,7 +224,9 @@ def _choice(vector: Vector, operator: str, k: Floats) -> Bools:
 
 
 def count_values(groups: Groups, label: str) -> Vector:
-    """A series for each value that a group has at some step: how many have it."""
+    """A series for each value that a group has at some step: how many have it. Raises ExecutionError for a label that
+    cannot be one."""
+    check_label(label, "count_values")
     rows, steps = np.nonzero(groups.present)
     found = groups.values[rows, steps]
     distinct, place = np.unique(found, return_inverse=True)
@@ -179,6 +234,11 @@ def count_values(groups: Groups, label: str) -> Vector:
     series, numbers = np.unique(of_group[rows] * max(len(distinct), 1) + place, return_inverse=True)
     if len(series) > MAX_VALUES:
         raise QueryLimitExceeded(f"count_values: {len(series)} different values are more than {MAX_VALUES}", "query")
+    if len(series) * groups.vector.values.shape[1] > MAX_COUNTS:
+        raise QueryLimitExceeded(
+            f"count_values: {len(series)} different values at {groups.vector.values.shape[1]} steps are too many",
+            "query",
+        )
     counts = np.zeros((len(series), groups.vector.values.shape[1]))
     np.add.at(counts, (numbers, steps), 1.0)
     labels = [
@@ -186,12 +246,3 @@ def count_values(groups: Groups, label: str) -> Vector:
         for key in series
     ]
     return Vector(labels, counts, counts > 0)
-
-
-def number_text(value: float) -> str:
-    """As Prometheus writes a value: all digits, no exponent."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return np.format_float_positional(value, trim="-")

@@ -8,6 +8,9 @@ from typing import Final
 import numpy as np
 from vigie_contracts.series import Labels
 
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.promql import histogram_operators
+from vigie_query.promql.annotations import Inform
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import joined, nameless, relabelled
 from vigie_query.promql.labels import NAME, drop, get, grouped, keep, put, text, without_name
@@ -31,6 +34,8 @@ COMPARISONS: Final[dict[str, Callable[[Floats, Floats], Bools]]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
+MAX_MATCHED: Final = 5_000_000
+"""Values of all pairs of series, over all steps."""
 SETS: Final = frozenset({"and", "or", "unless"})
 
 
@@ -42,8 +47,16 @@ def scalars(operator: str, left: Floats, right: Floats) -> Floats:
         return ARITHMETIC[operator](left, right)
 
 
-def with_scalar(operator: str, vector: Vector, scalar: Floats, *, scalar_is_left: bool, returns_bool: bool) -> Vector:
+def with_scalar(
+    operator: str, vector: Vector, scalar: Floats, inform: Inform, *, scalar_is_left: bool, returns_bool: bool
+) -> Vector:
     """Between each value of a vector and the scalar of its step."""
+    if vector.histograms is not None:
+        scaled = histogram_operators.with_scalar(operator, vector, scalar, inform, scalar_is_left=scalar_is_left)
+        vector = vector.only_floats()
+        if scaled is not None:
+            computed = vector.with_values(ARITHMETIC[operator](vector.values, scalar))
+            return nameless(histogram_operators.beside(computed, scaled))
     values = vector.values
     left, right = (scalar, values) if scalar_is_left else (values, scalar)
     with np.errstate(all="ignore"):
@@ -56,7 +69,9 @@ def with_scalar(operator: str, vector: Vector, scalar: Floats, *, scalar_is_left
     return Vector(vector.labels, values, vector.present & true)
 
 
-def vectors(operator: str, left: Vector, right: Vector, matching: Matching, *, returns_bool: bool) -> Vector:
+def vectors(
+    operator: str, left: Vector, right: Vector, matching: Matching, inform: Inform, *, returns_bool: bool
+) -> Vector:
     """Between the series of two vectors that belong together. Raises ExecutionError where it is not clear which do."""
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
@@ -66,11 +81,15 @@ def vectors(operator: str, left: Vector, right: Vector, matching: Matching, *, r
     partners: dict[int, list[int]] = {}
     for row, number in enumerate(of_one):
         partners.setdefault(number, []).append(row)
+    count = sum(len(partners.get(number, ())) for number in of_many)
+    if count * many.values.shape[1] > MAX_MATCHED:
+        raise QueryLimitExceeded(f"{count:,} pairs of series at {many.values.shape[1]:,} steps are too many", "query")
     pairs = [(row, other) for row, number in enumerate(of_many) for other in partners.get(number, ())]
     rows, others = np.array(pairs, np.int64).reshape(-1, 2).T
-    present = many.present[rows] & one.present[others]
-    mine, theirs = many.values[rows], one.values[others]
-    first, second = (theirs, mine) if swapped else (mine, theirs)
+    mine, theirs = many.rows(rows), one.rows(others)
+    left, right = (theirs, mine) if swapped else (mine, theirs)
+    present = left.floats & right.floats
+    first, second = left.values, right.values
     with np.errstate(all="ignore"):
         if operator in ARITHMETIC:
             values = ARITHMETIC[operator](first, second)
@@ -79,12 +98,14 @@ def vectors(operator: str, left: Vector, right: Vector, matching: Matching, *, r
         else:
             values = first
             present = present & COMPARISONS[operator](first, second)
+    histograms = histogram_operators.between(operator, left, right, inform)
     drops_name = returns_bool or operator in ARITHMETIC
     labels = [_result(many.labels[row], one.labels[other], matching, drops_name=drops_name) for row, other in pairs]
+    answer = histogram_operators.beside(Vector(labels, values, present), histograms)
     if matching.cardinality is Cardinality.ONE_TO_ONE:
-        _check_single(present, [of_many[row] for row, _ in pairs])
+        _check_single(answer.present, [of_many[row] for row, _ in pairs])
     return joined(
-        Vector(labels, values, present),
+        answer,
         lambda _: "multiple matches for labels: grouping labels must ensure unique matches",
     )
 
@@ -95,11 +116,10 @@ def sets(operator: str, left: Vector, right: Vector, matching: Matching) -> Vect
     of_left, of_right = np.array(numbers[: len(left.labels)], np.int64), np.array(numbers[len(left.labels) :], np.int64)
     if operator == "or":
         unseen = ~_any(left, of_left, len(keys))[of_right]
-        labels = [*left.labels, *right.labels]
-        values = np.concatenate([left.values, right.values])
-        return relabelled(Vector(labels, values, np.concatenate([left.present, right.present & unseen])), labels)
+        both = histogram_operators.above(left, right.where(unseen))
+        return relabelled(both, both.labels)
     seen = _any(right, of_right, len(keys))[of_left]
-    return Vector(left.labels, left.values, left.present & (seen if operator == "and" else ~seen))
+    return left.where(seen if operator == "and" else ~seen)
 
 
 def _any(vector: Vector, numbers: Ints, count: int) -> Bools:
@@ -112,7 +132,7 @@ def _any(vector: Vector, numbers: Ints, count: int) -> Bools:
 def _signatures(vector: Vector, matching: Matching) -> list[Labels]:
     if matching.on:
         return [keep(labels, matching.labels) for labels in vector.labels]
-    ignored = matching.labels | {NAME}
+    ignored = {*matching.labels, NAME}
     return [drop(labels, ignored) for labels in vector.labels]
 
 

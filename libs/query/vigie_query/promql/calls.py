@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from vigie_query.matchers import Operator
-from vigie_query.promql import histograms, instant_functions, range_functions, relabelling
+from vigie_query.promql import (
+    aggregation,
+    histogram_functions,
+    histogram_operators,
+    histogram_windows,
+    instant_functions,
+    range_functions,
+    relabelling,
+    remarks,
+)
+from vigie_query.promql.histogram_vectors import Histograms
 from vigie_query.promql.joining import nameless
-from vigie_query.promql.labels import NAME, labels_of
-from vigie_query.promql.plan import Call, Node, Parentheses, Range, Selector, Subquery
+from vigie_query.promql.labels import NAME, get, grouped, labels_of
+from vigie_query.promql.plan import Aggregation, Call, Node, Parentheses, Range, Selector, Subquery, Text, unwrapped
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
-from vigie_query.promql.windows import Chunk, reduce
+from vigie_query.promql.windows import Chunk, Windows, reduce
 
 if TYPE_CHECKING:
     from vigie_query.promql.evaluation import Evaluation
 
 _SCALARS: Final = frozenset({"time", "pi", "scalar"})
 _BOUNDED: Final = frozenset({"clamp", "clamp_min", "clamp_max"})
+_NUMBERS: Final = re.compile(r"([0-9]{1,300})")
 SORTS: Final = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
 _OTHERS: Final = frozenset(
     {
         "absent",
         "absent_over_time",
+        "histogram_fraction",
         "histogram_quantile",
         "label_join",
         "label_replace",
@@ -38,6 +52,7 @@ NAMES: Final = (
     frozenset(range_functions.PLAIN)
     | frozenset(instant_functions.ARITHMETIC)
     | frozenset(instant_functions.DATES)
+    | frozenset(histogram_functions.PLAIN)
     | _SCALARS
     | _BOUNDED
     | SORTS
@@ -54,8 +69,8 @@ def scalar(evaluation: Evaluation, call: Call, times: Ints) -> Floats:
             return np.full(len(times), np.pi)
         case _:  # scalar: the one value, or NaN when there is not exactly one
             found = evaluation.vector(call.arguments[0], times)
-            single = found.present.sum(axis=0) == 1
-            return np.where(single, np.where(found.present, found.values, 0.0).sum(axis=0), np.nan)
+            single = found.floats.sum(axis=0) == 1
+            return np.where(single, np.where(found.floats, found.values, 0.0).sum(axis=0), np.nan)
 
 
 def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
@@ -63,13 +78,21 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     name, arguments = call.function, call.arguments
     if name in range_functions.PLAIN:
         function, minimum = range_functions.PLAIN[name]
-        found = reduce(evaluation.windows(arguments[0], times), function, minimum)
+        windows, histograms = _apart(evaluation, name, arguments[0], times)
+        if name in remarks.OF_COUNTERS:
+            remarks.on_rates(windows, arguments[0].place, evaluation.annotations)
+        found = reduce(
+            windows, function, minimum, increments=name in range_functions.OF_INCREMENTS, check=evaluation.check
+        )
+        found = histogram_operators.beside(found, histograms)
         return found if name in range_functions.KEEP_NAME else nameless(found)
     if name in instant_functions.ARITHMETIC:
         return _mapped(evaluation.vector(arguments[0], times), instant_functions.ARITHMETIC[name])
     if name in instant_functions.DATES:
         found = evaluation.vector(arguments[0], times) if arguments else _single(times / 1000)
         return _mapped(found, instant_functions.DATES[name])
+    if name in histogram_functions.PLAIN:
+        return histogram_functions.plain(evaluation, name, evaluation.vector(arguments[0], times))
     if name in _BOUNDED:
         return _clamped(evaluation, call, times)
     if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
@@ -101,15 +124,31 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             return _predict_linear(evaluation, call, times)
         case "histogram_quantile":
             q = evaluation.scalar(arguments[0], times)
-            return histograms.histogram_quantile(q, evaluation.vector(arguments[1], times))
+            remarks.on_quantiles(q, arguments[0].place, evaluation.annotations)
+            found = evaluation.vector(arguments[1], times)
+            remarks.on_buckets(found.only_floats().compact(), arguments[1].place, evaluation.annotations)
+            return histogram_functions.quantile(evaluation, q, found, arguments[1].place)
+        case "histogram_fraction":
+            lower, upper = (evaluation.scalar(argument, times) for argument in arguments[:2])
+            found = evaluation.vector(arguments[2], times)
+            remarks.on_buckets(found.only_floats().compact(), arguments[2].place, evaluation.annotations)
+            return histogram_functions.fraction(evaluation, lower, upper, found, arguments[2].place)
         case "label_replace":
             texts = [evaluation.text(argument) for argument in arguments[1:]]
-            return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts)
+            return relabelling.label_replace(evaluation.vector(arguments[0], times), *texts, check=evaluation.check)
         case "label_join":
             target, separator, *sources = [evaluation.text(argument) for argument in arguments[1:]]
-            return relabelling.label_join(evaluation.vector(arguments[0], times), target, separator, sources)
+            return relabelling.label_join(
+                evaluation.vector(arguments[0], times), target, separator, sources, check=evaluation.check
+            )
         case other:
             raise AssertionError(f"{other} is in NAMES, and nobody computes it")
+
+
+def _apart(evaluation: Evaluation, name: str, node: Node, times: Ints) -> tuple[Windows, Histograms | None]:
+    """The windows of numbers, and what the function gives for those of histograms."""
+    inform = partial(evaluation.annotations.inform, place=node.place)
+    return histogram_windows.apart(name, evaluation.windows(node, times), inform)
 
 
 def _mapped(found: Vector, function: instant_functions.Function) -> Vector:
@@ -139,13 +178,12 @@ def _clamped(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 
 def _timestamp(evaluation: Evaluation, node: Node, times: Ints) -> Vector:
     """Of the sample itself, where the argument is a selector."""
-    while isinstance(node, Parentheses):
-        node = node.of
+    node = unwrapped(node)
     if isinstance(node, Selector):
         found, seconds = evaluation.newest(node, times)
-        return nameless(found.with_values(seconds))
+        return nameless(Vector(found.labels, seconds, found.present))
     found = evaluation.vector(node, times)
-    return nameless(found.with_values(np.broadcast_to(times / 1000, found.values.shape)))
+    return nameless(Vector(found.labels, np.broadcast_to(times / 1000, found.values.shape), found.present))
 
 
 def _absent(node: Node, present: Bools) -> Vector:
@@ -166,35 +204,51 @@ def _absent(node: Node, present: Bools) -> Vector:
 
 def _quantile_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     q = evaluation.scalar(call.arguments[0], times)
-    windows = evaluation.windows(call.arguments[1], times)
+    remarks.on_quantiles(q, call.arguments[0].place, evaluation.annotations)
+    windows, _ = _apart(evaluation, call.function, call.arguments[1], times)
 
     def function(chunk: Chunk) -> Floats:
         return range_functions.quantile(chunk, chunk.values, q[chunk.steps])
 
-    return nameless(reduce(windows, function))
+    return nameless(reduce(windows, function, check=evaluation.check))
 
 
 def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     ahead = evaluation.scalar(call.arguments[1], times)
-    windows = evaluation.windows(call.arguments[0], times)
+    windows, _ = _apart(evaluation, call.function, call.arguments[0], times)
 
     def function(chunk: Chunk) -> Floats:
         slope, intercept = range_functions.line(chunk, times[chunk.steps].astype(np.float64))
         return slope * ahead[chunk.steps] + intercept
 
-    return nameless(reduce(windows, function, 2))
+    return nameless(reduce(windows, function, 2, check=evaluation.check))
 
 
 def ordering(node: Node, found: Vector) -> Vector:
-    """The answer of an instant query in the order that its outermost function gives it."""
-    while isinstance(node, Parentheses):
-        node = node.of
+    """The answer of an instant query in the order that its outermost function or operator gives it."""
+    node = unwrapped(node)
+    if isinstance(node, Call) and node.function in ("sort", "sort_desc"):
+        found = found.only_floats().compact()
     values = found.values[:, 0]
     match node:
         case Call("sort"):
             order = np.lexsort((values, np.isnan(values)))
         case Call("sort_desc"):
             order = np.lexsort((-values, np.isnan(values)))
+        case Call("sort_by_label" | "sort_by_label_desc", (_, *names)):
+            wanted = [name.value for name in map(unwrapped, names) if isinstance(name, Text)]
+            keys = [([natural(get(labels, name)) for name in wanted], labels) for labels in found.labels]
+            order = sorted(range(len(keys)), key=keys.__getitem__, reverse=node.function == "sort_by_label_desc")
+        case Aggregation("topk" | "bottomk", labels=labels, without=without):
+            _, group = grouped(aggregation.key_of(one, labels, without=without) for one in found.labels)
+            ranked = -values if node.operator == "topk" else values
+            order = np.lexsort((ranked, np.isnan(values), np.array(group, np.int64)))
         case _:
             return found
     return found.rows(order)
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A key by which numbers in texts sort as numbers: `a2` before `a10`."""
+    parts = _NUMBERS.split(text)
+    return [(0, int(part), "") if number % 2 else (1, 0, part) for number, part in enumerate(parts) if part]

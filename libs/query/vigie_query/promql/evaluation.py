@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from vigie_query.errors import QueryLimitExceeded
-from vigie_query.promql import aggregation, binary, calls
+from vigie_query.promql import aggregation, binary, calls, histogram_operators, histogram_windows, remarks
+from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.joining import nameless
+from vigie_query.promql.label_sets import listed
 from vigie_query.promql.plan import (
     Aggregation,
     At,
@@ -33,8 +36,12 @@ from vigie_query.promql.windows import Windows, cut, newest
 
 LOOKBACK_MS: Final = 300_000
 SUBQUERY_STEP_MS: Final = 60_000
-MAX_POINTS: Final = 20_000_000
+MAX_POINTS: Final = 5_000_000
 """Values that one node of a plan may have, over all series and steps."""
+
+
+def _go_on() -> None:
+    """Nothing limits the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +49,16 @@ class Evaluation:
     """One query: what was read for it, and its range."""
 
     data: Mapping[Selector, Samples]
-    """What `reads` asked for; a selector that is missing has no series."""
+    """What `reading.wanted` asked for; a selector that is missing has no series."""
     start_ms: int
     end_ms: int
     lookback_ms: int = LOOKBACK_MS
     """How old the newest sample of a series may be."""
     subquery_step_ms: int = SUBQUERY_STEP_MS
     max_points: int = MAX_POINTS
+    annotations: Annotations = field(default_factory=Annotations)
+    check: Callable[[], None] = _go_on
+    """Called before each part of the work; raises when its time is over."""
 
     def scalar(self, node: Node, times: Ints) -> Floats:
         """[steps]"""
@@ -78,6 +88,7 @@ class Evaluation:
 
     def vector(self, node: Node, times: Ints) -> Vector:
         """The values of each series at each step. Raises ExecutionError, QueryLimitExceeded."""
+        self.check()
         match node:
             case Selector():
                 vector = self._selected(node, times)
@@ -85,7 +96,8 @@ class Evaluation:
                 return self.vector(of, times)
             case Negation(of):
                 found = self.vector(of, times)
-                vector = nameless(found.with_values(-found.values))
+                histograms = None if found.histograms is None else found.histograms.scaled(-1.0)
+                vector = nameless(histogram_operators.beside(found.with_values(-found.values), histograms))
             case Binary():
                 vector = self._binary(node, times)
             case Aggregation():
@@ -94,10 +106,12 @@ class Evaluation:
                 vector = calls.vector(self, node, times)
             case _:
                 raise AssertionError(f"{node.type} where a vector was checked for")
+        self._check(vector.values.size)
         return vector.compact()
 
     def windows(self, node: Node, times: Ints) -> Windows:
         """The samples that a range or subquery has at each step."""
+        self.check()
         match node:
             case Parentheses(of):
                 return self.windows(of, times)
@@ -110,20 +124,28 @@ class Evaluation:
             case _:
                 raise AssertionError(f"{node.type} where a range was checked for")
         self._check(len(samples.labels) * len(times))
-        return cut(samples, ends - range_ms, ends)
+        return cut(samples, ends - range_ms, ends, self.check)
 
     def newest(self, selector: Selector, times: Ints) -> tuple[Vector, Floats]:
         """The newest value of each series at each step, and its time in Unix seconds."""
         samples = self.data.get(selector, EMPTY)
         self._check(len(samples.labels) * len(times))
         ends = self.reference(selector.when, times)
-        windows = cut(samples, ends - self.lookback_ms, ends)
+        windows = cut(samples, ends - self.lookback_ms, ends, self.check)
         if not len(samples.times):
             nothing = np.zeros(windows.low.shape)
-            return Vector(list(samples.labels), nothing, nothing.astype(np.bool_)), nothing
+            return Vector(listed(samples.labels), nothing, nothing.astype(np.bool_)), nothing
+        self.check()
         places, present = newest(windows)
+        self.check()
         values = samples.values[places]
-        return Vector(list(samples.labels), values, present & ~is_stale(values)), samples.times[places] / 1000
+        seconds = samples.times[places] / 1000
+        found = Vector(listed(samples.labels), values, present & ~is_stale(values))
+        if not samples.histogram.any():
+            return found, seconds
+        # The newest of a histogram are the observations of the last look-back.
+        histograms = histogram_windows.merged(windows)
+        return histogram_operators.beside(found.where(~samples.histogram[:, None]), histograms), seconds
 
     def reference(self, when: When, times: Ints) -> Ints:
         """The times at which something is looked up, for each step."""
@@ -144,12 +166,16 @@ class Evaluation:
     def _stepped(self, node: Subquery, ends: Ints) -> Samples:
         """The values of a subquery's expression at its own steps, as samples."""
         step = node.step_ms or self.subquery_step_ms
-        times = np.arange(*subquery_range(int(ends.min()), int(ends.max()), node.range_ms, step), step, dtype=np.int64)
+        first, end = subquery_range(int(ends.min()), int(ends.max()), node.range_ms, step)
+        self._check((end - first) // step)
+        times = np.arange(first, end, step, dtype=np.int64)
         if node.of.type is ValueType.SCALAR:
             values = self.scalar(node.of, times)[None, :]
             vector = Vector([()], values, np.ones(values.shape, np.bool_))
         else:
             vector = self.vector(node.of, times)
+        if vector.histograms is not None:
+            return histogram_windows.stepped(vector, times)
         _, steps = np.nonzero(vector.present)
         bounds = np.concatenate([[0], np.cumsum(vector.present.sum(axis=1))]).astype(np.int64)
         return Samples(vector.labels, bounds, times[steps], vector.values[vector.present])
@@ -158,19 +184,29 @@ class Evaluation:
         operator, left, right = node.operator, node.left, node.right
         if operator in binary.SETS:
             return binary.sets(operator, self.vector(left, times), self.vector(right, times), node.matching)
+        inform = partial(self.annotations.inform, place=node.place)
         if ValueType.SCALAR in (left.type, right.type):
             scalar_is_left = left.type is ValueType.SCALAR
             vector, scalar = (right, left) if scalar_is_left else (left, right)
             return binary.with_scalar(
-                operator, self.vector(vector, times), self.scalar(scalar, times),
+                operator, self.vector(vector, times), self.scalar(scalar, times), inform,
                 scalar_is_left=scalar_is_left, returns_bool=node.returns_bool,
             )  # fmt: skip
         return binary.vectors(
-            operator, self.vector(left, times), self.vector(right, times), node.matching, returns_bool=node.returns_bool
-        )
+            operator, self.vector(left, times), self.vector(right, times), node.matching, inform,
+            returns_bool=node.returns_bool,
+        )  # fmt: skip
 
     def _aggregated(self, node: Aggregation, times: Ints) -> Vector:
-        groups = aggregation.groups_of(self.vector(node.of, times), node.labels, without=node.without)
+        found = self.vector(node.of, times)
+        if found.histograms is not None and node.operator not in aggregation.OF_ANY_VALUE:
+            if node.operator in ("sum", "avg"):
+                groups = aggregation.groups_of(found, node.labels, without=node.without, check=self.check)
+                warn = partial(self.annotations.warn, place=node.of.place)
+                return histogram_operators.aggregated(groups, node.operator, warn)
+            self.annotations.inform(f"ignored histogram in {node.operator} aggregation", place=node.of.place)
+            found = found.only_floats().compact()
+        groups = aggregation.groups_of(found, node.labels, without=node.without, check=self.check)
         if node.operator in aggregation.PLAIN:
             return aggregation.reduced(groups, aggregation.PLAIN[node.operator])
         if node.parameter is None:
@@ -179,6 +215,7 @@ class Evaluation:
             return aggregation.count_values(groups, self.text(node.parameter))
         parameter = self.scalar(node.parameter, times)
         if node.operator == "quantile":
+            remarks.on_quantiles(parameter, node.parameter.place, self.annotations)
             return aggregation.quantile(groups, parameter)
         return aggregation.chosen(groups, node.operator, parameter)
 
@@ -194,45 +231,3 @@ class Evaluation:
 def subquery_range(first_end: int, last_end: int, range_ms: int, step_ms: int) -> tuple[int, int]:
     """First step after the earliest start, and the end (not a step any more): steps are multiples of the step."""
     return ((first_end - range_ms) // step_ms + 1) * step_ms, last_end + 1
-
-
-def reads(node: Node, start_ms: int, end_ms: int, settings: Evaluation) -> dict[Selector, tuple[int, int]]:
-    """What has to be read for a plan: each selector with the first and the last time of interest, both included."""
-    found: dict[Selector, tuple[int, int]] = {}
-    _reads(node, start_ms, end_ms, settings, found)
-    return found
-
-
-def _reads(node: Node, first: int, last: int, settings: Evaluation, found: dict[Selector, tuple[int, int]]) -> None:
-    def moved(when: When) -> tuple[int, int]:
-        ends = settings.reference(when, np.array([first, last], np.int64))
-        return int(ends[0]), int(ends[1])
-
-    def add(selector: Selector, range_ms: int) -> None:
-        begin, end = moved(selector.when)
-        before = found.get(selector, (begin - range_ms + 1, end))
-        found[selector] = min(before[0], begin - range_ms + 1), max(before[1], end)
-
-    match node:
-        case Selector():
-            add(node, settings.lookback_ms)
-        case Range(selector, range_ms):
-            add(selector, range_ms)
-        case Subquery(of, range_ms, step, when):
-            begin, end = moved(when)
-            inner, _ = subquery_range(begin, end, range_ms, step or settings.subquery_step_ms)
-            _reads(of, inner, end, settings, found)
-        case Negation(of) | Parentheses(of):
-            _reads(of, first, last, settings, found)
-        case Binary(_, left, right):
-            _reads(left, first, last, settings, found)
-            _reads(right, first, last, settings, found)
-        case Aggregation(_, of, parameter):
-            _reads(of, first, last, settings, found)
-            if parameter is not None:
-                _reads(parameter, first, last, settings, found)
-        case Call(_, arguments):
-            for argument in arguments:
-                _reads(argument, first, last, settings, found)
-        case Number() | Text():
-            pass

@@ -8,6 +8,7 @@ import numpy as np
 from vigie_contracts.series import Labels
 
 from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.label_sets import LabelSets, remembered
 from vigie_query.promql.labels import grouped, text, without_name
 from vigie_query.promql.samples import Vector
 
@@ -15,19 +16,20 @@ from vigie_query.promql.samples import Vector
 def relabelled(vector: Vector, labels: Sequence[Labels]) -> Vector:
     """The same values under other labels, one series per set of labels. Raises ExecutionError where two meet."""
     return joined(
-        Vector(list(labels), vector.values, vector.present),
+        vector.under(labels),
         lambda same: f"vector cannot contain metrics with the same labelset: {text(same)}",
     )
 
 
 def nameless(vector: Vector) -> Vector:
     """Without the names of the metrics, which a computed value has no more. Raises ExecutionError as `relabelled`."""
-    return relabelled(vector, [without_name(labels) for labels in vector.labels])
+    labels = vector.labels
+    return relabelled(vector, remembered(labels, "nameless", lambda: LabelSets(map(without_name, labels))))
 
 
 def joined(vector: Vector, complaint: Callable[[Labels], str]) -> Vector:
     """Series of equal labels as one. `complaint` makes the sentence about labels that two have at one step."""
-    keys, numbers = grouped(vector.labels)
+    keys, numbers = remembered(vector.labels, "distinct", lambda: grouped(vector.labels))
     if len(keys) == len(numbers):
         return vector
     values = np.full((len(keys), vector.values.shape[1]), np.nan)
@@ -38,4 +40,5 @@ def joined(vector: Vector, complaint: Callable[[Labels], str]) -> Vector:
             raise ExecutionError(complaint(keys[number]))
         values[number] = np.where(here, vector.values[row], values[number])
         present[number] |= here
-    return Vector(keys, values, present)
+    histograms = None if vector.histograms is None else vector.histograms.merged(numbers, len(keys))
+    return Vector(keys, values, present, histograms)

@@ -7,7 +7,13 @@ from typing import Final
 
 from vigie_contracts.series import Labels
 
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.lexing import quoted
+
 NAME: Final = "__name__"
+MAX_VALUE_CHARS: Final = 16_384
+"""Of a label that an expression makes."""
 
 
 def labels_of(pairs: Mapping[str, str]) -> Labels:
@@ -39,8 +45,20 @@ def put(labels: Labels, changes: Mapping[str, str]) -> Labels:
 
 def text(labels: Labels) -> str:
     """`name{a="b"}`, as Prometheus writes it in its messages."""
-    inside = ", ".join(f'{name}="{value}"' for name, value in labels if name != NAME)
+    inside = ", ".join(f"{name}={quoted(value)}" for name, value in labels if name != NAME)
     return f"{get(labels, NAME)}{{{inside}}}"
+
+
+def check_label(name: str, function: str) -> None:
+    """Whether a function may make a label of this name. Raises ExecutionError."""
+    if not name or "\x00" in name:
+        raise ExecutionError(f"{function}: invalid label name {quoted(name)}")
+
+
+def check_value(chars: int, function: str) -> None:
+    """Whether a label that a function makes may be as long as this. Raises QueryLimitExceeded."""
+    if chars > MAX_VALUE_CHARS:
+        raise QueryLimitExceeded(f"{function}: a label would be longer than {MAX_VALUE_CHARS:,} characters", "query")
 
 
 def grouped(keys: Iterable[Labels]) -> tuple[list[Labels], list[int]]:

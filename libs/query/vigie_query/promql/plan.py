@@ -1,12 +1,16 @@
-"""What an expression asks for: a tree of small immutable nodes, made once by `parsing` and evaluated many times."""
+"""What an expression asks for: a tree of small immutable nodes, made once by `parsing` and evaluated many times.
+
+The `place` of a node is where it begins in the text. Nodes that differ by it only are equal: they ask for the same.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from vigie_query.matchers import Matcher
+from vigie_query.promql.errors import START, Place
 
 
 class ValueType(StrEnum):
@@ -16,6 +20,11 @@ class ValueType(StrEnum):
     VECTOR = "vector"
     MATRIX = "matrix"
     STRING = "string"
+
+    @property
+    def sentence(self) -> str:
+        """As messages name it."""
+        return {ValueType.VECTOR: "instant vector", ValueType.MATRIX: "range vector"}.get(self, self.value)
 
 
 class At(StrEnum):
@@ -40,12 +49,16 @@ NOW: Final = When()
 @dataclass(frozen=True, slots=True)
 class Number:
     value: float
+    is_duration: bool = field(default=False, compare=False)
+    """Whether it was written as one: `5m`, which is 300."""
+    place: Place = field(default=START, compare=False, repr=False)
     type = ValueType.SCALAR
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     value: str
+    place: Place = field(default=START, compare=False, repr=False)
     type = ValueType.STRING
 
 
@@ -55,6 +68,9 @@ class Selector:
 
     matchers: tuple[Matcher, ...]
     when: When = NOW
+    name: str = field(default="", compare=False)
+    """Of the metric, where it was written as such, which is one of the matchers too."""
+    place: Place = field(default=START, compare=False, repr=False)
     type = ValueType.VECTOR
 
 
@@ -70,6 +86,10 @@ class Range:
     def when(self) -> When:
         return self.selector.when
 
+    @property
+    def place(self) -> Place:
+        return self.selector.place
+
 
 @dataclass(frozen=True, slots=True)
 class Subquery:
@@ -80,12 +100,14 @@ class Subquery:
     step_ms: int | None
     """None: the engine's default."""
     when: When = NOW
+    place: Place = field(default=START, compare=False, repr=False)
     type = ValueType.MATRIX
 
 
 @dataclass(frozen=True, slots=True)
 class Negation:
     of: Node
+    place: Place = field(default=START, compare=False, repr=False)
 
     @property
     def type(self) -> ValueType:
@@ -95,6 +117,7 @@ class Negation:
 @dataclass(frozen=True, slots=True)
 class Parentheses:
     of: Node
+    place: Place = field(default=START, compare=False, repr=False)
 
     @property
     def type(self) -> ValueType:
@@ -118,7 +141,7 @@ class Matching:
     cardinality: Cardinality = Cardinality.ONE_TO_ONE
     on: bool = False
     """Whether `labels` are those that must be equal, or those that need not."""
-    labels: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     """Labels that the result takes from the side of which there is one."""
 
@@ -130,6 +153,7 @@ class Binary:
     right: Node
     matching: Matching
     returns_bool: bool = False
+    place: Place = field(default=START, compare=False, repr=False)
 
     @property
     def type(self) -> ValueType:
@@ -142,9 +166,10 @@ class Aggregation:
     operator: str
     of: Node
     parameter: Node | None
-    labels: frozenset[str]
+    labels: tuple[str, ...]
     without: bool
     """Whether `labels` are dropped, or the only ones that are kept."""
+    place: Place = field(default=START, compare=False, repr=False)
     type = ValueType.VECTOR
 
 
@@ -153,6 +178,14 @@ class Call:
     function: str
     arguments: tuple[Node, ...]
     type: ValueType
+    place: Place = field(default=START, compare=False, repr=False)
 
 
 Node: TypeAlias = Number | Text | Selector | Range | Subquery | Negation | Parentheses | Binary | Aggregation | Call
+
+
+def unwrapped(node: Node) -> Node:
+    """Without the parentheses around it."""
+    while isinstance(node, Parentheses):
+        node = node.of
+    return node

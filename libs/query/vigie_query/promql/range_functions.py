@@ -16,9 +16,9 @@ NEARLY: Final = 1.1
 
 def increase_of(chunk: Chunk, *, counter: bool) -> Floats:
     """Last value minus first one; of a counter, with what was counted before each reset."""
-    values, falls = chunk.samples.values, chunk.samples.falls
-    change = values[chunk.last] - values[chunk.first]
-    if counter and (reset := falls[chunk.last] > falls[chunk.first]).any():
+    samples = chunk.samples
+    change = samples.values[chunk.last] - samples.column("first")[chunk.first]
+    if counter and (reset := _between(chunk, samples.falls, "resets") > 0).any():
         change[reset] += _before_resets(chunk.only(reset))
     return change
 
@@ -26,54 +26,92 @@ def increase_of(chunk: Chunk, *, counter: bool) -> Floats:
 def _before_resets(chunk: Chunk) -> Floats:
     """The sum of the values after which a counter began anew."""
     before = np.concatenate([[np.inf], chunk.values[:-1]])
-    fell = chunk.values < before
+    fell = chunk.column("first") < before
     fell[chunk.begins] = False
-    return chunk.add(np.where(fell, before, 0.0))
+    lost = np.where(fell, before, 0.0)
+    return chunk.add(lost if chunk.samples.columns is None else lost + chunk.column("before_resets"))
 
 
 def extrapolated(chunk: Chunk, *, counter: bool) -> Floats:
     """Prometheus' estimate of the change over the whole window: the series is taken to go on to its edges."""
     change = increase_of(chunk, counter=counter)
-    first, last = chunk.samples.times[chunk.first], chunk.samples.times[chunk.last]
+    first, last = chunk.samples.column("first_ms")[chunk.first], chunk.samples.times[chunk.last]
     sampled = (last - first) / 1000
-    interval = sampled / (chunk.counts - 1)
+    interval = sampled / (chunk.held - 1)
     before, after = (first - chunk.starts) / 1000, (chunk.ends - last) / 1000
     before = np.where(before >= interval * NEARLY, interval / 2, before)
     after = np.where(after >= interval * NEARLY, interval / 2, after)
     if counter:  # it began at 0, and not before that
-        value = chunk.samples.values[chunk.first]
+        value = chunk.samples.column("first")[chunk.first]
         begun = np.where((change > 0) & (value >= 0), sampled * (value / change), before)
         before = np.minimum(before, begun)
     return change * ((sampled + before + after) / sampled)
 
 
+def increase(chunk: Chunk) -> Floats:
+    """Of a counter. Where it consists of increments: their exact sum, without an estimate."""
+    increments = chunk.incremental
+    if increments.all():
+        return _incremented(chunk)
+    change = extrapolated(chunk, counter=True)
+    if increments.any():
+        change[increments] = _incremented(chunk.only(increments))
+    return change
+
+
+def _incremented(chunk: Chunk) -> Floats:
+    grown = chunk.samples.grown
+    if grown is None:
+        return chunk.total(chunk.column("increase"))
+    return grown[chunk.first + chunk.counts] - grown[chunk.first]
+
+
 def rate(chunk: Chunk) -> Floats:
-    return extrapolated(chunk, counter=True) / ((chunk.ends - chunk.starts) / 1000)
+    return increase(chunk) / ((chunk.ends - chunk.starts) / 1000)
+
+
+def _newest_two(chunk: Chunk) -> tuple[Floats, Floats, Floats]:
+    """The last value but one, the last, and the seconds between them: of several in one sample, the first stands for
+    those before the last when there is no other sample."""
+    samples, last = chunk.samples, chunk.last
+    before = np.maximum(last - 1, 0)
+    value, at = samples.values[before], samples.times[before]
+    alone = chunk.counts == 1
+    if alone.any():
+        value = np.where(alone, samples.column("first")[last], value)
+        at = np.where(alone, samples.column("first_ms")[last], at)
+    return value, samples.values[last], (samples.times[last] - at) / 1000
 
 
 def instant_change(chunk: Chunk, *, counter: bool) -> Floats:
     """The change from the last sample but one to the last."""
-    last, before = chunk.samples.values[chunk.last], chunk.samples.values[chunk.last - 1]
-    return np.where(last < before, last, last - before) if counter else last - before
+    before, last, _ = _newest_two(chunk)
+    return np.where((last < before) & ~chunk.incremental, last, last - before) if counter else last - before
 
 
 def irate(chunk: Chunk) -> Floats:
-    seconds = (chunk.samples.times[chunk.last] - chunk.samples.times[chunk.last - 1]) / 1000
+    _, _, seconds = _newest_two(chunk)
     return instant_change(chunk, counter=True) / seconds
 
 
 def least(chunk: Chunk) -> Floats:
-    return np.fmin.reduceat(chunk.values, chunk.begins)
+    return np.fmin.reduceat(chunk.column("min"), chunk.begins)
 
 
 def greatest(chunk: Chunk) -> Floats:
-    return np.fmax.reduceat(chunk.values, chunk.begins)
+    return np.fmax.reduceat(chunk.column("max"), chunk.begins)
 
 
 def variance(chunk: Chunk) -> Floats:
-    """Of the population, in two passes: differences of large sums of squares would be noise."""
-    means = chunk.add(chunk.values) / chunk.counts
-    return chunk.add((chunk.values - chunk.per_sample(means)) ** 2) / chunk.counts
+    """Of the population, in two passes: differences of large sums of squares would be noise. Samples that stand for
+    several count as so many of their mean."""
+    if chunk.samples.columns is None:
+        values, weights = chunk.values, 1
+    else:
+        weights = chunk.column("count")
+        values = chunk.column("sum") / weights
+    means = chunk.add(values * weights) / chunk.held
+    return chunk.add((values - chunk.per_sample(means)) ** 2 * weights) / chunk.held
 
 
 def quantile(chunk: Chunk, values: Floats, q: Floats) -> Floats:
@@ -111,31 +149,37 @@ def deriv(chunk: Chunk) -> Floats:
     return line(chunk, chunk.samples.times[chunk.first].astype(np.float64))[0]
 
 
-def _between(chunk: Chunk, counted: Ints) -> Floats:
-    """What was counted after the first sample of each window, up to its last."""
-    return (counted[chunk.last] - counted[chunk.first]).astype(np.float64)
+def _between(chunk: Chunk, counted: Ints, inside: str) -> Floats:
+    """What was counted after the first value of each window, up to its last. inside: the column that says how much of
+    it is within a sample."""
+    between = counted[chunk.last] - counted[chunk.first]
+    if chunk.samples.columns is not None:
+        between = between + chunk.samples.column(inside)[chunk.first]
+    return between.astype(np.float64)
 
 
 PLAIN: Final[dict[str, tuple[Reduction, int]]] = {
     "rate": (rate, 2),
-    "increase": (lambda chunk: extrapolated(chunk, counter=True), 2),
+    "increase": (increase, 2),
     "delta": (lambda chunk: extrapolated(chunk, counter=False), 2),
     "irate": (irate, 2),
     "idelta": (lambda chunk: instant_change(chunk, counter=False), 2),
     "deriv": (deriv, 2),
-    "changes": (lambda chunk: _between(chunk, chunk.samples.changes), 1),
-    "resets": (lambda chunk: _between(chunk, chunk.samples.falls), 1),
-    "sum_over_time": (lambda chunk: chunk.total(chunk.values), 1),
+    "changes": (lambda chunk: _between(chunk, chunk.samples.changes, "inner_changes"), 1),
+    "resets": (lambda chunk: _between(chunk, chunk.samples.falls, "resets"), 1),
+    "sum_over_time": (lambda chunk: chunk.total(chunk.column("sum")), 1),
     "avg_over_time": (Chunk.mean, 1),
     "min_over_time": (least, 1),
     "max_over_time": (greatest, 1),
-    "count_over_time": (lambda chunk: chunk.counts.astype(np.float64), 1),
+    "count_over_time": (lambda chunk: chunk.held.astype(np.float64), 1),
     "present_over_time": (lambda chunk: np.ones(len(chunk.counts)), 1),
     "last_over_time": (lambda chunk: chunk.samples.values[chunk.last], 1),
-    "first_over_time": (lambda chunk: chunk.samples.values[chunk.first], 1),
+    "first_over_time": (lambda chunk: chunk.samples.column("first")[chunk.first], 1),
     "stddev_over_time": (lambda chunk: np.sqrt(variance(chunk)), 1),
     "stdvar_over_time": (variance, 1),
     "mad_over_time": (mad, 1),
 }
 """Functions of nothing but a range -> what they compute, and of how many samples at least."""
+OF_INCREMENTS: Final = frozenset({"rate", "increase"})
+"""Functions that need one sample only of a counter of increments: what it counted from before that is known."""
 KEEP_NAME: Final = frozenset({"last_over_time", "first_over_time"})

@@ -5,59 +5,67 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from vigie_contracts.series import Labels
 
 from vigie_query import matchers
-from vigie_query.promql.errors import InvalidExpression
 from vigie_query.promql.joining import relabelled
-from vigie_query.promql.labels import get, put
+from vigie_query.promql.labels import check_label, check_value, get, put
 from vigie_query.promql.samples import Vector
 
-_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _REFERENCE: Final = re.compile(r"\$(?:(?P<dollar>\$)|(?P<name>\w+)|\{(?P<braced>\w+)\})")
 
 
-def label_replace(vector: Vector, target: str, replacement: str, source: str, pattern: str) -> Vector:
+Check: TypeAlias = Callable[[], None]
+"""Called for every series, as an expression may take long; raises when the time is over."""
+
+
+def label_replace(vector: Vector, target: str, replacement: str, source: str, pattern: str, *, check: Check) -> Vector:
     """Where the whole of `source` matches, `target` becomes `replacement`, with `$1` and `${name}` filled in."""
-    _check(target, "label_replace")
+    check_label(target, "label_replace")
     match = matchers.capturing(pattern, "query")
+    known: dict[str, str | None] = {}
 
     def replaced(labels: Labels) -> Labels:
-        found = match(get(labels, source))
-        return labels if found is None else put(labels, {target: _expanded(replacement, found)})
+        value = get(labels, source)
+        if value not in known:
+            found = match(value)
+            check()
+            known[value] = None if found is None else _expanded(replacement, found)
+        changed = known[value]
+        return labels if changed is None else put(labels, {target: changed})
 
-    return _with_labels(vector, replaced)
+    return relabelled(vector, [replaced(labels) for labels in vector.labels])
 
 
-def label_join(vector: Vector, target: str, separator: str, sources: list[str]) -> Vector:
+def label_join(vector: Vector, target: str, separator: str, sources: list[str], *, check: Check) -> Vector:
     """`target` becomes the values of `sources`, joined."""
-    _check(target, "label_join")
-    return _with_labels(
-        vector, lambda labels: put(labels, {target: separator.join(get(labels, source) for source in sources)})
-    )
+    for label in (target, *sources):
+        check_label(label, "label_join")
 
+    def changed(labels: Labels) -> Labels:
+        check()
+        values = [get(labels, source) for source in sources]
+        check_value(sum(map(len, values)) + len(separator) * (len(values) - 1), "label_join")
+        return put(labels, {target: separator.join(values)})
 
-def _with_labels(vector: Vector, change: Callable[[Labels], Labels]) -> Vector:
-    return relabelled(vector, [change(labels) for labels in vector.labels])
-
-
-def _check(label: str, function: str) -> None:
-    if not _LABEL.match(label):
-        raise InvalidExpression(f"{function}: {label!r} is not the name of a label")
+    return relabelled(vector, [changed(labels) for labels in vector.labels])
 
 
 def _expanded(template: str, match: Any) -> str:
     """As Go's `Expand`: groups that did not take part, or do not exist, are empty."""
+
+    longest = max(map(len, (match.group(0), *(text or "" for text in match.groups()))))
+    check_value(len(template) + longest * template.count("$"), "label_replace")
 
     def value(reference: re.Match[str]) -> str:
         if reference["dollar"]:
             return "$"
         name = reference["name"] or reference["braced"]
         try:
-            return match.group(int(name) if name.isdigit() else name) or ""
-        except (IndexError, KeyError):
+            return match.group(int(name) if name.isdecimal() else name) or ""
+        except (IndexError, KeyError, OverflowError):
             return ""
 
     return _REFERENCE.sub(value, template)

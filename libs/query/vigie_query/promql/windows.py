@@ -9,14 +9,18 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from vigie_query.promql.label_sets import listed
 from vigie_query.promql.samples import Bools, Floats, Ints, Samples, Vector
 
-CHUNK: Final = 1 << 21
+CHUNK: Final = 1 << 18
 """Samples that are copied at a time when windows are computed one beside the other."""
+SEARCH: Final = 1 << 16
+"""Windows that are looked for at a time: their samples stay in the processor's cache."""
 CANCELLATION: Final = 1e3
 """A sum this much smaller than its parts is added up again exactly."""
 
@@ -46,18 +50,46 @@ class Windows:
         """[series, steps]"""
         return self.high - self.low
 
+    def filled(self, minimum: int, *, increments: bool = False) -> Bools:
+        """Which windows have samples, and these stand for at least `minimum`; where `increments` count each on its own,
+        one is enough of a counter that consists of them."""
+        full = self.counts > 0
+        if minimum < 2:
+            return full
+        samples = self.samples
+        held = self.counts if samples.columns is None else samples.held[self.high] - samples.held[self.low]
+        enough = held >= minimum
+        return enough | (full & samples.incremental[:, None]) if increments else enough
 
-def cut(samples: Samples, starts: Ints, ends: Ints) -> Windows:
-    """Find the windows: one search for all series and steps."""
+    def inside(self) -> Samples:
+        """The samples in the windows of the first step, of the series that have some."""
+        full = np.flatnonzero(self.counts[:, 0])
+        return self.samples.cut(full, self.low[full, 0], self.high[full, 0])
+
+
+def _go_on() -> None:
+    """Nothing limits the time."""
+
+
+def cut(samples: Samples, starts: Ints, ends: Ints, check: Callable[[], None] = _go_on) -> Windows:
+    """Find the windows: one search for some series and all steps. `check` is called before each; it may raise."""
     count, steps = len(samples.labels), len(ends)
     if not len(samples.times):
         nothing = np.zeros((count, steps), np.int64)
         return Windows(samples, nothing, nothing, starts, ends)
+    size = max(SEARCH // max(steps, 1), 1)
     rows = np.arange(count, dtype=np.int64)[:, None] * (samples.span_ms + 2)
 
     def position(times: Ints) -> Ints:
         inside = np.clip(times - samples.first_ms, -1, samples.span_ms)
-        return np.searchsorted(samples.keys, rows + inside, side="right")
+        found = np.empty((count, steps), np.int64)
+        for first in range(0, count, size):
+            check()
+            some = slice(first, first + size)
+            begin, end = samples.bounds[first], samples.bounds[min(first + size, count)]
+            found[some] = np.searchsorted(samples.keys[begin:end], rows[some] + inside, side="right")
+            found[some] += begin
+        return found
 
     return Windows(samples, position(starts), position(ends), starts, ends)
 
@@ -75,6 +107,8 @@ class Chunk:
     ends: Ints
     steps: Ints
     """The step of each."""
+    rows: Ints
+    """The series of each."""
 
     @property
     def last(self) -> Ints:
@@ -98,6 +132,22 @@ class Chunk:
     def times(self) -> Ints:
         return self.samples.times[self.places]
 
+    @cached_property
+    def held(self) -> Ints:
+        """For how many samples those of each window stand."""
+        if self.samples.columns is None:
+            return self.counts
+        return self.samples.held[self.first + self.counts] - self.samples.held[self.first]
+
+    @property
+    def incremental(self) -> Bools:
+        """Which windows are of counters of increments."""
+        return self.samples.incremental[self.rows]
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """A column of `samples.Columns` of the samples of all windows."""
+        return self.values if self.samples.columns is None else self.samples.column(name)[self.places]
+
     def per_sample(self, per_window: Floats) -> Floats:
         """A value of each window beside each of its samples."""
         return np.repeat(per_window, self.counts)
@@ -117,18 +167,18 @@ class Chunk:
     def mean(self) -> Floats:
         """The means of the windows; finite when all values are, even if their sum is not."""
         with np.errstate(all="ignore"):
-            means = self.total(self.values) / self.counts
-            overflown = ~np.isfinite(means) & np.isfinite(np.add.reduceat(np.abs(self.values) * 0, self.begins))
+            sums = self.column("sum")
+            means = self.total(sums) / self.held
+            overflown = ~np.isfinite(means) & np.isfinite(np.add.reduceat(np.abs(sums) * 0, self.begins))
         for i in np.flatnonzero(overflown):
-            part = self.values[self.begins[i] : self.begins[i] + self.counts[i]]
-            means[i] = exact_sum(part / len(part))
+            means[i] = exact_sum(sums[self.begins[i] : self.begins[i] + self.counts[i]] / self.held[i])
         return means
 
     def only(self, chosen: Bools) -> Chunk:
         """Some of the windows."""
         return Chunk(
             self.samples, self.first[chosen], self.counts[chosen], self.starts[chosen], self.ends[chosen],
-            self.steps[chosen],
+            self.steps[chosen], self.rows[chosen],
         )  # fmt: skip
 
     def ordered(self, values: Floats) -> Floats:
@@ -140,35 +190,41 @@ class Chunk:
 Reduction: TypeAlias = Callable[[Chunk], Floats]
 
 
-def chunks(windows: Windows, minimum: int = 1) -> Iterator[tuple[Ints, Chunk]]:
-    """The windows of at least `minimum` samples, a bounded number of samples at a time; with their flat numbers."""
+def chunks(windows: Windows, wanted: Bools) -> Iterator[tuple[Ints, Chunk]]:
+    """The wanted ones of the windows, a bounded number of samples at a time; with their flat numbers."""
     low, counts = windows.low.ravel(), windows.counts.ravel()
     steps = len(windows.ends)
-    full = np.flatnonzero(counts >= minimum)
+    full = np.flatnonzero(wanted)
     reach = np.cumsum(counts[full])
     begin = 0
     while begin < len(full):
         base = reach[begin - 1] if begin else 0
         end = max(begin + 1, int(np.searchsorted(reach, base + CHUNK, side="right")))
         chosen = full[begin:end]
-        sizes = counts[chosen]
-        of_step = chosen % steps
-        yield (
-            chosen,
-            Chunk(windows.samples, low[chosen], sizes, windows.starts[of_step], windows.ends[of_step], of_step),
-        )
+        row, step = np.divmod(chosen, steps)
+        of = low[chosen], counts[chosen], windows.starts[step], windows.ends[step], step, row
+        yield chosen, Chunk(windows.samples, *of)
         begin = end
 
 
-def reduce(windows: Windows, function: Reduction, minimum: int = 1) -> Vector:
-    """A value per window; no value where the window has fewer than `minimum` samples."""
-    present = windows.counts >= minimum
+def reduce(
+    windows: Windows,
+    function: Reduction,
+    minimum: int = 1,
+    *,
+    increments: bool = False,
+    check: Callable[[], None] = _go_on,
+) -> Vector:
+    """A value per window; no value where the window has fewer than `minimum` samples (see `Windows.filled`). `check` is
+    called before each chunk; it may raise."""
+    present = windows.filled(minimum, increments=increments)
     values = np.full(present.shape, np.nan)
     flat = values.ravel()
-    for chosen, chunk in chunks(windows, minimum):
+    for chosen, chunk in chunks(windows, present):
+        check()
         with np.errstate(all="ignore"):
             flat[chosen] = function(chunk)
-    return Vector(list(windows.samples.labels), values, present)
+    return Vector(listed(windows.samples.labels), values, present)
 
 
 def newest(windows: Windows) -> tuple[Ints, Bools]:

@@ -16,10 +16,7 @@ from vigie_aggregator.samples.series_index import grown
 from vigie_aggregator.samples.window_cache import Int64s, distinct
 
 _BOUNDS: Final = len(BUCKET_BOUNDS)
-# The bounds are upper edges, written with 12 digits: a little below one is surely inside its bucket.
-_BOUND_OF: Final = np.searchsorted(
-    sketch.buckets_of(np.array(BUCKET_BOUNDS) * (1 - 1e-9)), np.arange(-sketch.BUCKETS, sketch.BUCKETS + 1)
-)
+_BOUND_OF: Final = sketch.bound_places(BUCKET_BOUNDS)
 """By bucket of the sketch, from the lowest on: the first bound that is not below it, _BOUNDS when all are."""
 
 

@@ -109,7 +109,7 @@ def test_a_file_that_is_imported_again_gives_the_same_rules() -> None:
         ),
         (
             "groups:\n- name: a\n  rules:\n  - alert: x\n    expr: a > > 1\n    annotations: {summary: s}",
-            ["line 5: expr: > stands where a value is expected at character 5"],
+            ["line 5: expr: unexpected <op:>> at character 5"],
         ),
         (
             "groups:\n- name: a\n  rules:\n  - alert: x\n    expr: a > 1\n    for: 5\n    foo: 1",

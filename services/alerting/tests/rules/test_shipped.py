@@ -30,7 +30,8 @@ def test_they_are_the_six_of_the_metrics_service_and_the_five_types_of_supervisi
         *("HighCpuUsage", "LowMemory", "HighErrorRate", "HighLatency", "ServiceUnavailable", "LowDiskSpace"),
         *("cpu_high", "memory_high", "disk_high", "service_down", "site_down"),
     ]
-    assert len({rule.id for rule in RULES}) == 11
+    assert len({rule.id for rule in (*RULES, *shipped("acme"))}) == 22, "ids are unique over all tenants"
+    assert shipped("default") == RULES
 
 
 @pytest.mark.parametrize(

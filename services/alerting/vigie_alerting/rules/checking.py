@@ -20,7 +20,8 @@ from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 
 ChannelCheck = Callable[[Channel], str]
 """What is wrong with the destination of a channel of a known kind, in words; empty when nothing is."""
-CHANNEL_TYPES: Final = frozenset({"slack", "email", "webhook", "live", "apprise"})
+CHANNEL_TYPES: Final = frozenset({"slack", "email", "webhook", "live", "apprise", "channel"})
+"""`channel`: one of the tenant's, by its name."""
 MAX_CHANNELS: Final = 20
 MAX_DESTINATION_CHARS: Final = 1_024
 MAX_TEXTS: Final = 50

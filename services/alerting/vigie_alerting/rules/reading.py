@@ -20,9 +20,11 @@ from vigie_alerting.rules.durations import parse_duration
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 
 MAX_BODY_BYTES: Final = 256 * 1024
-_DURATIONS: Final = {"for": "forMs", "keepFiringFor": "keepFiringForMs", "interval": "intervalMs", "window": "windowMs"}
+DURATIONS: Final = {"for": "forMs", "keepFiringFor": "keepFiringForMs", "interval": "intervalMs", "window": "windowMs"}
 _OURS: Final = frozenset({"id", "tenant", "version", "createdAt", "createdBy", "updatedAt", "updatedBy"})
 """Set by Vigie: in a rule that is sent back as it was answered they mean nothing."""
+_ANSWERED: Final = frozenset({"promql", "published", "health", "warnings"})
+"""Beside the rule in answers about it."""
 _FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Rule)}
 _MAX_WARNINGS: Final = 10
 _WANTED: Final[dict[Any, str]] = {
@@ -109,9 +111,9 @@ def _values(sent: Mapping[str, Any], problems: list[RuleProblem]) -> dict[str, A
     values: dict[str, Any] = {}
     for name, value in sent.items():
         field = _FIELDS.get(name)
-        if name in _DURATIONS:
+        if name in DURATIONS:
             if (length := _duration(name, value, sent, problems)) is not None:
-                values[_FIELDS[_DURATIONS[name]].name] = length
+                values[_FIELDS[DURATIONS[name]].name] = length
         elif field is not None and name not in _OURS and value is not None:
             try:
                 values[field.name] = msgspec.convert(value, field.type)
@@ -130,8 +132,8 @@ def _duration(name: str, value: Any, sent: Mapping[str, Any], problems: list[Rul
         problems.append(
             RuleProblem(name, f'must be a duration in quotation marks, such as "5m", but is {_quoted(value)}')
         )
-    elif sent.get(_DURATIONS[name], length) != length:
-        problems.append(RuleProblem(name, f"is not the same as {_DURATIONS[name]}: send one of them"))
+    elif sent.get(DURATIONS[name], length) != length:
+        problems.append(RuleProblem(name, f"is not the same as {DURATIONS[name]}: send one of them"))
     return length
 
 
@@ -159,7 +161,7 @@ def _quoted(value: Any) -> str:
 
 
 def _ignored(sent: Mapping[str, Any]) -> list[RuleProblem]:
-    unknown = [name for name in sent if name not in _FIELDS and name not in _DURATIONS]
+    unknown = [name for name in sent if name not in _FIELDS and name not in DURATIONS and name not in _ANSWERED]
     return [
         RuleProblem(shortened(name), "is not a field of a rule: it was ignored") for name in unknown[:_MAX_WARNINGS]
     ]

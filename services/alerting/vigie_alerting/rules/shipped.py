@@ -6,6 +6,7 @@ The six of the replaced metrics service and the five types of server supervision
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any, Final
 
 from vigie_contracts import names
@@ -24,9 +25,11 @@ _WHOLE_HOST: Final = ["core="]
 
 
 def shipped(tenant: str) -> list[Rule]:
-    """The rules of a new tenant, by id."""
+    """The rules of a new tenant. No two tenants have a rule of one id: the key of its record is nothing else."""
+    mark = blake2b(tenant.encode(), digest_size=5, person=b"vigie-shipped-v1").hexdigest()
     return [
-        Rule(tenant=tenant, created_by=BY, updated_by=BY, **fields) for fields in (*_METRICS_SERVICE, *_SUPERVISION)
+        Rule(tenant=tenant, created_by=BY, updated_by=BY, **{**fields, "id": f"{fields['id']}-{mark}"})
+        for fields in (*_METRICS_SERVICE, *_SUPERVISION)
     ]
 
 

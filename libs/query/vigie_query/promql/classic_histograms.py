@@ -1,8 +1,10 @@
-"""Quantiles of classic histograms: series with a label `le`, whose values are the counts up to it."""
+"""Quantiles and fractions of classic histograms: series with a label `le`, whose values are the counts up to it."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -23,8 +25,22 @@ def upper_bound(text: str) -> float | None:
         return None
 
 
-def histogram_quantile(q: Floats, buckets: Vector) -> Vector:
-    """The quantile of each histogram; q: of each step. Series without a usable `le` are left out."""
+Computation: TypeAlias = Callable[[Floats, Floats, Bools], Floats]
+"""[steps], of the upper bounds of the buckets (ascending), their counts and whether they are there [buckets, steps]."""
+
+
+def quantile(q: Floats, buckets: Vector) -> Vector:
+    """The quantile of each histogram; q: of each step."""
+    return _of_each(buckets, partial(_quantile, q))
+
+
+def fraction(lower: Floats, upper: Floats, buckets: Vector) -> Vector:
+    """Which part of each histogram's observations lies between two bounds, of each step."""
+    return _of_each(buckets, partial(_fraction, lower, upper))
+
+
+def _of_each(buckets: Vector, compute: Computation) -> Vector:
+    """Of each histogram. Series without a usable `le` are left out."""
     bounds = [upper_bound(get(labels, LE)) for labels in buckets.labels]
     usable = [row for row, bound in enumerate(bounds) if bound is not None]
     keys, numbers = grouped(drop(buckets.labels[row], {LE, NAME}) for row in usable)
@@ -36,7 +52,7 @@ def histogram_quantile(q: Floats, buckets: Vector) -> Vector:
     for number, rows in enumerate(members):
         upper = np.array([bounds[row] for row in rows], np.float64)
         part = buckets.rows(rows)
-        values[number] = _quantile(q, *_merged(upper, part.values, part.present))
+        values[number] = compute(*_merged(upper, part.values, part.present))
         present[number] = part.present.any(axis=0)
     return Vector(keys, values, present)
 
@@ -55,10 +71,7 @@ def _quantile(q: Floats, upper: Floats, counts: Floats, present: Bools) -> Float
     """[steps]; upper: [buckets] ascending; counts, present: [buckets, steps]."""
     last = len(upper) - 1
     steps: Ints = np.arange(counts.shape[1], dtype=np.int64)
-    counts = np.maximum.accumulate(np.where(present, counts, -np.inf), axis=0)  # a bucket holds those below it
-    # Where the bucket before each begins: the nearest one below that is there at this step.
-    numbered = np.where(present, np.arange(len(upper))[:, None], -1)
-    before = np.vstack([np.full((1, counts.shape[1]), -1), np.maximum.accumulate(numbered, axis=0)[:-1]])
+    counts, before = _ascending(counts, present)
     observations = counts[last]
     rank = np.nan_to_num(q) * observations
     reached = present & (counts >= rank * (1 - TOLERANCE))
@@ -75,6 +88,38 @@ def _quantile(q: Floats, upper: Floats, counts: Floats, present: Bools) -> Float
     values = np.where(bucket == last, lower, values)
     usable = present[last] & (upper[last] == np.inf) & (_count(present) >= 2) & (observations > 0)
     return outside(q, np.where(usable, values, np.nan))
+
+
+def _fraction(lower: Floats, upper: Floats, bounds: Floats, counts: Floats, present: Bools) -> Floats:
+    """[steps]; bounds: [buckets] ascending; counts, present: [buckets, steps]."""
+    counts, before = _ascending(counts, present)
+    observations = counts[-1]
+    steps: Ints = np.arange(counts.shape[1], dtype=np.int64)
+
+    def up_to(value: Floats) -> Floats:
+        above = present & (bounds[:, None] > value)
+        bucket = np.argmax(above, axis=0)
+        below = before[bucket, steps]
+        first = np.where(bounds[bucket] > 0, 0.0, -np.inf)
+        least = np.where(below >= 0, bounds[below], first)
+        beneath = np.where(below >= 0, counts[below, steps], 0.0)
+        with np.errstate(all="ignore"):
+            share = np.where(value <= least, 0.0, (value - least) / (bounds[bucket] - least))
+            inside = beneath + (counts[bucket, steps] - beneath) * share
+        return np.where(above.any(axis=0), inside, observations)
+
+    with np.errstate(all="ignore"):
+        found = np.where(lower >= upper, 0.0, (up_to(upper) - up_to(lower)) / observations)
+    known = ~np.isnan(lower) & ~np.isnan(upper) & (observations > 0)
+    return np.where(known & present[-1] & (bounds[-1] == np.inf), found, np.nan)
+
+
+def _ascending(counts: Floats, present: Bools) -> tuple[Floats, Ints]:
+    """The counts, each at least those below it; and which bucket comes before each at its step, -1 for none."""
+    ascending = np.maximum.accumulate(np.where(present, counts, -np.inf), axis=0)
+    numbered = np.where(present, np.arange(len(counts), dtype=np.int64)[:, None], -1)
+    nothing = np.full((1, counts.shape[1]), -1, np.int64)
+    return ascending, np.vstack([nothing, np.maximum.accumulate(numbered, axis=0)[:-1]])
 
 
 def _count(present: Bools) -> Ints:

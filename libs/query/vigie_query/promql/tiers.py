@@ -1,0 +1,129 @@
+"""What must be read of stored windows so that a selector can be used as a query does: edges, columns, and what to say
+where windows know less than their samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from vigie_contracts.series import Kind
+from vigie_contracts.tiers import TIERS, Tier
+from vigie_windows.chunks import Column
+
+from vigie_query.promql.cells import BUCKET, SUM, VALUE, Shown
+from vigie_query.promql.labels import NAME
+from vigie_query.promql.plan import Selector
+from vigie_query.promql.reading import Use, Wanted
+
+MAX_EDGES: Final = 22_000
+"""Ends of ranges that windows are cut for: twice as many as an answer may have steps."""
+_COLUMNS: Final = {
+    "sum_over_time": {Column.SUM},
+    "avg_over_time": {Column.SUM},
+    "min_over_time": {Column.MIN},
+    "max_over_time": {Column.MAX},
+    "stddev_over_time": {Column.SUM},
+    "stdvar_over_time": {Column.SUM},
+    "changes": {Column.MIN, Column.MAX},
+}
+_ALWAYS_EXACT: Final = frozenset(
+    {"", "absent_over_time", "count_over_time", "first_over_time", "last_over_time", "present_over_time"}
+)
+_OF_KIND: Final = {
+    Kind.GAUGE: frozenset({"sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "delta"}),
+    Kind.COUNTER: frozenset({"rate", "increase", "resets", "min_over_time", "max_over_time"}),
+    Kind.CUMULATIVE: frozenset(
+        {"rate", "increase", "delta", "resets", "sum_over_time", "avg_over_time", "min_over_time", "max_over_time"}
+    ),
+    Kind.HISTOGRAM: frozenset(
+        {"rate", "increase", "sum_over_time", "avg_over_time", "min_over_time", "max_over_time"}
+    ),
+}  # fmt: skip
+"""What windows know exactly of series of a kind, beside what they know of all; derived ones are counters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What to read for one selector."""
+
+    edges: list[int]
+    """Where ranges begin and end, ascending: no window should hold samples of both sides."""
+    columns: frozenset[Column]
+    totals: bool
+    """Whether running totals are shown: then everything since is to be read too."""
+    estimated: tuple[str, ...]
+    """The functions that windows of several samples do not know exactly: they want the finest ones."""
+
+    coarsest: int
+    """The place in TIERS of the widest windows to use."""
+
+
+def need(wanted: Wanted, shown: Shown) -> Need:
+    """For the uses of a selector, of the series that it selects."""
+    functions = dict.fromkeys(use.function for use in wanted.uses)
+    dense = any(map(_too_dense, wanted.uses))
+    kinds = {Kind(int(kind)) for kind in np.unique(shown.kinds[shown.parts == VALUE])}
+    shows = kinds | {Kind.COUNTER} if shown.incremental.any() else kinds
+    sums = Kind.HISTOGRAM in kinds
+    edges = np.unique(np.concatenate([_edges(use, sums=sums) for use in wanted.uses]))
+    estimated = tuple(
+        one for one in functions if one not in _ALWAYS_EXACT and any(one not in _OF_KIND[kind] for kind in shows)
+    )
+    return Need(
+        edges.tolist(),
+        frozenset(_columns(functions, kinds, {int(part) for part in np.unique(shown.parts)})),
+        bool(shown.incremental.any()) and any(function not in ("rate", "increase") for function in functions),
+        estimated,
+        0 if estimated or dense else len(TIERS) - 1,
+    )
+
+
+def _edges(use: Use, *, sums: bool) -> npt.NDArray[np.int64]:
+    """sums: whether the plain selector shows all that is in the look-back, as of histograms."""
+    if _too_dense(use):
+        return np.array([use.first_ms - use.range_ms, use.last_ms], np.int64)
+    ends = np.arange(use.first_ms, use.last_ms + 1, use.step_ms or 1, dtype=np.int64)
+    # Else the plain selector looks at the newest sample alone, whose time is known.
+    begins = ends if use.function or sums else ends[:1]
+    return np.concatenate([begins - use.range_ms, ends])
+
+
+def _too_dense(use: Use) -> bool:
+    """Whether the ranges have so many ends that only the finest windows would do for them."""
+    return use.step_ms > 0 and (use.last_ms - use.first_ms) // use.step_ms > MAX_EDGES
+
+
+def _columns(functions: dict[str, None], kinds: set[Kind], parts: set[int]) -> Iterator[Column]:
+    yield Column.FIRST
+    if kinds & {Kind.GAUGE, Kind.CUMULATIVE}:
+        for function in functions:
+            yield from _COLUMNS.get(function, ())
+    if Kind.CUMULATIVE in kinds and functions.keys() & {"rate", "increase", "resets"}:
+        yield Column.TURNS
+    if Kind.COUNTER in kinds or SUM in parts:
+        yield Column.SUM
+    if Kind.HISTOGRAM in kinds:
+        yield from (Column.SUM, Column.MIN, Column.MAX, Column.SKETCH)
+    if any(part >= BUCKET for part in parts):
+        yield Column.SKETCH
+
+
+def of_tier(tier: Tier, selector: Selector) -> str:
+    """The info for windows that are wider than what was asked for."""
+    return f"PromQL info: windows of {tier.name} are used for {_text(selector)}: ranges and times are rounded to them"
+
+
+def of_estimates(functions: tuple[str, ...], selector: Selector) -> str:
+    """The info for functions that windows of several samples do not know exactly."""
+    return (
+        f"PromQL info: windows hold several samples of {_text(selector)}: {', '.join(functions)} is estimated from them"
+    )
+
+
+def _text(selector: Selector) -> str:
+    name = next((one.value for one in selector.matchers if one.label == NAME), "")
+    inside = ", ".join(f'{one.label}{one.operator}"{one.value}"' for one in selector.matchers if one.label != NAME)
+    return f"{name}{{{inside}}}" if inside else name

@@ -1,0 +1,1 @@
+"""Samples for PromQL, from the stored windows."""

@@ -1,0 +1,129 @@
+"""Samples for PromQL from the stored windows: select the series, cover the time with windows, read, convert."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from vigie_contracts.tenants import TenantId
+from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.planning import Plan, covering
+from vigie_query.promql import tiers
+from vigie_query.promql.cells import samples_of
+from vigie_query.promql.plan import Selector
+from vigie_query.promql.reading import Read, Wanted
+from vigie_query.promql.samples import Floats, Samples, joined
+from vigie_query.promql.tiers import Need
+from vigie_runtime.clock import Clock
+from vigie_runtime.expressions import Expressions
+
+from vigie_storage.latest import LatestReader
+from vigie_storage.promql.selection import Selected, SelectorReader
+from vigie_storage.promql.totals import totals_of
+from vigie_storage.reader import SeriesReader
+from vigie_storage.windows.reader import WindowReader
+
+MAX_SAMPLES: Final = 6_000_000
+"""Samples held for one question: about 100 MB; those that stand for several weigh as much as _HEAVY, two
+buckets of sketches as much as one."""
+_HEAVY: Final = 4
+_CELLS_AT_ONCE: Final = 500_000
+"""Cells that are held beside the samples, about."""
+
+
+class PromqlReader:
+    """Every read for PromQL goes through this."""
+
+    def __init__(
+        self, series: SeriesReader, windows: WindowReader, latest: LatestReader, clock: Clock, expressions: Expressions
+    ) -> None:
+        self._series, self._windows, self._latest, self._clock = series, windows, latest, clock
+        self._selectors = SelectorReader(series.catalogue, expressions, clock, series.limits.series)
+
+    def of(self, tenant: TenantId) -> StoredSamples:
+        """What the expressions of a tenant read."""
+        return StoredSamples(self, tenant)
+
+    async def read(self, tenant: TenantId, wanted: Wanted, room: int) -> tuple[Samples, tuple[str, ...]]:
+        """The samples of one selector, of which `room` fit, and the infos about them."""
+        selected = await self._selectors.select(tenant, wanted.selector.matchers)
+        if not selected.selection.series:
+            return samples_of((), selected.shown), ()
+        need = tiers.need(wanted, selected.shown)
+        plan, infos = await self._plan(tenant, selected, need, wanted.selector)
+        parts = [part async for part in self._parts(tenant, selected, plan, need, room)]
+        samples = replace(joined(parts), labels=selected.shown.labels)
+        if need.estimated and samples.columns is not None and (samples.columns.count > 1).any():
+            infos = (*infos, tiers.of_estimates(need.estimated, wanted.selector))
+        return samples, infos
+
+    async def _plan(
+        self, tenant: TenantId, selected: Selected, need: Need, selector: Selector
+    ) -> tuple[Plan, tuple[str, ...]]:
+        """The finest windows that are not too many, where finer ones would say more."""
+        now_ms = self._clock.now_ms()
+        whole = await self._windows.completeness(selected.selection.partitions)
+        edges = [*need.edges, max(now_ms, need.edges[-1])] if need.totals else need.edges
+        for finest in range(len(TIERS)):
+            plan, rounded = covering(
+                edges, whole.dirty_since, now_ms, whole_since=whole.whole_since, finest=finest,
+                coarsest=max(finest, need.coarsest),
+            )  # fmt: skip
+            if not await self._series.too_many(tenant, selected.selection, plan):
+                return plan, () if rounded is None else (tiers.of_tier(rounded, selector),)
+        raise QueryLimitExceeded(
+            f"query: {len(selected.selection.series)} series need more than the {self._series.limits.documents} "
+            "documents that one question reads at most: use fewer series, a shorter time or a longer step",
+            "query",
+        )
+
+    async def _parts(
+        self, tenant: TenantId, selected: Selected, plan: Plan, need: Need, room: int
+    ) -> AsyncIterator[Samples]:
+        """Some chunks at a time, so that their cells need not all be held at once."""
+        selection, shown = selected.selection, selected.shown
+        totals: Floats | None = None
+        if need.totals:
+            totals = totals_of(shown, selection, await self._latest.some(tenant, selection.chunks))
+        step = max(1, _CELLS_AT_ONCE // max(1, plan.windows * CHUNK_SLOTS)) * CHUNK_SLOTS
+        for first in range(0, len(selection.chunks) * CHUNK_SLOTS, step):
+            begin, end = np.searchsorted(shown.rows, [first, first + step]).tolist()
+            part = shown.slice(begin, end)
+            cells = await self._windows.read(tenant, selection, plan, need.columns, np.unique(part.rows))
+            own = None if totals is None else totals[begin:end]
+            samples = await asyncio.to_thread(samples_of, cells, part, own)
+            room -= _weight(samples)
+            if room < 0:
+                raise QueryLimitExceeded(
+                    f"query: more than {MAX_SAMPLES:,} samples would have to be held: use fewer series, a shorter time "
+                    "or a longer step",
+                    "query",
+                )
+            yield samples
+
+
+def _weight(samples: Samples) -> int:
+    buckets = 0 if samples.sketches is None else len(samples.sketches.count)
+    return len(samples.times) * (1 if samples.columns is None else _HEAVY) + buckets // 2
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSamples:
+    """A SamplesReader over the stored windows of a tenant."""
+
+    reader: PromqlReader
+    tenant: TenantId
+
+    async def read(self, wanted: Sequence[Wanted]) -> Read:
+        found: dict[Selector, Samples] = {}
+        infos: dict[str, None] = {}
+        room = MAX_SAMPLES
+        for one in wanted:
+            found[one.selector], said = await self.reader.read(self.tenant, one, room)
+            room -= _weight(found[one.selector])
+            infos.update(dict.fromkeys(said))
+        return Read(found, infos=tuple(infos))

@@ -1,0 +1,28 @@
+"""What ends a query, besides what is wrong with its expression."""
+
+from __future__ import annotations
+
+from vigie_contracts.problems import ProblemKind
+from vigie_query.errors import QueryError
+from vigie_query.times import duration
+from vigie_runtime.errors import ProblemError
+
+
+class TooManySteps(QueryError):  # noqa: N818 - named after what is wrong
+    """A range query with more steps than one series may have points."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"exceeded maximum resolution of {most:,} points per timeseries. Try decreasing the query resolution "
+            "(?step=XX)"
+        )
+
+
+class QueryTimedOut(ProblemError):  # noqa: N818
+    """The query did not end in the time that it has."""
+
+    kind = ProblemKind.TIMEOUT
+    status = 503
+
+    def __init__(self, timeout_ms: int) -> None:
+        super().__init__(f"query timed out in query execution: it may take {duration(timeout_ms)}")

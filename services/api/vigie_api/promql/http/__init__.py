@@ -1,0 +1,1 @@
+"""The routes of the query API, the forms they take and the shape of their errors."""

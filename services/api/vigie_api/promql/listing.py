@@ -1,0 +1,86 @@
+"""What can be asked for: series, names and values of labels, names and types of metrics; derived ones included.
+
+Without a selector they are those of all series; with selectors, of the series that one of them shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from vigie_contracts.series import Kind, Labels
+from vigie_query.errors import InvalidParameter
+from vigie_query.promql.derived import BOUNDS, LE, names_shown
+from vigie_query.promql.errors import InvalidExpression
+from vigie_query.promql.labels import NAME, get
+from vigie_query.promql.plan import NOW, Selector
+
+from vigie_api.context import Context
+from vigie_api.promql.queries import parsed
+
+MAX_SELECTORS: Final = 32
+_MATCH: Final = "match[]"
+
+
+async def selectors(texts: Sequence[str]) -> list[Selector]:
+    """Each a selector, without `offset` and `@`. Raises InvalidParameter."""
+    if len(texts) > MAX_SELECTORS:
+        raise InvalidParameter(_MATCH, f"is there more than {MAX_SELECTORS} times")
+    return [await _selector(text) for text in texts]
+
+
+async def _selector(text: str) -> Selector:
+    try:
+        node = await parsed(text)
+    except InvalidExpression as e:
+        raise InvalidParameter(_MATCH, e.detail) from None
+    if not isinstance(node, Selector) or node.when != NOW:
+        raise InvalidParameter(_MATCH, 'must be a selector, like up{job="a"}')
+    return node
+
+
+async def series(context: Context, wanted: Sequence[Selector]) -> list[Labels]:
+    """Each once, sorted. Raises QueryLimitExceeded."""
+    reader = context.resources.selectors
+    found: set[Labels] = set()
+    for one in wanted:
+        found.update((await reader.select(context.tenant, one.matchers)).shown.labels)
+    return sorted(found)
+
+
+async def label_names(context: Context, wanted: Sequence[Selector]) -> list[str]:
+    """Sorted."""
+    if wanted:
+        return sorted({label for labels in await series(context, wanted) for label, _ in labels})
+    kinds = {kind for _, kind in await _families(context)}
+    derived = {NAME} if kinds else set[str]()
+    if Kind.HISTOGRAM in kinds:
+        derived.add(LE)
+    return sorted({*derived, *await context.resources.labels.names(context.tenant)})
+
+
+async def label_values(context: Context, label: str, wanted: Sequence[Selector]) -> list[str]:
+    """Sorted."""
+    if wanted:
+        return sorted({value for labels in await series(context, wanted) if (value := get(labels, label))})
+    if label == NAME:
+        return sorted({name for one, kind in await _families(context) for name in names_shown(one, kind)})
+    values = set(await context.resources.labels.values(context.tenant, label))
+    if label == LE and any(kind is Kind.HISTOGRAM for _, kind in await _families(context)):
+        values.update(BOUNDS)
+    return sorted(values)
+
+
+async def types(context: Context, metric: str) -> dict[str, list[str]]:
+    """Metric -> its types, sorted by name; all of them, or the one that is named. A histogram has its own name only, as
+    where it is scraped."""
+    found: dict[str, set[str]] = {}
+    for one, kind in await _families(context):
+        for name in (one,) if kind is Kind.HISTOGRAM else names_shown(one, kind):
+            found.setdefault(name, set()).add(kind.type)
+    names = sorted(found) if not metric else [metric] if metric in found else []
+    return {name: sorted(found[name]) for name in names}
+
+
+async def _families(context: Context) -> list[tuple[str, Kind]]:
+    return await context.resources.series.families(context.tenant)

@@ -1,0 +1,1 @@
+"""`vigie query`: PromQL from the shell."""
