@@ -34,7 +34,7 @@ Send = Callable[[Message], Awaitable[None]]
 # What Vigie says about itself, and what it sent to others, is for who runs it. A proxy on this machine has to keep it
 # from its own clients.
 INTERNAL_PREFIX = "/internal/"
-ALERTING_METRICS = "/metrics"
+ALERTING_METRICS = "/internal/metrics"
 _HTML = "text/html; charset=utf-8"
 _INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
 _READING = ("GET", "HEAD")
