@@ -72,9 +72,9 @@ def test_callers_of_the_default_tenant_need_no_credential_unless_the_operator_sa
 ) -> None:
     for name in ("VIGIE_ANONYMOUS", "VIGIE_DEFAULT_TENANT"):
         monkeypatch.delenv(name, raising=False)
-    assert anonymous() == "default:read,write,telemetry"
+    assert anonymous() == "default:read,write,configure,telemetry"
     monkeypatch.setenv("VIGIE_DEFAULT_TENANT", "acme")
-    assert anonymous() == "acme:read,write,telemetry"
+    assert anonymous() == "acme:read,write,configure,telemetry"
     monkeypatch.setenv("VIGIE_ANONYMOUS", "nothing")
     assert anonymous() == "nothing"
 

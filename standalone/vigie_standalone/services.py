@@ -184,7 +184,7 @@ def channels(options: Options, smtp: int, http: int, environment: Mapping[str, s
 def anonymous() -> str:
     """What callers without a credential may do. On one's own machine nobody needs one: the first curl works."""
     default = os.environ.get("VIGIE_DEFAULT_TENANT") or "default"
-    return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,telemetry"
+    return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,configure,telemetry"
 
 
 def in_words(rule: AnonymousRule) -> str:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from vigie_alerting import alert as alerts
 from vigie_alerting import commands
 from vigie_alerting.alert import Alert
-from vigie_alerting.lifecycle import CALM_MS, DEDUPLICATION_MS, FLAP_WINDOW_MS, FLAPS, Step, amend, patience_ms, step
+from vigie_alerting.lifecycle import CALM_MS, DEDUPLICATION_MS, FLAPS, Step, amend, patience_ms, step
 from vigie_contracts.alerts import AlertState, Level, NoData, Reason, Severity, Transition
 
 from . import lives
@@ -41,8 +41,8 @@ class Lives(RuleBasedStateMachine):
         self.made: list[Transition] = []
 
     @initialize(
-        for_ms=st.sampled_from((0, 0, 30 * S, M, 5 * M)),
-        keep=st.sampled_from((0, 0, 30 * S, 2 * M)),
+        for_ms=st.sampled_from((0, 0, 30 * S, 5 * M)),
+        keep=st.sampled_from((0, 0, 0, 2 * M)),
         recovery=st.sampled_from((None, 70.0)),
         no_data=st.sampled_from(NoData),
         levels=st.sampled_from(([], [Level(95.0, Severity.CRITICAL)])),
@@ -95,6 +95,16 @@ class Lives(RuleBasedStateMachine):
         for _ in range(length // (30 * S)):
             self.observe(value, 30 * S)
 
+    @rule(value=st.sampled_from((85.0, 96.0)), length=st.sampled_from((6 * M, 40 * M, -10 * M)))
+    def jump(self, value: float, length: int) -> None:
+        self.observe(value, 15 * S)
+        self.observe(value, length)
+
+    @rule()
+    def begin_twice_at_once(self) -> None:
+        for value in (85.0, 60.0, 85.0):
+            self.observe(value, 0)
+
     @rule(by=st.sampled_from(("ana", "ben")), lasting=st.sampled_from((None, 0, M, 10 * M)))
     def acknowledge(self, by: str, lasting: int | None) -> None:
         now, until = self.now, None if lasting is None else self.now + lasting
@@ -129,6 +139,7 @@ class Lives(RuleBasedStateMachine):
             self.endings += 1
             self.held = None
         self.seen(now)
+        assert self.feed(lambda alert: amend(alert, self.rule, now)) == [], "once"
 
     # The model.
 
@@ -169,6 +180,8 @@ class Lives(RuleBasedStateMachine):
         elif self.held >= made_rule.for_ms:
             assert fires, "nobody is left unpaged"
         for one in made:
+            if one.reason is Reason.SEVERITY_CHANGED and one.severity is Severity.CRITICAL:
+                assert one.to_state is AlertState.FIRING, "nobody acknowledged that"
             begins = one.to_state is AlertState.FIRING and one.from_state not in OPEN
             if begins and self.by_hand is None and one.reason is not Reason.NO_DATA:
                 assert self.held is not None
@@ -213,9 +226,8 @@ class Lives(RuleBasedStateMachine):
         begins = [
             one.timestamp for one in self.made if one.to_state is AlertState.FIRING and one.from_state not in OPEN
         ]
-        most = FLAPS + FLAP_WINDOW_MS // CALM_MS + 1 + self.endings
         for i, at in enumerate(begins):
-            assert sum(at <= other < at + FLAP_WINDOW_MS for other in begins[i:]) <= most
+            assert sum(at <= other < at + CALM_MS for other in begins[i:]) <= FLAPS + 1 + self.endings
         changes = [one.timestamp for one in self.made if one.reason is Reason.SEVERITY_CHANGED]
         assert len(changes) <= 2 * len(begins) + 2 * ((self.latest - START) // CALM_MS + 1)
 

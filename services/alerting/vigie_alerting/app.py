@@ -22,13 +22,19 @@ from vigie_runtime import clients
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.publisher_metrics import PUBLISHER_METRICS
 from vigie_runtime.bus.records import RecordPublisher
+from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
+from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
 from vigie_storage.alerts.live import LiveFeed
+from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
+from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.windows.reader import WindowReader
 from vigie_web import app as web
 from vigie_web.health import Check
 from vigie_web.middleware import RequestTimer
@@ -44,12 +50,14 @@ from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS
+from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
 from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
-from vigie_alerting.resources import Resources
+from vigie_alerting.resources import Resources, RuleHealth
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.publishing import RulePublisher, Shipping
 from vigie_alerting.rulebook.rulebook import Rulebook
@@ -70,6 +78,9 @@ FEATURES: Final = (
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
 _SOURCE: Final = "/vigie/alerting"
+_READS: Final = 4
+_LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
+"""Of one question about the past."""
 
 
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
@@ -107,7 +118,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     stores = Stores.of(settings, database, clock)
     with retryable("starting"):
         wanted = topics.deployed(settings, (SAMPLES, RULES))
-        await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+        identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     await life.up("collections", stores.prepare(settings))
     http = Http(settings.callable_networks, clock)
@@ -118,16 +129,28 @@ async def connect(state: State, life: Lifespan) -> Resources:
     dispatcher = _sending(state, life, stores, channels, kinds)
     records = await _records(state, life)
     publisher = RulePublisher(stores.rules, records.publish, clock)
-    life.run("rules", publisher.run(), publisher.stop)
+    life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
     compiled = CompiledRules()
+    running = await engine.start(
+        life,
+        settings,
+        database,
+        states=stores.states,
+        dispatcher=dispatcher,
+        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics)),
+        identities=identities,
+        clock=clock,
+        metrics=state.metrics,
+    )
     return Resources(
         access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
         checks=(
             Check("mongodb", lambda: database.command("ping")),
             Check("kafka", lambda: records.ready, required=False),
+            Check("rules", lambda: running.ready, required=False),
             Check("redis", redis.ping, required=False),
         ),
         audit=who.audit,
@@ -139,7 +162,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         notifiers=shared,
         series=SeriesCatalogue(database),
-        health=lambda _rule: None,
+        health=lambda rule_id: health_of(running, rule_id),
     )
 
 
@@ -161,6 +184,14 @@ def _sending(
     return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint)
 
 
+def _reader(state: State, database: Database, latest: LatestReader) -> PromqlReader:
+    """Of the past: what rules missed while nobody evaluated them."""
+    patterns = Expressions()
+    windows = WindowReader(database, state.clock, state.settings.samples_topic, concurrent_reads=_READS)
+    series = SeriesReader(SeriesCatalogue(database, patterns), windows, state.clock, _LIMITS)
+    return PromqlReader(series, windows, latest, state.clock, patterns)
+
+
 async def _records(state: State, life: Lifespan) -> RecordPublisher:
     """To the log of rules."""
     settings = state.settings
@@ -175,6 +206,16 @@ async def _records(state: State, life: Lifespan) -> RecordPublisher:
     await life.up("rule publisher", records.start())
     life.on_down("rule publisher", records.close)
     return records
+
+
+def health_of(running: RunningEngine, rule_id: str) -> RuleHealth | None:
+    """How the last evaluation of a rule went; None where another process evaluates it."""
+    if reason := running.runner.refused.get(rule_id):
+        return RuleHealth(0, 0.0, reason)
+    rule = running.engine.rules.get(rule_id)
+    if rule is None or not rule.evaluated_ms:
+        return None
+    return RuleHealth(rule.evaluated_ms, rule.took_ms, rule.error, rule.due_ms)
 
 
 async def _active(tenants: Tenants) -> AsyncIterator[Sequence[TenantId]]:

@@ -46,6 +46,12 @@ class Opener:
         self._log, self._snapshots, self._selectors, self._clock = log_, snapshots, selectors, clock
         self._started = False
 
+    async def begin(self) -> None:
+        """Without any watches: the log is read from where the stored windows end. Raises Retryable."""
+        if not self._started:
+            self._samples.positions.update(self._positions(await self._snapshots.counted()))
+            self._started = True
+
     async def open(self, watches: Sequence[Watch]) -> None:
         """Returns when the watches are open. Raises Retryable: then they are not, and it may be tried again."""
         memory = self._engine.memory

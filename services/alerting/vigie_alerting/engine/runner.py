@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -48,6 +48,8 @@ DISPATCHED: Final = 200
 """Transitions in one transaction, about."""
 MAX_CATCH_UP: Final = 2_000
 """Evaluations of one rule for the time in which nobody evaluated it."""
+FIRST_RULES_S: Final = 15.0
+"""How long reading the rules may take before the samples are read all the same."""
 _RETRY: Final = Backoff(0.2, 5.0)
 
 
@@ -56,9 +58,11 @@ class Runner:
 
     def __init__(
         self, engine: Engine, lock: asyncio.Lock, rules: RulesHandler, samples: SamplesHandler, opener: Opener, *,
-        states: AlertStates, dispatcher: Dispatcher, checkpoints: Checkpoints, reader: PromqlReader, clock: Clock,
-        metrics: EngineMetrics,
+        rules_are_read: Callable[[], bool], states: AlertStates, dispatcher: Dispatcher, checkpoints: Checkpoints,
+        reader: PromqlReader, clock: Clock, metrics: EngineMetrics,
     ) -> None:  # fmt: skip
+        """`rules_are_read`: whether the log of rules was read to its end."""
+        self._rules_are_read = rules_are_read
         self._engine, self._lock, self._rules, self._samples, self._opener = engine, lock, rules, samples, opener
         self._states, self._dispatcher, self._checkpoints = states, dispatcher, checkpoints
         self._reader, self._clock, self._metrics = reader, clock, metrics
@@ -82,6 +86,7 @@ class Runner:
 
     async def run(self) -> None:
         """Work until stopped. What passes by itself is waited out."""
+        await self._first_rules()
         failures = 0
         while not self._stopping:
             try:
@@ -94,12 +99,19 @@ class Runner:
         with suppress(Retryable, StoreUnavailable):
             await self._keep()
 
+    async def _first_rules(self) -> None:
+        """Those that are there get their past together, before the first sample is read."""
+        until = self._clock.monotonic() + FIRST_RULES_S
+        while not self._stopping and not self._rules_are_read() and self._clock.monotonic() < until:
+            await self._clock.sleep(0.05)
+
     async def _turn(self) -> None:
         await self._take_changes()
         if closed := self._engine.closed():
             await self._opener.open(closed)
             self._engine.opened(closed, self._clock.now_ms())
         await self._catch_up()
+        await self._opener.begin()
         self.opened.set()
         now_ms = self._clock.now_ms()
         self._samples.arrived.clear()

@@ -76,10 +76,6 @@ async def start(
         snapshots=Snapshots(database, clock, samples_topic.topic),
         selectors=SelectorReader(catalogue, Expressions(), clock, MAX_SERIES), clock=clock,
     )  # fmt: skip
-    runner = Runner(
-        engine, lock, rules, samples, opener, states=states, dispatcher=dispatcher,
-        checkpoints=Checkpoints(database, rules_topic.topic), reader=reader, clock=clock, metrics=measured,
-    )  # fmt: skip
 
     def log_reader(topic: TopicIdentity, handler: RulesHandler | SamplesHandler, group: str | None) -> LogReader:
         return LogReader(
@@ -94,6 +90,12 @@ async def start(
 
     rules_reader = log_reader(rules_topic, rules, settings.alerting_group)
     samples_reader = log_reader(samples_topic, samples, None)
+    runner = Runner(
+        engine, lock, rules, samples, opener,
+        rules_are_read=lambda: rules_reader.ready and not sum(rules_reader.lag().values()), states=states,
+        dispatcher=dispatcher, checkpoints=Checkpoints(database, rules_topic.topic), reader=reader, clock=clock,
+        metrics=measured,
+    )  # fmt: skip
     life.run("rules", rules_reader.run(), rules_reader.stop)
     life.run("engine", runner.run(), runner.stop)
     life.run("samples", _read_samples(samples_reader, runner), samples_reader.stop)

@@ -20,6 +20,8 @@ MAX_TOLD: Final = 100
 class InvalidRule(ProblemError):  # noqa: N818 - named after what is wrong
     """The rule is refused, with everything that is wrong with it."""
 
+    names_as_sent = True
+
     def __init__(self, problems: Sequence[RuleProblem], *, malformed: bool = False) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = problems
@@ -34,6 +36,8 @@ class InvalidRule(ProblemError):  # noqa: N818 - named after what is wrong
 
 class InvalidRuleFile(ProblemError):  # noqa: N818
     """The rule file is refused: every error with its line."""
+
+    names_as_sent = True
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("; ".join(map(str, findings)))

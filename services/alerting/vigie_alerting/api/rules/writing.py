@@ -15,6 +15,7 @@ from vigie_storage.series.filter import Filter
 
 from vigie_alerting.api.context import Context
 from vigie_alerting.engine.horizon import HorizonError, horizons
+from vigie_alerting.engine.start import MAX_SERIES
 from vigie_alerting.rulebook.destinations import check, restored
 from vigie_alerting.rulebook.errors import InvalidRule, RuleConflict
 from vigie_alerting.rules.compiling import CompiledRule
@@ -53,15 +54,14 @@ async def evaluable(context: Context, made: CompiledRule) -> None:
         needed = horizons(made.value)
     except HorizonError as e:
         raise InvalidRule([RuleProblem(field, str(e))]) from None
-    limit = context.state.settings.alert_max_series
     for one in needed:
-        found = await _count(context, one.wanted.selector, limit)
-        if found > limit:
+        found = await _count(context, one.wanted.selector, MAX_SERIES)
+        if found > MAX_SERIES:
             raise InvalidRule(
                 [
                     RuleProblem(
                         field,
-                        f"selects {found:,} series, at most {limit:,} are watched by one rule",
+                        f"selects {found:,} series, at most {MAX_SERIES:,} are watched by one rule",
                         None,
                         "say which by labels",
                     )
