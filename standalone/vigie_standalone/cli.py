@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vigie_standalone.alerting.alerts import alerts_app
+from vigie_standalone.alerting.channels import channels_app
+from vigie_standalone.alerting.rules import rules_app
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
@@ -36,6 +39,9 @@ app.add_typer(inbox_app, name="inbox")
 app.add_typer(admin_app, name="admin")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
+app.add_typer(alerts_app, name="alerts")
+app.add_typer(rules_app, name="rules")
+app.add_typer(channels_app, name="channels")
 app.command("query")(query)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_asyncio
+from vigie_alerting.engine import start as engine
 from vigie_contracts.alerts import Rule
 from vigie_identity.permissions import Role, Scope
 from vigie_runtime import clients
@@ -44,11 +46,20 @@ groups:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def office(database: Database, kafka: str, mongo_uri: str, redis_url: str) -> AsyncIterator[Office]:
+async def office(
+    database: Database, kafka: str, mongo_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Office]:
+    """Without the engine, which would resolve what no sample stands behind."""
+    monkeypatch.setattr(engine, "start", idle)
     servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
     async with opened(settings_for(servers, database.name)) as made:
         await eventually(lambda: _shipped(made))
         yield made
+
+
+async def idle(*_: Any, **__: Any) -> Any:
+    nothing = SimpleNamespace(rules={}, refused={})
+    return SimpleNamespace(ready=True, runner=nothing, engine=nothing)
 
 
 async def _shipped(office: Office) -> bool:
