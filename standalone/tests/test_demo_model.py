@@ -1,5 +1,6 @@
 """The simulated services: deterministic, with a rhythm, a funnel that narrows, and incidents that show."""
 
+import operator
 from datetime import UTC, datetime
 from random import Random
 from statistics import mean
@@ -8,10 +9,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vigie_alerting.rules import shipped as shipped_rules
+from vigie_alerting.rules.shipped import shipped
+from vigie_contracts import names
+from vigie_contracts.alerts import Condition
 from vigie_contracts.events import EVENT_DATA, CloudEvent, event_name
 from vigie_standalone.demo.control import Control, UnknownIncidentError
-from vigie_standalone.demo.incidents import INCIDENTS, Conditions, conditions
-from vigie_standalone.demo.messages import cloud_events, metric_items
+from vigie_standalone.demo.incidents import FIRST, INCIDENTS, SLOT_S, USUAL_S, Conditions, conditions, due
+from vigie_standalone.demo.messages import SERVICE_UP, cloud_events, metric_items
 from vigie_standalone.demo.model import Activity, binomial, poisson, rhythm, simulate
 from vigie_standalone.demo.services import SERVICES
 
@@ -80,6 +85,53 @@ def test_every_incident_changes_somebodys_conditions() -> None:
         assert set(incident.services) <= set(BY_NAME)
 
 
+def worst(activities: list[Activity]) -> dict[str, float]:
+    """The values that shipped rules look at, of minutes in a row: what held in every one, for the worst host."""
+    hosts = [list(same) for same in zip(*(a.hosts for a in activities), strict=True)]
+    requests = [r for a in activities for r in a.requests]
+    statuses = [(status, count) for r in requests for status, count in r.by_status.items()]
+    latencies = sorted(latency for r in requests for latency in r.latencies_s)
+    return {
+        names.CPU_USAGE: max(min(host.cpu_percent for host in same) for same in hosts),
+        names.MEMORY_USAGE: max(min(host.memory_percent for host in same) for same in hosts),
+        names.DISK_USAGE: max(min(host.disk_percent for host in same) for same in hosts),
+        SERVICE_UP: min(max(host.running for host in same) for same in hosts),
+        names.HTTP_REQUESTS: sum(n for s, n in statuses if s >= 500) / max(1, sum(n for _, n in statuses)),
+        names.HTTP_DURATION: latencies[int(0.95 * len(latencies))] if latencies else 0.0,
+    }
+
+
+def crossed(values: dict[str, float]) -> set[str]:
+    """The names of the shipped rules whose thresholds are crossed."""
+    beyond = {Condition.GREATER: operator.gt, Condition.EQUAL: operator.eq}
+    rules = [rule for rule in shipped("default") if rule.metric_name in values]
+    return {r.name for r in rules if r.condition and beyond[r.condition](values[str(r.metric_name)], r.threshold)}
+
+
+@pytest.mark.parametrize("start", [NOON, NIGHT])
+@pytest.mark.parametrize("name", [i.name for i in INCIDENTS.values() if i.alerts])
+def test_incident_crosses_the_thresholds_of_the_rules_that_it_names(name: str, start: int) -> None:
+    incident = INCIDENTS[name]
+    fired = {rule for service in incident.services for rule in crossed(worst(minutes(service, start, 5, name)))}
+    assert set(incident.alerts) <= fired
+
+
+@pytest.mark.parametrize("start", [NOON, NIGHT])
+def test_good_day_crosses_no_threshold(start: int) -> None:
+    for service in BY_NAME:
+        assert crossed(worst(minutes(service, start, 5))) == set()
+
+
+def test_something_goes_wrong_by_itself_once_in_half_an_hour_and_is_over_in_it() -> None:
+    begin = NOON // 1000 - NOON // 1000 % SLOT_S
+    begun = [(at, name) for at in range(begin, begin + 20 * SLOT_S) if (name := due(7, at))]
+    assert [(at - begin) // SLOT_S for at, _ in begun] == list(range(20))
+    assert all((at - begin) % SLOT_S + USUAL_S <= SLOT_S for at, _ in begun)
+    assert {name for _, name in begun} <= {i.name for i in INCIDENTS.values() if i.alerts}
+    assert len({name for _, name in begun}) > 1
+    assert FIRST in INCIDENTS
+
+
 def test_events_are_what_the_contracts_understand_and_their_ids_are_unique() -> None:
     events = [e for service in SERVICES for e in cloud_events(simulate(7, service, NOON, 60), 7)]
     kinds = {event_name(event["type"]) for event in events}
@@ -98,6 +150,7 @@ def test_metric_items_lie_inside_their_slice_and_are_plain() -> None:
     assert {item["type"] for item in items} == {"counter", "gauge", "histogram"}
     assert all(NOON <= item["timestamp"] < NOON + 10_000 for item in items)
     assert all(isinstance(v, str) for item in items for v in item["labels"].values())
+    assert shipped_rules.SERVICE_UP in {item["name"] for item in items}
 
 
 def test_random_numbers_have_the_right_means() -> None:

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,7 +14,10 @@ from vigie_api.app import create_app as create_api
 from vigie_api.settings import ApiSettings
 from vigie_ingest.app import create_app as create_ingest
 from vigie_ingest.settings import IngestSettings
+from vigie_standalone.forward import Forwarded
 from vigie_standalone.front import FrontDoor
+from vigie_standalone.inbox import messages
+from vigie_standalone.inbox.mailbox import Mailbox
 from vigie_standalone.openapi import front_door, merge
 
 
@@ -115,6 +119,93 @@ async def test_ready_only_when_both_are() -> None:
     assert bad.json()["services"]["ingest"]["code"] == 200
     assert bad.json()["services"]["api"]["code"] == 503
     assert (await ask(door(ready=503), "GET", "/health/live")).status_code == 200
+
+
+class Alerting(httpx2.AsyncBaseTransport):
+    """Alerting, as another process; what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[httpx2.Request] = []
+        self.away = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self.away:
+            raise httpx2.ConnectError("refused")
+        self.asked.append(request)
+        if request.url.path == "/openapi.json":
+            return httpx2.Response(200, json={"paths": {"/api/alerts/{id}": {"get": {}}, "/metrics": {"get": {}}}})
+        body = {"app": "alerting", "path": request.url.path, "sent": (await request.aread()).decode()}
+        whole = json.dumps(body).encode()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield whole[:5]
+            yield whole[5:]
+
+        headers = {"x-frame-options": "DENY", "ratelimit-limit": "5", "date": "now"}
+        return httpx2.Response(201, content=pieces(), headers=headers)
+
+    def door(self) -> FrontDoor:
+        client = httpx2.AsyncClient(transport=self)
+        forwarded = Forwarded("http://127.0.0.1:25000", client)
+        return FrontDoor(App("ingest", []), App("api", []), alerting=forwarded)
+
+
+async def test_alerts_are_asked_of_alerting_with_everything_that_was_said() -> None:
+    alerting = Alerting()
+    transport = httpx2.ASGITransport(app=alerting.door(), client=("192.0.2.7", 1234))
+    headers = {"authorization": "Bearer t", "accept-encoding": "identity", "x-forwarded-for": "198.51.100.1"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://vigie.test:3000", headers=headers) as client:
+        answer = await client.post("/api/alerts/rules?dry=a%20b", json={"name": "x"})
+        assert (await client.get("/api/v1/rules")).json()["app"] == "alerting"
+        assert (await client.get("/api/alerting")).json()["app"] == "api"
+    assert (answer.status_code, answer.json()["path"]) == (201, "/api/alerts/rules")
+    assert answer.json()["sent"] == '{"name":"x"}'
+    assert answer.headers["ratelimit-limit"] == "5"
+    assert not {"x-frame-options", "date"} & set(answer.headers)  # the front door's own are written by its server
+    asked, read = alerting.asked
+    assert asked.url.raw_path == b"/api/alerts/rules?dry=a%20b"
+    assert asked.headers["x-forwarded-for"] == "198.51.100.1, 192.0.2.7"
+    assert asked.headers["authorization"] == "Bearer t"
+    assert asked.headers["host"] == "127.0.0.1:25000"
+    assert "transfer-encoding" not in asked.headers
+    assert read.headers["accept-encoding"] == "identity"
+    assert not {"content-length", "transfer-encoding"} & set(read.headers)
+
+
+async def test_alerting_that_is_away_is_said_and_takes_nothing_else_along() -> None:
+    alerting = Alerting()
+    alerting.away = True
+    front = alerting.door()
+    answer = await ask(front, "GET", "/api/alerts")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert answer.headers["retry-after"] == "5"
+    assert (await ask(front, "GET", "/api/series")).json()["app"] == "api"
+    assert (await ask(front, "GET", "/health/ready")).json()["services"]["alerting"]["code"] == 503
+    assert "/api" in (await ask(front, "GET", "/openapi.json")).json()["paths"]
+    alerting.away = False
+    assert set((await ask(front, "GET", "/openapi.json")).json()["paths"]) >= {"/api", "/api/alerts/{id}"}
+    assert (await ask(front, "GET", "/health/ready")).status_code == 200
+    assert (await ask(front, "GET", "/internal/metrics/alerting")).json()["path"] == "/internal/metrics"
+
+
+async def test_page_of_the_inbox_is_there_where_it_runs_for_this_machine_only(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    mailbox.add(messages.call("/hook", {}, b'{"a": "<b>"}', 1_795_255_651_805))
+    front = FrontDoor(App("ingest", []), App("api", []), inbox=mailbox)
+    listed = await ask(front, "GET", "/inbox")
+    assert listed.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in listed.headers["content-security-policy"]
+    assert 'href="/inbox?message=1"' in listed.text
+    shown = await ask(front, "GET", "/inbox?message=1")
+    assert "&lt;b&gt;" in shown.text
+    for wrong in ("2", "x", "9" * 30, "-1", ""):
+        assert (await ask(front, "GET", f"/inbox?message={wrong}")).status_code in (200 if not wrong else 404,)
+    assert 'href="/inbox"' in (await ask(front, "GET", "/")).text
+    transport = httpx2.ASGITransport(app=front, client=("192.0.2.7", 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://vigie.test:3000") as other:
+        assert (await other.get("/inbox")).status_code == 404
+    assert (await ask(door(), "GET", "/inbox")).json()["app"] == "api"
+    assert 'href="/inbox"' not in (await ask(door(), "GET", "/")).text
 
 
 async def test_landing_page_shows_the_address_it_was_reached_by_and_loads_nothing() -> None:

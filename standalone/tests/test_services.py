@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
-from vigie_standalone.embedded.ports import free_port, is_free
+from vigie_standalone.embedded.ports import Ports, free_port, is_free
 from vigie_standalone.home import Home
 from vigie_standalone.services import Context, Options, anonymous, partitions, services
 from vigie_standalone.up import banner, first_login
@@ -72,9 +72,9 @@ def test_callers_of_the_default_tenant_need_no_credential_unless_the_operator_sa
 ) -> None:
     for name in ("VIGIE_ANONYMOUS", "VIGIE_DEFAULT_TENANT"):
         monkeypatch.delenv(name, raising=False)
-    assert anonymous() == "default:read,write,telemetry"
+    assert anonymous() == "default:read,write,configure,telemetry"
     monkeypatch.setenv("VIGIE_DEFAULT_TENANT", "acme")
-    assert anonymous() == "acme:read,write,telemetry"
+    assert anonymous() == "acme:read,write,configure,telemetry"
     monkeypatch.setenv("VIGIE_ANONYMOUS", "nothing")
     assert anonymous() == "nothing"
 
@@ -111,7 +111,74 @@ def test_everything_but_the_front_door_listens_on_the_loopback(tmp_path: Path, m
     services(Context(Options(tmp_path, host="0.0.0.0"), home, {}, lambda _name: print))
     assert environments["aggregator"]["VIGIE_AGGREGATOR_HOST"] == "127.0.0.1"
     # Whoever adds one says here where it listens.
-    assert set(environments) == {"aggregator", "front", "self-monitoring", "demo"}
+    assert set(environments) == {"inbox", "aggregator", "alerting", "front", "self-monitoring", "demo"}
+    assert environments["alerting"]["VIGIE_ALERTING_HOST"] == "127.0.0.1"
+
+
+def environment_of_alerting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> Mapping[str, str]:
+    made: dict[str, Mapping[str, str]] = {}
+    monkeypatch.setattr("vigie_standalone.services.Process", lambda name, *_, env, **__: made.update({name: env}))
+    services(Context(Options(tmp_path, **options), Home(tmp_path), {}, lambda _name: print))  # pyright: ignore[reportArgumentType]
+    assert ("inbox" in made) is options.get("inbox", True)
+    return made["alerting"]
+
+
+def test_notifications_are_caught_unless_the_operator_says_where_they_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLACK_WEBHOOK_URL", "EMAIL_SMTP_HOST", "EMAIL_TO", "VIGIE_ALERT_NETWORKS"):
+        monkeypatch.delenv(name, raising=False)
+    ports = Ports(tmp_path).get(["inbox-smtp", "inbox-http"])
+    env = environment_of_alerting(tmp_path, monkeypatch)
+    assert env["SLACK_WEBHOOK_URL"] == f"http://127.0.0.1:{ports['inbox-http']}/slack"
+    assert (env["EMAIL_SMTP_HOST"], env["EMAIL_SMTP_PORT"]) == ("127.0.0.1", str(ports["inbox-smtp"]))
+    assert (env["EMAIL_SMTP_TLS"], env["EMAIL_TO"]) == ("none", "on-call@example.com")
+    assert env["VIGIE_ALERT_NETWORKS"] == "127.0.0.0/8"
+    assert "Notifications by e-mail and Slack are caught" in banner(Options(tmp_path), 1.0, "nothing")
+
+    monkeypatch.setenv("EMAIL_SMTP_HOST", "smtp.example.com")
+    monkeypatch.setenv("EMAIL_TO", "ann@example.com")
+    own_mail = environment_of_alerting(tmp_path, monkeypatch)
+    assert own_mail["EMAIL_SMTP_HOST"] == "smtp.example.com"
+    assert "EMAIL_SMTP_TLS" not in own_mail
+    assert "Notifications by Slack are caught" in banner(Options(tmp_path), 1.0, "nothing")
+
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.example/1")
+    assert environment_of_alerting(tmp_path, monkeypatch)["SLACK_WEBHOOK_URL"] == "https://hooks.slack.example/1"
+    assert "are caught on" not in banner(Options(tmp_path), 1.0, "nothing")
+
+
+def test_login_of_another_mail_server_is_not_shown_to_the_inbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EMAIL_SMTP_HOST", raising=False)
+    monkeypatch.setenv("EMAIL_USERNAME", "ann")
+    monkeypatch.setenv("EMAIL_PASSWORD", "secret")
+    assert not {"EMAIL_USERNAME", "EMAIL_PASSWORD"} & set(environment_of_alerting(tmp_path, monkeypatch))
+
+
+def test_webhooks_lead_to_this_machine_only_while_nobody_else_may_ask_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIGIE_ALERT_NETWORKS", raising=False)
+    assert "VIGIE_ALERT_NETWORKS" not in environment_of_alerting(tmp_path, monkeypatch, host="0.0.0.0")
+    assert "VIGIE_ALERT_NETWORKS" not in environment_of_alerting(tmp_path, monkeypatch, inbox=False)
+    monkeypatch.setenv("VIGIE_ALERT_NETWORKS", "10.0.0.0/8")
+    assert environment_of_alerting(tmp_path, monkeypatch)["VIGIE_ALERT_NETWORKS"] == "10.0.0.0/8"
+
+
+def test_service_behind_the_front_door_speaks_no_tls_and_answers_no_other_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VIGIE_TLS_CERT_FILE", "VIGIE_TLS_KEY_FILE", "VIGIE_CORS_ORIGINS"):
+        monkeypatch.setenv(name, "x")
+    env = environment_of_alerting(tmp_path, monkeypatch)
+    assert not {"VIGIE_TLS_CERT_FILE", "VIGIE_TLS_KEY_FILE", "VIGIE_CORS_ORIGINS"} & set(env)
+    assert env["VIGIE_TRUSTED_PROXIES"] == "127.0.0.0/8"
+
+
+def test_banner_without_alerting_says_nothing_of_alerts(tmp_path: Path) -> None:
+    assert "alerts" not in banner(Options(tmp_path, alerting=False), 1.0, "nothing")
 
 
 def test_port_of_an_ipv6_address_is_looked_at_there() -> None:

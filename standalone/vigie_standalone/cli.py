@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vigie_standalone.alerting.alerts import alerts_app
+from vigie_standalone.alerting.channels import channels_app
+from vigie_standalone.alerting.rules import rules_app
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
+from vigie_standalone.inbox.commands import inbox_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
 from vigie_standalone.private import UMASK
 from vigie_standalone.query.command import query
@@ -31,9 +35,13 @@ app = typer.Typer(
 dead_app = typer.Typer(help="Records no service could process: list and replay them.", no_args_is_help=True)
 app.add_typer(dead_app, name="dead")
 app.add_typer(import_app, name="import")
+app.add_typer(inbox_app, name="inbox")
 app.add_typer(admin_app, name="admin")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
+app.add_typer(alerts_app, name="alerts")
+app.add_typer(rules_app, name="rules")
+app.add_typer(channels_app, name="channels")
 app.command("query")(query)
 
 
@@ -58,6 +66,8 @@ def up(
     self_monitoring: Annotated[
         bool, typer.Option(help="Measure this machine and Vigie's own HTTP traffic, every 15 seconds.")
     ] = True,
+    alerting: Annotated[bool, typer.Option(help="Watch rules, and send notifications.")] = True,
+    inbox: Annotated[bool, typer.Option(help="Catch mails and webhooks, to be seen with `vigie inbox`.")] = True,
     reset: Annotated[bool, typer.Option(help="Forget all data first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -70,7 +80,8 @@ def up(
 
     if reset:
         _reset(data_dir, yes)
-    raise typer.Exit(run(Options(data_dir, port, host, demo, json_logs, self_monitoring)))
+    options = Options(data_dir, port, host, demo, json_logs, self_monitoring, alerting, inbox)
+    raise typer.Exit(run(options))
 
 
 def _reset(data_dir: Path, yes: bool) -> None:
@@ -137,6 +148,7 @@ def demo(
     backfill: Annotated[str, typer.Option(help="Fill the past first, such as 30m or 6h.")] = "0s",
     once: Annotated[bool, typer.Option(help="Fill the past only if this data directory's was not filled yet.")] = False,
     incident: Annotated[str, typer.Option(help="Begin with this incident, for five minutes.")] = "",
+    incidents: Annotated[bool, typer.Option(help="Let something go wrong by itself, once in half an hour.")] = True,
     token: Annotated[str, typer.Option(envvar="VIGIE_TOKEN", help="Sent as bearer token.")] = "",
     data_dir: DataDir = DEFAULT_HOME,
 ) -> None:
@@ -144,6 +156,7 @@ def demo(
     import asyncio
 
     from vigie_standalone.demo.control import Control
+    from vigie_standalone.demo.incidents import FIRST, FIRST_S
     from vigie_standalone.demo.run import DemoOptions, run_demo
     from vigie_standalone.home import Home
 
@@ -154,7 +167,9 @@ def demo(
         if once and past_s:
             past_s = 0 if home.backfilled.exists() else past_s
             home.backfilled.touch()  # before: what was sent already would count again, in other slices
-        options = DemoOptions(url, seed, rate, past_s, token or None, control)
+            if past_s and incidents:  # the first start of all: whoever looks sees what an alert is
+                Control(control).start(FIRST, time.time() + FIRST_S)
+        options = DemoOptions(url, seed, rate, past_s, token or None, control, incidents)
         if incident:
             Control(control).start(incident, time.time() + 300)
         with Control(control).followed():
@@ -189,10 +204,13 @@ def incident(
                 raise typer.Exit(EXIT_NOT_RUNNING)
             control.start(name, until)
             typer.echo(f"{name} for {duration}: {INCIDENTS[name].summary}.")
+            if alerts := INCIDENTS[name].alerts:
+                typer.echo(f"Fires {' and '.join(alerts)}: `vigie inbox --follow` shows it.", err=True)
         else:
             active = [] if nobody else control.active(time.time())
             for known in INCIDENTS.values():
-                typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}")
+                fires = f" ({', '.join(known.alerts)})" if known.alerts else ""
+                typer.echo(f"{known.name:<16}{'ON  ' if known.name in active else '    '}{known.summary}{fires}")
             if nobody:
                 typer.echo(nobody, err=True)
 

@@ -1,15 +1,16 @@
-"""The front door of `vigie up`: one origin for the two HTTP services, with nothing proxied.
+"""The front door of `vigie up`: one origin for all HTTP services.
 
-The ingest and the api ASGI apps run in this process. A request is handed to one of them by the table that the proxy of
-the other deployments is made from, `vigie_contracts.paths`; the few paths that speak for both (landing page, readiness,
-OpenAPI) are answered here.
+The ingest and the api ASGI apps run in this process, so that nothing which comes often is proxied; alerting is another
+process. A request is handed to one of them by the table that the proxy of the other deployments is made from,
+`vigie_contracts.paths`; the few paths that speak for all (landing page, readiness, OpenAPI) and the page of the inbox
+are answered here.
 """
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import partial
 from typing import Any, Protocol
 
 from vigie_contracts.paths import FALLBACK, Service, service_of
@@ -18,7 +19,11 @@ from vigie_web.compression import Compression
 from vigie_web.middleware import HeadAsGet
 from vigie_web.problems import methods_at, nothing_at, response, wrong_method
 
+from vigie_standalone.forward import Forwarded
+from vigie_standalone.inbox import page
+from vigie_standalone.inbox.mailbox import Mailbox
 from vigie_standalone.landing import POLICY, landing_page
+from vigie_standalone.loopback import from_this_machine
 from vigie_standalone.openapi import INTERNAL, front_door
 
 Message = MutableMapping[str, Any]
@@ -26,8 +31,11 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# What Vigie says about itself is for who runs it. A proxy on this machine has to keep it from its own clients.
+# What Vigie says about itself, and what it sent to others, is for who runs it. A proxy on this machine has to keep it
+# from its own clients.
 INTERNAL_PREFIX = "/internal/"
+ALERTING_METRICS = "/internal/metrics"
+_HTML = "text/html; charset=utf-8"
 _INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
 _READING = ("GET", "HEAD")
 SUBREQUEST_BODY_LIMIT = 4 * 1024 * 1024
@@ -57,19 +65,24 @@ Own = Callable[[Scope], Awaitable[Response]]
 
 
 class FrontDoor:
-    """An ASGI application over two others. Hot routes cost one set look-up more than without it."""
+    """An ASGI application over others. Hot routes cost one set look-up more than without it."""
 
     def __init__(
         self,
         ingest: Application,
         api: Application,
         *,
+        alerting: Forwarded | None = None,
+        inbox: Mailbox | None = None,
         ingest_metrics: str = "/metrics",
         api_metrics: str = "/internal/metrics",
     ) -> None:
-        """The two paths are where each app shows its own metrics."""
+        """Without alerting and inbox there is nothing at their paths. The two paths are where each app shows its own
+        metrics."""
         self._ingest = ingest
         self._api = api
+        self._alerting = alerting
+        self._has_inbox = inbox is not None
         self._openapi: bytes | None = None
         self._own: dict[str, Own] = {
             "/": self._landing,
@@ -78,6 +91,8 @@ class FrontDoor:
             "/openapi.json": self._openapi_document,
             f"{INTERNAL}ingest": lambda _scope: _ask(self._ingest, ingest_metrics),
             f"{INTERNAL}api": lambda _scope: _ask(self._api, api_metrics),
+            **({f"{INTERNAL}alerting": self._alerting_metrics} if alerting else {}),
+            **({page.PATH: partial(self._inbox_page, inbox)} if inbox else {}),
         }
         self._metrics_paths = {"ingest_metrics": ingest_metrics, "api_metrics": api_metrics}
         self._own_app = HeadAsGet(Compression(self._answer_own))
@@ -96,12 +111,16 @@ class FrontDoor:
             await self._api(scope, receive, send)
         elif kind == "lifespan":
             await _lifespans([self._ingest, self._api], scope, receive, send)
+            if self._alerting is not None:
+                await self._alerting.close()
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
         if service_of(method, path) is _INGEST:
             await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send))
-        elif path.startswith(INTERNAL_PREFIX) and not _from_this_machine(scope):
+        elif self._alerting is not None and service_of(method, path) is Service.ALERTING:
+            await self._alerting(scope, receive, send)
+        elif path.startswith((INTERNAL_PREFIX, page.PATH)) and not from_this_machine(scope):
             found = problem(ProblemKind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
             await response(found)(scope, receive, send)
         elif path in self._own and method in _READING:
@@ -156,36 +175,52 @@ class FrontDoor:
 
     async def _landing(self, scope: Scope) -> Response:
         host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
-        return Response(200, "text/html; charset=utf-8", landing_page(f"{scope['scheme']}://{host}").encode())
+        shown = landing_page(f"{scope['scheme']}://{host}", inbox=self._has_inbox)
+        return Response(200, _HTML, shown.encode())
+
+    async def _inbox_page(self, inbox: Mailbox, scope: Scope) -> Response:
+        shown = await asyncio.to_thread(page.answer, inbox, scope["query_string"])
+        if shown is None:
+            return Response(404, "text/plain; charset=utf-8", b"There is no such message, or not any more.")
+        return Response(200, _HTML, shown.encode())
 
     async def _live(self, _scope: Scope) -> Response:
         return _json(200, {"status": "live"})
 
     async def _ready(self, _scope: Scope) -> Response:
-        ingest, api = await asyncio.gather(_ask(self._ingest, "/health/ready"), _ask(self._api, "/health/ready"))
-        ready = ingest.status < 300 and api.status < 300
-        services = {"ingest": _content(ingest), "api": _content(api)}
+        asked = {"ingest": _ask(self._ingest, "/health/ready"), "api": _ask(self._api, "/health/ready")}
+        if self._alerting is not None:
+            asked["alerting"] = self._of_alerting("/health/ready")
+        answers = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+        ready = all(answer.status < 300 for answer in answers.values())
+        services = {name: _content(answer) for name, answer in answers.items()}
         return _json(200 if ready else 503, {"status": "ready" if ready else "not ready", "services": services})
 
     async def _openapi_document(self, _scope: Scope) -> Response:
-        if self._openapi is None:
-            document = front_door(self._ingest.openapi(), self._api.openapi(), **self._metrics_paths)
-            self._openapi = json.dumps(document).encode()
-        return Response(200, "application/json", self._openapi)
+        if self._openapi is not None:
+            return Response(200, "application/json", self._openapi)
+        alerting = await self._of_alerting("/openapi.json")
+        told = alerting.status < 300
+        whole = front_door(
+            self._ingest.openapi(),
+            self._api.openapi(),
+            alerting=json.loads(alerting.body) if told else None,
+            **self._metrics_paths,
+        )
+        document = json.dumps(whole)
+        if told or self._alerting is None:
+            self._openapi = document.encode()
+        return Response(200, "application/json", document.encode())
+
+    async def _alerting_metrics(self, _scope: Scope) -> Response:
+        return await self._of_alerting(ALERTING_METRICS)
+
+    async def _of_alerting(self, path: str) -> Response:
+        return Response(503, "text/plain", b"") if self._alerting is None else Response(*await self._alerting.get(path))
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
     return Response(status, "application/json", json.dumps(content).encode())
-
-
-def _from_this_machine(scope: Scope) -> bool:
-    client = scope.get("client")
-    try:
-        address = ip_address(client[0]) if client else None
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)  # how an IPv4 client looks on a socket for both
-    return address is not None and (mapped or address).is_loopback
 
 
 def _content(answer: Response) -> dict[str, Any]:

@@ -127,6 +127,11 @@ class Home:
         return self.directory / "secrets"
 
     @property
+    def inbox(self) -> Path:
+        """Mails and webhooks that were caught."""
+        return self.directory / "inbox"
+
+    @property
     def backfilled(self) -> Path:
         """Exists once the simulator of `vigie up` has begun to fill the past, which it does once."""
         return self.directory / "backfilled"
@@ -214,7 +219,7 @@ class Home:
         """Delete what Vigie keeps here, and nothing else. Only while claimed."""
         if self._lock is None:
             raise RuntimeError("only the holder of the directory may empty it")
-        for directory in (self.servers, self.secrets):
+        for directory in (self.servers, self.secrets, self.inbox):
             shutil.rmtree(directory, ignore_errors=True)
         for path in (self.backfilled, self.run_file):
             path.unlink(missing_ok=True)

@@ -9,11 +9,14 @@ LINKS = (
     ("/api/metrics/system", "System metrics", "processor, memory, disk, network (JSON)"),
     ("/api/series", "Series", "find what is recorded by name and labels (JSON)"),
     ("/metrics", "Latest values", "for Prometheus and OpenMetrics scrapers"),
+    ("/api/alerts", "Alerts", "what fires, and what is over (JSON)"),
+    ("/api/alerts/rules", "Rules", "what is watched (JSON)"),
     ("/docs", "API reference", "every request and answer, works offline"),
     ("/health/ready", "Readiness", "of the services behind this origin"),
     ("/internal/metrics/ingest", "Vigie's own metrics: ingest", "for Prometheus"),
     ("/internal/metrics/api", "Vigie's own metrics: api", "for Prometheus"),
 )
+INBOX = ("/inbox", "Inbox", "mails and webhooks that alerting sent, caught on this machine")
 REQUESTS = (
     ("POST /auth/login", "logs in with a name and a password, and answers a token to send as Authorization: Bearer"),
     ("GET /admin/tenants", "and the rest of /admin: tenants, licences, users, keys and the audit log, for who may"),
@@ -39,11 +42,11 @@ EXAMPLE = """curl -X POST ORIGIN/api/metrics/custom \\
        "labels": {"service": "booking", "endpoint": "/api/bookings"}}'"""
 
 
-def landing_page(origin: str) -> str:
+def landing_page(origin: str, *, inbox: bool = False) -> str:
     """The page's HTML; `origin` is where the reader reached it, for the example to paste."""
     links = "".join(
         f'<dt><a href="{path}">{html.escape(title)}</a> <code>{path}</code></dt><dd>{html.escape(text)}</dd>'
-        for path, title, text in LINKS
+        for path, title, text in (*LINKS, *([INBOX] if inbox else []))
     )
     requests = "".join(
         f"<dt><code>{html.escape(request)}</code></dt><dd>{html.escape(text)}</dd>" for request, text in REQUESTS
@@ -53,7 +56,8 @@ def landing_page(origin: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body><h1>Vigie</h1>"
         "<p>This is the front door: what you send goes to <b>ingest</b>, what you read comes from <b>api</b>, and "
-        "<b>aggregator</b> turns samples into windows between them. A user interface is not part of this version; "
+        "<b>aggregator</b> turns samples into windows between them; <b>alerting</b> watches rules. "
+        "A user interface is not part of this version; "
         f"these are the doors that are there:</p><dl>{links}</dl>"
         f"<h2>With a credential or a body</h2><dl>{requests}</dl><h2>Send something</h2>"
         f"<pre>{html.escape(EXAMPLE.replace('ORIGIN', origin))}</pre></body></html>"

@@ -1,8 +1,10 @@
-"""One OpenAPI document out of two. Pure."""
+"""One OpenAPI document out of those of the services. Pure."""
 
 import copy
 import json
 from typing import Any
+
+from vigie_contracts.paths import Service, service_of
 
 Document = dict[str, Any]
 
@@ -24,7 +26,7 @@ _READY = {
         "status": {"enum": ["ready", "not ready"]},
         "services": {
             "type": "object",
-            "properties": {"ingest": _SERVICE, "api": _SERVICE},
+            "properties": {"ingest": _SERVICE, "api": _SERVICE, "alerting": _SERVICE},
             "required": ["ingest", "api"],
         },
     },
@@ -32,8 +34,10 @@ _READY = {
 }
 
 
-def front_door(ingest: Document, api: Document, *, ingest_metrics: str, api_metrics: str) -> Document:
-    """What the front door serves: the writes of ingest, all of api, and what it answers itself.
+def front_door(
+    ingest: Document, api: Document, *, alerting: Document | None = None, ingest_metrics: str, api_metrics: str
+) -> Document:
+    """What the front door serves: the writes of ingest, all of api, alerting's own, and what it answers itself.
 
     The two paths are where the services show their own metrics; here they have addresses of their own, because
     `/metrics` is the exposition of a tenant.
@@ -46,8 +50,8 @@ def front_door(ingest: Document, api: Document, *, ingest_metrics: str, api_metr
             "get": _operation(
                 "ready",
                 "Ready",
-                "Both services work; else what is missing.",
-                {200: ("Both are ready", _READY), 503: ("One of them is not", _READY)},
+                "All services work; else what is missing.",
+                {200: ("All are ready", _READY), 503: ("One of them is not", _READY)},
             )
         },
     }
@@ -55,6 +59,10 @@ def front_door(ingest: Document, api: Document, *, ingest_metrics: str, api_metr
         if operation := document.get("paths", {}).get(path, {}).get("get"):
             own[f"{INTERNAL}{service}"] = {"get": _own_metrics(service, operation)}
     merged = merge({**ingest, "paths": writes}, {**api, "paths": reads})
+    if alerting is not None:
+        paths = alerting.get("paths", {})
+        rules = {path: item for path, item in paths.items() if service_of("GET", path) is Service.ALERTING}
+        merged = merge(merged, {**alerting, "paths": rules})
     return {
         **merged,
         "tags": _unique_tags({"tags": _TAGS}, merged),
@@ -109,7 +117,7 @@ def merge(first: Document, second: Document) -> Document:
             "title": "Vigie",
             "version": first.get("info", {}).get("version", "0"),
             "description": "Everything behind the front door: what is written goes to ingest, what is read comes "
-            "from api.",
+            "from api, rules and alerts are alerting's.",
         },
         "tags": _unique_tags(first, second),
         "paths": dict(sorted(paths.items())),

@@ -112,7 +112,7 @@ def _set_status(data_dir: Path, tenant: str, *, active: bool) -> None:
 @key_app.command("create")
 def key_create(
     tenant: TenantOption,
-    scope: Annotated[list[str], typer.Option("--scope", help="What it may do: write, read, or both in turn.")],
+    scope: Annotated[list[str], typer.Option("--scope", help="What it may do: write, read or configure; or several.")],
     name: Annotated[str, typer.Option(help="What the lists call it.")] = "made by vigie",
     expires: Annotated[str, typer.Option(help="When it ends, such as 90d; never without it.")] = "",
     data_dir: DataDir = DEFAULT_HOME,

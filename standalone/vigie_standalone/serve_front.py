@@ -1,13 +1,16 @@
 """`python -m vigie_standalone.serve_front --port 3000`: the front door as a process."""
 
 import argparse
+from pathlib import Path
 
 
 def main() -> None:
-    """Serve ingest and api on one port until SIGTERM."""
+    """Serve all HTTP services on one port until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--alerting", default="", help="where alerting is; unset: it does not run")
+    parser.add_argument("--inbox", type=Path, help="where the caught messages are; unset: none are caught")
     arguments = parser.parse_args()
 
     from vigie_api.app import create_app as create_api
@@ -17,12 +20,20 @@ def main() -> None:
     from vigie_runtime import logging, settings, tracing
     from vigie_web.server import serve
 
+    from vigie_standalone.forward import Forwarded
     from vigie_standalone.front import FrontDoor
+    from vigie_standalone.inbox.mailbox import Mailbox
 
     ingest, api = settings.load(IngestSettings), settings.load(ApiSettings)
     logging.configure("front", ingest.log_level, ingest.log_format)
     stop_tracing = tracing.configure("front")
-    front = FrontDoor(create_ingest(ingest), create_api(api), ingest_metrics=ingest.ingest_metrics_path)
+    front = FrontDoor(
+        create_ingest(ingest),
+        create_api(api),
+        alerting=Forwarded(arguments.alerting) if arguments.alerting else None,
+        inbox=Mailbox(arguments.inbox) if arguments.inbox else None,
+        ingest_metrics=ingest.ingest_metrics_path,
+    )
     try:
         serve(front, ingest, arguments.host, arguments.port, ingest.ingest_max_connections)
     finally:

@@ -13,7 +13,8 @@ from vigie_standalone import secrets
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.home import Home
-from vigie_standalone.probes import http_ready
+from vigie_standalone.inbox import SLACK_PATH
+from vigie_standalone.probes import LOOPBACK, http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
@@ -22,6 +23,21 @@ PARTITIONS = 4
 which something arrives, and one machine has no more cores to spread them over."""
 FRUGAL = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 """Memory that the C library and numpy would set aside for threads which a small machine does not keep busy."""
+INBOX_PORTS = ("inbox-smtp", "inbox-http")
+OF_THE_FRONT_DOOR = {
+    "VIGIE_TRUSTED_PROXIES": "127.0.0.0/8",
+    "VIGIE_TLS_CERT_FILE": "",
+    "VIGIE_TLS_KEY_FILE": "",
+    "VIGIE_CORS_ORIGINS": "",
+}
+"""Of a service behind the front door, which has spoken TLS and answered other origins already."""
+OUTSIDE = {
+    "e-mail": ("EMAIL_SMTP_HOST",),
+    "Slack": ("SLACK_WEBHOOK_URL", "SLACK_WEBHOOK_URL_FILE"),
+}
+"""Channel -> the settings that say where it is."""
+EXAMPLE_ADDRESSES = {"EMAIL_FROM": "vigie@example.com", "EMAIL_TO": "on-call@example.com"}
+NO_LOGIN = {"EMAIL_USERNAME": "", "EMAIL_PASSWORD": "", "EMAIL_PASSWORD_FILE": ""}
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens on all addresses -> where it is reached from this machine."""
 
@@ -36,6 +52,8 @@ class Options:
     demo: bool = True
     json_logs: bool = False
     self_monitoring: bool = True
+    alerting: bool = True
+    inbox: bool = True
     tls: bool = field(default_factory=lambda: bool(os.environ.get("VIGIE_TLS_CERT_FILE")))
 
     @property
@@ -68,13 +86,15 @@ class Context:
     def module(
         self, name: str, arguments: list[str], ready: Callable[[], bool], env: Mapping[str, str] | None = None
     ) -> Process:
-        """A process that runs a Python module of ours."""
+        """A process that runs a Python module of ours. An empty value of `env` means that it has no such variable."""
+        own = env or {}
+        variables = {**FRUGAL, **os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **own}
         return Process(
             name,
             [sys.executable, "-m", *arguments],
             log_path=self.home.directory / f"{name}.log",
             ready=ready,
-            env={**FRUGAL, **os.environ, "VIGIE_LOG_FORMAT": "json", **self.variables, **(env or {})},
+            env={name: value for name, value in variables.items() if value or name not in own},
             on_line=self.printer(name),
             stopping=self.stopping,
         )
@@ -82,34 +102,89 @@ class Context:
 
 def services(context: Context) -> list[list[Unit]]:
     """Aggregator and front door, then who sends to them. Stopped in reverse: who takes data in before who stores it."""
-    stages = [[Unit(_aggregator(context), stop_grace_s=30), Unit(_front(context), stop_grace_s=30)]]
-    senders = [_self_monitoring(context)] if context.options.self_monitoring else []
-    senders += [_demo(context)] if context.options.demo else []
+    options = context.options
+    main = [Unit(_inbox(context), essential=False, stop_grace_s=5)] if options.inbox else []
+    main += [Unit(_aggregator(context), stop_grace_s=30)]
+    main += [Unit(_alerting(context), stop_grace_s=30)] if options.alerting else []
+    stages = [[*main, Unit(_front(context), stop_grace_s=30)]]
+    senders = [_self_monitoring(context)] if options.self_monitoring else []
+    senders += [_demo(context)] if options.demo else []
     stages.append([Unit(sender, essential=False, stop_grace_s=5) for sender in senders])
     return stages
 
 
 def _aggregator(context: Context) -> Process:
-    port = Ports(context.home.directory).get(["aggregator"])["aggregator"]
+    [port] = _ports(context, "aggregator")
     ready = http_ready(f"http://127.0.0.1:{port}/health/ready")
     env = {"VIGIE_AGGREGATOR_HOST": "127.0.0.1", "VIGIE_AGGREGATOR_PORT": str(port)}
     return context.module("aggregator", ["vigie_aggregator"], ready, env)
 
 
+def _alerting(context: Context) -> Process:
+    port, smtp, http = _ports(context, "alerting", *INBOX_PORTS)
+    env = {
+        "VIGIE_ALERTING_HOST": "127.0.0.1",
+        "VIGIE_ALERTING_PORT": str(port),
+        "VIGIE_ANONYMOUS": anonymous(),
+        "VIGIE_EXTERNAL_URL": os.environ.get("VIGIE_EXTERNAL_URL") or context.options.url,
+        **OF_THE_FRONT_DOOR,
+        **secrets.variables(context.home),
+        **channels(context.options, smtp, http),
+    }
+    return context.module("alerting", ["vigie_alerting"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env)
+
+
+def _inbox(context: Context) -> Process:
+    smtp, http = _ports(context, *INBOX_PORTS)
+    arguments = ["--directory", str(context.home.inbox), "--smtp-port", str(smtp), "--http-port", str(http)]
+    ready = http_ready(f"http://127.0.0.1:{http}/health/ready")
+    return context.module("inbox", ["vigie_standalone.inbox", *arguments], ready)
+
+
 def _front(context: Context) -> Process:
     options = context.options
+    [port] = _ports(context, "alerting")
+    alerting = ["--alerting", f"http://127.0.0.1:{port}"] if options.alerting else []
+    inbox = ["--inbox", str(context.home.inbox)] if options.inbox else []
     return context.module(
         "front",
-        ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port)],
+        ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port), *alerting, *inbox],
         http_ready(f"{options.own_url}/health/ready"),
         {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home)},
     )
 
 
+def _ports(context: Context, *names: str) -> list[int]:
+    return list(Ports(context.home.directory).get(names).values())
+
+
+def caught(options: Options, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The channels whose notifications the inbox gets: those for which the operator named no server, if it runs."""
+    if not (options.alerting and options.inbox):
+        return []
+    return [name for name, variables in OUTSIDE.items() if not any(environment.get(one) for one in variables)]
+
+
+def channels(options: Options, smtp: int, http: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Settings by which alerting sends to the inbox, on these ports, what is to be caught.
+
+    Webhooks may lead to this machine as long as nobody but this machine may ask for them."""
+    names = caught(options, environment)
+    found: dict[str, str] = {}
+    if "Slack" in names:
+        found["SLACK_WEBHOOK_URL"] = f"http://127.0.0.1:{http}{SLACK_PATH}"
+    if "e-mail" in names:
+        found |= {"EMAIL_SMTP_HOST": "127.0.0.1", "EMAIL_SMTP_PORT": str(smtp), "EMAIL_SMTP_TLS": "none", **NO_LOGIN}
+        found |= {name: environment.get(name) or address for name, address in EXAMPLE_ADDRESSES.items()}
+    if options.inbox and options.host in LOOPBACK and not environment.get("VIGIE_ALERT_NETWORKS"):
+        found["VIGIE_ALERT_NETWORKS"] = "127.0.0.0/8"
+    return found
+
+
 def anonymous() -> str:
     """What callers without a credential may do. On one's own machine nobody needs one: the first curl works."""
     default = os.environ.get("VIGIE_DEFAULT_TENANT") or "default"
-    return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,telemetry"
+    return os.environ.get("VIGIE_ANONYMOUS") or f"{default}:read,write,configure,telemetry"
 
 
 def in_words(rule: AnonymousRule) -> str:

@@ -20,7 +20,16 @@ from vigie_standalone.embedded.servers import Servers
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.home import Home, this_process, without_password
 from vigie_standalone.preparation import DEMO_TENANT, DEMO_TENANT_NAME, Prepared, ensure_own_key, prepare
-from vigie_standalone.services import Context, Options, anonymous, in_words, needs_own_key, partitions, services
+from vigie_standalone.services import (
+    Context,
+    Options,
+    anonymous,
+    caught,
+    in_words,
+    needs_own_key,
+    partitions,
+    services,
+)
 from vigie_standalone.supervisor import Supervisor, Unit
 from vigie_standalone.terminal import RichProgress, Terminal
 
@@ -183,7 +192,7 @@ def banner(options: Options, seconds: float, anonymous: str) -> str:
     demo = simulator(rights) if options.demo else "No simulator runs;"
     tenant = f" Tenant of the examples: {DEMO_TENANT} ({DEMO_TENANT_NAME})." if options.demo else ""
     at = "" if options.home == DEFAULT_HOME else escape(f" --data-dir {shlex.quote(str(options.home.absolute()))}")
-    commands = ["status", "incident payment-outage", "down"] if options.demo else ["status", "down"]
+    commands = ["status", *(["incident payment-outage"] if options.demo else []), "down"]
     elsewhere = ", ".join(f"[bold]vigie {command}{at}[/bold]" for command in commands)
     return f"""
 [bold]Vigie is up[/bold] after {seconds:.0f} s. {demo} Ctrl-C stops everything, the data stays in {options.home}.
@@ -193,7 +202,7 @@ def banner(options: Options, seconds: float, anonymous: str) -> str:
   latest      {options.url}/metrics
   reference   {options.url}/docs
   log in      POST {options.url}/auth/login
-
+{alerts(options, at)}
 {callers(anonymous)}{tenant}
 
 Send a metric of your own, and see it within two seconds:
@@ -204,6 +213,22 @@ Send a metric of your own, and see it within two seconds:
 
 In another terminal: {elsewhere}.
 """
+
+
+def alerts(options: Options, at: str) -> str:
+    """Where notifications go, and how to see one; `at` is how commands name the data directory."""
+    if not options.alerting:
+        return ""
+    listed = f"  alerts      {options.url}/api/alerts\n"
+    names = " and ".join(caught(options))
+    if not names:
+        return f"{listed}\nNotifications go where the settings say, and to nobody where they say nothing.\n"
+    make = f"; [bold]vigie incident service-down{at}[/bold] makes one" if options.demo else ""
+    return (
+        f"{listed}  inbox       {options.url}/inbox\n\n"
+        f"Notifications by {names} are caught on this machine: [bold]vigie inbox --follow{at}[/bold] shows "
+        f"them{make}.\n"
+    )
 
 
 def simulator(rights: Set[AnonymousAccess]) -> str:

@@ -29,7 +29,15 @@ CHEAP: Final = HashCost(memory_kib=64, passes=1, lanes=1)
 """Of passwords: takes no time."""
 EVERYWHERE: Final = (Role.SUPERADMIN, Role.SUPPORT)
 TELEMETRY: Final = "telemetry"
-RULES: Final = ("nothing", TELEMETRY, "acme:read", "acme:write", "acme:read,write", "acme:read,write,telemetry")
+RULES: Final = (
+    "nothing",
+    TELEMETRY,
+    "acme:read",
+    "acme:write",
+    "acme:read,write",
+    "acme:read,write,telemetry",
+    "acme:configure",
+)
 
 
 _ABOUT_TENANTS: Final = ("there is no such tenant", "tenant: ")

@@ -15,7 +15,7 @@ from vigie_runtime.bus import event_metrics, publisher_metrics
 from vigie_runtime.bus import log_reader_metrics as logreader_metrics
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("ingest", "aggregator", "api")
+SERVICES = ("ingest", "aggregator", "api", "alerting")
 
 
 def text(path: str) -> str:
@@ -30,14 +30,17 @@ def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
     found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
     found["ingest"] |= set(_exposed(publisher_metrics))
-    for service in ("ingest", "api"):
+    for service in ("ingest", "api", "alerting"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
+    found["alerting"] |= set(_exposed(publisher_metrics)) | set(_exposed(logreader_metrics))
+    for part in ("sender", "engine"):
+        found["alerting"] |= set(_exposed(importlib.import_module(f"vigie_alerting.{part}.metrics")))
     found["aggregator"] |= set(_exposed(logreader_metrics))
     for declare in CONSUMERS:  # each may count something of its own
         found["aggregator"] |= set(_exposed(importlib.import_module(declare.__module__)))
     for service in SERVICES:
         for topic in topics.TOPICS:
-            if service in topic.read_by and topic is not topics.SAMPLES:  # those come by the log reader
+            if service in topic.read_by and topic not in (topics.SAMPLES, topics.RULES):  # those come by the log reader
                 found[service] |= set(_exposed(SimpleNamespace(declared=event_metrics.names(service, topic))))
     return found
 

@@ -45,7 +45,9 @@ PLACES: Final = (
     ("HTTP", "services/*/app.py", "composition root"),
     ("HTTP", "services/*/routes.py", "translates requests"),
     ("HTTP", "services/api/vigie_api/admin/*", "routes: a file for each resource"),
+    ("HTTP", "services/alerting/vigie_alerting/api/*", "routes: a folder for each feature"),
     ("HTTP", "services/api/vigie_api/promql/http/*", "routes whose forms and errors are those of Prometheus"),
+    ("HTTP", "standalone/vigie_standalone/inbox/__main__.py", "opens the doors of the catcher"),
     ("MongoDB", "standalone/vigie_standalone/embedded/mongo_members.py", "makes a replica set and lets its user in"),
     ("MongoDB", "standalone/vigie_standalone/accounts.py", "says in a sentence why the database is not reached"),
 )

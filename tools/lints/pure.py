@@ -17,6 +17,7 @@ from tools.lints.source import Finding, Source
 SAMPLES: Final = "services/aggregator/vigie_aggregator/samples"
 API: Final = "services/api/vigie_api"
 INGEST: Final = "services/ingest/vigie_ingest"
+ALERTING: Final = "services/alerting/vigie_alerting"
 
 PURE: Final = {
     "libs/contracts/vigie_contracts/*": "msgspec numpy",
@@ -32,6 +33,12 @@ PURE: Final = {
     f"{SAMPLES}/sizes.py": "",
     f"{SAMPLES}/window_cache.py": "numpy",
     "services/aggregator/vigie_aggregator/reports/counting.py": "",
+    f"{ALERTING}/alert.py": "msgspec",
+    f"{ALERTING}/commands.py": "msgspec",
+    f"{ALERTING}/lifecycle.py": "msgspec",
+    f"{ALERTING}/transitions.py": "msgspec",
+    f"{ALERTING}/rules/*": "msgspec yaml",
+    f"{ALERTING}/templates/*": "jinja2 re2",
     f"{API}/dashboard/charts.py": "",
     f"{API}/dashboard/numbers.py": "numpy",
     f"{API}/node_reports/health.py": "",

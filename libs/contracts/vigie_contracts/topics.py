@@ -31,13 +31,19 @@ _MONTH: Final = {"retention.ms": str(30 * 24 * 3600 * 1000)}
 _COMPACTED: Final = {"cleanup.policy": "compact"}
 
 SAMPLES: Final = Topic(
-    "vigie.samples.v1", 12, "none: fingerprint % partitions", _WEEK, "samples.SampleBatch", ("ingest",), ("aggregator",)
+    "vigie.samples.v1",
+    12,
+    "none: fingerprint % partitions",
+    _WEEK,
+    "samples.SampleBatch",
+    ("ingest",),
+    ("aggregator", "alerting"),
 )
 REPORTS: Final = Topic(
     "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest",), ("aggregator",)
 )
 CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check")
-RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule")
+RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule", ("alerting",), ("alerting",))
 TARGETS: Final = Topic("vigie.targets.v1", 12, "target id", _COMPACTED)
 ALERTS: Final = Topic("vigie.alerts.v1", 12, "alert fingerprint", _WEEK, "alerts.Transition")
 DEAD: Final = Topic(

@@ -135,7 +135,7 @@ def test_the_tenant_of_a_request_is_the_one_asked_for_or_the_only_one() -> None:
         ("nothing", set(), None),
         ("telemetry", {AnonymousAccess.TELEMETRY}, None),
         ("default:read", {AnonymousAccess.READ}, "default"),
-        (" default:read, write,telemetry ", set(AnonymousAccess), "default"),
+        (" default:read, write,configure,telemetry ", set(AnonymousAccess), "default"),
     ],
 )
 def test_the_rule_for_anonymous_callers_is_read_and_written(

@@ -20,6 +20,7 @@ class AnonymousAccess(StrEnum):
     TELEMETRY = "telemetry"
     WRITE = "write"
     READ = "read"
+    CONFIGURE = "configure"
 
 
 NOTHING: Final = "nothing"
@@ -47,7 +48,9 @@ class AnonymousRule:
         except ValueError:
             raise InvalidField("anonymous", f"must be {HELP}") from None
         if bool(colon) != bool(rights - {AnonymousAccess.TELEMETRY}):
-            raise InvalidField("anonymous", f"read and write need a tenant, telemetry alone takes none: {HELP}")
+            raise InvalidField(
+                "anonymous", f"read, write and configure need a tenant, telemetry alone takes none: {HELP}"
+            )
         return cls(rights, tenant_id(tenant) if colon else None)
 
     def __str__(self) -> str:

@@ -23,6 +23,8 @@ class Scope(StrEnum):
 
     WRITE = "write"
     READ = "read"
+    CONFIGURE = "configure"
+    """Rules and channels, and what people do to alerts."""
 
 
 class Permission(StrEnum):
@@ -82,6 +84,7 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
 SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
     Scope.WRITE: frozenset({_P.DATA_WRITE, _P.TELEMETRY_SEND}),
     Scope.READ: _ASSIGNED | {_P.SERVER_READ, _P.SITES_READ_ALL, _P.ALERTS_READ_ALL},
+    Scope.CONFIGURE: frozenset({_P.MONITORING_READ, _P.MONITORING_CONFIGURE, _P.ALERTS_ACKNOWLEDGE, _P.ALERTS_RESOLVE}),
 }
 
 

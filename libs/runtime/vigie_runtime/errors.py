@@ -20,6 +20,8 @@ class ProblemError(VigieError):
 
     kind = ProblemKind.INVALID
     status = 422
+    names_as_sent = False
+    """Whether its fields are called as in the request, and not by their names in Python."""
 
     def __init__(self, detail: str, *, field: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(detail)

@@ -63,6 +63,11 @@ def extract(headers: Iterable[tuple[str, bytes | None]]) -> SpanContext | None:
     return context if context.is_valid else None
 
 
+def traceparent(headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """The W3C `traceparent` of a record as it came; empty when it has none."""
+    return next((text for name, value in headers if name == _TRACE_HEADERS[0] and (text := _text(value))), "")
+
+
 def context_of(span_context: SpanContext | None) -> Context | None:
     """A context whose current span is the remote one, to start a child in."""
     return None if span_context is None else trace.set_span_in_context(trace.NonRecordingSpan(span_context))

@@ -1,8 +1,8 @@
 """Every collection of Vigie in MongoDB: its name, what a document of it is, whose it is, its indexes and its end.
 
 No other module names a collection (a lint holds that); `vigie_storage.tenancy` opens them. Who reads and writes the
-documents stands beside their shape: `series`, `windows`, `latest`, `partitions`, `reports`, `usage`, `topics`; those of
-users, keys, sessions and tenants in `vigie_identity`.
+documents stands beside their shape: `series`, `windows`, `latest`, `partitions`, `reports`, `alerts`, `usage`,
+`topics`; those of users, keys, sessions and tenants in `vigie_identity`.
 """
 
 from __future__ import annotations
@@ -126,6 +126,45 @@ TELEMETRY_DAYS: Final = Collection("telemetry_days", TenantIn.FIELD, expiry=Expi
 TELEMETRY_PLATFORM_DAYS: Final = Collection("telemetry_platform_days", None, expiry=Expiry("at", _DAYS_LIFE))
 """A local day of all tenants of a partition of the topic of reports. `_id`: {zone, day, partition}."""
 
+# Alerts. Written by alerting. See the modules of `alerts`.
+ALERTS: Final = Collection(
+    "alerts",
+    TenantIn.FIELD,
+    (_by_tenant("-starts", "_id"), _by_tenant("state", "-starts"), _by_tenant("search"), Index(("rule",))),
+    Expiry("expires"),
+)
+"""What every alert is now. `_id`: its fingerprint."""
+ALERT_CHECKPOINTS: Final = Collection("alert_checkpoints", None)
+"""Up to when the rules of a partition were evaluated. `_id`: "<topic>/<partition>"."""
+ALERT_TRANSITIONS: Final = Collection(
+    "alert_transitions", TenantIn.FIELD, (_by_tenant("fingerprint", "order"),), Expiry("at", None)
+)  # fmt: skip
+"""The ledger: every step of every alert. `_id`: that of the transition."""
+ALERT_OUTBOX: Final = Collection(
+    "alert_outbox",
+    TenantIn.FIELD,
+    (
+        Index(("due",), only={"state": "pending"}),
+        Index(("queue", "order"), only={"state": "pending"}),
+        _by_tenant("state", "-settled"),
+        _by_tenant("fingerprints", "order"),
+    ),
+    Expiry("expires"),
+)
+"""What is to be sent, was sent, or cannot be. `_id`: made of transition and channel."""
+ALERT_CHANNELS: Final = Collection("alert_channels", TenantIn.FIELD, (_by_tenant("name", unique=True),))
+"""A tenant's channels, with their secrets. `_id`: an id of its own."""
+ALERT_RULES: Final = Collection(
+    "alert_rules", TenantIn.FIELD, (_by_tenant("order"), Index(("due",), only={"published": False}))
+)  # fmt: skip
+"""A tenant's rules. `_id`: that of the rule."""
+ALERT_RULE_VERSIONS: Final = Collection(
+    "alert_rule_versions", TenantIn.FIELD, (_by_tenant("rule", "-version"),), Expiry("expires")
+)  # fmt: skip
+"""What they were. `_id`: "<rule>/<version>"."""
+ALERT_TENANTS: Final = Collection("alert_tenants", TenantIn.ID)
+"""For which tenants the shipped rules were made."""
+
 # Written by ingest and api.
 TENANT_USAGE: Final = Collection("tenant_usage", TenantIn.FIELD, (_by_tenant("day"),), Expiry("day", USAGE_LIFE))
 """What a tenant used on a UTC day. `_id`: {tenant, day}. See `usage`."""
@@ -147,5 +186,7 @@ IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 ALL: Final = (
     SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
     REPORTS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
+    ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
+    ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
 )  # fmt: skip

@@ -44,6 +44,8 @@ class Why(StrEnum):
     TENANTS = "the documents are the tenants"
     IDS = "the ids that are asked for are made of the tenant"
     REGISTER = "series of several tenants are registered, or looked up by their fingerprints, in one go"
+    NOTIFY = "whoever is free sends the notifications of all tenants"
+    PUBLISH = "whoever is free publishes the rules of all tenants"
     COUNT = "a partition of the log has records of many tenants, and they are committed together"
 
 

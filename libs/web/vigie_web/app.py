@@ -43,6 +43,7 @@ def create_app(
     version: str,
     description: str,
     refused_credentials: Counter,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """An app that is connected while its ASGI lifespan runs; until then what needs resources answers 503.
 
@@ -74,7 +75,7 @@ def create_app(
         {path: feature.errors for feature in features if feature.errors for _, path in feature.access},
     )
     app.add_middleware(ReferencePages)
-    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, limit=max_body_bytes)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(Compression)
     app.add_middleware(HeadAsGet)

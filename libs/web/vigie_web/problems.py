@@ -79,7 +79,7 @@ def install(
         assert isinstance(error, ProblemError)  # noqa: S101 - the framework goes by the class
         if isinstance(error, Unauthenticated) and error.reason is not None:
             refused_credential(error.reason)
-        return await _answer(connection, error, _as_sent(error.problem(connection.url.path)), error.headers())
+        return await _answer(connection, error, _told(error, connection.url.path), error.headers())
 
     async def bug(connection: HTTPConnection, error: Exception) -> Answer:
         log.error("a request failed unexpectedly", path=connection.url.path, exc_info=error)
@@ -138,6 +138,11 @@ async def _query_error(connection: HTTPConnection, error: QueryError) -> Answer:
     errors = [ItemProblem(0, error.field, error.detail)] if error.field else None
     found = problem(kind, 422, error.detail, errors=errors, instance=connection.url.path)
     return await _answer(connection, error, found)
+
+
+def _told(error: ProblemError, path: str) -> Problem:
+    found = error.problem(path)
+    return found if error.names_as_sent else _as_sent(found)
 
 
 def _as_sent(found: Problem) -> Problem:

@@ -8,7 +8,7 @@ from vigie_windows.cells import Cells
 from vigie_windows.errors import CorruptChunkError, IncompatibleError, InvalidSamplesError, WindowsError
 from vigie_windows.folding import fold
 from vigie_windows.kinds import Kind
-from vigie_windows.merging import merge, widen
+from vigie_windows.merging import merge, renumbered, widen
 
 __all__ = [
     "Cells",
@@ -21,6 +21,7 @@ __all__ = [
     "fold",
     "increase",
     "merge",
+    "renumbered",
     "sketch",
     "widen",
 ]

@@ -43,6 +43,12 @@ def widen(cells: Cells, width_ms: int) -> Cells:
     return _regrouped(replace(cells, width_ms=width_ms, key=keys.widened(cells.key, ratio)))
 
 
+def renumbered(cells: Cells, rows: Int64s) -> Cells:
+    """The same cells under other row numbers. rows: int64[n], of each cell; no two cells of a window get the same."""
+    key = (rows >> keys.SLOT_BITS << keys.CHUNK_SHIFT) | (keys.windows_of(cells.key) << keys.SLOT_BITS)
+    return _regrouped(replace(cells, key=key | (rows & keys.SLOT_MASK)))
+
+
 def _concatenated(operands: list[Cells]) -> Cells:
     """One struct with the columns of all operands; its keys are neither sorted nor unique."""
     offsets = np.cumsum([0] + [len(operand) for operand in operands])

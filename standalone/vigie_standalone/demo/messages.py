@@ -9,6 +9,8 @@ from vigie_contracts import names
 from vigie_standalone.demo.model import Activity, Payment
 
 Item = dict[str, Any]
+SERVICE_UP = "service_up"
+"""As the supervision of servers says it: 1 while a service runs on a host."""
 
 
 def cloud_events(activity: Activity, seed: int, *, sessions: bool = True) -> list[Item]:
@@ -103,6 +105,7 @@ def _system_items(activity: Activity) -> Iterator[Item]:
     end = _end_ms(activity)
     for host in activity.hosts:
         labels = {"host": host.name}
+        yield _item(SERVICE_UP, "gauge", int(host.running), {**labels, "service": activity.service}, end)
         yield _item(names.CPU_USAGE, "gauge", host.cpu_percent, labels, end)
         yield _item(names.MEMORY_USAGE, "gauge", host.memory_percent, labels, end)
         yield _item(names.DISK_USAGE, "gauge", host.disk_percent, labels, end)

@@ -48,6 +48,8 @@ class Host:
     received_bytes: int
     """During the slice."""
     sent_bytes: int
+    running: bool = True
+    """Whether the service's program runs on it."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ def _host(rng: Random, name: str, index: int, load: tuple[float, float], now: Co
         load_1m=round(max(0.0, cpu / 100 * 4 + rng.gauss(0, 0.15)), 2),
         received_bytes=round((20_000 + 900_000 * strain) * seconds * rng.uniform(0.8, 1.2)),
         sent_bytes=round((60_000 + 3_500_000 * strain) * seconds * rng.uniform(0.8, 1.2)),
+        running=index > 0 or now.running > 0,
     )
 
 

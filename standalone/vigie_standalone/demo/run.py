@@ -12,7 +12,7 @@ from typing import Any
 
 from vigie_standalone.demo import node
 from vigie_standalone.demo.control import Control
-from vigie_standalone.demo.incidents import conditions
+from vigie_standalone.demo.incidents import INCIDENTS, USUAL_S, conditions, due
 from vigie_standalone.demo.messages import cloud_events, metric_items
 from vigie_standalone.demo.model import Activity, simulate
 from vigie_standalone.demo.node import node_report
@@ -36,6 +36,8 @@ class DemoOptions:
     backfill_s: int = 0
     token: str | None = None
     control: Path = Path(".vigie/incidents.json")
+    incidents: bool = True
+    """Whether something goes wrong by itself now and then."""
 
 
 async def run_demo(options: DemoOptions) -> None:
@@ -72,6 +74,9 @@ async def _live(options: DemoOptions, sender: Sender, at: int) -> None:
         at = max(at, int(time.time()) - CATCH_UP_S)  # after a long stop the gap stays a gap
         if (wait := at + TICK_S - time.time()) > 0:
             await asyncio.sleep(wait)
+        if options.incidents and (name := due(options.seed, at)) is not None:
+            control.start(name, at + USUAL_S)
+            log("incident", name=name, seconds=USUAL_S, alerts=INCIDENTS[name].alerts)
         await _send_slice(options, sender, at, TICK_S, control.active(time.time()))
         at += TICK_S
         if time.monotonic() - reported > REPORT_EVERY_S:

@@ -43,7 +43,7 @@ def query(
     if (plot or step) and not length:
         raise typer.BadParameter("--plot and --step are about a range of time: give --range, such as --range 1h")
     fields = {"query": expression, **_times(at, length, step)}
-    server = Server(url or _local(data_dir), key, tenant)
+    server = Server(url or local_url(data_dir), key, tenant)
     answer = ask(server, "query_range" if length else "query", fields)
     for note in answer.notes:
         typer.echo(note, err=True)
@@ -83,7 +83,8 @@ def _moment(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is no time; write Unix seconds or 2026-01-31T12:00:00Z") from None
 
 
-def _local(data_dir: Path) -> str:
+def local_url(data_dir: Path) -> str:
+    """The front door of `vigie up` here; where it would be when none runs."""
     from vigie_standalone.home import Home
 
     run = Home(data_dir).running()

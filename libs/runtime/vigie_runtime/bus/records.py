@@ -74,15 +74,16 @@ class RecordPublisher:
         self._producer.connect()
 
     async def publish(
-        self, key: bytes, value: bytes, *, id_: str | None = None, span_context: SpanContext | None = None
+        self, key: bytes, value: bytes | None, *, id_: str | None = None, span_context: SpanContext | None = None
     ) -> None:
-        """Return when the record is acknowledged by all in-sync replicas. `id_` is that of the message.
+        """Return when the record is acknowledged by all in-sync replicas. `id_` is that of the message. Without a
+        value it is a tombstone: of a compacted topic, the key goes.
 
         Raises BufferFull at once, having taken nothing; BusUnavailable when it is unknown whether it was written.
         """
         if self._closing:
             raise BusUnavailable("this service is shutting down: send again to another one")
-        size = len(key) + len(value)
+        size = len(key) + len(value or b"")
         if self._held + size > self._limit:
             self._metrics.refused.inc()
             raise BufferFull(self._held, self._limit, "bytes")
@@ -109,7 +110,7 @@ class RecordPublisher:
             self._give_up("this service was shut down before Kafka acknowledged")
         await self._producer.close()
 
-    async def _send(self, key: bytes, value: bytes, id_: str | None, span_context: SpanContext | None) -> None:
+    async def _send(self, key: bytes, value: bytes | None, id_: str | None, span_context: SpanContext | None) -> None:
         headers = cloudevent_headers(
             source=self._source, type_=self._topic, time_ms=self._clock.now_ms(), content_type=CONTENT_TYPE, id_=id_
         )
@@ -134,7 +135,7 @@ class RecordPublisher:
             raise BusUnavailable(reason_of(e)) from e
 
     async def _accepted(
-        self, producer: AIOKafkaProducer, key: bytes, value: bytes, headers: Headers
+        self, producer: AIOKafkaProducer, key: bytes, value: bytes | None, headers: Headers
     ) -> asyncio.Future[Any]:
         """The acknowledgement to wait for."""
         while True:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-from vigie_contracts.latest import BUCKET_BOUNDS
-from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
-from vigie_query.matchers import Matcher, Operator, predicate
-from vigie_query.promql.cells import BUCKET, COUNT, SUM, VALUE, Shown
+from vigie_query.matchers import Matcher, predicate
+from vigie_query.promql.cells import BUCKET, VALUE, Shown
+from vigie_query.promql.derived import BOUNDS, BUCKETS, DERIVED, LE, bases_of, derives, exact_name, labels_of
 from vigie_query.promql.label_sets import LabelSets
 from vigie_query.promql.labels import NAME
 from vigie_query.series import Selection, Series
@@ -26,19 +24,6 @@ from vigie_runtime.expressions import Expressions
 from vigie_storage.reader import selections
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
-
-LE: Final = "le"
-BOUNDS: Final = (*(repr(bound) for bound in BUCKET_BOUNDS), "+Inf")
-"""The values of `le`."""
-_BUCKETS: Final = "_bucket"
-_TOTAL: Final = "_total"
-_DERIVED: Final[Mapping[str, tuple[Kind, int]]] = {
-    _TOTAL: (Kind.COUNTER, VALUE),
-    "_sum": (Kind.HISTOGRAM, SUM),
-    "_count": (Kind.HISTOGRAM, COUNT),
-    _BUCKETS: (Kind.HISTOGRAM, BUCKET),
-}
-"""How a derived name ends -> of what kind it is derived, and which part it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +72,23 @@ class SelectorReader:
     async def _names(self, tenant: TenantId, matchers: Sequence[Matcher]) -> _Names:
         if not matchers:
             return _Names(None, {})
-        exact = next((one.value for one in matchers if one.operator is Operator.EQUAL and one.value), None)
+        exact = exact_name(matchers)
         if exact is not None:
             stored = [exact]
-            endings = [ending for ending in _DERIVED if exact.endswith(ending)]
-            derived = [(exact.removesuffix(ending), ending) for ending in endings]
+            derived = bases_of(exact)
         else:
             families = await self._catalogue.families(tenant)
             stored = sorted({name for name, _ in families})
             derived = [
-                (name, ending) for name, kind in families for ending, (of, _) in _DERIVED.items() if kind is of
-            ]  # fmt: skip
-        derived = [(base, ending) for base, ending in derived if _derives(base, ending)]
+                (name, ending)
+                for name, kind in families
+                for ending, (of, _) in DERIVED.items()
+                if kind is of and derives(name, ending)
+            ]
         accepted = await self._accepted(tenant, matchers, [*stored, *(base + ending for base, ending in derived)])
         by_ending = {
             ending: tuple(base for base, own in derived if own == ending and base + ending in accepted)
-            for ending in _DERIVED
+            for ending in DERIVED
         }
         return _Names(
             tuple(name for name in stored if name in accepted),
@@ -112,9 +98,9 @@ class SelectorReader:
     async def _derived(
         self, tenant: TenantId, ending: str, bases: Sequence[str], matchers: tuple[Matcher, ...]
     ) -> list[tuple[Series, str, int]]:
-        kind, part = _DERIVED[ending]
+        kind, part = DERIVED[ending]
         parts = [part]
-        if ending == _BUCKETS:
+        if ending == BUCKETS:
             bounds = tuple(one for one in matchers if one.label == LE)
             accepted = await self._accepted(tenant, bounds, BOUNDS, LE)
             parts = [BUCKET + place for place, bound in enumerate(BOUNDS) if bound in accepted]
@@ -148,16 +134,6 @@ class SelectorReader:
         )
 
 
-def _derives(base: str, ending: str) -> bool:
-    """Whether there is such a name: what is called a total already needs no second ending."""
-    return bool(base) and not (ending == _TOTAL and base.endswith(_TOTAL))
-
-
-def names_shown(name: str, kind: Kind) -> list[str]:
-    """The names under which the series of a name and kind are found: their own, and the derived ones."""
-    return [name, *(name + ending for ending, (of, _) in _DERIVED.items() if of is kind and _derives(name, ending))]
-
-
 def _series_in(found: Selected) -> int:
     return len(found.shown.rows)
 
@@ -171,13 +147,5 @@ def _selected(found: Sequence[tuple[Series, str, int]]) -> Selected:
     kinds = np.array([int(one.kind) for one, _, _ in found], np.uint8)
     parts = np.array([part for _, _, part in found], np.int64)
     places: list[int] = order.tolist()
-    labels = LabelSets(_labels(*found[place]) for place in places)
+    labels = LabelSets(labels_of(*found[place]) for place in places)
     return Selected(selection, Shown(labels, rows[order], kinds[order], parts[order]))
-
-
-def _labels(series: Series, name: str, part: int) -> Labels:
-    own = [(NAME, name), *series.labels]
-    if part >= BUCKET:
-        own = [("exported_le" if label == LE else label, value) for label, value in own]
-        own.append((LE, BOUNDS[part - BUCKET]))
-    return tuple(sorted(own))

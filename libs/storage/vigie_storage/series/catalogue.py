@@ -115,12 +115,12 @@ class SeriesCatalogue:
             seen, last = seen + len(series), _place(series[-1])
         return Page(found, last if seen == SCAN_LIMIT else None)
 
-    async def count(self, tenant: TenantId, wanted: Filter) -> int | None:
-        """How many match, up to COUNT_LIMIT + 1; None when only looking at all of them would tell."""
+    async def count(self, tenant: TenantId, wanted: Filter, limit: int = COUNT_LIMIT) -> int | None:
+        """How many match, up to `limit` + 1; None when only looking at all of them would tell."""
         if not all(matcher.in_store for matcher in wanted.matchers):
             return None
         async with reading():
-            return await self._series.of(tenant).count(query(wanted), COUNT_LIMIT + 1, max_time_ms=MAX_TIME_MS)
+            return await self._series.of(tenant).count(query(wanted), limit + 1, max_time_ms=MAX_TIME_MS)
 
     async def names(self, tenant: TenantId, pattern: str, field: str) -> list[str]:
         """The tenant's metric names that match the expression as a whole, sorted. `field` is the parameter that it
@@ -187,6 +187,17 @@ class SeriesCatalogue:
                 ids = wanted[start : start + LOOKUP_SERIES]
                 cursor = await series.aggregate([{"$match": {"_id": {"$in": ids}}}, placement.COLUMNS])
                 found += [placement.parse(document) for document in await cursor.to_list()]
+        return found
+
+    async def by_fingerprint(self, fingerprints: npt.NDArray[np.uint64]) -> list[tuple[TenantId, Series]]:
+        """Series of any tenants; unknown ones are absent. Raises Retryable."""
+        wanted: list[int] = fingerprints.view(np.int64).tolist()
+        found: list[tuple[TenantId, Series]] = []
+        series = self._series.across(Why.REGISTER)
+        with mongo.retryable("reading the series catalogue"):
+            for start in range(0, len(wanted), LOOKUP_SERIES):
+                cursor = series.find({"_id": {"$in": wanted[start : start + LOOKUP_SERIES]}}, documents.FIELDS)
+                found += [(TenantId(one["tenant"]), documents.parse(one)) async for one in cursor]
         return found
 
     def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:

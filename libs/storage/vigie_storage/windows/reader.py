@@ -22,7 +22,7 @@ from vigie_windows import Cells
 from vigie_windows.chunks import Column, decode_many, stored_fields
 
 from vigie_storage import collections
-from vigie_storage.mongo import MAX_TIME_MS, batches, reading
+from vigie_storage.mongo import MAX_TIME_MS, Session, batches, reading
 from vigie_storage.partitions import document as checkpoints
 from vigie_storage.tenancy import Rows, TenantCollection, Why, shared
 from vigie_storage.windows import document as documents
@@ -47,14 +47,18 @@ class Completeness:
 class WindowReader:
     """Reads the collections `windows_*`, and of `partitions` what tells how far a coarse tier lags."""
 
-    def __init__(self, db: Database, clock: Clock, topic: str, *, concurrent_reads: int = 4) -> None:
-        """`topic` is the one whose partitions the windows are of."""
+    def __init__(
+        self, db: Database, clock: Clock, topic: str, *, concurrent_reads: int = 4, session: Session | None = None
+    ) -> None:
+        """`topic` is the one whose partitions the windows are of. `session`: one of snapshot reads, which are then made
+        one after the other."""
         self._topic = topic
+        self._session = session
         # Every window is asked for by its id, or a range of ids, of one tenant: `documents.window_id`.
         self._windows = {tier: TenantCollection(db, collections.windows(tier)).across(Why.IDS) for tier in TIERS}
         self._partitions = shared(db, collections.PARTITIONS)
         self._completeness = TtlCache[dict[int, Completeness]](clock, _COMPLETENESS_TTL_S, 1)
-        self._slots = asyncio.Semaphore(concurrent_reads)
+        self._slots = asyncio.Semaphore(concurrent_reads if session is None else 1)
 
     async def completeness(self, partitions: Collection[int]) -> Completeness:
         """What coarse tiers lack of these partitions: not brought there yet, or counted before there was the tier."""
@@ -80,7 +84,14 @@ class WindowReader:
         wanted = selection.rows if rows is None else rows
         chunks = selection.chunks_of(wanted)
         queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, chunks, piece)]
-        reader = _Reading(self._windows, self._slots, chunks, frozenset(wanted.tolist()), frozenset(columns))
+        reader = _Reading(
+            self._windows,
+            self._slots,
+            chunks,
+            frozenset(wanted.tolist()),
+            frozenset(columns),
+            session=self._session,
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 for tier, query in queries:
@@ -117,7 +128,9 @@ class WindowReader:
                 checkpoints.partition_of(document): Completeness(
                     checkpoints.dirty_since(document), checkpoints.whole_since(document)
                 )
-                async for document in self._partitions.find(query, checkpoints.COMPLETENESS, max_time_ms=MAX_TIME_MS)
+                async for document in self._partitions.find(
+                    query, checkpoints.COMPLETENESS, max_time_ms=MAX_TIME_MS, session=self._session
+                )
             }
 
 
@@ -131,8 +144,10 @@ class _Reading:
         chunks: Mapping[tuple[int, int], int],
         rows: frozenset[int],
         columns: frozenset[Column],
+        *,
+        session: Session | None,
     ) -> None:
-        self._windows, self._slots, self._columns = windows, slots, columns
+        self._windows, self._slots, self._columns, self._session = windows, slots, columns, session
         self._chunks, self._rows = chunks, rows
         self._projection = dict.fromkeys(stored_fields(columns), 1)
         self._held = 0
@@ -141,7 +156,7 @@ class _Reading:
     async def run(self, tier: Tier, query: Document) -> None:
         async with self._slots:
             cursor = self._windows[tier].find(
-                query, self._projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS
+                query, self._projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS, session=self._session
             )
             async for found in batches(cursor, _DOCUMENTS_PER_BATCH):
                 await self._take(tier, found)

@@ -10,10 +10,10 @@ from typing import Final
 
 from vigie_contracts.series import Kind, Labels
 from vigie_query.errors import InvalidParameter
+from vigie_query.promql.derived import BOUNDS, LE, names_shown
 from vigie_query.promql.errors import InvalidExpression
 from vigie_query.promql.labels import NAME, get
 from vigie_query.promql.plan import NOW, Selector
-from vigie_storage.promql.selection import BOUNDS, LE, names_shown
 
 from vigie_api.context import Context
 from vigie_api.promql.queries import parsed

@@ -1,0 +1,1 @@
+"""Alerts: the ledger of transitions, the outbox of notifications, the channels of tenants."""

@@ -1,0 +1,74 @@
+"""Storing transitions with their notifications, all or nothing, and reading what happened to an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from pymongo import UpdateOne
+from vigie_contracts.alerts import Transition
+from vigie_contracts.tenants import TenantId
+from vigie_runtime.clients import Database
+
+from vigie_storage import collections
+from vigie_storage.alerts.document import Notification, ledger_document, outbox_document, transition
+from vigie_storage.mongo import Session, bounded, exactly, transaction
+from vigie_storage.tenancy import TenantCollection, Why
+
+MAX_WRITTEN: Final = 1_000
+"""Documents of one write; more are written one after the other, in the same transaction."""
+MAX_HISTORY: Final = 1_000
+
+
+class Ledger:
+    """The collections `alert_transitions` and, for what is new, `alert_outbox`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._transitions = TenantCollection(db, collections.ALERT_TRANSITIONS)
+        self._outbox = TenantCollection(db, collections.ALERT_OUTBOX)
+
+    async def prepare(self, life: timedelta) -> None:
+        """Make the collections and their indexes; transitions live so long. Safe to repeat."""
+        with bounded(10):
+            await self._transitions.ensure(life)
+            await self._outbox.ensure()
+
+    async def store(
+        self,
+        transitions: Sequence[Transition],
+        notifications: Sequence[Notification],
+        also: Callable[[Session], Awaitable[object]] | None = None,
+    ) -> None:
+        """Store all of it, and what `also` writes, in one transaction. What is stored already is left as it is, so
+        that repeating it is harmless. Raises StoreUnavailable, and then nobody knows whether it was stored."""
+
+        async def work(session: Session) -> None:
+            await self.write(transitions, notifications, session)
+            if also is not None:
+                await also(session)
+
+        await transaction(self._db, work)
+
+    async def write(
+        self, transitions: Sequence[Transition], notifications: Sequence[Notification], session: Session
+    ) -> None:
+        """The same, as a part of a transaction of the caller's."""
+        ledger = [_insert(ledger_document(one)) for one in transitions]
+        outbox = [_insert(outbox_document(one)) for one in notifications]
+        for collection, updates in ((self._transitions, ledger), (self._outbox, outbox)):
+            for start in range(0, len(updates), MAX_WRITTEN):
+                some = updates[start : start + MAX_WRITTEN]
+                await collection.across(Why.NOTIFY).bulk_write(some, ordered=False, session=session)
+
+    async def history(self, tenant: TenantId, fingerprint: str, limit: int = MAX_HISTORY) -> list[Transition]:
+        """The newest transitions of an alert, newest first. Raises StoreUnavailable."""
+        query = {"fingerprint": exactly(fingerprint)}
+        with bounded():
+            found = await self._transitions.of(tenant).first(query, "order", limit, descending=True)
+        return [transition(document) for document in found]
+
+
+def _insert(document: dict[str, object]) -> UpdateOne:
+    return UpdateOne({"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True)

@@ -1,0 +1,194 @@
+"""What every alert is now. MongoDB is the authority: whoever moves an alert says what it was before.
+
+alerts  {_id: fingerprint, tenant, rule, state, severity, starts, ends, updated, sequence, search: ["name=value"], data,
+        expires}
+
+`data` is the alert as the life cycle keeps it; the rest is for finding it. `expires` is there when it is over: what
+never fired is forgotten at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pymongo import DeleteOne, UpdateOne
+from pymongo.errors import BulkWriteError
+from vigie_contracts.tenants import TenantId
+from vigie_runtime.clients import Database, Document
+from vigie_runtime.errors import VigieError
+
+from vigie_storage import collections, mongo
+from vigie_storage.mongo import MAX_TIME_MS, Session, bounded, exactly, reading
+from vigie_storage.tenancy import TenantCollection, Why
+
+RESOLVED_LIFE: Final = timedelta(days=7)
+_OVER: Final = ("resolved", "inactive")
+_BATCH: Final = 1_000
+
+
+class AlertMoved(VigieError):  # noqa: N818 - named after what happened
+    """Somebody else moved an alert meanwhile: read it again, and decide anew."""
+
+    def __init__(self) -> None:
+        super().__init__("an alert was moved by somebody else")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """An alert, with what it is found by."""
+
+    fingerprint: str
+    tenant: TenantId
+    rule_id: str
+    state: str
+    severity: str
+    starts_at: int
+    ends_at: int | None
+    sequence: int
+    data: bytes
+    """As the life cycle encodes it."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """For finding it; not read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An alert before and after; None where there is nothing to keep. At most one of both is None."""
+
+    before: StoredAlert | None
+    after: StoredAlert | None
+
+
+class AlertStates:
+    """The collection `alerts`."""
+
+    def __init__(self, db: Database, life: timedelta = RESOLVED_LIFE) -> None:
+        """`life`: how long a resolved alert is kept."""
+        self._alerts = TenantCollection(db, collections.ALERTS)
+        self._life = life
+
+    async def prepare(self) -> None:
+        """Make the collection and its indexes. Safe to repeat."""
+        with bounded(5):
+            await self._alerts.ensure()
+
+    async def write(self, moves: Sequence[Move], session: Session | None = None) -> None:
+        """All of these moves. Raises AlertMoved when one of them begins where the alert is no more."""
+        updates = [self._update(move) for move in moves]
+        if not updates:
+            return
+        rows = self._alerts.across(Why.NOTIFY)
+        moved = 0
+        try:
+            for start in range(0, len(updates), _BATCH):
+                done = await rows.bulk_write(updates[start : start + _BATCH], ordered=False, session=session)
+                moved += done.matched_count + done.upserted_count + done.deleted_count
+        except BulkWriteError as e:
+            if mongo.duplicate(e):
+                raise AlertMoved from e
+            raise
+        if moved < len(moves):
+            raise AlertMoved
+
+    async def of_rules(self, rules: Iterable[str]) -> list[StoredAlert]:
+        """The alerts of these rules that may go on: those that are not over, and what was resolved lately."""
+        found: list[StoredAlert] = []
+        ids = list(rules)
+        for start in range(0, len(ids), _BATCH):
+            query = {"rule": {"$in": ids[start : start + _BATCH]}}
+            with mongo.retryable("reading the alerts of rules"):
+                cursor = self._alerts.across(Why.NOTIFY).find(query, batch_size=_BATCH)
+                found += [parse(document) async for document in cursor]
+        return found
+
+    async def some(self, fingerprints: Sequence[str]) -> list[StoredAlert]:
+        """Those of these alerts that there are."""
+        with mongo.retryable("reading alerts"):
+            cursor = self._alerts.across(Why.NOTIFY).find({"_id": {"$in": list(fingerprints)}}, batch_size=_BATCH)
+            return [parse(document) async for document in cursor]
+
+    async def one(self, tenant: TenantId, fingerprint: str) -> StoredAlert | None:
+        """By its fingerprint. Raises StoreUnavailable."""
+        with bounded():
+            found = await self._alerts.of(tenant).one({"_id": exactly(fingerprint)})
+        return parse(found) if found else None
+
+    async def page(
+        self, tenant: TenantId, query: Mapping[str, Any], limit: int, after: tuple[int, str] | None = None
+    ) -> list[StoredAlert]:
+        """Alerts of the tenant, the last begun first; those that come after (start, fingerprint). Raises
+        StoreUnavailable."""
+        conditions: list[Mapping[str, Any]] = [query]
+        if after is not None:
+            start, fingerprint = _date(after[0]), after[1]
+            conditions.append({"$or": [{"starts": {"$lt": start}}, {"starts": start, "_id": {"$gt": fingerprint}}]})
+        async with reading():
+            cursor = self._alerts.of(tenant).find({"$and": conditions}, None, batch_size=limit, max_time_ms=MAX_TIME_MS)
+            return [parse(one) for one in await cursor.sort([("starts", -1), ("_id", 1)]).limit(limit).to_list()]
+
+    async def count(self, tenant: TenantId, query: Mapping[str, Any], limit: int) -> int:
+        """How many match; counting stops at `limit`. Raises StoreUnavailable."""
+        async with reading():
+            return await self._alerts.of(tenant).count(dict(query), limit, max_time_ms=MAX_TIME_MS)
+
+    def _update(self, move: Move) -> UpdateOne | DeleteOne:
+        before, after = move.before, move.after
+        if after is None:
+            if before is None:
+                raise ValueError("a move from nothing to nothing")
+            return DeleteOne({"_id": before.fingerprint, **_as_it_was(before)})
+        if before is None:
+            # One that is over may be stored still: a new life begins.
+            return UpdateOne({"_id": after.fingerprint, "state": {"$in": _OVER}}, _set(after, self._life), upsert=True)
+        return UpdateOne({"_id": after.fingerprint, **_as_it_was(before)}, _set(after, self._life))
+
+
+def _as_it_was(alert: StoredAlert) -> Document:
+    return {"starts": _date(alert.starts_at), "sequence": alert.sequence}
+
+
+def _set(alert: StoredAlert, life: timedelta) -> Document:
+    fields: Document = {
+        "tenant": alert.tenant,
+        "rule": alert.rule_id,
+        "state": alert.state,
+        "severity": alert.severity,
+        "starts": _date(alert.starts_at),
+        "updated": datetime.now(UTC),
+        "sequence": alert.sequence,
+        "search": [f"{name}={value}" for name, value in alert.labels],
+        "data": alert.data,
+    }
+    if alert.state not in _OVER:
+        return {"$set": fields, "$unset": {"ends": "", "expires": ""}}
+    if alert.ends_at is None:  # it never fired
+        return {"$set": fields | {"expires": fields["updated"]}, "$unset": {"ends": ""}}
+    ends = _date(alert.ends_at)
+    return {"$set": fields | {"ends": ends, "expires": ends + life}}
+
+
+def parse(document: Mapping[str, Any]) -> StoredAlert:
+    """What was stored."""
+    ends = document.get("ends")
+    return StoredAlert(
+        fingerprint=document["_id"],
+        tenant=TenantId(document["tenant"]),
+        rule_id=document["rule"],
+        state=document["state"],
+        severity=document["severity"],
+        starts_at=_ms(document["starts"]),
+        ends_at=None if ends is None else _ms(ends),
+        sequence=document["sequence"],
+        data=bytes(document["data"]),
+    )
+
+
+def _date(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _ms(date: datetime) -> int:
+    return round(date.timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""The HTTP API of alerting: a folder per feature."""

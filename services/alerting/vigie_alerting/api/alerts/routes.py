@@ -1,0 +1,176 @@
+"""/api/alerts: alerts, what people do to them, and what happened to them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query
+from vigie_contracts.alerts import Severity
+from vigie_contracts.limits import MAX_NAME_CHARS
+from vigie_identity.errors import InvalidField
+from vigie_identity.permissions import Permission
+from vigie_query.times import iso, parse_time
+from vigie_web.access import Access
+from vigie_web.authorized_route import AuthorizedRoute
+from vigie_web.feature import Feature
+from vigie_web.problem_schema import Responses, problem_response
+
+from vigie_alerting import commands
+from vigie_alerting.alerts.desk import Command
+from vigie_alerting.alerts.errors import AlertNotFound
+from vigie_alerting.api import cursors
+from vigie_alerting.api.alerts import queries
+from vigie_alerting.api.alerts.schemas import (
+    Acknowledge,
+    Alert,
+    AlertPage,
+    Counts,
+    History,
+    HistoryEntry,
+    Remark,
+    Status,
+    Told,
+)
+from vigie_alerting.api.context import Context, Ctx
+
+router = APIRouter(tags=["alerts"], route_class=AuthorizedRoute)
+_ONE: Final = "/api/alerts/{alert}"
+FEATURE = Feature(
+    router,
+    {
+        ("GET", "/api/alerts"): Access(Permission.ALERTS_READ),
+        ("GET", _ONE): Access(Permission.ALERTS_READ),
+        ("GET", f"{_ONE}/history"): Access(Permission.ALERTS_READ),
+        ("POST", f"{_ONE}/acknowledge"): Access(Permission.ALERTS_ACKNOWLEDGE),
+        ("POST", f"{_ONE}/unacknowledge"): Access(Permission.ALERTS_ACKNOWLEDGE),
+        ("POST", f"{_ONE}/resolve"): Access(Permission.ALERTS_RESOLVE),
+    },
+    "What is wrong",
+)
+MAX_COUNTED: Final = 10_000
+_CONFLICT: Responses = {409: problem_response("It does not fire, or somebody else has it: the sentence says who")}
+AlertPath = Annotated[str, Path(max_length=64, description="16 hex digits")]
+
+
+@router.get("/api/alerts", response_model=AlertPage)
+async def list_alerts(
+    *,
+    context: Ctx,
+    status: Annotated[
+        list[Status] | None, Query(description="only these; all but pending ones when nothing is said")
+    ] = None,
+    severity: Annotated[list[Severity] | None, Query(description="only of these severities")] = None,
+    type_: Annotated[
+        list[Annotated[str, Query(max_length=MAX_NAME_CHARS)]] | None,
+        Query(alias="type", description="only of rules with these names", examples=[["cpu_high"]]),
+    ] = None,
+    rule: Annotated[str | None, Query(max_length=128, description="only of the rule with this id")] = None,
+    match: Annotated[
+        list[str] | None,
+        Query(description="label=value or label!=value; all must hold", examples=[["service=booking"]]),
+    ] = None,
+    since: Annotated[
+        str | None, Query(max_length=64, description="only those that began then or later", examples=["now-1h"])
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    cursor: cursors.Cursor = None,
+) -> Any:
+    """Alerts, the last begun first; of an alert its present or last life. USER and READONLY see those of their sites
+    and apps, by the labels `site` and `app`."""
+    began = None if since is None else datetime.fromtimestamp(parse_time(since, "since", context.now_ms) / 1000, UTC)
+    conditions = queries.visible(context)
+    conditions += queries.asked(severity=severity, rule=rule, type_=type_, match=match or [], since_ms=began)
+    wanted = queries.all_of([*conditions, queries.in_status(status or queries.LISTED)])
+    states, after = context.resources.stores.states, None if cursor is None else cursors.decode(cursor, tuple[int, str])
+    found, counts = await asyncio.gather(
+        states.page(context.tenant, wanted, limit + 1, after), _counts(context, conditions)
+    )
+    shown = found[:limit]
+    known = await context.resources.desk.known(context.tenant, shown)
+    return AlertPage(
+        timestamp=iso(context.now_ms),
+        alerts=[Alert.of(one) for one in known],
+        counts=counts,
+        next_cursor=cursors.encode((shown[-1].starts_at, shown[-1].fingerprint)) if len(found) > limit else None,
+    )
+
+
+async def _counts(context: Context, conditions: list[queries.Query]) -> Counts:
+    numbers = await asyncio.gather(
+        *(
+            context.resources.stores.states.count(
+                context.tenant, queries.all_of([*conditions, queries.in_status((status,))]), MAX_COUNTED
+            )
+            for status in Status
+        )
+    )
+    return Counts(**{status.value: number for status, number in zip(Status, numbers, strict=True)})
+
+
+@router.get(_ONE, response_model=Alert)
+async def read_alert(context: Ctx, alert: AlertPath) -> Any:
+    """The alert in its present or last life."""
+    known = await context.resources.desk.one(context.tenant, alert)
+    if not queries.sees_known(context, known):
+        raise AlertNotFound
+    return Alert.of(known)
+
+
+@router.get(f"{_ONE}/history", response_model=History)
+async def read_history(context: Ctx, alert: AlertPath, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Any:
+    """Every step of the alert, with its reason, and what was told about it: longer than the alert itself is kept."""
+    resources, tenant = context.resources, context.tenant
+    transitions, notifications = await asyncio.gather(
+        resources.stores.ledger.history(tenant, alert, limit),
+        resources.stores.outbox.of_alert(tenant, alert, min(limit, 100)),
+    )
+    if not transitions or not queries.sees(context, transitions[0].labels):
+        raise AlertNotFound
+    return History(
+        transitions=[HistoryEntry.of(one) for one in transitions],
+        notifications=[Told.of(one) for one in notifications],
+    )
+
+
+@router.post(f"{_ONE}/acknowledge", response_model=Alert, responses=_CONFLICT)
+async def acknowledge_alert(context: Ctx, alert: AlertPath, body: Acknowledge | None = None) -> Any:
+    """Somebody has it: the caller. Again from the same one: another note or end. From anybody else: 409, with who has
+    it; take it back first."""
+    said, now = body or Acknowledge(), context.now_ms
+    until = None if said.until is None else parse_time(said.until, "until", now)
+    if until is not None and until <= now:
+        raise InvalidField("until", "must be in the future")
+    return await _move(
+        context,
+        alert,
+        lambda one, rule: commands.acknowledge(one, rule, context.actor.name, now, until=until, note=said.note),
+    )
+
+
+@router.post(f"{_ONE}/unacknowledge", response_model=Alert, responses=_CONFLICT)
+async def unacknowledge_alert(context: Ctx, alert: AlertPath, body: Remark | None = None) -> Any:
+    """Nobody has it any more, whoever had."""
+    note = body.note if body else ""
+    return await _move(
+        context,
+        alert,
+        lambda one, rule: commands.unacknowledge(one, rule, context.actor.name, context.now_ms, note=note),
+    )
+
+
+@router.post(f"{_ONE}/resolve", response_model=Alert, responses=_CONFLICT)
+async def resolve_alert(context: Ctx, alert: AlertPath, body: Remark | None = None) -> Any:
+    """Over, whatever is measured: when the condition still holds after the deduplication window, it begins anew."""
+    note = body.note if body else ""
+    return await _move(
+        context, alert, lambda one, rule: commands.resolve(one, rule, context.actor.name, context.now_ms, note=note)
+    )
+
+
+async def _move(context: Context, alert: str, command: Command) -> Alert:
+    known = await context.resources.desk.move(
+        context.tenant, alert, command, lambda found: queries.sees_known(context, found)
+    )
+    return Alert.of(known)

@@ -1,0 +1,1 @@
+"""/api/v1/rules and /api/v1/alerts, as Prometheus answers them."""

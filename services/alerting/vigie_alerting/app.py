@@ -1,0 +1,227 @@
+"""Composition root of alerting: the only place that knows concrete clients."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+from vigie_contracts.tenants import TenantId
+from vigie_contracts.topics import RULES, SAMPLES
+from vigie_identity.identity import identity
+from vigie_identity.metrics import IDENTITY_METRICS
+from vigie_identity.pages import MAX_PAGE, PageRequest
+from vigie_identity.tenants import Status, Tenants
+from vigie_limits.limiter import Limiter
+from vigie_limits.metrics import LIMITS_METRICS
+from vigie_limits.quotas import RateLimits
+from vigie_limits.store import RedisCounts
+from vigie_runtime import clients
+from vigie_runtime.bus import topics
+from vigie_runtime.bus.publisher_metrics import PUBLISHER_METRICS
+from vigie_runtime.bus.records import RecordPublisher
+from vigie_runtime.clients import Database
+from vigie_runtime.clock import Clock
+from vigie_runtime.expressions import Expressions
+from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.metrics import MetricSet
+from vigie_storage import topics as recorded_topics
+from vigie_storage.alerts.live import LiveFeed
+from vigie_storage.latest import LatestReader
+from vigie_storage.mongo import retryable
+from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.reader import Limits, SeriesReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.windows.reader import WindowReader
+from vigie_web import app as web
+from vigie_web.health import Check
+from vigie_web.middleware import RequestTimer
+from vigie_web.operations import operations
+from vigie_web.state import AccessControl, AppState
+
+from vigie_alerting import metrics
+from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.api.alerts import routes as alerts
+from vigie_alerting.api.bodies import MAX_FILE_BYTES
+from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.prometheus import routes as prometheus
+from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.channels.channels import Channels
+from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.engine import start as engine
+from vigie_alerting.engine.metrics import ENGINE_METRICS
+from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.notifiers.base import Notifier
+from vigie_alerting.notifiers.http import Http
+from vigie_alerting.notifiers.registry import notifiers
+from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.rulebook.compiled import CompiledRules
+from vigie_alerting.rulebook.publishing import RulePublisher, Shipping
+from vigie_alerting.rulebook.rulebook import Rulebook
+from vigie_alerting.sender.delivery import Delivery
+from vigie_alerting.sender.failpoints import from_environment
+from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
+from vigie_alerting.sender.sender import Sender
+from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.stores import Stores
+
+State = AppState[AlertingSettings, Resources]
+FEATURES: Final = (
+    rules.FEATURE,
+    channels_.FEATURE,
+    alerts.FEATURE,
+    prometheus.FEATURE,
+    operations(metrics.PATH),
+)
+"""`/api/alerts/{alert}` after those whose paths begin alike."""
+_SOURCE: Final = "/vigie/alerting"
+_READS: Final = 4
+_LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
+"""Of one question about the past."""
+
+
+def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
+    """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
+    measured = MetricSet(
+        [*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS, *PUBLISHER_METRICS, *SENDER_METRICS, *ENGINE_METRICS]
+    )
+    app = web.create_app(
+        State(settings, measured, clock),
+        FEATURES,
+        connect,
+        service="alerting",
+        title="Vigie alerting",
+        version=version("vigie-alerting"),
+        description="Rules, alerts and the channels through which people are told of them. Times are UTC; errors are "
+        "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them.",
+        refused_credentials=metrics.REFUSED_CREDENTIALS,
+        max_body_bytes=MAX_FILE_BYTES,
+    )
+    app.add_middleware(RequestTimer, observe=metrics.observer(measured), in_flight=measured.gauge(metrics.IN_FLIGHT))
+    return app
+
+
+async def connect(state: State, life: Lifespan) -> Resources:
+    """Everything in order; the stop goes back in reverse: first who makes work, then who does it, then the clients."""
+    settings, clock = state.settings, state.clock
+    redis = clients.redis(settings)
+    life.on_down("redis", redis.aclose)
+    mongo = clients.mongo(settings)
+    life.on_down("mongodb", mongo.close)
+    database = clients.database(mongo, settings)
+    who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
+    limiter = Limiter(RedisCounts(redis), clock, state.metrics)
+    life.on_down("limits", limiter.close)
+    stores = Stores.of(settings, database, clock)
+    with retryable("starting"):
+        wanted = topics.deployed(settings, (SAMPLES, RULES))
+        identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+    await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
+    await life.up("collections", stores.prepare(settings))
+    http = Http(settings.callable_networks, clock)
+    life.on_down("webhooks", http.aclose)
+    shared = NotifierResources(settings, http, LiveFeed(redis).publish, clock, ssl.create_default_context())
+    kinds = notifiers(shared)
+    channels = Channels(stores.channels, kinds, shared)
+    dispatcher = _sending(state, life, stores, channels, kinds)
+    records = await _records(state, life)
+    publisher = RulePublisher(stores.rules, records.publish, clock)
+    life.run("rules to publish", publisher.run(), publisher.stop)
+    rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
+    shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
+    life.run("shipped rules", shipping.run(), shipping.stop)
+    compiled = CompiledRules()
+    running = await engine.start(
+        life,
+        settings,
+        database,
+        states=stores.states,
+        dispatcher=dispatcher,
+        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics)),
+        identities=identities,
+        clock=clock,
+        metrics=state.metrics,
+    )
+    return Resources(
+        access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
+        checks=(
+            Check("mongodb", lambda: database.command("ping")),
+            Check("kafka", lambda: records.ready, required=False),
+            Check("rules", lambda: running.ready, required=False),
+            Check("redis", redis.ping, required=False),
+        ),
+        audit=who.audit,
+        stores=stores,
+        rulebook=rulebook,
+        compiled=compiled,
+        channels=channels,
+        dispatcher=dispatcher,
+        desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        notifiers=shared,
+        series=SeriesCatalogue(database),
+        health=lambda rule_id: health_of(running, rule_id),
+    )
+
+
+def _sending(
+    state: State, life: Lifespan, stores: Stores, channels: Channels, kinds: Mapping[str, Notifier]
+) -> Dispatcher:
+    """The sender, and what hands transitions to it."""
+    settings, failpoint = state.settings, from_environment()
+    sender = Sender(
+        stores.outbox,
+        Delivery(kinds, settings.external_url, failpoint),
+        channels.lookup,
+        clock=state.clock,
+        retry_for=settings.retry_for,
+        metrics=SenderMetrics(state.metrics),
+        failpoint=failpoint,
+    )
+    life.run("sender", sender.run(), sender.stop)
+    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint)
+
+
+def _reader(state: State, database: Database, latest: LatestReader) -> PromqlReader:
+    """Of the past: what rules missed while nobody evaluated them."""
+    patterns = Expressions()
+    windows = WindowReader(database, state.clock, state.settings.samples_topic, concurrent_reads=_READS)
+    series = SeriesReader(SeriesCatalogue(database, patterns), windows, state.clock, _LIMITS)
+    return PromqlReader(series, windows, latest, state.clock, patterns)
+
+
+async def _records(state: State, life: Lifespan) -> RecordPublisher:
+    """To the log of rules."""
+    settings = state.settings
+    records = RecordPublisher(
+        lambda: clients.kafka_producer(settings, client_id="vigie-alerting-rules"),
+        settings.rules_topic,
+        settings.partitions,
+        source=_SOURCE,
+        clock=state.clock,
+        metrics=state.metrics,
+    )
+    await life.up("rule publisher", records.start())
+    life.on_down("rule publisher", records.close)
+    return records
+
+
+def health_of(running: RunningEngine, rule_id: str) -> RuleHealth | None:
+    """How the last evaluation of a rule went; None where another process evaluates it."""
+    if reason := running.runner.refused.get(rule_id):
+        return RuleHealth(0, 0.0, reason)
+    rule = running.engine.rules.get(rule_id)
+    if rule is None or not rule.evaluated_ms:
+        return None
+    return RuleHealth(rule.evaluated_ms, rule.took_ms, rule.error, rule.due_ms)
+
+
+async def _active(tenants: Tenants) -> AsyncIterator[Sequence[TenantId]]:
+    cursor: str | None = None
+    while True:
+        page = await tenants.page(PageRequest(MAX_PAGE, cursor), status=Status.ACTIVE)
+        yield [one.id for one in page.items]
+        if (cursor := page.cursor) is None:
+            return

@@ -1,0 +1,1 @@
+"""Channels: what is known of where notifications go."""

@@ -1,0 +1,1 @@
+"""From samples to transitions: which series the rules select, their recent windows, evaluation, and states."""

@@ -1,0 +1,126 @@
+"""Evaluating one rule: what its expression gives at some times, and what that does to its alerts. Pure."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from vigie_contracts.alerts import Condition, NoData, Transition
+from vigie_contracts.series import Labels
+from vigie_query.errors import QueryError
+from vigie_query.promql.evaluation import Evaluation
+from vigie_query.promql.labels import without_name
+from vigie_query.promql.plan import Node, Selector, ValueType
+from vigie_query.promql.samples import Samples, Vector
+
+from vigie_alerting.alert import Alert
+from vigie_alerting.lifecycle import step
+from vigie_alerting.rules.compiling import CompiledRule
+
+DEFAULT_LIMIT: Final = 1_000
+"""Alerts of one rule, where it does not say."""
+_COMPARE: Final[Mapping[Condition, Any]] = {
+    Condition.GREATER: operator.gt,
+    Condition.GREATER_OR_EQUAL: operator.ge,
+    Condition.LESS: operator.lt,
+    Condition.LESS_OR_EQUAL: operator.le,
+    Condition.EQUAL: operator.eq,
+    Condition.DIFFERENT: operator.ne,
+}
+
+
+class EvaluationError(Exception):
+    """The rule cannot be evaluated now; its alerts stay what they are. The text is a sentence."""
+
+
+@dataclass(slots=True)
+class Change:
+    """An alert before and after the observations, with the transitions between."""
+
+    labels: Labels
+    before: Alert | None
+    after: Alert | None
+    transitions: list[Transition] = field(default_factory=list[Transition])
+
+
+def evaluate(node: Node, data: Mapping[Selector, Samples], times: npt.NDArray[np.int64]) -> Vector:
+    """What an expression gives at these times; a scalar is a series without labels. Raises EvaluationError."""
+    evaluation = Evaluation(data, int(times[0]), int(times[-1]))
+    try:
+        if node.type is ValueType.SCALAR:
+            values = evaluation.scalar(node, times)[None, :]
+            return Vector([()], values, np.ones(values.shape, np.bool_))
+        return evaluation.vector(node, times)
+    except QueryError as e:
+        raise EvaluationError(e.detail) from e
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the value of a rule gave at some times, in their order."""
+
+    found: Vector
+    times: npt.NDArray[np.int64]
+
+    def of(self, row: int | None) -> Iterator[tuple[int, float | None]]:
+        """Times and values of one series; None of no series: no values."""
+        for column, at in enumerate(self.times.tolist()):
+            present = row is not None and bool(self.found.present[row, column])
+            yield at, float(self.found.values[row, column]) if present else None
+
+
+def judge(
+    rule: CompiledRule, result: Result, alerts: Mapping[Labels, Alert], known: set[Labels], traceparent: str = ""
+) -> list[Change]:
+    """What the values do to the rule's alerts.
+
+    known: label sets that had values before, for rules to which silence is a reason to fire; those of now are added.
+    Raises EvaluationError.
+    """
+    labels = [without_name(one) for one in result.found.labels]
+    row_of = {one: row for row, one in enumerate(labels)}
+    if len(row_of) < len(labels):
+        raise EvaluationError("the result has several series with the same labels: only their names tell them apart")
+    active = _active(rule, result.found)
+    interesting = {labels[row] for row in np.flatnonzero(active.any(axis=1)).tolist()} | alerts.keys()
+    if rule.rule.no_data is NoData.ALERT and rule.compares:
+        interesting |= known
+        known |= row_of.keys()
+    _check_limit(rule, interesting)
+    changes: list[Change] = []
+    for one in sorted(interesting):
+        change = Change(one, alerts.get(one), alerts.get(one))
+        for at, value in result.of(row_of.get(one)):
+            change.after, made = step(change.after, rule.observe(one, value, traceparent), rule, at)
+            change.transitions += made
+        if change.before != change.after or change.transitions:
+            changes.append(change)
+    return changes
+
+
+def _active(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:
+    """[series, steps]: where the condition holds."""
+    if rule.condition is None:
+        return found.present
+    with np.errstate(invalid="ignore"):
+        return found.present & _COMPARE[rule.condition](found.values, rule.threshold)
+
+
+def any_active(rule: CompiledRule, values: npt.NDArray[np.float64]) -> bool:
+    """Whether the condition of a rule that compares holds for any of the values."""
+    if rule.condition is None:
+        raise ValueError("a rule without a condition")
+    with np.errstate(invalid="ignore"):
+        return bool(np.any(_COMPARE[rule.condition](values, rule.threshold)))
+
+
+def _check_limit(rule: CompiledRule, interesting: set[Labels]) -> None:
+    limit = rule.rule.limit or DEFAULT_LIMIT
+    if len(interesting) > limit:
+        raise EvaluationError(
+            f"the rule has {len(interesting):,} alerts, more than {limit:,}: aggregate, or raise its limit"
+        )

@@ -1,0 +1,188 @@
+"""The newest windows of many series, in memory. Pure numpy.
+
+Each row has a ring of slots, one per window; what a slot holds is a cell of `vigie_windows`, merged by the same code
+that makes the stored windows, so both are equal whatever the order of samples and batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from vigie_windows import Cells, keys, merge
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+_COLUMNS: Final = {
+    "window": np.int64,
+    "count": np.int64,
+    "sum": np.float64,
+    "min": np.float64,
+    "max": np.float64,
+    "first_ts": np.int64,
+    "first": np.float64,
+    "last_ts": np.int64,
+    "last": np.float64,
+}
+_GROWTH: Final = 1.5
+_NO_WINDOW: Final = -1
+
+
+class RecentWindows:
+    """The windows of `width_ms` that end at most `slots` windows before the head, of rows 0, 1, 2...
+
+    About 70 bytes a slot; percentile sketches and resets of counters come on top, for the slots that have them."""
+
+    def __init__(self, width_ms: int, slots: int) -> None:
+        self.width_ms, self.slots = width_ms, slots
+        self.head = -1
+        """The newest window that is held; the oldest is `slots - 1` before it."""
+        self._rows = 0
+        self._columns: dict[str, npt.NDArray[Any]] = {
+            name: np.zeros((0, slots), dtype) for name, dtype in _COLUMNS.items()
+        }
+        self._kinds = np.zeros(0, np.uint8)
+        self._sketched = np.zeros(0, np.bool_)
+        # By place (row * slots + slot): few slots have any.
+        self._buckets: dict[int, tuple[npt.NDArray[np.int32], Ints]] = {}
+        self._turns: dict[int, tuple[Ints, Floats]] = {}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        """uint8[rows]: the `Kind` of each row."""
+        return self._kinds[: self._rows]
+
+    def grow(self, kinds: npt.NDArray[np.uint8], sketched: Bools) -> None:
+        """More rows, after those that are there. Percentiles are kept of those that are `sketched`."""
+        rows = self._rows + len(kinds)
+        if rows > len(self._kinds):
+            capacity = max(rows, int(len(self._kinds) * _GROWTH))
+            self._kinds = _extended(self._kinds, capacity, 0)
+            self._sketched = _extended(self._sketched, capacity, 0)
+            for name, column in self._columns.items():
+                self._columns[name] = _extended(column, capacity, _NO_WINDOW if name == "window" else 0)
+        self._kinds[self._rows : rows] = kinds
+        self._sketched[self._rows : rows] = sketched
+        self._rows = rows
+
+    def advance(self, until_ms: int) -> None:
+        """Windows up to the one that `until_ms` is in are taken from now on; the oldest ones are forgotten."""
+        self.head = max(self.head, until_ms // self.width_ms)
+
+    def add(self, cells: Cells) -> int:
+        """Add the cells, of this width. How many were not taken, because they are too old or too new."""
+        window = keys.windows_of(cells.key)
+        held = (window <= self.head) & (window > self.head - self.slots)
+        refused = len(cells) - int(held.sum())
+        if refused:
+            cells, window = cells.select(held), window[held]
+        cells = self._without_sketches(cells)
+        known = self._column("window")[self._places(cells)] == window
+        if known.any():
+            cells = merge(self._read(self._places(cells)[known]), cells)
+        self._write(cells)
+        return refused
+
+    def cells(self, rows: Ints | None = None, since_ms: int | None = None) -> Cells:
+        """What is held: of these rows (all, by default), in windows that begin at `since_ms` or later."""
+        window = self._columns["window"][: self._rows] if rows is None else self._columns["window"][rows]
+        oldest = self.head - self.slots + 1
+        if since_ms is not None:
+            oldest = max(oldest, -(-since_ms // self.width_ms))
+        row, slot = np.nonzero(window >= oldest)
+        return self._read((row if rows is None else rows[row]) * self.slots + slot)
+
+    def newest(self, rows: Ints, since_ms: int, until_ms: int) -> tuple[Ints, Floats, Bools]:
+        """Time and value of the newest sample of each row after `since_ms`, up to `until_ms`; and whether there is one,
+        as far as windows tell: where a window goes on after `until_ms`, those before it."""
+        held = self._columns["window"][rows] > self.head - self.slots
+        times = np.where(held, self._columns["last_ts"][rows], -1)
+        times[times > until_ms] = -1
+        slot = times.argmax(axis=1)
+        at = np.arange(len(rows)), slot
+        return times[at], self._columns["last"][rows, slot], times[at] > since_ms
+
+    def sketch(self, rows: Ints) -> None:
+        """Percentiles are kept of these rows too, from now on."""
+        self._sketched[rows] = True
+
+    def _without_sketches(self, cells: Cells) -> Cells:
+        """Of the rows of which none are wanted."""
+        wanted = self._sketched[cells.rows][cells.sketch_cell]
+        if wanted.all():
+            return cells
+        return replace(
+            cells, sketch_cell=cells.sketch_cell[wanted], sketch_bucket=cells.sketch_bucket[wanted],
+            sketch_count=cells.sketch_count[wanted],
+        )  # fmt: skip
+
+    def _places(self, cells: Cells) -> Ints:
+        return cells.rows * self.slots + keys.windows_of(cells.key) % self.slots
+
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        return self._columns[name].reshape(-1)
+
+    def _read(self, places: Ints) -> Cells:
+        """The cells at these places, each of which holds one."""
+        row, window = places // self.slots, self._column("window")[places]
+        key = (row >> keys.SLOT_BITS << keys.CHUNK_SHIFT) | (window << keys.SLOT_BITS) | (row & keys.SLOT_MASK)
+        order = np.argsort(key, kind="stable")
+        places, key = places[order], key[order]
+        columns = {name: self._column(name)[places] for name in _COLUMNS if name != "window"}
+        buckets = [(at, *self._buckets[place]) for at, place in self._marked(places, self._buckets)]
+        turns = [(at, *self._turns[place]) for at, place in self._marked(places, self._turns)]
+        bucket_cell, bucket, bucket_count = _joined(buckets, np.int32, np.int64)
+        turn_cell, turn_ts, turn_value = _joined(turns, np.int64, np.float64)
+        return Cells(
+            self.width_ms, key, self._kinds[places // self.slots], **columns,
+            sketch_cell=bucket_cell, sketch_bucket=bucket, sketch_count=bucket_count,
+            turn_cell=turn_cell, turn_ts=turn_ts, turn_value=turn_value,
+        )  # fmt: skip
+
+    def _marked(self, places: Ints, by_place: dict[int, Any]) -> list[tuple[int, int]]:
+        """Position and place of those that have an entry."""
+        if not by_place:
+            return []
+        return [(at, place) for at, place in enumerate(places.tolist()) if place in by_place]
+
+    def _write(self, cells: Cells) -> None:
+        places = self._places(cells)
+        for name in _COLUMNS:
+            self._column(name)[places] = keys.windows_of(cells.key) if name == "window" else getattr(cells, name)
+        for by_place in (self._buckets, self._turns):
+            for _, place in self._marked(places, by_place):
+                del by_place[place]
+        for at, part in _runs(cells.sketch_cell):
+            self._buckets[int(places[at])] = cells.sketch_bucket[part].copy(), cells.sketch_count[part].copy()
+        for at, part in _runs(cells.turn_cell):
+            self._turns[int(places[at])] = cells.turn_ts[part].copy(), cells.turn_value[part].copy()
+
+
+def _extended(column: npt.NDArray[Any], rows: int, fill: int) -> npt.NDArray[Any]:
+    longer = np.full((rows, *column.shape[1:]), fill, column.dtype)
+    longer[: len(column)] = column
+    return longer
+
+
+def _joined(parts: list[tuple[int, Any, Any]], first: Any, second: Any) -> tuple[Any, Any, Any]:
+    """Which cell each entry is of, and the two columns of entries."""
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, first), np.empty(0, second)
+    cell = np.repeat([at for at, _, _ in parts], [len(one) for _, one, _ in parts])
+    return cell, np.concatenate([one for _, one, _ in parts]), np.concatenate([other for _, _, other in parts])
+
+
+def _runs(cell: Ints) -> list[tuple[int, slice]]:
+    """Each cell of a sorted column with the part that is its own."""
+    if not len(cell):
+        return []
+    begins = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
+    ends = np.append(begins[1:], len(cell))
+    return [(int(cell[a]), slice(int(a), int(b))) for a, b in zip(begins, ends, strict=True)]

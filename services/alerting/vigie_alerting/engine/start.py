@@ -1,0 +1,108 @@
+"""What the engine is made of, and the order in which it comes up and goes down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from vigie_runtime import clients
+from vigie_runtime.bus import topics
+from vigie_runtime.bus.log_reader import LogReader
+from vigie_runtime.bus.topics import TopicIdentity
+from vigie_runtime.clients import Database
+from vigie_runtime.clock import Clock
+from vigie_runtime.expressions import Expressions
+from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.metrics import MetricSet
+from vigie_storage.alerts.checkpoints import Checkpoints
+from vigie_storage.alerts.states import AlertStates
+from vigie_storage.partitions.checkpoint import Log
+from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.promql.selection import SelectorReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.windows.snapshot import Snapshots
+
+from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.engine.engine import Engine
+from vigie_alerting.engine.metrics import EngineMetrics
+from vigie_alerting.engine.opening import Opener
+from vigie_alerting.engine.rules_handler import RulesHandler
+from vigie_alerting.engine.runner import Runner
+from vigie_alerting.engine.samples_handler import SamplesHandler
+from vigie_alerting.settings import AlertingSettings
+
+SERVICE: Final = "alerting"
+MAX_SERIES: Final = 100_000
+"""Series that one selector of a rule may have."""
+
+
+class RunningEngine:
+    """The engine's tasks."""
+
+    def __init__(self, runner: Runner, engine: Engine, rules: LogReader, samples: LogReader) -> None:
+        self.runner, self.engine = runner, engine
+        self._rules, self._samples = rules, samples
+
+    @property
+    def ready(self) -> bool:
+        """Whether rules are evaluated on what comes."""
+        return self._rules.ready and self._samples.ready and self.runner.opened.is_set()
+
+
+async def start(
+    life: Lifespan,
+    settings: AlertingSettings,
+    database: Database,
+    *,
+    states: AlertStates,
+    dispatcher: Dispatcher,
+    reader: PromqlReader,
+    identities: Mapping[str, TopicIdentity],
+    clock: Clock,
+    metrics: MetricSet,
+) -> RunningEngine:
+    """Up: rules, their past, then the samples from there on. `identities` are those of the topics, by name as deployed;
+    `metrics` declares ENGINE_METRICS."""
+    measured = EngineMetrics(metrics)
+    engine, lock = Engine(), asyncio.Lock()
+    samples_topic, rules_topic = identities[settings.samples_topic], identities[settings.rules_topic]
+    catalogue = SeriesCatalogue(database)
+    samples = SamplesHandler(engine, lock, catalogue.by_fingerprint, clock=clock, metrics=measured)
+    rules = RulesHandler()
+    opener = Opener(
+        engine, lock, samples, log_=Log(samples_topic.cluster_id, samples_topic.topic_id),
+        snapshots=Snapshots(database, clock, samples_topic.topic),
+        selectors=SelectorReader(catalogue, Expressions(), clock, MAX_SERIES), clock=clock,
+    )  # fmt: skip
+
+    def log_reader(topic: TopicIdentity, handler: RulesHandler | SamplesHandler, group: str | None) -> LogReader:
+        return LogReader(
+            lambda: clients.kafka_consumer(settings, client_id=f"vigie-{SERVICE}-{topic.topic}", group_id=group),
+            topic,
+            handler,
+            mode="assign" if group is None else "group",
+            poll_ms=50,
+            tick_s=0.5,
+            identify=partial(topics.identify, clients.kafka_admin(settings), topic.topic),
+        )
+
+    rules_reader = log_reader(rules_topic, rules, settings.alerting_group)
+    samples_reader = log_reader(samples_topic, samples, None)
+    runner = Runner(
+        engine, lock, rules, samples, opener,
+        rules_are_read=lambda: rules_reader.ready and not sum(rules_reader.lag().values()), states=states,
+        dispatcher=dispatcher, checkpoints=Checkpoints(database, rules_topic.topic), reader=reader, clock=clock,
+        metrics=measured,
+    )  # fmt: skip
+    life.run("rules", rules_reader.run(), rules_reader.stop)
+    life.run("engine", runner.run(), runner.stop)
+    life.run("samples", _read_samples(samples_reader, runner), samples_reader.stop)
+    return RunningEngine(runner, engine, rules_reader, samples_reader)
+
+
+async def _read_samples(reader: LogReader, runner: Runner) -> None:
+    """From where the windows of the first rules end: so their past must be loaded first."""
+    await runner.opened.wait()
+    await reader.run()

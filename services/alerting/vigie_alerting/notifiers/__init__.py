@@ -1,0 +1,1 @@
+"""How messages are rendered and sent, a file for each kind of channel."""

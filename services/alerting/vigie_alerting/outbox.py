@@ -1,0 +1,59 @@
+"""What is to be told of transitions, and to whom: the notifications that are stored with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from vigie_contracts.alerts import AlertState, Channel, Transition
+from vigie_contracts.tenants import TenantId
+from vigie_storage.alerts.document import Address, Notification, order
+
+NAMED: Final = "channel"
+"""The type of a rule's channel that names one of the tenant's: its destination is the name."""
+_TOLD: Final = frozenset({AlertState.FIRING, AlertState.RESOLVED})
+
+
+def tells(transition: Transition) -> bool:
+    """Whether people are told of it: that it fires, in whatever way it came to that, and that it is over."""
+    return transition.to_state in _TOLD
+
+
+def address(tenant: str, channel: Channel) -> Address:
+    """The address of a channel that a rule has inline. Its key says nothing of the destination, which may be secret."""
+    return Address(
+        f"{channel.type}:{_digest(tenant, channel.type, channel.destination)}", channel.type, channel.destination
+    )
+
+
+def notification(transitions: Sequence[Transition], to: Address, now_ms: int, queue: str = "") -> Notification:
+    """One about all of these, of one tenant, oldest first. The same transitions and channel give the same id, so
+    storing it again changes nothing. `queue`: what must be told in order; the alert when it is empty."""
+    last = transitions[-1]
+    about = queue or last.fingerprint
+    return Notification(
+        id=_digest(last.tenant, to.key, *(transition.id for transition in transitions)),
+        tenant=TenantId(last.tenant),
+        address=to,
+        queue=f"{last.tenant}/{to.key}/{about}",
+        order=order(last),
+        transitions=tuple(transitions),
+        created=datetime.fromtimestamp(now_ms / 1000, UTC),
+    )
+
+
+def notifications(transitions: Iterable[Transition], channels: Iterable[Address], now_ms: int) -> list[Notification]:
+    """One per transition that people are told of and channel, each channel once."""
+    unique = {one.key: one for one in channels}
+    return [
+        notification([transition], to, now_ms)
+        for transition in transitions
+        if tells(transition)
+        for to in unique.values()
+    ]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

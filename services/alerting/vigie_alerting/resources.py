@@ -1,0 +1,48 @@
+"""The connected resources of alerting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vigie_identity.audit import Audit
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_web.health import Check
+from vigie_web.state import AccessControl
+
+from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.channels.channels import Channels
+from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.rulebook.compiled import CompiledRules
+from vigie_alerting.rulebook.rulebook import Rulebook
+from vigie_alerting.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHealth:
+    """How the last evaluation of a rule went. Unix milliseconds."""
+
+    evaluated_ms: int
+    took_ms: float
+    error: str = ""
+    next_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What routes and engine work with."""
+
+    access: AccessControl
+    checks: Sequence[Check]
+    audit: Audit
+    stores: Stores
+    rulebook: Rulebook
+    compiled: CompiledRules
+    channels: Channels
+    dispatcher: Dispatcher
+    desk: Desk
+    notifiers: NotifierResources
+    series: SeriesCatalogue
+    health: Callable[[str], RuleHealth | None]
+    """By the id of a rule; None where another replica evaluates it."""

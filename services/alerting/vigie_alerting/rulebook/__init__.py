@@ -1,0 +1,1 @@
+"""The rules of tenants: changed, kept with their versions, and published."""

@@ -1,0 +1,25 @@
+"""What can be set from the environment, beside what every service has (`vigie_runtime.settings`)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from vigie_contracts.topics import RULES
+from vigie_identity.settings import IdentitySettings
+from vigie_limits.settings import LimitSettings
+from vigie_runtime.settings import TenantSettings
+
+from vigie_alerting.channels.settings import ChannelSettings
+
+
+class AlertingSettings(ChannelSettings, IdentitySettings, LimitSettings, TenantSettings):
+    """Read by `vigie_runtime.settings.load`."""
+
+    alerting_host: str = Field(default="0.0.0.0", description="address to listen on")
+    alerting_port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
+    rules_topic: str = Field(default=RULES.name, min_length=1, max_length=249, description="topic of the rules")
+    alert_resolved_days: float = Field(
+        default=7.0, gt=0, le=400, description="days for which a resolved alert is listed"
+    )
+    alerting_group: str = Field(
+        default="vigie-alerting", min_length=1, description="processes of one group share the rules"
+    )

@@ -1,0 +1,119 @@
+"""A step of an alert, written down: with its rendered texts, and its reason as a sentence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+from vigie_contracts.alerts import AlertState, Reason, Severity, Transition
+from vigie_query.times import duration, iso
+
+from vigie_alerting import templates
+from vigie_alerting.alert import Alert
+from vigie_alerting.rules.compiling import CompiledRule
+
+FORM: Final = 2
+ALERTNAME: Final = "alertname"
+
+
+def moved(
+    alert: Alert,
+    rule: CompiledRule,
+    to: AlertState,
+    reason: Reason,
+    *,
+    actor: str = "",
+    note: str = "",
+    previous_severity: Severity | None = None,
+    traceparent: str = "",
+) -> tuple[Alert, Transition]:
+    """The alert in its next state and the record of the step. `alert` is complete but for state and sequence."""
+    after = replace(alert, state=to, sequence=alert.sequence + 1)
+    labels = labels_of(rule, alert)
+    acknowledged = alert.acknowledgement
+    until = acknowledged.until if acknowledged and to is AlertState.ACKNOWLEDGED else None
+    return after, Transition(
+        id=f"{alert.episode}-{after.sequence}",
+        fingerprint=alert.fingerprint,
+        tenant=alert.tenant,
+        rule_id=alert.rule_id,
+        rule_name=rule.rule.name,
+        rule_version=rule.rule.version,
+        episode=alert.episode,
+        sequence=after.sequence,
+        from_state=alert.state if alert.sequence else None,
+        to_state=to,
+        timestamp=alert.seen_at,
+        reason=reason,
+        detail=_sentence(alert, rule, reason, actor, previous_severity),
+        severity=alert.severity,
+        previous_severity=previous_severity,
+        labels=labels,
+        annotations=templates.render_all(rule.rule.annotations, labels, alert.value),
+        value=alert.value,
+        expression=rule.text,
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at if to is AlertState.RESOLVED else None,
+        actor=actor,
+        note=note,
+        acknowledged_until=until,
+        channels=list(rule.rule.notification_channels),
+        runbook=rule.rule.runbook,
+        owner=rule.rule.owner,
+        traceparent=traceparent,
+        version=FORM,
+    )
+
+
+def labels_of(rule: CompiledRule, alert: Alert) -> dict[str, str]:
+    """Of the series, then the rule's own, then the name of the alert, as Prometheus has them; sorted, none empty."""
+    series = dict(alert.series)
+    own = templates.render_all(rule.rule.labels, series, alert.value)
+    together = {**series, **own, ALERTNAME: rule.rule.name}
+    return {name: together[name] for name in sorted(together) if together[name]}
+
+
+_PLAIN: Final = {
+    Reason.NO_DATA: "no data comes",
+    Reason.CALMED: "it has been calm for long enough",
+    Reason.AMENDED: "late data took back the reason of this alert",
+    Reason.ACKNOWLEDGEMENT_EXPIRED: "the acknowledgement expired and it still fires",
+    Reason.RULE_CHANGED: "the rule was changed",
+    Reason.RULE_REMOVED: "the rule was removed or switched off",
+}
+
+
+def _sentence(alert: Alert, rule: CompiledRule, reason: Reason, actor: str, before: Severity | None) -> str:
+    """Why, with its numbers."""
+    if reason in _PLAIN:
+        return _PLAIN[reason]
+    value = "" if alert.value is None else f", the value is {templates.number(alert.value)}"
+    lasting = duration(rule.rule.for_ms)
+    match reason:
+        case Reason.CONDITION_MET:
+            return f"{rule.text} holds{value}" + (f"; fires when it has for {lasting}" if rule.rule.for_ms else "")
+        case Reason.HELD:
+            return f"{rule.text} has held for {lasting}{value}"
+        case Reason.NOT_HELD:
+            return f"{rule.text} ceased to hold before {lasting} were over{value}"
+        case Reason.RECOVERED:
+            return f"{rule.text} holds no more{value}"
+        case Reason.SEVERITY_CHANGED:
+            return f"from {before} to {alert.severity}{value}"
+        case Reason.CONTINUED:
+            return f"{rule.text} holds again{value}: the same episode goes on"
+        case Reason.FLAPPING:
+            return f"fired {len(alert.fired_ages)} times in a short while{value}: fires on until it is calm"
+        case _:
+            return _by_hand(alert, reason, actor)
+
+
+def _by_hand(alert: Alert, reason: Reason, actor: str) -> str:
+    match reason:
+        case Reason.ACKNOWLEDGED:
+            until = alert.acknowledgement.until if alert.acknowledgement else None
+            return f"{actor} has it" + ("" if until is None else f" until {iso(until)}")
+        case Reason.UNACKNOWLEDGED:
+            return f"{actor} gave it back"
+        case _:
+            return f"resolved by {actor}"

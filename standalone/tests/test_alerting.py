@@ -1,0 +1,119 @@
+"""`vigie alerts`, `vigie rules`, `vigie channels`: what is asked, and how answers and refusals are shown."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from typer.testing import CliRunner
+from vigie_standalone import cli
+from vigie_standalone.alerting import arguments
+from vigie_standalone.alerting.asking import Alerting, RefusedError
+from vigie_standalone.query.asking import NoAnswerError, Server
+
+ALERT = {
+    "id": "00c0ffee00c0ffee", "status": "active", "severity": "error", "createdAt": "2026-01-31T12:00:00.000Z",
+    "type": "service_down", "message": "booking\x1b[2J is stopped", "acknowledgedBy": None,
+}  # fmt: skip
+Answer = Callable[[httpx2.Request], Any]
+
+
+class Fake:
+    """Alerting, as far as a command sees it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[httpx2.Request] = []
+        self.answer: Answer = lambda _: {}
+        monkeypatch.setattr(arguments, "alerting", self.alerting)
+        for module in ("alerts", "rules", "channels"):
+            monkeypatch.setattr(f"vigie_standalone.alerting.{module}.alerting", self.alerting)
+
+    def alerting(self, url: str, key: str, tenant: str, _data_dir: Path) -> Alerting:
+        client = httpx2.Client(transport=httpx2.MockTransport(self._handle))
+        return Alerting(Server(url or "http://vigie", key, tenant), client)
+
+    def _handle(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request)
+        found = self.answer(request)
+        if isinstance(found, str):
+            return httpx2.Response(200, text=found)
+        status = found.pop("__status", 200)
+        return httpx2.Response(status, json=found)
+
+    def run(self, *words: str, code: int = 0, **more: Any) -> Any:
+        result = CliRunner().invoke(cli.app, list(words), **more)
+        assert result.exit_code == code, result.output
+        return result
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    return Fake(monkeypatch)
+
+
+def test_alerts_are_listed_page_by_page_without_what_a_terminal_obeys(fake: Fake) -> None:
+    pages = {None: {"alerts": [ALERT], "nextCursor": "c1"}, "c1": {"alerts": [ALERT], "nextCursor": None}}
+    fake.answer = lambda request: pages[request.url.params.get("cursor")]
+    shown = fake.run("alerts", "list", "--match", "service=booking", "--key", "vk_1", "--tenant", "acme").stdout
+    assert shown.count("00c0ffee00c0ffee\tactive\terror\t2026-01-31 12:00:00\tservice_down\tbooking") == 2
+    assert "\x1b" not in shown
+    first = fake.asked[0]
+    assert first.url.path == "/api/alerts"
+    assert first.url.params.get_list("status") == ["active", "acknowledged"]
+    assert first.url.params.get_list("match") == ["service=booking"]
+    assert (first.headers["authorization"], first.headers["x-scope-orgid"]) == ("Bearer vk_1", "acme")
+
+
+def test_an_alert_is_acknowledged_with_a_note_until_a_time(fake: Fake) -> None:
+    fake.answer = lambda _: {**ALERT, "status": "acknowledged", "acknowledgedBy": "alice"}
+    shown = fake.run("alerts", "ack", "00c0ffee00c0ffee", "--note", "on it", "--until", "now+2h").stdout
+    assert shown.startswith("service_down is acknowledged by alice: ")
+    assert fake.asked[0].url.path == "/api/alerts/00c0ffee00c0ffee/acknowledge"
+    assert json.loads(fake.asked[0].content) == {"note": "on it", "until": "now+2h"}
+
+
+def test_what_is_refused_is_told_line_by_line_and_how_to_be_let_in() -> None:
+    problem = {"detail": "a; b", "errors": [{"field": "a", "reason": "x"}, {"field": "b", "reason": "y\x1b"}]}
+    assert str(RefusedError(422, problem)) == "a; b\n  a: x\n  b: y\\x1b"
+    assert "VIGIE_API_KEY" in str(RefusedError(401, {"detail": "this needs a credential"}))
+
+
+def test_somebody_else_at_the_address_is_no_vigie(fake: Fake) -> None:
+    client = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(502, text="<html>")))
+    with pytest.raises(NoAnswerError, match="it answered 502"):
+        Alerting(Server("http://vigie"), client).ask("GET", "")
+
+
+def test_a_rule_file_is_imported_and_exported(fake: Fake, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text("groups: []")
+    done = {"warnings": [{"line": 3, "message": "no summary"}], "created": 1, "changed": 0, "unchanged": 0}
+    rules = [{"verdict": "created", "group": "g", "name": "n"}]
+    fake.answer = lambda _: {**done, "rules": rules}
+    result = fake.run("rules", "import", str(file), "--dry-run")
+    assert "created\tg\tn" in result.stdout
+    assert fake.asked[0].url.params["dryRun"] == "true"
+    assert fake.asked[0].content == b"groups: []"
+    fake.answer = lambda _: "groups: []\n"
+    assert fake.run("rules", "export", "--group", "g").stdout == "groups: []\n"
+
+
+def test_a_rule_file_is_judged_without_a_server(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text("groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: sum(\n")
+    bad = CliRunner().invoke(cli.app, ["rules", "lint", str(file)])
+    assert bad.exit_code == 1
+    assert f"{file}:5: error: " in bad.output
+    file.write_text(
+        "groups:\n  - name: g\n    rules:\n      - {alert: A, expr: up == 0, annotations: {summary: down}}\n"
+    )
+    assert CliRunner().invoke(cli.app, ["rules", "lint", str(file)]).exit_code == 0
+
+
+def test_a_channel_that_did_not_deliver_ends_with_one(fake: Fake) -> None:
+    fake.answer = lambda _: {"delivered": False, "detail": "the receiver answered 401", "temporary": False}
+    assert "the receiver answered 401" in fake.run("channels", "test", "c1", code=1).output
+    fake.answer = lambda _: {"delivered": True}
+    assert "delivered" in fake.run("channels", "test", "live").stdout

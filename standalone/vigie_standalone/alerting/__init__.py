@@ -1,0 +1,1 @@
+"""`vigie alerts`, `vigie rules`, `vigie channels`: alerting from the shell, over HTTP."""

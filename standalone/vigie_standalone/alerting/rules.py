@@ -1,0 +1,120 @@
+"""`vigie rules`: what is watched, also as Prometheus rule files."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vigie_standalone.alerting.arguments import AsJson, Key, Tenant, Url, alerting, show_json, show_table
+from vigie_standalone.arguments import DEFAULT_HOME, DataDir
+from vigie_standalone.errors import StandaloneError
+
+rules_app = typer.Typer(help="Rules: what is watched.", no_args_is_help=True)
+Id = Annotated[str, typer.Argument(help="The rule's id, as the list shows it.", metavar="ID")]
+File = Annotated[Path, typer.Argument(help="A Prometheus rule file; - for standard input.", metavar="FILE")]
+_MOST = 10_000
+_MAX_BYTES = 8 << 20
+
+
+def _text(file: Path) -> str:
+    try:
+        data = sys.stdin.buffer.read(_MAX_BYTES + 1) if str(file) == "-" else file.read_bytes()
+        if len(data) > _MAX_BYTES:
+            raise StandaloneError(f"{file} is longer than {_MAX_BYTES:,} bytes.")
+        return data.decode()
+    except OSError as error:
+        raise StandaloneError(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise StandaloneError(f"{file} is not UTF-8.") from None
+
+
+@rules_app.command("list")
+def list_rules(
+    *,
+    group: Annotated[str, typer.Option(help="Only this group.")] = "",
+    name: Annotated[str, typer.Option(help="Only rules of this name.")] = "",
+    as_json: AsJson = False,
+    url: Url = "",
+    key: Key = "",
+    tenant: Tenant = "",
+    data_dir: DataDir = DEFAULT_HOME,
+) -> None:
+    """Rules by group and name."""
+    wanted = {**({"group": group} if group else {}), **({"name": name} if name else {})}
+    found = list(alerting(url, key, tenant, data_dir).all("/rules", "rules", _MOST, **wanted))
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        [one["id"], "on" if one["enabled"] else "off", one["group"], one["name"], one["severity"], one["promql"]]
+        for one in found
+    ]
+    show_table(["ID", "", "GROUP", "NAME", "SEVERITY", "EXPRESSION"], rows)
+
+
+@rules_app.command("show")
+def show(*, id_: Id, url: Url = "", key: Key = "", tenant: Tenant = "", data_dir: DataDir = DEFAULT_HOME) -> None:
+    """Everything about one rule."""
+    show_json(alerting(url, key, tenant, data_dir).ask("GET", f"/rules/{id_}"))
+
+
+@rules_app.command("delete")
+def delete(*, id_: Id, url: Url = "", key: Key = "", tenant: Tenant = "", data_dir: DataDir = DEFAULT_HOME) -> None:
+    """Remove a rule; its alerts are resolved."""
+    alerting(url, key, tenant, data_dir).ask("DELETE", f"/rules/{id_}")
+    typer.echo(f"{id_} is gone.")
+
+
+@rules_app.command("import")
+def import_(
+    *,
+    file: File,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    url: Url = "",
+    key: Key = "",
+    tenant: Tenant = "",
+    data_dir: DataDir = DEFAULT_HOME,
+) -> None:
+    """Import a Prometheus rule file, whole or not at all. Imported again, it changes what differs."""
+    done = alerting(url, key, tenant, data_dir).ask(
+        "POST",
+        "/rules/import",
+        params={"dryRun": str(dry_run).lower()},
+        content=_text(file).encode(),
+        headers={"content-type": "application/yaml"},
+    )
+    for one in done["warnings"]:
+        typer.echo(f"{file}:{one['line']}: warning: {one['message']}", err=True)
+    show_table(["VERDICT", "GROUP", "NAME"], [[one["verdict"], one["group"], one["name"]] for one in done["rules"]])
+    said = ", ".join(f"{done[word]} {word}" for word in ("created", "changed", "unchanged"))
+    typer.echo(f"{said}{' (nothing was done)' if dry_run else ''}.", err=True)
+
+
+@rules_app.command("export")
+def export(
+    *,
+    group: Annotated[str, typer.Option(help="Only this group.")] = "",
+    url: Url = "",
+    key: Key = "",
+    tenant: Tenant = "",
+    data_dir: DataDir = DEFAULT_HOME,
+) -> None:
+    """Write the rules as a Prometheus rule file; what it cannot say stands in comments."""
+    wanted = {"group": group} if group else {}
+    typer.echo(alerting(url, key, tenant, data_dir).ask("GET", "/rules/export", params=wanted), nl=False)
+
+
+@rules_app.command("lint")
+def lint(file: File) -> None:
+    """Say what is wrong with a rule file, line by line, without a server. Exit code 1 when it would be refused."""
+    from vigie_alerting.rules.files import lint as findings_of
+
+    from vigie_standalone.query.series import printable
+
+    findings = findings_of(_text(file))
+    for one in findings:
+        typer.echo(printable(f"{file}:{one.line}: {'error' if one.error else 'warning'}: {one.message}"))
+    if any(one.error for one in findings):
+        raise typer.Exit(1)
+    typer.echo(f"{file} can be imported.", err=True)

@@ -1,0 +1,201 @@
+"""The engine over the real logs: exact windows from a snapshot and the log, restarts, and what happened meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx2 as httpx
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.engine import start as engine
+from vigie_alerting.engine.metrics import ENGINE_METRICS
+from vigie_alerting.settings import AlertingSettings
+from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
+from vigie_contracts.tenants import TenantId
+from vigie_contracts.topics import RULES, SAMPLES
+from vigie_runtime import clients
+from vigie_runtime.bus import topics
+from vigie_runtime.clock import SystemClock
+from vigie_runtime.expressions import Expressions
+from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.metrics import MetricSet
+from vigie_storage import topics as recorded_topics
+from vigie_storage.alerts.ledger import Ledger
+from vigie_storage.alerts.states import AlertStates
+from vigie_storage.latest import LatestReader
+from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.reader import Limits, SeriesReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.windows.reader import WindowReader
+
+from tests.integration.world import DEADLINE_S, World
+from tests.kit import eventually, unique
+from tests.kit.kafka_login import aiokafka_login, variables
+
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
+
+
+class Nobody:
+    """No channel is anybody's."""
+
+    async def addresses(self, *_: Any) -> list[Any]:
+        return []
+
+
+@dataclass
+class Engines:
+    """Engines on a world's servers, with rules of their own."""
+
+    world: World
+    settings: AlertingSettings
+    topics: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def tenant(self) -> TenantId:
+        return TenantId(self.world.services.tenant)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[engine.RunningEngine]:
+        settings, clock = self.settings, SystemClock()
+        database = clients.database(clients.mongo(settings), settings)
+        async with Lifespan(shutdown_timeout_s=20) as life:
+            life.on_down("mongodb", database.client.close)
+            redis = clients.redis(settings)
+            life.on_down("redis", redis.aclose)
+            identities = await recorded_topics.ensure(settings, topics.deployed(settings, (SAMPLES, RULES)), database)
+            states, ledger = AlertStates(database), Ledger(database)
+            await states.prepare()
+            await ledger.prepare(timedelta(days=90))
+            catalogue = SeriesCatalogue(database)
+            windows = WindowReader(database, clock, settings.samples_topic)
+            series = SeriesReader(catalogue, windows, clock, Limits(10_000, 10_000, 1_000))
+            metrics = MetricSet(ENGINE_METRICS)
+            yield await engine.start(
+                life, settings, database, states=states,
+                dispatcher=Dispatcher(ledger, Nobody(), lambda: None, clock),  # type: ignore[arg-type]
+                reader=PromqlReader(series, windows, LatestReader(database, redis, clock), clock, Expressions()),
+                identities=identities, clock=clock, metrics=metrics,
+            )  # fmt: skip
+
+    async def put(self, rule: Rule | None, rule_id: str = "") -> None:
+        """On the topic of the rules; None: the rule is gone."""
+        async with AIOKafkaProducer(bootstrap_servers=self.world.addresses.kafka, **aiokafka_login()) as producer:
+            value = None if rule is None else msgspec.json.encode(rule)
+            key = (rule_id if rule is None else rule.id).encode()
+            await producer.send_and_wait(self.settings.rules_topic, value, key)
+
+    async def send(self, name: str, value: float, type_: str = "gauge", **labels: str) -> None:
+        """Accepted by the gateway when it returns."""
+        url = self.world.services.gateway_urls[0]
+        body = {"name": name, "value": value, "type": type_, "labels": labels, "timestamp": int(time.time() * 1000)}
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"{url}/api/metrics/custom", json=body)
+        assert answer.status_code < 300, answer.text
+
+    async def transitions(self, rule: Rule) -> list[Transition]:
+        found = self.world.database.alert_transitions.find({"tenant": self.tenant}).sort("at", 1)
+        made = [msgspec.json.decode(one["data"], type=Transition) async for one in found]
+        return sorted((one for one in made if one.rule_id == rule.id), key=lambda one: (one.timestamp, one.sequence))
+
+    async def states(self, rule: Rule, *wanted: AlertState) -> list[Transition]:
+        """Wait until the rule's transitions are these."""
+
+        async def same() -> list[Transition]:
+            made = await self.transitions(rule)
+            assert [one.to_state for one in made] == list(wanted)
+            return made
+
+        return await eventually(same, DEADLINE_S, retry_on=(AssertionError,))
+
+    def rule(self, expression: str, **more: Any) -> Rule:
+        return Rule(
+            id=unique("rule"), tenant=self.tenant, name="rule", kind=RuleKind.EXPRESSION, expression=expression, **more
+        )
+
+
+@pytest.fixture
+async def engines(rough: World, monkeypatch: pytest.MonkeyPatch) -> Engines:
+    await asyncio.to_thread(rough.services.start, gateways=1, aggregators=1)
+    for name, value in variables().items():
+        monkeypatch.setenv(name, value)
+    settings = AlertingSettings(
+        kafka_bootstrap_servers=rough.addresses.kafka,
+        mongodb_uri=rough.addresses.mongodb,
+        redis_url=rough.addresses.redis,
+        mongodb_database=rough.database.name,
+        rules_topic=unique("rules"),
+        alerting_group=unique("alerting"),
+    )
+    return Engines(rough, settings)
+
+
+async def test_a_sample_fires_and_another_resolves(engines: Engines) -> None:
+    name = unique("cpu").replace("-", "_")
+    rule = Rule(
+        id=unique("rule"), tenant=engines.tenant, name="cpu_high", metric_name=name, condition=Condition.GREATER,
+        threshold=80.0,
+    )  # fmt: skip
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        await engines.send(name, 95, host="a")
+        (fired,) = await engines.states(rule, AlertState.FIRING)
+        assert fired.labels["host"] == "a"
+        await engines.send(name, 12, host="a")
+        await engines.states(rule, AlertState.FIRING, AlertState.RESOLVED)
+
+
+async def test_increments_before_and_after_a_rule_are_each_counted_once(engines: Engines) -> None:
+    name = unique("errors").replace("-", "_")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        for _ in range(5):
+            await engines.send(name, 1, "counter", service="booking")
+        rule = engines.rule(f"sum(increase({name}[5m])) == 8")
+        await engines.put(rule)
+        for _ in range(2):
+            await engines.send(name, 1, "counter", service="booking")
+        await engines.send(name, 1, "counter", service="payment")
+        (fired,) = await engines.states(rule, AlertState.FIRING)
+        assert fired.value == 8
+
+
+async def test_a_restart_goes_on_where_it_was(engines: Engines) -> None:
+    name = unique("errors").replace("-", "_")
+    rule = engines.rule(f"sum(increase({name}[5m])) > 2")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        for _ in range(2):
+            await engines.send(name, 1, "counter")
+        await eventually(lambda: rule.id in running.engine.rules, DEADLINE_S)
+    async with engines.running():
+        await engines.send(name, 1, "counter")
+        (fired,) = await engines.states(rule, AlertState.FIRING)
+        assert fired.value == 3
+    async with engines.running() as running:
+        await eventually(lambda: running.ready and len(running.engine.rules) == 1, DEADLINE_S)
+        assert [len(one.alerts) for one in running.engine.rules.values()] == [1]
+        await engines.put(None, rule.id)
+        await engines.states(rule, AlertState.FIRING, AlertState.RESOLVED)
+
+
+async def test_without_an_aggregator_rules_fire_all_the_same(engines: Engines) -> None:
+    name = unique("cpu").replace("-", "_")
+    await engines.send(name, 1)
+    rule = engines.rule(f"{name} > 80")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        await eventually(lambda: running.engine.rules and running.engine.closed() == [], DEADLINE_S)
+        await asyncio.to_thread(engines.world.services.aggregators[0].kill)
+        await engines.send(name, 95)
+        await engines.states(rule, AlertState.FIRING)
