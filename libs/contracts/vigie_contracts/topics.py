@@ -37,7 +37,7 @@ REPORTS: Final = Topic(
     "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest",), ("aggregator",)
 )
 CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check")
-RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule")
+RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule", ("alerting",), ("alerting",))
 TARGETS: Final = Topic("vigie.targets.v1", 12, "target id", _COMPACTED)
 ALERTS: Final = Topic("vigie.alerts.v1", 12, "alert fingerprint", _WEEK, "alerts.Transition")
 DEAD: Final = Topic(
