@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(300)]
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 JSON = {"content-type": "application/json"}
+PROMETHEUS = "/api/v1/"
 HUGE = "9" * 400
 
 BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
@@ -73,11 +74,19 @@ async def routes(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
 
 
 def check(answer: httpx.Response, what: str, *, must_fail: bool = False) -> None:
-    """Not a 500; a failure is a complete problem document."""
+    """Not a 500; a failure is a complete problem document, or an error as Prometheus' clients know it."""
     assert answer.status_code < 500, f"{what}: {answer.status_code} {answer.text[:300]}"
     if must_fail:
         assert answer.status_code >= 400, f"{what} was taken: {answer.text[:300]}"
-    if answer.status_code >= 400:
+    if answer.status_code < 400:
+        return
+    assert "Traceback" not in answer.text, what
+    if answer.url.path.startswith(PROMETHEUS) and answer.headers["content-type"] == "application/json":
+        error = answer.json()
+        assert error["status"] == "error", what
+        assert error["errorType"], what
+        assert error["error"], what
+    else:
         assert answer.headers["content-type"].startswith("application/problem+json"), f"{what}: {answer.headers}"
         problem = answer.json()
         assert problem["status"] == answer.status_code, what
@@ -85,7 +94,6 @@ def check(answer: httpx.Response, what: str, *, must_fail: bool = False) -> None
         assert problem["detail"], what
         assert problem["message"] == problem["detail"], what
         assert problem["type"].startswith("/problems/"), what
-        assert "Traceback" not in answer.text, what
 
 
 @pytest.mark.parametrize("body", BODIES)
