@@ -53,7 +53,7 @@ class PromqlReader:
         selected = await self._selectors.select(tenant, wanted.selector.matchers)
         if not selected.selection.series:
             return samples_of((), selected.shown), ()
-        need = tiers.need(wanted, selected.shown)
+        need = await asyncio.to_thread(tiers.need, wanted, selected.shown)
         plan, infos = await self._plan(tenant, selected, need, wanted.selector)
         parts = [part async for part in self._parts(tenant, selected, plan, need, room)]
         samples = replace(joined(parts), labels=selected.shown.labels)
@@ -69,8 +69,8 @@ class PromqlReader:
         whole = await self._windows.completeness(selected.selection.partitions)
         edges = [*need.edges, max(now_ms, need.edges[-1])] if need.totals else need.edges
         for finest in range(len(TIERS)):
-            plan, rounded = covering(
-                edges, whole.dirty_since, now_ms, whole_since=whole.whole_since, finest=finest,
+            plan, rounded = await asyncio.to_thread(
+                covering, edges, whole.dirty_since, now_ms, whole_since=whole.whole_since, finest=finest,
                 coarsest=max(finest, need.coarsest),
             )  # fmt: skip
             if not await self._series.too_many(tenant, selected.selection, plan):
