@@ -133,7 +133,7 @@ class Double:
     async def families(self, _tenant: TenantId) -> list[tuple[str, Kind]]:
         return sorted({(one.name, one.kind) for one in self.samples})
 
-    async def some(self, _tenant: TenantId, wanted: Collection[tuple[int, int]]) -> Chunks:
+    async def stored(self, _tenant: TenantId, wanted: Collection[tuple[int, int]]) -> Chunks:
         return {
             chunk: latest_of({one: own for one, own in self.samples.items() if one.chunk == chunk}) for chunk in wanted
         }

@@ -83,6 +83,10 @@ class LatestReader:
         await self._add_cached(tenant, wanted, found)
         return await self._completed(tenant, found, wanted)
 
+    async def stored(self, tenant: TenantId, chunks: Iterable[tuple[int, int]]) -> Chunks:
+        """The same from MongoDB, where they are of the same commit as the windows."""
+        return await self._completed(tenant, {}, chunks)
+
     async def at_hand(self, tenant: TenantId, chunks: Iterable[tuple[int, int]], wait_s: float) -> tuple[Chunks, bool]:
         """The same within `wait_s`, half of it for Redis, and whether it is all: else chunks are missing that Redis
         lacks, because MongoDB does not answer. Raises StoreUnavailable when there is nothing at all."""

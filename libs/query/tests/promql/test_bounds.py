@@ -6,13 +6,21 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from vigie_contracts.series import Kind
 from vigie_query.errors import QueryLimitExceeded
+from vigie_query.promql import evaluation, histogram_windows, parsing
+from vigie_query.promql.cells import VALUE, Shown
 from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.evaluation import Evaluation
 from vigie_query.promql.labels import labels_of
 from vigie_query.promql.memory import MemoryReader
 from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import Answer, Query, answer
+from vigie_query.promql.reading import wanted
 from vigie_query.promql.samples import Samples, Vector
+from vigie_query.promql.tiers import need
+
+from .sketched import histogram_samples
 
 T = TypeVar("T")
 STEPS = 1_000
@@ -61,6 +69,48 @@ def test_pairs_of_series_that_take_turns_are_bounded() -> None:
     text = "x * on () group_left () x"
     with pytest.raises(QueryLimitExceeded, match="pairs of series"):
         asyncio.run(answer(turns, Query(text, parse(text), 0, 400 * 400_000, 400_000)))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        nested("x + ({})", 60),
+        "x" + " ^ x" * 200,
+        nested("x or ({})", 60),
+        nested("topk(scalar({}), x)", 30),
+        nested("clamp_min(x, scalar({}))", 30),
+        nested("x + scalar({})", 60),
+    ],
+    ids=lambda expression: expression[:12],
+)
+def test_what_is_kept_of_all_parts_is_bounded(expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MAX_HELD", 25 * 20 * STEPS)
+    with pytest.raises(QueryLimitExceeded, match="of its parts"):
+        ask(expression)
+
+
+def test_parts_of_which_one_is_kept_at_a_time_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MAX_HELD", 2 * 20 * (STEPS + 1))
+    assert isinstance(ask("x" + " + x" * 100).value, Vector)
+
+
+def test_ranges_of_very_many_ends_are_cut_for_none_of_them() -> None:
+    shown = Shown([labels_of({"__name__": "x"})], np.zeros(1, np.int64), np.array([Kind.COUNTER]), np.array([VALUE]))
+
+    def edges(ranges: int) -> int:
+        text = " + ".join(f"rate(x[{60_001 + 5 * number}ms])" for number in range(ranges))
+        [one] = wanted(parse(text), Evaluation({}, 0, 11_000_000), 1_000)
+        return len(need(one, shown).edges)
+
+    assert edges(1) > 22_000
+    assert edges(100) == 101
+
+
+def test_long_expressions_are_not_kept() -> None:
+    text = "x" + " + x" * 150
+    assert parse(text) is parse(text)
+    long = "label_join(x, 'a', ''" + ", 'b'" * parsing.MAX_KEPT_CHARS + ")"
+    assert parse(long) is not parse(long)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +172,26 @@ def test_work_looks_at_its_time(expression: str, least: int) -> None:
     assert calls >= least
     with pytest.raises(TooSlowError):
         asyncio.run(answer(READER, query, stopped))
+
+
+def test_ranges_of_histograms_look_at_their_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histogram_windows, "PIECE", 1_000)
+    samples = histogram_samples([labels_of({"__name__": "x"})], [[(at * 10_000, [1.0]) for at in range(STEPS)]])
+    query = Query("x", parse("increase(x[1h])"), 0, STEPS * 10_000, 10_000)
+    calls = 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    async def counted(work: Callable[[Callable[[], None]], T], /) -> T:
+        return work(count)
+
+    found = asyncio.run(answer(MemoryReader(samples), query, counted)).value
+    assert calls > STEPS
+    assert isinstance(found, Vector)
+    assert found.histograms is not None
+    assert found.histograms.count[0].tolist() == [*range(1, 361), *[360] * (STEPS - 360), 359]
 
 
 def test_a_parameter_that_counts_nothing_is_refused() -> None:

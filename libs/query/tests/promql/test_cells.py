@@ -181,6 +181,19 @@ def test_the_plain_selector_of_increments_shows_the_total_as_it_was() -> None:
     assert single(samples, "irate(x[1m])", 60_000) == 0.25
 
 
+@pytest.mark.parametrize("large", [0.5, 1e15, 1e300, 1.7e308])
+def test_totals_do_not_depend_on_the_other_series(large: float) -> None:
+    """However much larger those are."""
+    times = range(5_000, 55_000, 10_000)
+    points = [dict.fromkeys(times, large), dict(zip(times, (0.1, 0.2, 0.3, 0.4, 0.5), strict=True))]
+    cells = cells_of([*points, *points], Kind.COUNTER)
+    of_all = shown([labels_of({"__name__": "x", "a": a}) for a in "abcd"], Kind.COUNTER)
+    for reached, added in ((None, 0.0), (np.array([math.inf, 101.5, math.inf, math.nan]), 100.0)):
+        found = samples_of([cells], of_all, reached)
+        assert found.values[5:10] == pytest.approx([added + 0.1, added + 0.3, added + 0.6, added + 1.0, added + 1.5])
+        assert found.values[15:] == pytest.approx([0.1, 0.3, 0.6, 1.0, 1.5])
+
+
 def test_a_histogram_shows_its_classic_series() -> None:
     bounds = [*map(repr, BUCKET_BOUNDS), "+Inf"]
     base = {"__name__": "x_bucket"}

@@ -57,6 +57,12 @@ def test_a_range_query_of_a_range_or_a_string_is_refused() -> None:
 def test_too_many_steps_are_refused_before_anything_is_read() -> None:
     with pytest.raises(QueryLimitExceeded, match="11,000 points"):
         ask("x", 0, 10**12, 1)
+    with pytest.raises(QueryLimitExceeded, match="11,000 points"):
+        ask("x", 0, 11_001_000, 1_000)
+
+
+def test_as_many_steps_as_prometheus_takes_are_answered() -> None:
+    assert len(ask("x", 0, 11_000_000, 1_000).times) == 11_001
 
 
 def test_what_a_plan_reads_says_how_it_is_used() -> None:

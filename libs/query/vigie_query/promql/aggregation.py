@@ -17,7 +17,7 @@ from vigie_query.promql.labels import NAME, check_label, drop, grouped, keep, pu
 from vigie_query.promql.numbers import number_text, short_text
 from vigie_query.promql.quantiles import between_ranks
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
-from vigie_query.promql.windows import CANCELLATION, exact_sum
+from vigie_query.promql.windows import CANCELLATION, exact_sum, go_on
 
 MAX_VALUES: Final = 10_000
 """Different values that `count_values` makes series of."""
@@ -28,10 +28,6 @@ PIECE: Final = 1 << 18
 MAX_COUNTS: Final = 5_000_000
 """Of all of them together, over all steps."""
 Array = TypeVar("Array", bound=npt.NDArray[Any])
-
-
-def _go_on() -> None:
-    """Nothing limits the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class Groups:
     begins: Ints
     """Where each group begins in `order`."""
     vector: Vector
-    check: Callable[[], None] = _go_on
+    check: Callable[[], None] = go_on
     """Called now and then in what may take long; raises when the time is over."""
 
     @property
@@ -68,7 +64,7 @@ class Groups:
             yield rows
 
 
-def groups_of(vector: Vector, labels: Collection[str], *, without: bool, check: Callable[[], None] = _go_on) -> Groups:
+def groups_of(vector: Vector, labels: Collection[str], *, without: bool, check: Callable[[], None] = go_on) -> Groups:
     """Group by these labels, or by all but these."""
     kept = frozenset(labels)
     made = remembered(vector.labels, (kept, without), lambda: _grouped(vector.labels, kept, without=without))

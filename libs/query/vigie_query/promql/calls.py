@@ -148,7 +148,7 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 def _apart(evaluation: Evaluation, name: str, node: Node, times: Ints) -> tuple[Windows, Histograms | None]:
     """The windows of numbers, and what the function gives for those of histograms."""
     inform = partial(evaluation.annotations.inform, place=node.place)
-    return histogram_windows.apart(name, evaluation.windows(node, times), inform)
+    return histogram_windows.apart(name, evaluation.windows(node, times), inform, evaluation.check)
 
 
 def _mapped(found: Vector, function: instant_functions.Function) -> Vector:
@@ -163,7 +163,7 @@ def _single(values: Floats) -> Vector:
 
 def _clamped(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     found = evaluation.vector(call.arguments[0], times)
-    bounds = [evaluation.scalar(argument, times) for argument in call.arguments[1:]]
+    bounds = [evaluation.beside(found).scalar(argument, times) for argument in call.arguments[1:]]
     none = np.full(len(times), np.inf)
     match call.function:
         case "clamp_min":

@@ -19,7 +19,7 @@ from vigie_contracts.latest import BUCKET_BOUNDS
 from vigie_contracts.series import Kind, Labels
 from vigie_windows import Cells, sketch
 
-from vigie_query.promql.samples import Bools, Columns, Floats, Ints, Samples, Sketches, spread
+from vigie_query.promql.samples import WHOLE, Bools, Columns, Floats, Ints, Samples, Sketches, spread
 
 VALUE: Final = 0
 """Part of a stored series: itself."""
@@ -31,6 +31,9 @@ BUCKET: Final = 3
 """Of a histogram, this and the place of a bound in BUCKET_BOUNDS (the last one is +Inf): how many lie at or below."""
 _BOUNDS: Final = len(BUCKET_BOUNDS) + 1
 _BOUND_OF: Final = sketch.bound_places(BUCKET_BOUNDS)
+_MUCH: Final = 2.0**20
+"""So many times a number may be taken away again: numpy's long floats have 11 bits more than others, and those may be
+wrong by this much of them."""
 _SPLIT_BITS: Final = 16
 """numpy sorts integers of so many bits in linear time."""
 
@@ -248,12 +251,7 @@ def _running(
     """Columns and values where some of the series show running totals."""
     sizes = np.diff(bounds)
     columns, last = stored.own_columns(), stored.last
-    # In longer floats: what is before and after a series is subtracted again.
-    upto = np.concatenate([[0], np.cumsum(grown, dtype=np.longdouble)])
-    base = -upto[bounds[:-1]]
-    if totals is not None:
-        base = np.where(np.isnan(totals), base, totals - upto[bounds[1:]])
-    value = (upto[1:] + np.repeat(base, sizes)).astype(np.float64)
+    value = _added_up(grown, bounds, totals)
     incremental = np.repeat(shown.incremental, sizes)
     if stored.columns is None:
         value = value if incremental.all() else np.where(incremental, value, last)
@@ -276,6 +274,28 @@ def _running(
         either(np.zeros_like(columns.resets), columns.resets),
         either(np.zeros_like(value), columns.before_resets),
     ), either(value, last)
+
+
+def _added_up(grown: Floats, bounds: Ints, totals: Floats | None) -> Floats:
+    """The running total at each sample. totals: see `samples_of`."""
+    sizes = np.diff(bounds)
+    # In longer floats: what is before a series is subtracted again.
+    upto = np.concatenate([[0], np.cumsum(grown, dtype=np.longdouble)])
+    begins, ends = upto[bounds[:-1]], upto[bounds[1:]]
+    own = upto[1:] - np.repeat(begins, sizes)
+    with np.errstate(over="ignore"):
+        exact = bool(np.abs(grown).sum() < WHOLE) and np.array_equal(grown, np.rint(grown))
+    if not exact:
+        # Of a series that is small beside all before it, too little would be left.
+        small = (np.abs(ends - begins) * _MUCH < np.maximum(np.abs(begins), np.abs(ends))) & (sizes > 0)
+        for row in np.flatnonzero(small).tolist():
+            some = slice(*bounds[row : row + 2].tolist())
+            own[some] = np.cumsum(grown[some], dtype=np.longdouble)
+    if totals is not None:
+        reached = own[np.maximum(bounds[1:] - 1, 0)] if len(own) else np.zeros(len(sizes))
+        own = own + np.repeat(np.where(np.isnan(totals), 0, totals - reached), sizes)
+    with np.errstate(over="ignore"):
+        return own.astype(np.float64)
 
 
 def _below(stored: _Stored) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -32,16 +32,14 @@ from vigie_query.promql.plan import (
     When,
 )
 from vigie_query.promql.samples import EMPTY, Floats, Ints, Samples, Vector, is_stale
-from vigie_query.promql.windows import Windows, cut, newest
+from vigie_query.promql.windows import Windows, cut, go_on, newest
 
 LOOKBACK_MS: Final = 300_000
 SUBQUERY_STEP_MS: Final = 60_000
 MAX_POINTS: Final = 5_000_000
 """Values that one node of a plan may have, over all series and steps."""
-
-
-def _go_on() -> None:
-    """Nothing limits the time."""
+MAX_HELD: Final = 4 * MAX_POINTS
+"""Values of all nodes that are kept until another one is evaluated too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,10 @@ class Evaluation:
     """How old the newest sample of a series may be."""
     subquery_step_ms: int = SUBQUERY_STEP_MS
     max_points: int = MAX_POINTS
+    held: int = 0
+    """Values that are kept meanwhile."""
     annotations: Annotations = field(default_factory=Annotations)
-    check: Callable[[], None] = _go_on
+    check: Callable[[], None] = go_on
     """Called before each part of the work; raises when its time is over."""
 
     def scalar(self, node: Node, times: Ints) -> Floats:
@@ -144,8 +144,19 @@ class Evaluation:
         if not samples.histogram.any():
             return found, seconds
         # The newest of a histogram are the observations of the last look-back.
-        histograms = histogram_windows.merged(windows)
+        histograms = histogram_windows.merged(windows, self.check)
         return histogram_operators.beside(found.where(~samples.histogram[:, None]), histograms), seconds
+
+    def beside(self, kept: Vector) -> Evaluation:
+        """To evaluate something else while a vector is kept. Raises QueryLimitExceeded when it is one too many."""
+        held = self.held + kept.size
+        if held > MAX_HELD:
+            raise QueryLimitExceeded(
+                f"the query would hold {held:,} values of its parts, more than {MAX_HELD:,}: use fewer operators one "
+                "inside the other, fewer series or a longer step",
+                "query",
+            )
+        return replace(self, held=held)
 
     def reference(self, when: When, times: Ints) -> Ints:
         """The times at which something is looked up, for each step."""
@@ -182,20 +193,20 @@ class Evaluation:
 
     def _binary(self, node: Binary, times: Ints) -> Vector:
         operator, left, right = node.operator, node.left, node.right
-        if operator in binary.SETS:
-            return binary.sets(operator, self.vector(left, times), self.vector(right, times), node.matching)
         inform = partial(self.annotations.inform, place=node.place)
         if ValueType.SCALAR in (left.type, right.type):
             scalar_is_left = left.type is ValueType.SCALAR
-            vector, scalar = (right, left) if scalar_is_left else (left, right)
+            of_vector, of_scalar = (right, left) if scalar_is_left else (left, right)
+            vector = self.vector(of_vector, times)
             return binary.with_scalar(
-                operator, self.vector(vector, times), self.scalar(scalar, times), inform,
+                operator, vector, self.beside(vector).scalar(of_scalar, times), inform,
                 scalar_is_left=scalar_is_left, returns_bool=node.returns_bool,
             )  # fmt: skip
-        return binary.vectors(
-            operator, self.vector(left, times), self.vector(right, times), node.matching, inform,
-            returns_bool=node.returns_bool,
-        )  # fmt: skip
+        one = self.vector(left, times)
+        other = self.beside(one).vector(right, times)
+        if operator in binary.SETS:
+            return binary.sets(operator, one, other, node.matching)
+        return binary.vectors(operator, one, other, node.matching, inform, returns_bool=node.returns_bool)
 
     def _aggregated(self, node: Aggregation, times: Ints) -> Vector:
         found = self.vector(node.of, times)
@@ -213,7 +224,7 @@ class Evaluation:
             raise ExecutionError(f"{node.operator} needs a parameter")
         if node.operator == "count_values":
             return aggregation.count_values(groups, self.text(node.parameter))
-        parameter = self.scalar(node.parameter, times)
+        parameter = self.beside(found).scalar(node.parameter, times)
         if node.operator == "quantile":
             remarks.on_quantiles(parameter, node.parameter.place, self.annotations)
             return aggregation.quantile(groups, parameter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,45 +13,60 @@ from vigie_contracts.series import Kind
 from vigie_query.promql.annotations import Inform
 from vigie_query.promql.histogram_vectors import NO_ENTRIES, Entries, Histograms, check_size
 from vigie_query.promql.samples import Bools, Columns, Floats, Ints, Samples, Sketches, Vector, spread
-from vigie_query.promql.windows import Windows
+from vigie_query.promql.windows import Windows, go_on
 
 OF_EACH_OBSERVATION: Final = frozenset({"count_over_time", "present_over_time", "min_over_time", "max_over_time"})
 """Functions that give a number for a histogram too, from what its samples stand for."""
+PIECE: Final = 1 << 22
+"""Samples that are looked at between two looks at the time."""
 SUMS: Final = frozenset({"increase", "sum_over_time", "last_over_time"})
 """Functions that give the histogram of all observations in the window."""
 
 
-def apart(function: str, windows: Windows, inform: Inform) -> tuple[Windows, Histograms | None]:
+def apart(
+    function: str, windows: Windows, inform: Inform, check: Callable[[], None]
+) -> tuple[Windows, Histograms | None]:
     """The windows of which a function computes numbers, and what it gives for those of histograms."""
     samples = windows.samples
     if function in OF_EACH_OBSERVATION or not samples.histogram.any():
         return windows, None
     floats = replace(windows, high=np.where(samples.histogram[:, None], windows.low, windows.high))
     if function in SUMS:
-        return floats, merged(windows)
+        return floats, merged(windows, check)
     if function == "rate":
-        return floats, merged(windows).scaled(1000 / np.maximum(windows.ends - windows.starts, 1))
+        return floats, merged(windows, check).scaled(1000 / np.maximum(windows.ends - windows.starts, 1))
     if function == "avg_over_time":
         held = samples.held[windows.high] - samples.held[windows.low]
-        return floats, merged(windows).scaled(1 / np.maximum(held, 1))
+        return floats, merged(windows, check).scaled(1 / np.maximum(held, 1))
     inform(f"ignored histograms in {function}")
     return floats, None
 
 
-def merged(windows: Windows) -> Histograms:
-    """Of all observations in each window of a histogram."""
+def merged(windows: Windows, check: Callable[[], None] = go_on) -> Histograms:
+    """Of all observations in each window of a histogram. `check` is called now and then; it may raise."""
     samples, low, high = windows.samples, windows.low, windows.high
-    size = len(samples.times)
     present = samples.histogram[:, None] & (high > low)
-    pairs = np.column_stack((low.ravel(), high.ravel())).ravel()
+    begins, ends = low[present], high[present]
+    reach = np.cumsum(ends - begins)
 
     def over(function: np.ufunc, column: npt.NDArray[Any], nothing: float) -> Floats:
-        if not size or not len(pairs):
-            return np.full(low.shape, nothing)
-        with np.errstate(all="ignore"):
-            # Every other part is what is between two windows; the last element is for those that end with the samples.
-            parts = function.reduceat(np.append(column, column[-1:]), pairs)[::2].reshape(low.shape)
-        return np.where(present, parts, nothing)
+        found = np.full(present.shape, nothing)
+        parts = np.empty(len(begins))
+        # The last element is for those that end with the samples.
+        padded = np.append(column, column[-1:])
+        first = 0
+        while first < len(begins):
+            check()
+            base = int(reach[first - 1]) if first else 0
+            last = max(first + 1, int(np.searchsorted(reach, base + PIECE, side="right")))
+            own = ends[first:last]
+            pairs = np.column_stack((begins[first:last], own)).ravel()
+            with np.errstate(all="ignore"):
+                # Every other part is what is between two windows.
+                parts[first:last] = function.reduceat(padded[: own.max() + 1], pairs)[::2]
+            first = last
+        found[present] = parts
+        return found
 
     return Histograms(
         present,

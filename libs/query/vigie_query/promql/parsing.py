@@ -33,6 +33,8 @@ from vigie_query.promql.signatures import AGGREGATIONS
 
 MAX_CHARS: Final = 16_384
 MAX_OPERATORS: Final = 200
+MAX_KEPT_CHARS: Final = 2_048
+"""Plans of longer expressions are not kept: they may be as large as half a megabyte."""
 
 _BINDING: Final = {
     "or": 1, "and": 2, "unless": 2, "==": 3, "!=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3, "+": 4, "-": 4,
@@ -46,9 +48,12 @@ _LATEST_S: Final = 253_402_300_799
 """The end of the year 9999."""
 
 
-@lru_cache(maxsize=1_024)
 def parse(text: str) -> Node:
     """The plan of an expression. Raises InvalidExpression; QueryLimitExceeded where it has too many expressions."""
+    return _kept(text) if len(text) <= MAX_KEPT_CHARS else _parsed(text)
+
+
+def _parsed(text: str) -> Node:
     if len(text) > MAX_CHARS:
         raise InvalidExpression(f"it is longer than {MAX_CHARS:,} characters")
     try:
@@ -56,6 +61,9 @@ def parse(text: str) -> Node:
     except UnicodeEncodeError as e:
         raise InvalidExpression(f"character {e.start + 1} is no valid Unicode") from None
     return _Parser(text).whole()
+
+
+_kept = lru_cache(maxsize=1_024)(_parsed)
 
 
 class _Parser:

@@ -18,7 +18,7 @@ from vigie_query.promql.reading import Read, SamplesReader, wanted
 from vigie_query.promql.samples import Floats, Ints, Samples, Vector
 
 MAX_STEPS: Final = 11_000
-"""Points of one series in an answer, as in Prometheus."""
+"""Of a range query after its first one, as in Prometheus."""
 Check: TypeAlias = Callable[[], None]
 """Raises when the time for the question is over."""
 
@@ -47,7 +47,7 @@ class Query:
         """The steps. Raises QueryLimitExceeded when they are too many."""
         if not self.is_range:
             return np.array([self.start_ms], np.int64)
-        if (self.end_ms - self.start_ms) // self.step_ms >= MAX_STEPS:
+        if (self.end_ms - self.start_ms) // self.step_ms > MAX_STEPS:
             raise QueryLimitExceeded(
                 f"exceeded maximum resolution of {MAX_STEPS:,} points per timeseries. "
                 "Try decreasing the query resolution (?step=XX)",

@@ -250,6 +250,12 @@ class Vector:
     """Where one is present, `values` means nothing. None: there is none."""
 
     @property
+    def size(self) -> int:
+        """Numbers in it, about."""
+        histograms = self.histograms
+        return self.values.size if histograms is None else 6 * self.values.size + 4 * len(histograms.entries.row)
+
+    @property
     def floats(self) -> Bools:
         """[series, steps]: where there is a number."""
         return self.present if self.histograms is None else self.present & ~self.histograms.present

@@ -18,8 +18,8 @@ from vigie_query.promql.labels import NAME
 from vigie_query.promql.plan import Selector
 from vigie_query.promql.reading import Use, Wanted
 
-MAX_EDGES: Final = 22_000
-"""Ends of ranges that windows are cut for: twice as many as an answer may have steps."""
+MAX_ENDS: Final = 22_000
+"""Ends of the ranges of one selector that windows are cut for: twice as many as an answer may have steps."""
 _COLUMNS: Final = {
     "sum_over_time": {Column.SUM},
     "avg_over_time": {Column.SUM},
@@ -64,11 +64,11 @@ class Need:
 def need(wanted: Wanted, shown: Shown) -> Need:
     """For the uses of a selector, of the series that it selects."""
     functions = dict.fromkeys(use.function for use in wanted.uses)
-    dense = any(map(_too_dense, wanted.uses))
+    dense = sum(map(_ends, wanted.uses)) > MAX_ENDS
     kinds = {Kind(int(kind)) for kind in np.unique(shown.kinds[shown.parts == VALUE])}
     shows = kinds | {Kind.COUNTER} if shown.incremental.any() else kinds
     sums = Kind.HISTOGRAM in kinds
-    edges = np.unique(np.concatenate([_edges(use, sums=sums) for use in wanted.uses]))
+    edges = np.unique(np.concatenate([_edges(use, dense=dense, sums=sums) for use in wanted.uses]))
     estimated = tuple(
         one for one in functions if one not in _ALWAYS_EXACT and any(one not in _OF_KIND[kind] for kind in shows)
     )
@@ -81,19 +81,19 @@ def need(wanted: Wanted, shown: Shown) -> Need:
     )
 
 
-def _edges(use: Use, *, sums: bool) -> npt.NDArray[np.int64]:
-    """sums: whether the plain selector shows all that is in the look-back, as of histograms."""
-    if _too_dense(use):
+def _ends(use: Use) -> int:
+    return (use.last_ms - use.first_ms) // use.step_ms + 1 if use.step_ms > 0 else 1
+
+
+def _edges(use: Use, *, dense: bool, sums: bool) -> npt.NDArray[np.int64]:
+    """dense: whether there are so many that only the finest windows would do for them. sums: whether the plain selector
+    shows all that is in the look-back, as of histograms."""
+    if dense:
         return np.array([use.first_ms - use.range_ms, use.last_ms], np.int64)
     ends = np.arange(use.first_ms, use.last_ms + 1, use.step_ms or 1, dtype=np.int64)
     # Else the plain selector looks at the newest sample alone, whose time is known.
     begins = ends if use.function or sums else ends[:1]
     return np.concatenate([begins - use.range_ms, ends])
-
-
-def _too_dense(use: Use) -> bool:
-    """Whether the ranges have so many ends that only the finest windows would do for them."""
-    return use.step_ms > 0 and (use.last_ms - use.first_ms) // use.step_ms > MAX_EDGES
 
 
 def _columns(functions: dict[str, None], kinds: set[Kind], parts: set[int]) -> Iterator[Column]:

@@ -67,11 +67,11 @@ class Windows:
         return self.samples.cut(full, self.low[full, 0], self.high[full, 0])
 
 
-def _go_on() -> None:
+def go_on() -> None:
     """Nothing limits the time."""
 
 
-def cut(samples: Samples, starts: Ints, ends: Ints, check: Callable[[], None] = _go_on) -> Windows:
+def cut(samples: Samples, starts: Ints, ends: Ints, check: Callable[[], None] = go_on) -> Windows:
     """Find the windows: one search for some series and all steps. `check` is called before each; it may raise."""
     count, steps = len(samples.labels), len(ends)
     if not len(samples.times):
@@ -213,7 +213,7 @@ def reduce(
     minimum: int = 1,
     *,
     increments: bool = False,
-    check: Callable[[], None] = _go_on,
+    check: Callable[[], None] = go_on,
 ) -> Vector:
     """A value per window; no value where the window has fewer than `minimum` samples (see `Windows.filled`). `check` is
     called before each chunk; it may raise."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from vigie_contracts.limits import MAX_FUTURE_SKEW_MS
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
 from vigie_query.errors import QueryLimitExceeded
@@ -16,12 +17,14 @@ from vigie_query.promql import tiers
 from vigie_query.promql.cells import samples_of
 from vigie_query.promql.plan import Selector
 from vigie_query.promql.reading import Read, Wanted
-from vigie_query.promql.samples import Floats, Samples, joined
+from vigie_query.promql.samples import Floats, Ints, Samples, joined
 from vigie_query.promql.tiers import Need
+from vigie_query.series import Selection
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
+from vigie_windows import Cells
 
-from vigie_storage.latest import LatestReader
+from vigie_storage.latest import Chunks, LatestReader
 from vigie_storage.promql.selection import Selected, SelectorReader
 from vigie_storage.promql.totals import totals_of
 from vigie_storage.reader import SeriesReader
@@ -31,6 +34,8 @@ MAX_SAMPLES: Final = 6_000_000
 """Samples held for one question: about 100 MB; those that stand for several weigh as much as _HEAVY, two
 buckets of sketches as much as one."""
 _HEAVY: Final = 4
+_AGAIN_S: Final = 0.5
+"""As long as this, windows that are being written are read again."""
 _CELLS_AT_ONCE: Final = 500_000
 """Cells that are held beside the samples, about."""
 
@@ -53,7 +58,7 @@ class PromqlReader:
         selected = await self._selectors.select(tenant, wanted.selector.matchers)
         if not selected.selection.series:
             return samples_of((), selected.shown), ()
-        need = tiers.need(wanted, selected.shown)
+        need = await asyncio.to_thread(tiers.need, wanted, selected.shown)
         plan, infos = await self._plan(tenant, selected, need, wanted.selector)
         parts = [part async for part in self._parts(tenant, selected, plan, need, room)]
         samples = replace(joined(parts), labels=selected.shown.labels)
@@ -67,10 +72,11 @@ class PromqlReader:
         """The finest windows that are not too many, where finer ones would say more."""
         now_ms = self._clock.now_ms()
         whole = await self._windows.completeness(selected.selection.partitions)
-        edges = [*need.edges, max(now_ms, need.edges[-1])] if need.totals else need.edges
+        # All that is counted, also ahead of its time.
+        edges = [*need.edges, max(now_ms + MAX_FUTURE_SKEW_MS, need.edges[-1])] if need.totals else need.edges
         for finest in range(len(TIERS)):
-            plan, rounded = covering(
-                edges, whole.dirty_since, now_ms, whole_since=whole.whole_since, finest=finest,
+            plan, rounded = await asyncio.to_thread(
+                covering, edges, whole.dirty_since, now_ms, whole_since=whole.whole_since, finest=finest,
                 coarsest=max(finest, need.coarsest),
             )  # fmt: skip
             if not await self._series.too_many(tenant, selected.selection, plan):
@@ -86,16 +92,18 @@ class PromqlReader:
     ) -> AsyncIterator[Samples]:
         """Some chunks at a time, so that their cells need not all be held at once."""
         selection, shown = selected.selection, selected.shown
-        totals: Floats | None = None
-        if need.totals:
-            totals = totals_of(shown, selection, await self._latest.some(tenant, selection.chunks))
         step = max(1, _CELLS_AT_ONCE // max(1, plan.windows * CHUNK_SLOTS)) * CHUNK_SLOTS
         for first in range(0, len(selection.chunks) * CHUNK_SLOTS, step):
             begin, end = np.searchsorted(shown.rows, [first, first + step]).tolist()
             part = shown.slice(begin, end)
-            cells = await self._windows.read(tenant, selection, plan, need.columns, np.unique(part.rows))
-            own = None if totals is None else totals[begin:end]
-            samples = await asyncio.to_thread(samples_of, cells, part, own)
+            rows = np.unique(part.rows)
+            totals: Floats | None = None
+            if need.totals:
+                cells, latest = await self._with_latest(tenant, selection, plan, need, rows)
+                totals = await asyncio.to_thread(totals_of, part, selection, latest)
+            else:
+                cells = await self._windows.read(tenant, selection, plan, need.columns, rows)
+            samples = await asyncio.to_thread(samples_of, cells, part, totals)
             room -= _weight(samples)
             if room < 0:
                 raise QueryLimitExceeded(
@@ -104,6 +112,33 @@ class PromqlReader:
                     "query",
                 )
             yield samples
+
+    async def _with_latest(
+        self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: Ints
+    ) -> tuple[tuple[Cells, ...], Chunks]:
+        """The windows, and the latest values of the same commits: chunks that are written meanwhile are read again."""
+        found: list[Cells] = []
+        latest: Chunks = {}
+        end = self._clock.monotonic() + _AGAIN_S
+        while True:
+            chunks = selection.chunks_of(rows)
+            before = await self._latest.stored(tenant, chunks)
+            cells = await self._windows.read(tenant, selection, plan, need.columns, rows)
+            latest |= before
+            if self._clock.monotonic() > end:
+                return (*found, *cells), latest
+            after = await self._latest.stored(tenant, chunks)
+            written = [number for chunk, number in chunks.items() if _counted(before, chunk) != _counted(after, chunk)]
+            if not written:
+                return (*found, *cells), latest
+            found += [one.select(~np.isin(one.rows // CHUNK_SLOTS, written)) for one in cells]
+            rows = rows[np.isin(rows // CHUNK_SLOTS, written)]
+
+
+def _counted(latest: Chunks, chunk: tuple[int, int]) -> int:
+    """How many samples of a chunk were ever counted."""
+    one = latest.get(chunk)
+    return 0 if one is None else int(one.counts.sum())
 
 
 def _weight(samples: Samples) -> int:

@@ -6,6 +6,7 @@ A histogram `x` is also `x_bucket`, `x_sum` and `x_count`, a counter of incremen
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,8 @@ class SelectorReader:
             found += await self._derived(tenant, ending, [one for one in bases if one + ending not in hidden], others)
         if len(found) > self._limit:
             raise self._too_many()
-        return _selected(found)
+        # In a thread: of very many series it takes long.
+        return await asyncio.to_thread(_selected, found)
 
     async def _names(self, tenant: TenantId, matchers: Sequence[Matcher]) -> _Names:
         if not matchers:

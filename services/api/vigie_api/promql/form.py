@@ -77,7 +77,10 @@ class Form:
 
 def _fields(encoded: bytes, where: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(encoded.decode("latin-1"), keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS)
+        # `curl -d` sends characters as they are.
+        return parse_qsl(
+            encoded.decode(errors="replace"), keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS
+        )
     except ValueError:
         raise InvalidParameter(where, f"has more than {MAX_FIELDS:,} fields") from None
 

@@ -5,8 +5,9 @@ Without a selector they are those of all series; with selectors, of the series t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
 from vigie_contracts.series import Kind, Labels
 from vigie_query.errors import InvalidParameter
@@ -20,6 +21,7 @@ from vigie_api.promql.queries import parsed
 
 MAX_SELECTORS: Final = 32
 _MATCH: Final = "match[]"
+T = TypeVar("T", Labels, str)
 
 
 async def selectors(texts: Sequence[str]) -> list[Selector]:
@@ -41,17 +43,23 @@ async def _selector(text: str) -> Selector:
 
 async def series(context: Context, wanted: Sequence[Selector]) -> list[Labels]:
     """Each once, sorted. Raises QueryLimitExceeded."""
+    return await _of_series(context, wanted, lambda labels: [labels])
+
+
+async def _of_series(context: Context, wanted: Sequence[Selector], of_one: Callable[[Labels], Iterable[T]]) -> list[T]:
+    """What the labels of each series give, each once, sorted; in a thread, as of very many series it takes long."""
     reader = context.resources.selectors
-    found: set[Labels] = set()
+    found: set[T] = set()
     for one in wanted:
-        found.update((await reader.select(context.tenant, one.matchers)).shown.labels)
-    return sorted(found)
+        labels = (await reader.select(context.tenant, one.matchers)).shown.labels
+        await asyncio.to_thread(lambda labels=labels: found.update(made for own in labels for made in of_one(own)))
+    return await asyncio.to_thread(sorted, found)
 
 
 async def label_names(context: Context, wanted: Sequence[Selector]) -> list[str]:
     """Sorted."""
     if wanted:
-        return sorted({label for labels in await series(context, wanted) for label, _ in labels})
+        return await _of_series(context, wanted, lambda labels: [name for name, _ in labels])
     kinds = {kind for _, kind in await _families(context)}
     derived = {NAME} if kinds else set[str]()
     if Kind.HISTOGRAM in kinds:
@@ -62,7 +70,7 @@ async def label_names(context: Context, wanted: Sequence[Selector]) -> list[str]
 async def label_values(context: Context, label: str, wanted: Sequence[Selector]) -> list[str]:
     """Sorted."""
     if wanted:
-        return sorted({value for labels in await series(context, wanted) if (value := get(labels, label))})
+        return await _of_series(context, wanted, lambda labels: [value] if (value := get(labels, label)) else [])
     if label == NAME:
         return sorted({name for one, kind in await _families(context) for name in names_shown(one, kind)})
     values = set(await context.resources.labels.values(context.tenant, label))

@@ -44,7 +44,7 @@ def ranged(form: Form, most_steps: int) -> Steps:
         raise InvalidParameter(
             "step", "zero or negative query resolution step widths are not accepted. Try a positive integer"
         )
-    if (end - start) // step >= most_steps:
+    if (end - start) // step > most_steps:
         raise TooManySteps(most_steps)
     return Steps(start, end, step)
 
