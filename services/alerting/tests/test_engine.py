@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from vigie_alerting.engine.engine import Engine, run
+from vigie_alerting.engine import memory
+from vigie_alerting.engine.engine import ActiveRule, Engine, run
+from vigie_alerting.engine.evaluation import Change, Result
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
@@ -20,13 +23,12 @@ TENANT = TenantId("acme")
 
 def simple(**changes: object) -> CompiledRule:
     fields = {"metric_name": "cpu", "condition": Condition.GREATER, "threshold": 80.0, **changes}
-    return compiled(Rule(id="r1", tenant=TENANT, name="cpu_high", **fields))  # type: ignore[arg-type]
+    return compiled(Rule(**{"id": "r1", "tenant": TENANT, "name": "cpu_high", **fields}))  # type: ignore[arg-type]
 
 
 def expression(text: str, **changes: object) -> CompiledRule:
-    return compiled(
-        Rule(id="r1", tenant=TENANT, name="rule", kind=RuleKind.EXPRESSION, expression=text, **changes)  # type: ignore[arg-type]
-    )
+    fields = {"id": "r1", "tenant": TENANT, "name": "rule", "kind": RuleKind.EXPRESSION, **changes}
+    return compiled(Rule(expression=text, **fields))  # type: ignore[arg-type]
 
 
 class Lab:
@@ -184,3 +186,65 @@ def test_the_same_samples_give_the_same_transitions() -> None:
     first = once()
     assert len(first) >= 10
     assert first == once()
+
+
+def test_a_bug_in_the_evaluation_of_one_rule_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(expression("broken > 1"), simple(name="fine", id="r2"))
+    judge = Engine.judge
+
+    def bug(self: Engine, rule: ActiveRule, result: Result) -> list[Change]:
+        if rule.id == "r1":
+            raise ZeroDivisionError
+        return judge(self, rule, result)
+
+    monkeypatch.setattr(Engine, "judge", bug)
+    lab.send("broken", 5, NOW)
+    lab.send("cpu", 95, NOW)
+    assert states(lab.run(NOW)) == [AlertState.FIRING]
+    assert "ZeroDivisionError" in lab.engine.rules["r1"].error
+
+
+def test_an_evaluation_that_takes_too_long_is_given_up() -> None:
+    lab = Lab(expression("sum(rate(errors[5m])) > 1"))
+    seconds = iter(range(1_000))
+    lab.engine.timer = lambda: float(next(seconds))
+    lab.send("errors", 5, NOW, Kind.COUNTER)
+    assert lab.run(NOW) == []
+    assert "takes longer than 1 s" in lab.engine.rules["r1"].error
+
+
+def test_when_there_is_too_much_to_do_every_rule_gets_its_turn() -> None:
+    names = [f"r{i}" for i in range(9)]
+    lab = Lab(*(expression(f"sum(x{name}) > 1", id=name) for name in names))
+    times: dict[str, int] = dict.fromkeys(names, 0)
+    for turn in range(12):
+        now = NOW + turn * 20_000
+        seconds = itertools.count()
+        lab.engine.timer = lambda: next(seconds) * 0.01  # noqa: B023
+        before = {name: lab.engine.rules[name].evaluated_ms for name in names}
+        run(lab.engine, now, 0.08)
+        for name in names:
+            times[name] += lab.engine.rules[name].evaluated_ms != before[name]
+    assert min(times.values()) >= max(times.values()) - 1
+    assert max(times.values()) < 12
+
+
+def test_series_that_are_nobodys_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_NOBODYS", 10)
+    own = memory.Memory()
+    for i in range(100):
+        own.learn([], np.array([i + 1], np.uint64))
+    found, missing = own.find(np.array([100, 1], np.uint64))
+    assert found.tolist() == [-1, -1]
+    assert missing.tolist() == [1]
+
+
+def test_a_distribution_that_was_not_kept_is_read_from_what_is_stored() -> None:
+    lab = Lab(simple())
+    lab.send("cpu", 10, NOW, host="a")
+    key = series_key(TENANT, "cpu", Kind.GAUGE, {"host": "a"})
+    series = [Series(key.fingerprint, "cpu", Kind.GAUGE, key.labels, 0, 0, 0)]
+    for text, new in (("avg_over_time(cpu[5m]) > 1", []), ("quantile_over_time(0.9, cpu[5m]) > 1", series)):
+        lab.engine.put(expression(text, id=text), [])
+        (watch,) = lab.engine.closed() or [lab.engine.rules[text].inputs[0][1]]
+        assert lab.engine.memory.new_to(watch.depth, series) == new

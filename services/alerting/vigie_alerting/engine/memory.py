@@ -30,7 +30,8 @@ UInt64s: TypeAlias = npt.NDArray[np.uint64]
 WatchKey: TypeAlias = tuple[TenantId, tuple[Matcher, ...], Depth]
 
 NOBODYS: Final = -1
-_QUANTILES: Final = frozenset({"quantile_over_time", "mad_over_time", "stddev_over_time", "stdvar_over_time"})
+MAX_NOBODYS: Final = 2_000_000
+"""Series remembered as nobody's: 24 bytes each."""
 
 
 @dataclass(slots=True)
@@ -40,8 +41,6 @@ class Watch:
     number: int
     key: WatchKey
     selecting: Selecting
-    sketched: bool
-    """Whether distributions of gauges are asked for."""
     labels: list[Labels] = field(default_factory=list[Labels])
     rows: list[int] = field(default_factory=list[int])
     """In the bank."""
@@ -70,6 +69,11 @@ class Watch:
             )
         return self._shown
 
+    def clear(self) -> None:
+        for column in (self.labels, self.rows, self.homes, self.kinds, self.parts):
+            column.clear()
+        self._shown = None
+
     def add(self, row: int, home: int, kind: Kind, labels: Labels, part: int) -> None:
         self.rows.append(row)
         self.homes.append(home)
@@ -87,7 +91,7 @@ class Bank:
     """The windows of one depth, of the series that need it; rows of its own."""
 
     def __init__(self, depth: Depth) -> None:
-        self.recent = RecentWindows(*depth)
+        self.recent = RecentWindows(depth.width_ms, depth.slots)
         self._row_of = np.full(0, NOBODYS, np.int64)
 
     def rows_of(self, homes: Ints) -> Ints:
@@ -107,9 +111,7 @@ class Bank:
         new = self._row_of[homes] == NOBODYS
         self._row_of[homes[new]] = len(self.recent) + np.arange(int(new.sum()))
         self.recent.grow(kinds[new], sketched[new])
-        rows = self._row_of[homes]
-        self.recent.sketch(rows[sketched])
-        return rows
+        return self._row_of[homes]
 
     def add(self, homes: Ints, times: Ints, values: Floats) -> int:
         """Samples of these series; how many windows were too old to be taken."""
@@ -166,26 +168,43 @@ class Memory:
             self._lately += looked_up
         fingerprints = np.array([series.fingerprint for _, series in looked_up], np.uint64)
         nobodys = np.concatenate([fingerprints[self._homes.find(fingerprints) < 0], missing])
+        if len(self._nobodys) + len(nobodys) > MAX_NOBODYS:  # those that still come are looked up once more
+            self._nobodys = FingerprintTable()
         self._nobodys.add(nobodys, np.zeros(len(nobodys), np.int64))
 
     def watch(self, tenant: TenantId, horizon: Horizon) -> Watch:
         """What is kept for a selector: new ones select nothing before they are opened (`is_open`)."""
         key = tenant, horizon.wanted.selector.matchers, horizon.depth
-        sketched = any(use.function in _QUANTILES for use in horizon.wanted.uses)
         known = self._watches.get(key)
         if known is None:
-            known = self._watches[key] = Watch(self._next_number, key, Selecting(key[1]), sketched)
+            known = self._watches[key] = Watch(self._next_number, key, Selecting(key[1]))
             self._next_number += 1
             bank = self._banks.setdefault(horizon.depth, Bank(horizon.depth))
             bank.recent.advance(self._until_ms)
-        elif sketched and not known.sketched:
-            known.sketched = True
-            self._banks[horizon.depth].recent.sketch(known.shown.rows)
         return known
 
     def is_open(self, watch: Watch) -> bool:
         """Whether its series are kept."""
         return watch.number in self._by_number
+
+    def has(self, watch: Watch) -> bool:
+        """Whether some rule needs it."""
+        return self._watches.get(watch.key) is watch
+
+    @property
+    def all_open(self) -> bool:
+        return len(self._by_number) == len(self._watches)
+
+    def close(self) -> None:
+        """Forget all series and windows: every watch is to be opened anew."""
+        self._homes, self._nobodys = FingerprintTable(), FingerprintTable()
+        self._series, self._totals = [], np.zeros(0)
+        self._banks = {depth: Bank(depth) for depth in self._banks}
+        self._pairs = None
+        for index in (self._by_number, self._by_name, self._of_any_name):
+            index.clear()
+        for watch in self._watches.values():
+            watch.clear()
 
     def unwatch(self, watch: Watch) -> None:
         """No rule needs it any more. Its windows stay until the process ends; nobody looks at them."""
@@ -211,14 +230,19 @@ class Memory:
         """NOBODYS for those that no rule selects."""
         return self._homes.find(np.array([one.fingerprint for one in series], np.uint64))
 
+    def new_to(self, depth: Depth, series: Sequence[Series]) -> list[Series]:
+        """Those of which no windows of this depth are kept."""
+        kept = self._banks[depth].rows_of(self.homes_of(series)) >= 0
+        return [one for one, is_kept in zip(series, kept.tolist(), strict=True) if not is_kept]
+
     def open(self, watch: Watch, series: Sequence[Series]) -> list[Series]:
-        """Keep what the watch selects: these series, and those that came up since `prepare`. Of the first, those
-        whose windows are new to its depth, for `load`."""
+        """Keep what the watch selects: these series, and those that came up since `prepare`. Those whose windows are
+        new to its depth, for `load` and for what was read of the log meanwhile."""
         bank = self._banks[watch.depth]
-        before = bank.rows_of(self.homes_of(series)) >= 0
         names = watch.selecting.names
         came = {one.fingerprint: one for tenant, one in self._lately or () if tenant == watch.tenant}
         every = {one.fingerprint: one for one in series} | came
+        new = self.new_to(watch.depth, list(every.values()))
         self._settle([
             (watch, watch.tenant, one, labels, part)
             for one in every.values()
@@ -230,8 +254,8 @@ class Memory:
             self._by_name[watch.tenant, name].append(watch)
         if names is None:
             self._of_any_name[watch.tenant].append(watch)
-        fresh = ~before & (bank.rows_of(self.homes_of(series)) >= 0)
-        return [one for one, is_fresh in zip(series, fresh.tolist(), strict=True) if is_fresh]
+        kept = bank.rows_of(self.homes_of(new)) >= 0
+        return [one for one, is_kept in zip(new, kept.tolist(), strict=True) if is_kept]
 
     def load(self, watch: Watch, series: Sequence[Series], rows: Ints, cells: Cells) -> None:
         """Windows that were counted before. rows: of each series in the cells; those of other rows are left out."""
@@ -321,17 +345,14 @@ class Memory:
         home_of = dict(zip(series, self._settled_homes(series).tolist(), strict=True))
         for depth in {watch.depth for watch, *_ in selected}:
             here = [one for one in selected if one[0].depth == depth]
-            sketched: dict[int, bool] = defaultdict(bool)
             kinds: dict[int, Kind] = {}
-            for watch, _, one, _, _ in here:
-                home = home_of[one.fingerprint]
-                kinds[home] = one.kind
-                sketched[home] |= watch.sketched or one.kind is Kind.HISTOGRAM
+            for _, _, one, _, _ in here:
+                kinds[home_of[one.fingerprint]] = one.kind
             homes = list(kinds)
             rows = self._banks[depth].rows(
                 np.array(homes, np.int64),
                 np.array(list(kinds.values()), np.uint8),
-                np.array([sketched[h] for h in homes]),
+                np.array([depth.sketched or kind is Kind.HISTOGRAM for kind in kinds.values()]),
             )
             row_of = dict(zip(homes, rows.tolist(), strict=True))
             for watch, _, one, labels, part in here:

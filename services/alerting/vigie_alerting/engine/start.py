@@ -28,9 +28,11 @@ from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
+from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
+from vigie_alerting.engine.storing import Stores, Storing
 from vigie_alerting.settings import AlertingSettings
 
 SERVICE: Final = "alerting"
@@ -48,7 +50,7 @@ class RunningEngine:
     @property
     def ready(self) -> bool:
         """Whether rules are evaluated on what comes."""
-        return self._rules.ready and self._samples.ready and self.runner.opened.is_set()
+        return self._rules.ready and self._samples.ready and self.runner.live
 
 
 async def start(
@@ -90,19 +92,25 @@ async def start(
 
     rules_reader = log_reader(rules_topic, rules, settings.alerting_group)
     samples_reader = log_reader(samples_topic, samples, None)
+    stores = Stores(states, dispatcher, Checkpoints(database, rules_topic.topic))
+    storing = Storing(engine, lock, stores, clock=clock, metrics=measured)
     runner = Runner(
-        engine, lock, rules, samples, opener,
-        rules_are_read=lambda: rules_reader.ready and not sum(rules_reader.lag().values()), states=states,
-        dispatcher=dispatcher, checkpoints=Checkpoints(database, rules_topic.topic), reader=reader, clock=clock,
-        metrics=measured,
+        engine, lock, rules, samples, opener, roster=Roster(engine, lock, rules, storing, stores=stores, clock=clock),
+        storing=storing,
+        rules_are_read=lambda: rules_reader.caught_up, samples_are_read=lambda: samples_reader.caught_up,
+        reader=reader, clock=clock, metrics=measured,
     )  # fmt: skip
+
+    async def read_samples() -> None:
+        """From where the windows of the first rules end: so their past must be loaded first."""
+        await runner.opened.wait()
+        await samples_reader.run()
+
+    def stop_samples() -> None:
+        samples_reader.stop()
+        runner.opened.set()
+
     life.run("rules", rules_reader.run(), rules_reader.stop)
     life.run("engine", runner.run(), runner.stop)
-    life.run("samples", _read_samples(samples_reader, runner), samples_reader.stop)
+    life.run("samples", read_samples(), stop_samples)
     return RunningEngine(runner, engine, rules_reader, samples_reader)
-
-
-async def _read_samples(reader: LogReader, runner: Runner) -> None:
-    """From where the windows of the first rules end: so their past must be loaded first."""
-    await runner.opened.wait()
-    await reader.run()

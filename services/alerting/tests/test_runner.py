@@ -1,0 +1,216 @@
+"""The engine at work on stores in memory: nothing is lost or told twice, whatever happens between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from vigie_alerting import alert as alerts
+from vigie_alerting.commands import acknowledge
+from vigie_alerting.dispatch import MAX_TRANSITIONS
+from vigie_alerting.engine import runner as running
+from vigie_alerting.engine.runner import ClockWentBackError
+from vigie_alerting.lifecycle import step
+from vigie_alerting.rules.compiling import compiled
+from vigie_contracts.alerts import AlertState, Rule, RuleKind, Transition
+from vigie_runtime.clock import SystemClock
+
+from services.alerting.tests.desk import DEADLINE_S, TENANT, Desk, Store, desk, rule
+from tests.kit import eventually
+
+
+def firing(made: Rule, **labels: str) -> tuple[alerts.Alert, list[Transition]]:
+    own = compiled(made)
+    after, told = step(None, own.observe(tuple(sorted(labels.items())), 95.0), own, SystemClock().now_ms() - 20_000)
+    assert after is not None
+    return after, told
+
+
+F, R = AlertState.FIRING, AlertState.RESOLVED
+
+
+async def test_more_alerts_at_once_than_a_transaction_holds_are_all_told() -> None:
+    many = MAX_TRANSITIONS + 200
+    async with desk(None, rule(limit=5_000)) as one:
+        await one.seen("r1")
+        await one.send_all([95.0] * many, [{"host": f"h{i}"} for i in range(many)])
+        await eventually(lambda: len(one.store.told) == many, DEADLINE_S)
+
+
+async def test_what_happens_while_the_store_is_away_is_told_in_its_order() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        one.store.away = True
+        for value, state in ((95, F), (10, R), (95, F)):
+            await one.send(value)
+            active = one.engine.rules["r1"]
+            await eventually(
+                lambda: [alert.state for alert in active.alerts.values()] == [state],  # noqa: B023
+                DEADLINE_S,
+            )
+        assert one.store.told == []
+        one.store.away = False
+        assert [made.sequence for made in await one.told(F, R, F)] == [1, 2, 3]
+
+
+async def test_rules_that_are_read_anew_are_not_taken_for_removed_ones() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        await one.send(95)
+        await one.told(F)
+        await one.rules.assigned(0)
+        await eventually(lambda: not one.engine.rules, DEADLINE_S)
+        await one.put(rule())
+        await one.seen("r1")
+        await one.send(96)
+        await one.turns()
+        await one.told(F)
+        assert len(one.engine.rules["r1"].alerts) == 1
+
+
+@pytest.mark.parametrize("switched_off", [True, False])
+async def test_a_rule_that_ended_while_nobody_had_it_ends_its_alerts(switched_off: bool) -> None:
+    store = Store()
+    alert, told = firing(rule(), host="a")
+    store.move(alert)
+    store.told += told
+    async with desk(store) as one:
+        await one.put(rule(enabled=False) if switched_off else "r1")
+        _, last = await one.told(F, R)
+    assert (last.reason, last.sequence, last.labels) == ("rule_removed", 2, told[0].labels)
+    assert store.alerts[alert.fingerprint].state == "resolved", "and is shown for some days"
+
+
+async def test_a_rule_that_is_removed_while_somebody_acknowledges_ends_its_alert() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        await one.send(95)
+        await one.told(F)
+
+        def first() -> None:
+            one.store.before_write = lambda: None
+            (alert,) = one.engine.rules["r1"].alerts.values()
+            after, _ = acknowledge(alert, compiled(rule()), "ann", one.clock.now_ms())
+            assert after is not None
+            one.store.move(after)
+
+        one.store.before_write = first
+        await one.put("r1")
+        _, last = await one.told(F, R)
+        assert last.sequence == 3
+
+
+async def test_an_acknowledgement_is_known_to_the_engine_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "KEEP_S", 0.1)
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        await one.send(95)
+        await one.told(F)
+        (alert,) = one.engine.rules["r1"].alerts.values()
+        after, _ = acknowledge(alert, compiled(rule()), "ann", one.clock.now_ms(), until=one.clock.now_ms() + 1_000)
+        assert after is not None
+        one.store.move(after)
+        await one.send(96)
+        _, last = await one.told(F, F)
+        assert last.reason == "acknowledgement_expired"
+
+
+async def test_alerts_that_are_over_do_not_fill_the_limit() -> None:
+    async with desk(None, rule(limit=2)) as one:
+        await one.seen("r1")
+        for host in "abc":
+            await one.send(95, host=host)
+            await eventually(lambda: one.store.states()[-1:] == [F], DEADLINE_S)
+            await one.send(10, host=host)
+            await eventually(lambda: one.store.states()[-1:] == [R], DEADLINE_S)
+        await one.told(F, R, F, R, F, R)
+
+
+async def test_a_resolved_alert_stays_stored_when_the_engine_forgets_it() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        for value, states in ((95, (F,)), (10, (F, R))):
+            await one.send(value, host="a")
+            await one.told(*states)
+        one.clock.ahead_ms = 6 * 60_000
+        await one.send_all([95.0], [{"host": "b"}])
+        await one.told(F, R, F)
+        assert sorted(alert.state for alert in one.store.alerts.values()) == ["firing", "resolved"]
+
+
+async def test_a_recording_rule_fires_nothing() -> None:
+    recording = Rule(id="r2", tenant=TENANT, name="x", kind=RuleKind.RECORDING, record="y", expression="cpu")
+    async with desk(None, rule(), recording) as one:
+        await one.seen("r1")
+        await one.send(95)
+        assert [made.rule_id for made in await one.told(F)] == ["r1"]
+
+
+async def test_a_rule_that_cannot_be_opened_is_refused_and_the_others_go_on() -> None:
+    async with desk() as one:
+        one.opening.refused = {"all"}
+        await one.put(rule(), rule("r2", "all"))
+        await one.seen("r1")
+        await eventually(lambda: one.roster.refused == {"r2": "too many"}, DEADLINE_S)
+        await one.send(95)
+        await one.told(F)
+
+
+async def test_rules_are_evaluated_while_the_past_of_others_is_read() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        never = asyncio.Event()
+
+        async def hang(_: object) -> dict[int, str]:
+            await never.wait()
+            return {}
+
+        one.opening.open = hang  # type: ignore[method-assign]
+        await one.put(rule("r2", "mem"))
+        await eventually(lambda: "r2" in one.engine.rules, DEADLINE_S)
+        await one.send(95)
+        await one.told(F)
+
+
+async def test_nothing_is_evaluated_before_the_log_is_read() -> None:
+    store = Store()
+    alert, told = firing(rule(), host="a")
+    store.move(alert)
+    store.told += told
+    made = Desk(store)
+    made.samples_are_read = False
+    await made.rules.assigned(0)
+    await made.put(rule())
+    task = asyncio.create_task(made.runner.run())
+    await eventually(made.runner.opened.is_set, DEADLINE_S)
+    await made.turns()
+    assert store.states() == [F], "that no value is in memory yet means nothing"
+    await made.send(96, host="a")
+    made.samples_are_read = True
+    await eventually(lambda: made.runner.live, DEADLINE_S)
+    await made.turns()
+    assert store.states() == [F]
+    made.runner.stop()
+    await asyncio.wait_for(task, DEADLINE_S)
+
+
+async def test_a_stop_while_the_past_is_read_is_soon() -> None:
+    made = Desk(Store())
+    made.samples_are_read = False
+    await made.rules.assigned(0)
+    task = asyncio.create_task(made.runner.run())
+    await eventually(made.runner.opened.is_set, DEADLINE_S)
+    made.runner.stop()
+    await asyncio.wait_for(task, 1.0)
+
+
+async def test_a_clock_that_goes_back_far_ends_the_process() -> None:
+    made = Desk(Store())
+    made.clock.ahead_ms = 3_600_000
+    await made.rules.assigned(0)
+    task = asyncio.create_task(made.runner.run())
+    await eventually(lambda: made.runner.live, DEADLINE_S)
+    await made.turns()
+    made.clock.ahead_ms = 0
+    with pytest.raises(ClockWentBackError):
+        await asyncio.wait_for(task, DEADLINE_S)
