@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
 from vigie_query.errors import QueryLimitExceeded
@@ -18,10 +19,13 @@ from vigie_query.promql.plan import Selector
 from vigie_query.promql.reading import Read, Wanted
 from vigie_query.promql.samples import Floats, Samples, joined
 from vigie_query.promql.tiers import Need
+from vigie_query.series import Selection
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
+from vigie_windows import Cells
 
 from vigie_storage.latest import LatestReader
+from vigie_storage.promql import newest
 from vigie_storage.promql.selection import Selected, SelectorReader
 from vigie_storage.promql.totals import totals_of
 from vigie_storage.reader import SeriesReader
@@ -93,7 +97,7 @@ class PromqlReader:
         for first in range(0, len(selection.chunks) * CHUNK_SLOTS, step):
             begin, end = np.searchsorted(shown.rows, [first, first + step]).tolist()
             part = shown.slice(begin, end)
-            cells = await self._windows.read(tenant, selection, plan, need.columns, np.unique(part.rows))
+            cells = await self._cells(tenant, selection, plan, need, np.unique(part.rows))
             own = None if totals is None else totals[begin:end]
             samples = await asyncio.to_thread(samples_of, cells, part, own)
             room -= _weight(samples)
@@ -104,6 +108,20 @@ class PromqlReader:
                     "query",
                 )
             yield samples
+
+    async def _cells(
+        self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: npt.NDArray[np.int64]
+    ) -> tuple[Cells, ...]:
+        """The windows of these rows; when only their newest samples matter, no more than these need."""
+        if need.newest_ms is None:
+            return await self._windows.read(tenant, selection, plan, need.columns, rows)
+        found: tuple[Cells, ...] = ()
+        for part in newest.parts(plan, need.newest_ms):
+            found += await self._windows.read(tenant, selection, part, need.columns, rows)
+            rows = newest.without(rows, found, need.newest_ms)
+            if not len(rows):
+                break
+        return found
 
 
 def _weight(samples: Samples) -> int:

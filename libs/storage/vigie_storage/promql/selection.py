@@ -6,6 +6,7 @@ A histogram `x` is also `x_bucket`, `x_sum` and `x_count`, a counter of incremen
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,9 +24,9 @@ from vigie_query.series import Selection, Series
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
 
-from vigie_storage.reader import selections
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
+from vigie_storage.series.selections import Selections
 
 LE: Final = "le"
 BOUNDS: Final = (*(repr(bound) for bound in BUCKET_BOUNDS), "+Inf")
@@ -63,11 +64,11 @@ class SelectorReader:
     def __init__(self, catalogue: SeriesCatalogue, expressions: Expressions, clock: Clock, limit: int) -> None:
         """`limit`: series that one selector may show."""
         self._catalogue, self._expressions, self._limit = catalogue, expressions, limit
-        self._selected = selections(clock, _series_in)
+        self._selected = Selections[Selected](catalogue, clock, _series_in)
 
     async def select(self, tenant: TenantId, matchers: tuple[Matcher, ...]) -> Selected:
         """Raises QueryLimitExceeded, and ExpressionTooSlow for patterns."""
-        return await self._selected.get((tenant, matchers), lambda: self._select(tenant, matchers))
+        return await self._selected.get(tenant, matchers, lambda: self._select(tenant, matchers))
 
     async def _select(self, tenant: TenantId, matchers: tuple[Matcher, ...]) -> Selected:
         of_names = [one for one in matchers if one.label == NAME]
@@ -82,7 +83,7 @@ class SelectorReader:
             found += await self._derived(tenant, ending, [one for one in bases if one + ending not in hidden], others)
         if len(found) > self._limit:
             raise self._too_many()
-        return _selected(found)
+        return await asyncio.to_thread(_selected, found)
 
     async def _names(self, tenant: TenantId, matchers: Sequence[Matcher]) -> _Names:
         if not matchers:

@@ -30,7 +30,7 @@ from vigie_storage.windows import document as documents
 MAX_CELLS: Final = 3_000_000
 """Windows of single series held for one answer: about 300 MB."""
 _COMPLETENESS_TTL_S: Final = 0.25
-_DOCUMENTS_PER_BATCH: Final = 500
+_DOCUMENTS_PER_BATCH: Final = 1_000
 _IDS_PER_READ: Final = 1_000
 _SHORT: Final = 32
 """Up to so many windows per chunk are asked for one by one, many chunks in one request; more as a range per chunk."""
@@ -147,10 +147,8 @@ class _Reading:
                 await self._take(tier, found)
 
     async def _take(self, tier: Tier, found: list[Document]) -> None:
-        located = [(documents.located(document), document) for document in found]
-        parsed = [(self._chunks[partition, chunk], start, one) for (partition, chunk, start), one in located]
         # In a thread: numpy and long loops, while other requests wait for the event loop.
-        cells = await asyncio.to_thread(decode_many, parsed, tier.width_ms, rows=self._rows, columns=self._columns)
+        cells = await asyncio.to_thread(self._decoded, tier, found)
         self._held += len(cells)
         if self._held > MAX_CELLS:
             raise QueryLimitExceeded(
@@ -160,6 +158,11 @@ class _Reading:
             )
         if len(cells):
             self.cells.append(cells)
+
+    def _decoded(self, tier: Tier, found: list[Document]) -> Cells:
+        located = ((documents.located(document), document) for document in found)
+        parsed = ((self._chunks[partition, chunk], start, one) for (partition, chunk, start), one in located)
+        return decode_many(parsed, tier.width_ms, rows=self._rows, columns=self._columns)
 
 
 def _queries(tenant: TenantId, chunks: Iterable[tuple[int, int]], piece: TierRange) -> Iterator[Document]:

@@ -14,8 +14,8 @@ from vigie_windows.chunks.parsing import MalformedError, ParsedChunk
 from vigie_windows.errors import CorruptChunkError, InvalidSamplesError
 
 _FEW: Final = 32
-"""Wanted slots of a chunk up to which each document is narrowed; with more, all is decoded and what is too much is
-dropped from the cells."""
+"""Wanted slots of a chunk up to which a document with more than these is narrowed; else all is decoded and what is too
+much is dropped from the cells."""
 
 
 def decode(document: Document, chunk: int, start_ms: int, width_ms: int) -> Cells:
@@ -38,11 +38,11 @@ def decode_many(
     """
     keys.check_width(width_ms)
     wanted = None if rows is None else _slots_by_chunk(rows)
+    few = {chunk: slots for chunk, slots in (wanted or {}).items() if np.count_nonzero(slots) <= _FEW}
     columns = frozenset(columns)
     parsed: dict[int, ParsedChunk] = {}
     for chunk, start_ms, document in documents:
-        slots = None if wanted is None else wanted.get(chunk)
-        if wanted is not None and slots is None:
+        if wanted is not None and chunk not in wanted:
             continue
         try:
             group = keys.group_key(chunk, start_ms, width_ms)
@@ -51,8 +51,8 @@ def decode_many(
                 raise MalformedError("there are two documents")
         except (MalformedError, InvalidSamplesError) as problem:
             raise CorruptChunkError(chunk, start_ms, str(problem)) from None
-        if slots is not None and np.count_nonzero(slots) <= _FEW:
-            one.narrow(slots)
+        if one.n > _FEW and chunk in few:
+            one.narrow(few[chunk])
         if one.n:
             parsed[group] = one
     if not parsed:
