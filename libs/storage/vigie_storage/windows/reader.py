@@ -80,7 +80,7 @@ class WindowReader:
         wanted = selection.rows if rows is None else rows
         chunks = selection.chunks_of(wanted)
         queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, chunks, piece)]
-        reader = _Reading(self._windows, self._slots, chunks, frozenset(wanted.tolist()), frozenset(columns))
+        reader = _Reading(self._windows, self._slots, chunks, wanted, frozenset(columns))
         try:
             async with asyncio.TaskGroup() as group:
                 for tier, query in queries:
@@ -129,7 +129,7 @@ class _Reading:
         windows: Mapping[Tier, Rows],
         slots: asyncio.Semaphore,
         chunks: Mapping[tuple[int, int], int],
-        rows: frozenset[int],
+        rows: npt.NDArray[np.int64],
         columns: frozenset[Column],
     ) -> None:
         self._windows, self._slots, self._columns = windows, slots, columns

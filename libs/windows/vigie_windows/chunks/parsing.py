@@ -91,6 +91,8 @@ class RaggedColumns:
 def column(document: Document, name: str, n: int, size: int = 1) -> bytes:
     """The bytes of a column of n items of `size` bytes; size 0 stands for 1, 2, 4 or 8, told by the length."""
     raw = document.get(name)
+    if type(raw) is bytes and len(raw) == n * size > 0:
+        return raw
     if not isinstance(raw, bytes):
         raise MalformedError(f"{name} is missing" if raw is None else f"{name} is not binary")
     if not _fits(len(raw), n, size):
@@ -122,7 +124,7 @@ def _uniform(document: Document, name: str, n: int, size: int = 0) -> bytes:
     value = document.get(name)
     if not isinstance(value, int):
         return column(document, name, n, size)
-    width = size or 8
+    width = size or (1 if 0 <= value < 256 else 8)
     if not 0 <= value < 1 << (8 * width):
         raise MalformedError(f"{name} is {value}")
     return value.to_bytes(width, "little") * n

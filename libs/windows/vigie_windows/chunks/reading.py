@@ -1,12 +1,12 @@
 """Chunk documents to cells, thousands at a time: checked one by one, joined as bytes, converted at once."""
 
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from vigie_windows import keys
-from vigie_windows.arrays import Bools
+from vigie_windows.arrays import Bools, Int64s
 from vigie_windows.cells import Cells
 from vigie_windows.chunks.assembling import assemble
 from vigie_windows.chunks.layout import ALL, Column, Document
@@ -27,7 +27,7 @@ def decode_many(
     documents: Iterable[tuple[int, int, Document]],
     width_ms: int,
     *,
-    rows: Collection[int] | None = None,
+    rows: Collection[int] | Int64s | None = None,
     columns: Collection[Column] = ALL,
 ) -> Cells:
     """The cells of many documents (chunk, window start in ms, document), in any order, each chunk and window once.
@@ -69,9 +69,10 @@ def _only(cells: Cells, wanted: dict[int, Bools]) -> Cells:
     return cells if kept.all() else cells.select(kept)
 
 
-def _slots_by_chunk(rows: Collection[int]) -> dict[int, Bools]:
-    wanted: dict[int, Bools] = {}
-    for row in rows:
-        slots = wanted.setdefault(row >> keys.SLOT_BITS, np.zeros(keys.SLOTS, np.bool_))
-        slots[row & keys.SLOT_MASK] = True
-    return wanted
+def _slots_by_chunk(rows: Collection[int] | Int64s) -> dict[int, Bools]:
+    every = cast(Int64s, rows) if isinstance(rows, np.ndarray) else np.fromiter(rows, np.int64, len(rows))
+    distinct = np.unique(every)
+    chunks, number = np.unique(distinct >> keys.SLOT_BITS, return_inverse=True)
+    marked = np.zeros((len(chunks), keys.SLOTS), np.bool_)
+    marked[number, distinct & keys.SLOT_MASK] = True
+    return dict(zip(chunks.tolist(), marked, strict=True))
