@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clock import ManualClock
+from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.selections import COUNTED_TTL_S, Selections
 
 ONE, OTHER = TenantId("one"), TenantId("other")
@@ -27,7 +30,7 @@ class Catalogue:
 
 async def test_a_new_series_is_selected_as_soon_as_it_is_counted_and_nothing_is_read_until_then() -> None:
     catalogue, clock = Catalogue(), ManualClock()
-    selections = Selections[list[str]](catalogue, clock, len)
+    selections = Selections[list[str]](cast(SeriesCatalogue, catalogue), clock, len)
 
     async def ask(tenant: TenantId) -> list[str]:
         return await selections.get(tenant, "all", lambda: catalogue.select(tenant))
@@ -45,7 +48,7 @@ async def test_a_new_series_is_selected_as_soon_as_it_is_counted_and_nothing_is_
 
 async def test_who_asks_at_once_shares_one_look() -> None:
     catalogue, clock = Catalogue(), ManualClock()
-    selections = Selections[list[str]](catalogue, clock, len)
+    selections = Selections[list[str]](cast(SeriesCatalogue, catalogue), clock, len)
     for what in ("x", "y", "x"):
         await selections.get(ONE, what, lambda: catalogue.select(ONE))
     assert (catalogue.selected, catalogue.counted) == (2, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,12 +15,13 @@ from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.planning import Plan, covering
 from vigie_query.promql import tiers
-from vigie_query.promql.cells import samples_of
+from vigie_query.promql.cells import Shown, samples_of
 from vigie_query.promql.plan import Selector
 from vigie_query.promql.reading import Read, Wanted
 from vigie_query.promql.samples import Floats, Samples, joined
 from vigie_query.promql.tiers import Need
 from vigie_query.series import Selection
+from vigie_runtime import tasks
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
 from vigie_windows import Cells
@@ -35,8 +37,8 @@ MAX_SAMPLES: Final = 6_000_000
 """Samples held for one question: about 100 MB; those that stand for several weigh as much as _HEAVY, two
 buckets of sketches as much as one."""
 _HEAVY: Final = 4
-_CELLS_AT_ONCE: Final = 500_000
-"""Cells that are held beside the samples, about."""
+_CELLS_AT_ONCE: Final = 250_000
+"""Cells of one part; two parts are held beside the samples, of which one is being read."""
 
 
 class PromqlReader:
@@ -94,20 +96,30 @@ class PromqlReader:
         if need.totals:
             totals = totals_of(shown, selection, await self._latest.some(tenant, selection.chunks))
         step = max(1, _CELLS_AT_ONCE // max(1, plan.windows * CHUNK_SLOTS)) * CHUNK_SLOTS
-        for first in range(0, len(selection.chunks) * CHUNK_SLOTS, step):
-            begin, end = np.searchsorted(shown.rows, [first, first + step]).tolist()
-            part = shown.slice(begin, end)
-            cells = await self._cells(tenant, selection, plan, need, np.unique(part.rows))
-            own = None if totals is None else totals[begin:end]
-            samples = await asyncio.to_thread(samples_of, cells, part, own)
-            room -= _weight(samples)
-            if room < 0:
-                raise QueryLimitExceeded(
-                    f"query: more than {MAX_SAMPLES:,} samples would have to be held: use fewer series, a shorter time "
-                    "or a longer step",
-                    "query",
-                )
-            yield samples
+        edges = np.searchsorted(shown.rows, np.arange(0, len(selection.chunks) * CHUNK_SLOTS + step, step)).tolist()
+        parts = [shown.slice(begin, end) for begin, end in pairwise(edges)]
+
+        def read(part: Shown) -> asyncio.Task[tuple[Cells, ...]]:
+            return asyncio.create_task(self._cells(tenant, selection, plan, need, np.unique(part.rows)))
+
+        reading = read(parts[0])
+        try:
+            for at, (begin, end) in enumerate(pairwise(edges)):
+                cells = await reading
+                if at + 1 < len(parts):  # the store works while these are converted
+                    reading = read(parts[at + 1])
+                own = None if totals is None else totals[begin:end]
+                samples = await asyncio.to_thread(samples_of, cells, parts[at], own)
+                room -= _weight(samples)
+                if room < 0:
+                    raise QueryLimitExceeded(
+                        f"query: more than {MAX_SAMPLES:,} samples would have to be held: use fewer series, a shorter "
+                        "time or a longer step",
+                        "query",
+                    )
+                yield samples
+        finally:
+            await tasks.end([reading])
 
     async def _cells(
         self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: npt.NDArray[np.int64]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
+
+from vigie_storage.series.catalogue import SeriesCatalogue
 
 S = TypeVar("S")
 COUNTED_TTL_S: Final = 0.25
@@ -21,16 +23,10 @@ _EMPTY_WEIGHS: Final = 100
 """As much as so many series: the key and its labels."""
 
 
-class Ordinals(Protocol):
-    """What tells whether a tenant got new series: of `SeriesCatalogue`."""
-
-    async def next_ordinals(self, tenant: TenantId) -> dict[int, int]: ...
-
-
 class Selections(Generic[S]):
     """A selection once made is good until there are more series: they never change and never go."""
 
-    def __init__(self, catalogue: Ordinals, clock: Clock, series_in: Callable[[S], int]) -> None:
+    def __init__(self, catalogue: SeriesCatalogue, clock: Clock, series_in: Callable[[S], int]) -> None:
         self._catalogue = catalogue
         self._counted = TtlCache[frozenset[tuple[int, int]]](clock, COUNTED_TTL_S, _TENANTS)
         self._kept = TtlCache[S](clock, _KEPT_S, _SELECTED_SERIES, lambda found: series_in(found) + _EMPTY_WEIGHS)

@@ -10,7 +10,7 @@ from vigie_windows.arrays import Bools, Int64s
 from vigie_windows.cells import Cells
 from vigie_windows.chunks.assembling import assemble
 from vigie_windows.chunks.layout import ALL, Column, Document
-from vigie_windows.chunks.parsing import MalformedError, ParsedChunk
+from vigie_windows.chunks.parsing import MalformedError, ParsedChunk, Wanted
 from vigie_windows.errors import CorruptChunkError, InvalidSamplesError
 
 _FEW: Final = 32
@@ -40,13 +40,14 @@ def decode_many(
     wanted = None if rows is None else _slots_by_chunk(rows)
     few = {chunk: slots for chunk, slots in (wanted or {}).items() if np.count_nonzero(slots) <= _FEW}
     columns = frozenset(columns)
+    parts = Wanted.of(columns)
     parsed: dict[int, ParsedChunk] = {}
     for chunk, start_ms, document in documents:
         if wanted is not None and chunk not in wanted:
             continue
         try:
             group = keys.group_key(chunk, start_ms, width_ms)
-            one = ParsedChunk(document, columns)
+            one = ParsedChunk(document, parts)
             if group in parsed:
                 raise MalformedError("there are two documents")
         except (MalformedError, InvalidSamplesError) as problem:
