@@ -85,7 +85,7 @@ def plan(
     if lookback:
         before = max(INCREASE_LOOKBACK_MS, tier.width_ms)
         pieces = [*_cover(edges[0] - before, edges[0], index, clean), *pieces]
-    return Plan(tier, tuple(_kept(_joined(pieces), now_ms)))
+    return Plan(tier, tuple(_kept(joined(pieces), now_ms)))
 
 
 def plans_before(
@@ -103,7 +103,7 @@ def plans_before(
     oldest, length = tier.floor(max(0, end_ms - increase.MAX_GAP_MS)), tier.width_ms
     while oldest < end_ms:
         start = max(oldest, tier.floor(end_ms - length))
-        yield Plan(tier, tuple(_kept(_joined(_cover(start, end_ms, index, clean)), now_ms)))
+        yield Plan(tier, tuple(_kept(joined(_cover(start, end_ms, index, clean)), now_ms)))
         end_ms, length = start, 2 * length
 
 
@@ -136,11 +136,18 @@ def covering(
             rounded = TIERS[index]
         low, high = start // width * width, -(-until // width) * width
         # A window that an edge cuts stands alone: what is in it may belong to either side.
-        cuts = {low, high, *(edge // width * width for edge in own), *(-(-edge // width) * width for edge in own)}
+        widest = max(index, coarsest)
+        cutting = [edge for edge in own if edge % TIERS[widest].width_ms]
+        cuts = {
+            low,
+            high,
+            *(edge // width * width for edge in cutting),
+            *(-(-edge // width) * width for edge in cutting),
+        }
         for one, other in pairwise(sorted(cuts)):
-            pieces += _cover(one, other, max(index, coarsest), clean)
+            pieces += _cover(one, other, widest, clean)
         start = high
-    kept = tuple(_kept(_joined(pieces), now_ms))
+    kept = tuple(_kept(joined(pieces), now_ms))
     return Plan(max((piece.tier for piece in kept), key=TIERS.index, default=TIERS[finest]), kept), rounded
 
 
@@ -225,15 +232,16 @@ def _cover(start: int, end: int, index: int, clean: list[_CompleteRange]) -> Ite
     yield from _cover(high, end, index - 1, clean)
 
 
-def _joined(pieces: Iterable[TierRange]) -> list[TierRange]:
-    joined: list[TierRange] = []
+def joined(pieces: Iterable[TierRange]) -> list[TierRange]:
+    """The same windows, ascending, in as few ranges as possible."""
+    found: list[TierRange] = []
     for piece in pieces:
-        last = joined[-1] if joined else None
+        last = found[-1] if found else None
         if last is not None and last.tier is piece.tier and last.end == piece.start:
-            joined[-1] = last._replace(end=piece.end)
+            found[-1] = last._replace(end=piece.end)
         else:
-            joined.append(piece)
-    return joined
+            found.append(piece)
+    return found
 
 
 def _kept(pieces: Iterable[TierRange], now_ms: int) -> Iterator[TierRange]:

@@ -9,7 +9,7 @@ from vigie_api.settings import ApiSettings
 from vigie_runtime.cache import SingleFlight, TtlCache
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Busy
-from vigie_storage import reader
+from vigie_storage.series import selections
 
 
 async def value_of(text: str) -> str:
@@ -63,7 +63,7 @@ async def test_those_who_wait_share_a_failure_and_the_next_one_tries_again() -> 
 
 def test_caches_together_leave_a_second_for_the_commit_of_a_new_series() -> None:
     answers = ApiSettings.model_fields["api_answer_cache_s"].default
-    assert answers + max(reader._SELECTION_TTL_S, catalogue._TTL_S) < 1
+    assert answers + max(selections.COUNTED_TTL_S, catalogue._TTL_S) < 1
 
 
 async def test_no_more_is_computed_at_a_time_than_may_be_and_waiting_for_it_is_free() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import Answer, Query, answer
 from vigie_query.promql.reading import SamplesReader, wanted
 from vigie_query.promql.samples import Vector
+from vigie_query.promql.tiers import Need
 from vigie_query.series import Selection, Series, too_many
 from vigie_query.times import DAY, HOUR, MINUTE, SECOND
 from vigie_runtime.clock import ManualClock
@@ -129,6 +130,9 @@ class Double:
         if len(found) > limit:
             raise too_many(limit, what)
         return found
+
+    async def next_ordinals(self, _tenant: TenantId) -> dict[int, int]:
+        return {0: len(self.samples)}
 
     async def families(self, _tenant: TenantId) -> list[tuple[str, Kind]]:
         return sorted({(one.name, one.kind) for one in self.samples})
@@ -369,3 +373,41 @@ async def test_times_long_before_anything_was_kept_cost_nothing() -> None:
         await ask(reader, "max_over_time(temperature[10y:1s])")
     assert points(await ask(reader, "temperature @ 0 offset 10y")) == {}
     assert len(points(await ask(reader, "rate(temperature[10y])"))) == 2
+
+
+class EveryWindow(PromqlReader):
+    """Reads all that the look-back can reach."""
+
+    async def _cells(
+        self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: npt.NDArray[np.int64]
+    ) -> tuple[Cells, ...]:
+        return await super()._cells(tenant, selection, plan, replace(need, newest_ms=None), rows)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_the_newest_samples_are_the_same_when_only_the_last_windows_are_read(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    stored: Stored = {}
+    for i in range(12):
+        kind = (Kind.GAUGE, Kind.CUMULATIVE, Kind.COUNTER, Kind.HISTOGRAM)[i % 4]
+        own = NOW - random.choice([1_000, 10_000, 60_000], (size := random.integers(1, 40))) * random.integers(
+            0, 40, size
+        )
+        stored[key("x", kind, i=str(i))] = {int(at): float(random.integers(0, 9)) for at in own}
+    double = Double.of(stored)
+    clock = ManualClock(NOW)
+    series = SeriesReader(double, double, clock, Limits(1_000, 100_000, 5_000))  # pyright: ignore[reportArgumentType]
+    whole = EveryWindow(series, double, double, clock, Expressions()).of(TENANT)  # pyright: ignore[reportArgumentType]
+    for at in [NOW, NOW + 5 * MINUTE, *(NOW - int(ago) * 1_000 for ago in random.integers(0, 700, 12))]:
+        for text in ("x", "timestamp(x)", "x_total", "x_bucket", "x_count > 0"):
+            assert same(await ask(over(double), text, at), await ask(whole, text, at)), (text, NOW - at)
+
+
+async def test_a_look_at_now_reads_the_last_windows_only_as_long_as_all_series_have_samples_there() -> None:
+    stored: Stored = {key("x", Kind.GAUGE, i=str(i)): every(10, [1.0] * 60) for i in range(3)}
+    double = Double.of(stored)
+    await ask(over(double), "topk(2, x)", NOW - 3 * SECOND)
+    assert [plan.windows for plan in double.plans] == [3]
+    double = Double.of(stored | {key("x", Kind.GAUGE, i="late"): {NOW - 250 * SECOND: 1.0}})
+    assert len(points(await ask(over(double), "x", NOW - 3 * SECOND))) == 4
+    assert sum(plan.windows for plan in double.plans) < 32

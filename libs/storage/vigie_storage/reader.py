@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,24 +19,17 @@ from vigie_query.grid import NICE_STEPS, Grid, stepped
 from vigie_query.planning import Plan, plan, plans_before
 from vigie_query.series import Selection, Series
 from vigie_query.times import duration, iso
-from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_windows import Cells, increase
 from vigie_windows.chunks import Column
 
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
+from vigie_storage.series.selections import Selections
 from vigie_storage.windows.reader import Completeness, WindowReader
 
-S = TypeVar("S")
-_SELECTION_TTL_S = 0.25
-"""Short: an answer kept by the route may be made of a selection of this age, and new series are awaited."""
-_SELECTED_SERIES = 100_000
-"""Series of all kept selections: about 100 MB."""
 _COUNTED_CHUNKS = 200
 """Of so many chunks windows are counted when they might be too many; more are taken to have them all."""
-_EMPTY_WEIGHS = 100
-"""As much as so many series: the key and its labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +51,18 @@ class SelectedSamples:
     plan: Plan
 
 
-def selections(clock: Clock, series_in: Callable[[S], int]) -> TtlCache[S]:
-    """What remembers selections: a dashboard that asks for ten charts at once reads its catalogue once."""
-    return TtlCache[S](clock, _SELECTION_TTL_S, _SELECTED_SERIES, lambda found: series_in(found) + _EMPTY_WEIGHS)
-
-
-def _series_in(found: list[Series]) -> int:
-    return len(found)
-
-
 class SeriesReader:
     """Every windowed read goes through this."""
 
     def __init__(self, series: SeriesCatalogue, windows: WindowReader, clock: Clock, limits: Limits) -> None:
         self.catalogue, self.limits = series, limits
         self._windows, self._clock = windows, clock
-        self._selections = selections(clock, _series_in)
+        self._selections = Selections[list[Series]](series, clock, len)
 
     async def select(self, tenant: TenantId, wanted: Filter, what: str) -> list[Series]:
         """The series of the filter, by name and labels. Raises QueryLimitExceeded."""
         return await self._selections.get(
-            (tenant, wanted), lambda: self.catalogue.find(tenant, wanted, self.limits.series, what)
+            tenant, wanted, lambda: self.catalogue.find(tenant, wanted, self.limits.series, what)
         )
 
     async def read(

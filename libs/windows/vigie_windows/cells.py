@@ -106,10 +106,14 @@ class Cells:
     def select(self, mask: Bools) -> "Cells":
         """The cells where `mask` (bool[n]) is true."""
         place = np.cumsum(mask) - 1
+        kept = np.flatnonzero(mask)
         buckets, turns = mask[self.sketch_cell], mask[self.turn_cell]
+        # Columns that were not read are one and the same.
+        chosen = {id(column): column for column in self._per_cell()}
+        chosen = {number: column[kept] for number, column in chosen.items()}
         return Cells(
             self.width_ms,
-            *(column[mask] for column in self._per_cell()),
+            *(chosen[id(column)] for column in self._per_cell()),
             sketch_cell=place[self.sketch_cell[buckets]],
             sketch_bucket=self.sketch_bucket[buckets],
             sketch_count=self.sketch_count[buckets],

@@ -83,6 +83,9 @@ class Families:
     async def families(self, tenant: TenantId) -> list[tuple[str, Kind]]:
         return [("bookings", Kind.COUNTER), ("seconds", Kind.HISTOGRAM), ("up", Kind.GAUGE), ("up", Kind.CUMULATIVE)]
 
+    async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
+        return {0: 4}
+
     async def names(self, tenant: TenantId) -> list[str]:
         return ["job", "zone"]
 

@@ -59,6 +59,8 @@ class Need:
 
     coarsest: int
     """The place in TIERS of the widest windows to use."""
+    newest_ms: int | None
+    """When nothing but the newest sample of each series up to one moment matters: that moment."""
 
 
 def need(wanted: Wanted, shown: Shown) -> Need:
@@ -78,7 +80,14 @@ def need(wanted: Wanted, shown: Shown) -> Need:
         bool(shown.incremental.any()) and any(function not in ("rate", "increase") for function in functions),
         estimated,
         0 if estimated or dense else len(TIERS) - 1,
+        _newest_ms(wanted.uses) if not sums else None,
     )
+
+
+def _newest_ms(uses: tuple[Use, ...]) -> int | None:
+    if len(uses) == 1 and not uses[0].function and not uses[0].step_ms:
+        return uses[0].last_ms
+    return None
 
 
 def _ends(use: Use) -> int:

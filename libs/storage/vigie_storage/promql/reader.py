@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,17 +15,19 @@ from vigie_contracts.tiers import CHUNK_SLOTS, TIERS
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.planning import Plan, covering
 from vigie_query.promql import tiers
-from vigie_query.promql.cells import samples_of
+from vigie_query.promql.cells import Shown, samples_of
 from vigie_query.promql.plan import Selector
 from vigie_query.promql.reading import Read, Wanted
-from vigie_query.promql.samples import Floats, Ints, Samples, joined
+from vigie_query.promql.samples import Ints, Samples, joined
 from vigie_query.promql.tiers import Need
 from vigie_query.series import Selection
+from vigie_runtime import tasks
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
 from vigie_windows import Cells
 
 from vigie_storage.latest import Chunks, LatestReader
+from vigie_storage.promql import newest
 from vigie_storage.promql.selection import Selected, SelectorReader
 from vigie_storage.promql.totals import totals_of
 from vigie_storage.reader import SeriesReader
@@ -36,8 +39,8 @@ buckets of sketches as much as one."""
 _HEAVY: Final = 4
 _AGAIN_S: Final = 0.5
 """As long as this, windows that are being written are read again."""
-_CELLS_AT_ONCE: Final = 500_000
-"""Cells that are held beside the samples, about."""
+_CELLS_AT_ONCE: Final = 250_000
+"""Cells of one part; two parts are held beside the samples, of which one is being read."""
 
 
 class PromqlReader:
@@ -93,29 +96,56 @@ class PromqlReader:
         """Some chunks at a time, so that their cells need not all be held at once."""
         selection, shown = selected.selection, selected.shown
         step = max(1, _CELLS_AT_ONCE // max(1, plan.windows * CHUNK_SLOTS)) * CHUNK_SLOTS
-        for first in range(0, len(selection.chunks) * CHUNK_SLOTS, step):
-            begin, end = np.searchsorted(shown.rows, [first, first + step]).tolist()
-            part = shown.slice(begin, end)
+        edges = np.searchsorted(shown.rows, np.arange(0, len(selection.chunks) * CHUNK_SLOTS + step, step)).tolist()
+        parts = [shown.slice(begin, end) for begin, end in pairwise(edges)]
+
+        def read(part: Shown) -> asyncio.Task[tuple[tuple[Cells, ...], Chunks | None]]:
             rows = np.unique(part.rows)
-            totals: Floats | None = None
             if need.totals:
-                cells, latest = await self._with_latest(tenant, selection, plan, need, rows)
-                totals = await asyncio.to_thread(totals_of, part, selection, latest)
-            else:
-                cells = await self._windows.read(tenant, selection, plan, need.columns, rows)
-            samples = await asyncio.to_thread(samples_of, cells, part, totals)
-            room -= _weight(samples)
-            if room < 0:
-                raise QueryLimitExceeded(
-                    f"query: more than {MAX_SAMPLES:,} samples would have to be held: use fewer series, a shorter time "
-                    "or a longer step",
-                    "query",
-                )
-            yield samples
+                return asyncio.create_task(self._with_latest(tenant, selection, plan, need, rows))
+            return asyncio.create_task(self._without_latest(tenant, selection, plan, need, rows))
+
+        reading = read(parts[0])
+        try:
+            for at, part in enumerate(parts):
+                cells, latest = await reading
+                if at + 1 < len(parts):  # the store works while these are converted
+                    reading = read(parts[at + 1])
+                totals = None if latest is None else await asyncio.to_thread(totals_of, part, selection, latest)
+                samples = await asyncio.to_thread(samples_of, cells, part, totals)
+                room -= _weight(samples)
+                if room < 0:
+                    raise QueryLimitExceeded(
+                        f"query: more than {MAX_SAMPLES:,} samples would have to be held: use fewer series, a shorter "
+                        "time or a longer step",
+                        "query",
+                    )
+                yield samples
+        finally:
+            await tasks.end([reading])
+
+    async def _without_latest(
+        self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: Ints
+    ) -> tuple[tuple[Cells, ...], None]:
+        return await self._cells(tenant, selection, plan, need, rows), None
+
+    async def _cells(
+        self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: Ints
+    ) -> tuple[Cells, ...]:
+        """The windows of these rows; when only their newest samples matter, no more than these need."""
+        if need.newest_ms is None or need.totals:  # totals: with all that came since
+            return await self._windows.read(tenant, selection, plan, need.columns, rows)
+        found: tuple[Cells, ...] = ()
+        for part in newest.parts(plan, need.newest_ms):
+            found += await self._windows.read(tenant, selection, part, need.columns, rows)
+            rows = newest.without(rows, found, need.newest_ms)
+            if not len(rows):
+                break
+        return found
 
     async def _with_latest(
         self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: Ints
-    ) -> tuple[tuple[Cells, ...], Chunks]:
+    ) -> tuple[tuple[Cells, ...], Chunks | None]:
         """The windows, and the latest values of the same commits: chunks that are written meanwhile are read again."""
         found: list[Cells] = []
         latest: Chunks = {}
@@ -123,7 +153,7 @@ class PromqlReader:
         while True:
             chunks = selection.chunks_of(rows)
             before = await self._latest.stored(tenant, chunks)
-            cells = await self._windows.read(tenant, selection, plan, need.columns, rows)
+            cells = await self._cells(tenant, selection, plan, need, rows)
             latest |= before
             if self._clock.monotonic() > end:
                 return (*found, *cells), latest

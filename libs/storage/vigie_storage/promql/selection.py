@@ -22,9 +22,9 @@ from vigie_query.series import Selection, Series
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
 
-from vigie_storage.reader import selections
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
+from vigie_storage.series.selections import Selections
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class SelectorReader:
     def __init__(self, catalogue: SeriesCatalogue, expressions: Expressions, clock: Clock, limit: int) -> None:
         """`limit`: series that one selector may show."""
         self._catalogue, self._expressions, self._limit = catalogue, expressions, limit
-        self._selected = selections(clock, _series_in)
+        self._selected = Selections[Selected](catalogue, clock, _series_in)
 
     async def select(self, tenant: TenantId, matchers: tuple[Matcher, ...]) -> Selected:
         """Raises QueryLimitExceeded, and ExpressionTooSlow for patterns."""
-        return await self._selected.get((tenant, matchers), lambda: self._select(tenant, matchers))
+        return await self._selected.get(tenant, matchers, lambda: self._select(tenant, matchers))
 
     async def _select(self, tenant: TenantId, matchers: tuple[Matcher, ...]) -> Selected:
         of_names = [one for one in matchers if one.label == NAME]

@@ -30,7 +30,7 @@ from vigie_storage.windows import document as documents
 MAX_CELLS: Final = 3_000_000
 """Windows of single series held for one answer: about 300 MB."""
 _COMPLETENESS_TTL_S: Final = 0.25
-_DOCUMENTS_PER_BATCH: Final = 500
+_DOCUMENTS_PER_BATCH: Final = 1_000
 _IDS_PER_READ: Final = 1_000
 _SHORT: Final = 32
 """Up to so many windows per chunk are asked for one by one, many chunks in one request; more as a range per chunk."""
@@ -84,14 +84,7 @@ class WindowReader:
         wanted = selection.rows if rows is None else rows
         chunks = selection.chunks_of(wanted)
         queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, chunks, piece)]
-        reader = _Reading(
-            self._windows,
-            self._slots,
-            chunks,
-            frozenset(wanted.tolist()),
-            frozenset(columns),
-            session=self._session,
-        )
+        reader = _Reading(self._windows, self._slots, chunks, wanted, frozenset(columns), session=self._session)
         try:
             async with asyncio.TaskGroup() as group:
                 for tier, query in queries:
@@ -142,7 +135,7 @@ class _Reading:
         windows: Mapping[Tier, Rows],
         slots: asyncio.Semaphore,
         chunks: Mapping[tuple[int, int], int],
-        rows: frozenset[int],
+        rows: npt.NDArray[np.int64],
         columns: frozenset[Column],
         *,
         session: Session | None,
@@ -162,10 +155,8 @@ class _Reading:
                 await self._take(tier, found)
 
     async def _take(self, tier: Tier, found: list[Document]) -> None:
-        located = [(documents.located(document), document) for document in found]
-        parsed = [(self._chunks[partition, chunk], start, one) for (partition, chunk, start), one in located]
         # In a thread: numpy and long loops, while other requests wait for the event loop.
-        cells = await asyncio.to_thread(decode_many, parsed, tier.width_ms, rows=self._rows, columns=self._columns)
+        cells = await asyncio.to_thread(self._decoded, tier, found)
         self._held += len(cells)
         if self._held > MAX_CELLS:
             raise QueryLimitExceeded(
@@ -175,6 +166,11 @@ class _Reading:
             )
         if len(cells):
             self.cells.append(cells)
+
+    def _decoded(self, tier: Tier, found: list[Document]) -> Cells:
+        located = ((documents.located(document), document) for document in found)
+        parsed = ((self._chunks[partition, chunk], start, one) for (partition, chunk, start), one in located)
+        return decode_many(parsed, tier.width_ms, rows=self._rows, columns=self._columns)
 
 
 def _queries(tenant: TenantId, chunks: Iterable[tuple[int, int]], piece: TierRange) -> Iterator[Document]:

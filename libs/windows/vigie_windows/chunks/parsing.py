@@ -1,6 +1,7 @@
 """One chunk document, checked: what it must contain, and how long each column must be."""
 
 from collections.abc import Collection
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from vigie_windows.chunks.layout import SKETCH, TURNS, VALUES, VERSION, Column, 
 
 _UNSIGNED = {1: np.dtype("u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<u8")}
 _LONGEST = 1 << 32
+_SAME = [bytes([value]) * keys.SLOTS for value in range(256)]
+_PICKED_ALONE = 8
+"""Items up to which slicing is faster than numpy."""
 _ALL_SLOTS = bytes(range(keys.SLOTS))
 
 
@@ -17,12 +21,26 @@ class MalformedError(ValueError):
     """A document breaks the layout; the caller adds which one."""
 
 
+class Wanted(NamedTuple):
+    """Which columns to parse, told once for many documents: to look for members of an enumeration takes long."""
+
+    values: tuple[str, ...]
+    first: bool
+    sketch: bool
+    turns: bool
+
+    @classmethod
+    def of(cls, columns: Collection[Column]) -> Self:
+        values = tuple(column.value for column in VALUES if column in columns)
+        return cls(values, Column.FIRST in columns, Column.SKETCH in columns, Column.TURNS in columns)
+
+
 class ParsedChunk:
     """The wanted columns of one document as bytes, with lengths checked."""
 
     __slots__ = ("counts", "kinds", "last_at", "n", "ragged", "single", "slots", "values")
 
-    def __init__(self, document: Document, columns: Collection[Column]) -> None:
+    def __init__(self, document: Document, wanted: Wanted) -> None:
         version, n = document.get("v"), document.get("n")
         if version != VERSION:
             raise MalformedError(f"unknown layout version {version!r}")
@@ -36,15 +54,14 @@ class ParsedChunk:
         self.last_at = column(document, "last_at", n, 0)
         last = column(document, "last", n, 8)
         self.values: dict[str, bytes] = {"last": last}
-        for name in VALUES:
-            if name in columns:
-                self.values[name] = last if self.single else column(document, name, n, 8)
-        if Column.FIRST in columns:
+        for name in wanted.values:
+            self.values[name] = last if self.single else column(document, name, n, 8)
+        if wanted.first:
             self.values["first_at"] = self.last_at if self.single else column(document, "first_at", n, 0)
         self.ragged: dict[str, RaggedColumns] = {}
-        if Column.SKETCH in columns and not self.single and SKETCH[0] in document:
+        if wanted.sketch and not self.single and SKETCH[0] in document:
             self.ragged["sketch"] = RaggedColumns(document, SKETCH, n, (2, 0))
-        if Column.TURNS in columns and not self.single and TURNS[0] in document:
+        if wanted.turns and not self.single and TURNS[0] in document:
             self.ragged["turns"] = RaggedColumns(document, TURNS, n, (0, 8))
 
     def narrow(self, slots: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
@@ -91,6 +108,8 @@ class RaggedColumns:
 def column(document: Document, name: str, n: int, size: int = 1) -> bytes:
     """The bytes of a column of n items of `size` bytes; size 0 stands for 1, 2, 4 or 8, told by the length."""
     raw = document.get(name)
+    if type(raw) is bytes and len(raw) == n * size > 0:
+        return raw
     if not isinstance(raw, bytes):
         raise MalformedError(f"{name} is missing" if raw is None else f"{name} is not binary")
     if not _fits(len(raw), n, size):
@@ -114,7 +133,11 @@ def pick(raw: bytes, n: int, kept: list[int]) -> bytes:
     size = len(raw) // n
     if len(kept) == 1:
         return raw[kept[0] * size : (kept[0] + 1) * size]
-    return raw if len(kept) == n else b"".join([raw[position * size : (position + 1) * size] for position in kept])
+    if len(kept) == n:
+        return raw
+    if len(kept) > _PICKED_ALONE:
+        return np.frombuffer(raw, np.dtype((np.void, size))).take(kept).tobytes()
+    return b"".join([raw[position * size : (position + 1) * size] for position in kept])
 
 
 def _uniform(document: Document, name: str, n: int, size: int = 0) -> bytes:
@@ -122,6 +145,8 @@ def _uniform(document: Document, name: str, n: int, size: int = 0) -> bytes:
     value = document.get(name)
     if not isinstance(value, int):
         return column(document, name, n, size)
+    if 0 <= value < len(_SAME):
+        return _SAME[value][:n]
     width = size or 8
     if not 0 <= value < 1 << (8 * width):
         raise MalformedError(f"{name} is {value}")

@@ -1,21 +1,21 @@
 """Chunk documents to cells, thousands at a time: checked one by one, joined as bytes, converted at once."""
 
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from vigie_windows import keys
-from vigie_windows.arrays import Bools
+from vigie_windows.arrays import Bools, Int64s
 from vigie_windows.cells import Cells
 from vigie_windows.chunks.assembling import assemble
 from vigie_windows.chunks.layout import ALL, Column, Document
-from vigie_windows.chunks.parsing import MalformedError, ParsedChunk
+from vigie_windows.chunks.parsing import MalformedError, ParsedChunk, Wanted
 from vigie_windows.errors import CorruptChunkError, InvalidSamplesError
 
 _FEW: Final = 32
-"""Wanted slots of a chunk up to which each document is narrowed; with more, all is decoded and what is too much is
-dropped from the cells."""
+"""Wanted slots of a chunk up to which a document with more than these is narrowed; else all is decoded and what is too
+much is dropped from the cells."""
 
 
 def decode(document: Document, chunk: int, start_ms: int, width_ms: int) -> Cells:
@@ -27,7 +27,7 @@ def decode_many(
     documents: Iterable[tuple[int, int, Document]],
     width_ms: int,
     *,
-    rows: Collection[int] | None = None,
+    rows: Collection[int] | Int64s | None = None,
     columns: Collection[Column] = ALL,
 ) -> Cells:
     """The cells of many documents (chunk, window start in ms, document), in any order, each chunk and window once.
@@ -38,21 +38,22 @@ def decode_many(
     """
     keys.check_width(width_ms)
     wanted = None if rows is None else _slots_by_chunk(rows)
+    few = {chunk: slots for chunk, slots in (wanted or {}).items() if np.count_nonzero(slots) <= _FEW}
     columns = frozenset(columns)
+    parts = Wanted.of(columns)
     parsed: dict[int, ParsedChunk] = {}
     for chunk, start_ms, document in documents:
-        slots = None if wanted is None else wanted.get(chunk)
-        if wanted is not None and slots is None:
+        if wanted is not None and chunk not in wanted:
             continue
         try:
             group = keys.group_key(chunk, start_ms, width_ms)
-            one = ParsedChunk(document, columns)
+            one = ParsedChunk(document, parts)
             if group in parsed:
                 raise MalformedError("there are two documents")
         except (MalformedError, InvalidSamplesError) as problem:
             raise CorruptChunkError(chunk, start_ms, str(problem)) from None
-        if slots is not None and np.count_nonzero(slots) <= _FEW:
-            one.narrow(slots)
+        if one.n > _FEW and chunk in few:
+            one.narrow(few[chunk])
         if one.n:
             parsed[group] = one
     if not parsed:
@@ -69,9 +70,10 @@ def _only(cells: Cells, wanted: dict[int, Bools]) -> Cells:
     return cells if kept.all() else cells.select(kept)
 
 
-def _slots_by_chunk(rows: Collection[int]) -> dict[int, Bools]:
-    wanted: dict[int, Bools] = {}
-    for row in rows:
-        slots = wanted.setdefault(row >> keys.SLOT_BITS, np.zeros(keys.SLOTS, np.bool_))
-        slots[row & keys.SLOT_MASK] = True
-    return wanted
+def _slots_by_chunk(rows: Collection[int] | Int64s) -> dict[int, Bools]:
+    every = cast(Int64s, rows) if isinstance(rows, np.ndarray) else np.fromiter(rows, np.int64, len(rows))
+    distinct = np.unique(every)
+    chunks, number = np.unique(distinct >> keys.SLOT_BITS, return_inverse=True)
+    marked = np.zeros((len(chunks), keys.SLOTS), np.bool_)
+    marked[number, distinct & keys.SLOT_MASK] = True
+    return dict(zip(chunks.tolist(), marked, strict=True))
