@@ -12,8 +12,6 @@ from vigie_windows.chunks.layout import SKETCH, TURNS, VALUES, VERSION, Column, 
 _UNSIGNED = {1: np.dtype("u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<u8")}
 _LONGEST = 1 << 32
 _SAME = [bytes([value]) * keys.SLOTS for value in range(256)]
-_PICKED_ALONE = 8
-"""Items up to which slicing is faster than numpy."""
 _ALL_SLOTS = bytes(range(keys.SLOTS))
 
 
@@ -133,11 +131,7 @@ def pick(raw: bytes, n: int, kept: list[int]) -> bytes:
     size = len(raw) // n
     if len(kept) == 1:
         return raw[kept[0] * size : (kept[0] + 1) * size]
-    if len(kept) == n:
-        return raw
-    if len(kept) > _PICKED_ALONE:
-        return np.frombuffer(raw, np.dtype((np.void, size))).take(kept).tobytes()
-    return b"".join([raw[position * size : (position + 1) * size] for position in kept])
+    return raw if len(kept) == n else b"".join([raw[position * size : (position + 1) * size] for position in kept])
 
 
 def _uniform(document: Document, name: str, n: int, size: int = 0) -> bytes:
