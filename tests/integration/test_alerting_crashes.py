@@ -29,7 +29,7 @@ class Deaths:
         self.count = 0
 
     async def each_step(self, number: int) -> None:
-        """A replica that dies at every step in turn, at one of the first times that it gets there; the last one stays."""
+        """A replica that dies at every step in turn, at one of the first times that it gets there. The last stays."""
         for place, point in enumerate(Point):
             times = 1 + (number + place) % 3
             process = await asyncio.to_thread(self._services.alerting, {VARIABLE: f"{point}@{times}"}, launch=False)

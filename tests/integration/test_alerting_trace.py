@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
 async def test_post_is_followed_through_kafka_and_a_rule_to_the_webhook(rough: World) -> None:
     alerts = AlertLedger(unique("traced").replace("-", "_"))
     with sink() as collector, receiver() as webhook:
+        await asyncio.to_thread(rough.services.start, aggregators=1)
         await asyncio.to_thread(rough.services.gateway, collector.environment())
         alerting = await asyncio.to_thread(rough.services.alerting, collector.environment())
         await make_rules(rough.services.urls[alerting.name], alerts, webhook.url)
