@@ -211,9 +211,7 @@ async def _alerts(result: Result, database: stored.Database, webhook: Receiver) 
     result.repeats = again.total()
     hits = sum(count for label, count in result.killer.done.items() if label.startswith(("alerting", "mongod")))
     if result.repeats > hits * PER_CHANNEL or max(again.values(), default=0) > hits:
-        result.problems.append(
-            f"{result.repeats} notifications came again after {hits} kills"
-        )
+        result.problems.append(f"{result.repeats} notifications came again after {hits} kills")
 
 
 def report(result: Result) -> str:
