@@ -203,9 +203,21 @@ ALERTS_AND_HEALTH = Dashboard(
             ("max by (host) (system_disk_usage_percent)", "{{host}} disk"),
         ),
         graph("Kafka records not read yet", "short", ("sum(vigie_logreader_lag_records)", "records")),
+        graph(
+            "Transitions of alerts",
+            "short",
+            ("sum(rate(vigie_alerting_transitions_total[$__rate_interval]))", "transitions"),
+        ),
+        graph(
+            "Notifications by channel",
+            "short",
+            ("sum by (type) (rate(vigie_alerting_notifications_sent_total[$__rate_interval]))", "{{type}} sent"),
+            ("sum by (type) (rate(vigie_alerting_notification_failures_total[$__rate_interval]))", "{{type}} failed"),
+        ),
+        graph("Time from an alert to its delivery", "s", *p50_p99("vigie_alerting_notification_delay_seconds")),
     ],
 )
-"""The alerts are those of Prometheus' own rules."""
+"""The alerts above are those of Prometheus' own rules, the transitions and notifications those of Vigie's."""
 
 NODE = Dashboard(
     "vigie-node",

@@ -48,9 +48,11 @@ def test_host_of_another_machine_is_not_said_to_be_a_taken_port(host: str, monke
 def test_network_comes_in_without_a_credential_only_where_that_is_said_twice(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(OpenToAllError, match=r"VIGIE_ANONYMOUS=nothing.*VIGIE_ANONYMOUS=default:read,write,telemetry"):
+    with pytest.raises(
+        OpenToAllError, match=r"VIGIE_ANONYMOUS=nothing.*VIGIE_ANONYMOUS=default:read,write,configure,telemetry"
+    ):
         usable(options(host))
-    for said in ("nothing", "default:read,write,telemetry"):
+    for said in ("nothing", "default:read,write,configure,telemetry"):
         monkeypatch.setenv("VIGIE_ANONYMOUS", said)
         assert usable(options(host)).host in {"0.0.0.0", "::ffff:0:0"}
 

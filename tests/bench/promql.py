@@ -37,8 +37,9 @@ from tests.kit.wait import eventually_sync
 HOUR_S: Final = 3_600
 STEP_S: Final = 10
 """Between the samples of a series."""
-STEPS: Final = (HOUR_S + 300) // STEP_S
-"""Samples of a series: of an hour, and of the five minutes that its first rate looks back."""
+STEPS: Final = (HOUR_S + 600) // STEP_S
+"""Samples of a series: of an hour, and of ten minutes before, so that every range is full: where a series begins,
+versions of Prometheus guess differently."""
 MINUTES: Final = 30 * 24 * 60
 """Samples of the one long series, a minute apart."""
 RECENT_S: Final = 70 * 60

@@ -60,6 +60,13 @@ def test_asking_for_rows_gives_only_them(samples, rows):
     identical(found, cells.select(np.isin(cells.rows, list(rows))))
 
 
+@pytest.mark.parametrize("wanted", [range(10), range(0, 300, 3), range(256), range(5, 600)])
+def test_asking_for_few_or_many_rows_of_chunks_gives_only_them(wanted):
+    cells = cells_of([(row, T0 + at, row + at / 7) for row in range(ROWS) for at in (0, 3_000, 12_000) if row % 5])
+    found = chunks.decode_many(chunks.encode_all(cells), 10_000, rows=wanted)
+    identical(found, cells.select(np.isin(cells.rows, list(wanted))))
+
+
 @given(samples_of, st.sets(st.sampled_from(list(Column))))
 @settings(max_examples=100, deadline=None)
 def test_projected_documents_give_the_columns_asked_for(samples, columns):

@@ -24,6 +24,7 @@ class RuleHealth:
     """How the last evaluation of a rule went. Unix milliseconds."""
 
     evaluated_ms: int
+    """0: it never was."""
     took_ms: float
     error: str = ""
     next_ms: int | None = None

@@ -80,7 +80,7 @@ async def test_expressions_that_take_long_are_refused_while_others_are_served(cl
     keys = [world.key("many", Kind.GAUGE, path=f"{i:04}" + "ab" * 500) for i in range(1_500)]
     await world.send([(key, NOW - MINUTE, 1.0) for key in keys])
     resources = client.app.state.service.resources
-    for catalogue in (resources.series, resources.reader._series):
+    for catalogue in (resources.series, resources.reader.catalogue):
         assert isinstance(catalogue, SeriesCatalogue)
         catalogue._expressions = Expressions(0.2)
     nasty = ["path=~.*(a.{0,200}y).*(b.{0,100}z)", "path!~(?:.*b){60}c"]

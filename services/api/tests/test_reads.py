@@ -283,7 +283,7 @@ async def test_questions_that_cost_too_much_say_what_to_ask_instead(client: Any,
     keys = [world.key("m", Kind.GAUGE, i=str(i)) for i in range(10)]
     await world.send([(key, NOW - ago, 1.0) for key in keys for ago in range(MINUTE, HOUR - MINUTE, 10_000)])
     reader = client.app.state.service.resources.reader
-    reader._limits = type(reader._limits)(series=9, documents=100, preferred_documents=50)
+    reader.limits = type(reader.limits)(series=9, documents=100, preferred_documents=50)
     body = await client.get("/api/query_range", 422, metric="m")
     assert "more than 9 series" in body["detail"]
     body = await client.get("/api/query_range", 422, metric="m", match="i=~[0-4]", step="10s")

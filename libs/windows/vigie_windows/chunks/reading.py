@@ -1,6 +1,7 @@
 """Chunk documents to cells, thousands at a time: checked one by one, joined as bytes, converted at once."""
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from vigie_windows.chunks.assembling import assemble
 from vigie_windows.chunks.layout import ALL, Column, Document
 from vigie_windows.chunks.parsing import MalformedError, ParsedChunk
 from vigie_windows.errors import CorruptChunkError, InvalidSamplesError
+
+_FEW: Final = 32
+"""Wanted slots of a chunk up to which each document is narrowed; with more, all is decoded and what is too much is
+dropped from the cells."""
 
 
 def decode(document: Document, chunk: int, start_ms: int, width_ms: int) -> Cells:
@@ -46,11 +51,22 @@ def decode_many(
                 raise MalformedError("there are two documents")
         except (MalformedError, InvalidSamplesError) as problem:
             raise CorruptChunkError(chunk, start_ms, str(problem)) from None
-        if slots is not None:
+        if slots is not None and np.count_nonzero(slots) <= _FEW:
             one.narrow(slots)
         if one.n:
             parsed[group] = one
-    return assemble(parsed, width_ms, columns) if parsed else Cells.empty(width_ms)
+    if not parsed:
+        return Cells.empty(width_ms)
+    cells = assemble(parsed, width_ms, columns)
+    return cells if wanted is None else _only(cells, wanted)
+
+
+def _only(cells: Cells, wanted: dict[int, Bools]) -> Cells:
+    chunks = np.fromiter(wanted, np.int64, len(wanted))
+    marked = np.zeros((int(chunks.max()) + 1, keys.SLOTS), np.bool_)
+    marked[chunks] = list(wanted.values())
+    kept = marked[cells.chunks, cells.slots]
+    return cells if kept.all() else cells.select(kept)
 
 
 def _slots_by_chunk(rows: Collection[int]) -> dict[int, Bools]:

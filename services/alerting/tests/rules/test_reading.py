@@ -193,7 +193,7 @@ def test_what_was_answered_can_be_sent_back_and_is_the_next_version() -> None:
             {"notificationChannels": [{"type": "pager", "destination": "x"}]},
             {
                 "notificationChannels[0].type": "pager is no kind of channel: "
-                "there are apprise, email, live, slack, webhook"
+                "there are apprise, channel, email, live, slack, webhook"
             },
         ),
         (

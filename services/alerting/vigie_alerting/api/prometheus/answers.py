@@ -77,7 +77,7 @@ def _rule(made: CompiledRule, alerts: Sequence[Known], health: RuleHealth | None
         "health": "unknown" if health is None else "err" if health.error else "ok",
         **({"lastError": health.error} if health and health.error else {}),
         "evaluationTime": 0.0 if health is None else round(health.took_ms / 1000, 9),
-        "lastEvaluation": _NEVER if health is None else iso(health.evaluated_ms),
+        "lastEvaluation": iso(health.evaluated_ms) if health and health.evaluated_ms else _NEVER,
     }
     if rule.kind is RuleKind.RECORDING:
         return {**shared, "type": "recording"}

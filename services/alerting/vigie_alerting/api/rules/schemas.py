@@ -43,7 +43,7 @@ class Problem(Model):
 class Health(Model):
     """The last evaluation."""
 
-    last_evaluation: Time
+    last_evaluation: Time | None = Field(description="null: it never was")
     evaluation_ms: float
     error: str = Field(description="empty: it went well")
     next_evaluation: Time | None
@@ -52,10 +52,11 @@ class Health(Model):
     def of(cls, health: RuleHealth | None) -> Self | None:
         if health is None:
             return None
-        evaluated, next_ = time(health.evaluated_ms), time(health.next_ms)
-        assert evaluated is not None  # noqa: S101 - of a number
         return cls(
-            last_evaluation=evaluated, evaluation_ms=round(health.took_ms, 3), error=health.error, next_evaluation=next_
+            last_evaluation=time(health.evaluated_ms or None),
+            evaluation_ms=round(health.took_ms, 3),
+            error=health.error,
+            next_evaluation=time(health.next_ms),
         )
 
 
