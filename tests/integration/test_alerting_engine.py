@@ -199,3 +199,35 @@ async def test_without_an_aggregator_rules_fire_all_the_same(engines: Engines) -
         await asyncio.to_thread(engines.world.services.aggregators[0].kill)
         await engines.send(name, 95)
         await engines.states(rule, AlertState.FIRING)
+
+
+async def test_a_restart_without_an_aggregator_resolves_nothing(engines: Engines) -> None:
+    name = unique("cpu").replace("-", "_")
+    rule = engines.rule(f"{name} > 80")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.send(name, 1)
+        await engines.put(rule)
+        await eventually(lambda: running.engine.rules and running.engine.closed() == [], DEADLINE_S)
+        await asyncio.to_thread(engines.world.services.aggregators[0].kill)
+        await engines.send(name, 95)
+        await engines.states(rule, AlertState.FIRING)
+    async with engines.running() as running:
+        await eventually(lambda: running.ready and len(running.engine.rules) == 1, DEADLINE_S)
+        await asyncio.sleep(2)
+        await engines.states(rule, AlertState.FIRING)
+        await engines.send(name, 12)
+        await engines.states(rule, AlertState.FIRING, AlertState.RESOLVED)
+
+
+async def test_a_rule_that_is_removed_while_nobody_runs_ends_its_alerts(engines: Engines) -> None:
+    name = unique("cpu").replace("-", "_")
+    rule = engines.rule(f"{name} > 80")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        await engines.send(name, 95)
+        await engines.states(rule, AlertState.FIRING)
+    await engines.put(None, rule.id)
+    async with engines.running():
+        await engines.states(rule, AlertState.FIRING, AlertState.RESOLVED)

@@ -36,6 +36,9 @@ MAX_UNICODE_CLASSES: Final = 16
 """`\\pL` and the like in the expressions of one question. RE2 needs 0.25 ms to compile each, also where it then says
 that the expression is too large, and no other thread runs meanwhile. Whatever else fits is compiled in 3 ms."""
 
+_REMEMBERED: Final = 10_000
+"""Answers of one expression: a rule asks it for as long as it lives."""
+
 _UNICODE_CLASS: Final = re.compile(r"\\[pP]")
 _MATCHER: Final = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_.\-/]*)\s*(=~|!~|!=|=)(.*)\Z", re.DOTALL)
 _QUOTED: Final = re.compile(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1\Z""", re.DOTALL)
@@ -171,6 +174,8 @@ def _checked(matches: Callable[[str], bool], check: Callable[[], None]) -> Calla
     def test(value: str) -> bool:
         answer = known.get(value)
         if answer is None:
+            if len(known) >= _REMEMBERED:
+                known.clear()
             answer = known[value] = matches(value)
             check()
         return answer

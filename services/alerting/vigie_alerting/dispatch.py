@@ -61,3 +61,8 @@ class Dispatcher:
         if made:
             self._wake()
         return made
+
+    async def last(self, tenant: TenantId, fingerprint: str) -> Transition | None:
+        """The newest transition of an alert. Raises StoreUnavailable."""
+        found = await self._ledger.history(tenant, fingerprint, 1)
+        return found[0] if found else None

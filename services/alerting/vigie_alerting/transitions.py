@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from msgspec.structs import replace
-from vigie_contracts.alerts import AlertState, Reason, Severity, Transition
+from vigie_contracts.alerts import AlertState, Reason, Rule, RuleKind, Severity, Transition
 from vigie_query.times import duration, iso
 
 from vigie_alerting import templates
@@ -71,6 +71,25 @@ def labels_of(rule: CompiledRule, alert: Alert) -> dict[str, str]:
     own = templates.render_all(rule.rule.labels, series, alert.value)
     together = {**series, **own, ALERTNAME: rule.rule.name}
     return {name: together[name] for name in sorted(together) if together[name]}
+
+
+def rule_of(last: Transition, alert: Alert) -> Rule:
+    """What an alert's last transition tells of its rule, where there is no other trace of that."""
+    series = dict(alert.series)
+    return Rule(
+        id=last.rule_id,
+        tenant=last.tenant,
+        name=last.rule_name,
+        version=last.rule_version,
+        kind=RuleKind.EXPRESSION,
+        expression=last.expression,
+        severity=last.severity,
+        labels={name: text for name, text in last.labels.items() if name != ALERTNAME and series.get(name) != text},
+        annotations=last.annotations,
+        notification_channels=last.channels,
+        runbook=last.runbook,
+        owner=last.owner,
+    )
 
 
 _PLAIN: Final = {

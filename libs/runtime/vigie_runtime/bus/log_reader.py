@@ -89,6 +89,8 @@ class LogReader:
         self._failure: BaseException | None = None
         self._next_tick = 0.0
         self._gaps: dict[int, tuple[int, int]] = {}
+        self._held = False
+        """Whether partitions were assigned yet."""
         self._leaving: set[int] = set()
         """Taken away, and the handler does not know it yet."""
 
@@ -96,6 +98,12 @@ class LogReader:
     def ready(self) -> bool:
         """Whether the reader is connected and every partition it has is loaded."""
         return self._consumer is not None and self._own.settled and self._failure is None
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the reader knows its partitions, be it none, and has read each to where its log ended when it was
+        loaded."""
+        return self._held and self._own.caught_up and self._failure is None
 
     @property
     def partitions(self) -> set[int]:
@@ -281,7 +289,7 @@ class LogReader:
             consumer.seek(tp, start)
         except IllegalStateError as e:
             raise Retryable(f"{tp.topic}/{partition} was taken away while it was loaded") from e
-        self._own.loaded(partition, start)
+        self._own.loaded(partition, start, end)
         log.info("reading", topic=tp.topic, partition=partition, offset=start, end=end)
 
     async def _call(self, consumer: AIOKafkaConsumer, partition: int | None, call: Awaitable[None]) -> None:
@@ -316,6 +324,7 @@ class LogReader:
         for tp in tps:
             consumer.seek(tp, 0)  # a partition with a position is not looked up in Kafka's committed offsets
         self._own.assign([tp.partition for tp in tps], time.monotonic())
+        self._held = True
 
     async def release(self) -> None:
         """Everything is taken away: let the handler store what is pending, within REVOKE_TIMEOUT_S."""

@@ -30,6 +30,8 @@ class Ownership:
         """Of each partition: changes whenever records that were read before may no longer be handed over."""
         self.next: dict[int, int] = {}
         """Live partitions: the next offset to hand over."""
+        self._ends: dict[int, int] = {}
+        """Of each live partition, where its log ended when it was loaded."""
         self._due: dict[int, tuple[float, LoadReason]] = {}
         self._failures: dict[int, int] = {}
         self._jitter = jitter or random.Random()
@@ -43,6 +45,11 @@ class Ownership:
     def settled(self) -> bool:
         """Whether nothing is to be loaded."""
         return not self._due
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything is live and was handed over to where its log ended when it was loaded."""
+        return self.settled and all(offset >= self._ends.get(partition, 0) for partition, offset in self.next.items())
 
     def assign(self, partitions: Iterable[int], now: float) -> None:
         """A new assignment: everything is loaded, nothing is known."""
@@ -67,10 +74,11 @@ class Ownership:
         """Seconds until something is due; None when nothing is to be loaded."""
         return max(0.0, min(at for at, _ in self._due.values()) - now) if self._due else None
 
-    def loaded(self, partition: int, offset: int) -> None:
-        """The partition is live from `offset` on."""
+    def loaded(self, partition: int, offset: int, end: int = 0) -> None:
+        """The partition is live from `offset` on; its log goes to `end`."""
         self._due.pop(partition, None)
         self.next[partition] = offset
+        self._ends[partition] = end
 
     def reload(self, partition: int, reason: LoadReason, now: float) -> float:
         """Take the partition out of service and load it again after the pause that is returned."""

@@ -93,12 +93,13 @@ class AlertStates:
         if moved < len(moves):
             raise AlertMoved
 
-    async def of_rules(self, rules: Iterable[str]) -> list[StoredAlert]:
-        """The alerts of these rules that may go on: those that are not over, and what was resolved lately."""
+    async def of_rules(self, rules: Iterable[str], since_ms: int) -> list[StoredAlert]:
+        """The alerts of these rules that may go on: those that are not over, and what was resolved since then."""
+        lately = [{"state": {"$nin": _OVER}}, {"ends": {"$gte": _date(since_ms)}}]
         found: list[StoredAlert] = []
         ids = list(rules)
         for start in range(0, len(ids), _BATCH):
-            query = {"rule": {"$in": ids[start : start + _BATCH]}}
+            query = {"rule": {"$in": ids[start : start + _BATCH]}, "$or": lately}
             with mongo.retryable("reading the alerts of rules"):
                 cursor = self._alerts.across(Why.NOTIFY).find(query, batch_size=_BATCH)
                 found += [parse(document) async for document in cursor]

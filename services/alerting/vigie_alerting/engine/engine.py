@@ -14,6 +14,7 @@ from vigie_contracts.alerts import NoData
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.promql.plan import Selector
+from vigie_runtime.errors import reason_of
 
 from vigie_alerting.alert import Alert
 from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, evaluate, judge
@@ -29,6 +30,8 @@ SPACING_MS: Final = 20
 """A rule is evaluated again after so long at the earliest, however much data comes..."""
 COST_FACTOR: Final = 20
 """... and after so many times as long as its last evaluation took."""
+LONGEST_S: Final = 1.0
+"""An evaluation is given up after so long: samples wait for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +53,8 @@ class ActiveRule:
     took_ms: float = 0.0
     error: str = ""
     """Why the last evaluation failed."""
+    waiting: bool = False
+    """For what it missed to be known: it is not evaluated before."""
 
     @property
     def id(self) -> str:
@@ -89,6 +94,9 @@ class Engine:
         self._touched: dict[str, ActiveRule] = {}
         self._dues: list[tuple[int, str]] = []
         """A heap; what no longer agrees with its rule is passed over."""
+        self.evaluations = 0
+        """So far, quiet ones included."""
+        self.failures = 0
 
     def put(self, compiled: CompiledRule, alerts: Iterable[Alert]) -> ActiveRule:
         """A rule, new or changed, with its alerts. It is evaluated when what it looks at is open. Raises HorizonError,
@@ -102,6 +110,10 @@ class Engine:
             inputs.append((one, watch))
             self._users.setdefault(watch.number, set()).add(rule.id)
         active = ActiveRule(compiled, tuple(inputs), {alert.series: alert for alert in alerts})
+        if before is not None:
+            active.evaluated_ms, active.waiting = before.evaluated_ms, before.waiting
+            if before.compiled.text == compiled.text:
+                active.known = before.known
         self.rules[rule.id] = active
         self._touched.pop(rule.id, None)
         heapq.heappush(self._dues, (active.due_ms, rule.id))
@@ -124,27 +136,30 @@ class Engine:
         for watch in self.memory.touched(homes):
             for rule_id in self._users.get(watch.number, ()):
                 rule = self.rules[rule_id]
-                self._touched[rule_id] = rule
+                if self.sees(rule):
+                    self._touched[rule_id] = rule
                 rule.traceparent = traceparent or rule.traceparent
                 rule.newest_ms = max(rule.newest_ms, newest_ms)
         return late
 
     def due(self, now_ms: int) -> list[ActiveRule]:
-        """What is to be evaluated now: what has a time first, then what samples came for."""
+        """What is to be evaluated now; what was evaluated least lately first, so that none waits for ever."""
         found: dict[str, ActiveRule] = {}
         while self._dues and self._dues[0][0] <= now_ms:
             due_ms, rule_id = heapq.heappop(self._dues)
             if self._agrees(due_ms, rule_id):
                 found[rule_id] = self.rules[rule_id]
         found.update({rule.id: rule for rule in self._touched.values() if rule.ready_ms <= now_ms})
-        return [rule for rule in found.values() if self.sees(rule)]
+        return sorted(filter(self.sees, found.values()), key=lambda rule: (rule.evaluated_ms, rule.id))
 
     def sees(self, rule: ActiveRule) -> bool:
-        """Whether all that it looks at is kept."""
-        return all(self.memory.is_open(watch) for _, watch in rule.inputs)
+        """Whether all that it looks at is kept, and what it missed is known."""
+        return not rule.waiting and all(self.memory.is_open(watch) for _, watch in rule.inputs)
 
     def closed(self) -> list[Watch]:
         """What must be opened before the rules that look at it are evaluated."""
+        if self.memory.all_open:
+            return []
         watches = {watch.number: watch for rule in self.rules.values() for _, watch in rule.inputs}
         return [watch for watch in watches.values() if not self.memory.is_open(watch)]
 
@@ -153,6 +168,16 @@ class Engine:
         for watch in watches:
             for rule_id in self._users.get(watch.number, ()):
                 self._set_due(self.rules[rule_id], now_ms, again=True)
+
+    def caught_up(self, rule: ActiveRule, now_ms: int) -> None:
+        """What it missed is known, or never will be: it is evaluated from now on."""
+        rule.waiting = False
+        if self.rules.get(rule.id) is rule:
+            self._set_due(rule, now_ms, again=True)
+
+    def users(self, watch: Watch) -> list[ActiveRule]:
+        """The rules that look at it."""
+        return [self.rules[rule_id] for rule_id in sorted(self._users.get(watch.number, ()))]
 
     def next_ms(self) -> int | None:
         """When something is to be evaluated next."""
@@ -167,13 +192,24 @@ class Engine:
         data = {horizon.wanted.selector: self.memory.read(watch, horizon, now_ms) for horizon, watch in rule.inputs}
         times = np.array([now_ms], np.int64)
         try:
-            changes = self.judge(rule, Result(evaluate(rule.compiled.value, data, times), times))
+            check = self._check(began)
+            changes = self.judge(rule, Result(evaluate(rule.compiled.value, data, times, check), times))
             rule.error = ""
         except EvaluationError as e:
             rule.error, changes = str(e), []
+        except Exception as e:  # noqa: BLE001 - a bug: that of one rule must not end the others
+            rule.error, changes = f"Vigie cannot evaluate this: {reason_of(e)}", []
+        self.failures += bool(rule.error)
         rule.took_ms = (self.timer() - began) * 1000
         self.evaluated(rule, now_ms)
         return changes
+
+    def _check(self, began: float) -> Callable[[], None]:
+        def check() -> None:
+            if self.timer() > began + LONGEST_S:
+                raise EvaluationError(f"this takes longer than {LONGEST_S:g} s: select or aggregate less")
+
+        return check
 
     def judge(self, rule: ActiveRule, result: Result) -> list[Change]:
         """What values make of the rule's alerts. Raises EvaluationError."""
@@ -184,7 +220,7 @@ class Engine:
         self._touched.update({rule.id: rule for rule in rules})
 
     def accept(self, rule: ActiveRule, changes: Iterable[Change]) -> None:
-        """The changes are stored: they are what is."""
+        """The changes are what is."""
         for change in changes:
             if change.after is None:
                 rule.alerts.pop(change.labels, None)
@@ -200,6 +236,7 @@ class Engine:
     def evaluated(self, rule: ActiveRule, now_ms: int) -> None:
         """Nothing is to be done for it before its next time, or its next sample."""
         rule.evaluated_ms = now_ms
+        self.evaluations += 1
         self._touched.pop(rule.id, None)
         self._plan(rule)
 

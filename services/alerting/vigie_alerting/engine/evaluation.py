@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.alerts import Condition, NoData, Transition
+from vigie_contracts.alerts import AlertState, Condition, NoData, Transition
 from vigie_contracts.series import Labels
 from vigie_query.errors import QueryError
 from vigie_query.promql.evaluation import Evaluation
@@ -33,6 +33,9 @@ _COMPARE: Final[Mapping[Condition, Any]] = {
 }
 
 
+_OVER: Final = frozenset({AlertState.RESOLVED, AlertState.INACTIVE})
+
+
 class EvaluationError(Exception):
     """The rule cannot be evaluated now; its alerts stay what they are. The text is a sentence."""
 
@@ -47,9 +50,15 @@ class Change:
     transitions: list[Transition] = field(default_factory=list[Transition])
 
 
-def evaluate(node: Node, data: Mapping[Selector, Samples], times: npt.NDArray[np.int64]) -> Vector:
-    """What an expression gives at these times; a scalar is a series without labels. Raises EvaluationError."""
-    evaluation = Evaluation(data, int(times[0]), int(times[-1]))
+def evaluate(
+    node: Node,
+    data: Mapping[Selector, Samples],
+    times: npt.NDArray[np.int64],
+    check: Callable[[], None] = lambda: None,
+) -> Vector:
+    """What an expression gives at these times; a scalar is a series without labels. `check` is called often, and may
+    raise. Raises EvaluationError."""
+    evaluation = Evaluation(data, int(times[0]), int(times[-1]), check=check)
     try:
         if node.type is ValueType.SCALAR:
             values = evaluation.scalar(node, times)[None, :]
@@ -86,11 +95,14 @@ def judge(
     if len(row_of) < len(labels):
         raise EvaluationError("the result has several series with the same labels: only their names tell them apart")
     active = _active(rule, result.found)
-    interesting = {labels[row] for row in np.flatnonzero(active.any(axis=1)).tolist()} | alerts.keys()
+    firing = {labels[row] for row in np.flatnonzero(active.any(axis=1)).tolist()}
+    firing |= {one for one, alert in alerts.items() if alert.state not in _OVER}
+    interesting = firing | alerts.keys()
     if rule.rule.no_data is NoData.ALERT and rule.compares:
+        firing |= known - row_of.keys()
         interesting |= known
         known |= row_of.keys()
-    _check_limit(rule, interesting)
+    _check_limit(rule, firing)
     changes: list[Change] = []
     for one in sorted(interesting):
         change = Change(one, alerts.get(one), alerts.get(one))
@@ -118,9 +130,10 @@ def any_active(rule: CompiledRule, values: npt.NDArray[np.float64]) -> bool:
         return bool(np.any(_COMPARE[rule.condition](values, rule.threshold)))
 
 
-def _check_limit(rule: CompiledRule, interesting: set[Labels]) -> None:
+def _check_limit(rule: CompiledRule, firing: set[Labels]) -> None:
+    """Those that are over do not count: they would keep the rule from forgetting them."""
     limit = rule.rule.limit or DEFAULT_LIMIT
-    if len(interesting) > limit:
+    if len(firing) > limit:
         raise EvaluationError(
-            f"the rule has {len(interesting):,} alerts, more than {limit:,}: aggregate, or raise its limit"
+            f"the rule has {len(firing):,} alerts, more than {limit:,}: aggregate, or raise its limit"
         )

@@ -30,6 +30,8 @@ UInt64s: TypeAlias = npt.NDArray[np.uint64]
 WatchKey: TypeAlias = tuple[TenantId, tuple[Matcher, ...], Depth]
 
 NOBODYS: Final = -1
+MAX_NOBODYS: Final = 2_000_000
+"""Series remembered as nobody's: 24 bytes each."""
 _QUANTILES: Final = frozenset({"quantile_over_time", "mad_over_time", "stddev_over_time", "stdvar_over_time"})
 
 
@@ -69,6 +71,11 @@ class Watch:
                 np.array(self.parts, np.int64),
             )
         return self._shown
+
+    def clear(self) -> None:
+        for column in (self.labels, self.rows, self.homes, self.kinds, self.parts):
+            column.clear()
+        self._shown = None
 
     def add(self, row: int, home: int, kind: Kind, labels: Labels, part: int) -> None:
         self.rows.append(row)
@@ -166,6 +173,8 @@ class Memory:
             self._lately += looked_up
         fingerprints = np.array([series.fingerprint for _, series in looked_up], np.uint64)
         nobodys = np.concatenate([fingerprints[self._homes.find(fingerprints) < 0], missing])
+        if len(self._nobodys) + len(nobodys) > MAX_NOBODYS:  # those that still come are looked up once more
+            self._nobodys = FingerprintTable()
         self._nobodys.add(nobodys, np.zeros(len(nobodys), np.int64))
 
     def watch(self, tenant: TenantId, horizon: Horizon) -> Watch:
@@ -186,6 +195,26 @@ class Memory:
     def is_open(self, watch: Watch) -> bool:
         """Whether its series are kept."""
         return watch.number in self._by_number
+
+    def has(self, watch: Watch) -> bool:
+        """Whether some rule needs it."""
+        return self._watches.get(watch.key) is watch
+
+    @property
+    def all_open(self) -> bool:
+        return len(self._by_number) == len(self._watches)
+
+    def close(self) -> None:
+        """Forget all series and windows: every watch is to be opened anew."""
+        self._homes, self._nobodys = FingerprintTable(), FingerprintTable()
+        self._series, self._totals = [], np.zeros(0)
+        self._banks = {depth: Bank(depth) for depth in self._banks}
+        self._by_number.clear()
+        self._by_name.clear()
+        self._of_any_name.clear()
+        self._pairs = None
+        for watch in self._watches.values():
+            watch.clear()
 
     def unwatch(self, watch: Watch) -> None:
         """No rule needs it any more. Its windows stay until the process ends; nobody looks at them."""
@@ -211,14 +240,19 @@ class Memory:
         """NOBODYS for those that no rule selects."""
         return self._homes.find(np.array([one.fingerprint for one in series], np.uint64))
 
+    def new_to(self, depth: Depth, series: Sequence[Series]) -> list[Series]:
+        """Those of which no windows of this depth are kept."""
+        kept = self._banks[depth].rows_of(self.homes_of(series)) >= 0
+        return [one for one, is_kept in zip(series, kept.tolist(), strict=True) if not is_kept]
+
     def open(self, watch: Watch, series: Sequence[Series]) -> list[Series]:
-        """Keep what the watch selects: these series, and those that came up since `prepare`. Of the first, those
-        whose windows are new to its depth, for `load`."""
+        """Keep what the watch selects: these series, and those that came up since `prepare`. Those whose windows are
+        new to its depth, for `load` and for what was read of the log meanwhile."""
         bank = self._banks[watch.depth]
-        before = bank.rows_of(self.homes_of(series)) >= 0
         names = watch.selecting.names
         came = {one.fingerprint: one for tenant, one in self._lately or () if tenant == watch.tenant}
         every = {one.fingerprint: one for one in series} | came
+        new = self.new_to(watch.depth, list(every.values()))
         self._settle([
             (watch, watch.tenant, one, labels, part)
             for one in every.values()
@@ -230,8 +264,8 @@ class Memory:
             self._by_name[watch.tenant, name].append(watch)
         if names is None:
             self._of_any_name[watch.tenant].append(watch)
-        fresh = ~before & (bank.rows_of(self.homes_of(series)) >= 0)
-        return [one for one, is_fresh in zip(series, fresh.tolist(), strict=True) if is_fresh]
+        kept = bank.rows_of(self.homes_of(new)) >= 0
+        return [one for one, is_kept in zip(new, kept.tolist(), strict=True) if is_kept]
 
     def load(self, watch: Watch, series: Sequence[Series], rows: Ints, cells: Cells) -> None:
         """Windows that were counted before. rows: of each series in the cells; those of other rows are left out."""

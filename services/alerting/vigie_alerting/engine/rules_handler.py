@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Final
+from enum import Enum, auto
+from typing import Final, TypeAlias
 
 import msgspec
 from vigie_contracts.alerts import Rule
@@ -17,34 +17,42 @@ log = logging.get(__name__)
 _rules: Final = msgspec.json.Decoder(Rule)
 
 
+class Gone(Enum):
+    """Why a rule is not evaluated here any more."""
+
+    REMOVED = auto()
+    """There is no such rule: its alerts are over."""
+    LEFT = auto()
+    """Another process has it, or this one reads its partition anew: its alerts are what they were."""
+
+
+RuleChange: TypeAlias = tuple[int, Rule | Gone]
+"""A rule's partition, and the rule as it is now."""
+
+
 class RulesHandler:
     """A `PartitionHandler` that keeps the newest version of every rule of its partitions, from the first record on."""
 
     def __init__(self) -> None:
         self._rules: dict[int, dict[str, Rule]] = {}
-        self._changed: dict[str, tuple[int, Rule | None]] = {}
+        self._changed: dict[str, RuleChange] = {}
         self.arrived = asyncio.Event()
         """Something is to be taken by `changes`."""
 
-    @property
-    def partitions(self) -> list[int]:
-        """Those that are owned."""
-        return sorted(self._rules)
-
-    def changes(self) -> dict[str, tuple[int, Rule | None]]:
-        """By id, partition and newest version of what changed since the last call; None: gone, or another's now."""
+    def changes(self) -> dict[str, RuleChange]:
+        """By id what changed since the last call."""
         changed, self._changed = self._changed, {}
         self.arrived.clear()
         return changed
 
-    def put_back(self, changes: Mapping[str, tuple[int, Rule | None]]) -> None:
+    def put_back(self, changes: Mapping[str, RuleChange]) -> None:
         """They could not be applied: the next call gives them again, unless they changed once more."""
         self._changed = {**changes, **self._changed}
         self.arrived.set()
 
     async def assigned(self, partition: int) -> int | None:
-        """Everything is read again: the log is compacted."""
-        self._forget(partition)
+        """Everything is read again: the log is compacted. Its rules are none of this process's until they were."""
+        self._leave(partition)
         self._rules[partition] = {}
         return None
 
@@ -54,8 +62,9 @@ class RulesHandler:
         for record in records:
             rule_id = (record.key or b"").decode(errors="replace")
             if record.value is None:
-                if own.pop(rule_id, None) is not None:
-                    self._changed[rule_id] = partition, None
+                own.pop(rule_id, None)
+                # Also of one that was never seen here: it may have been removed while nobody had it.
+                self._changed[rule_id] = partition, Gone.REMOVED
                 continue
             try:
                 rule = _rules.decode(record.value)
@@ -71,7 +80,7 @@ class RulesHandler:
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Others evaluate them now."""
         for partition in partitions:
-            self._forget(partition)
+            self._leave(partition)
 
     async def lost_log(self, partition: int, stored: int, start: int) -> None:
         """Compaction removes records that newer ones replaced."""
@@ -82,7 +91,6 @@ class RulesHandler:
     def committed(self, partition: int) -> int | None:
         """Nothing to say: it is read from the start each time."""
 
-    def _forget(self, partition: int) -> None:
-        gone: dict[str, Rule] = self._rules.pop(partition, defaultdict())
-        self._changed.update(dict.fromkeys(gone, (partition, None)))
+    def _leave(self, partition: int) -> None:
+        self._changed.update(dict.fromkeys(self._rules.pop(partition, {}), (partition, Gone.LEFT)))
         self.arrived.set()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
-from vigie_contracts.samples import join
+import numpy.typing as npt
+from vigie_contracts.samples import JoinedBatches, join
 from vigie_contracts.tenants import TenantId
 from vigie_query.series import Series
 from vigie_runtime import logging, tracing
@@ -24,6 +25,7 @@ from vigie_alerting.engine.request_keys import RequestKeys
 log = logging.get(__name__)
 
 TAIL_BYTES: Final = 64 << 20
+"""Of the log, remembered while new rules get their past."""
 LookUp: TypeAlias = Callable[[UInt64s], Awaitable[list[tuple[TenantId, Series]]]]
 
 
@@ -51,18 +53,24 @@ class SamplesHandler:
         """Nobody will ask for it."""
         self._tail = None
 
-    async def replay(self, since: Mapping[int, Position], fresh: Mapping[Depth | None, Ints]) -> None:
+    def replay(self, since: Mapping[int, Position], fresh: Mapping[Depth | None, Ints]) -> None:
         """Count what came since `keep_tail`, from these positions on: by depth for the series whose windows are new to
-        it, under None in the totals of series that are new at all. The caller has the lock."""
-        tail, self._tail = self._tail or [], None
-        for record in tail:
+        it, under None in the totals of series that are new at all. The caller has the lock. All that came was looked
+        up then."""
+        if self._tail_bytes >= TAIL_BYTES:
+            log.warning("too much came while the windows of new rules were read: they miss some of it")
+        for record in self._tail or ():
             begin = since.get(record.partition, Position(0))
             if record.offset < begin.offset:
                 continue
-            homes, times, values = await self._read([record], begin.sample if record.offset == begin.offset else 0)
+            joined, errors = join([record.value or b""])
+            if errors or not len(joined):
+                continue
+            homes = self._engine.memory.find(joined.fingerprints)[0][joined.index]
+            counts = self._counts([record], joined, errors, begin.sample if record.offset == begin.offset else 0)
             for depth, own in fresh.items():
-                mine = np.isin(homes, own)
-                self._engine.memory.add_to(depth, homes[mine], times[mine], values[mine])
+                mine = counts & np.isin(homes, own)
+                self._engine.memory.add_to(depth, homes[mine], joined.timestamps[mine], joined.values[mine])
 
     async def assigned(self, partition: int) -> int | None:
         """Where it was left, or where the windows in memory end."""
@@ -110,11 +118,17 @@ class SamplesHandler:
         if not len(joined):
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
         homes = (await self._homes(joined.fingerprints))[joined.index]
+        counts = self._counts(records, joined, errors, skip) & (homes >= 0)
+        return homes[counts], joined.timestamps[counts], joined.values[counts]
+
+    def _counts(
+        self, records: Sequence[KafkaRecord], joined: JoinedBatches, errors: Container[int], skip: int
+    ) -> npt.NDArray[np.bool_]:
+        """[samples]: which are to be counted."""
         counts = self._keys.first([record for at, record in enumerate(records) if at not in errors], joined)
-        counts &= homes >= 0
         if 0 not in errors:
             counts[:skip] = False
-        return homes[counts], joined.timestamps[counts], joined.values[counts]
+        return counts
 
     async def _homes(self, fingerprints: UInt64s) -> Ints:
         memory = self._engine.memory
@@ -122,6 +136,7 @@ class SamplesHandler:
         if len(missing):
             found = await self._look_up(missing)
             known = np.array([series.fingerprint for _, series in found], np.uint64)
-            memory.learn(found, missing[~np.isin(missing, known)])
+            # In a thread: there may be very many, and users write the expressions that they are held against.
+            await asyncio.to_thread(memory.learn, found, missing[~np.isin(missing, known)])
             homes, _ = memory.find(fingerprints)
         return homes

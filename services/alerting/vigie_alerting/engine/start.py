@@ -48,7 +48,7 @@ class RunningEngine:
     @property
     def ready(self) -> bool:
         """Whether rules are evaluated on what comes."""
-        return self._rules.ready and self._samples.ready and self.runner.opened.is_set()
+        return self._rules.ready and self._samples.ready and self.runner.live
 
 
 async def start(
@@ -92,17 +92,21 @@ async def start(
     samples_reader = log_reader(samples_topic, samples, None)
     runner = Runner(
         engine, lock, rules, samples, opener,
-        rules_are_read=lambda: rules_reader.ready and not sum(rules_reader.lag().values()), states=states,
-        dispatcher=dispatcher, checkpoints=Checkpoints(database, rules_topic.topic), reader=reader, clock=clock,
-        metrics=measured,
+        rules_are_read=lambda: rules_reader.caught_up, samples_are_read=lambda: samples_reader.caught_up,
+        states=states, dispatcher=dispatcher, checkpoints=Checkpoints(database, rules_topic.topic), reader=reader,
+        clock=clock, metrics=measured,
     )  # fmt: skip
+
+    async def read_samples() -> None:
+        """From where the windows of the first rules end: so their past must be loaded first."""
+        await runner.opened.wait()
+        await samples_reader.run()
+
+    def stop_samples() -> None:
+        samples_reader.stop()
+        runner.opened.set()
+
     life.run("rules", rules_reader.run(), rules_reader.stop)
     life.run("engine", runner.run(), runner.stop)
-    life.run("samples", _read_samples(samples_reader, runner), samples_reader.stop)
+    life.run("samples", read_samples(), stop_samples)
     return RunningEngine(runner, engine, rules_reader, samples_reader)
-
-
-async def _read_samples(reader: LogReader, runner: Runner) -> None:
-    """From where the windows of the first rules end: so their past must be loaded first."""
-    await runner.opened.wait()
-    await reader.run()
