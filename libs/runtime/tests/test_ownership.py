@@ -1,3 +1,8 @@
+"""What the log reader knows of its partitions."""
+
+from __future__ import annotations
+
+from vigie_runtime.bus.ownership import Ownership
 
 
 def test_it_is_caught_up_when_every_partition_was_read_to_where_its_log_ended() -> None:

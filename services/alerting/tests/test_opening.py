@@ -29,6 +29,7 @@ from vigie_storage.windows.snapshot import Counted
 from vigie_windows import Cells, fold
 
 from services.alerting.tests.test_engine import expression
+from tests.kit import eventually
 
 TENANT = TenantId("acme")
 LOG = Log("cluster", "topic")
@@ -39,11 +40,21 @@ def counter(host: str, ordinal: int = 0) -> Series:
     return Series(key.fingerprint, "errors", Kind.COUNTER, key.labels, 0, ordinal, 0)
 
 
+class Waiting(SystemClock):
+    """Counts how often somebody waits."""
+
+    waits = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits += 1
+        await super().sleep(seconds)
+
+
 class Bus:
     """A log of one partition, an aggregator that has counted up to `counted`, and a catalogue."""
 
     def __init__(self) -> None:
-        self.clock = SystemClock()
+        self.clock = Waiting()
         self.log: list[tuple[Series, float, int]] = []
         self.counted = 0
         self.catalogue: dict[int, Series] = {}
@@ -200,7 +211,7 @@ async def test_what_the_windows_have_and_the_log_reader_has_not_read_yet_is_not_
     await bus.read(2)
     bus.counted = 4
     task = asyncio.create_task(bus.watch())
-    await asyncio.sleep(0.2)
+    await eventually(lambda: bus.clock.waits >= 2)
     assert not task.done()
     await bus.read()
     await task

@@ -3,230 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
 
-import msgspec
-import numpy as np
 import pytest
 from vigie_alerting import alert as alerts
 from vigie_alerting.commands import acknowledge
 from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine import runner as running
-from vigie_alerting.engine.engine import Engine
-from vigie_alerting.engine.memory import Watch
-from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
-from vigie_alerting.engine.rules_handler import RulesHandler
-from vigie_alerting.engine.runner import ClockWentBackError, Runner
-from vigie_alerting.engine.samples_handler import SamplesHandler
+from vigie_alerting.engine.runner import ClockWentBackError
 from vigie_alerting.lifecycle import step
 from vigie_alerting.rules.compiling import compiled
-from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
-from vigie_contracts.series import Kind, series_key
-from vigie_contracts.tenants import TenantId
-from vigie_query.series import Series
+from vigie_contracts.alerts import AlertState, Rule, RuleKind, Transition
 from vigie_runtime.clock import SystemClock
-from vigie_runtime.errors import StoreUnavailable
-from vigie_runtime.metrics import MetricSet
-from vigie_storage.alerts.states import AlertMoved, Move, StoredAlert
 
+from services.alerting.tests.desk import DEADLINE_S, TENANT, Desk, Store, desk, rule
 from tests.kit import eventually
-
-TENANT = TenantId("acme")
-DEADLINE_S = 5.0
-OVER = ("resolved", "inactive")
-
-
-def rule(rule_id: str = "r1", metric: str = "cpu", **more: Any) -> Rule:
-    fields = {"metric_name": metric, "condition": Condition.GREATER, "threshold": 80.0, **more}
-    return Rule(id=rule_id, tenant=TENANT, name="cpu_high", **fields)
-
-
-class Record:
-    """What a handler reads of a Kafka record."""
-
-    def __init__(self, key: bytes, value: bytes | None, offset: int) -> None:
-        self.key, self.value, self.offset = key, value, offset
-
-
-class Jumping(SystemClock):
-    ahead_ms = 0
-
-    def now_ms(self) -> int:
-        return super().now_ms() + self.ahead_ms
-
-
-class Store:
-    """States, ledger and checkpoints, as MongoDB keeps them; `away` when nobody answers."""
-
-    def __init__(self) -> None:
-        self.alerts: dict[str, StoredAlert] = {}
-        self.told: list[Transition] = []
-        self.checkpoint: int | None = None
-        self.away = False
-        self.before_write: Callable[[], None] = lambda: None
-
-    def _answer(self) -> None:
-        if self.away:
-            raise StoreUnavailable
-
-    async def dispatch(
-        self, transitions: Sequence[Transition], also: Callable[[Any], Awaitable[object]] | None = None
-    ) -> None:
-        self._answer()
-        if len(transitions) > MAX_TRANSITIONS:
-            raise ValueError("too many")
-        if also is not None:
-            await also(None)
-        known = {one.id for one in self.told}
-        self.told += [one for one in transitions if one.id not in known]
-
-    async def last(self, _tenant: TenantId, fingerprint: str) -> Transition | None:
-        return next((one for one in reversed(self.told) if one.fingerprint == fingerprint), None)
-
-    async def write(self, moves: Sequence[Move], _session: Any = None) -> None:
-        self._answer()
-        self.before_write()
-        after = dict(self.alerts)
-        for move in moves:
-            name = (move.before or move.after).fingerprint  # type: ignore[union-attr]
-            stored = after.get(name)
-            if move.before is None:
-                if stored is not None and stored.state not in OVER:
-                    raise AlertMoved
-            elif stored is None or (stored.starts_at, stored.sequence) != (move.before.starts_at, move.before.sequence):
-                raise AlertMoved
-            if move.after is None:
-                del after[name]
-            else:
-                after[name] = move.after
-        self.alerts = after
-
-    async def of_rules(self, rules: Iterable[str], _since_ms: int) -> list[StoredAlert]:
-        self._answer()
-        wanted = set(rules)
-        return [one for one in self.alerts.values() if one.rule_id in wanted]
-
-    async def some(self, fingerprints: Sequence[str]) -> list[StoredAlert]:
-        self._answer()
-        return [self.alerts[one] for one in fingerprints if one in self.alerts]
-
-    async def of(self, _partition: int) -> int | None:
-        self._answer()
-        return self.checkpoint
-
-    async def keep(self, evaluated_ms: dict[int, int]) -> None:
-        self._answer()
-        self.checkpoint = max([self.checkpoint or 0, *evaluated_ms.values()])
-
-    def move(self, after: alerts.Alert) -> None:
-        """Somebody else does."""
-        self.alerts[after.fingerprint] = running._stored(compiled(rule()), after)  # pyright: ignore[reportPrivateUsage]
-
-    def states(self) -> list[AlertState]:
-        return [one.to_state for one in self.told]
-
-
-class Opening:
-    """Watches without a past; those of `refused` names cannot be opened."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.refused: set[str] = set()
-        self.series: list[Series] = []
-        """Of the catalogue."""
-
-    async def begin(self) -> None: ...
-
-    async def stored_to(self, _reached: object) -> bool:
-        return True
-
-    async def open(self, watches: Sequence[Watch]) -> dict[int, str]:
-        failed = {one.number: "too many" for one in watches if self.refused & (one.selecting.names or set())}
-        for one in watches:
-            if one.number not in failed:
-                self.engine.memory.open(one, self.series)
-        return failed
-
-
-class Desk:
-    """A process with an engine."""
-
-    def __init__(self, store: Store) -> None:
-        self.store, self.clock = store, Jumping()
-        self.engine, self.lock = Engine(), asyncio.Lock()
-        metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
-        self.samples = SamplesHandler(self.engine, self.lock, self._nothing, clock=self.clock, metrics=metrics)
-        self.rules, self.opening = RulesHandler(), Opening(self.engine)
-        self.samples_are_read = True
-        self.offset = 0
-        doubles: dict[str, Any] = {"states": store, "dispatcher": store, "checkpoints": store, "reader": None}
-        self.runner = Runner(
-            self.engine, self.lock, self.rules, self.samples, self.opening,  # type: ignore[arg-type]
-            rules_are_read=lambda: True, samples_are_read=lambda: self.samples_are_read, clock=self.clock,
-            metrics=metrics, **doubles,
-        )  # fmt: skip
-
-    async def _nothing(self, _fingerprints: Any) -> list[Any]:
-        return []
-
-    async def put(self, *rules: Rule | str) -> None:
-        """On the log of rules; an id for a tombstone."""
-        records = []
-        for one in rules:
-            self.offset += 1
-            gone = isinstance(one, str)
-            key, value = (one, None) if gone else (one.id, msgspec.json.encode(one))
-            records.append(Record(key.encode(), value, self.offset))
-        await self.rules.records(0, records)
-
-    async def seen(self, *rule_ids: str) -> None:
-        def seen() -> bool:
-            return all(one in self.engine.rules and self.engine.sees(self.engine.rules[one]) for one in rule_ids)
-
-        await eventually(seen, DEADLINE_S)
-
-    async def send(self, value: float, name: str = "cpu", **labels: str) -> None:
-        await self.send_all([value], [labels], name)
-
-    async def send_all(self, values: list[float], labels: list[dict[str, str]], name: str = "cpu") -> None:
-        async with self.lock:
-            memory = self.engine.memory
-            keys = [series_key(TENANT, name, Kind.GAUGE, one) for one in labels]
-            fingerprints = np.array([one.fingerprint for one in keys], np.uint64)
-            memory.advance(self.clock.now_ms())
-            new = set(memory.find(fingerprints)[1].tolist())
-            series = [Series(k.fingerprint, name, Kind.GAUGE, k.labels, 0, 0, 0) for k in keys if k.fingerprint in new]
-            self.opening.series += series
-            memory.learn([(TENANT, one) for one in series], np.empty(0, np.uint64))
-            homes, known = memory.find(fingerprints)[0], memory.find(fingerprints)[0] >= 0
-            times = np.full(len(values), self.clock.now_ms())
-            self.engine.take(homes[known], times[known], np.array(values)[known])
-        self.samples.arrived.set()
-
-    async def told(self, *states: AlertState) -> list[Transition]:
-        """Wait until the transitions are these."""
-
-        def same() -> bool:
-            assert self.store.states() == list(states)
-            return True
-
-        await eventually(same, DEADLINE_S)
-        return self.store.told
-
-
-@asynccontextmanager
-async def desk(store: Store | None = None, *rules: Rule) -> AsyncIterator[Desk]:
-    made = Desk(store or Store())
-    await made.rules.assigned(0)
-    await made.put(*rules)
-    task = asyncio.create_task(made.runner.run())
-    try:
-        yield made
-    finally:
-        made.runner.stop()
-        await asyncio.wait_for(task, DEADLINE_S)
 
 
 def firing(made: Rule, **labels: str) -> tuple[alerts.Alert, list[Transition]]:
@@ -273,7 +63,7 @@ async def test_rules_that_are_read_anew_are_not_taken_for_removed_ones() -> None
         await one.put(rule())
         await one.seen("r1")
         await one.send(96)
-        await asyncio.sleep(0.2)
+        await one.turns()
         await one.told(F)
         assert len(one.engine.rules["r1"].alerts) == 1
 
@@ -361,7 +151,7 @@ async def test_a_rule_that_cannot_be_opened_is_refused_and_the_others_go_on() ->
         one.opening.refused = {"all"}
         await one.put(rule(), rule("r2", "all"))
         await one.seen("r1")
-        await eventually(lambda: one.runner.refused == {"r2": "too many"}, DEADLINE_S)
+        await eventually(lambda: one.roster.refused == {"r2": "too many"}, DEADLINE_S)
         await one.send(95)
         await one.told(F)
 
@@ -393,12 +183,12 @@ async def test_nothing_is_evaluated_before_the_log_is_read() -> None:
     await made.put(rule())
     task = asyncio.create_task(made.runner.run())
     await eventually(made.runner.opened.is_set, DEADLINE_S)
-    await asyncio.sleep(0.3)
+    await made.turns()
     assert store.states() == [F], "that no value is in memory yet means nothing"
     await made.send(96, host="a")
     made.samples_are_read = True
     await eventually(lambda: made.runner.live, DEADLINE_S)
-    await asyncio.sleep(0.2)
+    await made.turns()
     assert store.states() == [F]
     made.runner.stop()
     await asyncio.wait_for(task, DEADLINE_S)
@@ -420,7 +210,7 @@ async def test_a_clock_that_goes_back_far_ends_the_process() -> None:
     await made.rules.assigned(0)
     task = asyncio.create_task(made.runner.run())
     await eventually(lambda: made.runner.live, DEADLINE_S)
-    await asyncio.sleep(0.7)
+    await made.turns()
     made.clock.ahead_ms = 0
     with pytest.raises(ClockWentBackError):
         await asyncio.wait_for(task, DEADLINE_S)

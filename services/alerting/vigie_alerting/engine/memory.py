@@ -209,10 +209,9 @@ class Memory:
         self._homes, self._nobodys = FingerprintTable(), FingerprintTable()
         self._series, self._totals = [], np.zeros(0)
         self._banks = {depth: Bank(depth) for depth in self._banks}
-        self._by_number.clear()
-        self._by_name.clear()
-        self._of_any_name.clear()
         self._pairs = None
+        for index in (self._by_number, self._by_name, self._of_any_name):
+            index.clear()
         for watch in self._watches.values():
             watch.clear()
 

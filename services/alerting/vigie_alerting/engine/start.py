@@ -28,9 +28,11 @@ from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
+from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
+from vigie_alerting.engine.storing import Stores, Storing
 from vigie_alerting.settings import AlertingSettings
 
 SERVICE: Final = "alerting"
@@ -90,11 +92,13 @@ async def start(
 
     rules_reader = log_reader(rules_topic, rules, settings.alerting_group)
     samples_reader = log_reader(samples_topic, samples, None)
+    stores = Stores(states, dispatcher, Checkpoints(database, rules_topic.topic))
+    storing = Storing(engine, lock, stores, clock=clock, metrics=measured)
     runner = Runner(
-        engine, lock, rules, samples, opener,
+        engine, lock, rules, samples, opener, roster=Roster(engine, lock, rules, storing, stores=stores, clock=clock),
+        storing=storing,
         rules_are_read=lambda: rules_reader.caught_up, samples_are_read=lambda: samples_reader.caught_up,
-        states=states, dispatcher=dispatcher, checkpoints=Checkpoints(database, rules_topic.topic), reader=reader,
-        clock=clock, metrics=measured,
+        reader=reader, clock=clock, metrics=measured,
     )  # fmt: skip
 
     async def read_samples() -> None:

@@ -1,0 +1,230 @@
+"""What evaluations changed, stored before it is sent: state, transitions and notifications together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
+from vigie_contracts.alerts import AlertState, Reason
+from vigie_contracts.series import Labels
+from vigie_contracts.tenants import TenantId
+from vigie_runtime import logging
+from vigie_runtime.clock import Clock
+from vigie_runtime.errors import Retryable, StoreUnavailable, reason_of
+from vigie_storage import mongo
+from vigie_storage.alerts.checkpoints import Checkpoints
+from vigie_storage.alerts.states import AlertMoved, AlertStates, Move, StoredAlert
+
+from vigie_alerting import alert as alerts
+from vigie_alerting.alert import Alert, UnknownFormError
+from vigie_alerting.dispatch import MAX_TRANSITIONS, Dispatcher
+from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated
+from vigie_alerting.engine.evaluation import Change
+from vigie_alerting.engine.metrics import EngineMetrics
+from vigie_alerting.lifecycle import withdraw
+from vigie_alerting.rules.compiling import CompiledRule
+from vigie_alerting.transitions import labels_of
+
+log = logging.get(__name__)
+
+DISPATCHED: Final = 200
+"""Transitions in one transaction, about."""
+MAX_UNSTORED: Final = 10_000
+"""Transitions that wait for MongoDB; nothing is evaluated while there are more."""
+PASSING: Final = (Retryable, StoreUnavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where alerts are kept."""
+
+    states: AlertStates
+    dispatcher: Dispatcher
+    checkpoints: Checkpoints
+
+
+class Storing:
+    """Moves alerts, in memory and in MongoDB. Where somebody else moved one of them, what is stored counts."""
+
+    def __init__(
+        self, engine: Engine, lock: asyncio.Lock, stores: Stores, *, clock: Clock, metrics: EngineMetrics
+    ) -> None:
+        """`lock` keeps the engine to one at a time."""
+        self._engine, self._lock, self._clock, self._metrics = engine, lock, clock, metrics
+        self._states, self._dispatcher, self._checkpoints = stores.states, stores.dispatcher, stores.checkpoints
+        self._unkept: set[tuple[str, Labels]] = set()
+        """Alerts that changed without a transition."""
+        self._unstored: list[list[Evaluated]] = []
+        """Accepted, and not stored yet: MongoDB is away. In their order."""
+        self.refused: dict[str, str] = {}
+        """Rules that cannot be evaluated, and why."""
+
+    @property
+    def waiting(self) -> int:
+        """Transitions that are not stored yet."""
+        return sum(len(change.transitions) for some in self._unstored for one in some for change in one.changes)
+
+    async def withdraw(self, rule: ActiveRule, reason: Reason) -> None:
+        """All of its alerts are over, whoever moved them meanwhile. Raises StoreUnavailable."""
+        while rule.alerts and rule.id not in self.refused:
+            now_ms = self._clock.now_ms()
+            changes = [
+                Change(one.series, one, *withdraw(one, rule.compiled, reason, now_ms)) for one in rule.alerts.values()
+            ]
+            for some in _batches([Evaluated(rule, changes)]):
+                await self._store(some)
+
+    async def settle(self, done: Sequence[Evaluated]) -> None:
+        """Store what moved, or when MongoDB is away remember it; the rest is in memory, and kept from time to time."""
+        moved: list[Evaluated] = []
+        for one in done:
+            if any(change.transitions for change in one.changes):
+                moved.append(one)
+            else:
+                self._unkept.update((one.rule.id, change.labels) for change in one.changes)
+                await self._accept([one])
+        for some in _batches(moved):
+            try:
+                if not self._unstored:
+                    await self._store(some)
+                    continue
+            except PASSING as e:
+                log.warning("transitions wait for MongoDB", reason=reason_of(e))
+            await self._accept(some)
+            self._unstored.append(some)
+
+    async def store_unstored(self) -> None:
+        """Raises StoreUnavailable."""
+        while self._unstored:
+            await self._store(self._unstored[0], accepted=True)
+            del self._unstored[0]
+
+    async def _store(self, evaluated: Sequence[Evaluated], *, accepted: bool = False) -> None:
+        """All of it in one transaction; rule by rule when somebody else moved an alert of one of them. Raises
+        StoreUnavailable, and it may be stored all the same."""
+        changes = [(one.rule, change) for one in evaluated for change in one.changes]
+        transitions = [transition for _, change in changes for transition in change.transitions]
+        moves = [move for rule, change in changes if (move := _move(rule, change)) is not None]
+        try:
+            while len(transitions) > MAX_TRANSITIONS:  # of one alert, that nobody looked at for long
+                await self._dispatcher.dispatch(transitions[:MAX_TRANSITIONS])
+                transitions = transitions[MAX_TRANSITIONS:]
+            if transitions or moves:
+                await self._dispatcher.dispatch(transitions, lambda session: self._states.write(moves, session))
+        except AlertMoved:
+            self._metrics.moved.inc()
+            if len(evaluated) > 1:
+                for one in evaluated:
+                    await self._store([one], accepted=accepted)
+            else:
+                await self._read_again(evaluated[0].rule, [change.labels for change in evaluated[0].changes])
+            return
+        self._metrics.transitions.inc(len(transitions))
+        if not accepted:
+            await self._accept(evaluated)
+
+    async def _accept(self, evaluated: Iterable[Evaluated]) -> None:
+        async with self._lock:
+            for one in evaluated:
+                self._engine.accept(one.rule, one.changes)
+
+    async def _read_again(self, rule: ActiveRule, series: Iterable[Labels]) -> None:
+        """Somebody moved these alerts, or may have."""
+        fingerprints = {labels: alerts.fingerprint(rule.tenant, rule.id, labels) for labels in series}
+        there = {found.fingerprint: found for found in await self._states.some(list(fingerprints.values()))}
+        now: dict[Labels, Alert | None] = {}
+        for labels, fingerprint in fingerprints.items():
+            found, mine = there.get(fingerprint), rule.alerts.get(labels)
+            if found is None or mine is None or (found.starts_at, found.sequence) != (mine.starts_at, mine.sequence):
+                try:
+                    now[labels] = None if found is None else alerts.decode(found.data)
+                except UnknownFormError as e:
+                    log.error("an alert cannot be read", rule=rule.id, reason=str(e))
+                    self.refused[rule.id] = str(e)
+                    async with self._lock:
+                        self._engine.remove(rule.id)
+                    return
+                self._unkept.discard((rule.id, labels))
+        async with self._lock:
+            self._engine.replace(rule, now, self._clock.now_ms())
+
+    async def keep(self, partition_of: Mapping[str, int]) -> None:
+        """Store what changed without a transition, so that a restart goes on from here. An alert that somebody moved
+        (acknowledged it, resolved it by hand) is read again."""
+        unkept: dict[str, list[Labels]] = {}
+        for rule_id, labels in self._unkept:
+            rule = self._engine.rules.get(rule_id)
+            if rule is not None and labels in rule.alerts:
+                unkept.setdefault(rule_id, []).append(labels)
+        kept = [(self._engine.rules[rule_id], labels) for rule_id, some in unkept.items() for labels in some]
+        alive = [stored(rule.compiled, rule.alerts[labels]) for rule, labels in kept]
+        self._unkept.clear()
+        try:
+            with mongo.retryable("keeping alerts"):
+                await self._states.write([Move(one, one) for one in alive])
+        except AlertMoved:
+            for rule_id, some in unkept.items():
+                if rule_id in self._engine.rules:
+                    await self._read_again(self._engine.rules[rule_id], some)
+        except Retryable:
+            self._unkept.update((rule_id, labels) for rule_id, some in unkept.items() for labels in some)
+            raise
+        oldest: dict[int, int] = {}
+        for rule in self._engine.rules.values():
+            if rule.evaluated_ms and rule.id in partition_of:
+                partition = partition_of[rule.id]
+                oldest[partition] = min(oldest.get(partition, rule.evaluated_ms), rule.evaluated_ms)
+        await self._checkpoints.keep(oldest)
+
+
+def _batches(evaluated: Iterable[Evaluated]) -> Iterator[list[Evaluated]]:
+    """As many as one transaction holds, about; what happens to one alert is in one of them."""
+    batch: list[Evaluated] = []
+    count = 0
+    for one in evaluated:
+        for change in one.changes:
+            if count and count + len(change.transitions) > DISPATCHED:
+                yield batch
+                batch, count = [], 0
+            if not batch or batch[-1].rule is not one.rule:
+                batch.append(Evaluated(one.rule, []))
+            batch[-1].changes.append(change)
+            count += max(1, len(change.transitions))
+    if batch:
+        yield batch
+
+
+def _move(rule: ActiveRule, change: Change) -> Move | None:
+    """What changed in memory only is no other step: the stored alert has the same start and sequence. One that is over
+    and forgotten here is still to be shown."""
+    before, after = change.before, change.after
+    if after is None and before is not None and change.transitions:
+        last = change.transitions[-1]
+        if last.to_state is AlertState.RESOLVED:
+            after = replace(before, state=last.to_state, ends_at=last.timestamp, sequence=last.sequence)
+        elif before.ends_at is not None:
+            after = replace(before, state=AlertState.RESOLVED, sequence=last.sequence)
+    if after is None and (before is None or before.state in (AlertState.RESOLVED, AlertState.INACTIVE)):
+        return None
+    return Move(
+        None if before is None else stored(rule.compiled, before),
+        None if after is None else stored(rule.compiled, after),
+    )
+
+
+def stored(rule: CompiledRule, alert: Alert) -> StoredAlert:
+    return StoredAlert(
+        fingerprint=alert.fingerprint,
+        tenant=TenantId(alert.tenant),
+        rule_id=alert.rule_id,
+        state=alert.state.value,
+        severity=alert.severity.value,
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at,
+        sequence=alert.sequence,
+        data=alerts.encode(alert),
+        labels=tuple(labels_of(rule, alert).items()),
+    )
