@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from vigie_query.errors import QueryError
-from vigie_query.promql.queries import Answer, Query, answer
+from vigie_query.promql.queries import Answer, Check, Query, answer
 from vigie_query.promql.samples import Vector
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
@@ -205,7 +205,7 @@ class Runner:
         step = rule.interval_ms
         query = Query(rule.compiled.text, rule.compiled.value, end_ms - (times - 1) * step, end_ms, step)
         try:
-            found = await answer(self._reader.of(rule.tenant), query, asyncio.to_thread)
+            found = await answer(self._reader.of(rule.tenant), query, _in_thread)
             if self._engine.rules.get(rule.id) is rule:
                 changes = self._engine.judge(rule, Result(_vector(found), found.times))
                 await self._storing.settle([Evaluated(rule, changes)])
@@ -217,6 +217,11 @@ class Runner:
     @property
     def _may_evaluate(self) -> bool:
         return self.live and self._storing.waiting < MAX_UNSTORED
+
+
+async def _in_thread(work: Callable[[Check], Answer]) -> Answer:
+    """Without a limit of time: what is asked is bounded."""
+    return await asyncio.to_thread(work, lambda: None)
 
 
 def _vector(found: Answer) -> Vector:
