@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -213,6 +213,11 @@ class Runner:
             raise
         except (QueryError, ProblemError, EvaluationError) as e:
             log.warning("what a rule missed is not known", rule=rule.id, missed=times, reason=reason_of(e))
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Rules that cannot be evaluated, and why."""
+        return self._roster.refused
 
     @property
     def _may_evaluate(self) -> bool:
