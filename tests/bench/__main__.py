@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vigie_standalone.embedded.ports import free_port
 
-from tests.bench import cases, idle, machine, peers, promql
+from tests.bench import alerting, cases, idle, machine, peers, promql
 from tests.bench.report import Floor, Report, Row, machine_ratios, ratios
 from tests.bench.workload import BATCH, Workload, workload
 
@@ -163,7 +163,14 @@ def _peer(report: Report, peer: peers.Peer, work: Workload) -> Row:
         return report.add(peers.run(peer, work, Path(directory), free_port()))
 
 
-PARTS = {"stages": _stages, "peers": _versus, "new-series": _new_series, "idle": _idle, "promql": promql.measure}
+PARTS = {
+    "stages": _stages,
+    "peers": _versus,
+    "new-series": _new_series,
+    "idle": _idle,
+    "promql": promql.measure,
+    "alerting": alerting.measure,
+}
 
 
 if __name__ == "__main__":

@@ -61,9 +61,19 @@ class Load:
             for lane in lanes:
                 group.create_task(self._connection(lane))
 
+    async def share(self, bodies: Iterator[bytes], connections: int) -> None:
+        """All of them, over so many connections, however long that takes."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(self._connection(bodies))
+
+    async def before(self) -> None:
+        """Of every request, before it is sent."""
+
     async def _connection(self, bodies: Iterator[bytes]) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port, limit=1 << 20)
         for body in bodies:
+            await self.before()
             request = f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body
             while True:
                 began = time.perf_counter()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
 from pymongo import MongoClient
+from vigie_contracts.alerts import Rule
 from vigie_contracts.series import to_unsigned
 from vigie_contracts.tiers import FINE, TIERS
-from vigie_contracts.topics import SAMPLES
+from vigie_contracts.topics import RULES, SAMPLES
 from vigie_standalone.embedded.ports import free_port
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.servers import Server, Servers
@@ -75,6 +77,29 @@ class Stack:
         env = {"VIGIE_API_PORT": str(port), "VIGIE_ANONYMOUS": "default:read"}
         self._start("api", "vigie_api", env, f"{url}/health/ready")
         return url
+
+    def start_alerting(self) -> str:
+        """Its URL. Its webhooks may lead to this machine."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        env = {
+            "VIGIE_ALERTING_PORT": str(port),
+            "VIGIE_ANONYMOUS": "default:read",
+            "VIGIE_ALERT_NETWORKS": "127.0.0.0/8",
+        }
+        self._start("alerting", "vigie_alerting", env, f"{url}/health/ready")
+        return url
+
+    def stop_alerting(self) -> None:
+        self._processes["alerting"].stop()
+
+    def put_rules(self, rules: Iterable[Rule]) -> None:
+        """On their log, as the service publishes them."""
+        producer = Producer({"bootstrap.servers": self._servers.addresses[Server.KAFKA].url, **librdkafka_login()})
+        for rule in rules:
+            producer.produce(RULES.name, msgspec.json.encode(rule), rule.id)
+            producer.poll(0)
+        producer.flush(60)
 
     def pause_aggregator(self) -> None:
         """Stop it where it stands, with its partitions, so that a log grows which it then reads at full speed: what

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis.asyncio
+from vigie_alerting.sender.sender import PER_CHANNEL
 from vigie_contracts.tiers import TIERS
 
 from tests.chaos import answered, stored
+from tests.chaos.alerts import AlertLedger, Crossings, differences, drained, make_rules, repeats, told
 from tests.chaos.kills import How, Killer, Victim, all_ready
 from tests.chaos.ledger import Counts, Difference, Ledger, compare, listed, totals
 from tests.chaos.load import Answers, Plan, Sender, Series, running
 from tests.chaos.system import OwnServers, Services, connect
 from tests.kit.wait import eventually, unique
+from tests.kit.webhooks import Receiver, receiver
 
 TENANT = "chaos"
+ALERTS_AT_ONCE = 3
 SETTLE_S = 240.0
 
 Say = Callable[[str], None]
@@ -32,6 +36,7 @@ class Options:
     minutes: float = 12.0
     gateways: int = 2
     aggregators: int = 2
+    alertings: int = 2
     clusters: bool = False
     series: int = 300
     rate: float = 30.0
@@ -45,6 +50,9 @@ class Result:
     ledger: Ledger
     answers: Answers
     killer: Killer
+    alerts: AlertLedger = field(default_factory=lambda: AlertLedger("alerts"))
+    repeats: int = 0
+    """Notifications that came more than once."""
     found: dict[str, Counts] = field(default_factory=dict[str, Counts])
     differences: list[Difference] = field(default_factory=list[Difference])
     problems: list[str] = field(default_factory=list[str])
@@ -65,6 +73,8 @@ def victims(servers: OwnServers, services: Services) -> list[Victim]:
         ("kafka", servers.kafka.brokers, How.KILL, 12),
         ("mongod", servers.mongo.members, How.KILL, 12),
         ("redis", [servers.redis.process], How.KILL, 8),
+        ("alerting", services.alertings, How.KILL, 12),
+        ("alerting", services.alertings, How.PAUSE, 3),
         ("aggregator", services.aggregators, How.PAUSE, 8),
         ("ingest", services.gateways, How.PAUSE, 4),
         ("mongod", servers.mongo.members, How.PAUSE, 2),
@@ -81,10 +91,17 @@ async def run(options: Options, directory: Path, say: Say) -> Result:
     try:
         addresses = await asyncio.to_thread(servers.start)
         services = Services(directory, addresses, unique("chaos"), TENANT)
-        await asyncio.to_thread(services.start, gateways=options.gateways, aggregators=options.aggregators, apis=1)
+        await asyncio.to_thread(
+            services.start,
+            gateways=options.gateways,
+            aggregators=options.aggregators,
+            apis=1,
+            alertings=options.alertings,
+        )
         say(f"ready after {time.monotonic() - began:.0f} s: {options}")
-        result = await _under_load(options, servers, services, say)
-        await _settle(result, servers, services, say)
+        with receiver() as webhook:
+            result = await _under_load(options, servers, services, webhook, say)
+            await _settle(result, servers, services, webhook, say)
         result.seconds = time.monotonic() - began
         return result
     finally:
@@ -93,8 +110,9 @@ async def run(options: Options, directory: Path, say: Say) -> Result:
         servers.kill()
 
 
-async def _under_load(options: Options, servers: OwnServers, services: Services, say: Say) -> Result:
-    ledger = Ledger(TENANT)
+async def _under_load(options: Options, servers: OwnServers, services: Services, webhook: Receiver, say: Say) -> Result:
+    ledger, alerts = Ledger(TENANT), AlertLedger("alerts")
+    await make_rules(services.urls[services.alertings[0].name], alerts, webhook.url)
     sender = Sender(services.gateway_urls, ledger, options.seed)
     gap = min(5.5, 0.85 * options.minutes * 60 / max(1, options.kills))
     killer = Killer(victims(servers, services), options.seed, gap, say)
@@ -104,13 +122,20 @@ async def _under_load(options: Options, servers: OwnServers, services: Services,
     def share() -> float:
         return 0.1 + (time.monotonic() - began) / (0.8 * min(limit, gap * options.kills + 1))
 
-    async with contextlib.aclosing(sender), running(sender, plan, rate=options.rate, share=share):
-        await killer.run(options.kills, began + limit)
-        say(f"{killer.done.total()} kills in {time.monotonic() - began:.0f} s; delivering what is under way")
-    return Result(options, ledger, sender.answers, killer)
+    client, database = connect(services.addresses, services.database)
+    result = Result(options, ledger, sender.answers, killer, alerts)
+    async with contextlib.aclosing(sender), client:
+        crossings = Crossings(sender, database, TENANT, alerts)
+        crossing = asyncio.create_task(crossings.run(ALERTS_AT_ONCE))
+        async with running(sender, plan, rate=options.rate, share=share):
+            await killer.run(options.kills, began + limit)
+            say(f"{killer.done.total()} kills in {time.monotonic() - began:.0f} s; delivering what is under way")
+        crossings.stop()
+        await _noted(result, crossing)
+    return result
 
 
-async def _settle(result: Result, servers: OwnServers, services: Services, say: Say) -> None:
+async def _settle(result: Result, servers: OwnServers, services: Services, webhook: Receiver, say: Say) -> None:
     """Wait until all is counted, then read everything through every reader."""
     processes = [*servers.kafka.brokers, *servers.mongo.members, *services.processes()]
     try:
@@ -125,6 +150,7 @@ async def _settle(result: Result, servers: OwnServers, services: Services, say: 
         await _noted(result, _from_store(result, database))
         await _noted(result, _from_cache(result, database, cache))
         await _noted(result, _from_api(result, services.urls[services.apis[0].name]))
+        await _noted(result, _alerts(result, database, webhook))
 
 
 class _Closing:
@@ -176,6 +202,18 @@ async def _from_api(result: Result, url: str) -> None:
     result.differences += compare(result.ledger, found, "api")
 
 
+async def _alerts(result: Result, database: stored.Database, webhook: Receiver) -> None:
+    """What was told, once nothing is left to be told."""
+    await drained(database, TENANT)
+    deliveries = webhook.deliveries
+    result.differences += differences(result.alerts, await told(database, TENANT), deliveries)
+    again = repeats(deliveries)
+    result.repeats = again.total()
+    hits = sum(count for label, count in result.killer.done.items() if label.startswith(("alerting", "mongod")))
+    if result.repeats > hits * PER_CHANNEL or max(again.values(), default=0) > hits:
+        result.problems.append(f"{result.repeats} notifications came again after {hits} kills")
+
+
 def report(result: Result) -> str:
     """The printed ledger."""
     answers, killer = result.answers, result.killer
@@ -196,6 +234,8 @@ def report(result: Result) -> str:
             for where, counts in result.found.items()
             if tier.name in counts.windows
         ]
+    lines += [f"alerts\n  {'transitions to be told':<24}{result.alerts.transitions:>8}"]
+    lines += [f"  {'told once more':<24}{result.repeats:>8}"]
     lines += [f"WRONG ANSWER {wrong}" for wrong in answers.wrong[:10]]
     lines += [f"PROBLEM {problem}" for problem in result.problems]
     if result.differences:

@@ -62,7 +62,7 @@ class OwnServers:
 
 
 class Services:
-    """Gateways, aggregators and an api of one database and tenant. `environment` is for all of them."""
+    """Gateways, aggregators, apis and alertings of one database and tenant. `environment` is for all of them."""
 
     def __init__(
         self,
@@ -78,17 +78,21 @@ class Services:
         self.tenant = tenant
         self.group = unique("aggregators")
         """Of the aggregators: members that were killed with other services on the same servers do not hold it up."""
+        self.rules = unique("rules")
+        """Topic of the rules, and group of those who evaluate them."""
         self._environment = dict(environment or {})
         self.gateways: list[Process] = []
         self.aggregators: list[Process] = []
         self.apis: list[Process] = []
+        self.alertings: list[Process] = []
         self.urls: dict[str, str] = {}
 
-    def start(self, *, gateways: int = 0, aggregators: int = 0, apis: int = 0) -> None:
+    def start(self, *, gateways: int = 0, aggregators: int = 0, apis: int = 0, alertings: int = 0) -> None:
         """Start so many of each; returns when all are ready."""
         new = [self.gateway(launch=False) for _ in range(gateways)]
         new += [self.aggregator(launch=False) for _ in range(aggregators)]
         new += [self.api(launch=False) for _ in range(apis)]
+        new += [self.alerting(launch=False) for _ in range(alertings)]
         for process in new:
             process.launch()
         for process in new:
@@ -106,6 +110,19 @@ class Services:
         self.apis.append(process)
         return _started(process, launch=launch)
 
+    def alerting(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
+        """One more alerting process. Its webhooks may lead to this machine, and nobody needs a credential to configure
+        it."""
+        own = {
+            "VIGIE_ANONYMOUS": f"{self.tenant}:read,write,configure",
+            "VIGIE_ALERT_NETWORKS": "127.0.0.0/8",
+            "VIGIE_RULES_TOPIC": self.rules,
+            "VIGIE_ALERTING_GROUP": self.rules,
+        }
+        process = self._http(f"alerting-{len(self.alertings)}", "alerting", {**own, **(environment or {})})
+        self.alertings.append(process)
+        return _started(process, launch=launch)
+
     def aggregator(self, environment: Mapping[str, str] | None = None, *, launch: bool = True) -> Process:
         """One more aggregator."""
         name, port = f"aggregator-{len(self.aggregators)}", free_port()
@@ -121,7 +138,7 @@ class Services:
 
     def processes(self) -> list[Process]:
         """All of them."""
-        return [*self.gateways, *self.aggregators, *self.apis]
+        return [*self.gateways, *self.aggregators, *self.apis, *self.alertings]
 
     def kill(self) -> None:
         """SIGKILL all."""

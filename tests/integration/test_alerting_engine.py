@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2 as httpx
@@ -92,10 +92,10 @@ class Engines:
             key = (rule_id if rule is None else rule.id).encode()
             await producer.send_and_wait(self.settings.rules_topic, value, key)
 
-    async def send(self, name: str, value: float, type_: str = "gauge", **labels: str) -> None:
+    async def send(self, name: str, value: float, type_: str = "gauge", ago_s: int = 0, **labels: str) -> None:
         """Accepted by the gateway when it returns."""
-        url = self.world.services.gateway_urls[0]
-        body = {"name": name, "value": value, "type": type_, "labels": labels, "timestamp": int(time.time() * 1000)}
+        url, at_ms = self.world.services.gateway_urls[0], int((time.time() - ago_s) * 1000)
+        body = {"name": name, "value": value, "type": type_, "labels": labels, "timestamp": at_ms}
         async with httpx.AsyncClient() as client:
             answer = await client.post(f"{url}/api/metrics/custom", json=body)
         assert answer.status_code < 300, answer.text
@@ -186,6 +186,23 @@ async def test_a_restart_goes_on_where_it_was(engines: Engines) -> None:
         assert [len(one.alerts) for one in running.engine.rules.values()] == [1]
         await engines.put(None, rule.id)
         await engines.states(rule, AlertState.FIRING, AlertState.RESOLVED)
+
+
+async def test_an_episode_that_begins_and_ends_while_nobody_runs_is_told(engines: Engines) -> None:
+    name = unique("cpu").replace("-", "_")
+    rule = engines.rule(f"{name} > 80", interval_ms=1_000)
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        await eventually(lambda: any(one.evaluated_ms for one in running.engine.rules.values()), DEADLINE_S)
+    for value, ago_s in ((1, 110), (95, 70), (1, 30)):
+        await engines.send(name, value, ago_s=ago_s)
+    stopped = datetime.now(UTC) - timedelta(seconds=100)
+    own = {"_id": {"$regex": f"^{engines.settings.rules_topic}/"}}
+    await engines.world.database.alert_checkpoints.update_many(own, {"$set": {"evaluated": stopped}})
+    async with engines.running():
+        fired, resolved = await engines.states(rule, AlertState.FIRING, AlertState.RESOLVED)
+        assert 20_000 < resolved.timestamp - fired.timestamp < 60_000
 
 
 async def test_without_an_aggregator_rules_fire_all_the_same(engines: Engines) -> None:

@@ -1,6 +1,8 @@
 """The shell with a service of two routes in it: who may open a WebSocket is decided as for a request."""
 
-from collections.abc import Iterator
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -90,15 +92,24 @@ def callers() -> Callers:
     return Callers()
 
 
+async def nothing(_life: Lifespan) -> None:
+    """No parts."""
+
+
 @pytest.fixture
 def app(callers: Callers) -> Any:
+    return app_of(callers)
+
+
+def app_of(callers: Callers, parts: Callable[[Lifespan], Awaitable[None]] = nothing) -> Any:
     settings = TenantSettings(
         kafka_bootstrap_servers="nowhere:1", mongodb_uri="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1"
     )
     features = (feature(), operations("/internal/metrics"))
     unused: Any = None
 
-    async def connect(_state: object, _life: Lifespan) -> Resources:
+    async def connect(_state: object, life: Lifespan) -> Resources:
+        await parts(life)
         control: Any = AccessControl(callers, unused, unused, callers.quota)  # pyright: ignore
         return Resources(control)
 
@@ -168,3 +179,37 @@ def test_the_openapi_document_says_what_a_route_asks(client: TestClient) -> None
     assert {"401", "403", "404", "429", "503"} <= operation["responses"].keys()
     assert {"name": "things", "description": "What there is"} in document["tags"]
     assert operation["security"]
+
+
+def test_a_service_that_has_lost_a_part_stops(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
+
+    async def broken(life: Lifespan) -> None:
+        async def work() -> None:
+            raise KeyError("a bug")
+
+        life.run("part", work(), lambda: None)
+
+    with TestClient(app_of(callers, broken)) as client:
+        client.get("/things")
+        assert raised == [signal.SIGTERM]
+
+
+def test_a_service_that_is_stopped_does_not_take_that_for_a_lost_part(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
+
+    async def whole(life: Lifespan) -> None:
+        stop = asyncio.Event()
+
+        async def work() -> None:
+            await stop.wait()
+
+        life.run("part", work(), stop.set)
+
+    with TestClient(app_of(callers, whole)) as client:
+        client.get("/things")
+    assert raised == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
@@ -95,14 +97,25 @@ async def _running(
         async with Lifespan(state.settings.shutdown_timeout_s) as life:
             state.resources = await connect(state, life)
             log.info("ready to answer")
+            watch = asyncio.create_task(_end_with_parts(life))
             try:
                 yield
             finally:
+                watch.cancel()
                 state.resources = None  # from here on requests get 503; those inside still have their clients
                 log.info("stopped answering")
     except VigieError as e:
         log.error("the service cannot run", reason=str(e))
         raise
+
+
+async def _end_with_parts(life: Lifespan) -> None:
+    """A service that has lost a part would answer as if it worked: it ends, and its supervisor starts it anew."""
+    try:
+        await life.wait(asyncio.Event())
+    except Exception:  # a bug in that part, or whatever else ended it
+        log.exception("a part of the service ended: the service stops")
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _complete_openapi(app: FastAPI, table: AccessTable) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from vigie_query.errors import QueryError
-from vigie_query.promql.queries import Answer, Query, answer
+from vigie_query.promql.queries import Answer, Check, Query, answer
 from vigie_query.promql.samples import Vector
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
@@ -205,7 +205,7 @@ class Runner:
         step = rule.interval_ms
         query = Query(rule.compiled.text, rule.compiled.value, end_ms - (times - 1) * step, end_ms, step)
         try:
-            found = await answer(self._reader.of(rule.tenant), query, asyncio.to_thread)
+            found = await answer(self._reader.of(rule.tenant), query, _in_thread)
             if self._engine.rules.get(rule.id) is rule:
                 result = Result(_vector(found), found.times)
                 changes = await asyncio.to_thread(self._engine.judge, rule, result)
@@ -216,8 +216,18 @@ class Runner:
             log.warning("what a rule missed is not known", rule=rule.id, missed=times, reason=reason_of(e))
 
     @property
+    def refused(self) -> Mapping[str, str]:
+        """Rules that cannot be evaluated, and why."""
+        return self._roster.refused
+
+    @property
     def _may_evaluate(self) -> bool:
         return self.live and self._storing.waiting < MAX_UNSTORED
+
+
+async def _in_thread(work: Callable[[Check], Answer]) -> Answer:
+    """Without a limit of time: what is asked is bounded."""
+    return await asyncio.to_thread(work, lambda: None)
 
 
 def _vector(found: Answer) -> Vector:

@@ -1,0 +1,66 @@
+"""Alerting is killed at every step of its pipeline, alone and as one of several: a ledger says what must be told."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+from vigie_alerting.sender.failpoints import VARIABLE, Point
+from vigie_standalone.embedded.process import Process
+
+from tests.chaos.alerts import AlertLedger, Crossings, differences, drained, make_rules, repeats, told
+from tests.chaos.ledger import listed
+from tests.integration.world import World
+from tests.kit.wait import eventually, unique
+from tests.kit.webhooks import receiver
+
+pytestmark = [pytest.mark.connected, pytest.mark.fault, pytest.mark.timeout(420)]
+
+DIES_S = 60.0
+"""How long a process may live that dies at a step of its pipeline, with alerts all the time."""
+
+
+class Deaths:
+    """Replicas that die and are replaced."""
+
+    def __init__(self, world: World) -> None:
+        self._services = world.services
+        self.count = 0
+
+    async def each_step(self, number: int) -> None:
+        """A replica that dies at every step in turn, at one of the first times that it gets there. The last stays."""
+        for place, point in enumerate(Point):
+            times = 1 + (number + place) % 3
+            process = await asyncio.to_thread(self._services.alerting, {VARIABLE: f"{point}@{times}"}, launch=False)
+            process.launch()
+            await eventually(partial(_dead, process), DIES_S)
+            assert process.returncode == -9, process.log_tail()
+            self.count += 1
+        await asyncio.to_thread(self._services.alerting)
+
+
+def _dead(process: Process) -> bool:
+    return not process.alive
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order(rough: World, replicas: int) -> None:
+    await asyncio.to_thread(rough.services.start, gateways=1, aggregators=1, alertings=1)
+    ledger, alerts = rough.ledger("alerts"), AlertLedger(unique("alerts").replace("-", "_"))
+    deaths, first = Deaths(rough), rough.services.alertings[0]
+    with receiver() as webhook:
+        await make_rules(rough.services.urls[first.name], alerts, webhook.url)
+        first.kill()
+        async with rough.sender(ledger) as sender:
+            crossings = Crossings(sender, rough.database, rough.services.tenant, alerts)
+            running = asyncio.create_task(crossings.run(at_once=1))
+            await asyncio.gather(*(deaths.each_step(number) for number in range(replicas)))
+            crossings.stop()
+            await running
+        await drained(rough.database, rough.services.tenant)
+        found, deliveries = await told(rough.database, rough.services.tenant), webhook.deliveries
+    assert deaths.count == replicas * len(Point)
+    wrong = differences(alerts, found, deliveries)
+    assert not wrong, listed(wrong)
+    assert repeats(deliveries).total() <= deaths.count
