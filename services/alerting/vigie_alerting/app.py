@@ -210,7 +210,7 @@ async def _records(state: State, life: Lifespan) -> RecordPublisher:
 
 def health_of(running: RunningEngine, rule_id: str) -> RuleHealth | None:
     """How the last evaluation of a rule went; None where another process evaluates it."""
-    if reason := running.refused.get(rule_id):
+    if reason := running.runner.refused.get(rule_id):
         return RuleHealth(0, 0.0, reason)
     rule = running.engine.rules.get(rule_id)
     if rule is None or not rule.evaluated_ms:

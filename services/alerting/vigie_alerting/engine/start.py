@@ -43,11 +43,8 @@ MAX_SERIES: Final = 100_000
 class RunningEngine:
     """The engine's tasks."""
 
-    def __init__(
-        self, runner: Runner, engine: Engine, refused: Mapping[str, str], *, rules: LogReader, samples: LogReader
-    ) -> None:
-        """`refused`: rules that cannot be evaluated, and why."""
-        self.runner, self.engine, self.refused = runner, engine, refused
+    def __init__(self, runner: Runner, engine: Engine, *, rules: LogReader, samples: LogReader) -> None:
+        self.runner, self.engine = runner, engine
         self._rules, self._samples = rules, samples
 
     @property
@@ -116,4 +113,4 @@ async def start(
     life.run("rules", rules_reader.run(), rules_reader.stop)
     life.run("engine", runner.run(), runner.stop)
     life.run("samples", read_samples(), stop_samples)
-    return RunningEngine(runner, engine, storing.refused, rules=rules_reader, samples=samples_reader)
+    return RunningEngine(runner, engine, rules=rules_reader, samples=samples_reader)
