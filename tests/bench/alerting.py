@@ -36,7 +36,8 @@ SCRAPE_S: Final = 10
 """Between the samples of a series, where there are many."""
 CONNECTIONS: Final = 8
 JSON: Final = {"Content-Type": "application/json"}
-EVENTS: Final = 300
+EVENTS, FEWEST, EVENTS_S = 300, 50, 90.0
+"""How many, and how many at least when so many seconds have passed."""
 AT_ONCE: Final = 1_000
 PER_RULE: Final = 100
 """Of the alerts at once."""
@@ -69,7 +70,9 @@ def _under_load(report: Report, stack: Stack, events: int) -> None:
         with paced.running(stack.url + BATCH_PATH, bodies, BATCH, wanted) as sent, cost.measured(stack.pids()) as used:
             began = time.monotonic()
             time.sleep(5)
-            waits = [_event(gateway, webhook, number) for number in range(events)]
+            waits = [_event(gateway, webhook, 0)]
+            while len(waits) < events and (len(waits) < FEWEST or time.monotonic() - began < EVENTS_S):
+                waits.append(_event(gateway, webhook, len(waits)))
             seconds = time.monotonic() - began
         _latency(report, waits, sent.rate, used, seconds)
         _at_once(report, gateway, webhook)
