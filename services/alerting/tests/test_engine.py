@@ -237,3 +237,14 @@ def test_series_that_are_nobodys_are_remembered_up_to_a_number(monkeypatch: pyte
     found, missing = own.find(np.array([100, 1], np.uint64))
     assert found.tolist() == [-1, -1]
     assert missing.tolist() == [1]
+
+
+def test_a_distribution_that_was_not_kept_is_read_from_what_is_stored() -> None:
+    lab = Lab(simple())
+    lab.send("cpu", 10, NOW, host="a")
+    key = series_key(TENANT, "cpu", Kind.GAUGE, {"host": "a"})
+    series = [Series(key.fingerprint, "cpu", Kind.GAUGE, key.labels, 0, 0, 0)]
+    for text, new in (("avg_over_time(cpu[5m]) > 1", []), ("quantile_over_time(0.9, cpu[5m]) > 1", series)):
+        lab.engine.put(expression(text, id=text), [])
+        (watch,) = lab.engine.closed() or [lab.engine.rules[text].inputs[0][1]]
+        assert lab.engine.memory.new_to(watch.depth, series) == new

@@ -12,6 +12,7 @@ from vigie_query.promql.reading import Wanted, wanted
 
 AHEAD_MS: Final = 60_000
 """Clocks of senders may be so much ahead: samples of later times are not looked at."""
+_DISTRIBUTIONS: Final = frozenset({"quantile_over_time", "mad_over_time", "stddev_over_time", "stdvar_over_time"})
 _HOUR: Final = 3_600_000
 _REACH_MS: Final = dict(zip((tier.width_ms for tier in TIERS), (_HOUR, 24 * _HOUR, 32 * 24 * _HOUR), strict=True))
 """By width of the windows, how far they reach back: a few hundred windows of each series."""
@@ -24,10 +25,12 @@ class HorizonError(ValueError):
 
 
 class Depth(NamedTuple):
-    """Windows of this width, so many of them."""
+    """Windows of this width, so many of them. What is kept of a series in one depth has a past of its own."""
 
     width_ms: int
     slots: int
+    sketched: bool = False
+    """With the distributions of gauges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,13 @@ class Horizon:
     depth: Depth
 
 
-def depth(back_ms: int) -> Depth:
+def depth(back_ms: int, *, sketched: bool = False) -> Depth:
     """The windows that reach so far back. Raises HorizonError."""
     for width_ms, reach_ms in _REACH_MS.items():
         for step in _STEPS:
             if back_ms <= reach_ms * step:
                 # One for the window that the far end cuts, one for the window of now.
-                return Depth(width_ms, int(reach_ms * step) // width_ms + 2 + -(-AHEAD_MS // width_ms))
+                return Depth(width_ms, int(reach_ms * step) // width_ms + 2 + -(-AHEAD_MS // width_ms), sketched)
     days = max(_REACH_MS.values()) // (24 * _HOUR)
     raise HorizonError(f"a rule looks back {days} days at most, this one {back_ms / (24 * _HOUR):.0f}")
 
@@ -59,4 +62,8 @@ def horizons(node: Node) -> tuple[Horizon, ...]:
             raise HorizonError("a rule cannot look at a fixed time (@)")
         if one.last_ms > 0:
             raise HorizonError("a rule cannot look into the future (a negative offset)")
-    return tuple(Horizon(one, depth(-one.first_ms)) for one in at_zero)
+    return tuple(Horizon(one, depth(-one.first_ms, sketched=_sketched(one))) for one in at_zero)
+
+
+def _sketched(one: Wanted) -> bool:
+    return any(use.function in _DISTRIBUTIONS for use in one.uses)

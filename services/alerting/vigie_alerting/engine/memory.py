@@ -32,7 +32,6 @@ WatchKey: TypeAlias = tuple[TenantId, tuple[Matcher, ...], Depth]
 NOBODYS: Final = -1
 MAX_NOBODYS: Final = 2_000_000
 """Series remembered as nobody's: 24 bytes each."""
-_QUANTILES: Final = frozenset({"quantile_over_time", "mad_over_time", "stddev_over_time", "stdvar_over_time"})
 
 
 @dataclass(slots=True)
@@ -42,8 +41,6 @@ class Watch:
     number: int
     key: WatchKey
     selecting: Selecting
-    sketched: bool
-    """Whether distributions of gauges are asked for."""
     labels: list[Labels] = field(default_factory=list[Labels])
     rows: list[int] = field(default_factory=list[int])
     """In the bank."""
@@ -94,7 +91,7 @@ class Bank:
     """The windows of one depth, of the series that need it; rows of its own."""
 
     def __init__(self, depth: Depth) -> None:
-        self.recent = RecentWindows(*depth)
+        self.recent = RecentWindows(depth.width_ms, depth.slots)
         self._row_of = np.full(0, NOBODYS, np.int64)
 
     def rows_of(self, homes: Ints) -> Ints:
@@ -114,9 +111,7 @@ class Bank:
         new = self._row_of[homes] == NOBODYS
         self._row_of[homes[new]] = len(self.recent) + np.arange(int(new.sum()))
         self.recent.grow(kinds[new], sketched[new])
-        rows = self._row_of[homes]
-        self.recent.sketch(rows[sketched])
-        return rows
+        return self._row_of[homes]
 
     def add(self, homes: Ints, times: Ints, values: Floats) -> int:
         """Samples of these series; how many windows were too old to be taken."""
@@ -180,16 +175,12 @@ class Memory:
     def watch(self, tenant: TenantId, horizon: Horizon) -> Watch:
         """What is kept for a selector: new ones select nothing before they are opened (`is_open`)."""
         key = tenant, horizon.wanted.selector.matchers, horizon.depth
-        sketched = any(use.function in _QUANTILES for use in horizon.wanted.uses)
         known = self._watches.get(key)
         if known is None:
-            known = self._watches[key] = Watch(self._next_number, key, Selecting(key[1]), sketched)
+            known = self._watches[key] = Watch(self._next_number, key, Selecting(key[1]))
             self._next_number += 1
             bank = self._banks.setdefault(horizon.depth, Bank(horizon.depth))
             bank.recent.advance(self._until_ms)
-        elif sketched and not known.sketched:
-            known.sketched = True
-            self._banks[horizon.depth].recent.sketch(known.shown.rows)
         return known
 
     def is_open(self, watch: Watch) -> bool:
@@ -354,17 +345,14 @@ class Memory:
         home_of = dict(zip(series, self._settled_homes(series).tolist(), strict=True))
         for depth in {watch.depth for watch, *_ in selected}:
             here = [one for one in selected if one[0].depth == depth]
-            sketched: dict[int, bool] = defaultdict(bool)
             kinds: dict[int, Kind] = {}
-            for watch, _, one, _, _ in here:
-                home = home_of[one.fingerprint]
-                kinds[home] = one.kind
-                sketched[home] |= watch.sketched or one.kind is Kind.HISTOGRAM
+            for _, _, one, _, _ in here:
+                kinds[home_of[one.fingerprint]] = one.kind
             homes = list(kinds)
             rows = self._banks[depth].rows(
                 np.array(homes, np.int64),
                 np.array(list(kinds.values()), np.uint8),
-                np.array([sketched[h] for h in homes]),
+                np.array([depth.sketched or kind is Kind.HISTOGRAM for kind in kinds.values()]),
             )
             row_of = dict(zip(homes, rows.tolist(), strict=True))
             for watch, _, one, labels, part in here:

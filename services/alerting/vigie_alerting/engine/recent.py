@@ -109,10 +109,6 @@ class RecentWindows:
         at = np.arange(len(rows)), slot
         return times[at], self._columns["last"][rows, slot], times[at] > since_ms
 
-    def sketch(self, rows: Ints) -> None:
-        """Percentiles are kept of these rows too, from now on."""
-        self._sketched[rows] = True
-
     def _without_sketches(self, cells: Cells) -> Cells:
         """Of the rows of which none are wanted."""
         wanted = self._sketched[cells.rows][cells.sketch_cell]

@@ -207,7 +207,8 @@ class Runner:
         try:
             found = await answer(self._reader.of(rule.tenant), query, _in_thread)
             if self._engine.rules.get(rule.id) is rule:
-                changes = self._engine.judge(rule, Result(_vector(found), found.times))
+                result = Result(_vector(found), found.times)
+                changes = await asyncio.to_thread(self._engine.judge, rule, result)
                 await self._storing.settle([Evaluated(rule, changes)])
         except StoreUnavailable:
             raise
