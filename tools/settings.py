@@ -43,7 +43,7 @@ Variables that no service reads as a setting.
 | `VIGIE_URL`, `VIGIE_API_KEY` | the [Python client](how-to/send-from-python.md) | the front door's address; its key |
 | `VIGIE_SECRETS` | `docker-compose.yml` | the directory of the [secrets](security.md#the-compose-stack) |
 | `VIGIE_TEST_DOCKER` | the tests | `1`: servers in containers ([development](development.md#testing)) |
-| `VIGIE_FAILPOINT` | alerting, in tests | the step of sending at which it kills itself ([development](development.md#testing)) |
+| `VIGIE_FAILPOINT` | alerting, in tests | where it kills itself ([development](development.md#testing)) |
 | `OTEL_EXPORTER_OTLP_ENDPOINT`, other `OTEL_*` | every service | where [traces](development.md#traces-and-logs) go |
 """
 
