@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +31,17 @@ LEVEL: Final = "bench_level"
 HIGH, LOW, THRESHOLD = 95, 5, 80
 WANTED_RATE: Final = 100_000.0
 """Samples a second."""
+LEAST_RATE: Final = 2_000.0
+LATE_S: Final = 0.5
+"""Alerting that is behind by more than that does not keep up."""
 RULES, SERIES = 1_000, 10_000
 MANY_RULES, MANY_SERIES = 10_000, 100_000
 SCRAPE_S: Final = 10
 """Between the samples of a series, where there are many."""
 CONNECTIONS: Final = 8
 JSON: Final = {"Content-Type": "application/json"}
-EVENTS: Final = 300
+EVENTS, FEWEST, EVENTS_S = 300, 50, 90.0
+"""How many, and how many at least when so many seconds have passed."""
 AT_ONCE: Final = 1_000
 PER_RULE: Final = 100
 """Of the alerts at once."""
@@ -57,19 +62,16 @@ def measure(report: Report, runs: int, samples: int) -> None:
 
 def _under_load(report: Report, stack: Stack, events: int) -> None:
     with receiver() as webhook:
-        gateway = _all(stack, [level_rule(number, webhook.url) for number in range(RULES)])
+        gateway, alerting = _all(stack, [level_rule(number, webhook.url) for number in range(RULES)])
         bodies = levels(SERIES, RULES)
-        cost.send(
-            stack.url + BATCH_PATH, bodies, CONNECTIONS, JSON
-        )  # else the registration of series would be measured
-        with paced.running(stack.url + BATCH_PATH, bodies, BATCH, 0.0) as most:
-            time.sleep(5)
-        wanted = min(WANTED_RATE, most.rate / 2)
-        time.sleep(5)
+        cost.send(stack.url + BATCH_PATH, bodies, CONNECTIONS, JSON)  # registers the series
+        wanted = _affordable(stack, alerting, bodies)
         with paced.running(stack.url + BATCH_PATH, bodies, BATCH, wanted) as sent, cost.measured(stack.pids()) as used:
             began = time.monotonic()
             time.sleep(5)
-            waits = [_event(gateway, webhook, number) for number in range(events)]
+            waits = [_event(gateway, webhook, 0)]
+            while len(waits) < events and (len(waits) < FEWEST or time.monotonic() - began < EVENTS_S):
+                waits.append(_event(gateway, webhook, len(waits)))
             seconds = time.monotonic() - began
         _latency(report, waits, sent.rate, used, seconds)
         _at_once(report, gateway, webhook)
@@ -110,7 +112,7 @@ def _at_once(report: Report, gateway: Gateway, webhook: Receiver) -> None:
 
 def _many(report: Report, stack: Stack, rules: int, series: int) -> None:
     with receiver() as webhook:
-        gateway = _all(stack, [mixed_rule(number, webhook.url) for number in range(rules)])
+        gateway, _ = _all(stack, [mixed_rule(number, webhook.url) for number in range(rules)])
         bodies = levels(series, rules)
         rate = series / SCRAPE_S
         cost.send(stack.url + BATCH_PATH, bodies, CONNECTIONS, JSON)
@@ -152,20 +154,41 @@ def _restart(stack: Stack, gateway: Gateway, webhook: Receiver) -> float:
     return _wait_for(webhook, {"meanwhile"}) - began
 
 
-def _all(stack: Stack, rules: Sequence[Rule]) -> Gateway:
-    """Everything is started, and has the rules."""
+def _all(stack: Stack, rules: Sequence[Rule]) -> tuple[Gateway, str]:
+    """Everything is started, and has the rules. Also the URL of alerting."""
     stack.start_ingest()
     stack.start_aggregator()
     url = stack.start_alerting()
     stack.put_rules(rules)
-
-    def has_them() -> bool:
-        with urllib.request.urlopen(f"{url}/internal/metrics", timeout=10) as answer:
-            shown = re.search(rb"^vigie_alerting_rules (\S+)", answer.read(), re.MULTILINE)
-        return shown is not None and float(shown[1]) >= len(rules)
-
+    has_them = partial(_shows, url, "vigie_alerting_rules", len(rules))
     eventually_sync(has_them, PATIENCE_S, interval=0.5, retry_on=(OSError,))
-    return Gateway(stack.url)
+    return Gateway(stack.url), url
+
+
+def _affordable(stack: Stack, alerting: str, bodies: list[bytes]) -> float:
+    """Samples a second: the wanted rate, or half of it and so on, until this machine keeps up."""
+    rate = WANTED_RATE
+    while rate > LEAST_RATE:
+        with paced.running(stack.url + BATCH_PATH, bodies, BATCH, rate) as sent:
+            time.sleep(10)
+            late = _metric(alerting, "vigie_alerting_behind_seconds")
+        if late < LATE_S and sent.rate > 0.9 * rate:
+            return rate
+        rate /= 2
+        stack.wait_counted()
+        time.sleep(late)
+    return rate
+
+
+def _shows(url: str, metric: str, least: float) -> bool:
+    return _metric(url, metric) >= least
+
+
+def _metric(url: str, name: str) -> float:
+    """A gauge of a service; 0 where it shows none."""
+    with urllib.request.urlopen(f"{url}/internal/metrics", timeout=30) as answer:
+        shown = re.search(rf"^{name} (\S+)", answer.read().decode(), re.MULTILINE)
+    return float(shown[1]) if shown else 0.0
 
 
 BATCH_PATH: Final = "/api/metrics/batch"
