@@ -55,8 +55,8 @@ async def test_very_many_series_are_not_put_together_on_the_event_loop(monkeypat
         threads.append(threading.get_ident())
         return labels(*of)
 
-    labels = selection._labels
-    monkeypatch.setattr(selection, "_labels", labelled)
+    labels = selection.labels_of
+    monkeypatch.setattr(selection, "labels_of", labelled)
     await ask(over(Double.of(STORED)), "orders")
     assert threads
     assert threading.get_ident() not in threads
