@@ -137,7 +137,7 @@ class WebServer:
         return Call(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 
-@dataclass(slots=True)
+@dataclass
 class MailServer:
     """A real SMTP server. `refuse` has the answer for a recipient; `data` that to the mail."""
 
@@ -150,14 +150,15 @@ class MailServer:
     _server: Any = None
 
     async def start(self, tls: ssl.SSLContext | None = None, *, implicit: bool = False, login: bool = False) -> Self:
+        loop = asyncio.get_running_loop()
+
         def protocol() -> SMTP:
             return SMTP(
-                self, hostname="localhost", tls_context=None if implicit else tls,
+                self, hostname="localhost", tls_context=None if implicit else tls, loop=loop,
                 auth_required=login, auth_require_tls=tls is not None and not implicit,
                 authenticator=self._authenticate if login else None,
             )  # fmt: skip
 
-        loop = asyncio.get_running_loop()
         self._server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls if implicit else None)
         return self
 
