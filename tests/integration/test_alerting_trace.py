@@ -29,6 +29,7 @@ async def test_post_is_followed_through_kafka_and_a_rule_to_the_webhook(rough: W
         await asyncio.to_thread(rough.services.gateway, collector.environment())
         alerting = await asyncio.to_thread(rough.services.alerting, collector.environment())
         await make_rules(rough.services.urls[alerting.name], alerts, webhook.url)
+        await evaluated(rough.services.urls[alerting.name], alerts)
         trace, parent = secrets.token_hex(16), secrets.token_hex(8)
         key = series_key(rough.services.tenant, alerts.name(RULES - 1), Kind.GAUGE, {"host": "a"})
         request = single(Sample(key, time.time_ns() // 1_000_000, HIGH))
@@ -39,6 +40,19 @@ async def test_post_is_followed_through_kafka_and_a_rule_to_the_webhook(rough: W
         await eventually(lambda: webhook.deliveries, DEADLINE_S)
         [told] = webhook.deliveries
         await eventually(lambda: followed(collector, trace, parent, told), 30)
+
+
+async def evaluated(url: str, alerts: AlertLedger) -> None:
+    """Wait until the rules look at what comes: a sample of before is one of the stored windows, without a trace."""
+    mine = {alerts.name(rule) for rule in range(RULES)}
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+
+        async def all_were() -> bool:
+            rules = (await client.get("/api/alerts/rules", params={"limit": 1_000})).json()["rules"]
+            seen = [rule for rule in rules if rule.get("metricName") in mine and rule["health"] is not None]
+            return len(seen) == RULES
+
+        await eventually(all_were, DEADLINE_S)
 
 
 def followed(collector: Sink, trace: str, parent: str, told: Delivery) -> bool:
