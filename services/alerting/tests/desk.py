@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from vigie_alerting import alert as alerts
+from vigie_alerting.alerts.stored import stored
 from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.memory import Watch
@@ -18,7 +19,7 @@ from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
-from vigie_alerting.engine.storing import Stores, Storing, stored
+from vigie_alerting.engine.storing import Stores, Storing
 from vigie_alerting.rules.compiling import compiled
 from vigie_contracts.alerts import AlertState, Condition, Rule, Transition
 from vigie_contracts.series import Kind, series_key
@@ -127,7 +128,7 @@ class Store:
 
     def move(self, after: alerts.Alert) -> None:
         """Somebody else does."""
-        self.alerts[after.fingerprint] = stored(compiled(rule()), after)
+        self.alerts[after.fingerprint] = stored(after, compiled(rule()))
 
     def states(self) -> list[AlertState]:
         return [one.to_state for one in self.told]

@@ -10,23 +10,21 @@ from typing import Final
 from msgspec.structs import replace
 from vigie_contracts.alerts import AlertState, Reason
 from vigie_contracts.series import Labels
-from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Retryable, StoreUnavailable, reason_of
 from vigie_storage import mongo
 from vigie_storage.alerts.checkpoints import Checkpoints
-from vigie_storage.alerts.states import AlertMoved, AlertStates, Move, StoredAlert
+from vigie_storage.alerts.states import AlertMoved, AlertStates, Move
 
 from vigie_alerting import alert as alerts
 from vigie_alerting.alert import Alert, UnknownFormError
+from vigie_alerting.alerts.stored import stored
 from vigie_alerting.dispatch import MAX_TRANSITIONS, Dispatcher
 from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated
 from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.lifecycle import withdraw
-from vigie_alerting.rules.compiling import CompiledRule
-from vigie_alerting.transitions import labels_of
 
 log = logging.get(__name__)
 
@@ -160,7 +158,7 @@ class Storing:
             if rule is not None and labels in rule.alerts:
                 unkept.setdefault(rule_id, []).append(labels)
         kept = [(self._engine.rules[rule_id], labels) for rule_id, some in unkept.items() for labels in some]
-        alive = [stored(rule.compiled, rule.alerts[labels]) for rule, labels in kept]
+        alive = [stored(rule.alerts[labels], rule.compiled) for rule, labels in kept]
         self._unkept.clear()
         try:
             with mongo.retryable("keeping alerts"):
@@ -210,21 +208,6 @@ def _move(rule: ActiveRule, change: Change) -> Move | None:
     if after is None and (before is None or before.state in (AlertState.RESOLVED, AlertState.INACTIVE)):
         return None
     return Move(
-        None if before is None else stored(rule.compiled, before),
-        None if after is None else stored(rule.compiled, after),
-    )
-
-
-def stored(rule: CompiledRule, alert: Alert) -> StoredAlert:
-    return StoredAlert(
-        fingerprint=alert.fingerprint,
-        tenant=TenantId(alert.tenant),
-        rule_id=alert.rule_id,
-        state=alert.state.value,
-        severity=alert.severity.value,
-        starts_at=alert.starts_at,
-        ends_at=alert.ends_at,
-        sequence=alert.sequence,
-        data=alerts.encode(alert),
-        labels=tuple(labels_of(rule, alert).items()),
+        None if before is None else stored(before, rule.compiled),
+        None if after is None else stored(after, rule.compiled),
     )
