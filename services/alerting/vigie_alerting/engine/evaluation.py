@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.alerts import AlertState, Condition, NoData, Transition
+from vigie_contracts.alerts import AlertState, NoData, Transition
 from vigie_contracts.series import Labels
 from vigie_query.errors import QueryError
 from vigie_query.promql.evaluation import Evaluation
@@ -19,18 +18,10 @@ from vigie_query.promql.samples import Samples, Vector
 
 from vigie_alerting.alert import Alert
 from vigie_alerting.lifecycle import step
-from vigie_alerting.rules.compiling import CompiledRule
+from vigie_alerting.rules.compiling import COMPARE, CompiledRule
 
 DEFAULT_LIMIT: Final = 1_000
 """Alerts of one rule, where it does not say."""
-_COMPARE: Final[Mapping[Condition, Any]] = {
-    Condition.GREATER: operator.gt,
-    Condition.GREATER_OR_EQUAL: operator.ge,
-    Condition.LESS: operator.lt,
-    Condition.LESS_OR_EQUAL: operator.le,
-    Condition.EQUAL: operator.eq,
-    Condition.DIFFERENT: operator.ne,
-}
 
 
 _OVER: Final = frozenset({AlertState.RESOLVED, AlertState.INACTIVE})
@@ -119,7 +110,7 @@ def _active(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:
     if rule.condition is None:
         return found.present
     with np.errstate(invalid="ignore"):
-        return found.present & _COMPARE[rule.condition](found.values, rule.threshold)
+        return found.present & COMPARE[rule.condition](found.values, rule.threshold)
 
 
 def any_active(rule: CompiledRule, values: npt.NDArray[np.float64]) -> bool:
@@ -127,7 +118,7 @@ def any_active(rule: CompiledRule, values: npt.NDArray[np.float64]) -> bool:
     if rule.condition is None:
         raise ValueError("a rule without a condition")
     with np.errstate(invalid="ignore"):
-        return bool(np.any(_COMPARE[rule.condition](values, rule.threshold)))
+        return bool(np.any(COMPARE[rule.condition](values, rule.threshold)))
 
 
 def _check_limit(rule: CompiledRule, firing: set[Labels]) -> None:

@@ -4,9 +4,9 @@ before it, so that recovery thresholds, levels and missing data can be told apar
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from vigie_contracts.alerts import Condition, Rule, RuleKind, Severity
 from vigie_contracts.series import Labels
@@ -21,7 +21,7 @@ from vigie_alerting.rules import expressions
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 from vigie_alerting.templates import number
 
-_COMPARE: Final[dict[Condition, Callable[[float, float], bool]]] = {
+COMPARE: Final[Mapping[Condition, Callable[[Any, float], Any]]] = {
     Condition.GREATER: operator.gt,
     Condition.GREATER_OR_EQUAL: operator.ge,
     Condition.LESS: operator.lt,
@@ -29,6 +29,7 @@ _COMPARE: Final[dict[Condition, Callable[[float, float], bool]]] = {
     Condition.EQUAL: operator.eq,
     Condition.DIFFERENT: operator.ne,
 }
+"""Of one value with a threshold, or of an array of values."""
 _MIRRORED: Final = {
     Condition.GREATER: Condition.LESS,
     Condition.GREATER_OR_EQUAL: Condition.LESS_OR_EQUAL,
@@ -59,7 +60,7 @@ class CompiledRule:
         return self.condition is not None
 
     def holds(self, value: float, threshold: float) -> bool:
-        return self.condition is not None and _COMPARE[self.condition](value, threshold)
+        return self.condition is not None and bool(COMPARE[self.condition](value, threshold))
 
     def observe(self, labels: Labels, value: float | None, traceparent: str = "") -> Observation:
         """What it means that `value` gives this for a series; None: it gives nothing."""
