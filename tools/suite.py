@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+MAX_NAMED = 50
+"""Tests that failed, named once more at the end: who reads only the last page of a log must find them there."""
 
 
 def pytest(lane: str, *arguments: str) -> tuple[str, ...]:
-    """The command. Each lane has a cache of its own: what failed in one must not be written over by the other."""
-    return (sys.executable, "-m", "pytest", f"--override-ini=cache_dir=.pytest_cache/{lane}", *arguments)
+    """The command, which also tells the slowest tests. Each lane has a cache of its own: what failed in one must not be
+    written over by the other."""
+    own = (f"--override-ini=cache_dir=.pytest_cache/{lane}", "--durations=15", "--durations-min=5")
+    return (sys.executable, "-m", "pytest", *own, *arguments)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Runner:
         self._lock = threading.Lock()
         self._stopping = False
         self._running: set[subprocess.Popen[str]] = set()
+        self.failures: list[str] = []
+        """The lines of pytest's summaries that name a test which failed."""
 
     def run(self, lanes: Lanes) -> list[str]:
         """All lanes at once; the names of the steps that failed, or were not begun because of `stop`."""
@@ -83,11 +89,14 @@ class Runner:
             process = subprocess.Popen(
                 step.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, encoding="utf-8", errors="replace", start_new_session=True,
+                env=os.environ | {"COLUMNS": "160"},  # else a failure's name is cut short, and its reason left out
             )  # fmt: skip
             self._running.add(process)
         with process:
             for line in process.stdout or ():
                 self._tell(lane, line.rstrip("\n"))
+                if line.startswith(("FAILED ", "ERROR ")):
+                    self.failures.append(line.rstrip("\n"))
         with self._lock:
             self._running.discard(process)
         verdict = "passed" if process.returncode == 0 else f"FAILED with {process.returncode}"
@@ -106,6 +115,8 @@ def main() -> int:
         signal.signal(number, lambda *_: threading.Thread(target=runner.stop).start())
     failed = [*runner.run(TOGETHER), *runner.run(ALONE)]
     if failed:
+        for line in runner.failures[:MAX_NAMED]:
+            print(line, file=sys.stderr)
         print(f"make test: FAILED in {', '.join(failed)}", file=sys.stderr)
         return 1
     print("make test: lint, types and tests passed")

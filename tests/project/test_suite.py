@@ -67,6 +67,15 @@ def test_step_that_fails_is_named_and_the_others_run_all_the_same() -> None:
     ]  # fmt: skip
 
 
+def test_tests_that_failed_are_named_once_more(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_fine(): pass\ndef test_wrong(): assert 1 == 2\n")
+    runner = Runner([].append)
+    command = (sys.executable, "-m", "pytest", "-ra", "-c", os.devnull, "--rootdir", str(tmp_path), str(tmp_path))
+    assert runner.run({"a": [Step("tests", command)]}) == ["tests"]
+    [told] = runner.failures
+    assert "test_it.py::test_wrong - assert 1 == 2" in told
+
+
 def test_ctrl_c_interrupts_what_runs_and_begins_nothing_more(tmp_path: Path) -> None:
     script = f"""
 import sys
