@@ -31,6 +31,7 @@ from vigie_runtime.errors import StoreUnavailable
 from vigie_runtime.expressions import Expressions
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.series.filter import Filter
+from vigie_web.concurrency import ConcurrencyLimit
 
 from .free import as_caller
 
@@ -287,6 +288,20 @@ async def test_a_query_has_so_much_time_and_not_more(api: Api) -> None:
     assert await api.error("query", 503, "timeout", query="up", timeout="10ms") == (
         "query timed out in query execution: it may take 10ms"
     )
+
+
+@pytest.mark.parametrize("path", ["query", "series", "labels", "label/job/values", "metadata"])
+async def test_what_is_asked_of_series_waits_for_its_turn_among_the_queries(api: Api, path: str) -> None:
+    state = api.app.state.service
+    places = ConcurrencyLimit(1, "queries", 2)
+    api.know(Families())
+    state.resources = replace(state.resources, queries=places)
+    asked = {"query": "up", "match[]": "up"}
+    async with places.slot(TenantId("acme")):
+        assert "queries" in await api.error(path, 503, "unavailable", **asked)
+    async with places.slot():
+        assert "it may take 20ms" in await api.error(path, 503, "timeout", timeout="20ms", **asked)
+    await api.data(path, **asked)
 
 
 async def test_errors_of_the_shell_have_the_shape_that_clients_know(api: Api) -> None:

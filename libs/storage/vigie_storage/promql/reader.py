@@ -50,7 +50,8 @@ class PromqlReader:
         self, series: SeriesReader, windows: WindowReader, latest: LatestReader, clock: Clock, expressions: Expressions
     ) -> None:
         self._series, self._windows, self._latest, self._clock = series, windows, latest, clock
-        self._selectors = SelectorReader(series.catalogue, expressions, clock, series.limits.series)
+        self.selectors = SelectorReader(series.catalogue, expressions, clock, series.limits.series)
+        """Also for who asks what there is: what is kept of the catalogue is kept once."""
 
     def of(self, tenant: TenantId) -> StoredSamples:
         """What the expressions of a tenant read."""
@@ -58,7 +59,7 @@ class PromqlReader:
 
     async def read(self, tenant: TenantId, wanted: Wanted, room: int) -> tuple[Samples, tuple[str, ...]]:
         """The samples of one selector, of which `room` fit, and the infos about them."""
-        selected = await self._selectors.select(tenant, wanted.selector.matchers)
+        selected = await self.selectors.select(tenant, wanted.selector.matchers)
         if not selected.selection.series:
             return samples_of((), selected.shown), ()
         need = await asyncio.to_thread(tiers.need, wanted, selected.shown)
