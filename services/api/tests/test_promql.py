@@ -343,6 +343,16 @@ async def test_other_tenants_are_not_there(api: Api) -> None:
 async def test_methods_are_refused_by_the_shell(api: Api) -> None:
     answer = await api.http.delete("/api/v1/query")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+    assert answer.json() == {
+        "status": "error",
+        "errorType": "bad_data",
+        "error": "DELETE is not allowed here; /api/v1/query takes GET or POST",
+    }
+    sentence = "there is nothing at /api/v1/targets; /docs lists what there is"
+    assert await api.error("targets", 404, "not_found") == sentence
+    assert (await api.error("query/", 404, "not_found", query="up")).endswith("without the slash at its end there is")
+    elsewhere = await api.http.get("/api/v2/targets")
+    assert elsewhere.headers["content-type"] == "application/problem+json"
     head = await api.http.head("/api/v1/query", params={"query": "up"})
     assert (head.status_code, head.content) == (200, b"")
 

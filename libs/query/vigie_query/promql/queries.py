@@ -74,8 +74,8 @@ async def inline(work: Callable[[Check], Answer]) -> Answer:
 
 
 async def answer(reader: SamplesReader, query: Query, compute: Compute = inline) -> Answer:
-    """Raises QueryError (InvalidExpression, TooManySteps, ExecutionError, QueryLimitExceeded); what reader and `compute`
-    raise."""
+    """Raises QueryError: InvalidExpression, TooManySteps, ExecutionError, QueryLimitExceeded; and what reader and
+    `compute` raise."""
     times = query.times
     if query.is_range and query.node.type not in (ValueType.SCALAR, ValueType.VECTOR):
         kind = "range vector" if query.node.type is ValueType.MATRIX else query.node.type

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, cast
@@ -52,13 +53,19 @@ class WindowReader:
     ) -> None:
         """`topic` is the one whose partitions the windows are of. `session`: one of snapshot reads, which are then made
         one after the other."""
-        self._topic = topic
-        self._session = session
+        self._db, self._clock, self._topic = db, clock, topic
+        self.session = session
         # Every window is asked for by its id, or a range of ids, of one tenant: `documents.window_id`.
         self._windows = {tier: TenantCollection(db, collections.windows(tier)).across(Why.IDS) for tier in TIERS}
         self._partitions = shared(db, collections.PARTITIONS)
         self._completeness = TtlCache[dict[int, Completeness]](clock, _COMPLETENESS_TTL_S, 1)
         self._slots = asyncio.Semaphore(concurrent_reads if session is None else 1)
+
+    @asynccontextmanager
+    async def at_one_moment(self) -> AsyncGenerator[WindowReader]:
+        """A reader that sees, with all that is read in its `session`, what was committed at one moment."""
+        async with self._db.client.start_session(snapshot=True) as session:
+            yield WindowReader(self._db, self._clock, self._topic, session=session)
 
     async def completeness(self, partitions: Collection[int]) -> Completeness:
         """What coarse tiers lack of these partitions: not brought there yet, or counted before there was the tier."""
@@ -84,7 +91,7 @@ class WindowReader:
         wanted = selection.rows if rows is None else rows
         chunks = selection.chunks_of(wanted)
         queries = [(piece.tier, query) for piece in plan.pieces for query in _queries(tenant, chunks, piece)]
-        reader = _Reading(self._windows, self._slots, chunks, wanted, frozenset(columns), session=self._session)
+        reader = _Reading(self._windows, self._slots, chunks, wanted, frozenset(columns), session=self.session)
         try:
             async with asyncio.TaskGroup() as group:
                 for tier, query in queries:
@@ -122,7 +129,7 @@ class WindowReader:
                     checkpoints.dirty_since(document), checkpoints.whole_since(document)
                 )
                 async for document in self._partitions.find(
-                    query, checkpoints.COMPLETENESS, max_time_ms=MAX_TIME_MS, session=self._session
+                    query, checkpoints.COMPLETENESS, max_time_ms=MAX_TIME_MS, session=self.session
                 )
             }
 

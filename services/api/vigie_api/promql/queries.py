@@ -50,7 +50,7 @@ def ranged(form: Form) -> Steps:
 
 
 async def answered(context: Context, form: Form, steps: Steps) -> bytes:
-    """The body. Reading, computing and writing are one `turn`. Raises what that raises, QueryError, StoreUnavailable."""
+    """The body. Reading, computing and writing are one `turn`. Raises what it raises, QueryError, StoreUnavailable."""
     settings, resources = context.state.settings, context.resources
     bounds = Bounds(form.limit(), settings.api_promql_max_points)
     lookback_ms = form.duration_ms("lookback_delta") or round(settings.api_promql_lookback_s * 1_000)

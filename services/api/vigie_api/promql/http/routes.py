@@ -49,6 +49,7 @@ FEATURE = Feature(
     },
     "PromQL, as Prometheus answers it",
     errors.written,
+    "/api/v1/",
 )
 _VECTOR: Final = {
     "resultType": "vector",
