@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from vigie_api.app import create_app
+from vigie_api.promql import encoding
 from vigie_api.promql.numbers import seconds, texts
 from vigie_api.settings import ApiSettings
 from vigie_contracts.series import Kind
@@ -196,6 +197,19 @@ async def test_scalars_strings_and_ranges_at_one_time(api: Api) -> None:
     assert await result('up{job="a"}[30s]', str(NOW - 0.5)) == (
         f'[{{"metric":{{"__name__":"up","job":"a"}},"values":[[{NOW - 30},"60"],[{NOW - 15},"75"]]}}]}}}}'
     )
+
+
+async def test_samples_are_written_series_by_series(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a million of them do not hold up the other requests."""
+    at_once: list[int] = []
+
+    def counted(values: Any) -> list[str]:
+        at_once.append(len(values))
+        return texts(values)
+
+    monkeypatch.setattr(encoding, "texts", counted)
+    found = json.loads(await api.data("query", query="up[2m]"))["data"]["result"]
+    assert at_once == [len(one["values"]) for one in found] == [2, 6]
 
 
 async def test_range_queries_are_sorted_and_leave_out_what_is_not_there(api: Api) -> None:
