@@ -117,7 +117,7 @@ class FrontDoor:
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
         if service_of(method, path) is _INGEST:
-            await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send))
+            await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send, self._api))
         elif self._alerting is not None and service_of(method, path) is Service.ALERTING:
             await self._alerting(scope, receive, send)
         elif path.startswith((INTERNAL_PREFIX, page.PATH)) and not from_this_machine(scope):
@@ -126,11 +126,11 @@ class FrontDoor:
         elif path in self._own and method in _READING:
             await self._own_app(scope, receive, send)
         else:
-            await self._api(scope, receive, self._refusing_for_both(scope, receive, send))
+            await self._api(scope, receive, self._refusing_for_both(scope, receive, send, self._ingest))
 
-    def _refusing_for_both(self, scope: Scope, receive: Receive, send: Send) -> Send:
-        """`send`; where a service says that it has nothing at the path, or not for this method, the answer is about
-        what both have there."""
+    def _refusing_for_both(self, scope: Scope, receive: Receive, send: Send, other: Application) -> Send:
+        """`send`; where a service says that it has nothing at the path, or not for this method, and `other` has
+        something there, the answer is about what both have."""
         method, path = scope["method"], scope["path"]
         refused = False
 
@@ -138,10 +138,10 @@ class FrontDoor:
             nonlocal refused
             if message["type"] == "http.response.start" and (message["status"] in (404, 405) or method == "OPTIONS"):
                 methods, bare = self._methods_at(path), path.rstrip("/")
-                if methods and method not in methods:
+                if methods and method not in methods and (path in self._own or methods_at(other.routes, path)):
                     refused = True
                     await wrong_method(scope, methods)(scope, receive, send)
-                elif not methods and bare != path and self._methods_at(bare):
+                elif not methods and bare != path and (bare in self._own or methods_at(other.routes, bare)):
                     refused = True
                     detail = nothing_at(path, self._methods_at)
                     found = problem(ProblemKind.NOT_FOUND, 404, detail, instance=path)

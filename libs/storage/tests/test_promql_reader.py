@@ -4,7 +4,8 @@ real one."""
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
@@ -27,7 +28,6 @@ from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import Answer, Query, answer
 from vigie_query.promql.reading import SamplesReader, wanted
 from vigie_query.promql.samples import Vector
-from vigie_query.promql.tiers import Need
 from vigie_query.series import Selection, Series, too_many
 from vigie_query.times import DAY, HOUR, MINUTE, SECOND
 from vigie_runtime.clock import ManualClock
@@ -35,7 +35,7 @@ from vigie_runtime.expressions import Expressions
 from vigie_storage import collections
 from vigie_storage.latest import Chunks, LatestChunk, LatestReader
 from vigie_storage.latest import document as latest_document
-from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.promql.reader import Asked, PromqlReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
@@ -109,6 +109,7 @@ class Double:
     samples: dict[Series, Raw]
     dirty_since: dict[str, int | None] = field(default_factory=dict[str, int | None])
     plans: list[Plan] = field(default_factory=list[Plan])
+    session: Double | None = None
 
     @classmethod
     def of(cls, stored: Stored) -> Double:
@@ -137,10 +138,16 @@ class Double:
     async def families(self, _tenant: TenantId) -> list[tuple[str, Kind]]:
         return sorted({(one.name, one.kind) for one in self.samples})
 
-    async def stored(self, _tenant: TenantId, wanted: Collection[tuple[int, int]]) -> Chunks:
-        return {
-            chunk: latest_of({one: own for one, own in self.samples.items() if one.chunk == chunk}) for chunk in wanted
-        }
+    @asynccontextmanager
+    async def at_one_moment(self) -> AsyncGenerator[Double]:
+        """What comes later is not seen."""
+        moment = Double({one: dict(own) for one, own in self.samples.items()}, self.dirty_since, self.plans)
+        moment.session = moment
+        yield moment
+
+    async def stored(self, _tenant: TenantId, wanted: Collection[tuple[int, int]], session: Double | None) -> Chunks:
+        samples = (session or self).samples
+        return {chunk: latest_of({one: own for one, own in samples.items() if one.chunk == chunk}) for chunk in wanted}
 
     async def completeness(self, _partitions: Collection[int]) -> Completeness:
         return Completeness(self.dirty_since, {})
@@ -378,10 +385,8 @@ async def test_times_long_before_anything_was_kept_cost_nothing() -> None:
 class EveryWindow(PromqlReader):
     """Reads all that the look-back can reach."""
 
-    async def _cells(
-        self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: npt.NDArray[np.int64]
-    ) -> tuple[Cells, ...]:
-        return await super()._cells(tenant, selection, plan, replace(need, newest_ms=None), rows)
+    async def _cells(self, asked: Asked, plan: Plan, rows: npt.NDArray[np.int64]) -> tuple[Cells, ...]:
+        return await super()._cells(replace(asked, need=replace(asked.need, newest_ms=None)), plan, rows)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -21,7 +21,6 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.latest import LatestReader
 from vigie_storage.promql.reader import PromqlReader
-from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
@@ -109,6 +108,7 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
     limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
     reader = SeriesReader(catalogue, windows, clock, limits)
     latest = LatestReader(database, redis, clock, state.metrics)
+    samples = PromqlReader(reader, windows, latest, clock, patterns)
     exposed = state.metrics.gauge(metrics.EXPOSED)
     return Resources(
         access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
@@ -125,8 +125,8 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         latest=latest,
         node_reports=NodeReportReader(database),
         reader=reader,
-        samples=PromqlReader(reader, windows, latest, clock, patterns).of,
-        selectors=SelectorReader(catalogue, patterns, clock, limits.series),
+        samples=samples.of,
+        selectors=samples.selectors,
         labels=LabelCatalogue(database),
         expressions=Expressions(settings.api_promql_timeout_s, settings.api_promql_concurrent),
         queries=ConcurrencyLimit(settings.api_promql_concurrent, "queries", _WAITING_QUERIES),

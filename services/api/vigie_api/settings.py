@@ -16,7 +16,9 @@ class ApiSettings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettin
 
     api_max_series: int = Field(default=20_000, ge=1, description="series that one question may select")
     api_max_documents: int = Field(
-        default=20_000, ge=100, description="window documents that one question may read; beyond: 422"
+        default=40_000,
+        ge=100,
+        description="window documents that one question may read; beyond: 422. 20,000 series of an hour are as many",
     )
     api_preferred_documents: int = Field(
         default=5_000, ge=100, description="window documents that a question without a step is made to need at most"

@@ -28,10 +28,15 @@ _COLUMNS: Final = {
     "stddev_over_time": {Column.SUM},
     "stdvar_over_time": {Column.SUM},
     "changes": {Column.MIN, Column.MAX},
+    "ts_of_max_over_time": {Column.MAX},
+    "ts_of_min_over_time": {Column.MIN},
 }
 _ALWAYS_EXACT: Final = frozenset(
-    {"", "absent_over_time", "count_over_time", "first_over_time", "last_over_time", "present_over_time"}
-)
+    {
+        "", "absent_over_time", "count_over_time", "first_over_time", "last_over_time", "present_over_time",
+        "ts_of_first_over_time", "ts_of_last_over_time",
+    }
+)  # fmt: skip
 _OF_KIND: Final = {
     Kind.GAUGE: frozenset({"sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "delta"}),
     Kind.COUNTER: frozenset({"rate", "increase", "resets", "min_over_time", "max_over_time"}),

@@ -14,6 +14,7 @@ from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.matchers import predicate, select
+from vigie_query.ordering import ordered
 from vigie_query.series import Series, too_many
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.expressions import Check, Expressions
@@ -98,7 +99,7 @@ class SeriesCatalogue:
             if len(found) > limit or seen > SCAN_LIMIT:
                 raise too_many(min(limit, SCAN_LIMIT), what)
         # In a thread, as of very many it takes long.
-        return await asyncio.to_thread(sorted, found, key=lambda one: (one.name, one.labels, one.kind))
+        return await asyncio.to_thread(ordered, found, key=lambda one: (one.name, one.labels, one.kind))
 
     async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
         """Up to `limit` series in the order of (name, fingerprint), after that place.

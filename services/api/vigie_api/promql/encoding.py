@@ -122,11 +122,11 @@ def _over_time(found: Vector, times: Sequence[int]) -> Iterator[str]:
 
 def _of_samples(found: Samples) -> Iterator[str]:
     """Range selectors."""
-    heads, values = list(map(_head, found.times.tolist())), texts(found.values)
     histograms = of_samples(found)
     for row, labels in enumerate(found.labels):
-        begin, end = (0, 0) if row in histograms else found.bounds[row : row + 2].tolist()
-        yield from _one(labels, _joined(heads[begin:end], values[begin:end]), histograms.get(row, ()))
+        own = slice(0, 0) if row in histograms else slice(*found.bounds[row : row + 2].tolist())
+        points = _joined(map(_head, found.times[own].tolist()), texts(found.values[own]))
+        yield from _one(labels, points, histograms.get(row, ()))
 
 
 def _one(labels: Labels, points: str, histograms: Sequence[str]) -> Iterator[str]:
