@@ -106,6 +106,7 @@ class Runner:
         if not self._storing.waiting:
             await self._try("rules", self._roster.take_changes)
         await self._try("preparing", self._prepare)
+        await self._try("counting", self._samples.count)
         if self._may_evaluate:
             await self._evaluate()
         if self.live and not self._storing.waiting and self._clock.monotonic() - self._kept_at >= KEEP_S:
@@ -180,7 +181,7 @@ class Runner:
                     await self._roster.refuse(rule.compiled, failed[watch.number], again=True)
         await self._opener.begin()
         self.opened.set()
-        while not self.live and not self._samples_are_read():
+        while not self.live and (self._samples.waiting or not self._samples_are_read()):
             await self._clock.sleep(0.02)
         await self._catch_up(new)
         self.live = True
