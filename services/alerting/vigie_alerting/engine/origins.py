@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,8 +15,10 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 
 MAX_CAME: Final = 64
 """Arrivals that are remembered of each rule, the newest ones."""
-MAX_LOOKED_AT: Final = 1_000
-"""Samples of them that are looked at for one alert."""
+MAX_SERIES: Final = 5_000
+"""Of them, whose traces are told apart."""
+MAX_PARTS: Final = 100
+"""Of these, that are asked whether they are a part of what is aggregated."""
 
 
 class Came(NamedTuple):
@@ -34,30 +37,39 @@ class Origins:
 
     def __init__(self) -> None:
         self._came: deque[Came] = deque(maxlen=MAX_CAME)
+        self._newest: dict[Labels, str] | None = None
+        """By the labels of the series, the newest first; made when somebody asks."""
 
     def add(self, came: Came) -> None:
         """The oldest are forgotten."""
         self._came.append(came)
+        self._newest = None
 
     def clear(self) -> None:
         """They were looked at."""
         self._came.clear()
+        self._newest = None
 
     def traceparent(self, labels: Labels, labels_of: Callable[[int], Labels]) -> str:
         """Of the newest sample of the series with these labels; where the result has others, of the newest that may be
         a part of it; empty when none came."""
-        wanted, part = dict(labels), ""
-        for place, (came, at) in enumerate(self._newest_first()):
-            if place == MAX_LOOKED_AT:
-                break
-            own = dict(labels_of(int(came.homes[at])))
-            if own == wanted:
-                return came.traceparent(int(came.records[at]))
-            if not part and all(own.get(name, text) == text for name, text in labels):
-                part = came.traceparent(int(came.records[at]))
-        return part
+        if self._newest is None:
+            self._newest = self._by_labels(labels_of)
+        if (own := self._newest.get(labels)) is not None:
+            return own
+        for other, traceparent in islice(self._newest.items(), MAX_PARTS):
+            texts = dict(other)
+            if all(texts.get(name, text) == text for name, text in labels):
+                return traceparent
+        return ""
 
-    def _newest_first(self) -> Iterator[tuple[Came, int]]:
+    def _by_labels(self, labels_of: Callable[[int], Labels]) -> dict[Labels, str]:
+        found: dict[Labels, str] = {}
         for came in reversed(self._came):
-            for at in range(len(came.homes) - 1, -1, -1):
-                yield came, at
+            for home, record in zip(came.homes[::-1].tolist(), came.records[::-1].tolist(), strict=True):
+                labels = labels_of(home)
+                if labels not in found:
+                    found[labels] = came.traceparent(record)
+                if len(found) == MAX_SERIES:
+                    return found
+        return found
