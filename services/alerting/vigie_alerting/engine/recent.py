@@ -72,6 +72,18 @@ class RecentWindows:
         self._sketched[self._rows : rows] = sketched
         self._rows = rows
 
+    def renew(self, rows: Ints, kinds: npt.NDArray[np.uint8], sketched: Bools) -> None:
+        """These rows, which were cleared, are of other series now."""
+        self._kinds[rows], self._sketched[rows] = kinds, sketched
+
+    def clear(self, rows: Ints) -> None:
+        """Forget what these rows hold."""
+        self._columns["window"][rows] = _NO_WINDOW
+        places: list[int] = (rows[:, None] * self.slots + np.arange(self.slots)).ravel().tolist()
+        for by_place in filter(None, (self._buckets, self._turns)):
+            for place in places:
+                by_place.pop(place, None)
+
     def advance(self, until_ms: int) -> None:
         """Windows up to the one that `until_ms` is in are taken from now on; the oldest ones are forgotten."""
         self.head = max(self.head, until_ms // self.width_ms)
@@ -108,6 +120,12 @@ class RecentWindows:
         slot = times.argmax(axis=1)
         at = np.arange(len(rows)), slot
         return times[at], self._columns["last"][rows, slot], times[at] > since_ms
+
+    def extremes(self, rows: Ints) -> tuple[Floats, Floats]:
+        """The lowest and the highest value that is held of each row; infinite, the wrong way round, where none is."""
+        held = self._columns["window"][rows] > self.head - self.slots
+        low = np.where(held, self._columns["min"][rows], np.inf).min(axis=1)
+        return low, np.where(held, self._columns["max"][rows], -np.inf).max(axis=1)
 
     def _without_sketches(self, cells: Cells) -> Cells:
         """Of the rows of which none are wanted."""
