@@ -17,7 +17,7 @@ from vigie_query.promql.derived import Selecting
 from vigie_query.promql.label_sets import LabelSets
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
-from vigie_windows import Cells, fold, renumbered
+from vigie_windows import Cells, fold
 from vigie_windows.fingerprints import FingerprintTable
 
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth, Horizon
@@ -354,7 +354,7 @@ class Memory:
         mine = place >= 0
         if not mine.all():
             cells, place = cells.select(mine), place[mine]
-        bank.recent.add(renumbered(cells, place))
+        bank.recent.fill(cells, place)
 
     def add_totals(self, homes: Ints, totals: Floats) -> None:
         """What counters of increments had come to when their windows were stored; once for each."""

@@ -12,7 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -262,10 +262,12 @@ def _cut(series: Sequence[tuple[int, Series]], size: int) -> Iterator[Sequence[t
 
 def _say_when(watches: Iterable[Watch], parts: Sequence[Part]) -> list[Watch]:
     """Each watch to the last part that has a series of it; those of which no part has any."""
-    part_of = {(part.depth, home): place for place, part in enumerate(parts) for home in part.homes.tolist()}
+    last_of: dict[Depth, dict[int, int]] = defaultdict(dict)
+    for place, part in enumerate(parts):
+        last_of[part.depth].update(dict.fromkeys(part.homes.tolist(), place))
     at_once: list[Watch] = []
     for watch in watches:
-        last = max((part_of.get((watch.depth, home), -1) for home in watch.homes), default=-1)
+        last = max(map(last_of[watch.depth].get, watch.homes, repeat(-1)), default=-1)
         (at_once if last < 0 else parts[last].watches).append(watch)
     return at_once
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_windows import Cells, keys, merge
+from vigie_windows import Cells, keys, merge, renumbered
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -95,12 +95,25 @@ class RecentWindows:
         refused = len(cells) - int(held.sum())
         if refused:
             cells, window = cells.select(held), window[held]
-        cells = self._without_sketches(cells)
+        cells = self._without_sketches(cells, cells.rows)
         known = self._column("window")[self._places(cells)] == window
         if known.any():
             cells = merge(self._read(self._places(cells)[known]), cells)
-        self._write(cells)
+        self._write(cells, self._places(cells))
         return refused
+
+    def fill(self, cells: Cells, rows: Ints) -> None:
+        """Add cells of which hardly any window is held yet. rows: of each cell, instead of its own."""
+        window = keys.windows_of(cells.key)
+        held = (window <= self.head) & (window > self.head - self.slots)
+        if not held.all():
+            cells, rows, window = cells.select(held), rows[held], window[held]
+        places = rows * self.slots + window % self.slots
+        known = self._column("window")[places] == window
+        if known.any():
+            self.add(renumbered(cells.select(known), rows[known]))
+            cells, rows, places = cells.select(~known), rows[~known], places[~known]
+        self._write(self._without_sketches(cells, rows), places)
 
     def cells(self, rows: Ints | None = None, since_ms: int | None = None) -> Cells:
         """What is held: of these rows (all, by default), in windows that begin at `since_ms` or later."""
@@ -127,9 +140,9 @@ class RecentWindows:
         low = np.where(held, self._columns["min"][rows], np.inf).min(axis=1)
         return low, np.where(held, self._columns["max"][rows], -np.inf).max(axis=1)
 
-    def _without_sketches(self, cells: Cells) -> Cells:
+    def _without_sketches(self, cells: Cells, rows: Ints) -> Cells:
         """Of the rows of which none are wanted."""
-        wanted = self._sketched[cells.rows][cells.sketch_cell]
+        wanted = self._sketched[rows][cells.sketch_cell]
         if wanted.all():
             return cells
         return replace(
@@ -166,8 +179,7 @@ class RecentWindows:
             return []
         return [(at, place) for at, place in enumerate(places.tolist()) if place in by_place]
 
-    def _write(self, cells: Cells) -> None:
-        places = self._places(cells)
+    def _write(self, cells: Cells, places: Ints) -> None:
         for name in _COLUMNS:
             self._column(name)[places] = keys.windows_of(cells.key) if name == "window" else getattr(cells, name)
         for by_place in (self._buckets, self._turns):
