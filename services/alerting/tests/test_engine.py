@@ -327,8 +327,12 @@ def test_a_distribution_that_was_not_kept_is_read_from_what_is_stored() -> None:
     lab = Lab(simple())
     lab.send("cpu", 10, NOW, host="a")
     key = series_key(TENANT, "cpu", Kind.GAUGE, {"host": "a"})
-    series = [Series(key.fingerprint, "cpu", Kind.GAUGE, key.labels, 0, 0, 0)]
-    for text, new in (("avg_over_time(cpu[5m]) > 1", []), ("quantile_over_time(0.9, cpu[5m]) > 1", series)):
+    series = Series(key.fingerprint, "cpu", Kind.GAUGE, key.labels, 0, 0, 0)
+    for text, is_new in (("avg_over_time(cpu[5m]) > 1", False), ("quantile_over_time(0.9, cpu[5m]) > 1", True)):
         lab.engine.put(expression(text, id=text), [])
-        (watch,) = lab.engine.closed() or [lab.engine.rules[text].inputs[0][1]]
-        assert lab.engine.memory.new_to(watch.depth, series) == new
+        for watch in lab.engine.closed():
+            held = lab.engine.memory.hold([watch], memory.selected(watch, series))
+            assert (len(held[watch.depth]) == 1) is is_new
+            lab.engine.memory.open(watch)
+    depths = {one.inputs[0][1].depth for one in lab.engine.rules.values()}
+    assert [depth.sketched for depth in sorted(depths)] == [False, True]

@@ -161,7 +161,7 @@ async def test_rules_are_evaluated_while_the_past_of_others_is_read() -> None:
         await one.seen("r1")
         never = asyncio.Event()
 
-        async def hang(_: object) -> dict[int, str]:
+        async def hang(*_: object) -> dict[int, str]:
             await never.wait()
             return {}
 

@@ -16,6 +16,7 @@ from vigie_runtime.errors import reason_of
 
 from vigie_alerting import alert as alerts
 from vigie_alerting.alert import Alert, UnknownFormError
+from vigie_alerting.engine.catching_up import misses_silence
 from vigie_alerting.engine.engine import ActiveRule, Engine
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.engine.rules_handler import Gone, RuleChange, RulesHandler
@@ -106,6 +107,12 @@ class Roster:
         async with self._lock:
             self._engine.remove(rule_id)
 
+    def forget_new(self, rules: Sequence[ActiveRule]) -> None:
+        """What these missed is known."""
+        for rule in rules:
+            if self.new.get(rule.id) is rule:
+                del self.new[rule.id]
+
     async def refuse(self, made: CompiledRule, reason: str, *, again: bool = False) -> None:
         """It is not evaluated; its alerts stay what they are."""
         rule = made.rule
@@ -138,7 +145,8 @@ class Roster:
         if before is None and evaluated_ms:
             # Not of a time at which it was no rule yet, or another one.
             active.evaluated_ms = max(evaluated_ms, made.rule.updated_at or 0)
-            active.waiting = self._clock.now_ms() - active.evaluated_ms > active.interval_ms
+            late_ms = self._clock.now_ms() - active.evaluated_ms
+            active.waiting = late_ms > active.interval_ms or misses_silence(active)
         if active.waiting:
             self.new[made.rule.id] = active
 

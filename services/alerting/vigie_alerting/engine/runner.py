@@ -7,17 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from vigie_query.errors import QueryError
-from vigie_query.promql.queries import Answer, Check, Query, answer
-from vigie_query.promql.samples import Vector
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
 from vigie_runtime.clock import Clock
-from vigie_runtime.errors import ProblemError, StoreUnavailable, VigieError, reason_of
+from vigie_runtime.errors import VigieError, reason_of
 from vigie_storage.promql.reader import PromqlReader
 
-from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated, run
-from vigie_alerting.engine.evaluation import EvaluationError, Result
+from vigie_alerting.engine.catching_up import CatchUp
+from vigie_alerting.engine.engine import ActiveRule, Engine, run
+from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.roster import Roster
@@ -32,8 +30,6 @@ BUDGET_S: Final = 0.1
 IDLE_S: Final = 0.5
 KEEP_S: Final = 10.0
 """How often what changed without a transition is stored, and up to when rules were evaluated."""
-MAX_CATCH_UP: Final = 2_000
-"""Evaluations of one rule for the time in which nobody evaluated it."""
 FIRST_RULES_S: Final = 15.0
 """How long reading the rules may take before the samples are read all the same."""
 BACK_MS: Final = 10_000
@@ -72,6 +68,11 @@ class Runner:
         """Set when the past of the first rules is loaded, or there are none: then the samples may be read."""
         self.live = False
         """Whether the samples were read: what is not in memory by then was never sent."""
+        self.prepared = False
+        """Whether the first rules have their past, and what they missed is told."""
+        self._catch_up = CatchUp(
+            engine, lock, storing.settle, lambda: opener.stored_to(dict(samples.positions)), reader=reader, clock=clock
+        )
         self._stopping = False
 
     def stop(self) -> None:
@@ -107,6 +108,8 @@ class Runner:
             await self._try("rules", self._roster.take_changes)
         await self._try("preparing", self._prepare)
         await self._try("counting", self._samples.count)
+        read = self._samples_are_read() and not self._samples.waiting
+        self.live = self.live or (self.opened.is_set() and read)
         if self._may_evaluate:
             await self._evaluate()
         if self.live and not self._storing.waiting and self._clock.monotonic() - self._kept_at >= KEEP_S:
@@ -168,53 +171,28 @@ class Runner:
                 return
             done, self._preparing = self._preparing, None
             await done
-        if self._engine.closed() or self._roster.new or not self.live:
+        if self._engine.closed() or self._roster.new or not self.prepared:
             self._preparing = asyncio.create_task(self._prepared(list(self._roster.new.values())), name="rules' past")
 
     async def _prepared(self, new: Sequence[ActiveRule]) -> None:
         if closed := self._engine.closed():
-            failed = await self._opener.open(closed)
-            async with self._lock:
-                self._engine.opened(closed, self._clock.now_ms())
+            failed = await self._opener.open(closed, self._opened)
             for watch in closed:
                 for rule in self._engine.users(watch) if watch.number in failed else ():
                     await self._roster.refuse(rule.compiled, failed[watch.number], again=True)
         await self._opener.begin()
         self.opened.set()
-        while not self.live and (self._samples.waiting or not self._samples_are_read()):
+        while not self.live:
             await self._clock.sleep(0.02)
-        await self._catch_up(new)
-        self.live = True
+        await self._catch_up.run(new)
+        self._roster.forget_new(new)
+        self.prepared = True
 
-    async def _catch_up(self, rules: Sequence[ActiveRule]) -> None:
-        """What happened to the alerts of new rules while nobody evaluated them, by the stored windows: an episode that
-        began and ended meanwhile is told."""
-        whole: bool | None = None
-        for rule in rules:
-            now_ms, step = self._clock.now_ms(), rule.interval_ms
-            missed = min((now_ms - rule.evaluated_ms) // step, MAX_CATCH_UP)
-            if missed > 1 and whole is None:  # else what is not stored yet would look like silence
-                whole = await self._opener.stored_to(dict(self._samples.positions))
-            if missed > 1 and whole:
-                await self._catch_up_with(rule, now_ms - step, missed - 1)
-            async with self._lock:
-                self._engine.caught_up(rule, self._clock.now_ms())
-            if self._roster.new.get(rule.id) is rule:
-                del self._roster.new[rule.id]
-
-    async def _catch_up_with(self, rule: ActiveRule, end_ms: int, times: int) -> None:
-        step = rule.interval_ms
-        query = Query(rule.compiled.text, rule.compiled.value, end_ms - (times - 1) * step, end_ms, step)
-        try:
-            found = await answer(self._reader.of(rule.tenant), query, _in_thread)
-            if self._engine.rules.get(rule.id) is rule:
-                result = Result(_vector(found), found.times)
-                changes = await asyncio.to_thread(self._engine.judge, rule, result)
-                await self._storing.settle([Evaluated(rule, changes)])
-        except StoreUnavailable:
-            raise
-        except (QueryError, ProblemError, EvaluationError) as e:
-            log.warning("what a rule missed is not known", rule=rule.id, missed=times, reason=reason_of(e))
+    async def _opened(self, watches: Sequence[Watch]) -> None:
+        """Their rules are evaluated at once; samples may be read."""
+        async with self._lock:
+            self._engine.opened(watches, self._clock.now_ms())
+        self.opened.set()
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -224,14 +202,3 @@ class Runner:
     @property
     def _may_evaluate(self) -> bool:
         return self.live and self._storing.waiting < MAX_UNSTORED
-
-
-async def _in_thread(work: Callable[[Check], Answer]) -> Answer:
-    """Without a limit of time: what is asked is bounded."""
-    return await asyncio.to_thread(work, lambda: None)
-
-
-def _vector(found: Answer) -> Vector:
-    if not isinstance(found.value, Vector):
-        raise EvaluationError("the expression gives no series over time")
-    return found.value

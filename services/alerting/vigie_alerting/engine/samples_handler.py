@@ -75,24 +75,32 @@ class SamplesHandler:
         self._tail = None
 
     def replay(self, since: Mapping[int, Position], fresh: Mapping[Depth | None, Ints]) -> None:
-        """Count what came since `keep_tail`, from these positions on: by depth for the series whose windows are new to
-        it, under None in the totals of series that are new at all. The caller has the lock. All that came was looked
-        up then."""
+        """Count what came since `keep_tail`, as `count_for` does."""
         if self._tail_bytes >= TAIL_BYTES:
             log.warning("too much came while the windows of new rules were read: they miss some of it")
-        for record in self._tail or ():
+        self.count_for(self._tail or (), since, fresh)
+
+    def count_for(
+        self, records: Sequence[KafkaRecord], since: Mapping[int, Position], fresh: Mapping[Depth | None, Ints]
+    ) -> None:
+        """Count records from these positions on: by depth for the series whose windows are new to it, under None in the
+        totals of series that are new at all. The caller has the lock. All that came was looked up then."""
+        memory = self._engine.memory
+        masks = {depth: memory.marked(own) for depth, own in fresh.items() if len(own)}
+        for record in records if masks else ():
             begin = since.get(record.partition, Position(0))
             if record.offset < begin.offset:
                 continue
             joined, errors = join([record.value or b""])
             if errors or not len(joined):
                 continue
-            homes = self._engine.memory.find(joined.fingerprints)[0][joined.index]
+            homes = memory.find(joined.fingerprints)[0][joined.index]
             skipped = np.arange(begin.sample if record.offset == begin.offset else 0)
             counts = self._counts([record], joined, errors, skipped)
-            for depth, own in fresh.items():
-                mine = counts & np.isin(homes, own)
-                self._engine.memory.add_to(depth, homes[mine], joined.timestamps[mine], joined.values[mine])
+            counts &= homes >= 0
+            for depth, mask in masks.items():
+                mine = counts & mask[homes]
+                memory.add_to(depth, homes[mine], joined.timestamps[mine], joined.values[mine])
 
     async def assigned(self, partition: int) -> int | None:
         """Where it was left, or where the windows in memory end. What was read and not counted is read again."""
@@ -151,9 +159,11 @@ class SamplesHandler:
         """Nothing is stored here, and every partition is always this process's."""
 
     async def lost_log(self, partition: int, stored: int, start: int) -> None:
-        """Go on at `start`."""
+        """Go on at `start`. What is missing is in the stored windows, perhaps: all are read again."""
         log.warning("samples were gone before the rules saw them", partition=partition, stored=stored, start=start)
-        self.positions[partition] = Position(start)
+        async with self._lock:
+            self._engine.memory.close()
+            self.positions[partition] = Position(start)
 
     async def tick(self) -> None:
         """Nothing is due here."""
