@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
 from vigie_alerting.engine import engine as engine_module
 from vigie_alerting.engine import memory
 from vigie_alerting.engine.engine import ActiveRule, Engine, run
-from vigie_alerting.engine.evaluation import Change, Result
+from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
@@ -276,10 +277,10 @@ def test_a_bug_in_the_evaluation_of_one_rule_does_not_end_the_others(monkeypatch
     lab = Lab(expression("broken > 1"), simple(name="fine", id="r2"))
     judge = Engine.judge
 
-    def bug(self: Engine, rule: ActiveRule, result: Result) -> list[Change]:
+    def bug(self: Engine, rule: ActiveRule, *more: Any) -> list[Change]:
         if rule.id == "r1":
             raise ZeroDivisionError
-        return judge(self, rule, result)
+        return judge(self, rule, *more)
 
     monkeypatch.setattr(Engine, "judge", bug)
     lab.send("broken", 5, NOW)

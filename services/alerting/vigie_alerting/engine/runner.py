@@ -14,7 +14,7 @@ from vigie_runtime.errors import VigieError, reason_of
 from vigie_storage.promql.reader import PromqlReader
 
 from vigie_alerting.engine.catching_up import CatchUp
-from vigie_alerting.engine.engine import ActiveRule, Engine, run
+from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated, run
 from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
@@ -25,8 +25,8 @@ from vigie_alerting.engine.storing import MAX_UNSTORED, PASSING, Storing
 
 log = logging.get(__name__)
 
-BUDGET_S: Final = 0.1
-"""Evaluations are interrupted after so long, for samples to be read."""
+BUDGET_S: Final = 0.02
+"""Evaluations are interrupted after so long, for samples to be read, and requests to be answered."""
 IDLE_S: Final = 0.5
 KEEP_S: Final = 10.0
 """How often what changed without a transition is stored, and up to when rules were evaluated."""
@@ -62,6 +62,10 @@ class Runner:
         self._pauses: dict[str, tuple[int, float]] = {}
         """Of work that failed: how often, and when it is tried again."""
         self._preparing: asyncio.Task[None] | None = None
+        self._slow: asyncio.Task[list[Evaluated]] | None = None
+        self._slow_rests_until = 0.0
+        self._evaluations = self._failures = 0
+        """Those that the metrics know."""
         self._now_ms = 0
         self._kept_at = 0.0
         self.opened = asyncio.Event()
@@ -88,9 +92,10 @@ class Runner:
             while not self._stopping:
                 await self._turn()
         finally:
-            if self._preparing is not None:
-                self._preparing.cancel()
-                await asyncio.wait([self._preparing])
+            for task in (self._preparing, self._slow):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait([task])
         with suppress(*PASSING):
             await self._storing.store_unstored()
             await self._storing.keep(self._roster.partition_of)
@@ -133,16 +138,48 @@ class Runner:
         if now_ms < self._now_ms - BACK_MS:
             raise ClockWentBackError(self._now_ms - now_ms)
         self._now_ms = max(self._now_ms, now_ms)
+        next_ms = self._engine.next_ms()
+        if next_ms is not None and next_ms <= self._now_ms:
+            await self._round()
+        await self._slow_rules()
+
+    async def _round(self) -> None:
+        """On the event loop: a thread would wait for it, and it for the thread, with every step."""
         began = self._clock.monotonic()
-        evaluations, failures = self._engine.evaluations, self._engine.failures
         async with self._lock:
-            done = await asyncio.to_thread(run, self._engine, self._now_ms, BUDGET_S)
+            done = run(self._engine, self._now_ms, BUDGET_S)
         self._metrics.round.observe(self._clock.monotonic() - began)
-        self._metrics.evaluations.inc(self._engine.evaluations - evaluations)
-        self._metrics.failed.inc(self._engine.failures - failures)
+        await self._settle(done)
+
+    async def _settle(self, done: Sequence[Evaluated]) -> None:
         await self._storing.settle(done)
+        self._metrics.evaluations.inc(self._engine.evaluations - self._evaluations)
+        self._metrics.failed.inc(self._engine.failures - self._failures)
+        self._evaluations, self._failures = self._engine.evaluations, self._engine.failures
         self._metrics.rules.set(len(self._engine.rules))
         self._metrics.series.set(len(self._engine.memory))
+
+    async def _slow_rules(self) -> None:
+        """One after the other, beside all else, and no longer than the pauses between them."""
+        if self._slow is not None and self._slow.done():
+            done, self._slow = self._slow, None
+            await self._settle(await done)
+        rested = self._clock.monotonic() >= self._slow_rests_until
+        if self._slow is None and rested and (rule := self._engine.next_slow()) is not None:
+            self._slow = asyncio.create_task(self._evaluate_slow(rule), name="a slow rule")
+
+    async def _evaluate_slow(self, rule: ActiveRule) -> list[Evaluated]:
+        """In threads, and the most of it without the lock: samples and other rules do not wait for it."""
+        began = self._clock.monotonic()
+        async with self._lock:
+            attempt = await asyncio.to_thread(self._engine.begin, rule, self._now_ms)
+        await asyncio.to_thread(attempt.compute)
+        async with self._lock:
+            changes = await asyncio.to_thread(self._engine.conclude, attempt)
+        ended = self._clock.monotonic()
+        self._slow_rests_until = ended + (ended - began)
+        self._samples.arrived.set()
+        return [Evaluated(rule, changes)]
 
     async def _keep(self) -> None:
         await self._storing.keep(self._roster.partition_of)
@@ -156,7 +193,7 @@ class Runner:
             return
         next_ms = self._engine.next_ms()
         rest = IDLE_S if next_ms is None else min(IDLE_S, (next_ms - self._clock.now_ms()) / 1000)
-        if self._preparing is not None or self._rules.arrived.is_set():
+        if self._preparing is not None or self._rules.arrived.is_set() or self._engine.slow:
             rest = min(rest, _POLL_S)
         if rest > 0:
             with suppress(TimeoutError):
