@@ -87,6 +87,7 @@ class Bus:
         records = [self._record(offset) for offset in range(begin, len(self.log) if to is None else to)]
         if records:
             await self.samples.records(0, records)
+            await self.samples.count()
 
     async def watch(self, text: str = "sum(increase(errors[5m])) > 1e9") -> dict[int, str]:
         """A rule that looks at all, opened."""

@@ -186,7 +186,7 @@ class Memory:
         self._until_ms = 0
         self._lately: dict[int, tuple[TenantId, Series]] | None = None
         """While watches are prepared: what was looked up meanwhile."""
-        self._pairs: tuple[Ints, Ints] | None = None
+        self._pairs: tuple[Ints, Ints, Bools] | None = None
         self.generation = 0
         """How often everything was forgotten: homes mean nothing across that."""
 
@@ -381,14 +381,19 @@ class Memory:
         elif len(homes):
             self._totals += np.bincount(homes, values, len(self._totals))
 
-    def touched(self, homes: Ints) -> list[Watch]:
-        """Whose series these are."""
-        rows, numbers = self._pair_columns()
-        homes = np.unique(homes)
-        begin, end = np.searchsorted(rows, homes), np.searchsorted(rows, homes, side="right")
-        sizes = end - begin
+    def watching(self, homes: Ints) -> tuple[Ints, Ints, Bools]:
+        """Who watches these series: positions in `homes`, and for each the number of a watch, and whether that shows
+        the values as they are: no running totals."""
+        begins, numbers, as_they_are = self._pair_columns()
+        begin = begins[homes]
+        sizes = begins[homes + 1] - begin
         places = np.repeat(begin - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
-        return [self._by_number[number] for number in np.unique(numbers[places]).tolist()]
+        return np.repeat(np.arange(len(homes)), sizes), numbers[places], as_they_are[places]
+
+    def labels_of(self, home: int) -> Labels:
+        """Of the series, without its name."""
+        one = self._series[home]
+        return () if one is None else one[1].labels
 
     def newest(self, inputs: Sequence[tuple[Horizon, Watch]], now_ms: int) -> list[Floats | None]:
         """The newest value of each series of plain selectors, nan where there is none; None where running totals are
@@ -518,14 +523,17 @@ class Memory:
     def _candidates(self, tenant: TenantId, series: Series) -> list[Watch]:
         return [*self._by_name.get((tenant, series.name), ()), *self._of_any_name.get(tenant, ())]
 
-    def _pair_columns(self) -> tuple[Ints, Ints]:
-        """Home and watch of everything that is watched, by home."""
+    def _pair_columns(self) -> tuple[Ints, Ints, Bools]:
+        """Of each series where its watches begin, one more at the end; then the watches, and what they show."""
         if self._pairs is None:
-            homes = np.array([home for watch in self._watches.values() for home in watch.homes], np.int64)
-            numbers = np.repeat(
-                [watch.number for watch in self._watches.values()],
-                [len(watch.homes) for watch in self._watches.values()],
-            ).astype(np.int64)
+            watches = [watch for watch in self._watches.values() if watch.homes]
+            homes = np.array([home for watch in watches for home in watch.homes], np.int64)
+            numbers = np.array([watch.number for watch in watches], np.int64)
+            incremental = [watch.shown.incremental for watch in watches]
             order = np.argsort(homes, kind="stable")
-            self._pairs = homes[order], numbers[order]
+            self._pairs = (
+                np.searchsorted(homes[order], np.arange(len(self._series) + 1)),
+                np.repeat(numbers, [len(watch.homes) for watch in watches])[order],
+                ~np.concatenate([*incremental, np.empty(0, np.bool_)])[order],
+            )
         return self._pairs

@@ -107,7 +107,9 @@ class Runner:
         if not self._storing.waiting:
             await self._try("rules", self._roster.take_changes)
         await self._try("preparing", self._prepare)
-        self.live = self.live or (self.opened.is_set() and self._samples_are_read())
+        await self._try("counting", self._samples.count)
+        read = self._samples_are_read() and not self._samples.waiting
+        self.live = self.live or (self.opened.is_set() and read)
         if self._may_evaluate:
             await self._evaluate()
         if self.live and not self._storing.waiting and self._clock.monotonic() - self._kept_at >= KEEP_S:
