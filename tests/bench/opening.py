@@ -113,11 +113,12 @@ async def _open(settings: AlertingSettings, rules: int) -> None:
     database = clients.database(clients.mongo(settings), settings)
     catalogue = SeriesCatalogue(database)
     metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
+    no_log: Any = None
     selectors = SelectorReader(catalogue, Expressions(), clock, MAX_SERIES)
     opener = Opener(
         engine, lock, SamplesHandler(engine, lock, catalogue.by_fingerprint, clock=clock, metrics=metrics), log_=LOG,
         snapshots=Snapshots(database, clock, SAMPLES.name),
-        chooser=Chooser(catalogue, selectors, MAX_SERIES), clock=clock,
+        chooser=Chooser(catalogue, selectors, MAX_SERIES), between=no_log, clock=clock, metrics=metrics,
     )  # fmt: skip
     began = time.monotonic()
 

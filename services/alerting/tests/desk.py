@@ -71,6 +71,9 @@ class Store:
         self.told: list[Transition] = []
         self.checkpoint: int | None = None
         self.away = False
+        self.answers = asyncio.Event()
+        """Cleared: nobody answers, and nobody says so."""
+        self.answers.set()
         self.before_write: Callable[[], None] = lambda: None
 
     def _answer(self) -> None:
@@ -80,6 +83,7 @@ class Store:
     async def dispatch(
         self, transitions: Sequence[Transition], also: Callable[[Any], Awaitable[object]] | None = None
     ) -> None:
+        await self.answers.wait()
         self._answer()
         if len(transitions) > MAX_TRANSITIONS:
             raise ValueError("too many")
@@ -235,7 +239,7 @@ class Desk:
 
     async def turns(self) -> None:
         """Let the runner go round some times."""
-        until = self.clock.asked + 50
+        until = self.clock.asked + 20
         await eventually(lambda: self.clock.asked > until, DEADLINE_S)
 
     async def told(self, *states: AlertState) -> list[Transition]:

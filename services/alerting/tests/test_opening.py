@@ -59,16 +59,19 @@ class Bus:
         self.clock = Waiting()
         self.log: list[tuple[Series, float, int]] = []
         self.counted = 0
+        self.kept_from = 0
         self.questions = 0
         """To the catalogue."""
         self.reads = 0
         """Of windows."""
         self.catalogue: dict[int, Series] = {}
         self.engine, self.lock = Engine(), asyncio.Lock()
-        metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
+        self.metrics = metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
         self.samples = SamplesHandler(self.engine, self.lock, self._look_up, clock=self.clock, metrics=metrics)
-        doubles: dict[str, Any] = {"snapshots": self, "chooser": Chooser(self, self, limit=3)}  # type: ignore[arg-type]
-        self.opener = Opener(self.engine, self.lock, self.samples, log_=LOG, clock=self.clock, **doubles)
+        doubles: dict[str, Any] = {"snapshots": self, "chooser": Chooser(self, self, limit=3), "between": self}  # type: ignore[arg-type]
+        self.opener = Opener(
+            self.engine, self.lock, self.samples, log_=LOG, clock=self.clock, metrics=metrics, **doubles
+        )
         self.told: list[list[int]] = []
         """Which watches are open, time after time."""
         self.when_selecting: Callable[[], Any] = lambda: None
@@ -104,6 +107,12 @@ class Bus:
         samples = self.engine.memory.read(watch, horizon, self.clock.now_ms() + 1_000)
         ends = samples.bounds[1:][np.diff(samples.bounds) > 0] - 1
         return float(samples.column("increase").sum()), float(samples.values[ends].sum())
+
+    async def records(self, ranges: Mapping[int, tuple[int, int]]) -> AsyncIterator[list[Any]]:
+        """Of the log, once more; as much as is kept of it."""
+        begin, end = ranges[0]
+        for offset in range(max(begin, self.kept_from), end):
+            yield [self._record(offset)]
 
     def _record(self, offset: int) -> Any:
         one, value, at = self.log[offset]
@@ -381,3 +390,23 @@ async def test_a_rule_that_is_gone_before_its_past_came_leaves_nothing(bus: Bus)
     await bus.watch()
     assert len(bus.engine.memory) == 0
     assert bus.engine.memory.all_open
+
+
+@pytest.mark.parametrize(("kept_from", "counted"), [(0, 5), (2, 4)])
+async def test_a_rule_that_comes_while_nobody_counts_reads_the_log_again(
+    bus: Bus, kept_from: int, counted: int
+) -> None:
+    await bus.opener.begin()
+    for host in "abbbb":
+        bus.send(host)
+    bus.counted = 1
+    await bus.read(4)
+    bus.kept_from = kept_from
+
+    async def meanwhile() -> None:
+        await bus.read()
+
+    bus.when_selecting = meanwhile
+    await bus.watch()
+    assert bus.seen() == (counted, counted)
+    assert bus.metrics.missed._value.get() == 5 - counted

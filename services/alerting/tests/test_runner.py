@@ -55,6 +55,32 @@ async def test_what_happens_while_the_store_is_away_is_told_in_its_order() -> No
         assert [made.sequence for made in await one.told(F, R, F)] == [1, 2, 3]
 
 
+async def test_rules_are_evaluated_while_the_store_does_not_answer() -> None:
+    async with desk(None, rule(), rule("r2", "mem")) as one:
+        await one.seen("r1", "r2")
+        one.store.answers.clear()
+        for name, rule_id in (("cpu", "r1"), ("mem", "r2")):
+            await one.send(95, name)
+            await eventually(lambda: one.engine.rules[rule_id].alerts, DEADLINE_S)  # noqa: B023
+        assert one.store.told == []
+        one.store.answers.set()
+        assert {made.rule_id for made in await one.told(F, F)} == {"r1", "r2"}
+
+
+async def test_a_rule_that_changes_waits_for_what_is_to_be_stored_before() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        one.store.answers.clear()
+        await one.send(95)
+        await eventually(lambda: one.engine.rules["r1"].alerts, DEADLINE_S)
+        await one.put("r1")
+        await asyncio.sleep(0.1)
+        assert "r1" in one.engine.rules
+        one.store.answers.set()
+        _, last = await one.told(F, R)
+        assert last.reason == "rule_removed"
+
+
 async def test_rules_that_are_read_anew_are_not_taken_for_removed_ones() -> None:
     async with desk(None, rule()) as one:
         await one.seen("r1")

@@ -29,8 +29,13 @@ ROUND: Final = Histogram("vigie_alerting_round_seconds", "seconds", "Time it too
 RULES: Final = Gauge("vigie_alerting_rules", "rules", "Rules that this process evaluates")
 SERIES: Final = Gauge("vigie_alerting_series", "series", "Series that rules select")
 BEHIND: Final = Gauge("vigie_alerting_behind_seconds", "seconds", "Age of the samples that were read last")
+MISSED: Final = Counter(
+    "vigie_alerting_missed_records_total",
+    "records",
+    "Records of the samples log that new rules miss: not counted by the aggregator yet, and not to be read again",
+)
 ENGINE_METRICS: Final = (
-    SAMPLES, LATE, EARLY, EARLY_DROPPED, EVALUATIONS, FAILED, TRANSITIONS, MOVED, ROUND, RULES, SERIES, BEHIND,
+    SAMPLES, LATE, EARLY, EARLY_DROPPED, EVALUATIONS, FAILED, TRANSITIONS, MOVED, ROUND, RULES, SERIES, BEHIND, MISSED,
     *LOGREADER_METRICS,
 )  # fmt: skip
 
@@ -52,3 +57,4 @@ class EngineMetrics:
         self.rules = metrics.gauge(RULES)
         self.series = metrics.gauge(SERIES)
         self.behind = metrics.gauge(BEHIND)
+        self.missed = metrics.counter(MISSED)

@@ -29,16 +29,18 @@ from vigie_storage.windows.snapshot import Counted, Snapshot, Snapshots
 from vigie_windows import Cells
 from vigie_windows.chunks import Column
 
+from vigie_alerting.engine.between import Between
 from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.horizon import Depth
 from vigie_alerting.engine.memory import Floats, Ints, Selected, Watch
+from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.samples_handler import SamplesHandler
 
 log = logging.get(__name__)
 
 PATIENCE_S: Final = 5.0
-"""How long the stored windows may take to get to where the log is read. Then what is missing is missing, and said."""
+"""How long the stored windows may take to get to where the log is read. Then what is missing is read of the log."""
 READING_S: Final = 30.0
 """How long the log may take to be read to where the stored windows end."""
 CELLS_AT_ONCE: Final = 400_000
@@ -78,8 +80,10 @@ class Past:
     """Of each of its series."""
 
 
-Held: TypeAlias = tuple[list[Part], list[Watch]]
-"""What is to be read, and the watches of whose series nothing is."""
+Fresh: TypeAlias = Mapping[Depth | None, Ints]
+"""By depth the homes of series whose windows are new to it; under None those whose totals are not known."""
+Held: TypeAlias = tuple[Fresh, list[Part], list[Watch]]
+"""What is new, what is to be read of its past, and the watches of whose series nothing is."""
 
 
 class Opener:
@@ -87,10 +91,11 @@ class Opener:
 
     def __init__(
         self, engine: Engine, lock: asyncio.Lock, samples: SamplesHandler, *, log_: Log, snapshots: Snapshots,
-        chooser: Chooser, clock: Clock,
+        chooser: Chooser, between: Between, clock: Clock, metrics: EngineMetrics,
     ) -> None:  # fmt: skip
         self._engine, self._lock, self._samples = engine, lock, samples
         self._log, self._snapshots, self._chooser, self._clock = log_, snapshots, chooser, clock
+        self._between, self._metrics = between, metrics
         self._started = False
 
     async def begin(self) -> None:
@@ -113,8 +118,9 @@ class Opener:
             async with self._snapshots.open() as snapshot:
                 chosen = await self._chooser.choose(watches)
                 there = [watch for watch in watches if watch.number not in chosen.failed]
-                parts, at_once = await self._hold(there, chosen.parts, snapshot)
+                fresh, parts, at_once = await self._hold(there, chosen.parts, snapshot)
                 await opened(at_once)
+                await self._bridge(self._positions(snapshot.counted), reached, fresh)
                 failed = await self._fill(parts, snapshot, opened)
                 return chosen.failed | failed
         except BaseException:
@@ -132,7 +138,7 @@ class Opener:
         until = self._clock.monotonic() + PATIENCE_S
         while behind := _before(self._positions(await self._snapshots.counted()), reached):
             if self._clock.monotonic() > until:
-                log.warning("the stored windows lag behind the log: new rules miss what is between", partitions=behind)
+                log.warning("the stored windows lag behind the log", partitions=behind)
                 return False
             await self._clock.sleep(_POLL_S)
         return True
@@ -165,9 +171,26 @@ class Opener:
         at_once = _say_when([watch for watch in watches if memory.holds(watch)], parts)
         for watch in at_once:
             memory.open(watch)
-        return parts, at_once
+        return fresh, parts, at_once
 
-    def _parts(self, fresh: Mapping[Depth | None, Ints]) -> Iterator[Part]:
+    async def _bridge(self, since: Mapping[int, Position], reached: Mapping[int, Position], fresh: Fresh) -> None:
+        """Count for the new series what is neither in the stored windows nor in what was remembered."""
+        ranges = {at: (since.get(at, Position(0)).offset, reached[at].offset) for at in _before(since, reached)}
+        if not ranges or not any(len(homes) for homes in fresh.values()):
+            return
+        missing = sum(end - begin for begin, end in ranges.values())
+        generation = self._engine.memory.generation
+        async for records in self._between.records(ranges):
+            missing -= len(records)
+            async with self._lock:
+                if self._engine.memory.generation != generation:
+                    return
+                await asyncio.to_thread(self._samples.count_for, records, since, fresh)
+        if missing:
+            log.warning("new rules miss samples between the stored windows and the log", records=missing)
+            self._metrics.missed.inc(missing)
+
+    def _parts(self, fresh: Fresh) -> Iterator[Part]:
         """What is to be read. Of few series first, so that their rules need not wait for the others."""
         unknown = set(fresh[None].tolist())
         groups: dict[tuple[TenantId, Depth], list[tuple[int, Series]]] = defaultdict(list)

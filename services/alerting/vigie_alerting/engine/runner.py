@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
@@ -35,6 +35,9 @@ FIRST_RULES_S: Final = 15.0
 BACK_MS: Final = 10_000
 """The clock may go back by so much, and nothing is evaluated until it is where it was. By more, and the process ends:
 the next one begins with what is stored."""
+STORED_S: Final = 1.0
+"""Rules that changed wait so long for what others changed to be stored, and nothing is evaluated."""
+PREPARING, STORING = "preparing", "storing"
 _POLL_S: Final = 0.05
 _RETRY: Final = Backoff(0.2, 5.0)
 
@@ -61,11 +64,11 @@ class Runner:
         self._clock, self._metrics = clock, metrics
         self._pauses: dict[str, tuple[int, float]] = {}
         """Of work that failed: how often, and when it is tried again."""
-        self._preparing: asyncio.Task[None] | None = None
-        self._slow: asyncio.Task[list[Evaluated]] | None = None
         self._slow_rests_until = 0.0
         self._evaluations = self._failures = 0
         """Those that the metrics know."""
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        """What is done beside the evaluation of rules."""
         self._now_ms = 0
         self._kept_at = 0.0
         self.opened = asyncio.Event()
@@ -92,10 +95,10 @@ class Runner:
             while not self._stopping:
                 await self._turn()
         finally:
-            for task in (self._preparing, self._slow):
-                if task is not None:
-                    task.cancel()
-                    await asyncio.wait([task])
+            for task in self._tasks.values():
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks.values())
         with suppress(*PASSING):
             await self._storing.store_unstored()
             await self._storing.keep(self._roster.partition_of)
@@ -108,18 +111,37 @@ class Runner:
 
     async def _turn(self) -> None:
         """MongoDB may be away: rules are evaluated all the same, and what that changes is stored when it is back."""
-        await self._try("storing", self._storing.store_unstored)
-        if not self._storing.waiting:
+        await self._store()
+        if await self._all_is_stored():
             await self._try("rules", self._roster.take_changes)
-        await self._try("preparing", self._prepare)
+        unprepared = bool(self._engine.closed() or self._roster.new or not self.prepared)
+        await self._beside(PREPARING, lambda: self._prepared(list(self._roster.new.values())), wanted=unprepared)
         await self._try("counting", self._samples.count)
         read = self._samples_are_read() and not self._samples.waiting
         self.live = self.live or (self.opened.is_set() and read)
         if self._may_evaluate:
             await self._evaluate()
-        if self.live and not self._storing.waiting and self._clock.monotonic() - self._kept_at >= KEEP_S:
-            await self._try("keeping", self._keep)
+            await self._store()
+        await self._beside("keeping", self._keep, wanted=self._keeps)
         await self._wait()
+
+    async def _store(self) -> None:
+        await self._beside(STORING, self._storing.store_unstored, wanted=self._storing.waiting > 0)
+
+    async def _all_is_stored(self) -> bool:
+        """Before rules change. With many transitions that is so only when nothing is evaluated for a moment."""
+        if self._rules.arrived.is_set() and (task := self._tasks.get(STORING)):
+            await asyncio.wait([task], timeout=STORED_S)
+        return not self._storing.waiting
+
+    async def _beside(self, what: str, work: Callable[[], Coroutine[Any, Any, None]], *, wanted: bool) -> None:
+        """Have it done beside the evaluation of rules, unless that is so or it failed a moment ago."""
+        task = self._tasks.get(what)
+        if task is not None and task.done():
+            del self._tasks[what]
+            await self._try(what, lambda: task)
+        if wanted and what not in self._tasks and self._clock.monotonic() >= self._pauses.get(what, (0, 0.0))[1]:
+            self._tasks[what] = asyncio.create_task(work(), name=what)
 
     async def _try(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do it, unless it failed a moment ago."""
@@ -141,7 +163,8 @@ class Runner:
         next_ms = self._engine.next_ms()
         if next_ms is not None and next_ms <= self._now_ms:
             await self._round()
-        await self._slow_rules()
+        rested = self._clock.monotonic() >= self._slow_rests_until
+        await self._beside("slow rules", self._evaluate_slow, wanted=rested and bool(self._engine.slow))
 
     async def _round(self) -> None:
         """On the event loop: a thread would wait for it, and it for the thread, with every step."""
@@ -159,27 +182,21 @@ class Runner:
         self._metrics.rules.set(len(self._engine.rules))
         self._metrics.series.set(len(self._engine.memory))
 
-    async def _slow_rules(self) -> None:
-        """One after the other, beside all else, and no longer than the pauses between them."""
-        if self._slow is not None and self._slow.done():
-            done, self._slow = self._slow, None
-            await self._settle(await done)
-        rested = self._clock.monotonic() >= self._slow_rests_until
-        if self._slow is None and rested and (rule := self._engine.next_slow()) is not None:
-            self._slow = asyncio.create_task(self._evaluate_slow(rule), name="a slow rule")
-
-    async def _evaluate_slow(self, rule: ActiveRule) -> list[Evaluated]:
-        """In threads, and the most of it without the lock: samples and other rules do not wait for it."""
+    async def _evaluate_slow(self) -> None:
+        """One that takes long, in threads, and the most of it without the lock: samples and other rules do not wait for
+        it. The pauses between them are as long as they are."""
+        if (rule := self._engine.next_slow()) is None:
+            return
         began = self._clock.monotonic()
         async with self._lock:
             attempt = await asyncio.to_thread(self._engine.begin, rule, self._now_ms)
         await asyncio.to_thread(attempt.compute)
         async with self._lock:
             changes = await asyncio.to_thread(self._engine.conclude, attempt)
+        await self._settle([Evaluated(rule, changes)] if changes else [])
         ended = self._clock.monotonic()
         self._slow_rests_until = ended + (ended - began)
         self._samples.arrived.set()
-        return [Evaluated(rule, changes)]
 
     async def _keep(self) -> None:
         await self._storing.keep(self._roster.partition_of)
@@ -193,23 +210,13 @@ class Runner:
             return
         next_ms = self._engine.next_ms()
         rest = IDLE_S if next_ms is None else min(IDLE_S, (next_ms - self._clock.now_ms()) / 1000)
-        if self._preparing is not None or self._rules.arrived.is_set() or self._engine.slow:
+        if PREPARING in self._tasks or self._rules.arrived.is_set() or self._engine.slow:
             rest = min(rest, _POLL_S)
         if rest > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await self._samples.arrived.wait()
         self._samples.arrived.clear()
-
-    async def _prepare(self) -> None:
-        """Rules that look at what is not in memory get it beside the evaluation of the others."""
-        if self._preparing is not None:
-            if not self._preparing.done():
-                return
-            done, self._preparing = self._preparing, None
-            await done
-        if self._engine.closed() or self._roster.new or not self.prepared:
-            self._preparing = asyncio.create_task(self._prepared(list(self._roster.new.values())), name="rules' past")
 
     async def _prepared(self, new: Sequence[ActiveRule]) -> None:
         if closed := self._engine.closed():
@@ -235,6 +242,10 @@ class Runner:
     def refused(self) -> Mapping[str, str]:
         """Rules that cannot be evaluated, and why."""
         return self._roster.refused
+
+    @property
+    def _keeps(self) -> bool:
+        return self.live and not self._storing.waiting and self._clock.monotonic() - self._kept_at >= KEEP_S
 
     @property
     def _may_evaluate(self) -> bool:

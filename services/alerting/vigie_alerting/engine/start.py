@@ -25,6 +25,7 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.windows.snapshot import Snapshots
 
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.engine.between import Between
 from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.metrics import EngineMetrics
@@ -74,11 +75,16 @@ async def start(
     catalogue = SeriesCatalogue(database)
     samples = SamplesHandler(engine, lock, catalogue.by_fingerprint, clock=clock, metrics=measured)
     rules = RulesHandler()
+
+    def consumer() -> clients.AIOKafkaConsumer:
+        return clients.kafka_consumer(settings, client_id=f"vigie-{SERVICE}-between")
+
     selectors = SelectorReader(catalogue, Expressions(), clock, MAX_SERIES)
     opener = Opener(
         engine, lock, samples, log_=Log(samples_topic.cluster_id, samples_topic.topic_id),
         snapshots=Snapshots(database, clock, samples_topic.topic),
-        chooser=Chooser(catalogue, selectors, MAX_SERIES), clock=clock,
+        chooser=Chooser(catalogue, selectors, MAX_SERIES), between=Between(consumer, samples_topic.topic), clock=clock,
+        metrics=measured,
     )  # fmt: skip
 
     def log_reader(topic: TopicIdentity, handler: RulesHandler | SamplesHandler, group: str | None) -> LogReader:
