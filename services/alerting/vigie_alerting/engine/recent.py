@@ -192,7 +192,9 @@ class RecentWindows:
 
 
 def _extended(column: npt.NDArray[Any], rows: int, fill: int) -> npt.NDArray[Any]:
-    longer = np.full((rows, *column.shape[1:]), fill, column.dtype)
+    shape = (rows, *column.shape[1:])
+    # Pages of zeros take no memory before they are used: rows that nobody has yet are free.
+    longer = np.full(shape, fill, column.dtype) if fill else np.zeros(shape, column.dtype)
     longer[: len(column)] = column
     return longer
 
