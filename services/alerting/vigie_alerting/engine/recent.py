@@ -192,7 +192,9 @@ class RecentWindows:
 
 
 def _extended(column: npt.NDArray[Any], rows: int, fill: int) -> npt.NDArray[Any]:
-    longer = np.full((rows, *column.shape[1:]), fill, column.dtype)
+    shape = rows, *column.shape[1:]
+    # Of zeros, the pages are there when they are written only.
+    longer = np.full(shape, fill, column.dtype) if fill else np.zeros(shape, column.dtype)
     longer[: len(column)] = column
     return longer
 
