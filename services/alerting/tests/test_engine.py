@@ -14,7 +14,7 @@ from vigie_alerting.engine.engine import ActiveRule, Engine, run
 from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.rules.compiling import CompiledRule, compiled
-from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
+from vigie_contracts.alerts import AlertState, Condition, NoData, Rule, RuleKind, Transition
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tenants import TenantId
 from vigie_query.series import Series
@@ -207,6 +207,15 @@ def test_a_histogram_is_found_by_its_classic_series() -> None:
     for i in range(100):
         lab.send("latency", 0.1 if i < 90 else 4.0, NOW + i, Kind.HISTOGRAM, service="booking")
     assert states(lab.run(NOW + 1_000)) == [AlertState.FIRING]
+
+
+def test_a_series_that_falls_silent_fires_where_that_is_asked_for() -> None:
+    lab = Lab(simple(no_data=NoData.ALERT))
+    lab.send("cpu", 10, NOW, host="a")
+    lab.run(NOW)
+    assert lab.run(NOW + 290_000) == []
+    (fired,) = lab.run(NOW + 310_000)
+    assert (fired.to_state, fired.reason, fired.labels["host"]) == (AlertState.FIRING, "no_data", "a")
 
 
 def test_for_is_waited_without_samples() -> None:

@@ -14,7 +14,7 @@ from vigie_alerting.engine.active_rule import SLOW_MS, Attempt
 from vigie_alerting.engine.runner import ClockWentBackError
 from vigie_alerting.lifecycle import step
 from vigie_alerting.rules.compiling import compiled
-from vigie_contracts.alerts import AlertState, Rule, RuleKind, Transition
+from vigie_contracts.alerts import AlertState, NoData, Rule, RuleKind, Transition
 from vigie_runtime.clock import SystemClock
 
 from services.alerting.tests.desk import DEADLINE_S, TENANT, Desk, Store, desk, rule
@@ -107,6 +107,45 @@ async def test_a_rule_that_ended_while_nobody_had_it_ends_its_alerts(switched_of
         _, last = await one.told(F, R)
     assert (last.reason, last.sequence, last.labels) == ("rule_removed", 2, told[0].labels)
     assert store.alerts[alert.fingerprint].state == "resolved", "and is shown for some days"
+
+
+@pytest.mark.parametrize("asks_for_else", [True, False])
+async def test_a_rule_that_changed_while_nobody_had_it_has_other_alerts(asks_for_else: bool) -> None:
+    store = Store()
+    alert, told = firing(rule(), host="a")
+    store.move(alert)
+    store.told += told
+    async with desk(store) as one:
+        await one.put(rule(threshold=90.0 if asks_for_else else 80.0, version=2, updated_at=alert.starts_at + 10_000))
+        await one.seen("r1")
+        await one.send(96, host="a")
+        if asks_for_else:
+            _, last, _ = await one.told(F, R, F)
+            assert (last.reason, last.sequence) == ("rule_changed", 2)
+        else:
+            await one.turns()
+            await one.told(F)
+
+
+async def test_what_had_values_before_a_restart_and_has_none_after_it_is_told() -> None:
+    silent = rule(no_data=NoData.ALERT, interval_ms=1_000)
+    async with desk(None, silent) as one:
+        await one.seen("r1")
+        await one.send(10, host="a")
+        await eventually(lambda: one.engine.rules["r1"].known, DEADLINE_S)
+    again = Desk(one.store)
+    again.opening.series, again.opening.past = one.opening.series, one.opening.past
+    again.clock.ahead_ms = 40_000
+    again.store.checkpoint = one.clock.now_ms()
+    await again.rules.assigned(0)
+    await again.put(silent)
+    task = asyncio.create_task(again.runner.run())
+    await eventually(lambda: again.engine.rules["r1"].known if "r1" in again.engine.rules else None, DEADLINE_S)
+    again.clock.ahead_ms = 310_000
+    (told,) = await again.told(F)
+    assert told.reason == "no_data"
+    again.runner.stop()
+    await asyncio.wait_for(task, DEADLINE_S)
 
 
 async def test_a_rule_that_is_removed_while_somebody_acknowledges_ends_its_alert() -> None:

@@ -101,7 +101,7 @@ def judge(
     if rule.rule.no_data is NoData.ALERT and rule.compares:
         firing |= known - row_of.keys()
         interesting |= known
-        known |= row_of.keys()
+        known.update(row_of)  # not |=: with the keys of a dict that makes another set
     _check_limit(rule, firing)
     changes: list[Change] = []
     for one in sorted(interesting):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -37,7 +39,7 @@ MAX_NOBODYS: Final = 2_000_000
 """Series remembered as nobody's: 24 bytes each."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Watch:
     """The series of a tenant that a selector selects, as it shows them; and where their windows are."""
 
@@ -77,12 +79,13 @@ class Watch:
             column.clear()
         self._shown = None
 
-    def add(self, row: int, home: int, kind: Kind, labels: Labels, part: int) -> None:
-        self.rows.append(row)
-        self.homes.append(home)
-        self.kinds.append(kind)
-        self.labels.append(labels)
-        self.parts.append(part)
+    def add(self, rows: Sequence[int], homes: Sequence[int], parts: Sequence[Selected]) -> None:
+        """More that it shows, and where that is."""
+        self.rows += rows
+        self.homes += homes
+        self.kinds += [int(series.kind) for _, series, _, _ in parts]
+        self.labels += [labels for _, _, labels, _ in parts]
+        self.parts += [part for *_, part in parts]
         self._shown = None
 
 
@@ -449,47 +452,47 @@ class Memory:
         if not chosen:
             return {}
         self._pairs = None
-        series = {one.fingerprint: (watch.tenant, one) for watch, one, _, _ in chosen}
-        home_of = dict(zip(series, self._settled_homes(series).tolist(), strict=True))
-        by_depth: dict[Depth, list[Selected]] = defaultdict(list)
-        for one in chosen:
-            by_depth[one[0].depth].append(one)
-        return {depth: self._placed(depth, own, home_of) for depth, own in by_depth.items()}
+        homes = self._settled_homes(chosen)
+        by_depth: dict[Depth, list[int]] = defaultdict(list)
+        for watch, group in groupby(enumerate(chosen), lambda one: one[1][0]):
+            by_depth[watch.depth] += [place for place, _ in group]
+        return {
+            depth: self._placed(depth, [chosen[place] for place in places], homes[places])
+            for depth, places in by_depth.items()
+        }
 
-    def _placed(self, depth: Depth, chosen: Sequence[Selected], home_of: Mapping[int, int]) -> Ints:
+    def _placed(self, depth: Depth, chosen: Sequence[Selected], homes: Ints) -> Ints:
         bank = self._banks[depth]
-        kinds = {home_of[one.fingerprint]: one.kind for _, one, _, _ in chosen}
-        homes = np.array(list(kinds), np.int64)
-        new = homes[bank.rows_of(homes) == NOBODYS]
-        rows = bank.rows(
-            homes,
-            np.array(list(kinds.values()), np.uint8),
-            np.array([depth.sketched or kind is Kind.HISTOGRAM for kind in kinds.values()]),
-        )
-        row_of = dict(zip(kinds, rows.tolist(), strict=True))
-        shown = [home_of[one.fingerprint] for _, one, _, _ in chosen]
-        for (watch, one, labels, part), home in zip(chosen, shown, strict=True):
-            watch.add(row_of[home], home, one.kind, labels, part)
-        used = np.array(shown, np.int64)
-        bank.use(bank.rows_of(used))
-        self._uses += np.bincount(used, minlength=len(self._uses))
+        each, first = np.unique(homes, return_index=True)
+        new = each[bank.rows_of(each) == NOBODYS]
+        kinds = np.array([chosen[place][1].kind for place in first.tolist()], np.uint8)
+        bank.rows(each, kinds, (kinds == Kind.HISTOGRAM) | depth.sketched)
+        rows = bank.rows_of(homes)
+        bank.use(rows)
+        self._uses += np.bincount(homes, minlength=len(self._uses))
+        begin, row_list, home_list = 0, rows.tolist(), homes.tolist()
+        for watch, group in groupby(chosen, itemgetter(0)):
+            parts = list(group)
+            end = begin + len(parts)
+            watch.add(row_list[begin:end], home_list[begin:end], parts)
+            begin = end
         return new
 
-    def _settled_homes(self, series: Mapping[int, tuple[TenantId, Series]]) -> Ints:
-        """By fingerprint; new ones get a home."""
-        fingerprints = np.array(list(series), np.uint64)
-        homes = self._homes.find(fingerprints)
-        places = np.flatnonzero(homes == NOBODYS)
-        if not len(places):
-            return homes
-        self._grow(len(places))
-        homes[places] = free = self._free[-len(places) :]
-        self._free = self._free[: -len(places)]
-        every = list(series.values())
-        for place, home in zip(places.tolist(), free.tolist(), strict=True):
-            self._series[home] = every[place]
-        self._homes.add(fingerprints[places], free)
-        return homes
+    def _settled_homes(self, chosen: Sequence[Selected]) -> Ints:
+        """Of each; new series get a home."""
+        fingerprints = np.array([series.fingerprint for _, series, _, _ in chosen], np.uint64)
+        each, first, place_of = np.unique(fingerprints, return_index=True, return_inverse=True)
+        homes = self._homes.find(each)
+        new = np.flatnonzero(homes == NOBODYS)
+        if len(new):
+            self._grow(len(new))
+            homes[new] = free = self._free[-len(new) :]
+            self._free = self._free[: -len(new)]
+            for place, home in zip(first[new].tolist(), free.tolist(), strict=True):
+                watch, series, _, _ = chosen[place]
+                self._series[home] = watch.tenant, series
+            self._homes.add(each[new], free)
+        return homes[place_of]
 
     def _grow(self, wanted: int) -> None:
         """At least so many homes are free."""

@@ -192,8 +192,8 @@ class RecentWindows:
 
 
 def _extended(column: npt.NDArray[Any], rows: int, fill: int) -> npt.NDArray[Any]:
-    shape = (rows, *column.shape[1:])
-    # Pages of zeros take no memory before they are used: rows that nobody has yet are free.
+    shape = rows, *column.shape[1:]
+    # Of zeros, the pages are there when they are written only.
     longer = np.full(shape, fill, column.dtype) if fill else np.zeros(shape, column.dtype)
     longer[: len(column)] = column
     return longer

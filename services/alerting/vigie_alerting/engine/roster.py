@@ -102,6 +102,16 @@ class Roster:
         last = await self._dispatcher.last(TenantId(alert.tenant), alert.fingerprint)
         return None if last is None else _compiled(rule_of(last, alert))
 
+    async def _is_of_another(self, made: CompiledRule, alert: Alert) -> bool:
+        """Whether the alert is one of what the rule was before, and changed while nobody had it: then it is over."""
+        if alert.starts_at >= (made.rule.updated_at or 0):
+            return False
+        before = await self._last_rule(alert)
+        if before is None or before.text == made.text:
+            return False
+        await self._storing.withdraw(ActiveRule(before, (), {alert.series: alert}), Reason.RULE_CHANGED)
+        return True
+
     async def _remove(self, rule_id: str) -> None:
         self.new.pop(rule_id, None)
         async with self._lock:
@@ -135,7 +145,10 @@ class Roster:
         """A rule that asks for something else has other alerts: those of before are over."""
         if before is not None and before.compiled.text != made.text:
             await self._storing.withdraw(before, Reason.RULE_CHANGED)
-        known = list(before.alerts.values()) if before is not None else list(stored)
+        if before is not None:
+            known = list(before.alerts.values())
+        else:
+            known = [one for one in stored if not await self._is_of_another(made, one)]
         try:
             async with self._lock:
                 active = self._engine.put(made, known)

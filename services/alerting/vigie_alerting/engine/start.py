@@ -89,7 +89,12 @@ async def start(
 
     def log_reader(topic: TopicIdentity, handler: RulesHandler | SamplesHandler, group: str | None) -> LogReader:
         return LogReader(
-            lambda: clients.kafka_consumer(settings, client_id=f"vigie-{SERVICE}-{topic.topic}", group_id=group),
+            lambda: clients.kafka_consumer(
+                settings,
+                client_id=f"vigie-{SERVICE}-{topic.topic}",
+                group_id=group,
+                instance_id=None if group is None else settings.alerting_instance,
+            ),
             topic,
             handler,
             mode="assign" if group is None else "group",
