@@ -52,6 +52,18 @@ async def test_new_series_get_dense_ordinals_per_partition(catalogue: SeriesWrit
     assert (await database.tenant_series.find_one({"_id": "acme"}))["count"] == 2_500
 
 
+async def test_series_of_many_names_are_found_together(catalogue: SeriesWriter, database: Any) -> None:
+    made = [series_key("acme", f"m{i}", Kind.GAUGE, {"host": host}) for i in range(700) for host in "abc"]
+    await catalogue.register([*made, *keys(1, "other")])
+    wanted = {"requests": (), **{f"m{i}": () for i in range(600)}, **{f"m{i}": ("host=b",) for i in range(600, 700)}}
+    found = [one async for some in SeriesCatalogue(database).named(TenantId("acme"), wanted) for one in some]
+    assert sorted((one.name, one.labels, one.fingerprint) for one in found) == sorted(
+        (key.name, key.labels, key.fingerprint)
+        for key in made
+        if int(key.name[1:]) < 600 or key.labels == (("host", "b"),)
+    )
+
+
 async def test_registering_again_finds_the_same_home(catalogue: SeriesWriter) -> None:
     first = await catalogue.register(keys(20))
     again = await catalogue.register([*keys(20), *keys(1, start=3)])

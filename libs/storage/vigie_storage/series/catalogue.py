@@ -115,13 +115,13 @@ class SeriesCatalogue:
 
     async def named(self, tenant: TenantId, names: Mapping[str, Collection[str]]) -> AsyncIterator[list[Series]]:
         """The series of these names, in batches, in no order: of each name those that have one of its entries of `lv`
-        ("label=value"), or all where there are none. Raises TooSlow, StoreUnavailable."""
+        ("label=value"), or all where there are none. Without `created_ms`. Raises TooSlow, StoreUnavailable."""
         for some in _parts([name for name, entries in names.items() if not entries], _NAMES_AT_ONCE):
-            async for batch in batches(self._find(tenant, {"name": {"$in": some}}), _BATCH):
+            async for batch in batches(self._find(tenant, {"name": {"$in": some}}, documents.PLACED), _BATCH):
                 yield await asyncio.to_thread(_parsed, batch)
         narrow = [{"name": name, "lv": {"$in": sorted(entries)}} for name, entries in names.items() if entries]
         for some in _parts(narrow, _NARROW_AT_ONCE):
-            async for batch in batches(self._find(tenant, {"$or": some}), _BATCH):
+            async for batch in batches(self._find(tenant, {"$or": some}, documents.PLACED), _BATCH):
                 yield await asyncio.to_thread(_parsed, batch)
 
     async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
@@ -226,5 +226,7 @@ class SeriesCatalogue:
                 found += [(TenantId(one["tenant"]), documents.parse(one)) async for one in cursor]
         return found
 
-    def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:
-        return self._series.of(tenant).find(query, documents.FIELDS, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+    def _find(
+        self, tenant: TenantId, query: Document, fields: Mapping[str, int] = documents.FIELDS
+    ) -> AsyncCursor[Document]:
+        return self._series.of(tenant).find(query, fields, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)

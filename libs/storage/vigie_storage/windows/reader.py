@@ -34,6 +34,7 @@ MAX_CELLS: Final = 3_000_000
 _COMPLETENESS_TTL_S: Final = 0.25
 _DOCUMENTS_PER_BATCH: Final = 1_000
 _IDS_PER_READ: Final = 1_000
+_RANGES_PER_READ: Final = 16
 _SHORT: Final = 32
 """Up to so many windows per chunk are asked for one by one, many chunks in one request; more as a range per chunk."""
 
@@ -222,8 +223,9 @@ class _Reading:
 
 def _queries(tenant: TenantId, chunks: Iterable[tuple[int, int]], piece: TierRange) -> Iterator[Document]:
     if piece.windows > _SHORT:
-        for partition, chunk in chunks:
-            yield {"_id": documents.between(tenant, partition, chunk, piece.start, piece.end)}
+        ranges = iter([documents.between(tenant, *chunk, piece.start, piece.end) for chunk in chunks])
+        while some := list(islice(ranges, _RANGES_PER_READ)):
+            yield {"_id": some[0]} if len(some) == 1 else {"$or": [{"_id": one} for one in some]}
         return
     ids = (
         documents.window_id(tenant, partition, chunk, start)

@@ -318,7 +318,7 @@ class Memory:
                 if (watch.number, series.fingerprint) not in known
                 for one in selected(watch, series)
             ]
-        new: dict[Depth | None, Ints] = dict(self._settle(settled))
+        new: dict[Depth | None, Ints] = {**self._settle(settled)}
         homes = np.unique(np.concatenate([*new.values(), np.empty(0, np.int64)]))
         new[None] = homes[~self._whole[homes]]
         self._totals[new[None]] = 0
@@ -485,8 +485,11 @@ class Memory:
         homes = self._homes.find(each)
         new = np.flatnonzero(homes == NOBODYS)
         if len(new):
+            # In the order in which their windows are stored: what is read together stands together.
+            stored = [(chosen[place][1].partition, chosen[place][1].ordinal) for place in first[new].tolist()]
+            new = new[np.lexsort(np.array(stored).T[::-1])]
             self._grow(len(new))
-            homes[new] = free = self._free[-len(new) :]
+            homes[new] = free = self._free[: -len(new) - 1 : -1]
             self._free = self._free[: -len(new)]
             for place, home in zip(first[new].tolist(), free.tolist(), strict=True):
                 watch, series, _, _ = chosen[place]
