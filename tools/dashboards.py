@@ -206,7 +206,7 @@ ALERTS_AND_HEALTH = Dashboard(
         graph(
             "Transitions of alerts",
             "short",
-            ("sum(rate(vigie_alerting_transitions_total[$__rate_interval]))", "transitions"),
+            ("sum by (reason) (rate(vigie_alerting_transitions_total[$__rate_interval]))", "{{reason}}"),
         ),
         graph(
             "Notifications by channel",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -45,7 +46,7 @@ from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
-from vigie_alerting.engine.metrics import ENGINE_METRICS
+from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
 from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
@@ -176,7 +177,8 @@ def _sending(
         failpoint=failpoint,
     )
     life.run("sender", sender.run(), sender.stop)
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint)
+    counted = partial(count_transitions, state.metrics)
+    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=counted)
 
 
 def _reader(state: State, database: Database, latest: LatestReader) -> PromqlReader:

@@ -120,7 +120,6 @@ class Storing:
             else:
                 await self._read_again(evaluated[0].rule, [change.labels for change in evaluated[0].changes])
             return
-        self._metrics.transitions.inc(len(transitions))
         if not accepted:
             await self._accept(evaluated)
 
