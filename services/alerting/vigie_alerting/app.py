@@ -27,6 +27,7 @@ from vigie_storage.alerts.live import LiveFeed
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
 from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.windows.reader import WindowReader
@@ -129,14 +130,14 @@ async def connect(state: State, life: Lifespan) -> Resources:
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled = CompiledRules()
+    compiled, patterns = CompiledRules(), Expressions()
     running = await engine.start(
         life,
         settings,
         database,
         states=stores.states,
         dispatcher=dispatcher,
-        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics)),
+        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns),
         identities=identities,
         clock=clock,
         metrics=state.metrics,
@@ -157,7 +158,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         notifiers=tools,
-        series=SeriesCatalogue(database),
+        selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
     )
 
@@ -181,9 +182,8 @@ def _sending(
     return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=counted)
 
 
-def _reader(state: State, database: Database, latest: LatestReader) -> PromqlReader:
+def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:
     """Of the past: what rules missed while nobody evaluated them."""
-    patterns = Expressions()
     windows = WindowReader(database, state.clock, state.settings.samples_topic, concurrent_reads=_READS)
     series = SeriesReader(SeriesCatalogue(database, patterns), windows, state.clock, _LIMITS)
     return PromqlReader(series, windows, latest, state.clock, patterns)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vigie_identity.audit import Audit
-from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.promql.selection import SelectorReader
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
@@ -44,6 +44,6 @@ class Resources:
     dispatcher: Dispatcher
     desk: Desk
     notifiers: NotifierResources
-    series: SeriesCatalogue
+    selectors: SelectorReader
     health: Callable[[str], RuleHealth | None]
     """By the id of a rule; None where another replica evaluates it."""
