@@ -13,9 +13,11 @@ from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
+from vigie_limits.plans import series_limits
+from vigie_publishing.metrics import PUBLISHING_METRICS
+from vigie_publishing.publishing import publishing
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
-from vigie_runtime.bus.publisher_metrics import PUBLISHER_METRICS
 from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
@@ -30,6 +32,7 @@ from vigie_storage.promql.reader import PromqlReader
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.windows.reader import WindowReader
 from vigie_web import access_control
 from vigie_web import app as web
@@ -84,13 +87,15 @@ REQUESTS: Final = RequestMetrics(
 )
 _SOURCE: Final = "/vigie/alerting"
 _READS: Final = 4
+_KNOWN_SERIES: Final = 100_000
+"""Of recording rules, kept in memory: about 0.5 kB each."""
 _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 """Of one question about the past."""
 
 
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
-    measured = MetricSet([*REQUESTS.all, *ACCESS_METRICS, *PUBLISHER_METRICS, *SENDER_METRICS, *ENGINE_METRICS])
+    measured = MetricSet([*REQUESTS.all, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS])
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -116,6 +121,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     with retryable("starting"):
         wanted = topics.deployed(settings, (SAMPLES, RULES))
         identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+        catalogue = SeriesWriter(database, settings.partitions, series_limits(who.known_tenants))
+        await life.up("series catalogue", catalogue.ensure_indexes())
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     await life.up("collections", stores.prepare(settings))
     http = Http(settings.callable_networks, clock)
@@ -131,6 +138,16 @@ async def connect(state: State, life: Lifespan) -> Resources:
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
     compiled, patterns = CompiledRules(), Expressions()
+    recordings = await publishing(
+        life,
+        settings,
+        database,
+        catalogue,
+        service="alerting",
+        clock=clock,
+        metrics=state.metrics,
+        known_series=_KNOWN_SERIES,
+    )
     running = await engine.start(
         life,
         settings,
@@ -138,6 +155,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         states=stores.states,
         dispatcher=dispatcher,
         reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns),
+        publish=recordings.named.publish,
         identities=identities,
         clock=clock,
         metrics=state.metrics,
@@ -212,7 +230,8 @@ def health_of(running: RunningEngine, rule_id: str) -> RuleHealth | None:
     rule = running.engine.rules.get(rule_id)
     if rule is None or not rule.evaluated_ms:
         return None
-    return RuleHealth(rule.evaluated_ms, rule.took_ms, rule.error, rule.due_ms)
+    error = rule.error or running.recorder.problems.get(rule_id, "")
+    return RuleHealth(rule.evaluated_ms, rule.took_ms, error, rule.due_ms)
 
 
 async def _active(tenants: Tenants) -> AsyncIterator[Sequence[TenantId]]:

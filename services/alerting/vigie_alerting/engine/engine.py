@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.alerts import NoData
+from vigie_contracts.alerts import NoData, RuleKind
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.promql.plan import Selector
@@ -21,6 +22,16 @@ from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, an
 from vigie_alerting.engine.horizon import Horizon, horizons
 from vigie_alerting.engine.memory import Memory, Watch
 from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS, due_ms
+from vigie_alerting.recording.results import (
+    AGAIN_MS,
+    LATEST_MS,
+    PATIENCE_MS,
+    Recorded,
+    RecordingError,
+    awaited,
+    recorded,
+    tick,
+)
 from vigie_alerting.rules.compiling import CompiledRule
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -69,6 +80,11 @@ class ActiveRule:
         return self.compiled.rule.interval_ms or DEFAULT_INTERVAL_MS
 
     @property
+    def records(self) -> bool:
+        """Whether it is evaluated for a metric, at the times of its grid, and not for alerts."""
+        return self.compiled.rule.kind is RuleKind.RECORDING
+
+    @property
     def may_be_quiet(self) -> bool:
         """Whether nothing changes unless one of the newest values meets the condition."""
         rule = self.compiled
@@ -97,6 +113,8 @@ class Engine:
         self.evaluations = 0
         """So far, quiet ones included."""
         self.failures = 0
+        self.recorded: deque[Recorded] = deque()
+        """What recording rules gave, for whoever writes it."""
 
     def put(self, compiled: CompiledRule, alerts: Iterable[Alert]) -> ActiveRule:
         """A rule, new or changed, with its alerts. It is evaluated when what it looks at is open. Raises HorizonError,
@@ -136,7 +154,7 @@ class Engine:
         for watch in self.memory.touched(homes):
             for rule_id in self._users.get(watch.number, ()):
                 rule = self.rules[rule_id]
-                if self.sees(rule):
+                if self.sees(rule) and not rule.records:
                     self._touched[rule_id] = rule
                 rule.traceparent = traceparent or rule.traceparent
                 rule.newest_ms = max(rule.newest_ms, newest_ms)
@@ -188,6 +206,9 @@ class Engine:
 
     def evaluate(self, rule: ActiveRule, now_ms: int) -> list[Change]:
         """What the alerts of a rule become; `accept` makes it so. A failure is noted and changes nothing."""
+        if rule.records:
+            self._record(rule, now_ms)
+            return []
         began = self.timer()
         data = {horizon.wanted.selector: self.memory.read(watch, horizon, now_ms) for horizon, watch in rule.inputs}
         times = np.array([now_ms], np.int64)
@@ -203,6 +224,33 @@ class Engine:
         rule.took_ms = (self.timer() - began) * 1000
         self.evaluated(rule, now_ms)
         return changes
+
+    def _record(self, rule: ActiveRule, now_ms: int) -> None:
+        """What it gives at the last time of its grid, once; of an earlier time the stored windows know more."""
+        made, began = rule.compiled.rule, self.timer()
+        at_ms = tick(made, now_ms)
+        self._touched.pop(rule.id, None)
+        self._set_due(rule, at_ms + rule.interval_ms)
+        if at_ms <= max(rule.evaluated_ms, made.updated_at or 0) or now_ms - at_ms > LATEST_MS:
+            return
+        data = {horizon.wanted: self.memory.read(watch, horizon, at_ms) for horizon, watch in rule.inputs}
+        if now_ms < at_ms + PATIENCE_MS and awaited(data, at_ms):
+            self._set_due(rule, min(now_ms + AGAIN_MS, at_ms + PATIENCE_MS))
+            return
+        times, found = np.array([at_ms], np.int64), [Recorded(made, at_ms, [])]
+        try:
+            samples = {wanted.selector: one for wanted, one in data.items()}
+            found = recorded(made, evaluate(rule.compiled.value, samples, times, self._check(began)), [at_ms])
+            rule.error = ""
+        except (EvaluationError, RecordingError) as e:
+            rule.error = str(e)
+        except Exception as e:  # noqa: BLE001 - as of other rules
+            rule.error = f"Vigie cannot evaluate this: {reason_of(e)}"
+        self.recorded += found
+        self.failures += bool(rule.error)
+        self.evaluations += 1
+        rule.took_ms = (self.timer() - began) * 1000
+        rule.evaluated_ms = at_ms
 
     def _check(self, began: float) -> Callable[[], None]:
         def check() -> None:

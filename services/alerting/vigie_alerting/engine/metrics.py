@@ -10,6 +10,8 @@ from vigie_contracts.alerts import Reason, Transition
 from vigie_runtime.bus.log_reader_metrics import LOGREADER_METRICS
 from vigie_runtime.metrics import Counter, Gauge, Histogram, MetricSet
 
+from vigie_alerting.recording.metrics import RECORDING_METRICS
+
 SAMPLES: Final = Counter("vigie_alerting_samples_total", "samples", "Samples of series that rules select")
 LATE: Final = Counter(
     "vigie_alerting_late_windows_total", "windows", "Windows of single series that were too old for what rules look at"
@@ -28,6 +30,7 @@ SERIES: Final = Gauge("vigie_alerting_series", "series", "Series that rules sele
 BEHIND: Final = Gauge("vigie_alerting_behind_seconds", "seconds", "Age of the samples that were read last")
 ENGINE_METRICS: Final = (
     SAMPLES, LATE, EVALUATIONS, FAILED, TRANSITIONS, MOVED, ROUND, RULES, SERIES, BEHIND, *LOGREADER_METRICS,
+    *RECORDING_METRICS,
 )  # fmt: skip
 
 

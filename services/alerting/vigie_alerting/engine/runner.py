@@ -56,10 +56,12 @@ class Runner:
     def __init__(
         self, engine: Engine, lock: asyncio.Lock, rules: RulesHandler, samples: SamplesHandler, opener: Opener, *,
         roster: Roster, storing: Storing, rules_are_read: Callable[[], bool], samples_are_read: Callable[[], bool],
-        reader: PromqlReader, clock: Clock, metrics: EngineMetrics,
+        reader: PromqlReader, clock: Clock, metrics: EngineMetrics, evaluated: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`rules_are_read`, `samples_are_read`: whether the logs were read to where they ended at the start."""
+        """`rules_are_read`, `samples_are_read`: whether the logs were read to where they ended at the start.
+        `evaluated` is called after each round."""
         self._rules_are_read, self._samples_are_read = rules_are_read, samples_are_read
+        self._evaluated = evaluated
         self._engine, self._lock, self._rules, self._samples, self._opener = engine, lock, rules, samples, opener
         self._roster, self._storing, self._reader = roster, storing, reader
         self._clock, self._metrics = clock, metrics
@@ -133,6 +135,7 @@ class Runner:
         evaluations, failures = self._engine.evaluations, self._engine.failures
         async with self._lock:
             done = await asyncio.to_thread(run, self._engine, self._now_ms, BUDGET_S)
+        self._evaluated()
         self._metrics.round.observe(self._clock.monotonic() - began)
         self._metrics.evaluations.inc(self._engine.evaluations - evaluations)
         self._metrics.failed.inc(self._engine.failures - failures)

@@ -171,7 +171,7 @@ class Storing:
             raise
         oldest: dict[int, int] = {}
         for rule in self._engine.rules.values():
-            if rule.evaluated_ms and rule.id in partition_of:
+            if rule.evaluated_ms and not rule.records and rule.id in partition_of:
                 partition = partition_of[rule.id]
                 oldest[partition] = min(oldest.get(partition, rule.evaluated_ms), rule.evaluated_ms)
         await self._checkpoints.keep(oldest)
