@@ -16,7 +16,7 @@ from vigie_identity.tenants import Status, Tenants
 from vigie_limits.plans import series_limits
 from vigie_publishing.metrics import PUBLISHING_METRICS
 from vigie_publishing.publishing import publishing
-from vigie_runtime import clients
+from vigie_runtime import clients, logging
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.clients import Database
@@ -47,6 +47,7 @@ from vigie_alerting.api.bodies import MAX_FILE_BYTES
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
@@ -66,6 +67,8 @@ from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
 from vigie_alerting.sender.sender import Sender
 from vigie_alerting.settings import AlertingSettings
 from vigie_alerting.stores import Stores
+
+log = logging.get(__name__)
 
 State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
@@ -125,6 +128,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         await life.up("series catalogue", catalogue.ensure_indexes())
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     await life.up("collections", stores.prepare(settings))
+    if settings.channel_keys is None:
+        log.warning("secrets of channels are stored in the clear: set VIGIE_CHANNEL_KEYS")
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
     tools = NotifierResources(settings, http, LiveFeed(redis).publish, clock, ssl.create_default_context())
@@ -173,6 +178,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
+        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         notifiers=tools,

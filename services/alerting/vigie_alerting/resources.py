@@ -11,6 +11,7 @@ from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
@@ -41,6 +42,7 @@ class Resources:
     rulebook: Rulebook
     compiled: CompiledRules
     channels: Channels
+    channelbook: Channelbook
     dispatcher: Dispatcher
     desk: Desk
     notifiers: NotifierResources
