@@ -12,7 +12,7 @@ from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
 from vigie_publishing import metrics as publishing_metrics
 from vigie_runtime import metrics
-from vigie_runtime.bus import event_metrics, publisher_metrics
+from vigie_runtime.bus import event_metrics
 from vigie_runtime.bus import log_reader_metrics as logreader_metrics
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ def own_metric_names() -> dict[str, set[str]]:
     found["ingest"] |= set(_exposed(publishing_metrics))
     for service in ("ingest", "api", "alerting"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
-    found["alerting"] |= set(_exposed(publisher_metrics)) | set(_exposed(logreader_metrics))
-    for part in ("sender", "engine"):
+    found["alerting"] |= set(_exposed(publishing_metrics)) | set(_exposed(logreader_metrics))
+    for part in ("sender", "engine", "recording"):
         found["alerting"] |= set(_exposed(importlib.import_module(f"vigie_alerting.{part}.metrics")))
     found["aggregator"] |= set(_exposed(logreader_metrics))
     for declare in CONSUMERS:  # each may count something of its own

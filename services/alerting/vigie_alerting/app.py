@@ -37,10 +37,11 @@ from vigie_storage.windows.reader import WindowReader
 from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.health import Check
-from vigie_web.metrics import ACCESS_METRICS, PATH, RequestMetrics
+from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
 from vigie_web.state import AppState
 
+from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.bodies import MAX_FILE_BYTES
@@ -79,15 +80,6 @@ FEATURES: Final = (
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
-REQUESTS: Final = RequestMetrics(
-    "alerting",
-    {
-        "/api/alerts/rules": "rules",
-        "/api/alerts/channels": "channels",
-        "/api/alerts": "alerts",
-        "/api/v1/": "prometheus",
-    },
-)
 _SOURCE: Final = "/vigie/alerting"
 _READS: Final = 4
 _KNOWN_SERIES: Final = 100_000
@@ -98,7 +90,7 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
-    measured = MetricSet([*REQUESTS.all, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS])
+    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS])
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -108,10 +100,10 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
         version=version("vigie-alerting"),
         description="Rules, alerts and the channels through which people are told of them. Times are UTC; errors are "
         "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them.",
-        refused_credentials=REQUESTS.refused_credentials,
+        refused_credentials=metrics.REQUESTS.refused_credentials,
         max_body_bytes=MAX_FILE_BYTES,
     )
-    REQUESTS.install(app, measured)
+    metrics.REQUESTS.install(app, measured)
     return app
 
 
