@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 from fastapi import FastAPI
 from vigie_identity.errors import RefusalReason
@@ -54,7 +54,8 @@ class RequestMetrics:
 
     def __init__(self, service: str, areas: Mapping[str, str]) -> None:
         """`areas` are named by how paths begin, the first that fits; all else is `other`."""
-        self.area = StrEnum("RouteArea", [(name.upper(), name) for name in dict.fromkeys((*areas.values(), _OTHER))])
+        members = [(name.upper(), name) for name in dict.fromkeys((*areas.values(), _OTHER))]
+        self.area = cast("type[StrEnum]", StrEnum("RouteArea", members))
         self._areas = [(prefix, self.area(name)) for prefix, name in areas.items()]
         self.requests = Counter(
             f"vigie_{service}_requests_total", "requests", "Requests answered", {"area": self.area, "outcome": Outcome}
