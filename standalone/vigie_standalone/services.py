@@ -137,7 +137,7 @@ def _alerting(context: Context) -> Process:
         "VIGIE_ANONYMOUS": anonymous(),
         "VIGIE_EXTERNAL_URL": os.environ.get("VIGIE_EXTERNAL_URL") or context.options.url,
         **OF_THE_FRONT_DOOR,
-        **secrets.variables(context.home),
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.CHANNEL_KEYS),
         **channels(context.options, smtp, http),
     }
     return context.module("alerting", ["vigie_alerting"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env)
@@ -159,7 +159,7 @@ def _front(context: Context) -> Process:
         "front",
         ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port), *alerting, *inbox],
         http_ready(f"{options.own_url}/health/ready"),
-        {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home)},
+        {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home, secrets.JWT_SECRET)},
     )
 
 

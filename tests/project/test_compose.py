@@ -279,7 +279,7 @@ def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_ne
         "ingest": {*SECURED, "jwt-secret"},
         "aggregator": SECURED,
         "api": {*SECURED, "jwt-secret", "admin-password"},
-        "alerting": {*SECURED, "jwt-secret", "email-password", "slack-webhook-url"},
+        "alerting": {*SECURED, "jwt-secret", "channel-keys", "email-password", "slack-webhook-url"},
         "vigie": SECURED,
         "kafka": {"kafka-properties"},
         "mongodb": {"mongodb-keyfile", "mongodb-root-password", "mongodb-password"},

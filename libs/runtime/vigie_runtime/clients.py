@@ -221,6 +221,7 @@ __all__ = [
     "MongoClient",
     "NoOffsetForPartitionError",
     "OffsetOutOfRangeError",
+    "Redis",
     "TopicPartition",
     "database",
     "is_authorization_error",

@@ -10,10 +10,13 @@ import pytest
 from bson import Int64
 from vigie_contracts.series import Kind, SeriesKey, series_key, to_signed
 from vigie_contracts.tenants import TenantId
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.matchers import parse
 from vigie_runtime import clients
 from vigie_runtime.errors import Retryable
 from vigie_storage.series import catalogue as catalogue_module
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.filter import Filter
 from vigie_storage.series.writer import RefusalReason, Refused, Registered, SeriesWriter
 
 PARTITIONS = 4
@@ -183,3 +186,14 @@ def _stages(explained: Any) -> Iterator[Any]:
     while stage:
         yield stage
         stage = stage.get("inputStage")
+
+
+async def test_as_many_series_are_found_as_may_be_selected(
+    catalogue: SeriesWriter, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue_module, "SCAN_LIMIT", 5)
+    await catalogue.register(keys(12))
+    reader, wanted = SeriesCatalogue(database), Filter(("requests",), matchers=parse(["i=~.*"]))
+    assert len(await reader.find(TenantId("acme"), wanted, 12, "it")) == 12
+    with pytest.raises(QueryLimitExceeded, match="it selects more than 11 series"):
+        await reader.find(TenantId("acme"), wanted, 11, "it")

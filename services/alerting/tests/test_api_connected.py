@@ -361,9 +361,36 @@ async def test_channels_are_made_named_by_rules_tested_and_audited(office: Offic
     assert (await office.call("POST", f"{path}/live/test"))["delivered"]
     missing = await office.call("POST", f"{path}/test", json={"type": "slack", "destination": "#alerts"})
     assert (missing["delivered"], missing["failure"]) == (False, "misconfigured")
-    await office.call("DELETE", one, 204)
+    await office.call("DELETE", one, 409)
+    await office.call("DELETE", f"{one}?force=true", 204)
     await office.call("GET", one, 404)
     entries = (await office.resources.audit.page(ACME, _first(10))).items
     actions = [one.action for one in entries if one.target == made["id"]]
     assert actions == ["channel.deleted", "channel.changed", "channel.created"]
     assert "hunter2h" not in repr(entries)
+
+
+async def test_a_notification_that_was_given_up_is_sent_again(office: Office) -> None:
+    body = {"name": "on-call", "type": "webhook", "destination": "https://hooks.example.com/hunter2hunter2"}
+    channel = await office.call("POST", "/api/alerts/channels", 201, json=body)
+    rule = {**SEED, "notificationChannels": [{"type": "channel", "destination": "on-call"}]}
+    made = await office.call("POST", RULES, 201, json=rule)
+    refused = await office.call("DELETE", f"/api/alerts/channels/{channel['id']}", 409)
+    assert [one["field"] for one in refused["errors"]] == ["rules[0]"]
+    assert made["id"] in refused["errors"][0]["reason"]
+    await office.call("DELETE", f"/api/alerts/channels/{channel['id']}?force=true", 204)
+    stored = await office.resources.stores.rules.get(ACME, made["id"])
+    assert stored
+    alert = await office.fires(stored.rule, (("service", "a"),), 1.0, int(time.time() * 1000))
+    path = f"/api/alerts/{alert.fingerprint}"
+
+    async def dead() -> str:
+        (told,) = (await office.call("GET", f"{path}/history"))["notifications"]
+        assert (told["state"], told["failure"]) == ("dead", "unknown_channel")
+        return told["id"]
+
+    notification = await eventually(dead, 10, retry_on=(AssertionError,))
+    await office.call("POST", f"{path}/notifications/other/replay", 404)
+    await office.call("POST", f"{path}/notifications/{notification}/replay", 403, by=key(Scope.READ))
+    await office.call("POST", f"{path}/notifications/{notification}/replay", 204)
+    assert await eventually(dead, 10, retry_on=(AssertionError,)) == notification

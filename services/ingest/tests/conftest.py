@@ -12,17 +12,18 @@ import pytest_asyncio
 from vigie_ingest.app import create_app
 from vigie_ingest.bodies import Bodies
 from vigie_ingest.frame import Frame, Resources, State
-from vigie_ingest.idempotency import IdempotencyStore, InFlight
+from vigie_ingest.idempotency import IdempotencyStore
 from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
-from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.routes import IngestApp
-from vigie_ingest.series.cache import RefusedSeries, SeriesCache
-from vigie_ingest.series.registrar import Registrar
-from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
 from vigie_limits.limiter import Limiter
 from vigie_limits.quotas import RateLimits
+from vigie_publishing.in_flight import InFlight
+from vigie_publishing.publishers import KeyedPublisher, NamedPublisher, ReportPublisher
+from vigie_publishing.series.cache import RefusedSeries, SeriesCache
+from vigie_publishing.series.registrar import Registrar
+from vigie_publishing.series.resolver import SeriesResolver
 from vigie_runtime.clock import ManualClock
 from vigie_web.state import AccessControl
 
@@ -168,7 +169,7 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
     usage, unused = FakeUsage(), None
     rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, state.metrics), tenants, clock, usage)
     access: Any = AccessControl(authenticator, unused, tenants, rates)  # pyright: ignore
-    pipeline = Pipeline(series, keyed, ReportPublisher(series, keyed, records), tenants, stored)
+    pipeline = Pipeline(series, keyed, ReportPublisher(NamedPublisher(series, keyed), records), tenants, stored)
     state.resources = Resources(access, (), pipeline, IdempotencyStore(redis, clock))
     return Gateway(
         app,

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from vigie_contracts import names
 from vigie_contracts import telemetry as contract
-from vigie_contracts.reports import Report
 from vigie_contracts.series import Kind
 from vigie_contracts.telemetry import Telemetry
 from vigie_contracts.tenants import tenant_id
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.keys import report_id
+from vigie_publishing.metric import UNREADABLE, Sample
+from vigie_publishing.publishers import KeyedReport
 
-from vigie_ingest.decoding import UNREADABLE, item_error, single_error
-from vigie_ingest.errors import ItemError, ItemRefusedError, Reason
+from vigie_ingest.decoding import item_error, single_error
+from vigie_ingest.errors import ItemRefusedError
 from vigie_ingest.ignored import FieldReader, Ignored
-from vigie_ingest.samples import Sample
 
 _INT64: Final = 1 << 63
 _NOT_A_NUMBER: Final = ItemError(Reason.VALUE, "", f"must be a number between 0 and {contract.MAX_NUMBER:.0f}")
@@ -115,8 +116,8 @@ def samples_of(said: Telemetry, others_too: bool) -> list[Sample]:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """A node's telemetry, judged and ready to publish. `key`: the 16 bytes that name it, also when it is sent
-    again; `others_too`: as for `samples_of`."""
+    """A node's telemetry, judged. `key`: the 16 bytes that name it, also when it is sent again; `others_too`: as for
+    `samples_of`."""
 
     tenant: str
     at_ms: int
@@ -126,16 +127,19 @@ class NodeReport:
 
     @property
     def id(self) -> str:
-        return str(UUID(bytes=self.key, version=5))
+        return report_id(self.key)
 
-    def message(self) -> bytes:
-        """The record on the bus."""
-        body = self.said.body()
-        return msgspec.json.encode(Report(self.id, self.tenant, contract.KIND, contract.SUBJECT, self.at_ms, body))
-
-    def samples(self) -> list[Sample]:
-        """The samples of its numbers."""
-        return samples_of(self.said, self.others_too)
+    def keyed(self) -> KeyedReport:
+        """Ready to publish, with the samples of its numbers."""
+        return KeyedReport(
+            tenant=self.tenant,
+            at_ms=self.at_ms,
+            key=self.key,
+            samples=samples_of(self.said, self.others_too),
+            kind=contract.KIND,
+            subject=contract.SUBJECT,
+            body=self.said.body(),
+        )
 
 
 def _unbounded(given: dict[str, Any]) -> ItemError | None:

@@ -64,6 +64,18 @@ class SelectorReader:
         """Raises QueryLimitExceeded, and ExpressionTooSlow for patterns."""
         return await self._selected.get(tenant, matchers, lambda: self._select(tenant, matchers))
 
+    async def candidates(self, tenant: TenantId, matchers: tuple[Matcher, ...], limit: int) -> int:
+        """How many stored series must be looked at to know what a selector selects, up to `limit` + 1: the store counts
+        them, and none is read. Raises QueryLimitExceeded, and ExpressionTooSlow for patterns of names."""
+        names = await self._names(tenant, [one for one in matchers if one.label == NAME])
+        bases = {base for some in names.derived.values() for base in some}
+        every = None if names.stored is None else tuple(sorted({*names.stored, *bases}))
+        if every == ():
+            return 0
+        # Of a bound of buckets the stored series know nothing.
+        decided = tuple(one for one in matchers if one.in_store and one.label not in (NAME, LE))
+        return await self._catalogue.count(tenant, Filter(every, matchers=decided), limit) or 0
+
     async def _select(self, tenant: TenantId, matchers: tuple[Matcher, ...]) -> Selected:
         of_names = [one for one in matchers if one.label == NAME]
         others = tuple(one for one in matchers if one.label != NAME)

@@ -30,7 +30,7 @@ from vigie_storage.tenancy import TenantCollection, Why
 COUNT_LIMIT: Final = 10_000
 """Counting matches stops here."""
 SCAN_LIMIT: Final = 50_000
-"""Series looked at for one answer when the store cannot decide about them itself."""
+"""Series looked at for one answer when the store cannot decide about them itself; more where more may be selected."""
 NAMES_LIMIT: Final = 20_000
 """Metric names of a tenant that a pattern is tried on."""
 LOOKUP_SERIES: Final = 10_000
@@ -104,12 +104,12 @@ class SeriesCatalogue:
         """All series of the filter, by name and labels. Raises QueryLimitExceeded above `limit`, naming `what`."""
         choice = _Choice(tenant, wanted, self._expressions)
         found: list[Series] = []
-        seen = 0
-        async for batch in batches(self._find(tenant, query(wanted)).limit(SCAN_LIMIT + 1), _BATCH):
+        seen, most = 0, max(limit, SCAN_LIMIT)
+        async for batch in batches(self._find(tenant, query(wanted)).limit(most + 1), _BATCH):
             seen += len(batch)
             found += await choice.of([documents.parse(document) for document in batch])
-            if len(found) > limit or seen > SCAN_LIMIT:
-                raise too_many(min(limit, SCAN_LIMIT), what)
+            if len(found) > limit or seen > most:
+                raise too_many(limit, what)
         # In a thread, as of very many it takes long.
         return await asyncio.to_thread(ordered, found, key=lambda one: (one.name, one.labels, one.kind))
 

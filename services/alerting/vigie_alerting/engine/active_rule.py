@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from vigie_contracts.alerts import NoData
+from vigie_contracts.alerts import NoData, RuleKind
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.promql.plan import Selector
@@ -73,9 +73,14 @@ class ActiveRule:
         return self.compiled.rule.interval_ms or DEFAULT_INTERVAL_MS
 
     @property
+    def records(self) -> bool:
+        """Whether it is evaluated for a metric, at the times of its grid, and not for alerts."""
+        return self.compiled.rule.kind is RuleKind.RECORDING
+
+    @property
     def plain(self) -> bool:
         """Whether it compares the newest values of its series."""
-        return isinstance(self.compiled.value, Selector) and self.compiled.compares
+        return not self.records and isinstance(self.compiled.value, Selector) and self.compiled.compares
 
     @property
     def may_be_quiet(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,16 @@ from vigie_alerting.engine.horizon import Horizon, horizons
 from vigie_alerting.engine.memory import Memory, Watch
 from vigie_alerting.engine.origins import Came, Origins
 from vigie_alerting.lifecycle import due_ms
+from vigie_alerting.recording.results import (
+    AGAIN_MS,
+    LATEST_MS,
+    PATIENCE_MS,
+    Recorded,
+    RecordingError,
+    awaited,
+    recorded,
+    tick,
+)
 from vigie_alerting.rules.compiling import CompiledRule
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -56,6 +67,8 @@ class Engine:
         self.evaluations = 0
         """So far, quiet ones included."""
         self.failures = 0
+        self.recorded: deque[Recorded] = deque()
+        """What recording rules gave, for whoever writes it."""
 
     def put(self, compiled: CompiledRule, alerts: Iterable[Alert]) -> ActiveRule:
         """A rule, new or changed, with its alerts. It is evaluated when what it looks at is open. Raises HorizonError,
@@ -105,7 +118,8 @@ class Engine:
             came = Came(homes[own], own if records is None else records[own], traceparent)
             newest_ms = int(times[own].max())
             for rule_id in self._users.get(watch, ()):
-                self._touch(self.rules[rule_id], newest_ms, came)
+                if not (rule := self.rules[rule_id]).records:
+                    self._touch(rule, newest_ms, came)
         return late
 
     def _touch(self, rule: ActiveRule, newest_ms: int, came: Came) -> None:
@@ -180,31 +194,57 @@ class Engine:
 
     def evaluate(self, rule: ActiveRule, now_ms: int) -> list[Change]:
         """What the alerts of a rule become; `accept` makes it so. A failure is noted and changes nothing."""
-        attempt = self.begin(rule, now_ms)
+        if (attempt := self.begin(rule, now_ms)) is None:
+            return []
         attempt.compute()
         return self.conclude(attempt)
 
-    def begin(self, rule: ActiveRule, now_ms: int) -> Attempt:
-        """Read what a rule looks at. Until `conclude` it is not evaluated again, and may be changed or removed."""
-        began = self.timer()
-        attempt = Attempt(rule, now_ms, rule.origins, self.timer, began)
+    def begin(self, rule: ActiveRule, now_ms: int) -> Attempt | None:
+        """Read what a rule looks at. Until `conclude` it is not evaluated again, and may be changed or removed. None
+        for a recording rule that has nothing to give yet."""
+        attempt = Attempt(rule, now_ms, rule.origins, self.timer, self.timer())
+        if rule.records and not self._is_recorded_now(attempt):
+            return None
         try:
             for horizon, watch in rule.inputs:
-                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, now_ms)
+                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, attempt.now_ms)
         except Exception as e:  # noqa: BLE001 - whoever asks for the result is told
             attempt.failure = e
+        if rule.records and self._waits_for_another(attempt, now_ms):
+            return None
         if rule.newest_ms <= now_ms:  # else some are looked at when their time comes
             rule.origins = Origins()
         rule.running = True
         return attempt
 
+    def _is_recorded_now(self, attempt: Attempt) -> bool:
+        """Make it the attempt of the last time of the rule's grid, whose result is recorded once; of an earlier time
+        the stored windows know more."""
+        rule, made = attempt.rule, attempt.rule.compiled.rule
+        now_ms, attempt.now_ms = attempt.now_ms, tick(made, attempt.now_ms)
+        self._set_due(rule, attempt.now_ms + rule.interval_ms)
+        return attempt.now_ms > max(rule.evaluated_ms, made.updated_at or 0) and now_ms - attempt.now_ms <= LATEST_MS
+
+    def _waits_for_another(self, attempt: Attempt, now_ms: int) -> bool:
+        """For what another recording rule writes at the same time."""
+        at_ms, data = attempt.now_ms, attempt.data
+        wanted = [horizon.wanted for horizon, _ in attempt.rule.inputs]
+        read = {one: data[one.selector] for one in wanted if one.selector in data}
+        if now_ms >= at_ms + PATIENCE_MS or not awaited(read, at_ms):
+            return False
+        self._set_due(attempt.rule, min(now_ms + AGAIN_MS, at_ms + PATIENCE_MS))
+        return True
+
     def conclude(self, attempt: Attempt) -> list[Change]:
         """What the alerts of the rule become."""
         rule, changes = attempt.rule, list[Change]()
         try:
-            changes = self.judge(rule, attempt.result(), attempt.origins)
+            if rule.records:
+                self._record(attempt)
+            else:
+                changes = self.judge(rule, attempt.result(), attempt.origins)
             rule.error = ""
-        except EvaluationError as e:
+        except (EvaluationError, RecordingError) as e:
             rule.error = str(e)
         except Exception as e:  # noqa: BLE001 - a bug: that of one rule must not end the others
             rule.error = f"Vigie cannot evaluate this: {reason_of(e)}"
@@ -217,6 +257,16 @@ class Engine:
         if rule.origins is not attempt.origins and rule.origins:  # something came meanwhile
             self._set_due(rule, min(rule.due_ms, rule.ready_ms))
         return changes
+
+    def _record(self, attempt: Attempt) -> None:
+        """Also that it gave nothing. Raises RecordingError, or what `Attempt.result` raises."""
+        made, at_ms = attempt.rule.compiled.rule, attempt.now_ms
+        found = [Recorded(made, at_ms, [])]
+        try:
+            found = recorded(made, attempt.result().found, [at_ms])
+        finally:
+            if self.rules.get(made.id) is attempt.rule:
+                self.recorded += found
 
     def judge(self, rule: ActiveRule, result: Result, origins: Origins | None = None) -> list[Change]:
         """What values make of the rule's alerts. Raises EvaluationError."""
@@ -258,6 +308,9 @@ class Engine:
         self._plan(rule)
 
     def _plan(self, rule: ActiveRule) -> None:
+        if rule.records:
+            self._set_due(rule, rule.evaluated_ms + rule.interval_ms)
+            return
         dues = [due for alert in rule.alerts.values() if (due := due_ms(alert, rule.compiled)) is not None]
         if rule.newest_ms > rule.evaluated_ms:
             dues.append(rule.newest_ms)

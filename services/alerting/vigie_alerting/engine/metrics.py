@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
+from collections.abc import Iterable
 from typing import Final
 
+from vigie_contracts.alerts import Reason, Transition
 from vigie_runtime.bus.log_reader_metrics import LOGREADER_METRICS
 from vigie_runtime.metrics import Counter, Gauge, Histogram, MetricSet
+
+from vigie_alerting.recording.metrics import RECORDING_METRICS
 
 SAMPLES: Final = Counter("vigie_alerting_samples_total", "samples", "Samples of series that rules select")
 LATE: Final = Counter(
@@ -20,7 +25,7 @@ EARLY_DROPPED: Final = Counter(
 EVALUATIONS: Final = Counter("vigie_alerting_evaluations_total", "rules", "Evaluations of rules, quiet ones included")
 FAILED: Final = Counter("vigie_alerting_failed_evaluations_total", "rules", "Evaluations of rules that failed")
 TRANSITIONS: Final = Counter(
-    "vigie_alerting_transitions_total", "transitions", "Transitions of alerts that were stored"
+    "vigie_alerting_transitions_total", "transitions", "Transitions of alerts that were stored", {"reason": Reason}
 )
 MOVED: Final = Counter(
     "vigie_alerting_moved_alerts_total", "rules", "Evaluations that were made again: somebody else moved an alert"
@@ -36,7 +41,7 @@ MISSED: Final = Counter(
 )
 ENGINE_METRICS: Final = (
     SAMPLES, LATE, EARLY, EARLY_DROPPED, EVALUATIONS, FAILED, TRANSITIONS, MOVED, ROUND, RULES, SERIES, BEHIND, MISSED,
-    *LOGREADER_METRICS,
+    *LOGREADER_METRICS, *RECORDING_METRICS,
 )  # fmt: skip
 
 
@@ -51,10 +56,15 @@ class EngineMetrics:
         self.early_dropped = metrics.counter(EARLY_DROPPED)
         self.evaluations = metrics.counter(EVALUATIONS)
         self.failed = metrics.counter(FAILED)
-        self.transitions = metrics.counter(TRANSITIONS)
         self.moved = metrics.counter(MOVED)
         self.round = metrics.histogram(ROUND)
         self.rules = metrics.gauge(RULES)
         self.series = metrics.gauge(SERIES)
         self.behind = metrics.gauge(BEHIND)
         self.missed = metrics.counter(MISSED)
+
+
+def count_transitions(metrics: MetricSet, transitions: Iterable[Transition]) -> None:
+    """They were stored: by why they happened."""
+    for reason, count in Tally(Reason(one.reason) for one in transitions).items():
+        metrics.counter(TRANSITIONS, reason=reason).inc(count)

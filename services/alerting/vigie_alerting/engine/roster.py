@@ -72,7 +72,7 @@ class Roster:
             self.partition_of[rule_id] = partition
             self.refused.pop(rule_id, None)
             self._again.pop(rule_id, None)
-            if isinstance(rule, Rule) and _alerts(rule) and (made := _compiled(rule)):
+            if isinstance(rule, Rule) and rule.enabled and (made := _compiled(rule)):
                 fresh[rule_id] = made
         evaluated = {at: await self._checkpoints.of(at) for at in {partition for partition, _ in changes.values()}}
         since_ms = min(one or self._clock.now_ms() for one in evaluated.values()) - DEDUPLICATION_MS
@@ -143,8 +143,12 @@ class Roster:
         self, made: CompiledRule, before: ActiveRule | None, stored: Sequence[Alert], evaluated_ms: int
     ) -> None:
         """A rule that asks for something else has other alerts: those of before are over."""
-        if before is not None and before.compiled.text != made.text:
+        records = made.rule.kind is RuleKind.RECORDING
+        if before is not None and (before.compiled.text != made.text or records):
             await self._storing.withdraw(before, Reason.RULE_CHANGED)
+        if before is None and records:
+            await self._end(None, made.rule, stored)
+            stored = ()
         if before is not None:
             known = list(before.alerts.values())
         else:
@@ -155,17 +159,13 @@ class Roster:
         except (HorizonError, QueryError) as e:
             await self.refuse(made, reason_of(e))
             return
-        if before is None and evaluated_ms:
+        if before is None and evaluated_ms and not records:
             # Not of a time at which it was no rule yet, or another one.
             active.evaluated_ms = max(evaluated_ms, made.rule.updated_at or 0)
             late_ms = self._clock.now_ms() - active.evaluated_ms
             active.waiting = late_ms > active.interval_ms or misses_silence(active)
         if active.waiting:
             self.new[made.rule.id] = active
-
-
-def _alerts(rule: Rule) -> bool:
-    return rule.enabled and rule.kind is not RuleKind.RECORDING
 
 
 def _compiled(rule: Rule) -> CompiledRule | None:

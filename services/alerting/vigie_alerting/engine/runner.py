@@ -55,10 +55,12 @@ class Runner:
     def __init__(
         self, engine: Engine, lock: asyncio.Lock, rules: RulesHandler, samples: SamplesHandler, opener: Opener, *,
         roster: Roster, storing: Storing, rules_are_read: Callable[[], bool], samples_are_read: Callable[[], bool],
-        reader: PromqlReader, clock: Clock, metrics: EngineMetrics,
+        reader: PromqlReader, clock: Clock, metrics: EngineMetrics, evaluated: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`rules_are_read`, `samples_are_read`: whether the logs were read to where they ended at the start."""
+        """`rules_are_read`, `samples_are_read`: whether the logs were read to where they ended at the start.
+        `evaluated` is called after each round."""
         self._rules_are_read, self._samples_are_read = rules_are_read, samples_are_read
+        self._told_evaluated = evaluated
         self._engine, self._lock, self._rules, self._samples, self._opener = engine, lock, rules, samples, opener
         self._roster, self._storing, self._reader = roster, storing, reader
         self._clock, self._metrics = clock, metrics
@@ -175,6 +177,7 @@ class Runner:
         await self._settle(done)
 
     async def _settle(self, done: Sequence[Evaluated]) -> None:
+        self._told_evaluated()
         await self._storing.settle(done)
         self._metrics.evaluations.inc(self._engine.evaluations - self._evaluations)
         self._metrics.failed.inc(self._engine.failures - self._failures)
@@ -190,6 +193,8 @@ class Runner:
         began = self._clock.monotonic()
         async with self._lock:
             attempt = await asyncio.to_thread(self._engine.begin, rule, self._now_ms)
+        if attempt is None:
+            return
         await asyncio.to_thread(attempt.compute)
         async with self._lock:
             changes = await asyncio.to_thread(self._engine.conclude, attempt)

@@ -35,6 +35,8 @@ from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import Stores, Storing
+from vigie_alerting.recording.history import History
+from vigie_alerting.recording.recorder import Publish, Recorder
 from vigie_alerting.settings import AlertingSettings
 
 SERVICE: Final = "alerting"
@@ -45,8 +47,10 @@ MAX_SERIES: Final = 100_000
 class RunningEngine:
     """The engine's tasks."""
 
-    def __init__(self, runner: Runner, engine: Engine, *, rules: LogReader, samples: LogReader) -> None:
-        self.runner, self.engine = runner, engine
+    def __init__(
+        self, runner: Runner, engine: Engine, recorder: Recorder, *, rules: LogReader, samples: LogReader
+    ) -> None:
+        self.runner, self.engine, self.recorder = runner, engine, recorder
         self._rules, self._samples = rules, samples
 
     @property
@@ -63,12 +67,13 @@ async def start(
     states: AlertStates,
     dispatcher: Dispatcher,
     reader: PromqlReader,
+    publish: Publish,
     identities: Mapping[str, TopicIdentity],
     clock: Clock,
     metrics: MetricSet,
 ) -> RunningEngine:
-    """Up: rules, their past, then the samples from there on. `identities` are those of the topics, by name as deployed;
-    `metrics` declares ENGINE_METRICS."""
+    """Up: rules, their past, then the samples from there on. `publish` takes what recording rules give, `identities`
+    are those of the topics, by name as deployed; `metrics` declares ENGINE_METRICS."""
     measured = EngineMetrics(metrics)
     engine, lock = Engine(), asyncio.Lock()
     samples_topic, rules_topic = identities[settings.samples_topic], identities[settings.rules_topic]
@@ -107,11 +112,15 @@ async def start(
     samples_reader = log_reader(samples_topic, samples, None)
     stores = Stores(states, dispatcher, Checkpoints(database, rules_topic.topic))
     storing = Storing(engine, lock, stores, clock=clock, metrics=measured)
+    roster = Roster(engine, lock, rules, storing, stores=stores, clock=clock)
+    recorder = Recorder(
+        engine, publish, History(reader, lambda: opener.stored_to(dict(samples.positions))),
+        Checkpoints(database, f"{rules_topic.topic}/recorded"), roster.partition_of, clock=clock, metrics=metrics,
+    )  # fmt: skip
     runner = Runner(
-        engine, lock, rules, samples, opener, roster=Roster(engine, lock, rules, storing, stores=stores, clock=clock),
-        storing=storing,
+        engine, lock, rules, samples, opener, roster=roster, storing=storing,
         rules_are_read=lambda: rules_reader.caught_up, samples_are_read=lambda: samples_reader.caught_up,
-        reader=reader, clock=clock, metrics=measured,
+        reader=reader, clock=clock, metrics=measured, evaluated=recorder.wake,
     )  # fmt: skip
 
     async def read_samples() -> None:
@@ -124,6 +133,7 @@ async def start(
         runner.opened.set()
 
     life.run("rules", rules_reader.run(), rules_reader.stop)
+    life.run("recording", recorder.run(), recorder.stop)
     life.run("engine", runner.run(), runner.stop)
     life.run("samples", read_samples(), stop_samples)
-    return RunningEngine(runner, engine, rules=rules_reader, samples=samples_reader)
+    return RunningEngine(runner, engine, recorder, rules=rules_reader, samples=samples_reader)

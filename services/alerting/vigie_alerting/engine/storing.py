@@ -114,7 +114,6 @@ class Storing:
             else:
                 await self._read_again(evaluated[0].rule, [change.labels for change in evaluated[0].changes])
             return
-        self._metrics.transitions.inc(len(transitions))
         if not accepted:
             await self._accept(evaluated)
 
@@ -166,7 +165,7 @@ class Storing:
             raise
         oldest: dict[int, int] = {}
         for rule in self._engine.rules.values():
-            if rule.evaluated_ms and rule.id in partition_of:
+            if rule.evaluated_ms and not rule.records and rule.id in partition_of:
                 partition = partition_of[rule.id]
                 oldest[partition] = min(oldest.get(partition, rule.evaluated_ms), rule.evaluated_ms)
         await self._checkpoints.keep(oldest)

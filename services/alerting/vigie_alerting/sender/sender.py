@@ -22,7 +22,7 @@ from vigie_storage.alerts.document import Notification
 from vigie_storage.alerts.outbox import LEASE_S, Outbox
 
 from vigie_alerting.claiming import Claiming
-from vigie_alerting.notifiers.errors import Failure, NotifyError, Permanent, Temporary
+from vigie_alerting.notifiers.errors import Failure, NotifyError, Temporary
 from vigie_alerting.sender.circuit import AHEAD, Circuit
 from vigie_alerting.sender.delivery import Delivery, Lookup
 from vigie_alerting.sender.failpoints import Failpoint, Point, never
@@ -174,7 +174,7 @@ class Sender:
     async def _attempt(self, notification: Notification) -> tuple[ChannelType, NotifyError | None]:
         try:
             channel = await self._lookup(notification)
-        except Permanent as e:
+        except NotifyError as e:
             return ChannelType.UNKNOWN, e
         except StoreUnavailable:
             return ChannelType.UNKNOWN, Temporary(Failure.UNREACHABLE, "the channel could not be looked up")
