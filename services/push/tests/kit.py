@@ -36,6 +36,8 @@ from vigie_web.server import config
 from vigie_web.state import AccessControl
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.kit import eventually
+
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
 SOURCE = "made-up"
 
@@ -260,9 +262,7 @@ async def serving(**settings: Any) -> AsyncGenerator[Service]:
     server = Server(config(app, made, "127.0.0.1", 0, 10_000, websockets=made.websockets))
     task = asyncio.create_task(server.serve([listening]))
     try:
-        async with asyncio.timeout(20):
-            while not server.started:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: server.started)
         port = listening.getsockname()[1]
         yield Service(port, hub, sessions, callers, things, source, measured, server)
     finally:

@@ -10,6 +10,7 @@ from vigie_push.subscriber import Delivery, Subscriber, Subscription
 from vigie_runtime.errors import StoreUnavailable
 
 from services.push.tests.kit import ACME, RIVAL, SOURCE, ThingParameters, Things, hub_with
+from tests.kit import eventually
 
 
 def topic(thing: str = "", tenant: Any = ACME) -> Topic[Any]:
@@ -21,11 +22,7 @@ async def values(subscriber: Subscriber) -> list[int]:
 
 
 async def settled(things: Things, closed: int) -> None:
-    async with asyncio.timeout(5):
-        while len(things.closed) < closed:
-            await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await eventually(lambda: len(things.closed) == closed)
 
 
 async def test_a_topic_is_opened_once_and_closed_after_the_last() -> None:
@@ -45,7 +42,7 @@ async def test_a_topic_is_opened_once_and_closed_after_the_last() -> None:
     assert source.followed == [ACME]
     hub.detach(other)
     await settled(things, 2)
-    assert (hub.topics, source.followed) == (0, [])
+    await eventually(lambda: (hub.topics, source.followed) == (0, []))
     await hub.close()
 
 
@@ -60,9 +57,7 @@ async def test_a_topic_that_cannot_be_opened_leaves_nothing_behind() -> None:
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
             await hub.attach(Subscriber(10, 10_000), "1", topic())
-    async with asyncio.timeout(5):
-        while source.followed or hub.topics:
-            await asyncio.sleep(0)
+    await eventually(lambda: not source.followed and not hub.topics)
     await hub.close()
 
 

@@ -63,7 +63,7 @@ def test_whatever_comes_and_however_it_is_read_the_newest_arrive_in_order(
         assert len(seen) + subscriber.dropped + subscriber.conflated == len(steps)
         if len(newest) <= most:  # nothing had to be dropped: the newest of each key has arrived
             assert subscriber.dropped == 0
-            assert {key: value for key, value in seen} == newest
+            assert dict(seen) == newest
 
     asyncio.run(run())
 

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from services.push.tests.kit import ACME, RIVAL, Service, ask, ended, person, serving, silent, subscribed, told
+from tests.kit import eventually
 
 
 @pytest.fixture
@@ -161,9 +162,7 @@ async def test_unsubscribing_one_or_all(service: Service) -> None:
         await told(client, "unsubscribed")
         service.publish("a", 1)
         assert await silent(client)
-    async with asyncio.timeout(5):
-        while service.hub.topics or service.source.followed:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not service.hub.topics and not service.source.followed)
 
 
 async def test_subscribing_again_begins_anew(service: Service) -> None:
@@ -251,11 +250,10 @@ async def test_ping_is_answered(service: Service) -> None:
 
 
 async def test_when_the_process_stops_clients_are_told_to_come_again() -> None:
-    async with serving() as service:
-        async with service.client() as client:
-            await subscribed(client)
-            service.server.should_exit = True
-            assert (await ended(client))[0] == CloseCode.GOING_AWAY
+    async with serving() as service, service.client() as client:
+        await subscribed(client)
+        service.server.should_exit = True
+        assert (await ended(client))[0] == CloseCode.GOING_AWAY
 
 
 async def test_a_source_that_is_away_is_told_and_polled(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +281,4 @@ async def test_the_counters_of_the_replaced_system(service: Service) -> None:
         assert service.counted("kpi_websocket_events_delivered_total", type="server") == 1
         assert service.counted("kpi_websocket_delivery_latency_seconds_count") == 1
         assert service.counted("kpi_websocket_subscription_operations_total", operation="subscribe", type="server") == 1
-    async with asyncio.timeout(5):
-        while service.counted("kpi_websocket_active_connections"):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not service.counted("kpi_websocket_active_connections"))
