@@ -122,11 +122,12 @@ class FrontDoor:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
-        if service_of(method, path) is _INGEST:
+        owner = service_of(method, path)
+        if owner is _INGEST:
             await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send))
-        elif self._alerting is not None and service_of(method, path) is Service.ALERTING:
+        elif owner is Service.ALERTING and self._alerting is not None:
             await self._alerting(scope, receive, send)
-        elif self._push is not None and service_of(method, path) is Service.PUSH:
+        elif owner is Service.PUSH and self._push is not None:
             await self._push(scope, receive, send)
         elif path.startswith((INTERNAL_PREFIX, page.PATH)) and not from_this_machine(scope):
             found = problem(ProblemKind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
@@ -161,7 +162,8 @@ class FrontDoor:
 
     def _methods_at(self, path: str) -> set[str]:
         own = set(_READING) if path in self._own else set[str]()
-        served = ((Service.INGEST, self._ingest), (FALLBACK, self._api))
+        served = [(Service.INGEST, self._ingest), (FALLBACK, self._api)]
+        served += [(Service.PUSH, self._push)] if self._push is not None else []
         return own | {
             method
             for service, app in served

@@ -73,8 +73,10 @@ class Callers:
     nobody: Principal = Principal(PrincipalKind.ANONYMOUS, "anonymous", "anonymous")  # noqa: RUF009 - frozen
     tenants: set[str] = field(default_factory=lambda: {ACME, RIVAL})
     away: ProblemError | None = None
+    asked: int = 0
 
     async def credential(self, sent: bytes, _quota: object = None) -> Principal:
+        self.asked += 1
         if self.away is not None:
             raise self.away
         found = self.known.get(sent.decode(), BadCredential(RefusalReason.KEY_UNKNOWN))

@@ -14,7 +14,7 @@ from vigie_push.close_codes import CloseCode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from services.push.tests.kit import Service, ask, ended, serving, subscribed, told
+from services.push.tests.kit import Service, ask, ended, serving, silent, subscribed, told
 from tests.kit import eventually
 
 BINARY, TEXT, CONTINUATION, CLOSE, PING = 0x2, 0x1, 0x0, 0x8, 0x9
@@ -140,8 +140,7 @@ async def test_half_a_message_holds_up_nobody(service: Service) -> None:
     async with bystander(service), raw(service) as client:
         await client.send(frame(TEXT, b'{"type":"pi', flags=0))
         await client.send(b"\x81\xfe\x10")  # and half a head
-        await asyncio.sleep(0.1)
-        assert len(service.sessions) == 2
+        await eventually(lambda: len(service.sessions) == 2)
     await gone(service, 0)
 
 
@@ -181,7 +180,7 @@ async def test_a_client_that_never_reads_is_ended_and_slows_nobody(service: Serv
 
     async with bystander(service) as other, raw(service, receive_buffer=4_096) as client:
         await client.send(frame(TEXT, b'{"type":"subscribe","channel":"server"}'))
-        await asyncio.sleep(0.1)
+        await eventually(lambda: service.counted("kpi_websocket_active_subscriptions") == 2)
         reading = asyncio.create_task(newest(other))
         for number in range(400):
             service.publish(f"k{number % 20}", number, "x" * 60_000)
@@ -228,7 +227,8 @@ async def test_a_client_without_a_sign_of_life_is_ended() -> None:
 
 async def test_a_client_that_answers_pings_stays() -> None:
     async with serving(push_heartbeat_s=0.2) as service, service.client() as client:
-        await asyncio.sleep(0.8)
+        await told(client)
+        assert await silent(client, 0.8)
         await ask(client, type="ping")
         await told(client, "pong")
 

@@ -1,6 +1,5 @@
 """A client of `/ws`, over a real server."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -212,7 +211,8 @@ async def test_while_nobody_can_say_the_connection_stays(service: Service) -> No
     async with service.client() as client:
         await subscribed(client)
         service.callers.away = StoreUnavailable()
-        await asyncio.sleep(0.3)
+        asked = service.callers.asked
+        await eventually(lambda: service.callers.asked >= asked + 2)
         service.publish("a", 1)
         assert (await told(client))["key"] == "a"
 

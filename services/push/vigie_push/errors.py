@@ -50,6 +50,19 @@ class TooManySubscriptions(ProblemError):  # noqa: N818
         super().__init__(f"this connection has {limit} subscriptions already, more are not allowed")
 
 
+class UpgradeRequired(ProblemError):  # noqa: N818
+    """A WebSocket's address was asked without an upgrade."""
+
+    status = 426
+
+    def __init__(self) -> None:
+        super().__init__("this is a WebSocket: connect to it with ws:// or wss://, as in docs/live.md")
+
+    def headers(self) -> dict[str, str]:
+        """What to upgrade to."""
+        return {"upgrade": "websocket", "connection": "upgrade"}
+
+
 class BadParameters(ProblemError):  # noqa: N818
     """A field of a subscription is wrong. Its text comes from msgspec."""
 
