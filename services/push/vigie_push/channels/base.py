@@ -28,7 +28,6 @@ class ChannelMessage(msgspec.Struct, rename="camel", tag_field="type", kw_only=T
 
 
 P = TypeVar("P", bound=Parameters)
-P_contra = TypeVar("P_contra", bound=Parameters, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Feed(Protocol):
         ...
 
 
-class Channel(Protocol[P_contra]):
+class Channel(Protocol[P]):
     """A channel. To add one: its file, and its line in the registry."""
 
     @property
@@ -108,9 +107,11 @@ class Channel(Protocol[P_contra]):
         """Names of the sources whose records its feeds are given."""
         ...
 
-    def authorise(self, principal: Principal, tenant: TenantId, parameters: P_contra) -> None:
-        """Check that the caller may see the topic; asked again and again while it is subscribed. Raises NotFound,
-        Forbidden, CredentialMissing: what `Principal.require` raises."""
+    def authorise(self, principal: Principal, tenant: TenantId, parameters: P) -> P:
+        """The parameters of the topic that the caller is given: those asked for, narrowed to what they may see; so
+        those who may see the same share a topic. Asked again and again while it is subscribed, with what was asked for:
+        when the answer changes, the subscription has to end. Raises NotFound, Forbidden, CredentialMissing: what
+        `Principal.require` raises."""
         ...
 
     @property
