@@ -68,8 +68,8 @@ class Feed(Protocol):
     """An open topic."""
 
     async def snapshot(self, after: Cursor | None) -> Snapshot:
-        """What stands; what came after the cursor when there is one. A cursor that cannot be read is none. Raises
-        ProblemError, StoreUnavailable among them."""
+        """What stands; what came after the cursor when there is one. Raises InvalidCursor for one that nobody here
+        made, other ProblemErrors, StoreUnavailable among them."""
         ...
 
     def updates(self, record: Any) -> Sequence[Update]:
@@ -79,7 +79,7 @@ class Feed(Protocol):
 
     async def poll(self) -> Sequence[Update]:
         """What is new since the last update or poll, read from the store: asked every few seconds while a source is
-        away. Raises ProblemError."""
+        away, and now and then while it is there, for what it lost. Raises ProblemError."""
         ...
 
     async def close(self) -> None:
@@ -110,9 +110,9 @@ class Channel(Protocol[P]):
 
     def authorise(self, principal: Principal, tenant: TenantId, parameters: P) -> P:
         """The parameters of the topic that the caller is given: those asked for, narrowed to what they may see; so
-        those who may see the same share a topic. Asked again and again while it is subscribed, with what was asked for:
-        when the answer changes, the subscription has to end. Raises NotFound, Forbidden, CredentialMissing: what
-        `Principal.require` raises."""
+        those who may see the same share a topic. Asked again and again with the parameters of the topic: when the answer
+        is another, the subscription has to end. Raises NotFound, Forbidden, CredentialMissing: what `Principal.require`
+        raises."""
         ...
 
     @property
