@@ -47,7 +47,9 @@ class InvalidCursor(ProblemError):  # noqa: N818
     status = 400
 
     def __init__(self) -> None:
-        super().__init__("after: is not a cursor of this channel; subscribe without it for the whole state", field="after")
+        super().__init__(
+            "after: is not a cursor of this channel; subscribe without it for the whole state", field="after"
+        )
 
 
 class TooManySubscriptions(ProblemError):  # noqa: N818

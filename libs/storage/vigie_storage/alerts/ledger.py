@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from pymongo import UpdateOne
+from pymongo import DESCENDING, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
 from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
@@ -86,10 +86,11 @@ class Ledger:
             return {document["_id"]: transition(document) async for document in cursor}
 
     async def since(self, tenant: TenantId, since: datetime, limit: int) -> list[Stored]:
-        """What was stored then or later, the first `limit` of it, oldest first. Raises StoreUnavailable."""
+        """What was stored then or later, the last `limit` of it, oldest first. Raises StoreUnavailable."""
         async with reading():
-            cursor = self._find(tenant, {"stored": {"$gte": since}}).sort("stored", 1).limit(limit)
-            return [Stored(document["stored"], transition(document)) async for document in cursor]
+            cursor = self._find(tenant, {"stored": {"$gte": since}}).sort("stored", DESCENDING).limit(limit)
+            found = [Stored(document["stored"], transition(document)) async for document in cursor]
+        return found[::-1]
 
     def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:
         return self._transitions.of(tenant).find(query, None, batch_size=MAX_WRITTEN, max_time_ms=MAX_TIME_MS)

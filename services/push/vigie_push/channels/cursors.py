@@ -10,9 +10,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from typing import Final
 
+from vigie_contracts.days import END_MS
+
 from vigie_push.channels.base import Cursor
 from vigie_push.errors import InvalidCursor
 
+MAX_TIME_MS: Final = END_MS
+"""Of times in cursors: what a calendar can say."""
 NONE: Final[Cursor] = ""
 """Of a message after which something is missing still: a part of a snapshot."""
 

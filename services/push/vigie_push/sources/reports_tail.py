@@ -147,9 +147,7 @@ class ReportsTail:
     def _forget(self) -> None:
         since = self._clock.now_ms() - REMEMBERED_MS
         while self._kept and (
-            self._kept[0].at_ms < since
-            or len(self._kept) > MAX_REMEMBERED
-            or self._kept_bytes > MAX_REMEMBERED_BYTES
+            self._kept[0].at_ms < since or len(self._kept) > MAX_REMEMBERED or self._kept_bytes > MAX_REMEMBERED_BYTES
         ):
             self._kept_bytes -= len(self._kept.popleft().record.value or b"")
 
