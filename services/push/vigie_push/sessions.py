@@ -77,6 +77,18 @@ class Session:
             log.debug("connected", session=self.id, caller=principal.id)
         return principal
 
+    async def anonymous_may(self) -> bool:
+        """Whether callers without a credential may do anything here. Raises Ended while nobody can say."""
+        try:
+            nobody = await self._sessions.principal(None, self.origin)
+        except ProblemError as e:
+            raise Ended(Closing(CloseCode.TRY_LATER, e.detail)) from None
+        return bool(nobody.assignments)
+
+    def closed_with(self, code: int | None) -> None:
+        """The transport has ended with this code: counted, when it is one of ours."""
+        self._sessions.metrics.closed(code)
+
     def tenant(self, permission: Any, asked: str | None) -> TenantId:
         """The tenant of what is asked for. Raises as `Principal.tenant`; CredentialMissing before `authenticate`."""
         if self.principal is None:
