@@ -88,12 +88,10 @@ class AlertFilter:
         severities = {step.severity.value, (step.previous_severity or step.severity).value}
         if self._severities and not severities & self._severities:
             return False
-        before = step.from_state
-        return (
-            STATUSES[step.to_state] in self._statuses
-            and _is_step(step)
-            or (before in _LIVING and STATUSES[before] in self._statuses)
-        )
+        before, after = step.from_state, step.to_state
+        fits = after is not AlertState.INACTIVE and STATUSES[after] in self._statuses  # what never fired is not over
+        left = before in _LIVING and STATUSES[before] in self._statuses
+        return fits or left
 
     def _is_about(self, labels: Mapping[str, str], rule: str) -> bool:
         if self._places is not None and not any(f"{name}={value}" in self._places for name, value in labels.items()):
@@ -101,11 +99,6 @@ class AlertFilter:
         if self._rules and rule not in self._rules and labels.get(ALERTNAME) not in self._rules:
             return False
         return all(not values or labels.get(name) in values for name, values in self._labels.items())
-
-
-def _is_step(step: Transition) -> bool:
-    """Whether it is one of the statuses that it names: what never fired is not resolved."""
-    return step.to_state is not AlertState.INACTIVE
 
 
 def _several(values: Any) -> Collection[str]:

@@ -1,7 +1,7 @@
 """Where a client stands in the ledger of alerts.
 
-Steps are stored in transactions, of which a later one may end first: so a position is a time, up to which everything was
-seen but for OVERLAP_MS before it, and which of those of the overlap were seen.
+Steps are stored in transactions, of which a later one may end first: so a position is a time, everything that was
+stored OVERLAP_MS before it or earlier was seen, and of what was stored since it says which.
 """
 
 from __future__ import annotations

@@ -110,9 +110,9 @@ class Channel(Protocol[P]):
 
     def authorise(self, principal: Principal, tenant: TenantId, parameters: P) -> P:
         """The parameters of the topic that the caller is given: those asked for, narrowed to what they may see; so
-        those who may see the same share a topic. Asked again and again with the parameters of the topic: when the answer
-        is another, the subscription has to end. Raises NotFound, Forbidden, CredentialMissing: what `Principal.require`
-        raises."""
+        those who may see the same share a topic. Asked again and again with the parameters of the topic: when the
+        answer is another, the subscription has to end. Raises NotFound, Forbidden, CredentialMissing: what
+        `Principal.require` raises."""
         ...
 
     @property
