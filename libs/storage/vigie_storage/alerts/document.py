@@ -81,7 +81,7 @@ def order(transition: Transition) -> str:
 
 
 def ledger_document(transition: Transition, stored: datetime) -> Document:
-    """As it is stored in the ledger, at that time. Raises ValueError for one without an id, which no repetition could be
+    """As it is stored in the ledger then. Raises ValueError for one without an id, which no repetition could be
     told by."""
     if not transition.id:
         raise ValueError("a transition without an id cannot be stored")
