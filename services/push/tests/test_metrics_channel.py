@@ -117,7 +117,7 @@ async def test_what_is_told_of_each_kind() -> None:
         ("latency_count", Kind.HISTOGRAM, COUNT),
         ("latency_bucket", Kind.HISTOGRAM, BUCKET),
     ]
-    rows = {number: (NOW, 2.0, 30.0, 4) for number in range(len(items))}
+    rows = dict.fromkeys(range(len(items)), (NOW, 2.0, 30.0, 4))
     feed = await opened(Store(selected(*items), rows))
     (update,) = (await feed.snapshot(None)).updates
     data: Any = update.message
@@ -134,7 +134,7 @@ async def test_what_is_told_of_each_kind() -> None:
 
 
 async def test_only_pages_that_changed_are_told_each_as_a_whole() -> None:
-    store = Store(gauges(PAGE + 2), {number: (NOW, 0.0, 0.0, 1) for number in range(PAGE + 2)})
+    store = Store(gauges(PAGE + 2), dict.fromkeys(range(PAGE + 2), (NOW, 0.0, 0.0, 1)))
     feed = await opened(store)
     assert [len(page) for page in shown(await feed.snapshot(None))] == [PAGE, 2]
     (update,) = feed.updates(record(**{f"s{PAGE}": (NOW + 1, 5.0, 5.0, 2)}))
@@ -142,7 +142,7 @@ async def test_only_pages_that_changed_are_told_each_as_a_whole() -> None:
 
 
 async def test_who_comes_back_gets_the_pages_that_are_not_as_it_knows_them() -> None:
-    rows = {number: (NOW, 0.0, 0.0, 1) for number in range(PAGE + 2)}
+    rows = dict.fromkeys(range(PAGE + 2), (NOW, 0.0, 0.0, 1))
     here = await opened(Store(gauges(PAGE + 2), dict(rows)))
     first, last = (await here.snapshot(None)).updates
     there = await opened(Store(gauges(PAGE + 2), dict(rows)))
@@ -153,7 +153,7 @@ async def test_who_comes_back_gets_the_pages_that_are_not_as_it_knows_them() -> 
 
 
 async def test_a_client_that_misses_the_second_of_two_pages_gets_it_when_it_comes_back() -> None:
-    rows = {number: (NOW, 0.0, 0.0, 1) for number in range(PAGE + 2)}
+    rows = dict.fromkeys(range(PAGE + 2), (NOW, 0.0, 0.0, 1))
     feed = await opened(Store(gauges(PAGE + 2), rows))
     one, two = feed.updates(record(s0=(NOW + 1, 1.0, 1.0, 2), **{f"s{PAGE}": (NOW + 1, 2.0, 2.0, 2)}))
     assert [len(page) for page in shown(await feed.snapshot(one.cursor))] == [2]
@@ -190,7 +190,7 @@ async def test_a_cursor_that_nobody_made_is_refused(cursor: str) -> None:
 
 
 async def test_a_cursor_has_a_bounded_length() -> None:
-    rows = {number: (NOW, 0.0, 0.0, 1) for number in range(256)}
+    rows = dict.fromkeys(range(256), (NOW, 0.0, 0.0, 1))
     feed = await opened(Store(gauges(256), rows))
     assert max(len(update.cursor) for update in (await feed.snapshot(None)).updates) < 200
 
