@@ -215,7 +215,7 @@ class Session:
         sessions = self._sessions
         wait_s = sessions.settings.push_recheck_s * uniform(1 - _SPREAD, 1)  # they may all have come at once
         if (expires := expires_of(self._credential)) is not None:
-            wait_s = min(wait_s, max(_TICK_S, expires + sessions.settings.jwt_skew_s - sessions.clock.now_ms() / 1000))
+            wait_s = min(wait_s, max(0.0, expires + sessions.settings.jwt_skew_s - sessions.clock.now_ms() / 1000))
         self.check_at = sessions.clock.monotonic() + wait_s
 
     def _drop(self, subscription: Subscription) -> None:
@@ -326,13 +326,14 @@ class Sessions:
 
     async def run(self) -> None:
         """Judge sessions again when it is time, until `stop`."""
+        tick_s = min(_TICK_S, self.settings.push_recheck_s)
         while not self._stopped.is_set():
             now = self.clock.monotonic()
             due = [session for session in self._open if session.check_at <= now]
             for first in range(0, len(due), _AT_ONCE):
                 await asyncio.gather(*map(self._judge, due[first : first + _AT_ONCE]))
             try:
-                async with asyncio.timeout(_TICK_S):
+                async with asyncio.timeout(tick_s):
                     await self._stopped.wait()
             except TimeoutError:
                 continue
