@@ -25,9 +25,11 @@ def step(number: int, tenant: str = "acme") -> Transition:
 class Redis:
     told: list[tuple[str, LiveTransitions]] = field(default_factory=list)
     away: bool = False
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def publish(self, channel: str, record: bytes) -> None:
         if self.away:
+            self.refused.set()
             raise RedisConnectionError("gone")
         self.told.append((channel, msgspec.json.decode(record, type=LiveTransitions)))
 
@@ -80,14 +82,14 @@ async def test_while_redis_is_away_steps_are_left_out_and_counted() -> None:
     announcer = rig.announcer()
     running = asyncio.create_task(announcer.run())
     announcer.announce([step(1), step(2)])
-    while rig.lost < 2:
-        await asyncio.sleep(0)
+    await rig.redis.refused.wait()
     rig.redis.away = False
     rig.clock.advance(PAUSE_S)
     announcer.announce([step(3)])
     announcer.stop()
     await running
     assert rig.redis.ids == ["acme-3"]
+    assert rig.lost == 2
 
 
 async def test_the_newest_steps_wait_when_there_are_too_many() -> None:

@@ -127,7 +127,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     channels = Channels(stores.channels, kinds, tools)
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    dispatcher = _sending(state, life, stores, channels, kinds, announcer)
+    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
     records = await _records(state, life)
     publisher = RulePublisher(stores.rules, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
@@ -173,6 +173,7 @@ def _sending(
     stores: Stores,
     channels: Channels,
     kinds: Mapping[str, Notifier],
+    *,
     announcer: Announcer,
 ) -> Dispatcher:
     """The sender, and what hands transitions to it."""

@@ -196,7 +196,10 @@ async def test_a_client_that_never_reads_is_ended_and_slows_nobody(service: Serv
 
 
 async def test_a_client_that_reads_slowly_gets_the_newest_and_is_told_what_it_lost() -> None:
-    async with serving(push_buffer=10, push_write_timeout_s=10) as service, raw(service, receive_buffer=4_096) as client:
+    async with (
+        serving(push_buffer=10, push_write_timeout_s=10) as service,
+        raw(service, receive_buffer=4_096) as client,
+    ):
         await client.send(frame(TEXT, b'{"type":"subscribe","channel":"server"}'))
         await client.frame()  # welcome
         await client.frame()  # subscribed

@@ -78,7 +78,7 @@ def refusal(channel: Any, caller: Principal, tenant: TenantId = ACME, **more: An
 def test_every_name_is_served_or_refused_with_its_own_sentence(channels: dict[str, Any]) -> None:
     assert {*channels, *registry.ABSENT} == set(ChannelName)
     assert not channels.keys() & registry.ABSENT.keys()
-    assert all("not served yet" in sentence for sentence in registry.ABSENT.values())
+    assert all("not served here yet" in sentence for sentence in registry.ABSENT.values())
     assert channels.keys() == {name.value for name in ALLOWED}
 
 

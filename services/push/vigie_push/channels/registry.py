@@ -22,10 +22,10 @@ from vigie_push.sources.redis_link import RedisLink
 from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
 
 ABSENT: Final[Mapping[str, str]] = {
-    ChannelName.SERVER: "the numbers of servers are not served yet: there is no agent that sends them",
-    ChannelName.SITE: "the numbers of sites are not served yet: there is no agent that sends them",
-    ChannelName.SERVICES: "the state of services is not served yet: there is no agent that sends it",
-    ChannelName.HEALTH: "the health of targets is not served yet: nothing checks it",
+    ChannelName.SERVER: "statistics of servers are not served here yet",
+    ChannelName.SITE: "statistics of sites are not served here yet",
+    ChannelName.SERVICES: "states of services are not served here yet",
+    ChannelName.HEALTH: "health checks are not served here yet",
 }
 """Channels that are known and have no source yet, with the sentence that a subscription to them is refused with."""
 
