@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+from msgspec.structs import replace
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import BadCredential, NotFound, RefusalReason, TenantInactive
 from vigie_identity.permissions import Permission, Role
@@ -155,16 +156,18 @@ class Things:
     snapshots: int = 0
     polls: int = 0
     polled: int = -1
+    narrowed: str = ""
     opened: int = 0
     closed: list[Topic[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def authorise(self, principal: Principal, tenant: TenantId, parameters: ThingParameters) -> None:
+    def authorise(self, principal: Principal, tenant: TenantId, parameters: ThingParameters) -> ThingParameters:
         principal.require(self.permission, tenant)
         if parameters.thing_id == "hidden":
             raise NotFound("thing")
+        return replace(parameters, thing_id=self.narrowed or parameters.thing_id)
 
     async def open(self, topic: Topic[Any]) -> Feed:
         self.opened += 1

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from vigie_push import hub as hub_module
 from vigie_push.channels.base import Topic
 from vigie_push.messages import Degraded, Restored
 from vigie_push.subscriber import Delivery, Subscriber, Subscription
@@ -146,4 +147,17 @@ async def test_updates_reach_those_of_the_tenant_only() -> None:
     hub.publish(SOURCE, ACME, ("a", 1))
     assert await values(mine) == [1]
     assert len(theirs) == 0
+    await hub.close()
+
+
+async def test_a_topic_is_polled_now_and_then_for_what_its_source_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "RECONCILE_S", 0.01)
+    things = Things()
+    hub, _ = hub_with(things)
+    subscriber = Subscriber(10, 10_000)
+    subscription = await hub.attach(subscriber, "1", topic())
+    await hub.begin(subscription)
+    things.stands, things.polled = {"a": 3}, 2
+    async with asyncio.timeout(5):
+        assert (await values(subscriber))[0] == 3
     await hub.close()

@@ -199,6 +199,14 @@ async def test_who_is_not_allowed_any_more_is_disconnected_and_sees_nothing(
         assert (await told(rita))["value"] == 2
 
 
+async def test_who_may_see_something_else_now_has_to_subscribe_anew(service: Service) -> None:
+    async with service.client() as client:
+        await subscribed(client)
+        service.things.narrowed = "less"
+        code, reason = await ended(client)
+    assert (code, reason) == (CloseCode.NOT_ALLOWED, "server: what you may see of it has changed; subscribe anew")
+
+
 async def test_a_deleted_tenant_ends_the_connections_of_those_who_see_all(service: Service) -> None:
     service.callers.known["root"] = Principal(PrincipalKind.USER, "root", "root", role=Role.SUPERADMIN)
     async with service.client("root") as client:

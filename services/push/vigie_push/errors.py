@@ -40,6 +40,18 @@ class NotServed(ProblemError):  # noqa: N818
         super().__init__(sentence, field="channel")
 
 
+class InvalidCursor(ProblemError):  # noqa: N818
+    """Nobody here made it."""
+
+    kind = ProblemKind.INVALID
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__(
+            "after: is not a cursor of this channel; subscribe without it for the whole state", field="after"
+        )
+
+
 class TooManySubscriptions(ProblemError):  # noqa: N818
     """The connection has as many as it may have."""
 
