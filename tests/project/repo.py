@@ -10,6 +10,7 @@ from vigie_aggregator.consumers import CONSUMERS
 from vigie_contracts import topics
 from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
+from vigie_publishing import metrics as publishing_metrics
 from vigie_runtime import metrics
 from vigie_runtime.bus import event_metrics, publisher_metrics
 from vigie_runtime.bus import log_reader_metrics as logreader_metrics
@@ -29,7 +30,7 @@ def parsed(path: str) -> Any:
 def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
     found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
-    found["ingest"] |= set(_exposed(publisher_metrics))
+    found["ingest"] |= set(_exposed(publishing_metrics))
     for service in ("ingest", "api", "alerting", "push"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
     found["alerting"] |= set(_exposed(publisher_metrics)) | set(_exposed(logreader_metrics))

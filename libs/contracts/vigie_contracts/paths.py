@@ -42,6 +42,7 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/v1/metrics", EVERY, Service.INGEST),
     PathRule("/api/v1/write", EVERY, Service.INGEST),
     PathRule("/api/metrics/*", ("POST", "OPTIONS"), Service.INGEST),
+    PathRule("/api/apps/*", ("POST", "OPTIONS"), Service.INGEST),
     PathRule("/api/alerts", EVERY, Service.ALERTING),
     PathRule("/api/alerts/*", EVERY, Service.ALERTING),
     PathRule("/api/v1/rules", EVERY, Service.ALERTING),
