@@ -252,7 +252,7 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self.parser = self.cycle = self.app = self._wanted = None
         self.headers = []
-        self.scope = {}
+        self.scope = cast("Any", {})
 
     def shutdown(self) -> None:
         """Called when the process stops. An answer without an end is ended, its clients not all at the same time."""

@@ -91,7 +91,7 @@ class WebSocket(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if not self.close_sent:
-            cast("dict[str, Any]", self.scope["extensions"])[_WIRE] = self
+            cast("dict[str, Any]", self.scope)["extensions"][_WIRE] = self
 
     def handle_ping(self) -> None:
         """A client that does not read gets no answers either."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import HTTPConnection
@@ -60,7 +60,7 @@ class Live:
             wire.end(Closing(code, e.detail))
 
 
-def forget_request(scope: dict[str, Any]) -> None:
+def forget_request(scope: Scope) -> None:
     """The head of the request, a kilobyte or more, is not needed while the connection lives."""
     for name in ("headers", "query_string", "raw_path", "subprotocols"):
         scope[name] = type(scope[name])()
