@@ -90,7 +90,7 @@ class AlertFilter:
             return False
         before, after = step.from_state, step.to_state
         fits = after is not AlertState.INACTIVE and STATUSES[after] in self._statuses  # what never fired is not over
-        left = before in _LIVING and STATUSES[before] in self._statuses
+        left = before is not None and before in _LIVING and STATUSES[before] in self._statuses
         return fits or left
 
     def names(self, alert: NotifiedAlert) -> bool:

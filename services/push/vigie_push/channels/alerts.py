@@ -61,11 +61,11 @@ _ALL: Final = "alerts"
 class AlertsChannel:
     """See the module's text."""
 
-    name: Final = ChannelName.ALERTS.value
-    parameters: Final = AlertParameters
-    messages: Final = (AlertMessage, AlertsMessage, NotificationMessage)
-    sources: Final = (transitions.NAME, notifications.NAME)
-    permission: Final = Permission.ALERTS_READ
+    name = ChannelName.ALERTS.value
+    parameters = AlertParameters
+    messages = (AlertMessage, AlertsMessage, NotificationMessage)
+    sources = (transitions.NAME, notifications.NAME)
+    permission = Permission.ALERTS_READ
 
     def __init__(self, resources: ChannelResources) -> None:
         self._ledger, self._states = Ledger(resources.database), AlertStates(resources.database)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -47,11 +47,11 @@ class AppMessage(ChannelMessage, tag="metrics", kw_only=True):
 class AppChannel:
     """See the module's text."""
 
-    name: Final = ChannelName.APP.value
-    parameters: Final = AppParameters
-    messages: Final = (AppMessage,)
-    sources: Final = (reports_tail.NAME,)
-    permission: Final = Permission.SITES_READ
+    name = ChannelName.APP.value
+    parameters = AppParameters
+    messages = (AppMessage,)
+    sources = (reports_tail.NAME,)
+    permission = Permission.SITES_READ
 
     def __init__(self, resources: ChannelResources) -> None:
         self._reports = ReportSources(NewestReports(resources.database), resources.recent_reports)
