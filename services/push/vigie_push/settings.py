@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from vigie_runtime.settings import ReportsSettings
 from vigie_web.access_control import AccessSettings
+from vigie_web.websocket import WebSocketLimits
 
 
 class PushSettings(ReportsSettings, AccessSettings):
@@ -51,3 +52,10 @@ class PushSettings(ReportsSettings, AccessSettings):
     push_recheck_s: float = Field(
         default=10.0, gt=0, le=300, description="between two looks at whether a live client is still allowed"
     )
+
+    @property
+    def websockets(self) -> WebSocketLimits:
+        """What one WebSocket may do."""
+        return WebSocketLimits(
+            self.push_message_bytes, self.push_messages_per_s, self.push_heartbeat_s, self.push_write_timeout_s
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vigie_runtime.clients import Database, Redis
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 
 from vigie_push.settings import PushSettings
+from vigie_push.sources.recent_reports import RecentReports
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class ChannelResources:
     redis: Redis
     clock: Clock
     metrics: MetricSet
+    recent_reports: RecentReports = field(default_factory=RecentReports)
