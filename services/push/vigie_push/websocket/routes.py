@@ -54,10 +54,10 @@ class Live:
                 )
                 await live.run(credential, state.settings.push_auth_timeout_s)
         except Ended as e:
-            wire.end(e.closing)
+            resources.sessions.refuse(e.closing, wire.end)
         except ProblemError as e:
             code = CloseCode.UNAUTHENTICATED if isinstance(e, Unauthenticated) else CloseCode.POLICY
-            wire.end(Closing(code, e.detail))
+            resources.sessions.refuse(Closing(code, e.detail), wire.end)
 
 
 def forget_request(scope: Scope) -> None:
