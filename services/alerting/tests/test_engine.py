@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from vigie_alerting.engine import engine as engine_module
 from vigie_alerting.engine import memory
-from vigie_alerting.engine.engine import ActiveRule, Engine, run
+from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.engine import Engine, run
 from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.rules.compiling import CompiledRule, compiled

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import partial
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
+from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
 from vigie_identity.pages import MAX_PAGE, PageRequest
@@ -43,6 +43,7 @@ from vigie_web.state import AppState
 
 from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.bodies import MAX_FILE_BYTES
 from vigie_alerting.api.channels import routes as channels_
@@ -90,7 +91,9 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
-    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS])
+    measured = MetricSet(
+        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, UNANNOUNCED]
+    )
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -124,10 +127,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
         log.warning("secrets of channels are stored in the clear: set VIGIE_CHANNEL_KEYS")
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
-    tools = NotifierResources(settings, http, LiveFeed(redis).publish, clock, ssl.create_default_context())
+    live = LiveFeed(redis)
+    tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
-    dispatcher = _sending(state, life, stores, channels, kinds)
+    announcer = Announcer(live, clock, state.metrics)
+    life.run("announcer", announcer.run(), announcer.stop)
+    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
     records = await _records(state, life)
     publisher = RulePublisher(stores.rules, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
@@ -180,7 +186,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
 
 
 def _sending(
-    state: State, life: Lifespan, stores: Stores, channels: Channels, kinds: Mapping[str, Notifier]
+    state: State,
+    life: Lifespan,
+    stores: Stores,
+    channels: Channels,
+    kinds: Mapping[str, Notifier],
+    *,
+    announcer: Announcer,
 ) -> Dispatcher:
     """The sender, and what hands transitions to it."""
     settings, failpoint = state.settings, from_environment()
@@ -194,8 +206,12 @@ def _sending(
         failpoint=failpoint,
     )
     life.run("sender", sender.run(), sender.stop)
-    counted = partial(count_transitions, state.metrics)
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=counted)
+
+    def stored(transitions: Sequence[Transition]) -> None:
+        count_transitions(state.metrics, transitions)
+        announcer.announce(transitions)
+
+    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
 
 
 def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:

@@ -1,5 +1,5 @@
 """The way from transitions to the outbox: stored with their notifications before anybody is told, then the sender is
-woken."""
+woken, and whoever watches now is told."""
 
 from __future__ import annotations
 

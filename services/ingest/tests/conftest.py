@@ -19,22 +19,16 @@ from vigie_ingest.routes import IngestApp
 from vigie_ingest.settings import IngestSettings
 from vigie_limits.limiter import Limiter
 from vigie_limits.quotas import RateLimits
-from vigie_publishing.in_flight import InFlight
-from vigie_publishing.publishers import KeyedPublisher, NamedPublisher, ReportPublisher
-from vigie_publishing.series.cache import RefusedSeries, SeriesCache
 from vigie_publishing.series.registrar import Registrar
-from vigie_publishing.series.resolver import SeriesResolver
 from vigie_runtime.clock import ManualClock
 from vigie_web.state import AccessControl
+
+from tests.kit.publishing import FakeCatalogue, FakeExplainer, FakePublisher, FakeRecords, fake_bus
 
 from .doubles import (
     NOW_MS,
     FakeAuthenticator,
-    FakeCatalogue,
     FakeCounts,
-    FakeExplainer,
-    FakePublisher,
-    FakeRecords,
     FakeRedis,
     FakeStored,
     FakeTenants,
@@ -157,34 +151,34 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
     chosen, clock = settings(**more), ManualClock(NOW_MS)
     app = create_app(chosen, intakes, clock=clock)
     state = app.frame.state
-    publisher = publisher or FakePublisher()
-    catalogue, redis = FakeCatalogue(), FakeRedis()
-    registrar = Registrar(catalogue, chosen.ingest_catalogue_wait_s)
-    registrar.start()
-    known, refused = SeriesCache(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
-    explainer = FakeExplainer()
-    series = SeriesResolver(known, refused, registrar, clock, explainer.explain)
-    keyed = KeyedPublisher(publisher, InFlight(chosen.ingest_catalogue_wait_s))
-    authenticator, records, tenants, stored = FakeAuthenticator(), FakeRecords(), FakeTenants(), FakeStored()
+    redis = FakeRedis()
+    bus = fake_bus(
+        clock,
+        publisher,
+        catalogue_wait_s=chosen.ingest_catalogue_wait_s,
+        known_series=chosen.ingest_known_series,
+        refusal_memory_s=chosen.ingest_refusal_memory_s,
+    )
+    authenticator, tenants, stored = FakeAuthenticator(), FakeTenants(), FakeStored()
     usage, unused = FakeUsage(), None
     rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, state.metrics), tenants, clock, usage)
     access: Any = AccessControl(authenticator, unused, tenants, rates)  # pyright: ignore
-    pipeline = Pipeline(series, keyed, ReportPublisher(NamedPublisher(series, keyed), records), tenants, stored)
+    pipeline = Pipeline(bus.series, bus.keyed, bus.reports, tenants, stored)
     state.resources = Resources(access, (), pipeline, IdempotencyStore(redis, clock))
     return Gateway(
         app,
         state,
-        publisher,
-        catalogue,
+        bus.publisher,
+        bus.catalogue,
         redis,
         clock,
-        registrar,
+        bus.registrar,
         authenticator,
-        records,
+        bus.records,
         tenants,
         stored,
         usage,
-        explainer,
+        bus.explainer,
     )
 
 

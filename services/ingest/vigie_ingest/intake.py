@@ -99,7 +99,8 @@ class Intake(Generic[Decoded, Outcome]):
     """A route that takes samples or reports, as `frame.IntakeRoute` serves it."""
 
     path: str
-    """As a row of `vigie_contracts.paths` serves it; `/*` at its end: all paths below. Also the label in metrics."""
+    """As a row of `vigie_contracts.paths` serves it; `/*` at its end: all paths below; `{name}` once in it: any text,
+    with slashes too. Also the label in metrics."""
     admission: Admission
     check: Callable[[Headers], object]
     """Looks at the headers, before the body is read. Raises UnsupportedMediaError."""

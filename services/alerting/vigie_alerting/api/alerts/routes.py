@@ -13,6 +13,7 @@ from vigie_contracts.limits import MAX_NAME_CHARS
 from vigie_identity.errors import InvalidField
 from vigie_identity.permissions import Permission
 from vigie_query.times import iso, parse_time
+from vigie_web import cursors
 from vigie_web.access import Access
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature
