@@ -7,7 +7,8 @@ import msgspec
 import pytest
 from vigie_contracts.reports import Report
 from vigie_contracts.tenants import TenantId
-from vigie_push.channels import app, telemetry
+from vigie_push.channels import app_metrics as app
+from vigie_push.channels import telemetry
 from vigie_push.channels.base import Update
 from vigie_push.channels.report_feed import MAX_MISSED, ReportFeed, ReportSources
 from vigie_push.errors import InvalidCursor
