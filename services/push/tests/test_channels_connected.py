@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from vigie_contracts.tenants import TenantId
 from vigie_push.channels import cursors, registry
 from vigie_push.errors import InvalidCursor
@@ -190,7 +192,7 @@ async def test_without_redis_everything_is_read_of_mongodb(
     name: str, database: Database, tenants: tuple[TenantId, TenantId]
 ) -> None:
     acme, _ = tenants
-    nowhere = Stores(database, Redis(port=1))
+    nowhere = Stores(database, Redis(port=1, retry=Retry(NoBackoff(), 0)))
     case = await made(name, nowhere, acme)
     replica = Replica(nowhere)
     await case.happen(nowhere, acme, 0)
