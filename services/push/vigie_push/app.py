@@ -6,12 +6,16 @@ from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
+from vigie_contracts.topics import REPORTS
 from vigie_limits.plans import series_limits
 from vigie_publishing.metrics import PUBLISHING_METRICS
 from vigie_publishing.publishing import publishing, report_publishing
+from vigie_runtime.bus import topics
 from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
+from vigie_storage import topics as recorded_topics
+from vigie_storage.mongo import retryable
 from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
 from vigie_web import app as web
@@ -59,6 +63,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     settings, clock = state.settings, state.clock
     shared = await access_control.connect(state, life, count_usage=True)
     database, redis = shared.database, shared.redis
+    with retryable("starting"):
+        await life.up("topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS,)), database))
     resources = ChannelResources(settings, database, redis, clock, state.metrics)
     counted = metrics.PushMetrics(state.metrics)
     hub = Hub(registry.channels(resources), clock, counted)

@@ -16,7 +16,7 @@ from vigie_push.channels.metrics import MetricsChannel
 from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.channels.telemetry import TelemetryChannel
-from vigie_push.sources import transitions, values
+from vigie_push.sources import notifications, transitions, values
 from vigie_push.sources.base import Sink, Source
 from vigie_push.sources.redis_link import RedisLink
 from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
@@ -32,7 +32,7 @@ ABSENT: Final[Mapping[str, str]] = {
 
 def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
     """One of each that is served, by name."""
-    made = (
+    made: tuple[Channel[Any], ...] = (
         AlertsChannel(resources),
         AppChannel(resources),
         MetricsChannel(resources),
@@ -54,4 +54,4 @@ def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
         sink=sink,
         clock=resources.clock,
     )
-    return [transitions.source(link, sink), values.source(link, sink), tail]
+    return [transitions.source(link, sink), notifications.source(link, sink), values.source(link, sink), tail]
