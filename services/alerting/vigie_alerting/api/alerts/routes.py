@@ -22,7 +22,6 @@ from vigie_web.problem_schema import Responses, problem_response
 from vigie_alerting import commands
 from vigie_alerting.alerts.desk import Command
 from vigie_alerting.alerts.errors import AlertNotFound, NotificationNotFound, NotificationSettled
-from vigie_alerting.api import cursors
 from vigie_alerting.api.alerts import queries
 from vigie_alerting.api.alerts.schemas import (
     Acknowledge,
