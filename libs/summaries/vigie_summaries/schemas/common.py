@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vigie_api.schemas import Model, Number, Time
+from vigie_summaries.schemas.base import Model, Number, Time
 
 
 class LatestValue(Model):

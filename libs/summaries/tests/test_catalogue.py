@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_contracts.series import Kind
 from vigie_query.series import Series
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_summaries.families.catalogue import FamilyCatalogue
 
 
 class Store:

@@ -11,10 +11,10 @@ from vigie_contracts import names
 from vigie_contracts.series import Kind, Labels
 from vigie_query.times import iso
 
-from vigie_api.dashboard.numbers import rounded
-from vigie_api.dashboard.overview import number
-from vigie_api.dashboard.schemas.common import CustomMetric, LatestValue, ServiceValue
-from vigie_api.exposition.families import Family, FamilyIndex, LatestTable, Values
+from vigie_summaries.families.families import Family, FamilyIndex, LatestTable, Values
+from vigie_summaries.numbers import rounded
+from vigie_summaries.overview import number
+from vigie_summaries.schemas.common import CustomMetric, LatestValue, ServiceValue
 
 KNOWN: Final = frozenset((*names.BUSINESS, *names.APPLICATION, *names.SYSTEM))
 MAX_CUSTOM: Final = 500

@@ -14,8 +14,8 @@ from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tiers import CHUNK_SLOTS
 from vigie_query.series import Series
 
-from vigie_api.exposition.names import classic_labels, label_text
-from vigie_api.exposition.negotiation import Escaping
+from vigie_summaries.families.escaping import Escaping
+from vigie_summaries.families.names import classic_labels, label_text
 
 T = TypeVar("T", bound=np.generic)
 

@@ -8,9 +8,9 @@ from vigie_contracts import names
 from vigie_query.functions import Function
 from vigie_query.series import Series
 
-from vigie_api.dashboard.numbers import Numbers, Source, between, finite, percent, rounded
-from vigie_api.dashboard.schemas.application import Connections, Queries, Requests, Service, Work
-from vigie_api.dashboard.schemas.common import Breakdown
+from vigie_summaries.numbers import Numbers, Source, between, finite, percent, rounded
+from vigie_summaries.schemas.application import Connections, Queries, Requests, Service, Work
+from vigie_summaries.schemas.common import Breakdown
 
 NAMES = names.APPLICATION
 MAX_STATUSES: Final = 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vigie_api.dashboard.schemas.common import CustomMetric
-from vigie_api.schemas import Model, Number, Ranged
+from vigie_summaries.schemas.base import Model, Number, Ranged
+from vigie_summaries.schemas.common import CustomMetric
 
 
 class Bookings(Model):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vigie_api.dashboard import application, business, overview, system
-from vigie_api.dashboard.numbers import Numbers
-from vigie_api.dashboard.totals import STALE_MS, Total, totals
 from vigie_contracts import names
 from vigie_contracts.series import Kind
 from vigie_query.evaluation import Samples
 from vigie_query.grid import Grid
 from vigie_query.series import Selection, Series
+from vigie_summaries import application, business, overview, system
+from vigie_summaries.numbers import Numbers
+from vigie_summaries.totals import STALE_MS, Total, totals
 from vigie_windows import Cells, fold, widen
 
 NOW = 1_790_000_000_000

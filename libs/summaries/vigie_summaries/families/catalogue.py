@@ -14,7 +14,7 @@ from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.mongo import TooSlow
 from vigie_storage.series.catalogue import SeriesCatalogue
 
-from vigie_api.exposition.families import FamilyIndex
+from vigie_summaries.families.families import FamilyIndex
 
 _TTL_S = 0.25
 _CHECKED = 256

@@ -11,17 +11,17 @@ from vigie_contracts.series import Kind
 from vigie_query.functions import Function
 from vigie_query.times import iso
 
-from vigie_api.dashboard import application, business, system
-from vigie_api.dashboard.numbers import Numbers, rounded
-from vigie_api.dashboard.schemas.business import Money
-from vigie_api.dashboard.schemas.overview import (
+from vigie_summaries import application, business, system
+from vigie_summaries.families.families import FamilyIndex, LatestTable, Values
+from vigie_summaries.numbers import Numbers, rounded
+from vigie_summaries.schemas.business import Money
+from vigie_summaries.schemas.overview import (
     ApplicationOverview,
     BusinessOverview,
     RealtimeMetrics,
     SeriesCount,
     SystemOverview,
 )
-from vigie_api.exposition.families import FamilyIndex, LatestTable, Values
 
 HEADLINES: Final = (
     names.CPU_USAGE, names.MEMORY_USAGE, names.DISK_USAGE, names.HTTP_REQUESTS, names.HTTP_DURATION,

@@ -12,7 +12,7 @@ from vigie_query.evaluation import Evaluation, Samples
 from vigie_query.functions import Function
 from vigie_query.series import Selection, Series
 
-from vigie_api.dashboard.totals import Total, totals
+from vigie_summaries.totals import Total, totals
 
 Where: TypeAlias = Callable[[Series], bool]
 """Which series of a name are meant. Use functions of a module: results are remembered by identity."""

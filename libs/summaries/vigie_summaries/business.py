@@ -5,8 +5,8 @@ from __future__ import annotations
 from vigie_contracts import names
 from vigie_query.functions import Function
 
-from vigie_api.dashboard.numbers import Numbers, Source, between, finite, percent, rounded
-from vigie_api.dashboard.schemas.business import (
+from vigie_summaries.numbers import Numbers, Source, between, finite, percent, rounded
+from vigie_summaries.schemas.business import (
     Bookings,
     FunnelStep,
     Money,

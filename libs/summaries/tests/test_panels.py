@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vigie_api.dashboard import application, business, custom, overview, system
-from vigie_api.dashboard.numbers import Numbers, percent, rounded
-from vigie_api.exposition.families import FamilyIndex, LatestTable
 from vigie_contracts import names
 from vigie_contracts.latest import Latest
 from vigie_contracts.series import Kind
@@ -17,6 +14,9 @@ from vigie_query.evaluation import Samples
 from vigie_query.functions import Function
 from vigie_query.grid import Grid
 from vigie_query.series import Selection, Series
+from vigie_summaries import application, business, custom, overview, system
+from vigie_summaries.families.families import FamilyIndex, LatestTable
+from vigie_summaries.numbers import Numbers, percent, rounded
 from vigie_windows import fold
 
 NOW = 1_790_000_000_000

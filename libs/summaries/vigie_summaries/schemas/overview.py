@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vigie_api.dashboard.schemas.application import Requests
-from vigie_api.dashboard.schemas.business import Bookings, Money, Satisfaction
-from vigie_api.dashboard.schemas.common import Breakdown, CustomMetric
-from vigie_api.dashboard.schemas.system import Level
-from vigie_api.schemas import Model, Number, Ranged, Time
+from vigie_summaries.schemas.application import Requests
+from vigie_summaries.schemas.base import Model, Number, Ranged, Time
+from vigie_summaries.schemas.business import Bookings, Money, Satisfaction
+from vigie_summaries.schemas.common import Breakdown, CustomMetric
+from vigie_summaries.schemas.system import Level
 
 
 class SystemOverview(Model):

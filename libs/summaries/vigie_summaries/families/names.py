@@ -12,7 +12,7 @@ from typing import Final
 
 from vigie_contracts.series import Kind, Labels
 
-from vigie_api.exposition.negotiation import Escaping
+from vigie_summaries.families.escaping import Escaping
 
 TYPE_LABEL: Final = "vigie_type"
 """What a series is, where its name does not tell: `gauge`, `counter` (of increments) or `cumulative`."""

@@ -10,8 +10,8 @@ from vigie_contracts import names
 from vigie_query.functions import Function
 from vigie_query.series import Series
 
-from vigie_api.dashboard.numbers import Numbers, Source, Where, between, finite, rounded
-from vigie_api.dashboard.schemas.system import Core, Host, Level, Load, Resources
+from vigie_summaries.numbers import Numbers, Source, Where, between, finite, rounded
+from vigie_summaries.schemas.system import Core, Host, Level, Load, Resources
 
 NAMES = names.SYSTEM
 PREFIXES = ("system_", "node_", "host_", "machine_", "container_")
