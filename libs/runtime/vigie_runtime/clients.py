@@ -218,6 +218,7 @@ __all__ = [
     "MongoClient",
     "NoOffsetForPartitionError",
     "OffsetOutOfRangeError",
+    "Redis",
     "TopicPartition",
     "database",
     "is_authorization_error",

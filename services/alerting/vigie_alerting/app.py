@@ -10,14 +10,8 @@ from typing import Final
 from fastapi import FastAPI
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
-from vigie_identity.identity import identity
-from vigie_identity.metrics import IDENTITY_METRICS
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
-from vigie_limits.limiter import Limiter
-from vigie_limits.metrics import LIMITS_METRICS
-from vigie_limits.quotas import RateLimits
-from vigie_limits.store import RedisCounts
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.publisher_metrics import PUBLISHER_METRICS
@@ -35,13 +29,13 @@ from vigie_storage.promql.reader import PromqlReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.windows.reader import WindowReader
+from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.health import Check
-from vigie_web.middleware import RequestTimer
+from vigie_web.metrics import ACCESS_METRICS, PATH, RequestMetrics
 from vigie_web.operations import operations
-from vigie_web.state import AccessControl, AppState
+from vigie_web.state import AppState
 
-from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.bodies import MAX_FILE_BYTES
@@ -74,9 +68,18 @@ FEATURES: Final = (
     channels_.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
-    operations(metrics.PATH),
+    operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
+REQUESTS: Final = RequestMetrics(
+    "alerting",
+    {
+        "/api/alerts/rules": "rules",
+        "/api/alerts/channels": "channels",
+        "/api/alerts": "alerts",
+        "/api/v1/": "prometheus",
+    },
+)
 _SOURCE: Final = "/vigie/alerting"
 _READS: Final = 4
 _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
@@ -85,9 +88,7 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
-    measured = MetricSet(
-        [*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS, *PUBLISHER_METRICS, *SENDER_METRICS, *ENGINE_METRICS]
-    )
+    measured = MetricSet([*REQUESTS.all, *ACCESS_METRICS, *PUBLISHER_METRICS, *SENDER_METRICS, *ENGINE_METRICS])
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -97,24 +98,18 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
         version=version("vigie-alerting"),
         description="Rules, alerts and the channels through which people are told of them. Times are UTC; errors are "
         "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them.",
-        refused_credentials=metrics.REFUSED_CREDENTIALS,
+        refused_credentials=REQUESTS.refused_credentials,
         max_body_bytes=MAX_FILE_BYTES,
     )
-    app.add_middleware(RequestTimer, observe=metrics.observer(measured), in_flight=measured.gauge(metrics.IN_FLIGHT))
+    REQUESTS.install(app, measured)
     return app
 
 
 async def connect(state: State, life: Lifespan) -> Resources:
     """Everything in order; the stop goes back in reverse: first who makes work, then who does it, then the clients."""
     settings, clock = state.settings, state.clock
-    redis = clients.redis(settings)
-    life.on_down("redis", redis.aclose)
-    mongo = clients.mongo(settings)
-    life.on_down("mongodb", mongo.close)
-    database = clients.database(mongo, settings)
-    who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
-    limiter = Limiter(RedisCounts(redis), clock, state.metrics)
-    life.on_down("limits", limiter.close)
+    shared = await access_control.connect(state, life)
+    database, redis, who = shared.database, shared.redis, shared.identity
     stores = Stores.of(settings, database, clock)
     with retryable("starting"):
         wanted = topics.deployed(settings, (SAMPLES, RULES))
@@ -123,9 +118,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("collections", stores.prepare(settings))
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
-    shared = NotifierResources(settings, http, LiveFeed(redis).publish, clock, ssl.create_default_context())
-    kinds = notifiers(shared)
-    channels = Channels(stores.channels, kinds, shared)
+    tools = NotifierResources(settings, http, LiveFeed(redis).publish, clock, ssl.create_default_context())
+    kinds = notifiers(tools)
+    channels = Channels(stores.channels, kinds, tools)
     dispatcher = _sending(state, life, stores, channels, kinds)
     records = await _records(state, life)
     publisher = RulePublisher(stores.rules, records.publish, clock)
@@ -146,7 +141,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         metrics=state.metrics,
     )
     return Resources(
-        access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
+        access=shared.access,
         checks=(
             Check("mongodb", lambda: database.command("ping")),
             Check("kafka", lambda: records.ready, required=False),
@@ -160,7 +155,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         channels=channels,
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
-        notifiers=shared,
+        notifiers=tools,
         series=SeriesCatalogue(database),
         health=lambda rule_id: health_of(running, rule_id),
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 from vigie_contracts.topics import RULES
-from vigie_identity.settings import IdentitySettings
-from vigie_limits.settings import LimitSettings
-from vigie_runtime.settings import TenantSettings
+from vigie_web.access_control import AccessSettings
 
 from vigie_alerting.channels.settings import ChannelSettings
 
 
-class AlertingSettings(ChannelSettings, IdentitySettings, LimitSettings, TenantSettings):
+class AlertingSettings(ChannelSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     alerting_host: str = Field(default="0.0.0.0", description="address to listen on")

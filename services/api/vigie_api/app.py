@@ -7,13 +7,6 @@ from typing import Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
-from vigie_identity.identity import identity
-from vigie_identity.metrics import IDENTITY_METRICS
-from vigie_limits.limiter import Limiter
-from vigie_limits.metrics import LIMITS_METRICS
-from vigie_limits.quotas import RateLimits
-from vigie_limits.store import RedisCounts
-from vigie_runtime import clients
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
@@ -30,12 +23,13 @@ from vigie_storage.usage import UsageStore
 from vigie_storage.windows.reader import WindowReader
 from vigie_summaries.families.catalogue import FamilyCatalogue
 from vigie_summaries.summaries import Summaries
+from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
-from vigie_web.middleware import RequestTimer
+from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
-from vigie_web.state import AccessControl, AppState
+from vigie_web.state import AppState
 
 from vigie_api import metrics
 from vigie_api.admin import keys, tenants, users
@@ -65,7 +59,7 @@ FEATURES: Final = (
     users.FEATURE,
     keys.FEATURE,
     reference.FEATURE,
-    operations(metrics.PATH),
+    operations(PATH),
 )
 _KEPT_ANSWERS: Final = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
@@ -75,7 +69,7 @@ _WAITING_QUERIES: Final = 96
 
 def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
-    measured = MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS])
+    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS])
     app = web.create_app(
         AppState[ApiSettings, Resources](settings, measured, clock),
         FEATURES,
@@ -86,24 +80,18 @@ def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
         description="Reads: summaries, dashboards, series, queries and the exposition for Prometheus; and the "
         "administration of tenants, users and keys. Times are UTC; errors are RFC 9457 problem details; a number that "
         "is null has no sample behind it.",
-        refused_credentials=metrics.REFUSED_CREDENTIALS,
+        refused_credentials=metrics.REQUESTS.refused_credentials,
     )
-    app.add_middleware(RequestTimer, observe=metrics.observer(measured), in_flight=measured.gauge(metrics.IN_FLIGHT))
+    metrics.REQUESTS.install(app, measured)
     return app
 
 
 async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Resources:
     """The clients, which find their servers by themselves: the api starts without them."""
     settings, clock = state.settings, state.clock
-    redis = clients.redis(settings)
-    life.on_down("redis", redis.aclose)
-    mongo = clients.mongo(settings)
-    life.on_down("mongodb", mongo.close)
-    database = clients.database(mongo, settings)
-    who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
+    shared = await access_control.connect(state, life)
+    database, redis, who = shared.database, shared.redis, shared.identity
     first_start = await life.enter("first start", FirstStartTask(who, settings).running())
-    limiter = Limiter(RedisCounts(redis), clock, state.metrics)
-    life.on_down("limits", limiter.close)
     patterns = Expressions()
     catalogue = SeriesCatalogue(database, patterns)
     windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
@@ -113,7 +101,7 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
     exposed = state.metrics.gauge(metrics.EXPOSED)
     families = FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set)
     return Resources(
-        access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
+        access=shared.access,
         checks=(
             Check("mongodb", lambda: database.command("ping")),
             Check("start", lambda: first_start.done),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_identity.settings import IdentitySettings
-from vigie_limits.settings import LimitSettings
-from vigie_runtime.settings import ReportsSettings, TenantSettings, ZonesSettings
+from vigie_runtime.settings import ReportsSettings, ZonesSettings
+from vigie_web.access_control import AccessSettings
 
 
-class ApiSettings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettings, ZonesSettings):
+class ApiSettings(AccessSettings, ReportsSettings, ZonesSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")

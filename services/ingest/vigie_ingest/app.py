@@ -8,14 +8,7 @@ from typing import Any, Final
 
 from vigie_contracts import topics as contract
 from vigie_contracts.tenants import TenantId
-from vigie_identity.identity import Identity, identity
-from vigie_identity.metrics import IDENTITY_METRICS
-from vigie_limits.limiter import Limiter
-from vigie_limits.metrics import LIMITS_METRICS
 from vigie_limits.plans import series_limits
-from vigie_limits.quotas import RateLimits
-from vigie_limits.store import RedisCounts
-from vigie_limits.usage import UsageMeter
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.publisher import SamplePublisher
@@ -31,10 +24,12 @@ from vigie_storage.reports.reader import StoredReports
 from vigie_storage.series.cardinality import Cardinality
 from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.usage import UsageStore
+from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.health import Check
+from vigie_web.metrics import ACCESS_METRICS
 from vigie_web.operations import operations
-from vigie_web.state import AccessControl, AppState
+from vigie_web.state import AppState
 
 from vigie_ingest import metrics, openapi
 from vigie_ingest.frame import Frame, Resources, State
@@ -56,7 +51,7 @@ def create_app(
     settings: IngestSettings, intakes: Sequence[Intake[Any, Any]] = INTAKES, *, clock: Clock | None = None
 ) -> IngestApp:
     """The gateway, connected while its ASGI lifespan runs; until then intake requests get 503."""
-    measured = MetricSet([*metrics.METRICS, *PUBLISHER_METRICS, *IDENTITY_METRICS, *LIMITS_METRICS])
+    measured = MetricSet([*metrics.METRICS, *PUBLISHER_METRICS, *ACCESS_METRICS])
     state = AppState[IngestSettings, Resources](settings, measured, clock)
     frame = Frame(state)
     routes = intake_routes(frame, intakes)
@@ -77,23 +72,18 @@ def create_app(
 async def connect(state: State, life: Lifespan) -> Resources:
     """Everything in order; the stop goes back in reverse: first the buffers, then the clients."""
     settings, clock = state.settings, state.clock
-    redis = clients.redis(settings)
-    life.on_down("redis", redis.aclose)
-    mongo = clients.mongo(settings)
-    life.on_down("mongodb", mongo.close)
-    database = clients.database(mongo, settings)
-    who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
+    shared = await access_control.connect(state, life, count_usage=True)
+    database, redis, who = shared.database, shared.redis, shared.identity
     catalogue = SeriesWriter(database, settings.partitions, series_limits(who.known_tenants))
     await _prepare(settings, life, database, catalogue)
     await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
     await life.up("usage", UsageStore(database, clock).ensure_indexes())
-    rates = _rates(state, life, who, RedisCounts(redis), UsageMeter(database, clock, state.metrics))
     publisher, records = await _publishers(state, life)
     series = _series(state, life, catalogue, Cardinality(database, clock))
     keyed = KeyedPublisher(publisher, InFlight(settings.ingest_catalogue_wait_s))
     reports = ReportPublisher(series, keyed, records)
     return Resources(
-        access=AccessControl.of(who, rates),
+        access=shared.access,
         checks=(
             Check("kafka", lambda: publisher.ready and records.ready),
             Check("mongodb", lambda: database.command("ping"), required=False),
@@ -113,14 +103,6 @@ async def _prepare(settings: IngestSettings, life: Lifespan, database: Database,
     with retryable("starting"):
         await life.up("topics", recorded_topics.ensure(settings, specs, database))
         await life.up("series catalogue", catalogue.ensure_indexes())
-
-
-def _rates(state: State, life: Lifespan, who: Identity, counts: RedisCounts, meter: UsageMeter) -> RateLimits:
-    limiter = Limiter(counts, state.clock, state.metrics)
-    life.on_down("limits", limiter.close)
-    meter.start()
-    life.on_down("usage", meter.close)
-    return RateLimits(state.settings, limiter, who.known_tenants, state.clock, meter)
 
 
 async def _publishers(state: State, life: Lifespan) -> tuple[SamplePublisher, RecordPublisher]:

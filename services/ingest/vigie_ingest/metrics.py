@@ -12,8 +12,8 @@ from prometheus_client import Metric as PromMetric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from vigie_identity.errors import RefusalReason
 from vigie_runtime.metrics import Counter, Gauge, Histogram
+from vigie_web.metrics import refused_credentials
 
 from vigie_ingest.errors import Reason, RejectedItem
 from vigie_ingest.idempotency import Lookup
@@ -59,12 +59,7 @@ IDEMPOTENCY = Counter(
     "Requests with an Idempotency-Key, by what was found under the key",
     {"result": Lookup},
 )
-REFUSED_CREDENTIALS = Counter(
-    "vigie_ingest_refused_credentials_total",
-    "requests",
-    "Requests whose token or key was not good",
-    {"reason": RefusalReason},
-)
+REFUSED_CREDENTIALS = refused_credentials("ingest")
 
 
 class WarnedTenant(StrEnum):
