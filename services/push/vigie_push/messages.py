@@ -20,7 +20,7 @@ class _In(msgspec.Struct, rename="camel", tag_field="type", kw_only=True):
     id: Id = None
 
 
-class Subscribe(_In, tag="subscribe"):
+class Subscribe(_In, tag="subscribe", kw_only=True):
     """Beside these fields stand the parameters of the channel: `{"type":"subscribe","channel":"app","appId":"a"}`."""
 
     channel: str
@@ -30,25 +30,25 @@ class Subscribe(_In, tag="subscribe"):
     """Needed by those who see several."""
 
 
-class Unsubscribe(_In, tag="unsubscribe"):
+class Unsubscribe(_In, tag="unsubscribe", kw_only=True):
     """Without `subscription`: every one of the channel with these parameters; of all channels without `channel`."""
 
     subscription: str | None = None
     channel: str | None = None
 
 
-class Auth(_In, tag="auth"):
+class Auth(_In, tag="auth", kw_only=True):
     """The first message of those who send no credential with the request; later, a token in the place of one that
     expires."""
 
     token: str
 
 
-class Ping(_In, tag="ping"):
+class Ping(_In, tag="ping", kw_only=True):
     """Asks for a `pong`."""
 
 
-class Metrics(_In, tag="metrics"):
+class Metrics(_In, tag="metrics", kw_only=True):
     """Metrics of an app, which it measured itself."""
 
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -64,7 +64,7 @@ class _Out(msgspec.Struct, rename="camel", tag_field="type", omit_defaults=True,
     id: Id = None
 
 
-class Welcome(_Out, tag="welcome"):
+class Welcome(_Out, tag="welcome", kw_only=True):
     """The connection is authorised."""
 
     connection: str
@@ -73,7 +73,7 @@ class Welcome(_Out, tag="welcome"):
     """So often something comes at least: after twice as long the connection is dead."""
 
 
-class Subscribed(_Out, tag="subscribed"):
+class Subscribed(_Out, tag="subscribed", kw_only=True):
     """Comes before the first message of the subscription."""
 
     subscription: str
@@ -82,14 +82,14 @@ class Subscribed(_Out, tag="subscribed"):
     tenant: str = ""
 
 
-class Unsubscribed(_Out, tag="unsubscribed"):
+class Unsubscribed(_Out, tag="unsubscribed", kw_only=True):
     """Nothing more comes of it."""
 
     subscription: str
     channel: str
 
 
-class Error(_Out, tag="error"):
+class Error(_Out, tag="error", kw_only=True):
     """What was asked is refused; the connection stays. `code` is one of `docs/live.md`, `field` names what is wrong."""
 
     code: str
@@ -99,34 +99,34 @@ class Error(_Out, tag="error"):
     retry_after: int | None = None
 
 
-class Pong(_Out, tag="pong"):
+class Pong(_Out, tag="pong", kw_only=True):
     """Answers `ping`."""
 
     timestamp: int
     """Unix milliseconds."""
 
 
-class Ack(_Out, tag="ack"):
+class Ack(_Out, tag="ack", kw_only=True):
     """What was sent is stored durably."""
 
     rejected: list[str] = []
     """Parts that were not taken, and why."""
 
 
-class Degraded(_Out, tag="degraded"):
+class Degraded(_Out, tag="degraded", kw_only=True):
     """The live feed of these subscriptions is away: news come every `every_ms` instead."""
 
     subscriptions: list[str]
     every_ms: int
 
 
-class Restored(_Out, tag="restored"):
+class Restored(_Out, tag="restored", kw_only=True):
     """The live feed is back."""
 
     subscriptions: list[str]
 
 
-class Dropped(_Out, tag="dropped"):
+class Dropped(_Out, tag="dropped", kw_only=True):
     """So many messages of the subscription were dropped because the client reads too slowly: subscribe anew for the
     whole state."""
 
@@ -134,7 +134,7 @@ class Dropped(_Out, tag="dropped"):
     count: int
 
 
-class Closed(_Out, tag="closed"):
+class Closed(_Out, tag="closed", kw_only=True):
     """The last message on a transport without close codes."""
 
     code: int

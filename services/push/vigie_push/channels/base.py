@@ -18,13 +18,14 @@ Cursor: TypeAlias = str
 """Where a client stands in a topic; opaque to it, and good on every replica: made of the data (times, ids, offsets)."""
 
 
-class Parameters(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=False):
+class Parameters(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
     """What a subscription says beside the channel; hashable, because it is part of the topic. A channel inherits its
     own."""
 
 
 class ChannelMessage(msgspec.Struct, rename="camel", tag_field="type", kw_only=True):
-    """A message of a channel; each type has a tag: `class AlertMessage(ChannelMessage, tag="alert")`."""
+    """A message of a channel; each type has a tag:
+    `class AlertMessage(ChannelMessage, tag="alert", kw_only=True)`. The names of `Envelope` are taken."""
 
 
 P = TypeVar("P", bound=Parameters)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vigie_push.channels.base import Channel
+from vigie_push.channels.resources import ChannelResources
+from vigie_push.sources.base import Sink, Source
 
 ABSENT: Final[Mapping[str, str]] = {
     "alerts": "alerts are not served here yet",
@@ -20,6 +22,11 @@ ABSENT: Final[Mapping[str, str]] = {
 """Channels that are known and have no source yet, with the sentence that a subscription to them is refused with."""
 
 
-def channels() -> dict[str, Channel[Any]]:
-    """One of each, by name."""
+def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
+    """One of each that is served, by name."""
     return {}
+
+
+def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
+    """The sources of all channels. One that has to run does so from `Source.run` on."""
+    return []

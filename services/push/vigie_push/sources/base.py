@@ -29,6 +29,14 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
+    async def run(self) -> None:
+        """For the life of the process, until `stop`. What it raises ends the process."""
+        ...
+
+    def stop(self) -> None:
+        """End `run`."""
+        ...
+
     async def follow(self, tenant: TenantId) -> None:
         """Somebody of the tenant listens from now on: returns when its records come. Must not fail while the source is
         away: it is then followed when it is back."""

@@ -1,0 +1,76 @@
+"""Composition root of push: the only place that knows concrete clients."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+from vigie_runtime.clock import Clock
+from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.metrics import MetricSet
+from vigie_web import access_control
+from vigie_web import app as web
+from vigie_web.health import Check
+from vigie_web.metrics import ACCESS_METRICS, PATH
+from vigie_web.operations import operations
+from vigie_web.state import AppState
+
+from vigie_push import metrics
+from vigie_push.apps.base import NoAppMetrics
+from vigie_push.channels import registry
+from vigie_push.channels.resources import ChannelResources
+from vigie_push.hub import Hub
+from vigie_push.resources import Resources
+from vigie_push.sessions import Sessions
+from vigie_push.settings import PushSettings
+from vigie_push.websocket import routes as websocket
+
+State = AppState[PushSettings, Resources]
+FEATURES: Final = (websocket.FEATURE, operations(PATH))
+"""A transport is a feature: its routes, which open sessions of `Resources.sessions`."""
+
+
+def create_app(settings: PushSettings, *, clock: Clock | None = None) -> FastAPI:
+    """The live feeds, connected while the ASGI lifespan runs; until then they answer 503."""
+    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS])
+    app = web.create_app(
+        State(settings, measured, clock),
+        FEATURES,
+        connect,
+        service="push",
+        title="Vigie push",
+        version=version("vigie-push"),
+        description="What changes, as it changes: WebSocket, Socket.IO and server-sent events. Times are UTC; errors "
+        "are RFC 9457 problem details.",
+        refused_credentials=metrics.REQUESTS.refused_credentials,
+    )
+    metrics.REQUESTS.install(app, measured)
+    return app
+
+
+async def connect(state: State, life: Lifespan) -> Resources:
+    """Everything in order; the stop goes back in reverse: first who makes work, then who does it, then the clients."""
+    settings, clock = state.settings, state.clock
+    shared = await access_control.connect(state, life)
+    database, redis = shared.database, shared.redis
+    resources = ChannelResources(settings, database, redis, clock, state.metrics)
+    counted = metrics.PushMetrics(state.metrics)
+    hub = Hub(registry.channels(resources), clock, counted)
+    life.on_down("hub", hub.close)
+    for source in registry.sources(resources, hub):
+        hub.add_source(source)
+        life.run(source.name, source.run(), source.stop)
+    sessions = Sessions(settings, shared.access, hub, clock, counted)
+    life.run("sessions", sessions.run(), sessions.stop)
+    counted.watch(sessions, hub)
+    return Resources(
+        access=shared.access,
+        checks=(
+            Check("mongodb", lambda: database.command("ping")),
+            Check("redis", redis.ping, required=False),
+        ),
+        hub=hub,
+        sessions=sessions,
+        app_metrics=NoAppMetrics(),
+    )

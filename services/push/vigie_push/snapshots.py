@@ -1,0 +1,47 @@
+"""Snapshots that many clients share: when thousands come back at once, the store is asked once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeAlias
+
+from vigie_runtime import tasks
+from vigie_runtime.clock import Clock
+
+from vigie_push.channels.base import Cursor, Feed, Snapshot, Topic
+from vigie_push.subscriber import Event
+
+Taken: TypeAlias = tuple[Snapshot, list[Event]]
+
+
+class Snapshots:
+    """Of one topic. A snapshot is only shared with those who wait for it before it is begun: who comes later may miss
+    in it what was not sent to them live."""
+
+    def __init__(self, feed: Feed, topic: Topic[Any], reads: asyncio.Semaphore, clock: Clock) -> None:
+        """`reads` bounds how many are made at a time."""
+        self._feed, self._topic, self._reads, self._clock = feed, topic, reads, clock
+        self._waiting: dict[Cursor | None, asyncio.Task[Taken]] = {}
+        """Not begun yet."""
+        self._all: set[asyncio.Task[Taken]] = set()
+
+    async def take(self, after: Cursor | None) -> Taken:
+        """What stands, or what came since the cursor. Raises what the feed raises."""
+        task = self._waiting.get(after)
+        if task is None:
+            task = self._waiting[after] = asyncio.create_task(self._make(after), name="snapshot")
+            self._all.add(task)
+            task.add_done_callback(self._all.discard)
+            task.add_done_callback(tasks.retrieve)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await tasks.end(self._all)
+
+    async def _make(self, after: Cursor | None) -> Taken:
+        async with self._reads:
+            del self._waiting[after]
+            snapshot = await self._feed.snapshot(after)
+        now = self._clock.monotonic()
+        return snapshot, [Event(self._topic, update, now) for update in snapshot.updates]
