@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from vigie_push.channels.base import Channel
 from vigie_push.channels.resources import ChannelResources
+from vigie_push.channels.summaries import SummaryChannel
 from vigie_push.sources.base import Sink, Source
+from vigie_push.sources.summaries import PERIODS, SummarySource
 
 ABSENT: Final[Mapping[str, str]] = {
     "alerts": "alerts are not served here yet",
@@ -24,9 +26,9 @@ ABSENT: Final[Mapping[str, str]] = {
 
 def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
     """One of each that is served, by name."""
-    return {}
+    return {**{name: SummaryChannel(name, resources.board) for name in PERIODS}}
 
 
 def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
     """The sources of all channels. One that has to run does so from `Source.run` on."""
-    return []
+    return [*(SummarySource(area, resources.board, sink) for area in PERIODS)]

@@ -9,6 +9,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 
 from vigie_push.settings import PushSettings
+from vigie_push.sources.summaries import SummaryBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class ChannelResources:
     redis: Redis
     clock: Clock
     metrics: MetricSet
+    board: SummaryBoard

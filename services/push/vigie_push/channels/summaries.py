@@ -1,4 +1,4 @@
-"""The channels `system`, `application`, `business` and `summary`: what `GET /api/metrics/...` answers, again and again."""
+"""The channels `system`, `application`, `business` and `summary`: the answers of `GET /api/metrics/...`, tick by tick."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal
 
 from vigie_push.channels.base import ChannelMessage, Cursor, Parameters, Snapshot, Topic, Update
-from vigie_push.sources.summaries import Summary, SummarySource
+from vigie_push.sources.summaries import Summary, SummaryBoard, source_of
 
 
 class SummaryParameters(Parameters):
@@ -28,7 +28,7 @@ class SystemMessage(ChannelMessage, tag="system"):
 
 
 class ApplicationMessage(ChannelMessage, tag="application"):
-    """Requests, latency, errors and queries of every service. `data` is the answer of `GET /api/metrics/application`."""
+    """Requests, latency and errors of every service. `data` is the answer of `GET /api/metrics/application`."""
 
     data: Answer
 
@@ -61,11 +61,11 @@ class SummaryChannel:
     parameters = SummaryParameters
     permission = Permission.METRICS_READ
 
-    def __init__(self, source: SummarySource, name: str) -> None:
+    def __init__(self, name: str, board: SummaryBoard) -> None:
         self.name = name
         self.messages: Sequence[type[ChannelMessage]] = (MESSAGES[name],)
-        self.sources = (source.name,)
-        self._source = source
+        self.sources = (source_of(name),)
+        self._board = board
 
     def authorise(self, principal: Principal, tenant: TenantId, parameters: SummaryParameters) -> None:
         """See `Channel`."""
@@ -73,18 +73,18 @@ class SummaryChannel:
 
     async def open(self, topic: Topic[Any]) -> SummaryFeed:
         """See `Channel`."""
-        return SummaryFeed(self._source, MESSAGES[self.name], topic.tenant)
+        return SummaryFeed(self._board, self.name, topic.tenant)
 
 
 class SummaryFeed:
     """A summary replaces the one before: nothing is missed by seeing only the newest."""
 
-    def __init__(self, source: SummarySource, message: type[SummaryType], tenant: TenantId) -> None:
-        self._source, self._message, self._tenant = source, message, tenant
+    def __init__(self, board: SummaryBoard, area: str, tenant: TenantId) -> None:
+        self._board, self._area, self._tenant = board, area, tenant
 
     async def snapshot(self, after: Cursor | None) -> Snapshot:
         """The newest; nothing when the client has it."""
-        update = self._update(await self._source.current(self._tenant))
+        update = await self._newest()
         return Snapshot([] if update.cursor == after else [update], lambda other: other.cursor == update.cursor)
 
     def updates(self, record: Summary) -> Sequence[Update]:
@@ -92,11 +92,14 @@ class SummaryFeed:
         return [self._update(record)]
 
     async def poll(self) -> Sequence[Update]:
-        """Never asked: the source is this process."""
-        return [self._update(await self._source.current(self._tenant))]
+        """The newest. The source is this process: it is never away."""
+        return [await self._newest()]
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Nothing is held."""
+
+    async def _newest(self) -> Update:
+        return self._update(await self._board.current(self._area, self._tenant))
 
     def _update(self, summary: Summary) -> Update:
-        return Update("", str(summary.at_ms), self._message(data=msgspec.Raw(summary.body)))
+        return Update("", str(summary.at_ms), MESSAGES[self._area](data=msgspec.Raw(summary.body)))

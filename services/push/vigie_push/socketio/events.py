@@ -16,6 +16,7 @@ from vigie_query.times import iso
 from vigie_runtime.clock import Clock
 
 from vigie_push.channels.summaries import SummaryMessage, SummaryType
+from vigie_push.messages import type_of
 from vigie_push.subscriber import Event
 
 METRICS, ALERT, HEALTH, KPI = "metrics", "alert", "health", "kpi_event"
@@ -94,11 +95,6 @@ class Packets:
 def packet(event: str, data: bytes) -> str:
     """A packet EVENT of Socket.IO (protocol 5) in the namespace `/`; `data` is JSON."""
     return f'2["{event}",{data.decode()}]'
-
-
-def type_of(message: msgspec.Struct) -> str:
-    """The `type` of a message."""
-    return str(message.__struct_config__.tag)
 
 
 def _events(event: Event) -> Iterator[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from vigie_contracts.problems import ProblemKind
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryError
-from vigie_query.ranges import parse_range
+from vigie_query.ranges import TimeRange, parse_range
 from vigie_runtime import logging
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
@@ -25,20 +25,20 @@ log = logging.get(__name__)
 
 PERIODS: Final = {"system": "1h", "application": "1h", "business": "24h", "summary": "1h"}
 """Area -> the stretch of time that `GET /api/metrics/<area>` is about by default."""
-SOURCE: Final = "summaries."
-"""Begins the name of each source."""
 CONCURRENT: Final = 4
 """Summaries that are computed at a time."""
-_KEPT: Final = 1_000
+_KEPT_BYTES: Final = 16 * 1024 * 1024
+_WAITING: Final = 1_000
 _FRESH: Final = 0.5
 """Of an interval: what is younger is not computed again for somebody who has just come."""
+
+_Ask: TypeAlias = Callable[[TenantId, TimeRange], Awaitable[Ranged]]
 
 
 class NoSummary(ProblemError):  # noqa: N818 - named after what is missing
     """The tenant has too much for one answer."""
 
     kind = ProblemKind.LIMIT
-    status = 422
 
     def __init__(self, error: QueryError) -> None:
         super().__init__(error.detail)
@@ -52,16 +52,48 @@ class Summary:
     body: bytes
 
 
-class SummarySource:
-    """Of one area, for all tenants that somebody watches."""
+class SummaryBoard:
+    """The newest summaries of all tenants that somebody watches."""
 
-    def __init__(self, area: str, summaries: Summaries, sink: Sink, interval_s: float, clock: Clock) -> None:
-        self.name = f"{SOURCE}{area}"
-        self._area, self._sink, self._interval_s, self._clock = area, sink, interval_s, clock
-        self._ask: Callable[..., Awaitable[Ranged]] = getattr(summaries, area)
-        self._tenants: set[TenantId] = set()
-        self._known = TtlCache[Summary](clock, interval_s * _FRESH, _KEPT, max_running=_KEPT, name="summaries")
+    def __init__(self, summaries: Summaries, interval_s: float, clock: Clock) -> None:
+        self.interval_s, self.clock = interval_s, clock
+        self._asks: Mapping[str, _Ask] = {
+            "system": summaries.system,
+            "application": summaries.application,
+            "business": summaries.business,
+            "summary": summaries.summary,
+        }
+        self._known = TtlCache[Summary](
+            clock, interval_s * _FRESH, _KEPT_BYTES, lambda one: len(one.body), max_running=_WAITING, name="summaries"
+        )
         self._computing = asyncio.Semaphore(CONCURRENT)
+
+    async def current(self, area: str, tenant: TenantId) -> Summary:
+        """The summary, at most half an interval old. Raises ProblemError."""
+        return await self._known.get((area, tenant), partial(self._compute, area, tenant))
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._known.close()
+
+    async def _compute(self, area: str, tenant: TenantId) -> Summary:
+        async with self._computing:
+            now_ms = self.clock.now_ms()
+            time_range = parse_range(None, None, None, PERIODS[area], now_ms)
+            try:
+                answer = await self._asks[area](tenant, time_range)
+            except QueryError as e:
+                raise NoSummary(e) from None
+            return Summary(now_ms, answer.model_dump_json().encode())
+
+
+class SummarySource:
+    """Tells of one area, tick after tick."""
+
+    def __init__(self, area: str, board: SummaryBoard, sink: Sink) -> None:
+        self.name = source_of(area)
+        self._area, self._board, self._sink = area, board, sink
+        self._tenants: set[TenantId] = set()
         self._stopped = asyncio.Event()
 
     async def follow(self, tenant: TenantId) -> None:
@@ -72,43 +104,31 @@ class SummarySource:
         """See `Source`."""
         self._tenants.discard(tenant)
 
-    async def current(self, tenant: TenantId) -> Summary:
-        """The summary, at most half an interval old. Raises ProblemError."""
-        return await self._known.get(tenant, partial(self._compute, tenant))
-
     async def run(self) -> None:
-        """Tell of every tenant's summary, tick after tick, until `stop`."""
+        """See `Source`. A tick that took longer than the interval is followed by the next one at once."""
+        clock, interval_s = self._board.clock, self._board.interval_s
         while not self._stopped.is_set():
-            started = self._clock.monotonic()
+            began = clock.monotonic()
             await asyncio.gather(*(self._tell(tenant) for tenant in tuple(self._tenants)))
-            rest_s = max(0.0, self._interval_s - (self._clock.monotonic() - started))
             try:
-                async with asyncio.timeout(rest_s):
+                async with asyncio.timeout(max(0.0, interval_s - (clock.monotonic() - began))):
                     await self._stopped.wait()
             except TimeoutError:
                 continue
 
     def stop(self) -> None:
-        """End `run`."""
+        """See `Source`."""
         self._stopped.set()
-
-    async def close(self) -> None:
-        """End what is under way."""
-        await self._known.close()
 
     async def _tell(self, tenant: TenantId) -> None:
         try:
-            summary = await self.current(tenant)
+            summary = await self._board.current(self._area, tenant)
         except ProblemError as e:
             log.warning("a summary could not be computed", area=self._area, tenant=tenant, reason=str(e))
             return
         self._sink.publish(self.name, tenant, summary)
 
-    async def _compute(self, tenant: TenantId) -> Summary:
-        async with self._computing:
-            now_ms = self._clock.now_ms()
-            try:
-                answer = await self._ask(tenant, parse_range(None, None, None, PERIODS[self._area], now_ms))
-            except QueryError as e:
-                raise NoSummary(e) from None
-            return Summary(now_ms, answer.model_dump_json().encode())
+
+def source_of(area: str) -> str:
+    """The name of the source of an area."""
+    return f"{area} summaries"
