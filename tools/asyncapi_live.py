@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from inspect import cleandoc
 from typing import Any, Final, get_args
 
 import msgspec

@@ -24,7 +24,7 @@ from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
 from vigie_web.state import AppState
 
-from vigie_push import metrics, sse
+from vigie_push import metrics
 from vigie_push.apps.base import NoAppMetrics
 from vigie_push.channels import registry
 from vigie_push.channels.resources import ChannelResources
@@ -35,6 +35,7 @@ from vigie_push.settings import PushSettings
 from vigie_push.socketio import routes as socketio
 from vigie_push.socketio.transport import SocketTransport
 from vigie_push.sources.summaries import CONCURRENT, SummaryBoard
+from vigie_push.sse import routes as sse
 from vigie_push.websocket import routes as websocket
 
 State = AppState[PushSettings, Resources]

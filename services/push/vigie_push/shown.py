@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.types import Scope
+from vigie_identity.authenticator import Headers
 from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.tokens import MAX_TOKEN_CHARS
 
 
-def credential_of(scope: Scope, auth: Any) -> bytes | None:
+def credential_of(query: bytes, headers: Headers, auth: Any = None) -> bytes | None:
     """`io(url, {auth: {token}})`, else `?token=`, else Authorization or X-API-Key. Raises BadCredential."""
     token = auth.get("token") if isinstance(auth, Mapping) else auth  # pyright: ignore[reportUnknownVariableType]
     if token is None:
-        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[0]
+        token = parse_qs(query.decode("latin-1")).get("token", [None])[0]
     if token is None:
-        token = _in_headers(scope)
+        token = _in_headers(headers)
     if token is None:
         return None
     if not isinstance(token, str) or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
@@ -25,8 +25,8 @@ def credential_of(scope: Scope, auth: Any) -> bytes | None:
     return token.removeprefix("Bearer ").strip().encode() or None
 
 
-def _in_headers(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
+def _in_headers(headers: Headers) -> str | None:
+    for name, value in headers:
         if name in (b"authorization", b"x-api-key"):
             return value.decode("latin-1")
     return None

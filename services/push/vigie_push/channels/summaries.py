@@ -1,4 +1,4 @@
-"""The channels `system`, `application`, `business` and `summary`: the answers of `GET /api/metrics/...`, tick by tick."""
+"""The channels `system`, `application`, `business` and `summary`: answers of `GET /api/metrics/...`, tick by tick."""
 
 from __future__ import annotations
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import socketio
 
 from vigie_push.close_codes import CloseCode, Closing
+
+if TYPE_CHECKING:
+    from vigie_push.socketio.transport import SocketTransport
 
 PING_S: Final = 25
 PONG_S: Final = 20
@@ -16,35 +19,13 @@ _BINARY: Final = ("5", "6")
 """Begin the packets of Socket.IO that announce attachments."""
 
 
-class Owner(Protocol):
-    """Who decides."""
-
-    def opened(self, engine_id: str) -> str | None:
-        """A session begins that has not said who it is; a sentence when it may not."""
-        ...
-
-    def admits(self, engine_id: str) -> bool:
-        """Whether one more packet is taken."""
-        ...
-
-    def joined(self, engine_id: str) -> None:
-        """The client knows that it is connected: it may be sent events."""
-        ...
-
-    def closed(self, engine_id: str) -> None:
-        """A session has ended."""
-        ...
-
-    async def expel(self, engine_id: str, closing: Closing) -> None:
-        """End a session, now."""
-        ...
-
-
 class Engine(socketio.AsyncServer):
-    """For one event loop. Events are handled in their order, one at a time for each client."""
+    """For one event loop. Events are handled in their order, one at a time for each client. What is refused, its owner
+    decides."""
 
-    def __init__(self, owner: Owner, message_bytes: int) -> None:
+    def __init__(self, owner: SocketTransport, message_bytes: int) -> None:
         quiet = logging.getLogger("vigie_push.socketio")
+        quiet.setLevel(logging.ERROR)  # it warns of whatever a client does wrong
         super().__init__(
             async_mode="asgi",
             async_handlers=False,
@@ -74,9 +55,6 @@ class Engine(socketio.AsyncServer):
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         if not isinstance(data, str) or data.startswith(_BINARY):
             await self._owner.expel(eio_sid, Closing(CloseCode.BINARY, "packets are text, without attachments"))
-            return
-        if not self._owner.admits(eio_sid):
-            await self._owner.expel(eio_sid, Closing(CloseCode.TOO_MANY, "too many packets in a second"))
             return
         try:
             await super()._handle_eio_message(eio_sid, data)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from socketio.exceptions import ConnectionRefusedError as Refused
 from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from vigie_runtime import logging, tasks
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
@@ -32,6 +32,8 @@ from vigie_push.subscriber import Delivery, Outgoing
 log = logging.get(__name__)
 
 _SECOND: Final = 1.0
+_GONE: Final[Message] = {"type": "websocket.disconnect", "code": int(CloseCode.NORMAL)}
+_TOO_MANY: Final = Closing(CloseCode.TOO_MANY, "more packets in a second than are taken")
 _BYE_S: Final = 1.0
 """For the last packet of a session that is ended."""
 
@@ -65,6 +67,7 @@ class SocketTransport:
         """By the same: the second that runs, and the packets in it."""
         self._requests: dict[asyncio.Task[Any], str] = {}
         """WebSockets: the task that serves one, and whose it is."""
+        self._expelled: set[str] = set()
         self._ends: set[asyncio.Task[None]] = set()
         self._engine.on("connect", self._connect)
         self._engine.on("disconnect", self._disconnect)
@@ -76,10 +79,19 @@ class SocketTransport:
         if scope["type"] != "websocket" or task is None:
             await self._engine.handle_request(scope, receive, send)
             return
+
+        async def bounded() -> Message:
+            """Frames of all kinds are counted; who is expelled is not listened to any more."""
+            message = await receive() if self._requests[task] not in self._expelled else _GONE
+            if message["type"] == "websocket.receive" and not self.admits(self._requests[task]):
+                await self.expel(self._requests[task], _TOO_MANY)
+                return _GONE
+            return message
+
         asked_for = parse_qs(scope["query_string"].decode("latin-1")).get("sid")
         self._requests[task] = asked_for[0] if asked_for else ""
         try:
-            await self._engine.handle_request(scope, receive, send)
+            await self._engine.handle_request(scope, bounded, send)
         except ValueError as e:  # the library's, for frames that are no packets
             log.debug("a WebSocket of Socket.IO sent what is no packet", reason=type(e).__name__)
         finally:
@@ -94,7 +106,7 @@ class SocketTransport:
         await self._engine.shutdown()
 
     def opened(self, engine_id: str) -> str | None:
-        """See `Owner`."""
+        """A session begins that has not said who it is; a sentence when it may not."""
         settings, task = self._sessions.settings, asyncio.current_task()
         if len(self._engine.eio.sockets) > settings.push_connections:
             return "too many connections are open; try again later"
@@ -104,7 +116,7 @@ class SocketTransport:
         return None
 
     def admits(self, engine_id: str) -> bool:
-        """See `Owner`."""
+        """Whether one more packet of the session is taken."""
         now = self._clock.monotonic()
         since, count = self._taken.get(engine_id, (now, 0))
         if now - since >= _SECOND:
@@ -113,21 +125,22 @@ class SocketTransport:
         return count < self._sessions.settings.push_messages_per_s
 
     def joined(self, engine_id: str) -> None:
-        """See `Owner`."""
+        """The client knows that it is connected: it may be sent events."""
         if (client := self._clients.get(engine_id)) is not None:
             client.joined.set()
 
     def closed(self, engine_id: str) -> None:
-        """See `Owner`."""
+        """A session has ended."""
         self._taken.pop(engine_id, None)
+        self._expelled.discard(engine_id)
 
     async def expel(self, engine_id: str, closing: Closing) -> None:
-        """See `Owner`."""
-        client = self._clients.get(engine_id)
-        if client is not None and client.session is not None:
-            client.session.subscriber.close(closing)
-        else:
-            self._sessions.metrics.closed(closing.code)
+        """End a session because of what it sends."""
+        if engine_id in self._expelled or engine_id not in self._engine.eio.sockets:
+            return
+        self._expelled.add(engine_id)
+        await self._say(engine_id, closing)
+        if engine_id not in self._requests.values():
             self._later(self._drop(engine_id))
 
     async def _connect(self, id_: str, environ: Mapping[str, Any], auth: Any) -> None:
@@ -135,7 +148,7 @@ class SocketTransport:
         engine_id = self._engine.manager.eio_sid_from_sid(id_, "/") or ""
         opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            credential = credential_of(scope, auth)
+            credential = credential_of(scope["query_string"], scope["headers"], auth)
             client = _Client(engine_id, id_, origin_of(HTTPConnection(scope)), credential)
             self._clients[engine_id] = client
             client.task = asyncio.create_task(self._run(client, opening), name="socket.io client")
@@ -259,10 +272,13 @@ class SocketTransport:
 
     async def _leave(self, client: _Client, closing: Closing) -> None:
         """Say why, then go."""
+        await self._say(client.engine_id, closing)
+        await self._drop(client.engine_id)
+
+    async def _say(self, engine_id: str, closing: Closing) -> None:
         self._sessions.metrics.closed(closing.code)
         last = packet("closed", encode(Closed(code=int(closing.code), reason=closing.reason)))
-        await self._engine.eio.send(client.engine_id, last)
-        await self._drop(client.engine_id)
+        await self._engine.eio.send(engine_id, last)
 
     async def _drop(self, engine_id: str) -> None:
         """End the engine's session; the WebSocket too when its client takes nothing more."""

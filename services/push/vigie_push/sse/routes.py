@@ -85,7 +85,7 @@ async def _opened(
     sessions: Sessions = app_state(request).connected().sessions
     try:
         async with sessions.opened(origin_of(request), Transport.SSE) as session:
-            await session.authenticate(credential_of(request.scope, None))
+            await session.authenticate(credential_of(request.scope["query_string"], request.headers.raw))
             await session.subscribe(channel, _fields(request), after=last_event_id or after, tenant=tenant)
             yield session
     except Ended as e:
