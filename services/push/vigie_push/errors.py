@@ -65,6 +65,7 @@ class Code(StrEnum):
 
     MALFORMED = "malformed-message"
     UNKNOWN_TYPE = "unknown-type"
+    INTERNAL = "internal-error"
 
 
 def error_of(problem: ProblemError, id: Id = None, subscription: str | None = None) -> Error:  # noqa: A002 - its name in the message

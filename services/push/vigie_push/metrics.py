@@ -69,7 +69,7 @@ DROPPED: Final = Counter(
 CLOSED: Final = Counter(
     "vigie_push_closed_total",
     "connections",
-    "Connections that were ended or refused by this side",
+    "Connections that ended, by code",
     {"code": CloseReason},
 )
 
@@ -94,7 +94,9 @@ class PushMetrics:
         }
         self.transports = {one: metrics.gauge(CONNECTIONS, transport=one) for one in Transport}
         self.conflated, self.dropped = metrics.counter(CONFLATED), metrics.counter(DROPPED)
-        self._closed = {code: metrics.counter(CLOSED, code=CloseReason(code.name.lower())) for code in CloseCode}
+        self._closed: dict[int | None, Any] = {
+            code: metrics.counter(CLOSED, code=CloseReason(code.name.lower())) for code in CloseCode
+        }
         self._connections, self._buffer = metrics.gauge(KPI_CONNECTIONS), metrics.gauge(KPI_BUFFER)
         self._subscriptions, self._topics = metrics.gauge(KPI_SUBSCRIPTIONS), metrics.gauge(TOPICS)
 
@@ -113,9 +115,10 @@ class PushMetrics:
         """One subscription less."""
         self._operations[channel, Operation.UNSUBSCRIBE].inc()
 
-    def closed(self, code: CloseCode) -> None:
-        """A connection is ended by this side."""
-        self._closed[code].inc()
+    def closed(self, code: int | None) -> None:
+        """A connection has ended; counted when the code is one of ours."""
+        if (counter := self._closed.get(code)) is not None:
+            counter.inc()
 
     def sent(self, batch: Iterable[Outgoing], now: float) -> None:
         """A batch on its way to a client. The latency is that of its oldest message."""

@@ -77,6 +77,18 @@ class Session:
             log.debug("connected", session=self.id, caller=principal.id)
         return principal
 
+    async def anonymous_may(self) -> bool:
+        """Whether callers without a credential may do anything here. Raises Ended while nobody can say."""
+        try:
+            nobody = await self._sessions.principal(None, self.origin)
+        except ProblemError as e:
+            raise Ended(Closing(CloseCode.TRY_LATER, e.detail)) from None
+        return bool(nobody.assignments)
+
+    def closed_with(self, code: int | None) -> None:
+        """The transport has ended with this code: counted, when it is one of ours."""
+        self._sessions.metrics.closed(code)
+
     def tenant(self, permission: Any, asked: str | None) -> TenantId:
         """The tenant of what is asked for. Raises as `Principal.tenant`; CredentialMissing before `authenticate`."""
         if self.principal is None:
@@ -200,7 +212,7 @@ class Session:
         sessions = self._sessions
         wait_s = sessions.settings.push_recheck_s * uniform(1 - _SPREAD, 1)  # they may all have come at once
         if (expires := expires_of(self._credential)) is not None:
-            wait_s = min(wait_s, max(_TICK_S, expires + sessions.settings.jwt_skew_s - sessions.clock.now_ms() / 1000))
+            wait_s = min(wait_s, max(0.0, expires + sessions.settings.jwt_skew_s - sessions.clock.now_ms() / 1000))
         self.check_at = sessions.clock.monotonic() + wait_s
 
     def _drop(self, subscription: Subscription) -> None:
@@ -311,13 +323,14 @@ class Sessions:
 
     async def run(self) -> None:
         """Judge sessions again when it is time, until `stop`."""
+        tick_s = min(_TICK_S, self.settings.push_recheck_s)
         while not self._stopped.is_set():
             now = self.clock.monotonic()
             due = [session for session in self._open if session.check_at <= now]
             for first in range(0, len(due), _AT_ONCE):
                 await asyncio.gather(*map(self._judge, due[first : first + _AT_ONCE]))
             try:
-                async with asyncio.timeout(_TICK_S):
+                async with asyncio.timeout(tick_s):
                     await self._stopped.wait()
             except TimeoutError:
                 continue

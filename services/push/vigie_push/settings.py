@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from vigie_runtime.settings import ReportsSettings
 from vigie_web.access_control import AccessSettings
+from vigie_web.websocket import WebSocketLimits
 
 
 class PushSettings(ReportsSettings, AccessSettings):
@@ -64,3 +65,10 @@ class PushSettings(ReportsSettings, AccessSettings):
     push_stream_s: float = Field(
         default=3_600.0, gt=0, le=86_400, description="after so long a stream of server-sent events ends, to be resumed"
     )
+
+    @property
+    def websockets(self) -> WebSocketLimits:
+        """What one WebSocket may do."""
+        return WebSocketLimits(
+            self.push_message_bytes, self.push_messages_per_s, self.push_heartbeat_s, self.push_write_timeout_s
+        )

@@ -106,8 +106,20 @@ _Key: TypeAlias = tuple[str, str] | int
 class Subscriber:
     """The bounded, conflating queue of one client, and its end. For one event loop, with one taker."""
 
-    __slots__ = ("_answers", "_bytes", "_count", "_pending", "_room", "_waiter", "closing", "conflated", "dropped",
-                 "most", "most_bytes")  # fmt: skip
+    __slots__ = (
+        "_answers",
+        "_bytes",
+        "_count",
+        "_pending",
+        "_room",
+        "_waiter",
+        "closing",
+        "conflated",
+        "dropped",
+        "most",
+        "most_bytes",
+        "on_close",
+    )  # fmt: skip
 
     def __init__(self, most: int, most_bytes: int) -> None:
         """So many messages of subscriptions may wait, and so many bytes of them."""
@@ -120,6 +132,8 @@ class Subscriber:
         self.conflated = self.dropped = 0
         """Messages whose place a newer one took, and messages that were lost."""
         self.closing: Closing | None = None
+        self.on_close: Callable[[Closing], None] | None = None
+        """Called at the end, at once: the writer may be waiting for a client that does not read."""
 
     def __len__(self) -> int:
         """How many wait."""
@@ -164,6 +178,8 @@ class Subscriber:
             self._answers = self._bytes = 0
             self._wake()
             self._make_room()
+            if self.on_close is not None:
+                self.on_close(closing)
 
     async def take(self) -> list[Outgoing]:
         """Everything that waits, oldest first, as soon as anything does. Raises Ended after `close`."""

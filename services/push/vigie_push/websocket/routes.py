@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.websockets import WebSocket
+from starlette.requests import HTTPConnection
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+from vigie_identity.errors import Unauthenticated
+from vigie_runtime.errors import ProblemError
 from vigie_web.access import PUBLIC, WEBSOCKET
 from vigie_web.context import origin_of
 from vigie_web.feature import Feature
-from vigie_web.state import app_state
+from vigie_web.state import AppState, app_state
+from vigie_web.websocket import wire_of
+
+from vigie_push.close_codes import CloseCode, Closing
+from vigie_push.credentials import SUBPROTOCOL, of_request
+from vigie_push.errors import Ended
+from vigie_push.metrics import Transport
+from vigie_push.resources import Resources
+from vigie_push.settings import PushSettings
+from vigie_push.websocket.connection import LiveSocket
 
 PATH: Final = "/ws"
+
+
+class Live:
+    """An ASGI app, and no function: what the framework puts around one would stay for as long as the connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection. Whatever is wrong with it is said after it is accepted: browsers show no other reason."""
+        connection = HTTPConnection(scope)
+        state: AppState[PushSettings, Resources] = app_state(connection)
+        resources = state.connected()
+        subprotocols: list[str] = scope["subprotocols"]
+        chosen = SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
+        await receive()  # websocket.connect
+        await send({"type": "websocket.accept", "subprotocol": chosen})
+        wire = wire_of(scope)
+        try:
+            credential = of_request(scope["query_string"], scope["headers"], subprotocols)
+            async with resources.sessions.opened(origin_of(connection), Transport.WEBSOCKET) as session:
+                forget_request(scope)
+                live = LiveSocket(
+                    wire,
+                    receive,
+                    session,
+                    app_metrics=resources.app_metrics,
+                    now_ms=state.clock.now_ms,
+                    heartbeat_s=state.settings.push_heartbeat_s,
+                )
+                await live.run(credential, state.settings.push_auth_timeout_s)
+        except Ended as e:
+            wire.end(e.closing)
+        except ProblemError as e:
+            code = CloseCode.UNAUTHENTICATED if isinstance(e, Unauthenticated) else CloseCode.POLICY
+            wire.end(Closing(code, e.detail))
+
+
+def forget_request(scope: dict[str, Any]) -> None:
+    """The head of the request, a kilobyte or more, is not needed while the connection lives."""
+    for name in ("headers", "query_string", "raw_path", "subprotocols"):
+        scope[name] = type(scope[name])()
+
+
 router = APIRouter()
-
-
-@router.websocket(PATH)
-async def live(websocket: WebSocket) -> None:
-    """One connection."""
-    app_state(websocket).connected()
-    origin_of(websocket)
-    await websocket.close()
-
-
+router.routes.append(WebSocketRoute(PATH, Live()))
 FEATURE: Final = Feature(router, {(WEBSOCKET, PATH): PUBLIC})
 """Who asks is found out by the connection itself: the credential may come in its first message."""
