@@ -25,6 +25,7 @@ from vigie_push.settings import PushSettings
 from vigie_push.socketio.transport import SocketTransport
 from vigie_push.sources.summaries import PERIODS, SummaryBoard, SummarySource
 from vigie_runtime.clock import SystemClock
+from vigie_web.server import config as server_config
 from vigie_web.state import AccessControl
 
 TENANT = TenantId("acme")
@@ -76,7 +77,7 @@ class Alerts:
 
     async def snapshot(self, after: str | None) -> Snapshot:
         missed = range(int(after) + 1, 4) if after else range(3, 4)
-        return Snapshot([self._update(n) for n in missed])
+        return Snapshot([self._update(n) for n in missed], lambda update: int(update.cursor) <= 3)
 
     def updates(self, record: int) -> Sequence[Update]:
         return [self._update(record)]
@@ -145,9 +146,10 @@ class Served:
         nobody = cast(Any, None)
         access = AccessControl(cast(Any, self.callers), nobody, nobody, cast(Any, Free()))
         self.sessions = Sessions(self.settings, access, self.hub, clock, counted)
+        self.socket_io = SocketTransport(self.sessions, clock)
         self.resources = Resources(
             access=access, checks=(), hub=self.hub, sessions=self.sessions, app_metrics=NoAppMetrics(),
-            socket_io=SocketTransport(self.sessions, clock),
+            socket_io=self.socket_io,
         )  # fmt: skip
         self.port = 0
 
@@ -161,14 +163,8 @@ async def served(**settings: Any) -> AsyncIterator[Served]:
     """On a free port, while the context is entered."""
     one = Served(**settings)
     one.app.state.service.resources = one.resources
-    config = uvicorn.Config(
-        one.app,
-        lifespan="off",
-        log_config=None,
-        ws="websockets-sansio",
-        ws_max_size=65_536,
-        ws_per_message_deflate=False,
-    )
+    config = server_config(one.app, one.settings, "127.0.0.1", 0, 1_000, websockets=one.settings.websockets)
+    config.lifespan = "off"
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     one.port = listening.getsockname()[1]
@@ -178,9 +174,16 @@ async def served(**settings: Any) -> AsyncIterator[Served]:
         yield one
     finally:
         server.force_exit = server.should_exit = True
-        await one.resources.socket_io.close()
+        await one.socket_io.close()
         for source in one.sources:
             source.stop()
         one.sessions.stop()
         await asyncio.wait(work, timeout=10)
         await one.hub.close()
+
+
+async def nobody_left(live: Served) -> None:
+    """Returns when no session is open any more."""
+    async with asyncio.timeout(5):
+        while len(live.sessions) or live.socket_io._clients:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)

@@ -83,8 +83,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
     sessions = Sessions(settings, shared.access, hub, clock, counted)
     life.run("sessions", sessions.run(), sessions.stop)
     counted.watch(sessions, hub)
-    socket_io = SocketTransport(sessions, clock)
-    life.on_down("socket.io", socket_io.close)
+    socket_io = SocketTransport(sessions, clock) if settings.websocket_enabled else None
+    if socket_io is not None:
+        life.on_down("socket.io", socket_io.close)
     return Resources(
         access=shared.access,
         checks=(

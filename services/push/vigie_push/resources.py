@@ -23,4 +23,5 @@ class Resources:
     hub: Hub
     sessions: Sessions
     app_metrics: AppMetrics
-    socket_io: SocketTransport
+    socket_io: SocketTransport | None = None
+    """None where WebSockets are switched off."""

@@ -1,4 +1,4 @@
-"""What a `subscribe` of a Socket.IO client asks for: from the words of the replaced service to channels. Pure."""
+"""What a Socket.IO client shows and asks for: from the words of the replaced service to channels. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vigie_contracts.problems import ProblemKind
+from vigie_identity.authenticator import Headers
+from vigie_identity.errors import BadCredential, RefusalReason, TwoCredentials
+from vigie_identity.tokens import MAX_TOKEN_CHARS
 from vigie_runtime.errors import ProblemError
+
+from vigie_push.credentials import of_request
 
 KPI_CHANNELS: Final = ("business", "alerts")
 _CHANNELS: Final = {"alert": "alerts", "metric": "metrics", "service": "services"}
@@ -59,3 +64,16 @@ def asked(event: str, argument: Any) -> Asked:
 def _text(given: Mapping[str, Any], name: str) -> str | None:
     value = given.get(name)
     return value if isinstance(value, str) else None
+
+
+def shown(query: bytes, headers: Headers, auth: Any) -> bytes | None:
+    """The credential: `io(url, {auth: {token}})`, else as any live client's. Raises BadCredential, TwoCredentials."""
+    sent = of_request(query, headers)
+    token = auth.get("token") if isinstance(auth, Mapping) else auth  # pyright: ignore[reportUnknownVariableType]
+    if token is None:
+        return sent
+    if sent is not None:
+        raise TwoCredentials
+    if not isinstance(token, str) or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
+        raise BadCredential(RefusalReason.MALFORMED)
+    return token.removeprefix("Bearer ").encode() or None

@@ -56,7 +56,10 @@ class Engine(socketio.AsyncServer):
         if not isinstance(data, str) or data.startswith(_BINARY):
             await self._owner.expel(eio_sid, Closing(CloseCode.BINARY, "packets are text, without attachments"))
             return
+        if not self._owner.admits(eio_sid):
+            await self._owner.expel(eio_sid, Closing(CloseCode.TOO_MANY, "more packets in a second than are taken"))
+            return
         try:
             await super()._handle_eio_message(eio_sid, data)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError):  # a packet that is none
-            await self._owner.expel(eio_sid, Closing(CloseCode.NOT_JSON, "this is no packet of Socket.IO"))
+            await self._owner.expel(eio_sid, Closing(CloseCode.NOT_TEXT, "this is no packet of Socket.IO"))

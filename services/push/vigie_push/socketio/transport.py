@@ -11,20 +11,20 @@ from urllib.parse import parse_qs
 
 from socketio.exceptions import ConnectionRefusedError as Refused
 from starlette.requests import HTTPConnection
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from vigie_runtime import logging, tasks
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError
 from vigie_web.context import origin_of
+from vigie_web.websocket import WebSocket, wire_of
 
 from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.errors import Ended, error_of
 from vigie_push.messages import Closed, Error, encode, type_of
 from vigie_push.metrics import Transport
 from vigie_push.sessions import Session, Sessions
-from vigie_push.shown import credential_of
-from vigie_push.socketio.asked import asked
+from vigie_push.socketio.asked import asked, shown
 from vigie_push.socketio.engine import Engine
 from vigie_push.socketio.events import Packets, packet
 from vigie_push.subscriber import Delivery, Outgoing
@@ -32,10 +32,18 @@ from vigie_push.subscriber import Delivery, Outgoing
 log = logging.get(__name__)
 
 _SECOND: Final = 1.0
-_GONE: Final[Message] = {"type": "websocket.disconnect", "code": int(CloseCode.NORMAL)}
-_TOO_MANY: Final = Closing(CloseCode.TOO_MANY, "more packets in a second than are taken")
+_GONE: Final = Closing(CloseCode.NORMAL, "the client has gone")
+_SILENT: Final = Closing(CloseCode.UNAUTHENTICATED, "the client did not connect in time")
 _BYE_S: Final = 1.0
 """For the last packet of a session that is ended."""
+
+
+@dataclass(slots=True)
+class _Socket:
+    """A WebSocket, and whose it is."""
+
+    engine_id: str
+    wire: WebSocket
 
 
 @dataclass(slots=True, eq=False)
@@ -65,8 +73,8 @@ class SocketTransport:
         """By the id of the engine's session."""
         self._taken: dict[str, tuple[float, int]] = {}
         """By the same: the second that runs, and the packets in it."""
-        self._requests: dict[asyncio.Task[Any], str] = {}
-        """WebSockets: the task that serves one, and whose it is."""
+        self._sockets: dict[asyncio.Task[Any], _Socket] = {}
+        """By the task that serves one."""
         self._expelled: set[str] = set()
         self._ends: set[asyncio.Task[None]] = set()
         self._engine.on("connect", self._connect)
@@ -79,25 +87,16 @@ class SocketTransport:
         if scope["type"] != "websocket" or task is None:
             await self._engine.handle_request(scope, receive, send)
             return
-
-        async def bounded() -> Message:
-            """Frames of all kinds are counted; who is expelled is not listened to any more."""
-            message = await receive() if self._requests[task] not in self._expelled else _GONE
-            if message["type"] == "websocket.receive" and not self.admits(self._requests[task]):
-                await self.expel(self._requests[task], _TOO_MANY)
-                return _GONE
-            return message
-
-        asked_for = parse_qs(scope["query_string"].decode("latin-1")).get("sid")
-        self._requests[task] = asked_for[0] if asked_for else ""
+        asked_for = parse_qs(scope["query_string"].decode("latin-1")).get("sid", [""])[0]
+        self._sockets[task] = _Socket(asked_for, wire_of(scope))
         try:
-            await self._engine.handle_request(scope, bounded, send)
+            await self._engine.handle_request(scope, receive, send)
         except ValueError as e:  # the library's, for frames that are no packets
             log.debug("a WebSocket of Socket.IO sent what is no packet", reason=type(e).__name__)
         finally:
-            engine_id = self._requests.pop(task)
+            engine_id = self._sockets.pop(task).engine_id
             if engine_id in self._engine.eio.sockets:
-                self._later(self._drop(engine_id))
+                self._later(self._drop(engine_id, _GONE))
 
     async def close(self) -> None:
         """End all clients."""
@@ -110,8 +109,8 @@ class SocketTransport:
         settings, task = self._sessions.settings, asyncio.current_task()
         if len(self._engine.eio.sockets) > settings.push_connections:
             return "too many connections are open; try again later"
-        if task in self._requests:
-            self._requests[task] = engine_id
+        if task in self._sockets:
+            self._sockets[task].engine_id = engine_id
         asyncio.get_running_loop().call_later(settings.push_auth_timeout_s, self._late, engine_id)
         return None
 
@@ -136,19 +135,17 @@ class SocketTransport:
 
     async def expel(self, engine_id: str, closing: Closing) -> None:
         """End a session because of what it sends."""
-        if engine_id in self._expelled or engine_id not in self._engine.eio.sockets:
-            return
-        self._expelled.add(engine_id)
-        await self._say(engine_id, closing)
-        if engine_id not in self._requests.values():
-            self._later(self._drop(engine_id))
+        if engine_id not in self._expelled and engine_id in self._engine.eio.sockets:
+            self._expelled.add(engine_id)
+            self._sessions.metrics.closed(closing.code)
+            self._later(self._drop(engine_id, closing))
 
     async def _connect(self, id_: str, environ: Mapping[str, Any], auth: Any) -> None:
         scope: Scope = environ["asgi.scope"]
         engine_id = self._engine.manager.eio_sid_from_sid(id_, "/") or ""
         opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            credential = credential_of(scope["query_string"], scope["headers"], auth)
+            credential = shown(scope["query_string"], scope["headers"], auth)
             client = _Client(engine_id, id_, origin_of(HTTPConnection(scope)), credential)
             self._clients[engine_id] = client
             client.task = asyncio.create_task(self._run(client, opening), name="socket.io client")
@@ -230,7 +227,8 @@ class SocketTransport:
             if not opening.done():
                 opening.set_exception(e)
             elif isinstance(e, Ended):
-                await self._leave(client, e.closing)
+                self._sessions.metrics.closed(e.closing.code)
+                self._later(self._drop(client.engine_id, e.closing))
         finally:
             opening.cancel()
 
@@ -245,11 +243,10 @@ class SocketTransport:
     async def _write(self, client: _Client, session: Session) -> None:
         """Raises Ended."""
         while True:
-            batch = await session.subscriber.take()
+            batch = await session.take()
             socket = self._engine.eio.sockets.get(client.engine_id)
             if socket is None or socket.closed:
                 return
-            self._sessions.metrics.sent(batch, self._clock.monotonic())
             for one in batch:
                 for text in self._texts(client, one):
                     await self._engine.eio.send(client.engine_id, text)
@@ -270,31 +267,22 @@ class SocketTransport:
             texts += self._packets.of(one.event, kpi=True)
         return texts
 
-    async def _leave(self, client: _Client, closing: Closing) -> None:
-        """Say why, then go."""
-        await self._say(client.engine_id, closing)
-        await self._drop(client.engine_id)
-
-    async def _say(self, engine_id: str, closing: Closing) -> None:
-        self._sessions.metrics.closed(closing.code)
-        last = packet("closed", encode(Closed(code=int(closing.code), reason=closing.reason)))
-        await self._engine.eio.send(engine_id, last)
-
-    async def _drop(self, engine_id: str) -> None:
-        """End the engine's session; the WebSocket too when its client takes nothing more."""
+    async def _drop(self, engine_id: str, closing: Closing) -> None:
+        """End the engine's session: a WebSocket with its code, and before that with an event that says why."""
+        eio = self._engine.eio
+        await eio.send(engine_id, packet("closed", encode(Closed(code=int(closing.code), reason=closing.reason))))
         with suppress(TimeoutError):
             async with asyncio.timeout(_BYE_S):
-                await self._engine.eio.disconnect(engine_id)
-        for task, owner in list(self._requests.items()):
-            if owner == engine_id:
-                task.cancel()
-        self._engine.eio.sockets.pop(engine_id, None)
+                await eio.disconnect(engine_id)
+        for socket in list(self._sockets.values()):
+            if socket.engine_id == engine_id:
+                socket.wire.end(closing)
+        eio.sockets.pop(engine_id, None)
         self._forget(engine_id)
 
     def _late(self, engine_id: str) -> None:
         if engine_id in self._engine.eio.sockets and engine_id not in self._clients:
-            self._sessions.metrics.closed(CloseCode.UNAUTHENTICATED)
-            self._later(self._drop(engine_id))
+            self._later(self._drop(engine_id, _SILENT))
 
     def _forget(self, engine_id: str) -> _Client | None:
         self._taken.pop(engine_id, None)

@@ -21,11 +21,11 @@ from vigie_web.problem_schema import problem_response
 from vigie_web.state import app_state
 
 from vigie_push.close_codes import Closing
+from vigie_push.credentials import of_request
 from vigie_push.errors import Ended
 from vigie_push.messages import Closed, encode, type_of
 from vigie_push.metrics import Transport
 from vigie_push.sessions import Session, Sessions
-from vigie_push.shown import credential_of
 from vigie_push.subscriber import Delivery, Outgoing
 
 log = logging.get(__name__)
@@ -81,11 +81,11 @@ async def _opened(
     last_event_id: Annotated[str | None, Header(max_length=1_024)] = None,
 ) -> AsyncGenerator[Session]:
     """A session that is subscribed. What is refused is refused before the answer begins, as a problem document."""
-    del token  # `credential_of` takes it, with those of the headers
+    del token  # `of_request` takes it, with those of the headers
     sessions: Sessions = app_state(request).connected().sessions
     try:
         async with sessions.opened(origin_of(request), Transport.SSE) as session:
-            await session.authenticate(credential_of(request.scope["query_string"], request.headers.raw))
+            await session.authenticate(of_request(request.scope["query_string"], request.headers.raw))
             await session.subscribe(channel, _fields(request), after=last_event_id or after, tenant=tenant)
             yield session
     except Ended as e:
@@ -124,7 +124,6 @@ async def stream(request: Request, session: Annotated[Session, Depends(_opened)]
     yield ServerSentEvent(comment="open", retry=RETRY_MS)
     ends = asyncio.get_running_loop().time() + sessions.settings.push_stream_s
     while (batch := await _batch(session, ends)) is not None:
-        sessions.metrics.sent(batch, sessions.clock.monotonic())
         for one in batch:
             yield _event(one)
             if isinstance(one, Closed):
@@ -135,7 +134,7 @@ async def _batch(session: Session, ends: float) -> Sequence[Outgoing] | None:
     """What waits; the end of the session as a message; None when the time of the stream is over."""
     try:
         async with asyncio.timeout_at(ends):
-            return await session.subscriber.take()
+            return await session.take()
     except TimeoutError:
         return None
     except Ended as e:
