@@ -14,6 +14,8 @@ from vigie_api.app import create_app as create_api
 from vigie_api.settings import ApiSettings
 from vigie_ingest.app import create_app as create_ingest
 from vigie_ingest.settings import IngestSettings
+from vigie_push.app import create_app as create_push
+from vigie_push.settings import PushSettings
 from vigie_standalone.forward import Forwarded
 from vigie_standalone.front import FrontDoor
 from vigie_standalone.inbox import messages
@@ -121,6 +123,38 @@ async def test_ready_only_when_both_are() -> None:
     assert (await ask(door(ready=503), "GET", "/health/live")).status_code == 200
 
 
+async def test_live_paths_and_websockets_are_pushs() -> None:
+    front = FrontDoor(App("ingest", []), App("api", []), push=App("push", []))
+    for method, path in (("GET", "/ws"), ("POST", "/socket.io/"), ("GET", "/socket.io/"), ("GET", "/api/stream")):
+        assert (await ask(front, method, path)).json()["app"] == "push"
+        assert (await ask(door(), method, path)).json()["app"] == "api"
+    assert (await ask(front, "GET", "/wsx")).json()["app"] == "api"
+    assert (await ask(front, "GET", "/internal/metrics/push")).json()["path"] == "/internal/metrics"
+    ready = (await ask(front, "GET", "/health/ready")).json()
+    assert set(ready["services"]) == {"ingest", "api", "push"}
+    for path, owner in (("/ws", "push"), ("/socket.io/", "push"), ("/other", "api")):
+        sent: list[dict[str, Any]] = []
+        await front({"type": "websocket", "path": path}, _nothing, _into(sent))
+        assert json.loads(sent[-1]["body"])["app"] == owner
+
+
+async def test_push_starts_last_and_stops_first() -> None:
+    log: list[str] = []
+    await lifespan(FrontDoor(App("ingest", log), App("api", log), push=App("push", log)))
+    assert log == ["ingest up", "api up", "push up", "push down", "api down", "ingest down"]
+
+
+async def _nothing() -> dict[str, Any]:
+    raise AssertionError
+
+
+def _into(sent: list[dict[str, Any]]) -> Any:
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    return send
+
+
 class Alerting(httpx2.AsyncBaseTransport):
     """Alerting, as another process; what it was asked."""
 
@@ -226,7 +260,8 @@ async def test_landing_page_shows_the_address_it_was_reached_by_and_loads_nothin
 def whole() -> FrontDoor:
     """Both services, not connected: what needs their stores answers 503."""
     servers = {"kafka_bootstrap_servers": "nowhere:1", "mongodb_uri": "mongodb://m:1", "redis_url": "redis://r:1"}
-    return FrontDoor(create_ingest(IngestSettings(**servers)), create_api(ApiSettings(**servers)))
+    push = create_push(PushSettings(**servers))
+    return FrontDoor(create_ingest(IngestSettings(**servers)), create_api(ApiSettings(**servers)), push=push)
 
 
 async def visit(front: FrontDoor, method: str, path: str, **headers: str) -> httpx2.Response:
@@ -241,7 +276,8 @@ def client_of(front: FrontDoor) -> httpx2.AsyncClient:
 
 def addresses(front: FrontDoor) -> list[str]:
     """Every path of both services, with something in the place of what it names."""
-    apps = (front._ingest, front._api)
+    assert front._push is not None
+    apps = (front._ingest, front._api, front._push)
     found = {path for app in apps for path in app.openapi()["paths"]} | {"/", "/docs", "/redoc", "/openapi.json"}
     return sorted({re.sub(r"{\w+}", "x", path) for path in found} - {"/internal/metrics"})
 

@@ -21,6 +21,7 @@ LIBRARIES = {
     "vigie_summaries": frozenset({"vigie_contracts", "vigie_query", "vigie_runtime", "vigie_storage", "vigie_windows"}),
     "vigie_identity": frozenset({"vigie_contracts", "vigie_runtime", "vigie_storage"}),
     "vigie_limits": frozenset({"vigie_contracts", "vigie_identity", "vigie_runtime", "vigie_storage"}),
+    "vigie_publishing": frozenset({"vigie_contracts", "vigie_runtime", "vigie_storage"}),
     "vigie_web": frozenset({"vigie_contracts", "vigie_identity", "vigie_limits", "vigie_query", "vigie_runtime"}),
     "vigie_client": frozenset[str](),
 }

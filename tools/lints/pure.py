@@ -17,6 +17,7 @@ from tools.lints.source import Finding, Source
 SAMPLES: Final = "services/aggregator/vigie_aggregator/samples"
 API: Final = "services/api/vigie_api"
 INGEST: Final = "services/ingest/vigie_ingest"
+PUBLISHING: Final = "libs/publishing/vigie_publishing"
 ALERTING: Final = "services/alerting/vigie_alerting"
 
 PURE: Final = {
@@ -46,8 +47,10 @@ PURE: Final = {
     f"{API}/node_reports/numbers.py": "",
     f"{API}/node_reports/periods.py": "",
     f"{INGEST}/decoding.py": "msgspec",
-    f"{INGEST}/series/key.py": "msgspec",
-    f"{INGEST}/timestamps.py": "msgspec numpy",
+    f"{PUBLISHING}/keys.py": "",
+    f"{PUBLISHING}/metric.py": "msgspec",
+    f"{PUBLISHING}/series/key.py": "msgspec",
+    f"{PUBLISHING}/timestamps.py": "msgspec numpy",
 }
 """Files (`*` also goes over directories), and what they may import beside the standard library and packages of ours.
 Which of ours, `imports.py` says."""

@@ -29,7 +29,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from vigie_contracts.limits import MAX_RECORD_BYTES
 
 from vigie_runtime import logging
@@ -159,6 +159,17 @@ def redis(settings: Settings) -> Redis:
     return Redis.from_pool(pool)
 
 
+def redis_pubsub(settings: Settings) -> Redis:
+    """A client for one long connection of pub/sub, which fails at once: whoever listens has to know of every gap."""
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=2.0,
+        socket_connect_timeout=2.0,
+        retry=Retry(NoBackoff(), 0),
+        client_name="vigie",
+    )
+
+
 def is_authorization_error(error: BaseException) -> bool:
     """Whether Kafka refuses us: an operator has to act, trying again does not help."""
     refused = (
@@ -227,4 +238,5 @@ __all__ = [
     "kafka_producer",
     "mongo",
     "redis",
+    "redis_pubsub",
 ]

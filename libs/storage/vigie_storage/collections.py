@@ -137,8 +137,11 @@ ALERTS: Final = Collection(
 ALERT_CHECKPOINTS: Final = Collection("alert_checkpoints", None)
 """Up to when the rules of a partition were evaluated. `_id`: "<topic>/<partition>"."""
 ALERT_TRANSITIONS: Final = Collection(
-    "alert_transitions", TenantIn.FIELD, (_by_tenant("fingerprint", "order"),), Expiry("at", None)
-)  # fmt: skip
+    "alert_transitions",
+    TenantIn.FIELD,
+    (_by_tenant("fingerprint", "order"), _by_tenant("stored")),
+    Expiry("at", None),
+)
 """The ledger: every step of every alert. `_id`: that of the transition."""
 ALERT_OUTBOX: Final = Collection(
     "alert_outbox",

@@ -37,6 +37,7 @@ from vigie_web.operations import operations
 from vigie_web.state import AppState
 
 from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.bodies import MAX_FILE_BYTES
 from vigie_alerting.api.channels import routes as channels_
@@ -88,7 +89,9 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
-    measured = MetricSet([*REQUESTS.all, *ACCESS_METRICS, *PUBLISHER_METRICS, *SENDER_METRICS, *ENGINE_METRICS])
+    measured = MetricSet(
+        [*REQUESTS.all, *ACCESS_METRICS, *PUBLISHER_METRICS, *SENDER_METRICS, *ENGINE_METRICS, UNANNOUNCED]
+    )
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -118,10 +121,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("collections", stores.prepare(settings))
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
-    tools = NotifierResources(settings, http, LiveFeed(redis).publish, clock, ssl.create_default_context())
+    live = LiveFeed(redis)
+    tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
-    dispatcher = _sending(state, life, stores, channels, kinds)
+    announcer = Announcer(live, clock, state.metrics)
+    life.run("announcer", announcer.run(), announcer.stop)
+    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
     records = await _records(state, life)
     publisher = RulePublisher(stores.rules, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
@@ -162,7 +168,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
 
 
 def _sending(
-    state: State, life: Lifespan, stores: Stores, channels: Channels, kinds: Mapping[str, Notifier]
+    state: State,
+    life: Lifespan,
+    stores: Stores,
+    channels: Channels,
+    kinds: Mapping[str, Notifier],
+    *,
+    announcer: Announcer,
 ) -> Dispatcher:
     """The sender, and what hands transitions to it."""
     settings, failpoint = state.settings, from_environment()
@@ -176,7 +188,7 @@ def _sending(
         failpoint=failpoint,
     )
     life.run("sender", sender.run(), sender.stop)
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint)
+    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, announce=announcer.announce)
 
 
 def _reader(state: State, database: Database, latest: LatestReader) -> PromqlReader:

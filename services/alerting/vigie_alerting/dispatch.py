@@ -1,5 +1,5 @@
 """The way from transitions to the outbox: stored with their notifications before anybody is told, then the sender is
-woken."""
+woken, and whoever watches now is told."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ class Dispatcher:
         wake: Callable[[], None],
         clock: Clock,
         failpoint: Failpoint = never,
+        *,
+        announce: Callable[[Sequence[Transition]], None] = lambda _: None,
     ) -> None:
-        """`wake` is the sender's."""
+        """`wake` is the sender's, `announce` the announcer's."""
         self._ledger = ledger
         self._channels = channels
         self._wake = wake
         self._clock = clock
         self._failpoint = failpoint
+        self._announce = announce
 
     async def dispatch(
         self, transitions: Sequence[Transition], also: Callable[[Session], Awaitable[object]] | None = None
@@ -60,6 +63,7 @@ class Dispatcher:
         self._failpoint(Point.AFTER_STORE)
         if made:
             self._wake()
+        self._announce(transitions)
         return made
 
     async def last(self, tenant: TenantId, fingerprint: str) -> Transition | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+from msgspec.structs import replace
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import BadCredential, NotFound, RefusalReason, TenantInactive
 from vigie_identity.permissions import Permission, Role
@@ -35,6 +36,8 @@ from vigie_web.metrics import ACCESS_METRICS
 from vigie_web.server import config
 from vigie_web.state import AccessControl
 from websockets.asyncio.client import ClientConnection, connect
+
+from tests.kit import eventually
 
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
 SOURCE = "made-up"
@@ -71,8 +74,10 @@ class Callers:
     nobody: Principal = Principal(PrincipalKind.ANONYMOUS, "anonymous", "anonymous")  # noqa: RUF009 - frozen
     tenants: set[str] = field(default_factory=lambda: {ACME, RIVAL})
     away: ProblemError | None = None
+    asked: int = 0
 
     async def credential(self, sent: bytes, _quota: object = None) -> Principal:
+        self.asked += 1
         if self.away is not None:
             raise self.away
         found = self.known.get(sent.decode(), BadCredential(RefusalReason.KEY_UNKNOWN))
@@ -151,16 +156,18 @@ class Things:
     snapshots: int = 0
     polls: int = 0
     polled: int = -1
+    narrowed: str = ""
     opened: int = 0
     closed: list[Topic[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def authorise(self, principal: Principal, tenant: TenantId, parameters: ThingParameters) -> None:
+    def authorise(self, principal: Principal, tenant: TenantId, parameters: ThingParameters) -> ThingParameters:
         principal.require(self.permission, tenant)
         if parameters.thing_id == "hidden":
             raise NotFound("thing")
+        return replace(parameters, thing_id=self.narrowed or parameters.thing_id)
 
     async def open(self, topic: Topic[Any]) -> Feed:
         self.opened += 1
@@ -260,9 +267,7 @@ async def serving(**settings: Any) -> AsyncGenerator[Service]:
     server = Server(config(app, made, "127.0.0.1", 0, 10_000, websockets=made.websockets))
     task = asyncio.create_task(server.serve([listening]))
     try:
-        async with asyncio.timeout(20):
-            while not server.started:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: server.started)
         port = listening.getsockname()[1]
         yield Service(port, hub, sessions, callers, things, source, measured, server)
     finally:

@@ -69,8 +69,9 @@ class Alerts:
     sources = ("alerts feed",)
     pad = ""
 
-    def authorise(self, principal: Principal, tenant: TenantId, parameters: Parameters) -> None:
+    def authorise(self, principal: Principal, tenant: TenantId, parameters: Parameters) -> Parameters:
         principal.require(self.permission, tenant)
+        return parameters
 
     async def open(self, topic: Topic[Any]) -> Alerts:
         return self
@@ -135,7 +136,7 @@ class Served:
         self.app = create_app(self.settings)
         self.computed, self.callers = Computed(), Callers()
         state, clock = self.app.state.service, SystemClock()
-        board = SummaryBoard(cast(Any, self.computed), self.settings.websocket_broadcast_interval / 1000, clock)
+        board = SummaryBoard(lambda: cast(Any, self.computed), self.settings.websocket_broadcast_interval / 1000, clock)
         self.alerts = Alerts()
         channels: dict[str, Any] = {name: SummaryChannel(name, board) for name in PERIODS} | {"alerts": self.alerts}
         counted = PushMetrics(state.metrics)

@@ -107,7 +107,8 @@ async def test_a_token_is_taken_from_each_place(how: str) -> None:
 
 
 async def test_a_bad_token_is_refused_and_what_one_may_not_see_is_an_error() -> None:
-    async with served() as live, client_of(live) as bad, client_of(live) as writer:
+    async with served() as live, client_of(live) as bad, client_of(live) as writer, client_of(live) as nobody:
+        assert (await nobody.join()).startswith("44{")
         refused = await bad.join({"token": "forged"})
         assert refused.startswith("44{")
         assert json.loads(refused[2:])["data"]["code"] == "unauthenticated"

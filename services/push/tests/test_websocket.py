@@ -1,6 +1,5 @@
 """A client of `/ws`, over a real server."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -14,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from services.push.tests.kit import ACME, RIVAL, Service, ask, ended, person, serving, silent, subscribed, told
+from tests.kit import eventually
 
 
 @pytest.fixture
@@ -161,9 +161,7 @@ async def test_unsubscribing_one_or_all(service: Service) -> None:
         await told(client, "unsubscribed")
         service.publish("a", 1)
         assert await silent(client)
-    async with asyncio.timeout(5):
-        while service.hub.topics or service.source.followed:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not service.hub.topics and not service.source.followed)
 
 
 async def test_subscribing_again_begins_anew(service: Service) -> None:
@@ -201,6 +199,14 @@ async def test_who_is_not_allowed_any_more_is_disconnected_and_sees_nothing(
         assert (await told(rita))["value"] == 2
 
 
+async def test_who_may_see_something_else_now_has_to_subscribe_anew(service: Service) -> None:
+    async with service.client() as client:
+        await subscribed(client)
+        service.things.narrowed = "less"
+        code, reason = await ended(client)
+    assert (code, reason) == (CloseCode.NOT_ALLOWED, "server: what you may see of it has changed; subscribe anew")
+
+
 async def test_a_deleted_tenant_ends_the_connections_of_those_who_see_all(service: Service) -> None:
     service.callers.known["root"] = Principal(PrincipalKind.USER, "root", "root", role=Role.SUPERADMIN)
     async with service.client("root") as client:
@@ -213,7 +219,8 @@ async def test_while_nobody_can_say_the_connection_stays(service: Service) -> No
     async with service.client() as client:
         await subscribed(client)
         service.callers.away = StoreUnavailable()
-        await asyncio.sleep(0.3)
+        asked = service.callers.asked
+        await eventually(lambda: service.callers.asked >= asked + 2)
         service.publish("a", 1)
         assert (await told(client))["key"] == "a"
 
@@ -251,11 +258,10 @@ async def test_ping_is_answered(service: Service) -> None:
 
 
 async def test_when_the_process_stops_clients_are_told_to_come_again() -> None:
-    async with serving() as service:
-        async with service.client() as client:
-            await subscribed(client)
-            service.server.should_exit = True
-            assert (await ended(client))[0] == CloseCode.GOING_AWAY
+    async with serving() as service, service.client() as client:
+        await subscribed(client)
+        service.server.should_exit = True
+        assert (await ended(client))[0] == CloseCode.GOING_AWAY
 
 
 async def test_a_source_that_is_away_is_told_and_polled(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +289,4 @@ async def test_the_counters_of_the_replaced_system(service: Service) -> None:
         assert service.counted("kpi_websocket_events_delivered_total", type="server") == 1
         assert service.counted("kpi_websocket_delivery_latency_seconds_count") == 1
         assert service.counted("kpi_websocket_subscription_operations_total", operation="subscribe", type="server") == 1
-    async with asyncio.timeout(5):
-        while service.counted("kpi_websocket_active_connections"):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not service.counted("kpi_websocket_active_connections"))

@@ -6,17 +6,9 @@ from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
-from vigie_runtime.clients import Database, Redis
 from vigie_runtime.clock import Clock
-from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
-from vigie_storage.latest import LatestReader
-from vigie_storage.reader import Limits, SeriesReader
-from vigie_storage.series.catalogue import SeriesCatalogue
-from vigie_storage.windows.reader import WindowReader
-from vigie_summaries.families.catalogue import FamilyCatalogue
-from vigie_summaries.summaries import Summaries
 from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.health import Check
@@ -34,7 +26,6 @@ from vigie_push.sessions import Sessions
 from vigie_push.settings import PushSettings
 from vigie_push.socketio import routes as socketio
 from vigie_push.socketio.transport import SocketTransport
-from vigie_push.sources.summaries import CONCURRENT, SummaryBoard
 from vigie_push.sse import routes as sse
 from vigie_push.websocket import routes as websocket
 
@@ -42,10 +33,6 @@ State = AppState[PushSettings, Resources]
 SOCKETS: Final = (websocket.FEATURE, socketio.FEATURE)
 FEATURES: Final = (sse.FEATURE, operations(PATH))
 """A transport is a feature: its routes, which open sessions of `Resources.sessions`."""
-SUMMARY_LIMITS: Final = Limits(20_000, 20_000, 5_000)
-"""Of one summary: what the api has by default, and so have the next two."""
-_MAX_FAMILIES: Final = 500_000
-_STALE_AFTER_S: Final = 300.0
 
 
 def create_app(settings: PushSettings, *, clock: Clock | None = None) -> FastAPI:
@@ -71,9 +58,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     settings, clock = state.settings, state.clock
     shared = await access_control.connect(state, life)
     database, redis = shared.database, shared.redis
-    board = _board(state, database, redis)
-    life.on_down("summaries", board.close)
-    resources = ChannelResources(settings, database, redis, clock, state.metrics, board)
+    resources = ChannelResources(settings, database, redis, clock, state.metrics)
+    life.on_down("summaries", resources.board.close)
     counted = metrics.PushMetrics(state.metrics)
     hub = Hub(registry.channels(resources), clock, counted)
     life.on_down("hub", hub.close)
@@ -97,19 +83,3 @@ async def connect(state: State, life: Lifespan) -> Resources:
         app_metrics=NoAppMetrics(),
         socket_io=socket_io,
     )
-
-
-def _board(state: State, database: Database, redis: Redis) -> SummaryBoard:
-    """Summaries within the limits that the api has by default."""
-    settings, clock, patterns = state.settings, state.clock, Expressions()
-    catalogue = SeriesCatalogue(database, patterns)
-    windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=CONCURRENT)
-    summaries = Summaries(
-        SeriesReader(catalogue, windows, clock, SUMMARY_LIMITS),
-        catalogue,
-        FamilyCatalogue(catalogue, clock, _MAX_FAMILIES),
-        LatestReader(database, redis, clock, state.metrics),
-        clock,
-        _STALE_AFTER_S,
-    )
-    return SummaryBoard(summaries, settings.websocket_broadcast_interval / 1000, clock)

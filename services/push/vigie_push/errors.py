@@ -40,6 +40,18 @@ class NotServed(ProblemError):  # noqa: N818
         super().__init__(sentence, field="channel")
 
 
+class InvalidCursor(ProblemError):  # noqa: N818
+    """Nobody here made it."""
+
+    kind = ProblemKind.INVALID
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__(
+            "after: is not a cursor of this channel; subscribe without it for the whole state", field="after"
+        )
+
+
 class TooManySubscriptions(ProblemError):  # noqa: N818
     """The connection has as many as it may have."""
 
@@ -48,6 +60,19 @@ class TooManySubscriptions(ProblemError):  # noqa: N818
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"this connection has {limit} subscriptions already, more are not allowed")
+
+
+class UpgradeRequired(ProblemError):  # noqa: N818
+    """A WebSocket's address was asked without an upgrade."""
+
+    status = 426
+
+    def __init__(self) -> None:
+        super().__init__("this is a WebSocket: connect to it with ws:// or wss://, as in docs/live.md")
+
+    def headers(self) -> dict[str, str]:
+        """What to upgrade to."""
+        return {"upgrade": "websocket", "connection": "upgrade"}
 
 
 class BadParameters(ProblemError):  # noqa: N818

@@ -28,6 +28,8 @@ OVERLAP_S: Final = 30.0
 """So long after a snapshot live updates are compared with it: a source may be that late."""
 POLL_S: Final = 3.0
 """Between two polls of a topic whose source is away."""
+RECONCILE_S: Final = 15.0
+"""Between two polls of a topic whose sources are there: who publishes may have lost them. Less than OVERLAP_S."""
 CONCURRENT_READS: Final = 16
 """Snapshots and polls at a time."""
 
@@ -69,6 +71,7 @@ class Hub:
         self._followed: dict[tuple[str, TenantId], _Followed] = {}
         self._away: set[str] = set()
         self._polls: dict[str, asyncio.Task[None]] = {}
+        self._reconciling: asyncio.Task[None] | None = None
         self._ends: set[asyncio.Task[None]] = set()
         self._reads = asyncio.Semaphore(CONCURRENT_READS)
 
@@ -84,6 +87,8 @@ class Hub:
     async def attach(self, subscriber: Subscriber, id: str, topic: Topic[Any]) -> Subscription:  # noqa: A002
         """Subscribe. What comes from now on is held back until `begin`. Raises ProblemError when the topic cannot be
         opened."""
+        if self._reconciling is None:
+            self._reconciling = asyncio.create_task(self._reconcile(), name="reconciling")
         open_ = self._topics.get(topic)
         if open_ is None:
             open_ = self._topics[topic] = _Open(topic, self.channels[topic.channel].sources)
@@ -147,7 +152,7 @@ class Hub:
 
     async def close(self) -> None:
         """End all topics."""
-        await tasks.end([*self._polls.values(), *self._ends])
+        await tasks.end([*self._polls.values(), *self._ends, *filter(None, [self._reconciling])])
         for open_ in list(self._topics.values()):
             if open_.ready is not None:
                 await tasks.end([open_.ready])
@@ -238,6 +243,14 @@ class Hub:
         self._polls.pop(source, None)
         log.info("live feed back", source=source)
         self._tell(source, lambda ids: Restored(subscriptions=ids))
+
+    async def _reconcile(self) -> None:
+        """For ever, one topic after the other."""
+        while True:
+            await asyncio.sleep(RECONCILE_S)
+            for open_ in list(self._topics.values()):
+                if open_.feed is not None and not self._away.intersection(open_.sources):
+                    await self._poll_topic(open_)
 
     async def _poll_topic(self, open_: _Open) -> None:
         assert open_.feed is not None  # noqa: S101 - asked before

@@ -196,17 +196,20 @@ class Session:
             parameters = msgspec.convert(fields, channel.parameters, strict=False)
         except msgspec.ValidationError as e:
             raise BadParameters(e) from None
-        channel.authorise(self.principal, tenant, parameters)
-        return Topic(tenant, channel.name, parameters)
+        return Topic(tenant, channel.name, channel.authorise(self.principal, tenant, parameters))
 
     def _authorise_all(self, principal: Principal) -> None:
         """Raises Ended."""
         for one in self.subscriptions.values():
             topic = one.topic
+            channel = self._sessions.hub.channels[topic.channel]
             try:
-                self._sessions.hub.channels[topic.channel].authorise(principal, topic.tenant, topic.parameters)
+                allowed = channel.authorise(principal, topic.tenant, topic.parameters)
             except ProblemError as e:
                 raise Ended(Closing(CloseCode.NOT_ALLOWED, f"{topic.channel}: {e.detail}")) from None
+            if allowed != topic.parameters:
+                reason = f"{topic.channel}: what you may see of it has changed; subscribe anew"
+                raise Ended(Closing(CloseCode.NOT_ALLOWED, reason))
 
     def _plan(self) -> None:
         sessions = self._sessions

@@ -29,7 +29,6 @@ class ChannelMessage(msgspec.Struct, rename="camel", tag_field="type", kw_only=T
 
 
 P = TypeVar("P", bound=Parameters)
-P_contra = TypeVar("P_contra", bound=Parameters, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,8 @@ class Feed(Protocol):
     """An open topic."""
 
     async def snapshot(self, after: Cursor | None) -> Snapshot:
-        """What stands; what came after the cursor when there is one. A cursor that cannot be read is none. Raises
-        ProblemError, StoreUnavailable among them."""
+        """What stands; what came after the cursor when there is one. Raises InvalidCursor for one that nobody here
+        made, other ProblemErrors, StoreUnavailable among them."""
         ...
 
     def updates(self, record: Any) -> Sequence[Update]:
@@ -80,7 +79,7 @@ class Feed(Protocol):
 
     async def poll(self) -> Sequence[Update]:
         """What is new since the last update or poll, read from the store: asked every few seconds while a source is
-        away. Raises ProblemError."""
+        away, and now and then while it is there, for what it lost. Raises ProblemError."""
         ...
 
     async def close(self) -> None:
@@ -88,7 +87,7 @@ class Feed(Protocol):
         ...
 
 
-class Channel(Protocol[P_contra]):
+class Channel(Protocol[P]):
     """A channel. To add one: its file, and its line in the registry."""
 
     @property
@@ -109,9 +108,11 @@ class Channel(Protocol[P_contra]):
         """Names of the sources whose records its feeds are given."""
         ...
 
-    def authorise(self, principal: Principal, tenant: TenantId, parameters: P_contra) -> None:
-        """Check that the caller may see the topic; asked again and again while it is subscribed. Raises NotFound,
-        Forbidden, CredentialMissing: what `Principal.require` raises."""
+    def authorise(self, principal: Principal, tenant: TenantId, parameters: P) -> P:
+        """The parameters of the topic that the caller is given: those asked for, narrowed to what they may see; so
+        those who may see the same share a topic. Asked again and again with the parameters of the topic: when the
+        answer is another, the subscription has to end. Raises NotFound, Forbidden, CredentialMissing: what
+        `Principal.require` raises."""
         ...
 
     @property

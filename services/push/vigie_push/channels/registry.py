@@ -5,30 +5,61 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from vigie_contracts.topics import REPORTS
+from vigie_runtime import clients
+from vigie_runtime.bus import topics
+
+from vigie_push.channels.alerts import AlertsChannel
+from vigie_push.channels.app import AppChannel
 from vigie_push.channels.base import Channel
+from vigie_push.channels.metrics import MetricsChannel
+from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.channels.summaries import SummaryChannel
+from vigie_push.channels.telemetry import TelemetryChannel
+from vigie_push.sources import transitions, values
 from vigie_push.sources.base import Sink, Source
+from vigie_push.sources.redis_link import RedisLink
+from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
 from vigie_push.sources.summaries import PERIODS, SummarySource
 
 ABSENT: Final[Mapping[str, str]] = {
-    "alerts": "alerts are not served here yet",
-    "metrics": "metrics are not served here yet",
-    "app": "metrics of apps are not served here yet",
-    "telemetry": "telemetry is not served here yet",
-    "server": "statistics of servers are not served here yet",
-    "site": "statistics of sites are not served here yet",
-    "services": "states of services are not served here yet",
-    "health": "health checks are not served here yet",
+    ChannelName.SERVER: "statistics of servers are not served here yet",
+    ChannelName.SITE: "statistics of sites are not served here yet",
+    ChannelName.SERVICES: "states of services are not served here yet",
+    ChannelName.HEALTH: "health checks are not served here yet",
 }
 """Channels that are known and have no source yet, with the sentence that a subscription to them is refused with."""
 
 
 def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
     """One of each that is served, by name."""
-    return {**{name: SummaryChannel(name, resources.board) for name in PERIODS}}
+    made = (
+        AlertsChannel(resources),
+        AppChannel(resources),
+        MetricsChannel(resources),
+        TelemetryChannel(resources),
+        *(SummaryChannel(name, resources.board) for name in PERIODS),
+    )
+    return {channel.name: channel for channel in made}
 
 
 def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
     """The sources of all channels. One that has to run does so from `Source.run` on."""
-    return [*(SummarySource(area, resources.board, sink) for area in PERIODS)]
+    settings = resources.settings
+    link = RedisLink(lambda: clients.redis_pubsub(settings), resources.clock)
+    (reports,) = topics.deployed(settings, (REPORTS,))
+    tail = ReportsTail(
+        lambda: clients.kafka_consumer(settings, client_id="vigie-push-reports", max_wait_ms=FETCH_WAIT_MS),
+        reports.name,
+        reports.partitions,
+        recent=resources.recent_reports,
+        sink=sink,
+        clock=resources.clock,
+    )
+    return [
+        transitions.source(link, sink),
+        values.source(link, sink),
+        tail,
+        *(SummarySource(area, resources.board, sink) for area in PERIODS),
+    ]

@@ -14,7 +14,7 @@ from vigie_push.channels.base import ChannelMessage, Cursor, Parameters, Snapsho
 from vigie_push.sources.summaries import Summary, SummaryBoard, source_of
 
 
-class SummaryParameters(Parameters):
+class SummaryParameters(Parameters, frozen=True):
     """None: a summary is about the whole tenant."""
 
 
@@ -67,9 +67,10 @@ class SummaryChannel:
         self.sources = (source_of(name),)
         self._board = board
 
-    def authorise(self, principal: Principal, tenant: TenantId, parameters: SummaryParameters) -> None:
+    def authorise(self, principal: Principal, tenant: TenantId, parameters: SummaryParameters) -> SummaryParameters:
         """See `Channel`."""
         principal.require(self.permission, tenant)
+        return parameters
 
     async def open(self, topic: Topic[Any]) -> SummaryFeed:
         """See `Channel`."""

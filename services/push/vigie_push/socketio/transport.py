@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from socketio.exceptions import ConnectionRefusedError as Refused
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
+from vigie_identity.errors import CredentialMissing
 from vigie_runtime import logging, tasks
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
@@ -218,6 +219,8 @@ class SocketTransport:
         try:
             async with self._sessions.opened(client.origin, Transport.SOCKETIO) as session:
                 client.session = session
+                if client.credential is None and not await session.anonymous_may():
+                    raise CredentialMissing
                 await session.authenticate(client.credential)
                 opening.set_result(None)
                 await client.joined.wait()

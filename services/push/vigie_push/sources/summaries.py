@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final, TypeAlias
 
 from vigie_contracts.problems import ProblemKind
@@ -14,11 +14,20 @@ from vigie_query.errors import QueryError
 from vigie_query.ranges import TimeRange, parse_range
 from vigie_runtime import logging
 from vigie_runtime.cache import TtlCache
+from vigie_runtime.clients import Database, Redis
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError
+from vigie_runtime.expressions import Expressions
+from vigie_runtime.metrics import MetricSet
+from vigie_storage.latest import LatestReader
+from vigie_storage.reader import Limits, SeriesReader
+from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.windows.reader import WindowReader
+from vigie_summaries.families.catalogue import FamilyCatalogue
 from vigie_summaries.schemas.base import Ranged
 from vigie_summaries.summaries import Summaries
 
+from vigie_push.settings import PushSettings
 from vigie_push.sources.base import Sink
 
 log = logging.get(__name__)
@@ -27,6 +36,10 @@ PERIODS: Final = {"system": "1h", "application": "1h", "business": "24h", "summa
 """Area -> the stretch of time that `GET /api/metrics/<area>` is about by default."""
 CONCURRENT: Final = 4
 """Summaries that are computed at a time."""
+LIMITS: Final = Limits(20_000, 20_000, 5_000)
+"""Of one summary: what the api has by default, and so have the next two."""
+_MAX_FAMILIES: Final = 500_000
+_STALE_AFTER_S: Final = 300.0
 _KEPT_BYTES: Final = 16 * 1024 * 1024
 _WAITING: Final = 1_000
 _FRESH: Final = 0.5
@@ -55,14 +68,10 @@ class Summary:
 class SummaryBoard:
     """The newest summaries of all tenants that somebody watches."""
 
-    def __init__(self, summaries: Summaries, interval_s: float, clock: Clock) -> None:
+    def __init__(self, make: Callable[[], Summaries], interval_s: float, clock: Clock) -> None:
+        """`make` is called when the first summary is asked for: most processes are never asked."""
         self.interval_s, self.clock = interval_s, clock
-        self._asks: Mapping[str, _Ask] = {
-            "system": summaries.system,
-            "application": summaries.application,
-            "business": summaries.business,
-            "summary": summaries.summary,
-        }
+        self._make = cache(make)
         self._known = TtlCache[Summary](
             clock, interval_s * _FRESH, _KEPT_BYTES, lambda one: len(one.body), max_running=_WAITING, name="summaries"
         )
@@ -81,7 +90,8 @@ class SummaryBoard:
             now_ms = self.clock.now_ms()
             time_range = parse_range(None, None, None, PERIODS[area], now_ms)
             try:
-                answer = await self._asks[area](tenant, time_range)
+                ask: _Ask = getattr(self._make(), area)
+                answer = await ask(tenant, time_range)
             except QueryError as e:
                 raise NoSummary(e) from None
             return Summary(now_ms, answer.model_dump_json().encode())
@@ -127,6 +137,23 @@ class SummarySource:
             log.warning("a summary could not be computed", area=self._area, tenant=tenant, reason=str(e))
             return
         self._sink.publish(self.name, tenant, summary)
+
+
+def summaries_of(
+    settings: PushSettings, database: Database, redis: Redis, clock: Clock, metrics: MetricSet
+) -> Summaries:
+    """Of what is stored."""
+    patterns = Expressions()
+    catalogue = SeriesCatalogue(database, patterns)
+    windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=CONCURRENT)
+    return Summaries(
+        SeriesReader(catalogue, windows, clock, LIMITS),
+        catalogue,
+        FamilyCatalogue(catalogue, clock, _MAX_FAMILIES),
+        LatestReader(database, redis, clock, metrics),
+        clock,
+        _STALE_AFTER_S,
+    )
 
 
 def source_of(area: str) -> str:

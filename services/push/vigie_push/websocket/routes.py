@@ -18,7 +18,7 @@ from vigie_web.websocket import wire_of
 
 from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.credentials import SUBPROTOCOL, of_request
-from vigie_push.errors import Ended
+from vigie_push.errors import Ended, UpgradeRequired
 from vigie_push.metrics import Transport
 from vigie_push.resources import Resources
 from vigie_push.settings import PushSettings
@@ -66,7 +66,17 @@ def forget_request(scope: dict[str, Any]) -> None:
         scope[name] = type(scope[name])()
 
 
-router = APIRouter()
+router = APIRouter(tags=["live"])
 router.routes.append(WebSocketRoute(PATH, Live()))
-FEATURE: Final = Feature(router, {(WEBSOCKET, PATH): PUBLIC})
+
+
+@router.get(PATH, status_code=426, response_model=None, responses={426: {"description": "Ask with `Upgrade`"}})
+async def live() -> None:
+    """A WebSocket: what can be subscribed to, and all messages, are in the AsyncAPI document."""
+    raise UpgradeRequired
+
+
+FEATURE: Final = Feature(
+    router, {(WEBSOCKET, PATH): PUBLIC, ("GET", PATH): PUBLIC}, "What changes, as it changes, for whoever may see it"
+)
 """Who asks is found out by the connection itself: the credential may come in its first message."""

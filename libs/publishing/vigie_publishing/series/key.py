@@ -9,9 +9,8 @@ from typing import Final
 import msgspec
 from vigie_contracts.series import InvalidSeriesError, Kind, SeriesKey, kind_of, series_key
 
-from vigie_ingest.decoding import UNREADABLE, Metric
-from vigie_ingest.errors import ItemError, Reason
-from vigie_ingest.samples import Sample
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import UNREADABLE, Metric, Sample
 
 RawSeriesKey = tuple[Hashable, ...]
 """What a sender wrote of a series, as it wrote it: (tenant, name, type, temporality, bytes of the labels).

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts import limits
 
-from vigie_ingest.errors import ItemError, Reason
+from vigie_publishing.errors import ItemError, Reason
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An RFC 3339 string with its offset."""

@@ -14,7 +14,7 @@ from vigie_runtime.backoff import Backoff
 from vigie_runtime.errors import Retryable
 from vigie_storage.series.writer import RefusalReason, Refused, Registered, SeriesWriter
 
-from vigie_ingest.errors import CatalogueAwayError, ItemError, Reason
+from vigie_publishing.errors import CatalogueAwayError, ItemError, Reason
 
 log = logging.get(__name__)
 

@@ -12,12 +12,11 @@ from vigie_contracts import limits
 from vigie_contracts.series import SeriesKey
 from vigie_runtime.clock import Clock
 
-from vigie_ingest.decoding import Metric
-from vigie_ingest.errors import ItemError, Reason
-from vigie_ingest.samples import Sample
-from vigie_ingest.series.cache import RefusedSeries, SeriesCache
-from vigie_ingest.series.key import RawSeriesKey, derived_key, key_of, key_of_derived, raw_key
-from vigie_ingest.series.registrar import Registrar
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import Metric, Sample
+from vigie_publishing.series.cache import RefusedSeries, SeriesCache
+from vigie_publishing.series.key import RawSeriesKey, derived_key, key_of, key_of_derived, raw_key
+from vigie_publishing.series.registrar import Registrar
 
 Resolved = dict[RawSeriesKey, int | ItemError]
 """The fingerprint of each series, or why it is refused."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sys import intern
 from typing import Final
 
-from vigie_ingest.errors import ItemError
-from vigie_ingest.series.key import RawSeriesKey
+from vigie_publishing.errors import ItemError
+from vigie_publishing.series.key import RawSeriesKey
 
 
 class SeriesCache:
