@@ -90,6 +90,18 @@ class Stack:
         self._start("alerting", "vigie_alerting", env, f"{url}/health/ready")
         return url
 
+    def start_push(self) -> str:
+        """Its URL."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        self._start(
+            "push",
+            "vigie_push",
+            {"VIGIE_PUSH_PORT": str(port), "VIGIE_ANONYMOUS": "default:read"},
+            f"{url}/health/ready",
+        )
+        return url
+
     def stop_alerting(self) -> None:
         self._processes["alerting"].stop()
 

@@ -235,7 +235,7 @@ async def test_a_client_that_answers_pings_stays() -> None:
 
 async def test_too_many_connections_of_one_of_a_tenant_and_of_all() -> None:
     async with (
-        serving(push_connections_per_user=2, push_connections_per_tenant=3, push_connections=4) as service,
+        serving(push_user_connections=2, push_tenant_connections=3, push_connections=4) as service,
         service.client() as one,
         service.client(),
     ):

@@ -303,11 +303,11 @@ class Sessions:
 
     def count(self, session: Session, principal: Principal) -> None:
         """Count the connection to its caller and its tenants. Raises Ended when one has too many."""
-        limits = {f"tenant {tenant}": self.settings.push_connections_per_tenant for tenant in principal.assignments}
+        limits = {f"tenant {tenant}": self.settings.push_tenant_connections for tenant in principal.assignments}
         if principal.kind is not PrincipalKind.ANONYMOUS:
-            limits[f"caller {principal.kind} {principal.id}"] = self.settings.push_connections_per_user
+            limits[f"caller {principal.kind} {principal.id}"] = self.settings.push_user_connections
         elif not session.origin.local:
-            limits[f"address {session.origin.place}"] = self.settings.push_connections_per_user
+            limits[f"address {session.origin.place}"] = self.settings.push_user_connections
         self.forget(session)
         for name, limit in limits.items():
             if self._counts[name] >= limit:

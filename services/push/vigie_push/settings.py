@@ -14,10 +14,10 @@ class PushSettings(ReportsSettings, AccessSettings):
     push_host: str = Field(default="0.0.0.0", description="address to listen on")
     push_port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
     push_connections: int = Field(default=20_000, ge=1, le=1_000_000, description="live connections of one process")
-    push_connections_per_tenant: int = Field(
+    push_tenant_connections: int = Field(
         default=10_000, ge=1, le=1_000_000, description="live connections of one tenant to one process"
     )
-    push_connections_per_user: int = Field(
+    push_user_connections: int = Field(
         default=100,
         ge=1,
         le=1_000_000,
