@@ -85,7 +85,7 @@ class SummaryFeed:
 
     async def snapshot(self, after: Cursor | None) -> Snapshot:
         """The newest; nothing when the client has it."""
-        update = await self._newest()
+        update = self._update(await self._board.current(self._area, self._tenant))
         return Snapshot([] if update.cursor == after else [update], lambda other: other.cursor == update.cursor)
 
     def updates(self, record: Summary) -> Sequence[Update]:
@@ -93,14 +93,11 @@ class SummaryFeed:
         return [self._update(record)]
 
     async def poll(self) -> Sequence[Update]:
-        """The newest. The source is this process: it is never away."""
-        return [await self._newest()]
+        """Nothing: the source is in this process, and loses nothing."""
+        return []
 
     async def close(self) -> None:
         """Nothing is held."""
-
-    async def _newest(self) -> Update:
-        return self._update(await self._board.current(self._area, self._tenant))
 
     def _update(self, summary: Summary) -> Update:
         return Update("", str(summary.at_ms), MESSAGES[self._area](data=msgspec.Raw(summary.body)))

@@ -1,4 +1,4 @@
-"""Socket.IO clients as sessions of the hub. See docs/decisions/0016-socketio-without-redis.md."""
+"""Socket.IO clients as sessions of the hub. See docs/decisions/0013-socketio-without-redis.md."""
 
 from __future__ import annotations
 
