@@ -62,7 +62,7 @@ def totals(samples: Samples, group_of_row: Int64s, groups: int) -> list[Total | 
         for first in range(0, groups, per_block):
             size = min(per_block, groups - first)
             own = slice(*np.searchsorted(stretches.group, (first, first + size)))
-            block = stretches.select(np.arange(own.start, own.stop))
+            block = stretches.select(np.arange(int(own.start), int(own.stop), dtype=np.int64))
             for group, total in _block(block, first, size, edges):
                 found[group] = total
     return found

@@ -28,7 +28,7 @@ class Family:
     kind: Kind
     placements: array[int] = field(default_factory=lambda: array("q"))
     """partition << 32 | ordinal."""
-    labels: list[str | Labels] = field(default_factory=list)
+    labels: list[str | Labels] = field(default_factory=list[str | Labels])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -138,7 +138,7 @@ class LatestTable:
         """int64[n, bounds]: how many observations of each of these histograms lie at or below each bound."""
         first = np.searchsorted(self._bucket_homes, placements)
         sizes = np.searchsorted(self._bucket_homes, placements, side="right") - first
-        own = np.repeat(first - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        own: npt.NDArray[np.int64] = np.repeat(first - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
         counts = np.zeros((len(placements), len(BUCKET_BOUNDS)), np.int64)
         counts[np.repeat(np.arange(len(placements)), sizes), self._bucket_bounds[own]] = self._bucket_counts[own]
         return counts.cumsum(axis=1)

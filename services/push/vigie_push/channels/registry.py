@@ -34,7 +34,7 @@ ABSENT: Final[Mapping[str, str]] = {
 
 def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
     """One of each that is served, by name."""
-    made = (
+    made: tuple[Channel[Any], ...] = (
         AlertsChannel(resources),
         AppChannel(resources),
         MetricsChannel(resources),

@@ -34,12 +34,14 @@ class Engine(socketio.AsyncServer):
             http_compression=False,  # of what is asked for with a credential in the address, no length tells anything
             ping_interval=PING_S,
             ping_timeout=PONG_S,
-            logger=quiet,
+            logger=quiet,  # pyright: ignore[reportArgumentType] - its documentation allows it
             engineio_logger=quiet,
         )
         self._owner = owner
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> str | None:
+    async def _handle_eio_connect(  # pyright: ignore[reportIncompatibleMethodOverride] - a sentence refuses
+        self, eio_sid: str, environ: Mapping[str, Any]
+    ) -> str | None:
         if (refused := self._owner.opened(eio_sid)) is not None:
             return refused
         return await super()._handle_eio_connect(eio_sid, environ)

@@ -185,7 +185,7 @@ class SocketTransport:
             client.session.subscriber.tell(error)
             return {"ok": False, "code": error.code, "message": error.message, "field": error.field}
         except Exception:  # the library would log it and tell nobody
-            log.exception("a message of a Socket.IO client failed", event=event)
+            log.exception("a message of a Socket.IO client failed", message=event)
             client.session.subscriber.tell(Error(code="internal-error", message="this is a fault of the server"))
             return {"ok": False, "code": "internal-error"}
         return {"ok": True, "subscriptions": done}
