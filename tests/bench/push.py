@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
 from vigie_web.process import connections
 
 from tests.bench import cost
@@ -37,7 +38,8 @@ def measure(report: Report, _runs: int, samples: int) -> None:
         stack.start_ingest()
         stack.start_aggregator()
         live = stack.start_push()
-        asyncio.run(_Live(report, stack, live, share).run())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_Live(report, stack, live, share).run())
 
 
 class _Live:

@@ -40,7 +40,7 @@ SAMPLES: Final = Topic(
     ("aggregator", "alerting"),
 )
 REPORTS: Final = Topic(
-    "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest",), ("aggregator",)
+    "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest",), ("aggregator", "push")
 )
 CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check")
 RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule", ("alerting",), ("alerting",))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, ClassVar, Final, cast
 
@@ -15,7 +14,7 @@ from vigie_runtime.settings import HttpSettings
 
 from vigie_web.request_guard import RequestGuard, trusted_hosts
 from vigie_web.security import ALWAYS, shared
-from vigie_web.websocket import CLOSED_PER_S
+from vigie_web.websocket import moment
 
 # Every answer's first line, with the headers that all answers share. 100 Continue is written without it.
 _FIRST_LINES: Final = {
@@ -252,13 +251,13 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self.parser = self.cycle = self.app = self._wanted = None
         self.headers = []
-        self.scope = {}
+        self.scope = cast("Any", {})
 
     def shutdown(self) -> None:
         """Called when the process stops. An answer without an end is ended, its clients not all at the same time."""
         super().shutdown()
         if self.cycle is not None and self.cycle.scope.get(STREAM):
-            self.loop.call_later(random.random() * len(self.connections) / CLOSED_PER_S, self.transport.close)
+            self.loop.call_later(moment(len(self.connections)), self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         """Called when the parser does not understand."""

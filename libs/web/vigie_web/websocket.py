@@ -23,10 +23,14 @@ BURST: Final = 4
 """Seconds' worth of messages that may come at once."""
 CLOSED_PER_S: Final = 1_000
 """Connections that are ended in a second when the process stops: their clients come to another one at once."""
+MOST_SPREAD_S: Final = 10.0
+"""However many they are: the process has to stop."""
 LINGER_S: Final = 3.0
 LINGER_BYTES: Final = 32 * 1024 * 1024
 """How long, and how much, the rest of a client's data is read and dropped: closing with bytes unread resets the
 connection, and the client loses the code that says why."""
+_AT_ONCE: Final = 64 * 1024
+"""Bytes of one write, unless a single message is longer."""
 _SILENT_LINGER_S: Final = 0.5
 """Of a client that reads nothing, or is not there any more."""
 _quiet: Final = logging.getLogger("vigie_web.websocket")
@@ -91,7 +95,7 @@ class WebSocket(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if not self.close_sent:
-            cast("dict[str, Any]", self.scope["extensions"])[_WIRE] = self
+            cast("dict[str, Any]", self.scope)["extensions"][_WIRE] = self
 
     def handle_ping(self) -> None:
         """A client that does not read gets no answers either."""
@@ -134,7 +138,7 @@ class WebSocket(WebSocketsSansIOProtocol):
             super().shutdown()
             return
         going = Closing(CloseCode.GOING_AWAY, "the service stops: connect again")
-        self.loop.call_later(random.random() * len(self.connections) / CLOSED_PER_S, self.end, going)
+        self.loop.call_later(moment(len(self.connections)), self.end, going)
 
     async def send(self, message: Any) -> None:
         """As ASGI says; but a close never waits for the client."""
@@ -144,8 +148,20 @@ class WebSocket(WebSocketsSansIOProtocol):
         await super().send(message)
 
     async def send_texts(self, texts: Sequence[bytes]) -> None:
-        """Send text messages, UTF-8 already, in one write. Waits while the client does not read; raises
+        """Send text messages, UTF-8 already, in few writes. Waits while the client does not read; raises
         ClientDisconnected, an OSError, when it has gone or did not read in time."""
+        waiting: list[bytes] = []
+        size = 0
+        for text in texts:
+            waiting += (_head(len(text)), text)
+            size += len(text)
+            if size >= _AT_ONCE:  # a client that does not read costs no more than that, and the buffer of its socket
+                await self._write(waiting)
+                waiting, size = [], 0
+        if waiting:
+            await self._write(waiting)
+
+    async def _write(self, parts: Sequence[bytes]) -> None:
         if not self.writable.is_set():
             try:
                 async with asyncio.timeout(self.limits.write_timeout_s):
@@ -154,7 +170,7 @@ class WebSocket(WebSocketsSansIOProtocol):
                 self.end(Closing(CloseCode.TRY_LATER, "nothing is read of what is sent"), _SILENT_LINGER_S)
         if self.disconnected or self.close_sent:
             raise ClientDisconnected
-        self.transport.write(b"".join([part for text in texts for part in (_head(len(text)), text)]))
+        self.transport.write(b"".join(parts))
 
     def end(self, closing: Closing, linger_s: float = LINGER_S) -> None:
         """Close at once, whoever reads or not; the app is told. What the client still sends is dropped."""
@@ -190,6 +206,11 @@ class WebSocket(WebSocketsSansIOProtocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+
+def moment(connections: int) -> float:
+    """When one of so many connections is ended, seconds from the stop of the process."""
+    return random.random() * min(connections / CLOSED_PER_S, MOST_SPREAD_S)
 
 
 def _head(length: int) -> bytes:

@@ -12,7 +12,11 @@ from vigie_api.settings import ApiSettings
 from vigie_web.access import MOUNT
 from vigie_web.app import access_table
 
-ACCESS = {key: access for key, access in access_table(FEATURES).rows.items() if key[0] != MOUNT}
+ACCESS = {
+    (method, path.replace(":path}", "}")): access
+    for (method, path), access in access_table(FEATURES).rows.items()
+    if method != MOUNT
+}
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from vigie_storage.latest import LatestReader
 from vigie_storage.promql.reader import PromqlReader
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
+from vigie_storage.reports.apps import AppReportReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.labels import LabelCatalogue
@@ -33,6 +34,7 @@ from vigie_web.state import AppState
 
 from vigie_api import metrics
 from vigie_api.admin import keys, tenants, users
+from vigie_api.apps import routes as apps
 from vigie_api.auth import routes as auth
 from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.dashboard import routes as dashboard
@@ -54,6 +56,7 @@ FEATURES: Final = (
     series.FEATURE,
     exposition.FEATURE,
     node_reports.FEATURE,
+    apps.FEATURE,
     auth.FEATURE,
     tenants.FEATURE,
     users.FEATURE,
@@ -115,6 +118,7 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         families=families,
         latest=latest,
         node_reports=NodeReportReader(database),
+        app_reports=AppReportReader(database),
         reader=reader,
         samples=PromqlReader(reader, windows, latest, clock, patterns).of,
         selectors=SelectorReader(catalogue, patterns, clock, limits.series),

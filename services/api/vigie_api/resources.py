@@ -14,6 +14,7 @@ from vigie_runtime.expressions import Expressions
 from vigie_storage.latest import LatestReader
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import SeriesReader
+from vigie_storage.reports.apps import AppReportReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.labels import LabelCatalogue
@@ -41,6 +42,7 @@ class Resources:
     families: FamilyCatalogue
     latest: LatestReader
     node_reports: NodeReportReader
+    app_reports: AppReportReader
     reader: SeriesReader
     samples: Callable[[TenantId], SamplesReader]
     """What PromQL reads of a tenant."""

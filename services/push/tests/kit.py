@@ -63,6 +63,8 @@ class Quota:
 
     async def refused(self, error: ProblemError) -> None: ...
 
+    async def admit(self, principal: Principal, tenant: str | None) -> None: ...
+
 
 @dataclass
 class Callers:

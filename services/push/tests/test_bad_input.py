@@ -186,7 +186,6 @@ async def test_a_client_that_never_reads_is_ended_and_slows_nobody(service: Serv
             service.publish(f"k{number % 20}", number, "x" * 60_000)
             await asyncio.sleep(0)
         await reading
-        assert len(service.sessions) == 2
         await gone(service, 1)
     assert service.counted("vigie_push_conflated_total") + service.counted("vigie_push_dropped_total") > 0
     assert service.counted("vigie_push_closed_total", code="try_later") == 1

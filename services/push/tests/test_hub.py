@@ -80,6 +80,24 @@ async def test_thousands_who_come_back_at_once_cost_few_snapshots() -> None:
     await hub.close()
 
 
+async def test_a_store_that_does_not_answer_at_once_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vigie_push.snapshots.PAUSES_S", (0.0, 0.0))
+    things = Things(stands={"a": 1}, failure=StoreUnavailable())
+    hub, _ = hub_with(things)
+    subscriber = Subscriber(10, 10_000)
+    subscription = await hub.attach(subscriber, "1", topic())
+    with pytest.raises(StoreUnavailable):
+        await hub.begin(subscription)
+    assert things.snapshots == 3
+    beginning = asyncio.create_task(hub.begin(subscription))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    things.failure = None
+    await beginning
+    assert await values(subscriber) == [1]
+    await hub.close()
+
+
 async def test_a_snapshot_is_not_shared_with_who_comes_after_it_was_begun() -> None:
     things = Things(stands={"a": 1})
     hub, _ = hub_with(things)

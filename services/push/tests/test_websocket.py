@@ -164,6 +164,18 @@ async def test_unsubscribing_one_or_all(service: Service) -> None:
     await eventually(lambda: not service.hub.topics and not service.source.followed)
 
 
+async def test_unsubscribing_what_has_these_parameters(service: Service) -> None:
+    async with service.client() as client:
+        one = await subscribed(client, thingId="1")
+        two = await subscribed(client, thingId="2")
+        await ask(client, type="unsubscribe", channel="server", thingId="2")
+        assert (await told(client, "unsubscribed"))["subscription"] == two["subscription"]
+        service.publish("a", 1)
+        assert (await told(client))["subscription"] == one["subscription"]
+        await ask(client, type="unsubscribe", channel="server")
+        assert (await told(client, "unsubscribed"))["subscription"] == one["subscription"]
+
+
 async def test_subscribing_again_begins_anew(service: Service) -> None:
     service.things.stands = {"a": 1}
     async with service.client() as client:

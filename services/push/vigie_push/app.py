@@ -6,9 +6,13 @@ from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
+from vigie_contracts.topics import REPORTS
+from vigie_runtime.bus import topics
 from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
+from vigie_storage import topics as recorded_topics
+from vigie_storage.mongo import retryable
 from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.health import Check
@@ -58,6 +62,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     settings, clock = state.settings, state.clock
     shared = await access_control.connect(state, life)
     database, redis = shared.database, shared.redis
+    with retryable("starting"):
+        await life.up("topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS,)), database))
     resources = ChannelResources(settings, database, redis, clock, state.metrics)
     life.on_down("summaries", resources.board.close)
     counted = metrics.PushMetrics(state.metrics)

@@ -31,7 +31,8 @@ class Subscribe(_In, tag="subscribe", kw_only=True):
 
 
 class Unsubscribe(_In, tag="unsubscribe", kw_only=True):
-    """Without `subscription`: every one of the channel with these parameters; of all channels without `channel`."""
+    """Without `subscription`: every one of the channel, with the parameters of it that stand beside; of all channels
+    without `channel`."""
 
     subscription: str | None = None
     channel: str | None = None

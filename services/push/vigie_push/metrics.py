@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from vigie_identity.errors import RefusalReason
 from vigie_runtime.metrics import SIZES, Counter, Gauge, Histogram, MetricSet
 from vigie_web.metrics import RequestMetrics
 
@@ -83,6 +84,7 @@ class PushMetrics:
     """The same, ready to be counted with."""
 
     def __init__(self, metrics: MetricSet) -> None:
+        self._metrics = metrics
         names = {name.value: name for name in ChannelName}
         self.published = {name: metrics.counter(KPI_PUBLISHED, type=value) for name, value in names.items()}
         self._delivered = {name: metrics.counter(KPI_DELIVERED, type=value) for name, value in names.items()}
@@ -106,6 +108,10 @@ class PushMetrics:
         self._subscriptions.set_function(lambda: sum(len(one.subscriptions) for one in sessions))
         self._buffer.set_function(lambda: sum(len(one.subscriber) for one in sessions))
         self._topics.set_function(lambda: hub.topics)
+
+    def refused(self, reason: RefusalReason) -> None:
+        """A token or key was not good."""
+        self._metrics.counter(REQUESTS.refused_credentials, reason=reason).inc()
 
     def subscribed(self, channel: str) -> None:
         """One subscription more."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from random import uniform
 from secrets import token_hex
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import CredentialMissing, NotFound, Unauthenticated
 from vigie_identity.principal import Principal, PrincipalKind
@@ -24,7 +25,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
 from vigie_web.state import AccessControl
 
-from vigie_push.channels.base import Channel, Cursor, Topic
+from vigie_push.channels.base import Channel, Cursor, Parameters, Topic
 from vigie_push.channels.registry import ABSENT
 from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.credentials import expires_of
@@ -67,7 +68,7 @@ class Session:
 
         Raises ProblemError for what is not good, Ended when there are too many connections or something subscribed
         to is not allowed any more."""
-        principal = await self._sessions.principal(credential, self.origin)
+        principal = await self._sessions.principal(credential, self.origin, charged=True)
         first = self.principal is None
         self._authorise_all(principal)
         self._sessions.count(self, principal)
@@ -127,12 +128,22 @@ class Session:
             raise
         return subscription
 
-    def unsubscribe(self, subscription: str | None = None, channel: str | None = None, *, id: Any = None) -> None:  # noqa: A002
-        """End one subscription, or those of a channel, or all; each is answered. Raises NotFound for none."""
+    def unsubscribe(
+        self,
+        subscription: str | None = None,
+        channel: str | None = None,
+        *,
+        fields: Mapping[str, Any] | None = None,
+        id: Any = None,  # noqa: A002 - its name in messages
+    ) -> None:
+        """End one subscription, or those of a channel with the parameters that are among `fields`, or all; each is
+        answered. Raises NotFound when the one that is named is none."""
         ended = [
             one
             for one in self.subscriptions.values()
-            if subscription in (None, one.id) and channel in (None, one.topic.channel)
+            if subscription in (None, one.id)
+            and channel in (None, one.topic.channel)
+            and _fits(one.topic.parameters, fields or {})
         ]
         if not ended and subscription is not None:
             raise NotFound("subscription")
@@ -176,6 +187,8 @@ class Session:
                 return
             raise Ended(Closing(CloseCode.NOT_ALLOWED, e.detail)) from None
         self._authorise_all(principal)
+        for subscription in self.subscriptions.values():
+            subscription.settle(self._sessions.clock.monotonic())
         await self._sessions.check_tenants(self, principal)
         self.principal = principal
 
@@ -224,6 +237,16 @@ class Session:
             self._sessions.hub.detach(subscription)
 
 
+def _fits(parameters: Parameters, fields: Mapping[str, Any]) -> bool:
+    """Whether every parameter that is among the fields has that value."""
+    said = [one for one in structs.fields(parameters) if one.encode_name in fields]
+    try:
+        asked = msgspec.convert(fields, type(parameters), strict=False) if said else parameters
+    except msgspec.ValidationError:
+        return False
+    return all(getattr(asked, one.name) == getattr(parameters, one.name) for one in said)
+
+
 class Sessions:
     """All sessions of a process. For one event loop."""
 
@@ -263,17 +286,29 @@ class Sessions:
             self.metrics.transports[transport].dec()
             session.close()
 
-    async def principal(self, credential: bytes | None, origin: Origin) -> Principal:
-        """Who shows this credential. Raises as `Authenticator.credential`."""
+    def refuse(self, closing: Closing, end: Callable[[Closing], None]) -> None:
+        """End a connection that came to no session: counted like the others."""
+        self.metrics.closed(closing.code)
+        end(closing)
+
+    async def principal(self, credential: bytes | None, origin: Origin, *, charged: bool = False) -> Principal:
+        """Who shows this credential. A connection is `charged` like a request. Raises as `Authenticator.credential`;
+        Throttled."""
         authenticator = self._access.authenticator
-        if credential is None:
-            return await authenticator.anonymous()
         quota = self._access.rates.open(origin)
         try:
-            return await authenticator.credential(credential, quota)
+            if credential is None:
+                found = await authenticator.anonymous()
+            else:
+                found = await authenticator.credential(credential, quota)
         except ProblemError as e:
+            if isinstance(e, Unauthenticated) and e.reason is not None:
+                self.metrics.refused(e.reason)
             await quota.refused(e)
             raise
+        if charged:
+            await quota.admit(found, None)
+        return found
 
     def channel(self, name: str) -> Channel[Any]:
         """Raises UnknownChannel, NotServed."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from vigie_runtime import tasks
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import StoreUnavailable
 
 from vigie_push.channels.base import Cursor, Feed, Snapshot, Topic
 from vigie_push.subscriber import Event
 
 Taken: TypeAlias = tuple[Snapshot, list[Event]]
+
+
+PAUSES_S: Final = (0.5, 1.5)
+"""Before a snapshot is tried again that the store did not answer: when thousands come back at once, they may be what
+keeps it from answering in time."""
 
 
 class Snapshots:
@@ -42,6 +48,14 @@ class Snapshots:
     async def _make(self, after: Cursor | None) -> Taken:
         async with self._reads:
             del self._waiting[after]
-            snapshot = await self._feed.snapshot(after)
+            snapshot = await self._read(after)
         now = self._clock.monotonic()
         return snapshot, [Event(self._topic, update, now) for update in snapshot.updates]
+
+    async def _read(self, after: Cursor | None) -> Snapshot:
+        for pause_s in PAUSES_S:
+            try:
+                return await self._feed.snapshot(after)
+            except StoreUnavailable:
+                await self._clock.sleep(pause_s)
+        return await self._feed.snapshot(after)

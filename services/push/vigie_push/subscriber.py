@@ -81,8 +81,12 @@ class Subscription:
         else:
             if not self.overlap(event.update):
                 self.subscriber.deliver(self, event)
-            if event.at >= self.overlap_until:
-                self.overlap = None
+            self.settle(event.at)
+
+    def settle(self, now: float) -> None:
+        """Forget the snapshot when it is too old to matter."""
+        if now >= self.overlap_until:
+            self.overlap = None
 
 
 class Delivery:

@@ -12,7 +12,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal
 
-from vigie_push.channels.alert_messages import ALERTNAME, STATUSES
+from vigie_push.channels.alert_messages import ALERTNAME, STATUSES, NotifiedAlert
 from vigie_push.channels.base import Parameters
 
 _OPEN: Final = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
@@ -90,8 +90,13 @@ class AlertFilter:
             return False
         before, after = step.from_state, step.to_state
         fits = after is not AlertState.INACTIVE and STATUSES[after] in self._statuses  # what never fired is not over
-        left = before in _LIVING and STATUSES[before] in self._statuses
+        left = before is not None and before in _LIVING and STATUSES[before] in self._statuses
         return fits or left
+
+    def names(self, alert: NotifiedAlert) -> bool:
+        """Whether a notification shows this alert."""
+        severe = not self._severities or alert.severity.value in self._severities
+        return severe and self._is_about(alert.labels, alert.rule_id)
 
     def _is_about(self, labels: Mapping[str, str], rule: str) -> bool:
         if self._places is not None and not any(f"{name}={value}" in self._places for name, value in labels.items()):

@@ -91,6 +91,39 @@ class AlertsMessage(ChannelMessage, tag="alerts", kw_only=True):
     """Whether there are more than are listed."""
 
 
+class NotifiedAlert(msgspec.Struct, rename="camel", kw_only=True):
+    """An alert as a notification shows it; times are milliseconds."""
+
+    fingerprint: str
+    status: str
+    acknowledged: bool = False
+    severity: Severity
+    rule_id: str
+    rule_name: str
+    reason: str = ""
+    summary: str = ""
+    value: float | None = None
+    labels: dict[str, str] = {}
+    starts_at: int | None = None
+    ends_at: int | None = None
+
+
+class Notification(msgspec.Struct, rename="camel", kw_only=True):
+    """What a channel of the type `live` was told, as other channels are told by mail."""
+
+    id: str
+    status: str
+    title: str
+    alerts: list[NotifiedAlert]
+
+
+class NotificationMessage(ChannelMessage, tag="notification", kw_only=True):
+    """People are to be told of alerts: a rule has a live channel, or somebody tries one. It comes beside the `alert`
+    messages of the same alerts, is never repeated, and names only alerts that the subscription is about."""
+
+    data: Notification
+
+
 def message(transition: Transition) -> AlertMessage:
     """A step that is told."""
     previous = transition.from_state

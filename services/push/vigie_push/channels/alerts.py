@@ -5,6 +5,7 @@
   they are more than MAX_READ.
 - Then an `alert` message for every step: firing, acknowledged, given back, resolved, another severity. The conflation
   key is the alert: of one that changes faster than a client reads, the client gets the last state.
+- A `notification` message comes when a channel of the type `live` is told something.
 - Filters: `severity`, `status`, `service`, `site`, `rule` (id or name), each a word or several. A step is told when the
   alert is one of those asked for, or was before it: so one that leaves `status=active` is seen leaving.
 - Seen by whoever has `alerts.read`; without `alerts.read-all` only alerts with a label `site` or `app` of one's own.
@@ -19,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
 from vigie_contracts.alerts import Transition, transition_id
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import InvalidField
@@ -30,12 +32,21 @@ from vigie_storage.alerts.live import LiveTransitions
 from vigie_storage.alerts.states import AlertStates, StoredAlert
 
 from vigie_push.channels.alert_filter import AlertFilter, AlertParameters, narrowed
-from vigie_push.channels.alert_messages import STATUSES, AlertMessage, AlertsMessage, alert, message, stored_alert
+from vigie_push.channels.alert_messages import (
+    STATUSES,
+    AlertMessage,
+    AlertsMessage,
+    Notification,
+    NotificationMessage,
+    alert,
+    message,
+    stored_alert,
+)
 from vigie_push.channels.alert_position import Position
 from vigie_push.channels.base import Cursor, Snapshot, Topic, Update
 from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
-from vigie_push.sources import transitions
+from vigie_push.sources import notifications, transitions
 
 MAX_OPEN: Final = 500
 """Alerts in the message `alerts`: about half a megabyte."""
@@ -50,11 +61,11 @@ _ALL: Final = "alerts"
 class AlertsChannel:
     """See the module's text."""
 
-    name: Final = ChannelName.ALERTS.value
-    parameters: Final = AlertParameters
-    messages: Final = (AlertMessage, AlertsMessage)
-    sources: Final = (transitions.NAME,)
-    permission: Final = Permission.ALERTS_READ
+    name = ChannelName.ALERTS.value
+    parameters = AlertParameters
+    messages = (AlertMessage, AlertsMessage, NotificationMessage)
+    sources = (transitions.NAME, notifications.NAME)
+    permission = Permission.ALERTS_READ
 
     def __init__(self, resources: ChannelResources) -> None:
         self._ledger, self._states = Ledger(resources.database), AlertStates(resources.database)
@@ -90,8 +101,10 @@ class AlertFeed:
         """What was stored just before is part of every snapshot that is made from here on."""
         self._seen = await self._now()
 
-    def updates(self, record: LiveTransitions) -> list[Update]:
+    def updates(self, record: LiveTransitions | Notification) -> list[Update]:
         """See `Feed`."""
+        if isinstance(record, Notification):
+            return self._notified(record)
         if record.stored < self._seen.since_ms:
             return []  # so late that it was read of the ledger
         return [update for step in record.transitions for update in self._step(step, record.stored)]
@@ -130,6 +143,13 @@ class AlertFeed:
         if not self._wanted.tells(step):
             return []
         return [Update(step.fingerprint, self._seen.cursor(), message(step))]
+
+    def _notified(self, record: Notification) -> list[Update]:
+        alerts = [alert for alert in record.alerts if self._wanted.names(alert)]
+        if not alerts:
+            return []
+        told = NotificationMessage(data=replace(record, alerts=alerts))
+        return [Update(f"notification {record.id}", self._seen.cursor(), told)]
 
     async def _read(self, position: Position) -> list[Stored]:
         """What may have been stored since then, seen or not; the last MAX_READ of it."""

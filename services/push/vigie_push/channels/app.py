@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from vigie_contracts import apps
 from vigie_contracts.reports import Report
 from vigie_contracts.tenants import TenantId
-from vigie_identity.errors import NotFound
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal
 from vigie_query.times import iso
@@ -23,8 +23,6 @@ from vigie_push.channels.names import ChannelName
 from vigie_push.channels.report_feed import ReportFeed, ReportSources
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.sources import reports_tail
-
-KIND: Final = "app"
 
 
 class AppParameters(Parameters, frozen=True, kw_only=True):
@@ -49,37 +47,34 @@ class AppMessage(ChannelMessage, tag="metrics", kw_only=True):
 class AppChannel:
     """See the module's text."""
 
-    name: Final = ChannelName.APP.value
-    parameters: Final = AppParameters
-    messages: Final = (AppMessage,)
-    sources: Final = (reports_tail.NAME,)
-    permission: Final = Permission.SITES_READ
+    name = ChannelName.APP.value
+    parameters = AppParameters
+    messages = (AppMessage,)
+    sources = (reports_tail.NAME,)
+    permission = Permission.SITES_READ
 
     def __init__(self, resources: ChannelResources) -> None:
         self._reports = ReportSources(NewestReports(resources.database), resources.recent_reports)
 
     def authorise(self, principal: Principal, tenant: TenantId, parameters: AppParameters) -> AppParameters:
         """See `Channel`."""
-        principal.require(Permission.SITES_READ, tenant)
-        mine = principal.apps(tenant)
-        if mine is not None and parameters.app_id not in mine:
-            raise NotFound(KIND)
+        principal.require_app(Permission.SITES_READ, tenant, parameters.app_id)
         return parameters
 
     async def open(self, topic: Topic[AppParameters]) -> ReportFeed:
         """See `Channel`."""
-        feed = ReportFeed(topic.tenant, KIND, topic.parameters.app_id, self._reports, message)
+        feed = ReportFeed(topic.tenant, apps.KIND, topic.parameters.app_id, self._reports, message)
         await feed.begin()
         return feed
 
 
 def message(report: Report) -> AppMessage:
     """A report, as it is told."""
-    said = report.body.get("timestamp")
+    said = report.body.get(apps.TIMESTAMP)
     return AppMessage(
         payload=AppPayload(
             app_id=report.subject,
-            metrics=report.body.get("metrics"),
+            metrics=report.body.get(apps.METRICS),
             timestamp=iso(report.timestamp) if said in (None, "") else said,
         )
     )

@@ -69,11 +69,11 @@ class _Page(Update):
 class MetricsChannel:
     """See the module's text."""
 
-    name: Final = ChannelName.METRICS.value
-    parameters: Final = MetricsParameters
-    messages: Final = (MetricsMessage,)
-    sources: Final = (values.NAME,)
-    permission: Final = Permission.METRICS_READ
+    name = ChannelName.METRICS.value
+    parameters = MetricsParameters
+    messages = (MetricsMessage,)
+    sources = (values.NAME,)
+    permission = Permission.METRICS_READ
 
     def __init__(self, resources: ChannelResources) -> None:
         expressions = Expressions()

@@ -17,7 +17,7 @@ from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.channels.summaries import SummaryChannel
 from vigie_push.channels.telemetry import TelemetryChannel
-from vigie_push.sources import transitions, values
+from vigie_push.sources import notifications, transitions, values
 from vigie_push.sources.base import Sink, Source
 from vigie_push.sources.redis_link import RedisLink
 from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
@@ -59,6 +59,7 @@ def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
     )
     return [
         transitions.source(link, sink),
+        notifications.source(link, sink),
         values.source(link, sink),
         tail,
         *(SummarySource(area, resources.board, sink) for area in PERIODS),

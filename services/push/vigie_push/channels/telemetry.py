@@ -5,7 +5,7 @@ How it begins, goes on and is resumed: `report_feed`. Seen by whoever has `telem
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from vigie_contracts import telemetry
 from vigie_contracts.reports import Report
@@ -36,11 +36,11 @@ class TelemetryMessage(ChannelMessage, tag="telemetry", kw_only=True):
 class TelemetryChannel:
     """See the module's text."""
 
-    name: Final = ChannelName.TELEMETRY.value
-    parameters: Final = TelemetryParameters
-    messages: Final = (TelemetryMessage,)
-    sources: Final = (reports_tail.NAME,)
-    permission: Final = Permission.TELEMETRY_READ
+    name = ChannelName.TELEMETRY.value
+    parameters = TelemetryParameters
+    messages = (TelemetryMessage,)
+    sources = (reports_tail.NAME,)
+    permission = Permission.TELEMETRY_READ
 
     def __init__(self, resources: ChannelResources) -> None:
         self._reports = ReportSources(NewestReports(resources.database), resources.recent_reports)

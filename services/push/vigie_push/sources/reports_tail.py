@@ -35,7 +35,7 @@ _BACKOFF: Final = Backoff(0.2, 5.0)
 class ReportsTail:
     """A source: its records are `Report`s."""
 
-    name: Final = NAME
+    name = NAME
 
     def __init__(
         self,

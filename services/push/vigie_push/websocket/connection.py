@@ -147,7 +147,7 @@ class LiveSocket:
                     message.channel, fields(text), after=message.after, tenant=message.tenant, id=message.id
                 )
             case Unsubscribe():
-                session.unsubscribe(message.subscription, message.channel, id=message.id)
+                session.unsubscribe(message.subscription, message.channel, fields=fields(text), id=message.id)
             case Ping():
                 session.subscriber.tell(Pong(id=message.id, timestamp=self._now_ms()))
             case Auth():

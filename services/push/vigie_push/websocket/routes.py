@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import HTTPConnection
@@ -54,13 +54,13 @@ class Live:
                 )
                 await live.run(credential, state.settings.push_auth_timeout_s)
         except Ended as e:
-            wire.end(e.closing)
+            resources.sessions.refuse(e.closing, wire.end)
         except ProblemError as e:
             code = CloseCode.UNAUTHENTICATED if isinstance(e, Unauthenticated) else CloseCode.POLICY
-            wire.end(Closing(code, e.detail))
+            resources.sessions.refuse(Closing(code, e.detail), wire.end)
 
 
-def forget_request(scope: dict[str, Any]) -> None:
+def forget_request(scope: Scope) -> None:
     """The head of the request, a kilobyte or more, is not needed while the connection lives."""
     for name in ("headers", "query_string", "raw_path", "subprotocols"):
         scope[name] = type(scope[name])()

@@ -12,6 +12,7 @@ from vigie_contracts.limits import MAX_NAME_CHARS
 from vigie_identity.errors import InvalidField
 from vigie_identity.permissions import Permission
 from vigie_query.times import iso, parse_time
+from vigie_web import cursors
 from vigie_web.access import Access
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature
@@ -20,7 +21,6 @@ from vigie_web.problem_schema import Responses, problem_response
 from vigie_alerting import commands
 from vigie_alerting.alerts.desk import Command
 from vigie_alerting.alerts.errors import AlertNotFound
-from vigie_alerting.api import cursors
 from vigie_alerting.api.alerts import queries
 from vigie_alerting.api.alerts.schemas import (
     Acknowledge,

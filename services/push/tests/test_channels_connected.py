@@ -1,0 +1,149 @@
+"""Every channel over real stores: a snapshot, what is new, and coming back to another replica."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from vigie_contracts.tenants import TenantId
+from vigie_push.channels import cursors, registry
+from vigie_push.errors import InvalidCursor
+from vigie_runtime.clients import Database, Redis
+
+from services.push.tests.conformance import CASES, Case, Replica, Stores
+
+CHANNELS = sorted(CASES)
+
+
+@pytest.fixture
+async def stores(database: Database, redis_url: str) -> AsyncIterator[Stores]:
+    redis = Redis.from_url(redis_url)
+    yield Stores(database, redis)
+    await redis.aclose()
+
+
+@pytest.fixture
+def tenants(unique) -> tuple[TenantId, TenantId]:  # type: ignore[no-untyped-def]
+    return TenantId(unique("acme")), TenantId(unique("rival"))
+
+
+async def made(name: str, stores: Stores, *tenants: TenantId) -> Case:
+    case: Case = CASES[name]()
+    for tenant in tenants:
+        await case.prepare(stores, tenant)
+    return case
+
+
+async def test_every_channel_has_a_case(stores: Stores) -> None:
+    assert set(Replica(stores).hub.channels) == set(CASES)
+    assert not set(CASES) & set(registry.ABSENT)
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_nothing_is_lost_or_told_twice_when_a_client_comes_back_to_another_replica(
+    name: str, stores: Stores, tenants: tuple[TenantId, TenantId]
+) -> None:
+    acme, _ = tenants
+    case = await made(name, stores, acme)
+    here, there = Replica(stores), Replica(stores)
+    await case.happen(stores, acme, 0)
+    client = await here.client(name, acme, case)
+    assert await client.read() == [{0}]
+    record = await case.happen(stores, acme, 1)
+    here.tell(name, acme, record)
+    here.tell(name, acme, record)
+    (told,) = await client.read()
+    assert 1 in told
+    await here.hub.close()
+
+    missed = [await case.happen(stores, acme, number) for number in (2, 3)]
+    again = await there.client(name, acme, case, client.cursor)
+    words = await again.read()
+    assert set().union(*words) >= {2, 3}, "nothing is lost"
+    for late in (record, *missed):
+        there.tell(name, acme, late)
+    assert await again.read() == [], "nothing twice"
+    there.tell(name, acme, await case.happen(stores, acme, 4))
+    (told,) = await again.read()
+    assert 4 in told
+    cursors_seen = [message["cursor"] for message in client.messages + again.messages]
+    assert max(map(len, cursors_seen)) <= 1_000
+
+    for cursor in (again.cursor, cursors_seen[-1]):
+        assert await (await there.client(name, acme, case, cursor)).read() == [], "there is nothing new"
+    await there.hub.close()
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_a_foreign_tenant_sees_nothing(name: str, stores: Stores, tenants: tuple[TenantId, TenantId]) -> None:
+    acme, rival = tenants
+    case = await made(name, stores, acme, rival)
+    replica = Replica(stores)
+    await case.happen(stores, acme, 0)
+    other = await replica.client(name, rival, case)
+    mine = await replica.client(name, acme, case)
+    replica.tell(name, acme, await case.happen(stores, acme, 1))
+    assert set().union(*await mine.read()) == {0, 1}
+    assert set().union(*await other.read()) == set()
+    resumed = await replica.client(name, rival, case, mine.cursor)
+    assert set().union(*await resumed.read()) == set(), "not with the cursor of another tenant either"
+    await replica.hub.close()
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_what_a_source_does_not_tell_is_polled_and_told_once(
+    name: str, stores: Stores, tenants: tuple[TenantId, TenantId]
+) -> None:
+    acme, _ = tenants
+    case = await made(name, stores, acme)
+    replica = Replica(stores)
+    await case.happen(stores, acme, 0)
+    client = await replica.client(name, acme, case)
+    await client.read()
+    lost = await case.happen(stores, acme, 1)
+    for open_ in replica.hub._topics.values():
+        await replica.hub._poll_topic(open_)
+        await replica.hub._poll_topic(open_)
+    (told,) = await client.read()
+    assert 1 in told
+    replica.tell(name, acme, lost)
+    assert await client.read() == []
+    await replica.hub.close()
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_garbage_is_no_cursor_and_that_of_a_later_version_is_none(
+    name: str, stores: Stores, tenants: tuple[TenantId, TenantId]
+) -> None:
+    acme, _ = tenants
+    case = await made(name, stores, acme)
+    replica = Replica(stores)
+    await case.happen(stores, acme, 0)
+    for garbage in ("nonsense!", "AQA", "%00", "ü"):
+        with pytest.raises(InvalidCursor, match="after: is not a cursor of this channel"):
+            await replica.client(name, acme, case, garbage)
+    later = await replica.client(name, acme, case, cursors.encode(200, b"later"))
+    assert await later.read() == [{0}]
+    await replica.hub.close()
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_a_snapshot_is_bounded_whatever_was_missed(
+    name: str, stores: Stores, tenants: tuple[TenantId, TenantId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vigie_push.channels.alerts.MAX_OPEN", 5)
+    monkeypatch.setattr("vigie_push.channels.alerts.MAX_READ", 8)
+    monkeypatch.setattr("vigie_push.channels.report_feed.MAX_MISSED", 5)
+    acme, _ = tenants
+    case = await made(name, stores, acme)
+    replica = Replica(stores)
+    await case.happen(stores, acme, 0)
+    first = await replica.client(name, acme, case)
+    await first.read()
+    for number in range(1, 20):
+        await case.happen(stores, acme, number)
+    words = await (await replica.client(name, acme, case, first.cursor)).read()
+    assert len(words) <= 5
+    if name == "alerts":
+        assert len(words[0]) == 5
+    else:
+        assert 19 in set().union(*words)
+    await replica.hub.close()
