@@ -39,6 +39,7 @@ class Free:
         return self
 
     async def refused(self, _error: object) -> None: ...
+    async def admit(self, _principal: object, _tenant: object) -> None: ...
 
 
 class Callers:

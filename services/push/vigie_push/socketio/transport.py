@@ -205,14 +205,16 @@ class SocketTransport:
         return begun
 
     async def _end(self, client: _Client, session: Session, argument: Any) -> list[str]:
+        """A subscription ends when its messages go as events of neither kind."""
         wanted = asked("unsubscribe", argument)
-        (client.kpi if wanted.kpi else client.own).difference_update(wanted.channels)
-        ended: list[str] = []
+        mine, other = (client.kpi, client.own) if wanted.kpi else (client.own, client.kpi)
+        before = list(session.subscriptions)
         for channel in wanted.channels:
-            if channel not in client.own | client.kpi:
-                ended += [one.id for one in session.subscriptions.values() if one.topic.channel == channel]
-                session.unsubscribe(channel=channel)
-        return ended
+            if channel not in other:
+                session.unsubscribe(channel=channel, fields=wanted.fields)
+            if channel in other or all(one.topic.channel != channel for one in session.subscriptions.values()):
+                mine.discard(channel)
+        return [one for one in before if one not in session.subscriptions]
 
     async def _run(self, client: _Client, opening: asyncio.Future[None]) -> None:
         """The client's session, from its first packet to its end."""
