@@ -154,6 +154,7 @@ class Served:
             socket_io=self.socket_io,
         )  # fmt: skip
         self.port = 0
+        self.server: Any = None
 
     def alert(self, number: int) -> None:
         """A new alert of the tenant."""
@@ -167,7 +168,7 @@ async def served(**settings: Any) -> AsyncIterator[Served]:
     one.app.state.service.resources = one.resources
     config = server_config(one.app, one.settings, "127.0.0.1", 0, 1_000, websockets=one.settings.websockets)
     config.lifespan = "off"
-    server = uvicorn.Server(config)
+    server = one.server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     one.port = listening.getsockname()[1]
     work = [asyncio.create_task(source.run()) for source in one.sources]

@@ -194,3 +194,21 @@ async def test_a_client_that_does_not_read_is_cut_off_and_keeps_nobody_waiting()
                 while not (await good.event("alert"))["name"].startswith(f"alert {number + 99}x"):
                     continue
         stuck.socket.transport.abort()
+
+
+@pytest.mark.parametrize("who", ["the client", "the process"])
+async def test_a_poll_ends_with_its_client_or_the_process(who: str) -> None:
+    async with served() as live, httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+        base = f"http://127.0.0.1:{live.port}/socket.io/?{QUERY}polling"
+        mine = f"{base}&sid={json.loads((await http.get(base)).text[1:])['sid']}"
+        await http.post(mine, content=f'40{{"token":"{READER}"}}')
+        while "subscribed" not in (await http.get(mine)).text:
+            continue
+        waiting = asyncio.create_task(http.get(mine))
+        assert not (await asyncio.wait([waiting], timeout=0.3))[0]
+        if who == "the client":
+            waiting.cancel()
+        else:
+            live.server.should_exit = True
+        await nobody_left(live)
+        await asyncio.wait([waiting])

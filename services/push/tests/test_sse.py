@@ -136,3 +136,12 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
                 live.alert(next(numbers))
                 await asyncio.sleep(0)
         writer.close()
+
+
+async def test_a_stop_does_not_wait_for_streams() -> None:
+    async with served() as live, stream_of(live) as stream:
+        await stream.event("alert")
+        live.server.should_exit = True
+        with pytest.raises((EOFError, httpx2.RemoteProtocolError)):
+            await stream.event("never")
+        await nobody_left(live)

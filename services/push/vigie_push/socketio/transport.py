@@ -11,12 +11,13 @@ from urllib.parse import parse_qs
 
 from socketio.exceptions import ConnectionRefusedError as Refused
 from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from vigie_identity.errors import CredentialMissing
 from vigie_runtime import logging, tasks
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError
+from vigie_web.connection import STREAM
 from vigie_web.context import origin_of
 from vigie_web.websocket import WebSocket, wire_of
 
@@ -86,7 +87,7 @@ class SocketTransport:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         if scope["type"] != "websocket" or task is None:
-            await self._engine.handle_request(scope, receive, send)
+            await self._poll(scope, receive, send)
             return
         asked_for = parse_qs(scope["query_string"].decode("latin-1")).get("sid", [""])[0]
         self._sockets[task] = _Socket(asked_for, wire_of(scope))
@@ -98,6 +99,26 @@ class SocketTransport:
             engine_id = self._sockets.pop(task).engine_id
             if engine_id in self._engine.eio.sockets:
                 self._later(self._drop(engine_id, _GONE))
+
+    async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request by HTTP. One that waits for news ends when its client goes, and with it the session."""
+        if scope["method"] != "GET":
+            await self._engine.handle_request(scope, receive, send)
+            return
+        first: Message = await receive()
+        scope[STREAM] = True
+
+        async def again() -> Message:
+            return first
+
+        answering = asyncio.create_task(self._engine.handle_request(scope, again, send), name="socket.io poll")
+        gone = asyncio.create_task(_disconnected(receive), name="socket.io poller")
+        try:
+            await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.end([gone] if answering.done() else [answering, gone])
+        if not answering.cancelled():
+            await answering  # raises what went wrong
 
     async def close(self) -> None:
         """End all clients."""
@@ -297,3 +318,8 @@ class SocketTransport:
         task = asyncio.create_task(work, name="socket.io end")
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue

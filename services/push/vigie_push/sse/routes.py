@@ -14,6 +14,7 @@ from vigie_contracts.problems import ProblemKind
 from vigie_runtime import logging
 from vigie_runtime.errors import RETRY_AFTER_S, ProblemError
 from vigie_web.access import PUBLIC
+from vigie_web.connection import STREAM
 from vigie_web.context import origin_of
 from vigie_web.feature import Feature
 from vigie_web.middleware import HEAD
@@ -51,6 +52,7 @@ class _StreamRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `Route`."""
+        scope[STREAM] = True
         timeout_s = scope["app"].state.service.settings.push_write_timeout_s
 
         async def bounded(message: Message) -> None:
