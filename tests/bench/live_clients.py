@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,9 +35,8 @@ class Client(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(HEAD % self._host)
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(HEAD % self._host)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
