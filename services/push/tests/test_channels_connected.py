@@ -110,18 +110,23 @@ async def test_what_a_source_does_not_tell_is_polled_and_told_once(
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-async def test_garbage_is_no_cursor_and_that_of_a_later_version_is_none(
+async def test_garbage_is_no_cursor_and_that_of_another_channel_or_version_is_none(
     name: str, stores: Stores, tenants: tuple[TenantId, TenantId]
 ) -> None:
     acme, _ = tenants
     case = await made(name, stores, acme)
     replica = Replica(stores)
     await case.happen(stores, acme, 0)
-    for garbage in ("nonsense!", "AQA", "%00", "ü"):
+    for garbage in ("nonsense!", "A", "%00", "ü"):
         with pytest.raises(InvalidCursor, match="after: is not a cursor of this channel"):
             await replica.client(name, acme, case, garbage)
-    later = await replica.client(name, acme, case, cursors.encode(200, b"later"))
-    assert await later.read() == [{0}]
+    mine = await replica.client(name, acme, case)
+    await mine.read()
+    others = [form for form in cursors.Form if cursors.decode(form, mine.cursor) is None]
+    assert len(others) == len(cursors.Form) - 1
+    for form in (200, *others):
+        again = await replica.client(name, acme, case, cursors.encode(form, b"of something else"))
+        assert await again.read() == [{0}]
     await replica.hub.close()
 
 
