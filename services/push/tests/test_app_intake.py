@@ -221,7 +221,7 @@ async def test_who_is_over_a_limit_is_refused_and_does_not_block_the_lane(stage:
 
 
 async def test_what_waits_is_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage.intake._lanes, "_limit", 200)
+    monkeypatch.setattr(stage.intake._lanes, "_limit", 150)
     stage.bus.publisher.gate = asyncio.Event()
     first = asyncio.create_task(stage.take(SAID))
     await stage.bus.publisher.called.wait()
