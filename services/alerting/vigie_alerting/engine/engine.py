@@ -11,8 +11,10 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from vigie_contracts.alerts import AlertState
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
+from vigie_query.promql.labels import without_name
 from vigie_runtime.errors import reason_of
 
 from vigie_alerting.alert import Alert
@@ -45,6 +47,8 @@ class Engine:
         self._users: dict[int, set[str]] = {}
         """Watch -> the rules that use it."""
         self._attention = Attention()
+        self._homes: dict[int, tuple[int, dict[Labels, int]]] = {}
+        """Of watches of rules with alerts: the generation of the memory, and the home of each series."""
         self._stale: set[int] = set()
         """Watches of whose rules one is calm otherwise than before."""
         self._dues: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
@@ -96,7 +100,7 @@ class Engine:
         late = self.memory.add(homes, times, values)
         self._refresh()
         positions, watches, as_they_are = self.memory.watching(homes)
-        matter = ~as_they_are | self._attention.wanted(watches, values[positions])
+        matter = ~as_they_are | self._attention.wanted(watches, values[positions], homes[positions])
         positions, watches = positions[matter], watches[matter]
         order = np.argsort(watches, kind="stable")
         positions, watches = positions[order], watches[order]
@@ -155,6 +159,7 @@ class Engine:
     def opened(self, watches: Iterable[Watch], now_ms: int) -> None:
         """These are open now: their rules are evaluated at once."""
         for watch in watches:
+            self._homes.pop(watch.number, None)
             for rule_id in self._users.get(watch.number, ()):
                 self._set_due(self.rules[rule_id], now_ms, again=True)
 
@@ -262,9 +267,32 @@ class Engine:
         if rule.newest_ms > rule.evaluated_ms:
             dues.append(rule.newest_ms)
         self._set_due(rule, max(min([rule.evaluated_ms + rule.interval_ms, *dues]), rule.evaluated_ms + SPACING_MS))
+        self._watch_over(rule)
         if (calm := rule.now_calm) != rule.calm:
             rule.calm = calm
             self._stale.update(watch.number for _, watch in rule.inputs)
+
+    def _watch_over(self, rule: ActiveRule) -> None:
+        """Of a plain rule, the series that have alerts. What is resolved begins anew as what never fired."""
+        if not rule.plain or not rule.inputs:
+            return
+        homes: list[int] = []
+        rule.has_unknown_alerts = False
+        if watched := [one.series for one in rule.alerts.values() if not _may_rest(one)]:
+            home_of = self._homes_of(rule.inputs[0][1])
+            homes = [home_of[series] for series in watched if series in home_of]
+            rule.has_unknown_alerts = len(homes) < len(watched)
+        self._attention.set_alerted(rule.id, np.array(homes, np.int64))
+
+    def _homes_of(self, watch: Watch) -> dict[Labels, int]:
+        """By the labels of a plain selector's result."""
+        generation, found = self._homes.get(watch.number, (-1, {}))
+        if generation != self.memory.generation or len(found) > len(watch.labels):
+            found = {}
+        for place in range(len(found), len(watch.labels)):
+            found[without_name(watch.labels[place])] = watch.homes[place]
+        self._homes[watch.number] = self.memory.generation, found
+        return found
 
     def _agrees(self, due_ms: int, rule_id: str) -> bool:
         return rule_id in self.rules and self.rules[rule_id].due_ms == due_ms
@@ -280,6 +308,8 @@ class Engine:
             heapq.heapify(dues)
 
     def _release(self, rule: ActiveRule, kept: set[int]) -> None:
+        if rule.id not in self.rules:
+            self._attention.set_alerted(rule.id, np.empty(0, np.int64))
         for watch in {watch.number: watch for _, watch in rule.inputs}.values():
             if watch.number in kept:
                 continue
@@ -288,7 +318,13 @@ class Engine:
             self._stale.add(watch.number)
             if not users:
                 self._users.pop(watch.number, None)
+                self._homes.pop(watch.number, None)
                 self.memory.unwatch(watch)
+
+
+def _may_rest(alert: Alert) -> bool:
+    """Whether nothing but a value that meets the condition, or time, changes it."""
+    return alert.state is AlertState.RESOLVED and not alert.by_hand
 
 
 @dataclass(frozen=True, slots=True)

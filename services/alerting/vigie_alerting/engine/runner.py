@@ -27,6 +27,8 @@ log = logging.get(__name__)
 
 BUDGET_S: Final = 0.02
 """Evaluations are interrupted after so long, for samples to be read, and requests to be answered."""
+REST_S: Final = 0.02
+"""After a turn the pause is as long as it took, and so long at most."""
 IDLE_S: Final = 0.5
 KEEP_S: Final = 10.0
 """How often what changed without a transition is stored, and up to when rules were evaluated."""
@@ -111,6 +113,7 @@ class Runner:
 
     async def _turn(self) -> None:
         """MongoDB may be away: rules are evaluated all the same, and what that changes is stored when it is back."""
+        began = self._clock.monotonic()
         await self._store()
         if await self._all_is_stored():
             await self._try("rules", self._roster.take_changes)
@@ -123,6 +126,8 @@ class Runner:
             await self._evaluate()
             await self._store()
         await self._beside("keeping", self._keep, wanted=self._keeps)
+        # What comes meanwhile is counted together, which costs little more than the first of it.
+        await asyncio.sleep(min(self._clock.monotonic() - began, REST_S))
         await self._wait()
 
     async def _store(self) -> None:
@@ -204,7 +209,6 @@ class Runner:
 
     async def _wait(self) -> None:
         """Until something is due, or came."""
-        await asyncio.sleep(0)
         if not self._may_evaluate:
             await asyncio.sleep(_POLL_S)
             return
