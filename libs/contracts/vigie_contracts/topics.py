@@ -28,7 +28,8 @@ class Topic:
 
 _WEEK: Final = {"retention.ms": str(7 * 24 * 3600 * 1000)}
 _MONTH: Final = {"retention.ms": str(30 * 24 * 3600 * 1000)}
-_COMPACTED: Final = {"cleanup.policy": "compact"}
+_COMPACTED: Final = {"cleanup.policy": "compact", "delete.retention.ms": _MONTH["retention.ms"]}
+"""For a month, also who was away learns that something was deleted."""
 
 SAMPLES: Final = Topic(
     "vigie.samples.v1",

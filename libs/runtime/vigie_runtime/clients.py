@@ -78,8 +78,10 @@ def kafka_consumer(
     max_wait_ms: int = 100,
     auto_offset_reset: str = "earliest",
     kind: type[Consumer] = Consumer,
+    instance_id: str | None = None,
 ) -> AIOKafkaConsumer:
-    """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned.
+    """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned. With
+    `instance_id`, which no other member may have at the same time, it gets back the partitions that it had.
 
     A broker answers a fetch when it has `min_bytes`, or after `max_wait_ms` with what there is."""
     session_ms = settings.kafka_session_timeout_ms
@@ -87,6 +89,7 @@ def kafka_consumer(
         *topics,
         **_kafka(settings, client_id),
         group_id=group_id,
+        group_instance_id=instance_id,
         enable_auto_commit=False,
         auto_offset_reset=auto_offset_reset,
         session_timeout_ms=session_ms,

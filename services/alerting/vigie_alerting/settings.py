@@ -18,6 +18,14 @@ class AlertingSettings(ChannelSettings, AccessSettings):
     alert_resolved_days: float = Field(
         default=7.0, gt=0, le=400, description="days for which a resolved alert is listed"
     )
+    alerting_instance: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=249,
+        description="name that this process keeps over restarts, and no other of its group has: it has its rules back "
+        "at once after a crash, and others get them only after the session time-out; unset: others get them at once "
+        "after a stop, and after a crash everybody waits for the session time-out",
+    )
     alerting_group: str = Field(
         default="vigie-alerting", min_length=1, description="processes of one group share the rules"
     )

@@ -28,7 +28,7 @@ def moved(
     traceparent: str = "",
 ) -> tuple[Alert, Transition]:
     """The alert in its next state and the record of the step. `alert` is complete but for state and sequence."""
-    after = replace(alert, state=to, sequence=alert.sequence + 1)
+    after = replace(alert, state=to, sequence=alert.sequence + 1, traceparent=traceparent or alert.traceparent)
     labels = labels_of(rule, alert)
     acknowledged = alert.acknowledgement
     until = acknowledged.until if acknowledged and to is AlertState.ACKNOWLEDGED else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,9 @@ NAMES_LIMIT: Final = 20_000
 LOOKUP_SERIES: Final = 10_000
 """Fingerprints in one question for placements."""
 _BATCH: Final = 1_000
+_NAMES_AT_ONCE: Final = 500
+_NARROW_AT_ONCE: Final = 50
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,15 @@ class _Choice:
             self._checks()
 
 
+def _parts(of: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(of), size):
+        yield of[start : start + size]
+
+
+def _parsed(found: list[Document]) -> list[Series]:
+    return [documents.parse(document) for document in found]
+
+
 def _place(one: Series) -> tuple[str, int]:
     return one.name, one.fingerprint
 
@@ -99,6 +111,17 @@ class SeriesCatalogue:
                 raise too_many(limit, what)
         # In a thread, as of very many it takes long.
         return await asyncio.to_thread(sorted, found, key=lambda one: (one.name, one.labels, one.kind))
+
+    async def named(self, tenant: TenantId, names: Mapping[str, Collection[str]]) -> AsyncIterator[list[Series]]:
+        """The series of these names, in batches, in no order: of each name those that have one of its entries of `lv`
+        ("label=value"), or all where there are none. Raises TooSlow, StoreUnavailable."""
+        for some in _parts([name for name, entries in names.items() if not entries], _NAMES_AT_ONCE):
+            async for batch in batches(self._find(tenant, {"name": {"$in": some}}), _BATCH):
+                yield await asyncio.to_thread(_parsed, batch)
+        narrow = [{"name": name, "lv": {"$in": sorted(entries)}} for name, entries in names.items() if entries]
+        for some in _parts(narrow, _NARROW_AT_ONCE):
+            async for batch in batches(self._find(tenant, {"$or": some}), _BATCH):
+                yield await asyncio.to_thread(_parsed, batch)
 
     async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
         """Up to `limit` series in the order of (name, fingerprint), after that place.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -74,7 +74,14 @@ class Snapshot:
         self._latest = TenantCollection(db, collections.LATEST).across(Why.IDS)
         self._session = session
 
-    async def windows(self, tenant: TenantId, selection: Selection, tier: Tier, since_ms: int) -> Cells:
+    async def windows(
+        self,
+        tenant: TenantId,
+        selection: Selection,
+        tier: Tier,
+        since_ms: int,
+        columns: Collection[Column] = _EVERYTHING,
+    ) -> Cells:
         """The windows of a tier that begin at `since_ms` or later, made of finer ones where the tier lags behind; rows
         as in the selection. `since_ms` is within what the tier keeps. Raises QueryLimitExceeded."""
         if not selection.series:
@@ -85,7 +92,7 @@ class Snapshot:
             plan, _ = covering(
                 edges, whole.dirty_since, self.taken_ms, whole_since=whole.whole_since, coarsest=TIERS.index(tier)
             )
-            cells = await self._windows.read(tenant, selection, plan, _EVERYTHING)
+            cells = await self._windows.read(tenant, selection, plan, columns)
         return merge(Cells.empty(tier.width_ms), *(widen(one, tier.width_ms) for one in cells))
 
     async def totals(self, tenant: TenantId, selection: Selection) -> npt.NDArray[np.float64]:

@@ -25,6 +25,8 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.windows.snapshot import Snapshots
 
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.engine.between import Between
+from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
@@ -54,7 +56,7 @@ class RunningEngine:
     @property
     def ready(self) -> bool:
         """Whether rules are evaluated on what comes."""
-        return self._rules.ready and self._samples.ready and self.runner.live
+        return self._rules.ready and self._samples.ready and self.runner.prepared
 
 
 async def start(
@@ -78,15 +80,26 @@ async def start(
     catalogue = SeriesCatalogue(database)
     samples = SamplesHandler(engine, lock, catalogue.by_fingerprint, clock=clock, metrics=measured)
     rules = RulesHandler()
+
+    def consumer() -> clients.AIOKafkaConsumer:
+        return clients.kafka_consumer(settings, client_id=f"vigie-{SERVICE}-between")
+
+    selectors = SelectorReader(catalogue, Expressions(), clock, MAX_SERIES)
     opener = Opener(
         engine, lock, samples, log_=Log(samples_topic.cluster_id, samples_topic.topic_id),
         snapshots=Snapshots(database, clock, samples_topic.topic),
-        selectors=SelectorReader(catalogue, Expressions(), clock, MAX_SERIES), clock=clock,
+        chooser=Chooser(catalogue, selectors, MAX_SERIES), between=Between(consumer, samples_topic.topic), clock=clock,
+        metrics=measured,
     )  # fmt: skip
 
     def log_reader(topic: TopicIdentity, handler: RulesHandler | SamplesHandler, group: str | None) -> LogReader:
         return LogReader(
-            lambda: clients.kafka_consumer(settings, client_id=f"vigie-{SERVICE}-{topic.topic}", group_id=group),
+            lambda: clients.kafka_consumer(
+                settings,
+                client_id=f"vigie-{SERVICE}-{topic.topic}",
+                group_id=group,
+                instance_id=None if group is None else settings.alerting_instance,
+            ),
             topic,
             handler,
             mode="assign" if group is None else "group",
