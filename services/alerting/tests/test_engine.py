@@ -11,9 +11,11 @@ import pytest
 from vigie_alerting.engine import engine as engine_module
 from vigie_alerting.engine import memory
 from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.attention import NEVER
 from vigie_alerting.engine.engine import Engine, run
 from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.horizon import HorizonError
+from vigie_alerting.engine.watch import selected
 from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_contracts.alerts import AlertState, Condition, NoData, Rule, RuleKind, Transition
 from vigie_contracts.series import Kind, series_key
@@ -117,6 +119,51 @@ def test_samples_that_do_not_meet_the_condition_cost_no_evaluation() -> None:
     assert lab.engine.evaluations == 3
     lab.send("mem", 6, NOW + 10_100)
     assert states(lab.run(NOW + 10_100)) == [AlertState.RESOLVED]
+
+
+def test_beside_an_alert_only_the_samples_of_its_series_are_looked_at() -> None:
+    lab = Lab(simple(), simple(id="r2", threshold=1_000.0))
+    lab.run(NOW)
+    for host in "ab":
+        lab.send("cpu", 5, NOW + 1_000, host=host)
+    lab.send("cpu", 95, NOW + 1_000, host="hot")
+    assert states(lab.run(NOW + 1_000)) == [AlertState.FIRING]
+    before = lab.engine.evaluations
+    for at in range(NOW + 2_000, NOW + 10_000, 100):
+        lab.send("cpu", 6, at, host="a")
+        lab.run(at)
+    assert lab.engine.evaluations == before
+    lab.send("cpu", 96, NOW + 10_000, host="b")
+    assert states(lab.run(NOW + 10_000)) == [AlertState.FIRING]
+    for at, host in ((11_000, "hot"), (12_000, "b")):
+        lab.send("cpu", 5, NOW + at, host=host)
+        assert [one.labels["host"] for one in lab.run(NOW + at)] == [host]
+    before = lab.engine.evaluations
+    lab.send("cpu", 6, NOW + 12_100, host="hot")
+    lab.run(NOW + 12_100)
+    assert lab.engine.evaluations == before, "what is resolved is as what never fired"
+    lab.send("cpu", 97, NOW + 12_200, host="hot")
+    assert states(lab.run(NOW + 12_200)) == [AlertState.FIRING]
+    lab.engine.remove("r1")
+    before = lab.engine.evaluations
+    lab.send("cpu", 6, NOW + 12_300, host="hot")
+    lab.run(NOW + 12_300)
+    assert lab.engine.evaluations == before
+
+
+def test_an_alert_of_before_a_restart_is_resolved_by_the_first_sample_of_its_series() -> None:
+    lab = Lab(simple())
+    lab.send("cpu", 95, NOW, host="a")
+    lab.run(NOW)
+    (alert,) = lab.engine.rules["r1"].alerts.values()
+    other = Lab()
+    other.engine.put(simple(), [alert])
+    for watch in (closed := other.engine.closed()):
+        other.engine.memory.open(watch, [])
+    other.engine.opened(closed, NOW + 1_000)
+    assert other.engine.rules["r1"].calm == NEVER
+    other.send("cpu", 5, NOW + 1_000, host="a")
+    assert states(other.run(NOW + 1_000)) == [AlertState.RESOLVED]
 
 
 def test_rules_that_share_their_series_are_each_told_of_what_they_must_see() -> None:
@@ -342,7 +389,7 @@ def test_a_distribution_that_was_not_kept_is_read_from_what_is_stored() -> None:
     for text, is_new in (("avg_over_time(cpu[5m]) > 1", False), ("quantile_over_time(0.9, cpu[5m]) > 1", True)):
         lab.engine.put(expression(text, id=text), [])
         for watch in lab.engine.closed():
-            held = lab.engine.memory.hold([watch], memory.selected(watch, series))
+            held = lab.engine.memory.hold([watch], selected(watch, series))
             assert (len(held[watch.depth]) == 1) is is_new
             lab.engine.memory.open(watch)
     depths = {one.inputs[0][1].depth for one in lab.engine.rules.values()}

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vigie_alerting.recording.results import PATIENCE_MS, Recorded, RecordingError, recorded
+from vigie_alerting.engine.evaluation import EvaluationError
+from vigie_alerting.recording.results import PATIENCE_MS, Recorded, recorded
 from vigie_alerting.rules.checking import MAX_RECORDED, checked
 from vigie_alerting.rules.compiling import CompiledRule
 from vigie_alerting.rules.problems import InvalidRuleError
@@ -134,7 +135,7 @@ def test_own_labels_replace_those_of_the_result_and_empty_ones_take_them_away() 
 
 def test_series_that_only_their_own_labels_told_apart_are_refused() -> None:
     found = vector(((("zone", "x"),), 1.0), ((("zone", "y"),), 2.0))
-    with pytest.raises(RecordingError, match="same labels"):
+    with pytest.raises(EvaluationError, match="same labels"):
         recorded(recording(labels={"zone": "all"}).rule, found, [TICK])
 
 

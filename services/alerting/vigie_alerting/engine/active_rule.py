@@ -14,11 +14,11 @@ from vigie_query.promql.plan import Selector
 from vigie_query.promql.samples import Samples
 
 from vigie_alerting.alert import Alert
-from vigie_alerting.engine.attention import NEVER, Calm, calm
+from vigie_alerting.engine.attention import ALWAYS, NEVER, Calm, calm
 from vigie_alerting.engine.evaluation import EvaluationError, Result, evaluate
 from vigie_alerting.engine.horizon import Horizon
-from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.origins import Origins
+from vigie_alerting.engine.watch import Watch
 from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS
 from vigie_alerting.rules.compiling import CompiledRule
 
@@ -57,8 +57,10 @@ class ActiveRule:
     """It is being evaluated."""
     moving: bool = False
     """Its alerts become what its last evaluation made of them as soon as that is stored."""
+    has_unknown_alerts: bool = False
+    """Whether of some alert it is not known which series has it."""
     calm: Calm = NEVER
-    """Samples between these change nothing."""
+    """Samples between these change nothing, but for the series that have alerts."""
 
     @property
     def id(self) -> str:
@@ -80,20 +82,21 @@ class ActiveRule:
     @property
     def plain(self) -> bool:
         """Whether it compares the newest values of its series."""
-        return not self.records and isinstance(self.compiled.value, Selector) and self.compiled.compares
+        return isinstance(self.compiled.value, Selector) and self.compiled.compares
 
     @property
     def may_be_quiet(self) -> bool:
         """Whether nothing changes unless one of the newest values meets the condition."""
-        busy = self.alerts or self.moving or self.error
-        return self.plain and self.compiled.rule.no_data is not NoData.ALERT and not busy
+        return self.plain and self.compiled.rule.no_data is not NoData.ALERT and not self.alerts and not self.error
 
     @property
     def now_calm(self) -> Calm:
-        """Which samples change nothing for it, as it is now."""
-        condition = self.compiled.condition
+        """Which samples of series without an alert change nothing for it, as it is now."""
+        if self.records:
+            return ALWAYS
+        condition, busy = self.compiled.condition, self.moving or self.error or self.has_unknown_alerts
         of_then = any(horizon.wanted.last_ms < 0 for horizon, _ in self.inputs)
-        if condition is None or not self.may_be_quiet or of_then:
+        if condition is None or not self.plain or self.compiled.rule.no_data is NoData.ALERT or busy or of_then:
             return NEVER
         return calm(condition, self.compiled.threshold)
 

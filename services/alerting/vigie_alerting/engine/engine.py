@@ -12,8 +12,10 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from vigie_contracts.alerts import AlertState
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
+from vigie_query.promql.labels import without_name
 from vigie_runtime.errors import reason_of
 
 from vigie_alerting.alert import Alert
@@ -21,19 +23,11 @@ from vigie_alerting.engine.active_rule import SPACING_MS, ActiveRule, Attempt
 from vigie_alerting.engine.attention import ALWAYS, Attention
 from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, judge
 from vigie_alerting.engine.horizon import Horizon, horizons
-from vigie_alerting.engine.memory import Memory, Watch
+from vigie_alerting.engine.memory import Memory
 from vigie_alerting.engine.origins import Came, Origins
+from vigie_alerting.engine.watch import Watch
 from vigie_alerting.lifecycle import due_ms
-from vigie_alerting.recording.results import (
-    AGAIN_MS,
-    LATEST_MS,
-    PATIENCE_MS,
-    Recorded,
-    RecordingError,
-    awaited,
-    recorded,
-    tick,
-)
+from vigie_alerting.recording.results import AGAIN_MS, LATEST_MS, PATIENCE_MS, Recorded, recorded, tick, waits_for
 from vigie_alerting.rules.compiling import CompiledRule
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -56,6 +50,8 @@ class Engine:
         self._users: dict[int, set[str]] = {}
         """Watch -> the rules that use it."""
         self._attention = Attention()
+        self._homes: dict[int, tuple[int, dict[Labels, int]]] = {}
+        """Of watches of rules with alerts: the generation of the memory, and the home of each series."""
         self._stale: set[int] = set()
         """Watches of whose rules one is calm otherwise than before."""
         self._dues: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
@@ -109,7 +105,7 @@ class Engine:
         late = self.memory.add(homes, times, values)
         self._refresh()
         positions, watches, as_they_are = self.memory.watching(homes)
-        matter = ~as_they_are | self._attention.wanted(watches, values[positions])
+        matter = ~as_they_are | self._attention.wanted(watches, values[positions], homes[positions])
         positions, watches = positions[matter], watches[matter]
         order = np.argsort(watches, kind="stable")
         positions, watches = positions[order], watches[order]
@@ -118,11 +114,12 @@ class Engine:
             came = Came(homes[own], own if records is None else records[own], traceparent)
             newest_ms = int(times[own].max())
             for rule_id in self._users.get(watch, ()):
-                if not (rule := self.rules[rule_id]).records:
-                    self._touch(rule, newest_ms, came)
+                self._touch(self.rules[rule_id], newest_ms, came)
         return late
 
     def _touch(self, rule: ActiveRule, newest_ms: int, came: Came) -> None:
+        if rule.records:  # samples do not make it due
+            return
         rule.newest_ms = max(rule.newest_ms, newest_ms)
         rule.origins.add(came)
         if rule.due_ms > rule.ready_ms and self.sees(rule):
@@ -143,17 +140,39 @@ class Engine:
         dues = self._dues[plain]
         while dues and dues[0][0] <= now_ms and len(found) < MOST_DUE:
             due_ms, rule_id = heapq.heappop(dues)
-            if self._agrees(due_ms, rule_id) and self.sees(rule := self.rules[rule_id]):
+            if self._agrees(due_ms, rule_id) and self.sees(rule := self.rules[rule_id]) and self._is_time(rule, now_ms):
                 (self.slow if rule.slow else found)[rule_id] = rule
         return list(found.values())
 
-    def next_slow(self) -> ActiveRule | None:
+    def next_slow(self, now_ms: int) -> ActiveRule | None:
         """One of those that are due and take long: it is to be evaluated beside the others."""
         while self.slow:
             rule = self.slow.pop(next(iter(self.slow)))
-            if self.rules.get(rule.id) is rule and self.sees(rule):
+            if self.rules.get(rule.id) is rule and self.sees(rule) and self._is_time(rule, now_ms):
                 return rule
         return None
+
+    def _is_time(self, rule: ActiveRule, now_ms: int) -> bool:
+        """Of a recording rule, whether the last time of its grid is to be evaluated now: once, when what others record
+        for that time is there; of one that is long past the stored windows know more."""
+        if not rule.records:
+            return True
+        made = rule.compiled.rule
+        at_ms = tick(made, now_ms)
+        if at_ms <= max(rule.evaluated_ms, made.updated_at or 0) or now_ms - at_ms > LATEST_MS:
+            self._set_due(rule, at_ms + rule.interval_ms, again=True)
+            return False
+        if now_ms < at_ms + PATIENCE_MS and self._awaits(rule, at_ms):
+            self._set_due(rule, min(now_ms + AGAIN_MS, at_ms + PATIENCE_MS), again=True)
+            return False
+        return True
+
+    def _awaits(self, rule: ActiveRule, at_ms: int) -> bool:
+        return any(
+            int(self.memory.read(watch, horizon, at_ms).times.max(initial=0)) < at_ms
+            for horizon, watch in rule.inputs
+            if waits_for(horizon.wanted)
+        )
 
     def sees(self, rule: ActiveRule) -> bool:
         """Whether all that it looks at is kept, what it missed is known, and it is not being evaluated."""
@@ -169,6 +188,7 @@ class Engine:
     def opened(self, watches: Iterable[Watch], now_ms: int) -> None:
         """These are open now: their rules are evaluated at once."""
         for watch in watches:
+            self._homes.pop(watch.number, None)
             for rule_id in self._users.get(watch.number, ()):
                 self._set_due(self.rules[rule_id], now_ms, again=True)
 
@@ -194,60 +214,42 @@ class Engine:
 
     def evaluate(self, rule: ActiveRule, now_ms: int) -> list[Change]:
         """What the alerts of a rule become; `accept` makes it so. A failure is noted and changes nothing."""
-        if (attempt := self.begin(rule, now_ms)) is None:
-            return []
+        attempt = self.begin(rule, now_ms)
         attempt.compute()
         return self.conclude(attempt)
 
-    def begin(self, rule: ActiveRule, now_ms: int) -> Attempt | None:
-        """Read what a rule looks at. Until `conclude` it is not evaluated again, and may be changed or removed. None
-        for a recording rule that has nothing to give yet."""
-        attempt = Attempt(rule, now_ms, rule.origins, self.timer, self.timer())
-        if rule.records and not self._is_recorded_now(attempt):
-            return None
+    def begin(self, rule: ActiveRule, now_ms: int) -> Attempt:
+        """Read what a rule looks at. Until `conclude` it is not evaluated again, and may be changed or removed."""
+        began = self.timer()
+        if rule.records:
+            now_ms = tick(rule.compiled.rule, now_ms)
+        attempt = Attempt(rule, now_ms, rule.origins, self.timer, began)
         try:
             for horizon, watch in rule.inputs:
-                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, attempt.now_ms)
+                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, now_ms)
         except Exception as e:  # noqa: BLE001 - whoever asks for the result is told
             attempt.failure = e
-        if rule.records and self._waits_for_another(attempt, now_ms):
-            return None
         if rule.newest_ms <= now_ms:  # else some are looked at when their time comes
             rule.origins = Origins()
         rule.running = True
         return attempt
-
-    def _is_recorded_now(self, attempt: Attempt) -> bool:
-        """Make it the attempt of the last time of the rule's grid, whose result is recorded once; of an earlier time
-        the stored windows know more."""
-        rule, made = attempt.rule, attempt.rule.compiled.rule
-        now_ms, attempt.now_ms = attempt.now_ms, tick(made, attempt.now_ms)
-        self._set_due(rule, attempt.now_ms + rule.interval_ms)
-        return attempt.now_ms > max(rule.evaluated_ms, made.updated_at or 0) and now_ms - attempt.now_ms <= LATEST_MS
-
-    def _waits_for_another(self, attempt: Attempt, now_ms: int) -> bool:
-        """For what another recording rule writes at the same time."""
-        at_ms, data = attempt.now_ms, attempt.data
-        wanted = [horizon.wanted for horizon, _ in attempt.rule.inputs]
-        read = {one: data[one.selector] for one in wanted if one.selector in data}
-        if now_ms >= at_ms + PATIENCE_MS or not awaited(read, at_ms):
-            return False
-        self._set_due(attempt.rule, min(now_ms + AGAIN_MS, at_ms + PATIENCE_MS))
-        return True
 
     def conclude(self, attempt: Attempt) -> list[Change]:
         """What the alerts of the rule become."""
         rule, changes = attempt.rule, list[Change]()
         try:
             if rule.records:
-                self._record(attempt)
+                result = attempt.result()
+                self.recorded += recorded(rule.compiled.rule, result.found, result.times.tolist())
             else:
                 changes = self.judge(rule, attempt.result(), attempt.origins)
             rule.error = ""
-        except (EvaluationError, RecordingError) as e:
+        except EvaluationError as e:
             rule.error = str(e)
         except Exception as e:  # noqa: BLE001 - a bug: that of one rule must not end the others
             rule.error = f"Vigie cannot evaluate this: {reason_of(e)}"
+        if rule.records and rule.error:
+            self.recorded.append(Recorded(rule.compiled.rule, attempt.now_ms, []))
         self.failures += bool(rule.error)
         rule.running, rule.moving = False, bool(changes)
         rule.took_ms = (self.timer() - attempt.began) * 1000
@@ -257,16 +259,6 @@ class Engine:
         if rule.origins is not attempt.origins and rule.origins:  # something came meanwhile
             self._set_due(rule, min(rule.due_ms, rule.ready_ms))
         return changes
-
-    def _record(self, attempt: Attempt) -> None:
-        """Also that it gave nothing. Raises RecordingError, or what `Attempt.result` raises."""
-        made, at_ms = attempt.rule.compiled.rule, attempt.now_ms
-        found = [Recorded(made, at_ms, [])]
-        try:
-            found = recorded(made, attempt.result().found, [at_ms])
-        finally:
-            if self.rules.get(made.id) is attempt.rule:
-                self.recorded += found
 
     def judge(self, rule: ActiveRule, result: Result, origins: Origins | None = None) -> list[Change]:
         """What values make of the rule's alerts. Raises EvaluationError."""
@@ -308,16 +300,36 @@ class Engine:
         self._plan(rule)
 
     def _plan(self, rule: ActiveRule) -> None:
-        if rule.records:
-            self._set_due(rule, rule.evaluated_ms + rule.interval_ms)
-            return
         dues = [due for alert in rule.alerts.values() if (due := due_ms(alert, rule.compiled)) is not None]
         if rule.newest_ms > rule.evaluated_ms:
             dues.append(rule.newest_ms)
         self._set_due(rule, max(min([rule.evaluated_ms + rule.interval_ms, *dues]), rule.evaluated_ms + SPACING_MS))
+        self._watch_over(rule)
         if (calm := rule.now_calm) != rule.calm:
             rule.calm = calm
             self._stale.update(watch.number for _, watch in rule.inputs)
+
+    def _watch_over(self, rule: ActiveRule) -> None:
+        """Of a plain rule, the series that have alerts. What is resolved begins anew as what never fired."""
+        if not rule.plain or not rule.inputs:
+            return
+        homes: list[int] = []
+        rule.has_unknown_alerts = False
+        if watched := [one.series for one in rule.alerts.values() if not _may_rest(one)]:
+            home_of = self._homes_of(rule.inputs[0][1])
+            homes = [home_of[series] for series in watched if series in home_of]
+            rule.has_unknown_alerts = len(homes) < len(watched)
+        self._attention.set_alerted(rule.id, np.array(homes, np.int64))
+
+    def _homes_of(self, watch: Watch) -> dict[Labels, int]:
+        """By the labels of a plain selector's result."""
+        generation, found = self._homes.get(watch.number, (-1, {}))
+        if generation != self.memory.generation or len(found) > len(watch.labels):
+            found = {}
+        for place in range(len(found), len(watch.labels)):
+            found[without_name(watch.labels[place])] = watch.homes[place]
+        self._homes[watch.number] = self.memory.generation, found
+        return found
 
     def _agrees(self, due_ms: int, rule_id: str) -> bool:
         return rule_id in self.rules and self.rules[rule_id].due_ms == due_ms
@@ -333,6 +345,8 @@ class Engine:
             heapq.heapify(dues)
 
     def _release(self, rule: ActiveRule, kept: set[int]) -> None:
+        if rule.id not in self.rules:
+            self._attention.set_alerted(rule.id, np.empty(0, np.int64))
         for watch in {watch.number: watch for _, watch in rule.inputs}.values():
             if watch.number in kept:
                 continue
@@ -341,7 +355,13 @@ class Engine:
             self._stale.add(watch.number)
             if not users:
                 self._users.pop(watch.number, None)
+                self._homes.pop(watch.number, None)
                 self.memory.unwatch(watch)
+
+
+def _may_rest(alert: Alert) -> bool:
+    """Whether nothing but a value that meets the condition, or time, changes it."""
+    return alert.state is AlertState.RESOLVED and not alert.by_hand
 
 
 @dataclass(frozen=True, slots=True)

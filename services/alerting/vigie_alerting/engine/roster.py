@@ -144,13 +144,12 @@ class Roster:
         self, made: CompiledRule, before: ActiveRule | None, stored: Sequence[Alert], evaluated_ms: int
     ) -> None:
         """A rule that asks for something else has other alerts: those of before are over."""
-        records = made.rule.kind is RuleKind.RECORDING
+        records, known = made.rule.kind is RuleKind.RECORDING, list[Alert]()
         if before is not None and (before.compiled.text != made.text or records):
             await self._storing.withdraw(before, Reason.RULE_CHANGED)
         if before is None and records:
             await self._end(None, made.rule, stored)
-            stored = ()
-        if before is not None:
+        elif before is not None:
             known = list(before.alerts.values())
         else:
             known = [one for one in stored if not await self._is_of_another(made, one)]

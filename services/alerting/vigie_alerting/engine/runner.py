@@ -16,18 +16,20 @@ from vigie_storage.promql.reader import PromqlReader
 from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.catching_up import CatchUp
 from vigie_alerting.engine.engine import Engine, Evaluated, run
-from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import MAX_UNSTORED, PASSING, Storing
+from vigie_alerting.engine.watch import Watch
 
 log = logging.get(__name__)
 
 BUDGET_S: Final = 0.02
 """Evaluations are interrupted after so long, for samples to be read, and requests to be answered."""
+REST_S: Final = 0.02
+"""After a turn the pause is as long as it took, and so long at most."""
 IDLE_S: Final = 0.5
 KEEP_S: Final = 10.0
 """How often what changed without a transition is stored, and up to when rules were evaluated."""
@@ -61,7 +63,7 @@ class Runner:
         """`rules_are_read`, `samples_are_read`: whether the logs were read to where they ended at the start.
         `evaluated` is called after each round."""
         self._rules_are_read, self._samples_are_read = rules_are_read, samples_are_read
-        self._told_evaluated = evaluated
+        self._evaluated = evaluated
         self._engine, self._lock, self._rules, self._samples, self._opener = engine, lock, rules, samples, opener
         self._roster, self._storing, self._reader = roster, storing, reader
         self._clock, self._metrics = clock, metrics
@@ -114,6 +116,7 @@ class Runner:
 
     async def _turn(self) -> None:
         """MongoDB may be away: rules are evaluated all the same, and what that changes is stored when it is back."""
+        began = self._clock.monotonic()
         await self._store()
         if await self._all_is_stored():
             await self._try("rules", self._roster.take_changes)
@@ -126,6 +129,8 @@ class Runner:
             await self._evaluate()
             await self._store()
         await self._beside("keeping", self._keep, wanted=self._keeps)
+        # What comes meanwhile is counted together, which costs little more than the first of it.
+        await asyncio.sleep(min(self._clock.monotonic() - began, REST_S))
         await self._wait()
 
     async def _store(self) -> None:
@@ -178,7 +183,7 @@ class Runner:
         await self._settle(done)
 
     async def _settle(self, done: Sequence[Evaluated]) -> None:
-        self._told_evaluated()
+        self._evaluated()
         await self._storing.settle(done)
         self._metrics.evaluations.inc(self._engine.evaluations - self._evaluations)
         self._metrics.failed.inc(self._engine.failures - self._failures)
@@ -189,13 +194,11 @@ class Runner:
     async def _evaluate_slow(self) -> None:
         """One that takes long, in threads, and the most of it without the lock: samples and other rules do not wait for
         it. The pauses between them are as long as they are."""
-        if (rule := self._engine.next_slow()) is None:
+        if (rule := self._engine.next_slow(self._now_ms)) is None:
             return
         began = self._clock.monotonic()
         async with self._lock:
             attempt = await asyncio.to_thread(self._engine.begin, rule, self._now_ms)
-        if attempt is None:
-            return
         await asyncio.to_thread(attempt.compute)
         async with self._lock:
             changes = await asyncio.to_thread(self._engine.conclude, attempt)
@@ -210,7 +213,6 @@ class Runner:
 
     async def _wait(self) -> None:
         """Until something is due, or came."""
-        await asyncio.sleep(0)
         if not self._may_evaluate:
             await asyncio.sleep(_POLL_S)
             return

@@ -10,7 +10,8 @@ from vigie_query.promql.queries import Answer, Check, Query, answer
 from vigie_query.promql.samples import Vector
 from vigie_storage.promql.reader import PromqlReader
 
-from vigie_alerting.recording.results import Recorded, RecordingError, recorded
+from vigie_alerting.engine.evaluation import EvaluationError
+from vigie_alerting.recording.results import Recorded, recorded
 from vigie_alerting.rules.compiling import CompiledRule
 
 
@@ -21,11 +22,11 @@ class History:
         self._reader, self.whole = reader, whole
 
     async def at(self, rule: CompiledRule, times: range) -> list[Recorded]:
-        """What a rule gave then. Raises QueryError, ProblemError, RecordingError, StoreUnavailable."""
+        """What a rule gave then. Raises QueryError, ProblemError, EvaluationError, StoreUnavailable."""
         query = Query(rule.text, rule.value, times[0], times[-1], times.step)
         found = await answer(self._reader.of(TenantId(rule.rule.tenant)), query, _in_thread)
         if not isinstance(found.value, Vector):
-            raise RecordingError("the expression gives no series over time")
+            raise EvaluationError("the expression gives no series over time")
         return await asyncio.to_thread(recorded, rule.rule, found.value, times)
 
 

@@ -23,9 +23,10 @@ from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.checkpoints import Checkpoints
 
 from vigie_alerting.engine.engine import Engine
+from vigie_alerting.engine.evaluation import EvaluationError
 from vigie_alerting.recording.history import History
 from vigie_alerting.recording.metrics import FILLED, LOST, WAITING, WRITTEN, Outcome
-from vigie_alerting.recording.results import Recorded, RecordingError, interval_ms, tick
+from vigie_alerting.recording.results import Recorded, interval_ms, tick
 
 log = logging.get(__name__)
 
@@ -204,7 +205,7 @@ class Recorder:
                 some = await self._history.at(rule.compiled, times)
             except StoreUnavailable:
                 raise
-            except (QueryError, ProblemError, RecordingError) as e:
+            except (QueryError, ProblemError, EvaluationError) as e:
                 log.warning("what a rule missed is not known", rule=rule_id, times=len(times), reason=reason_of(e))
                 self._metrics.counter(LOST).inc(len(times))
             else:

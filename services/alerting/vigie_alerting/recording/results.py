@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +14,9 @@ from vigie_publishing.metric import Sample
 from vigie_query.promql.derived import exact_name
 from vigie_query.promql.labels import NAME
 from vigie_query.promql.reading import Wanted
-from vigie_query.promql.samples import Samples, Vector
+from vigie_query.promql.samples import Vector
 
+from vigie_alerting.engine.evaluation import EvaluationError
 from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS
 from vigie_alerting.rules.checking import MAX_RECORDED
 
@@ -26,10 +27,6 @@ PATIENCE_MS: Final = 2_000
 AGAIN_MS: Final = 50
 """... and so often it looks."""
 _PERSON: Final = b"vigie-recording"
-
-
-class RecordingError(ValueError):
-    """The result cannot be recorded. The text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +53,26 @@ def tick(rule: Rule, now_ms: int) -> int:
     return now_ms - now_ms % interval_ms(rule)
 
 
-def awaited(data: Mapping[Wanted, Samples], at_ms: int) -> bool:
-    """Whether some of it is what a recording rule writes, by the colon in its name, and is not there yet for this
-    time."""
-    for wanted, samples in data.items():
-        if ":" not in (exact_name(wanted.selector.matchers) or "") or wanted.last_ms != 0:
-            continue
-        if not len(samples.times) or int(samples.times.max()) < at_ms:
-            return True
-    return False
+def waits_for(wanted: Wanted) -> bool:
+    """Whether this is what a recording rule writes for the same time, by the colon in its name."""
+    return wanted.last_ms == 0 and ":" in (exact_name(wanted.selector.matchers) or "")
 
 
 def recorded(rule: Rule, found: Vector, times: Iterable[int]) -> list[Recorded]:
     """What is written of a result, a column for each time. Values that are no finite numbers are left out, as no sample
-    of Vigie has one. Raises RecordingError."""
+    of Vigie has one. Raises EvaluationError."""
     if found.histograms is not None and bool(found.histograms.present.any()):
-        raise RecordingError("it gives histograms, and only numbers are recorded: take a function of them")
+        raise EvaluationError("it gives histograms, and only numbers are recorded: take a function of them")
     labels = [_labels(rule, one) for one in found.labels]
     if len(set(labels)) < len(labels):
-        raise RecordingError("several series of the result have the same labels, with those of the rule")
+        raise EvaluationError("several series of the result have the same labels, with those of the rule")
     limit = min(rule.limit or MAX_RECORDED, MAX_RECORDED)
     made: list[Recorded] = []
     present = found.present & np.isfinite(found.values)
     for column, at_ms in enumerate(times):
         rows = np.flatnonzero(present[:, column]).tolist()
         if len(rows) > limit:
-            raise RecordingError(f"it gives {len(rows):,} series, more than {limit:,}: aggregate, or raise its limit")
+            raise EvaluationError(f"it gives {len(rows):,} series, more than {limit:,}: aggregate, or raise its limit")
         values = found.values[rows, column].tolist()
         samples = [Sample(rule.record, Kind.GAUGE, labels[row], v) for row, v in zip(rows, values, strict=True)]
         made.append(Recorded(rule, at_ms, samples))
