@@ -57,7 +57,7 @@ class SamplesHandler:
         self._held_bytes = 0
         self._early = EarlySamples()
         self._learned_at_once = FEWEST_LEARNED
-        self._keys = RequestKeys()
+        self.keys = RequestKeys()
         self._tail: list[KafkaRecord] | None = None
         self._tail_bytes = 0
 
@@ -225,7 +225,7 @@ class SamplesHandler:
         self, records: Sequence[KafkaRecord], joined: JoinedBatches, errors: Container[int], skipped: Ints
     ) -> npt.NDArray[np.bool_]:
         """[samples]: which are to be counted."""
-        counts = self._keys.first([record for at, record in enumerate(records) if at not in errors], joined)
+        counts = self.keys.first([record for at, record in enumerate(records) if at not in errors], joined)
         counts[skipped] = False
         return counts
 
