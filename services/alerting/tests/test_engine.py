@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
 from vigie_alerting.engine import engine as engine_module
 from vigie_alerting.engine import memory
+from vigie_alerting.engine.attention import NEVER
 from vigie_alerting.engine.engine import ActiveRule, Engine, run
-from vigie_alerting.engine.evaluation import Change, Result
+from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_contracts.alerts import AlertState, Condition, NoData, Rule, RuleKind, Transition
@@ -115,6 +117,51 @@ def test_samples_that_do_not_meet_the_condition_cost_no_evaluation() -> None:
     assert lab.engine.evaluations == 3
     lab.send("mem", 6, NOW + 10_100)
     assert states(lab.run(NOW + 10_100)) == [AlertState.RESOLVED]
+
+
+def test_beside_an_alert_only_the_samples_of_its_series_are_looked_at() -> None:
+    lab = Lab(simple(), simple(id="r2", threshold=1_000.0))
+    lab.run(NOW)
+    for host in "ab":
+        lab.send("cpu", 5, NOW + 1_000, host=host)
+    lab.send("cpu", 95, NOW + 1_000, host="hot")
+    assert states(lab.run(NOW + 1_000)) == [AlertState.FIRING]
+    before = lab.engine.evaluations
+    for at in range(NOW + 2_000, NOW + 10_000, 100):
+        lab.send("cpu", 6, at, host="a")
+        lab.run(at)
+    assert lab.engine.evaluations == before
+    lab.send("cpu", 96, NOW + 10_000, host="b")
+    assert states(lab.run(NOW + 10_000)) == [AlertState.FIRING]
+    for at, host in ((11_000, "hot"), (12_000, "b")):
+        lab.send("cpu", 5, NOW + at, host=host)
+        assert [one.labels["host"] for one in lab.run(NOW + at)] == [host]
+    before = lab.engine.evaluations
+    lab.send("cpu", 6, NOW + 12_100, host="hot")
+    lab.run(NOW + 12_100)
+    assert lab.engine.evaluations == before, "what is resolved is as what never fired"
+    lab.send("cpu", 97, NOW + 12_200, host="hot")
+    assert states(lab.run(NOW + 12_200)) == [AlertState.FIRING]
+    lab.engine.remove("r1")
+    before = lab.engine.evaluations
+    lab.send("cpu", 6, NOW + 12_300, host="hot")
+    lab.run(NOW + 12_300)
+    assert lab.engine.evaluations == before
+
+
+def test_an_alert_of_before_a_restart_is_resolved_by_the_first_sample_of_its_series() -> None:
+    lab = Lab(simple())
+    lab.send("cpu", 95, NOW, host="a")
+    lab.run(NOW)
+    (alert,) = lab.engine.rules["r1"].alerts.values()
+    other = Lab()
+    other.engine.put(simple(), [alert])
+    for watch in (closed := other.engine.closed()):
+        other.engine.memory.open(watch, [])
+    other.engine.opened(closed, NOW + 1_000)
+    assert other.engine.rules["r1"].calm == NEVER
+    other.send("cpu", 5, NOW + 1_000, host="a")
+    assert states(other.run(NOW + 1_000)) == [AlertState.RESOLVED]
 
 
 def test_rules_that_share_their_series_are_each_told_of_what_they_must_see() -> None:
@@ -285,10 +332,10 @@ def test_a_bug_in_the_evaluation_of_one_rule_does_not_end_the_others(monkeypatch
     lab = Lab(expression("broken > 1"), simple(name="fine", id="r2"))
     judge = Engine.judge
 
-    def bug(self: Engine, rule: ActiveRule, result: Result) -> list[Change]:
+    def bug(self: Engine, rule: ActiveRule, *more: Any) -> list[Change]:
         if rule.id == "r1":
             raise ZeroDivisionError
-        return judge(self, rule, result)
+        return judge(self, rule, *more)
 
     monkeypatch.setattr(Engine, "judge", bug)
     lab.send("broken", 5, NOW)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from vigie_alerting import alert as alerts
 from vigie_alerting.commands import acknowledge
 from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine import runner as running
+from vigie_alerting.engine.active_rule import SLOW_MS, Attempt
 from vigie_alerting.engine.runner import ClockWentBackError
 from vigie_alerting.lifecycle import step
 from vigie_alerting.rules.compiling import compiled
@@ -260,6 +262,29 @@ async def test_rules_are_evaluated_while_the_past_of_others_is_read() -> None:
         await eventually(lambda: "r2" in one.engine.rules, DEADLINE_S)
         await one.send(95)
         await one.told(F)
+
+
+async def test_a_rule_that_takes_long_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Rule(id="slow", tenant=TENANT, name="slow", kind=RuleKind.EXPRESSION, expression="sum(mem) > 100")
+    gate = threading.Event()
+    compute = Attempt.compute
+
+    def held(attempt: Attempt) -> None:
+        if attempt.rule.id == "slow":
+            gate.wait(DEADLINE_S)
+        compute(attempt)
+
+    async with desk(None, rule(), slow) as one:
+        await one.seen("r1", "slow")
+        one.engine.rules["slow"].took_ms = 2 * SLOW_MS
+        monkeypatch.setattr(Attempt, "compute", held)
+        await one.send(95, "mem")
+        await eventually(lambda: one.engine.rules["slow"].running, DEADLINE_S)
+        await one.send(95, host="a")
+        await one.told(F)
+        await one.send(95, "mem", host="later")
+        gate.set()
+        assert [told.rule_id for told in await one.told(F, F)] == ["r1", "slow"], "what came meanwhile counts too"
 
 
 async def test_nothing_is_evaluated_before_the_log_is_read() -> None:

@@ -1,5 +1,6 @@
-"""Which samples change nothing: of a rule that compares the newest values of its series, and has no alert, those that
-do not meet the condition. They are told apart for whole arrays, so that a sample costs no work of its own."""
+"""Which samples change nothing: of a rule that compares the newest values of its series, those of series without an
+alert that do not meet the condition. They are told apart for whole arrays, so that a sample costs no work of its own.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +47,14 @@ def calm(condition: Condition, threshold: float) -> Calm:
 
 
 class Attention:
-    """What is calm for all rules of each watch, by the number of the watch."""
+    """What is calm for all rules of each watch, by the number of the watch; and the series with alerts."""
 
     def __init__(self) -> None:
         self._low, self._high = np.empty(0), np.empty(0)
+        self._alerts = np.zeros(0, np.int32)
+        """[homes]: of how many rules it has one."""
+        self._alerted: dict[str, Ints] = {}
+        """Rule -> the homes with alerts of it."""
 
     def set(self, watch: int, calm: Calm) -> None:
         """From now on."""
@@ -59,6 +64,23 @@ class Attention:
             self._high = np.append(self._high, np.full(more, NEVER.high))
         self._low[watch], self._high[watch] = calm
 
-    def wanted(self, watches: Ints, values: Floats) -> Bools:
-        """[n]: whether a rule of that watch must look at that value."""
-        return ~((values > self._low[watches]) & (values < self._high[watches]))
+    def set_alerted(self, rule_id: str, homes: Ints) -> None:
+        """The series of a rule that have alerts: each of their samples matters."""
+        before = self._alerted.pop(rule_id, None)
+        if before is not None:
+            self._alerts[before] -= 1
+        if len(homes):
+            top = int(homes.max()) + 1
+            if top > len(self._alerts):
+                more = max(top, 2 * len(self._alerts)) - len(self._alerts)
+                self._alerts = np.append(self._alerts, np.zeros(more, np.int32))
+            self._alerted[rule_id] = homes = np.unique(homes)
+            self._alerts[homes] += 1
+
+    def wanted(self, watches: Ints, values: Floats, homes: Ints) -> Bools:
+        """[n]: whether a rule of that watch must look at that value of that series."""
+        matter = ~((values > self._low[watches]) & (values < self._high[watches]))
+        if self._alerted:
+            known = np.minimum(homes, len(self._alerts) - 1)
+            matter |= (self._alerts[known] > 0) & (known == homes)
+        return matter

@@ -5,94 +5,35 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.alerts import NoData
+from vigie_contracts.alerts import AlertState
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
-from vigie_query.promql.plan import Selector
+from vigie_query.promql.labels import without_name
 from vigie_runtime.errors import reason_of
 
 from vigie_alerting.alert import Alert
-from vigie_alerting.engine.attention import ALWAYS, NEVER, Attention, Calm, calm
-from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, evaluate, judge
+from vigie_alerting.engine.active_rule import SPACING_MS, ActiveRule, Attempt
+from vigie_alerting.engine.attention import ALWAYS, Attention
+from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, judge
 from vigie_alerting.engine.horizon import Horizon, horizons
 from vigie_alerting.engine.memory import Memory, Watch
 from vigie_alerting.engine.origins import Came, Origins
-from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS, due_ms
+from vigie_alerting.lifecycle import due_ms
 from vigie_alerting.rules.compiling import CompiledRule
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-SPACING_MS: Final = 20
-"""A rule is evaluated again after so long at the earliest, however much data comes..."""
-COST_FACTOR: Final = 20
-"""... and after so many times as long as its last evaluation took."""
-LONGEST_S: Final = 1.0
-"""An evaluation is given up after so long: samples wait for it."""
 MOST_STALE: Final = 1_000
 """Entries of a heap that no longer agree with their rules, about."""
 MOST_DUE: Final = 500
 """Rules of a kind that are looked at in one round."""
-
-
-@dataclass(slots=True, eq=False)
-class ActiveRule:
-    """A rule with what it looks at, and its alerts."""
-
-    compiled: CompiledRule
-    inputs: tuple[tuple[Horizon, Watch], ...]
-    alerts: dict[Labels, Alert]
-    known: set[Labels] = field(default_factory=set[Labels])
-    """Label sets that had values, for rules to which silence is a reason to fire."""
-    evaluated_ms: int = 0
-    due_ms: int = 0
-    """When it is evaluated, even if nothing arrives."""
-    newest_ms: int = 0
-    """The time of the newest sample that it must look at; by a clock that is ahead, it may still have to come."""
-    origins: Origins = field(default_factory=Origins)
-    took_ms: float = 0.0
-    error: str = ""
-    """Why the last evaluation failed."""
-    waiting: bool = False
-    """For what it missed to be known: it is not evaluated before."""
-    moving: bool = False
-    """Its alerts become what its last evaluation made of them as soon as that is stored."""
-    calm: Calm = NEVER
-    """Samples between these change nothing."""
-
-    @property
-    def id(self) -> str:
-        return self.compiled.rule.id
-
-    @property
-    def tenant(self) -> TenantId:
-        return TenantId(self.compiled.rule.tenant)
-
-    @property
-    def interval_ms(self) -> int:
-        return self.compiled.rule.interval_ms or DEFAULT_INTERVAL_MS
-
-    @property
-    def plain(self) -> bool:
-        """Whether it compares the newest values of its series."""
-        return isinstance(self.compiled.value, Selector) and self.compiled.compares
-
-    @property
-    def may_be_quiet(self) -> bool:
-        """Whether nothing changes unless one of the newest values meets the condition."""
-        busy = self.alerts or self.moving or self.error
-        return self.plain and self.compiled.rule.no_data is not NoData.ALERT and not busy
-
-    @property
-    def ready_ms(self) -> int:
-        """When samples that came may be looked at."""
-        return self.evaluated_ms + max(SPACING_MS, round(COST_FACTOR * self.took_ms))
 
 
 class Engine:
@@ -106,10 +47,14 @@ class Engine:
         self._users: dict[int, set[str]] = {}
         """Watch -> the rules that use it."""
         self._attention = Attention()
+        self._homes: dict[int, tuple[int, dict[Labels, int]]] = {}
+        """Of watches of rules with alerts: the generation of the memory, and the home of each series."""
         self._stale: set[int] = set()
         """Watches of whose rules one is calm otherwise than before."""
         self._dues: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
         """Heaps, of plain rules and of others; what no longer agrees with its rule is passed over."""
+        self.slow: dict[str, ActiveRule] = {}
+        """Those of which the evaluation is due, in their order."""
         self._rests_until_ms = 0
         """Rules that are not plain are not evaluated before."""
         self.evaluations = 0
@@ -155,7 +100,7 @@ class Engine:
         late = self.memory.add(homes, times, values)
         self._refresh()
         positions, watches, as_they_are = self.memory.watching(homes)
-        matter = ~as_they_are | self._attention.wanted(watches, values[positions])
+        matter = ~as_they_are | self._attention.wanted(watches, values[positions], homes[positions])
         positions, watches = positions[matter], watches[matter]
         order = np.argsort(watches, kind="stable")
         positions, watches = positions[order], watches[order]
@@ -188,13 +133,21 @@ class Engine:
         dues = self._dues[plain]
         while dues and dues[0][0] <= now_ms and len(found) < MOST_DUE:
             due_ms, rule_id = heapq.heappop(dues)
-            if self._agrees(due_ms, rule_id) and self.sees(self.rules[rule_id]):
-                found[rule_id] = self.rules[rule_id]
+            if self._agrees(due_ms, rule_id) and self.sees(rule := self.rules[rule_id]):
+                (self.slow if rule.slow else found)[rule_id] = rule
         return list(found.values())
 
+    def next_slow(self) -> ActiveRule | None:
+        """One of those that are due and take long: it is to be evaluated beside the others."""
+        while self.slow:
+            rule = self.slow.pop(next(iter(self.slow)))
+            if self.rules.get(rule.id) is rule and self.sees(rule):
+                return rule
+        return None
+
     def sees(self, rule: ActiveRule) -> bool:
-        """Whether all that it looks at is kept, and what it missed is known."""
-        return not rule.waiting and all(self.memory.is_open(watch) for _, watch in rule.inputs)
+        """Whether all that it looks at is kept, what it missed is known, and it is not being evaluated."""
+        return not (rule.waiting or rule.running) and all(self.memory.is_open(watch) for _, watch in rule.inputs)
 
     def closed(self) -> list[Watch]:
         """What must be opened before the rules that look at it are evaluated."""
@@ -206,6 +159,7 @@ class Engine:
     def opened(self, watches: Iterable[Watch], now_ms: int) -> None:
         """These are open now: their rules are evaluated at once."""
         for watch in watches:
+            self._homes.pop(watch.number, None)
             for rule_id in self._users.get(watch.number, ()):
                 self._set_due(self.rules[rule_id], now_ms, again=True)
 
@@ -231,33 +185,47 @@ class Engine:
 
     def evaluate(self, rule: ActiveRule, now_ms: int) -> list[Change]:
         """What the alerts of a rule become; `accept` makes it so. A failure is noted and changes nothing."""
+        attempt = self.begin(rule, now_ms)
+        attempt.compute()
+        return self.conclude(attempt)
+
+    def begin(self, rule: ActiveRule, now_ms: int) -> Attempt:
+        """Read what a rule looks at. Until `conclude` it is not evaluated again, and may be changed or removed."""
         began = self.timer()
-        data = {horizon.wanted.selector: self.memory.read(watch, horizon, now_ms) for horizon, watch in rule.inputs}
-        times = np.array([now_ms], np.int64)
+        attempt = Attempt(rule, now_ms, rule.origins, self.timer, began)
         try:
-            check = self._check(began)
-            changes = self.judge(rule, Result(evaluate(rule.compiled.value, data, times, check), times))
+            for horizon, watch in rule.inputs:
+                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, now_ms)
+        except Exception as e:  # noqa: BLE001 - whoever asks for the result is told
+            attempt.failure = e
+        if rule.newest_ms <= now_ms:  # else some are looked at when their time comes
+            rule.origins = Origins()
+        rule.running = True
+        return attempt
+
+    def conclude(self, attempt: Attempt) -> list[Change]:
+        """What the alerts of the rule become."""
+        rule, changes = attempt.rule, list[Change]()
+        try:
+            changes = self.judge(rule, attempt.result(), attempt.origins)
             rule.error = ""
         except EvaluationError as e:
-            rule.error, changes = str(e), []
+            rule.error = str(e)
         except Exception as e:  # noqa: BLE001 - a bug: that of one rule must not end the others
-            rule.error, changes = f"Vigie cannot evaluate this: {reason_of(e)}", []
+            rule.error = f"Vigie cannot evaluate this: {reason_of(e)}"
         self.failures += bool(rule.error)
-        rule.moving = bool(changes)
-        rule.took_ms = (self.timer() - began) * 1000
-        self.evaluated(rule, now_ms)
+        rule.running, rule.moving = False, bool(changes)
+        rule.took_ms = (self.timer() - attempt.began) * 1000
+        if self.rules.get(rule.id) is not rule:  # it was removed, or is another one
+            return []
+        self.evaluated(rule, attempt.now_ms)
+        if rule.origins is not attempt.origins and rule.origins:  # something came meanwhile
+            self._set_due(rule, min(rule.due_ms, rule.ready_ms))
         return changes
 
-    def _check(self, began: float) -> Callable[[], None]:
-        def check() -> None:
-            if self.timer() > began + LONGEST_S:
-                raise EvaluationError(f"this takes longer than {LONGEST_S:g} s: select or aggregate less")
-
-        return check
-
-    def judge(self, rule: ActiveRule, result: Result) -> list[Change]:
+    def judge(self, rule: ActiveRule, result: Result, origins: Origins | None = None) -> list[Change]:
         """What values make of the rule's alerts. Raises EvaluationError."""
-        traceparent = partial(rule.origins.traceparent, labels_of=self.memory.labels_of)
+        traceparent = partial((origins or Origins()).traceparent, labels_of=self.memory.labels_of)
         return judge(rule.compiled, result, rule.alerts, rule.known, traceparent)
 
     def put_off(self, rules: Iterable[ActiveRule]) -> None:
@@ -291,8 +259,6 @@ class Engine:
     def evaluated(self, rule: ActiveRule, now_ms: int) -> None:
         """Nothing is to be done for it before its next time, or its next sample."""
         rule.evaluated_ms = now_ms
-        if rule.newest_ms <= now_ms:  # else some are looked at when their time comes
-            rule.origins.clear()
         self.evaluations += 1
         self._plan(rule)
 
@@ -301,10 +267,32 @@ class Engine:
         if rule.newest_ms > rule.evaluated_ms:
             dues.append(rule.newest_ms)
         self._set_due(rule, max(min([rule.evaluated_ms + rule.interval_ms, *dues]), rule.evaluated_ms + SPACING_MS))
-        calm = _calm(rule)
-        if calm != rule.calm:
+        self._watch_over(rule)
+        if (calm := rule.now_calm) != rule.calm:
             rule.calm = calm
             self._stale.update(watch.number for _, watch in rule.inputs)
+
+    def _watch_over(self, rule: ActiveRule) -> None:
+        """Of a plain rule, the series that have alerts. What is resolved begins anew as what never fired."""
+        if not rule.plain or not rule.inputs:
+            return
+        homes: list[int] = []
+        rule.has_unknown_alerts = False
+        if watched := [one.series for one in rule.alerts.values() if not _may_rest(one)]:
+            home_of = self._homes_of(rule.inputs[0][1])
+            homes = [home_of[series] for series in watched if series in home_of]
+            rule.has_unknown_alerts = len(homes) < len(watched)
+        self._attention.set_alerted(rule.id, np.array(homes, np.int64))
+
+    def _homes_of(self, watch: Watch) -> dict[Labels, int]:
+        """By the labels of a plain selector's result."""
+        generation, found = self._homes.get(watch.number, (-1, {}))
+        if generation != self.memory.generation or len(found) > len(watch.labels):
+            found = {}
+        for place in range(len(found), len(watch.labels)):
+            found[without_name(watch.labels[place])] = watch.homes[place]
+        self._homes[watch.number] = self.memory.generation, found
+        return found
 
     def _agrees(self, due_ms: int, rule_id: str) -> bool:
         return rule_id in self.rules and self.rules[rule_id].due_ms == due_ms
@@ -320,6 +308,8 @@ class Engine:
             heapq.heapify(dues)
 
     def _release(self, rule: ActiveRule, kept: set[int]) -> None:
+        if rule.id not in self.rules:
+            self._attention.set_alerted(rule.id, np.empty(0, np.int64))
         for watch in {watch.number: watch for _, watch in rule.inputs}.values():
             if watch.number in kept:
                 continue
@@ -328,7 +318,13 @@ class Engine:
             self._stale.add(watch.number)
             if not users:
                 self._users.pop(watch.number, None)
+                self._homes.pop(watch.number, None)
                 self.memory.unwatch(watch)
+
+
+def _may_rest(alert: Alert) -> bool:
+    """Whether nothing but a value that meets the condition, or time, changes it."""
+    return alert.state is AlertState.RESOLVED and not alert.by_hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,15 +333,6 @@ class Evaluated:
 
     rule: ActiveRule
     changes: list[Change]
-
-
-def _calm(rule: ActiveRule) -> Calm:
-    """Which samples change nothing for it."""
-    condition = rule.compiled.condition
-    of_then = any(horizon.wanted.last_ms < 0 for horizon, _ in rule.inputs)
-    if condition is None or not rule.may_be_quiet or of_then:
-        return NEVER
-    return calm(condition, rule.compiled.threshold)
 
 
 def run(engine: Engine, now_ms: int, budget_s: float) -> list[Evaluated]:

@@ -45,10 +45,8 @@ class Origins:
         self._came.append(came)
         self._newest = None
 
-    def clear(self) -> None:
-        """They were looked at."""
-        self._came.clear()
-        self._newest = None
+    def __len__(self) -> int:
+        return len(self._came)
 
     def traceparent(self, labels: Labels, labels_of: Callable[[int], Labels]) -> str:
         """Of the newest sample of the series with these labels; where the result has others, of the newest that may be

@@ -14,7 +14,7 @@ from vigie_runtime.errors import VigieError, reason_of
 from vigie_storage.promql.reader import PromqlReader
 
 from vigie_alerting.engine.catching_up import CatchUp
-from vigie_alerting.engine.engine import ActiveRule, Engine, run
+from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated, run
 from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
@@ -25,8 +25,10 @@ from vigie_alerting.engine.storing import MAX_UNSTORED, PASSING, Storing
 
 log = logging.get(__name__)
 
-BUDGET_S: Final = 0.1
-"""Evaluations are interrupted after so long, for samples to be read."""
+BUDGET_S: Final = 0.02
+"""Evaluations are interrupted after so long, for samples to be read, and requests to be answered."""
+REST_S: Final = 0.02
+"""After a turn the pause is as long as it took, and so long at most."""
 IDLE_S: Final = 0.5
 KEEP_S: Final = 10.0
 """How often what changed without a transition is stored, and up to when rules were evaluated."""
@@ -64,6 +66,9 @@ class Runner:
         self._clock, self._metrics = clock, metrics
         self._pauses: dict[str, tuple[int, float]] = {}
         """Of work that failed: how often, and when it is tried again."""
+        self._slow_rests_until = 0.0
+        self._evaluations = self._failures = 0
+        """Those that the metrics know."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         """What is done beside the evaluation of rules."""
         self._now_ms = 0
@@ -108,6 +113,7 @@ class Runner:
 
     async def _turn(self) -> None:
         """MongoDB may be away: rules are evaluated all the same, and what that changes is stored when it is back."""
+        began = self._clock.monotonic()
         await self._store()
         if await self._all_is_stored():
             await self._try("rules", self._roster.take_changes)
@@ -120,6 +126,8 @@ class Runner:
             await self._evaluate()
             await self._store()
         await self._beside("keeping", self._keep, wanted=self._keeps)
+        # What comes meanwhile is counted together, which costs little more than the first of it.
+        await asyncio.sleep(min(self._clock.monotonic() - began, REST_S))
         await self._wait()
 
     async def _store(self) -> None:
@@ -157,16 +165,43 @@ class Runner:
         if now_ms < self._now_ms - BACK_MS:
             raise ClockWentBackError(self._now_ms - now_ms)
         self._now_ms = max(self._now_ms, now_ms)
+        next_ms = self._engine.next_ms()
+        if next_ms is not None and next_ms <= self._now_ms:
+            await self._round()
+        rested = self._clock.monotonic() >= self._slow_rests_until
+        await self._beside("slow rules", self._evaluate_slow, wanted=rested and bool(self._engine.slow))
+
+    async def _round(self) -> None:
+        """On the event loop: a thread would wait for it, and it for the thread, with every step."""
         began = self._clock.monotonic()
-        evaluations, failures = self._engine.evaluations, self._engine.failures
         async with self._lock:
-            done = await asyncio.to_thread(run, self._engine, self._now_ms, BUDGET_S)
+            done = run(self._engine, self._now_ms, BUDGET_S)
         self._metrics.round.observe(self._clock.monotonic() - began)
-        self._metrics.evaluations.inc(self._engine.evaluations - evaluations)
-        self._metrics.failed.inc(self._engine.failures - failures)
+        await self._settle(done)
+
+    async def _settle(self, done: Sequence[Evaluated]) -> None:
         await self._storing.settle(done)
+        self._metrics.evaluations.inc(self._engine.evaluations - self._evaluations)
+        self._metrics.failed.inc(self._engine.failures - self._failures)
+        self._evaluations, self._failures = self._engine.evaluations, self._engine.failures
         self._metrics.rules.set(len(self._engine.rules))
         self._metrics.series.set(len(self._engine.memory))
+
+    async def _evaluate_slow(self) -> None:
+        """One that takes long, in threads, and the most of it without the lock: samples and other rules do not wait for
+        it. The pauses between them are as long as they are."""
+        if (rule := self._engine.next_slow()) is None:
+            return
+        began = self._clock.monotonic()
+        async with self._lock:
+            attempt = await asyncio.to_thread(self._engine.begin, rule, self._now_ms)
+        await asyncio.to_thread(attempt.compute)
+        async with self._lock:
+            changes = await asyncio.to_thread(self._engine.conclude, attempt)
+        await self._settle([Evaluated(rule, changes)] if changes else [])
+        ended = self._clock.monotonic()
+        self._slow_rests_until = ended + (ended - began)
+        self._samples.arrived.set()
 
     async def _keep(self) -> None:
         await self._storing.keep(self._roster.partition_of)
@@ -174,13 +209,12 @@ class Runner:
 
     async def _wait(self) -> None:
         """Until something is due, or came."""
-        await asyncio.sleep(0)
         if not self._may_evaluate:
             await asyncio.sleep(_POLL_S)
             return
         next_ms = self._engine.next_ms()
         rest = IDLE_S if next_ms is None else min(IDLE_S, (next_ms - self._clock.now_ms()) / 1000)
-        if PREPARING in self._tasks or self._rules.arrived.is_set():
+        if PREPARING in self._tasks or self._rules.arrived.is_set() or self._engine.slow:
             rest = min(rest, _POLL_S)
         if rest > 0:
             with suppress(TimeoutError):
