@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from vigie_alerting.engine import engine as engine_module
 from vigie_alerting.engine import memory
+from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.attention import NEVER
-from vigie_alerting.engine.engine import ActiveRule, Engine, run
+from vigie_alerting.engine.engine import Engine, run
 from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.horizon import HorizonError
+from vigie_alerting.engine.watch import selected
 from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_contracts.alerts import AlertState, Condition, NoData, Rule, RuleKind, Transition
 from vigie_contracts.series import Kind, series_key
@@ -387,7 +389,7 @@ def test_a_distribution_that_was_not_kept_is_read_from_what_is_stored() -> None:
     for text, is_new in (("avg_over_time(cpu[5m]) > 1", False), ("quantile_over_time(0.9, cpu[5m]) > 1", True)):
         lab.engine.put(expression(text, id=text), [])
         for watch in lab.engine.closed():
-            held = lab.engine.memory.hold([watch], memory.selected(watch, series))
+            held = lab.engine.memory.hold([watch], selected(watch, series))
             assert (len(held[watch.depth]) == 1) is is_new
             lab.engine.memory.open(watch)
     depths = {one.inputs[0][1].depth for one in lab.engine.rules.values()}

@@ -17,8 +17,8 @@ from vigie_alerting.alert import Alert
 from vigie_alerting.engine.attention import NEVER, Calm, calm
 from vigie_alerting.engine.evaluation import EvaluationError, Result, evaluate
 from vigie_alerting.engine.horizon import Horizon
-from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.origins import Origins
+from vigie_alerting.engine.watch import Watch
 from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS
 from vigie_alerting.rules.compiling import CompiledRule
 

@@ -22,9 +22,10 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError, StoreUnavailable, reason_of
 from vigie_storage.promql.reader import PromqlReader
 
-from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated
+from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.bank import Ints
+from vigie_alerting.engine.engine import Engine, Evaluated
 from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, evaluate
-from vigie_alerting.engine.memory import Ints
 
 log = logging.get(__name__)
 

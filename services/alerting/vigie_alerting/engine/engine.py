@@ -22,8 +22,9 @@ from vigie_alerting.engine.active_rule import SPACING_MS, ActiveRule, Attempt
 from vigie_alerting.engine.attention import ALWAYS, Attention
 from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, judge
 from vigie_alerting.engine.horizon import Horizon, horizons
-from vigie_alerting.engine.memory import Memory, Watch
+from vigie_alerting.engine.memory import Memory
 from vigie_alerting.engine.origins import Came, Origins
+from vigie_alerting.engine.watch import Watch
 from vigie_alerting.lifecycle import due_ms
 from vigie_alerting.rules.compiling import CompiledRule
 

@@ -16,8 +16,9 @@ from vigie_runtime.errors import reason_of
 
 from vigie_alerting import alert as alerts
 from vigie_alerting.alert import Alert, UnknownFormError
+from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.catching_up import misses_silence
-from vigie_alerting.engine.engine import ActiveRule, Engine
+from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.engine.rules_handler import Gone, RuleChange, RulesHandler
 from vigie_alerting.engine.storing import PASSING, Stores, Storing

@@ -13,15 +13,16 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import VigieError, reason_of
 from vigie_storage.promql.reader import PromqlReader
 
+from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.catching_up import CatchUp
-from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated, run
-from vigie_alerting.engine.memory import Watch
+from vigie_alerting.engine.engine import Engine, Evaluated, run
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import MAX_UNSTORED, PASSING, Storing
+from vigie_alerting.engine.watch import Watch
 
 log = logging.get(__name__)
 

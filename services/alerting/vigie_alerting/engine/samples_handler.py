@@ -18,10 +18,11 @@ from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.clock import Clock
 from vigie_storage.partitions.checkpoint import Position
 
+from vigie_alerting.engine.bank import Ints
 from vigie_alerting.engine.early import Arrived, EarlySamples
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth
-from vigie_alerting.engine.memory import Ints, UInt64s
+from vigie_alerting.engine.memory import UInt64s
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.request_keys import RequestKeys
 

@@ -22,7 +22,8 @@ from vigie_alerting import alert as alerts
 from vigie_alerting.alert import Alert, UnknownFormError
 from vigie_alerting.alerts.stored import stored
 from vigie_alerting.dispatch import MAX_TRANSITIONS, Dispatcher
-from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated
+from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.engine import Engine, Evaluated
 from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.lifecycle import withdraw
