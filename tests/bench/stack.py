@@ -189,7 +189,7 @@ class Stack:
                 **self._servers.variables(),
                 "VIGIE_LOG_LEVEL": "warning",
                 **env,
-            },  # fmt: skip
+            },
         )
         self._processes[name] = process
         process.start()
