@@ -18,11 +18,11 @@ import numpy as np
 from pymongo import MongoClient
 from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine, run
-from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.start import MAX_SERIES
+from vigie_alerting.engine.watch import Watch
 from vigie_alerting.rules.compiling import compiled
 from vigie_alerting.settings import AlertingSettings
 from vigie_contracts.series import Kind, series_key

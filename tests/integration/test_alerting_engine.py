@@ -14,6 +14,7 @@ import httpx2 as httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from msgspec.structs import replace
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
@@ -240,6 +241,40 @@ async def test_without_an_aggregator_rules_fire_all_the_same(engines: Engines) -
         await asyncio.to_thread(engines.world.services.aggregators[0].kill)
         await engines.send(name, 95)
         await engines.states(rule, AlertState.FIRING)
+
+
+async def test_a_rule_that_comes_while_no_aggregator_is_up_has_no_gap(engines: Engines) -> None:
+    name = unique("errors").replace("-", "_")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.send(name, 1, "counter", service="booking")
+        await asyncio.to_thread(engines.world.services.aggregators[0].kill)
+        for service in ("booking", "booking", "payment"):
+            await engines.send(name, 1, "counter", service=service)
+        rule = engines.rule(f"sum(increase({name}[5m])) == 5")
+        await engines.put(rule)
+        await eventually(lambda: running.engine.rules and running.engine.closed() == [], DEADLINE_S)
+        await engines.send(name, 1, "counter", service="payment")
+        (fired,) = await engines.states(rule, AlertState.FIRING)
+        assert fired.value == 5
+
+
+async def test_after_a_crash_a_process_with_a_name_has_its_rules_back_at_once(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def say_nothing(*_: object) -> None:
+        """As a process that was killed."""
+
+    monkeypatch.setattr(GroupCoordinator, "_maybe_leave_group", say_nothing)
+    session = {"alerting_instance": "the-only-one", "kafka_session_timeout_ms": 2 * int(DEADLINE_S * 1000)}
+    engines.settings = engines.settings.model_copy(update=session)
+    rule = engines.rule(f"{unique('cpu').replace('-', '_')} > 80")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        await eventually(lambda: rule.id in running.engine.rules, DEADLINE_S)
+    async with engines.running() as running:
+        await eventually(lambda: rule.id in running.engine.rules, DEADLINE_S)
 
 
 async def test_a_restart_without_an_aggregator_resolves_nothing(engines: Engines) -> None:

@@ -13,13 +13,13 @@ from vigie_alerting import alert as alerts
 from vigie_alerting.alerts.stored import stored
 from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine.engine import Engine
-from vigie_alerting.engine.memory import Watch, selected
 from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
 from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import Stores, Storing
+from vigie_alerting.engine.watch import Watch, selected
 from vigie_alerting.rules.compiling import compiled
 from vigie_contracts.alerts import AlertState, Condition, Rule, Transition
 from vigie_contracts.series import Kind, series_key

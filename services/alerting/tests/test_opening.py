@@ -13,10 +13,10 @@ import pytest
 from vigie_alerting.engine import choosing, opening
 from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine
-from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.samples_handler import SamplesHandler
+from vigie_alerting.engine.watch import Watch
 from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tenants import TenantId

@@ -23,9 +23,9 @@ from vigie_runtime.errors import ProblemError, StoreUnavailable, reason_of
 from vigie_storage.promql.reader import PromqlReader
 
 from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.bank import Ints
 from vigie_alerting.engine.engine import Engine, Evaluated
 from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, evaluate
-from vigie_alerting.engine.memory import Ints
 
 log = logging.get(__name__)
 
@@ -85,40 +85,53 @@ class CatchUp:
         self._reader, self._clock = reader, clock
 
     async def run(self, rules: Sequence[ActiveRule]) -> None:
-        """Returns when they are evaluated as all others. Raises Retryable, StoreUnavailable: some may be then."""
-        left = [rule for rule in rules if rule.waiting and self._engine.rules.get(rule.id) is rule]
-        from_store: list[ActiveRule] = []
+        """Returns when they are evaluated as all others, but for those that are not open. Raises Retryable,
+        StoreUnavailable: some may be then."""
+        left, from_store = list(rules), list[ActiveRule]()
         while left:
             async with self._lock:
-                done, older, left = await asyncio.to_thread(self._from_memory, left)
+                looked_at, older, done = await asyncio.to_thread(self._from_memory, left)
+            left = left[looked_at:]
             from_store += older
-            await self._settle(done)
+            await self._settle(done)  # before they are evaluated, as of later
+            await self._caught_up([one.rule for one in done])
         whole = bool(from_store) and await self._stored()  # else what is not stored yet would look like silence
         for rule in from_store:
             if whole:
                 await self._from_store(rule)
-            async with self._lock:
+            await self._caught_up([rule])
+
+    async def _caught_up(self, rules: Sequence[ActiveRule]) -> None:
+        async with self._lock:
+            for rule in rules:
                 self._engine.caught_up(rule, self._clock.now_ms())
 
-    def _from_memory(self, rules: list[ActiveRule]) -> tuple[list[Evaluated], list[ActiveRule], list[ActiveRule]]:
-        """Changes; the rules that missed what is not in memory; and those that are still to be looked at."""
+    def _from_memory(self, rules: Sequence[ActiveRule]) -> tuple[int, list[ActiveRule], list[Evaluated]]:
+        """How many were looked at; those of them that missed what is not in memory; and what the others missed."""
         until = self._engine.timer() + AT_ONCE_S
         now_ms = self._clock.now_ms()
         self._engine.memory.advance(now_ms)
-        done: list[Evaluated] = []
         older: list[ActiveRule] = []
+        done: list[Evaluated] = []
         for place, rule in enumerate(rules):
-            if self._engine.timer() > until:
-                return done, older, rules[place:]
+            if place and self._engine.timer() > until:
+                return place, older, done
+            if not self._waits(rule):
+                continue
             missed = Missed.of(rule, now_ms)
             if missed is None or self._was_quiet(missed):
-                self._engine.caught_up(rule, now_ms)
-            elif not self._reaches(missed):
-                older.append(rule)
+                done.append(Evaluated(rule, []))
+            elif self._reaches(missed):
+                done.append(Evaluated(rule, self._changes(missed, now_ms)))
             else:
-                done += self._evaluated(missed, now_ms)
-                self._engine.caught_up(rule, now_ms)
-        return done, older, []
+                older.append(rule)
+        return len(rules), older, done
+
+    def _waits(self, rule: ActiveRule) -> bool:
+        """Whether it is still a rule of this process, that looks at nothing but what is open."""
+        memory = self._engine.memory
+        there = rule.waiting and self._engine.rules.get(rule.id) is rule
+        return there and all(memory.is_open(watch) for _, watch in rule.inputs)
 
     def _reaches(self, missed: Missed) -> bool:
         """Whether all that it would have looked at is in memory."""
@@ -135,22 +148,21 @@ class CatchUp:
         values = self._engine.memory.extremes(rule.inputs[0][1])
         return values is not None and not any_active(rule.compiled, values[np.isfinite(values)])
 
-    def _evaluated(self, missed: Missed, now_ms: int) -> list[Evaluated]:
+    def _changes(self, missed: Missed, now_ms: int) -> list[Change]:
         rule, memory = missed.rule, self._engine.memory
         data = {
             horizon.wanted.selector: memory.read(watch, horizon, now_ms, int(missed.times[0]))
             for horizon, watch in rule.inputs
         }
         try:
-            found = evaluate(rule.compiled.value, data, missed.times)
-            return [Evaluated(rule, missed.judged(self._engine, found))]
+            return missed.judged(self._engine, evaluate(rule.compiled.value, data, missed.times))
         except Exception as e:  # noqa: BLE001 - also a bug: that of one rule must not end the others
             _unknown(rule, e)
             return []
 
     async def _from_store(self, rule: ActiveRule) -> None:
         missed = Missed.of(rule, self._clock.now_ms())
-        if missed is None or self._engine.rules.get(rule.id) is not rule:
+        if missed is None or not self._waits(rule):
             return
         start, end = int(missed.times[0]), int(missed.times[-1])
         query = Query(rule.compiled.text, rule.compiled.value, start, end, rule.interval_ms)

@@ -20,7 +20,7 @@ from vigie_runtime.expressions import THINKING_S, ExpressionTooSlow
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 
-from vigie_alerting.engine.memory import Selected, Watch, selected
+from vigie_alerting.engine.watch import Selected, Watch, selected
 
 NARROW: Final = 10
 """Label values of one name that are asked for by themselves; with more, all series of the name are read."""

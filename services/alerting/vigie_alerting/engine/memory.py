@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Final, TypeAlias
@@ -13,151 +12,24 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
-from vigie_query.matchers import Matcher
-from vigie_query.promql.cells import Shown, samples_of
+from vigie_query.promql.cells import samples_of
 from vigie_query.promql.derived import Selecting
-from vigie_query.promql.label_sets import LabelSets
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
-from vigie_windows import Cells, fold
+from vigie_windows import Cells
 from vigie_windows.fingerprints import FingerprintTable
 
+from vigie_alerting.engine.bank import NOBODYS, Bank, Bools, Floats, Ints
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth, Horizon
-from vigie_alerting.engine.recent import RecentWindows
+from vigie_alerting.engine.watch import Selected, Watch, WatchKey, selected
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-Floats: TypeAlias = npt.NDArray[np.float64]
-Bools: TypeAlias = npt.NDArray[np.bool_]
 UInt64s: TypeAlias = npt.NDArray[np.uint64]
-WatchKey: TypeAlias = tuple[TenantId, tuple[Matcher, ...], Depth]
 
-NOBODYS: Final = -1
 KEPT_UNUSED: Final = 10_000
 """Series that no rule selects any more, and of which no windows are kept: so many are remembered, or half as many as
 there are."""
 MAX_NOBODYS: Final = 2_000_000
 """Series remembered as nobody's: 24 bytes each."""
-
-
-@dataclass(slots=True, eq=False)
-class Watch:
-    """The series of a tenant that a selector selects, as it shows them; and where their windows are."""
-
-    number: int
-    key: WatchKey
-    selecting: Selecting
-    labels: list[Labels] = field(default_factory=list[Labels])
-    rows: list[int] = field(default_factory=list[int])
-    """In the bank."""
-    homes: list[int] = field(default_factory=list[int])
-    """In the memory."""
-    kinds: list[int] = field(default_factory=list[int])
-    parts: list[int] = field(default_factory=list[int])
-    _shown: Shown | None = None
-
-    @property
-    def tenant(self) -> TenantId:
-        return self.key[0]
-
-    @property
-    def depth(self) -> Depth:
-        return self.key[2]
-
-    @property
-    def shown(self) -> Shown:
-        if self._shown is None:
-            self._shown = Shown(
-                LabelSets(self.labels),
-                np.array(self.rows, np.int64),
-                np.array(self.kinds, np.uint8),
-                np.array(self.parts, np.int64),
-            )
-        return self._shown
-
-    def clear(self) -> None:
-        for column in (self.labels, self.rows, self.homes, self.kinds, self.parts):
-            column.clear()
-        self._shown = None
-
-    def add(self, rows: Sequence[int], homes: Sequence[int], parts: Sequence[Selected]) -> None:
-        """More that it shows, and where that is."""
-        self.rows += rows
-        self.homes += homes
-        self.kinds += [int(series.kind) for _, series, _, _ in parts]
-        self.labels += [labels for _, _, labels, _ in parts]
-        self.parts += [part for *_, part in parts]
-        self._shown = None
-
-
-Selected: TypeAlias = tuple[Watch, Series, Labels, int]
-"""A part of a series of its tenant that a watch shows."""
-
-
-def selected(watch: Watch, series: Series) -> list[Selected]:
-    """What a watch shows of a series."""
-    return [(watch, series, labels, part) for labels, part in watch.selecting.shown(series)]
-
-
-class Bank:
-    """The windows of one depth, of the series that need it; in rows of its own, which go to others in the end."""
-
-    def __init__(self, depth: Depth) -> None:
-        self.recent = RecentWindows(depth.width_ms, depth.slots)
-        self._row_of = np.full(0, NOBODYS, np.int64)
-        self._uses = np.zeros(0, np.int64)
-        """[rows]: how often watches show each; 0 of a free one."""
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._uses.any()
-
-    def rows_of(self, homes: Ints) -> Ints:
-        """The rows of series; NOBODYS for those without."""
-        if not len(self._row_of):
-            return np.full(len(homes), NOBODYS, np.int64)
-        rows = self._row_of[np.clip(homes, 0, len(self._row_of) - 1)]
-        return np.where((homes >= 0) & (homes < len(self._row_of)), rows, NOBODYS)
-
-    def rows(self, homes: Ints, kinds: npt.NDArray[np.uint8], sketched: Bools) -> Ints:
-        """The rows of these series (each once), given now to those that have none."""
-        top = int(homes.max(initial=-1)) + 1
-        if top > len(self._row_of):
-            longer = np.full(max(2 * len(self._row_of), top, 64), NOBODYS, np.int64)
-            longer[: len(self._row_of)] = self._row_of
-            self._row_of = longer
-        new = self._row_of[homes] == NOBODYS
-        if new.any():
-            self._row_of[homes[new]] = self._given(kinds[new], sketched[new])
-        return self._row_of[homes]
-
-    def use(self, rows: Ints) -> None:
-        """A watch shows these, some of them perhaps several times."""
-        self._uses += np.bincount(rows, minlength=len(self._uses))
-
-    def give_back(self, homes: Ints, rows: Ints) -> None:
-        """A watch that showed these rows, of these series, is gone: what nobody shows any more is forgotten."""
-        self._uses -= np.bincount(rows, minlength=len(self._uses))
-        free = self._uses[rows] == 0
-        self._row_of[homes[free]] = NOBODYS
-        self.recent.clear(np.unique(rows[free]))
-
-    def add(self, homes: Ints, times: Ints, values: Floats) -> int:
-        """Samples of these series; how many windows were too old to be taken."""
-        rows = self.rows_of(homes)
-        mine = rows >= 0
-        if not mine.any():
-            return 0
-        kinds = self.recent.kinds
-        return self.recent.add(fold(rows[mine], times[mine], values[mine], kinds, self.recent.width_ms))
-
-    def _given(self, kinds: npt.NDArray[np.uint8], sketched: Bools) -> Ints:
-        """Free rows, and as many new ones as are missing."""
-        free = np.flatnonzero(self._uses == 0)[: len(kinds)]
-        self.recent.renew(free, kinds[: len(free)], sketched[: len(free)])
-        more = len(self.recent) + np.arange(len(kinds) - len(free))
-        self.recent.grow(kinds[len(free) :], sketched[len(free) :])
-        self._uses = np.concatenate([self._uses, np.zeros(len(more), np.int64)])
-        return np.concatenate([free, more])
 
 
 class Memory:

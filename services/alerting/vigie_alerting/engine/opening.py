@@ -29,13 +29,14 @@ from vigie_storage.windows.snapshot import Counted, Snapshot, Snapshots
 from vigie_windows import Cells
 from vigie_windows.chunks import Column
 
+from vigie_alerting.engine.bank import Floats, Ints
 from vigie_alerting.engine.between import Between
 from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.horizon import Depth
-from vigie_alerting.engine.memory import Floats, Ints, Selected, Watch
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.samples_handler import SamplesHandler
+from vigie_alerting.engine.watch import Selected, Watch
 
 log = logging.get(__name__)
 

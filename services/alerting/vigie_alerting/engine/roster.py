@@ -119,9 +119,9 @@ class Roster:
             self._engine.remove(rule_id)
 
     def forget_new(self, rules: Sequence[ActiveRule]) -> None:
-        """What these missed is known."""
+        """What these missed is known, but for those that wait still."""
         for rule in rules:
-            if self.new.get(rule.id) is rule:
+            if self.new.get(rule.id) is rule and not rule.waiting:
                 del self.new[rule.id]
 
     async def refuse(self, made: CompiledRule, reason: str, *, again: bool = False) -> None:

@@ -18,10 +18,11 @@ from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.clock import Clock
 from vigie_storage.partitions.checkpoint import Position
 
+from vigie_alerting.engine.bank import Ints
 from vigie_alerting.engine.early import Arrived, EarlySamples
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth
-from vigie_alerting.engine.memory import Ints, UInt64s
+from vigie_alerting.engine.memory import UInt64s
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.request_keys import RequestKeys
 
@@ -57,7 +58,7 @@ class SamplesHandler:
         self._held_bytes = 0
         self._early = EarlySamples()
         self._learned_at_once = FEWEST_LEARNED
-        self._keys = RequestKeys()
+        self.keys = RequestKeys()
         self._tail: list[KafkaRecord] | None = None
         self._tail_bytes = 0
 
@@ -225,7 +226,7 @@ class SamplesHandler:
         self, records: Sequence[KafkaRecord], joined: JoinedBatches, errors: Container[int], skipped: Ints
     ) -> npt.NDArray[np.bool_]:
         """[samples]: which are to be counted."""
-        counts = self._keys.first([record for at, record in enumerate(records) if at not in errors], joined)
+        counts = self.keys.first([record for at, record in enumerate(records) if at not in errors], joined)
         counts[skipped] = False
         return counts
 

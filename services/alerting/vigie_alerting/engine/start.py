@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from vigie_runtime import clients
+from vigie_runtime import clients, logging
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.log_reader import LogReader
 from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import Retryable, reason_of
 from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
@@ -30,6 +31,7 @@ from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
+from vigie_alerting.engine.request_keys import FROM_BEFORE
 from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
@@ -38,6 +40,8 @@ from vigie_alerting.engine.storing import Stores, Storing
 from vigie_alerting.recording.history import History
 from vigie_alerting.recording.recorder import Publish, Recorder
 from vigie_alerting.settings import AlertingSettings
+
+log = logging.get(__name__)
 
 SERVICE: Final = "alerting"
 MAX_SERIES: Final = 100_000
@@ -84,10 +88,11 @@ async def start(
     def consumer() -> clients.AIOKafkaConsumer:
         return clients.kafka_consumer(settings, client_id=f"vigie-{SERVICE}-between")
 
+    snapshots = Snapshots(database, clock, samples_topic.topic)
     selectors = SelectorReader(catalogue, Expressions(), clock, MAX_SERIES)
     opener = Opener(
         engine, lock, samples, log_=Log(samples_topic.cluster_id, samples_topic.topic_id),
-        snapshots=Snapshots(database, clock, samples_topic.topic),
+        snapshots=snapshots,
         chooser=Chooser(catalogue, selectors, MAX_SERIES), between=Between(consumer, samples_topic.topic), clock=clock,
         metrics=measured,
     )  # fmt: skip
@@ -125,6 +130,10 @@ async def start(
 
     async def read_samples() -> None:
         """From where the windows of the first rules end: so their past must be loaded first."""
+        try:
+            samples.keys.remember(await snapshots.request_keys(FROM_BEFORE))
+        except Retryable as e:
+            log.warning("a request of before the start that is repeated counts again", reason=reason_of(e))
         await runner.opened.wait()
         await samples_reader.run()
 
