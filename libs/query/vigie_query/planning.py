@@ -7,6 +7,7 @@ is read from exactly one tier, so nothing counts twice.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -134,10 +135,15 @@ def covering(
         own = [edge for edge in edges if start <= edge < until]
         if index > 0 and rounded is None and any(edge % width for edge in own):
             rounded = TIERS[index]
-        low, high = start // width * width, -(-until // width) * width
         # A window that an edge cuts stands alone: what is in it may belong to either side.
-        widest = max(index, coarsest)
-        cutting = [edge for edge in own if edge % TIERS[widest].width_ms]
+        wide = TIERS[widest := max(index, coarsest)].width_ms
+        cutting = [edge for edge in own if edge % wide]
+        low, high = start // width * width, -(-until // width) * width
+        outer = -(-until // wide) * wide
+        if outer < end and not any(
+            edge % wide for edge in edges[bisect_left(edges, until) : bisect_left(edges, outer)]
+        ):
+            high = outer  # where finer windows begin to be kept, wide ones are there all the same
         cuts = {
             low,
             high,

@@ -328,6 +328,21 @@ async def test_an_instant_query_over_a_day_reads_wide_windows_and_is_exact() -> 
     assert points(await ask(over(double), "increase(orders[1h])", NOW - HOUR)) == {(): [sum(aligned)]}
 
 
+async def test_a_month_at_steps_of_an_hour_reads_a_window_for_each() -> None:
+    one = key("temperature", Kind.GAUGE)
+    double = Double.of({one: {NOW - 29 * DAY + i * 7 * MINUTE: float(i) for i in range(29 * DAY // (7 * MINUTE))}})
+    found = await ask(over(double), "temperature", NOW - 28 * DAY, NOW, HOUR)
+    [values] = points(found).values()
+    at = [NOW - 28 * DAY + step * HOUR for step in range(28 * 24 + 1)]
+    assert values == [
+        float((when - NOW + 29 * DAY) // (7 * MINUTE))
+        if (when - NOW + 29 * DAY) % (7 * MINUTE) < 5 * MINUTE
+        else pytest.approx(math.nan, nan_ok=True)
+        for when in at
+    ]
+    assert [(piece.tier.name, piece.windows) for piece in double.plans[0].pieces] == [("1h", 28 * 24 + 1), ("10s", 1)]
+
+
 async def test_an_old_range_says_that_wider_windows_were_used() -> None:
     one = key("temperature", Kind.GAUGE)
     double = Double.of({one: {NOW - 5 * DAY + i * MINUTE + 5: float(i) for i in range(60)}})
