@@ -140,7 +140,9 @@ def covering(
         cutting = [edge for edge in own if edge % wide]
         low, high = start // width * width, -(-until // width) * width
         outer = -(-until // wide) * wide
-        if outer < end and not any(
+        if until == end and edges[-1] % wide == 0 and _is_whole(edges[-1], outer, clean[widest]):
+            high = outer  # of what comes after the last edge only what lies at it is of interest, which is known
+        elif outer < end and not any(
             edge % wide for edge in edges[bisect_left(edges, until) : bisect_left(edges, outer)]
         ):
             high = outer  # where finer windows begin to be kept, wide ones are there all the same
@@ -217,6 +219,10 @@ def _clean(dirty_since: Mapping[str, int | None], whole_since: Mapping[str, int]
         until = None if dirty is None else tier.floor(max(dirty, _horizon(finer, now_ms)))
         clean.append(_CompleteRange(whole_since.get(tier.name, 0), until))
     return clean
+
+
+def _is_whole(start: int, end: int, complete: _CompleteRange) -> bool:
+    return complete.since <= start and (complete.until is None or end <= complete.until)
 
 
 def _cover(start: int, end: int, index: int, clean: list[_CompleteRange]) -> Iterator[TierRange]:
