@@ -11,9 +11,13 @@ _RUN: Final = 1_000
 T = TypeVar("T")
 
 
-def ordered(items: Sequence[T], key: Callable[[T], Any] | None = None) -> list[T]:
+def _itself(item: Any) -> Any:
+    return item
+
+
+def ordered(items: Sequence[T], key: Callable[[T], Any] = _itself) -> list[T]:
     """`sorted`, in parts that are merged: one sort of very many lets no other thread run until it ends."""
     if len(items) <= _RUN:
-        return sorted(items, key=key)  # pyright: ignore[reportArgumentType, reportCallIssue] - as for `sorted` itself
-    runs = [sorted(items[at : at + _RUN], key=key) for at in range(0, len(items), _RUN)]  # pyright: ignore
+        return sorted(items, key=key)
+    runs = [sorted(items[at : at + _RUN], key=key) for at in range(0, len(items), _RUN)]
     return list(heapq.merge(*runs, key=key))

@@ -174,10 +174,10 @@ def over(double: Any, now_ms: int = NOW, limits: Limits | None = None) -> Sample
     return PromqlReader(series, double, double, clock, Expressions()).of(TENANT)
 
 
-def in_memory() -> SamplesReader:
+def in_memory(stored: Stored = STORED) -> SamplesReader:
     """What Prometheus would have scraped: counters of increments as their totals."""
     found: dict[Labels, Raw] = {}
-    for one, own in STORED.items():
+    for one, own in stored.items():
         running, points = 0.0, {}
         for at, value in sorted(own.items()):
             running += value
@@ -326,6 +326,39 @@ async def test_an_instant_query_over_a_day_reads_wide_windows_and_is_exact() -> 
     assert sum(piece.windows for piece in double.plans[0].pieces) < 200
     aligned = [value for when, value in stored[one].items() if NOW - 2 * HOUR < when <= NOW - HOUR]
     assert points(await ask(over(double), "increase(orders[1h])", NOW - HOUR)) == {(): [sum(aligned)]}
+
+
+async def test_a_month_at_steps_of_an_hour_reads_a_window_for_each() -> None:
+    one = key("temperature", Kind.GAUGE)
+    double = Double.of({one: {NOW - 29 * DAY + i * 7 * MINUTE: float(i) for i in range(29 * DAY // (7 * MINUTE))}})
+    found = await ask(over(double), "temperature", NOW - 28 * DAY, NOW, HOUR)
+    [values] = points(found).values()
+    for step, value in enumerate(values):
+        since, ago = divmod(DAY + step * HOUR, 7 * MINUTE)
+        assert value == since if ago < 5 * MINUTE else math.isnan(value), step
+    assert [(piece.tier.name, piece.windows) for piece in double.plans[0].pieces] == [("1h", 28 * 24 + 2)]
+
+
+async def test_a_sample_at_the_very_end_belongs_to_the_answer_and_those_after_it_do_not() -> None:
+    """The window that begins with it is as wide as the others."""
+    end = NOW - 20 * HOUR
+    times = [end + (i - 300) * MINUTE for i in range(360)]
+    stored: Stored = {
+        key("level", Kind.GAUGE): {at: float(i % 11) for i, at in enumerate(times)},
+        key("requests", Kind.CUMULATIVE): {at: float(i % 100) for i, at in enumerate(times)},
+        key("orders", Kind.COUNTER): {at: float(i % 7 + 1) for i, at in enumerate(times)},
+    }
+    for text in (
+        "level", "max_over_time(level[1h])", "count_over_time(level[2h])", "requests",
+        "resets(requests[2h])", "orders", "last_over_time(orders[1h])", "count_over_time(orders[1h])",
+    ):  # fmt: skip
+        double = Double.of(stored)
+        found = await ask(over(double), text, end - 2 * HOUR, end, HOUR)
+        assert same(found, await ask(in_memory(stored), text, end - 2 * HOUR, end, HOUR)), text
+        assert {piece.tier.name for piece in double.plans[0].pieces} == {"1h"} or "orders" in text, text
+    [grown] = points(await ask(over(Double.of(stored)), "increase(orders[1h])", end - HOUR, end, HOUR)).values()
+    raw = stored[key("orders", Kind.COUNTER)]
+    assert grown == [sum(v for at, v in raw.items() if to - HOUR < at <= to) for to in (end - HOUR, end)]
 
 
 async def test_an_old_range_says_that_wider_windows_were_used() -> None:

@@ -63,6 +63,17 @@ class Answer:
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Numbers in it, about."""
+        match self.value:
+            case Vector() as vector:
+                return vector.size
+            case Samples() as samples:
+                return len(samples.times) if samples.sketches is None else len(samples.sketches.count)
+            case other:
+                return len(other)
+
 
 Compute: TypeAlias = Callable[[Callable[[Check], Answer]], Awaitable[Answer]]
 """Runs work away from the event loop and within its time (`vigie_runtime.expressions.Thinking.run`)."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -37,6 +38,9 @@ MAX_SAMPLES: Final = 6_000_000
 """Samples held for one question: about 100 MB; those that stand for several weigh as much as _HEAVY, two
 buckets of sketches as much as one."""
 _HEAVY: Final = 4
+_FEW_ENDS: Final = 1_000
+_FEW_CELLS: Final = 2_000
+"""So many are planned for, and converted, in less than a millisecond."""
 _CELLS_AT_ONCE: Final = 250_000
 """Cells of one part; two parts are held beside the samples, of which one is being read."""
 
@@ -67,10 +71,14 @@ class PromqlReader:
 
     async def read(self, tenant: TenantId, wanted: Wanted, room: int) -> tuple[Samples, tuple[str, ...]]:
         """The samples of one selector, of which `room` fit, and the infos about them."""
-        selected = await self.selectors.select(tenant, wanted.selector.matchers)
+        # What the plan will ask is looked up meanwhile.
+        selected, _ = await asyncio.gather(
+            self.selectors.select(tenant, wanted.selector.matchers), self._windows.completeness(())
+        )
         if not selected.selection.series:
             return samples_of((), selected.shown), ()
-        need = await asyncio.to_thread(tiers.need, wanted, selected.shown)
+        short = sum(map(tiers.ends, wanted.uses)) <= _FEW_ENDS and len(selected.shown.rows) <= _FEW_CELLS
+        need = await tasks.beside(lambda: tiers.need(wanted, selected.shown), short=short)
         # Running totals are those of the latest values, without what came since: of one moment with the windows.
         moment = self._windows.at_one_moment() if need.totals else nullcontext(self._windows)
         async with moment as windows:
@@ -89,10 +97,11 @@ class PromqlReader:
         # All that is counted, also ahead of its time.
         edges = [*need.edges, max(now_ms + MAX_FUTURE_SKEW_MS, need.edges[-1])] if need.totals else need.edges
         for finest in range(len(TIERS)):
-            plan, rounded = await asyncio.to_thread(
+            cover = partial(
                 covering, edges, whole.dirty_since, now_ms, whole_since=whole.whole_since, finest=finest,
                 coarsest=max(finest, need.coarsest),
             )  # fmt: skip
+            plan, rounded = await tasks.beside(cover, short=len(edges) <= 2 * _FEW_ENDS)
             if not await self._series.too_many(asked.tenant, selection, plan):
                 return plan, () if rounded is None else (tiers.of_tier(rounded, selector),)
         raise QueryLimitExceeded(
@@ -121,7 +130,9 @@ class PromqlReader:
                 if at + 1 < len(parts):  # the store works while these are converted
                     reading = asyncio.create_task(read(np.unique(parts[at + 1].rows)))
                 totals = None if latest is None else await asyncio.to_thread(totals_of, part, selection, latest)
-                samples = await asyncio.to_thread(samples_of, cells, part, totals)
+                samples = await tasks.beside(
+                    partial(samples_of, cells, part, totals), short=sum(map(len, cells)) <= _FEW_CELLS
+                )
                 room -= _weight(samples)
                 if room < 0:
                     raise QueryLimitExceeded(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Final, cast
 
@@ -16,6 +17,7 @@ from vigie_contracts.tiers import TIERS, Tier
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.planning import Plan, TierRange
 from vigie_query.series import Selection
+from vigie_runtime import tasks
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
@@ -33,6 +35,8 @@ MAX_CELLS: Final = 3_000_000
 """Windows of single series held for one answer: about 300 MB."""
 _COMPLETENESS_TTL_S: Final = 0.25
 _DOCUMENTS_PER_BATCH: Final = 1_000
+_FEW_DOCUMENTS: Final = 8
+"""Decoded in less than a millisecond."""
 _IDS_PER_READ: Final = 1_000
 _RANGES_PER_READ: Final = 16
 _SHORT: Final = 32
@@ -198,8 +202,7 @@ class _Reading:
                 query, projection, batch_size=_DOCUMENTS_PER_BATCH, max_time_ms=MAX_TIME_MS, session=self.session
             )
             async for batch in batches(cursor, _DOCUMENTS_PER_BATCH):
-                # In a thread: numpy and long loops, while other requests wait for the event loop.
-                cells = await asyncio.to_thread(self._decoded, tier, batch)
+                cells = await tasks.beside(partial(self._decoded, tier, batch), short=len(batch) <= _FEW_DOCUMENTS)
                 self.hold(len(cells))
                 if len(cells):
                     found.append(cells)

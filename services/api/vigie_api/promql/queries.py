@@ -6,17 +6,24 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from vigie_query.errors import InvalidParameter
 from vigie_query.promql import queries
 from vigie_query.promql.parsing import parse
 from vigie_query.promql.plan import Node
 from vigie_query.promql.queries import Query
+from vigie_runtime import tasks
 
 from vigie_api.context import Context
 from vigie_api.promql.encoding import Bounds, encoded
 from vigie_api.promql.errors import QueryTimedOut
 from vigie_api.promql.form import Form
+
+_SHORT_TEXT: Final = 200
+"""Characters."""
+_SHORT_ANSWER: Final = 1_000
+"""Points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ async def answered(context: Context, form: Form, steps: Steps) -> bytes:
         node = await parsed(text)
         query = Query(text, node, steps.start_ms, steps.end_ms, steps.step_ms, lookback_ms)
         answer = await queries.answer(resources.samples(context.tenant), query, thinking.run)
-        return await asyncio.to_thread(encoded, answer, bounds)
+        return await tasks.beside(lambda: encoded(answer, bounds), short=answer.size <= _SHORT_ANSWER)
 
 
 @asynccontextmanager
@@ -78,8 +85,8 @@ async def turn(context: Context, form: Form) -> AsyncGenerator[None]:
 
 
 async def parsed(text: str) -> Node:
-    """The plan of an expression, made in a thread: the longest takes a tenth of a second. Raises InvalidExpression."""
-    return await asyncio.to_thread(parse, text)
+    """The plan of an expression: the longest takes a tenth of a second. Raises InvalidExpression."""
+    return await tasks.beside(lambda: parse(text), short=len(text) <= _SHORT_TEXT)
 
 
 def _timeout_ms(form: Form, longest_s: float) -> int:
