@@ -41,6 +41,7 @@ PLACES: Final = (
     ("Redis", "libs/identity/vigie_identity/throttle.py", "failed logins"),
     ("Redis", "libs/identity/vigie_identity/identity.py", "puts the library together"),
     ("Redis", "libs/limits/vigie_limits/store.py", "counts of rate limits"),
+    ("Redis", "services/push/vigie_push/sources/redis_link.py", "listens to pub/sub, and knows when it is lost"),
     ("HTTP", "libs/web/*", "the HTTP shell"),
     ("HTTP", "services/*/app.py", "composition root"),
     ("HTTP", "services/*/routes.py", "translates requests"),

@@ -36,11 +36,11 @@ SAMPLES: Final = Topic(
     "none: fingerprint % partitions",
     _WEEK,
     "samples.SampleBatch",
-    ("ingest",),
+    ("ingest", "push"),
     ("aggregator", "alerting"),
 )
 REPORTS: Final = Topic(
-    "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest",), ("aggregator", "push")
+    "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest", "push"), ("aggregator", "push")
 )
 CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check")
 RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule", ("alerting",), ("alerting",))

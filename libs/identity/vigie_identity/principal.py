@@ -29,6 +29,13 @@ class PrincipalKind(StrEnum):
     ANONYMOUS = "anonymous"
 
 
+class Place(StrEnum):
+    """What of a tenant is assigned to people one by one; the value is the field of an assignment."""
+
+    APPS = "apps"
+    SITES = "sites"
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A tenant that somebody belongs to, what they may do there, and the apps and sites of it that are theirs.

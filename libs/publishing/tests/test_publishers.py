@@ -63,8 +63,10 @@ async def test_nothing_is_published_of_nothing(bus: FakeBus) -> None:
 
 
 async def test_reports_follow_their_samples_in_their_order(bus: FakeBus) -> None:
-    written, _ = await bus.reports.publish([report(b"1" * 16, gauge("a", 1)), report(b"2" * 16)])
-    assert written == 1
+    reports = [report(b"1" * 16, gauge("a", 1), gauge("a b", 2)), report(b"2" * 16)]
+    first, second = await bus.reports.publish(reports)
+    assert (first.written, len(first.refused)) == (1, 1)
+    assert second == (0, [])
     assert [sent["id"] for sent in bus.records.reports] == [report(b"1" * 16).id, report(b"2" * 16).id]
     assert [key for key, _, _ in bus.records.sent] == [b"acme/shop"] * 2
 

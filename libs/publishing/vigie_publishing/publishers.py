@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from opentelemetry.trace import SpanContext
@@ -81,6 +81,14 @@ class KeyedPublisher:
             raise BusAwayError(keyed=keys is not None) from e
 
 
+class Outcome(NamedTuple):
+    """What became of a group's samples."""
+
+    written: int
+    refused: list[ItemError]
+    """Why others were not: their names or labels break a rule, or the tenant may have no more series."""
+
+
 @dataclass(slots=True)
 class NamedPublisher:
     """Publishes samples by their names, whose series it brings into the catalogue."""
@@ -91,15 +99,19 @@ class NamedPublisher:
     async def publish(
         self, groups: Sequence[NamedSamples], span: SpanContext | None = None
     ) -> tuple[int, list[ItemError]]:
-        """Publish groups whose keys differ. How many samples Kafka acknowledged, and why others were refused: their
-        names or labels break a rule, or the tenant may have no more series.
+        """Publish groups whose keys differ. How many samples Kafka acknowledged in all, and why others were refused.
 
         Raises a PublishingError when nothing can be taken now, or when it is unknown whether it was.
         """
-        columns, refused = _columns(groups, await self._resolved(groups))
+        outcomes = await self.each(groups, span)
+        return sum(one.written for one in outcomes), [error for one in outcomes for error in one.refused]
+
+    async def each(self, groups: Sequence[NamedSamples], span: SpanContext | None = None) -> list[Outcome]:
+        """`publish`; what became of each group."""
+        columns, outcomes = _columns(groups, await self._resolved(groups))
         if columns.values:
             await self.publisher.publish(columns, span)
-        return len(columns), refused
+        return outcomes
 
     async def _resolved(self, groups: Sequence[NamedSamples]) -> dict[str, Resolved]:
         """By tenant."""
@@ -117,18 +129,19 @@ class ReportPublisher:
     samples: NamedPublisher
     records: RecordPublisher
 
-    async def publish(
-        self, reports: Sequence[KeyedReport], span: SpanContext | None = None
-    ) -> tuple[int, list[ItemError]]:
-        """Publish reports whose keys differ, in order, and their samples as `NamedPublisher` does. A report is not
-        lost for samples that are refused. Raises as it."""
-        outcome = await self.samples.publish(reports, span)
+    async def publish(self, reports: Sequence[KeyedReport], span: SpanContext | None = None) -> list[Outcome]:
+        """Publish reports whose keys differ, in order; what became of the samples of each. A report is not lost for
+        samples that are refused.
+
+        Raises a PublishingError when nothing can be taken now, or when it is unknown whether it was.
+        """
+        outcomes = await self.samples.each(reports, span)
         # All are waited for: none is still on its way when the sender is told.
         ends = await asyncio.gather(*(self._record(report, span) for report in reports), return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
-        return outcome
+        return outcomes
 
     async def _record(self, report: KeyedReport, span: SpanContext | None) -> None:
         key = record_key(report.tenant, report.subject)
@@ -140,11 +153,12 @@ class ReportPublisher:
             raise BusAwayError(keyed=True) from e
 
 
-def _columns(groups: Sequence[NamedSamples], series: dict[str, Resolved]) -> tuple[SampleColumns, list[ItemError]]:
+def _columns(groups: Sequence[NamedSamples], series: dict[str, Resolved]) -> tuple[SampleColumns, list[Outcome]]:
     fingerprints, stamps, values = list[int](), list[int](), list[float]()
     key_index: list[int] = []
-    refused: list[ItemError] = []
+    outcomes: list[Outcome] = []
     for index, group in enumerate(groups):
+        refused: list[ItemError] = []
         for sample in group.samples:
             found = series[group.tenant][derived_key(group.tenant, sample)]
             if isinstance(found, ItemError):
@@ -154,4 +168,5 @@ def _columns(groups: Sequence[NamedSamples], series: dict[str, Resolved]) -> tup
             stamps.append(group.at_ms)
             values.append(sample.value)
             key_index.append(index)
-    return SampleColumns(fingerprints, stamps, values, [group.key for group in groups], key_index), refused
+        outcomes.append(Outcome(len(group.samples) - len(refused), refused))
+    return SampleColumns(fingerprints, stamps, values, [group.key for group in groups], key_index), outcomes

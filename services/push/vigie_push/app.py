@@ -7,12 +7,16 @@ from typing import Final
 
 from fastapi import FastAPI
 from vigie_contracts.topics import REPORTS
+from vigie_limits.plans import series_limits
+from vigie_publishing.metrics import PUBLISHING_METRICS
+from vigie_publishing.publishing import publishing, report_publishing
 from vigie_runtime.bus import topics
 from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
 from vigie_storage.mongo import retryable
+from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.health import Check
@@ -21,7 +25,8 @@ from vigie_web.operations import operations
 from vigie_web.state import AppState
 
 from vigie_push import metrics
-from vigie_push.apps.base import NoAppMetrics
+from vigie_push.apps.intake import AppIntake
+from vigie_push.apps.metrics import APP_METRICS
 from vigie_push.channels import registry
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.hub import Hub
@@ -37,7 +42,7 @@ FEATURES: Final = (websocket.FEATURE, operations(PATH))
 
 def create_app(settings: PushSettings, *, clock: Clock | None = None) -> FastAPI:
     """The live feeds, connected while the ASGI lifespan runs; until then they answer 503."""
-    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS])
+    measured = MetricSet([*metrics.ALL, *APP_METRICS, *PUBLISHING_METRICS, *ACCESS_METRICS])
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -56,7 +61,7 @@ def create_app(settings: PushSettings, *, clock: Clock | None = None) -> FastAPI
 async def connect(state: State, life: Lifespan) -> Resources:
     """Everything in order; the stop goes back in reverse: first who makes work, then who does it, then the clients."""
     settings, clock = state.settings, state.clock
-    shared = await access_control.connect(state, life)
+    shared = await access_control.connect(state, life, count_usage=True)
     database, redis = shared.database, shared.redis
     with retryable("starting"):
         await life.up("topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS,)), database))
@@ -70,6 +75,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     sessions = Sessions(settings, shared.access, hub, clock, counted)
     life.run("sessions", sessions.run(), sessions.stop)
     counted.watch(sessions, hub)
+    app_metrics = await _app_metrics(state, life, shared)
     return Resources(
         access=shared.access,
         checks=(
@@ -78,5 +84,18 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         hub=hub,
         sessions=sessions,
-        app_metrics=NoAppMetrics(),
+        app_metrics=app_metrics,
     )
+
+
+async def _app_metrics(state: State, life: Lifespan, shared: access_control.Shared) -> AppIntake:
+    """What takes the metrics of apps. Ingest makes the topics, the catalogue and the indexes that this needs."""
+    settings, clock, measured = state.settings, state.clock, state.metrics
+    catalogue = SeriesWriter(shared.database, settings.partitions, series_limits(shared.identity.known_tenants))
+    samples = await publishing(
+        life, settings, shared.database, catalogue, service="push", clock=clock, metrics=measured
+    )
+    reports = await report_publishing(life, settings, samples.named, service="push", clock=clock, metrics=measured)
+    intake = AppIntake(reports, shared.access.rates, clock, measured, max_age_ms=settings.report_retention_ms)
+    life.on_down("app metrics", intake.close)
+    return intake

@@ -104,7 +104,7 @@ def _decode(request: Request) -> _Said:
 
 async def _take(pipeline: Pipeline, request: Request, said: _Said) -> _Taken:
     try:
-        written, without = await pipeline.reports.publish([said.report], request.span)
+        [(written, without)] = await pipeline.reports.publish([said.report], request.span)
     except BusAwayError as e:
         raise BusAwayError(said.keyed) from e
     return _Taken(1, written, [RejectedItem(0, error) for error in without], report=said.report)

@@ -80,7 +80,8 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[NodeRepor
     for start in range(0, len(lines), _CHUNK):
         chunk = await _unknown(pipeline, lines[start : start + _CHUNK])
         if chunk:
-            samples += (await pipeline.reports.publish([line.keyed() for line in chunk], request.span))[0]
+            outcomes = await pipeline.reports.publish([line.keyed() for line in chunk], request.span)
+            samples += sum(one.written for one in outcomes)
         new += len(chunk)
     return Imported(accepted, samples, rejected, of_taken(decoded.warnings, rejected), repeated=accepted - new)
 

@@ -72,7 +72,7 @@ def _decode(request: Request) -> _Reported:
 
 async def _take(pipeline: Pipeline, request: Request, reported: _Reported) -> Verdict:
     try:
-        written, without = await pipeline.reports.publish([reported.report], request.span)
+        [(written, without)] = await pipeline.reports.publish([reported.report], request.span)
     except BusAwayError as e:
         raise BusAwayError(keyed=request.key is not None) from e
     rejected = [RejectedItem(0, error) for error in without]

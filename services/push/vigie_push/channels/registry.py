@@ -10,7 +10,7 @@ from vigie_runtime import clients
 from vigie_runtime.bus import topics
 
 from vigie_push.channels.alerts import AlertsChannel
-from vigie_push.channels.app import AppChannel
+from vigie_push.channels.app_metrics import AppChannel
 from vigie_push.channels.base import Channel
 from vigie_push.channels.metrics import MetricsChannel
 from vigie_push.channels.names import ChannelName
