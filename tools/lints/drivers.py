@@ -45,6 +45,7 @@ PLACES: Final = (
     ("HTTP", "libs/web/*", "the HTTP shell"),
     ("HTTP", "services/*/app.py", "composition root"),
     ("HTTP", "services/*/routes.py", "translates requests"),
+    ("HTTP", "services/push/vigie_push/socketio/transport.py", "an ASGI app, which a library is"),
     ("HTTP", "services/api/vigie_api/admin/*", "routes: a file for each resource"),
     ("HTTP", "services/alerting/vigie_alerting/api/*", "routes: a folder for each feature"),
     ("HTTP", "services/api/vigie_api/promql/http/*", "routes whose forms and errors are those of Prometheus"),
