@@ -9,10 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from vigie_contracts.alerts import AlertState, Transition, transition_id
 from vigie_contracts.tenants import TenantId
+from vigie_identity.identity import identity
+from vigie_identity.settings import IdentitySettings
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import SystemClock
 from vigie_standalone.embedded.ports import free_port
@@ -27,7 +30,9 @@ from tests.kit.processes import Spawner, http_ready
 pytestmark = [pytest.mark.connected, pytest.mark.fault, pytest.mark.timeout(180)]
 
 TENANT = TenantId("default")
-NOW = 1_790_000_000_000
+SECRET = "own-secret-" * 4
+NOW = SystemClock().now_ms() - 60_000
+"""The store forgets what is old."""
 
 
 class Alerting:
@@ -115,7 +120,7 @@ async def test_clients_go_on_when_a_replica_and_redis_are_killed(
             "VIGIE_SAMPLES_TOPIC": f"samples-{name}",
             "VIGIE_PARTITIONS": "2",
             "VIGIE_ANONYMOUS": "default:read",
-            "VIGIE_JWT_SECRET": "own-secret-" * 4,
+            "VIGIE_JWT_SECRET": SECRET,
             "VIGIE_PUSH_HOST": "127.0.0.1",
             "VIGIE_PUSH_PORT": str(port),
         }
@@ -124,6 +129,10 @@ async def test_clients_go_on_when_a_replica_and_redis_are_killed(
     async with Redis.from_url(redis_url) as redis:
         alerting, seen = Alerting(database, redis), list[str]()
         await alerting.prepare()
+        servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": "mongodb://unused", "redis_url": redis_url}
+        settings = IdentitySettings(**servers, jwt_secret=SecretStr(SECRET))
+        async with identity(settings, database, redis, SystemClock()) as who:
+            await who.prepare(TENANT)
         await alerting.step()
         (first, first_port), (_, second_port) = replica(), replica()
 

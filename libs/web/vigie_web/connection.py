@@ -269,10 +269,10 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The sender has closed its side. It still gets the answer to a request that is complete, unless that is
-        already on its way: then it is a stream, and whoever read it has left."""
+        already on its way, or waits for news: then it is a stream, and whoever read it has left."""
         self._ended = True
         cycle = self.cycle
-        if cycle is None or self._lingering or cycle.more_body or cycle.response_started:
+        if cycle is None or self._lingering or cycle.more_body or cycle.response_started or cycle.scope.get(STREAM):
             return False
         cycle.keep_alive = False
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
 
@@ -63,6 +63,8 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._counted = self.loop.time()
         self._dropped: int | None = None
         """Bytes since the end; None before it."""
+        self._asked, self.app = self.app, self._run
+        self._then: Callable[[], Awaitable[None]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the HTTP connection that it takes the place of, with its transport: ours joins writes itself."""
@@ -126,6 +128,7 @@ class WebSocket(WebSocketsSansIOProtocol):
     def start_keepalive(self) -> None:
         """Called once the connection is accepted: what it was asked with is not needed any more."""
         super().start_keepalive()
+        self.request.headers.clear()  # the parser still holds the request
         del self.request, self.response
 
     def keepalive_timeout(self) -> None:
@@ -171,6 +174,19 @@ class WebSocket(WebSocketsSansIOProtocol):
         if self.disconnected or self.close_sent:
             raise ClientDisconnected
         self.transport.write(b"".join(parts))
+
+    def then(self, work: Callable[[], Awaitable[None]]) -> None:
+        """What the connection lives for, when it is accepted: done after the app has returned, so that nothing of what
+        is around an app, nor of the request, is kept for as long."""
+        self._then = work
+
+    async def _run(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._asked(scope, receive, send)
+        if self._then is not None:
+            scope.clear()
+            del scope, receive, send
+            work, self._then = self._then, None
+            await work()
 
     def end(self, closing: Closing, linger_s: float = LINGER_S) -> None:
         """Close at once, whoever reads or not; the app is told. What the client still sends is dropped."""

@@ -38,13 +38,15 @@ class Announcer:
         self._clock = clock
         self._unannounced = metrics.counter(UNANNOUNCED)
         self._breaker = RedisBreaker(clock, RedisUse.LIVE_ALERTS, metrics)
-        self._waiting: deque[Transition] = deque()
+        self._waiting: deque[tuple[int, Transition]] = deque()
+        """With the time at which it was stored."""
         self._wake = asyncio.Event()
         self._stopping = False
 
     def announce(self, transitions: Sequence[Transition]) -> None:
         """These are stored."""
-        self._waiting.extend(transitions)
+        now_ms = self._clock.now_ms()
+        self._waiting.extend((now_ms, transition) for transition in transitions)
         while len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
             self._unannounced.inc()
@@ -64,16 +66,18 @@ class Announcer:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _tell(self, some: list[Transition]) -> None:
-        stored = LiveTransitions(self._clock.now_ms(), some)
+    async def _tell(self, some: LiveTransitions) -> None:
+        tenant = TenantId(some.transitions[0].tenant)
         try:
-            await self._breaker.call(lambda: self._feed.announce(TenantId(some[0].tenant), stored))
+            await self._breaker.call(lambda: self._feed.announce(tenant, some))
         except RedisAway:
-            self._unannounced.inc(len(some))
+            self._unannounced.inc(len(some.transitions))
 
-    def _together(self) -> list[Transition]:
+    def _together(self) -> LiveTransitions:
         """The next ones that are of one tenant."""
-        some = [self._waiting.popleft()]
-        while self._waiting and self._waiting[0].tenant == some[0].tenant and len(some) < MAX_TOGETHER:
-            some.append(self._waiting.popleft())
-        return some
+        stored_ms, first = self._waiting.popleft()
+        some = [first]
+        while self._waiting and self._waiting[0][1].tenant == first.tenant and len(some) < MAX_TOGETHER:
+            stored_ms, one = self._waiting.popleft()
+            some.append(one)
+        return LiveTransitions(stored_ms, some)

@@ -22,6 +22,8 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
 from vigie_storage.windows.reader import WindowReader
+from vigie_summaries.families.catalogue import FamilyCatalogue
+from vigie_summaries.summaries import Summaries
 from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.concurrency import ConcurrencyLimit
@@ -38,7 +40,6 @@ from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
-from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.node_reports import routes as node_reports
 from vigie_api.promql.http import routes as promql
 from vigie_api.query import routes as query
@@ -101,6 +102,7 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
     reader = SeriesReader(catalogue, windows, clock, limits)
     latest = LatestReader(database, redis, clock, state.metrics)
     exposed = state.metrics.gauge(metrics.EXPOSED)
+    families = FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set)
     return Resources(
         access=shared.access,
         checks=(
@@ -112,7 +114,8 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         first_start=first_start,
         usage=UsageStore(database, clock),
         series=catalogue,
-        families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
+        summaries=Summaries(reader, catalogue, families, latest, clock, settings.api_stale_after_s),
+        families=families,
         latest=latest,
         node_reports=NodeReportReader(database),
         app_reports=AppReportReader(database),

@@ -19,12 +19,13 @@ from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
+from vigie_summaries.families.catalogue import FamilyCatalogue
+from vigie_summaries.summaries import Summaries
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_api.auth.first_start import FirstStartTask
-from vigie_api.exposition.catalogue import FamilyCatalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Resources:
     first_start: FirstStartTask
     usage: UsageStore
     series: SeriesCatalogue
+    summaries: Summaries
     families: FamilyCatalogue
     latest: LatestReader
     node_reports: NodeReportReader

@@ -42,7 +42,8 @@ from vigie_storage.series import document as series_documents
 
 from services.push.tests.kit import MadeUpSource
 
-NOW = 1_790_000_000_000
+NOW = SystemClock().now_ms() - 60_000
+"""The store forgets what is old."""
 SERIES = 60
 
 

@@ -1,12 +1,16 @@
 """Every channel over real stores: a snapshot, what is new, and coming back to another replica."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from vigie_contracts.tenants import TenantId
 from vigie_push.channels import cursors, registry
 from vigie_push.errors import InvalidCursor
 from vigie_runtime.clients import Database, Redis
+from vigie_storage.alerts.live import LiveTransitions
 
 from services.push.tests.conformance import CASES, Case, Replica, Stores
 
@@ -110,18 +114,23 @@ async def test_what_a_source_does_not_tell_is_polled_and_told_once(
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-async def test_garbage_is_no_cursor_and_that_of_a_later_version_is_none(
+async def test_garbage_is_no_cursor_and_that_of_another_channel_or_version_is_none(
     name: str, stores: Stores, tenants: tuple[TenantId, TenantId]
 ) -> None:
     acme, _ = tenants
     case = await made(name, stores, acme)
     replica = Replica(stores)
     await case.happen(stores, acme, 0)
-    for garbage in ("nonsense!", "AQA", "%00", "ü"):
+    for garbage in ("nonsense!", "A", "%00", "ü"):
         with pytest.raises(InvalidCursor, match="after: is not a cursor of this channel"):
             await replica.client(name, acme, case, garbage)
-    later = await replica.client(name, acme, case, cursors.encode(200, b"later"))
-    assert await later.read() == [{0}]
+    mine = await replica.client(name, acme, case)
+    await mine.read()
+    others = [form for form in cursors.Form if cursors.decode(form, mine.cursor) is None]
+    assert len(others) == len(cursors.Form) - 1
+    for form in (200, *others):
+        again = await replica.client(name, acme, case, cursors.encode(form, b"of something else"))
+        assert await again.read() == [{0}]
     await replica.hub.close()
 
 
@@ -146,4 +155,55 @@ async def test_a_snapshot_is_bounded_whatever_was_missed(
         assert len(words[0]) == 5
     else:
         assert 19 in set().union(*words)
+    await replica.hub.close()
+
+
+async def test_alerts_of_a_writer_whose_clock_is_behind_are_seen(
+    stores: Stores, tenants: tuple[TenantId, TenantId]
+) -> None:
+    acme, _ = tenants
+    case = await made("alerts", stores, acme)
+    here, there = Replica(stores), Replica(stores)
+
+    async def happen(number: int) -> LiveTransitions:
+        record: LiveTransitions = await case.happen(stores, acme, number)
+        behind = datetime.fromtimestamp(record.stored / 1000, UTC) - timedelta(hours=1)
+        ids = [step.id for step in record.transitions]
+        await stores.database.alert_transitions.update_many({"_id": {"$in": ids}}, {"$set": {"stored": behind}})
+        return LiveTransitions(record.stored - 3_600_000, record.transitions)
+
+    client = await here.client("alerts", acme, case)
+    assert await client.read() == [set()]
+    here.tell("alerts", acme, await happen(1))
+    assert await client.read() == [{1}]
+    await happen(2)
+    for open_ in here.hub._topics.values():
+        await here.hub._poll_topic(open_)
+    assert await client.read() == [{2}]
+    await happen(3)
+    assert await (await there.client("alerts", acme, case, client.cursor)).read() == [{3}]
+    assert await (await there.client("alerts", acme, case)).read() == [{1, 2, 3}]
+    await here.hub.close()
+    await there.hub.close()
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_without_redis_everything_is_read_of_mongodb(
+    name: str, database: Database, tenants: tuple[TenantId, TenantId]
+) -> None:
+    acme, _ = tenants
+    nowhere = Stores(database, Redis(port=1, retry=Retry(NoBackoff(), 0)))
+    case = await made(name, nowhere, acme)
+    replica = Replica(nowhere)
+    await case.happen(nowhere, acme, 0)
+    client = await replica.client(name, acme, case)
+    assert await client.read() == [{0}]
+    for number in (1, 2):
+        await case.happen(nowhere, acme, number)
+        for open_ in replica.hub._topics.values():
+            await replica.hub._poll_topic(open_)
+        (told,) = await client.read()
+        assert number in told
+    resumed = await replica.client(name, acme, case, client.cursor)
+    assert await resumed.read() == []
     await replica.hub.close()

@@ -19,6 +19,8 @@ from vigie_runtime.errors import ProblemError
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.redis_breaker import REDIS_AWAY
 
+from .kit import settings_for
+
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
 MINE, OTHERS = "shop", "till"
 ASKED: dict[str, dict[str, Any]] = {"metrics": {"selector": "up"}, "app": {"appId": MINE}}
@@ -27,6 +29,10 @@ ALLOWED: dict[ChannelName, set[str]] = {
     ChannelName.APP: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.METRICS: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.TELEMETRY: {"SUPERADMIN", "SUPPORT"},
+    ChannelName.SYSTEM: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
+    ChannelName.APPLICATION: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
+    ChannelName.BUSINESS: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
+    ChannelName.SUMMARY: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
 }
 """As docs/roles.md has the permissions of the channels."""
 
@@ -40,7 +46,7 @@ class NoDatabase:
 @pytest.fixture
 async def channels() -> dict[str, Any]:
     nothing: Any = NoDatabase()
-    settings: Any = None
+    settings = settings_for()
     metrics = MetricSet([REDIS_AWAY])
     return registry.channels(ChannelResources(settings, nothing, Redis(), SystemClock(), metrics))
 

@@ -182,7 +182,7 @@ async def test_new_series_come_with_a_poll() -> None:
     assert values(updates) == [[4.0, 9.0]], "what was announced is kept, though the store is behind"
 
 
-@pytest.mark.parametrize("cursor", ["AQAA", "%%%", "AQAAAA"])
+@pytest.mark.parametrize("cursor", ["AgAA", "%%%", "AgAAAA"])
 async def test_a_cursor_that_nobody_made_is_refused(cursor: str) -> None:
     feed = await opened(Store(gauges(1)))
     with pytest.raises(InvalidCursor):

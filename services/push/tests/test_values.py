@@ -8,7 +8,7 @@ import pytest
 from vigie_contracts.live import LiveMessage
 from vigie_contracts.tenants import TenantId
 from vigie_push.sources import values
-from vigie_push.sources.values import MAX_TOGETHER, _Gathering
+from vigie_push.sources.values import MAX_TOGETHER, _Gathering, together
 
 from services.push.tests.sinks import Noting
 
@@ -42,3 +42,15 @@ async def test_a_burst_does_not_wait_for_the_tick() -> None:
     for _ in range(MAX_TOGETHER):
         gathering.take(message(1))
     assert len(sink.records) == 1
+
+
+def test_of_a_series_that_is_there_twice_the_last_state_counts() -> None:
+    def state(*rows: tuple[int, int]) -> LiveMessage:
+        names, counts = zip(*rows, strict=True) if rows else ((), ())
+        column, numbers = np.array(counts, "<i8").tobytes(), np.array(counts, "<f8").tobytes()
+        return LiveMessage(0, np.array(names, "<u8").tobytes(), column, numbers, False, numbers, column)
+
+    made = together([state((9, 1), (3, 1)), state(), state((3, 2), (5, 1)), state((9, 4))])
+    assert made.fingerprints.tolist() == [3, 5, 9]
+    assert made.counts.tolist() == [2, 1, 4]
+    assert together([]).fingerprints.tolist() == []

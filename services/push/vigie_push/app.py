@@ -33,10 +33,14 @@ from vigie_push.hub import Hub
 from vigie_push.resources import Resources
 from vigie_push.sessions import Sessions
 from vigie_push.settings import PushSettings
+from vigie_push.socketio import routes as socketio
+from vigie_push.socketio.transport import SocketTransport
+from vigie_push.sse import routes as sse
 from vigie_push.websocket import routes as websocket
 
 State = AppState[PushSettings, Resources]
-FEATURES: Final = (websocket.FEATURE, operations(PATH))
+SOCKETS: Final = (websocket.FEATURE, socketio.FEATURE)
+FEATURES: Final = (sse.FEATURE, operations(PATH))
 """A transport is a feature: its routes, which open sessions of `Resources.sessions`."""
 
 
@@ -45,7 +49,7 @@ def create_app(settings: PushSettings, *, clock: Clock | None = None) -> FastAPI
     measured = MetricSet([*metrics.ALL, *APP_METRICS, *PUBLISHING_METRICS, *ACCESS_METRICS])
     app = web.create_app(
         State(settings, measured, clock),
-        FEATURES,
+        [*(SOCKETS if settings.websocket_enabled else ()), *FEATURES],
         connect,
         service="push",
         title="Vigie push",
@@ -66,6 +70,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     with retryable("starting"):
         await life.up("topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS,)), database))
     resources = ChannelResources(settings, database, redis, clock, state.metrics)
+    life.on_down("summaries", resources.board.close)
     counted = metrics.PushMetrics(state.metrics)
     hub = Hub(registry.channels(resources), clock, counted)
     life.on_down("hub", hub.close)
@@ -75,6 +80,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
     sessions = Sessions(settings, shared.access, hub, clock, counted)
     life.run("sessions", sessions.run(), sessions.stop)
     counted.watch(sessions, hub)
+    socket_io = SocketTransport(sessions, clock) if settings.websocket_enabled else None
+    if socket_io is not None:
+        life.on_down("socket.io", socket_io.close)
     app_metrics = await _app_metrics(state, life, shared)
     return Resources(
         access=shared.access,
@@ -85,6 +93,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         hub=hub,
         sessions=sessions,
         app_metrics=app_metrics,
+        socket_io=socket_io,
     )
 
 

@@ -176,3 +176,8 @@ def fields(text: bytes | str) -> dict[str, Any]:
 def encode(message: msgspec.Struct) -> bytes:
     """JSON."""
     return _encoder.encode(message)
+
+
+def type_of(message: msgspec.Struct) -> str:
+    """The `type` of a message."""
+    return str(message.__struct_config__.tag)

@@ -11,6 +11,7 @@ from vigie_web.state import AccessControl
 from vigie_push.apps.base import AppMetrics
 from vigie_push.hub import Hub
 from vigie_push.sessions import Sessions
+from vigie_push.socketio.transport import SocketTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,5 @@ class Resources:
     hub: Hub
     sessions: Sessions
     app_metrics: AppMetrics
+    socket_io: SocketTransport | None = None
+    """None where WebSockets are switched off."""

@@ -52,6 +52,19 @@ class PushSettings(ReportsSettings, AccessSettings):
     push_recheck_s: float = Field(
         default=10.0, gt=0, le=300, description="between two looks at whether a live client is still allowed"
     )
+    websocket_enabled: bool = Field(
+        default=True, validation_alias="WEBSOCKET_ENABLED", description="whether WebSockets and Socket.IO are served"
+    )
+    websocket_broadcast_interval: int = Field(
+        default=5_000,
+        ge=250,
+        le=3_600_000,
+        validation_alias="WEBSOCKET_BROADCAST_INTERVAL",
+        description="milliseconds between two summaries (`system`, `application`, `business`, `summary`)",
+    )
+    push_stream_s: float = Field(
+        default=3_600.0, gt=0, le=86_400, description="after so long a stream of server-sent events ends, to be resumed"
+    )
 
     @property
     def websockets(self) -> WebSocketLimits:

@@ -25,30 +25,35 @@ class Snapshots:
     in it what was not sent to them live."""
 
     def __init__(self, feed: Feed, topic: Topic[Any], reads: asyncio.Semaphore, clock: Clock) -> None:
-        """`reads` bounds how many are made at a time."""
+        """`reads` bounds how many are made at a time, of all topics; with one cursor it is one."""
         self._feed, self._topic, self._reads, self._clock = feed, topic, reads, clock
         self._waiting: dict[Cursor | None, asyncio.Task[Taken]] = {}
         """Not begun yet."""
-        self._all: set[asyncio.Task[Taken]] = set()
+        self._running: dict[Cursor | None, asyncio.Task[Taken]] = {}
 
     async def take(self, after: Cursor | None) -> Taken:
         """What stands, or what came since the cursor. Raises what the feed raises."""
         task = self._waiting.get(after)
         if task is None:
-            task = self._waiting[after] = asyncio.create_task(self._make(after), name="snapshot")
-            self._all.add(task)
-            task.add_done_callback(self._all.discard)
+            making = self._make(after, self._running.get(after))
+            task = self._waiting[after] = asyncio.create_task(making, name="snapshot")
             task.add_done_callback(tasks.retrieve)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
         """End what is under way."""
-        await tasks.end(self._all)
+        await tasks.end([*self._waiting.values(), *self._running.values()])
 
-    async def _make(self, after: Cursor | None) -> Taken:
+    async def _make(self, after: Cursor | None, before: asyncio.Task[Taken] | None) -> Taken:
+        if before is not None:
+            await asyncio.wait([before])
         async with self._reads:
-            del self._waiting[after]
-            snapshot = await self._read(after)
+            task = self._running[after] = self._waiting.pop(after)
+            try:
+                snapshot = await self._read(after)
+            finally:
+                if self._running.get(after) is task:
+                    del self._running[after]
         now = self._clock.monotonic()
         return snapshot, [Event(self._topic, update, now) for update in snapshot.updates]
 

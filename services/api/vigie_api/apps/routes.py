@@ -13,6 +13,7 @@ from vigie_contracts import apps as words
 from vigie_contracts.days import to_ms
 from vigie_identity.permissions import Permission
 from vigie_query.errors import InvalidParameter, QueryLimitExceeded
+from vigie_query.ranges import TimeRange, parse_range
 from vigie_query.times import SECOND, iso
 from vigie_storage.reports.apps import Place
 from vigie_storage.reports.documents import AppDocument, ReportDocument
@@ -26,7 +27,6 @@ from vigie_api.apps.aggregated import ASKED, FUNCTIONS, aggregates, own, series_
 from vigie_api.apps.schemas import App, AppAggregates, AppHistory, AppPage, AppReport
 from vigie_api.context import Context, Ctx
 from vigie_api.parameters import From, Step, To
-from vigie_api.query.ranges import TimeRange, parse_range
 from vigie_api.query.steps import grid_for
 
 MAX_LIMIT: Final = 1_000

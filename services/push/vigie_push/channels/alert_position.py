@@ -21,7 +21,6 @@ clocks differ."""
 MAX_SEEN: Final = 110
 """Steps of the overlap that a cursor names, so that it stays below a thousand characters. When more happens within
 OVERLAP_MS, the first of them may be told twice to who comes back."""
-FORM: Final = 1
 _DIGEST_BYTES: Final = 6
 _TIME_BYTES: Final = 8
 
@@ -57,13 +56,15 @@ class Position:
         """It, as clients get it."""
         if self._cursor is None:
             newest = list(self._seen)[-MAX_SEEN:]
-            self._cursor = cursors.encode(FORM, b"".join((self.at_ms.to_bytes(_TIME_BYTES, "big"), *newest)))
+            self._cursor = cursors.encode(
+                cursors.Form.ALERTS, b"".join((self.at_ms.to_bytes(_TIME_BYTES, "big"), *newest))
+            )
         return self._cursor
 
     @classmethod
     def of(cls, cursor: Cursor | None) -> Self | None:
         """What `cursor` gave; None for none. Raises InvalidCursor."""
-        data = cursors.decode(FORM, cursor)
+        data = cursors.decode(cursors.Form.ALERTS, cursor)
         if data is None:
             return None
         time, rest = data[:_TIME_BYTES], data[_TIME_BYTES:]

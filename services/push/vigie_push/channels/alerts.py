@@ -26,7 +26,6 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import InvalidField
 from vigie_identity.permissions import Permission
 from vigie_identity.principal import Principal
-from vigie_runtime.clock import Clock
 from vigie_storage.alerts.ledger import Ledger, Stored
 from vigie_storage.alerts.live import LiveTransitions
 from vigie_storage.alerts.states import AlertStates, StoredAlert
@@ -69,7 +68,6 @@ class AlertsChannel:
 
     def __init__(self, resources: ChannelResources) -> None:
         self._ledger, self._states = Ledger(resources.database), AlertStates(resources.database)
-        self._clock = resources.clock
 
     def authorise(self, principal: Principal, tenant: TenantId, parameters: AlertParameters) -> AlertParameters:
         """See `Channel`."""
@@ -80,7 +78,7 @@ class AlertsChannel:
         wanted = AlertFilter(topic.parameters)
         if wanted.unknown_statuses:
             raise InvalidField("status", f"must be of {', '.join(dict.fromkeys(STATUSES.values()))}")
-        feed = AlertFeed(topic.tenant, wanted, self._ledger, self._states, self._clock)
+        feed = AlertFeed(topic.tenant, wanted, self._ledger, self._states)
         await feed.begin()
         return feed
 
@@ -88,12 +86,9 @@ class AlertsChannel:
 class AlertFeed:
     """An open topic."""
 
-    def __init__(
-        self, tenant: TenantId, wanted: AlertFilter, ledger: Ledger, states: AlertStates, clock: Clock
-    ) -> None:
-        self._tenant, self._wanted, self._clock = tenant, wanted, clock
-        self._ledger, self._states = ledger, states
-        self._seen = Position(clock.now_ms())
+    def __init__(self, tenant: TenantId, wanted: AlertFilter, ledger: Ledger, states: AlertStates) -> None:
+        self._tenant, self._wanted, self._ledger, self._states = tenant, wanted, ledger, states
+        self._seen = Position(0)
         self._versions: OrderedDict[str, tuple[int, int]] = OrderedDict()
         """Of alerts, the last step that was told."""
 
@@ -157,7 +152,8 @@ class AlertFeed:
 
     async def _now(self) -> Position:
         """Of who has seen everything."""
-        position = Position(self._clock.now_ms())
+        newest = await self._ledger.since(self._tenant, _date(0), 1)
+        position = Position(_ms(newest[0].at) if newest else 0)  # by their clocks, whatever the one here says
         for at, step in await self._read(position):
             position.add(step.id, _ms(at))
         return position

@@ -1,13 +1,14 @@
 """Cursors: where a client stands, in bytes of the channel, as a text that goes into an address.
 
-A byte for the form comes first. A channel that changes what its cursors say gives them another form: those of the form
-before are then none, and whoever has one is sent the whole state.
+A byte for the form comes first, another one for each channel and each meaning that its cursors ever had: one of another
+form is none, and whoever has it is sent the whole state.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
+from enum import IntEnum
 from typing import Final
 
 from vigie_contracts.days import END_MS
@@ -17,12 +18,22 @@ from vigie_push.errors import InvalidCursor
 
 MAX_TIME_MS: Final = END_MS
 """Of times in cursors: what a calendar can say."""
+
+
+class Form(IntEnum):
+    """All forms that there are."""
+
+    ALERTS = 1
+    METRICS = 2
+    REPORTS = 3
+
+
 NONE: Final[Cursor] = ""
 """Of a message after which something is missing still: a part of a snapshot."""
 
 
 def encode(form: int, data: bytes) -> Cursor:
-    """`form`: 1 to 255."""
+    """`form` is a `Form`."""
     return urlsafe_b64encode(bytes((form,)) + data).rstrip(b"=").decode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
@@ -74,18 +74,27 @@ class MetricTable:
 
     def take(self, values: Values) -> None:
         """What changed, as it was announced."""
-        places, found = _placed(self._fingerprints, self._by_fingerprint, values.fingerprints)
-        self._put(places, values.timestamps[found], values.values[found], values.sums[found], values.counts[found])
+        rows, found = _matches(values.fingerprints, self._fingerprints)
+        self._put(
+            self._by_fingerprint[found],
+            values.timestamps[rows],
+            values.values[rows],
+            values.sums[rows],
+            values.counts[rows],
+        )
 
     def read(self, chunks: Chunks) -> None:
         """What stands, as it is stored."""
         for chunk, number in self.selected.selection.chunks.items():
             latest = chunks.get(chunk)
             if latest is not None:
-                rows = number * CHUNK_SLOTS + latest.slots.astype(np.int64)
-                places, found = _placed(self._rows, self._by_row, rows)
+                found, rows = _matches(self._rows, number * CHUNK_SLOTS + latest.slots.astype(np.int64))
                 self._put(
-                    places, latest.timestamps[found], latest.values[found], latest.sums[found], latest.counts[found]
+                    self._by_row[found],
+                    latest.timestamps[rows],
+                    latest.values[rows],
+                    latest.sums[rows],
+                    latest.counts[rows],
                 )
 
     def known(self) -> Values:
@@ -146,10 +155,10 @@ class MetricTable:
         self._sums[chosen], self._counts[chosen] = sums[newer], counts[newer]
 
 
-def _placed(keys: npt.NDArray[np.integer], places: Ints, wanted: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
-    """Of what is wanted, where it stands in `places` by sorted `keys`, and which of it does."""
+def _matches(keys: npt.NDArray[np.integer[Any]], wanted: npt.NDArray[np.integer[Any]]) -> tuple[Ints, Ints]:
+    """Where `wanted` stands among the keys, which are sorted, and what of it does."""
     if not len(keys):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     found = np.flatnonzero(keys[at] == wanted)
-    return places[at[found]], found
+    return at[found], found

@@ -43,7 +43,6 @@ from vigie_push.sources import values
 
 MAX_SERIES: Final = 1_000
 MAX_SELECTOR_CHARS: Final = 4_096
-FORM: Final = 1
 _DIGEST_BYTES: Final = 4
 
 
@@ -180,7 +179,7 @@ class MetricsFeed:
 
 
 def _cursor(digests: Sequence[int]) -> Cursor:
-    return cursors.encode(FORM, b"".join(digest.to_bytes(_DIGEST_BYTES, "big") for digest in digests))
+    return cursors.encode(cursors.Form.METRICS, b"".join(digest.to_bytes(_DIGEST_BYTES, "big") for digest in digests))
 
 
 def _resized(digests: Sequence[int], pages: int) -> list[int]:
@@ -190,7 +189,7 @@ def _resized(digests: Sequence[int], pages: int) -> list[int]:
 
 def _digests(after: Cursor | None) -> list[int]:
     """Raises InvalidCursor."""
-    data = cursors.decode(FORM, after) or b""
+    data = cursors.decode(cursors.Form.METRICS, after) or b""
     if len(data) % _DIGEST_BYTES:
         raise InvalidCursor
     starts = range(0, len(data), _DIGEST_BYTES)

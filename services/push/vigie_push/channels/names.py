@@ -10,9 +10,13 @@ class ChannelName(StrEnum):
 
     ALERTS = "alerts"
     APP = "app"
+    APPLICATION = "application"
+    BUSINESS = "business"
     HEALTH = "health"
     METRICS = "metrics"
     SERVER = "server"
     SERVICES = "services"
     SITE = "site"
+    SUMMARY = "summary"
+    SYSTEM = "system"
     TELEMETRY = "telemetry"

@@ -10,16 +10,18 @@ from vigie_runtime import clients
 from vigie_runtime.bus import topics
 
 from vigie_push.channels.alerts import AlertsChannel
-from vigie_push.channels.app import AppChannel
+from vigie_push.channels.app_metrics import AppChannel
 from vigie_push.channels.base import Channel
 from vigie_push.channels.metrics import MetricsChannel
 from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
+from vigie_push.channels.summaries import SummaryChannel
 from vigie_push.channels.telemetry import TelemetryChannel
 from vigie_push.sources import notifications, transitions, values
 from vigie_push.sources.base import Sink, Source
 from vigie_push.sources.redis_link import RedisLink
 from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
+from vigie_push.sources.summaries import PERIODS, SummarySource
 
 ABSENT: Final[Mapping[str, str]] = {
     ChannelName.SERVER: "statistics of servers are not served here yet",
@@ -37,6 +39,7 @@ def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
         AppChannel(resources),
         MetricsChannel(resources),
         TelemetryChannel(resources),
+        *(SummaryChannel(name, resources.board) for name in PERIODS),
     )
     return {channel.name: channel for channel in made}
 
@@ -54,4 +57,10 @@ def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
         sink=sink,
         clock=resources.clock,
     )
-    return [transitions.source(link, sink), notifications.source(link, sink), values.source(link, sink), tail]
+    return [
+        transitions.source(link, sink),
+        notifications.source(link, sink),
+        values.source(link, sink),
+        tail,
+        *(SummarySource(area, resources.board, sink) for area in PERIODS),
+    ]

@@ -25,7 +25,6 @@ from vigie_push.sources.recent_reports import RecentReports
 MAX_MISSED: Final = 100
 MAX_KNOWN: Final = 1_000
 """Reports that a topic remembers, so that none is told twice."""
-FORM: Final = 1
 _TIME_BYTES: Final = 8
 _MAX_ID_BYTES: Final = 800
 _Place: TypeAlias = tuple[int, str]
@@ -118,12 +117,12 @@ def _place(report: Report) -> _Place:
 def _cursor(place: _Place | None) -> Cursor:
     if place is None or not 0 <= place[0] <= cursors.MAX_TIME_MS:
         return cursors.NONE
-    return cursors.encode(FORM, place[0].to_bytes(_TIME_BYTES, "big") + place[1].encode())
+    return cursors.encode(cursors.Form.REPORTS, place[0].to_bytes(_TIME_BYTES, "big") + place[1].encode())
 
 
 def _place_of(after: Cursor | None) -> _Place | None:
     """Raises InvalidCursor."""
-    data = cursors.decode(FORM, after)
+    data = cursors.decode(cursors.Form.REPORTS, after)
     if data is None:
         return None
     at_ms, name = int.from_bytes(data[:_TIME_BYTES], "big"), data[_TIME_BYTES:]

@@ -10,6 +10,7 @@ from vigie_runtime.metrics import MetricSet
 
 from vigie_push.settings import PushSettings
 from vigie_push.sources.recent_reports import RecentReports
+from vigie_push.sources.summaries import SummaryBoard, summaries_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,12 @@ class ChannelResources:
     clock: Clock
     metrics: MetricSet
     recent_reports: RecentReports = field(default_factory=RecentReports)
+    board: SummaryBoard = field(init=False)
+
+    def __post_init__(self) -> None:
+        made = SummaryBoard(
+            lambda: summaries_of(self.settings, self.database, self.redis, self.clock, self.metrics),
+            self.settings.websocket_broadcast_interval / 1000,
+            self.clock,
+        )
+        object.__setattr__(self, "board", made)

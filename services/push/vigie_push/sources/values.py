@@ -33,7 +33,7 @@ _decoder: Final = msgspec.msgpack.Decoder(LiveMessage)
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Columns of one length, a row for a series that changed; of a series that is there twice the last row counts."""
+    """Columns of one length, a row for each series that changed, by fingerprint."""
 
     fingerprints: npt.NDArray[np.uint64]
     timestamps: npt.NDArray[np.int64]
@@ -68,14 +68,19 @@ class _Gathering:
 
 
 def together(messages: Sequence[LiveMessage]) -> Values:
-    """Of one tenant, in the order in which they came. What does not fit together is left out."""
+    """Of one tenant, in the order in which they came: of each series the last row. What does not fit together is left
+    out."""
     good = [message for message in messages if _fits(message)]
+    fingerprints = _column([message.fingerprints for message in good], "<u8")
+    order = np.argsort(fingerprints, kind="stable")
+    ordered = fingerprints[order]
+    last = order[np.append(ordered[1:] != ordered[:-1], True)[: len(order)]]
     return Values(
-        _column([message.fingerprints for message in good], "<u8"),
-        _column([message.ts for message in good], "<i8"),
-        _column([message.values for message in good], "<f8"),
-        _column([message.sums for message in good], "<f8"),
-        _column([message.counts for message in good], "<i8"),
+        fingerprints[last],
+        _column([message.ts for message in good], "<i8")[last],
+        _column([message.values for message in good], "<f8")[last],
+        _column([message.sums for message in good], "<f8")[last],
+        _column([message.counts for message in good], "<i8")[last],
     )
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from fastapi import APIRouter
 from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from vigie_identity.errors import Unauthenticated
-from vigie_runtime.errors import ProblemError
+from vigie_runtime.addresses import Origin
 from vigie_web.access import PUBLIC, WEBSOCKET
 from vigie_web.context import origin_of
 from vigie_web.feature import Feature
 from vigie_web.state import AppState, app_state
-from vigie_web.websocket import wire_of
+from vigie_web.websocket import WebSocket, wire_of
 
 from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.credentials import SUBPROTOCOL, of_request
@@ -25,6 +26,7 @@ from vigie_push.settings import PushSettings
 from vigie_push.websocket.connection import LiveSocket
 
 PATH: Final = "/ws"
+State: TypeAlias = AppState[PushSettings, Resources]
 
 
 class Live:
@@ -33,37 +35,39 @@ class Live:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection. Whatever is wrong with it is said after it is accepted: browsers show no other reason."""
         connection = HTTPConnection(scope)
-        state: AppState[PushSettings, Resources] = app_state(connection)
+        state: State = app_state(connection)
         resources = state.connected()
         subprotocols: list[str] = scope["subprotocols"]
         chosen = SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
+        origin = origin_of(connection)
         await receive()  # websocket.connect
         await send({"type": "websocket.accept", "subprotocol": chosen})
         wire = wire_of(scope)
         try:
             credential = of_request(scope["query_string"], scope["headers"], subprotocols)
-            async with resources.sessions.opened(origin_of(connection), Transport.WEBSOCKET) as session:
-                forget_request(scope)
-                live = LiveSocket(
-                    wire,
-                    receive,
-                    session,
-                    app_metrics=resources.app_metrics,
-                    now_ms=state.clock.now_ms,
-                    heartbeat_s=state.settings.push_heartbeat_s,
-                )
-                await live.run(credential, state.settings.push_auth_timeout_s)
-        except Ended as e:
-            resources.sessions.refuse(e.closing, wire.end)
-        except ProblemError as e:
-            code = CloseCode.UNAUTHENTICATED if isinstance(e, Unauthenticated) else CloseCode.POLICY
-            resources.sessions.refuse(Closing(code, e.detail), wire.end)
+        except Unauthenticated as e:
+            resources.sessions.refuse(Closing(CloseCode.UNAUTHENTICATED, e.detail), wire.end)
+            return
+        wire.then(partial(_live, wire, receive, state=state, resources=resources, origin=origin, credential=credential))
 
 
-def forget_request(scope: Scope) -> None:
-    """The head of the request, a kilobyte or more, is not needed while the connection lives."""
-    for name in ("headers", "query_string", "raw_path", "subprotocols"):
-        scope[name] = type(scope[name])()
+async def _live(
+    wire: WebSocket, receive: Receive, *, state: State, resources: Resources, origin: Origin, credential: bytes | None
+) -> None:
+    settings = state.settings
+    try:
+        async with resources.sessions.opened(origin, Transport.WEBSOCKET) as session:
+            live = LiveSocket(
+                wire,
+                receive,
+                session,
+                app_metrics=resources.app_metrics,
+                now_ms=state.clock.now_ms,
+                heartbeat_s=settings.push_heartbeat_s,
+            )
+            await live.run(credential, settings.push_auth_timeout_s)
+    except Ended as e:
+        resources.sessions.refuse(e.closing, wire.end)
 
 
 router = APIRouter(tags=["live"])
