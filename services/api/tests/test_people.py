@@ -68,8 +68,8 @@ async def test_apps_and_sites_are_given_and_taken_one_by_one(office: Office, pla
         await office.call("DELETE", f"{mine}/{place}/desk/eu", who, status)
     await office.call("PUT", f"/admin/tenants/acme/users/nobody/{place}/shop", admin, 404)
     logged = [entry["changes"] for entry in (await office.call("GET", "/admin/tenants/acme/audit", admin))["entries"]]
-    assert {f"{place}_added": "shop"} in logged
-    assert {f"{place}_removed": "shop"} in logged
+    assert {f"{place}Added": "shop"} in logged
+    assert {f"{place}Removed": "shop"} in logged
 
 
 async def test_a_user_of_another_tenant_is_not_there(office: Office) -> None:

@@ -100,7 +100,7 @@ async def aggregated_metrics(
     data, error_bound = await asyncio.to_thread(aggregates, answer)
     return AppAggregates(
         app_id=app,
-        from_=iso(grid.start),
+        **{"from": iso(grid.start)},
         to=iso(grid.end),
         period=period or (_DEFAULT if time_range.period else None),
         step=grid.step_ms // SECOND,
@@ -165,7 +165,7 @@ def _page(app: str, time_range: TimeRange, period: str | None, found: Sequence[R
     more = len(found) > limit
     answer = AppHistory(
         app_id=app,
-        from_=iso(time_range.from_ms),
+        **{"from": iso(time_range.from_ms)},
         to=iso(time_range.to_ms),
         period=period or (_DEFAULT if time_range.period else None),
         data=[_report(one) for one in shown],
