@@ -35,7 +35,7 @@ def own_metric_names() -> dict[str, set[str]]:
     found["alerting"] = set(_exposed(SimpleNamespace(requests=alerting.REQUESTS.all)))
     found["push"] |= set(_exposed(importlib.import_module("vigie_push.apps.metrics")))
     for service in ("ingest", "push"):
-        found[service] |= set(_exposed(publishing_metrics)) | set(_exposed(publisher_metrics))
+        found[service] |= set(_exposed(publishing_metrics))
     for service in ("ingest", "api", "alerting", "push"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
     found["alerting"] |= set(_exposed(publishing_metrics)) | set(_exposed(logreader_metrics))
