@@ -87,6 +87,15 @@ class CatchUp:
     async def run(self, rules: Sequence[ActiveRule]) -> None:
         """Returns when they are evaluated as all others, but for those that are not open. Raises Retryable,
         StoreUnavailable: some may be then."""
+        from_store = await self.run_from_memory(rules)
+        whole = bool(from_store) and await self._stored()  # else what is not stored yet would look like silence
+        for rule in from_store:
+            if whole:
+                await self._from_store(rule)
+            await self._caught_up([rule])
+
+    async def run_from_memory(self, rules: Sequence[ActiveRule]) -> list[ActiveRule]:
+        """The same, but for those that missed what is not in memory: these are left."""
         left, from_store = list(rules), list[ActiveRule]()
         while left:
             async with self._lock:
@@ -95,11 +104,7 @@ class CatchUp:
             from_store += older
             await self._settle(done)  # before they are evaluated, as of later
             await self._caught_up([one.rule for one in done])
-        whole = bool(from_store) and await self._stored()  # else what is not stored yet would look like silence
-        for rule in from_store:
-            if whole:
-                await self._from_store(rule)
-            await self._caught_up([rule])
+        return from_store
 
     async def _caught_up(self, rules: Sequence[ActiveRule]) -> None:
         async with self._lock:

@@ -245,6 +245,9 @@ class Runner:
         async with self._lock:
             self._engine.opened(watches, self._clock.now_ms())
         self.opened.set()
+        if self.live:
+            rules = {rule.id: rule for watch in watches for rule in self._engine.users(watch) if rule.waiting}
+            await self._catch_up.run_from_memory(list(rules.values()))
 
     @property
     def refused(self) -> Mapping[str, str]:
