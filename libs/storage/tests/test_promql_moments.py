@@ -68,9 +68,9 @@ class Slow(WindowReader):
     """Something is committed between any two of its reads."""
 
     async def read(self, *asked: Any) -> tuple[Cells, ...]:
-        await asyncio.sleep(0.05)  # commits go on meanwhile
+        await asyncio.sleep(0.05)  # meanwhile others commit, on a real store
         found = await super().read(*asked)
-        await asyncio.sleep(0.05)  # commits go on meanwhile
+        await asyncio.sleep(0.05)  # meanwhile others commit, on a real store
         return found
 
     @asynccontextmanager
