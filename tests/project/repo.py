@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from vigie_aggregator.consumers import CONSUMERS
+from vigie_alerting import app as alerting
 from vigie_contracts import topics
 from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
@@ -29,8 +30,12 @@ def parsed(path: str) -> Any:
 
 def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
-    found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
-    found["ingest"] |= set(_exposed(publishing_metrics))
+    of_module = [service for service in SERVICES if service != "alerting"]
+    found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in of_module}
+    found["alerting"] = set(_exposed(SimpleNamespace(requests=alerting.REQUESTS.all)))
+    found["push"] |= set(_exposed(importlib.import_module("vigie_push.apps.metrics")))
+    for service in ("ingest", "push"):
+        found[service] |= set(_exposed(publishing_metrics)) | set(_exposed(publisher_metrics))
     for service in ("ingest", "api", "alerting", "push"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
     found["alerting"] |= set(_exposed(publisher_metrics)) | set(_exposed(logreader_metrics))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _INT64: Final = 1 << 63
 
@@ -29,10 +29,11 @@ def crossed(given: Mapping[str, Any], *, max_depth: int, max_keys: int) -> Cross
         inner: list[Any] = []
         for one in level:
             if isinstance(one, dict):
-                keys += len(one)
-                if any("\0" in key for key in one):
+                members = cast("dict[str, Any]", one)
+                keys += len(members)
+                if any("\0" in key for key in members):
                     return Crossed.NUL
-                inner += one.values()
+                inner += members.values()
             else:
                 inner += one
         if keys > max_keys:

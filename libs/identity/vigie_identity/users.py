@@ -187,13 +187,15 @@ class Users:
         """Add one app or site to the user's in the home, whatever else is changed meanwhile. Raises NotFound,
         InvalidField, LimitReached, StoreUnavailable."""
         update = {"$addToSet": {place.value: app_or_site(place.value, id_)}}
-        return await self._change(home, user, update, by, **{f"{place}_added": id_})
+        changes: Document = {f"{place}_added": id_}
+        return await self._change(home, user, update, by, **changes)
 
     async def take(self, home: TenantId, user: str, place: Place, id_: str, by: Actor) -> User:
         """Remove one app or site from the user's in the home; nothing happens when it is none of them. Raises
         NotFound, StoreUnavailable."""
         update = {"$pull": {place.value: exactly(id_)}}
-        return await self._change(home, user, update, by, **{f"{place}_removed": id_})
+        changes: Document = {f"{place}_removed": id_}
+        return await self._change(home, user, update, by, **changes)
 
     async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
         """Set the password and end every session of the user. For somebody who has further tenants it takes `full`:

@@ -105,6 +105,12 @@ def test_a_known_number_that_is_none_is_refused_by_its_path(value: object) -> No
     assert (error.field, error.reason) == ("metrics.cpu.usage", Reason.VALUE)
 
 
+def test_metrics_may_be_as_large_as_the_bounds_say_and_no_larger() -> None:
+    assert judged(SAID | {"metrics": {f"k{i}": "" for i in range(apps.MAX_KEYS)}}).samples == []
+    assert refused(SAID | {"metrics": {f"k{i}": "" for i in range(apps.MAX_KEYS + 1)}}).field == "metrics"
+    assert refused(SAID | {"more": {f"k{i}": "" for i in range(apps.MAX_KEYS)}}).field == "data"
+
+
 def test_the_app_is_named_once() -> None:
     assert judged({"metrics": {}}, "shop").app == "shop"
     assert judged({"metrics": {}, "appId": 7}, None).app == "7"

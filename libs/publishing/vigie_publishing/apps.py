@@ -88,20 +88,21 @@ def judge(said: object, app: str | None, now_ms: int, max_age_ms: int = limits.M
         return named
     if isinstance(user, ItemError):
         return user
-    metrics = body.get(apps.METRICS)
-    if metrics is None:
+    given = body.get(apps.METRICS)
+    if given is None:
         return ItemError(Reason.FIELD, apps.METRICS, "is missing")
-    if not isinstance(metrics, dict):
+    if not isinstance(given, dict):
         return ItemError(Reason.FIELD, apps.METRICS, "must be an object")
-    # The same bounds for what stands beside the metrics, which is kept too: one level more.
-    for field, given, depth in ((apps.METRICS, metrics, apps.MAX_DEPTH), ("data", body, apps.MAX_DEPTH + 1)):
-        over = crossed(cast("dict[str, Any]", given), max_depth=depth, max_keys=apps.MAX_KEYS)
-        if over is not None:
-            return ItemError(Reason.VALUE, field, _BOUNDS[over])
+    metrics = cast("dict[str, Any]", given)
+    if (over := crossed(metrics, max_depth=apps.MAX_DEPTH, max_keys=apps.MAX_KEYS)) is not None:
+        return ItemError(Reason.VALUE, apps.METRICS, _BOUNDS[over])
+    beside = {name: value for name, value in body.items() if name != apps.METRICS}  # is kept too
+    if (over := crossed(beside, max_depth=apps.MAX_DEPTH, max_keys=apps.MAX_KEYS)) is not None:
+        return ItemError(Reason.VALUE, "data", _BOUNDS[over])
     at_ms = _instant(body.get(apps.TIMESTAMP), now_ms, max_age_ms)
     if isinstance(at_ms, ItemError):
         return at_ms
-    samples = _samples(named, cast("dict[str, Any]", metrics))
+    samples = _samples(named, metrics)
     if isinstance(samples, ItemError):
         return samples
     body |= {apps.APP: named} if user is None else {apps.APP: named, apps.USER: user}

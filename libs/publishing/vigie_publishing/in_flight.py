@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from vigie_publishing.errors import InProgressError
@@ -18,7 +18,7 @@ class InFlight:
         self._held: dict[bytes, asyncio.Future[None]] = {}
 
     @asynccontextmanager
-    async def hold(self, keys: Sequence[bytes]) -> AsyncIterator[None]:
+    async def hold(self, keys: Sequence[bytes]) -> AsyncGenerator[None]:
         """Wait until nobody holds any of the keys, then hold them all. Raises InProgressError when that takes long."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait_s
