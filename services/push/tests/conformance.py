@@ -40,7 +40,7 @@ from vigie_storage.alerts.live import LiveTransitions
 from vigie_storage.alerts.states import AlertStates, Move, StoredAlert
 from vigie_storage.series import document as series_documents
 
-from services.push.tests.kit import MadeUpSource
+from services.push.tests.kit import MadeUpSource, settings_for
 
 NOW = SystemClock().now_ms() - 60_000
 """The store forgets what is old."""
@@ -198,9 +198,9 @@ def _fingerprint(tenant: TenantId, number: int) -> int:
 class Replica:
     """A process: its own hub and channels over the same stores. Its sources say what the test says."""
 
-    def __init__(self, stores: Stores, settings: Any = None) -> None:
+    def __init__(self, stores: Stores) -> None:
         measured = MetricSet([*metrics.ALL, REDIS_AWAY])
-        resources = ChannelResources(settings, stores.database, stores.redis, SystemClock(), measured)
+        resources = ChannelResources(settings_for(), stores.database, stores.redis, SystemClock(), measured)
         self.hub = Hub(registry.channels(resources), SystemClock(), PushMetrics(measured))
         for name in {source for channel in self.hub.channels.values() for source in channel.sources}:
             self.hub.add_source(MadeUpSource(name))

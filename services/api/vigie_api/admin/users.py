@@ -35,10 +35,10 @@ FEATURE = Feature(
         ("PUT", "/admin/tenants/{tenant}/users/{user}/password"): Access(Permission.USERS_MANAGE),
         ("PUT", "/admin/tenants/{tenant}/users/{user}/assignments/{other}"): Access(Permission.TENANTS_MANAGE),
         ("DELETE", "/admin/tenants/{tenant}/users/{user}/assignments/{other}"): Access(Permission.TENANTS_MANAGE),
-        ("PUT", "/admin/tenants/{tenant}/users/{user}/apps/{app:path}"): Access(Permission.USERS_MANAGE),
-        ("DELETE", "/admin/tenants/{tenant}/users/{user}/apps/{app:path}"): Access(Permission.USERS_MANAGE),
-        ("PUT", "/admin/tenants/{tenant}/users/{user}/sites/{site:path}"): Access(Permission.USERS_MANAGE),
-        ("DELETE", "/admin/tenants/{tenant}/users/{user}/sites/{site:path}"): Access(Permission.USERS_MANAGE),
+        ("PUT", "/admin/tenants/{tenant}/users/{user}/apps/{app}"): Access(Permission.USERS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/users/{user}/apps/{app}"): Access(Permission.USERS_MANAGE),
+        ("PUT", "/admin/tenants/{tenant}/users/{user}/sites/{site}"): Access(Permission.USERS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/users/{user}/sites/{site}"): Access(Permission.USERS_MANAGE),
         ("GET", "/admin/tenants/{tenant}/guests"): Access(Permission.USERS_READ),
         ("GET", "/admin/users"): Access(Permission.USERS_READ, platform=True),
         ("POST", "/admin/users"): Access(Permission.USERS_MANAGE, platform=True),
@@ -152,25 +152,25 @@ async def unassign(context: InTenant, user: str, other: str) -> None:
     await context.resources.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
 
 
-@router.put(_TENANT + "/{user}/apps/{app:path}", response_model=User)
+@router.put(_TENANT + "/{user}/apps/{app}", response_model=User)
 async def give_app(context: InTenant, user: str, app: str) -> Any:
     """Let the user see an app too, whatever else is changed meanwhile."""
     return await _give(context, user, Place.APPS, app)
 
 
-@router.delete(_TENANT + "/{user}/apps/{app:path}", status_code=204)
+@router.delete(_TENANT + "/{user}/apps/{app}", status_code=204)
 async def take_app(context: InTenant, user: str, app: str) -> None:
     """Take an app away from the user; nothing happens when it is none of the user's."""
     await context.resources.identity.users.take(context.tenant, user, Place.APPS, app, context.actor)
 
 
-@router.put(_TENANT + "/{user}/sites/{site:path}", response_model=User)
+@router.put(_TENANT + "/{user}/sites/{site}", response_model=User)
 async def give_site(context: InTenant, user: str, site: str) -> Any:
     """Let the user see a site too, whatever else is changed meanwhile."""
     return await _give(context, user, Place.SITES, site)
 
 
-@router.delete(_TENANT + "/{user}/sites/{site:path}", status_code=204)
+@router.delete(_TENANT + "/{user}/sites/{site}", status_code=204)
 async def take_site(context: InTenant, user: str, site: str) -> None:
     """Take a site away from the user; nothing happens when it is none of the user's."""
     await context.resources.identity.users.take(context.tenant, user, Place.SITES, site, context.actor)

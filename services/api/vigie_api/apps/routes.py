@@ -35,7 +35,7 @@ MAX_NUMBERS: Final = 200_000
 MAX_METRICS: Final = 64
 _PERIODS: Final = {"hour": "1h", "day": "24h", "week": "7d"}
 
-AppPath = Annotated[str, Path(description="id of the app", max_length=128, examples=["shop"])]
+AppPath = Annotated[str, Path(alias="appId", description="id of the app", max_length=128, examples=["shop"])]
 Period = Annotated[Literal["hour", "day", "week"] | None, Query(description="the time up to now; by default an hour")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many at most")]
 
@@ -44,8 +44,8 @@ FEATURE = Feature(
     router,
     {
         ("GET", "/api/apps"): Access(Permission.SITES_READ),
-        ("GET", "/api/apps/{app:path}/metrics/aggregated"): Access(Permission.SITES_READ),
-        ("GET", "/api/apps/{app:path}/metrics"): Access(Permission.SITES_READ),
+        ("GET", "/api/apps/{appId:path}/metrics/aggregated"): Access(Permission.SITES_READ),
+        ("GET", "/api/apps/{appId:path}/metrics"): Access(Permission.SITES_READ),
     },
     "What apps say of themselves",
 )
@@ -68,7 +68,7 @@ async def list_apps(context: Ctx, limit: Limit = 100, cursor: cursors.Cursor = N
 
 
 # Before the history: an app's id may have slashes.
-@router.get("/api/apps/{app:path}/metrics/aggregated", response_model=AppAggregates, responses=docs.AGGREGATED)
+@router.get("/api/apps/{appId:path}/metrics/aggregated", response_model=AppAggregates, responses=docs.AGGREGATED)
 async def aggregated_metrics(
     *,
     context: Ctx,
@@ -110,7 +110,7 @@ async def aggregated_metrics(
     )
 
 
-@router.get("/api/apps/{app:path}/metrics", response_model=AppHistory, responses=docs.HISTORY)
+@router.get("/api/apps/{appId:path}/metrics", response_model=AppHistory, responses=docs.HISTORY)
 async def history(
     *,
     context: Ctx,
