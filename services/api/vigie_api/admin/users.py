@@ -53,6 +53,7 @@ FEATURE = Feature(
 _TENANT = "/admin/tenants/{tenant}/users"
 _PLATFORM = "/admin/users"
 _TAKEN: Responses = {409: problem_response("There is a user of that name already")}
+_NO_ID: Responses = {422: problem_response("It cannot be the id of an app or a site")}
 _LAST: Responses = {409: problem_response("This is the last SUPERADMIN")}
 
 
@@ -152,7 +153,7 @@ async def unassign(context: InTenant, user: str, other: str) -> None:
     await context.resources.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
 
 
-@router.put(_TENANT + "/{user}/apps/{app}", response_model=User)
+@router.put(_TENANT + "/{user}/apps/{app}", response_model=User, responses=_NO_ID)
 async def give_app(context: InTenant, user: str, app: str) -> Any:
     """Let the user see an app too, whatever else is changed meanwhile."""
     return await _give(context, user, Place.APPS, app)
@@ -164,7 +165,7 @@ async def take_app(context: InTenant, user: str, app: str) -> None:
     await context.resources.identity.users.take(context.tenant, user, Place.APPS, app, context.actor)
 
 
-@router.put(_TENANT + "/{user}/sites/{site}", response_model=User)
+@router.put(_TENANT + "/{user}/sites/{site}", response_model=User, responses=_NO_ID)
 async def give_site(context: InTenant, user: str, site: str) -> Any:
     """Let the user see a site too, whatever else is changed meanwhile."""
     return await _give(context, user, Place.SITES, site)
