@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 from vigie_aggregator.consumers import CONSUMERS
-from vigie_alerting import app as alerting
 from vigie_contracts import topics
 from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
@@ -30,9 +29,7 @@ def parsed(path: str) -> Any:
 
 def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
-    of_module = [service for service in SERVICES if service != "alerting"]
-    found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in of_module}
-    found["alerting"] = set(_exposed(SimpleNamespace(requests=alerting.REQUESTS.all)))
+    found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
     found["push"] |= set(_exposed(importlib.import_module("vigie_push.apps.metrics")))
     for service in ("ingest", "push"):
         found[service] |= set(_exposed(publishing_metrics))

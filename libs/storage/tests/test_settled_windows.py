@@ -51,10 +51,10 @@ class Stored:
         self.read = 0
 
     def find(self, query: Any, *_: Any, **__: Any) -> Cursor:
-        wanted = query["_id"]
-        if isinstance(wanted.get("$gte"), str):
+        wanted = [one["_id"] for one in query.get("$or", [query])]
+        if isinstance(wanted[0].get("$gte"), str):
             return Cursor(list(self.documents.values()))
-        found = [one for one in self.documents.values() if _asked(one["_id"], wanted)]
+        found = [doc for doc in self.documents.values() if any(_asked(doc["_id"], one) for one in wanted)]
         self.read += len(found)
         return Cursor(found)
 
