@@ -150,7 +150,7 @@ class FrontDoor:
                 if methods and method not in methods and (path in self._own or methods_at(other.routes, path)):
                     refused = True
                     await wrong_method(scope, methods)(scope, receive, send)
-                elif not methods and bare != path and (bare in self._own or methods_at(other.routes, bare)):
+                elif not methods and bare != path and (bare in self._own or _served(bare, other, self._push)):
                     refused = True
                     detail = nothing_at(path, self._methods_at)
                     found = problem(ProblemKind.NOT_FOUND, 404, detail, instance=path)
@@ -334,3 +334,7 @@ class _Lifespan:
     @staticmethod
     def _failure(message: Message) -> str | None:
         return None if message["type"].endswith(".complete") else str(message.get("message", "no reason given"))
+
+
+def _served(path: str, *apps: Application | None) -> bool:
+    return any(methods_at(app.routes, path) for app in apps if app is not None)
