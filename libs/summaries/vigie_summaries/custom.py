@@ -55,6 +55,7 @@ def custom_metrics(families: Iterable[Family], latest: LatestTable) -> list[Cust
 
 def _custom(family: Family, values: Values) -> CustomMetric:
     places: dict[str, list[int]] = {}
+    place: int
     for position, place in enumerate(values.place.tolist()):
         if service := _service(family.labels[place]):
             places.setdefault(service, []).append(position)

@@ -138,7 +138,8 @@ class LatestTable:
         """int64[n, bounds]: how many observations of each of these histograms lie at or below each bound."""
         first = np.searchsorted(self._bucket_homes, placements)
         sizes = np.searchsorted(self._bucket_homes, placements, side="right") - first
-        own: npt.NDArray[np.int64] = np.repeat(first - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        starts: npt.NDArray[np.int64] = np.repeat(first - np.cumsum(sizes) + sizes, sizes)
+        own = starts + np.arange(sizes.sum(), dtype=np.int64)
         counts = np.zeros((len(placements), len(BUCKET_BOUNDS)), np.int64)
         counts[np.repeat(np.arange(len(placements)), sizes), self._bucket_bounds[own]] = self._bucket_counts[own]
         return counts.cumsum(axis=1)
