@@ -1,6 +1,7 @@
-"""`python -m tools.asyncapi`: writes what the documents say of the topics, from `vigie_contracts.topics`.
+"""`python -m tools.asyncapi`: writes what the documents say of messages, from the code that sends them.
 
-`docs/asyncapi.yaml` (AsyncAPI 3.0) and the table in `docs/architecture.md`. A test tells when they differ.
+Of the topics `docs/asyncapi.yaml` (AsyncAPI 3.0) and the table in `docs/architecture.md`, of the live channels
+`docs/asyncapi-live.yaml`, and the page that shows both. A test tells when they differ.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ import yaml
 from vigie_contracts import headers
 from vigie_contracts.topics import TOPICS, Topic
 
+from tools import asyncapi_live, asyncapi_page
+
 ROOT: Final = Path(__file__).parents[1]
 ASYNCAPI: Final = "docs/asyncapi.yaml"
+LIVE: Final = "docs/asyncapi-live.yaml"
+PAGE: Final = "services/api/vigie_api/reference/async.html"
 ARCHITECTURE: Final = "docs/architecture.md"
 _BEGIN: Final = "<!-- topics: written by `make docs` -->\n"
 _END: Final = "<!-- end of topics -->\n"
@@ -65,13 +70,20 @@ def table() -> str:
 
 def files() -> Mapping[str, str]:
     """What every generated file has to say, by its path."""
-    dumped = yaml.dump(document(), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    topics, live = document(), asyncapi_live.document()
     architecture = (ROOT / ARCHITECTURE).read_text(encoding="utf-8")
     part = re.compile(f"(?<={re.escape(_BEGIN)}).*?(?={re.escape(_END)})", re.DOTALL)
     return {
-        ASYNCAPI: f"# Written by `make docs` from libs/contracts/vigie_contracts/topics.py.\n{dumped}",
+        ASYNCAPI: _dumped(topics, "libs/contracts/vigie_contracts/topics.py"),
+        LIVE: _dumped(live, "services/push/vigie_push/messages.py and its channels"),
+        PAGE: asyncapi_page.page({Path(LIVE).name: live, Path(ASYNCAPI).name: topics}),
         ARCHITECTURE: part.sub(lambda _: table(), architecture),
     }
+
+
+def _dumped(content: dict[str, Any], source: str) -> str:
+    dumped = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return f"# Written by `make docs` from {source}.\n{dumped}"
 
 
 def _channel(topic: Topic, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -206,7 +206,7 @@ ALERTS_AND_HEALTH = Dashboard(
         graph(
             "Transitions of alerts",
             "short",
-            ("sum(rate(vigie_alerting_transitions_total[$__rate_interval]))", "transitions"),
+            ("sum by (reason) (rate(vigie_alerting_transitions_total[$__rate_interval]))", "{{reason}}"),
         ),
         graph(
             "Notifications by channel",
@@ -264,7 +264,7 @@ ITSELF = Dashboard(
             ("sum by (use) (vigie_redis_away)", "processes without Redis: {{use}}"),
         ),
         graph("Kafka: gathered until acknowledged", "s", *p50_p99("vigie_publisher_delivery_seconds")),
-        graph("Samples that wait for Kafka", "short", level_by("instance", "vigie_ingest_buffered_samples")),
+        graph("Samples that wait for Kafka", "short", level_by("instance", "vigie_publishing_buffered_samples")),
         graph("Samples by their end at Kafka", "short", rate_by("outcome", "vigie_publisher_samples_total")),
         graph("Kafka records not read yet", "short", level_by("instance", "vigie_logreader_lag_records")),
         graph("Commit time", "s", *p50_p99("vigie_aggregator_commit_seconds")),
@@ -301,7 +301,7 @@ ITSELF = Dashboard(
         graph(
             "Series",
             "short",
-            ("sum(vigie_ingest_known_series)", "known to ingest"),
+            ("sum(vigie_publishing_known_series)", "known to ingest"),
             ("sum(vigie_aggregator_series)", "met by aggregator"),
         ),
     ],

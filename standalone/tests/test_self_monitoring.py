@@ -77,7 +77,7 @@ def test_many_requests_are_counted_exactly_and_their_durations_in_part() -> None
 
 def test_outcomes_of_the_api_become_statuses() -> None:
     recorded, own = Recorded(), MetricSet(api_metrics.ALL)
-    traffic, observe = Traffic(recorded, "http://localhost:1"), api_metrics.observer(own)  # type: ignore[arg-type]
+    traffic, observe = Traffic(recorded, "http://localhost:1"), api_metrics.REQUESTS.observer(own)  # type: ignore[arg-type]
     traffic.look("api", generate_latest(own.registry).decode())
     for status in (200, 304, 404, 500, 503):
         observe("/api/dashboard/summary", status, 0.02)

@@ -123,6 +123,15 @@ def environment_of_alerting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **o
     return made["alerting"]
 
 
+def test_alerting_keeps_its_name_over_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIGIE_ALERTING_INSTANCE", raising=False)
+    first, again, other = (
+        environment_of_alerting(directory, monkeypatch)["VIGIE_ALERTING_INSTANCE"]
+        for directory in (tmp_path, tmp_path, tmp_path / "other")
+    )
+    assert first == again != other
+
+
 def test_notifications_are_caught_unless_the_operator_says_where_they_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """The front door of `vigie up`: one origin for all HTTP services.
 
-The ingest and the api ASGI apps run in this process, so that nothing which comes often is proxied; alerting is another
-process. A request is handed to one of them by the table that the proxy of the other deployments is made from,
+The ASGI apps of ingest, api and push run in this process, so that nothing which comes often is proxied; alerting is
+another process. A request is handed to one of them by the table that the proxy of the other deployments is made from,
 `vigie_contracts.paths`; the few paths that speak for all (landing page, readiness, OpenAPI) and the page of the inbox
 are answered here.
 """
@@ -34,7 +34,8 @@ Send = Callable[[Message], Awaitable[None]]
 # What Vigie says about itself, and what it sent to others, is for who runs it. A proxy on this machine has to keep it
 # from its own clients.
 INTERNAL_PREFIX = "/internal/"
-ALERTING_METRICS = "/internal/metrics"
+SERVICE_METRICS = "/internal/metrics"
+"""Where alerting and push show their own."""
 _HTML = "text/html; charset=utf-8"
 _INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
 _READING = ("GET", "HEAD")
@@ -72,15 +73,17 @@ class FrontDoor:
         ingest: Application,
         api: Application,
         *,
+        push: Application | None = None,
         alerting: Forwarded | None = None,
         inbox: Mailbox | None = None,
         ingest_metrics: str = "/metrics",
         api_metrics: str = "/internal/metrics",
     ) -> None:
-        """Without alerting and inbox there is nothing at their paths. The two paths are where each app shows its own
-        metrics."""
+        """Without push, alerting and inbox there is nothing at their paths. The two paths are where each app shows its
+        own metrics."""
         self._ingest = ingest
         self._api = api
+        self._push = push
         self._alerting = alerting
         self._has_inbox = inbox is not None
         self._openapi: bytes | None = None
@@ -91,6 +94,7 @@ class FrontDoor:
             "/openapi.json": self._openapi_document,
             f"{INTERNAL}ingest": lambda _scope: _ask(self._ingest, ingest_metrics),
             f"{INTERNAL}api": lambda _scope: _ask(self._api, api_metrics),
+            **({f"{INTERNAL}push": lambda _scope: _ask(push, SERVICE_METRICS)} if push else {}),
             **({f"{INTERNAL}alerting": self._alerting_metrics} if alerting else {}),
             **({page.PATH: partial(self._inbox_page, inbox)} if inbox else {}),
         }
@@ -108,29 +112,34 @@ class FrontDoor:
             else:
                 await self._other(scope, receive, send)
         elif kind == "websocket":
-            await self._api(scope, receive, send)
+            live = service_of("GET", scope["path"]) is Service.PUSH
+            await (self._push if self._push is not None and live else self._api)(scope, receive, send)
         elif kind == "lifespan":
-            await _lifespans([self._ingest, self._api], scope, receive, send)
+            apps = [app for app in (self._ingest, self._api, self._push) if app is not None]
+            await _lifespans(apps, scope, receive, send)
             if self._alerting is not None:
                 await self._alerting.close()
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
-        if service_of(method, path) is _INGEST:
-            await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send))
-        elif self._alerting is not None and service_of(method, path) is Service.ALERTING:
+        owner = service_of(method, path)
+        if owner is _INGEST:
+            await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send, self._api))
+        elif owner is Service.ALERTING and self._alerting is not None:
             await self._alerting(scope, receive, send)
+        elif owner is Service.PUSH and self._push is not None:
+            await self._push(scope, receive, send)
         elif path.startswith((INTERNAL_PREFIX, page.PATH)) and not from_this_machine(scope):
             found = problem(ProblemKind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
             await response(found)(scope, receive, send)
         elif path in self._own and method in _READING:
             await self._own_app(scope, receive, send)
         else:
-            await self._api(scope, receive, self._refusing_for_both(scope, receive, send))
+            await self._api(scope, receive, self._refusing_for_both(scope, receive, send, self._ingest))
 
-    def _refusing_for_both(self, scope: Scope, receive: Receive, send: Send) -> Send:
-        """`send`; where a service says that it has nothing at the path, or not for this method, the answer is about
-        what both have there."""
+    def _refusing_for_both(self, scope: Scope, receive: Receive, send: Send, other: Application) -> Send:
+        """`send`; where a service says that it has nothing at the path, or not for this method, and `other` has
+        something there, the answer is about what both have."""
         method, path = scope["method"], scope["path"]
         refused = False
 
@@ -138,10 +147,10 @@ class FrontDoor:
             nonlocal refused
             if message["type"] == "http.response.start" and (message["status"] in (404, 405) or method == "OPTIONS"):
                 methods, bare = self._methods_at(path), path.rstrip("/")
-                if methods and method not in methods:
+                if methods and method not in methods and (path in self._own or methods_at(other.routes, path)):
                     refused = True
                     await wrong_method(scope, methods)(scope, receive, send)
-                elif not methods and bare != path and self._methods_at(bare):
+                elif not methods and bare != path and (bare in self._own or _served(bare, other, self._push)):
                     refused = True
                     detail = nothing_at(path, self._methods_at)
                     found = problem(ProblemKind.NOT_FOUND, 404, detail, instance=path)
@@ -153,7 +162,8 @@ class FrontDoor:
 
     def _methods_at(self, path: str) -> set[str]:
         own = set(_READING) if path in self._own else set[str]()
-        served = ((Service.INGEST, self._ingest), (FALLBACK, self._api))
+        served = [(Service.INGEST, self._ingest), (FALLBACK, self._api)]
+        served += [(Service.PUSH, self._push)] if self._push is not None else []
         return own | {
             method
             for service, app in served
@@ -189,6 +199,8 @@ class FrontDoor:
 
     async def _ready(self, _scope: Scope) -> Response:
         asked = {"ingest": _ask(self._ingest, "/health/ready"), "api": _ask(self._api, "/health/ready")}
+        if self._push is not None:
+            asked["push"] = _ask(self._push, "/health/ready")
         if self._alerting is not None:
             asked["alerting"] = self._of_alerting("/health/ready")
         answers = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
@@ -204,6 +216,7 @@ class FrontDoor:
         whole = front_door(
             self._ingest.openapi(),
             self._api.openapi(),
+            push=self._push.openapi() if self._push is not None else None,
             alerting=json.loads(alerting.body) if told else None,
             **self._metrics_paths,
         )
@@ -213,7 +226,7 @@ class FrontDoor:
         return Response(200, "application/json", document.encode())
 
     async def _alerting_metrics(self, _scope: Scope) -> Response:
-        return await self._of_alerting(ALERTING_METRICS)
+        return await self._of_alerting(SERVICE_METRICS)
 
     async def _of_alerting(self, path: str) -> Response:
         return Response(503, "text/plain", b"") if self._alerting is None else Response(*await self._alerting.get(path))
@@ -321,3 +334,7 @@ class _Lifespan:
     @staticmethod
     def _failure(message: Message) -> str | None:
         return None if message["type"].endswith(".complete") else str(message.get("message", "no reason given"))
+
+
+def _served(path: str, *apps: Application | None) -> bool:
+    return any(methods_at(app.routes, path) for app in apps if app is not None)

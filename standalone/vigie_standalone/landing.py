@@ -15,6 +15,7 @@ LINKS = (
     ("/health/ready", "Readiness", "of the services behind this origin"),
     ("/internal/metrics/ingest", "Vigie's own metrics: ingest", "for Prometheus"),
     ("/internal/metrics/api", "Vigie's own metrics: api", "for Prometheus"),
+    ("/internal/metrics/push", "Vigie's own metrics: push", "for Prometheus"),
 )
 INBOX = ("/inbox", "Inbox", "mails and webhooks that alerting sent, caught on this machine")
 REQUESTS = (

@@ -26,7 +26,7 @@ _READY = {
         "status": {"enum": ["ready", "not ready"]},
         "services": {
             "type": "object",
-            "properties": {"ingest": _SERVICE, "api": _SERVICE, "alerting": _SERVICE},
+            "properties": {"ingest": _SERVICE, "api": _SERVICE, "push": _SERVICE, "alerting": _SERVICE},
             "required": ["ingest", "api"],
         },
     },
@@ -35,9 +35,16 @@ _READY = {
 
 
 def front_door(
-    ingest: Document, api: Document, *, alerting: Document | None = None, ingest_metrics: str, api_metrics: str
+    ingest: Document,
+    api: Document,
+    *,
+    push: Document | None = None,
+    alerting: Document | None = None,
+    ingest_metrics: str,
+    api_metrics: str,
 ) -> Document:
-    """What the front door serves: the writes of ingest, all of api, alerting's own, and what it answers itself.
+    """What the front door serves: the writes of ingest, all of api, what push and alerting have of their own, and what
+    it answers itself.
 
     The two paths are where the services show their own metrics; here they have addresses of their own, because
     `/metrics` is the exposition of a tenant.
@@ -59,10 +66,12 @@ def front_door(
         if operation := document.get("paths", {}).get(path, {}).get("get"):
             own[f"{INTERNAL}{service}"] = {"get": _own_metrics(service, operation)}
     merged = merge({**ingest, "paths": writes}, {**api, "paths": reads})
-    if alerting is not None:
-        paths = alerting.get("paths", {})
-        rules = {path: item for path, item in paths.items() if service_of("GET", path) is Service.ALERTING}
-        merged = merge(merged, {**alerting, "paths": rules})
+    for service, document in ((Service.PUSH, push), (Service.ALERTING, alerting)):
+        if document is not None:
+            paths = {
+                path: item for path, item in document.get("paths", {}).items() if service_of("GET", path) is service
+            }
+            merged = merge(merged, {**document, "paths": paths})
     return {
         **merged,
         "tags": _unique_tags({"tags": _TAGS}, merged),
@@ -117,7 +126,7 @@ def merge(first: Document, second: Document) -> Document:
             "title": "Vigie",
             "version": first.get("info", {}).get("version", "0"),
             "description": "Everything behind the front door: what is written goes to ingest, what is read comes "
-            "from api, rules and alerts are alerting's.",
+            "from api, rules and alerts are alerting's, live feeds are push's.",
         },
         "tags": _unique_tags(first, second),
         "paths": dict(sorted(paths.items())),

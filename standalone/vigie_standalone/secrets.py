@@ -6,20 +6,25 @@ from collections.abc import Mapping
 from vigie_standalone.home import Home
 from vigie_standalone.private import kept_secret, write_private
 
-VARIABLE = "VIGIE_JWT_SECRET"
-SECRET_BYTES = 48
-JWT_SECRET = "jwt-secret"  # noqa: S105 - the name of a file
+JWT_SECRET = "VIGIE_JWT_SECRET"  # noqa: S105 - the name of a variable
+CHANNEL_KEYS = "VIGIE_CHANNEL_KEYS"
+MADE = {JWT_SECRET: ("jwt-secret", 48), CHANNEL_KEYS: ("channel-keys", 32)}
+"""Variable of each secret, its file, and how many bytes it has."""
 OWN_KEY = "self-monitoring-key"
 
 
-def variables(home: Home, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Where the secrets are that the operator did not set, as `<VARIABLE>_FILE`. Made when they are first needed."""
-    if environment.get(VARIABLE) or environment.get(f"{VARIABLE}_FILE"):
-        return {}
-    _own_directory(home)
-    path = home.secrets / JWT_SECRET
-    kept_secret(path, SECRET_BYTES)
-    return {f"{VARIABLE}_FILE": str(path)}
+def variables(home: Home, *wanted: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Where the wanted secrets are that the operator did not set, as `<VARIABLE>_FILE`. Made when they are first
+    needed."""
+    made: dict[str, str] = {}
+    for variable in wanted:
+        name, size = MADE[variable]
+        if environment.get(variable) or environment.get(f"{variable}_FILE"):
+            continue
+        _own_directory(home)
+        kept_secret(home.secrets / name, size)
+        made[f"{variable}_FILE"] = str(home.secrets / name)
+    return made
 
 
 def read(home: Home, name: str) -> str | None:

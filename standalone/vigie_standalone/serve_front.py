@@ -17,6 +17,8 @@ def main() -> None:
     from vigie_api.settings import ApiSettings
     from vigie_ingest.app import create_app as create_ingest
     from vigie_ingest.settings import IngestSettings
+    from vigie_push.app import create_app as create_push
+    from vigie_push.settings import PushSettings
     from vigie_runtime import logging, settings, tracing
     from vigie_web.server import serve
 
@@ -24,18 +26,20 @@ def main() -> None:
     from vigie_standalone.front import FrontDoor
     from vigie_standalone.inbox.mailbox import Mailbox
 
-    ingest, api = settings.load(IngestSettings), settings.load(ApiSettings)
+    ingest, api, push = settings.load(IngestSettings), settings.load(ApiSettings), settings.load(PushSettings)
     logging.configure("front", ingest.log_level, ingest.log_format)
     stop_tracing = tracing.configure("front")
     front = FrontDoor(
         create_ingest(ingest),
         create_api(api),
+        push=create_push(push),
         alerting=Forwarded(arguments.alerting) if arguments.alerting else None,
         inbox=Mailbox(arguments.inbox) if arguments.inbox else None,
         ingest_metrics=ingest.ingest_metrics_path,
     )
     try:
-        serve(front, ingest, arguments.host, arguments.port, ingest.ingest_max_connections)
+        connections = ingest.ingest_max_connections + push.push_connections
+        serve(front, ingest, arguments.host, arguments.port, connections, websockets=push.websockets)
     finally:
         stop_tracing()
 

@@ -1,11 +1,13 @@
 """What `vigie up` runs on top of the servers, and how each of them is started and asked whether it is ready."""
 
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 
@@ -120,15 +122,22 @@ def _aggregator(context: Context) -> Process:
     return context.module("aggregator", ["vigie_aggregator"], ready, env)
 
 
+def _instance(home: Home) -> str:
+    """The same for each start, and no other `vigie up` has it."""
+    return f"vigie-up-{uuid5(NAMESPACE_URL, f'{socket.gethostname()}{home.directory.resolve()}')}"
+
+
 def _alerting(context: Context) -> Process:
     port, smtp, http = _ports(context, "alerting", *INBOX_PORTS)
     env = {
         "VIGIE_ALERTING_HOST": "127.0.0.1",
         "VIGIE_ALERTING_PORT": str(port),
+        # The only one: after a crash it need not wait until Kafka gives up the one before.
+        "VIGIE_ALERTING_INSTANCE": os.environ.get("VIGIE_ALERTING_INSTANCE") or _instance(context.home),
         "VIGIE_ANONYMOUS": anonymous(),
         "VIGIE_EXTERNAL_URL": os.environ.get("VIGIE_EXTERNAL_URL") or context.options.url,
         **OF_THE_FRONT_DOOR,
-        **secrets.variables(context.home),
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.CHANNEL_KEYS),
         **channels(context.options, smtp, http),
     }
     return context.module("alerting", ["vigie_alerting"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env)
@@ -150,7 +159,7 @@ def _front(context: Context) -> Process:
         "front",
         ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port), *alerting, *inbox],
         http_ready(f"{options.own_url}/health/ready"),
-        {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home)},
+        {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home, secrets.JWT_SECRET)},
     )
 
 

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import psutil
 from msgspec.structs import replace
 from vigie_contracts.alerts import Channel, Condition, Rule, RuleKind, Severity
 
@@ -68,33 +69,48 @@ def _under_load(report: Report, stack: Stack, events: int) -> None:
         wanted = _affordable(stack, alerting, bodies)
         with paced.running(stack.url + BATCH_PATH, bodies, BATCH, wanted) as sent, cost.measured(stack.pids()) as used:
             began = time.monotonic()
+            psutil.cpu_percent()  # from here on
             time.sleep(5)
             waits = [_event(gateway, webhook, 0)]
             while len(waits) < events and (len(waits) < FEWEST or time.monotonic() - began < EVENTS_S):
                 waits.append(_event(gateway, webhook, len(waits)))
-            seconds = time.monotonic() - began
-        _latency(report, waits, sent.rate, used, seconds)
+            seconds, busy = time.monotonic() - began, psutil.cpu_percent()
+        _latency(report, waits, sent.rate, used, Spent(seconds, busy))
         _at_once(report, gateway, webhook)
 
 
-def _latency(report: Report, waits: Sequence[float], rate: float, used: cost.Cost, seconds: float) -> None:
-    name = f"event to webhook, {rate:,.0f} samples/s, {RULES:,} rules"
+@dataclass(frozen=True)
+class Spent:
+    """How long it took, and how much of the machine worked meanwhile, the load generator and others included."""
+
+    seconds: float
+    busy_percent: float
+
+
+def _latency(report: Report, waits: Sequence[float], rate: float, used: cost.Cost, spent: Spent) -> None:
+    """The rate is the one that was sent: where the machine cannot do more, that is what was measured."""
+    name, samples = f"event to webhook, {rate:,.0f} samples/s, {RULES:,} rules", round(rate * spent.seconds)
+    own = sum(used.seconds.values()) / spent.seconds
     load = f"{os.getloadavg()[0]:.1f} processes wanted to run on {os.cpu_count()} cores"
     report.add(
         Row(
             f"alerting, {RULES:,} rules",
             f"{rate:,.0f} of {WANTED_RATE:,.0f}/s",
-            round(rate * seconds),
-            seconds,
-            used.per(round(rate * seconds)),
+            samples,
+            spent.seconds,
+            used.per(samples),
             exact=True,
-            detail=f"{len(waits)} events told; {load}",
+            detail=f"{len(waits)} events told; Vigie took {own:.2f} cores, the machine was {spent.busy_percent:.0f} % "
+            f"busy; {load}",
         )
     )
     p99 = statistics.quantiles(waits, n=100)[-1]
+    per_million = used.seconds["alerting"] / samples * 1e6
     report.floors += [
         Floor(f"{name}: p50", "ms", None, 100, (statistics.median(waits) * 1e3,), at_least=False),
         Floor(f"{name}: p99", "ms", 300, 100, (p99 * 1e3,), at_least=False),
+        Floor("samples sent meanwhile, of 100,000/s", "part", None, 1, (rate / WANTED_RATE,)),
+        Floor("alerting: CPU", "s/M samples", 5, 2, (per_million,), at_least=False),
     ]
 
 

@@ -64,6 +64,8 @@ SELDOM_GOOD = {
         "POST /auth/login", "POST /auth/refresh", "PUT /auth/password", "DELETE /admin/tenants/{tenant}",
         "DELETE /admin/tenants/{tenant}/users/{user}", "DELETE /admin/tenants/{tenant}/keys/{key}",
         "DELETE /admin/tenants/{tenant}/users/{user}/assignments/{other}",
+        "DELETE /admin/tenants/{tenant}/users/{user}/apps/{app}",
+        "DELETE /admin/tenants/{tenant}/users/{user}/sites/{site}",
         "POST /admin/tenants/{tenant}/keys/{key}/rotate", "GET /admin/users/{user}", "PATCH /admin/users/{user}",
         "PUT /admin/users/{user}/password", "DELETE /admin/users/{user}", "GET /admin/tenant/{tenant}/metrics/latest",
     },

@@ -14,6 +14,8 @@ import httpx2 as httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from msgspec.structs import replace
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS
@@ -21,6 +23,11 @@ from vigie_alerting.settings import AlertingSettings
 from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
+from vigie_publishing.metrics import PUBLISHING_METRICS
+from vigie_publishing.publishing import publishing
+from vigie_query.promql.parsing import parse
+from vigie_query.promql.queries import Query, answer
+from vigie_query.promql.samples import Samples
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
 from vigie_runtime.clock import SystemClock
@@ -34,6 +41,7 @@ from vigie_storage.latest import LatestReader
 from vigie_storage.promql.reader import PromqlReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.windows.reader import WindowReader
 
 from tests.integration.world import DEADLINE_S, World
@@ -57,6 +65,8 @@ class Engines:
     world: World
     settings: AlertingSettings
     topics: dict[str, Any] = field(default_factory=dict[str, Any])
+    reader: PromqlReader = field(init=False)
+    """Of the stored windows, as long as engines run."""
 
     @property
     def tenant(self) -> TenantId:
@@ -77,12 +87,17 @@ class Engines:
             catalogue = SeriesCatalogue(database)
             windows = WindowReader(database, clock, settings.samples_topic)
             series = SeriesReader(catalogue, windows, clock, Limits(10_000, 10_000, 1_000))
-            metrics = MetricSet(ENGINE_METRICS)
+            metrics = MetricSet([*ENGINE_METRICS, *PUBLISHING_METRICS])
+            recordings = await publishing(
+                life, settings, database, SeriesWriter(database, settings.partitions), service="alerting", clock=clock,
+                metrics=metrics,
+            )  # fmt: skip
+            self.reader = PromqlReader(series, windows, LatestReader(database, redis, clock), clock, Expressions())
             yield await engine.start(
                 life, settings, database, states=states,
                 dispatcher=Dispatcher(ledger, Nobody(), lambda: None, clock),  # type: ignore[arg-type]
-                reader=PromqlReader(series, windows, LatestReader(database, redis, clock), clock, Expressions()),
-                identities=identities, clock=clock, metrics=metrics,
+                reader=self.reader, publish=recordings.named.publish, identities=identities, clock=clock,
+                metrics=metrics,
             )  # fmt: skip
 
     async def put(self, rule: Rule | None, rule_id: str = "") -> None:
@@ -114,6 +129,16 @@ class Engines:
             return made
 
         return await eventually(same, DEADLINE_S, retry_on=(AssertionError,))
+
+    async def recorded(self, name: str) -> tuple[int, int, int]:
+        """How many samples are counted, and the times of the first and the last one."""
+        now_ms = int(time.time() * 1000)
+        text = f"{name}[5m]"
+        found = await answer(self.reader.of(self.tenant), Query(text, parse(text), now_ms, now_ms))
+        assert isinstance(found.value, Samples)
+        assert len(found.value.times)
+        counts, first_ms = found.value.column("count"), found.value.column("first_ms")
+        return int(counts.sum()), int(first_ms.min()), int(found.value.times.max())
 
     def rule(self, expression: str, **more: Any) -> Rule:
         return Rule(
@@ -218,6 +243,40 @@ async def test_without_an_aggregator_rules_fire_all_the_same(engines: Engines) -
         await engines.states(rule, AlertState.FIRING)
 
 
+async def test_a_rule_that_comes_while_no_aggregator_is_up_has_no_gap(engines: Engines) -> None:
+    name = unique("errors").replace("-", "_")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.send(name, 1, "counter", service="booking")
+        await asyncio.to_thread(engines.world.services.aggregators[0].kill)
+        for service in ("booking", "booking", "payment"):
+            await engines.send(name, 1, "counter", service=service)
+        rule = engines.rule(f"sum(increase({name}[5m])) == 5")
+        await engines.put(rule)
+        await eventually(lambda: running.engine.rules and running.engine.closed() == [], DEADLINE_S)
+        await engines.send(name, 1, "counter", service="payment")
+        (fired,) = await engines.states(rule, AlertState.FIRING)
+        assert fired.value == 5
+
+
+async def test_after_a_crash_a_process_with_a_name_has_its_rules_back_at_once(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def say_nothing(*_: object) -> None:
+        """As a process that was killed."""
+
+    monkeypatch.setattr(GroupCoordinator, "_maybe_leave_group", say_nothing)
+    session = {"alerting_instance": "the-only-one", "kafka_session_timeout_ms": 2 * int(DEADLINE_S * 1000)}
+    engines.settings = engines.settings.model_copy(update=session)
+    rule = engines.rule(f"{unique('cpu').replace('-', '_')} > 80")
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        await eventually(lambda: rule.id in running.engine.rules, DEADLINE_S)
+    async with engines.running() as running:
+        await eventually(lambda: rule.id in running.engine.rules, DEADLINE_S)
+
+
 async def test_a_restart_without_an_aggregator_resolves_nothing(engines: Engines) -> None:
     name = unique("cpu").replace("-", "_")
     rule = engines.rule(f"{name} > 80")
@@ -248,3 +307,33 @@ async def test_a_rule_that_is_removed_while_nobody_runs_ends_its_alerts(engines:
     await engines.put(None, rule.id)
     async with engines.running():
         await engines.states(rule, AlertState.FIRING, AlertState.RESOLVED)
+
+
+async def test_each_time_of_a_recording_rule_is_written_once_over_restarts(engines: Engines) -> None:
+    name = unique("cpu").replace("-", "_")
+    record = f"{name}:max"
+    rule = replace(
+        engines.rule(f"max({name})", interval_ms=1_000, labels={"team": "a"}), kind=RuleKind.RECORDING, record=record,
+        updated_at=int(time.time() * 1000),
+    )  # fmt: skip
+    alert = engines.rule(f'{record}{{team="a"}} > 80')
+
+    async def gapless(until_ms: int) -> int:
+        count, first_ms, last_ms = await engines.recorded(record)
+        assert last_ms >= until_ms
+        assert first_ms % 1_000 == last_ms % 1_000 == 0
+        assert count == (last_ms - first_ms) // 1_000 + 1
+        return last_ms
+
+    async with engines.running() as running:
+        await eventually(lambda: running.ready, DEADLINE_S)
+        await engines.put(rule)
+        await engines.put(alert)
+        await engines.send(name, 95, host="a")
+        await engines.send(name, 5, host="b")
+        (fired,) = await engines.states(alert, AlertState.FIRING)
+        assert fired.value == 95
+        last_ms = await eventually(lambda: gapless(0), DEADLINE_S, retry_on=(AssertionError,))
+    await asyncio.sleep(3)  # nobody evaluates
+    async with engines.running():
+        await eventually(lambda: gapless(last_ms + 5_000), DEADLINE_S, retry_on=(AssertionError,))

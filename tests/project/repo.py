@@ -10,12 +10,13 @@ from vigie_aggregator.consumers import CONSUMERS
 from vigie_contracts import topics
 from vigie_identity import metrics as identity_metrics
 from vigie_limits import metrics as limits_metrics
+from vigie_publishing import metrics as publishing_metrics
 from vigie_runtime import metrics
-from vigie_runtime.bus import event_metrics, publisher_metrics
+from vigie_runtime.bus import event_metrics
 from vigie_runtime.bus import log_reader_metrics as logreader_metrics
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("ingest", "aggregator", "api", "alerting")
+SERVICES = ("ingest", "aggregator", "api", "alerting", "push")
 
 
 def text(path: str) -> str:
@@ -29,11 +30,13 @@ def parsed(path: str) -> Any:
 def own_metric_names() -> dict[str, set[str]]:
     """Names that the services expose about themselves, as a query may use them; by the service that exposes them."""
     found = {service: set(_exposed(importlib.import_module(f"vigie_{service}.metrics"))) for service in SERVICES}
-    found["ingest"] |= set(_exposed(publisher_metrics))
-    for service in ("ingest", "api", "alerting"):
+    found["push"] |= set(_exposed(importlib.import_module("vigie_push.apps.metrics")))
+    for service in ("ingest", "push"):
+        found[service] |= set(_exposed(publishing_metrics))
+    for service in ("ingest", "api", "alerting", "push"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
-    found["alerting"] |= set(_exposed(publisher_metrics)) | set(_exposed(logreader_metrics))
-    for part in ("sender", "engine"):
+    found["alerting"] |= set(_exposed(publishing_metrics)) | set(_exposed(logreader_metrics))
+    for part in ("sender", "engine", "recording"):
         found["alerting"] |= set(_exposed(importlib.import_module(f"vigie_alerting.{part}.metrics")))
     found["aggregator"] |= set(_exposed(logreader_metrics))
     for declare in CONSUMERS:  # each may count something of its own

@@ -29,7 +29,7 @@ DOCKERFILE = text("deploy/docker/Dockerfile")
 ALL: dict[str, Any] = COMPOSE["services"]
 TOOLS = {name: service for name, service in ALL.items() if "profiles" in service}
 OURS = {name: service for name, service in ALL.items() if "build" in service and name not in TOOLS}
-STRANGERS_REACH = ("ingest", "api", "alerting")
+STRANGERS_REACH = ("ingest", "api", "alerting", "push")
 OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 SECURED = {"kafka-password", "mongodb-uri", "redis-url"}
@@ -177,11 +177,11 @@ def test_proxy_splits_paths_as_the_front_door_of_vigie_up() -> None:
     handled = re.findall(
         r"@\w+ \{\s+method ([^\n]*)\s+path ([^\n]*)\s+\}\s+handle @\w+ \{\s+reverse_proxy (\w+):", config
     )
-    split = {(path, tuple(methods.split()), service) for methods, paths, service in handled for path in paths.split()}
-    assert split == {(row.path, row.methods, row.service) for row in PATH_RULES}
-    # The two look in orders of their own, so no path may have rows of two services.
-    for row in PATH_RULES:
-        assert {other.service for other in PATH_RULES if fnmatchcase(row.path, other.path)} == {row.service}
+    split = [(path, tuple(methods.split()), service) for methods, paths, service in handled for path in paths.split()]
+    assert set(split) == {(row.path, row.methods, row.service) for row in PATH_RULES}
+    # The proxy takes the first of its rows that fits, and has those of the same service and methods together.
+    first = [next(path for path, _, _ in split if fnmatchcase(row.path, path)) for row in PATH_RULES]
+    assert first == [row.path for row in PATH_RULES]
 
 
 def test_what_the_proxy_itself_refuses_is_a_problem_as_elsewhere() -> None:
@@ -279,7 +279,8 @@ def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_ne
         "ingest": {*SECURED, "jwt-secret"},
         "aggregator": SECURED,
         "api": {*SECURED, "jwt-secret", "admin-password"},
-        "alerting": {*SECURED, "jwt-secret", "email-password", "slack-webhook-url"},
+        "alerting": {*SECURED, "jwt-secret", "channel-keys", "email-password", "slack-webhook-url"},
+        "push": {*SECURED, "jwt-secret"},
         "vigie": SECURED,
         "kafka": {"kafka-properties"},
         "mongodb": {"mongodb-keyfile", "mongodb-root-password", "mongodb-password"},

@@ -3,11 +3,17 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from vigie_api.dashboard import charts
 from vigie_contracts import events, names, topics
 from vigie_contracts.problems import ProblemKind
+from vigie_push import messages
+from vigie_push import metrics as push_metrics
+from vigie_push.channels.names import ChannelName
+from vigie_push.close_codes import CloseCode
+from vigie_push.socketio.events import EVENTS
 from vigie_query import functions
 from vigie_standalone import cli
 from vigie_storage import collections
@@ -84,7 +90,7 @@ def test_every_problem_type_is_explained_and_no_other() -> None:
 
 def test_every_known_metric_name_is_documented_and_no_other() -> None:
     documented = re.findall(r"^\| `([a-z_0-9]+)`", text("docs/metrics-names.md"), re.MULTILINE)
-    assert sorted(documented) == sorted([*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE])
+    assert sorted(documented) == sorted([*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS])
 
 
 def test_every_event_type_is_documented_and_no_other() -> None:
@@ -146,3 +152,20 @@ def test_hooks_and_continuous_integration_call_recipes_that_exist() -> None:
     hooks = [hook for repo in parsed(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
     assert {hook["entry"].removeprefix("make ") for hook in hooks} <= recipes
     assert text(".ci/run").rstrip().endswith("exec make test")
+
+
+def test_live_explains_every_channel_code_and_message_and_no_other() -> None:
+    content = text("docs/live.md")
+    rows = re.findall(
+        r"^\| ((?:`[a-z]+`,? ?)+)\|", content.partition("## Channels")[2].partition("## WebSocket")[0], re.MULTILINE
+    )
+    assert {*re.findall(r"`([a-z]+)`", " ".join(rows))} - {"channel", "subscription", "seq", "cursor"} == set(
+        ChannelName
+    )
+    assert [int(code) for code in re.findall(r"^\| (\d{4}) \|", content, re.MULTILINE)] == sorted(CloseCode)
+    for type_ in (*get_args(messages.Incoming), *get_args(messages.Answer)):
+        assert re.search(rf"[`\"]{messages.type_of(type_)}[`\"]", content), type_
+    for event in EVENTS:
+        assert f"`{event.event}`" in content
+    for metric in (one.name for one in push_metrics.ALL if one.name.startswith("kpi_")):
+        assert f"`{metric}`" in content

@@ -18,8 +18,10 @@ LIBRARIES = {
     "vigie_runtime": frozenset({"vigie_contracts"}),
     "vigie_query": frozenset({"vigie_contracts", "vigie_windows"}),
     "vigie_storage": frozenset({"vigie_contracts", "vigie_query", "vigie_runtime", "vigie_windows"}),
+    "vigie_summaries": frozenset({"vigie_contracts", "vigie_query", "vigie_runtime", "vigie_storage", "vigie_windows"}),
     "vigie_identity": frozenset({"vigie_contracts", "vigie_runtime", "vigie_storage"}),
     "vigie_limits": frozenset({"vigie_contracts", "vigie_identity", "vigie_runtime", "vigie_storage"}),
+    "vigie_publishing": frozenset({"vigie_contracts", "vigie_runtime", "vigie_storage"}),
     "vigie_web": frozenset({"vigie_contracts", "vigie_identity", "vigie_limits", "vigie_query", "vigie_runtime"}),
     "vigie_client": frozenset[str](),
 }

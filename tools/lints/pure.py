@@ -17,12 +17,15 @@ from tools.lints.source import Finding, Source
 SAMPLES: Final = "services/aggregator/vigie_aggregator/samples"
 API: Final = "services/api/vigie_api"
 INGEST: Final = "services/ingest/vigie_ingest"
+PUBLISHING: Final = "libs/publishing/vigie_publishing"
 ALERTING: Final = "services/alerting/vigie_alerting"
 
 PURE: Final = {
     "libs/contracts/vigie_contracts/*": "msgspec numpy",
     "libs/windows/vigie_windows/*": "numpy",
     "libs/query/vigie_query/*": "numpy re2",
+    "libs/summaries/vigie_summaries/numbers.py": "numpy",
+    "libs/summaries/vigie_summaries/totals.py": "numpy",
     f"{SAMPLES}/columns.py": "numpy",
     f"{SAMPLES}/keys.py": "numpy",
     f"{SAMPLES}/latest.py": "numpy",
@@ -40,13 +43,14 @@ PURE: Final = {
     f"{ALERTING}/rules/*": "msgspec yaml",
     f"{ALERTING}/templates/*": "jinja2 re2",
     f"{API}/dashboard/charts.py": "",
-    f"{API}/dashboard/numbers.py": "numpy",
     f"{API}/node_reports/health.py": "",
     f"{API}/node_reports/numbers.py": "",
     f"{API}/node_reports/periods.py": "",
     f"{INGEST}/decoding.py": "msgspec",
-    f"{INGEST}/series/key.py": "msgspec",
-    f"{INGEST}/timestamps.py": "msgspec numpy",
+    f"{PUBLISHING}/keys.py": "",
+    f"{PUBLISHING}/metric.py": "msgspec",
+    f"{PUBLISHING}/series/key.py": "msgspec",
+    f"{PUBLISHING}/timestamps.py": "msgspec numpy",
 }
 """Files (`*` also goes over directories), and what they may import beside the standard library and packages of ours.
 Which of ours, `imports.py` says."""

@@ -234,6 +234,9 @@ class Transition(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     actor: str = ""
     """Who acknowledged it, took that back, or resolved it by hand."""
     note: str = ""
+    acknowledged_by: str = ""
+    """Who has the alert, whatever the step was."""
+    acknowledged_at: int | None = None
     acknowledged_until: int | None = None
     """When the acknowledgement expires."""
     channels: list[Channel] = []
@@ -244,3 +247,8 @@ class Transition(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     """W3C trace context of the sample that made it happen."""
     version: int = 1
     """Of this message's form."""
+
+
+def transition_id(fingerprint: str, starts_at: int, sequence: int) -> str:
+    """The id of a transition: of the alert's episode that began then, the one with this sequence."""
+    return f"{fingerprint}-{starts_at}-{sequence}"

@@ -99,9 +99,24 @@ NODE: Final = (
     NODE_DISK_USAGE, NODE_ERRORS, NODE_ADDITIONAL,
 )  # fmt: skip
 
+# Apps: the numbers of what they say of themselves, in the units in which they say them.
+APP_CPU_USAGE: Final = "app_cpu_usage"
+APP_CPU_SYSTEM: Final = "app_cpu_system"
+APP_CPU_USER: Final = "app_cpu_user"
+APP_MEMORY_USED: Final = "app_memory_used"
+APP_MEMORY_TOTAL: Final = "app_memory_total"
+APP_MEMORY_FREE: Final = "app_memory_free"
+"""gauge {app}"""
+APP_METRIC: Final = "app_metric"
+"""gauge {app, key}: any other number, `key` is its path: `network.latency`"""
+
+APPS: Final = (
+    APP_CPU_USAGE, APP_CPU_SYSTEM, APP_CPU_USER, APP_MEMORY_USED, APP_MEMORY_TOTAL, APP_MEMORY_FREE, APP_METRIC,
+)  # fmt: skip
+
 _GAUGES: Final = frozenset({
     ACTIVE_USERS, ACTIVE_CONNECTIONS, CPU_USAGE, MEMORY_USAGE, DISK_USAGE, MEMORY_USED, MEMORY_AVAILABLE, LOAD_AVERAGE,
-    *NODE,
+    *NODE, *APPS,
 })  # fmt: skip
 _HISTOGRAMS: Final = frozenset({HTTP_DURATION, DB_QUERY_DURATION, SATISFACTION, SESSION_DURATION})
 _GAUGE: Final = frozenset({Kind.GAUGE})

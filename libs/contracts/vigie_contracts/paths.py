@@ -17,6 +17,7 @@ class Service(StrEnum):
     INGEST = "ingest"
     API = "api"
     ALERTING = "alerting"
+    PUSH = "push"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,23 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/api/metrics/batch", EVERY, Service.INGEST),
     PathRule("/v1/metrics", EVERY, Service.INGEST),
     PathRule("/api/v1/write", EVERY, Service.INGEST),
+    PathRule("/api/metrics/system", EVERY, Service.API),
+    PathRule("/api/metrics/application", EVERY, Service.API),
+    PathRule("/api/metrics/summary", EVERY, Service.API),
     PathRule("/api/metrics/*", ("POST", "OPTIONS"), Service.INGEST),
+    PathRule("/api/apps/*", ("POST", "OPTIONS"), Service.INGEST),
     PathRule("/api/alerts", EVERY, Service.ALERTING),
     PathRule("/api/alerts/*", EVERY, Service.ALERTING),
     PathRule("/api/v1/rules", EVERY, Service.ALERTING),
     PathRule("/api/v1/alerts", EVERY, Service.ALERTING),
+    PathRule("/ws", EVERY, Service.PUSH),
+    PathRule("/socket.io", EVERY, Service.PUSH),
+    PathRule("/socket.io/*", EVERY, Service.PUSH),
+    PathRule("/api/stream", EVERY, Service.PUSH),
 )
-"""What is not listed is the api's, so that a new read needs no row. Rows whose paths overlap name the same service."""
+"""What is not listed is the api's, so that a new read needs no row, but for one below `/*` of another service: it would
+be told there that there is nothing where it is asked with another method. Of rows whose paths overlap the longer one
+comes first."""
 FALLBACK: Final = Service.API
 
 

@@ -28,7 +28,8 @@ class Topic:
 
 _WEEK: Final = {"retention.ms": str(7 * 24 * 3600 * 1000)}
 _MONTH: Final = {"retention.ms": str(30 * 24 * 3600 * 1000)}
-_COMPACTED: Final = {"cleanup.policy": "compact"}
+_COMPACTED: Final = {"cleanup.policy": "compact", "delete.retention.ms": _MONTH["retention.ms"]}
+"""For a month, also who was away learns that something was deleted."""
 
 SAMPLES: Final = Topic(
     "vigie.samples.v1",
@@ -36,11 +37,11 @@ SAMPLES: Final = Topic(
     "none: fingerprint % partitions",
     _WEEK,
     "samples.SampleBatch",
-    ("ingest",),
+    ("ingest", "push"),
     ("aggregator", "alerting"),
 )
 REPORTS: Final = Topic(
-    "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest",), ("aggregator",)
+    "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest", "push"), ("aggregator", "push")
 )
 CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check")
 RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule", ("alerting",), ("alerting",))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_identity import credential_cache as module
-from vigie_identity.authenticator import _sent
+from vigie_identity.authenticator import sent_credential
 from vigie_identity.credential_cache import MAX_REJECTED, MAX_STALE_S, TTL_S
 from vigie_identity.errors import (
     BadCredential,
@@ -153,7 +153,7 @@ async def test_two_credentials_are_refused_even_when_both_are_good(made: Identit
 @given(st.lists(st.tuples(st.sampled_from([b"authorization", b"x-api-key", b"host"]), st.binary(max_size=40))))
 def test_no_headers_break_the_reading(headers: list[tuple[bytes, bytes]]) -> None:
     try:
-        sent = _sent(headers)
+        sent = sent_credential(headers)
     except (BadCredential, TwoCredentials):
         return
     assert (sent is None) == all(name == b"host" for name, _ in headers)

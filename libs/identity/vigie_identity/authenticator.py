@@ -72,7 +72,7 @@ class Authenticator:
 
         Raises BadCredential, TwoCredentials, TenantInactive; StoreUnavailable, IssuerUnavailable, Busy; what
         `requester` raises."""
-        sent = _sent(headers)
+        sent = sent_credential(headers)
         return await self.anonymous() if sent is None else await self.credential(sent, requester)
 
     async def anonymous(self) -> Principal:
@@ -192,7 +192,7 @@ def _bytes_of(principal: Principal) -> int:
     return 2_000 + 300 * len(assignments) + sum(100 + len(place) for group in places for place in group)
 
 
-def _sent(headers: Headers) -> bytes | None:
+def sent_credential(headers: Headers) -> bytes | None:
     """The one credential of the request. Raises TwoCredentials, BadCredential."""
     found: bytes | None = None
     for name, value in headers:

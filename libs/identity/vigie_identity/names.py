@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import re
 import secrets
 import unicodedata
 from typing import Final
 
 from vigie_contracts import tenants
+from vigie_contracts.apps import APP_ID, APP_ID_RULE
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.tenants import TenantId
 
 from vigie_identity.errors import InvalidField
 
 MAX_NAME_CHARS: Final = 128
-_APP_OR_SITE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}\Z")
 _sequence: Final = itertools.count()
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing that reads like something else
 
@@ -44,10 +43,8 @@ def name_key(name: str) -> str:
 
 def app_or_site(field: str, text: str) -> str:
     """The id of an app or a site. Raises InvalidField."""
-    if not _APP_OR_SITE.match(text):
-        raise InvalidField(
-            field, "must have 1 to 128 characters: letters, digits and _ . : / -, a letter or digit first"
-        )
+    if not APP_ID.match(text):
+        raise InvalidField(field, APP_ID_RULE)
     return text
 
 

@@ -32,6 +32,7 @@ class Permission(StrEnum):
 
     DATA_WRITE = "data.write"
     TELEMETRY_SEND = "telemetry.send"
+    APPS_SEND = "apps.send"
     METRICS_READ = "metrics.read"
     SERVER_READ = "server.read"
     SITES_READ = "sites.read"
@@ -77,12 +78,12 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.SUPERADMIN: frozenset(Permission),
     Role.SUPPORT: _READS | {_P.TELEMETRY_READ, _P.PLATFORM_READ},
     Role.ADMIN: frozenset(Permission) - PLATFORM_ONLY,
-    Role.USER: _ASSIGNED | {_P.SERVICES_CONTROL, _P.ALERTS_ACKNOWLEDGE},
+    Role.USER: _ASSIGNED | {_P.APPS_SEND, _P.SERVICES_CONTROL, _P.ALERTS_ACKNOWLEDGE},
     Role.READONLY: _ASSIGNED,
 }
 
 SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
-    Scope.WRITE: frozenset({_P.DATA_WRITE, _P.TELEMETRY_SEND}),
+    Scope.WRITE: frozenset({_P.DATA_WRITE, _P.TELEMETRY_SEND, _P.APPS_SEND}),
     Scope.READ: _ASSIGNED | {_P.SERVER_READ, _P.SITES_READ_ALL, _P.ALERTS_READ_ALL},
     Scope.CONFIGURE: frozenset({_P.MONITORING_READ, _P.MONITORING_CONFIGURE, _P.ALERTS_ACKNOWLEDGE, _P.ALERTS_RESOLVE}),
 }

@@ -18,6 +18,8 @@ TENANT_HEADER: Final = b"x-scope-orgid"
 """Names the tenant that a request is about, as with Mimir and Loki; as ASGI has it."""
 TENANT: Final = "tenant"
 """The word that NotFound says, whether the tenant does not exist or is not the caller's."""
+APP: Final = "app"
+"""The same of an app."""
 
 
 class PrincipalKind(StrEnum):
@@ -25,6 +27,13 @@ class PrincipalKind(StrEnum):
     EXTERNAL = "external"
     KEY = "key"
     ANONYMOUS = "anonymous"
+
+
+class Place(StrEnum):
+    """What of a tenant is assigned to people one by one; the value is the field of an assignment."""
+
+    APPS = "apps"
+    SITES = "sites"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +139,25 @@ class Principal:
 
     def may_site(self, permission: Permission, tenant: str, site: str) -> bool:
         """`may`, for one site: without SITES_READ_ALL it must be one of the caller's."""
-        if not self.may(permission, tenant):
-            return False
-        sites = self.sites(tenant)
-        return sites is None or site in sites
+        return self.may(permission, tenant) and _within(self.sites(tenant), site)
+
+    def may_app(self, permission: Permission, tenant: str, app: str) -> bool:
+        """`may`, for one app: without SITES_READ_ALL it must be one of the caller's."""
+        return self.may(permission, tenant) and _within(self.apps(tenant), app)
+
+    def require_app(self, permission: Permission, tenant: str, app: str) -> None:
+        """`require`, and `may_app`. Raises also NotFound for an app that is not the caller's."""
+        self.require(permission, tenant)
+        if not _within(self.apps(tenant), app):
+            raise NotFound(APP)
+
+    def require_app_sender(self, tenant: str, app: str) -> None:
+        """Check that the caller may send the metrics of an app: whoever writes all data of the tenant, or is assigned
+        to the app. Raises as `require_app`."""
+        self.require(Permission.APPS_SEND, tenant)
+        assignment = self.assignments.get(TenantId(tenant))
+        if not (self.may(Permission.DATA_WRITE, tenant) or (assignment is not None and app in assignment.apps)):
+            raise NotFound(APP)
 
     def sites(self, tenant: str) -> frozenset[str] | None:
         """The sites of the tenant that the caller sees; None: all. To filter a query with."""
@@ -156,6 +180,11 @@ class Principal:
         if places and not any(permission in allowed for allowed in places):
             return Forbidden(permission)
         return InvalidField(TENANT, "say which one: the credential holds for several tenants, or for none")
+
+
+def _within(theirs: frozenset[str] | None, one: str) -> bool:
+    """Whether it is among theirs; None: all are."""
+    return theirs is None or one in theirs
 
 
 def named_tenant(values: Sequence[str]) -> str | None:

@@ -27,7 +27,7 @@ from vigie_identity.names import app_or_site, display_name, name_key, new_id
 from vigie_identity.pages import Page, PageRequest, cut, page
 from vigie_identity.passwords import Passwords
 from vigie_identity.permissions import PLATFORM_WIDE, Permission, Role
-from vigie_identity.principal import Assignment
+from vigie_identity.principal import Assignment, Place
 from vigie_identity.tenants import Tenants
 
 WHAT: Final = "user"
@@ -183,6 +183,20 @@ class Users:
         weakens = active is False or role not in (None, Role.SUPERADMIN)
         return await self._change(home, user, update, by, full=full, opens=active is True, weakens=weakens, **values)
 
+    async def give(self, home: TenantId, user: str, place: Place, id_: str, by: Actor) -> User:
+        """Add one app or site to the user's in the home, whatever else is changed meanwhile. Raises NotFound,
+        InvalidField, LimitReached, StoreUnavailable."""
+        update = {"$addToSet": {place.value: app_or_site(place.value, id_)}}
+        changes: Document = {f"{place}_added": id_}
+        return await self._change(home, user, update, by, **changes)
+
+    async def take(self, home: TenantId, user: str, place: Place, id_: str, by: Actor) -> User:
+        """Remove one app or site from the user's in the home; nothing happens when it is none of them. Raises
+        NotFound, StoreUnavailable."""
+        update = {"$pull": {place.value: exactly(id_)}}
+        changes: Document = {f"{place}_removed": id_}
+        return await self._change(home, user, update, by, **changes)
+
     async def set_password(self, home: TenantId, user: str, password: str, by: Actor, *, full: bool = False) -> User:
         """Set the password and end every session of the user. For somebody who has further tenants it takes `full`:
         whoever knows the password is let into those too. Raises NotFound, Forbidden, InvalidField, Busy,
@@ -319,6 +333,9 @@ class Users:
                 raise NotFound(WHAT)
             if weakens:
                 await self._keep_administrator(session, home, user)
+            for place in Place:
+                if len(document[place.value]) > MAX_PLACES:
+                    raise LimitReached(f"{place} of this user", MAX_PLACES)
             await self._audit.add(session, home, by, action, user, **changes)
             return document
 

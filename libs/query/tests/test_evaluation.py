@@ -14,6 +14,7 @@ from vigie_query.evaluation import Samples
 from vigie_query.functions import QUANTILES, Function
 from vigie_query.grid import Grid
 from vigie_query.planning import plan
+from vigie_query.times import DAY
 from vigie_windows import Cells, Kind, fold, widen
 
 Sample = tuple[int, int, float]
@@ -139,6 +140,16 @@ def test_the_sum_of_gauges_does_not_depend_on_how_often_they_are_sent() -> None:
     made = cells_of(raw, [(TIERS[0], BASE, BASE + 60_000)])
     group_of_row = np.zeros(256, np.int64)
     assert Samples(made, grid, NOW).evaluate(Function.SUM, group_of_row, 1).tolist() == [[15.0]]
+
+
+def test_a_rate_is_by_the_whole_step_however_young_the_series_is() -> None:
+    made = cells_of([(2, BASE + 3_000_000, 6.0), (2, BASE + 3_300_000, 30.0)], [(TIERS[0], BASE, BASE + 3_600_000)])
+    assert KINDS[2] is Kind.COUNTER
+    grid = Grid(np.array([BASE, BASE + 3_600_000], np.int64), 3_600_000)
+    [[whole]] = Samples(made, grid, BASE + DAY).evaluate(Function.RATE, np.zeros(256, np.int64), 1).tolist()
+    assert whole == pytest.approx(36 / 3_600)
+    [[running]] = Samples(made, grid, BASE + 3_400_000).evaluate(Function.RATE, np.zeros(256, np.int64), 1).tolist()
+    assert running == pytest.approx(36 / 3_400)
 
 
 def test_no_cells_give_no_numbers() -> None:

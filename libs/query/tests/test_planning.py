@@ -142,6 +142,15 @@ def test_windows_cover_the_time_once_and_an_edge_cuts_only_the_finest(
             assert rounded is not None
 
 
+def test_nothing_is_cut_where_finer_windows_begin_to_be_kept() -> None:
+    edges = list(range(TOP - 35 * DAY, TOP + 1, HOUR))
+    assert brief(covering(edges, {}, NOW)[0]) == [("1h", edges[0], TOP + HOUR)]
+    assert brief(covering(edges, {"1h": TOP}, NOW)[0]) == [("1h", edges[0], TOP), ("10s", TOP, TOP + 10_000)]
+    horizon = NOW - FINE.retention_ms
+    odd = sorted([*edges, horizon // HOUR * HOUR + HOUR - MINUTE])
+    assert {piece.tier for piece in covering(odd, {}, NOW)[0].pieces} == {HOURS, MINUTES}
+
+
 def test_windows_say_that_they_are_wider_than_was_asked_for() -> None:
     old = TOP - 3 * DAY
     assert covering([old, old + 90_000], {}, NOW)[1] is MINUTES

@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from vigie_api.query.ranges import parse_range, parse_zone
 from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.grid import MAX_POINTS, default_step, single, stepped
+from vigie_query.ranges import parse_range, parse_zone
 from vigie_query.times import DAY, HOUR, MINUTE, iso, parse_duration, parse_time
 
 NOW = 1_790_000_123_456

@@ -7,6 +7,7 @@ is read from exactly one tier, so nothing counts twice.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -134,10 +135,17 @@ def covering(
         own = [edge for edge in edges if start <= edge < until]
         if index > 0 and rounded is None and any(edge % width for edge in own):
             rounded = TIERS[index]
-        low, high = start // width * width, -(-until // width) * width
         # A window that an edge cuts stands alone: what is in it may belong to either side.
-        widest = max(index, coarsest)
-        cutting = [edge for edge in own if edge % TIERS[widest].width_ms]
+        wide = TIERS[widest := max(index, coarsest)].width_ms
+        cutting = [edge for edge in own if edge % wide]
+        low, high = start // width * width, -(-until // width) * width
+        outer = -(-until // wide) * wide
+        if until == end and edges[-1] % wide == 0 and _is_whole(edges[-1], outer, clean[widest]):
+            high = outer  # of what comes after the last edge only what lies at it is of interest, which is known
+        elif outer < end and not any(
+            edge % wide for edge in edges[bisect_left(edges, until) : bisect_left(edges, outer)]
+        ):
+            high = outer  # where finer windows begin to be kept, wide ones are there all the same
         cuts = {
             low,
             high,
@@ -211,6 +219,10 @@ def _clean(dirty_since: Mapping[str, int | None], whole_since: Mapping[str, int]
         until = None if dirty is None else tier.floor(max(dirty, _horizon(finer, now_ms)))
         clean.append(_CompleteRange(whole_since.get(tier.name, 0), until))
     return clean
+
+
+def _is_whole(start: int, end: int, complete: _CompleteRange) -> bool:
+    return complete.since <= start and (complete.until is None or end <= complete.until)
 
 
 def _cover(start: int, end: int, index: int, clean: list[_CompleteRange]) -> Iterator[TierRange]:

@@ -4,12 +4,12 @@ import asyncio
 import gc
 
 import pytest
-from vigie_api.exposition import catalogue
 from vigie_api.settings import ApiSettings
 from vigie_runtime.cache import SingleFlight, TtlCache
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Busy
 from vigie_storage.series import selections
+from vigie_summaries.families import catalogue
 
 
 async def value_of(text: str) -> str:

@@ -29,7 +29,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from vigie_contracts.limits import MAX_RECORD_BYTES
 
 from vigie_runtime import logging
@@ -78,8 +78,10 @@ def kafka_consumer(
     max_wait_ms: int = 100,
     auto_offset_reset: str = "earliest",
     kind: type[Consumer] = Consumer,
+    instance_id: str | None = None,
 ) -> AIOKafkaConsumer:
-    """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned.
+    """A consumer that never commits by itself. With `group_id` it joins the group; without, it is to be assigned. With
+    `instance_id`, which no other member may have at the same time, it gets back the partitions that it had.
 
     A broker answers a fetch when it has `min_bytes`, or after `max_wait_ms` with what there is."""
     session_ms = settings.kafka_session_timeout_ms
@@ -87,6 +89,7 @@ def kafka_consumer(
         *topics,
         **_kafka(settings, client_id),
         group_id=group_id,
+        group_instance_id=instance_id,
         enable_auto_commit=False,
         auto_offset_reset=auto_offset_reset,
         session_timeout_ms=session_ms,
@@ -159,6 +162,17 @@ def redis(settings: Settings) -> Redis:
     return Redis.from_pool(pool)
 
 
+def redis_pubsub(settings: Settings) -> Redis:
+    """A client for one long connection of pub/sub, which fails at once: whoever listens has to know of every gap."""
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=2.0,
+        socket_connect_timeout=2.0,
+        retry=Retry(NoBackoff(), 0),
+        client_name="vigie",
+    )
+
+
 def is_authorization_error(error: BaseException) -> bool:
     """Whether Kafka refuses us: an operator has to act, trying again does not help."""
     refused = (
@@ -218,6 +232,7 @@ __all__ = [
     "MongoClient",
     "NoOffsetForPartitionError",
     "OffsetOutOfRangeError",
+    "Redis",
     "TopicPartition",
     "database",
     "is_authorization_error",
@@ -226,4 +241,5 @@ __all__ = [
     "kafka_producer",
     "mongo",
     "redis",
+    "redis_pubsub",
 ]

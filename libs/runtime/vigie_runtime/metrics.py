@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import prometheus_client as prom
 from prometheus_client import CollectorRegistry
@@ -24,6 +24,8 @@ prom.disable_created_metrics()  # a second series per counter that nobody reads
 LabelSets: TypeAlias = Mapping[str, type[StrEnum]]
 
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PREFIXES: Final = ("vigie_", "kpi_")
+"""How the names of metrics begin; `kpi_` are those of a replaced system, which its dashboards ask for."""
 SIZES = (1.0, 10.0, 100.0, 500.0, 1_000.0, 5_000.0, 10_000.0, 50_000.0, 100_000.0)
 
 
@@ -119,8 +121,8 @@ def exposition(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, st
 
 
 def _check(metric: Metric) -> None:
-    if not metric.name.startswith("vigie_"):
-        raise ValueError(f"the metric {metric.name} must be named vigie_<service>_...")
+    if not metric.name.startswith(PREFIXES):
+        raise ValueError(f"the metric {metric.name} must be named vigie_<service>_... or kpi_...")
     if isinstance(metric, Counter) != metric.name.endswith("_total"):
         raise ValueError(f"{metric.name}: a counter's name ends in _total, no other's does")
     if not metric.unit or not metric.help:

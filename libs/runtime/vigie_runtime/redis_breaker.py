@@ -37,6 +37,7 @@ class RedisUse(StrEnum):
     IDEMPOTENCY = "idempotency"
     LATEST_READS = "latest-reads"
     LATEST_WRITES = "latest-writes"
+    LIVE_ALERTS = "live-alerts"
 
 
 REDIS_AWAY: Final = Gauge(

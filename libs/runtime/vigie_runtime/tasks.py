@@ -1,12 +1,13 @@
-"""Cancelling asyncio tasks."""
+"""Cancelling asyncio tasks, and work beside the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
 
 _AGAIN_S: Final = 0.1
+T = TypeVar("T")
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -21,6 +22,12 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         await asyncio.wait(left, timeout=_AGAIN_S)
     for task in all_:
         retrieve(task)
+
+
+async def beside(work: Callable[[], T], *, short: bool) -> T:
+    """What the work gives, which a thread does: others wait for the event loop. Where it is short, less than a thread
+    is worth (a millisecond, say), it is done at once."""
+    return work() if short else await asyncio.to_thread(work)
 
 
 def retrieve(task: asyncio.Task[Any]) -> BaseException | None:

@@ -10,10 +10,13 @@ import pytest
 from bson import Int64
 from vigie_contracts.series import Kind, SeriesKey, series_key, to_signed
 from vigie_contracts.tenants import TenantId
+from vigie_query.errors import QueryLimitExceeded
+from vigie_query.matchers import parse
 from vigie_runtime import clients
 from vigie_runtime.errors import Retryable
 from vigie_storage.series import catalogue as catalogue_module
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.filter import Filter
 from vigie_storage.series.writer import RefusalReason, Refused, Registered, SeriesWriter
 
 PARTITIONS = 4
@@ -50,6 +53,18 @@ async def test_new_series_get_dense_ordinals_per_partition(catalogue: SeriesWrit
     for ordinals in (await placements(database)).values():
         assert sorted(ordinals) == list(range(len(ordinals)))
     assert (await database.tenant_series.find_one({"_id": "acme"}))["count"] == 2_500
+
+
+async def test_series_of_many_names_are_found_together(catalogue: SeriesWriter, database: Any) -> None:
+    made = [series_key("acme", f"m{i}", Kind.GAUGE, {"host": host}) for i in range(700) for host in "abc"]
+    await catalogue.register([*made, *keys(1, "other")])
+    wanted = {"requests": (), **{f"m{i}": () for i in range(600)}, **{f"m{i}": ("host=b",) for i in range(600, 700)}}
+    found = [one async for some in SeriesCatalogue(database).named(TenantId("acme"), wanted) for one in some]
+    assert sorted((one.name, one.labels, one.fingerprint) for one in found) == sorted(
+        (key.name, key.labels, key.fingerprint)
+        for key in made
+        if int(key.name[1:]) < 600 or key.labels == (("host", "b"),)
+    )
 
 
 async def test_registering_again_finds_the_same_home(catalogue: SeriesWriter) -> None:
@@ -171,3 +186,14 @@ def _stages(explained: Any) -> Iterator[Any]:
     while stage:
         yield stage
         stage = stage.get("inputStage")
+
+
+async def test_as_many_series_are_found_as_may_be_selected(
+    catalogue: SeriesWriter, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue_module, "SCAN_LIMIT", 5)
+    await catalogue.register(keys(12))
+    reader, wanted = SeriesCatalogue(database), Filter(("requests",), matchers=parse(["i=~.*"]))
+    assert len(await reader.find(TenantId("acme"), wanted, 12, "it")) == 12
+    with pytest.raises(QueryLimitExceeded, match="it selects more than 11 series"):
+        await reader.find(TenantId("acme"), wanted, 11, "it")

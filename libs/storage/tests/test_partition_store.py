@@ -17,6 +17,7 @@ from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position
 from vigie_storage.partitions.document import FirstUse
 from vigie_storage.partitions.store import PartitionStore, Transaction
 from vigie_storage.windows.document import Place
+from vigie_storage.windows.snapshot import Snapshots
 
 pytestmark = pytest.mark.connected
 
@@ -41,6 +42,17 @@ async def test_a_request_key_is_kept_as_long_as_a_repeat_may_lie_in_the_log(data
     request = await database.requests.find_one({})
     kept = request["expires"].replace(tzinfo=UTC) - datetime.now(UTC)
     assert timedelta(days=7.9) < kept <= timedelta(days=8), "a repeat may lie in the log for a week before it is read"
+
+
+async def test_the_request_keys_that_were_counted_last_are_found(database: Any) -> None:
+    store, snapshots = await _store(database), Snapshots(database, SystemClock(), "topic")
+    uses = {bytes([i]) * 16: (FirstUse(0, i, 1_800_000_000_000 + i),) for i in range(5)}
+    await store.commit(_moved(None, 5, keys={**uses, b"x" * 16: (FirstUse(-1, 3, 1_800_000_000_100),)}))
+    assert len(await snapshots.request_keys(3)) <= 3
+    found = await snapshots.request_keys(100)
+    assert {(partition, key): use for partition, key, use in found} == {(0, key): of[0] for key, of in uses.items()}, (
+        "not of another log"
+    )
 
 
 async def test_a_tier_that_is_no_longer_kept_is_ignored_and_dropped(database: Any) -> None:

@@ -4,7 +4,8 @@ real one."""
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
@@ -27,7 +28,6 @@ from vigie_query.promql.parsing import parse
 from vigie_query.promql.queries import Answer, Query, answer
 from vigie_query.promql.reading import SamplesReader, wanted
 from vigie_query.promql.samples import Vector
-from vigie_query.promql.tiers import Need
 from vigie_query.series import Selection, Series, too_many
 from vigie_query.times import DAY, HOUR, MINUTE, SECOND
 from vigie_runtime.clock import ManualClock
@@ -35,7 +35,7 @@ from vigie_runtime.expressions import Expressions
 from vigie_storage import collections
 from vigie_storage.latest import Chunks, LatestChunk, LatestReader
 from vigie_storage.latest import document as latest_document
-from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.promql.reader import Asked, PromqlReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
@@ -109,6 +109,7 @@ class Double:
     samples: dict[Series, Raw]
     dirty_since: dict[str, int | None] = field(default_factory=dict[str, int | None])
     plans: list[Plan] = field(default_factory=list[Plan])
+    session: Double | None = None
 
     @classmethod
     def of(cls, stored: Stored) -> Double:
@@ -137,10 +138,16 @@ class Double:
     async def families(self, _tenant: TenantId) -> list[tuple[str, Kind]]:
         return sorted({(one.name, one.kind) for one in self.samples})
 
-    async def stored(self, _tenant: TenantId, wanted: Collection[tuple[int, int]]) -> Chunks:
-        return {
-            chunk: latest_of({one: own for one, own in self.samples.items() if one.chunk == chunk}) for chunk in wanted
-        }
+    @asynccontextmanager
+    async def at_one_moment(self) -> AsyncGenerator[Double]:
+        """What comes later is not seen."""
+        moment = Double({one: dict(own) for one, own in self.samples.items()}, self.dirty_since, self.plans)
+        moment.session = moment
+        yield moment
+
+    async def stored(self, _tenant: TenantId, wanted: Collection[tuple[int, int]], session: Double | None) -> Chunks:
+        samples = (session or self).samples
+        return {chunk: latest_of({one: own for one, own in samples.items() if one.chunk == chunk}) for chunk in wanted}
 
     async def completeness(self, _partitions: Collection[int]) -> Completeness:
         return Completeness(self.dirty_since, {})
@@ -167,10 +174,10 @@ def over(double: Any, now_ms: int = NOW, limits: Limits | None = None) -> Sample
     return PromqlReader(series, double, double, clock, Expressions()).of(TENANT)
 
 
-def in_memory() -> SamplesReader:
+def in_memory(stored: Stored = STORED) -> SamplesReader:
     """What Prometheus would have scraped: counters of increments as their totals."""
     found: dict[Labels, Raw] = {}
-    for one, own in STORED.items():
+    for one, own in stored.items():
         running, points = 0.0, {}
         for at, value in sorted(own.items()):
             running += value
@@ -321,6 +328,39 @@ async def test_an_instant_query_over_a_day_reads_wide_windows_and_is_exact() -> 
     assert points(await ask(over(double), "increase(orders[1h])", NOW - HOUR)) == {(): [sum(aligned)]}
 
 
+async def test_a_month_at_steps_of_an_hour_reads_a_window_for_each() -> None:
+    one = key("temperature", Kind.GAUGE)
+    double = Double.of({one: {NOW - 29 * DAY + i * 7 * MINUTE: float(i) for i in range(29 * DAY // (7 * MINUTE))}})
+    found = await ask(over(double), "temperature", NOW - 28 * DAY, NOW, HOUR)
+    [values] = points(found).values()
+    for step, value in enumerate(values):
+        since, ago = divmod(DAY + step * HOUR, 7 * MINUTE)
+        assert value == since if ago < 5 * MINUTE else math.isnan(value), step
+    assert [(piece.tier.name, piece.windows) for piece in double.plans[0].pieces] == [("1h", 28 * 24 + 2)]
+
+
+async def test_a_sample_at_the_very_end_belongs_to_the_answer_and_those_after_it_do_not() -> None:
+    """The window that begins with it is as wide as the others."""
+    end = NOW - 20 * HOUR
+    times = [end + (i - 300) * MINUTE for i in range(360)]
+    stored: Stored = {
+        key("level", Kind.GAUGE): {at: float(i % 11) for i, at in enumerate(times)},
+        key("requests", Kind.CUMULATIVE): {at: float(i % 100) for i, at in enumerate(times)},
+        key("orders", Kind.COUNTER): {at: float(i % 7 + 1) for i, at in enumerate(times)},
+    }
+    for text in (
+        "level", "max_over_time(level[1h])", "count_over_time(level[2h])", "requests",
+        "resets(requests[2h])", "orders", "last_over_time(orders[1h])", "count_over_time(orders[1h])",
+    ):  # fmt: skip
+        double = Double.of(stored)
+        found = await ask(over(double), text, end - 2 * HOUR, end, HOUR)
+        assert same(found, await ask(in_memory(stored), text, end - 2 * HOUR, end, HOUR)), text
+        assert {piece.tier.name for piece in double.plans[0].pieces} == {"1h"} or "orders" in text, text
+    [grown] = points(await ask(over(Double.of(stored)), "increase(orders[1h])", end - HOUR, end, HOUR)).values()
+    raw = stored[key("orders", Kind.COUNTER)]
+    assert grown == [sum(v for at, v in raw.items() if to - HOUR < at <= to) for to in (end - HOUR, end)]
+
+
 async def test_an_old_range_says_that_wider_windows_were_used() -> None:
     one = key("temperature", Kind.GAUGE)
     double = Double.of({one: {NOW - 5 * DAY + i * MINUTE + 5: float(i) for i in range(60)}})
@@ -378,10 +418,8 @@ async def test_times_long_before_anything_was_kept_cost_nothing() -> None:
 class EveryWindow(PromqlReader):
     """Reads all that the look-back can reach."""
 
-    async def _cells(
-        self, tenant: TenantId, selection: Selection, plan: Plan, need: Need, rows: npt.NDArray[np.int64]
-    ) -> tuple[Cells, ...]:
-        return await super()._cells(tenant, selection, plan, replace(need, newest_ms=None), rows)
+    async def _cells(self, asked: Asked, plan: Plan, rows: npt.NDArray[np.int64]) -> tuple[Cells, ...]:
+        return await super()._cells(replace(asked, need=replace(asked.need, newest_ms=None)), plan, rows)
 
 
 @pytest.mark.parametrize("seed", range(8))

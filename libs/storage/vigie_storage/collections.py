@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from pymongo import ASCENDING, DESCENDING
-from vigie_contracts import telemetry
+from vigie_contracts import apps, telemetry
 from vigie_contracts.limits import IDEMPOTENCY_TTL_S
 from vigie_contracts.tiers import TIERS, Tier
 from vigie_contracts.topics import REPORTS as REPORTS_TOPIC
@@ -114,9 +114,18 @@ def windows(tier: Tier) -> Collection:
 
 # Reports. Written by aggregator. See `reports.documents`.
 REPORTS: Final = Collection(
-    "reports", TenantIn.FIELD, (_by_tenant("kind", "at", "_id"),), Expiry("at", None)
-)  # fmt: skip
+    "reports",
+    TenantIn.FIELD,
+    (
+        _by_tenant("kind", "at", "_id"),
+        # Of apps: a tenant has many. A node is the only one of its tenant, and needs no index by subject.
+        Index((TenantIn.FIELD, "subject", "at", "_id"), only={"kind": apps.KIND}),
+    ),
+    Expiry("at", None),
+)
 """A report of any kind, whole. `_id`: its own, which its tenant is part of."""
+APPS: Final = Collection("apps", TenantIn.FIELD, (_by_tenant("app", unique=True),), Expiry("last", None))
+"""An app that has reported. `_id`: {tenant, app}. Kept as long as its newest report."""
 TELEMETRY_LATEST: Final = Collection("telemetry_latest", TenantIn.ID, (Index(("at",)),))
 """A tenant's newest report."""
 TELEMETRY_HOURS: Final = Collection("telemetry_hours", TenantIn.FIELD, expiry=Expiry("hour", _DAYS_LIFE))
@@ -137,8 +146,11 @@ ALERTS: Final = Collection(
 ALERT_CHECKPOINTS: Final = Collection("alert_checkpoints", None)
 """Up to when the rules of a partition were evaluated. `_id`: "<topic>/<partition>"."""
 ALERT_TRANSITIONS: Final = Collection(
-    "alert_transitions", TenantIn.FIELD, (_by_tenant("fingerprint", "order"),), Expiry("at", None)
-)  # fmt: skip
+    "alert_transitions",
+    TenantIn.FIELD,
+    (_by_tenant("fingerprint", "order"), _by_tenant("stored")),
+    Expiry("at", None),
+)
 """The ledger: every step of every alert. `_id`: that of the transition."""
 ALERT_OUTBOX: Final = Collection(
     "alert_outbox",
@@ -185,7 +197,7 @@ IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 
 ALL: Final = (
     SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
-    REPORTS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
+    REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,

@@ -24,7 +24,7 @@ from vigie_runtime.metrics import MetricSet
 from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 
 from vigie_storage import collections
-from vigie_storage.mongo import MAX_TIME_MS, TooSlow, batches
+from vigie_storage.mongo import MAX_TIME_MS, Session, TooSlow, batches
 from vigie_storage.tenancy import TenantCollection, Why
 
 log = logging.get(__name__)
@@ -83,9 +83,11 @@ class LatestReader:
         await self._add_cached(tenant, wanted, found)
         return await self._completed(tenant, found, wanted)
 
-    async def stored(self, tenant: TenantId, chunks: Iterable[tuple[int, int]]) -> Chunks:
-        """The same from MongoDB, where they are of the same commit as the windows."""
-        return await self._completed(tenant, {}, chunks)
+    async def stored(
+        self, tenant: TenantId, chunks: Iterable[tuple[int, int]], session: Session | None = None
+    ) -> Chunks:
+        """The same from MongoDB: in a session of snapshot reads of the same commits as the windows read in it."""
+        return await self._completed(tenant, {}, chunks, session)
 
     async def at_hand(self, tenant: TenantId, chunks: Iterable[tuple[int, int]], wait_s: float) -> tuple[Chunks, bool]:
         """The same within `wait_s`, half of it for Redis, and whether it is all: else chunks are missing that Redis
@@ -116,16 +118,18 @@ class LatestReader:
                     if data is not None:
                         self._add(found, key, data)
 
-    async def _completed(self, tenant: TenantId, found: Chunks, wanted: Iterable[tuple[int, int]]) -> Chunks:
+    async def _completed(
+        self, tenant: TenantId, found: Chunks, wanted: Iterable[tuple[int, int]], session: Session | None = None
+    ) -> Chunks:
         """With the chunks that Redis does not have: it forgot, and each partition is rebuilt in its own time."""
         missing = [chunk_id(tenant, partition, chunk) for partition, chunk in set(wanted) - found.keys()]
         for start in range(0, len(missing), _BATCH):
-            found |= await self._find({"_id": {"$in": missing[start : start + _BATCH]}})
+            found |= await self._find({"_id": {"$in": missing[start : start + _BATCH]}}, session)
         return found
 
-    async def _find(self, query: dict[str, object]) -> Chunks:
+    async def _find(self, query: dict[str, object], session: Session | None) -> Chunks:
         found: Chunks = {}
-        cursor = self._latest.find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+        cursor = self._latest.find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS, session=session)
         async for documents in batches(cursor, _BATCH):
             for document in documents:
                 partition, stored = parse(document)

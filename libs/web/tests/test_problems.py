@@ -165,4 +165,6 @@ async def test_routes_whose_clients_know_another_shape_get_it_for_every_error(ht
     assert answers["store"].headers["retry-after"] == "2"
     assert "www-authenticate" in answers["credential"].headers
     assert refusals == [RefusalReason.EXPIRED]
-    assert (await http.delete("/other/bug")).headers["content-type"] == "application/problem+json"
+    refused = await http.delete("/other/bug")
+    assert refused.text == "HTTPException: DELETE is not allowed here; /other/bug takes GET"
+    assert refused.headers["allow"] == "GET, HEAD, OPTIONS"

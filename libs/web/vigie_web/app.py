@@ -74,7 +74,12 @@ def create_app(
         app,
         service,
         lambda reason: state.metrics.counter(refused_credentials, reason=reason).inc(),
-        {path: feature.errors for feature in features if feature.errors for _, path in feature.access},
+        {
+            path: feature.errors
+            for feature in features
+            if feature.errors
+            for path in (feature.errors_below, *(path for _, path in feature.access))
+        },
     )
     app.add_middleware(ReferencePages)
     app.add_middleware(BodyLimit, limit=max_body_bytes)

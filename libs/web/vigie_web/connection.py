@@ -14,6 +14,7 @@ from vigie_runtime.settings import HttpSettings
 
 from vigie_web.request_guard import RequestGuard, trusted_hosts
 from vigie_web.security import ALWAYS, shared
+from vigie_web.websocket import moment
 
 # Every answer's first line, with the headers that all answers share. 100 Continue is written without it.
 _FIRST_LINES: Final = {
@@ -26,6 +27,8 @@ Header = tuple[bytes, bytes]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+STREAM: Final = "vigie.stream"
+"""In the scope of a request whose answer has no end by itself: True."""
 _CLOSE: Final = (b"connection", b"close")
 _LARGE: Final = 16 * 1024
 """Bytes in one write that are not held back: they would only wait in memory."""
@@ -75,6 +78,12 @@ class WriteCoalescer:
     def is_closing(self) -> bool:
         """As the transport's; here because every answer asks."""
         return self._closed or self._transport.is_closing()
+
+    @property
+    def raw(self) -> asyncio.Transport:
+        """The transport itself, after what is held: for who takes over the connection."""
+        self._flush()
+        return self._transport
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -163,6 +172,7 @@ class Connection(HttpToolsProtocol):
         self._most, self.limit_concurrency = self.limit_concurrency, None  # judged here, with our own answer
         self._wanted = self.app
         self._in_head = True
+        self._may_upgrade = False
         self._chunk = self._head_bytes = self._first_chunk = self._beside_body = 0
         self._refusal: Problem | None = None
         self._lingering = self._ended = False
@@ -185,6 +195,8 @@ class Connection(HttpToolsProtocol):
         self._chunk = len(data)
         self._beside_body += self._chunk
         super().data_received(data)
+        if self.parser is None:
+            return  # it is a WebSocket's connection now
         if self._in_head:
             self._head_bytes += self._chunk
             if self._head_bytes - self._first_chunk > self.head_limit:
@@ -221,26 +233,46 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         full = self._most is not None and (len(self.connections) > self._most or len(self.tasks) >= self._most)
         parser = cast("Any", self.parser)
-        refused = self.guard.refusal(parser.get_method(), parser.get_http_version(), self.headers)
+        upgrade = parser.should_upgrade() and super()._should_upgrade()
+        refused = self.guard.refusal(parser.get_method(), parser.get_http_version(), self.headers, websocket=upgrade)
         self.app = self.full if full else self._wanted if refused is None else _Refusing(refused)
+        self._may_upgrade = upgrade and self.app is self._wanted
         super().on_headers_complete()
-        if full or refused is not None:
+        if self.app is not self._wanted:
             self.cycle.keep_alive = False
+
+    def _should_upgrade(self) -> bool:
+        return self._may_upgrade
+
+    def handle_websocket_upgrade(self) -> None:
+        """Called when the head of a WebSocket's request is complete. Nothing of this connection stays: the parser and
+        it hold each other, and would until the next garbage collection."""
+        super().handle_websocket_upgrade()
+        self._stop_timer()
+        self.parser = self.cycle = self.app = self._wanted = None
+        self.headers = []
+        self.scope = cast("Any", {})
+
+    def shutdown(self) -> None:
+        """Called when the process stops. An answer without an end is ended, its clients not all at the same time."""
+        super().shutdown()
+        if self.cycle is not None and self.cycle.scope.get(STREAM):
+            self.loop.call_later(moment(len(self.connections)), self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         """Called when the parser does not understand."""
         self._refuse(self._refusal or _NOT_HTTP)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Called for `Upgrade`, which a server may ignore and then answers as without it: a WebSocket's client sees
-        that it was not accepted. uvicorn would tell the operator to install something, twice for each."""
+        """Called for an `Upgrade` that is not made, which a server may ignore and then answers as without it: a
+        WebSocket's client sees that it was not accepted. uvicorn would tell the operator to install something."""
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The sender has closed its side. It still gets the answer to a request that is complete, unless that is
-        already on its way: then it is a stream, and whoever read it has left."""
+        already on its way, or waits for news: then it is a stream, and whoever read it has left."""
         self._ended = True
         cycle = self.cycle
-        if cycle is None or self._lingering or cycle.more_body or cycle.response_started:
+        if cycle is None or self._lingering or cycle.more_body or cycle.response_started or cycle.scope.get(STREAM):
             return False
         cycle.keep_alive = False
         return True

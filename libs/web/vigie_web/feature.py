@@ -20,3 +20,5 @@ class Feature:
     """Of the router's first tag, in the OpenAPI document."""
     errors: ErrorShape | None = None
     """For clients that know errors of another shape than problem details."""
+    errors_below: str = ""
+    """A path that ends in a slash: what no route takes below it is answered in that shape too."""

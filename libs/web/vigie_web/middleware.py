@@ -14,6 +14,8 @@ from vigie_web.errors import BodyTooLarge
 
 QUOTA: Final = "vigie.quota"
 """Where in the scope of a request its `vigie_limits.quotas.RequestQuota` is."""
+HEAD: Final = "vigie.head"
+"""True in the scope of a request that was HEAD: an answer without an end need not begin."""
 STATIC: Final = "/static-offline-docs"
 """Where the reference pages find their scripts and styles."""
 
@@ -32,7 +34,7 @@ class HeadAsGet:
         async def without_body(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        await self._app({**scope, "method": "GET"}, receive, without_body)
+        await self._app({**scope, "method": "GET", HEAD: True}, receive, without_body)
 
 
 class ResponseHeaders:

@@ -100,6 +100,10 @@ _ALL: Final = (
 )  # fmt: skip
 
 
+_CONVERTER: Final = re.compile(r":\w+}")
+"""Of a parameter in the path of a route: the document has it without."""
+
+
 def complete(document: Document, table: AccessTable) -> Document:
     """Adds what FastAPI does not know of; changes the document and gives it."""
     components = document.setdefault("components", {})
@@ -110,9 +114,10 @@ def complete(document: Document, table: AccessTable) -> Document:
     schemas["Problem"] = shape
     for name in _OF_FASTAPI:
         schemas.pop(name, None)
+    rows = {(method, _CONVERTER.sub("}", path)): access for (method, path), access in table.rows.items()}
     for path, operations in document.get("paths", {}).items():
         for method, operation in operations.items():
-            _complete(operation, path, table.rows[method.upper(), path])
+            _complete(operation, path, rows[method.upper(), path])
     return document
 
 

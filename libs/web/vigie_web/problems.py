@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from html import escape
 from typing import Any, Final, TypeAlias
 
@@ -72,7 +73,8 @@ def install(
 ) -> None:
     """Answer every error of the app as a problem: what routes refuse, what no route takes, and bugs. Tokens, keys and
     passwords that are not good are told to `refused_credential`, with the reason that the answer does not say.
-    `shapes` are of the routes, by their path, whose clients know errors of another shape."""
+    `shapes` are of the routes, by their path, whose clients know errors of another shape; a path that ends in a slash
+    stands for all below it that no route takes."""
     app.state.error_shapes = shapes or {}
 
     async def problem_error(connection: HTTPConnection, error: Exception) -> Answer:
@@ -118,8 +120,7 @@ async def _answer(
     """A WebSocket that is not accepted yet is refused with the same answer as a request; later it is closed, with the
     detail as the reason."""
     if not isinstance(connection, WebSocket):
-        shape = connection.app.state.error_shapes.get(getattr(connection.scope.get("route"), "path", None))
-        return response(found, headers) if shape is None else shape(found, error, _complete(found, headers))
+        return _written(connection, error, found, headers)
     if connection.application_state is WebSocketState.CONNECTING and _denials(connection):
         await connection.send_denial_response(response(found, headers))
     elif connection.application_state is not WebSocketState.DISCONNECTED:
@@ -127,6 +128,17 @@ async def _answer(
         reason = (found.detail or "").encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
         await connection.close(code, reason)
     return None
+
+
+def _written(
+    connection: HTTPConnection, error: Exception, found: Problem, headers: Mapping[str, str] | None = None
+) -> Response:
+    shapes: Mapping[str, ErrorShape] = connection.app.state.error_shapes
+    shape = shapes.get(getattr(connection.scope.get("route"), "path", ""))
+    if shape is None:
+        path = _below_root(connection)
+        shape = next((shapes[below] for below in shapes if below.endswith("/") and path.startswith(below)), None)
+    return response(found, headers) if shape is None else shape(found, error, _complete(found, headers))
 
 
 def _denials(connection: WebSocket) -> bool:
@@ -180,7 +192,8 @@ def _writable(text: str) -> str:
 async def _refused(connection: HTTPConnection, error: HTTPException) -> Answer:
     status, path = error.status_code, connection.url.path
     if status == 405 and isinstance(connection, Request):
-        return wrong_method(connection.scope, methods_at(connection.app.routes, _below_root(connection)))
+        methods = methods_at(connection.app.routes, _below_root(connection))
+        return wrong_method(connection.scope, methods, partial(_written, connection, error))
     details = {
         400: "the body is not JSON",
         404: nothing_at(_below_root(connection), lambda bare: methods_at(connection.app.routes, bare)),
@@ -203,9 +216,11 @@ def _below_root(connection: HTTPConnection) -> str:
     return connection.url.path.removeprefix(connection.scope.get("root_path", ""))
 
 
-def wrong_method(scope: Scope, methods: Set[str]) -> Response:
-    """The answer to a method that a path is not asked with: to OPTIONS those that it is, to others 405 with `Allow`.
-    Who opens an address in a browser that takes no GET reads a page."""
+def wrong_method(
+    scope: Scope, methods: Set[str], write: Callable[[Problem, Mapping[str, str]], Response] = response
+) -> Response:
+    """The answer to a method that a path is not asked with: to OPTIONS those that it is, to others 405 with `Allow`, as
+    `write` writes it. Who opens an address in a browser that takes no GET reads a page."""
     request = Request(scope)
     method, path = request.method.replace("HEAD", "GET"), request.url.path  # HEAD is answered as GET
     allow = {"allow": ", ".join(sorted({*methods, "OPTIONS"}))}
@@ -216,7 +231,7 @@ def wrong_method(scope: Scope, methods: Set[str]) -> Response:
         page = _PAGE.format(path=escape(shortened(path)), others=others)
         return HTMLResponse(page, 405, {**allow, CONTENT_SECURITY_POLICY: "default-src 'none'"})
     detail = f"{method} is not allowed here; {shortened(path)} takes {others}"
-    return response(problem(ProblemKind.METHOD, 405, detail, instance=path), allow)
+    return write(problem(ProblemKind.METHOD, 405, detail, instance=path), allow)
 
 
 def methods_at(routes: Sequence[BaseRoute], path: str) -> set[str]:

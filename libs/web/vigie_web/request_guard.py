@@ -40,6 +40,12 @@ _CROSS_SITE: Final = problem(
     "origin in VIGIE_CORS_ORIGINS",
 )
 
+_CROSS_SITE_LISTENER: Final = problem(
+    ProblemKind.CROSS_SITE,
+    403,
+    "a page of another origin may not listen here; name the page's origin in VIGIE_CORS_ORIGINS",
+)
+
 
 def trusted_hosts(named: Sequence[str], listening: str) -> tuple[str, ...] | None:
     """The names that requests may be addressed to: those of the settings and those of loopback. Without a setting, who
@@ -69,8 +75,11 @@ class RequestGuard:
         self._below = tuple(name[1:] for name in self._names if name.startswith("*."))
         self._is_ours = lru_cache(_KEPT)(self._judge_host)
 
-    def refusal(self, method: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> Problem | None:
-        """Why the request is refused; None for nearly all. Names of headers are in lower case."""
+    def refusal(
+        self, method: bytes, version: str, headers: Sequence[tuple[bytes, bytes]], *, websocket: bool = False
+    ) -> Problem | None:
+        """Why the request is refused; None for nearly all. Names of headers are in lower case. A WebSocket is refused
+        like a write: browsers let every page open one, and read what comes."""
         given = dict(headers)
         host = given.get(b"host")
         if host is None:
@@ -80,7 +89,7 @@ class RequestGuard:
             return _TWO_HOSTS
         elif not self._any_host and not self._is_ours(host):
             return _MISDIRECTED
-        if method in _SAFE:
+        if method in _SAFE and not websocket:
             return None
         origin, site = given.get(b"origin"), given.get(b"sec-fetch-site")
         if origin is None and site is None:
@@ -88,7 +97,9 @@ class RequestGuard:
         if self._any_origin or origin in self._origins or b"authorization" in given or b"x-api-key" in given:
             return None  # pages cannot add a credential without asking first, by OPTIONS
         ours = origin is not None and host is not None and origin.partition(b"://")[2] == host
-        return None if (ours if site is None else site in _OUR_PAGES) else _CROSS_SITE
+        if ours if site is None else site in _OUR_PAGES:
+            return None
+        return _CROSS_SITE_LISTENER if websocket else _CROSS_SITE
 
     def _judge_host(self, host: bytes) -> bool:
         found = _HOST.fullmatch(host.decode("latin-1").lower())

@@ -14,31 +14,54 @@ from vigie_runtime.settings import HttpSettings
 from vigie_web.connection import connection
 from vigie_web.process import connections, tune_garbage_collection
 from vigie_web.security import OVER_TLS, shared
+from vigie_web.websocket import WebSocketLimits, websocket
 
 MAX_CONNECTIONS: Final = 10_000
 _KEEP_ALIVE_S: Final = 75
 """Longer than the minute that load balancers keep an idle connection, so that it is they who close it."""
 
 
-def serve(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int = MAX_CONNECTIONS) -> None:
-    """Serve an ASGI app until SIGTERM or SIGINT; ends the process with 1 if it could not start."""
+def serve(
+    app: Any,
+    settings: HttpSettings,
+    host: str,
+    port: int,
+    max_connections: int = MAX_CONNECTIONS,
+    *,
+    websockets: WebSocketLimits | None = None,
+) -> None:
+    """Serve an ASGI app until SIGTERM or SIGINT; ends the process with 1 if it could not start. Without `websockets`
+    there are none: who asks for one is answered as if it had not."""
     tune_garbage_collection()
-    server = uvicorn.Server(config(app, settings, host, port, connections(max_connections)))
+    server = uvicorn.Server(config(app, settings, host, port, connections(max_connections), websockets=websockets))
     with suppress(KeyboardInterrupt):  # uvicorn has stopped in good order, and then raises the signal again
         server.run()
     if not server.started:
         sys.exit(1)
 
 
-def config(app: Any, settings: HttpSettings, host: str, port: int, max_connections: int) -> uvicorn.Config:
+def config(
+    app: Any,
+    settings: HttpSettings,
+    host: str,
+    port: int,
+    max_connections: int,
+    *,
+    websockets: WebSocketLimits | None = None,
+) -> uvicorn.Config:
     """The configuration of uvicorn that `serve` uses."""
+    limits = websockets or WebSocketLimits()
     return uvicorn.Config(
         shared(app, settings),
         host=host,
         port=port,
         loop="auto",
         http=connection(settings, host),
-        ws="none",
+        ws="none" if websockets is None else websocket(limits),
+        ws_max_size=limits.message_bytes,
+        ws_ping_interval=limits.heartbeat_s,
+        ws_ping_timeout=limits.heartbeat_s,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from vigie_aggregator.samples import commit
 from vigie_aggregator.samples.handler import Limits
 from vigie_aggregator.samples.latest import LatestValues
-from vigie_aggregator.samples.live import LiveMessage
+from vigie_contracts.live import LiveMessage
 from vigie_contracts.tiers import CHUNK_SLOTS, FINE, HOUR, MINUTE, TIERS
 from vigie_runtime.errors import Fenced, Retryable
 from vigie_storage.partitions.checkpoint import Log, Position
@@ -341,6 +341,8 @@ async def test_commit_announces_changed_series_of_each_tenant() -> None:
     assert np.frombuffer(acme.fingerprints, "<u8").tolist() == [7]
     assert np.frombuffer(acme.ts, "<i8").tolist() == [NOW + 1]
     assert np.frombuffer(acme.values, "<f8").tolist() == [5.0]
+    assert np.frombuffer(acme.sums, "<f8").tolist() == [6.0]
+    assert np.frombuffer(acme.counts, "<i8").tolist() == [2]
 
 
 async def test_span_of_a_commit_links_to_the_spans_of_its_records() -> None:

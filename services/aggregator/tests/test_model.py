@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from vigie_aggregator.samples.schedule import Intervals
 from vigie_contracts.latest import BUCKET_BOUNDS, Latest, unpack
 from vigie_contracts.series import Kind
 from vigie_contracts.tiers import FINE, TIERS, Tier
-from vigie_storage.partitions.checkpoint import COARSE
+from vigie_storage.partitions.checkpoint import COARSE, SETTLED_MS
 from vigie_windows import Cells, fold, widen
 
 from services.aggregator.tests.doubles import (
@@ -108,7 +109,7 @@ async def _play(log: list[Produced], steps: Sequence[tuple[str, int, int]], grou
     def reader() -> Reader:
         return Reader(handler(store, catalogue, clock, limits=limits), records)
 
-    readers = [reader(), reader()]
+    readers, keeper = [reader(), reader()], Keeper(store)
     for what, who, how in steps:
         match what:
             case "poll":
@@ -123,11 +124,13 @@ async def _play(log: list[Produced], steps: Sequence[tuple[str, int, int]], grou
             case _:
                 store.fail = what.removeprefix("fail ")
         _readers_can_trust(store)
+        keeper.look(clock.now_ms())
     store.fail = None
     await reader().drain()
     event(f"commits: {min(store.commits, 20)}")
     _equals(store, log)
     _readers_can_trust(store)
+    keeper.look(clock.now_ms())
 
 
 def _counted(log: Sequence[Produced]) -> list[tuple[int, int, float]]:
@@ -202,6 +205,28 @@ def _cumulative(tenant: str, chunk: int, stored: Latest) -> dict[tuple[str, int]
     for slot, bound, count in zip(stored.buckets.slots, stored.buckets.bounds, stored.buckets.counts, strict=True):
         counts.setdefault((tenant, chunk * 256 + int(slot)), [0] * len(BUCKET_BOUNDS))[bound] += int(count)
     return {series: list(accumulate(own)) for series, own in counts.items()}
+
+
+class Keeper:
+    """Keeps settled windows as long as it is told of no correction."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._kept: dict[Tier, tuple[int, int, dict[Any, Any]]] = {}
+
+    def look(self, now_ms: int) -> None:
+        """What it keeps is what is stored."""
+        if (checkpoint := self._store.partitions.get(0)) is None:
+            return
+        for tier in COARSE:
+            corrections, since_ms, windows = self._kept.get(tier, (-1, 0, {}))
+            if checkpoint.corrections[tier.name] == corrections:
+                assert self._settled(tier, since_ms) == windows
+            self._kept[tier] = checkpoint.corrections[tier.name], now_ms, self._settled(tier, now_ms)
+
+    def _settled(self, tier: Tier, now_ms: int) -> dict[Any, Any]:
+        end = now_ms - SETTLED_MS - tier.width_ms
+        return {at: document for at, document in self._store.tiers[tier].items() if at[1].start_ms <= end}
 
 
 def _readers_can_trust(store: MemoryStore) -> None:

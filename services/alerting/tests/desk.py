@@ -13,13 +13,13 @@ from vigie_alerting import alert as alerts
 from vigie_alerting.alerts.stored import stored
 from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine.engine import Engine
-from vigie_alerting.engine.memory import Watch
 from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
 from vigie_alerting.engine.roster import Roster
 from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import Stores, Storing
+from vigie_alerting.engine.watch import Watch, selected
 from vigie_alerting.rules.compiling import compiled
 from vigie_contracts.alerts import AlertState, Condition, Rule, Transition
 from vigie_contracts.series import Kind, series_key
@@ -71,6 +71,9 @@ class Store:
         self.told: list[Transition] = []
         self.checkpoint: int | None = None
         self.away = False
+        self.answers = asyncio.Event()
+        """Cleared: nobody answers, and nobody says so."""
+        self.answers.set()
         self.before_write: Callable[[], None] = lambda: None
 
     def _answer(self) -> None:
@@ -80,6 +83,7 @@ class Store:
     async def dispatch(
         self, transitions: Sequence[Transition], also: Callable[[Any], Awaitable[object]] | None = None
     ) -> None:
+        await self.answers.wait()
         self._answer()
         if len(transitions) > MAX_TRANSITIONS:
             raise ValueError("too many")
@@ -135,25 +139,41 @@ class Store:
 
 
 class Opening:
-    """Watches without a past; those of `refused` names cannot be opened."""
+    """Watches with what was sent as their past; those of `refused` names cannot be opened."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.refused: set[str] = set()
         self.series: list[Series] = []
         """Of the catalogue."""
+        self.past: list[tuple[int, int, float]] = []
+        """Fingerprint, time and value."""
 
     async def begin(self) -> None: ...
 
     async def stored_to(self, _reached: object) -> bool:
         return True
 
-    async def open(self, watches: Sequence[Watch]) -> dict[int, str]:
+    async def open(
+        self, watches: Sequence[Watch], opened: Callable[[Sequence[Watch]], Awaitable[None]]
+    ) -> dict[int, str]:
         failed = {one.number: "too many" for one in watches if self.refused & (one.selecting.names or set())}
         for one in watches:
             if one.number not in failed:
-                self.engine.memory.open(one, self.series)
+                self._open(one)
+        await opened([one for one in watches if one.number not in failed])
         return failed
+
+    def _open(self, watch: Watch) -> None:
+        memory, names = self.engine.memory, watch.selecting.names
+        mine = [one for one in self.series if names is None or one.name in names]
+        new = memory.hold([watch], [part for one in mine for part in selected(watch, one)]).get(watch.depth)
+        fingerprints = np.array([one for one, _, _ in self.past], np.uint64)
+        homes = memory.find(fingerprints)[0]
+        times, values = np.array([at for _, at, _ in self.past]), np.array([value for *_, value in self.past])
+        is_new = np.isin(homes, [] if new is None else new)
+        memory.add_to(watch.depth, homes[is_new], times[is_new], values[is_new])
+        memory.open(watch)
 
 
 class Desk:
@@ -213,12 +233,13 @@ class Desk:
             memory.learn([(TENANT, one) for one in series], np.empty(0, np.uint64))
             homes, known = memory.find(fingerprints)[0], memory.find(fingerprints)[0] >= 0
             times = np.full(len(values), self.clock.now_ms())
+            self.opening.past += zip(fingerprints.tolist(), times.tolist(), values, strict=True)
             self.engine.take(homes[known], times[known], np.array(values)[known])
         self.samples.arrived.set()
 
     async def turns(self) -> None:
         """Let the runner go round some times."""
-        until = self.clock.asked + 50
+        until = self.clock.asked + 20
         await eventually(lambda: self.clock.asked > until, DEADLINE_S)
 
     async def told(self, *states: AlertState) -> list[Transition]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.channels.model import Channel
 from vigie_alerting.dispatch import Dispatcher
@@ -22,10 +23,12 @@ from vigie_alerting.sender.metrics import SenderMetrics
 from vigie_alerting.sender.sender import Sender
 from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
+from vigie_identity.audit import Audit
 from vigie_runtime.clock import SystemClock
 from vigie_storage.alerts.channels import ChannelStore
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.outbox import Outbox
+from vigie_storage.alerts.rules import RuleStore
 
 from services.alerting.tests.rigs import LOOPBACK, settings
 
@@ -85,13 +88,17 @@ class Stage:
         self.notifiers = {**notifiers(self.resources), "webhook": self.recording}
         self.ledger = Ledger(database)
         self.outbox = Outbox(database, self.clock, KEPT)
-        self.store = ChannelStore(database, self.clock)
+        self.store = ChannelStore(database, self.clock, self.settings.sealing)
         self.channels = Channels(self.store, self.notifiers, self.resources)
-        self.rows = database["alert_outbox"]
+        self.rules, self.audit = RuleStore(database, self.clock), Audit(database, self.clock)
+        self.book = Channelbook(database, self.store, self.rules, self.audit, self.resources)
+        self.database, self.rows = database, database["alert_outbox"]
 
     async def prepare(self) -> None:
         await self.ledger.prepare(KEPT)
         await self.store.prepare()
+        await self.rules.prepare()
+        await self.audit.ensure_indexes()
 
     def sender(self, failpoint: Failpoint = never, **more: Any) -> Sender:
         delivery = Delivery(self.notifiers, "", failpoint)

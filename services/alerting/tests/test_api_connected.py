@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,10 +13,11 @@ import msgspec
 import pytest
 import pytest_asyncio
 from vigie_alerting.engine import start as engine
-from vigie_contracts.alerts import Rule
+from vigie_contracts.alerts import Rule, Transition
 from vigie_identity.permissions import Role, Scope
 from vigie_runtime import clients
 from vigie_runtime.clients import Database
+from vigie_storage.alerts.live import LiveTransitions, transitions_channel
 
 from services.alerting.tests.office import ACME, Office, key, opened, person, settings_for
 from tests.kit.wait import eventually
@@ -296,8 +299,6 @@ async def test_alerts_are_found_taken_and_resolved(office: Office) -> None:
 
 
 async def test_two_who_take_an_alert_at_once_are_told_who_has_it(office: Office) -> None:
-    import asyncio
-
     rules = {one.name: one for one in await office.resources.stores.rules.all(ACME)}
     alert = await office.fires(rules["site_down"], (("host", "web-1"), ("site", "rome")), 0.0, int(time.time() * 1000))
     from vigie_alerting import commands
@@ -361,9 +362,62 @@ async def test_channels_are_made_named_by_rules_tested_and_audited(office: Offic
     assert (await office.call("POST", f"{path}/live/test"))["delivered"]
     missing = await office.call("POST", f"{path}/test", json={"type": "slack", "destination": "#alerts"})
     assert (missing["delivered"], missing["failure"]) == (False, "misconfigured")
-    await office.call("DELETE", one, 204)
+    await office.call("DELETE", one, 409)
+    await office.call("DELETE", f"{one}?force=true", 204)
     await office.call("GET", one, 404)
     entries = (await office.resources.audit.page(ACME, _first(10))).items
     actions = [one.action for one in entries if one.target == made["id"]]
     assert actions == ["channel.deleted", "channel.changed", "channel.created"]
     assert "hunter2h" not in repr(entries)
+
+
+async def test_a_notification_that_was_given_up_is_sent_again(office: Office) -> None:
+    body = {"name": "on-call", "type": "webhook", "destination": "https://hooks.example.com/hunter2hunter2"}
+    channel = await office.call("POST", "/api/alerts/channels", 201, json=body)
+    rule = {**SEED, "notificationChannels": [{"type": "channel", "destination": "on-call"}]}
+    made = await office.call("POST", RULES, 201, json=rule)
+    refused = await office.call("DELETE", f"/api/alerts/channels/{channel['id']}", 409)
+    assert [one["field"] for one in refused["errors"]] == ["rules[0]"]
+    assert made["id"] in refused["errors"][0]["reason"]
+    await office.call("DELETE", f"/api/alerts/channels/{channel['id']}?force=true", 204)
+    stored = await office.resources.stores.rules.get(ACME, made["id"])
+    assert stored
+    alert = await office.fires(stored.rule, (("service", "a"),), 1.0, int(time.time() * 1000))
+    path = f"/api/alerts/{alert.fingerprint}"
+
+    async def dead() -> str:
+        (told,) = (await office.call("GET", f"{path}/history"))["notifications"]
+        assert (told["state"], told["failure"]) == ("dead", "unknown_channel")
+        return told["id"]
+
+    notification = await eventually(dead, 10, retry_on=(AssertionError,))
+    await office.call("POST", f"{path}/notifications/other/replay", 404)
+    await office.call("POST", f"{path}/notifications/{notification}/replay", 403, by=key(Scope.READ))
+    await office.call("POST", f"{path}/notifications/{notification}/replay", 204)
+    assert await eventually(dead, 10, retry_on=(AssertionError,)) == notification
+
+
+async def test_whoever_watches_is_told_of_every_step_once_it_is_stored(office: Office, redis_url: str) -> None:
+    rules = {one.name: one for one in await office.resources.stores.rules.all(ACME)}
+    told: list[Transition] = []
+    async with clients.Redis.from_url(redis_url) as redis, redis.pubsub() as feed:
+        await feed.subscribe(transitions_channel(ACME))
+        made = await office.fires(rules["service_down"], (("service", "booking"),), 0.0, int(time.time() * 1000))
+        await office.call("POST", f"/api/alerts/{made.fingerprint}/acknowledge", by=person("bob"))
+        await office.call("POST", f"/api/alerts/{made.fingerprint}/resolve")
+        async with asyncio.timeout(10):
+            while len(told) < 3:
+                message = await feed.get_message(ignore_subscribe_messages=True, timeout=1)
+                if message is not None:
+                    told += msgspec.json.decode(message["data"], type=LiveTransitions).transitions
+    assert [(step.to_state, step.acknowledged_by) for step in told] == [
+        ("firing", ""),
+        ("acknowledged", "bob"),
+        ("resolved", ""),
+    ]
+    ledger = office.resources.stores.ledger
+    ids = [step.id for step in told]
+    assert (await ledger.some(ACME, ids)).keys() == set(ids)
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    assert {one.transition.id for one in await ledger.since(ACME, since, 100)} >= set(ids)
+    assert [one.transition.id for one in await ledger.since(ACME, since, 1)] == ids[-1:], "the last ones"

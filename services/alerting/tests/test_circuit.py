@@ -89,6 +89,10 @@ def test_every_kind_has_its_metric_label() -> None:
         ("https://user:password@x.example/", "https://x.example/***"),
         ("https://x.example/a?token=abcdefghijkl", "https://x.example/***ijkl"),
         ("https://x.example", "https://x.example"),
+        ("http://10.0.0.7:8443/hook?token=abcdefghijkl", "http://10.0.0.7:8443/***ijkl"),
+        ("http://[2001:db8::1]:8443/", "http://[2001:db8::1]:8443"),
+        ("http://[2001:db8::1]/", "http://[2001:db8::1]"),
+        ("http://x.example:99999/secret", "***"),
         ("http://[::1/", "***"),
     ],
 )

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
+from vigie_alerting.engine import engine as engine_module
 from vigie_alerting.engine import memory
-from vigie_alerting.engine.engine import ActiveRule, Engine, run
-from vigie_alerting.engine.evaluation import Change, Result
+from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.attention import NEVER
+from vigie_alerting.engine.engine import Engine, run
+from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.horizon import HorizonError
+from vigie_alerting.engine.watch import selected
 from vigie_alerting.rules.compiling import CompiledRule, compiled
-from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
+from vigie_contracts.alerts import AlertState, Condition, NoData, Rule, RuleKind, Transition
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tenants import TenantId
 from vigie_query.series import Series
@@ -94,13 +99,141 @@ def test_a_sample_beyond_the_threshold_fires_at_once_and_one_below_it_resolves()
 def test_nothing_is_evaluated_before_something_is_due() -> None:
     lab = Lab(simple())
     lab.run(NOW)
-    assert lab.engine.due(NOW + 1_000) == []
-    lab.send("cpu", 1, NOW + 1_000)
-    assert len(lab.engine.due(NOW + 1_000)) == 1
-    lab.send("other", 1, NOW + 1_000)
+    assert lab.engine.next_ms() == NOW + 15_000
+    lab.send("cpu", 95, NOW + 1_000)
+    assert [rule.id for rule in lab.engine.due(NOW + 1_000, plain=True)] == ["r1"]
+    lab.send("other", 95, NOW + 1_500)
+    assert lab.engine.due(NOW + 1_500, plain=True) == []
+
+
+def test_samples_that_do_not_meet_the_condition_cost_no_evaluation() -> None:
+    lab = Lab(simple(), simple(id="r2", metric_name="mem", condition=Condition.LESS_OR_EQUAL, threshold=5.0))
+    lab.run(NOW)
+    for at in range(NOW, NOW + 10_000, 100):
+        for name, value in (("cpu", 80), ("mem", 5.1)):
+            lab.send(name, value, at)
+        assert lab.run(at) == []
+    assert lab.engine.evaluations == 2
+    lab.send("mem", 5, NOW + 10_000)
+    assert states(lab.run(NOW + 10_000)) == [AlertState.FIRING]
+    assert lab.engine.evaluations == 3
+    lab.send("mem", 6, NOW + 10_100)
+    assert states(lab.run(NOW + 10_100)) == [AlertState.RESOLVED]
+
+
+def test_beside_an_alert_only_the_samples_of_its_series_are_looked_at() -> None:
+    lab = Lab(simple(), simple(id="r2", threshold=1_000.0))
+    lab.run(NOW)
+    for host in "ab":
+        lab.send("cpu", 5, NOW + 1_000, host=host)
+    lab.send("cpu", 95, NOW + 1_000, host="hot")
+    assert states(lab.run(NOW + 1_000)) == [AlertState.FIRING]
+    before = lab.engine.evaluations
+    for at in range(NOW + 2_000, NOW + 10_000, 100):
+        lab.send("cpu", 6, at, host="a")
+        lab.run(at)
+    assert lab.engine.evaluations == before
+    lab.send("cpu", 96, NOW + 10_000, host="b")
+    assert states(lab.run(NOW + 10_000)) == [AlertState.FIRING]
+    for at, host in ((11_000, "hot"), (12_000, "b")):
+        lab.send("cpu", 5, NOW + at, host=host)
+        assert [one.labels["host"] for one in lab.run(NOW + at)] == [host]
+    before = lab.engine.evaluations
+    lab.send("cpu", 6, NOW + 12_100, host="hot")
+    lab.run(NOW + 12_100)
+    assert lab.engine.evaluations == before, "what is resolved is as what never fired"
+    lab.send("cpu", 97, NOW + 12_200, host="hot")
+    assert states(lab.run(NOW + 12_200)) == [AlertState.FIRING]
+    lab.engine.remove("r1")
+    before = lab.engine.evaluations
+    lab.send("cpu", 6, NOW + 12_300, host="hot")
+    lab.run(NOW + 12_300)
+    assert lab.engine.evaluations == before
+
+
+def test_an_alert_of_before_a_restart_is_resolved_by_the_first_sample_of_its_series() -> None:
+    lab = Lab(simple())
+    lab.send("cpu", 95, NOW, host="a")
+    lab.run(NOW)
+    (alert,) = lab.engine.rules["r1"].alerts.values()
+    other = Lab()
+    other.engine.put(simple(), [alert])
+    for watch in (closed := other.engine.closed()):
+        other.engine.memory.open(watch, [])
+    other.engine.opened(closed, NOW + 1_000)
+    assert other.engine.rules["r1"].calm == NEVER
+    other.send("cpu", 5, NOW + 1_000, host="a")
+    assert states(other.run(NOW + 1_000)) == [AlertState.RESOLVED]
+
+
+def test_rules_that_share_their_series_are_each_told_of_what_they_must_see() -> None:
+    high, low = simple(), simple(id="r2", condition=Condition.LESS, threshold=10.0)
+    lab = Lab(high, low, simple(id="r3", threshold=90.0))
+    lab.run(NOW)
+    for at, value, expected in ((1, 85, ["r1"]), (2, 50, ["r1"]), (3, 95, ["r1", "r3"]), (4, 5, ["r1", "r2", "r3"])):
+        lab.send("cpu", value, NOW + at * 1_000)
+        assert sorted(one.rule_id for one in lab.run(NOW + at * 1_000)) == expected
+    lab.engine.remove("r1")
+    lab.engine.remove("r3")
+    lab.send("cpu", 50, NOW + 5_000)
+    assert [one.rule_id for one in lab.run(NOW + 5_000)] == ["r2"]
+
+
+@pytest.mark.parametrize(
+    "text", ["cpu == 80", "cpu != 0", "cpu > bool 3", "cpu", "cpu offset 10s > 80", "cpu + 0 > 80"]
+)
+def test_a_condition_that_is_no_range_of_values_of_now_is_looked_at_whenever_something_comes(text: str) -> None:
+    lab = Lab(expression(text))
+    lab.run(NOW)
+    lab.send("cpu", 80, NOW + 1_000)
     lab.run(NOW + 1_000)
-    assert lab.engine.due(NOW + 1_500) == []
-    assert lab.engine.next_ms() == NOW + 16_000
+    assert lab.engine.evaluations == 2
+
+
+def test_what_comes_while_an_alert_is_stored_is_not_missed() -> None:
+    lab = Lab(simple())
+    lab.run(NOW)
+    lab.send("cpu", 95, NOW + 1_000)
+    (fired,) = run(lab.engine, NOW + 1_000, 1.0)
+    lab.send("cpu", 10, NOW + 1_050)
+    lab.engine.accept(fired.rule, fired.changes)
+    assert states(lab.run(NOW + 1_100)) == [AlertState.RESOLVED]
+
+
+def test_a_running_total_is_compared_and_not_its_increments() -> None:
+    lab = Lab(expression("orders_total > 80"))
+    lab.run(NOW)
+    for i in range(9):
+        lab.send("orders_total", 10, NOW + 1_000 * i, Kind.COUNTER)
+        assert states(lab.run(NOW + 1_000 * i)) == ([AlertState.FIRING] if i == 8 else [])
+
+
+def test_a_sample_that_crosses_does_not_wait_behind_slow_rules() -> None:
+    slow = [expression(f"sum(x{i}) > 1", id=f"slow{i:03}") for i in range(200)]
+    lab = Lab(simple(), *slow)
+    lab.run(NOW)
+    for i in range(200):
+        lab.send(f"x{i}", 0, NOW + 1_000)
+    lab.send("cpu", 95, NOW + 1_000)
+    seconds = itertools.count()
+    lab.engine.timer = lambda: next(seconds) * 0.001
+    done = run(lab.engine, NOW + 1_000, 0.02)
+    assert [one.rule.id for one in done] == ["r1"]
+    evaluated = sum(lab.engine.rules[one.rule.id].evaluated_ms == NOW + 1_000 for one in slow)
+    assert 0 < evaluated < 50, "the others have their part of the time too"
+    before = lab.engine.evaluations
+    run(lab.engine, NOW + 1_001, 0.02)
+    assert lab.engine.evaluations == before, "and then rest for as long as they took"
+    assert NOW + 1_010 < (lab.engine.next_ms() or 0) <= NOW + 1_020
+
+
+def test_dues_that_are_over_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "MOST_STALE", 50)
+    lab = Lab(simple(), expression("sum(cpu) > 1000", id="r2"))
+    for i in range(300):
+        lab.send("cpu", 95, NOW + i * 50)
+        lab.run(NOW + i * 50)
+    assert sum(map(len, lab.engine._dues.values())) < 120
 
 
 def test_a_tenant_does_not_see_the_samples_of_another() -> None:
@@ -122,6 +255,15 @@ def test_a_histogram_is_found_by_its_classic_series() -> None:
     for i in range(100):
         lab.send("latency", 0.1 if i < 90 else 4.0, NOW + i, Kind.HISTOGRAM, service="booking")
     assert states(lab.run(NOW + 1_000)) == [AlertState.FIRING]
+
+
+def test_a_series_that_falls_silent_fires_where_that_is_asked_for() -> None:
+    lab = Lab(simple(no_data=NoData.ALERT))
+    lab.send("cpu", 10, NOW, host="a")
+    lab.run(NOW)
+    assert lab.run(NOW + 290_000) == []
+    (fired,) = lab.run(NOW + 310_000)
+    assert (fired.to_state, fired.reason, fired.labels["host"]) == (AlertState.FIRING, "no_data", "a")
 
 
 def test_for_is_waited_without_samples() -> None:
@@ -192,10 +334,10 @@ def test_a_bug_in_the_evaluation_of_one_rule_does_not_end_the_others(monkeypatch
     lab = Lab(expression("broken > 1"), simple(name="fine", id="r2"))
     judge = Engine.judge
 
-    def bug(self: Engine, rule: ActiveRule, result: Result) -> list[Change]:
+    def bug(self: Engine, rule: ActiveRule, *more: Any) -> list[Change]:
         if rule.id == "r1":
             raise ZeroDivisionError
-        return judge(self, rule, result)
+        return judge(self, rule, *more)
 
     monkeypatch.setattr(Engine, "judge", bug)
     lab.send("broken", 5, NOW)
@@ -243,8 +385,12 @@ def test_a_distribution_that_was_not_kept_is_read_from_what_is_stored() -> None:
     lab = Lab(simple())
     lab.send("cpu", 10, NOW, host="a")
     key = series_key(TENANT, "cpu", Kind.GAUGE, {"host": "a"})
-    series = [Series(key.fingerprint, "cpu", Kind.GAUGE, key.labels, 0, 0, 0)]
-    for text, new in (("avg_over_time(cpu[5m]) > 1", []), ("quantile_over_time(0.9, cpu[5m]) > 1", series)):
+    series = Series(key.fingerprint, "cpu", Kind.GAUGE, key.labels, 0, 0, 0)
+    for text, is_new in (("avg_over_time(cpu[5m]) > 1", False), ("quantile_over_time(0.9, cpu[5m]) > 1", True)):
         lab.engine.put(expression(text, id=text), [])
-        (watch,) = lab.engine.closed() or [lab.engine.rules[text].inputs[0][1]]
-        assert lab.engine.memory.new_to(watch.depth, series) == new
+        for watch in lab.engine.closed():
+            held = lab.engine.memory.hold([watch], selected(watch, series))
+            assert (len(held[watch.depth]) == 1) is is_new
+            lab.engine.memory.open(watch)
+    depths = {one.inputs[0][1].depth for one in lab.engine.rules.values()}
+    assert [depth.sketched for depth in sorted(depths)] == [False, True]

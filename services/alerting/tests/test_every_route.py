@@ -23,6 +23,7 @@ pytestmark = pytest.mark.connected
 P = Permission
 NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
     (r"/api/alerts/(rules|channels).*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
+    (r"/api/alerts/\{alert\}/notifications/.*", None, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/resolve", None, P.ALERTS_RESOLVE),
     (r"/api/alerts/\{alert\}/.*acknowledge", None, P.ALERTS_ACKNOWLEDGE),
     (r"/api/alerts.*|/api/v1/alerts", P.ALERTS_READ, None),

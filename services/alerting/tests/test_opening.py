@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from vigie_alerting.engine import opening
+from vigie_alerting.engine import choosing, opening
+from vigie_alerting.engine.choosing import Chooser
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.samples_handler import SamplesHandler
+from vigie_alerting.engine.watch import Watch
 from vigie_contracts.samples import SampleBatch, encode
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tenants import TenantId
@@ -29,7 +31,7 @@ from vigie_storage.windows.snapshot import Counted
 from vigie_windows import Cells, fold
 
 from services.alerting.tests.test_engine import expression
-from tests.kit import eventually
+from tests.kit import eventually, unique
 
 TENANT = TenantId("acme")
 LOG = Log("cluster", "topic")
@@ -57,12 +59,21 @@ class Bus:
         self.clock = Waiting()
         self.log: list[tuple[Series, float, int]] = []
         self.counted = 0
+        self.kept_from = 0
+        self.questions = 0
+        """To the catalogue."""
+        self.reads = 0
+        """Of windows."""
         self.catalogue: dict[int, Series] = {}
         self.engine, self.lock = Engine(), asyncio.Lock()
-        metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
+        self.metrics = metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
         self.samples = SamplesHandler(self.engine, self.lock, self._look_up, clock=self.clock, metrics=metrics)
-        doubles: dict[str, Any] = {"snapshots": self, "selectors": self}
-        self.opener = Opener(self.engine, self.lock, self.samples, log_=LOG, clock=self.clock, **doubles)
+        doubles: dict[str, Any] = {"snapshots": self, "chooser": Chooser(self, self, limit=3), "between": self}  # type: ignore[arg-type]
+        self.opener = Opener(
+            self.engine, self.lock, self.samples, log_=LOG, clock=self.clock, metrics=metrics, **doubles
+        )
+        self.told: list[list[int]] = []
+        """Which watches are open, time after time."""
         self.when_selecting: Callable[[], Any] = lambda: None
         self.when_reading: Callable[[], Any] = lambda: None
 
@@ -76,12 +87,19 @@ class Bus:
         records = [self._record(offset) for offset in range(begin, len(self.log) if to is None else to)]
         if records:
             await self.samples.records(0, records)
+            await self.samples.count()
 
     async def watch(self, text: str = "sum(increase(errors[5m])) > 1e9") -> dict[int, str]:
         """A rule that looks at all, opened."""
         async with self.lock:
             self.engine.put(expression(text), [])
-        return await self.opener.open(self.engine.closed())
+        return await self.open()
+
+    async def open(self) -> dict[int, str]:
+        return await self.opener.open(self.engine.closed(), self.opened)
+
+    async def opened(self, watches: Sequence[Watch]) -> None:
+        self.told.append([watch.number for watch in watches])
 
     def seen(self) -> tuple[float, float]:
         """What the rule sees: the sum of all increments in its windows, and the totals that they come to."""
@@ -89,6 +107,12 @@ class Bus:
         samples = self.engine.memory.read(watch, horizon, self.clock.now_ms() + 1_000)
         ends = samples.bounds[1:][np.diff(samples.bounds) > 0] - 1
         return float(samples.column("increase").sum()), float(samples.values[ends].sum())
+
+    async def records(self, ranges: Mapping[int, tuple[int, int]]) -> AsyncIterator[list[Any]]:
+        """Of the log, once more; as much as is kept of it."""
+        begin, end = ranges[0]
+        for offset in range(max(begin, self.kept_from), end):
+            yield [self._record(offset)]
 
     def _record(self, offset: int) -> Any:
         one, value, at = self.log[offset]
@@ -116,6 +140,12 @@ class Bus:
         await _maybe(self.when_selecting())
         return selected
 
+    async def named(self, _tenant: TenantId, names: Mapping[str, Collection[str]]) -> AsyncIterator[list[Series]]:
+        self.questions += 1
+        found = [one for one in self.catalogue.values() if one.name in names]
+        await _maybe(self.when_selecting())
+        yield found
+
 
 async def _maybe(result: Any) -> None:
     if asyncio.iscoroutine(result):
@@ -130,7 +160,10 @@ class Moment:
         self.taken_ms = bus.clock.now_ms()
         self.counted = {0: Counted(LOG, Position(bus.counted))}
 
-    async def windows(self, _tenant: TenantId, selection: Selection, tier: Tier, _since_ms: int) -> Cells:
+    async def windows(
+        self, _tenant: TenantId, selection: Selection, tier: Tier, _since_ms: int, _columns: object
+    ) -> Cells:
+        self._bus.reads += 1
         await _maybe(self._bus.when_reading())
         row_of = dict(zip((one.fingerprint for one in selection.series), selection.rows.tolist(), strict=True))
         mine = [one for one in self._log if one[0].fingerprint in row_of]
@@ -227,8 +260,9 @@ async def test_a_reader_that_does_not_get_there_is_waited_for_later(bus: Bus) ->
     assert bus.engine.closed()
 
 
+@pytest.mark.parametrize("where", ["when_selecting", "when_reading"])
 @pytest.mark.parametrize("first", [True, False])
-async def test_a_failure_leaves_nothing_half_open(bus: Bus, first: bool) -> None:
+async def test_a_failure_leaves_nothing_half_open(bus: Bus, first: bool, where: str) -> None:
     if not first:
         await bus.opener.begin()
     bus.send("a")
@@ -239,15 +273,15 @@ async def test_a_failure_leaves_nothing_half_open(bus: Bus, first: bool) -> None
     async def fail() -> None:
         raise Retryable("MongoDB is away")
 
-    bus.when_reading = fail
+    setattr(bus, where, fail)
     with pytest.raises(Retryable):
         await bus.watch()
-    bus.when_reading = lambda: None
+    setattr(bus, where, lambda: None)
     bus.send("a")
-    if not first:
+    if bus.told or not first:  # the log is read as soon as the series are held
         await bus.read()
     bus.counted = 2
-    await bus.opener.open(bus.engine.closed())
+    await bus.open()
     await bus.read()
     assert bus.seen() == (2, 2)
 
@@ -267,12 +301,87 @@ async def test_a_second_depth_has_its_own_past_and_the_same_totals(bus: Bus) -> 
 
 
 async def test_what_selects_too_much_is_said_and_the_others_are_opened(bus: Bus) -> None:
+    for host in "abcde":
+        bus.send(host)
+    bus.engine.put(expression('max(errors{host="a"}) > 5', id="r2"), [])
+    (failed,) = (await bus.watch()).values()
+    assert "more than 3 series" in failed
+    assert bus.engine.closed() == [watch for _, watch in bus.engine.rules["r1"].inputs]
+
+
+async def test_an_expression_that_takes_too_long_is_said_and_the_others_are_opened(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "THINKING_S", -1.0)
+    bus.send("a")
+    bus.engine.put(expression('max(errors{host=~"b.*"}) > 5', id="r2"), [])
+    (failed,) = (await bus.watch()).values()
+    assert "simpler expressions" in failed
+    assert bus.engine.closed() == [watch for _, watch in bus.engine.rules["r2"].inputs]
+
+
+async def test_a_selector_without_a_name_that_selects_too_much_is_said(bus: Bus) -> None:
     async def refuse() -> None:
         raise QueryLimitExceeded("too many series")
 
     bus.when_selecting = refuse
-    assert list((await bus.watch()).values()) == ["QueryLimitExceeded: too many series"]
+    assert list((await bus.watch('{host="a"} > 5')).values()) == ["QueryLimitExceeded: too many series"]
     assert bus.engine.closed()
+
+
+async def test_many_rules_ask_once_for_their_series_and_once_for_the_windows(bus: Bus) -> None:
+    for host in "abc":
+        bus.send(host)
+    for number in range(50):
+        bus.engine.put(expression(f'sum(increase(errors{{host!="{number}"}}[5m])) > 9', id=f"many-{number}"), [])
+    bus.counted = 3
+    await bus.watch()
+    assert (bus.questions, bus.reads) == (1, 1)
+    assert bus.seen() == (3, 3)
+    assert sorted(number for some in bus.told for number in some) == list(range(51))
+
+
+async def test_rules_begin_when_their_own_series_are_there(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "CELLS_AT_ONCE", 1)
+    bus.send("a")
+    for _ in range(300):  # hosts of another chunk
+        bus.catalogue[counter(unique("host"), len(bus.catalogue)).fingerprint] = counter("x", len(bus.catalogue))
+    bus.send("b")
+    bus.counted = 2
+    for host in "ab":
+        bus.engine.put(expression(f'sum(increase(errors{{host="{host}"}}[5m])) > 9', id=host), [])
+    await bus.open()
+    assert bus.told == [[], [0], [1]]
+    assert bus.reads == 2
+
+
+async def test_the_place_of_windows_that_no_rule_needs_goes_to_others(bus: Bus) -> None:
+    for host in "ab":
+        bus.send(host)
+    bus.counted = 2
+    bus.engine.put(expression('sum(increase(errors{host="a"}[5m])) > 9', id="stays"), [])
+    for number in range(20):
+        await bus.watch(f'sum(increase(errors{{host="b"}}[5m])) > {number}')
+        bus.engine.remove("r1")
+    (bank,) = bus.engine.memory._banks.values()
+    assert len(bank.recent) == 2
+    await bus.watch()
+    assert bus.seen() == (2, 2)
+
+
+async def test_after_a_loss_of_the_log_the_windows_are_read_again(bus: Bus) -> None:
+    bus.send("a")
+    bus.counted = 1
+    await bus.watch()
+    for _ in range(3):
+        bus.send("a")
+    bus.counted = 3
+    await bus.samples.lost_log(0, 1, 3)
+    await bus.read()
+    assert bus.engine.closed()
+    bus.counted = 4
+    await bus.open()
+    assert bus.seen() == (4, 4)
 
 
 async def test_a_rule_that_is_gone_before_its_past_came_leaves_nothing(bus: Bus) -> None:
@@ -281,3 +390,23 @@ async def test_a_rule_that_is_gone_before_its_past_came_leaves_nothing(bus: Bus)
     await bus.watch()
     assert len(bus.engine.memory) == 0
     assert bus.engine.memory.all_open
+
+
+@pytest.mark.parametrize(("kept_from", "counted"), [(0, 5), (2, 4)])
+async def test_a_rule_that_comes_while_nobody_counts_reads_the_log_again(
+    bus: Bus, kept_from: int, counted: int
+) -> None:
+    await bus.opener.begin()
+    for host in "abbbb":
+        bus.send(host)
+    bus.counted = 1
+    await bus.read(4)
+    bus.kept_from = kept_from
+
+    async def meanwhile() -> None:
+        await bus.read()
+
+    bus.when_selecting = meanwhile
+    await bus.watch()
+    assert bus.seen() == (counted, counted)
+    assert bus.metrics.missed._value.get() == 5 - counted

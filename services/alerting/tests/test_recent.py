@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_alerting.engine.recent import RecentWindows
-from vigie_windows import Cells, Kind, fold
+from vigie_windows import Cells, Kind, fold, renumbered
 
 WIDTH = 10_000
 SLOTS = 4
@@ -55,6 +55,41 @@ def test_batches_in_time_order_give_what_one_folding_gives(batches: list[list[tu
     assert same(recent.cells(chosen), expected.select(np.isin(expected.rows, chosen)))
     since = 7 * WIDTH
     assert same(recent.cells(since_ms=since), expected.select(expected.starts >= since))
+
+
+@given(st.lists(sample, min_size=1, max_size=40), st.lists(sample, max_size=20), st.permutations(range(400)))
+def test_what_was_counted_before_is_added_to_what_came_since(
+    before: list[tuple[int, int, int]], since: list[tuple[int, int, int]], rows: list[int]
+) -> None:
+    # One after the other, because of the one case in which resets depend on the order.
+    since = [one for one in since if one[1] > max(at for _, at, _ in before)]
+    row_of = np.array(rows)
+    recent, expected = (RecentWindows(WIDTH, SLOTS) for _ in range(2))
+    expected.grow(KINDS, SKETCHED)
+    recent.grow(KINDS[np.argsort(row_of)], SKETCHED[np.argsort(row_of)])
+    for one in (recent, expected):
+        one.advance(8 * WIDTH)
+    expected.add(folded(before + since))
+    if since:
+        cells = folded(since)
+        recent.add(renumbered(cells, row_of[cells.rows]))
+    recent.fill(folded(before), row_of[folded(before).rows])
+    found = recent.cells()
+    assert same(renumbered(found, np.argsort(row_of)[found.rows]), expected.cells())
+
+
+def test_rows_that_were_cleared_hold_nothing_of_before() -> None:
+    recent = RecentWindows(WIDTH, SLOTS)
+    recent.grow(np.full(2, Kind.HISTOGRAM, np.uint8), np.ones(2, np.bool_))
+    recent.advance(8 * WIDTH)
+    times = np.full(2, 8 * WIDTH)
+    recent.add(fold(np.arange(2), times, np.ones(2), np.full(2, Kind.HISTOGRAM, np.uint8), WIDTH))
+    recent.clear(np.array([0]))
+    recent.renew(np.array([0]), np.array([Kind.GAUGE], np.uint8), np.zeros(1, np.bool_))
+    assert recent.cells().rows.tolist() == [1]
+    recent.add(fold(np.zeros(1, np.int64), times[:1], np.ones(1), np.array([Kind.GAUGE], np.uint8), WIDTH))
+    assert recent.cells(np.array([0])).kind.tolist() == [Kind.GAUGE]
+    assert not len(recent.cells(np.array([0])).sketch_cell)
 
 
 def test_what_is_too_old_or_too_new_is_refused() -> None:

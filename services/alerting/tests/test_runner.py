@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from vigie_alerting import alert as alerts
 from vigie_alerting.commands import acknowledge
 from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine import runner as running
+from vigie_alerting.engine.active_rule import SLOW_MS, Attempt
 from vigie_alerting.engine.runner import ClockWentBackError
 from vigie_alerting.lifecycle import step
 from vigie_alerting.rules.compiling import compiled
-from vigie_contracts.alerts import AlertState, Rule, RuleKind, Transition
+from vigie_contracts.alerts import AlertState, NoData, Rule, RuleKind, Transition
+from vigie_contracts.series import Kind, series_key
+from vigie_query.series import Series
 from vigie_runtime.clock import SystemClock
 
 from services.alerting.tests.desk import DEADLINE_S, TENANT, Desk, Store, desk, rule
@@ -53,6 +57,30 @@ async def test_what_happens_while_the_store_is_away_is_told_in_its_order() -> No
         assert [made.sequence for made in await one.told(F, R, F)] == [1, 2, 3]
 
 
+async def test_rules_are_evaluated_while_the_store_does_not_answer() -> None:
+    async with desk(None, rule(), rule("r2", "mem")) as one:
+        await one.seen("r1", "r2")
+        one.store.answers.clear()
+        for name, rule_id in (("cpu", "r1"), ("mem", "r2")):
+            await one.send(95, name)
+            await eventually(lambda: one.engine.rules[rule_id].alerts, DEADLINE_S)  # noqa: B023
+        assert one.store.told == []
+        one.store.answers.set()
+        assert {made.rule_id for made in await one.told(F, F)} == {"r1", "r2"}
+
+
+async def test_a_rule_that_changes_waits_for_what_is_to_be_stored_before() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        one.store.answers.clear()
+        await one.send(95)
+        await eventually(lambda: one.engine.rules["r1"].alerts, DEADLINE_S)
+        await one.put("r1")
+        one.store.answers.set()
+        _, last = await one.told(F, R)
+        assert last.reason == "rule_removed"
+
+
 async def test_rules_that_are_read_anew_are_not_taken_for_removed_ones() -> None:
     async with desk(None, rule()) as one:
         await one.seen("r1")
@@ -79,6 +107,68 @@ async def test_a_rule_that_ended_while_nobody_had_it_ends_its_alerts(switched_of
         _, last = await one.told(F, R)
     assert (last.reason, last.sequence, last.labels) == ("rule_removed", 2, told[0].labels)
     assert store.alerts[alert.fingerprint].state == "resolved", "and is shown for some days"
+
+
+@pytest.mark.parametrize("asks_for_else", [True, False])
+async def test_a_rule_that_changed_while_nobody_had_it_has_other_alerts(asks_for_else: bool) -> None:
+    store = Store()
+    alert, told = firing(rule(), host="a")
+    store.move(alert)
+    store.told += told
+    async with desk(store) as one:
+        await one.put(rule(threshold=90.0 if asks_for_else else 80.0, version=2, updated_at=alert.starts_at + 10_000))
+        await one.seen("r1")
+        await one.send(96, host="a")
+        if asks_for_else:
+            _, last, _ = await one.told(F, R, F)
+            assert (last.reason, last.sequence) == ("rule_changed", 2)
+        else:
+            await one.turns()
+            await one.told(F)
+
+
+@pytest.mark.parametrize("expression", [None, "max by (host) (cpu) > 80"])
+async def test_an_episode_of_a_short_restart_is_told(expression: str | None) -> None:
+    made = rule(interval_ms=1_000)
+    if expression:
+        made = Rule(
+            id="r1", tenant=TENANT, name="cpu", kind=RuleKind.EXPRESSION, expression=expression, interval_ms=1_000
+        )
+    one = Desk(Store())
+    one.store.checkpoint = one.clock.now_ms() - 40_000
+    key = series_key(TENANT, "cpu", Kind.GAUGE, {"host": "a"})
+    one.opening.series = [Series(key.fingerprint, "cpu", Kind.GAUGE, key.labels, 0, 0, 0)]
+    sent = ((50_000, 1), (30_000, 95), (9_000, 1))
+    one.opening.past = [(key.fingerprint, one.clock.now_ms() - ago_ms, value) for ago_ms, value in sent]
+    await one.rules.assigned(0)
+    await one.put(made, rule("r2", "mem", interval_ms=1_000))
+    task = asyncio.create_task(one.runner.run())
+    fired, resolved = await one.told(F, R)
+    assert 20_000 < resolved.timestamp - fired.timestamp < 25_000
+    await one.seen("r2")
+    one.runner.stop()
+    await asyncio.wait_for(task, DEADLINE_S)
+
+
+async def test_what_had_values_before_a_restart_and_has_none_after_it_is_told() -> None:
+    silent = rule(no_data=NoData.ALERT, interval_ms=1_000)
+    async with desk(None, silent) as one:
+        await one.seen("r1")
+        await one.send(10, host="a")
+        await eventually(lambda: one.engine.rules["r1"].known, DEADLINE_S)
+    again = Desk(one.store)
+    again.opening.series, again.opening.past = one.opening.series, one.opening.past
+    again.clock.ahead_ms = 40_000
+    again.store.checkpoint = one.clock.now_ms()
+    await again.rules.assigned(0)
+    await again.put(silent)
+    task = asyncio.create_task(again.runner.run())
+    await eventually(lambda: again.engine.rules["r1"].known if "r1" in again.engine.rules else None, DEADLINE_S)
+    again.clock.ahead_ms = 310_000
+    (told,) = await again.told(F)
+    assert told.reason == "no_data"
+    again.runner.stop()
+    await asyncio.wait_for(task, DEADLINE_S)
 
 
 async def test_a_rule_that_is_removed_while_somebody_acknowledges_ends_its_alert() -> None:
@@ -161,7 +251,7 @@ async def test_rules_are_evaluated_while_the_past_of_others_is_read() -> None:
         await one.seen("r1")
         never = asyncio.Event()
 
-        async def hang(_: object) -> dict[int, str]:
+        async def hang(*_: object) -> dict[int, str]:
             await never.wait()
             return {}
 
@@ -170,6 +260,29 @@ async def test_rules_are_evaluated_while_the_past_of_others_is_read() -> None:
         await eventually(lambda: "r2" in one.engine.rules, DEADLINE_S)
         await one.send(95)
         await one.told(F)
+
+
+async def test_a_rule_that_takes_long_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Rule(id="slow", tenant=TENANT, name="slow", kind=RuleKind.EXPRESSION, expression="sum(mem) > 100")
+    gate = threading.Event()
+    compute = Attempt.compute
+
+    def held(attempt: Attempt) -> None:
+        if attempt.rule.id == "slow":
+            gate.wait(DEADLINE_S)
+        compute(attempt)
+
+    async with desk(None, rule(), slow) as one:
+        await one.seen("r1", "slow")
+        one.engine.rules["slow"].took_ms = 2 * SLOW_MS
+        monkeypatch.setattr(Attempt, "compute", held)
+        await one.send(95, "mem")
+        await eventually(lambda: one.engine.rules["slow"].running, DEADLINE_S)
+        await one.send(95, host="a")
+        await one.told(F)
+        await one.send(95, "mem", host="later")
+        gate.set()
+        assert [told.rule_id for told in await one.told(F, F)] == ["r1", "slow"], "what came meanwhile counts too"
 
 
 async def test_nothing_is_evaluated_before_the_log_is_read() -> None:

@@ -10,6 +10,7 @@ import pytest
 from vigie_alerting.channels.model import Channel as Ready
 from vigie_alerting.notifiers.errors import Failure, Permanent, Temporary
 from vigie_alerting.notifiers.message import Message
+from vigie_alerting.sender import sender as sending
 from vigie_alerting.sender.failpoints import Point
 from vigie_contracts.alerts import AlertState, Channel, Transition
 from vigie_storage.alerts.document import State
@@ -95,6 +96,50 @@ async def test_until_the_lease_ends_nobody_else_sends(stage: Stage) -> None:
     stage.clock.ahead_s += LEASE_S + 1
     (again,) = await stage.outbox.claim("three", 10, {}, 10)
     assert again.attempts == 2
+
+
+async def test_a_lease_is_renewed_for_as_long_as_sending_takes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "RENEW_S", 0.02)
+    gate = asyncio.Event()
+
+    async def hold(_: Ready, __: Message) -> None:
+        await gate.wait()
+
+    stage.recording.behave = hold
+    await stage.dispatch(firing())
+
+    async def leased() -> bool:
+        row = await stage.rows.find_one({"owner": {"$exists": True}})
+        return row is not None and row["due"].timestamp() > stage.clock.now_ms() / 1000 + LEASE_S / 2
+
+    async with stage.sending():
+        await eventually(leased)
+        for _ in range(6):
+            stage.clock.ahead_s += LEASE_S * 0.6
+            await eventually(leased)
+            assert await stage.outbox.claim("other", 10, {}, 10) == []
+        gate.set()
+        await eventually(lambda: _all_sent(stage))
+    assert stage.recording.statuses() == ["firing"]
+
+
+async def test_what_a_dead_process_had_is_told_within_ten_seconds(stage: Stage) -> None:
+    await stage.dispatch(firing())
+    assert len(await stage.outbox.claim("dead", 10, {}, 10)) == 1
+    async with stage.sending():
+        stage.clock.ahead_s += 10 - 2 * sending.POLL_S
+        await eventually(lambda: _all_sent(stage))
+    assert stage.recording.statuses() == ["firing"]
+
+
+async def test_who_holds_a_lease_may_renew_it_first_after_the_store_was_away(stage: Stage) -> None:
+    await stage.dispatch(firing(0), firing(1))
+    (mine,) = await stage.outbox.claim("one", 1, {}, 10)
+    stage.clock.ahead_s += LEASE_S + 1
+    (other,) = await stage.outbox.claim("two", 10, {}, 10, abandoned=False)
+    assert other.id != mine.id
+    await stage.outbox.renew([mine])
+    assert await stage.outbox.claim("two", 10, {}, 10) == []
 
 
 async def test_whose_lease_was_taken_over_settles_nothing(stage: Stage) -> None:

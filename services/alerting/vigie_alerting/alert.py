@@ -79,6 +79,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     by_hand: bool = False
     """Resolved by hand, and the condition has held ever since."""
     amended: bool = False
+    traceparent: str = ""
+    """Of the sample that moved it last, where that is known."""
 
     @property
     def episode(self) -> str:

@@ -8,19 +8,16 @@ from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
+from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
-from vigie_identity.identity import identity
-from vigie_identity.metrics import IDENTITY_METRICS
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
-from vigie_limits.limiter import Limiter
-from vigie_limits.metrics import LIMITS_METRICS
-from vigie_limits.quotas import RateLimits
-from vigie_limits.store import RedisCounts
-from vigie_runtime import clients
+from vigie_limits.plans import series_limits
+from vigie_publishing.metrics import PUBLISHING_METRICS
+from vigie_publishing.publishing import publishing
+from vigie_runtime import clients, logging
 from vigie_runtime.bus import topics
-from vigie_runtime.bus.publisher_metrics import PUBLISHER_METRICS
 from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
@@ -32,26 +29,31 @@ from vigie_storage.alerts.live import LiveFeed
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
 from vigie_storage.promql.reader import PromqlReader
+from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.windows.reader import WindowReader
+from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.health import Check
-from vigie_web.middleware import RequestTimer
+from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
-from vigie_web.state import AccessControl, AppState
+from vigie_web.state import AppState
 
 from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.bodies import MAX_FILE_BYTES
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
-from vigie_alerting.engine.metrics import ENGINE_METRICS
+from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
 from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
@@ -68,17 +70,21 @@ from vigie_alerting.sender.sender import Sender
 from vigie_alerting.settings import AlertingSettings
 from vigie_alerting.stores import Stores
 
+log = logging.get(__name__)
+
 State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
-    operations(metrics.PATH),
+    operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
 _SOURCE: Final = "/vigie/alerting"
 _READS: Final = 4
+_KNOWN_SERIES: Final = 100_000
+"""Of recording rules, kept in memory: about 0.5 kB each."""
 _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 """Of one question about the past."""
 
@@ -86,7 +92,7 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
     measured = MetricSet(
-        [*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS, *PUBLISHER_METRICS, *SENDER_METRICS, *ENGINE_METRICS]
+        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, UNANNOUNCED]
     )
     app = web.create_app(
         State(settings, measured, clock),
@@ -97,56 +103,68 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
         version=version("vigie-alerting"),
         description="Rules, alerts and the channels through which people are told of them. Times are UTC; errors are "
         "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them.",
-        refused_credentials=metrics.REFUSED_CREDENTIALS,
+        refused_credentials=metrics.REQUESTS.refused_credentials,
         max_body_bytes=MAX_FILE_BYTES,
     )
-    app.add_middleware(RequestTimer, observe=metrics.observer(measured), in_flight=measured.gauge(metrics.IN_FLIGHT))
+    metrics.REQUESTS.install(app, measured)
     return app
 
 
 async def connect(state: State, life: Lifespan) -> Resources:
     """Everything in order; the stop goes back in reverse: first who makes work, then who does it, then the clients."""
     settings, clock = state.settings, state.clock
-    redis = clients.redis(settings)
-    life.on_down("redis", redis.aclose)
-    mongo = clients.mongo(settings)
-    life.on_down("mongodb", mongo.close)
-    database = clients.database(mongo, settings)
-    who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
-    limiter = Limiter(RedisCounts(redis), clock, state.metrics)
-    life.on_down("limits", limiter.close)
+    shared = await access_control.connect(state, life)
+    database, redis, who = shared.database, shared.redis, shared.identity
     stores = Stores.of(settings, database, clock)
     with retryable("starting"):
         wanted = topics.deployed(settings, (SAMPLES, RULES))
         identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+        catalogue = SeriesWriter(database, settings.partitions, series_limits(who.known_tenants))
+        await life.up("series catalogue", catalogue.ensure_indexes())
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     await life.up("collections", stores.prepare(settings))
+    if settings.channel_keys is None:
+        log.warning("secrets of channels are stored in the clear: set VIGIE_CHANNEL_KEYS")
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
-    shared = NotifierResources(settings, http, LiveFeed(redis).publish, clock, ssl.create_default_context())
-    kinds = notifiers(shared)
-    channels = Channels(stores.channels, kinds, shared)
-    dispatcher = _sending(state, life, stores, channels, kinds)
+    live = LiveFeed(redis)
+    tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
+    kinds = notifiers(tools)
+    channels = Channels(stores.channels, kinds, tools)
+    announcer = Announcer(live, clock, state.metrics)
+    life.run("announcer", announcer.run(), announcer.stop)
+    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
     records = await _records(state, life)
     publisher = RulePublisher(stores.rules, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled = CompiledRules()
+    compiled, patterns = CompiledRules(), Expressions()
+    recordings = await publishing(
+        life,
+        settings,
+        database,
+        catalogue,
+        service="alerting",
+        clock=clock,
+        metrics=state.metrics,
+        known_series=_KNOWN_SERIES,
+    )
     running = await engine.start(
         life,
         settings,
         database,
         states=stores.states,
         dispatcher=dispatcher,
-        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics)),
+        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns),
+        publish=recordings.named.publish,
         identities=identities,
         clock=clock,
         metrics=state.metrics,
     )
     return Resources(
-        access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
+        access=shared.access,
         checks=(
             Check("mongodb", lambda: database.command("ping")),
             Check("kafka", lambda: records.ready, required=False),
@@ -158,16 +176,23 @@ async def connect(state: State, life: Lifespan) -> Resources:
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
+        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
-        notifiers=shared,
-        series=SeriesCatalogue(database),
+        notifiers=tools,
+        selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
     )
 
 
 def _sending(
-    state: State, life: Lifespan, stores: Stores, channels: Channels, kinds: Mapping[str, Notifier]
+    state: State,
+    life: Lifespan,
+    stores: Stores,
+    channels: Channels,
+    kinds: Mapping[str, Notifier],
+    *,
+    announcer: Announcer,
 ) -> Dispatcher:
     """The sender, and what hands transitions to it."""
     settings, failpoint = state.settings, from_environment()
@@ -181,12 +206,16 @@ def _sending(
         failpoint=failpoint,
     )
     life.run("sender", sender.run(), sender.stop)
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint)
+
+    def stored(transitions: Sequence[Transition]) -> None:
+        count_transitions(state.metrics, transitions)
+        announcer.announce(transitions)
+
+    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
 
 
-def _reader(state: State, database: Database, latest: LatestReader) -> PromqlReader:
+def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:
     """Of the past: what rules missed while nobody evaluated them."""
-    patterns = Expressions()
     windows = WindowReader(database, state.clock, state.settings.samples_topic, concurrent_reads=_READS)
     series = SeriesReader(SeriesCatalogue(database, patterns), windows, state.clock, _LIMITS)
     return PromqlReader(series, windows, latest, state.clock, patterns)
@@ -215,7 +244,8 @@ def health_of(running: RunningEngine, rule_id: str) -> RuleHealth | None:
     rule = running.engine.rules.get(rule_id)
     if rule is None or not rule.evaluated_ms:
         return None
-    return RuleHealth(rule.evaluated_ms, rule.took_ms, rule.error, rule.due_ms)
+    error = rule.error or running.recorder.problems.get(rule_id, "")
+    return RuleHealth(rule.evaluated_ms, rule.took_ms, error, rule.due_ms)
 
 
 async def _active(tenants: Tenants) -> AsyncIterator[Sequence[TenantId]]:

@@ -1,5 +1,5 @@
 """The way from transitions to the outbox: stored with their notifications before anybody is told, then the sender is
-woken."""
+woken, and whoever watches now is told."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ class Dispatcher:
         wake: Callable[[], None],
         clock: Clock,
         failpoint: Failpoint = never,
+        *,
+        stored: Callable[[Sequence[Transition]], None] = lambda _transitions: None,
     ) -> None:
-        """`wake` is the sender's."""
+        """`wake` is the sender's; `stored` hears of the transitions that were."""
         self._ledger = ledger
         self._channels = channels
         self._wake = wake
         self._clock = clock
         self._failpoint = failpoint
+        self._stored = stored
 
     async def dispatch(
         self, transitions: Sequence[Transition], also: Callable[[Session], Awaitable[object]] | None = None
@@ -57,6 +60,7 @@ class Dispatcher:
                     found[asked] = await self._channels.addresses(TenantId(transition.tenant), transition.channels)
                 made += notifications([transition], found[asked], now_ms)
         await self._ledger.store(transitions, made, also)
+        self._stored(transitions)
         self._failpoint(Point.AFTER_STORE)
         if made:
             self._wake()

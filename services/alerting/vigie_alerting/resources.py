@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vigie_identity.audit import Audit
-from vigie_storage.series.catalogue import SeriesCatalogue
+from vigie_storage.promql.selection import SelectorReader
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
@@ -41,9 +42,10 @@ class Resources:
     rulebook: Rulebook
     compiled: CompiledRules
     channels: Channels
+    channelbook: Channelbook
     dispatcher: Dispatcher
     desk: Desk
     notifiers: NotifierResources
-    series: SeriesCatalogue
+    selectors: SelectorReader
     health: Callable[[str], RuleHealth | None]
     """By the id of a rule; None where another replica evaluates it."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 from vigie_contracts.topics import RULES
-from vigie_identity.settings import IdentitySettings
-from vigie_limits.settings import LimitSettings
-from vigie_runtime.settings import TenantSettings
+from vigie_web.access_control import AccessSettings
 
 from vigie_alerting.channels.settings import ChannelSettings
 
 
-class AlertingSettings(ChannelSettings, IdentitySettings, LimitSettings, TenantSettings):
+class AlertingSettings(ChannelSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     alerting_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -19,6 +17,14 @@ class AlertingSettings(ChannelSettings, IdentitySettings, LimitSettings, TenantS
     rules_topic: str = Field(default=RULES.name, min_length=1, max_length=249, description="topic of the rules")
     alert_resolved_days: float = Field(
         default=7.0, gt=0, le=400, description="days for which a resolved alert is listed"
+    )
+    alerting_instance: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=249,
+        description="name that this process keeps over restarts, and no other of its group has: it has its rules back "
+        "at once after a crash, and others get them only after the session time-out; unset: others get them at once "
+        "after a stop, and after a crash everybody waits for the session time-out",
     )
     alerting_group: str = Field(
         default="vigie-alerting", min_length=1, description="processes of one group share the rules"

@@ -33,7 +33,7 @@ class Stores:
             AlertStates(database, timedelta(days=settings.alert_resolved_days)),
             Ledger(database),
             Outbox(database, clock, timedelta(seconds=settings.alerts_ttl)),
-            ChannelStore(database, clock),
+            ChannelStore(database, clock, settings.sealing),
         )
 
     async def prepare(self, settings: AlertingSettings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from msgspec.structs import replace
-from vigie_contracts.alerts import AlertState, Reason, Rule, RuleKind, Severity, Transition
+from vigie_contracts.alerts import AlertState, Reason, Rule, RuleKind, Severity, Transition, transition_id
 from vigie_query.times import duration, iso
 
 from vigie_alerting import templates
@@ -28,12 +28,11 @@ def moved(
     traceparent: str = "",
 ) -> tuple[Alert, Transition]:
     """The alert in its next state and the record of the step. `alert` is complete but for state and sequence."""
-    after = replace(alert, state=to, sequence=alert.sequence + 1)
+    after = replace(alert, state=to, sequence=alert.sequence + 1, traceparent=traceparent or alert.traceparent)
     labels = labels_of(rule, alert)
-    acknowledged = alert.acknowledgement
-    until = acknowledged.until if acknowledged and to is AlertState.ACKNOWLEDGED else None
+    acknowledged = alert.acknowledgement if to is AlertState.ACKNOWLEDGED else None
     return after, Transition(
-        id=f"{alert.episode}-{after.sequence}",
+        id=transition_id(alert.fingerprint, alert.starts_at, after.sequence),
         fingerprint=alert.fingerprint,
         tenant=alert.tenant,
         rule_id=alert.rule_id,
@@ -56,7 +55,9 @@ def moved(
         ends_at=alert.ends_at if to is AlertState.RESOLVED else None,
         actor=actor,
         note=note,
-        acknowledged_until=until,
+        acknowledged_by=acknowledged.by if acknowledged else "",
+        acknowledged_at=acknowledged.at if acknowledged else None,
+        acknowledged_until=acknowledged.until if acknowledged else None,
         channels=list(rule.rule.notification_channels),
         runbook=rule.rule.runbook,
         owner=rule.rule.owner,

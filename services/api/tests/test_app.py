@@ -146,6 +146,10 @@ async def test_the_documentation_is_offline_and_true(http: httpx2.AsyncClient) -
     redirect = await http.get("/api-docs")
     assert redirect.status_code == 307
     assert redirect.headers["location"] == "/docs"
+    messages = await http.get("/docs/async")
+    assert (messages.status_code, messages.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert messages.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "/api/stream" in messages.text
     document = (await http.get("/openapi.json")).json()
     assert set(document["paths"]) >= {"/metrics", "/api/series", "/api/query_range", "/api/dashboard/charts/{type}"}
     names = {p["name"] for p in document["paths"]["/api/query_range"]["get"]["parameters"]}

@@ -52,6 +52,7 @@ NEEDS: list[tuple[str, tuple[Need, Need]]] = [
     (r"/admin/global/.*", of_platform(P.PLATFORM_READ, P.TENANTS_MANAGE)),
     (r"/admin/users.*", of_platform(P.USERS_READ, P.USERS_MANAGE)),
     (r"/admin/audit", of_platform(P.AUDIT_READ, P.TENANTS_MANAGE)),
+    (r"/api/apps.*", of_tenants(P.SITES_READ, P.APPS_SEND)),
     (r"/api/v1/.*", of_tenants(P.METRICS_READ, P.METRICS_READ)),
     (r"/api/.*|/metrics", of_tenants(P.METRICS_READ, P.DATA_WRITE)),
     (r"/health/.*|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", (PUBLIC, PUBLIC)),
@@ -106,7 +107,7 @@ class Walk:
 
     async def _ask(self, method: str, path: str, caller: Caller, tenant: str | None) -> Answer:
         """Nobody changes anything: the body is none that is taken, and nothing has the name of the path."""
-        filled = re.sub(r"\{\w+\}", "nothing", path.replace("{tenant}", tenant or ""))
+        filled = re.sub(r"\{\w+(:path)?\}", "nothing", path.replace("{tenant}", tenant or ""))
         headers = {**caller.headers, **({"x-scope-orgid": tenant} if tenant else {})}
         body: Any = {"json": {"no such field": 1}} if method in ("POST", "PUT", "PATCH") else {}
         answer = await self.http.request(method, filled, headers=headers, **body)

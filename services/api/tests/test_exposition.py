@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from vigie_api.exposition.families import FamilyIndex, LatestTable
 from vigie_api.exposition.negotiation import Escaping, Format, negotiate
 from vigie_api.exposition.writing import Exposition
 from vigie_contracts.latest import BUCKET_BOUNDS, Buckets, Latest
 from vigie_contracts.series import Kind
 from vigie_query.series import Series
+from vigie_summaries.families.families import FamilyIndex, LatestTable
 
 NOW = 1_790_000_000_000
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"

@@ -48,6 +48,30 @@ async def test_users_are_made_changed_and_removed(office: Office) -> None:
         await office.call(method, mine, admin, 404, **more)
 
 
+@pytest.mark.parametrize("place", ["apps", "sites"])
+async def test_apps_and_sites_are_given_and_taken_one_by_one(office: Office, place: str) -> None:
+    for tenant in ("acme", "globex"):
+        await office.tenant(tenant)
+    admin, alice = await office.user("acme", Role.ADMIN), await office.user("acme", Role.USER, "alice")
+    stranger = await office.user("globex", Role.ADMIN)
+    mine = f"/admin/tenants/acme/users/{(await office.call('GET', '/auth/me', alice))['id']}"
+    for one in ("shop", "desk", "shop"):
+        given = await office.call("PUT", f"{mine}/{place}/{one}", admin)
+    assert given[place] == ["desk", "shop"]
+    await office.call("DELETE", f"{mine}/{place}/shop", admin, 204)
+    await office.call("DELETE", f"{mine}/{place}/shop", admin, 204)
+    assert (await office.call("GET", mine, admin))[place] == ["desk"]
+    refused = await office.call("PUT", f"{mine}/{place}/a b", admin, 422)
+    assert refused["errors"][0]["field"] == place
+    for who, status in ((alice, 403), (stranger, 404), (None, 401)):
+        await office.call("PUT", f"{mine}/{place}/shop", who, status)
+        await office.call("DELETE", f"{mine}/{place}/desk", who, status)
+    await office.call("PUT", f"/admin/tenants/acme/users/nobody/{place}/shop", admin, 404)
+    logged = [entry["changes"] for entry in (await office.call("GET", "/admin/tenants/acme/audit", admin))["entries"]]
+    assert {f"{place}Added": "shop"} in logged
+    assert {f"{place}Removed": "shop"} in logged
+
+
 async def test_a_user_of_another_tenant_is_not_there(office: Office) -> None:
     for tenant in ("acme", "globex"):
         await office.tenant(tenant)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from vigie_api.app import create_app
+from vigie_api.promql import encoding
 from vigie_api.promql.numbers import seconds, texts
 from vigie_api.settings import ApiSettings
 from vigie_contracts.series import Kind
@@ -31,6 +32,7 @@ from vigie_runtime.errors import StoreUnavailable
 from vigie_runtime.expressions import Expressions
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.series.filter import Filter
+from vigie_web.concurrency import ConcurrencyLimit
 
 from .free import as_caller
 
@@ -197,6 +199,19 @@ async def test_scalars_strings_and_ranges_at_one_time(api: Api) -> None:
     )
 
 
+async def test_samples_are_written_series_by_series(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a million of them do not hold up the other requests."""
+    at_once: list[int] = []
+
+    def counted(values: Any) -> list[str]:
+        at_once.append(len(values))
+        return texts(values)
+
+    monkeypatch.setattr(encoding, "texts", counted)
+    found = json.loads(await api.data("query", query="up[2m]"))["data"]["result"]
+    assert at_once == [len(one["values"]) for one in found] == [2, 6]
+
+
 async def test_range_queries_are_sorted_and_leave_out_what_is_not_there(api: Api) -> None:
     asked = {"query": "up", "start": NOW - 75.25, "end": NOW - 45.25, "step": "15s"}
     assert await api.data("query_range", **asked) == (
@@ -289,6 +304,20 @@ async def test_a_query_has_so_much_time_and_not_more(api: Api) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["query", "series", "labels", "label/job/values", "metadata"])
+async def test_what_is_asked_of_series_waits_for_its_turn_among_the_queries(api: Api, path: str) -> None:
+    state = api.app.state.service
+    places = ConcurrencyLimit(1, "queries", 2)
+    api.know(Families())
+    state.resources = replace(state.resources, queries=places)
+    asked = {"query": "up", "match[]": "up"}
+    async with places.slot(TenantId("acme")):
+        assert "queries" in await api.error(path, 503, "unavailable", **asked)
+    async with places.slot():
+        assert "it may take 20ms" in await api.error(path, 503, "timeout", timeout="20ms", **asked)
+    await api.data(path, **asked)
+
+
 async def test_errors_of_the_shell_have_the_shape_that_clients_know(api: Api) -> None:
     api.read(Failing())
     assert "try again" in await api.error("query", 503, "unavailable", query="up")
@@ -328,6 +357,16 @@ async def test_other_tenants_are_not_there(api: Api) -> None:
 async def test_methods_are_refused_by_the_shell(api: Api) -> None:
     answer = await api.http.delete("/api/v1/query")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+    assert answer.json() == {
+        "status": "error",
+        "errorType": "bad_data",
+        "error": "DELETE is not allowed here; /api/v1/query takes GET or POST",
+    }
+    sentence = "there is nothing at /api/v1/targets; /docs lists what there is"
+    assert await api.error("targets", 404, "not_found") == sentence
+    assert (await api.error("query/", 404, "not_found", query="up")).endswith("without the slash at its end there is")
+    elsewhere = await api.http.get("/api/v2/targets")
+    assert elsewhere.headers["content-type"] == "application/problem+json"
     head = await api.http.head("/api/v1/query", params={"query": "up"})
     assert (head.status_code, head.content) == (200, b"")
 

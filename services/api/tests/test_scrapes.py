@@ -7,12 +7,12 @@ import httpx2
 import pytest
 from starlette.types import Message
 from vigie_api.app import create_app
-from vigie_api.exposition.families import FamilyIndex
 from vigie_api.resources import Resources
 from vigie_api.settings import ApiSettings
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_runtime.clock import ManualClock
+from vigie_summaries.families.families import FamilyIndex
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.state import AccessControl
 

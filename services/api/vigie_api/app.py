@@ -7,13 +7,6 @@ from typing import Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
-from vigie_identity.identity import identity
-from vigie_identity.metrics import IDENTITY_METRICS
-from vigie_limits.limiter import Limiter
-from vigie_limits.metrics import LIMITS_METRICS
-from vigie_limits.quotas import RateLimits
-from vigie_limits.store import RedisCounts
-from vigie_runtime import clients
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
@@ -21,28 +14,31 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.latest import LatestReader
 from vigie_storage.promql.reader import PromqlReader
-from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
+from vigie_storage.reports.apps import AppReportReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
 from vigie_storage.windows.reader import WindowReader
+from vigie_summaries.families.catalogue import FamilyCatalogue
+from vigie_summaries.summaries import Summaries
+from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
-from vigie_web.middleware import RequestTimer
+from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
-from vigie_web.state import AccessControl, AppState
+from vigie_web.state import AppState
 
 from vigie_api import metrics
 from vigie_api.admin import keys, tenants, users
+from vigie_api.apps import routes as apps
 from vigie_api.auth import routes as auth
 from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
-from vigie_api.exposition.catalogue import FamilyCatalogue
 from vigie_api.node_reports import routes as node_reports
 from vigie_api.promql.http import routes as promql
 from vigie_api.query import routes as query
@@ -59,12 +55,13 @@ FEATURES: Final = (
     series.FEATURE,
     exposition.FEATURE,
     node_reports.FEATURE,
+    apps.FEATURE,
     auth.FEATURE,
     tenants.FEATURE,
     users.FEATURE,
     keys.FEATURE,
     reference.FEATURE,
-    operations(metrics.PATH),
+    operations(PATH),
 )
 _KEPT_ANSWERS: Final = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
@@ -74,7 +71,7 @@ _WAITING_QUERIES: Final = 96
 
 def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
     """The reads, connected while the ASGI lifespan runs; until then they answer 503."""
-    measured = MetricSet([*metrics.ALL, *IDENTITY_METRICS, *LIMITS_METRICS])
+    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS])
     app = web.create_app(
         AppState[ApiSettings, Resources](settings, measured, clock),
         FEATURES,
@@ -85,33 +82,29 @@ def create_app(settings: ApiSettings, *, clock: Clock | None = None) -> FastAPI:
         description="Reads: summaries, dashboards, series, queries and the exposition for Prometheus; and the "
         "administration of tenants, users and keys. Times are UTC; errors are RFC 9457 problem details; a number that "
         "is null has no sample behind it.",
-        refused_credentials=metrics.REFUSED_CREDENTIALS,
+        refused_credentials=metrics.REQUESTS.refused_credentials,
     )
-    app.add_middleware(RequestTimer, observe=metrics.observer(measured), in_flight=measured.gauge(metrics.IN_FLIGHT))
+    metrics.REQUESTS.install(app, measured)
     return app
 
 
 async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Resources:
     """The clients, which find their servers by themselves: the api starts without them."""
     settings, clock = state.settings, state.clock
-    redis = clients.redis(settings)
-    life.on_down("redis", redis.aclose)
-    mongo = clients.mongo(settings)
-    life.on_down("mongodb", mongo.close)
-    database = clients.database(mongo, settings)
-    who = await life.enter("identity", identity(settings, database, redis, clock, metrics=state.metrics))
+    shared = await access_control.connect(state, life)
+    database, redis, who = shared.database, shared.redis, shared.identity
     first_start = await life.enter("first start", FirstStartTask(who, settings).running())
-    limiter = Limiter(RedisCounts(redis), clock, state.metrics)
-    life.on_down("limits", limiter.close)
     patterns = Expressions()
     catalogue = SeriesCatalogue(database, patterns)
     windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
     limits = Limits(settings.api_max_series, settings.api_max_documents, settings.api_preferred_documents)
     reader = SeriesReader(catalogue, windows, clock, limits)
     latest = LatestReader(database, redis, clock, state.metrics)
+    samples = PromqlReader(reader, windows, latest, clock, patterns)
     exposed = state.metrics.gauge(metrics.EXPOSED)
+    families = FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set)
     return Resources(
-        access=AccessControl.of(who, RateLimits(settings, limiter, who.known_tenants, clock)),
+        access=shared.access,
         checks=(
             Check("mongodb", lambda: database.command("ping")),
             Check("start", lambda: first_start.done),
@@ -121,12 +114,14 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         first_start=first_start,
         usage=UsageStore(database, clock),
         series=catalogue,
-        families=FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set),
+        summaries=Summaries(reader, catalogue, families, latest, clock, settings.api_stale_after_s),
+        families=families,
         latest=latest,
         node_reports=NodeReportReader(database),
+        app_reports=AppReportReader(database),
         reader=reader,
-        samples=PromqlReader(reader, windows, latest, clock, patterns).of,
-        selectors=SelectorReader(catalogue, patterns, clock, limits.series),
+        samples=samples.of,
+        selectors=samples.selectors,
         labels=LabelCatalogue(database),
         expressions=Expressions(settings.api_promql_timeout_s, settings.api_promql_concurrent),
         queries=ConcurrencyLimit(settings.api_promql_concurrent, "queries", _WAITING_QUERIES),

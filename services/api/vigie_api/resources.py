@@ -14,16 +14,18 @@ from vigie_runtime.expressions import Expressions
 from vigie_storage.latest import LatestReader
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import SeriesReader
+from vigie_storage.reports.apps import AppReportReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.labels import LabelCatalogue
 from vigie_storage.usage import UsageStore
+from vigie_summaries.families.catalogue import FamilyCatalogue
+from vigie_summaries.summaries import Summaries
 from vigie_web.concurrency import ConcurrencyLimit
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_api.auth.first_start import FirstStartTask
-from vigie_api.exposition.catalogue import FamilyCatalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,11 @@ class Resources:
     first_start: FirstStartTask
     usage: UsageStore
     series: SeriesCatalogue
+    summaries: Summaries
     families: FamilyCatalogue
     latest: LatestReader
     node_reports: NodeReportReader
+    app_reports: AppReportReader
     reader: SeriesReader
     samples: Callable[[TenantId], SamplesReader]
     """What PromQL reads of a tenant."""

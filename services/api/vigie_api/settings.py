@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_identity.settings import IdentitySettings
-from vigie_limits.settings import LimitSettings
-from vigie_runtime.settings import ReportsSettings, TenantSettings, ZonesSettings
+from vigie_runtime.settings import ReportsSettings, ZonesSettings
+from vigie_web.access_control import AccessSettings
 
 
-class ApiSettings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettings, ZonesSettings):
+class ApiSettings(AccessSettings, ReportsSettings, ZonesSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -16,7 +15,9 @@ class ApiSettings(IdentitySettings, LimitSettings, TenantSettings, ReportsSettin
 
     api_max_series: int = Field(default=20_000, ge=1, description="series that one question may select")
     api_max_documents: int = Field(
-        default=20_000, ge=100, description="window documents that one question may read; beyond: 422"
+        default=40_000,
+        ge=100,
+        description="window documents that one question may read; beyond: 422. 20,000 series of an hour are as many",
     )
     api_preferred_documents: int = Field(
         default=5_000, ge=100, description="window documents that a question without a step is made to need at most"

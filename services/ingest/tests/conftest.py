@@ -12,28 +12,23 @@ import pytest_asyncio
 from vigie_ingest.app import create_app
 from vigie_ingest.bodies import Bodies
 from vigie_ingest.frame import Frame, Resources, State
-from vigie_ingest.idempotency import IdempotencyStore, InFlight
+from vigie_ingest.idempotency import IdempotencyStore
 from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
-from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.routes import IngestApp
-from vigie_ingest.series.cache import RefusedSeries, SeriesCache
-from vigie_ingest.series.registrar import Registrar
-from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
 from vigie_limits.limiter import Limiter
 from vigie_limits.quotas import RateLimits
+from vigie_publishing.series.registrar import Registrar
 from vigie_runtime.clock import ManualClock
 from vigie_web.state import AccessControl
+
+from tests.kit.publishing import FakeCatalogue, FakeExplainer, FakePublisher, FakeRecords, fake_bus
 
 from .doubles import (
     NOW_MS,
     FakeAuthenticator,
-    FakeCatalogue,
     FakeCounts,
-    FakeExplainer,
-    FakePublisher,
-    FakeRecords,
     FakeRedis,
     FakeStored,
     FakeTenants,
@@ -156,34 +151,34 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
     chosen, clock = settings(**more), ManualClock(NOW_MS)
     app = create_app(chosen, intakes, clock=clock)
     state = app.frame.state
-    publisher = publisher or FakePublisher()
-    catalogue, redis = FakeCatalogue(), FakeRedis()
-    registrar = Registrar(catalogue, chosen.ingest_catalogue_wait_s)
-    registrar.start()
-    known, refused = SeriesCache(chosen.ingest_known_series), RefusedSeries(chosen.ingest_refusal_memory_s)
-    explainer = FakeExplainer()
-    series = SeriesResolver(known, refused, registrar, clock, explainer.explain)
-    keyed = KeyedPublisher(publisher, InFlight(chosen.ingest_catalogue_wait_s))
-    authenticator, records, tenants, stored = FakeAuthenticator(), FakeRecords(), FakeTenants(), FakeStored()
+    redis = FakeRedis()
+    bus = fake_bus(
+        clock,
+        publisher,
+        catalogue_wait_s=chosen.ingest_catalogue_wait_s,
+        known_series=chosen.ingest_known_series,
+        refusal_memory_s=chosen.ingest_refusal_memory_s,
+    )
+    authenticator, tenants, stored = FakeAuthenticator(), FakeTenants(), FakeStored()
     usage, unused = FakeUsage(), None
     rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, state.metrics), tenants, clock, usage)
     access: Any = AccessControl(authenticator, unused, tenants, rates)  # pyright: ignore
-    pipeline = Pipeline(series, keyed, ReportPublisher(series, keyed, records), tenants, stored)
+    pipeline = Pipeline(bus.series, bus.keyed, bus.reports, tenants, stored)
     state.resources = Resources(access, (), pipeline, IdempotencyStore(redis, clock))
     return Gateway(
         app,
         state,
-        publisher,
-        catalogue,
+        bus.publisher,
+        bus.catalogue,
         redis,
         clock,
-        registrar,
+        bus.registrar,
         authenticator,
-        records,
+        bus.records,
         tenants,
         stored,
         usage,
-        explainer,
+        bus.explainer,
     )
 
 

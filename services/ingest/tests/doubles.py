@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from redis.exceptions import ConnectionError as RedisAwayError
-from vigie_contracts.samples import SampleColumns
-from vigie_contracts.series import SeriesKey
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.credential_cache import Requester
@@ -27,77 +23,10 @@ from vigie_limits.store import RedisCounts
 from vigie_limits.window import Counts, LocalWindow
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import Retryable
-from vigie_storage.series.writer import RefusalReason, Refused, Registered
 from vigie_storage.usage import Tally
 
 NOW_MS = 1_790_000_000_000
 NODE_TENANT = "550e8400-e29b-41d4-a716-446655440000"
-
-
-@dataclass
-class FakePublisher:
-    """Keeps what it is given; `fail` is raised instead; `gate`, when set, is waited for first."""
-
-    sent: list[tuple[int, int, float, bytes | None]] = field(default_factory=list)
-    spans: list[object] = field(default_factory=list)
-    calls: int = 0
-    called: asyncio.Event = field(default_factory=asyncio.Event)
-    fail: Exception | None = None
-    gate: asyncio.Event | None = None
-
-    async def publish(self, columns: SampleColumns, span_context: object = None) -> None:
-        self.calls += 1
-        self.called.set()
-        self.spans.append(span_context)
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.fail is not None:
-            raise self.fail
-        keys, key_index = columns.keys, columns.key_index
-        index = [-1 if keys is None else 0] * len(columns) if key_index is None else np.asarray(key_index).tolist()
-        given = (columns.fingerprints, columns.timestamps, columns.values)
-        lists = (column.tolist() if isinstance(column, np.ndarray) else column for column in given)
-        for fp, ts, value, i in zip(*lists, index, strict=True):
-            self.sent.append((fp, ts, value, keys[i] if keys and i >= 0 else None))
-
-
-@dataclass
-class FakeCatalogue:
-    """Takes every series up to `limit`; `away` makes it fail, `hang` makes it never answer."""
-
-    series: dict[int, SeriesKey] = field(default_factory=dict)
-    asked: list[SeriesKey] = field(default_factory=list)
-    calls: int = 0
-    limit: int = 1_000_000
-    away: bool = False
-    hang: bool = False
-    business: list[int] = field(default_factory=list)
-
-    async def mark_business(self, fingerprints: Collection[int]) -> None:
-        if self.hang:
-            await asyncio.Event().wait()
-        if self.away:
-            raise Retryable("MongoDB is away")
-        assert set(fingerprints) <= self.series.keys()
-        self.business += fingerprints
-
-    async def register(self, new: Sequence[SeriesKey]) -> list[Registered | Refused]:
-        self.calls += 1
-        self.asked += new
-        await asyncio.sleep(0)
-        if self.hang:
-            await asyncio.Event().wait()
-        if self.away:
-            raise Retryable("MongoDB is away")
-        return [self._one(key) for key in new]
-
-    def _one(self, key: SeriesKey) -> Registered | Refused:
-        fp = key.fingerprint
-        if fp not in self.series and len(self.series) >= self.limit:
-            return Refused(fp, RefusalReason.LIMIT, f"the tenant has all its {self.limit} series, and this one is new")
-        created = fp not in self.series
-        self.series[fp] = key
-        return Registered(fp, fp % 12, len(self.series), created)
 
 
 class FakeRedis:
@@ -197,18 +126,6 @@ class FakeCounts(RedisCounts):
     async def check(self) -> None: ...
 
 
-@dataclass
-class FakeExplainer:
-    """Says `text` of every metric."""
-
-    text: str | None = None
-    asked: list[tuple[str, str]] = field(default_factory=list)
-
-    async def explain(self, tenant: str, metric: str) -> str | None:
-        self.asked.append((tenant, metric))
-        return self.text
-
-
 class FakeUsage:
     """What tenants used."""
 
@@ -217,23 +134,6 @@ class FakeUsage:
 
     def of(self, tenant: str) -> Tally:
         return self.tallies[tenant]
-
-
-@dataclass
-class FakeRecords:
-    """Keeps the records; `fail` is raised instead."""
-
-    sent: list[tuple[bytes, dict[str, Any], str | None]] = field(default_factory=list)
-    fail: Exception | None = None
-
-    async def publish(self, key: bytes, value: bytes, *, id_: str | None = None, span_context: object = None) -> None:
-        if self.fail is not None:
-            raise self.fail
-        self.sent.append((key, json.loads(value), id_))
-
-    @property
-    def reports(self) -> list[dict[str, Any]]:
-        return [report for _, report, _ in self.sent]
 
 
 @dataclass

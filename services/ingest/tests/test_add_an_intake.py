@@ -18,13 +18,13 @@ from vigie_contracts.paths import Service, service_of
 from vigie_contracts.series import Kind, SeriesKey
 from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.tenants import Plan
-from vigie_ingest.errors import ItemError
 from vigie_ingest.idempotency import body_key
 from vigie_ingest.intake import Intake, Pipeline, Request, Verdict
 from vigie_ingest.intakes import INTAKES
 from vigie_ingest.responses import Response
-from vigie_ingest.samples import Sample
-from vigie_ingest.series.key import derived_key
+from vigie_publishing.errors import ItemError
+from vigie_publishing.metric import Sample
+from vigie_publishing.series.key import derived_key
 from vigie_runtime.errors import BufferFull, ProblemError
 
 from .conftest import Gateway, Reply, build

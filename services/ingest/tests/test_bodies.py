@@ -17,7 +17,7 @@ from vigie_identity.anonymous import AnonymousRule
 from vigie_identity.principal import Principal
 from vigie_ingest import bodies
 from vigie_ingest.bodies import Bodies, Budget, Part
-from vigie_ingest.errors import BufferFullError
+from vigie_publishing.errors import BufferFullError
 
 from services.ingest.tests.doubles import NODE_TENANT
 from services.ingest.tests.test_access import key

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from vigie_ingest import bodies, decoding, items
 from vigie_ingest.errors import ItemTooLongError, MalformedBodyError, RequestError
-from vigie_ingest.series.resolver import MAX_RAW_LABELS_BYTES
+from vigie_publishing.series.resolver import MAX_RAW_LABELS_BYTES
 
 PATH = "/api/metrics/batch"
 GZIP = {"content-encoding": "gzip"}

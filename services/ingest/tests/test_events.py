@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vigie_contracts import events, names
 from vigie_ingest import mapping
-from vigie_ingest.errors import ItemError
 from vigie_ingest.idempotency import event_key
-from vigie_ingest.samples import Sample
+from vigie_publishing.errors import ItemError
+from vigie_publishing.metric import Sample
 
 PATH = "/api/events"
 ONE = {"content-type": "application/cloudevents+json"}

@@ -38,6 +38,7 @@ NEEDS: dict[str, Need] = {
     "POST /api/metrics/batch": WRITE,
     "POST /api/events": WRITE,
     "POST /telemetry": Need(Permission.TELEMETRY_SEND),
+    "POST /api/apps/{appId}/metrics": Need(Permission.APPS_SEND),
     "POST /api/import/telemetry": Need(Permission.HISTORY_IMPORT, platform=True),
     "GET /health/live": Need(),
     "GET /health/ready": Need(),
@@ -69,7 +70,8 @@ class Walk:
         """As `POST /path`: those of FastAPI, and those that requests are handed to before it."""
         rest = iter_route_contexts(self.gateway.app._rest.routes)
         slow = {(method, route.path) for route in rest for method in (route.methods or set[str]()) - {"HEAD"}}
-        return {f"{method} {path}" for method, path in slow | set(self.gateway.app._exact)}
+        found = {f"{method} {path}" for method, path in slow | set(self.gateway.app._exact)}
+        return {route.replace(":path}", "}") for route in found}
 
     async def differences(self, *routes: str) -> list[tuple[str, Difference]]:
         """What is answered otherwise than it should be."""

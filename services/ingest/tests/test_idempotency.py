@@ -11,9 +11,10 @@ from vigie_contracts import limits
 from vigie_contracts.series import Kind
 from vigie_identity.principal import PrincipalKind
 from vigie_ingest import idempotency
-from vigie_ingest.errors import InProgressError
 from vigie_ingest.idempotency import IdempotencyStore, Lookup, Replay, Ticket
-from vigie_ingest.samples import Sample
+from vigie_publishing.errors import InProgressError
+from vigie_publishing.keys import digest
+from vigie_publishing.metric import Sample
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import BusUnavailable
 
@@ -276,6 +277,6 @@ async def test_a_long_answer_is_kept_compressed_and_an_immense_one_not_at_all(ga
     again = await gateway.post(PATH, items, KEY)
     assert (again.body, again.headers["idempotency-replayed"]) == (first.body, "true")
     _, ticket = await gateway.resources.idempotency.claim("acme", b"k", b"request")
-    noise = b"".join(idempotency._digest(b"noise", b"%d" % i) for i in range(2_000))
+    noise = b"".join(digest(b"noise", b"%d" % i) for i in range(2_000))
     await gateway.resources.idempotency.store(ticket, Replay(201, noise, ()))
     assert len(gateway.redis.data) == 1, "nor does its key stay locked"

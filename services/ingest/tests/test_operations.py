@@ -110,7 +110,8 @@ async def test_examples_are_taken_and_answers_fit_their_schemas(gateway: Any, pa
             if name == "binary":
                 continue
             value = example["value"].encode() if isinstance(example["value"], str) else example["value"]
-            reply = await gateway.post(path, value, {"content-type": media})
+            asked = path.format(**{one["name"]: one["example"] for one in post["parameters"] if one["in"] == "path"})
+            reply = await gateway.post(asked, value, {"content-type": media})
             assert reply.status < 300, reply.body
             described = post["responses"][str(reply.status)].get("content", {})
             if "application/json" in described:

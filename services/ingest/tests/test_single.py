@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from vigie_ingest.series import registrar
+from vigie_publishing.series import registrar
 from vigie_runtime.backoff import Backoff
 
 from tests.kit import eventually

@@ -12,12 +12,12 @@ from types import coroutine
 from typing import Any, Final, Protocol
 
 from vigie_contracts import limits
+from vigie_publishing.errors import BufferFullError
 from vigie_web.connection import Receive
 
 from vigie_ingest.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
-    BufferFullError,
     ClientGoneError,
     InvalidRequestError,
     MalformedBodyError,

@@ -12,14 +12,16 @@ import msgspec
 from msgspec import Raw, Struct
 from vigie_contracts import limits
 from vigie_contracts.events import EXTENSIONS, CloudEvent
+from vigie_publishing import timestamps
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import UNREADABLE, Sample
 from vigie_web.connection import Header
 
-from vigie_ingest import mapping, timestamps
-from vigie_ingest.decoding import UNREADABLE, Decoded, decode_items, item_error, single_error
-from vigie_ingest.errors import ItemError, Reason, RejectedItem, UnsupportedMediaError
+from vigie_ingest import mapping
+from vigie_ingest.decoding import Decoded, decode_items, item_error, single_error
+from vigie_ingest.errors import RejectedItem, UnsupportedMediaError
 from vigie_ingest.ignored import FieldReader, Ignored, warn
 from vigie_ingest.media import NO_TYPE, is_json, media_type
-from vigie_ingest.samples import Sample
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"

@@ -5,42 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Generic, Literal, TypeVar, get_args
+from typing import Final, Generic, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 from vigie_contracts import limits
 from vigie_contracts.events import CURRENCY
 from vigie_contracts.problems import ItemProblem
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import UNREADABLE, Metric, MetricType, Temporality
 
 from vigie_ingest import items
-from vigie_ingest.errors import (
-    ItemError,
-    ItemRefusedError,
-    MalformedBodyError,
-    Reason,
-    RejectedItem,
-    RequestError,
-    TooManyItemsError,
-)
+from vigie_ingest.errors import ItemRefusedError, MalformedBodyError, RejectedItem, RequestError, TooManyItemsError
 from vigie_ingest.ignored import MAX_WARNINGS, FieldReader, Ignored, warn
-from vigie_ingest.timestamps import Timestamp
 
 T = TypeVar("T")
-MetricType = Literal["gauge", "counter", "histogram", "summary"]
-Temporality = Literal["delta", "cumulative"]
-
-
-class Metric(Struct, gc=False):
-    """One measurement. `labels` stay raw: they are looked at only when the series is new. Unknown fields are ignored,
-    with a warning; of a field that is there twice the last one counts, as in every JavaScript client."""
-
-    name: Annotated[str, Meta(description="Letters, digits and _ : . - /, a letter, '_' or ':' first")]
-    type: MetricType
-    value: Annotated[float, Meta(description="Finite. Of a counter: the increment, unless temporality is cumulative")]
-    labels: Raw = msgspec.field(default_factory=Raw)
-    timestamp: Timestamp = None
-    temporality: Temporality | None = None
 
 
 class MetricList(Struct, gc=False):
@@ -83,8 +62,6 @@ _strict_wrapped: Final = msgspec.json.Decoder(_StrictList)
 _raw: Final = msgspec.json.Decoder(list[Raw])
 _raw_wrapped: Final = msgspec.json.Decoder(_RawList)
 _SMALLEST_METRIC: Final = len('{"name":"a","type":"gauge","value":0},')
-# What msgspec raises for bytes it does not take; RecursionError is not its own.
-UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def decode_metric(body: bytes) -> tuple[Metric, Sequence[Ignored]]:

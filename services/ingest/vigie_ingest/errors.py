@@ -1,42 +1,21 @@
-"""What the gateway answers instead of taking a request. Each error builds its own sentence from typed arguments."""
+"""What the gateway answers instead of taking a request, beside the errors of `vigie_publishing`. Each error builds its
+own sentence from typed arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
 from vigie_contracts import limits
 from vigie_contracts.problems import MAX_DETAIL_CHARS, ItemProblem, Problem, ProblemKind, shortened
+from vigie_publishing.errors import ItemError
 from vigie_runtime.errors import ProblemError
 from vigie_web.errors import BodyTooLarge, BodyTooSlow
 
 MAX_LISTED_ERRORS = 100
 """An answer lists at most this many refused items; `rejected` counts all of them."""
-
-
-class Reason(StrEnum):
-    """Why one item was refused: the same value in the metric label and in the log."""
-
-    MALFORMED = "malformed"
-    FIELD = "field"
-    VALUE = "value"
-    TIMESTAMP = "timestamp"
-    SERIES = "series"
-    LIMIT = "limit"
-    COLLISION = "collision"
-    TENANT = "tenant"
-
-
-@dataclass(frozen=True, slots=True)
-class ItemError:
-    """One item is refused: which field of it, and why, in a sentence for the sender."""
-
-    reason: Reason
-    field: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,40 +158,6 @@ class BodyTimeoutError(RequestError):
 class KeyReusedError(RequestError):
     kind, status = ProblemKind.KEY_REUSED, 422
     sentence = "Idempotency-Key: this key was used for another request within the last 24 h; use a new key per request"
-
-
-class InProgressError(RequestError):
-    kind, status, seconds = ProblemKind.IN_PROGRESS, 409, 1
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is being worked on right now; try again in a moment")
-
-
-class BufferFullError(RequestError):
-    kind, status, seconds = ProblemKind.BUSY, 503, 1
-    sentence = "the gateway's buffer is full; nothing of this request was taken, send it again later"
-
-
-class BusAwayError(RequestError):
-    """The bus did not acknowledge in time. Whether it will is unknown."""
-
-    kind, status, seconds = ProblemKind.BUSY, 503, 5
-
-    def __init__(self, keyed: bool) -> None:
-        advice = (
-            "send the same request again: it carries a key, so it cannot be counted twice"
-            if keyed
-            else "a repeat may count twice; requests with an Idempotency-Key can be repeated safely"
-        )
-        super().__init__(f"the bus did not acknowledge in time and the outcome is unknown; {advice}")
-
-
-class CatalogueAwayError(RequestError):
-    kind, status, seconds = ProblemKind.STORE_AWAY, 503, 2
-    sentence = (
-        "the request names series that are new here, and the series catalogue does not answer; "
-        "nothing of this request was taken, send it again later"
-    )
 
 
 class StoreAwayError(RequestError):

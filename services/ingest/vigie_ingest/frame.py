@@ -194,7 +194,7 @@ class IntakeRoute:
         try:
             stranger = _stranger(request.principal)
             found, ticket = await store.claim(request.tenant, key, request.key, stranger=stranger)
-        except RequestError as e:
+        except ProblemError as e:
             self._lookups[Lookup.IN_PROGRESS if e.status == 409 else Lookup.REUSED].inc()
             raise
         self._lookups[found].inc()

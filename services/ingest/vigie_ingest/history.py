@@ -13,17 +13,12 @@ import msgspec
 from vigie_contracts import limits
 from vigie_contracts import telemetry as contract
 from vigie_contracts.tenants import tenant_id
+from vigie_publishing import timestamps
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import UNREADABLE
 
-from vigie_ingest import timestamps
-from vigie_ingest.decoding import UNREADABLE, Decoded, item_error
-from vigie_ingest.errors import (
-    ItemError,
-    MalformedBodyError,
-    Reason,
-    RejectedItem,
-    TooManyItemsError,
-    UnsupportedMediaError,
-)
+from vigie_ingest.decoding import Decoded, item_error
+from vigie_ingest.errors import MalformedBodyError, RejectedItem, TooManyItemsError, UnsupportedMediaError
 from vigie_ingest.idempotency import report_key
 from vigie_ingest.ignored import FieldReader, Ignored, warn
 from vigie_ingest.items import BOM

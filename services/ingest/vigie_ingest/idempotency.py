@@ -7,28 +7,26 @@ away, and no tenant has room for more than its newest answers; then requests jus
 
 from __future__ import annotations
 
-import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
 from typing import Final
 from uuid import uuid4
 
 import msgspec
 from vigie_contracts import limits
-from vigie_contracts.samples import KEY_BYTES
+from vigie_publishing.errors import InProgressError
+from vigie_publishing.keys import digest
+from vigie_publishing.metric import Sample
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
 from vigie_runtime.metrics import MetricSet
 from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
 from vigie_web.connection import Header
 
-from vigie_ingest.errors import InProgressError, InvalidRequestError, KeyReusedError
-from vigie_ingest.samples import Sample
+from vigie_ingest.errors import InvalidRequestError, KeyReusedError
 
 log = logging.get(__name__)
 
@@ -63,14 +61,14 @@ def request_key(tenant: str, key: bytes, route: str, body: bytes, *, stranger: b
 
     Strangers have keys of their own: theirs of the same body may have been taken in part, or at another time, and must
     not make the sender's a repeat. Which credential a sender has is no part of it: a repeat may come with a new one."""
-    return _digest(b"vigie-request-s1" if stranger else b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
+    return digest(b"vigie-request-s1" if stranger else b"vigie-request-v1", tenant.encode(), key, route.encode(), body)
 
 
 def body_key(tenant: str, route: str, body: bytes) -> bytes:
     """The key of the samples of a request without a key, whose sender repeats its very bytes until they are taken.
 
     Only for bodies that say the time of every sample: others may say the same twice and mean it."""
-    return _digest(b"vigie-body-v1", tenant.encode(), route.encode(), body)
+    return digest(b"vigie-body-v1", tenant.encode(), route.encode(), body)
 
 
 def event_key(tenant: str, source: str, id_: str, samples: Sequence[Sample]) -> bytes:
@@ -78,47 +76,12 @@ def event_key(tenant: str, source: str, id_: str, samples: Sequence[Sample]) -> 
     counts. Each partition judges a key by itself, so one that stood for other samples too would be a repeat in some of
     them and new in others. When it counts is no part of the key: that may be the gateway's clock."""
     counted = msgspec.msgpack.encode([(one.name, one.kind, one.labels, one.value) for one in samples])
-    return _digest(b"vigie-event-v2", tenant.encode(), source.encode(), id_.encode(), counted)
+    return digest(b"vigie-event-v2", tenant.encode(), source.encode(), id_.encode(), counted)
 
 
 def report_key(tenant: str, at_ms: int, body: bytes) -> bytes:
     """The 16 bytes that name a report of the past, from all that it says; `body` is JSON with sorted keys."""
-    return _digest(b"vigie-report-v1", tenant.encode(), str(at_ms).encode(), body)
-
-
-def _digest(person: bytes, *parts: bytes) -> bytes:
-    h = blake2b(digest_size=KEY_BYTES, person=person)
-    for part in parts:
-        h.update(len(part).to_bytes(8, "little"))
-        h.update(part)
-    return h.digest()
-
-
-class InFlight:
-    """Keys this gateway is publishing right now. Samples of one key must not share a Kafka record with their repeat:
-    the aggregator tells a repeat by the offset of its record."""
-
-    def __init__(self, wait_s: float) -> None:
-        self._wait_s = wait_s
-        self._held: dict[bytes, asyncio.Future[None]] = {}
-
-    @asynccontextmanager
-    async def hold(self, keys: Sequence[bytes]) -> AsyncIterator[None]:
-        """Wait until nobody holds any of the keys, then hold them all. Raises InProgressError when that takes long."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._wait_s
-        while busy := next((self._held[key] for key in keys if key in self._held), None):
-            await asyncio.wait([busy], timeout=max(0.0, end - loop.time()))
-            if loop.time() >= end:
-                raise InProgressError("the same request or event")
-        mine = loop.create_future()
-        self._held.update(dict.fromkeys(keys, mine))
-        try:
-            yield
-        finally:
-            for key in keys:
-                self._held.pop(key, None)
-            mine.set_result(None)
+    return digest(b"vigie-report-v1", tenant.encode(), str(at_ms).encode(), body)
 
 
 class Lookup(StrEnum):
@@ -200,7 +163,7 @@ return 1
         """The stored answer, or a ticket to make one; strangers have keys and a room of their own in each tenant, so
         that they use up nobody's key. Raises KeyReusedError or InProgressError."""
         answers = f"vigie:{tenant}:idem:"
-        name = answers + _digest(b"vigie-answer-s1" if stranger else b"vigie-answer-v1", key).hex()
+        name = answers + digest(b"vigie-answer-s1" if stranger else b"vigie-answer-v1", key).hex()
         room = answers + ("strangers" if stranger else "room")
         lock = msgspec.msgpack.encode(_Stored(request, uuid4().bytes))
         found = await self._ask(name, lock)

@@ -16,6 +16,8 @@ from opentelemetry.trace import SpanContext
 from vigie_contracts.problems import ItemProblem
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal
+from vigie_publishing.publishers import KeyedPublisher, ReportPublisher
+from vigie_publishing.series.resolver import SeriesResolver
 from vigie_runtime.errors import ProblemError
 from vigie_storage.reports.reader import StoredReports
 from vigie_web.connection import Header
@@ -24,9 +26,7 @@ from vigie_ingest import responses
 from vigie_ingest.admission import Admission, Headers
 from vigie_ingest.bodies import ANY, CODINGS, Bounds, Codings
 from vigie_ingest.errors import RejectedItem
-from vigie_ingest.publishers import KeyedPublisher, ReportPublisher
 from vigie_ingest.responses import Response
-from vigie_ingest.series.resolver import SeriesResolver
 from vigie_ingest.settings import IngestSettings
 
 
@@ -99,7 +99,8 @@ class Intake(Generic[Decoded, Outcome]):
     """A route that takes samples or reports, as `frame.IntakeRoute` serves it."""
 
     path: str
-    """As a row of `vigie_contracts.paths` serves it; `/*` at its end: all paths below. Also the label in metrics."""
+    """As a row of `vigie_contracts.paths` serves it; `/*` at its end: all paths below; `{name}` once in it: any text,
+    with slashes too. Also the label in metrics."""
     admission: Admission
     check: Callable[[Headers], object]
     """Looks at the headers, before the body is read. Raises UnsupportedMediaError."""

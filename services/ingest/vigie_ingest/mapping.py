@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from vigie_contracts import events, names
 from vigie_contracts.series import Kind
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import UNREADABLE, Sample
 
-from vigie_ingest.decoding import UNREADABLE, item_error
-from vigie_ingest.errors import ItemError, Reason
+from vigie_ingest.decoding import item_error
 from vigie_ingest.ignored import FieldReader, Ignored
-from vigie_ingest.samples import Sample
 
 _readers: Final = {name: FieldReader(type_, f"the data of {name}") for name, type_ in events.EVENT_DATA.items()}
 _service_of: Final = msgspec.json.Decoder(events.SessionStarted)  # has no field but the service

@@ -12,10 +12,11 @@ from prometheus_client import Metric as PromMetric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from vigie_identity.errors import RefusalReason
+from vigie_publishing.errors import Reason
 from vigie_runtime.metrics import Counter, Gauge, Histogram
+from vigie_web.metrics import refused_credentials
 
-from vigie_ingest.errors import Reason, RejectedItem
+from vigie_ingest.errors import RejectedItem
 from vigie_ingest.idempotency import Lookup
 
 
@@ -46,25 +47,14 @@ DURATION = Histogram(
 BODY_BYTES = Counter(
     "vigie_ingest_body_bytes_total", "bytes", "Bodies of judged requests, decompressed", {"route": Route}
 )
-BUFFERED = Gauge("vigie_ingest_buffered_samples", "samples", "Samples that wait for Kafka's acknowledgement")
 BODIES = Gauge("vigie_ingest_held_body_bytes", "bytes", "Request bodies held at this moment")
-KNOWN = Gauge("vigie_ingest_known_series", "series", "Series in the gateway's cache")
-WAITING = Gauge("vigie_ingest_waiting_series", "series", "New series that wait for the catalogue")
-CATALOGUE_WAIT = Histogram(
-    "vigie_ingest_catalogue_wait_seconds", "seconds", "How long a request with new series waited for the catalogue"
-)
 IDEMPOTENCY = Counter(
     "vigie_ingest_idempotency_lookups_total",
     "requests",
     "Requests with an Idempotency-Key, by what was found under the key",
     {"result": Lookup},
 )
-REFUSED_CREDENTIALS = Counter(
-    "vigie_ingest_refused_credentials_total",
-    "requests",
-    "Requests whose token or key was not good",
-    {"reason": RefusalReason},
-)
+REFUSED_CREDENTIALS = refused_credentials("ingest")
 
 
 class WarnedTenant(StrEnum):
@@ -81,7 +71,7 @@ MAX_WARNED_TENANTS: Final = 1_000
 OTHER_TENANTS: Final = "_others"
 """No tenant's id: those begin with a letter or a digit."""
 
-METRICS = (BUFFERED, BODIES, KNOWN, WAITING, CATALOGUE_WAIT, IDEMPOTENCY, REFUSED_CREDENTIALS)
+METRICS = (BODIES, IDEMPOTENCY, REFUSED_CREDENTIALS)
 """Those that live in a MetricSet; the others are tallied by RouteMetrics, because every request touches them, and
 WarnedTenants, because nobody knows their labels before."""
 

@@ -38,7 +38,8 @@ def feature(routes: Iterable[IntakeRoute]) -> Feature:
     rows: dict[RouteKey, Access] = {}
     for route in routes:
         intake, admission = route.intake, route.intake.admission
-        path = f"{intake.path[:-1]}{{rest:path}}" if intake.path.endswith("/*") else intake.path
+        path = intake.path.replace("}", ":path}") if "{" in intake.path else intake.path
+        path = f"{path[:-1]}{{rest:path}}" if path.endswith("/*") else path
         router.routes.append(Route(path, route, methods=[intake.method], include_in_schema=False))
         rows[intake.method, path] = Access(admission.permission, platform=admission.needs_credential)
     return Feature(router, rows)
@@ -49,9 +50,9 @@ class IngestApp:
 
     def __init__(self, frame: Frame, routes: Sequence[IntakeRoute], rest: FastAPI) -> None:
         intakes = [(route.intake.method, route.intake.path, route) for route in routes]
-        self._exact = {(method, path): route for method, path, route in intakes if not path.endswith("/*")}
-        below = [(method, path[:-1], route) for method, path, route in intakes if path.endswith("/*")]
-        self._below = sorted(below, key=lambda one: -len(one[1]))  # the longest that fits is the one meant
+        self._exact = {(method, path): route for method, path, route in intakes if _ends(path) is None}
+        below = [(method, *ends, route) for method, path, route in intakes if (ends := _ends(path)) is not None]
+        self._below = sorted(below, key=lambda one: -len(one[1] + one[2]))  # the longest that fits is the one meant
         self._rest = rest
         self.frame = frame
         self.openapi: Callable[[], dict[str, Any]] = rest.openapi
@@ -65,7 +66,19 @@ class IngestApp:
             await (self._found_below(scope) or self._rest)(scope, receive, send)
 
     def _found_below(self, scope: Scope) -> IntakeRoute | None:
-        for method, prefix, route in self._below:
-            if scope["type"] == "http" and scope["method"] == method and scope["path"].startswith(prefix):
+        if scope["type"] != "http":
+            return None
+        asked, path = scope["method"], scope["path"]
+        for method, before, after, route in self._below:
+            long_enough = len(path) > len(before) + len(after)
+            if asked == method and long_enough and path.startswith(before) and path.endswith(after):
                 return route
         return None
+
+
+def _ends(path: str) -> tuple[str, str] | None:
+    """What stands before and after the part of an intake's path that may be anything; None without one."""
+    if path.endswith("/*"):
+        return path[:-1], ""
+    before, opening, rest = path.partition("{")
+    return (before, rest.partition("}")[2]) if opening else None

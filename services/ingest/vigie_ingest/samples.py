@@ -1,36 +1,20 @@
-"""What is wrong with the values and timestamps of metrics; and the samples that Vigie derives from other things."""
+"""What is wrong with the values and timestamps of metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts import limits
-from vigie_contracts.series import Kind
-
-from vigie_ingest import timestamps
-from vigie_ingest.decoding import Metric
-from vigie_ingest.errors import ItemError, Reason
+from vigie_publishing import timestamps
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import Metric
 
 NEGATIVE: Final = ItemError(
     Reason.VALUE, "value", "must not be negative: a counter only goes up. Use a gauge for what goes down"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One sample that is derived from an event, or read from a protocol that does not speak of metrics in JSON.
-
-    Name and labels need not be valid: `SeriesResolver.derived` says of each whether they are."""
-
-    name: str
-    kind: Kind
-    labels: tuple[tuple[str, str], ...]
-    """In any order; the same one each time is found faster."""
-    value: float
 
 
 def faults(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 from vigie_contracts import limits
-from vigie_identity.settings import IdentitySettings
-from vigie_limits.settings import LimitSettings
-from vigie_runtime.settings import ReportsSettings, TenantSettings
+from vigie_runtime.settings import ReportsSettings
+from vigie_web.access_control import AccessSettings
 
 
-class IngestSettings(IdentitySettings, LimitSettings, ReportsSettings, TenantSettings):
+class IngestSettings(AccessSettings, ReportsSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     ingest_host: str = Field(default="0.0.0.0", description="address to listen on")

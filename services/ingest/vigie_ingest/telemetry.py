@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 import msgspec
 from vigie_contracts import names
 from vigie_contracts import telemetry as contract
-from vigie_contracts.reports import Report
+from vigie_contracts.json_bounds import Crossed, crossed
 from vigie_contracts.series import Kind
 from vigie_contracts.telemetry import Telemetry
 from vigie_contracts.tenants import tenant_id
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.keys import report_id
+from vigie_publishing.metric import UNREADABLE, Sample
+from vigie_publishing.publishers import KeyedReport
 
-from vigie_ingest.decoding import UNREADABLE, item_error, single_error
-from vigie_ingest.errors import ItemError, ItemRefusedError, Reason
+from vigie_ingest.decoding import item_error, single_error
+from vigie_ingest.errors import ItemRefusedError
 from vigie_ingest.ignored import FieldReader, Ignored
-from vigie_ingest.samples import Sample
 
-_INT64: Final = 1 << 63
 _NOT_A_NUMBER: Final = ItemError(Reason.VALUE, "", f"must be a number between 0 and {contract.MAX_NUMBER:.0f}")
 _KEYS: Final = ItemError(
     Reason.VALUE, contract.ADDITIONAL, f"has more than {contract.MAX_ADDITIONAL_KEYS} keys, all levels together"
@@ -33,6 +34,12 @@ _BYTES: Final = ItemError(
 )
 _KEY: Final = ItemError(Reason.VALUE, contract.ADDITIONAL, "has a key that holds a NUL character")
 _INTEGER: Final = ItemError(Reason.VALUE, contract.ADDITIONAL, "holds an integer that does not fit 64 bits")
+_CROSSED_BOUNDS: Final = {
+    Crossed.KEYS: _KEYS,
+    Crossed.DEPTH: _DEPTH,
+    Crossed.NUL: _KEY,
+    Crossed.INTEGER: _INTEGER,
+}
 
 
 class TelemetryDto(Telemetry, kw_only=True):
@@ -84,8 +91,9 @@ def fault(said: Telemetry) -> ItemError | None:
     given = said.additional_data
     if given is None:
         return None
-    if error := _unbounded(given):
-        return error
+    over = crossed(given, max_depth=contract.MAX_ADDITIONAL_DEPTH, max_keys=contract.MAX_ADDITIONAL_KEYS)
+    if over is not None:
+        return _CROSSED_BOUNDS[over]
     for name in contract.ADDITIONAL_NUMBERS:
         if given.get(name) is not None and not contract.is_number(given[name]):
             return ItemError(Reason.VALUE, f"{contract.ADDITIONAL}.{name}", _NOT_A_NUMBER.detail)
@@ -115,8 +123,8 @@ def samples_of(said: Telemetry, others_too: bool) -> list[Sample]:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """A node's telemetry, judged and ready to publish. `key`: the 16 bytes that name it, also when it is sent
-    again; `others_too`: as for `samples_of`."""
+    """A node's telemetry, judged. `key`: the 16 bytes that name it, also when it is sent again; `others_too`: as for
+    `samples_of`."""
 
     tenant: str
     at_ms: int
@@ -126,37 +134,16 @@ class NodeReport:
 
     @property
     def id(self) -> str:
-        return str(UUID(bytes=self.key, version=5))
+        return report_id(self.key)
 
-    def message(self) -> bytes:
-        """The record on the bus."""
-        body = self.said.body()
-        return msgspec.json.encode(Report(self.id, self.tenant, contract.KIND, contract.SUBJECT, self.at_ms, body))
-
-    def samples(self) -> list[Sample]:
-        """The samples of its numbers."""
-        return samples_of(self.said, self.others_too)
-
-
-def _unbounded(given: dict[str, Any]) -> ItemError | None:
-    """The first bound that is crossed. Level by level, so that depth costs no recursion."""
-    level: list[Any] = [given]
-    keys = 0
-    for _ in range(contract.MAX_ADDITIONAL_DEPTH):
-        inner: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                keys += len(one)
-                if any("\0" in key for key in one):
-                    return _KEY
-                inner += one.values()
-            else:
-                inner += one
-        if keys > contract.MAX_ADDITIONAL_KEYS:
-            return _KEYS
-        if any(isinstance(one, int) and not -_INT64 <= one < _INT64 for one in inner):
-            return _INTEGER
-        level = [one for one in inner if isinstance(one, dict | list)]
-        if not level:
-            return None
-    return _DEPTH
+    def keyed(self) -> KeyedReport:
+        """Ready to publish, with the samples of its numbers."""
+        return KeyedReport(
+            tenant=self.tenant,
+            at_ms=self.at_ms,
+            key=self.key,
+            samples=samples_of(self.said, self.others_too),
+            kind=contract.KIND,
+            subject=contract.SUBJECT,
+            body=self.said.body(),
+        )

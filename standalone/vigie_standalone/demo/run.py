@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vigie_standalone.demo import node
+from vigie_standalone.demo import app, node
+from vigie_standalone.demo.app import app_metrics
 from vigie_standalone.demo.control import Control
 from vigie_standalone.demo.incidents import INCIDENTS, USUAL_S, conditions, due
 from vigie_standalone.demo.messages import cloud_events, metric_items
@@ -63,6 +64,7 @@ async def _play(options: DemoOptions, sender: Sender) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_live(options, sender, now))
         group.create_task(_node(options, sender))
+        group.create_task(_app(options, sender))
         if options.backfill_s:
             group.create_task(_backfill(options, sender, now))
 
@@ -92,6 +94,16 @@ async def _node(options: DemoOptions, sender: Sender) -> None:
         at = max(at, int(time.time()) - node.EVERY_S)  # after a long stop the gap stays a gap
         await asyncio.sleep(max(0.0, at - time.time()))
     log("no node is simulated: its telemetry is not taken here", tenant=node.TENANT)
+
+
+async def _app(options: DemoOptions, sender: Sender) -> None:
+    """The booking app, until it is refused: not every caller may send for it."""
+    at = int(time.time())
+    while await sender.app_metrics(app.APP, app_metrics(options.seed, at)):
+        at += app.EVERY_S
+        at = max(at, int(time.time()) - app.EVERY_S)  # after a long stop the gap stays a gap
+        await asyncio.sleep(max(0.0, at - time.time()))
+    log("no app is simulated: its metrics are not taken here", app=app.APP)
 
 
 def _report(sender: Sender) -> None:

@@ -55,6 +55,10 @@ class Sender:
         """A node's report, `key` naming it in repeats. Whether it was taken."""
         return await self._post("/telemetry", report, "application/json", {"idempotency-key": key})
 
+    async def app_metrics(self, app: str, said: dict[str, Any]) -> bool:
+        """What an app says of itself; a repeat of it counts once. Whether it was taken."""
+        return await self._post(f"/api/apps/{app}/metrics", said, "application/json", {})
+
     async def _post(self, path: str, content: Any, content_type: str, more: dict[str, str]) -> bool:
         """Whether the request was taken, in the end."""
         body = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), GZIP_LEVEL, mtime=0)

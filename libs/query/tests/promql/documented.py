@@ -19,6 +19,8 @@ from vigie_query.promql.plan import Selector
 from vigie_query.times import UNITS
 
 PAGE = Path(__file__).parents[4] / "docs" / "promql.md"
+MORE = Path(__file__).parent / "examples.md"
+"""What is of interest to nobody but those who know Prometheus well."""
 _KINDS = {"gauge": Kind.GAUGE, "counter": Kind.COUNTER, "cumulative": Kind.CUMULATIVE, "histogram": Kind.HISTOGRAM}
 _SERIES = re.compile(r"(?:(gauge|counter|cumulative|histogram) )?([\w.:]*(?:\{.*?\})?)\s*(.*)")
 _EVAL = re.compile(r"eval (?:instant at (\S+)|range from (\S+) to (\S+) step (\S+)) (.+)")
@@ -60,9 +62,9 @@ class Example:
     evaluated: list[Evaluated] = field(default_factory=list)
 
 
-def examples() -> Iterator[Example]:
-    """All blocks of the page."""
-    text = PAGE.read_text(encoding="utf-8")
+def examples(page: Path = PAGE) -> Iterator[Example]:
+    """All blocks of a page."""
+    text = page.read_text(encoding="utf-8")
     for block in re.finditer(r"^```promql\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         yield _read(block[1].splitlines(), text.count("\n", 0, block.start(1)) + 1)
 

@@ -1,4 +1,4 @@
-"""The examples of `docs/promql.md` come out as printed."""
+"""The examples of `docs/promql.md`, and of the page beside this, come out as printed."""
 
 import asyncio
 import math
@@ -19,9 +19,14 @@ from vigie_query.promql.queries import Answer, Query, answer
 from vigie_query.promql.samples import Vector
 from vigie_windows import fold
 
-from .documented import Evaluated, Example, examples
+from .documented import MORE, PAGE, Evaluated, Example, examples
 
-CASES = [pytest.param(one, asked, id=f"line {asked.line}") for one in examples() for asked in one.evaluated]
+CASES = [
+    pytest.param(one, asked, id=f"{page.stem} line {asked.line}")
+    for page in (PAGE, MORE)
+    for one in examples(page)
+    for asked in one.evaluated
+]
 
 
 def stored(example: Example) -> MemoryReader:

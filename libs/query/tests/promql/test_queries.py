@@ -4,8 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from vigie_query.errors import QueryLimitExceeded
-from vigie_query.promql.errors import InvalidExpression
+from vigie_query.promql.errors import InvalidExpression, TooManySteps
 from vigie_query.promql.evaluation import Evaluation
 from vigie_query.promql.labels import labels_of
 from vigie_query.promql.memory import MemoryReader
@@ -55,9 +54,9 @@ def test_a_range_query_of_a_range_or_a_string_is_refused() -> None:
 
 
 def test_too_many_steps_are_refused_before_anything_is_read() -> None:
-    with pytest.raises(QueryLimitExceeded, match="11,000 points"):
+    with pytest.raises(TooManySteps, match="11,000 points"):
         ask("x", 0, 10**12, 1)
-    with pytest.raises(QueryLimitExceeded, match="11,000 points"):
+    with pytest.raises(TooManySteps, match="11,000 points"):
         ask("x", 0, 11_001_000, 1_000)
 
 
@@ -71,3 +70,11 @@ def test_what_a_plan_reads_says_how_it_is_used() -> None:
     assert rate.uses == (Use("rate", 300_000, 540_000, 600_000, 30_000),)
     assert (rate.first_ms, rate.last_ms) == (240_001, 600_000)
     assert plain.uses == (Use("", 300_000, 60_000, 660_000, 60_000),)
+
+
+def test_a_rate_is_rounded_where_prometheus_rounds_it() -> None:
+    """Change times (factor by seconds): change times factor, by seconds, is 0.26666666666666666."""
+    reader = MemoryReader.of({X: [(10_000, 1.0), (20_000, 4.0)]})
+    found = asyncio.run(answer(reader, Query("", parse("rate(x[15s])"), 20_000, 20_000))).value
+    assert isinstance(found, Vector)
+    assert found.values.tolist() == [[0.2666666666666666]]

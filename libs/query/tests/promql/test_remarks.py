@@ -49,7 +49,7 @@ def buckets(**counts: float) -> MemoryReader:
         ),
         (
             "histogram_quantile(0.5, x)",
-            'PromQL warning: bucket label "le" is missing or has a malformed value of "" (1:25)',
+            'PromQL warning: bucket label "le" is missing or has a malformed value of "" for metric name "x" (1:25)',
         ),
     ],
 )  # fmt: skip
@@ -62,7 +62,8 @@ def test_falling_buckets_are_told_and_whole_ones_are_not() -> None:
     assert ask(expression, buckets(_1_0=1.0, _2_0=2.0, _Inf=3.0)).infos == ()
     assert ask(expression, buckets(_1_0=2.0, _2_0=1.0, _Inf=3.0)).infos == (
         "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
-        "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) (1:25)",
+        "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) "
+        'for metric name "x_bucket" (1:25)',
     )
 
 

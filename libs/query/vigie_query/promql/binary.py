@@ -77,7 +77,9 @@ def vectors(
     many, one = (right, left) if swapped else (left, right)
     keys, numbers = grouped([*_signatures(many, matching), *_signatures(one, matching)])
     of_many, of_one = numbers[: len(many.labels)], numbers[len(many.labels) :]
-    _check_unique(one, of_one, keys, "left" if swapped else "right")
+    # Where one side is empty, nothing is going to match.
+    met = one.where(np.logical_or.reduce(many.present, axis=0, keepdims=True))
+    _check_unique(met, of_one, keys, "left" if swapped else "right")
     partners: dict[int, list[int]] = {}
     for row, number in enumerate(of_one):
         partners.setdefault(number, []).append(row)

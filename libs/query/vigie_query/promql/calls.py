@@ -19,10 +19,11 @@ from vigie_query.promql import (
     relabelling,
     remarks,
 )
+from vigie_query.promql.errors import ExecutionError
 from vigie_query.promql.histogram_vectors import Histograms
 from vigie_query.promql.joining import nameless
 from vigie_query.promql.labels import NAME, get, grouped, labels_of
-from vigie_query.promql.plan import Aggregation, Call, Node, Parentheses, Range, Selector, Subquery, Text, unwrapped
+from vigie_query.promql.plan import Aggregation, Call, Node, Range, Selector, Text, unwrapped
 from vigie_query.promql.samples import Bools, Floats, Ints, Vector
 from vigie_query.promql.windows import Chunk, Windows, reduce
 
@@ -37,6 +38,7 @@ _OTHERS: Final = frozenset(
     {
         "absent",
         "absent_over_time",
+        "double_exponential_smoothing",
         "histogram_fraction",
         "histogram_quantile",
         "label_join",
@@ -95,6 +97,8 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         return histogram_functions.plain(evaluation, name, evaluation.vector(arguments[0], times))
     if name in _BOUNDED:
         return _clamped(evaluation, call, times)
+    if name in _OF_RANGES:
+        return _OF_RANGES[name](evaluation, call, times)
     if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
         return evaluation.vector(arguments[0], times)
     return _other(evaluation, call, times)
@@ -118,10 +122,6 @@ def _other(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
             return _mapped(
                 evaluation.vector(arguments[0], times), lambda values: instant_functions.rounded(values, nearest)
             )
-        case "quantile_over_time":
-            return _quantile_over_time(evaluation, call, times)
-        case "predict_linear":
-            return _predict_linear(evaluation, call, times)
         case "histogram_quantile":
             q = evaluation.scalar(arguments[0], times)
             remarks.on_quantiles(q, arguments[0].place, evaluation.annotations)
@@ -188,8 +188,9 @@ def _timestamp(evaluation: Evaluation, node: Node, times: Ints) -> Vector:
 
 def _absent(node: Node, present: Bools) -> Vector:
     """1 where no series is present, under the labels that the selector says it would have."""
-    while isinstance(node, Parentheses | Range | Subquery):
-        node = node.selector if isinstance(node, Range) else node.of
+    node = unwrapped(node)
+    if isinstance(node, Range):
+        node = node.selector
     labels: dict[str, str] = {}
     if isinstance(node, Selector):
         named = [matcher.label for matcher in node.matchers]
@@ -222,6 +223,30 @@ def _predict_linear(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         return slope * ahead[chunk.steps] + intercept
 
     return nameless(reduce(windows, function, 2, check=evaluation.check))
+
+
+def _smoothed(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    factors: list[Floats] = []
+    for what, argument in zip(("smoothing", "trend"), call.arguments[1:], strict=True):
+        factor = evaluation.scalar(argument, times)
+        if (wrong := ~((factor > 0) & (factor < 1))).any():
+            raise ExecutionError(f"invalid {what} factor. Expected: 0 < {what[0]}f < 1, got: {factor[wrong][0]:f}")
+        factors.append(factor)
+    windows, _ = _apart(evaluation, call.function, call.arguments[0], times)
+    smoothing, trend = factors
+
+    def function(chunk: Chunk) -> Floats:
+        return range_functions.smoothed(chunk, smoothing[chunk.steps], trend[chunk.steps])
+
+    return nameless(reduce(windows, function, 2, check=evaluation.check))
+
+
+_OF_RANGES: Final = {
+    "double_exponential_smoothing": _smoothed,
+    "predict_linear": _predict_linear,
+    "quantile_over_time": _quantile_over_time,
+}
+"""Functions of a range and of scalars."""
 
 
 def ordering(node: Node, found: Vector) -> Vector:

@@ -20,7 +20,7 @@ TOLERANCE: Final = 1e-12
 def upper_bound(text: str) -> float | None:
     """The number of a label `le`; None for what is none."""
     try:
-        return float(text)
+        return float(text) if text.strip() == text and "_" not in text else None
     except ValueError:
         return None
 

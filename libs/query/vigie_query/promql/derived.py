@@ -15,6 +15,8 @@ from vigie_query.promql.labels import NAME
 from vigie_query.series import Series
 
 LE: Final = "le"
+EXPORTED_LE: Final = "exported_le"
+"""What a bucket shows instead of a label `le` of the histogram itself."""
 BOUNDS: Final = (*(repr(bound) for bound in BUCKET_BOUNDS), "+Inf")
 BUCKETS: Final = "_bucket"
 _TOTAL: Final = "_total"
@@ -54,7 +56,7 @@ def labels_of(series: Series, name: str, part: int) -> Labels:
     """The labels of a part of a series, with the metric's name."""
     own = [(NAME, name), *series.labels]
     if part >= BUCKET:
-        own = [("exported_le" if label == LE else label, value) for label, value in own]
+        own = [(EXPORTED_LE if label == LE else label, value) for label, value in own]
         own.append((LE, BOUNDS[part - BUCKET]))
     return tuple(sorted(own))
 

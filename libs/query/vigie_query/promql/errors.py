@@ -34,5 +34,15 @@ class InvalidExpression(QueryError):  # noqa: N818 - named after what is wrong
         self.hint = hint
 
 
+class TooManySteps(QueryError):  # noqa: N818
+    """A range query with more steps than one series may have points."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"exceeded maximum resolution of {most:,} points per timeseries. Try decreasing the query resolution "
+            "(?step=XX)"
+        )
+
+
 class ExecutionError(QueryError):
     """The expression is right, but not for the series that it meets: two of them would become one, for example."""

@@ -60,7 +60,7 @@ ARITHMETIC: Final[dict[str, Function]] = {
     "ln": np.log,
     "log2": np.log2,
     "log10": np.log10,
-    "sgn": np.sign,
+    "sgn": lambda values: np.where(values == 0, values, np.sign(values)),  # of -0 it is -0
     "acos": np.arccos,
     "acosh": np.arccosh,
     "asin": np.arcsin,

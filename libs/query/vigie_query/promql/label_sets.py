@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from vigie_contracts.series import Labels
 
-MAX_KNOWN: Final = 16
-"""Results that one list remembers."""
+MAX_KNOWN: Final = 8
+"""Results that one list remembers: at worst these and those that they remember take 1.5 kB for each of its labels."""
 T = TypeVar("T")
 
 

@@ -45,7 +45,10 @@ def unquoted(token: Token, place: Place) -> str:
                 f"unknown escape sequence {quoted(match[0])} in a string", place,
                 "write a backslash twice, or the string in backquotes: `\\d`",
             )  # fmt: skip
-    return b"".join(parts).decode(errors="replace")
+    try:
+        return b"".join(parts).decode()
+    except UnicodeDecodeError:
+        raise InvalidExpression("a string is not valid UTF-8", place) from None
 
 
 _PARTS: Final = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)

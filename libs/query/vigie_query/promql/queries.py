@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from vigie_query.errors import QueryLimitExceeded
+from vigie_query.ordering import ordered
 from vigie_query.promql import calls
 from vigie_query.promql.annotations import Annotations
-from vigie_query.promql.errors import InvalidExpression
+from vigie_query.promql.errors import InvalidExpression, TooManySteps
 from vigie_query.promql.evaluation import LOOKBACK_MS, Evaluation
 from vigie_query.promql.plan import Node, ValueType
 from vigie_query.promql.reading import Read, SamplesReader, wanted
@@ -44,15 +44,11 @@ class Query:
 
     @property
     def times(self) -> Ints:
-        """The steps. Raises QueryLimitExceeded when they are too many."""
+        """The steps. Raises TooManySteps."""
         if not self.is_range:
             return np.array([self.start_ms], np.int64)
         if (self.end_ms - self.start_ms) // self.step_ms > MAX_STEPS:
-            raise QueryLimitExceeded(
-                f"exceeded maximum resolution of {MAX_STEPS:,} points per timeseries. "
-                "Try decreasing the query resolution (?step=XX)",
-                "step",
-            )
+            raise TooManySteps(MAX_STEPS)
         return np.arange(self.start_ms, self.end_ms + 1, self.step_ms, dtype=np.int64)
 
 
@@ -67,6 +63,17 @@ class Answer:
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Numbers in it, about."""
+        match self.value:
+            case Vector() as vector:
+                return vector.size
+            case Samples() as samples:
+                return len(samples.times) if samples.sketches is None else len(samples.sketches.count)
+            case other:
+                return len(other)
+
 
 Compute: TypeAlias = Callable[[Callable[[Check], Answer]], Awaitable[Answer]]
 """Runs work away from the event loop and within its time (`vigie_runtime.expressions.Thinking.run`)."""
@@ -78,7 +85,8 @@ async def inline(work: Callable[[Check], Answer]) -> Answer:
 
 
 async def answer(reader: SamplesReader, query: Query, compute: Compute = inline) -> Answer:
-    """Raises QueryError (InvalidExpression, ExecutionError, QueryLimitExceeded); what reader and `compute` raise."""
+    """Raises QueryError: InvalidExpression, TooManySteps, ExecutionError, QueryLimitExceeded; and what reader and
+    `compute` raise."""
     times = query.times
     if query.is_range and query.node.type not in (ValueType.SCALAR, ValueType.VECTOR):
         kind = "range vector" if query.node.type is ValueType.MATRIX else query.node.type
@@ -105,7 +113,7 @@ def _ranged(evaluation: Evaluation, query: Query, times: Ints) -> tuple[ValueTyp
         values = evaluation.scalar(query.node, times)[None, :]
         return ValueType.MATRIX, Vector([()], values, np.ones(values.shape, np.bool_))
     found = evaluation.vector(query.node, times)
-    return ValueType.MATRIX, found.rows(sorted(range(len(found.labels)), key=found.labels.__getitem__))
+    return ValueType.MATRIX, found.rows(ordered(range(len(found.labels)), key=found.labels.__getitem__))
 
 
 def _instant(evaluation: Evaluation, node: Node, times: Ints) -> tuple[ValueType, Vector | Samples | Floats | str]:

@@ -32,8 +32,9 @@ def _before_resets(chunk: Chunk) -> Floats:
     return chunk.add(lost if chunk.samples.columns is None else lost + chunk.column("before_resets"))
 
 
-def extrapolated(chunk: Chunk, *, counter: bool) -> Floats:
-    """Prometheus' estimate of the change over the whole window: the series is taken to go on to its edges."""
+def extrapolated(chunk: Chunk, *, counter: bool, seconds: Floats | float = 1.0) -> Floats:
+    """Prometheus' estimate of the change over the whole window: the series is taken to go on to its edges. By so many
+    `seconds`, rounded where Prometheus rounds."""
     change = increase_of(chunk, counter=counter)
     first, last = chunk.samples.column("first_ms")[chunk.first], chunk.samples.times[chunk.last]
     sampled = (last - first) / 1000
@@ -45,17 +46,17 @@ def extrapolated(chunk: Chunk, *, counter: bool) -> Floats:
         value = chunk.samples.column("first")[chunk.first]
         begun = np.where((change > 0) & (value >= 0), sampled * (value / change), before)
         before = np.minimum(before, begun)
-    return change * ((sampled + before + after) / sampled)
+    return change * ((sampled + before + after) / sampled / seconds)
 
 
-def increase(chunk: Chunk) -> Floats:
-    """Of a counter. Where it consists of increments: their exact sum, without an estimate."""
+def increase(chunk: Chunk, seconds: Floats | float = 1.0) -> Floats:
+    """Of a counter, by so many `seconds`. Where it consists of increments: their exact sum, without an estimate."""
     increments = chunk.incremental
     if increments.all():
-        return _incremented(chunk)
-    change = extrapolated(chunk, counter=True)
+        return _incremented(chunk) / seconds
+    change = extrapolated(chunk, counter=True, seconds=seconds)
     if increments.any():
-        change[increments] = _incremented(chunk.only(increments))
+        change[increments] = (_incremented(chunk) / seconds)[increments]
     return change
 
 
@@ -67,7 +68,7 @@ def _incremented(chunk: Chunk) -> Floats:
 
 
 def rate(chunk: Chunk) -> Floats:
-    return increase(chunk) / ((chunk.ends - chunk.starts) / 1000)
+    return increase(chunk, (chunk.ends - chunk.starts) / 1000)
 
 
 def _newest_two(chunk: Chunk) -> tuple[Floats, Floats, Floats]:
@@ -158,6 +159,28 @@ def _between(chunk: Chunk, counted: Ints, inside: str) -> Floats:
     return between.astype(np.float64)
 
 
+def smoothed(chunk: Chunk, smoothing: Floats, trend: Floats) -> Floats:
+    """Double exponential smoothing of the values of each window, of which each has its two factors."""
+    value, slope = chunk.values[chunk.begins], np.zeros(len(chunk.counts))
+    before = value.copy()
+    for i in range(1, int(chunk.counts.max(initial=0))):
+        on = np.flatnonzero(chunk.counts > i)
+        factor, raw = smoothing[on], chunk.values[chunk.begins[on] + i]
+        if i == 1:
+            slope[on] = raw - value[on]
+        else:
+            slope[on] = trend[on] * (value[on] - before[on]) + (1 - trend[on]) * slope[on]
+        before[on], value[on] = value[on], factor * raw + (1 - factor) * (value[on] + slope[on])
+    return value
+
+
+def time_of(chunk: Chunk, extreme: Floats, column: str) -> Floats:
+    """Unix seconds of the last sample whose value in a column is that of its window."""
+    values, wanted = chunk.column(column), chunk.per_sample(extreme)
+    found = (values == wanted) | np.isnan(wanted)
+    return np.maximum.reduceat(np.where(found, chunk.times, np.iinfo(np.int64).min), chunk.begins) / 1000
+
+
 PLAIN: Final[dict[str, tuple[Reduction, int]]] = {
     "rate": (rate, 2),
     "increase": (increase, 2),
@@ -178,6 +201,10 @@ PLAIN: Final[dict[str, tuple[Reduction, int]]] = {
     "stddev_over_time": (lambda chunk: np.sqrt(variance(chunk)), 1),
     "stdvar_over_time": (variance, 1),
     "mad_over_time": (mad, 1),
+    "ts_of_first_over_time": (lambda chunk: chunk.samples.column("first_ms")[chunk.first] / 1000, 1),
+    "ts_of_last_over_time": (lambda chunk: chunk.samples.times[chunk.last] / 1000, 1),
+    "ts_of_max_over_time": (lambda chunk: time_of(chunk, greatest(chunk), "max"), 1),
+    "ts_of_min_over_time": (lambda chunk: time_of(chunk, least(chunk), "min"), 1),
 }
 """Functions of nothing but a range -> what they compute, and of how many samples at least."""
 OF_INCREMENTS: Final = frozenset({"rate", "increase"})

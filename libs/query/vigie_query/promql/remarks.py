@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from vigie_contracts.series import Kind
+from vigie_contracts.series import Kind, Labels
 
 from vigie_query.promql.annotations import Annotations
 from vigie_query.promql.classic_histograms import LE, TOLERANCE, upper_bound
@@ -52,9 +52,12 @@ def on_rates(windows: Windows, place: Place, notes: Annotations) -> None:
 def on_buckets(buckets: Vector, place: Place, notes: Annotations) -> None:
     """Of classic histograms: bounds that are none, and counts that are less than those of a lower bound."""
     bounds = [upper_bound(get(labels, LE)) for labels in buckets.labels]
-    unusable = dict.fromkeys(get(buckets.labels[row], LE) for row, bound in enumerate(bounds) if bound is None)
+    unusable = [buckets.labels[row] for row, bound in enumerate(bounds) if bound is None]
     notes.warn(
-        *(f"bucket label {quoted(LE)} is missing or has a malformed value of {quoted(text)}" for text in unusable),
+        *(
+            f"bucket label {quoted(LE)} is missing or has a malformed value of {quoted(get(one, LE))}{_named(one)}"
+            for one in unusable
+        ),
         place=place,
     )
     rows = [row for row, bound in enumerate(bounds) if bound is not None]
@@ -64,5 +67,11 @@ def on_buckets(buckets: Vector, place: Place, notes: Annotations) -> None:
     ordered, group = buckets.rows(np.array(rows, np.int64)[order]), groups[order]
     before, after = ordered.values[:-1], ordered.values[1:]
     both = ordered.present[:-1] & ordered.present[1:] & (group[:-1] == group[1:])[:, None]
-    if (both & (after < before * (1 - TOLERANCE))).any():
-        notes.inform(_MONOTONICITY, place=place)
+    falling = np.flatnonzero((both & (after < before * (1 - TOLERANCE))).any(axis=1))
+    notes.inform(*(f"{_MONOTONICITY}{_named(ordered.labels[row])}" for row in falling.tolist()), place=place)
+
+
+def _named(labels: Labels) -> str:
+    """Nothing where the name was dropped."""
+    name = get(labels, NAME)
+    return f" for metric name {quoted(name)}" if name else ""

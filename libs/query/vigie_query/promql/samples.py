@@ -189,11 +189,16 @@ class Samples:
         kinds = None if self.kinds is None else self.kinds[chosen]
         return self._at([self.labels[int(row)] for row in chosen], kinds, bounds, spread(begins, sizes))
 
+    @cached_property
+    def _ends(self) -> bool:
+        """Whether a series says that it ended: rules look at the same samples again and again."""
+        return bool(is_stale(self.values).any())
+
     def without_stale(self) -> Samples:
         """Without the stale markers, which are no values."""
-        stale = is_stale(self.values)
-        if not stale.any():
+        if not self._ends:
             return self
+        stale = is_stale(self.values)
         gone = np.concatenate([[0], np.cumsum(stale)])
         return self._at(self.labels, self.kinds, self.bounds - gone[self.bounds], np.flatnonzero(~stale))
 

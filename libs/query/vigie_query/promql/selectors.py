@@ -126,6 +126,8 @@ def duration(cursor: Cursor, context: str, *, may_be_zero: bool = False) -> int:
     """Milliseconds, of a duration or a number of seconds. Raises InvalidExpression."""
     token, place = cursor.peek(), cursor.place()
     if token.kind not in (Kind.DURATION, Kind.NUMBER):
+        if token.text == "-" and cursor.after().kind in (Kind.DURATION, Kind.NUMBER):
+            raise InvalidExpression("duration must be greater than 0", place)
         _refuse_computed(cursor)
         cursor.unexpected(context, "duration")
     found = duration_ms(cursor.next(), place)

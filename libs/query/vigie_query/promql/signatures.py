@@ -43,7 +43,8 @@ FUNCTIONS: Final[dict[str, Signature]] = {
     **_all(
         "absent_over_time avg_over_time changes count_over_time delta deriv first_over_time idelta increase irate "
         "last_over_time mad_over_time max_over_time min_over_time present_over_time rate resets stddev_over_time "
-        "stdvar_over_time sum_over_time",
+        "stdvar_over_time sum_over_time ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time "
+        "ts_of_min_over_time",
         Signature((_M,)),
     ),
     **_all("day_of_month day_of_week day_of_year days_in_month hour minute month year", Signature((_V,), optional=1)),
@@ -51,6 +52,7 @@ FUNCTIONS: Final[dict[str, Signature]] = {
     **_all("clamp_max clamp_min", Signature((_V, _S))),
     **_all("sort_by_label sort_by_label_desc", Signature((_V, _T), optional=-1)),
     "clamp": Signature((_V, _S, _S)),
+    "double_exponential_smoothing": Signature((_M, _S, _S)),
     "histogram_fraction": Signature((_S, _S, _V)),
     "histogram_quantile": Signature((_S, _V)),
     "label_join": Signature((_V, _T, _T, _T), optional=-1),
@@ -62,8 +64,7 @@ FUNCTIONS: Final[dict[str, Signature]] = {
     "vector": Signature((_S,)),
 }
 EXPERIMENTAL: Final = frozenset({
-    "double_exponential_smoothing", "end", "histogram_quantiles", "holt_winters", "info", "integral", "range", "start",
-    "step", "ts_of_first_over_time", "ts_of_last_over_time", "ts_of_max_over_time", "ts_of_min_over_time",
+    "end", "histogram_quantiles", "holt_winters", "info", "integral", "range", "start", "step",
 })  # fmt: skip
 """Those that Prometheus has behind a feature flag, or had, and that are not here."""
 

@@ -28,10 +28,15 @@ _COLUMNS: Final = {
     "stddev_over_time": {Column.SUM},
     "stdvar_over_time": {Column.SUM},
     "changes": {Column.MIN, Column.MAX},
+    "ts_of_max_over_time": {Column.MAX},
+    "ts_of_min_over_time": {Column.MIN},
 }
 _ALWAYS_EXACT: Final = frozenset(
-    {"", "absent_over_time", "count_over_time", "first_over_time", "last_over_time", "present_over_time"}
-)
+    {
+        "", "absent_over_time", "count_over_time", "first_over_time", "last_over_time", "present_over_time",
+        "ts_of_first_over_time", "ts_of_last_over_time",
+    }
+)  # fmt: skip
 _OF_KIND: Final = {
     Kind.GAUGE: frozenset({"sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "delta"}),
     Kind.COUNTER: frozenset({"rate", "increase", "resets", "min_over_time", "max_over_time"}),
@@ -66,7 +71,7 @@ class Need:
 def need(wanted: Wanted, shown: Shown) -> Need:
     """For the uses of a selector, of the series that it selects."""
     functions = dict.fromkeys(use.function for use in wanted.uses)
-    dense = sum(map(_ends, wanted.uses)) > MAX_ENDS
+    dense = sum(map(ends, wanted.uses)) > MAX_ENDS
     kinds = {Kind(int(kind)) for kind in np.unique(shown.kinds[shown.parts == VALUE])}
     shows = kinds | {Kind.COUNTER} if shown.incremental.any() else kinds
     sums = Kind.HISTOGRAM in kinds
@@ -90,7 +95,8 @@ def _newest_ms(uses: tuple[Use, ...]) -> int | None:
     return None
 
 
-def _ends(use: Use) -> int:
+def ends(use: Use) -> int:
+    """How many ends its ranges have."""
     return (use.last_ms - use.first_ms) // use.step_ms + 1 if use.step_ms > 0 else 1
 
 
@@ -100,9 +106,13 @@ def _edges(use: Use, *, dense: bool, sums: bool) -> npt.NDArray[np.int64]:
     if dense:
         return np.array([use.first_ms - use.range_ms, use.last_ms], np.int64)
     ends = np.arange(use.first_ms, use.last_ms + 1, use.step_ms or 1, dtype=np.int64)
-    # Else the plain selector looks at the newest sample alone, whose time is known.
-    begins = ends if use.function or sums else ends[:1]
-    return np.concatenate([begins - use.range_ms, ends])
+    if use.function or sums:
+        return np.concatenate([ends - use.range_ms, ends])
+    # The plain selector looks at the newest sample alone, whose time is known: no window is cut where that begins.
+    begin = use.first_ms - use.range_ms
+    fit = (tier.width_ms for tier in TIERS if use.first_ms % tier.width_ms == use.step_ms % tier.width_ms == 0)
+    width = max(fit, default=1) if use.step_ms else 1
+    return np.append(begin // width * width, ends)
 
 
 def _columns(functions: dict[str, None], kinds: set[Kind], parts: set[int]) -> Iterator[Column]:

@@ -1,12 +1,12 @@
 """Documents of the ledger and the outbox.
 
-alert_transitions  {_id: the transition's, tenant, fingerprint, order, at, data}
+alert_transitions  {_id: the transition's, tenant, fingerprint, order, at, stored, data}
 alert_outbox       {_id, tenant, channel: {key, type, destination}, queue, order, fingerprints, data: [...], state,
                     due, owner, attempts, created, remaining, last: {failure, detail, at}, settled, expires}
 
 `data` is a transition as on the topic, JSON: labels may have names that MongoDB does not take. `order` sorts the
-transitions of an alert. `due` is when a pending notification may be claimed: for one that is claimed, the end of the
-lease.
+transitions of an alert. `stored` is when it was written; others can read it a transaction later. `due` is when a
+pending notification may be claimed: for one that is claimed, the end of the lease.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ def order(transition: Transition) -> str:
     return f"{max(start, 0):015d}.{max(transition.sequence, 0):09d}"
 
 
-def ledger_document(transition: Transition) -> Document:
-    """As it is stored in the ledger. Raises ValueError for one without an id, which no repetition could be told by."""
+def ledger_document(transition: Transition, stored: datetime) -> Document:
+    """As it is stored in the ledger then. Raises ValueError for one without an id, which no repetition could be
+    told by."""
     if not transition.id:
         raise ValueError("a transition without an id cannot be stored")
     return {
@@ -90,6 +91,7 @@ def ledger_document(transition: Transition) -> Document:
         "fingerprint": transition.fingerprint,
         "order": order(transition),
         "at": datetime.fromtimestamp(transition.timestamp / 1000, UTC),
+        "stored": stored,
         "data": _encode(transition),
     }
 

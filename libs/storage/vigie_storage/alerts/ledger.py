@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
-from pymongo import UpdateOne
+from pymongo import DESCENDING, UpdateOne
+from pymongo.asynchronous.cursor import AsyncCursor
 from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
-from vigie_runtime.clients import Database
+from vigie_runtime.clients import Database, Document
 
 from vigie_storage import collections
 from vigie_storage.alerts.document import Notification, ledger_document, outbox_document, transition
-from vigie_storage.mongo import Session, bounded, exactly, transaction
+from vigie_storage.mongo import MAX_TIME_MS, Session, bounded, exactly, reading, transaction
 from vigie_storage.tenancy import TenantCollection, Why
 
 MAX_WRITTEN: Final = 1_000
 """Documents of one write; more are written one after the other, in the same transaction."""
 MAX_HISTORY: Final = 1_000
+
+
+class Stored(NamedTuple):
+    """A transition, and when it was written."""
+
+    at: datetime
+    transition: Transition
 
 
 class Ledger:
@@ -55,7 +63,8 @@ class Ledger:
         self, transitions: Sequence[Transition], notifications: Sequence[Notification], session: Session
     ) -> None:
         """The same, as a part of a transaction of the caller's."""
-        ledger = [_insert(ledger_document(one)) for one in transitions]
+        now = datetime.now(UTC)
+        ledger = [_insert(ledger_document(one, now)) for one in transitions]
         outbox = [_insert(outbox_document(one)) for one in notifications]
         for collection, updates in ((self._transitions, ledger), (self._outbox, outbox)):
             for start in range(0, len(updates), MAX_WRITTEN):
@@ -68,6 +77,23 @@ class Ledger:
         with bounded():
             found = await self._transitions.of(tenant).first(query, "order", limit, descending=True)
         return [transition(document) for document in found]
+
+    async def some(self, tenant: TenantId, ids: Sequence[str]) -> dict[str, Transition]:
+        """Those of these transitions that there are, by id; at most MAX_WRITTEN are asked for. Raises
+        StoreUnavailable."""
+        async with reading():
+            cursor = self._find(tenant, {"_id": {"$in": list(ids[:MAX_WRITTEN])}})
+            return {document["_id"]: transition(document) async for document in cursor}
+
+    async def since(self, tenant: TenantId, since: datetime, limit: int) -> list[Stored]:
+        """What was stored then or later, the last `limit` of it, oldest first. Raises StoreUnavailable."""
+        async with reading():
+            cursor = self._find(tenant, {"stored": {"$gte": since}}).sort("stored", DESCENDING).limit(limit)
+            found = [Stored(document["stored"], transition(document)) async for document in cursor]
+        return found[::-1]
+
+    def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:
+        return self._transitions.of(tenant).find(query, None, batch_size=MAX_WRITTEN, max_time_ms=MAX_TIME_MS)
 
 
 def _insert(document: dict[str, object]) -> UpdateOne:

@@ -1,8 +1,9 @@
 """The outbox: what is to be sent is claimed, sent and settled; what cannot be is a dead letter that can be replayed.
 
-A claim is a lease: whoever sends has it for LEASE_S. When the process dies meanwhile, the notification is claimed again
-afterwards, so that it is sent at most once more. Of a queue only the first pending notification can be claimed, so that
-nothing overtakes what is older. Replicas tell time by their own clocks: those may differ by seconds, not by the lease.
+A claim is a lease of LEASE_S, which whoever sends renews until it is settled. When the process dies meanwhile, the
+notification is claimed again afterwards, so that it is sent at most once more. Of a queue only the first pending
+notification can be claimed, so that nothing overtakes what is older. Replicas tell time by their own clocks: those may
+differ by a second or two, not by the lease.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vigie_storage.alerts.document import Notification, State, notification
 from vigie_storage.mongo import MAX_TIME_MS, bounded, exactly
 from vigie_storage.tenancy import TenantCollection, Why
 
-LEASE_S: Final = 60.0
+LEASE_S: Final = 8.0
 PAGE: Final = 128
 PAGES: Final = 8
 """What one claim looks at: pages of due notifications, each of other queues than those before, so that one long queue
@@ -40,13 +41,20 @@ class Outbox:
         self._kept = kept
 
     async def claim(
-        self, owner: str, most: int, room: Mapping[str, int], usual: int, full: Collection[str] = ()
-    ) -> list[Notification]:
+        self, owner: str, most: int, room: Mapping[str, int], usual: int, full: Collection[str] = (), *,
+        held: Collection[str] = (), abandoned: bool = True,
+    ) -> list[Notification]:  # fmt: skip
         """At most `most` due notifications, which are the caller's until LEASE_S from now. `owner` is new for every
-        call. Of a channel at most `room[key]`, `usual` where that does not say, and none of those that are `full`."""
+        call. Of a channel at most `room[key]`, `usual` where that does not say, and none of those that are `full`.
+        `held`: ids of what the caller has already. `abandoned`: also those that somebody claimed whose lease ended."""
         now = self._now()
+        query: Document = {"state": State.PENDING.value, "due": {"$lte": now}}
+        if held:
+            query["_id"] = {"$nin": list(held)}
+        if not abandoned:
+            query["owner"] = {"$exists": False}
         with bounded(4):
-            chosen = await self._choose(now, most, dict(room), usual, full)
+            chosen = await self._choose(query, most, dict(room), usual, full)
             if not chosen:
                 return []
             ids = {"_id": {"$in": list(chosen)}}
@@ -54,8 +62,7 @@ class Outbox:
                 "$set": {"owner": owner, "due": now + timedelta(seconds=LEASE_S)},
                 "$inc": {"attempts": 1},
             }
-            query = {**ids, "state": State.PENDING.value, "due": {"$lte": now}}
-            claimed = await self._rows.update_many(query, lease)
+            claimed = await self._rows.update_many({**query, **ids}, lease)
             if claimed.modified_count < len(chosen):  # others were faster with some
                 mine = await self._rows.find({**ids, "owner": owner}, {"_id": 1}).limit(len(chosen)).to_list()
                 chosen = {one["_id"]: chosen[one["_id"]] for one in mine}
@@ -63,6 +70,18 @@ class Outbox:
             notification({**document, "owner": owner, "attempts": document["attempts"] + 1})
             for document in chosen.values()
         ]
+
+    async def renew(self, claimed: Collection[Notification]) -> None:
+        """They are the caller's until LEASE_S from now, those that nobody else has claimed."""
+        if not claimed:
+            return
+        query: Document = {
+            "_id": {"$in": [one.id for one in claimed]},
+            "owner": {"$in": list({one.owner for one in claimed})},
+            "state": State.PENDING.value,
+        }
+        with bounded():
+            await self._rows.update_many(query, {"$set": {"due": self._now() + timedelta(seconds=LEASE_S)}})
 
     async def sent(self, claimed: Notification) -> bool:
         """It was delivered. False when the claim was over, and it may have been sent again."""
@@ -124,13 +143,13 @@ class Outbox:
             return await mine.change({"_id": exactly(id), "state": State.DEAD.value}, update) is not None
 
     async def _choose(
-        self, now: datetime, most: int, room: dict[str, int], usual: int, full: Collection[str]
+        self, wanted: Document, most: int, room: dict[str, int], usual: int, full: Collection[str]
     ) -> dict[str, Document]:
         """What to claim, by id: the firsts of their queues, as far as there is room."""
         chosen: dict[str, Document] = {}
         closed, seen = set(full), set[str]()
         for _ in range(PAGES):
-            due = await self._due(now, closed, seen)
+            due = await self._due(wanted, closed, seen)
             firsts = await self._firsts({one["queue"] for one in due})
             for one in due:
                 key = one["channel"]["key"]
@@ -144,9 +163,9 @@ class Outbox:
             seen |= {one["queue"] for one in due}
         return chosen
 
-    async def _due(self, now: datetime, closed: Collection[str], seen: Collection[str]) -> list[Document]:
+    async def _due(self, wanted: Document, closed: Collection[str], seen: Collection[str]) -> list[Document]:
         """A page of what is due, longest first."""
-        query: Document = {"state": State.PENDING.value, "due": {"$lte": now}}
+        query = dict(wanted)
         if closed:
             query["channel.key"] = {"$nin": list(closed)}
         if seen:

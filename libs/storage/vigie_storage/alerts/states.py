@@ -51,7 +51,7 @@ class StoredAlert:
     data: bytes
     """As the life cycle encodes it."""
     labels: tuple[tuple[str, str], ...] = ()
-    """For finding it; not read back."""
+    """For finding it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,7 @@ def parse(document: Mapping[str, Any]) -> StoredAlert:
         ends_at=None if ends is None else _ms(ends),
         sequence=document["sequence"],
         data=bytes(document["data"]),
+        labels=tuple((name, value) for name, _, value in (one.partition("=") for one in document["search"])),
     )
 
 

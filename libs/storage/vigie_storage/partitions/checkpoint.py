@@ -11,6 +11,8 @@ from vigie_contracts.tiers import FINE, TIERS, Tier
 
 COARSE: Final[tuple[Tier, ...]] = TIERS[1:]
 """The tiers that may lag behind the fine one."""
+SETTLED_MS: Final = 3_600_000
+"""A window that ended so long ago is settled: when it changes, who keeps it is told (`Checkpoint.corrections`)."""
 
 
 class Position(NamedTuple):
@@ -40,7 +42,7 @@ class Checkpoint:
     dirty_since: of each coarse tier the start in ms of the oldest 10 s window that is counted in the fine tier and not
     yet in this one; None when there is none. lost: records that the log had dropped before they were counted.
     whole_since: of a tier that was added to a partition that had been counted before, the start in ms of the first
-    window that it has whole.
+    window that it has whole. corrections: of each coarse tier how many commits wrote a settled window.
     """
 
     log: Log
@@ -49,6 +51,7 @@ class Checkpoint:
     dirty_since: Mapping[str, int | None]
     lost: int = 0
     whole_since: Mapping[str, int] = field(default_factory=dict[str, int])
+    corrections: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def first(self) -> Position:
@@ -91,4 +94,5 @@ def with_all_tiers(stored: Checkpoint, now_ms: int, tiers: Sequence[Tier] = TIER
         positions={tier.name: kept.get(tier.name, first) for tier in tiers},
         dirty_since={tier.name: stored.dirty_since.get(tier.name) for tier in tiers[1:]},
         whole_since={tier.name: since[tier.name] for tier in tiers if tier.name in since},
+        corrections={name: count for name, count in stored.corrections.items() if name in kept},
     )

@@ -1,9 +1,10 @@
 """The documents that are kept of a partition of the samples log.
 
 partitions  {_id: "<topic>/<partition>", cluster_id, topic_id, epoch, next: {tier: offset}, within: {tier: samples},
-            dirty_since: {coarse tier: ms | null}, whole_since: {added tier: ms}, lost, updated}; `within` is how many
-            samples of the record at `next` are counted already: 0, but for a moment after a record that touches
-            thousands of windows
+            dirty_since: {coarse tier: ms | null}, whole_since: {added tier: ms}, lost, updated,
+            corrections: {coarse tier: {count, next, within}}}; `within` is how many samples of the record at `next` are
+            counted already: 0, but for a moment after a record that touches thousands of windows. Of corrections
+            `next` and `within` repeat those of the tier: else an aggregator counted that knows of none
 requests    {_id: {p: partition, k: request key}, offset, epoch, received: ms, earlier: [{offset, epoch, received}],
             expires}; `earlier` is there only when the key came again after its time was over
 """
@@ -23,8 +24,10 @@ from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position
 
 NEVER: Final = 1 << 62
 """A tier that the aggregators do not know yet is whole from this moment on, ms."""
-COMPLETENESS: Final[Mapping[str, int]] = {"next": 1, "dirty_since": 1, "whole_since": 1}
-"""What `dirty_since` and `whole_since` need of the document."""
+COMPLETENESS: Final[Mapping[str, int]] = {
+    "next": 1, "within": 1, "dirty_since": 1, "whole_since": 1, "corrections": 1,
+}  # fmt: skip
+"""What `dirty_since`, `whole_since` and `corrections` need of the document."""
 FIRST_USES: Final[Mapping[str, int]] = {"epoch": 1, "offset": 1, "received": 1, "earlier": 1}
 """What `parse_keys` needs of the documents."""
 
@@ -71,7 +74,15 @@ def fields(checkpoint: Checkpoint) -> Document:
         "dirty_since": {name: None if ms is None else Int64(ms) for name, ms in checkpoint.dirty_since.items()},
         "whole_since": {name: Int64(ms) for name, ms in checkpoint.whole_since.items()},
         "lost": Int64(checkpoint.lost),
+        "corrections": {
+            name: {"count": Int64(count), **_at(checkpoint.positions[name])}
+            for name, count in checkpoint.corrections.items()
+        },
     }
+
+
+def _at(position: Position) -> Document:
+    return {"next": Int64(position.offset), "within": position.sample}
 
 
 def unmoved(checkpoint: Checkpoint) -> Document:
@@ -95,6 +106,7 @@ def parse(document: Mapping[str, Any]) -> Checkpoint:
         {name: ms for name, ms in dirty_since(document).items() if name in names},
         int(document["lost"]),
         {name: ms for name, ms in whole_since(document).items() if name in names},
+        {name: count for name, count in _counted_corrections(document).items() if name in names},
     )
 
 
@@ -109,6 +121,22 @@ def whole_since(document: Mapping[str, Any]) -> dict[str, int]:
     stored: Mapping[str, Any] = document.get("whole_since") or {}
     unknown = {tier.name: NEVER for tier in TIERS if tier.name not in document["next"]}
     return {name: int(ms) for name, ms in stored.items()} | unknown
+
+
+def corrections(document: Mapping[str, Any]) -> dict[str, int]:
+    """`Checkpoint.corrections`, of the tiers of which all were counted."""
+    stored: Mapping[str, Any] = document.get("corrections") or {}
+    return {name: int(one["count"]) for name, one in stored.items() if _is_last(document, name, one)}
+
+
+def _counted_corrections(document: Mapping[str, Any]) -> dict[str, int]:
+    """One more where there may have been some that nobody counted."""
+    stored: Mapping[str, Any] = document.get("corrections") or {}
+    return {name: int(one["count"]) + (not _is_last(document, name, one)) for name, one in stored.items()}
+
+
+def _is_last(document: Mapping[str, Any], name: str, one: Mapping[str, Any]) -> bool:
+    return one["next"] == document["next"].get(name) and one["within"] == document["within"].get(name)
 
 
 def key_id(partition: int, key: bytes) -> Document:

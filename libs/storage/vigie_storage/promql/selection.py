@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from vigie_contracts.tenants import TenantId
@@ -26,6 +27,9 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
 from vigie_storage.series.selections import Selections
 
+_REMEMBERED: Final = 2
+"""As much as so many stored series, of about 1 kB: a series that is shown, with what is remembered of its labels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selected:
@@ -33,6 +37,11 @@ class Selected:
 
     selection: Selection
     shown: Shown
+
+    @property
+    def weight(self) -> int:
+        """As much as so many stored series, with what its labels may come to remember (`LabelSets`)."""
+        return _REMEMBERED * len(self.shown.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +58,23 @@ class SelectorReader:
     def __init__(self, catalogue: SeriesCatalogue, expressions: Expressions, clock: Clock, limit: int) -> None:
         """`limit`: series that one selector may show."""
         self._catalogue, self._expressions, self._limit = catalogue, expressions, limit
-        self._selected = Selections[Selected](catalogue, clock, _series_in)
+        self._selected = Selections[Selected](catalogue, clock, lambda found: found.weight)
 
     async def select(self, tenant: TenantId, matchers: tuple[Matcher, ...]) -> Selected:
         """Raises QueryLimitExceeded, and ExpressionTooSlow for patterns."""
         return await self._selected.get(tenant, matchers, lambda: self._select(tenant, matchers))
+
+    async def candidates(self, tenant: TenantId, matchers: tuple[Matcher, ...], limit: int) -> int:
+        """How many stored series must be looked at to know what a selector selects, up to `limit` + 1: the store counts
+        them, and none is read. Raises QueryLimitExceeded, and ExpressionTooSlow for patterns of names."""
+        names = await self._names(tenant, [one for one in matchers if one.label == NAME])
+        bases = {base for some in names.derived.values() for base in some}
+        every = None if names.stored is None else tuple(sorted({*names.stored, *bases}))
+        if every == ():
+            return 0
+        # Of a bound of buckets the stored series know nothing.
+        decided = tuple(one for one in matchers if one.in_store and one.label not in (NAME, LE))
+        return await self._catalogue.count(tenant, Filter(every, matchers=decided), limit) or 0
 
     async def _select(self, tenant: TenantId, matchers: tuple[Matcher, ...]) -> Selected:
         of_names = [one for one in matchers if one.label == NAME]
@@ -134,10 +155,6 @@ class SelectorReader:
         return QueryLimitExceeded(
             f"query: a selector selects more than {self._limit} series: narrow it down with label matchers", "query"
         )
-
-
-def _series_in(found: Selected) -> int:
-    return len(found.shown.rows)
 
 
 def _selected(found: Sequence[tuple[Series, str, int]]) -> Selected:

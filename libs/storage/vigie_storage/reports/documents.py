@@ -59,6 +59,24 @@ def encoded(report: ReportDocument) -> EncodedReport:
         raise ValueError(str(e)) from e
 
 
+class AppId(TypedDict):
+    tenant: str
+    app: str
+
+
+class AppDocument(TypedDict):
+    """An app that has reported."""
+
+    _id: AppId
+    tenant: str
+    app: str
+    first: datetime
+    last: datetime
+    """The times of its first and its newest report."""
+    reports: int
+    """In all, also those that are not kept any more."""
+
+
 class LatestDocument(TypedDict):
     """The report with the greatest (at, id) of a tenant. What is optional is there if that report said it."""
 
@@ -143,6 +161,10 @@ class PlatformDayDocument(TypedDict):
 
 
 # MongoDB compares embedded documents field by field, in their order: ids are built here and nowhere else.
+
+
+def app_id(tenant: str, app: str) -> AppId:
+    return {"tenant": tenant, "app": app}
 
 
 def hour_id(tenant: str, hour: datetime) -> HourId:

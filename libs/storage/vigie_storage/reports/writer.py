@@ -17,7 +17,15 @@ from vigie_runtime.errors import Retryable
 from vigie_storage import collections, mongo
 from vigie_storage.mongo import Session
 from vigie_storage.partitions.owners import Owners
-from vigie_storage.reports.documents import DayDocument, DayId, EncodedReport, HourId, LatestDocument, PlatformDayId
+from vigie_storage.reports.documents import (
+    AppId,
+    DayDocument,
+    DayId,
+    EncodedReport,
+    HourId,
+    LatestDocument,
+    PlatformDayId,
+)
 from vigie_storage.tenancy import Rows, TenantCollection, Why, shared
 
 _MAX_COMMIT_MS: Final = 10_000
@@ -33,6 +41,7 @@ class ReportTransaction:
     def __init__(self, db: Database, session: Session) -> None:
         self._session = session
         self._reports = TenantCollection(db, collections.REPORTS).across(Why.COUNT)
+        self._apps = TenantCollection(db, collections.APPS).across(Why.COUNT)
         self._latest = TenantCollection(db, collections.TELEMETRY_LATEST).across(Why.COUNT)
         self._hours = TenantCollection(db, collections.TELEMETRY_HOURS).across(Why.COUNT)
         self._days = TenantCollection(db, collections.TELEMETRY_DAYS).across(Why.COUNT)
@@ -63,6 +72,10 @@ class ReportTransaction:
     async def put_days(self, documents: Iterable[DayDocument]) -> None:
         """Store these instead of those of the same days."""
         await self._put(self._days, documents)
+
+    async def add_apps(self, updates: Iterable[tuple[AppId, Update]]) -> None:
+        """Change these apps, which may be new."""
+        await self._update(self._apps, updates)
 
     async def add_hours(self, updates: Iterable[tuple[HourId, Update]]) -> None:
         """Change these hours, which may be new."""
@@ -107,7 +120,8 @@ class ReportWriter:
                 self._db, collections.OWNERS, collections.TELEMETRY_LATEST, collections.TELEMETRY_HOURS,
                 collections.TELEMETRY_DAYS, collections.TELEMETRY_PLATFORM_DAYS,
             )  # fmt: skip
-            await mongo.ensure(self._db, collections.REPORTS, life=self._retention + collections.REPORT_LOG_LIFE)
+            life = self._retention + collections.REPORT_LOG_LIFE
+            await mongo.ensure(self._db, collections.REPORTS, collections.APPS, life=life)
 
     async def transaction(self, partitions: Collection[int], work: Callable[[ReportTransaction], Awaitable[T]]) -> T:
         """Do `work`, all of it or nothing. `partitions`: of the log that the reports are of.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryLimitExceeded
 from vigie_query.matchers import predicate, select
+from vigie_query.ordering import ordered
 from vigie_query.series import Series, too_many
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.expressions import Check, Expressions
@@ -29,12 +30,15 @@ from vigie_storage.tenancy import TenantCollection, Why
 COUNT_LIMIT: Final = 10_000
 """Counting matches stops here."""
 SCAN_LIMIT: Final = 50_000
-"""Series looked at for one answer when the store cannot decide about them itself."""
+"""Series looked at for one answer when the store cannot decide about them itself; more where more may be selected."""
 NAMES_LIMIT: Final = 20_000
 """Metric names of a tenant that a pattern is tried on."""
 LOOKUP_SERIES: Final = 10_000
 """Fingerprints in one question for placements."""
 _BATCH: Final = 1_000
+_NAMES_AT_ONCE: Final = 500
+_NARROW_AT_ONCE: Final = 50
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,15 @@ class _Choice:
             self._checks()
 
 
+def _parts(of: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(of), size):
+        yield of[start : start + size]
+
+
+def _parsed(found: list[Document]) -> list[Series]:
+    return [documents.parse(document) for document in found]
+
+
 def _place(one: Series) -> tuple[str, int]:
     return one.name, one.fingerprint
 
@@ -91,14 +104,25 @@ class SeriesCatalogue:
         """All series of the filter, by name and labels. Raises QueryLimitExceeded above `limit`, naming `what`."""
         choice = _Choice(tenant, wanted, self._expressions)
         found: list[Series] = []
-        seen = 0
-        async for batch in batches(self._find(tenant, query(wanted)).limit(SCAN_LIMIT + 1), _BATCH):
+        seen, most = 0, max(limit, SCAN_LIMIT)
+        async for batch in batches(self._find(tenant, query(wanted)).limit(most + 1), _BATCH):
             seen += len(batch)
             found += await choice.of([documents.parse(document) for document in batch])
-            if len(found) > limit or seen > SCAN_LIMIT:
-                raise too_many(min(limit, SCAN_LIMIT), what)
+            if len(found) > limit or seen > most:
+                raise too_many(limit, what)
         # In a thread, as of very many it takes long.
-        return await asyncio.to_thread(sorted, found, key=lambda one: (one.name, one.labels, one.kind))
+        return await asyncio.to_thread(ordered, found, key=lambda one: (one.name, one.labels, one.kind))
+
+    async def named(self, tenant: TenantId, names: Mapping[str, Collection[str]]) -> AsyncIterator[list[Series]]:
+        """The series of these names, in batches, in no order: of each name those that have one of its entries of `lv`
+        ("label=value"), or all where there are none. Without `created_ms`. Raises TooSlow, StoreUnavailable."""
+        for some in _parts([name for name, entries in names.items() if not entries], _NAMES_AT_ONCE):
+            async for batch in batches(self._find(tenant, {"name": {"$in": some}}, documents.PLACED), _BATCH):
+                yield await asyncio.to_thread(_parsed, batch)
+        narrow = [{"name": name, "lv": {"$in": sorted(entries)}} for name, entries in names.items() if entries]
+        for some in _parts(narrow, _NARROW_AT_ONCE):
+            async for batch in batches(self._find(tenant, {"$or": some}, documents.PLACED), _BATCH):
+                yield await asyncio.to_thread(_parsed, batch)
 
     async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
         """Up to `limit` series in the order of (name, fingerprint), after that place.
@@ -202,5 +226,7 @@ class SeriesCatalogue:
                 found += [(TenantId(one["tenant"]), documents.parse(one)) async for one in cursor]
         return found
 
-    def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:
-        return self._series.of(tenant).find(query, documents.FIELDS, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+    def _find(
+        self, tenant: TenantId, query: Document, fields: Mapping[str, int] = documents.FIELDS
+    ) -> AsyncCursor[Document]:
+        return self._series.of(tenant).find(query, fields, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)

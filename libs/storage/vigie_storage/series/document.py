@@ -19,6 +19,9 @@ from vigie_runtime.clients import Document
 FIELDS: Final[Mapping[str, int]] = {"lv": 0}
 """What `parse` needs: `lv` is only for the index of labels."""
 
+PLACED: Final[Mapping[str, int]] = {**FIELDS, "tenant": 0, "created": 0}
+"""What it needs when many are looked up that are not shown: what a series is, and where it lives."""
+
 
 def series_id(fingerprint: int) -> Int64:
     """MongoDB has no unsigned integers."""
@@ -42,7 +45,9 @@ def document(tenant: str, series: Series) -> Document:
 
 
 def parse(document: Mapping[str, Any]) -> Series:
-    """What `document` made; without its tenant, whom the reader asked for."""
+    """What `document` made; without its tenant, whom the reader asked for. `created_ms` is 0 where only PLACED was
+    read."""
+    created = document.get("created")
     return Series(
         fingerprint=to_unsigned(int(document["_id"])),
         name=document["name"],
@@ -50,7 +55,7 @@ def parse(document: Mapping[str, Any]) -> Series:
         labels=tuple((name, value) for name, value in document["labels"]),
         partition=int(document["partition"]),
         ordinal=int(document["ordinal"]),
-        created_ms=round(document["created"].timestamp() * 1000),
+        created_ms=0 if created is None else round(created.timestamp() * 1000),
     )
 
 

@@ -18,7 +18,7 @@ _TENANTS: Final = 10_000
 _KEPT_S: Final = 60.0
 """How long a selection that nobody asks for any more takes memory, at most."""
 _SELECTED_SERIES: Final = 100_000
-"""Series of all kept selections: about 100 MB."""
+"""Weight of all kept selections, each series one: about 100 MB."""
 _EMPTY_WEIGHS: Final = 100
 """As much as so many series: the key and its labels."""
 
@@ -26,10 +26,11 @@ _EMPTY_WEIGHS: Final = 100
 class Selections(Generic[S]):
     """A selection once made is good until there are more series: they never change and never go."""
 
-    def __init__(self, catalogue: SeriesCatalogue, clock: Clock, series_in: Callable[[S], int]) -> None:
+    def __init__(self, catalogue: SeriesCatalogue, clock: Clock, weight: Callable[[S], int]) -> None:
+        """`weight`: of a selection, where a series of about 1 kB is 1."""
         self._catalogue = catalogue
         self._counted = TtlCache[frozenset[tuple[int, int]]](clock, COUNTED_TTL_S, _TENANTS)
-        self._kept = TtlCache[S](clock, _KEPT_S, _SELECTED_SERIES, lambda found: series_in(found) + _EMPTY_WEIGHS)
+        self._kept = TtlCache[S](clock, _KEPT_S, _SELECTED_SERIES, lambda found: weight(found) + _EMPTY_WEIGHS)
 
     async def get(self, tenant: TenantId, asked: Hashable, select: Callable[[], Awaitable[S]]) -> S:
         """What `select` gives for this question, with every series that was there COUNTED_TTL_S ago."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +24,7 @@ from vigie_storage import collections, latest, mongo
 from vigie_storage.mongo import Session
 from vigie_storage.partitions import document as checkpoints
 from vigie_storage.partitions.checkpoint import Checkpoint, Log, Position
+from vigie_storage.partitions.document import FirstUse
 from vigie_storage.tenancy import TenantCollection, Why, shared
 from vigie_storage.windows.reader import WindowReader
 
@@ -46,6 +47,7 @@ class Snapshots:
     def __init__(self, db: Database, clock: Clock, topic: str) -> None:
         self._db, self._clock, self._topic = db, clock, topic
         self._partitions = shared(db, collections.PARTITIONS)
+        self._keys = shared(db, collections.REQUEST_KEYS)
 
     async def counted(self, session: Session | None = None) -> dict[int, Counted]:
         """How far each partition is counted; those that never were are missing."""
@@ -53,6 +55,21 @@ class Snapshots:
         with mongo.retryable("reading how far partitions are counted"):
             found = self._partitions.find(query, max_time_ms=mongo.MAX_TIME_MS, session=session)
             return {checkpoints.partition_of(one): _counted(checkpoints.parse(one)) async for one in found}
+
+    async def request_keys(self, limit: int) -> list[tuple[int, bytes, FirstUse]]:
+        """The request keys that were counted last, at most so many: partition, key and first use in the log of now."""
+        query = checkpoints.of_topic(self._topic)
+        with mongo.retryable("reading request keys"):
+            partitions = self._partitions.find(query, {"epoch": 1}, max_time_ms=mongo.MAX_TIME_MS)
+            epoch_of = {checkpoints.partition_of(one): one["epoch"] async for one in partitions}
+            found = self._keys.find({}, checkpoints.FIRST_USES, max_time_ms=mongo.MAX_TIME_MS)
+            latest = await found.sort("expires", -1).limit(limit).to_list()
+        keys = [
+            (int(one["_id"]["p"]), key, uses[-1])
+            for one in latest
+            for key, uses in checkpoints.parse_keys([one]).items()
+        ]
+        return [one for one in keys if one[2].epoch == epoch_of.get(one[0])]
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Snapshot]:
@@ -74,7 +91,14 @@ class Snapshot:
         self._latest = TenantCollection(db, collections.LATEST).across(Why.IDS)
         self._session = session
 
-    async def windows(self, tenant: TenantId, selection: Selection, tier: Tier, since_ms: int) -> Cells:
+    async def windows(
+        self,
+        tenant: TenantId,
+        selection: Selection,
+        tier: Tier,
+        since_ms: int,
+        columns: Collection[Column] = _EVERYTHING,
+    ) -> Cells:
         """The windows of a tier that begin at `since_ms` or later, made of finer ones where the tier lags behind; rows
         as in the selection. `since_ms` is within what the tier keeps. Raises QueryLimitExceeded."""
         if not selection.series:
@@ -85,7 +109,7 @@ class Snapshot:
             plan, _ = covering(
                 edges, whole.dirty_since, self.taken_ms, whole_since=whole.whole_since, coarsest=TIERS.index(tier)
             )
-            cells = await self._windows.read(tenant, selection, plan, _EVERYTHING)
+            cells = await self._windows.read(tenant, selection, plan, columns)
         return merge(Cells.empty(tier.width_ms), *(widen(one, tier.width_ms) for one in cells))
 
     async def totals(self, tenant: TenantId, selection: Selection) -> npt.NDArray[np.float64]:

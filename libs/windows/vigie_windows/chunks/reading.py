@@ -38,7 +38,11 @@ def decode_many(
     """
     keys.check_width(width_ms)
     wanted = None if rows is None else _slots_by_chunk(rows)
-    few = {chunk: slots for chunk, slots in (wanted or {}).items() if np.count_nonzero(slots) <= _FEW}
+    few: dict[int, list[int]] = {
+        chunk: np.flatnonzero(slots).tolist()
+        for chunk, slots in (wanted or {}).items()
+        if np.count_nonzero(slots) <= _FEW
+    }
     columns = frozenset(columns)
     parts = Wanted.of(columns)
     parsed: dict[int, ParsedChunk] = {}

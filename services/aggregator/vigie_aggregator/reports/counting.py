@@ -1,4 +1,4 @@
-"""The arithmetic of node telemetry: from new reports to what changes in `vigie_storage.reports.documents`.
+"""The arithmetic of reports: from new reports to what changes in `vigie_storage.reports.documents`.
 
 Whoever calls this has made sure that no report comes twice. Then the order of the reports, and how they are divided
 into calls, does not matter: counts and sums are added, and of the rest the least, the greatest or the latest counts.
@@ -23,7 +23,7 @@ from vigie_storage.reports.documents import (
 )
 from vigie_storage.reports.writer import Update
 
-from vigie_aggregator.reports.reading import NodeReport
+from vigie_aggregator.reports.reading import AppReport, NodeReport
 
 
 class HourKey(NamedTuple):
@@ -74,6 +74,25 @@ def by_day(reports: Iterable[NodeReport], zones: Sequence[str]) -> dict[DayKey, 
         for zone in zones:
             found[DayKey(zone, day_of(zone, report.at_ms), report.tenant)].append(report)
     return found
+
+
+def by_app(reports: Iterable[AppReport]) -> dict[tuple[str, str], list[AppReport]]:
+    """The reports of each tenant and app."""
+    found: dict[tuple[str, str], list[AppReport]] = defaultdict(list)
+    for report in reports:
+        found[report.tenant, report.app].append(report)
+    return found
+
+
+def app_update(reports: Sequence[AppReport]) -> Update:
+    """What new reports of one app add to what is known of it."""
+    times = [report.at for report in reports]
+    return {
+        "$inc": {"reports": len(reports)},
+        "$min": {"first": min(times)},
+        "$max": {"last": max(times)},
+        "$setOnInsert": {"tenant": reports[0].tenant, "app": reports[0].app},
+    }
 
 
 def latest(before: LatestDocument | None, reports: Iterable[NodeReport]) -> LatestDocument | None:

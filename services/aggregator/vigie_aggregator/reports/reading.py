@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from vigie_contracts import telemetry
+from vigie_contracts import apps, telemetry
 from vigie_contracts.days import END_MS, to_datetime
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
@@ -43,6 +43,15 @@ class NodeReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AppReport:
+    """What is counted of an app's report."""
+
+    tenant: str
+    app: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """A report that can be stored."""
 
@@ -51,7 +60,8 @@ class Incoming:
     document: EncodedReport
     """A `ReportDocument`."""
     node: NodeReport | None
-    """None when it is not of a node: then it is kept, and nothing is counted."""
+    app: AppReport | None
+    """Of another kind than these two it is kept, and nothing is counted."""
 
 
 def read(record: KafkaRecord) -> Incoming:
@@ -76,7 +86,8 @@ def read(record: KafkaRecord) -> Incoming:
     except (ValueError, OverflowError) as e:  # the record's own time may be any, too
         raise InvalidMessage(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
-    return Incoming(report.id, record.partition, raw, node)
+    app = _app(report, document["at"]) if report.kind == apps.KIND else None
+    return Incoming(report.id, record.partition, raw, node, app)
 
 
 def _check_words(report: Report) -> None:
@@ -95,6 +106,12 @@ def _node(report: Report, partition: int) -> NodeReport:
     except msgspec.ValidationError as e:
         raise InvalidMessage(DeadReason.INVALID, f"body: {e}") from e
     return NodeReport(report.id, report.tenant, report.timestamp, node.numbers(), node.version, partition)
+
+
+def _app(report: Report, at: datetime) -> AppReport:
+    if not isinstance(report.body.get(apps.METRICS), dict):
+        raise InvalidMessage(DeadReason.INVALID, "body: has no metrics")
+    return AppReport(report.tenant, report.subject, at)
 
 
 def _deeper_than(levels: int, value: object) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from vigie_contracts.days import to_datetime
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
-from vigie_storage.reports.documents import day_id, hour_id, platform_day_id
+from vigie_storage.reports.documents import app_id, day_id, hour_id, platform_day_id
 from vigie_storage.reports.writer import ReportTransaction, ReportWriter
 
 from vigie_aggregator.reports import counting
@@ -52,6 +52,10 @@ class ReportStore:
             await transaction.insert([report.document for report in new])
         if nodes := [report.node for report in new if report.node is not None]:
             await self._count(transaction, nodes)
+        if apps := [report.app for report in new if report.app is not None]:
+            await transaction.add_apps(
+                (app_id(*key), counting.app_update(reports)) for key, reports in counting.by_app(apps).items()
+            )
         return len(new)
 
     async def _count(self, transaction: ReportTransaction, nodes: Sequence[NodeReport]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final, ParamSpec, TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.tiers import CHUNK_SLOTS, FINE, HOUR, TIERS, Tier
 from vigie_storage.latest import LatestChunk
-from vigie_storage.partitions.checkpoint import Checkpoint
+from vigie_storage.partitions.checkpoint import COARSE, SETTLED_MS, Checkpoint
 from vigie_storage.partitions.store import Transaction
 from vigie_storage.windows.document import Place, Window
 from vigie_windows import Cells, chunks, merge
@@ -65,7 +65,9 @@ async def commit(
         expired[tier] = len(delta) - len(fit)
         written[tier] = await _absolute(partition, tier, fit, store)
         windows[tier] = await _offloaded(len(written[tier]), encoded, written[tier], partition.series)
-    checkpoint = _next_checkpoint(partition, tiers)
+    checkpoint = _next_checkpoint(
+        partition, tiers, [tier for tier in written if _corrects(written[tier], tier, now_ms)]
+    )
     changed_chunks = distinct(rows // CHUNK_SLOTS).tolist()
     latest = await _offloaded(len(changed_chunks) * CHUNK_SLOTS, partition.latest_chunks, changed_chunks)
     await store.commit(
@@ -99,8 +101,8 @@ def _deltas(partition: Partition, tiers: tuple[Tier, ...]) -> dict[Tier, Cells]:
     return {tier: fresh if tier is FINE else partition.lagging[tier].cells.take() for tier in TIERS if tier in tiers}
 
 
-def _next_checkpoint(partition: Partition, tiers: tuple[Tier, ...]) -> Checkpoint:
-    """What the store will say when the pending cells of `tiers` are in it."""
+def _next_checkpoint(partition: Partition, tiers: tuple[Tier, ...], corrected: Collection[Tier]) -> Checkpoint:
+    """What the store will say when the pending cells of `tiers` are in it, of which some correct settled windows."""
     before, position = partition.checkpoint, partition.position
     if position >= before.fine:
         for lagging in partition.lagging.values():
@@ -110,7 +112,13 @@ def _next_checkpoint(partition: Partition, tiers: tuple[Tier, ...]) -> Checkpoin
         before,
         positions={name: max(at, position) if name in names else at for name, at in before.positions.items()},
         dirty_since={tier.name: lagging.dirty_since for tier, lagging in partition.lagging.items()},
+        corrections={tier.name: before.corrections.get(tier.name, 0) + (tier in corrected) for tier in COARSE},
     )
+
+
+def _corrects(cells: Cells, tier: Tier, now_ms: int) -> bool:
+    """Whether there is a settled window among them."""
+    return len(cells) > 0 and int(cells.starts.min()) + tier.width_ms <= now_ms - SETTLED_MS
 
 
 async def _absolute(partition: Partition, tier: Tier, delta: Cells, store: Store) -> Cells:

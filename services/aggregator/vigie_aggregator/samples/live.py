@@ -1,42 +1,16 @@
-"""Live messages: which series changed in a commit, and what their newest values are.
-
-A message is msgpack on the channel `vigie:{tenant}:live` and names series of one partition:
-
-| field | type | meaning |
-| --- | --- | --- |
-| partition | int | partition of all these series |
-| fingerprints | bytes | uint64, little-endian |
-| ts | bytes | int64, little-endian: time of the newest sample, ms |
-| values | bytes | float64, little-endian: its value |
-| truncated | bool | more series changed than fit: read the hash `vigie:{tenant}:latest` for the rest |
-"""
+"""Which series changed in a commit, as live messages (`vigie_contracts.live`)."""
 
 from __future__ import annotations
-
-from typing import Final
 
 import msgspec
 import numpy as np
 from vigie_contracts.latest import live_channel
+from vigie_contracts.live import MAX_SERIES, LiveMessage
 from vigie_contracts.tiers import CHUNK_SLOTS
 
 from vigie_aggregator.samples.latest import LatestValues
 from vigie_aggregator.samples.series_index import SeriesIndex
 from vigie_aggregator.samples.window_cache import Int64s
-
-MAX_SERIES: Final = 10_000
-"""Series in one message: 24 bytes each, so a message stays below 250 kB."""
-
-
-class LiveMessage(msgspec.Struct):
-    """See the module's text."""
-
-    partition: int
-    fingerprints: bytes
-    ts: bytes
-    values: bytes
-    truncated: bool = False
-
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -62,5 +36,7 @@ def _message(partition: int, changed: Int64s, series: SeriesIndex, latest: Lates
             latest.timestamps[part].astype("<i8").tobytes(),
             latest.values[part].astype("<f8").tobytes(),
             truncated=len(changed) > MAX_SERIES,
+            sums=latest.sums[part].astype("<f8").tobytes(),
+            counts=latest.counts[part].astype("<i8").tobytes(),
         )
     )

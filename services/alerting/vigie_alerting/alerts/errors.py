@@ -31,3 +31,25 @@ class AlertBusy(ProblemError):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__("the alert changes all the time; look at it, and try again", retry_after=RETRY_AFTER_S)
+
+
+class NotificationNotFound(ProblemError):  # noqa: N818
+    """The alert has no such notification, or not any more."""
+
+    kind = ProblemKind.NOT_FOUND
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("there is no such notification of this alert: its history has their ids")
+
+
+class NotificationSettled(ProblemError):  # noqa: N818
+    """It is not sent again."""
+
+    kind = ProblemKind.CONFLICT
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "only what was given up is sent again, and not when something newer of the alert was delivered meanwhile"
+        )

@@ -13,8 +13,8 @@ from vigie_runtime import logging
 from vigie_storage.alerts.channels import ChannelStore, StoredChannel
 from vigie_storage.alerts.document import Address, Notification
 
-from vigie_alerting.channels.drafts import Draft, ShownChannel, checked, shown
-from vigie_alerting.channels.errors import ChannelConflict, ChannelNotFound
+from vigie_alerting.channels.drafts import ShownChannel, shown
+from vigie_alerting.channels.errors import ChannelNotFound
 from vigie_alerting.channels.model import Channel
 from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.errors import Failure, NotifyError, Permanent, Temporary
@@ -56,42 +56,15 @@ class Channels:
         """Raises ChannelNotFound."""
         return shown(await self._stored(tenant, id))
 
-    async def create(self, tenant: TenantId, draft: Draft, by: str) -> ShownChannel:
-        """Raises InvalidChannel, ChannelConflict."""
-        made = checked(draft, tenant, by, self._resources)
-        if not await self._store.add(made):
-            raise ChannelConflict("there is a channel of this name, or there are as many as there may be")
-        return shown(made)
-
-    async def change(
-        self,
-        tenant: TenantId,
-        id: str,  # noqa: A002
-        draft: Draft,
-        by: str,
-        version: int | None = None,
-    ) -> ShownChannel:
-        """`version`: the one that the change was made from; None: whatever is there. Raises ChannelNotFound,
-        InvalidChannel, ChannelConflict."""
-        before = await self._stored(tenant, id)
-        if version is not None and version != before.version:
-            raise ChannelConflict(f"somebody else changed the channel: it is at version {before.version}")
-        after = await self._store.replace(checked(draft, tenant, by, self._resources, before))
-        if after is None:
-            raise ChannelConflict("there is a channel of this name, or somebody else changed this one meanwhile")
-        return shown(after)
-
-    async def remove(self, tenant: TenantId, id: str) -> None:  # noqa: A002
-        """What is in the outbox for it becomes dead letters. Raises ChannelNotFound."""
-        if not await self._store.remove(tenant, id):
-            raise ChannelNotFound(id)
-
     async def test(self, tenant: TenantId, id: str) -> Verdict:  # noqa: A002
         """Send a test message through the channel of this id, or the settings' of this type; past the outbox, once.
         Raises ChannelNotFound."""
         if (default := KINDS.get(id)) and (destination := default.by_default(self._resources)) is not None:
             return await self._try(self._of_settings(tenant, id, destination))
-        return await self._try(_ready(await self._stored(tenant, id)))
+        try:
+            return await self._try(_ready(await self._stored(tenant, id)))
+        except Temporary as e:
+            return _verdict(e)
 
     async def test_inline(self, tenant: TenantId, channel: contracts.Channel) -> Verdict:
         """The same for a channel as rules have them."""
@@ -109,7 +82,8 @@ class Channels:
         return found or [Address(f"default:{shown.type}", shown.type) for shown in self._defaults()]
 
     async def lookup(self, notification: Notification) -> Channel:
-        """The channel of a notification, as it is now. Raises Permanent."""
+        """The channel of a notification, as it is now. Raises Permanent, and Temporary for one that is encrypted with a
+        key that is not here."""
         return await self._resolved(notification.tenant, notification.address)
 
     async def _resolved(self, tenant: TenantId, to: Address) -> Channel:
@@ -161,6 +135,12 @@ def _verdict(error: NotifyError) -> Verdict:
 
 
 def _ready(stored: StoredChannel) -> Channel:
+    if not stored.readable:
+        raise Temporary(
+            Failure.MISCONFIGURED,
+            "the channel is encrypted with a key that is not among VIGIE_CHANNEL_KEYS: set that key too, or give its "
+            "destination and secrets anew",
+        )
     return Channel(stored.id, stored.tenant, stored.name, stored.type, stored.destination, stored.secrets)
 
 

@@ -12,7 +12,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_storage.alerts.channels import StoredChannel
 
 from vigie_alerting.channels.errors import InvalidChannel
-from vigie_alerting.channels.model import masked
+from vigie_alerting.channels.model import SECRET, masked
 from vigie_alerting.notifiers.errors import Permanent
 from vigie_alerting.notifiers.registry import KINDS
 from vigie_alerting.notifiers.resources import Resources
@@ -73,7 +73,7 @@ def checked(
         raise InvalidChannel("type", f"must be one of {', '.join(KINDS)}")
     if not _NAME.fullmatch(draft.name):
         raise InvalidChannel("name", "must have 1 to 64 letters, digits, spaces and _ . -, a letter or digit first")
-    same = before if before is not None and before.type == draft.type else None
+    same = before if before is not None and before.readable and before.type == draft.type else None
     destination = draft.destination
     if same is not None and (destination is None or destination == _shown_destination(same)):
         destination = same.destination
@@ -117,5 +117,7 @@ def _secrets(draft: Draft, same: StoredChannel | None) -> dict[str, str]:
 
 
 def _shown_destination(channel: StoredChannel) -> str:
+    if not channel.readable:
+        return SECRET
     kind = KINDS.get(channel.type)
     return kind.show(channel.destination) if kind else masked(channel.destination)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from vigie_contracts.problems import ProblemKind, shortened
+from collections.abc import Sequence
+from typing import Final
+
+from vigie_contracts.alerts import Rule
+from vigie_contracts.problems import ItemProblem, Problem, ProblemKind, problem, shortened
 from vigie_runtime.errors import ProblemError
+
+MAX_TOLD: Final = 100
+"""Rules of one answer."""
 
 
 class InvalidChannel(ProblemError):  # noqa: N818 - named after what is wrong
@@ -31,3 +38,21 @@ class ChannelConflict(ProblemError):  # noqa: N818
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
+
+
+class ChannelInUse(ProblemError):  # noqa: N818
+    """Rules name the channel: without it their notifications would become dead letters."""
+
+    kind = ProblemKind.CONFLICT
+    status = 409
+
+    def __init__(self, channel: str, rules: Sequence[Rule], what: str) -> None:
+        """`what` would be done to it."""
+        count = "1 rule names" if len(rules) == 1 else f"{len(rules):,} rules name"
+        super().__init__(f"{count} the channel {channel!r}, so it is not {what}: change them first, or add ?force=true")
+        self._rules = rules[:MAX_TOLD]
+
+    def problem(self, instance: str) -> Problem:
+        """One entry per rule."""
+        errors = [ItemProblem(at, f"rules[{at}]", f"{one.name} ({one.id})") for at, one in enumerate(self._rules)]
+        return problem(self.kind, self.status, self.detail, errors=errors, instance=instance)

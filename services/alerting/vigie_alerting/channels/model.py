@@ -41,10 +41,13 @@ def masked_url(url: str) -> str:
     """A URL without what it may keep secret: user, path, query."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return SECRET
     if not re.fullmatch(r"[A-Za-z0-9.:_-]*", host):
         return SECRET
     hidden = parts.path.strip("/") + parts.query + parts.fragment + (parts.username or "")
-    return f"{parts.scheme}://{host}" + (f"/{masked(hidden)}" if hidden else "")
+    if ":" in host:
+        host = f"[{host}]"
+    place = host if port is None else f"{host}:{port}"
+    return f"{parts.scheme}://{place}" + (f"/{masked(hidden)}" if hidden else "")

@@ -4,81 +4,39 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_contracts.alerts import NoData
+from vigie_contracts.alerts import AlertState
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
-from vigie_query.promql.plan import Selector
+from vigie_query.promql.labels import without_name
 from vigie_runtime.errors import reason_of
 
 from vigie_alerting.alert import Alert
-from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, evaluate, judge
+from vigie_alerting.engine.active_rule import SPACING_MS, ActiveRule, Attempt
+from vigie_alerting.engine.attention import ALWAYS, Attention
+from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, judge
 from vigie_alerting.engine.horizon import Horizon, horizons
-from vigie_alerting.engine.memory import Memory, Watch
-from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS, due_ms
+from vigie_alerting.engine.memory import Memory
+from vigie_alerting.engine.origins import Came, Origins
+from vigie_alerting.engine.watch import Watch
+from vigie_alerting.lifecycle import due_ms
+from vigie_alerting.recording.results import AGAIN_MS, LATEST_MS, PATIENCE_MS, Recorded, recorded, tick, waits_for
 from vigie_alerting.rules.compiling import CompiledRule
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-SPACING_MS: Final = 20
-"""A rule is evaluated again after so long at the earliest, however much data comes..."""
-COST_FACTOR: Final = 20
-"""... and after so many times as long as its last evaluation took."""
-LONGEST_S: Final = 1.0
-"""An evaluation is given up after so long: samples wait for it."""
-
-
-@dataclass(slots=True, eq=False)
-class ActiveRule:
-    """A rule with what it looks at, and its alerts."""
-
-    compiled: CompiledRule
-    inputs: tuple[tuple[Horizon, Watch], ...]
-    alerts: dict[Labels, Alert]
-    known: set[Labels] = field(default_factory=set[Labels])
-    """Label sets that had values, for rules to which silence is a reason to fire."""
-    evaluated_ms: int = 0
-    due_ms: int = 0
-    """When it is evaluated even if nothing arrives."""
-    newest_ms: int = 0
-    """The time of the newest sample; by a clock that is ahead, it may still have to come."""
-    traceparent: str = ""
-    """Of the samples that came last."""
-    took_ms: float = 0.0
-    error: str = ""
-    """Why the last evaluation failed."""
-    waiting: bool = False
-    """For what it missed to be known: it is not evaluated before."""
-
-    @property
-    def id(self) -> str:
-        return self.compiled.rule.id
-
-    @property
-    def tenant(self) -> TenantId:
-        return TenantId(self.compiled.rule.tenant)
-
-    @property
-    def interval_ms(self) -> int:
-        return self.compiled.rule.interval_ms or DEFAULT_INTERVAL_MS
-
-    @property
-    def may_be_quiet(self) -> bool:
-        """Whether nothing changes unless one of the newest values meets the condition."""
-        rule = self.compiled
-        plain = isinstance(rule.value, Selector) and rule.compares and rule.rule.no_data is not NoData.ALERT
-        return plain and not self.alerts and not self.error
-
-    @property
-    def ready_ms(self) -> int:
-        """When samples that came may be looked at."""
-        return self.evaluated_ms + max(SPACING_MS, round(COST_FACTOR * self.took_ms))
+MOST_STALE: Final = 1_000
+"""Entries of a heap that no longer agree with their rules, about."""
+MOST_DUE: Final = 500
+"""Rules of a kind that are looked at in one round."""
 
 
 class Engine:
@@ -91,12 +49,22 @@ class Engine:
         self.timer = timer
         self._users: dict[int, set[str]] = {}
         """Watch -> the rules that use it."""
-        self._touched: dict[str, ActiveRule] = {}
-        self._dues: list[tuple[int, str]] = []
-        """A heap; what no longer agrees with its rule is passed over."""
+        self._attention = Attention()
+        self._homes: dict[int, tuple[int, dict[Labels, int]]] = {}
+        """Of watches of rules with alerts: the generation of the memory, and the home of each series."""
+        self._stale: set[int] = set()
+        """Watches of whose rules one is calm otherwise than before."""
+        self._dues: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
+        """Heaps, of plain rules and of others; what no longer agrees with its rule is passed over."""
+        self.slow: dict[str, ActiveRule] = {}
+        """Those of which the evaluation is due, in their order."""
+        self._rests_until_ms = 0
+        """Rules that are not plain are not evaluated before."""
         self.evaluations = 0
         """So far, quiet ones included."""
         self.failures = 0
+        self.recorded: deque[Recorded] = deque()
+        """What recording rules gave, for whoever writes it."""
 
     def put(self, compiled: CompiledRule, alerts: Iterable[Alert]) -> ActiveRule:
         """A rule, new or changed, with its alerts. It is evaluated when what it looks at is open. Raises HorizonError,
@@ -115,8 +83,8 @@ class Engine:
             if before.compiled.text == compiled.text:
                 active.known = before.known
         self.rules[rule.id] = active
-        self._touched.pop(rule.id, None)
-        heapq.heappush(self._dues, (active.due_ms, rule.id))
+        self._stale.update(watch.number for _, watch in inputs)
+        heapq.heappush(self._dues[active.plain], (active.due_ms, rule.id))
         if before is not None:
             self._release(before, kept={watch.number for _, watch in inputs})
         return active
@@ -124,37 +92,91 @@ class Engine:
     def remove(self, rule_id: str) -> ActiveRule | None:
         """The rule that was removed, with its alerts."""
         rule = self.rules.pop(rule_id, None)
-        self._touched.pop(rule_id, None)
         if rule is not None:
             self._release(rule, kept=set())
         return rule
 
-    def take(self, homes: Ints, times: Ints, values: Floats, traceparent: str = "") -> int:
-        """Samples of known series; how many windows were too old for what is kept."""
+    def take(
+        self, homes: Ints, times: Ints, values: Floats, records: Ints | None = None,
+        traceparent: Callable[[int], str] = lambda _: "",
+    ) -> int:  # fmt: skip
+        """Samples of known series; how many windows were too old for what is kept. `records`: in which one each came,
+        for `traceparent`. Rules to which they matter are due."""
         late = self.memory.add(homes, times, values)
-        newest_ms = int(times.max(initial=0))
-        for watch in self.memory.touched(homes):
-            for rule_id in self._users.get(watch.number, ()):
-                rule = self.rules[rule_id]
-                if self.sees(rule):
-                    self._touched[rule_id] = rule
-                rule.traceparent = traceparent or rule.traceparent
-                rule.newest_ms = max(rule.newest_ms, newest_ms)
+        self._refresh()
+        positions, watches, as_they_are = self.memory.watching(homes)
+        matter = ~as_they_are | self._attention.wanted(watches, values[positions], homes[positions])
+        positions, watches = positions[matter], watches[matter]
+        order = np.argsort(watches, kind="stable")
+        positions, watches = positions[order], watches[order]
+        begins = np.flatnonzero(np.diff(watches, prepend=-1))
+        for watch, own in zip(watches[begins].tolist(), np.split(positions, begins[1:]), strict=False):
+            came = Came(homes[own], own if records is None else records[own], traceparent)
+            newest_ms = int(times[own].max())
+            for rule_id in self._users.get(watch, ()):
+                self._touch(self.rules[rule_id], newest_ms, came)
         return late
 
-    def due(self, now_ms: int) -> list[ActiveRule]:
-        """What is to be evaluated now; what was evaluated least lately first, so that none waits for ever."""
+    def _touch(self, rule: ActiveRule, newest_ms: int, came: Came) -> None:
+        if rule.records:  # samples do not make it due
+            return
+        rule.newest_ms = max(rule.newest_ms, newest_ms)
+        rule.origins.add(came)
+        if rule.due_ms > rule.ready_ms and self.sees(rule):
+            self._set_due(rule, rule.ready_ms)
+
+    def _refresh(self) -> None:
+        """What is calm for the watches whose rules changed."""
+        for watch in self._stale:
+            together = ALWAYS
+            for rule_id in self._users.get(watch, ()):
+                together = together.and_(self.rules[rule_id].calm)
+            self._attention.set(watch, together)
+        self._stale.clear()
+
+    def due(self, now_ms: int, *, plain: bool) -> list[ActiveRule]:
+        """What is to be evaluated now, at most MOST_DUE; the longest due first, so that none waits for ever."""
         found: dict[str, ActiveRule] = {}
-        while self._dues and self._dues[0][0] <= now_ms:
-            due_ms, rule_id = heapq.heappop(self._dues)
-            if self._agrees(due_ms, rule_id):
-                found[rule_id] = self.rules[rule_id]
-        found.update({rule.id: rule for rule in self._touched.values() if rule.ready_ms <= now_ms})
-        return sorted(filter(self.sees, found.values()), key=lambda rule: (rule.evaluated_ms, rule.id))
+        dues = self._dues[plain]
+        while dues and dues[0][0] <= now_ms and len(found) < MOST_DUE:
+            due_ms, rule_id = heapq.heappop(dues)
+            if self._agrees(due_ms, rule_id) and self.sees(rule := self.rules[rule_id]) and self._is_time(rule, now_ms):
+                (self.slow if rule.slow else found)[rule_id] = rule
+        return list(found.values())
+
+    def next_slow(self, now_ms: int) -> ActiveRule | None:
+        """One of those that are due and take long: it is to be evaluated beside the others."""
+        while self.slow:
+            rule = self.slow.pop(next(iter(self.slow)))
+            if self.rules.get(rule.id) is rule and self.sees(rule) and self._is_time(rule, now_ms):
+                return rule
+        return None
+
+    def _is_time(self, rule: ActiveRule, now_ms: int) -> bool:
+        """Of a recording rule, whether the last time of its grid is to be evaluated now: once, when what others record
+        for that time is there; of one that is long past the stored windows know more."""
+        if not rule.records:
+            return True
+        made = rule.compiled.rule
+        at_ms = tick(made, now_ms)
+        if at_ms <= max(rule.evaluated_ms, made.updated_at or 0) or now_ms - at_ms > LATEST_MS:
+            self._set_due(rule, at_ms + rule.interval_ms, again=True)
+            return False
+        if now_ms < at_ms + PATIENCE_MS and self._awaits(rule, at_ms):
+            self._set_due(rule, min(now_ms + AGAIN_MS, at_ms + PATIENCE_MS), again=True)
+            return False
+        return True
+
+    def _awaits(self, rule: ActiveRule, at_ms: int) -> bool:
+        return any(
+            int(self.memory.read(watch, horizon, at_ms).times.max(initial=0)) < at_ms
+            for horizon, watch in rule.inputs
+            if waits_for(horizon.wanted)
+        )
 
     def sees(self, rule: ActiveRule) -> bool:
-        """Whether all that it looks at is kept, and what it missed is known."""
-        return not rule.waiting and all(self.memory.is_open(watch) for _, watch in rule.inputs)
+        """Whether all that it looks at is kept, what it missed is known, and it is not being evaluated."""
+        return not (rule.waiting or rule.running) and all(self.memory.is_open(watch) for _, watch in rule.inputs)
 
     def closed(self) -> list[Watch]:
         """What must be opened before the rules that look at it are evaluated."""
@@ -166,6 +188,7 @@ class Engine:
     def opened(self, watches: Iterable[Watch], now_ms: int) -> None:
         """These are open now: their rules are evaluated at once."""
         for watch in watches:
+            self._homes.pop(watch.number, None)
             for rule_id in self._users.get(watch.number, ()):
                 self._set_due(self.rules[rule_id], now_ms, again=True)
 
@@ -181,43 +204,79 @@ class Engine:
 
     def next_ms(self) -> int | None:
         """When something is to be evaluated next."""
-        while self._dues and not self._agrees(*self._dues[0]):
-            heapq.heappop(self._dues)
-        times = [rule.ready_ms for rule in self._touched.values()]
-        return min([*times, *(due_ms for due_ms, _ in self._dues[:1])], default=None)
+        times: list[int] = []
+        for plain, dues in self._dues.items():
+            while dues and not self._agrees(*dues[0]):
+                heapq.heappop(dues)
+            if dues:
+                times.append(dues[0][0] if plain else max(dues[0][0], self._rests_until_ms))
+        return min(times, default=None)
 
     def evaluate(self, rule: ActiveRule, now_ms: int) -> list[Change]:
         """What the alerts of a rule become; `accept` makes it so. A failure is noted and changes nothing."""
+        attempt = self.begin(rule, now_ms)
+        attempt.compute()
+        return self.conclude(attempt)
+
+    def begin(self, rule: ActiveRule, now_ms: int) -> Attempt:
+        """Read what a rule looks at. Until `conclude` it is not evaluated again, and may be changed or removed."""
         began = self.timer()
-        data = {horizon.wanted.selector: self.memory.read(watch, horizon, now_ms) for horizon, watch in rule.inputs}
-        times = np.array([now_ms], np.int64)
+        if rule.records:
+            now_ms = tick(rule.compiled.rule, now_ms)
+        attempt = Attempt(rule, now_ms, rule.origins, self.timer, began)
         try:
-            check = self._check(began)
-            changes = self.judge(rule, Result(evaluate(rule.compiled.value, data, times, check), times))
+            for horizon, watch in rule.inputs:
+                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, now_ms)
+        except Exception as e:  # noqa: BLE001 - whoever asks for the result is told
+            attempt.failure = e
+        if rule.newest_ms <= now_ms:  # else some are looked at when their time comes
+            rule.origins = Origins()
+        rule.running = True
+        return attempt
+
+    def conclude(self, attempt: Attempt) -> list[Change]:
+        """What the alerts of the rule become."""
+        rule, changes = attempt.rule, list[Change]()
+        try:
+            if rule.records:
+                result = attempt.result()
+                self.recorded += recorded(rule.compiled.rule, result.found, result.times.tolist())
+            else:
+                changes = self.judge(rule, attempt.result(), attempt.origins)
             rule.error = ""
         except EvaluationError as e:
-            rule.error, changes = str(e), []
+            rule.error = str(e)
         except Exception as e:  # noqa: BLE001 - a bug: that of one rule must not end the others
-            rule.error, changes = f"Vigie cannot evaluate this: {reason_of(e)}", []
+            rule.error = f"Vigie cannot evaluate this: {reason_of(e)}"
+        if rule.records and rule.error:
+            self.recorded.append(Recorded(rule.compiled.rule, attempt.now_ms, []))
         self.failures += bool(rule.error)
-        rule.took_ms = (self.timer() - began) * 1000
-        self.evaluated(rule, now_ms)
+        rule.running, rule.moving = False, bool(changes)
+        rule.took_ms = (self.timer() - attempt.began) * 1000
+        if self.rules.get(rule.id) is not rule:  # it was removed, or is another one
+            return []
+        self.evaluated(rule, attempt.now_ms)
+        if rule.origins is not attempt.origins and rule.origins:  # something came meanwhile
+            self._set_due(rule, min(rule.due_ms, rule.ready_ms))
         return changes
 
-    def _check(self, began: float) -> Callable[[], None]:
-        def check() -> None:
-            if self.timer() > began + LONGEST_S:
-                raise EvaluationError(f"this takes longer than {LONGEST_S:g} s: select or aggregate less")
-
-        return check
-
-    def judge(self, rule: ActiveRule, result: Result) -> list[Change]:
+    def judge(self, rule: ActiveRule, result: Result, origins: Origins | None = None) -> list[Change]:
         """What values make of the rule's alerts. Raises EvaluationError."""
-        return judge(rule.compiled, result, rule.alerts, rule.known, rule.traceparent)
+        traceparent = partial((origins or Origins()).traceparent, labels_of=self.memory.labels_of)
+        return judge(rule.compiled, result, rule.alerts, rule.known, traceparent)
 
     def put_off(self, rules: Iterable[ActiveRule]) -> None:
         """They are due still."""
-        self._touched.update({rule.id: rule for rule in rules})
+        for rule in rules:
+            self._set_due(rule, rule.due_ms, again=True)
+
+    def rest(self, until_ms: int) -> None:
+        """Rules that are not plain wait until then: others have work to do, too."""
+        self._rests_until_ms = until_ms
+
+    def resting(self, now_ms: int) -> bool:
+        """Whether they do."""
+        return now_ms < self._rests_until_ms
 
     def accept(self, rule: ActiveRule, changes: Iterable[Change]) -> None:
         """The changes are what is."""
@@ -226,6 +285,7 @@ class Engine:
                 rule.alerts.pop(change.labels, None)
             else:
                 rule.alerts[change.labels] = change.after
+        rule.moving = False
         self._plan(rule)
 
     def replace(self, rule: ActiveRule, alerts: Mapping[Labels, Alert | None], now_ms: int) -> None:
@@ -237,7 +297,6 @@ class Engine:
         """Nothing is to be done for it before its next time, or its next sample."""
         rule.evaluated_ms = now_ms
         self.evaluations += 1
-        self._touched.pop(rule.id, None)
         self._plan(rule)
 
     def _plan(self, rule: ActiveRule) -> None:
@@ -245,24 +304,64 @@ class Engine:
         if rule.newest_ms > rule.evaluated_ms:
             dues.append(rule.newest_ms)
         self._set_due(rule, max(min([rule.evaluated_ms + rule.interval_ms, *dues]), rule.evaluated_ms + SPACING_MS))
+        self._watch_over(rule)
+        if (calm := rule.now_calm) != rule.calm:
+            rule.calm = calm
+            self._stale.update(watch.number for _, watch in rule.inputs)
+
+    def _watch_over(self, rule: ActiveRule) -> None:
+        """Of a plain rule, the series that have alerts. What is resolved begins anew as what never fired."""
+        if not rule.plain or not rule.inputs:
+            return
+        homes: list[int] = []
+        rule.has_unknown_alerts = False
+        if watched := [one.series for one in rule.alerts.values() if not _may_rest(one)]:
+            home_of = self._homes_of(rule.inputs[0][1])
+            homes = [home_of[series] for series in watched if series in home_of]
+            rule.has_unknown_alerts = len(homes) < len(watched)
+        self._attention.set_alerted(rule.id, np.array(homes, np.int64))
+
+    def _homes_of(self, watch: Watch) -> dict[Labels, int]:
+        """By the labels of a plain selector's result."""
+        generation, found = self._homes.get(watch.number, (-1, {}))
+        if generation != self.memory.generation or len(found) > len(watch.labels):
+            found = {}
+        for place in range(len(found), len(watch.labels)):
+            found[without_name(watch.labels[place])] = watch.homes[place]
+        self._homes[watch.number] = self.memory.generation, found
+        return found
 
     def _agrees(self, due_ms: int, rule_id: str) -> bool:
         return rule_id in self.rules and self.rules[rule_id].due_ms == due_ms
 
     def _set_due(self, rule: ActiveRule, due_ms: int, *, again: bool = False) -> None:
-        if again or rule.due_ms != due_ms:
-            rule.due_ms = due_ms
-            heapq.heappush(self._dues, (due_ms, rule.id))
+        if not again and rule.due_ms == due_ms:
+            return
+        rule.due_ms = due_ms
+        dues = self._dues[rule.plain]
+        heapq.heappush(dues, (due_ms, rule.id))
+        if len(dues) > MOST_STALE + 2 * len(self.rules):
+            dues[:] = [(one.due_ms, one.id) for one in self.rules.values() if one.plain is rule.plain]
+            heapq.heapify(dues)
 
     def _release(self, rule: ActiveRule, kept: set[int]) -> None:
+        if rule.id not in self.rules:
+            self._attention.set_alerted(rule.id, np.empty(0, np.int64))
         for watch in {watch.number: watch for _, watch in rule.inputs}.values():
             if watch.number in kept:
                 continue
             users = self._users.get(watch.number, set())
             users.discard(rule.id)
+            self._stale.add(watch.number)
             if not users:
                 self._users.pop(watch.number, None)
+                self._homes.pop(watch.number, None)
                 self.memory.unwatch(watch)
+
+
+def _may_rest(alert: Alert) -> bool:
+    """Whether nothing but a value that meets the condition, or time, changes it."""
+    return alert.state is AlertState.RESOLVED and not alert.by_hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,16 +373,26 @@ class Evaluated:
 
 
 def run(engine: Engine, now_ms: int, budget_s: float) -> list[Evaluated]:
-    """Evaluate what is due, for about so long: what is left is the first of the next round."""
-    until = engine.timer() + budget_s
+    """Evaluate what is due, for about so long: what is left is the first of the next round. Plain rules come first,
+    and have half of the time for themselves."""
     engine.memory.advance(now_ms)
-    due = engine.due(now_ms)
+    began = engine.timer()
+    done = _run(engine, _without_quiet(engine, engine.due(now_ms, plain=True), now_ms), now_ms, began + budget_s / 2)
+    if not engine.resting(now_ms):
+        began_others = engine.timer()
+        done += _run(engine, engine.due(now_ms, plain=False), now_ms, began + budget_s)
+        engine.rest(now_ms + round((engine.timer() - began_others) * 1000))
+    return done
+
+
+def _run(engine: Engine, due: Sequence[ActiveRule], now_ms: int, until: float) -> list[Evaluated]:
+    """At least one of them."""
     done: list[Evaluated] = []
-    for place, rule in enumerate(left := _without_quiet(engine, due, now_ms)):
+    for place, rule in enumerate(due):
         if changes := engine.evaluate(rule, now_ms):
             done.append(Evaluated(rule, changes))
         if engine.timer() > until:
-            engine.put_off(left[place + 1 :])
+            engine.put_off(due[place + 1 :])
             break
     return done
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -16,8 +16,8 @@ from vigie_query.promql.labels import without_name
 from vigie_query.promql.plan import Node, Selector, ValueType
 from vigie_query.promql.samples import Samples, Vector
 
-from vigie_alerting.alert import Alert
-from vigie_alerting.lifecycle import step
+from vigie_alerting.alert import Alert, Observation
+from vigie_alerting.lifecycle import Step, step
 from vigie_alerting.rules.compiling import COMPARE, CompiledRule
 
 DEFAULT_LIMIT: Final = 1_000
@@ -73,13 +73,22 @@ class Result:
             yield at, float(self.found.values[row, column]) if present else None
 
 
+def no_trace(_: Labels) -> str:
+    """Nobody knows which sample it was."""
+    return ""
+
+
 def judge(
-    rule: CompiledRule, result: Result, alerts: Mapping[Labels, Alert], known: set[Labels], traceparent: str = ""
+    rule: CompiledRule,
+    result: Result,
+    alerts: Mapping[Labels, Alert],
+    known: set[Labels],
+    traceparent: Callable[[Labels], str] = no_trace,
 ) -> list[Change]:
     """What the values do to the rule's alerts.
 
     known: label sets that had values before, for rules to which silence is a reason to fire; those of now are added.
-    Raises EvaluationError.
+    traceparent: of the newest sample that belongs to a label set; empty when none came. Raises EvaluationError.
     """
     labels = [without_name(one) for one in result.found.labels]
     row_of = {one: row for row, one in enumerate(labels)}
@@ -92,17 +101,27 @@ def judge(
     if rule.rule.no_data is NoData.ALERT and rule.compares:
         firing |= known - row_of.keys()
         interesting |= known
-        known |= row_of.keys()
+        known.update(row_of)  # not |=: with the keys of a dict that makes another set
     _check_limit(rule, firing)
     changes: list[Change] = []
     for one in sorted(interesting):
         change = Change(one, alerts.get(one), alerts.get(one))
         for at, value in result.of(row_of.get(one)):
-            change.after, made = step(change.after, rule.observe(one, value, traceparent), rule, at)
+            change.after, made = _step(change.after, rule, rule.observe(one, value), at, traceparent)
             change.transitions += made
         if change.before != change.after or change.transitions:
             changes.append(change)
     return changes
+
+
+def _step(
+    before: Alert | None, rule: CompiledRule, seen: Observation, at: int, traceparent: Callable[[Labels], str]
+) -> Step:
+    """Which sample it was is asked for what moves only. What moves because of the time only goes on with the trace."""
+    after, made = step(before, seen, rule, at)
+    if made and (trace := traceparent(seen.labels) or (before.traceparent if before else "")):
+        return step(before, replace(seen, traceparent=trace), rule, at)
+    return after, made
 
 
 def _active(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:

@@ -12,6 +12,8 @@ from vigie_query.promql.reading import Wanted, wanted
 
 AHEAD_MS: Final = 60_000
 """Clocks of senders may be so much ahead: samples of later times are not looked at."""
+BEHIND_MS: Final = 60_000
+"""So much of the past is kept beyond what rules look at: what they missed in a restart is found out from memory."""
 _DISTRIBUTIONS: Final = frozenset({"quantile_over_time", "mad_over_time", "stddev_over_time", "stdvar_over_time"})
 _HOUR: Final = 3_600_000
 _REACH_MS: Final = dict(zip((tier.width_ms for tier in TIERS), (_HOUR, 24 * _HOUR, 32 * 24 * _HOUR), strict=True))
@@ -48,7 +50,8 @@ def depth(back_ms: int, *, sketched: bool = False) -> Depth:
         for step in _STEPS:
             if back_ms <= reach_ms * step:
                 # One for the window that the far end cuts, one for the window of now.
-                return Depth(width_ms, int(reach_ms * step) // width_ms + 2 + -(-AHEAD_MS // width_ms), sketched)
+                more = 2 + -(-AHEAD_MS // width_ms) + -(-BEHIND_MS // width_ms)
+                return Depth(width_ms, int(reach_ms * step) // width_ms + more, sketched)
     days = max(_REACH_MS.values()) // (24 * _HOUR)
     raise HorizonError(f"a rule looks back {days} days at most, this one {back_ms / (24 * _HOUR):.0f}")
 

@@ -3,124 +3,33 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
-from vigie_query.matchers import Matcher
-from vigie_query.promql.cells import Shown, samples_of
+from vigie_query.promql.cells import samples_of
 from vigie_query.promql.derived import Selecting
-from vigie_query.promql.label_sets import LabelSets
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
-from vigie_windows import Cells, fold, renumbered
+from vigie_windows import Cells
 from vigie_windows.fingerprints import FingerprintTable
 
+from vigie_alerting.engine.bank import NOBODYS, Bank, Bools, Floats, Ints
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth, Horizon
-from vigie_alerting.engine.recent import RecentWindows
+from vigie_alerting.engine.watch import Selected, Watch, WatchKey, selected
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-Floats: TypeAlias = npt.NDArray[np.float64]
-Bools: TypeAlias = npt.NDArray[np.bool_]
 UInt64s: TypeAlias = npt.NDArray[np.uint64]
-WatchKey: TypeAlias = tuple[TenantId, tuple[Matcher, ...], Depth]
 
-NOBODYS: Final = -1
+KEPT_UNUSED: Final = 10_000
+"""Series that no rule selects any more, and of which no windows are kept: so many are remembered, or half as many as
+there are."""
 MAX_NOBODYS: Final = 2_000_000
 """Series remembered as nobody's: 24 bytes each."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """The series of a tenant that a selector selects, as it shows them; and where their windows are."""
-
-    number: int
-    key: WatchKey
-    selecting: Selecting
-    labels: list[Labels] = field(default_factory=list[Labels])
-    rows: list[int] = field(default_factory=list[int])
-    """In the bank."""
-    homes: list[int] = field(default_factory=list[int])
-    """In the memory."""
-    kinds: list[int] = field(default_factory=list[int])
-    parts: list[int] = field(default_factory=list[int])
-    _shown: Shown | None = None
-
-    @property
-    def tenant(self) -> TenantId:
-        return self.key[0]
-
-    @property
-    def depth(self) -> Depth:
-        return self.key[2]
-
-    @property
-    def shown(self) -> Shown:
-        if self._shown is None:
-            self._shown = Shown(
-                LabelSets(self.labels),
-                np.array(self.rows, np.int64),
-                np.array(self.kinds, np.uint8),
-                np.array(self.parts, np.int64),
-            )
-        return self._shown
-
-    def clear(self) -> None:
-        for column in (self.labels, self.rows, self.homes, self.kinds, self.parts):
-            column.clear()
-        self._shown = None
-
-    def add(self, row: int, home: int, kind: Kind, labels: Labels, part: int) -> None:
-        self.rows.append(row)
-        self.homes.append(home)
-        self.kinds.append(kind)
-        self.labels.append(labels)
-        self.parts.append(part)
-        self._shown = None
-
-
-Selected: TypeAlias = tuple[Watch, TenantId, Series, Labels, int]
-"""A part of a series that a watch shows."""
-
-
-class Bank:
-    """The windows of one depth, of the series that need it; rows of its own."""
-
-    def __init__(self, depth: Depth) -> None:
-        self.recent = RecentWindows(depth.width_ms, depth.slots)
-        self._row_of = np.full(0, NOBODYS, np.int64)
-
-    def rows_of(self, homes: Ints) -> Ints:
-        """The rows of series; NOBODYS for those without."""
-        if not len(self._row_of):
-            return np.full(len(homes), NOBODYS, np.int64)
-        rows = self._row_of[np.clip(homes, 0, len(self._row_of) - 1)]
-        return np.where((homes >= 0) & (homes < len(self._row_of)), rows, NOBODYS)
-
-    def rows(self, homes: Ints, kinds: npt.NDArray[np.uint8], sketched: Bools) -> Ints:
-        """The rows of these series (each once), given now to those that have none."""
-        top = int(homes.max(initial=-1)) + 1
-        if top > len(self._row_of):
-            longer = np.full(max(2 * len(self._row_of), top, 64), NOBODYS, np.int64)
-            longer[: len(self._row_of)] = self._row_of
-            self._row_of = longer
-        new = self._row_of[homes] == NOBODYS
-        self._row_of[homes[new]] = len(self.recent) + np.arange(int(new.sum()))
-        self.recent.grow(kinds[new], sketched[new])
-        return self._row_of[homes]
-
-    def add(self, homes: Ints, times: Ints, values: Floats) -> int:
-        """Samples of these series; how many windows were too old to be taken."""
-        rows = self.rows_of(homes)
-        mine = rows >= 0
-        if not mine.any():
-            return 0
-        kinds = self.recent.kinds
-        return self.recent.add(fold(rows[mine], times[mine], values[mine], kinds, self.recent.width_ms))
 
 
 class Memory:
@@ -130,22 +39,34 @@ class Memory:
         self._homes = FingerprintTable()
         self._nobodys = FingerprintTable()
         """Series that were looked up, and that no rule selects."""
-        self._series: list[tuple[TenantId, Series]] = []
+        self._series: list[tuple[TenantId, Series] | None] = []
+        """By home."""
+        self._free = np.empty(0, np.int64)
+        """Homes that are nobody's."""
         self._totals = np.zeros(0)
-        """Of counters of increments, all that was counted; nan where it is not known."""
+        """Of counters of increments, all that was counted..."""
+        self._whole = np.zeros(0, np.bool_)
+        """... or, where this is not so, only what the log said of it since it is kept."""
+        self._uses = np.zeros(0, np.int64)
+        """How often watches show it."""
         self._banks: dict[Depth, Bank] = {}
         self._watches: dict[WatchKey, Watch] = {}
         self._by_number: dict[int, Watch] = {}
+        """Those whose series are kept..."""
+        self._open: set[int] = set()
+        """... and of these the ones that have their past."""
         self._by_name: dict[tuple[TenantId, str], list[Watch]] = defaultdict(list)
         self._of_any_name: dict[TenantId, list[Watch]] = defaultdict(list)
         self._next_number = 0
         self._until_ms = 0
-        self._lately: list[tuple[TenantId, Series]] | None = None
-        """While watches are prepared: what was found to be nobody's meanwhile."""
-        self._pairs: tuple[Ints, Ints] | None = None
+        self._lately: dict[int, tuple[TenantId, Series]] | None = None
+        """While watches are prepared: what was looked up meanwhile."""
+        self._pairs: tuple[Ints, Ints, Bools] | None = None
+        self.generation = 0
+        """How often everything was forgotten: homes mean nothing across that."""
 
     def __len__(self) -> int:
-        return len(self._series)
+        return int(np.count_nonzero(self._uses))
 
     def find(self, fingerprints: UInt64s) -> tuple[Ints, UInt64s]:
         """The home of each series, NOBODYS for those that no rule selects; and those that must be looked up first."""
@@ -158,14 +79,16 @@ class Memory:
     def learn(self, found: Iterable[tuple[TenantId, Series]], missing: UInt64s) -> None:
         """Series that were looked up, and which of them nobody knew."""
         looked_up = list(found)
-        self._settle([
-            (watch, tenant, series, labels, part)
+        new = self._settle([
+            one
             for tenant, series in looked_up
             for watch in self._candidates(tenant, series)
-            for labels, part in watch.selecting.shown(series)
+            for one in selected(watch, series)
         ])  # fmt: skip
+        for homes in new.values():
+            self._whole[homes] = True
         if self._lately is not None:
-            self._lately += looked_up
+            self._lately.update((series.fingerprint, (tenant, series)) for tenant, series in looked_up)
         fingerprints = np.array([series.fingerprint for _, series in looked_up], np.uint64)
         nobodys = np.concatenate([fingerprints[self._homes.find(fingerprints) < 0], missing])
         if len(self._nobodys) + len(nobodys) > MAX_NOBODYS:  # those that still come are looked up once more
@@ -173,19 +96,19 @@ class Memory:
         self._nobodys.add(nobodys, np.zeros(len(nobodys), np.int64))
 
     def watch(self, tenant: TenantId, horizon: Horizon) -> Watch:
-        """What is kept for a selector: new ones select nothing before they are opened (`is_open`)."""
+        """What is kept for a selector: new ones select nothing before they are held, and opened (`is_open`)."""
         key = tenant, horizon.wanted.selector.matchers, horizon.depth
         known = self._watches.get(key)
         if known is None:
             known = self._watches[key] = Watch(self._next_number, key, Selecting(key[1]))
             self._next_number += 1
-            bank = self._banks.setdefault(horizon.depth, Bank(horizon.depth))
-            bank.recent.advance(self._until_ms)
+            if horizon.depth not in self._banks:
+                self._banks[horizon.depth] = self._bank(horizon.depth)
         return known
 
     def is_open(self, watch: Watch) -> bool:
-        """Whether its series are kept."""
-        return watch.number in self._by_number
+        """Whether its series are kept, with their past."""
+        return watch.number in self._open
 
     def has(self, watch: Watch) -> bool:
         """Whether some rule needs it."""
@@ -193,83 +116,125 @@ class Memory:
 
     @property
     def all_open(self) -> bool:
-        return len(self._by_number) == len(self._watches)
+        return len(self._open) == len(self._watches)
 
     def close(self) -> None:
         """Forget all series and windows: every watch is to be opened anew."""
+        self.generation += 1
         self._homes, self._nobodys = FingerprintTable(), FingerprintTable()
-        self._series, self._totals = [], np.zeros(0)
-        self._banks = {depth: Bank(depth) for depth in self._banks}
+        self._series, self._totals, self._free = [], np.zeros(0), np.empty(0, np.int64)
+        self._whole, self._uses = np.zeros(0, np.bool_), np.zeros(0, np.int64)
+        self._banks = {depth: self._bank(depth) for depth in self._banks}
         self._pairs = None
-        for index in (self._by_number, self._by_name, self._of_any_name):
+        for index in (self._by_number, self._by_name, self._of_any_name, self._open):
             index.clear()
         for watch in self._watches.values():
             watch.clear()
 
     def unwatch(self, watch: Watch) -> None:
-        """No rule needs it any more. Its windows stay until the process ends; nobody looks at them."""
+        """No rule needs it any more. Others get the place of its windows."""
         del self._watches[watch.key]
+        had = bool(watch.rows)
+        self.let_go(watch)
+        if had and self._banks[watch.depth].is_empty:
+            self._banks[watch.depth] = self._bank(watch.depth)
+        if had and len(self) < len(self._homes) - max(KEPT_UNUSED, len(self._homes) // 2):
+            self._forget_unused()
+
+    def let_go(self, watch: Watch) -> None:
+        """Its series are not kept, until it is held again."""
         if self._by_number.pop(watch.number, None) is None:
             return
+        self._open.discard(watch.number)
         names = watch.selecting.names
         for name in names if names is not None else ():
             self._by_name[watch.tenant, name].remove(watch)
         if names is None:
             self._of_any_name[watch.tenant].remove(watch)
+        homes = np.array(watch.homes, np.int64)
+        self._banks[watch.depth].give_back(homes, np.array(watch.rows, np.int64))
+        self._uses -= np.bincount(homes, minlength=len(self._uses))
+        watch.clear()
         self._pairs = None
 
     def prepare(self) -> None:
-        """Watches will be opened: what comes up from now on is theirs too."""
-        self._lately = []
+        """Watches will be held: what comes up from now on is theirs too."""
+        self._lately = {}
 
     def end_preparation(self) -> None:
         """What comes up is no longer remembered."""
         self._lately = None
 
-    def homes_of(self, series: Sequence[Series]) -> Ints:
-        """NOBODYS for those that no rule selects."""
-        return self._homes.find(np.array([one.fingerprint for one in series], np.uint64))
+    def hold(self, watches: Iterable[Watch], chosen: Sequence[Selected]) -> dict[Depth | None, Ints]:
+        """Keep what these watches select: what was chosen of the catalogue, and what came up since `prepare`. By depth
+        the homes of which the windows are new to it, under None those whose totals are not known: their past is to be
+        loaded, and what was read of the log meanwhile is to be added."""
+        own = {watch.number: watch for watch in watches if self.has(watch) and watch.number not in self._by_number}
+        settled = [one for one in chosen if one[0].number in own]
+        by_name: dict[tuple[TenantId, str | None], list[Watch]] = defaultdict(list)
+        for watch in own.values():
+            names = watch.selecting.names
+            self._by_number[watch.number] = watch
+            for name in names if names is not None else ():
+                self._by_name[watch.tenant, name].append(watch)
+                by_name[watch.tenant, name].append(watch)
+            if names is None:
+                self._of_any_name[watch.tenant].append(watch)
+                by_name[watch.tenant, None].append(watch)
+        if self._lately:
+            known = {(watch.number, series.fingerprint) for watch, series, _, _ in settled}
+            settled += [
+                one
+                for tenant, series in self._lately.values()
+                for watch in (*by_name.get((tenant, series.name), ()), *by_name.get((tenant, None), ()))
+                if (watch.number, series.fingerprint) not in known
+                for one in selected(watch, series)
+            ]
+        new: dict[Depth | None, Ints] = {**self._settle(settled)}
+        homes = np.unique(np.concatenate([*new.values(), np.empty(0, np.int64)]))
+        new[None] = homes[~self._whole[homes]]
+        self._totals[new[None]] = 0
+        return new
 
-    def new_to(self, depth: Depth, series: Sequence[Series]) -> list[Series]:
-        """Those of which no windows of this depth are kept."""
-        kept = self._banks[depth].rows_of(self.homes_of(series)) >= 0
-        return [one for one, is_kept in zip(series, kept.tolist(), strict=True) if not is_kept]
+    def open(self, watch: Watch, series: Sequence[Series] = ()) -> None:
+        """What it selects has its past. One that is not held yet selects these series."""
+        if watch.number not in self._by_number:
+            names = watch.selecting.names
+            mine = [one for one in series if names is None or one.name in names]
+            self.hold([watch], [pair for one in mine for pair in selected(watch, one)])
+        self._open.add(watch.number)
 
-    def open(self, watch: Watch, series: Sequence[Series]) -> list[Series]:
-        """Keep what the watch selects: these series, and those that came up since `prepare`. Those whose windows are
-        new to its depth, for `load` and for what was read of the log meanwhile."""
-        bank = self._banks[watch.depth]
-        names = watch.selecting.names
-        came = {one.fingerprint: one for tenant, one in self._lately or () if tenant == watch.tenant}
-        every = {one.fingerprint: one for one in series} | came
-        new = self.new_to(watch.depth, list(every.values()))
-        self._settle([
-            (watch, watch.tenant, one, labels, part)
-            for one in every.values()
-            if names is None or one.name in names
-            for labels, part in watch.selecting.shown(one)
-        ])  # fmt: skip
-        self._by_number[watch.number] = self._watches[watch.key] = watch
-        for name in names if names is not None else ():
-            self._by_name[watch.tenant, name].append(watch)
-        if names is None:
-            self._of_any_name[watch.tenant].append(watch)
-        kept = bank.rows_of(self.homes_of(new)) >= 0
-        return [one for one, is_kept in zip(new, kept.tolist(), strict=True) if is_kept]
+    def holds(self, watch: Watch) -> bool:
+        """Whether its series are kept, be it without their past."""
+        return watch.number in self._by_number
 
-    def load(self, watch: Watch, series: Sequence[Series], rows: Ints, cells: Cells) -> None:
-        """Windows that were counted before. rows: of each series in the cells; those of other rows are left out."""
-        if not len(cells) or not series:
+    def series_at(self, homes: Ints) -> list[tuple[TenantId, Series]]:
+        """The series of these homes."""
+        return [one for home in homes.tolist() if (one := self._series[home]) is not None]
+
+    def marked(self, homes: Ints) -> Bools:
+        """[homes]: which are these."""
+        mask = np.zeros(len(self._series), np.bool_)
+        mask[homes] = True
+        return mask
+
+    def load(self, depth: Depth, homes: Ints, rows: Ints, cells: Cells) -> None:
+        """Windows that were counted before. rows: of each home in the cells; those of other rows are left out."""
+        if not len(cells) or not len(homes):
             return
-        bank = self._banks[watch.depth]
+        bank = self._banks[depth]
         row_of = np.full(int(max(cells.rows.max(), rows.max())) + 1, NOBODYS, np.int64)
-        row_of[rows] = bank.rows_of(self.homes_of(series))
-        mine = cells.select(row_of[cells.rows] >= 0)
-        bank.recent.add(renumbered(mine, row_of[mine.rows]))
+        row_of[rows] = bank.rows_of(homes)
+        place = row_of[cells.rows]
+        mine = place >= 0
+        if not mine.all():
+            cells, place = cells.select(mine), place[mine]
+        bank.recent.fill(cells, place)
 
-    def set_totals(self, series: Sequence[Series], totals: Floats) -> None:
-        """What counters of increments had come to when their windows were loaded."""
-        self._totals[self.homes_of(series)] = totals
+    def add_totals(self, homes: Ints, totals: Floats) -> None:
+        """What counters of increments had come to when their windows were stored; once for each."""
+        self._totals[homes] += totals
+        self._whole[homes] = True
 
     def advance(self, now_ms: int) -> None:
         """The time up to which samples are taken."""
@@ -291,14 +256,19 @@ class Memory:
         elif len(homes):
             self._totals += np.bincount(homes, values, len(self._totals))
 
-    def touched(self, homes: Ints) -> list[Watch]:
-        """Whose series these are."""
-        rows, numbers = self._pair_columns()
-        homes = np.unique(homes)
-        begin, end = np.searchsorted(rows, homes), np.searchsorted(rows, homes, side="right")
-        sizes = end - begin
+    def watching(self, homes: Ints) -> tuple[Ints, Ints, Bools]:
+        """Who watches these series: positions in `homes`, and for each the number of a watch, and whether that shows
+        the values as they are: no running totals."""
+        begins, numbers, as_they_are = self._pair_columns()
+        begin = begins[homes]
+        sizes = begins[homes + 1] - begin
         places = np.repeat(begin - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
-        return [self._by_number[number] for number in np.unique(numbers[places]).tolist()]
+        return np.repeat(np.arange(len(homes)), sizes), numbers[places], as_they_are[places]
+
+    def labels_of(self, home: int) -> Labels:
+        """Of the series, without its name."""
+        one = self._series[home]
+        return () if one is None else one[1].labels
 
     def newest(self, inputs: Sequence[tuple[Horizon, Watch]], now_ms: int) -> list[Floats | None]:
         """The newest value of each series of plain selectors, nan where there is none; None where running totals are
@@ -321,68 +291,127 @@ class Memory:
                 values[place] = part
         return values
 
-    def read(self, watch: Watch, horizon: Horizon, now_ms: int) -> Samples:
-        """The samples of a selector, for an evaluation at `now_ms`."""
+    def extremes(self, watch: Watch) -> Floats | None:
+        """Between what the values of a plain selector were, as far as they are held: the lowest and the highest of each
+        series; None where running totals are asked for."""
+        if watch.shown.incremental.any():
+            return None
+        return np.concatenate(self._banks[watch.depth].recent.extremes(watch.shown.rows))
+
+    def oldest_ms(self, depth: Depth) -> int:
+        """From then on, windows of this depth are held."""
+        recent = self._banks[depth].recent
+        return (recent.head - recent.slots + 1) * recent.width_ms
+
+    def read(self, watch: Watch, horizon: Horizon, now_ms: int, first_ms: int | None = None) -> Samples:
+        """The samples of a selector, for an evaluation at `now_ms`, or for several from `first_ms` on."""
         if not watch.rows:
             return EMPTY
         recent, shown = self._banks[watch.depth].recent, watch.shown
         wanted = horizon.wanted
-        since, until = now_ms + wanted.first_ms - 1, now_ms + wanted.last_ms
-        if all(use.function == "" for use in wanted.uses) and not shown.incremental.any():
+        if first_ms is None and all(use.function == "" for use in wanted.uses) and not shown.incremental.any():
+            since, until = now_ms + wanted.first_ms - 1, now_ms + wanted.last_ms
             times, values, present = recent.newest(shown.rows, since, until)
             bounds = np.concatenate([[0], np.cumsum(present)]).astype(np.int64)
             return Samples(shown.labels, bounds, times[present], values[present], None, shown.kinds)
+        since = (now_ms if first_ms is None else first_ms) + wanted.first_ms - 1
         cells = recent.cells(np.unique(shown.rows), since)
         totals = np.where(shown.parts == 0, self._totals[np.array(watch.homes, np.int64)], np.nan)
         return samples_of([cells], shown, totals if shown.incremental.any() else None)
 
-    def _settle(self, selected: Sequence[Selected]) -> None:
-        """Give what was selected its places."""
-        if not selected:
-            return
+    def _settle(self, chosen: Sequence[Selected]) -> dict[Depth, Ints]:
+        """Give what was selected its places. By depth the homes whose windows are new to it."""
+        if not chosen:
+            return {}
         self._pairs = None
-        series = {one.fingerprint: (tenant, one) for _, tenant, one, _, _ in selected}
-        home_of = dict(zip(series, self._settled_homes(series).tolist(), strict=True))
-        for depth in {watch.depth for watch, *_ in selected}:
-            here = [one for one in selected if one[0].depth == depth]
-            kinds: dict[int, Kind] = {}
-            for _, _, one, _, _ in here:
-                kinds[home_of[one.fingerprint]] = one.kind
-            homes = list(kinds)
-            rows = self._banks[depth].rows(
-                np.array(homes, np.int64),
-                np.array(list(kinds.values()), np.uint8),
-                np.array([depth.sketched or kind is Kind.HISTOGRAM for kind in kinds.values()]),
-            )
-            row_of = dict(zip(homes, rows.tolist(), strict=True))
-            for watch, _, one, labels, part in here:
-                home = home_of[one.fingerprint]
-                watch.add(row_of[home], home, one.kind, labels, part)
+        homes = self._settled_homes(chosen)
+        by_depth: dict[Depth, list[int]] = defaultdict(list)
+        for watch, group in groupby(enumerate(chosen), lambda one: one[1][0]):
+            by_depth[watch.depth] += [place for place, _ in group]
+        return {
+            depth: self._placed(depth, [chosen[place] for place in places], homes[places])
+            for depth, places in by_depth.items()
+        }
 
-    def _settled_homes(self, series: Mapping[int, tuple[TenantId, Series]]) -> Ints:
-        """By fingerprint; new ones get a home."""
-        fingerprints = np.array(list(series), np.uint64)
-        homes = self._homes.find(fingerprints)
-        new = homes == NOBODYS
-        homes[new] = len(self._series) + np.arange(int(new.sum()))
-        self._series += [pair for pair, is_new in zip(series.values(), new.tolist(), strict=True) if is_new]
-        self._homes.add(fingerprints[new], homes[new])
-        if len(self._series) > len(self._totals):
-            more = max(64, len(self._totals), len(self._series) - len(self._totals))
-            self._totals = np.concatenate([self._totals, np.zeros(more)])
-        return homes
+    def _placed(self, depth: Depth, chosen: Sequence[Selected], homes: Ints) -> Ints:
+        bank = self._banks[depth]
+        each, first = np.unique(homes, return_index=True)
+        new = each[bank.rows_of(each) == NOBODYS]
+        kinds = np.array([chosen[place][1].kind for place in first.tolist()], np.uint8)
+        bank.rows(each, kinds, (kinds == Kind.HISTOGRAM) | depth.sketched)
+        rows = bank.rows_of(homes)
+        bank.use(rows)
+        self._uses += np.bincount(homes, minlength=len(self._uses))
+        begin, row_list, home_list = 0, rows.tolist(), homes.tolist()
+        for watch, group in groupby(chosen, itemgetter(0)):
+            parts = list(group)
+            end = begin + len(parts)
+            watch.add(row_list[begin:end], home_list[begin:end], parts)
+            begin = end
+        return new
+
+    def _settled_homes(self, chosen: Sequence[Selected]) -> Ints:
+        """Of each; new series get a home."""
+        fingerprints = np.array([series.fingerprint for _, series, _, _ in chosen], np.uint64)
+        each, first, place_of = np.unique(fingerprints, return_index=True, return_inverse=True)
+        homes = self._homes.find(each)
+        new = np.flatnonzero(homes == NOBODYS)
+        if len(new):
+            # In the order in which their windows are stored: what is read together stands together.
+            stored = [(chosen[place][1].partition, chosen[place][1].ordinal) for place in first[new].tolist()]
+            new = new[np.lexsort(np.array(stored).T[::-1])]
+            self._grow(len(new))
+            homes[new] = free = self._free[: -len(new) - 1 : -1]
+            self._free = self._free[: -len(new)]
+            for place, home in zip(first[new].tolist(), free.tolist(), strict=True):
+                watch, series, _, _ = chosen[place]
+                self._series[home] = watch.tenant, series
+            self._homes.add(each[new], free)
+        return homes[place_of]
+
+    def _grow(self, wanted: int) -> None:
+        """At least so many homes are free."""
+        if len(self._free) >= wanted:
+            return
+        more = max(64, len(self._series) // 2, wanted)
+        self._free = np.concatenate([np.arange(len(self._series) + more - 1, len(self._series) - 1, -1), self._free])
+        self._series += [None] * more
+        self._totals = np.concatenate([self._totals, np.zeros(more)])
+        self._whole = np.concatenate([self._whole, np.zeros(more, np.bool_)])
+        self._uses = np.concatenate([self._uses, np.zeros(more, np.int64)])
+
+    def _forget_unused(self) -> None:
+        """The homes of series that no rule selects any more go to others."""
+        self.generation += 1
+        used = self._uses > 0
+        homes = np.flatnonzero(used)
+        found = [one for home in homes.tolist() if (one := self._series[home]) is not None]
+        self._homes = FingerprintTable()
+        self._homes.add(np.array([series.fingerprint for _, series in found], np.uint64), homes)
+        self._free = np.flatnonzero(~used)
+        self._whole[self._free], self._totals[self._free] = False, 0
+        for home in self._free.tolist():
+            self._series[home] = None
+
+    def _bank(self, depth: Depth) -> Bank:
+        bank = Bank(depth)
+        bank.recent.advance(self._until_ms)
+        return bank
 
     def _candidates(self, tenant: TenantId, series: Series) -> list[Watch]:
         return [*self._by_name.get((tenant, series.name), ()), *self._of_any_name.get(tenant, ())]
 
-    def _pair_columns(self) -> tuple[Ints, Ints]:
-        """Home and watch of everything that is watched, by home."""
+    def _pair_columns(self) -> tuple[Ints, Ints, Bools]:
+        """Of each series where its watches begin, one more at the end; then the watches, and what they show."""
         if self._pairs is None:
-            homes = np.array([home for watch in self._watches.values() for home in watch.homes], np.int64)
-            numbers = np.repeat(
-                [watch.number for watch in self._watches.values()],
-                [len(watch.homes) for watch in self._watches.values()],
-            ).astype(np.int64)
+            watches = [watch for watch in self._watches.values() if watch.homes]
+            homes = np.array([home for watch in watches for home in watch.homes], np.int64)
+            numbers = np.array([watch.number for watch in watches], np.int64)
+            incremental = [watch.shown.incremental for watch in watches]
             order = np.argsort(homes, kind="stable")
-            self._pairs = homes[order], numbers[order]
+            self._pairs = (
+                np.searchsorted(homes[order], np.arange(len(self._series) + 1)),
+                np.repeat(numbers, [len(watch.homes) for watch in watches])[order],
+                ~np.concatenate([*incremental, np.empty(0, np.bool_)])[order],
+            )
         return self._pairs

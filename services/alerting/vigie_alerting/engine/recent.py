@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_windows import Cells, keys, merge
+from vigie_windows import Cells, keys, merge, renumbered
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -72,6 +72,18 @@ class RecentWindows:
         self._sketched[self._rows : rows] = sketched
         self._rows = rows
 
+    def renew(self, rows: Ints, kinds: npt.NDArray[np.uint8], sketched: Bools) -> None:
+        """These rows, which were cleared, are of other series now."""
+        self._kinds[rows], self._sketched[rows] = kinds, sketched
+
+    def clear(self, rows: Ints) -> None:
+        """Forget what these rows hold."""
+        self._columns["window"][rows] = _NO_WINDOW
+        places: list[int] = (rows[:, None] * self.slots + np.arange(self.slots)).ravel().tolist()
+        for by_place in filter(None, (self._buckets, self._turns)):
+            for place in places:
+                by_place.pop(place, None)
+
     def advance(self, until_ms: int) -> None:
         """Windows up to the one that `until_ms` is in are taken from now on; the oldest ones are forgotten."""
         self.head = max(self.head, until_ms // self.width_ms)
@@ -83,12 +95,25 @@ class RecentWindows:
         refused = len(cells) - int(held.sum())
         if refused:
             cells, window = cells.select(held), window[held]
-        cells = self._without_sketches(cells)
+        cells = self._without_sketches(cells, cells.rows)
         known = self._column("window")[self._places(cells)] == window
         if known.any():
             cells = merge(self._read(self._places(cells)[known]), cells)
-        self._write(cells)
+        self._write(cells, self._places(cells))
         return refused
+
+    def fill(self, cells: Cells, rows: Ints) -> None:
+        """Add cells of which hardly any window is held yet. rows: of each cell, instead of its own."""
+        window = keys.windows_of(cells.key)
+        held = (window <= self.head) & (window > self.head - self.slots)
+        if not held.all():
+            cells, rows, window = cells.select(held), rows[held], window[held]
+        places = rows * self.slots + window % self.slots
+        known = self._column("window")[places] == window
+        if known.any():
+            self.add(renumbered(cells.select(known), rows[known]))
+            cells, rows, places = cells.select(~known), rows[~known], places[~known]
+        self._write(self._without_sketches(cells, rows), places)
 
     def cells(self, rows: Ints | None = None, since_ms: int | None = None) -> Cells:
         """What is held: of these rows (all, by default), in windows that begin at `since_ms` or later."""
@@ -109,9 +134,15 @@ class RecentWindows:
         at = np.arange(len(rows)), slot
         return times[at], self._columns["last"][rows, slot], times[at] > since_ms
 
-    def _without_sketches(self, cells: Cells) -> Cells:
+    def extremes(self, rows: Ints) -> tuple[Floats, Floats]:
+        """The lowest and the highest value that is held of each row; infinite, the wrong way round, where none is."""
+        held = self._columns["window"][rows] > self.head - self.slots
+        low = np.where(held, self._columns["min"][rows], np.inf).min(axis=1)
+        return low, np.where(held, self._columns["max"][rows], -np.inf).max(axis=1)
+
+    def _without_sketches(self, cells: Cells, rows: Ints) -> Cells:
         """Of the rows of which none are wanted."""
-        wanted = self._sketched[cells.rows][cells.sketch_cell]
+        wanted = self._sketched[rows][cells.sketch_cell]
         if wanted.all():
             return cells
         return replace(
@@ -148,8 +179,7 @@ class RecentWindows:
             return []
         return [(at, place) for at, place in enumerate(places.tolist()) if place in by_place]
 
-    def _write(self, cells: Cells) -> None:
-        places = self._places(cells)
+    def _write(self, cells: Cells, places: Ints) -> None:
         for name in _COLUMNS:
             self._column(name)[places] = keys.windows_of(cells.key) if name == "window" else getattr(cells, name)
         for by_place in (self._buckets, self._turns):
@@ -162,7 +192,9 @@ class RecentWindows:
 
 
 def _extended(column: npt.NDArray[Any], rows: int, fill: int) -> npt.NDArray[Any]:
-    longer = np.full((rows, *column.shape[1:]), fill, column.dtype)
+    shape = rows, *column.shape[1:]
+    # Of zeros, the pages are there when they are written only.
+    longer = np.full(shape, fill, column.dtype) if fill else np.zeros(shape, column.dtype)
     longer[: len(column)] = column
     return longer
 

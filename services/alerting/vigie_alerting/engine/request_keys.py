@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,9 +11,12 @@ import numpy.typing as npt
 from vigie_contracts.limits import IDEMPOTENCY_TTL_S
 from vigie_contracts.samples import JoinedBatches
 from vigie_runtime.clients import KafkaRecord
+from vigie_storage.partitions.document import FirstUse
 
 REMEMBERED: Final = 200_000
 """Keys; a repeat of an older one counts again in what rules look at, until that is past."""
+FROM_BEFORE: Final = 20_000
+"""Of these, at the start: senders repeat a request within seconds, also when there was a restart between."""
 
 
 class _Use(NamedTuple):
@@ -27,6 +30,11 @@ class RequestKeys:
 
     def __init__(self) -> None:
         self._uses: OrderedDict[tuple[int, bytes], _Use] = OrderedDict()
+
+    def remember(self, keys: Iterable[tuple[int, bytes, FirstUse]]) -> None:
+        """Keys that were counted before this process began: partition, key and first use. The last ones first."""
+        for partition, key, use in reversed(list(keys)):
+            self._uses[partition, key] = _Use(partition, use.offset, use.received_ms)
 
     def first(self, records: Sequence[KafkaRecord], joined: JoinedBatches) -> npt.NDArray[np.bool_]:
         """[samples]: which are no repeats. records: those that were joined."""

@@ -16,7 +16,9 @@ from vigie_runtime.errors import reason_of
 
 from vigie_alerting import alert as alerts
 from vigie_alerting.alert import Alert, UnknownFormError
-from vigie_alerting.engine.engine import ActiveRule, Engine
+from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.catching_up import misses_silence
+from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.horizon import HorizonError
 from vigie_alerting.engine.rules_handler import Gone, RuleChange, RulesHandler
 from vigie_alerting.engine.storing import PASSING, Stores, Storing
@@ -71,7 +73,7 @@ class Roster:
             self.partition_of[rule_id] = partition
             self.refused.pop(rule_id, None)
             self._again.pop(rule_id, None)
-            if isinstance(rule, Rule) and _alerts(rule) and (made := _compiled(rule)):
+            if isinstance(rule, Rule) and rule.enabled and (made := _compiled(rule)):
                 fresh[rule_id] = made
         evaluated = {at: await self._checkpoints.of(at) for at in {partition for partition, _ in changes.values()}}
         since_ms = min(one or self._clock.now_ms() for one in evaluated.values()) - DEDUPLICATION_MS
@@ -101,10 +103,26 @@ class Roster:
         last = await self._dispatcher.last(TenantId(alert.tenant), alert.fingerprint)
         return None if last is None else _compiled(rule_of(last, alert))
 
+    async def _is_of_another(self, made: CompiledRule, alert: Alert) -> bool:
+        """Whether the alert is one of what the rule was before, and changed while nobody had it: then it is over."""
+        if alert.starts_at >= (made.rule.updated_at or 0):
+            return False
+        before = await self._last_rule(alert)
+        if before is None or before.text == made.text:
+            return False
+        await self._storing.withdraw(ActiveRule(before, (), {alert.series: alert}), Reason.RULE_CHANGED)
+        return True
+
     async def _remove(self, rule_id: str) -> None:
         self.new.pop(rule_id, None)
         async with self._lock:
             self._engine.remove(rule_id)
+
+    def forget_new(self, rules: Sequence[ActiveRule]) -> None:
+        """What these missed is known, but for those that wait still."""
+        for rule in rules:
+            if self.new.get(rule.id) is rule and not rule.waiting:
+                del self.new[rule.id]
 
     async def refuse(self, made: CompiledRule, reason: str, *, again: bool = False) -> None:
         """It is not evaluated; its alerts stay what they are."""
@@ -126,25 +144,28 @@ class Roster:
         self, made: CompiledRule, before: ActiveRule | None, stored: Sequence[Alert], evaluated_ms: int
     ) -> None:
         """A rule that asks for something else has other alerts: those of before are over."""
-        if before is not None and before.compiled.text != made.text:
+        records, known = made.rule.kind is RuleKind.RECORDING, list[Alert]()
+        if before is not None and (before.compiled.text != made.text or records):
             await self._storing.withdraw(before, Reason.RULE_CHANGED)
-        known = list(before.alerts.values()) if before is not None else list(stored)
+        if before is None and records:
+            await self._end(None, made.rule, stored)
+        elif before is not None:
+            known = list(before.alerts.values())
+        else:
+            known = [one for one in stored if not await self._is_of_another(made, one)]
         try:
             async with self._lock:
                 active = self._engine.put(made, known)
         except (HorizonError, QueryError) as e:
             await self.refuse(made, reason_of(e))
             return
-        if before is None and evaluated_ms:
+        if before is None and evaluated_ms and not records:
             # Not of a time at which it was no rule yet, or another one.
             active.evaluated_ms = max(evaluated_ms, made.rule.updated_at or 0)
-            active.waiting = self._clock.now_ms() - active.evaluated_ms > active.interval_ms
+            late_ms = self._clock.now_ms() - active.evaluated_ms
+            active.waiting = late_ms > active.interval_ms or misses_silence(active)
         if active.waiting:
             self.new[made.rule.id] = active
-
-
-def _alerts(rule: Rule) -> bool:
-    return rule.enabled and rule.kind is not RuleKind.RECORDING
 
 
 def _compiled(rule: Rule) -> CompiledRule | None:

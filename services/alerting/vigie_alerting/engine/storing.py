@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ from vigie_contracts.alerts import AlertState, Reason
 from vigie_contracts.series import Labels
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
-from vigie_runtime.errors import Retryable, StoreUnavailable, reason_of
+from vigie_runtime.errors import Retryable, StoreUnavailable
 from vigie_storage import mongo
 from vigie_storage.alerts.checkpoints import Checkpoints
 from vigie_storage.alerts.states import AlertMoved, AlertStates, Move
@@ -21,7 +22,8 @@ from vigie_alerting import alert as alerts
 from vigie_alerting.alert import Alert, UnknownFormError
 from vigie_alerting.alerts.stored import stored
 from vigie_alerting.dispatch import MAX_TRANSITIONS, Dispatcher
-from vigie_alerting.engine.engine import ActiveRule, Engine, Evaluated
+from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.engine import Engine, Evaluated
 from vigie_alerting.engine.evaluation import Change
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.lifecycle import withdraw
@@ -55,8 +57,8 @@ class Storing:
         self._states, self._dispatcher, self._checkpoints = stores.states, stores.dispatcher, stores.checkpoints
         self._unkept: set[tuple[str, Labels]] = set()
         """Alerts that changed without a transition."""
-        self._unstored: list[list[Evaluated]] = []
-        """Accepted, and not stored yet: MongoDB is away. In their order."""
+        self._unstored: deque[list[Evaluated]] = deque()
+        """Accepted, and not stored yet. In their order."""
         self.refused: dict[str, str] = {}
         """Rules that cannot be evaluated, and why."""
 
@@ -76,29 +78,22 @@ class Storing:
                 await self._store(some)
 
     async def settle(self, done: Sequence[Evaluated]) -> None:
-        """Store what moved, or when MongoDB is away remember it; the rest is in memory, and kept from time to time."""
+        """Make it so in memory. What moved waits for `store_unstored`; the rest is kept from time to time."""
         moved: list[Evaluated] = []
         for one in done:
             if any(change.transitions for change in one.changes):
                 moved.append(one)
             else:
                 self._unkept.update((one.rule.id, change.labels) for change in one.changes)
-                await self._accept([one])
-        for some in _batches(moved):
-            try:
-                if not self._unstored:
-                    await self._store(some)
-                    continue
-            except PASSING as e:
-                log.warning("transitions wait for MongoDB", reason=reason_of(e))
-            await self._accept(some)
-            self._unstored.append(some)
+        if done:
+            await self._accept(done)
+        self._unstored.extend(_batches(moved))
 
     async def store_unstored(self) -> None:
-        """Raises StoreUnavailable."""
+        """In its order. Raises StoreUnavailable."""
         while self._unstored:
             await self._store(self._unstored[0], accepted=True)
-            del self._unstored[0]
+            self._unstored.popleft()
 
     async def _store(self, evaluated: Sequence[Evaluated], *, accepted: bool = False) -> None:
         """All of it in one transaction; rule by rule when somebody else moved an alert of one of them. Raises
@@ -120,7 +115,6 @@ class Storing:
             else:
                 await self._read_again(evaluated[0].rule, [change.labels for change in evaluated[0].changes])
             return
-        self._metrics.transitions.inc(len(transitions))
         if not accepted:
             await self._accept(evaluated)
 
@@ -172,7 +166,7 @@ class Storing:
             raise
         oldest: dict[int, int] = {}
         for rule in self._engine.rules.values():
-            if rule.evaluated_ms and rule.id in partition_of:
+            if rule.evaluated_ms and not rule.records and rule.id in partition_of:
                 partition = partition_of[rule.id]
                 oldest[partition] = min(oldest.get(partition, rule.evaluated_ms), rule.evaluated_ms)
         await self._checkpoints.keep(oldest)

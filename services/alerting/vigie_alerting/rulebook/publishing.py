@@ -19,6 +19,8 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import BufferFull, BusUnavailable, StoreUnavailable
 from vigie_storage.alerts.rules import LEASE_S, RuleStore, Unpublished
 
+from vigie_alerting.claiming import Claiming
+
 log = logging.get(__name__)
 
 Publish: TypeAlias = Callable[[bytes, bytes | None], Awaitable[None]]
@@ -31,36 +33,12 @@ _AWAY: Final = Backoff(0.2, 5.0)
 
 
 class RulePublisher:
-    """For one event loop. `run` until `stop`."""
+    """For one event loop. `run` until `stop`; `wake` it when a rule was changed."""
 
     def __init__(self, store: RuleStore, publish: Publish, clock: Clock) -> None:
         self._store, self._publish, self._clock = store, publish, clock
-        self._woken = asyncio.Event()
-        self._stopping = False
-
-    def wake(self) -> None:
-        """A rule was changed: look now."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """Claim no more."""
-        self._stopping = True
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Publish until stopped."""
-        failures = 0
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                found = await self.publish_some()
-                failures = 0
-            except StoreUnavailable:
-                failures += 1
-                await self._wait(_AWAY.pause_s(failures))
-                continue
-            if not found:
-                await self._wait(POLL_S)
+        self._claiming = Claiming(self.publish_some, POLL_S, _AWAY)
+        self.wake, self.stop, self.run = self._claiming.wake, self._claiming.stop, self._claiming.run
 
     async def publish_some(self) -> int:
         """Publish what is due, at most MOST; how much that was. Raises StoreUnavailable."""
@@ -84,13 +62,6 @@ class RulePublisher:
             log.warning("a rule was not published, and is tried again", rule=change.id, reason=str(e))
             return False
         return True
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
 
 
 ActiveTenants: TypeAlias = Callable[[], AsyncIterator[Sequence[TenantId]]]

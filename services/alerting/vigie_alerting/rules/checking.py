@@ -28,6 +28,8 @@ MAX_TEXTS: Final = 50
 """Labels, and annotations."""
 MAX_EXPECTED: Final = 100
 MAX_LEVELS: Final = 5
+MAX_RECORDED: Final = 10_000
+"""Series that a recording rule writes."""
 MAX_DURATION_MS: Final = 30 * 24 * 3_600_000
 MIN_INTERVAL_MS: Final = 1_000
 _WITHOUT_ORDER: Final = (Condition.EQUAL, Condition.DIFFERENT)
@@ -97,6 +99,10 @@ def _form(rule: Rule) -> Iterator[RuleProblem]:
     if rule.kind is RuleKind.RECORDING:
         if not _RECORD.match(rule.record):
             yield RuleProblem("record", "must be the name of a metric: letters, digits, _ and :")
+        elif len(rule.record) > limits.MAX_NAME_CHARS:
+            yield RuleProblem("record", f"has more than {limits.MAX_NAME_CHARS} characters")
+        if rule.limit > MAX_RECORDED:
+            yield RuleProblem("limit", f"a recording rule writes {MAX_RECORDED:,} series at most")
         for field, given in (
             ("for", rule.for_ms),
             ("keepFiringFor", rule.keep_firing_for_ms),

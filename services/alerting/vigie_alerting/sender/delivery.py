@@ -19,7 +19,7 @@ log = logging.get(__name__)
 tracer = tracing.tracer(__name__)
 
 Lookup: TypeAlias = Callable[[Notification], Awaitable[Channel]]
-"""The channel of a notification as it is now. Raises Permanent when there is none, StoreUnavailable."""
+"""The channel of a notification as it is now. Raises NotifyError when there is none to be used, StoreUnavailable."""
 
 
 class Delivery:

@@ -1,6 +1,8 @@
 """Claims what the outbox holds, sends it, and settles it, many at once and every queue in order.
 
 It is woken when something was stored in this process, and looks by itself every POLL_S for what other replicas left.
+What it has claimed it holds until it is settled: the lease is short and is renewed, so that what a dead process had is
+soon sent by another one.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -18,7 +21,8 @@ from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.alerts.document import Notification
 from vigie_storage.alerts.outbox import LEASE_S, Outbox
 
-from vigie_alerting.notifiers.errors import Failure, NotifyError, Permanent, Temporary
+from vigie_alerting.claiming import Claiming
+from vigie_alerting.notifiers.errors import Failure, NotifyError, Temporary
 from vigie_alerting.sender.circuit import AHEAD, Circuit
 from vigie_alerting.sender.delivery import Delivery, Lookup
 from vigie_alerting.sender.failpoints import Failpoint, Point, never
@@ -34,14 +38,27 @@ MAX_ATTEMPTS: Final = 5_000
 RETRY: Final = Backoff(1.0, 30.0, jitter=1.0)
 """Full jitter: anything between nothing and twice the pause."""
 STORE: Final = Backoff(0.1, 2.0)
-SETTLE_S: Final = LEASE_S / 3
+SETTLE_S: Final = 20.0
 """How long settling is tried while the store is away; after that the lease says who sends it again."""
-LATEST_START_S: Final = LEASE_S / 4
-"""A process that stood still for so long since the claim does not begin to send: the lease must outlive the attempt."""
+RENEW_S: Final = LEASE_S / 4
+LATEST_START_S: Final = LEASE_S / 2
+"""Of a lease that was not renewed for so long, because the process stood still or the store was away, nothing is begun:
+it must outlive the attempt."""
+GRACE_S: Final = LEASE_S / 2
+"""After the store was away, who holds leases that ended meanwhile may renew them, before others take them for those of
+the dead."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A notification with the time at which its lease began last, seconds of the monotonic clock."""
+
+    notification: Notification
+    renewed_at: float
 
 
 class Sender:
-    """For one event loop. `run` until `stop`."""
+    """For one event loop. `run` until `stop`; `wake` it when something was stored."""
 
     def __init__(
         self,
@@ -64,44 +81,30 @@ class Sender:
         self._failpoint = failpoint
         self._circuits: dict[str, Circuit] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._woken = asyncio.Event()
-        self._stopping = False
-
-    def wake(self) -> None:
-        """Something was stored: look now."""
-        self._woken.set()
+        self._held: dict[str, _Held] = {}
+        """By id what is claimed and not settled yet."""
+        self._grace_until = 0.0
+        self._claiming = Claiming(self._claim, POLL_S, STORE)
+        self.wake, self.stop = self._claiming.wake, self._claiming.stop
 
     async def run(self) -> None:
         """Send until stopped; what is on its way then ends first. When cancelled, its leases run out."""
-        failures = 0
+        renewing = asyncio.create_task(self._renew(), name="leases of notifications")
         try:
-            while not self._stopping:
-                self._woken.clear()
-                try:
-                    found = await self._claim()
-                    failures = 0
-                except StoreUnavailable:
-                    failures += 1
-                    await self._wait(STORE.pause_s(failures))
-                    continue
-                if not found:
-                    await self._wait(POLL_S)
+            await self._claiming.run()
             if self._tasks:
                 await asyncio.wait(self._tasks)
         finally:
-            await tasks.end(self._tasks)
+            await tasks.end({*self._tasks, renewing})
 
-    def stop(self) -> None:
-        """Claim no more; `run` returns when what is on its way has ended."""
-        self._stopping = True
-        self._woken.set()
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+    async def _renew(self) -> None:
+        while True:
+            await self._clock.sleep(RENEW_S)
+            held, now = list(self._held.values()), self._clock.monotonic()
+            with suppress(StoreUnavailable):
+                await self._outbox.renew([one.notification for one in held])
+                for one in held:
+                    one.renewed_at = now
 
     async def _claim(self) -> bool:
         """Begin to send what there is room for. Whether there was anything."""
@@ -113,7 +116,14 @@ class Sender:
             self._circuits = {key: one for key, one in self._circuits.items() if one.claimed}
         room = {key: circuit.room(now) for key, circuit in self._circuits.items()}
         full = [key for key, left in room.items() if left <= 0]
-        claimed = await self._outbox.claim(secrets.token_hex(12), free, room, PER_CHANNEL * AHEAD, full)
+        try:
+            claimed = await self._outbox.claim(
+                secrets.token_hex(12), free, room, PER_CHANNEL * AHEAD, full,
+                held=self._held.keys(), abandoned=now >= self._grace_until,
+            )  # fmt: skip
+        except StoreUnavailable:
+            self._grace_until = self._clock.monotonic() + GRACE_S
+            raise
         if claimed:
             self._failpoint(Point.AFTER_CLAIM)
         for notification in claimed:
@@ -123,13 +133,15 @@ class Sender:
     def _start(self, notification: Notification, claimed_at: float) -> None:
         circuit = self._circuits.setdefault(notification.address.key, Circuit(PER_CHANNEL))
         circuit.claimed += 1
-        task = asyncio.create_task(self._send(notification, circuit, claimed_at))
+        self._held[notification.id] = held = _Held(notification, claimed_at)
+        task = asyncio.create_task(self._send(held, circuit))
         self._tasks.add(task)
         task.add_done_callback(lambda ended: self._ended(ended, notification, circuit))
         self._metrics.in_flight.set(len(self._tasks))
 
     def _ended(self, task: asyncio.Task[None], notification: Notification, circuit: Circuit) -> None:
         self._tasks.discard(task)
+        self._held.pop(notification.id, None)
         circuit.claimed -= 1
         if circuit.idle(self._clock.monotonic()) and self._circuits.get(notification.address.key) is circuit:
             self._circuits.pop(notification.address.key, None)
@@ -137,12 +149,13 @@ class Sender:
             log.error("a notification was not settled", error=type(error).__name__, notification=notification.id)
         self._metrics.in_flight.set(len(self._tasks))
         self._metrics.open_circuits.set(sum(one.open for one in self._circuits.values()))
-        self._woken.set()
+        self.wake()
 
-    async def _send(self, notification: Notification, circuit: Circuit, claimed_at: float) -> None:
+    async def _send(self, held: _Held, circuit: Circuit) -> None:
+        notification = held.notification
         async with circuit.slots:
             started = self._clock.monotonic()
-            late = started - claimed_at > LATEST_START_S
+            late = started - held.renewed_at > LATEST_START_S
             if late or not circuit.may_send(started):
                 await self._release(notification)
                 return
@@ -161,7 +174,7 @@ class Sender:
     async def _attempt(self, notification: Notification) -> tuple[ChannelType, NotifyError | None]:
         try:
             channel = await self._lookup(notification)
-        except Permanent as e:
+        except NotifyError as e:
             return ChannelType.UNKNOWN, e
         except StoreUnavailable:
             return ChannelType.UNKNOWN, Temporary(Failure.UNREACHABLE, "the channel could not be looked up")

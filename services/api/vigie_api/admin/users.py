@@ -11,7 +11,7 @@ from vigie_contracts.tenants import TenantId, tenant_id
 from vigie_identity.errors import NotFound
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Permission
-from vigie_identity.principal import TENANT
+from vigie_identity.principal import TENANT, Place
 from vigie_web.access import Access
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature
@@ -35,6 +35,10 @@ FEATURE = Feature(
         ("PUT", "/admin/tenants/{tenant}/users/{user}/password"): Access(Permission.USERS_MANAGE),
         ("PUT", "/admin/tenants/{tenant}/users/{user}/assignments/{other}"): Access(Permission.TENANTS_MANAGE),
         ("DELETE", "/admin/tenants/{tenant}/users/{user}/assignments/{other}"): Access(Permission.TENANTS_MANAGE),
+        ("PUT", "/admin/tenants/{tenant}/users/{user}/apps/{app}"): Access(Permission.USERS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/users/{user}/apps/{app}"): Access(Permission.USERS_MANAGE),
+        ("PUT", "/admin/tenants/{tenant}/users/{user}/sites/{site}"): Access(Permission.USERS_MANAGE),
+        ("DELETE", "/admin/tenants/{tenant}/users/{user}/sites/{site}"): Access(Permission.USERS_MANAGE),
         ("GET", "/admin/tenants/{tenant}/guests"): Access(Permission.USERS_READ),
         ("GET", "/admin/users"): Access(Permission.USERS_READ, platform=True),
         ("POST", "/admin/users"): Access(Permission.USERS_MANAGE, platform=True),
@@ -49,6 +53,7 @@ FEATURE = Feature(
 _TENANT = "/admin/tenants/{tenant}/users"
 _PLATFORM = "/admin/users"
 _TAKEN: Responses = {409: problem_response("There is a user of that name already")}
+_NO_ID: Responses = {422: problem_response("It cannot be the id of an app or a site")}
 _LAST: Responses = {409: problem_response("This is the last SUPERADMIN")}
 
 
@@ -146,6 +151,34 @@ async def assign(context: InTenant, user: str, other: str, body: NewAssignment) 
 async def unassign(context: InTenant, user: str, other: str) -> None:
     """Take a further tenant away again; the home stays."""
     await context.resources.identity.users.unassign(context.tenant, user, _tenant(other), context.actor)
+
+
+@router.put(_TENANT + "/{user}/apps/{app}", response_model=User, responses=_NO_ID)
+async def give_app(context: InTenant, user: str, app: str) -> Any:
+    """Let the user see an app too, whatever else is changed meanwhile."""
+    return await _give(context, user, Place.APPS, app)
+
+
+@router.delete(_TENANT + "/{user}/apps/{app}", status_code=204)
+async def take_app(context: InTenant, user: str, app: str) -> None:
+    """Take an app away from the user; nothing happens when it is none of the user's."""
+    await context.resources.identity.users.take(context.tenant, user, Place.APPS, app, context.actor)
+
+
+@router.put(_TENANT + "/{user}/sites/{site}", response_model=User, responses=_NO_ID)
+async def give_site(context: InTenant, user: str, site: str) -> Any:
+    """Let the user see a site too, whatever else is changed meanwhile."""
+    return await _give(context, user, Place.SITES, site)
+
+
+@router.delete(_TENANT + "/{user}/sites/{site}", status_code=204)
+async def take_site(context: InTenant, user: str, site: str) -> None:
+    """Take a site away from the user; nothing happens when it is none of the user's."""
+    await context.resources.identity.users.take(context.tenant, user, Place.SITES, site, context.actor)
+
+
+async def _give(context: Context, user: str, place: Place, id_: str) -> User:
+    return User.of(await context.resources.identity.users.give(context.tenant, user, place, id_, context.actor))
 
 
 async def _page(context: Context, page_request: PageRequest) -> UserPage:

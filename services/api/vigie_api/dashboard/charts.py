@@ -7,10 +7,9 @@ from typing import Final
 
 from vigie_contracts import names
 from vigie_query.functions import Function
-
-from vigie_api.dashboard.application import failed_requests, has_status, has_status_code, refused_requests
-from vigie_api.dashboard.numbers import Where
-from vigie_api.dashboard.system import one_core, whole_host
+from vigie_summaries.application import failed_requests, has_status, has_status_code, refused_requests
+from vigie_summaries.numbers import Where
+from vigie_summaries.system import one_core, whole_host
 
 MAX_LINES: Final = 100
 """Lines of one chart; the first ones by name are drawn."""

@@ -8,21 +8,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from vigie_contracts import names
 from vigie_identity.permissions import Permission
-from vigie_query.times import MINUTE, SECOND
+from vigie_query.ranges import parse_range, parse_zone
+from vigie_query.times import SECOND
 from vigie_storage.reader import SelectedSamples
+from vigie_summaries.panels import head, known_series
+from vigie_summaries.schemas.overview import DashboardSummary, RealtimeMetrics
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS, problem_response
 
-from vigie_api.context import Ctx, cached, stale_before_ms
-from vigie_api.dashboard import overview
+from vigie_api.context import Ctx, cached
 from vigie_api.dashboard.charts import CHARTS, MAX_LINES, Chart
 from vigie_api.dashboard.errors import UnknownChart
-from vigie_api.dashboard.panels import dashboard, head, known_series, read_panel
-from vigie_api.dashboard.schemas.overview import DashboardSummary, RealtimeMetrics
-from vigie_api.exposition.families import LatestTable
 from vigie_api.parameters import From, Period, Step, To
-from vigie_api.query.ranges import TimeRange, parse_range, parse_zone
 from vigie_api.query.schemas import ChartData, ChartLine
 from vigie_api.query.steps import asked_grid, grid_for, points
 
@@ -42,22 +40,15 @@ FEATURE = Feature(
 async def dashboard_summary(context: Ctx, period: Period = None, from_: From = None, to: To = None) -> Any:
     """The head of each area; of the last hour by default."""
     time_range = parse_range(period, from_, to, "1h", context.now_ms)
-    return await cached(context, ("dashboard", period, from_, to), lambda: dashboard(context, time_range))
+    ask = context.resources.summaries.dashboard
+    return await cached(context, ("dashboard", period, from_, to), lambda: ask(context.tenant, time_range))
 
 
 @router.get("/api/dashboard/realtime", response_model=RealtimeMetrics)
 async def realtime(context: Ctx) -> Any:
     """The rates of the last minute and the latest values."""
 
-    async def compute() -> RealtimeMetrics:
-        time_range = TimeRange(context.now_ms - MINUTE, context.now_ms, None)
-        panel = await read_panel(context, time_range, overview.REALTIME)
-        index = await context.resources.families.of(context.tenant)
-        latest = LatestTable(await context.resources.latest.some(context.tenant, index.chunks()))
-        levels = overview.levels(index, latest, stale_before_ms(context))
-        return await asyncio.to_thread(overview.realtime, panel.numbers, levels, context.now_ms)
-
-    return await cached(context, "realtime", compute)
+    return await cached(context, "realtime", lambda: context.resources.summaries.realtime(context.tenant))
 
 
 @router.get(
@@ -86,13 +77,13 @@ async def chart(
 
     async def compute() -> ChartData:
         drawn = CHARTS[type_]
-        series = await known_series(context, drawn.metrics, "the chart")
+        series = await known_series(context.resources.reader, context.tenant, drawn.metrics, "the chart")
         grid = await grid_for(context, time_range, step, series, zone)
         needed = [(line.function, kind) for line in drawn.lines for kind in names.kinds_of(line.metric)]
         answer = await context.resources.reader.read(context.tenant, series, grid, needed)
         lines, truncated = await asyncio.to_thread(_lines, drawn, answer)
         return ChartData(
-            **head(context, grid, time_range),
+            **head(context.now_ms, grid, time_range),
             type=type_,
             title=drawn.title,
             unit=drawn.unit,

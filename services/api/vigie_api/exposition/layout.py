@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from vigie_contracts.series import Kind
+from vigie_summaries.families.families import Family
+from vigie_summaries.families.names import metric_name
 
-from vigie_api.exposition.families import Family
-from vigie_api.exposition.names import metric_name
 from vigie_api.exposition.negotiation import Format, NegotiatedFormat
 
 _TOTAL: Final = "_total"

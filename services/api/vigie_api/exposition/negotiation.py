@@ -5,21 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vigie_summaries.families.escaping import Escaping
+
 
 class Format(StrEnum):
     TEXT = "text/plain"
     OPENMETRICS = "application/openmetrics-text"
-
-
-class Escaping(StrEnum):
-    """How a name with other characters than [a-zA-Z0-9_:] is written."""
-
-    UTF8 = "allow-utf-8"
-    """As it is, in quotes."""
-    UNDERSCORES = "underscores"
-    """Every other character becomes an underscore."""
-    VALUES = "values"
-    """Reversibly: U__http_2e_server."""
 
 
 @dataclass(frozen=True, slots=True)

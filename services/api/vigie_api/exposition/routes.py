@@ -11,12 +11,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from vigie_identity.permissions import Permission
 from vigie_runtime import logging
+from vigie_summaries.families.families import LatestTable
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx, stale_before_ms
-from vigie_api.exposition.families import LatestTable
 from vigie_api.exposition.negotiation import Format, NegotiatedFormat, negotiate
 from vigie_api.exposition.writing import Exposition
 from vigie_api.metrics import STALE_SCRAPES

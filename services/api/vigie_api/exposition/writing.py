@@ -13,10 +13,10 @@ from typing import Final
 
 from vigie_contracts.latest import BUCKET_BOUNDS
 from vigie_contracts.series import Kind
+from vigie_summaries.families.families import Family, LatestTable, Values
+from vigie_summaries.families.names import classic_metric, label_text, telling_labels
 
-from vigie_api.exposition.families import Family, LatestTable, Values
 from vigie_api.exposition.layout import Block, Part, blocks
-from vigie_api.exposition.names import classic_metric, label_text, telling_labels
 from vigie_api.exposition.negotiation import Format, NegotiatedFormat
 
 PIECE_LINES: Final = 1_000

@@ -100,6 +100,12 @@ def _head(timestamp_ms: int) -> str:
     return f'[{seconds(timestamp_ms)},"'
 
 
+def _heads(times: Sequence[int]) -> list[str]:
+    if any(at % 1_000 for at in times):
+        return list(map(_head, times))
+    return [f'[{at // 1_000},"' for at in times]
+
+
 def _metric(labels: Labels) -> str:
     return msgspec.json.encode(dict(labels)).decode()
 
@@ -115,18 +121,18 @@ def _at_once(found: Vector, at: int) -> Iterator[str]:
 
 def _over_time(found: Vector, times: Sequence[int]) -> Iterator[str]:
     """Range queries."""
-    heads, histograms = list(map(_head, times)), of_vector(found.histograms, times)
+    heads, histograms = _heads(times), of_vector(found.histograms, times)
     for row, (labels, values, present) in enumerate(zip(found.labels, found.values, found.floats, strict=True)):
         yield from _one(labels, _points(values, present, heads), histograms.get(row, ()))
 
 
 def _of_samples(found: Samples) -> Iterator[str]:
     """Range selectors."""
-    heads, values = list(map(_head, found.times.tolist())), texts(found.values)
     histograms = of_samples(found)
     for row, labels in enumerate(found.labels):
-        begin, end = (0, 0) if row in histograms else found.bounds[row : row + 2].tolist()
-        yield from _one(labels, _joined(heads[begin:end], values[begin:end]), histograms.get(row, ()))
+        own = slice(0, 0) if row in histograms else slice(*found.bounds[row : row + 2].tolist())
+        points = _joined(_heads(found.times[own].tolist()), texts(found.values[own]))
+        yield from _one(labels, points, histograms.get(row, ()))
 
 
 def _one(labels: Labels, points: str, histograms: Sequence[str]) -> Iterator[str]:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from vigie_contracts.problems import ProblemKind
-from vigie_query.errors import QueryError
 from vigie_query.times import duration
 from vigie_runtime.errors import ProblemError
 
 
-class TooManySteps(QueryError):  # noqa: N818 - named after what is wrong
-    """A range query with more steps than one series may have points."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(
-            f"exceeded maximum resolution of {most:,} points per timeseries. Try decreasing the query resolution "
-            "(?step=XX)"
-        )
-
-
-class QueryTimedOut(ProblemError):  # noqa: N818
+class QueryTimedOut(ProblemError):  # noqa: N818 - named after what is wrong
     """The query did not end in the time that it has."""
 
     kind = ProblemKind.TIMEOUT

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from vigie_contracts.series import Kind, Labels
 from vigie_query.errors import InvalidParameter
+from vigie_query.ordering import ordered
 from vigie_query.promql.derived import BOUNDS, LE, names_shown
 from vigie_query.promql.errors import InvalidExpression
 from vigie_query.promql.labels import NAME, get
@@ -53,7 +54,7 @@ async def _of_series(context: Context, wanted: Sequence[Selector], of_one: Calla
     for one in wanted:
         labels = (await reader.select(context.tenant, one.matchers)).shown.labels
         await asyncio.to_thread(lambda labels=labels: found.update(made for own in labels for made in of_one(own)))
-    return await asyncio.to_thread(sorted, found)
+    return await asyncio.to_thread(lambda: ordered(list(found)))
 
 
 async def label_names(context: Context, wanted: Sequence[Selector]) -> list[str]:

@@ -17,6 +17,7 @@ from vigie_query import functions, matchers
 from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.functions import MEANING, Function
 from vigie_query.grid import Grid
+from vigie_query.ranges import TimeRange, parse_range
 from vigie_query.series import Series
 from vigie_query.times import SECOND, iso
 from vigie_storage.reader import SelectedSamples
@@ -27,7 +28,6 @@ from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx
 from vigie_api.parameters import From, Match, MatchBrackets, Step, Temporality, To, Types
-from vigie_api.query.ranges import TimeRange, parse_range
 from vigie_api.query.schemas import RangeResult
 from vigie_api.query.steps import asked_grid, grid_for, points
 

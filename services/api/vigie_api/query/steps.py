@@ -11,11 +11,11 @@ import numpy.typing as npt
 from vigie_query import planning
 from vigie_query.grid import NICE_STEPS, Grid, default_step, stepped
 from vigie_query.planning import steps_possible
+from vigie_query.ranges import TimeRange
 from vigie_query.series import Series
 from vigie_query.times import parse_duration
 
 from vigie_api.context import Context
-from vigie_api.query.ranges import TimeRange
 
 
 def asked_grid(context: Context, time_range: TimeRange, step: str | None, zone: ZoneInfo | None = None) -> Grid | None:

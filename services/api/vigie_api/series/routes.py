@@ -16,12 +16,12 @@ from vigie_query.times import iso
 from vigie_storage.latest import Chunks
 from vigie_storage.series.catalogue import COUNT_LIMIT
 from vigie_storage.series.filter import Filter, kinds_of
+from vigie_summaries.numbers import finite
 from vigie_web.access import Access
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS
 
 from vigie_api.context import Context, Ctx
-from vigie_api.dashboard.numbers import finite
 from vigie_api.parameters import Match, MatchBrackets, Temporality, Types
 from vigie_api.series import cursors
 from vigie_api.series.schemas import LatestValue, SeriesItem, SeriesPage

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from vigie_ingest.intake import Intake
-from vigie_ingest.intakes import business_metric, custom_metric, events, metric_batch, node_history, node_telemetry
+from vigie_ingest.intakes import (
+    app_metrics,
+    business_metric,
+    custom_metric,
+    events,
+    metric_batch,
+    node_history,
+    node_telemetry,
+)
 
 INTAKES: Final[tuple[Intake[Any, Any], ...]] = (
     custom_metric.INTAKE,
@@ -13,5 +21,6 @@ INTAKES: Final[tuple[Intake[Any, Any], ...]] = (
     metric_batch.INTAKE,
     events.INTAKE,
     node_telemetry.INTAKE,
+    app_metrics.INTAKE,
     node_history.INTAKE,
 )

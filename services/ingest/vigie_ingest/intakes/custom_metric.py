@@ -9,10 +9,13 @@ from msgspec import Struct
 from vigie_contracts import limits
 from vigie_contracts.samples import SampleColumns
 from vigie_identity.permissions import Permission
+from vigie_publishing import timestamps
+from vigie_publishing.errors import ItemError, Reason
+from vigie_publishing.metric import Metric
 
-from vigie_ingest import admission, media, openapi, responses, samples, timestamps
-from vigie_ingest.decoding import Metric, decode_metric
-from vigie_ingest.errors import ItemError, ItemRefusedError, Reason, SeriesLimitError
+from vigie_ingest import admission, media, openapi, responses, samples
+from vigie_ingest.decoding import decode_metric
+from vigie_ingest.errors import ItemRefusedError, SeriesLimitError
 from vigie_ingest.ignored import Ignored, Warnings, warnings_of
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.responses import Response

@@ -10,17 +10,18 @@ from vigie_contracts.events import EVENT_DATA, CloudEvent
 from vigie_contracts.problems import ItemProblem
 from vigie_contracts.samples import SampleColumns
 from vigie_identity.permissions import Permission
+from vigie_publishing.errors import ItemError
+from vigie_publishing.metric import Sample
+from vigie_publishing.series.key import derived_key
+from vigie_publishing.series.resolver import Resolved
 
 from vigie_ingest import admission, cloudevents, listed, media, openapi
 from vigie_ingest.cloudevents import Meaning, meaning
-from vigie_ingest.errors import ItemError, RejectedItem
+from vigie_ingest.errors import RejectedItem
 from vigie_ingest.idempotency import event_key
 from vigie_ingest.ignored import of_taken, warn
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.listed import BatchAnswer
-from vigie_ingest.samples import Sample
-from vigie_ingest.series.key import derived_key
-from vigie_ingest.series.resolver import Resolved
 
 _BOOKED: Final[Mapping[str, Any]] = {
     "specversion": "1.0",

@@ -8,9 +8,11 @@ import numpy as np
 from vigie_contracts import limits
 from vigie_contracts.samples import SampleColumns
 from vigie_identity.permissions import Permission
+from vigie_publishing import timestamps
+from vigie_publishing.metric import Metric
 
-from vigie_ingest import admission, listed, media, openapi, samples, timestamps
-from vigie_ingest.decoding import Decoded, Metric, MetricList, decode_metrics
+from vigie_ingest import admission, listed, media, openapi, samples
+from vigie_ingest.decoding import Decoded, MetricList, decode_metrics
 from vigie_ingest.errors import RejectedItem
 from vigie_ingest.ignored import of_taken
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict

@@ -11,11 +11,12 @@ from msgspec import Struct
 from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.permissions import Permission
+from vigie_publishing.errors import ItemError, Reason
 from vigie_runtime.errors import Retryable
 
 from vigie_ingest import admission, history, listed, openapi, responses
 from vigie_ingest.decoding import Decoded
-from vigie_ingest.errors import ItemError, ItemProblems, Reason, RejectedItem, StoreAwayError, item_problems
+from vigie_ingest.errors import ItemProblems, RejectedItem, StoreAwayError, item_problems
 from vigie_ingest.ignored import Warnings, of_taken
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.intakes.node_telemetry import NODE
@@ -79,7 +80,8 @@ async def _take(pipeline: Pipeline, request: Request, decoded: Decoded[NodeRepor
     for start in range(0, len(lines), _CHUNK):
         chunk = await _unknown(pipeline, lines[start : start + _CHUNK])
         if chunk:
-            samples += (await pipeline.reports.publish(chunk, [line.samples() for line in chunk], request.span))[0]
+            outcomes = await pipeline.reports.publish([line.keyed() for line in chunk], request.span)
+            samples += sum(one.written for one in outcomes)
         new += len(chunk)
     return Imported(accepted, samples, rejected, of_taken(decoded.warnings, rejected), repeated=accepted - new)
 

@@ -11,14 +11,15 @@ from vigie_contracts import limits
 from vigie_contracts import telemetry as contract
 from vigie_contracts.days import to_datetime
 from vigie_identity.permissions import Permission
+from vigie_publishing.errors import BusAwayError
+from vigie_publishing.publishers import KeyedReport
 
 from vigie_ingest import admission, media, openapi, responses
 from vigie_ingest.bodies import Bounds
-from vigie_ingest.errors import BusAwayError, RejectedItem
+from vigie_ingest.errors import RejectedItem
 from vigie_ingest.ignored import Ignored, Warnings, warnings_of
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.responses import Response
-from vigie_ingest.samples import Sample
 from vigie_ingest.telemetry import NodeReport, TelemetryDto, decode_telemetry, decode_tenant
 
 NODE: Final = {
@@ -58,8 +59,7 @@ class TelemetryAnswer(Struct, rename="camel", omit_defaults=True):
 
 
 class _Reported(Struct, gc=False):
-    report: NodeReport
-    samples: list[Sample]
+    report: KeyedReport
     ignored: Sequence[Ignored]
 
 
@@ -67,12 +67,12 @@ def _decode(request: Request) -> _Reported:
     said, ignored = decode_telemetry(request.body)
     writes = request.principal.may(Permission.DATA_WRITE, request.tenant)
     report = NodeReport(request.tenant, request.now_ms, request.key or uuid4().bytes, said, others_too=writes)
-    return _Reported(report, report.samples(), ignored)
+    return _Reported(report.keyed(), ignored)
 
 
 async def _take(pipeline: Pipeline, request: Request, reported: _Reported) -> Verdict:
     try:
-        written, without = await pipeline.reports.publish([reported.report], [reported.samples], request.span)
+        [(written, without)] = await pipeline.reports.publish([reported.report], request.span)
     except BusAwayError as e:
         raise BusAwayError(keyed=request.key is not None) from e
     rejected = [RejectedItem(0, error) for error in without]
@@ -98,7 +98,7 @@ INTAKE: Final = Intake(
     check=media.require_json,
     bounds=Bounds(contract.MAX_TELEMETRY_BYTES, contract.MAX_TELEMETRY_BYTES),
     decode=_decode,
-    samples=lambda reported: len(reported.samples),
+    samples=lambda reported: len(reported.report.samples),
     take=_take,
     encode=_encode,
     operation=Operation(

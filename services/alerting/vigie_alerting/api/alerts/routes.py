@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query
-from vigie_contracts.alerts import Severity
+from vigie_contracts.alerts import Severity, Transition
 from vigie_contracts.limits import MAX_NAME_CHARS
 from vigie_identity.errors import InvalidField
 from vigie_identity.permissions import Permission
 from vigie_query.times import iso, parse_time
+from vigie_web import cursors
 from vigie_web.access import Access
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature
@@ -19,8 +21,7 @@ from vigie_web.problem_schema import Responses, problem_response
 
 from vigie_alerting import commands
 from vigie_alerting.alerts.desk import Command
-from vigie_alerting.alerts.errors import AlertNotFound
-from vigie_alerting.api import cursors
+from vigie_alerting.alerts.errors import AlertNotFound, NotificationNotFound, NotificationSettled
 from vigie_alerting.api.alerts import queries
 from vigie_alerting.api.alerts.schemas import (
     Acknowledge,
@@ -37,6 +38,7 @@ from vigie_alerting.api.context import Context, Ctx
 
 router = APIRouter(tags=["alerts"], route_class=AuthorizedRoute)
 _ONE: Final = "/api/alerts/{alert}"
+_REPLAY: Final = f"{_ONE}/notifications/{{notification}}/replay"
 FEATURE = Feature(
     router,
     {
@@ -46,10 +48,13 @@ FEATURE = Feature(
         ("POST", f"{_ONE}/acknowledge"): Access(Permission.ALERTS_ACKNOWLEDGE),
         ("POST", f"{_ONE}/unacknowledge"): Access(Permission.ALERTS_ACKNOWLEDGE),
         ("POST", f"{_ONE}/resolve"): Access(Permission.ALERTS_RESOLVE),
+        ("POST", _REPLAY): Access(Permission.MONITORING_CONFIGURE),
     },
     "What is wrong",
 )
 MAX_COUNTED: Final = 10_000
+_MAX_TOLD: Final = 100
+_SETTLED: Responses = {409: problem_response("It was not given up, or something newer of the alert was delivered")}
 _CONFLICT: Responses = {409: problem_response("It does not fire, or somebody else has it: the sentence says who")}
 AlertPath = Annotated[str, Path(max_length=64, description="16 hex digits")]
 
@@ -124,14 +129,31 @@ async def read_history(context: Ctx, alert: AlertPath, limit: Annotated[int, Que
     resources, tenant = context.resources, context.tenant
     transitions, notifications = await asyncio.gather(
         resources.stores.ledger.history(tenant, alert, limit),
-        resources.stores.outbox.of_alert(tenant, alert, min(limit, 100)),
+        resources.stores.outbox.of_alert(tenant, alert, min(limit, _MAX_TOLD)),
     )
-    if not transitions or not queries.sees(context, transitions[0].labels):
-        raise AlertNotFound
+    _check_seen(context, transitions)
     return History(
         transitions=[HistoryEntry.of(one) for one in transitions],
         notifications=[Told.of(one) for one in notifications],
     )
+
+
+@router.post(_REPLAY, status_code=204, responses=_SETTLED)
+async def replay_notification(
+    context: Ctx, alert: AlertPath, notification: Annotated[str, Path(max_length=128, description="from the history")]
+) -> None:
+    """Send what was given up once more, for as long as a new one is tried."""
+    resources, tenant = context.resources, context.tenant
+    _check_seen(context, await resources.stores.ledger.history(tenant, alert, 1))
+    if notification not in {one.id for one in await resources.stores.outbox.of_alert(tenant, alert, _MAX_TOLD)}:
+        raise NotificationNotFound
+    if not await resources.stores.outbox.replay(tenant, notification):
+        raise NotificationSettled
+
+
+def _check_seen(context: Context, history: Sequence[Transition]) -> None:
+    if not history or not queries.sees(context, history[0].labels):
+        raise AlertNotFound
 
 
 @router.post(f"{_ONE}/acknowledge", response_model=Alert, responses=_CONFLICT)

@@ -37,6 +37,7 @@ FEATURE = Feature(
     },
     "Rules and alerts, as Prometheus answers them",
     errors.written,
+    "/api/v1/",
 )
 MAX_ALERTS: Final = 10_000
 _PAGE: Final = 1_000

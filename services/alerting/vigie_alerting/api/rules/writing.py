@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from vigie_contracts.alerts import Rule
 from vigie_contracts.problems import shortened
-from vigie_query.promql.derived import bases_of, exact_name
+from vigie_query.errors import QueryError
 from vigie_query.promql.labels import NAME
-from vigie_query.promql.plan import Node, Selector
-from vigie_storage.series.filter import Filter
+from vigie_query.promql.plan import Selector
 
 from vigie_alerting.api.context import Context
 from vigie_alerting.engine.horizon import HorizonError, horizons
@@ -21,6 +20,9 @@ from vigie_alerting.rulebook.errors import InvalidRule, RuleConflict
 from vigie_alerting.rules.compiling import CompiledRule
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 from vigie_alerting.rules.reading import DURATIONS, MalformedRuleError, read
+
+MAX_COUNTED: Final = 10 * MAX_SERIES
+"""Series are not counted beyond it."""
 
 
 async def judged(
@@ -55,31 +57,32 @@ async def evaluable(context: Context, made: CompiledRule) -> None:
     except HorizonError as e:
         raise InvalidRule([RuleProblem(field, str(e))]) from None
     for one in needed:
-        found = await _count(context, one.wanted.selector, MAX_SERIES)
-        if found > MAX_SERIES:
-            raise InvalidRule(
-                [
-                    RuleProblem(
-                        field,
-                        f"selects {found:,} series, at most {MAX_SERIES:,} are watched by one rule",
-                        None,
-                        "say which by labels",
-                    )
-                ]
-            )
+        if problem := await _too_many(context, one.wanted.selector, field):
+            raise InvalidRule([problem])
 
 
-async def _count(context: Context, selector: Node, limit: int) -> int:
-    """How many series are selected; 0 where only looking at all of them would tell."""
-    if not isinstance(selector, Selector):
-        return 0
-    of_names = [one for one in selector.matchers if one.label == NAME]
-    others = tuple(one for one in selector.matchers if one.label != NAME)
-    exact = exact_name(of_names)
-    if of_names and exact is None:
-        return 0
-    names = None if exact is None else (exact, *(base for base, _ in bases_of(exact)))
-    return await context.resources.series.count(context.tenant, Filter(names, matchers=others), 10 * limit) or 0
+async def _too_many(context: Context, selector: Selector, field: str) -> RuleProblem | None:
+    """What those who evaluate the rule would refuse: they look at MAX_SERIES stored series for one selector."""
+    try:
+        found = await context.resources.selectors.candidates(context.tenant, selector.matchers, MAX_COUNTED)
+    except QueryError as e:  # too many names for a pattern, or one that is too slow
+        return RuleProblem(field, e.detail)
+    if found <= MAX_SERIES:
+        return None
+    count = f"{found:,}" if found <= MAX_COUNTED else f"more than {MAX_COUNTED:,}"
+    if all(one.in_store or one.label == NAME for one in selector.matchers):
+        return RuleProblem(
+            field,
+            f"selects {count} series, at most {MAX_SERIES:,} are watched by one rule",
+            None,
+            "say which by labels",
+        )
+    return RuleProblem(
+        field,
+        f"tries patterns of labels on {count} series, at most {MAX_SERIES:,} are looked at for one rule",
+        None,
+        "name the metric, or give labels with = beside the patterns",
+    )
 
 
 def merged(rule: Rule, body: bytes) -> bytes:

@@ -19,6 +19,7 @@ from vigie_api.promql.encoding import listed, success
 from vigie_api.promql.http.answers import as_json
 from vigie_api.promql.http.asked import Asked
 from vigie_api.promql.http.docs import LIMIT, MATCH, MATCHES, SINCE, UNTIL, Field, asked_both_ways, asked_by_get
+from vigie_api.promql.queries import turn
 
 _METRIC: Final = Field("metric", "only this one", "bookings_created_total")
 _PER_METRIC: Final = Field("limit_per_metric", "at most so many types of each metric", "1")
@@ -38,15 +39,18 @@ async def series(context: Ctx, form: Asked) -> Response:
     texts, limit = form.texts("match[]"), form.limit()
     if not texts:
         raise QueryError("no match[] parameter provided")
-    found = await listing.series(context, await listing.selectors(texts))
-    return as_json(await asyncio.to_thread(lambda: listed([dict(labels) for labels in found], limit)))
+    async with turn(context, form):
+        found = await listing.series(context, await listing.selectors(texts))
+        return as_json(await asyncio.to_thread(lambda: listed([dict(labels) for labels in found], limit)))
 
 
 @asked_both_ways(router, "/api/v1/labels", (MATCH, SINCE, UNTIL, LIMIT), ["__name__", "service"])
 async def labels(context: Ctx, form: Asked) -> Response:
     """The names of labels."""
-    limit, wanted = form.limit(), await listing.selectors(form.texts("match[]"))
-    return as_json(listed(await listing.label_names(context, wanted), limit))
+    limit = form.limit()
+    async with turn(context, form):
+        wanted = await listing.selectors(form.texts("match[]"))
+        return as_json(listed(await listing.label_names(context, wanted), limit))
 
 
 @asked_by_get(router, "/api/v1/label/{name}/values", (MATCH, SINCE, UNTIL, LIMIT), ["flight-booking", "hotel-booking"])
@@ -55,8 +59,10 @@ async def label_values(context: Ctx, form: Asked, name: str) -> Response:
     label = _unescaped(name)
     if not label or len(label) > MAX_LABEL_NAME_CHARS:
         raise QueryError(f'invalid label name: "{shortened(name)}"')
-    limit, wanted = form.limit(), await listing.selectors(form.texts("match[]"))
-    return as_json(listed(await listing.label_values(context, label, wanted), limit))
+    limit = form.limit()
+    async with turn(context, form):
+        wanted = await listing.selectors(form.texts("match[]"))
+        return as_json(listed(await listing.label_values(context, label, wanted), limit))
 
 
 @asked_by_get(
@@ -68,7 +74,8 @@ async def label_values(context: Ctx, form: Asked, name: str) -> Response:
 async def metadata(context: Ctx, form: Asked) -> Response:
     """The types of metrics."""
     limit, each = _at_most(form, "limit"), _at_most(form, "limit_per_metric")
-    found = await listing.types(context, form.text("metric"))
+    async with turn(context, form):
+        found = await listing.types(context, form.text("metric"))
     data: dict[str, Any] = {
         name: [{"type": one, "help": "", "unit": ""} for one in types[:each]]
         for name, types in list(found.items())[:limit]

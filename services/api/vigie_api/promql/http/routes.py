@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 from vigie_identity.permissions import Permission
 from vigie_query.promql.formatting import pretty
-from vigie_query.promql.queries import MAX_STEPS
 from vigie_query.promql.syntax_tree import tree
 from vigie_web.access import Access
 from vigie_web.feature import Feature
@@ -50,6 +49,7 @@ FEATURE = Feature(
     },
     "PromQL, as Prometheus answers it",
     errors.written,
+    "/api/v1/",
 )
 _VECTOR: Final = {
     "resultType": "vector",
@@ -70,7 +70,7 @@ async def query(context: Ctx, form: Asked) -> Response:
 @asked_both_ways(router, "/api/v1/query_range", (QUERY, START, END, STEP, TIMEOUT, LIMIT, LOOKBACK), _MATRIX)
 async def query_range(context: Ctx, form: Asked) -> Response:
     """The values of an expression over time."""
-    return as_json(await answered(context, form, ranged(form, MAX_STEPS)))
+    return as_json(await answered(context, form, ranged(form)))
 
 
 @asked_both_ways(router, "/api/v1/query_exemplars", (QUERY, SINCE, UNTIL), [])

@@ -1,0 +1,1 @@
+"""From what senders write, or Vigie derives, to fingerprints that are in the catalogue."""

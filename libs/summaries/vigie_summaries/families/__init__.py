@@ -1,0 +1,1 @@
+"""The catalogue of a tenant by metric name, in memory."""

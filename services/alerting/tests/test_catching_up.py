@@ -1,0 +1,63 @@
+"""What rules missed is made of them in its order, and of those only that are rules of this process still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from vigie_alerting.engine.active_rule import ActiveRule
+from vigie_alerting.engine.catching_up import CatchUp
+from vigie_alerting.engine.engine import Evaluated
+from vigie_contracts.alerts import AlertState
+from vigie_runtime.clock import ManualClock
+
+from services.alerting.tests.test_engine import NOW, Lab, simple
+
+
+class Missing:
+    """A rule that fires, of which the last 40 s are missing; in them the value fell."""
+
+    def __init__(self) -> None:
+        self.lab, self.lock = Lab(simple(interval_ms=1_000)), asyncio.Lock()
+        self.lab.send("cpu", 95, NOW)
+        self.lab.run(NOW)
+        self.lab.send("cpu", 5, NOW + 20_000)
+        self.rule = self.lab.engine.rules["r1"]
+        self.rule.waiting = True
+        self.settled: list[AlertState] = []
+        nobody: Any = None
+        self.catch_up = CatchUp(
+            self.lab.engine, self.lock, self._settle, self._stored, reader=nobody, clock=ManualClock(NOW + 40_000)
+        )
+
+    async def _settle(self, done: Sequence[Evaluated]) -> None:
+        assert all(one.rule.waiting for one in done), "evaluated before it has the alerts of then"
+        for one in done:
+            self.settled += [made.to_state for change in one.changes for made in change.transitions]
+            self.lab.engine.accept(one.rule, one.changes)
+
+    async def _stored(self) -> bool:
+        return False
+
+    async def run(self, rule: ActiveRule | None = None) -> list[AlertState]:
+        await self.catch_up.run([rule or self.rule])
+        return self.settled
+
+
+async def test_a_rule_is_evaluated_when_it_has_the_alerts_of_what_it_missed() -> None:
+    missing = Missing()
+    assert await missing.run() == [AlertState.RESOLVED]
+    assert not missing.rule.waiting
+
+
+@pytest.mark.parametrize("why", ["removed", "closed"])
+async def test_nothing_is_made_of_a_rule_that_is_gone_or_not_open(why: str) -> None:
+    missing = Missing()
+    if why == "removed":
+        missing.lab.engine.remove("r1")
+    else:
+        missing.lab.engine.memory.close()
+    assert await missing.run() == []
+    assert missing.rule.waiting

@@ -1,0 +1,1 @@
+"""Recording rules: what an expression gives becomes samples of a metric of its own."""

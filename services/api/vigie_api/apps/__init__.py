@@ -1,0 +1,1 @@
+"""What apps say of themselves: the apps, their history, and their numbers over time."""

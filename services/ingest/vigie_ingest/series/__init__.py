@@ -1,1 +1,0 @@
-"""From what senders write to fingerprints that are in the catalogue."""

@@ -1,0 +1,1 @@
+"""Live: WebSocket, Socket.IO and server-sent events over one hub. Transports are its clients, channels its content."""

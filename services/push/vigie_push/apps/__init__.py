@@ -1,0 +1,1 @@
+"""Metrics that apps send of themselves, over a live connection."""

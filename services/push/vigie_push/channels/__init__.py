@@ -1,0 +1,1 @@
+"""What can be subscribed to: a file for each channel, and a line in the registry."""

@@ -1,0 +1,66 @@
+"""Every channel. To add one: a file with its class, and its line here; the conformance tests take it from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from vigie_contracts.topics import REPORTS
+from vigie_runtime import clients
+from vigie_runtime.bus import topics
+
+from vigie_push.channels.alerts import AlertsChannel
+from vigie_push.channels.app_metrics import AppChannel
+from vigie_push.channels.base import Channel
+from vigie_push.channels.metrics import MetricsChannel
+from vigie_push.channels.names import ChannelName
+from vigie_push.channels.resources import ChannelResources
+from vigie_push.channels.summaries import SummaryChannel
+from vigie_push.channels.telemetry import TelemetryChannel
+from vigie_push.sources import notifications, transitions, values
+from vigie_push.sources.base import Sink, Source
+from vigie_push.sources.redis_link import RedisLink
+from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
+from vigie_push.sources.summaries import PERIODS, SummarySource
+
+ABSENT: Final[Mapping[str, str]] = {
+    ChannelName.SERVER: "statistics of servers are not served here yet",
+    ChannelName.SITE: "statistics of sites are not served here yet",
+    ChannelName.SERVICES: "states of services are not served here yet",
+    ChannelName.HEALTH: "health checks are not served here yet",
+}
+"""Channels that are known and have no source yet, with the sentence that a subscription to them is refused with."""
+
+
+def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
+    """One of each that is served, by name."""
+    made: tuple[Channel[Any], ...] = (
+        AlertsChannel(resources),
+        AppChannel(resources),
+        MetricsChannel(resources),
+        TelemetryChannel(resources),
+        *(SummaryChannel(name, resources.board) for name in PERIODS),
+    )
+    return {channel.name: channel for channel in made}
+
+
+def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
+    """The sources of all channels. One that has to run does so from `Source.run` on."""
+    settings = resources.settings
+    link = RedisLink(lambda: clients.redis_pubsub(settings), resources.clock)
+    (reports,) = topics.deployed(settings, (REPORTS,))
+    tail = ReportsTail(
+        lambda: clients.kafka_consumer(settings, client_id="vigie-push-reports", max_wait_ms=FETCH_WAIT_MS),
+        reports.name,
+        reports.partitions,
+        recent=resources.recent_reports,
+        sink=sink,
+        clock=resources.clock,
+    )
+    return [
+        transitions.source(link, sink),
+        notifications.source(link, sink),
+        values.source(link, sink),
+        tail,
+        *(SummarySource(area, resources.board, sink) for area in PERIODS),
+    ]
