@@ -190,6 +190,42 @@ async def test_a_rule_that_is_removed_while_somebody_acknowledges_ends_its_alert
         assert last.sequence == 3
 
 
+async def test_what_recovers_right_after_it_was_acknowledged_is_told() -> None:
+    """Both steps are the second one of the alert, for whoever makes it."""
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        await one.send(95)
+        await one.told(F)
+        (alert,) = one.engine.rules["r1"].alerts.values()
+        after, _ = acknowledge(alert, compiled(rule()), "ann", one.clock.now_ms())
+        assert after is not None
+        one.store.move(after)
+        await one.send(10)
+        _, last = await one.told(F, R)
+        assert (last.sequence, last.from_state) == (3, AlertState.ACKNOWLEDGED)
+        await one.send(95)
+        assert [made.sequence for made in await one.told(F, R, F)] == [1, 3, 4]
+
+
+async def test_what_was_built_on_a_step_that_could_not_be_taken_is_taken_back() -> None:
+    async with desk(None, rule()) as one:
+        await one.seen("r1")
+        await one.send(95)
+        await one.told(F)
+        (alert,) = one.engine.rules["r1"].alerts.values()
+        after, _ = acknowledge(alert, compiled(rule()), "ann", one.clock.now_ms())
+        assert after is not None
+        one.store.answers.clear()
+        for value, state in ((10, R), (95, F), (10, R)):
+            await one.send(value)
+            active = one.engine.rules["r1"]
+            await eventually(lambda: [one.state for one in active.alerts.values()] == [state], DEADLINE_S)  # noqa: B023
+        one.store.move(after)
+        one.store.answers.set()
+        _, last = await one.told(F, R)
+        assert (last.sequence, last.from_state) == (3, AlertState.ACKNOWLEDGED)
+
+
 async def test_an_acknowledgement_is_known_to_the_engine_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "KEEP_S", 0.1)
     async with desk(None, rule()) as one:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -78,15 +79,18 @@ class Storing:
                 await self._store(some)
 
     async def settle(self, done: Sequence[Evaluated]) -> None:
-        """Make it so in memory. What moved waits for `store_unstored`; the rest is kept from time to time."""
+        """Make it so in memory. What moved waits for `store_unstored`; the rest is kept from time to time. Nothing is
+        taken of alerts that somebody else moved meanwhile: their rules are due again."""
+        async with self._lock:
+            for one in done:
+                one.changes[:] = _going_on(one)
+                self._engine.accept(one.rule, one.changes)
         moved: list[Evaluated] = []
         for one in done:
             if any(change.transitions for change in one.changes):
                 moved.append(one)
             else:
                 self._unkept.update((one.rule.id, change.labels) for change in one.changes)
-        if done:
-            await self._accept(done)
         self._unstored.extend(_batches(moved))
 
     async def store_unstored(self) -> None:
@@ -113,23 +117,25 @@ class Storing:
                 for one in evaluated:
                     await self._store([one], accepted=accepted)
             else:
-                await self._read_again(evaluated[0].rule, [change.labels for change in evaluated[0].changes])
+                [one] = evaluated
+                before = {change.labels: change.before for change in reversed(one.changes)} if accepted else None
+                await self._read_again(one.rule, [change.labels for change in one.changes], before)
             return
         if not accepted:
-            await self._accept(evaluated)
+            async with self._lock:
+                for one in evaluated:
+                    self._engine.accept(one.rule, one.changes)
 
-    async def _accept(self, evaluated: Iterable[Evaluated]) -> None:
-        async with self._lock:
-            for one in evaluated:
-                self._engine.accept(one.rule, one.changes)
-
-    async def _read_again(self, rule: ActiveRule, series: Iterable[Labels]) -> None:
-        """Somebody moved these alerts, or may have."""
+    async def _read_again(
+        self, rule: ActiveRule, series: Iterable[Labels], before: Mapping[Labels, Alert | None] | None = None
+    ) -> None:
+        """Somebody moved these alerts, or may have. `before`: what they were before changes that were accepted and
+        cannot be stored, which are taken back with all that was built on them."""
         fingerprints = {labels: alerts.fingerprint(rule.tenant, rule.id, labels) for labels in series}
         there = {found.fingerprint: found for found in await self._states.some(list(fingerprints.values()))}
         now: dict[Labels, Alert | None] = {}
         for labels, fingerprint in fingerprints.items():
-            found, mine = there.get(fingerprint), rule.alerts.get(labels)
+            found, mine = there.get(fingerprint), (rule.alerts if before is None else before).get(labels)
             if found is None or mine is None or (found.starts_at, found.sequence) != (mine.starts_at, mine.sequence):
                 try:
                     now[labels] = None if found is None else alerts.decode(found.data)
@@ -140,8 +146,19 @@ class Storing:
                         self._engine.remove(rule.id)
                     return
                 self._unkept.discard((rule.id, labels))
+            elif before is not None:
+                now[labels] = mine
         async with self._lock:
             self._engine.replace(rule, now, self._clock.now_ms())
+            if before is not None:
+                self._forget_unstored(rule, before)
+
+    def _forget_unstored(self, rule: ActiveRule, series: Container[Labels]) -> None:
+        """But for what is being stored now."""
+        for some in islice(self._unstored, 1, None):
+            for one in some:
+                if one.rule is rule:
+                    one.changes[:] = [change for change in one.changes if change.labels not in series]
 
     async def keep(self, partition_of: Mapping[str, int]) -> None:
         """Store what changed without a transition, so that a restart goes on from here. An alert that somebody moved
@@ -170,6 +187,20 @@ class Storing:
                 partition = partition_of[rule.id]
                 oldest[partition] = min(oldest.get(partition, rule.evaluated_ms), rule.evaluated_ms)
         await self._checkpoints.keep(oldest)
+
+
+def _going_on(evaluated: Evaluated) -> list[Change]:
+    """The changes that begin where the alerts are now."""
+    now, going_on = dict(evaluated.rule.alerts), list[Change]()
+    for change in evaluated.changes:
+        if now.get(change.labels) != change.before:
+            continue
+        going_on.append(change)
+        if change.after is None:
+            now.pop(change.labels, None)
+        else:
+            now[change.labels] = change.after
+    return going_on
 
 
 def _batches(evaluated: Iterable[Evaluated]) -> Iterator[list[Evaluated]]:
