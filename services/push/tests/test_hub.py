@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from vigie_push import hub as hub_module
 from vigie_push.channels.base import Topic
+from vigie_push.errors import SubscriptionOver
 from vigie_push.messages import Degraded, Restored
 from vigie_push.subscriber import Delivery, Subscriber, Subscription
 from vigie_runtime.errors import StoreUnavailable
@@ -117,6 +118,42 @@ async def test_a_snapshot_is_not_shared_with_who_comes_after_it_was_begun() -> N
     assert things.snapshots == 2
     assert (await values(early))[-1] == 5
     assert await values(late) == [5]
+    await hub.close()
+
+
+async def test_who_ends_a_subscription_that_begins_does_not_end_who_waits_for_it() -> None:
+    """The last one closes the topic, and with it the snapshot that is being made."""
+    things = Things(stands={"a": 1})
+    hub, _ = hub_with(things)
+    things.gate.clear()
+    subscription = await hub.attach(Subscriber(10, 10_000), "1", topic())
+    beginning = asyncio.create_task(hub.begin(subscription))
+    await asyncio.sleep(0)
+    hub.detach(subscription)
+    with pytest.raises(SubscriptionOver):
+        await beginning
+    things.gate.set()
+    await settled(things, 1)
+    with pytest.raises(SubscriptionOver):
+        await hub.begin(subscription)
+    await hub.close()
+
+
+async def test_nothing_comes_of_a_subscription_that_ended_while_it_began() -> None:
+    things = Things(stands={"a": 1})
+    hub, _ = hub_with(things)
+    stays = await hub.attach(Subscriber(10, 10_000), "1", topic())
+    things.gate.clear()
+    subscriber = Subscriber(10, 10_000)
+    subscription = await hub.attach(subscriber, "1", topic())
+    beginning = asyncio.create_task(hub.begin(subscription))
+    await asyncio.sleep(0)
+    hub.detach(subscription)
+    things.gate.set()
+    with pytest.raises(SubscriptionOver):
+        await beginning
+    assert not len(subscriber)
+    hub.detach(stays)
     await hub.close()
 
 

@@ -40,6 +40,16 @@ class NotServed(ProblemError):  # noqa: N818
         super().__init__(sentence, field="channel")
 
 
+class SubscriptionOver(ProblemError):  # noqa: N818
+    """It ended while it began: another one took its place, or the client ended it."""
+
+    kind = ProblemKind.NOT_FOUND
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("the subscription has ended before it began")
+
+
 class InvalidCursor(ProblemError):  # noqa: N818
     """Nobody here made it."""
 

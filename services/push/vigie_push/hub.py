@@ -16,6 +16,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError
 
 from vigie_push.channels.base import Channel, Cursor, Feed, Topic, Update
+from vigie_push.errors import SubscriptionOver
 from vigie_push.messages import Answer, Degraded, Restored
 from vigie_push.metrics import PushMetrics
 from vigie_push.snapshots import Snapshots
@@ -107,10 +108,14 @@ class Hub:
 
     async def begin(self, subscription: Subscription, after: Cursor | None = None) -> None:
         """Send what stands, or what came since the cursor, and from then on everything new. Raises ProblemError when
-        that cannot be read: then `detach`."""
-        open_ = self._topics[subscription.topic]
+        that cannot be read, or the subscription was detached meanwhile: then `detach`."""
+        open_ = self._topics.get(subscription.topic)
+        if open_ is None:
+            raise SubscriptionOver
         assert open_.snapshots is not None  # noqa: S101 - attached
         snapshot, events = await open_.snapshots.take(after)
+        if subscription not in open_.subscriptions:
+            raise SubscriptionOver
         subscription.begin(snapshot, events, self._clock.monotonic() + OVERLAP_S)
         if self._away.intersection(open_.sources):
             subscription.subscriber.tell(Degraded(subscriptions=[subscription.id], every_ms=int(POLL_S * 1000)))

@@ -112,12 +112,10 @@ class Session:
         if len(self.subscriptions) >= most:
             raise TooManySubscriptions(most)
         topic = await self._topic(wanted, fields, tenant)
-        for same in self.subscriptions.values():
-            if same.topic == topic:
-                self.unsubscribe(same.id)  # begins anew: with a snapshot, or after a cursor
-                break
         self._number += 1
         subscription = await self._sessions.hub.attach(self.subscriber, str(self._number), topic)
+        for same in [one for one in self.subscriptions.values() if one.topic == topic]:
+            self.unsubscribe(same.id)  # begins anew: with a snapshot, or after a cursor
         self.subscriptions[subscription.id] = subscription
         self._sessions.metrics.subscribed(channel)
         self.subscriber.tell(Subscribed(id=id, subscription=subscription.id, channel=channel, tenant=topic.tenant))

@@ -10,6 +10,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import StoreUnavailable
 
 from vigie_push.channels.base import Cursor, Feed, Snapshot, Topic
+from vigie_push.errors import SubscriptionOver
 from vigie_push.subscriber import Event
 
 Taken: TypeAlias = tuple[Snapshot, list[Event]]
@@ -32,13 +33,16 @@ class Snapshots:
         self._running: dict[Cursor | None, asyncio.Task[Taken]] = {}
 
     async def take(self, after: Cursor | None) -> Taken:
-        """What stands, or what came since the cursor. Raises what the feed raises."""
+        """What stands, or what came since the cursor. Raises what the feed raises; SubscriptionOver after `close`."""
         task = self._waiting.get(after)
         if task is None:
             making = self._make(after, self._running.get(after))
             task = self._waiting[after] = asyncio.create_task(making, name="snapshot")
             task.add_done_callback(tasks.retrieve)
-        return await asyncio.shield(task)
+        await asyncio.wait([task])  # not awaited itself: whoever waits would be cancelled with it
+        if task.cancelled():
+            raise SubscriptionOver
+        return task.result()
 
     async def close(self) -> None:
         """End what is under way."""

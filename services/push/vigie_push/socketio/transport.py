@@ -36,6 +36,7 @@ log = logging.get(__name__)
 _SECOND: Final = 1.0
 _GONE: Final = Closing(CloseCode.NORMAL, "the client has gone")
 _SILENT: Final = Closing(CloseCode.UNAUTHENTICATED, "the client did not connect in time")
+_FAULT: Final = Closing(CloseCode.INTERNAL, "this is a fault of the server")
 _BYE_S: Final = 1.0
 """For the last packet of a session that is ended."""
 
@@ -255,6 +256,9 @@ class SocketTransport:
             elif isinstance(e, Ended):
                 self._sessions.metrics.closed(e.closing.code)
                 self._later(self._drop(client.engine_id, e.closing))
+        except Exception:  # a bug: else the client would wait for ever
+            log.exception("the session of a Socket.IO client failed")
+            self._later(self._drop(client.engine_id, _FAULT))
         finally:
             opening.cancel()
 
