@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -239,6 +239,7 @@ def test_a_series_is_exposed_alike_whatever_other_series_there_are(population: l
 
 @settings(max_examples=100, deadline=None)
 @given(population=population, accept=st.sampled_from(FORMATS))
+@example(population=[("x", Kind.CUMULATIVE, {}), ("x_total", Kind.CUMULATIVE, {})], accept="")
 def test_no_parser_finds_a_family_or_a_sample_twice(population: list[Entry], accept: str) -> None:
     text = write(population, accept)
     families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]

@@ -76,7 +76,10 @@ def _type(part: Part, format_: Format) -> tuple[str, str]:
 def _claims(name: str, type_: str, format_: Format) -> set[str]:
     """The names that nothing of another name or type may have beside it."""
     reserved = _RESERVED.get(type_, ("",)) if format_ is Format.OPENMETRICS or type_ == "histogram" else ("",)
-    return {name + suffix for suffix in reserved}
+    claims = {name + suffix for suffix in reserved}
+    if format_ is Format.TEXT and type_ == "counter" and not name.endswith(_TOTAL):
+        claims.add(name + _TOTAL)  # as some parsers read its samples
+    return claims
 
 
 def _no_type(format_: Format) -> str:
