@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
@@ -217,3 +218,22 @@ class RedisSource:
 
 def _text(channel: bytes | str) -> str:
     return channel.decode() if isinstance(channel, bytes) else channel
+
+
+def json_source(
+    name: str, link: RedisLink, sink: Sink, channel: Callable[[TenantId], str], decoder: msgspec.json.Decoder[Any]
+) -> RedisSource:
+    """A source whose records are what the decoder reads; what it cannot read is logged."""
+
+    def handler(tenant: TenantId) -> Handler:
+        def take(data: bytes) -> None:
+            try:
+                record = decoder.decode(data)
+            except msgspec.MsgspecError as e:
+                log.warning("a live message cannot be read", source=name, reason=reason_of(e))
+                return
+            sink.publish(name, tenant, record)
+
+        return take
+
+    return RedisSource(name, link, sink, channel, handler)
