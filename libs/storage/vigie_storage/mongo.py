@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -218,11 +218,13 @@ async def batches(cursor: AsyncCursor[Document], size: int) -> AsyncGenerator[li
         yield found
 
 
-async def transaction(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:
-    """All of `work` or nothing, durably. `work` may be called again after a conflict. Raises StoreUnavailable."""
+async def transaction(db: Database, work: Callable[[Session], Awaitable[T]], session: Session | None = None) -> T:
+    """All of `work` or nothing, durably. `work` may be called again after a conflict. `session`: one of the caller's,
+    which does nothing else meanwhile. Raises StoreUnavailable."""
     with bounded(2):  # the work and its commit
-        async with db.client.start_session() as session:
-            return await session.with_transaction(
+        async with AsyncExitStack() as stack:
+            used = session or await stack.enter_async_context(db.client.start_session())
+            return await used.with_transaction(
                 work,  # pyright: ignore[reportArgumentType] - wants a coroutine; any awaitable is awaited all the same
                 read_concern=ReadConcern("snapshot"),
                 write_concern=DURABLE,

@@ -52,6 +52,19 @@ async def test_a_rule_is_evaluated_when_it_has_the_alerts_of_what_it_missed() ->
     assert not missing.rule.waiting
 
 
+async def test_what_an_alert_has_seen_is_not_told_again() -> None:
+    """What is kept of a rule may be of before its last alerts were stored."""
+    missing = Missing()
+    lab, missing.rule.waiting = missing.lab, False
+    lab.engine.opened([watch for _, watch in missing.rule.inputs], NOW + 20_000)
+    for at_ms, value in ((20_000, 5), (30_000, 95), (38_000, 5)):
+        lab.send("cpu", value, NOW + at_ms)
+        assert lab.run(NOW + at_ms)
+    missing.rule.evaluated_ms = NOW  # as it was kept
+    missing.rule.waiting = True
+    assert await missing.run() == []
+
+
 @pytest.mark.parametrize("why", ["removed", "closed"])
 async def test_nothing_is_made_of_a_rule_that_is_gone_or_not_open(why: str) -> None:
     missing = Missing()

@@ -42,6 +42,10 @@ class Dispatcher:
         self._failpoint = failpoint
         self._stored = stored
 
+    def through(self, ledger: Ledger) -> Dispatcher:
+        """The same, but for what stores them."""
+        return Dispatcher(ledger, self._channels, self._wake, self._clock, self._failpoint, stored=self._stored)
+
     async def dispatch(
         self, transitions: Sequence[Transition], also: Callable[[Session], Awaitable[object]] | None = None
     ) -> list[Notification]:

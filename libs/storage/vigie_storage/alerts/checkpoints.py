@@ -5,7 +5,7 @@ alert_checkpoints  {_id: "<topic>/<partition>", evaluated: date}
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from pymongo import UpdateOne
@@ -18,14 +18,16 @@ from vigie_storage.tenancy import shared
 class Checkpoints:
     """The collection `alert_checkpoints`. Errors that pass by themselves become Retryable."""
 
-    def __init__(self, db: Database, topic: str) -> None:
-        """`topic` is that of the rules."""
+    def __init__(self, db: Database, topic: str, take_over: Callable[[int], Awaitable[None]] | None = None) -> None:
+        """`topic` is that of the rules. `take_over` ends what the owner before left open of a partition."""
         self._checkpoints = shared(db, collections.ALERT_CHECKPOINTS)
-        self._topic = topic
+        self._topic, self._take_over = topic, take_over
 
     async def of(self, partition: int) -> int | None:
-        """Unix milliseconds; None when they never were."""
+        """Unix milliseconds; None when they never were. For its owner: takes the partition over."""
         with mongo.retryable("reading up to when rules were evaluated"):
+            if self._take_over is not None:
+                await self._take_over(partition)
             found = await self._checkpoints.find_one({"_id": self._id(partition)})
         return None if found is None else round(found["evaluated"].timestamp() * 1000)
 

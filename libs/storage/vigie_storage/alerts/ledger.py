@@ -32,8 +32,9 @@ class Stored(NamedTuple):
 class Ledger:
     """The collections `alert_transitions` and, for what is new, `alert_outbox`."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, db: Database, session: Session | None = None) -> None:
+        """`session`: in which everything is stored, one transaction after the other; else each has its own."""
+        self._db, self._session = db, session
         self._transitions = TenantCollection(db, collections.ALERT_TRANSITIONS)
         self._outbox = TenantCollection(db, collections.ALERT_OUTBOX)
 
@@ -57,7 +58,7 @@ class Ledger:
             if also is not None:
                 await also(session)
 
-        await transaction(self._db, work)
+        await transaction(self._db, work, self._session)
 
     async def write(
         self, transitions: Sequence[Transition], notifications: Sequence[Notification], session: Session

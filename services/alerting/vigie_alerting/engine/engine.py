@@ -261,9 +261,10 @@ class Engine:
         return changes
 
     def judge(self, rule: ActiveRule, result: Result, origins: Origins | None = None) -> list[Change]:
-        """What values make of the rule's alerts. Raises EvaluationError."""
+        """What values make of the rule's alerts; without `origins` those of times that were missed. Raises
+        EvaluationError."""
         traceparent = partial((origins or Origins()).traceparent, labels_of=self.memory.labels_of)
-        return judge(rule.compiled, result, rule.alerts, rule.known, traceparent)
+        return judge(rule.compiled, result, rule.alerts, rule.known, traceparent, past=origins is None)
 
     def put_off(self, rules: Iterable[ActiveRule]) -> None:
         """They are due still."""

@@ -84,11 +84,15 @@ def judge(
     alerts: Mapping[Labels, Alert],
     known: set[Labels],
     traceparent: Callable[[Labels], str] = no_trace,
+    *,
+    past: bool = False,
 ) -> list[Change]:
     """What the values do to the rule's alerts.
 
     known: label sets that had values before, for rules to which silence is a reason to fire; those of now are added.
-    traceparent: of the newest sample that belongs to a label set; empty when none came. Raises EvaluationError.
+    traceparent: of the newest sample that belongs to a label set; empty when none came.
+    past: these are times that were missed, perhaps not by every alert: what one has seen already is passed over.
+    Raises EvaluationError.
     """
     labels = [without_name(one) for one in result.found.labels]
     row_of = {one: row for row, one in enumerate(labels)}
@@ -107,6 +111,8 @@ def judge(
     for one in sorted(interesting):
         change = Change(one, alerts.get(one), alerts.get(one))
         for at, value in result.of(row_of.get(one)):
+            if past and change.after is not None and at <= change.after.seen_at:
+                continue
             change.after, made = _step(change.after, rule, rule.observe(one, value), at, traceparent)
             change.transitions += made
         if change.before != change.after or change.transitions:

@@ -18,8 +18,10 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.checkpoints import Checkpoints
+from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.states import AlertStates
 from vigie_storage.partitions.checkpoint import Log
+from vigie_storage.partitions.owners import Owners
 from vigie_storage.promql.reader import PromqlReader
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.series.catalogue import SeriesCatalogue
@@ -115,7 +117,13 @@ async def start(
 
     rules_reader = log_reader(rules_topic, rules, settings.alerting_group)
     samples_reader = log_reader(samples_topic, samples, None)
-    stores = Stores(states, dispatcher, Checkpoints(database, rules_topic.topic))
+    # One session for all that the engine stores: who takes its rules over ends what it left open when it was killed.
+    session = database.client.start_session()
+    life.on_down("the engine's session", session.end_session)
+    take_over = partial(Owners(database, rules_topic.topic, clock).take_over, session=session)
+    stores = Stores(
+        states, dispatcher.through(Ledger(database, session)), Checkpoints(database, rules_topic.topic, take_over)
+    )
     storing = Storing(engine, lock, stores, clock=clock, metrics=measured)
     roster = Roster(engine, lock, rules, storing, stores=stores, clock=clock)
     recorder = Recorder(

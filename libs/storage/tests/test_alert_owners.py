@@ -1,0 +1,40 @@
+"""What a process of alerting that was killed left open does not hold up who has its rules now."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+from pymongo import AsyncMongoClient
+from vigie_contracts.alerts import Transition
+from vigie_contracts.payloads import payloads
+from vigie_runtime.clock import SystemClock
+from vigie_storage.alerts.checkpoints import Checkpoints
+from vigie_storage.alerts.ledger import Ledger
+from vigie_storage.partitions.owners import Owners
+
+pytestmark = pytest.mark.connected
+
+
+async def test_transitions_that_a_killed_owner_left_open_hold_nobody_up(database: Any, mongo_uri: str) -> None:
+    transition = msgspec.json.decode(payloads("vigie.alerts.v1")[0].data, type=Transition)
+    async with (
+        AsyncMongoClient(mongo_uri) as other,
+        other.start_session() as dead,
+        database.client.start_session() as session,
+    ):
+        killed = Ledger(other[database.name], dead)
+        await killed.prepare(timedelta(days=1))
+        await Owners(other[database.name], "rules", SystemClock()).take_over(0, dead)
+        await dead.start_transaction()
+        await killed.write([transition], [], dead)  # and here it is killed
+
+        take_over = partial(Owners(database, "rules", SystemClock()).take_over, session=session)
+        begun = time.monotonic()
+        assert await Checkpoints(database, "rules", take_over).of(0) is None
+        await Ledger(database, session).store([transition], [])
+        assert time.monotonic() - begun < 5, "MongoDB itself would end it after a minute"
