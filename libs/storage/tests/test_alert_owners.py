@@ -21,7 +21,8 @@ pytestmark = pytest.mark.connected
 
 
 async def test_transitions_that_a_killed_owner_left_open_hold_nobody_up(database: Any, mongo_uri: str) -> None:
-    transition = msgspec.json.decode(payloads("vigie.alerts.v1")[0].data, type=Transition)
+    [firing] = [one for one in payloads("vigie.alerts.v1") if one.name == "v2-firing.json"]
+    transition = msgspec.json.decode(firing.data, type=Transition)
     async with (
         AsyncMongoClient(mongo_uri) as other,
         other.start_session() as dead,
