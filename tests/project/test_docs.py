@@ -12,11 +12,11 @@ from vigie_contracts.problems import ProblemKind
 from vigie_push import messages
 from vigie_push import metrics as push_metrics
 from vigie_push.channels.names import ChannelName
-from vigie_push.close_codes import CloseCode
 from vigie_push.socketio.events import EVENTS
 from vigie_query import functions
 from vigie_standalone import cli
 from vigie_storage import collections
+from vigie_web.close_codes import CloseCode
 
 from tests.project.repo import ROOT, parsed, text
 from tools.lints import imports

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from msgspec.structs import replace
@@ -18,9 +18,10 @@ from vigie_identity.permissions import Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_push import metrics
 from vigie_push.app import State
-from vigie_push.apps.base import NoAppMetrics
 from vigie_push.channels.base import ChannelMessage, Feed, Parameters, Snapshot, Topic, Update
+from vigie_push.errors import NotServed
 from vigie_push.hub import Hub
+from vigie_push.messages import Ack, Metrics
 from vigie_push.metrics import PushMetrics
 from vigie_push.resources import Resources
 from vigie_push.sessions import Sessions
@@ -176,6 +177,13 @@ class Things:
         return ThingFeed(topic, self)
 
 
+class NoAppMetrics:
+    """In the place of `AppIntake`: takes nothing."""
+
+    async def take(self, session: Any, message: Metrics) -> Ack:
+        raise NotServed("metrics of apps are not taken here yet")
+
+
 @dataclass
 class MadeUpSource:
     name: str = SOURCE
@@ -253,7 +261,7 @@ async def serving(**settings: Any) -> AsyncGenerator[Service]:
     async def connected(_state: State, life: Lifespan) -> Resources:
         life.on_down("hub", hub.close)
         life.run("sessions", sessions.run(), sessions.stop)
-        return Resources(access, (), hub, sessions, NoAppMetrics())
+        return Resources(access, (), hub, sessions, cast(Any, NoAppMetrics()))
 
     app = web.create_app(
         State(made, measured, clock),

@@ -14,7 +14,6 @@ from vigie_identity.errors import BadCredential, RefusalReason
 from vigie_identity.permissions import ROLES, Permission, Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_push.app import create_app
-from vigie_push.apps.base import NoAppMetrics
 from vigie_push.channels.base import ChannelMessage, Parameters, Snapshot, Topic, Update
 from vigie_push.channels.summaries import SummaryChannel
 from vigie_push.hub import Hub
@@ -27,6 +26,8 @@ from vigie_push.sources.summaries import PERIODS, SummaryBoard, SummarySource
 from vigie_runtime.clock import SystemClock
 from vigie_web.server import config as server_config
 from vigie_web.state import AccessControl
+
+from services.push.tests.kit import NoAppMetrics
 
 TENANT = TenantId("acme")
 READER, WRITER = "reader-token", "writer-token"
@@ -150,7 +151,7 @@ class Served:
         self.sessions = Sessions(self.settings, access, self.hub, clock, counted)
         self.socket_io = SocketTransport(self.sessions, clock)
         self.resources = Resources(
-            access=access, checks=(), hub=self.hub, sessions=self.sessions, app_metrics=NoAppMetrics(),
+            access=access, checks=(), hub=self.hub, sessions=self.sessions, app_metrics=cast(Any, NoAppMetrics()),
             socket_io=self.socket_io,
         )  # fmt: skip
         self.port = 0

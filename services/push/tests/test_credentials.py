@@ -6,8 +6,8 @@ import time
 
 import pytest
 from vigie_identity.errors import BadCredential, RefusalReason, TwoCredentials
-from vigie_push.close_codes import CloseCode
 from vigie_push.credentials import expires_of, of_request
+from vigie_web.close_codes import CloseCode
 
 from services.push.tests.kit import ended, serving, subscribed, told
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_push.channels.base import Snapshot, Topic, Update
-from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.errors import Ended
 from vigie_push.messages import Dropped, Pong
 from vigie_push.subscriber import MAX_ANSWERS, Delivery, Event, Subscriber, Subscription
+from vigie_web.close_codes import CloseCode, Closing
 
 from services.push.tests.kit import ACME, Thing, ThingParameters
 

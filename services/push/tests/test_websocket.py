@@ -7,8 +7,8 @@ import pytest
 from vigie_identity.errors import BadCredential, RefusalReason, TenantInactive
 from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
-from vigie_push.close_codes import CloseCode
 from vigie_runtime.errors import StoreUnavailable
+from vigie_web.close_codes import CloseCode
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 

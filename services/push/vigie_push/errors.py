@@ -7,8 +7,8 @@ from enum import StrEnum
 import msgspec
 from vigie_contracts.problems import ProblemKind, shortened
 from vigie_runtime.errors import ProblemError
+from vigie_web.close_codes import Closing
 
-from vigie_push.close_codes import Closing
 from vigie_push.messages import Error, Id
 
 

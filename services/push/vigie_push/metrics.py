@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vigie_identity.errors import RefusalReason
 from vigie_runtime.metrics import SIZES, Counter, Gauge, Histogram, MetricSet
+from vigie_web.close_codes import CloseCode
 from vigie_web.metrics import RequestMetrics
 
 from vigie_push.channels.names import ChannelName
-from vigie_push.close_codes import CloseCode
 from vigie_push.subscriber import Delivery, Outgoing
 
 if TYPE_CHECKING:

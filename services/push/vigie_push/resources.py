@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
-from vigie_push.apps.base import AppMetrics
+from vigie_push.apps.intake import AppIntake
 from vigie_push.hub import Hub
 from vigie_push.sessions import Sessions
 from vigie_push.socketio.transport import SocketTransport
@@ -22,6 +22,6 @@ class Resources:
     checks: Sequence[Check]
     hub: Hub
     sessions: Sessions
-    app_metrics: AppMetrics
+    app_metrics: AppIntake
     socket_io: SocketTransport | None = None
     """None where WebSockets are switched off."""

@@ -23,11 +23,11 @@ from vigie_runtime import logging
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
+from vigie_web.close_codes import CloseCode, Closing
 from vigie_web.state import AccessControl
 
 from vigie_push.channels.base import Channel, Cursor, Parameters, Topic
 from vigie_push.channels.registry import ABSENT
-from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.credentials import expires_of
 from vigie_push.errors import BadParameters, Ended, NotServed, TooManySubscriptions, UnknownChannel
 from vigie_push.hub import Hub

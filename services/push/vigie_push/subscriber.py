@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from vigie_web.close_codes import Closing
 
 from vigie_push.channels.base import Snapshot, Topic, Update
-from vigie_push.close_codes import Closing
 from vigie_push.errors import Ended
 from vigie_push.messages import Answer, Dropped, encode
 

@@ -39,7 +39,7 @@ class InvalidMetrics(ProblemError):  # noqa: N818 - named after what is wrong
 
 
 class AppIntake:
-    """Takes what apps measured; see `AppMetrics`."""
+    """Takes what apps measured, whatever transport it came by."""
 
     def __init__(
         self, reports: ReportPublisher, rates: RateLimits, clock: Clock, metrics: MetricSet, *, max_age_ms: int
@@ -51,7 +51,9 @@ class AppIntake:
         metrics.gauge(WAITING).set_function(lambda: self._lanes.held)
 
     async def take(self, session: Session, message: Metrics) -> Ack:
-        """See `AppMetrics`. The same message again, with the same id or the same time in it, counts once."""
+        """Store it durably, and return the answer. Several may be under way for one session; they are begun in the
+        order in which they came, and keep it by what they do before they first wait. The same message again, with the
+        same id or the same time in it, counts once. Raises ProblemError."""
         try:
             outcome = await self._take(session, message)
         except ProblemError as e:

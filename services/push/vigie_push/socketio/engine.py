@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import socketio
-
-from vigie_push.close_codes import CloseCode, Closing
+from vigie_web.close_codes import CloseCode, Closing
 
 if TYPE_CHECKING:
     from vigie_push.socketio.transport import SocketTransport

@@ -17,11 +17,11 @@ from vigie_runtime import logging, tasks
 from vigie_runtime.addresses import Origin
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError
+from vigie_web.close_codes import CloseCode, Closing
 from vigie_web.connection import STREAM
 from vigie_web.context import origin_of
 from vigie_web.websocket import WebSocket, wire_of
 
-from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.errors import Ended, error_of
 from vigie_push.messages import Closed, Error, encode, type_of
 from vigie_push.metrics import Transport

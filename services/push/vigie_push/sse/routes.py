@@ -14,6 +14,7 @@ from vigie_contracts.problems import ProblemKind
 from vigie_runtime import logging
 from vigie_runtime.errors import RETRY_AFTER_S, ProblemError
 from vigie_web.access import PUBLIC
+from vigie_web.close_codes import Closing
 from vigie_web.connection import STREAM
 from vigie_web.context import origin_of
 from vigie_web.feature import Feature
@@ -21,7 +22,6 @@ from vigie_web.middleware import HEAD
 from vigie_web.problem_schema import problem_response
 from vigie_web.state import app_state
 
-from vigie_push.close_codes import Closing
 from vigie_push.credentials import of_request
 from vigie_push.errors import Ended
 from vigie_push.messages import Closed, encode, type_of

@@ -11,10 +11,10 @@ from vigie_contracts.problems import shortened
 from vigie_identity.errors import Unauthenticated
 from vigie_runtime import logging, tasks
 from vigie_runtime.errors import ProblemError
+from vigie_web.close_codes import CloseCode, Closing
 from vigie_web.websocket import WebSocket
 
-from vigie_push.apps.base import AppMetrics
-from vigie_push.close_codes import CloseCode, Closing
+from vigie_push.apps.intake import AppIntake
 from vigie_push.errors import Code, Ended, error_of
 from vigie_push.messages import (
     Auth,
@@ -51,7 +51,7 @@ class LiveSocket:
         receive: Receive,
         session: Session,
         *,
-        app_metrics: AppMetrics,
+        app_metrics: AppIntake,
         now_ms: Callable[[], int],
         heartbeat_s: float,
     ) -> None:

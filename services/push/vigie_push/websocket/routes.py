@@ -12,12 +12,12 @@ from starlette.types import Receive, Scope, Send
 from vigie_identity.errors import Unauthenticated
 from vigie_runtime.addresses import Origin
 from vigie_web.access import PUBLIC, WEBSOCKET
+from vigie_web.close_codes import CloseCode, Closing
 from vigie_web.context import origin_of
 from vigie_web.feature import Feature
 from vigie_web.state import AppState, app_state
 from vigie_web.websocket import WebSocket, wire_of
 
-from vigie_push.close_codes import CloseCode, Closing
 from vigie_push.credentials import SUBPROTOCOL, of_request
 from vigie_push.errors import Ended, UpgradeRequired
 from vigie_push.metrics import Transport
