@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vigie_standalone.embedded.ports import free_port
 
-from tests.bench import alerting, cases, idle, machine, peers, promql, push
+from tests.bench import alerting, cases, idle, machine, peers, promql, push, reference
 from tests.bench.report import Floor, Report, Row, machine_ratios, ratios
 from tests.bench.workload import BATCH, Workload, workload
 
@@ -43,33 +43,48 @@ def main() -> int:
 def _stages(report: Report, runs: int, samples: int) -> None:
     memory: dict[int, list[float]] = {}
     # The aggregator is through a million dense samples in 0.2 s, of which the kernel counts 10 ms at a time.
-    for series, count, density, floors in (
-        (2_000, 3 * samples, DENSE, ((5, 10), (0.7, 1.5))),
+    for series, count, density, bounds in (
+        (2_000, 3 * samples, DENSE, (3.6, 1.8)),
         (20_000, samples, 50, None),
-        (200_000, samples, 5, ((1.5, 4), None)),
+        (200_000, samples, 5, (5.2, 2.0)),
         (2_000, samples, SPARSE, None),
         (200_000, samples, SPARSE, None),
     ):
-        rows: list[tuple[Row, Row]] = []
+        gateways: list[float] = []
+        aggregators: list[tuple[float, float]] = []
         for _ in range(runs):
-            gateway, aggregator, used = cases.gateway_then_aggregator(report, workload(series, count, density))
-            rows.append((gateway, aggregator))
+            work = workload(series, count, density)
+            gateway, aggregator, used = cases.gateway_then_aggregator(report, work)
             memory.setdefault(series, []).append(sum(used.values()))
-        if floors is None:
+            if bounds is None:
+                continue
+            aggregators.append((aggregator.cpu_us["aggregator"], reference.fold_us(series, count)))
+            if density == DENSE:
+                gateways.append(gateway.cpu_us["ingest"] / cases.bare_batches(report, work).cpu_us["app"])
+        if bounds is None:
             continue
-        (floor, goal), gateway_floor = floors
-        per_core = tuple(1 / aggregator.cpu_us["aggregator"] for _, aggregator in rows)
-        report.floors.append(
-            Floor(f"aggregator, {series:,} series, {density}/window", "M samples/s/core", floor, goal, per_core)
-        )
-        if gateway_floor:
-            values = tuple(1 / gateway.cpu_us["ingest"] for gateway, _ in rows)
-            report.floors.append(Floor("gateway batch, dense", "M samples/s/core", *gateway_floor, values))
+        name = f"aggregator, {series:,} series, {density}/window"
+        floor, goal = bounds
+        report.floors += [
+            Floor(name, "M samples/s/core", None, None, tuple(1 / us for us, _ in aggregators)),
+            Floor(
+                f"{name}: over folding alone", "x CPU/sample", floor, goal,
+                tuple(us / core for us, core in aggregators), at_least=False,
+            ),
+        ]  # fmt: skip
+        if gateways:
+            report.floors.append(
+                Floor("gateway batch, over a bare ASGI app", "x CPU/sample", 3.7, 1.7, tuple(gateways), at_least=False)
+            )
     grown = tuple((large - small) / 1.98 for large, small in zip(memory[200_000], memory[2_000], strict=False))
     report.floors.append(Floor("memory of gateway + aggregator", "MB/100k series", 200, 100, grown, at_least=False))
-    singles = [cases.gateway_single(report, samples // 25) for _ in range(runs)]
-    values = tuple(1_000 / row.cpu_us["ingest"] for row in singles)
-    report.floors.append(Floor("gateway single", "k requests/s/core", 15, 30, values))
+    singles = [
+        (cases.gateway_single(report, samples // 25), cases.bare_singles(report, samples // 25)) for _ in range(runs)
+    ]
+    values = tuple(row.cpu_us["ingest"] / bare.cpu_us["app"] for row, bare in singles)
+    report.floors.append(
+        Floor("gateway single, over a bare ASGI app", "x CPU/request", 3.0, 1.5, values, at_least=False)
+    )
 
 
 def _versus(report: Report, runs: int, samples: int) -> None:
@@ -86,9 +101,13 @@ def _versus(report: Report, runs: int, samples: int) -> None:
                     report.skip(f"{peer.name}: none of {', '.join(peer.programs)} is on the PATH")
                     continue
                 theirs[peer.name].append(_peer(report, peer, work))
+        rates = tuple(row.samples / row.seconds / 1e6 for row in ours)
         if density == DENSE:
-            rates = tuple(row.samples / row.seconds / 1e6 for row in ours)
-            report.floors.append(Floor("end to end, dense, wall clock", "M samples/s", 0.6, 1.2, rates))
+            report.floors.append(Floor("end to end, dense, wall clock", "M samples/s", None, None, rates))
+        if density == DENSE and (rows := theirs[peers.VICTORIA.name]):
+            title = f"end to end, dense, over {peers.VICTORIA.name}"
+            wall = tuple(row.samples / row.seconds / 1e6 / rate for row, rate in zip(rows, rates, strict=True))
+            report.floors.append(Floor(title, "x wall clock", 2.2, 1.1, wall, at_least=False))
         for peer, rows in theirs.items():
             if rows:
                 floor, goal, machine_goal = BOUNDS[peer, name]

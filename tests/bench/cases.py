@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vigie_aggregator.samples.schedule import LATE_MS
 
-from tests.bench import cost
+from tests.bench import cost, reference
 from tests.bench.peers import SETTLE_S
 from tests.bench.report import Report, Row
 from tests.bench.stack import Stack
@@ -81,6 +81,18 @@ def gateway_single(report: Report, requests: int) -> Row:
     return report.add(
         Row("gateway single", work.density, work.samples, sent["seconds"], intake.per(work.samples), exact, detail)
     )
+
+
+def bare_batches(report: Report, work: Workload) -> Row:
+    """The batches of `gateway_then_aggregator`, to an app that drops them."""
+    return report.add(reference.bare_app(work, reference.BATCH, work.vigie_bodies(), BATCH_CONNECTIONS))
+
+
+def bare_singles(report: Report, requests: int) -> Row:
+    """The requests of `gateway_single`, to an app that drops them."""
+    work = workload(2_000, requests, 1_000)
+    bodies = work.single_bodies(work.samples)
+    return report.add(reference.bare_app(work, reference.SINGLE, bodies, SINGLE_CONNECTIONS))
 
 
 def end_to_end(report: Report, work: Workload) -> Row:

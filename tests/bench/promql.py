@@ -54,6 +54,10 @@ JSON: Final = {"Content-Type": "application/json"}
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 FLOOR, GOAL = 3.0, 1.0
 """Of the time of Prometheus."""
+ENOUGH_S: Final = 0.3
+MOST_TURNS: Final = 20
+"""What takes milliseconds is asked so often that one disturbance does not decide. No more: the questions go back in
+time, and the samples begin a day before the longest of them."""
 RULE: Final = f"sum by (service) (rate({COUNTER}[5m])) > 0"
 RULE_RUNS: Final = 20
 
@@ -264,14 +268,18 @@ def _compare(report: Report, question: Question, servers: list[Server], data: Da
     seconds: dict[str, list[float]] = {server.name: [] for server in servers}
     answers: dict[str, dict[str, Any]] = {}
     spent: dict[str, dict[str, float]] = {server.name: dict.fromkeys(server.pids, 0.0) for server in servers}
-    for run in range(runs + 1):
+    turn, turns = 0, runs
+    while turn <= turns:
         for server in servers:
             with cost.measured(server.pids) as used:
-                took, answers[server.name] = server.ask(question, data.end_s - run * max(15, question.step_s))
-            if run:
+                took, answers[server.name] = server.ask(question, data.end_s - turn * max(15, question.step_s))
+            if turn:
                 seconds[server.name].append(took)
                 for name, cpu in used.seconds.items():
                     spent[server.name][name] += cpu
+            else:
+                turns = max(turns, min(MOST_TURNS, int(ENOUGH_S / took)))
+        turn += 1
     expected = answers[servers[-1].name]
     for server in servers:
         median = statistics.median(seconds[server.name])
@@ -281,7 +289,7 @@ def _compare(report: Report, question: Question, servers: list[Server], data: Da
                 f"{data.series:,} series",
                 question.samples,
                 median,
-                {name: cpu / runs * 1e6 for name, cpu in spent[server.name].items()},
+                {name: cpu / turns * 1e6 for name, cpu in spent[server.name].items()},
                 exact=len(expected["result"]) == question.results and same(answers[server.name], expected),
                 detail=f"{median * 1e3:.1f} ms",
                 unit="query",
