@@ -215,11 +215,6 @@ class Connection(HttpToolsProtocol):
         # The first chunk may hold the end of another request: what of it is head shows when the head is complete.
         self._head_bytes, self._first_chunk = 0, self._chunk
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Headers are kept. Trailers, of which nothing here makes use, are not: the request was judged without them."""
-        if self._in_head:
-            super().on_header(name, value)
-
     def on_body(self, body: bytes) -> None:
         self._beside_body = 0
         super().on_body(body)
@@ -240,6 +235,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.app is not self._wanted:
             self.cycle.keep_alive = False
+        if not upgrade:
+            self.headers = []  # trailers go here, and are no headers of the request: it was judged without them
 
     def _should_upgrade(self) -> bool:
         return self._may_upgrade

@@ -116,6 +116,7 @@ class SamplePublisher:
         self._spoilt = ""
         """Why the producer must not be used again; what is in flight may still end well."""
         self._sending: asyncio.Timeout | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._runner: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -131,6 +132,7 @@ class SamplePublisher:
 
     async def start(self) -> None:
         """Begin to connect. Does not wait for Kafka: `ready` tells, and samples may be published meanwhile."""
+        self._loop = asyncio.get_running_loop()  # to ask for it is a system call, and `publish` runs for every request
         self._producer.connect()
         self._runner = asyncio.create_task(self._run(), name="sample-publisher")
 
@@ -151,7 +153,7 @@ class SamplePublisher:
         gathering = self._open()
         start = gathering.samples.count
         gathering.samples.add(columns)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = self._loop.create_future()
         gathering.callers.append(_Caller(done, start, start + n))
         if span_context is not None and len(gathering.contexts) <= MAX_LINKS:
             gathering.contexts.append(span_context)
@@ -189,7 +191,7 @@ class SamplePublisher:
             if last.samples.count < _SEAL_FACTOR * self._max_record and now - last.born < _SEAL_AGE_S:
                 return last
         gathering = _Gathering(now, self._delivery_timeout_s)
-        gathering.timer = asyncio.get_running_loop().call_later(self._delivery_timeout_s, self._expire, gathering)
+        gathering.timer = self._loop.call_later(self._delivery_timeout_s, self._expire, gathering)
         self._waiting.append(gathering)
         return gathering
 
