@@ -44,10 +44,13 @@ Lanes = Mapping[str, Sequence[Step]]
 TOGETHER: Lanes = {
     "packages": (
         Step("lint", ("make", "--no-print-directory", "lint")),
-        Step("types", ("make", "--no-print-directory", "types")),
-        Step("tests of the packages", pytest("packages", "libs", "services", "standalone")),
+        Step("tests of the packages", pytest("packages", "libs", "services")),
     ),
-    "system": (Step("tests across services", pytest("system", "tests", "--ignore=tests/e2e")),),
+    "system": (
+        Step("types", ("make", "--no-print-directory", "types")),
+        Step("tests across services", pytest("system", "tests", "--ignore=tests/e2e")),
+        Step("tests of the vigie command", pytest("command", "standalone")),
+    ),
 }
 ALONE: Lanes = {"e2e": (Step("end-to-end tests", pytest("e2e", "tests/e2e")),)}
 
