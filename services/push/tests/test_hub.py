@@ -63,6 +63,30 @@ async def test_a_topic_that_cannot_be_opened_leaves_nothing_behind() -> None:
     await hub.close()
 
 
+async def test_who_goes_while_a_topic_opens_leaves_nothing_behind() -> None:
+    things = Things()
+    hub, source = hub_with(things)
+    opening, opened = asyncio.Event(), asyncio.Event()
+    really = things.open
+
+    async def slowly(topic_: Any) -> Any:
+        opening.set()
+        await opened.wait()
+        return await really(topic_)
+
+    things.open = slowly  # type: ignore[method-assign]
+    attaching = asyncio.create_task(hub.attach(Subscriber(10, 10_000), "1", topic()))
+    await opening.wait()
+    attaching.cancel()
+    await asyncio.wait([attaching])
+    opened.set()
+    await settled(things, 1)
+    await eventually(lambda: not source.followed)
+    assert not hub._listening
+    assert not hub._followed
+    await hub.close()
+
+
 async def test_thousands_who_come_back_at_once_cost_few_snapshots() -> None:
     things = Things(stands={"a": 1})
     hub, _ = hub_with(things)
@@ -166,6 +190,22 @@ async def test_a_bug_in_a_channel_harms_only_its_record() -> None:
     hub.publish(SOURCE, ACME, ("not", "a", "record", "at all"))
     hub.publish(SOURCE, ACME, ("a", 1))
     assert await values(subscriber) == [1]
+    await hub.close()
+
+
+async def test_a_message_that_cannot_be_written_harms_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "RECONCILE_S", 0.01)
+    things = Things()
+    hub, _ = hub_with(things)
+    subscriber = Subscriber(10, 10_000)
+    await hub.begin(await hub.attach(subscriber, "1", topic()))
+    hub.publish(SOURCE, ACME, ("\ud800", 1))
+    hub.publish(SOURCE, ACME, ("a", 1))
+    assert await values(subscriber) == [1]
+    things.stands = {"\ud800": 1}
+    await eventually(lambda: things.polls > 1)  # by the one task that polls all topics
+    things.stands = {"a": 2}
+    assert (await values(subscriber))[0] == 2
     await hub.close()
 
 

@@ -184,6 +184,8 @@ class Hub:
             end.add_done_callback(self._ends.discard)
 
     async def _end(self, open_: _Open) -> None:
+        if open_.ready is not None:
+            await asyncio.wait([open_.ready])  # whoever asked for it may have gone meanwhile
         tenant = open_.topic.tenant
         for name in open_.sources:
             listening = self._listening.get((name, tenant), {})
@@ -221,9 +223,12 @@ class Hub:
         now = self._clock.monotonic()
         self._metrics.published[open_.topic.channel].inc(len(updates))
         for update in updates:
-            event = Event(open_.topic, update, now)
-            for subscription in open_.subscriptions:
-                subscription.offer(event)
+            try:
+                event = Event(open_.topic, update, now)
+                for subscription in open_.subscriptions:
+                    subscription.offer(event)
+            except Exception:  # an update that cannot be written is not the end of its source
+                log.exception("an update could not be told", channel=open_.topic.channel)
 
     def _of_source(self, source: str) -> list[_Open]:
         return [open_ for open_ in self._topics.values() if source in open_.sources and open_.feed is not None]
