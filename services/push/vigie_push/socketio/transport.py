@@ -26,7 +26,7 @@ from vigie_push.errors import Ended, error_of
 from vigie_push.messages import Closed, Error, encode, type_of
 from vigie_push.metrics import Transport
 from vigie_push.sessions import Session, Sessions
-from vigie_push.socketio.asked import asked, shown
+from vigie_push.socketio.asked import NoScripts, asked, shown
 from vigie_push.socketio.engine import Engine
 from vigie_push.socketio.events import Packets, packet
 from vigie_push.subscriber import MAX_ANSWERS, Delivery, Outgoing
@@ -94,7 +94,7 @@ class SocketTransport:
         if scope["type"] != "websocket" or task is None:
             await self._poll(scope, receive, send)
             return
-        self._sockets[task] = _Socket(_engine_id(scope), wire_of(scope))
+        self._sockets[task] = _Socket(_asked_for(scope, "sid"), wire_of(scope))
         try:
             await self._engine.handle_request(scope, receive, send)
         except ValueError as e:  # the library's, for frames that are no packets
@@ -106,8 +106,10 @@ class SocketTransport:
 
     async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request by HTTP. One that waits for news ends when its client goes, and with it the session."""
+        if _asked_for(scope, "j"):
+            raise NoScripts
         if scope["method"] != "GET":
-            if self._is_full(engine_id := _engine_id(scope)):
+            if self._is_full(engine_id := _asked_for(scope, "sid")):
                 await self.expel(engine_id, Closing(CloseCode.TRY_LATER, "the client does not read what it is sent"))
             await self._engine.handle_request(scope, receive, send)
             return
@@ -345,9 +347,9 @@ class SocketTransport:
         task.add_done_callback(self._ends.discard)
 
 
-def _engine_id(scope: Scope) -> str:
-    """Of the session that a request is about; empty when it begins one."""
-    return parse_qs(scope["query_string"].decode("latin-1")).get("sid", [""])[0]
+def _asked_for(scope: Scope, name: str) -> str:
+    """A parameter of the address. `sid` is the session that a request is about; empty when it begins one."""
+    return parse_qs(scope["query_string"].decode("latin-1")).get(name, [""])[0]
 
 
 async def _disconnected(receive: Receive) -> None:
