@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from vigie_push import hub as hub_module
 from vigie_push.channels.base import Topic
-from vigie_push.errors import SubscriptionOver
+from vigie_push.errors import SubscriptionOver, TooManyTopics
 from vigie_push.messages import Degraded, Restored
 from vigie_push.subscriber import Delivery, Subscriber, Subscription
 from vigie_runtime.errors import StoreUnavailable
@@ -84,6 +84,22 @@ async def test_who_goes_while_a_topic_opens_leaves_nothing_behind() -> None:
     await eventually(lambda: not source.followed)
     assert not hub._listening
     assert not hub._followed
+    await hub.close()
+
+
+async def test_the_topics_of_a_tenant_are_bounded() -> None:
+    """Each costs memory, and time with every record: also those of one user's many connections."""
+    things = Things()
+    hub, _ = hub_with(things, tenant_topics=2)
+    first, second, again = [await hub.attach(Subscriber(10, 10_000), "1", topic(thing)) for thing in ("1", "2", "2")]
+    with pytest.raises(TooManyTopics):
+        await hub.attach(Subscriber(10, 10_000), "1", topic("3"))
+    theirs = await hub.attach(Subscriber(10, 10_000), "1", topic("3", RIVAL))
+    hub.detach(first)
+    third = await hub.attach(Subscriber(10, 10_000), "1", topic("3"))
+    for subscription in (second, again, third, theirs):
+        hub.detach(subscription)
+    assert not hub._of_tenants
     await hub.close()
 
 
