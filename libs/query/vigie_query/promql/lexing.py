@@ -43,7 +43,8 @@ _NUMERIC: Final = r"(?:[0-9]|\.[0-9])(?:[eE][+-]|[0-9a-zA-Z_.])*"
 _KINDS: Final = (Kind.END, Kind.NAME, Kind.SIGN, Kind.STRING, Kind.NUMBER)
 """By number of the group in these:"""
 _OUTSIDE, _IN_BRACKETS = (
-    re.compile("|".join(f"({part})" for part in (name, _SIGN, _STRING, _NUMERIC))) for name in (_NAME, _NAME_IN_BRACKETS)
+    re.compile("|".join(f"({part})" for part in (name, _SIGN, _STRING, _NUMERIC)))
+    for name in (_NAME, _NAME_IN_BRACKETS)
 )
 _DURATION: Final = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
 _HEXADECIMAL: Final = re.compile(r"0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
-from vigie_query.promql.cells import samples_of
+from vigie_query.promql.cells import VALUE, Shown, samples_of
 from vigie_query.promql.derived import Selecting
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
@@ -276,7 +276,7 @@ class Memory:
         values: list[Floats | None] = [np.empty(0)] * len(inputs)
         by_depth: dict[tuple[Depth, int, int], list[int]] = defaultdict(list)
         for place, (horizon, watch) in enumerate(inputs):
-            if watch.shown.incremental.any():
+            if watch.shows_totals:
                 values[place] = None
             elif watch.rows:
                 by_depth[watch.depth, horizon.wanted.first_ms, horizon.wanted.last_ms].append(place)
@@ -294,7 +294,7 @@ class Memory:
     def extremes(self, watch: Watch) -> Floats | None:
         """Between what the values of a plain selector were, as far as they are held: the lowest and the highest of each
         series; None where running totals are asked for."""
-        if watch.shown.incremental.any():
+        if watch.shows_totals:
             return None
         return np.concatenate(self._banks[watch.depth].recent.extremes(watch.shown.rows))
 
@@ -307,17 +307,43 @@ class Memory:
         """The samples of a selector, for an evaluation at `now_ms`, or for several from `first_ms` on."""
         if not watch.rows:
             return EMPTY
-        recent, shown = self._banks[watch.depth].recent, watch.shown
-        wanted = horizon.wanted
-        if first_ms is None and all(use.function == "" for use in wanted.uses) and not shown.incremental.any():
+        totals = self._totals_of(watch.shown, watch.homes) if watch.shows_totals else None
+        return self._samples(horizon, watch.shown, totals, now_ms=now_ms, first_ms=first_ms)
+
+    def read_together(
+        self, watches: Sequence[tuple[Watch, Sequence[Labels]]], horizon: Horizon, now_ms: int,
+        first_ms: int | None = None,
+    ) -> Samples:  # fmt: skip
+        """The same for several watches of one horizon, under these labels."""
+        filled = [(watch.shown, watch.homes, labels) for watch, labels in watches if watch.rows]
+        if not filled:
+            return EMPTY
+        shown = Shown(
+            [one for *_, labels in filled for one in labels],
+            np.concatenate([own.rows for own, *_ in filled]),
+            np.concatenate([own.kinds for own, *_ in filled]),
+            np.concatenate([own.parts for own, *_ in filled]),
+        )
+        totals = None
+        if any(watch.shows_totals for watch, _ in watches):
+            totals = self._totals_of(shown, [home for _, homes, _ in filled for home in homes])
+        return self._samples(horizon, shown, totals, now_ms=now_ms, first_ms=first_ms)
+
+    def _totals_of(self, shown: Shown, homes: Sequence[int]) -> Floats:
+        return np.where(shown.parts == VALUE, self._totals[np.array(homes, np.int64)], np.nan)
+
+    def _samples(
+        self, horizon: Horizon, shown: Shown, totals: Floats | None, *, now_ms: int, first_ms: int | None
+    ) -> Samples:
+        """`totals`: None where no running totals are shown."""
+        recent, wanted = self._banks[horizon.depth].recent, horizon.wanted
+        if first_ms is None and all(use.function == "" for use in wanted.uses) and totals is None:
             since, until = now_ms + wanted.first_ms - 1, now_ms + wanted.last_ms
             times, values, present = recent.newest(shown.rows, since, until)
             bounds = np.concatenate([[0], np.cumsum(present)]).astype(np.int64)
             return Samples(shown.labels, bounds, times[present], values[present], None, shown.kinds)
         since = (now_ms if first_ms is None else first_ms) + wanted.first_ms - 1
-        cells = recent.cells(np.unique(shown.rows), since)
-        totals = np.where(shown.parts == 0, self._totals[np.array(watch.homes, np.int64)], np.nan)
-        return samples_of([cells], shown, totals if shown.incremental.any() else None)
+        return samples_of([recent.cells(np.unique(shown.rows), since)], shown, totals)
 
     def _settle(self, chosen: Sequence[Selected]) -> dict[Depth, Ints]:
         """Give what was selected its places. By depth the homes whose windows are new to it."""

@@ -116,11 +116,12 @@ class RecentWindows:
         self._write(self._without_sketches(cells, rows), places)
 
     def cells(self, rows: Ints | None = None, since_ms: int | None = None) -> Cells:
-        """What is held: of these rows (all, by default), in windows that begin at `since_ms` or later."""
+        """What is held: of these rows (all, by default), in windows that end after `since_ms`, as queries read them: of
+        one that `since_ms` cuts, the newest sample tells whether it counts."""
         window = self._columns["window"][: self._rows] if rows is None else self._columns["window"][rows]
         oldest = self.head - self.slots + 1
         if since_ms is not None:
-            oldest = max(oldest, -(-since_ms // self.width_ms))
+            oldest = max(oldest, since_ms // self.width_ms)
         row, slot = np.nonzero(window >= oldest)
         return self._read((row if rows is None else rows[row]) * self.slots + slot)
 
