@@ -127,13 +127,15 @@ class CatchUp:
             held: list[Missed] = []
             for rule in some:
                 missed = Missed.of(rule, now_ms)
-                if missed is None or self._was_quiet(missed):
+                if missed is None:
                     done.append(Evaluated(rule, []))
                 elif self._reaches(missed):
                     held.append(missed)
                 else:
                     older.append(rule)
-            done += self._judged(held, now_ms)
+            quiet = self._quiet(held)
+            done += [Evaluated(missed.rule, []) for missed in held if missed.rule.id in quiet]
+            done += self._judged([missed for missed in held if missed.rule.id not in quiet], now_ms)
         return len(rules), older, done
 
     def _waits(self, rule: ActiveRule) -> bool:
@@ -149,13 +151,16 @@ class CatchUp:
             first_ms + horizon.wanted.first_ms > memory.oldest_ms(horizon.depth) for horizon, _ in missed.rule.inputs
         )
 
-    def _was_quiet(self, missed: Missed) -> bool:
-        """Most rules compare with a threshold that nothing reached in all the time that is in memory."""
-        rule = missed.rule
-        if not rule.may_be_quiet or rule.compiled.condition is Condition.EQUAL or not self._reaches(missed):
-            return False
-        values = self._engine.memory.extremes(rule.inputs[0][1])
-        return values is not None and not any_active(rule.compiled, values[np.isfinite(values)])
+    def _quiet(self, held: Sequence[Missed]) -> set[str]:
+        """Most rules compare with a threshold that nothing reached in all the time that is in memory: their ids."""
+        rules = [missed.rule for missed in held if missed.rule.may_be_quiet]
+        rules = [rule for rule in rules if rule.compiled.condition is not Condition.EQUAL]
+        found = self._engine.memory.extremes([rule.inputs[0][1] for rule in rules])
+        return {
+            rule.id
+            for rule, values in zip(rules, found, strict=True)
+            if values is not None and not any_active(rule.compiled, values[np.isfinite(values)])
+        }
 
     def _judged(self, held: Sequence[Missed], now_ms: int) -> list[Evaluated]:
         """Those that missed the same times, and are of one family, together."""

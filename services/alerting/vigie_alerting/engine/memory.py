@@ -291,12 +291,21 @@ class Memory:
                 values[place] = part
         return values
 
-    def extremes(self, watch: Watch) -> Floats | None:
-        """Between what the values of a plain selector were, as far as they are held: the lowest and the highest of each
+    def extremes(self, watches: Sequence[Watch]) -> list[Floats | None]:
+        """Between what the values of plain selectors were, as far as they are held: the lowest and the highest of each
         series; None where running totals are asked for."""
-        if watch.shows_totals:
-            return None
-        return np.concatenate(self._banks[watch.depth].recent.extremes(watch.shown.rows))
+        values: list[Floats | None] = [None if watch.shows_totals else np.empty(0) for watch in watches]
+        by_depth: dict[Depth, list[int]] = defaultdict(list)
+        for place, watch in enumerate(watches):
+            if watch.rows and not watch.shows_totals:
+                by_depth[watch.depth].append(place)
+        for depth, places in by_depth.items():
+            rows = [watches[place].shown.rows for place in places]
+            both = np.stack(self._banks[depth].recent.extremes(np.concatenate(rows)))
+            ends = np.cumsum([len(one) for one in rows])
+            for place, part in zip(places, np.split(both, ends[:-1], axis=1), strict=True):
+                values[place] = part.ravel()
+        return values
 
     def oldest_ms(self, depth: Depth) -> int:
         """From then on, windows of this depth are held."""
@@ -378,19 +387,20 @@ class Memory:
 
     def _settled_homes(self, chosen: Sequence[Selected]) -> Ints:
         """Of each; new series get a home."""
-        fingerprints = np.array([series.fingerprint for _, series, _, _ in chosen], np.uint64)
+        fingerprints = np.array([one[1].fingerprint for one in chosen], np.uint64)
         each, first, place_of = np.unique(fingerprints, return_index=True, return_inverse=True)
         homes = self._homes.find(each)
         new = np.flatnonzero(homes == NOBODYS)
         if len(new):
             # In the order in which their windows are stored: what is read together stands together.
-            stored = [(chosen[place][1].partition, chosen[place][1].ordinal) for place in first[new].tolist()]
-            new = new[np.lexsort(np.array(stored).T[::-1])]
+            found = [chosen[place] for place in first[new].tolist()]
+            order = np.lexsort(([one[1].ordinal for one in found], [one[1].partition for one in found]))
+            new = new[order]
             self._grow(len(new))
             homes[new] = free = self._free[: -len(new) - 1 : -1]
             self._free = self._free[: -len(new)]
-            for place, home in zip(first[new].tolist(), free.tolist(), strict=True):
-                watch, series, _, _ = chosen[place]
+            for at, home in zip(order.tolist(), free.tolist(), strict=True):
+                watch, series, _, _ = found[at]
                 self._series[home] = watch.tenant, series
             self._homes.add(each[new], free)
         return homes[place_of]
