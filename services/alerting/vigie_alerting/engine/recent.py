@@ -17,17 +17,9 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
-_COLUMNS: Final = {
-    "window": np.int64,
-    "count": np.int64,
-    "sum": np.float64,
-    "min": np.float64,
-    "max": np.float64,
-    "first_ts": np.int64,
-    "first": np.float64,
-    "last_ts": np.int64,
-    "last": np.float64,
-}
+_COLUMNS: Final = {"window": np.int64, "count": np.int64, "last_ts": np.int64, "last": np.float64}
+_OF_SEVERAL: Final = {"sum": "last", "min": "last", "max": "last", "first": "last", "first_ts": "last_ts"}
+"""What is held of cells of several samples only -> what it is equal to in a cell of one."""
 _GROWTH: Final = 1.5
 _NO_WINDOW: Final = -1
 
@@ -35,7 +27,8 @@ _NO_WINDOW: Final = -1
 class RecentWindows:
     """The windows of `width_ms` that end at most `slots` windows before the head, of rows 0, 1, 2...
 
-    About 70 bytes a slot; percentile sketches and resets of counters come on top, for the slots that have them."""
+    About 30 bytes a slot, 70 where windows have several samples; percentile sketches and resets of counters come on
+    top, for the slots that have them."""
 
     def __init__(self, width_ms: int, slots: int) -> None:
         self.width_ms, self.slots = width_ms, slots
@@ -45,6 +38,8 @@ class RecentWindows:
         self._columns: dict[str, npt.NDArray[Any]] = {
             name: np.zeros((0, slots), dtype) for name, dtype in _COLUMNS.items()
         }
+        self._of_several: dict[str, npt.NDArray[Any]] = {}
+        """There when the first such cell is."""
         self._kinds = np.zeros(0, np.uint8)
         self._sketched = np.zeros(0, np.bool_)
         # By place (row * slots + slot): few slots have any.
@@ -68,6 +63,8 @@ class RecentWindows:
             self._sketched = _extended(self._sketched, capacity, 0)
             for name, column in self._columns.items():
                 self._columns[name] = _extended(column, capacity, _NO_WINDOW if name == "window" else 0)
+            for name, column in self._of_several.items():
+                self._of_several[name] = _extended(column, capacity, 0)
         self._kinds[self._rows : rows] = kinds
         self._sketched[self._rows : rows] = sketched
         self._rows = rows
@@ -116,11 +113,12 @@ class RecentWindows:
         self._write(self._without_sketches(cells, rows), places)
 
     def cells(self, rows: Ints | None = None, since_ms: int | None = None) -> Cells:
-        """What is held: of these rows (all, by default), in windows that begin at `since_ms` or later."""
+        """What is held: of these rows (all, by default), in windows that end after `since_ms`, as queries read them: of
+        one that `since_ms` cuts, the newest sample tells whether it counts."""
         window = self._columns["window"][: self._rows] if rows is None else self._columns["window"][rows]
         oldest = self.head - self.slots + 1
         if since_ms is not None:
-            oldest = max(oldest, -(-since_ms // self.width_ms))
+            oldest = max(oldest, since_ms // self.width_ms)
         row, slot = np.nonzero(window >= oldest)
         return self._read((row if rows is None else rows[row]) * self.slots + slot)
 
@@ -137,8 +135,12 @@ class RecentWindows:
     def extremes(self, rows: Ints) -> tuple[Floats, Floats]:
         """The lowest and the highest value that is held of each row; infinite, the wrong way round, where none is."""
         held = self._columns["window"][rows] > self.head - self.slots
-        low = np.where(held, self._columns["min"][rows], np.inf).min(axis=1)
-        return low, np.where(held, self._columns["max"][rows], -np.inf).max(axis=1)
+        low = high = self._columns["last"][rows]
+        if self._of_several:
+            several = self._columns["count"][rows] > 1
+            low = np.where(several, self._of_several["min"][rows], low)
+            high = np.where(several, self._of_several["max"][rows], high)
+        return np.where(held, low, np.inf).min(axis=1), np.where(held, high, -np.inf).max(axis=1)
 
     def _without_sketches(self, cells: Cells, rows: Ints) -> Cells:
         """Of the rows of which none are wanted."""
@@ -163,6 +165,12 @@ class RecentWindows:
         order = np.argsort(key, kind="stable")
         places, key = places[order], key[order]
         columns = {name: self._column(name)[places] for name in _COLUMNS if name != "window"}
+        several = np.flatnonzero(columns["count"] > 1)
+        for name, same in _OF_SEVERAL.items():
+            columns[name] = columns[same]
+            if len(several):
+                columns[name] = columns[same].copy()
+                columns[name][several] = self._of_several[name].reshape(-1)[places[several]]
         buckets = [(at, *self._buckets[place]) for at, place in self._marked(places, self._buckets)]
         turns = [(at, *self._turns[place]) for at, place in self._marked(places, self._turns)]
         bucket_cell, bucket, bucket_count = _joined(buckets, np.int32, np.int64)
@@ -182,6 +190,12 @@ class RecentWindows:
     def _write(self, cells: Cells, places: Ints) -> None:
         for name in _COLUMNS:
             self._column(name)[places] = keys.windows_of(cells.key) if name == "window" else getattr(cells, name)
+        several = np.flatnonzero(cells.count > 1)
+        if len(several) and not self._of_several:
+            shape = self._columns["window"].shape
+            self._of_several = {name: np.zeros(shape, _COLUMNS[same]) for name, same in _OF_SEVERAL.items()}
+        for name, column in self._of_several.items():
+            column.reshape(-1)[places[several]] = getattr(cells, name)[several]
         for by_place in (self._buckets, self._turns):
             for _, place in self._marked(places, by_place):
                 del by_place[place]
