@@ -16,7 +16,7 @@ from vigie_runtime.egress import Egress
 from services.healthcheck.tests.servers import Handler, babbles, drips, floods, hangs, resets, server
 
 SECRET = "s3cret"
-ENCRYPTED = {"http": "https", "redis": "rediss", "smtp": "smtps", "tls": "tls"}
+ENCRYPTED = {"http": "https", "redis": "rediss", "smtp": "smtps", "tls": "tls", "websocket": "wss"}
 TALKING = sorted(set(PROBES) - {"tcp"})
 """Those that wait for words: tcp is content with a connection."""
 

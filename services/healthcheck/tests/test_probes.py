@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ssl
 import time
 from collections.abc import Mapping
@@ -157,3 +159,24 @@ async def test_redis(said: bytes, reason: str) -> None:
 async def test_smtp(first: bytes, said: bytes, reason: str) -> None:
     async with server(says(said, first=first)) as target:
         assert (await outcome("smtp", f"smtp://127.0.0.1:{target.port}")).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("", ""),
+        ("key", "the server's answer is not that of a WebSocket"),
+        ("status", "the server did not take the upgrade to a WebSocket"),
+    ],
+)
+async def test_websocket(wrong: str, reason: str) -> None:
+    async def upgrades(reader: Any, writer: Any) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = asked.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0] + wrong
+        digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
+        status = "403 No" if wrong == "status" else "101 Switching"
+        writer.write(f"HTTP/1.1 {status}\r\nSec-WebSocket-Accept: {base64.b64encode(digest).decode()}\r\n\r\n".encode())
+        await writer.drain()
+
+    async with server(upgrades) as target:
+        assert (await outcome("websocket", f"ws://127.0.0.1:{target.port}/live")).reason == reason

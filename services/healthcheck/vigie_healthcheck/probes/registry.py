@@ -11,6 +11,7 @@ from vigie_healthcheck.probes.redis import redis
 from vigie_healthcheck.probes.smtp import smtp
 from vigie_healthcheck.probes.tcp import tcp
 from vigie_healthcheck.probes.tls import tls
+from vigie_healthcheck.probes.websocket import websocket
 
 PROBES: Final[Mapping[str, Probe]] = {
     "http": http,
@@ -18,4 +19,5 @@ PROBES: Final[Mapping[str, Probe]] = {
     "smtp": smtp,
     "tcp": tcp,
     "tls": tls,
+    "websocket": websocket,
 }
