@@ -1,22 +1,19 @@
-"""Which addresses channels may call: public ones, and those that the operator allows.
+"""Which addresses may be called for a tenant: public ones, and those that the operator allows.
 
 A URL of a tenant is asked for from inside, where other doors stand open: the stores, the cloud's metadata service.
 Names are resolved first and the addresses judged; the connection goes to an address that passed, so nothing is looked
-up again in between.
+up again in between. Whoever follows a redirect asks again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-import httpcore2
 from vigie_runtime.addresses import Address, Networks
-
-from vigie_alerting.notifiers.errors import Failure, Permanent, Temporary
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host. Raises OSError."""
@@ -27,6 +24,24 @@ _6TO4: Final = IPv6Network("2002::/16")
 _TEREDO: Final = IPv6Network("2001::/32")
 _PLATFORM: Final = (ip_network("168.63.129.16/32"), ip_network("192.88.99.0/24"))
 """Public by their numbers, but not by what answers there: Azure's host agent, relays."""
+
+
+class EgressError(Exception):
+    """A host that cannot be called."""
+
+
+class HostUnknown(EgressError):  # noqa: N818 - named after what is wrong
+    """The name has no address at the moment."""
+
+    def __init__(self) -> None:
+        super().__init__("the name of the host has no address at the moment")
+
+
+class AddressForbidden(EgressError):  # noqa: N818 - named after what is wrong
+    """None of the host's addresses may be called."""
+
+    def __init__(self) -> None:
+        super().__init__("the host has no address that may be called")
 
 
 def meant(address: Address) -> Address:
@@ -45,7 +60,7 @@ def meant(address: Address) -> Address:
 
 
 def callable_(address: Address, allowed: Networks) -> bool:
-    """Whether a channel may call it."""
+    """Whether it may be called."""
     target = meant(address)
     if any(target in network for network in allowed):
         return True
@@ -62,43 +77,24 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Connects to addresses that may be called, and to nothing else. `allowed` None: to whatever is asked for."""
+class Egress:
+    """The way out. `allowed`: networks that may be called beside public ones; None: whatever is asked for."""
 
     def __init__(self, allowed: Networks | None, lookup: Resolve = resolve) -> None:
         self._allowed = allowed
         self._lookup = lookup
-        self._backend: Any = httpcore2.AnyIOBackend()  # its type depends on whether anyio is there
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """The first address that can be connected to. Raises Temporary, Permanent, httpcore2's ConnectError."""
-        failed: httpcore2.ConnectError | None = None
-        for address in await self._addresses(host, port):
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore2.ConnectError as e:
-                failed = e
-        raise failed or httpcore2.ConnectError()
-
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Addresses of the host that may be connected to, at least one. Raises HostUnknown, AddressForbidden."""
         try:
             found = await self._lookup(host.strip("[]"), port)
         except (OSError, UnicodeError):
-            raise Temporary(Failure.NAME_UNKNOWN, "the name of the host has no address at the moment") from None
+            raise HostUnknown from None
+        if not found:
+            raise HostUnknown
         if self._allowed is None:
             return found
         passed = [text for text in found if callable_(ip_address(text.partition("%")[0]), self._allowed)]
         if not passed:
-            raise Permanent(
-                Failure.FORBIDDEN_ADDRESS,
-                "the host has no public address, and channels may not call others unless VIGIE_ALERT_NETWORKS "
-                "names their network",
-            )
+            raise AddressForbidden
         return passed

@@ -1,0 +1,23 @@
+"""Every probe, by the name of its kind. A new one is a file and a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vigie_healthcheck.probes.base import Probe
+from vigie_healthcheck.probes.http import http
+from vigie_healthcheck.probes.redis import redis
+from vigie_healthcheck.probes.smtp import smtp
+from vigie_healthcheck.probes.tcp import tcp
+from vigie_healthcheck.probes.tls import tls
+from vigie_healthcheck.probes.websocket import websocket
+
+PROBES: Final[Mapping[str, Probe]] = {
+    "http": http,
+    "redis": redis,
+    "smtp": smtp,
+    "tcp": tcp,
+    "tls": tls,
+    "websocket": websocket,
+}
