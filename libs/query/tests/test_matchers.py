@@ -76,9 +76,9 @@ def test_other_matchers_are_refused(text: str) -> None:
 
 
 def test_expressions_cannot_run_away() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert not regex("(a+)+$", "match")("a" * 1_000 + "b")
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     with pytest.raises(InvalidParameter):
         regex("((((a{1,100}){1,100}){1,100}){1,100})", "match")
     with pytest.raises(InvalidParameter):

