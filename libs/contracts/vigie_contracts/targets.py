@@ -1,6 +1,7 @@
 """Target: the value of a record on `vigie.targets.v1`, JSON. What is watched, and how it is asked.
 
-Times are milliseconds. What may be secret (headers, password, body) travels in `sealed`, encrypted where there is a key.
+Times are milliseconds. What may be secret (headers, password, body) travels in `sealed`, encrypted where there is a
+key.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ DEFAULT_TIMEOUT_MS: Final = 5_000
 MIN_INTERVAL_MS: Final = 1_000
 MAX_INTERVAL_MS: Final = 24 * 3_600_000
 MAX_TIMEOUT_MS: Final = 60_000
-DEFAULT_STATUSES: Final = ["2xx"]
 
 
 class JsonCondition(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -28,8 +28,8 @@ class JsonCondition(msgspec.Struct, rename="camel", omit_defaults=True, frozen=T
 class Expectations(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """What an answer must be. What is not said is not looked at."""
 
-    statuses: list[str] = DEFAULT_STATUSES
-    """Of HTTP: `200`, `2xx`, `200-204`."""
+    statuses: list[str] = []
+    """Of HTTP: `200`, `2xx`, `200-204`. Empty: any from 200 to 299."""
     body_matches: list[str] = []
     """Regular expressions (RE2) that must be found in the answer: the body, a banner, the answer's records."""
     body_not_matches: list[str] = []
@@ -43,8 +43,8 @@ class Expectations(msgspec.Struct, rename="camel", omit_defaults=True, frozen=Tr
 
 
 class Maintenance(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """A time in which a target may be away. Once: `starts_at` to `ends_at`. Again and again: from `starts_at` for
-    `ends_at - starts_at`, every week on the same day and time in `time_zone` when `weekly`, else every day when `daily`."""
+    """A time in which a target may be away: from `starts_at` to `ends_at`, and with `daily` or `weekly` again at the
+    same time of the day in `time_zone`."""
 
     starts_at: int
     ends_at: int

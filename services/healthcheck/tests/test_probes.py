@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from vigie_contracts.checks import Verdict
+from vigie_contracts.targets import Expectations
 from vigie_healthcheck.probes.base import Outcome, Question, Way, ask
 from vigie_healthcheck.probes.registry import PROBES
 from vigie_runtime.addresses import networks
@@ -51,7 +52,7 @@ async def test_http_status_that_is_not_asked_for_is_down() -> None:
         got = await outcome("http", f"http://127.0.0.1:{target.port}/")
         assert (got.verdict, got.reason) == (Verdict.DOWN, "it answered with status 503")
         assert got.facts["probe_http_status_code"] == 503.0
-        got = await outcome("http", f"http://127.0.0.1:{target.port}/", statuses=range(503, 504))
+        got = await outcome("http", f"http://127.0.0.1:{target.port}/", expect=Expectations(statuses=["503"]))
         assert got.verdict is Verdict.UP
 
 

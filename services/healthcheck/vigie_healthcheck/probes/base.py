@@ -11,12 +11,14 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from vigie_contracts.checks import Verdict
+from vigie_contracts.targets import Expectations, Secrets, Target
 from vigie_runtime.egress import AddressForbidden, Egress, HostUnknown
 
+EXPECTED: Final = Expectations()
 MAX_BODY_BYTES: Final = 1024 * 1024
 _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _WRONG_HOST, _WRONG_ADDRESS = 10, 18, 19, 62, 64
 _UNTRUSTED: Final = {
@@ -40,14 +42,39 @@ Facts: TypeAlias = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. `url` may have credentials: it never goes into a reason."""
+    """What is asked of a target. `url` may have credentials: it never goes into a reason."""
 
     url: str = field(repr=False)
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
-    statuses: range = range(200, 300)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What only this kind of probe knows."""
+    expect: Expectations = EXPECTED
     max_redirects: int = 5
+    verify: bool = True
+    """Whether the certificate must be one that is trusted."""
+    target: str = ""
+    """The id: of what is not asked for over the network."""
+
+    @classmethod
+    def of(cls, target: Target, secrets: Secrets) -> Self:
+        """As the target is configured."""
+        return cls(
+            target.url,
+            target.method,
+            secrets.headers,
+            secrets.body.encode(),
+            secrets.username,
+            secrets.password,
+            target.options,
+            target.expect,
+            target.max_redirects,
+            target.verify,
+            target.id,
+        )
 
     def parts(self) -> SplitResult:
         """The parts of the URL. Raises Failed."""

@@ -27,16 +27,27 @@ async def http(question: Question, way: Way, phases: Phases) -> Facts:
     while True:
         response, facts = await _once(question, way, phases)
         location = next((value for name, value in response.headers if name == b"location"), b"")
-        if response.status_code in question.statuses or response.status_code not in _REDIRECTS or not location:
+        if _wanted(response.status_code, question) or response.status_code not in _REDIRECTS or not location:
             break
         redirects += 1
         if redirects > question.max_redirects:
             raise Failed(f"redirected more than {question.max_redirects} times", facts=facts)
         question = _redirected(question, location.decode("latin-1"), response.status_code)
     facts = {**facts, "probe_http_redirects": float(redirects)}
-    if response.status_code not in question.statuses:
+    if not _wanted(response.status_code, question):
         raise Failed(f"it answered with status {response.status_code}", facts=facts)
     return facts
+
+
+def _wanted(status: int, question: Question) -> bool:
+    """`200`, `2xx` and `200-204` as the target has them."""
+    for one in question.expect.statuses or ["2xx"]:
+        first, _, last = one.lower().replace("xx", "00").partition("-")
+        least = int(first)
+        most = int(last) if last else least + 99 if one.lower().endswith("xx") else least
+        if least <= status <= most:
+            return True
+    return False
 
 
 async def _once(question: Question, way: Way, phases: Phases) -> tuple[h11.Response, Facts]:
