@@ -198,7 +198,7 @@ HEALTH_INCIDENTS: Final = Collection(
     (
         _by_tenant("target", "-started"),
         _by_tenant("-started", "_id"),
-        Index(("target",), unique=True, only={"open": True}),
+        Index((TenantIn.FIELD, "target"), unique=True, only={"open": True}),
     ),
     Expiry("expires"),
 )

@@ -62,20 +62,19 @@ class Incidents:
         """It begins. While one of the target is open, that goes on: an outage is one incident."""
         fields: Document = {
             "_id": incident.id,
-            "tenant": incident.tenant,
             "name": incident.name,
             "started": _date(incident.started_ms),
             "reason": incident.reason,
         }
-        query = {"target": exactly(incident.target), "open": True}
-        update = {"$setOnInsert": {**fields, "target": incident.target, "open": True}}
+        query = {"tenant": incident.tenant, "target": incident.target, "open": True}
+        update = {"$setOnInsert": fields}
         await self._rows.bulk_write([UpdateOne(query, update, upsert=True)], session=session)
 
-    async def close(self, target: str, ended_ms: int, session: Session) -> None:
+    async def close(self, tenant: TenantId, target: str, ended_ms: int, session: Session) -> None:
         """The one of the target that is open ends, if there is one."""
         ended = _date(ended_ms)
         update = {"$set": {"ended": ended, "expires": ended + self._life}, "$unset": {"open": ""}}
-        await self._rows.update_many({"target": target, "open": True}, update, session=session)
+        await self._store.of(tenant).change_all({"target": exactly(target), "open": True}, update, session)
 
     async def page(
         self,
