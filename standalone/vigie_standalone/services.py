@@ -56,6 +56,7 @@ class Options:
     self_monitoring: bool = True
     alerting: bool = True
     inbox: bool = True
+    healthcheck: bool = True
     tls: bool = field(default_factory=lambda: bool(os.environ.get("VIGIE_TLS_CERT_FILE")))
 
     @property
@@ -152,12 +153,13 @@ def _inbox(context: Context) -> Process:
 
 def _front(context: Context) -> Process:
     options = context.options
-    [port] = _ports(context, "alerting")
-    alerting = ["--alerting", f"http://127.0.0.1:{port}"] if options.alerting else []
+    elsewhere = [name for name, runs in (("alerting", options.alerting), ("healthcheck", options.healthcheck)) if runs]
+    ports = zip(elsewhere, _ports(context, *elsewhere), strict=True)
+    forward = [word for name, port in ports for word in ("--forward", f"{name}=http://127.0.0.1:{port}")]
     inbox = ["--inbox", str(context.home.inbox)] if options.inbox else []
     return context.module(
         "front",
-        ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port), *alerting, *inbox],
+        ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port), *forward, *inbox],
         http_ready(f"{options.own_url}/health/ready"),
         {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home, secrets.JWT_SECRET)},
     )
