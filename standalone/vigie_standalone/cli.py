@@ -68,6 +68,7 @@ def up(
     ] = True,
     alerting: Annotated[bool, typer.Option(help="Watch rules, and send notifications.")] = True,
     inbox: Annotated[bool, typer.Option(help="Catch mails and webhooks, to be seen with `vigie inbox`.")] = True,
+    healthcheck: Annotated[bool, typer.Option(help="Ask targets whether they answer, Vigie's own parts too.")] = True,
     reset: Annotated[bool, typer.Option(help="Forget all data first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -80,7 +81,7 @@ def up(
 
     if reset:
         _reset(data_dir, yes)
-    options = Options(data_dir, port, host, demo, json_logs, self_monitoring, alerting, inbox)
+    options = Options(data_dir, port, host, demo, json_logs, self_monitoring, alerting, inbox, healthcheck)
     raise typer.Exit(run(options))
 
 

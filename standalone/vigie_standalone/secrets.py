@@ -8,7 +8,8 @@ from vigie_standalone.private import kept_secret, write_private
 
 JWT_SECRET = "VIGIE_JWT_SECRET"  # noqa: S105 - the name of a variable
 CHANNEL_KEYS = "VIGIE_CHANNEL_KEYS"
-MADE = {JWT_SECRET: ("jwt-secret", 48), CHANNEL_KEYS: ("channel-keys", 32)}
+TARGET_KEYS = "VIGIE_TARGET_KEYS"
+MADE = {JWT_SECRET: ("jwt-secret", 48), CHANNEL_KEYS: ("channel-keys", 32), TARGET_KEYS: ("target-keys", 32)}
 """Variable of each secret, its file, and how many bytes it has."""
 OWN_KEY = "self-monitoring-key"
 

@@ -109,6 +109,7 @@ def services(context: Context) -> list[list[Unit]]:
     main = [Unit(_inbox(context), essential=False, stop_grace_s=5)] if options.inbox else []
     main += [Unit(_aggregator(context), stop_grace_s=30)]
     main += [Unit(_alerting(context), stop_grace_s=30)] if options.alerting else []
+    main += [Unit(_healthcheck(context), stop_grace_s=30)] if options.healthcheck else []
     stages = [[*main, Unit(_front(context), stop_grace_s=30)]]
     senders = [_self_monitoring(context)] if options.self_monitoring else []
     senders += [_demo(context)] if options.demo else []
@@ -142,6 +143,21 @@ def _alerting(context: Context) -> Process:
         **channels(context.options, smtp, http),
     }
     return context.module("alerting", ["vigie_alerting"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env)
+
+
+def _healthcheck(context: Context) -> Process:
+    [port] = _ports(context, "healthcheck")
+    env = {
+        "VIGIE_HEALTHCHECK_HOST": "127.0.0.1",
+        "VIGIE_HEALTHCHECK_PORT": str(port),
+        "VIGIE_ANONYMOUS": anonymous(),
+        **OF_THE_FRONT_DOOR,
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.TARGET_KEYS),
+        **probed(context.options),
+    }
+    return context.module(
+        "healthcheck", ["vigie_healthcheck"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env
+    )
 
 
 def _inbox(context: Context) -> Process:
@@ -190,6 +206,13 @@ def channels(options: Options, smtp: int, http: int, environment: Mapping[str, s
     if options.inbox and options.host in LOOPBACK and not environment.get("VIGIE_ALERT_NETWORKS"):
         found["VIGIE_ALERT_NETWORKS"] = "127.0.0.0/8"
     return found
+
+
+def probed(options: Options, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Targets may be on this machine as long as nobody but this machine may ask for them."""
+    if options.host not in LOOPBACK or environment.get("VIGIE_PROBE_NETWORKS"):
+        return {}
+    return {"VIGIE_PROBE_NETWORKS": "127.0.0.0/8,::1/128"}
 
 
 def anonymous() -> str:
