@@ -139,7 +139,7 @@ def _alerting(context: Context) -> Process:
         "VIGIE_ANONYMOUS": anonymous(),
         "VIGIE_EXTERNAL_URL": os.environ.get("VIGIE_EXTERNAL_URL") or context.options.url,
         **OF_THE_FRONT_DOOR,
-        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.CHANNEL_KEYS),
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.ENCRYPTION_KEYS),
         **channels(context.options, smtp, http),
     }
     return context.module("alerting", ["vigie_alerting"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env)
@@ -152,7 +152,7 @@ def _healthcheck(context: Context) -> Process:
         "VIGIE_HEALTHCHECK_PORT": str(port),
         "VIGIE_ANONYMOUS": anonymous(),
         **OF_THE_FRONT_DOOR,
-        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.TARGET_KEYS),
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.ENCRYPTION_KEYS),
         **probed(context.options),
     }
     return context.module(

@@ -280,7 +280,7 @@ def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_ne
         "aggregator": SECURED,
         "api": {*SECURED, "jwt-secret", "admin-password"},
         "alerting": {*SECURED, "jwt-secret", "channel-keys", "email-password", "slack-webhook-url"},
-        "healthcheck": {*SECURED, "jwt-secret", "target-keys"},
+        "healthcheck": {*SECURED, "jwt-secret", "channel-keys"},
         "push": {*SECURED, "jwt-secret"},
         "vigie": SECURED,
         "kafka": {"kafka-properties"},

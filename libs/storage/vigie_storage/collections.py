@@ -181,7 +181,11 @@ ALERT_TENANTS: Final = Collection("alert_tenants", TenantIn.ID)
 HEALTH_TARGETS: Final = Collection(
     "health_targets",
     TenantIn.FIELD,
-    (_by_tenant("order"), _by_tenant("name", unique=True), Index(("due",), only={"published": False})),
+    (
+        _by_tenant("order"),
+        Index((TenantIn.FIELD, "name"), unique=True, only={"deleted": False}),
+        Index(("due",), only={"published": False}),
+    ),
 )
 """A tenant's targets. `_id`: that of the target."""
 HEALTH_STATES: Final = Collection(

@@ -42,7 +42,7 @@ def load(text: str) -> Any:
     if len(text) > MAX_BYTES:
         raise InvalidYamlError(f"the file is longer than {MAX_BYTES:,} characters", 1)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root: Any = yaml.compose(text, Loader=yaml.SafeLoader)  # pyright: ignore[reportUnknownMemberType] - has no types
     except yaml.MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else 1
         raise InvalidYamlError(f"is no YAML: {e.problem or e.context}", line) from None
@@ -70,7 +70,8 @@ class _Reader:
                 return [self.value(one, depth + 1) for one in node.value]
             case yaml.MappingNode():
                 return self._mapping(node, line, depth)
-        raise InvalidYamlError("has a kind of node that is not known", line)
+            case _:
+                raise InvalidYamlError("has a kind of node that is not known", line)
 
     def _mapping(self, node: yaml.MappingNode, line: int, depth: int) -> Mapping:
         made = Mapping(line)
