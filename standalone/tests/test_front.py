@@ -125,6 +125,13 @@ async def test_ready_only_when_both_are() -> None:
     assert (await ask(door(ready=503), "GET", "/health/live")).status_code == 200
 
 
+async def test_each_service_of_this_process_says_whether_it_is_ready() -> None:
+    front = FrontDoor(App("ingest", []), App("api", [], ready=503), push=App("push", []))
+    answers = {name: await ask(front, "GET", f"/internal/ready/{name}") for name in ("ingest", "api", "push")}
+    assert {name: answer.status_code for name, answer in answers.items()} == {"ingest": 200, "api": 503, "push": 200}
+    assert answers["push"].json() == {"app": "push", "path": "/health/ready"}
+
+
 class Elsewhere(httpx2.AsyncBaseTransport):
     """A service, as another process; what it was asked."""
 

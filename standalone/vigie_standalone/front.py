@@ -37,6 +37,8 @@ Send = Callable[[Message], Awaitable[None]]
 INTERNAL_PREFIX = "/internal/"
 SERVICE_METRICS = "/internal/metrics"
 """Where push and the forwarded services show their own."""
+READY = "/internal/ready/"
+"""Under it the readiness of each service in this process, by its name: what targets of Vigie's own ask for."""
 _HTML = "text/html; charset=utf-8"
 _INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
 _READING = ("GET", "HEAD")
@@ -96,6 +98,11 @@ class FrontDoor:
             f"{INTERNAL}ingest": lambda _scope: _ask(self._ingest, ingest_metrics),
             f"{INTERNAL}api": lambda _scope: _ask(self._api, api_metrics),
             **({f"{INTERNAL}push": lambda _scope: _ask(push, SERVICE_METRICS)} if push else {}),
+            **{
+                f"{READY}{name}": partial(_ready_here, app)
+                for name, app in (("ingest", ingest), ("api", api), ("push", push))
+                if app is not None
+            },
             **{
                 f"{INTERNAL}{service}": partial(_metrics_elsewhere, elsewhere)
                 for service, elsewhere in self._forwarded.items()
@@ -246,6 +253,10 @@ async def _ask_elsewhere(service: Forwarded, path: str) -> Response:
 
 async def _metrics_elsewhere(service: Forwarded, _scope: Scope) -> Response:
     return await _ask_elsewhere(service, SERVICE_METRICS)
+
+
+async def _ready_here(app: Application, _scope: Scope) -> Response:
+    return await _ask(app, "/health/ready")
 
 
 async def _ask(app: Application, path: str) -> Response:
