@@ -137,7 +137,7 @@ def _alerting(context: Context) -> Process:
         "VIGIE_ANONYMOUS": anonymous(),
         "VIGIE_EXTERNAL_URL": os.environ.get("VIGIE_EXTERNAL_URL") or context.options.url,
         **OF_THE_FRONT_DOOR,
-        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.CHANNEL_KEYS),
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.ENCRYPTION_KEYS),
         **channels(context.options, smtp, http),
     }
     return context.module("alerting", ["vigie_alerting"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env)

@@ -124,8 +124,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         await life.up("series catalogue", catalogue.ensure_indexes())
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     await life.up("collections", stores.prepare(settings))
-    if settings.channel_keys is None:
-        log.warning("secrets of channels are stored in the clear: set VIGIE_CHANNEL_KEYS")
+    if not settings.sealing.key_id:
+        log.warning("secrets of channels are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
     live = LiveFeed(redis)

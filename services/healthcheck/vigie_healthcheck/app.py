@@ -72,8 +72,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         await life.up("topics", recorded_topics.ensure(settings, wanted, database))
     samples = await _samples(state, life, shared)
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
-    if settings.target_keys is None:
-        log.warning("secrets of targets are stored in the clear: set VIGIE_TARGET_KEYS")
+    if not settings.sealing.key_id:
+        log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
     way = Way(Egress(settings.allowed_networks), ssl.create_default_context())
     return Resources(
         access=shared.access,

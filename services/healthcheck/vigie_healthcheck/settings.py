@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 from vigie_contracts.topics import CHECKS, TARGETS
 from vigie_runtime.addresses import Networks, networks
-from vigie_storage.sealing import Sealing, parse_keys
+from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
 
-class HealthcheckSettings(AccessSettings):
+class HealthcheckSettings(SealingSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     healthcheck_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -35,10 +35,9 @@ class HealthcheckSettings(AccessSettings):
         description="addresses that can be connected to as long as this machine's network works, host:port, "
         "comma-separated: while none of them can, what cannot be reached is unknown, not down",
     )
-    target_keys: SecretStr | None = Field(
+    targets_file: str | None = Field(
         default=None,
-        description="keys that secrets of targets are encrypted with in MongoDB and Kafka, 64 hexadecimal digits each, "
-        "comma-separated: the first encrypts, each reads. Unset: they are stored in the clear",
+        description="file of targets, YAML: what stands in it is watched for the default tenant, and changed there only",
     )
 
     @property
@@ -49,10 +48,6 @@ class HealthcheckSettings(AccessSettings):
     def references(self) -> tuple[tuple[str, int], ...]:
         """Host and port of each."""
         return _references(self.probe_references)
-
-    @property
-    def sealing(self) -> Sealing:
-        return Sealing(parse_keys(self.target_keys.get_secret_value()) if self.target_keys else ())
 
     @field_validator("probe_networks")
     @classmethod
@@ -65,13 +60,6 @@ class HealthcheckSettings(AccessSettings):
     def _readable_references(cls, text: str) -> str:
         _references(text)
         return text
-
-    @field_validator("target_keys")
-    @classmethod
-    def _usable_keys(cls, keys: SecretStr | None) -> SecretStr | None:
-        if keys is not None:
-            parse_keys(keys.get_secret_value())
-        return keys
 
 
 def _references(text: str) -> tuple[tuple[str, int], ...]:

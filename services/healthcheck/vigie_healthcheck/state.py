@@ -52,6 +52,9 @@ def step(
         msgspec.structs.replace(
             known,
             name=target.name,
+            kind=target.kind,
+            group=target.group,
+            labels=target.labels,
             state=state,
             since_ms=known.since_ms if change is None else at_ms,
             checked_ms=at_ms,

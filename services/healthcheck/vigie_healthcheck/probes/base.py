@@ -98,6 +98,8 @@ class Outcome:
     duration_s: float
     phases: Mapping[str, float]
     facts: Facts
+    unreachable: bool = False
+    """It is down as far as one can see from here: a prober without network would find the same."""
 
 
 class Failed(Exception):  # noqa: N818 - a verdict, not a fault of the program
@@ -147,7 +149,7 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
     """The outcome, `deadline_s` after now at the latest."""
     clock = asyncio.get_running_loop().time
     began, phases = clock(), Phases()
-    verdict, reason, facts = Verdict.UP, "", dict[str, float]()
+    verdict, reason, facts, unreachable = Verdict.UP, "", dict[str, float](), False
     try:
         async with asyncio.timeout(deadline_s):
             facts = dict(await probe(question, way, phases))
@@ -156,13 +158,15 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
     except AddressForbidden as e:
         verdict, reason = Verdict.UNKNOWN, str(e)
     except HostUnknown as e:
-        verdict, reason = Verdict.DOWN, str(e)
+        verdict, reason, unreachable = Verdict.DOWN, str(e), True
     except TimeoutError:
         doing = _DOING.get(phases.now, "asking")
         verdict, reason = Verdict.DOWN, f"no answer within {deadline_s:g} s, the time ended in {doing}"
+        unreachable = True
     except OSError as e:
         verdict, reason = Verdict.DOWN, _broken(e, phases.now)
-    return Outcome(verdict, reason, clock() - began, phases.seconds, facts)
+        unreachable = not isinstance(e, (ssl.SSLCertVerificationError, ConnectionRefusedError))
+    return Outcome(verdict, reason, clock() - began, phases.seconds, facts, unreachable)
 
 
 def _broken(error: OSError, phase: str) -> str:
