@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from importlib.metadata import version
 from typing import Final
 
@@ -74,7 +73,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     if not settings.sealing.key_id:
         log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
-    way = Way(Egress(settings.allowed_networks), ssl.create_default_context())
+    way = Way(Egress(settings.allowed_networks))
     return Resources(
         access=shared.access,
         checks=(
