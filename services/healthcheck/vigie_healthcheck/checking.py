@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Secrets, Target
 
-from vigie_healthcheck.probes.base import Outcome
+from vigie_healthcheck.probes.base import Outcome, Probe, Question, Way, ask
+from vigie_healthcheck.self_check import SelfCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,33 @@ class Checked:
     attempts: int = 1
 
 
-class Check(Protocol):
-    """Asks a target. Never raises; over before the target's next check is due."""
+class Checker:
+    """Asks targets."""
 
-    async def __call__(self, target: Target, secrets: Secrets) -> Checked: ...
+    def __init__(self, probes: Mapping[str, Probe], way: Way, self_check: SelfCheck) -> None:
+        self._probes, self._way, self._self_check = probes, way, self_check
+
+    async def check(self, target: Target, secrets: Secrets) -> Checked:
+        """Ask, and while it does not answer as it should, ask again at once, as often as it is configured and its
+        interval has room for. What a probe raises beside its verdicts is a fault of the program."""
+        probe = self._probes.get(target.kind)
+        if probe is None:
+            return Checked(unknown(f"this version cannot ask targets of the kind {target.kind}"), 0)
+        clock = asyncio.get_running_loop().time
+        question, timeout_s = Question.of(target, secrets), min(target.timeout_ms, target.interval_ms) / 1000
+        end, attempts = clock() + target.interval_ms / 1000, 0
+        while True:
+            began, attempts = clock(), attempts + 1
+            outcome = await ask(probe, question, timeout_s, self._way)
+            if outcome.verdict is not Verdict.DOWN or attempts > target.retries or clock() + timeout_s > end:
+                break
+        if outcome.verdict is Verdict.DOWN and outcome.unreachable:
+            fault = await self._self_check.fault(began, timeout_s)
+            if fault:
+                outcome = replace(outcome, verdict=Verdict.UNKNOWN, reason=f"{fault}; {outcome.reason}", facts={})
+        return Checked(outcome, attempts)
+
+
+def unknown(reason: str, duration_s: float = 0.0) -> Outcome:
+    """The outcome of what could not be asked."""
+    return Outcome(Verdict.UNKNOWN, reason, duration_s, {}, {})

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Expectations, Secrets, Target
@@ -89,6 +89,17 @@ class Question:
         """The parts of the URL. Raises Failed."""
         return split(self.url)
 
+    def login(self) -> tuple[str, str]:
+        """User name and password: those of the URL before those of the target. Both may be empty."""
+        parts = self.parts()
+        if parts.username is None:
+            return self.username, self.password
+        return unquote(parts.username), unquote(parts.password or "")
+
+    def says(self, option: str) -> bool:
+        """Whether an option that is yes or no says yes."""
+        return self.options.get(option, "").lower() in ("true", "yes", "1", "on")
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -108,6 +119,8 @@ class Outcome:
     duration_s: float
     phases: Mapping[str, float]
     facts: Facts
+    unreachable: bool = False
+    """It is down as far as one can see from here: a prober without network would find the same."""
 
 
 class Failed(Exception):  # noqa: N818 - a verdict, not a fault of the program
@@ -158,7 +171,7 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
     degraded."""
     clock = asyncio.get_running_loop().time
     began, phases = clock(), Phases()
-    verdict, reason, facts = Verdict.UP, "", dict[str, float]()
+    verdict, reason, facts, unreachable = Verdict.UP, "", dict[str, float](), False
     limit = asyncio.timeout(deadline_s)
     try:
         async with limit:
@@ -168,16 +181,17 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
     except AddressForbidden as e:
         verdict, reason = Verdict.UNKNOWN, str(e)
     except HostUnknown as e:
-        verdict, reason = Verdict.DOWN, str(e)
+        verdict, reason, unreachable = Verdict.DOWN, str(e), True
     except OSError as e:  # a TimeoutError is one too
         verdict, reason = _late(deadline_s, phases.now) if limit.expired() else _broken(e, phases.now)
+        unreachable = not isinstance(e, (ssl.SSLError, ConnectionRefusedError))
     # Where answers are judged many may wait: that is no time of the target.
     took = clock() - began - phases.seconds.pop(JUDGING, 0.0)
     if verdict is Verdict.UP:
         ending = conditions.ending(question.expect, facts.get(EXPIRY), time.time())
         if reason := conditions.slow(question.expect, took) or ending:
             verdict = Verdict.DEGRADED
-    return Outcome(verdict, reason, took, phases.seconds, facts)
+    return Outcome(verdict, reason, took, phases.seconds, facts, unreachable)
 
 
 def _late(deadline_s: float, phase: str) -> tuple[Verdict, str]:
