@@ -102,7 +102,7 @@ def versioned(target: Target, by: str, now_ms: int, before: Target | None = None
 
 
 def shown(target: Target, secrets: Secrets | None = None, names: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The target with all its fields as anybody may see it, by their names in JSON: it is taken like that by `read` too.
+    """The target with all its fields as anybody may see it, by their names in JSON; `read` takes it like that too.
     `secrets` None: they are not known. `names`: of others by their ids, for those that it depends on."""
     # Each field, also those that are as by default.
     made = {
