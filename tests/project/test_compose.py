@@ -29,7 +29,7 @@ DOCKERFILE = text("deploy/docker/Dockerfile")
 ALL: dict[str, Any] = COMPOSE["services"]
 TOOLS = {name: service for name, service in ALL.items() if "profiles" in service}
 OURS = {name: service for name, service in ALL.items() if "build" in service and name not in TOOLS}
-STRANGERS_REACH = ("ingest", "api", "alerting", "push")
+STRANGERS_REACH = ("ingest", "api", "alerting", "healthcheck", "push")
 OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 SECURED = {"kafka-password", "mongodb-uri", "redis-url"}
@@ -280,6 +280,7 @@ def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_ne
         "aggregator": SECURED,
         "api": {*SECURED, "jwt-secret", "admin-password"},
         "alerting": {*SECURED, "jwt-secret", "channel-keys", "email-password", "slack-webhook-url"},
+        "healthcheck": {*SECURED, "jwt-secret", "channel-keys"},
         "push": {*SECURED, "jwt-secret"},
         "vigie": SECURED,
         "kafka": {"kafka-properties"},

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Target
 from vigie_healthcheck.probes.base import Outcome
-from vigie_healthcheck.state import Step, step, stopped
+from vigie_healthcheck.state import Step, step
 from vigie_storage.health.states import TargetState
 
 UP, DEGRADED, DOWN, UNKNOWN = Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN
@@ -75,6 +74,7 @@ def test_what_a_check_found_is_kept() -> None:
         target="t1",
         tenant="acme",
         name="payment",
+        kind="http",
         state=UP,
         since_ms=AT,
         checked_ms=AT,
@@ -96,15 +96,6 @@ def test_a_clock_that_was_set_back_does_not_make_the_newest_state_an_old_one() -
     assert second.state.checked_ms == AT + 1
     assert second.change is not None
     assert second.change.at_ms == second.state.incident_ms == second.state.since_ms == AT + 1
-
-
-@pytest.mark.parametrize(("before", "changes"), [(DOWN, True), (UP, True), (UNKNOWN, False)])
-def test_a_target_that_is_not_watched_any_more_is_unknown_and_its_incident_over(before: Verdict, changes: bool) -> None:
-    last = walk([before], target())[-1].state
-    done = stopped(last, AT + 60_000, "it is switched off")
-    assert (done.state.state, done.state.incident_ms) == (UNKNOWN, 0)
-    assert (done.state.failures, done.state.successes, done.state.due_ms) == (0, 0, 0)
-    assert (done.change is not None) is changes
 
 
 @dataclass

@@ -74,28 +74,6 @@ def step(
     )
 
 
-def stopped(before: TargetState, at_ms: int, reason: str) -> Step:
-    """The target is not checked any more: nothing is known of it, and its incident is over."""
-    at_ms = max(at_ms, before.checked_ms + 1)
-    change = None if before.state is Verdict.UNKNOWN else Change(before.state, Verdict.UNKNOWN, at_ms, reason)
-    return Step(
-        msgspec.structs.replace(
-            before,
-            state=Verdict.UNKNOWN,
-            since_ms=before.since_ms if change is None else at_ms,
-            checked_ms=at_ms,
-            due_ms=0,
-            verdict=Verdict.UNKNOWN,
-            reason=reason,
-            failures=0,
-            successes=0,
-            muted="",
-            incident_ms=0,
-        ),
-        change,
-    )
-
-
 def _counts(known: TargetState, verdict: Verdict) -> tuple[int, int]:
     """Failures and successes one after the other; one of them is 0."""
     if verdict is Verdict.UNKNOWN:

@@ -47,11 +47,12 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The incident of a target that is open, if one is, ends."""
+    """The incident of a target that is open, if one is, ends: of those that began by then, or `whichever` it is."""
 
     tenant: TenantId
     target: str
     at_ms: int
+    whichever: bool = False
 
 
 class Incidents:
@@ -72,8 +73,13 @@ class Incidents:
         """What begins and what ends, one after the other. While an incident of a target is open, that goes on: an
         outage is one incident."""
         for start in range(0, len(moves), _BATCH):
-            updates = [self._update(one) for one in moves[start : start + _BATCH]]
-            await self._rows.bulk_write(updates, session=session)
+            some = moves[start : start + _BATCH]
+            begun = [one.id for one in some if isinstance(one, Incident)]
+            # What was written before, when nobody knew whether it was, may have ended since.
+            known = {one["_id"] async for one in self._rows.find({"_id": {"$in": begun}}, {"_id": 1}, session=session)}
+            updates = [self._update(one) for one in some if isinstance(one, Ended) or one.id not in known]
+            if updates:
+                await self._rows.bulk_write(updates, session=session)
 
     async def page(
         self,
@@ -104,9 +110,11 @@ class Incidents:
         return await self._find(tenant, query, limit)
 
     def _update(self, move: Incident | Ended) -> UpdateOne:
-        query = {"tenant": move.tenant, "target": move.target, "open": True}
+        query: Document = {"tenant": move.tenant, "target": move.target, "open": True}
         if isinstance(move, Ended):
             ended = _date(move.at_ms)
+            if not move.whichever:
+                query["started"] = {"$lte": ended}
             return UpdateOne(query, {"$set": {"ended": ended, "expires": ended + self._life}, "$unset": {"open": ""}})
         fields = {"_id": move.id, "name": move.name, "started": _date(move.started_ms), "reason": move.reason}
         return UpdateOne(query, {"$setOnInsert": fields}, upsert=True)
