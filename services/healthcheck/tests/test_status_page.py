@@ -18,7 +18,7 @@ from vigie_healthcheck.status.model import Shown, StatusPage, worst
 from vigie_healthcheck.status.rendering import POLICY, bars_in_words, html, length_of, moment, percent
 from vigie_query.times import DAY, HOUR, MINUTE
 
-from services.healthcheck.tests.pages import HOSTILE, NOW, days, incident, made, sample, watched
+from services.healthcheck.tests.pages import HOSTILE, NOW, days, incident, known, made, sample
 
 VOID = {"meta", "link", "path"}
 LINK = "https://status.example.com/status/acme"
@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 def hostile() -> StatusPage:
     planned = [Maintenance(starts_at=NOW, ends_at=NOW + HOUR, reason=HOSTILE[0])]
-    all_ = [watched(name, Verdict.DOWN, group=name, maintenance=planned) for name in HOSTILE]
+    all_ = [known(name, Verdict.DOWN, group=name, maintenance=planned) for name in HOSTILE]
     incidents = [incident(name, NOW - HOUR, NOW - MINUTE, name) for name in HOSTILE]
     return made(HOSTILE[0], all_, {name: days((1, 50.0)) for name in HOSTILE}, incidents)
 
@@ -138,7 +138,7 @@ def test_every_text_has_the_contrast_that_wcag_aa_asks_for(dark: bool) -> None:
 
 def test_the_worst_of_all_counts_and_maintenance_is_no_outage() -> None:
     planned = [Maintenance(starts_at=NOW - HOUR, ends_at=NOW + HOUR)]
-    page = made("Acme", [watched("a", Verdict.DOWN, maintenance=planned), watched("b")], {}, [])
+    page = made("Acme", [known("a", Verdict.DOWN, maintenance=planned), known("b")], {}, [])
     assert [one.shown for one in page.services] == [Shown.MAINTENANCE, Shown.UP]
     assert page.shown is Shown.MAINTENANCE
     assert [one.names for one in page.current] == [("a",)]
@@ -148,7 +148,7 @@ def test_the_worst_of_all_counts_and_maintenance_is_no_outage() -> None:
 
 
 def test_incidents_of_services_that_are_not_public_are_not_told() -> None:
-    page = made("Acme", [watched("a")], {}, [incident("secret", NOW - HOUR), incident("a", NOW - DAY)])
+    page = made("Acme", [known("a")], {}, [incident("secret", NOW - HOUR), incident("a", NOW - DAY)])
     assert [one.name for one in page.outages] == ["a"]
     assert "secret" not in html(page) + rss(page, LINK)
 
@@ -192,7 +192,7 @@ def test_hostile_names_are_harmless_in_the_feed_too() -> None:
 
 
 def test_what_is_broken_in_a_name_breaks_neither_page_nor_feed() -> None:
-    page = made("a\0b\ufffe\ud800", [watched("\x08\x1b")], {}, [incident("\x08\x1b", NOW - 1)])
+    page = made("a\0b\ufffe\ud800", [known("\x08\x1b")], {}, [incident("\x08\x1b", NOW - 1)])
     ElementTree.fromstring(rss(page, LINK).encode("utf-8", "replace"))
     assert html(page).encode("utf-8", "replace")
 
@@ -206,13 +206,13 @@ def test_numbers_as_people_read_them() -> None:
 
 
 def test_many_bad_days_are_summed_up() -> None:
-    [service] = made("Acme", [watched("a")], {"a": Days(0.0, [0.0] * 90)}, []).services
+    [service] = made("Acme", [known("a")], {"a": Days(0.0, [0.0] * 90)}, []).services
     words = bars_in_words(service, NOW)
     assert words.endswith(" and 80 more")
     assert len(words) < 400
 
 
 def test_a_page_of_many_services_is_made_in_time() -> None:
-    services: list[Any] = [watched(f"service {i}") for i in range(300)]
+    services: list[Any] = [known(f"service {i}") for i in range(300)]
     text = html(made("Acme", services, {one.target.name: days() for one in services}, []))
     assert len(text) < 3_000_000

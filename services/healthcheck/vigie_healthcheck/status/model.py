@@ -14,7 +14,7 @@ from vigie_storage.health.incidents import Incident
 from vigie_healthcheck import maintenance
 from vigie_healthcheck.readings import Days
 from vigie_healthcheck.status import public
-from vigie_healthcheck.watched import Watched
+from vigie_healthcheck.known import Known
 
 ANNOUNCED_MS: Final = 14 * DAY
 """How long before it maintenance is announced."""
@@ -94,7 +94,7 @@ class Public:
 
     tenant: str
     title: str
-    watched: Sequence[Watched]
+    services: Sequence[Known]
     truncated: bool = False
     """Whether it has more than these."""
 
@@ -104,11 +104,11 @@ def assembled(
 ) -> StatusPage:
     """The page as it is at a time. `days` by the names of targets."""
     groups: dict[str, list[Service]] = {}
-    for one in of.watched:
+    for one in of.services:
         name = one.target.name
         service = Service(name, shown(one, at_ms), one.since_ms(at_ms), days.get(name, Days()))
         groups.setdefault(one.target.group, []).append(service)
-    targets = {one.target.id: one.target for one in of.watched}
+    targets = {one.target.id: one.target for one in of.services}
     current, announced = _planned(targets.values(), at_ms)
     return StatusPage(
         of.tenant,
@@ -123,11 +123,11 @@ def assembled(
     )
 
 
-def shown(watched: Watched, at_ms: int) -> Shown:
+def shown(known: Known, at_ms: int) -> Shown:
     """What a target is for its users: in maintenance nobody asks whether it is up."""
-    if maintenance.current(watched.target.maintenance, at_ms) is not None:
+    if maintenance.current(known.target.maintenance, at_ms) is not None:
         return Shown.MAINTENANCE
-    return Shown(watched.verdict(at_ms).value)
+    return Shown(known.verdict(at_ms).value)
 
 
 def worst(all_: Iterable[Shown]) -> Shown:
