@@ -8,6 +8,8 @@ from vigie_runtime.addresses import Networks, networks
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
+from vigie_healthcheck.targets.own import named
+
 
 class HealthcheckSettings(SealingSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
@@ -35,6 +37,11 @@ class HealthcheckSettings(SealingSettings, AccessSettings):
         description="addresses that can be connected to as long as this machine's network works, host:port, "
         "comma-separated: while none of them can, what cannot be reached is unknown, not down",
     )
+    own_targets: str = Field(
+        default="",
+        description="Vigie's own services as targets of the default tenant, name=URL, comma-separated; where it is "
+        "set, Kafka, MongoDB and Redis are too",
+    )
     targets_file: str | None = Field(
         default=None,
         description="file of targets, YAML: what stands in it is watched for the default tenant, and changed there only",
@@ -53,6 +60,12 @@ class HealthcheckSettings(SealingSettings, AccessSettings):
     @classmethod
     def _readable_networks(cls, text: str) -> str:
         networks(text)
+        return text
+
+    @field_validator("own_targets")
+    @classmethod
+    def _readable_targets(cls, text: str) -> str:
+        named(text)
         return text
 
     @field_validator("probe_references")
