@@ -14,6 +14,7 @@ from vigie_contracts.targets import Secrets, Target
 from vigie_healthcheck.checking import Checker
 from vigie_healthcheck.probes.base import Facts, Failed, Phases, Probe, Question, Way
 from vigie_healthcheck.self_check import LoopDelay, Reference, SelfCheck
+from vigie_runtime.clock import SystemClock
 from vigie_runtime.egress import Egress
 
 WAY = Way(Egress(None), ssl.create_default_context())
@@ -56,7 +57,7 @@ class Network:
 
 def checker(probe: Probe, network: Network | None = None, delay: LoopDelay | None = None) -> Checker:
     references = REFERENCES if network else []
-    return Checker({"double": probe}, WAY, SelfCheck(references, delay or LoopDelay(), network))
+    return Checker({"double": probe}, WAY, SelfCheck(references, delay or LoopDelay(), SystemClock(), network))
 
 
 async def test_what_goes_well_is_asked_once() -> None:
@@ -132,7 +133,7 @@ async def test_a_check_that_is_given_up_does_not_end_the_self_check_of_others() 
     async def connect(host: str, port: int) -> None:
         await going.wait()
 
-    asked = Checker({"double": Double(OSError())}, WAY, SelfCheck(REFERENCES, LoopDelay(), connect))
+    asked = Checker({"double": Double(OSError())}, WAY, SelfCheck(REFERENCES, LoopDelay(), SystemClock(), connect))
     first, second = (asyncio.create_task(asked.check(target(), Secrets())) for _ in range(2))
     await asyncio.sleep(0.01)
     first.cancel()

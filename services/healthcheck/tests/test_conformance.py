@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 
 import pytest
@@ -22,7 +21,7 @@ TALKING = sorted(set(PROBES) - {"tcp"})
 
 
 def way(*allowed: str) -> Way:
-    return Way(Egress(networks(",".join(allowed))), ssl.create_default_context())
+    return Way(Egress(networks(",".join(allowed))))
 
 
 async def outcome(kind: str, scheme: str, port: int, deadline_s: float = 5.0, *allowed: str) -> Outcome:

@@ -15,6 +15,7 @@ from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Expectations
 from vigie_healthcheck.probes.base import Outcome, Question, Way, ask
 from vigie_healthcheck.probes.registry import PROBES
+from vigie_healthcheck.probes.trust import Trust
 from vigie_runtime.addresses import networks
 from vigie_runtime.egress import Egress
 
@@ -24,7 +25,7 @@ LOOPBACK = networks("127.0.0.0/8")
 
 
 async def outcome(kind: str, url: str, trust: ssl.SSLContext | None = None, **more: Any) -> Outcome:
-    return await ask(PROBES[kind], Question(url, **more), 5.0, Way(Egress(LOOPBACK), trust or _nobody()))
+    return await ask(PROBES[kind], Question(url, **more), 5.0, Way(Egress(LOOPBACK), Trust(lambda: trust or _nobody())))
 
 
 def _nobody() -> ssl.SSLContext:
@@ -44,6 +45,7 @@ async def test_http_up_has_phases_and_facts() -> None:
     assert sum(got.phases.values()) <= got.duration_s
     assert got.facts == {
         "probe_http_status_code": 200.0, "probe_http_content_length": 5.0, "probe_http_redirects": 0.0,
+        "probe_http_ssl": 0.0, "probe_failed_due_to_regex": 0.0,
     }  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from vigie_runtime import logging
+from vigie_runtime.cache import TtlCache
+from vigie_runtime.clock import Clock
 
 log = logging.get(__name__)
 
@@ -62,13 +64,12 @@ class SelfCheck:
     """One for the process: all that fails at the same time asks together."""
 
     def __init__(
-        self, references: Sequence[Reference], delay: LoopDelay, connect: Connect | None = None,
+        self, references: Sequence[Reference], delay: LoopDelay, clock: Clock, connect: Connect | None = None,
         *, report: Callable[[bool], None] = lambda _: None,
     ) -> None:  # fmt: skip
         """`report` is told after each look at the network whether it works."""
         self._references, self._delay, self._connect, self._report = references, delay, connect or _connect, report
-        self._asked: asyncio.Task[bool] | None = None
-        self._asked_at = 0.0
+        self._works = TtlCache[bool](clock, CACHE_S, 1, name="self-check")
 
     async def fault(self, since: float, patience_s: float) -> str:
         """Why a target that did not answer within `patience_s`, asked for at that time of the loop, may not be to
@@ -76,17 +77,13 @@ class SelfCheck:
         held_up = self._delay.worst(since)
         if held_up >= max(_TICK_S, patience_s / 5):
             return f"the prober was held up for {held_up:.1f} s"
-        if self._references and not await self._network_works():
+        if self._references and not await self._works.get("network", self._look):
             return "the prober itself has no network"
         return ""
 
-    async def _network_works(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if self._asked is None or (self._asked.done() and now - self._asked_at > CACHE_S):
-            self._asked_at = now
-            self._asked = asyncio.create_task(self._look(), name="self-check")
-        # Shielded: one that gives up waiting must not end it for the others.
-        return await asyncio.shield(self._asked)
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._works.close()
 
     async def _look(self) -> bool:
         """Whether one of the references can be connected to."""

@@ -44,7 +44,7 @@ class HealthcheckSettings(SealingSettings, AccessSettings):
     )
     targets_file: str | None = Field(
         default=None,
-        description="file of targets, YAML: what stands in it is watched for the default tenant, and changed there only",
+        description="file of targets, YAML: they are watched for the default tenant, and changed only there",
     )
 
     @property

@@ -17,9 +17,10 @@ from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 
 from vigie_storage import collections
-from vigie_storage.mongo import MAX_TIME_MS, Session, bounded, exactly, reading
+from vigie_storage.mongo import MAX_TIME_MS, Session, bounded, reading
 from vigie_storage.tenancy import TenantCollection, Why
 
+_BATCH: Final = 1_000
 INCIDENT_LIFE: Final = timedelta(days=400)
 """How long one is kept after its end."""
 
@@ -44,8 +45,18 @@ class Incident:
         return f"{self.target}/{self.started_ms}"
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The incident of a target that is open, if one is, ends: of those that began by then, or `whichever` it is."""
+
+    tenant: TenantId
+    target: str
+    at_ms: int
+    whichever: bool = False
+
+
 class Incidents:
-    """The collection `health_incidents`. `open` and `close` are parts of a transaction; the other methods raise
+    """The collection `health_incidents`. `write` is part of a transaction; the other methods raise
     StoreUnavailable."""
 
     def __init__(self, db: Database, life: timedelta = INCIDENT_LIFE) -> None:
@@ -58,23 +69,17 @@ class Incidents:
         with bounded(5):
             await self._store.ensure()
 
-    async def open(self, incident: Incident, session: Session) -> None:
-        """It begins. While one of the target is open, that goes on: an outage is one incident."""
-        fields: Document = {
-            "_id": incident.id,
-            "name": incident.name,
-            "started": _date(incident.started_ms),
-            "reason": incident.reason,
-        }
-        query = {"tenant": incident.tenant, "target": incident.target, "open": True}
-        update = {"$setOnInsert": fields}
-        await self._rows.bulk_write([UpdateOne(query, update, upsert=True)], session=session)
-
-    async def close(self, tenant: TenantId, target: str, ended_ms: int, session: Session) -> None:
-        """The one of the target that is open ends, if there is one."""
-        ended = _date(ended_ms)
-        update = {"$set": {"ended": ended, "expires": ended + self._life}, "$unset": {"open": ""}}
-        await self._store.of(tenant).change_all({"target": exactly(target), "open": True}, update, session)
+    async def write(self, moves: Sequence[Incident | Ended], session: Session) -> None:
+        """What begins and what ends, one after the other. While an incident of a target is open, that goes on: an
+        outage is one incident."""
+        for start in range(0, len(moves), _BATCH):
+            some = moves[start : start + _BATCH]
+            begun = [one.id for one in some if isinstance(one, Incident)]
+            # What was written before, when nobody knew whether it was, may have ended since.
+            known = {one["_id"] async for one in self._rows.find({"_id": {"$in": begun}}, {"_id": 1}, session=session)}
+            updates = [self._update(one) for one in some if isinstance(one, Ended) or one.id not in known]
+            if updates:
+                await self._rows.bulk_write(updates, session=session)
 
     async def page(
         self,
@@ -103,6 +108,16 @@ class Incidents:
         since = {"$or": [{"open": True}, {"ended": {"$gt": _date(from_ms)}}]}
         query = {"target": {"$in": list(targets)}, "started": {"$lt": _date(to_ms)}, **since}
         return await self._find(tenant, query, limit)
+
+    def _update(self, move: Incident | Ended) -> UpdateOne:
+        query: Document = {"tenant": move.tenant, "target": move.target, "open": True}
+        if isinstance(move, Ended):
+            ended = _date(move.at_ms)
+            if not move.whichever:
+                query["started"] = {"$lte": ended}
+            return UpdateOne(query, {"$set": {"ended": ended, "expires": ended + self._life}, "$unset": {"open": ""}})
+        fields = {"_id": move.id, "name": move.name, "started": _date(move.started_ms), "reason": move.reason}
+        return UpdateOne(query, {"$setOnInsert": fields}, upsert=True)
 
     async def _find(self, tenant: TenantId, query: Document, limit: int) -> list[Incident]:
         async with reading():

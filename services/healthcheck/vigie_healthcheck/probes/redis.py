@@ -9,7 +9,7 @@ from vigie_healthcheck.probes.wire import connected
 async def redis(question: Question, way: Way, phases: Phases) -> Facts:
     parts = question.parts()
     tls = parts.scheme == "rediss"
-    async with connected(parts.hostname or "", parts.port or 6379, way, phases, tls=tls) as wire:
+    async with connected(question, 6379, way, phases, tls=tls) as wire:
         with phases.measure("processing"):
             wire.writer.write(b"PING\r\n")
             said = await wire.line()

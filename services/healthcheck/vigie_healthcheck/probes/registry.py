@@ -21,3 +21,11 @@ PROBES: Final[Mapping[str, Probe]] = {
     "tls": tls,
     "websocket": websocket,
 }
+
+SCHEMES: Final[Mapping[str, str]] = {
+    "dns": "dns", "grpc": "grpc", "grpcs": "grpc", "http": "http", "https": "http", "icmp": "icmp", "kafka": "kafka",
+    "kafkas": "kafka", "mongodb": "mongodb", "redis": "redis", "rediss": "redis", "smtp": "smtp", "smtps": "smtp",
+    "tcp": "tcp", "tls": "tls", "ws": "websocket", "wss": "websocket",
+}  # fmt: skip
+"""The kind that asks for URLs of a scheme. The last letter s is TLS from the first byte; `mongodb` says it with
+`?tls=true`."""

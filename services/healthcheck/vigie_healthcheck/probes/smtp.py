@@ -13,7 +13,7 @@ _MAX_LINES: Final = 100
 async def smtp(question: Question, way: Way, phases: Phases) -> Facts:
     parts = question.parts()
     tls = parts.scheme == "smtps"
-    async with connected(parts.hostname or "", parts.port or (465 if tls else 25), way, phases, tls=tls) as wire:
+    async with connected(question, 465 if tls else 25, way, phases, tls=tls) as wire:
         with phases.measure("processing"):
             await _expect(wire, b"220", "greet")
             wire.writer.write(b"EHLO vigie.invalid\r\n")

@@ -29,7 +29,7 @@ async def websocket(question: Question, way: Way, phases: Phases) -> Facts:
     lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     if not all(line.isascii() and line.isprintable() for line in lines):
         raise Failed("a header of the target cannot be sent", Verdict.UNKNOWN)
-    async with connected(parts.hostname or "", parts.port or (443 if tls else 80), way, phases, tls=tls) as wire:
+    async with connected(question, 443 if tls else 80, way, phases, tls=tls) as wire:
         with phases.measure("processing"):
             wire.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
             status = (await wire.line()).split(b" ")
