@@ -60,7 +60,7 @@ def named(text: str) -> list[Own]:
             kind, parts = "", urlsplit("")
         if not name or not kind or not name.isprintable() or name in found:
             raise ValueError(
-                f"{name or word!r} must be a name of its own and a URL: api=http://10.0.0.5:8080/health/ready"
+                f"{name!r} must be a name of its own with a URL: vigie-api=http://10.0.0.5:8080/health/ready"
             )
         if parts.username or parts.password:
             raise ValueError(f"{name!r} must have a URL without a login")
