@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Expectations, Secrets, Target
@@ -88,6 +88,17 @@ class Question:
     def parts(self) -> SplitResult:
         """The parts of the URL. Raises Failed."""
         return split(self.url)
+
+    def login(self) -> tuple[str, str]:
+        """User name and password: those of the URL before those of the target. Both may be empty."""
+        parts = self.parts()
+        if parts.username is None:
+            return self.username, self.password
+        return unquote(parts.username), unquote(parts.password or "")
+
+    def says(self, option: str) -> bool:
+        """Whether an option that is yes or no says yes."""
+        return self.options.get(option, "").lower() in ("true", "yes", "1", "on")
 
 
 @dataclass(frozen=True, slots=True)

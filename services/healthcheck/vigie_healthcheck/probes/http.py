@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import SplitResult, unquote, urljoin
+from urllib.parse import SplitResult, urljoin
 
 import h11
 from vigie_contracts.checks import Verdict
@@ -95,9 +95,7 @@ def _sent(connection: h11.Connection, question: Question, parts: SplitResult) ->
         "host": parts.netloc.rpartition("@")[2], "user-agent": "Vigie", "accept": "*/*",
         "accept-encoding": ", ".join(CODINGS), "connection": "close",
     }  # fmt: skip
-    username, password = question.username, question.password
-    if parts.username is not None:
-        username, password = unquote(parts.username), unquote(parts.password or "")
+    username, password = question.login()
     if username or password:
         headers["authorization"] = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
     if question.body:
