@@ -5,13 +5,14 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 from vigie_contracts.topics import CHECKS, TARGETS
 from vigie_runtime.addresses import Networks, networks
+from vigie_runtime.settings import ChecksSettings
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
 from vigie_healthcheck.targets.own import named
 
 
-class HealthcheckSettings(SealingSettings, AccessSettings):
+class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     healthcheck_host: str = Field(default="0.0.0.0", description="address to listen on")
