@@ -14,7 +14,7 @@ from vigie_storage.health.incidents import Incident
 from vigie_healthcheck import maintenance
 from vigie_healthcheck.readings import Days
 from vigie_healthcheck.status import public
-from vigie_healthcheck.watched import Watched
+from vigie_healthcheck.known import Known
 
 ANNOUNCED_MS: Final = 14 * DAY
 """How long before it maintenance is announced."""
@@ -84,37 +84,50 @@ class StatusPage:
         object.__setattr__(self, "services", [one for group in self.groups.values() for one in group])
 
 
+_NO_DAYS: Final[Mapping[str, Days]] = {}
 _WORST: Final = (Shown.DOWN, Shown.DEGRADED, Shown.MAINTENANCE, Shown.UP, Shown.UNKNOWN)
 
 
+@dataclass(frozen=True, slots=True)
+class Public:
+    """What a tenant shows: its targets that are public, in their order."""
+
+    tenant: str
+    title: str
+    services: Sequence[Known]
+    truncated: bool = False
+    """Whether it has more than these."""
+
+
 def assembled(
-    tenant: str,
-    title: str,
-    at_ms: int,
-    watched: Sequence[Watched],
-    days: Mapping[str, Days],
-    incidents: Iterable[Incident],
-    *,
-    truncated: bool = False,
+    of: Public, at_ms: int, days: Mapping[str, Days] = _NO_DAYS, incidents: Iterable[Incident] = ()
 ) -> StatusPage:
-    """The page of these targets, which are public."""
+    """The page as it is at a time. `days` by the names of targets."""
     groups: dict[str, list[Service]] = {}
-    for one in watched:
+    for one in of.services:
         name = one.target.name
         service = Service(name, shown(one, at_ms), one.since_ms(at_ms), days.get(name, Days()))
         groups.setdefault(one.target.group, []).append(service)
-    targets = {one.target.id: one.target for one in watched}
+    targets = {one.target.id: one.target for one in of.services}
     current, announced = _planned(targets.values(), at_ms)
-    outages = [_outage(one, targets[one.target]) for one in incidents if one.target in targets]
-    overall = worst([one.shown for group in groups.values() for one in group])
-    return StatusPage(tenant, title, at_ms, overall, groups, outages, current, announced, truncated)
+    return StatusPage(
+        of.tenant,
+        of.title,
+        at_ms,
+        worst(one.shown for group in groups.values() for one in group),
+        groups,
+        [_outage(one, targets[one.target]) for one in incidents if one.target in targets],
+        current,
+        announced,
+        of.truncated,
+    )
 
 
-def shown(watched: Watched, at_ms: int) -> Shown:
+def shown(known: Known, at_ms: int) -> Shown:
     """What a target is for its users: in maintenance nobody asks whether it is up."""
-    if maintenance.current(watched.target.maintenance, at_ms) is not None:
+    if maintenance.current(known.target.maintenance, at_ms) is not None:
         return Shown.MAINTENANCE
-    return Shown(watched.verdict(at_ms).value)
+    return Shown(known.verdict(at_ms).value)
 
 
 def worst(all_: Iterable[Shown]) -> Shown:

@@ -12,10 +12,10 @@ _ADDRESSES: Final = re.compile(
     \b[a-z][a-z0-9+.\-]*://\S+               # a URL
     | \S+@\S+\.\S+                           # a mail address, or a login and its host
     | \[[0-9a-f:.%]+\](?::\d+)?              # an IPv6 address as it stands in a URL
-    | (?<![\w:])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])
+    | (?<![\w:])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?:%\w+)?(?![\w:])
     | (?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+|/\d+)?
     | \b(?:[a-z0-9_](?:[a-z0-9_\-]*[a-z0-9_])?\.)+[a-z][a-z0-9\-]*[a-z0-9](?::\d+)?   # a host name with dots
-    | \b[a-z0-9][a-z0-9_\-]*:\d{2,5}\b       # a host without, and its port
+    | (?<![\w\-])(?!\d+:|\d{4}-\d\d-\d\dT)[a-z0-9][a-z0-9_\-]*:\d{2,5}\b       # a host without, and its port; no time
     | (?<![\w/])/[\w.\-~%]+(?:/[\w.\-~%]*)*  # a path
     """,
     re.IGNORECASE | re.VERBOSE,

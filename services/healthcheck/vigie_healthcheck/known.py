@@ -15,7 +15,7 @@ _MARGIN_MS: Final = 15_000
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class Known:
     """`state` None: it was never checked."""
 
     target: Target
