@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from pydantic import ValidationError
-from vigie_contracts.targets import Secrets, Target
+from vigie_contracts.targets import OWN, Secrets, Target
 from vigie_healthcheck.settings import HealthcheckSettings
-from vigie_healthcheck.targets.own import FAILURES, GROUP, MANAGED_BY, Own, named, plan, servers
+from vigie_healthcheck.targets.own import FAILURES, GROUP, Own, named, plan, servers
 
 SERVERS = {
     "kafka_bootstrap_servers": "kafka:9092",
@@ -28,7 +28,7 @@ def test_services_are_named_with_their_urls() -> None:
     api, shop = named("vigie-api=http://api:8080/health/ready, booking/shop=tcp://10.0.0.5:80")
     assert (api.target.name, api.target.kind, api.target.group) == ("vigie-api", "http", GROUP)
     assert (shop.target.name, shop.target.kind, shop.target.group) == ("shop", "tcp", "booking")
-    assert (api.target.managed_by, api.target.failure_threshold, api.target.public) == (MANAGED_BY, FAILURES, False)
+    assert (api.target.managed_by, api.target.failure_threshold, api.target.public) == (OWN, FAILURES, False)
     assert api.target.timeout_ms < api.target.interval_ms
     assert named("") == []
 

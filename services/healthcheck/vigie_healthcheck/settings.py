@@ -9,7 +9,7 @@ from vigie_runtime.settings import ChecksSettings
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
-from vigie_healthcheck.targets.own import named
+from vigie_healthcheck.targets.own import Own, named, servers
 
 
 class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
@@ -56,6 +56,11 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
     def references(self) -> tuple[tuple[str, int], ...]:
         """Host and port of each."""
         return _references(self.probe_references)
+
+    @property
+    def own(self) -> list[Own]:
+        """Vigie's own services and servers."""
+        return [*named(self.own_targets), *servers(self)] if self.own_targets else []
 
     @field_validator("probe_networks")
     @classmethod

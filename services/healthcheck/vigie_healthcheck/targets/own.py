@@ -13,12 +13,11 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from msgspec.structs import replace
-from vigie_contracts.targets import Secrets, Target
+from vigie_contracts.targets import OWN, Secrets, Target
 from vigie_runtime.settings import Settings
 
 from vigie_healthcheck.probes.registry import SCHEMES
 
-MANAGED_BY: Final = "vigie"
 GROUP: Final = "vigie"
 INTERVAL_MS: Final = 5_000
 TIMEOUT_MS: Final = 3_000
@@ -106,14 +105,14 @@ def plan(present: Sequence[tuple[Target, Secrets | None]], wanted: Sequence[Own]
         before, secrets = there.get(own.target.name, (None, None))
         if before is None:
             done.created.append(own)
-        elif before.managed_by != MANAGED_BY:
+        elif before.managed_by != OWN:
             done.taken.append(before.name)
         else:
             told = _told(before, own.target)
             if told != before or secrets != own.secrets:
                 done.changed.append((before, Own(told, own.secrets)))
     names = {own.target.name for own in wanted}
-    done.deleted.extend(one for one, _ in present if one.managed_by == MANAGED_BY and one.name not in names)
+    done.deleted.extend(one for one, _ in present if one.managed_by == OWN and one.name not in names)
     return done
 
 
@@ -144,7 +143,7 @@ def _target(name: str, group: str, kind: str, url: str) -> Target:
         timeout_ms=TIMEOUT_MS,
         failure_threshold=FAILURES,
         verify=not _on_this_machine(url),
-        managed_by=MANAGED_BY,
+        managed_by=OWN,
     )
 
 
