@@ -8,9 +8,9 @@ from typing import Any, Final
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Maintenance, Target
 from vigie_contracts.tenants import TenantId
+from vigie_healthcheck.known import Known
 from vigie_healthcheck.readings import DAYS, Days
 from vigie_healthcheck.status.model import Public, StatusPage, assembled
-from vigie_healthcheck.known import Known
 from vigie_query.times import DAY, HOUR, MINUTE
 from vigie_storage.health.incidents import Incident
 from vigie_storage.health.states import TargetState

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from importlib.metadata import version
 from typing import Final
 
@@ -20,6 +19,7 @@ from vigie_runtime.egress import Egress
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
+from vigie_storage.health.targets import TargetStore
 from vigie_storage.mongo import retryable
 from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
@@ -31,14 +31,18 @@ from vigie_web.operations import operations
 from vigie_web.state import AppState
 
 from vigie_healthcheck import metrics
+from vigie_healthcheck.api.health import routes as health
+from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.probes.base import Way
+from vigie_healthcheck.probes.trust import Trust
+from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.resources import Resources
 from vigie_healthcheck.settings import HealthcheckSettings
 
 log = logging.get(__name__)
 
 State = AppState[HealthcheckSettings, Resources]
-FEATURES: Final = (operations(PATH),)
+FEATURES: Final = (health.FEATURE, status.FEATURE, operations(PATH))
 _SOURCE: Final = "/vigie/healthcheck"
 _KNOWN_SERIES: Final = 200_000
 """Kept in memory: a target has about ten, of about 0.5 kB each."""
@@ -74,7 +78,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     if not settings.sealing.key_id:
         log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
-    way = Way(Egress(settings.allowed_networks), ssl.create_default_context())
+    way = Way(Egress(settings.allowed_networks), Trust())
     return Resources(
         access=shared.access,
         checks=(
@@ -84,7 +88,19 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         audit=who.audit,
         way=way,
+        reads=Reads.of(
+            database,
+            TargetStore(database, state.clock, settings.sealing),
+            who.known_tenants,
+            state.clock,
+            samples_topic=settings.samples_topic,
+            look=_nobody,
+        ),
     )
+
+
+def _nobody() -> None:
+    """No runner is part of this process yet."""
 
 
 async def _samples(state: State, life: Lifespan, shared: Shared) -> Publishing:

@@ -10,6 +10,7 @@ from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_healthcheck.probes.base import Way
+from vigie_healthcheck.reads import Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,4 @@ class Resources:
     audit: Audit
     way: Way
     """How targets are reached."""
+    reads: Reads

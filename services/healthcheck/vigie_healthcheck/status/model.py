@@ -12,9 +12,9 @@ from vigie_query.times import DAY
 from vigie_storage.health.incidents import Incident
 
 from vigie_healthcheck import maintenance
+from vigie_healthcheck.known import Known
 from vigie_healthcheck.readings import Days
 from vigie_healthcheck.status import public
-from vigie_healthcheck.known import Known
 
 ANNOUNCED_MS: Final = 14 * DAY
 """How long before it maintenance is announced."""

@@ -114,13 +114,11 @@ def read(text: str) -> tuple[list[Entry], list[Finding]]:
 def written(shown: Iterable[Mapping[str, Any]]) -> str:
     """A file of these targets, as `form.shown` gives them: what is as by default is left out, what is secret masked."""
     targets = [{name: value for name, value in one.items() if _is_written(name, value)} for one in shown]
-    for one in targets:
-        one |= {short: one.pop(long) for short, long in DURATIONS.items()}
     return yaml.safe_dump({"targets": targets}, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _is_written(name: str, value: Any) -> bool:
-    if name in DURATIONS.values():
+    if name in DURATIONS:
         return True
     return name not in _NOT_WRITTEN and value not in ("", {}, [], _DEFAULTS.get(name, ""))
 

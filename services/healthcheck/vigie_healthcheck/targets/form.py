@@ -26,6 +26,7 @@ from vigie_healthcheck.targets.values import Values
 MAX_BODY_BYTES: Final = 256 * 1024
 MASK: Final = "***"
 """What is shown of a secret. Sent back it means: as it was."""
+_SHOWN_AS: Final = {long: short for short, long in values.DURATIONS.items()}
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ def shown(target: Target, secrets: Secrets | None = None, names: Mapping[str, st
     `secrets` None: they are not known. `names`: of others by their ids, for those that it depends on."""
     # Each field, also those that are as by default.
     made = {
-        name: msgspec.to_builtins(getattr(target, attribute))
+        _SHOWN_AS.get(name, name): msgspec.to_builtins(getattr(target, attribute))
         for attribute, name in zip(Target.__struct_fields__, Target.__struct_encode_fields__, strict=True)
         if attribute not in ("tenant", "sealed")
     }
@@ -126,8 +127,8 @@ def merged(before: Present, sent: Mapping[str, Any]) -> dict[str, Any]:
     """What is there with the fields of a JSON merge patch: null puts a field back to what it is by default."""
     present = shown(before.target, before.secrets)
     for short, long in values.DURATIONS.items():
-        if short in sent:
-            present.pop(long, None)
+        if long in sent:
+            present.pop(short, None)
     if sent.get("headers") is not None and isinstance(sent["headers"], dict):
         sent = {**sent, "headers": _without_nulls({**present["headers"], **sent["headers"]})}
     return _without_nulls({**present, **sent})

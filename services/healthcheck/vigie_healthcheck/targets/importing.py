@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from msgspec.structs import replace
 from vigie_contracts.problems import shortened
@@ -23,7 +25,9 @@ from vigie_healthcheck.targets.problems import InvalidTargetError
 from vigie_healthcheck.targets.targetbook import BATCH, Step, Targetbook
 from vigie_healthcheck.targets.values import normal
 
-OWN = "vigie"
+_AT_ONCE: Final = 50
+"""Read without letting others go on."""
+OWN: Final = "vigie"
 """Manages Vigie's own services."""
 
 
@@ -96,7 +100,11 @@ class _Import:
 
     async def read(self, entries: Sequence[Entry]) -> None:
         """The drafts, with ids and with what they depend on. Raises InvalidTargetFileError with all errors."""
-        read_ = [(entry, await self._draft(entry)) for entry in entries]
+        read_: list[tuple[Entry, Draft | None]] = []
+        for at, entry in enumerate(entries):
+            read_.append((entry, await self._draft(entry)))
+            if at % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         found = [(entry, draft) for entry, draft in read_ if draft is not None]
         known = Dependencies(self._there.values())
         for _, draft in found:

@@ -272,7 +272,7 @@ class UptimeResult(Model):
         return cls(
             name=known.target.name,
             window=window,
-            from_=iso(max(now_ms - window.length_ms, known.target.created_at)),
+            **{"from": iso(max(now_ms - window.length_ms, known.target.created_at))},
             to=iso(now_ms),
             uptime=found.percent,
             up_seconds=round(found.up_s),
