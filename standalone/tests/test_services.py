@@ -248,6 +248,11 @@ def test_banner_without_alerting_says_nothing_of_alerts(tmp_path: Path) -> None:
     assert "alerts" not in banner(Options(tmp_path, alerting=False), 1.0, "nothing")
 
 
+def test_banner_shows_where_health_is_while_something_is_asked(tmp_path: Path) -> None:
+    assert "health      http://localhost:3000/api/health\n" in banner(Options(tmp_path), 1.0, "nothing")
+    assert "/api/health" not in banner(Options(tmp_path, healthcheck=False), 1.0, "nothing")
+
+
 def test_port_of_an_ipv6_address_is_looked_at_there() -> None:
     port = free_port()
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as server:
