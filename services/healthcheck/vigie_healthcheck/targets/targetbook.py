@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec.structs import replace
-from vigie_contracts.targets import HEARTBEAT, Secrets, Target
+from vigie_contracts.targets import HEARTBEAT, OWN, Secrets, Target
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action, Actor
 from vigie_identity.errors import LimitReached
@@ -101,9 +101,9 @@ class Targetbook:
     async def change(self, draft: Draft, before: Target, by: Actor) -> Made:
         """Put the next version in the place of `before`. Raises InvalidTarget, ManagedElsewhere, NameTaken,
         TargetConflict."""
-        if before.managed_by:
+        if before.managed_by not in ("", OWN):
             raise ManagedElsewhere(before)
-        target = replace(draft.target, id=before.id)
+        target = replace(draft.target, id=before.id, managed_by=before.managed_by)
         target = await self._resolved(target) if target.depends_on else target
         token = await self.new_token_of(before, draft)
         step = self.step(target, draft.secrets, by, before, token=token)
