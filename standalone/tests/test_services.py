@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
+from vigie_healthcheck.targets.own import named
 from vigie_standalone.embedded.ports import Ports, free_port, is_free
 from vigie_standalone.home import Home
 from vigie_standalone.services import Context, Options, anonymous, partitions, services
@@ -213,6 +214,26 @@ def test_front_door_hands_on_to_the_services_that_run(tmp_path: Path, monkeypatc
     assert forwarded(alerting=False, healthcheck=False) == {}
 
 
+def test_what_runs_is_a_target_from_the_first_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIGIE_OWN_TARGETS", raising=False)
+
+    def own(**options: object) -> dict[str, str]:
+        _, environment = processes(tmp_path, monkeypatch, **options)["healthcheck"]
+        return {one.target.name: one.target.url for one in named(environment["VIGIE_OWN_TARGETS"])}
+
+    everything = own()
+    parts = {"ingest", "api", "push", "aggregator", "alerting", "healthcheck"}
+    booking = {"hotel-booking", "flight-booking", "event-tickets", "train-tickets", "car-rental"}
+    assert set(everything) == {f"vigie-{part}" for part in parts} | booking
+    assert everything["vigie-push"] == "http://127.0.0.1:3000/internal/ready/push"
+    assert set(everything) - set(own(alerting=False, demo=False)) == {"vigie-alerting", *booking}
+    command = processes(tmp_path, monkeypatch)["demo"][0]
+    port = command[command.index("--health-port") + 1]
+    assert everything["car-rental"] == f"http://127.0.0.1:{port}/car-rental/health"
+    monkeypatch.setenv("VIGIE_OWN_TARGETS", "mine=http://127.0.0.1:1/")
+    assert set(own()) == {"mine"}
+
+
 def test_targets_may_be_on_this_machine_only_while_nobody_else_may_ask_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +246,11 @@ def test_targets_may_be_on_this_machine_only_while_nobody_else_may_ask_for_them(
 
 def test_banner_without_alerting_says_nothing_of_alerts(tmp_path: Path) -> None:
     assert "alerts" not in banner(Options(tmp_path, alerting=False), 1.0, "nothing")
+
+
+def test_banner_shows_where_health_is_while_something_is_asked(tmp_path: Path) -> None:
+    assert "health      http://localhost:3000/api/health\n" in banner(Options(tmp_path), 1.0, "nothing")
+    assert "/api/health" not in banner(Options(tmp_path, healthcheck=False), 1.0, "nothing")
 
 
 def test_port_of_an_ipv6_address_is_looked_at_there() -> None:

@@ -222,7 +222,7 @@ def own_targets(context: Context) -> list[str]:
     alone = ["aggregator", *(["alerting"] if options.alerting else []), "healthcheck"]
     at = {name: f"http://127.0.0.1:{port}/health/ready" for name, port in _ports_of(context, *alone).items()}
     at |= {name: f"{options.own_url}/internal/ready/{name}" for name in ("ingest", "api", "push")}
-    found = [f"{name}={url}" for name, url in at.items()]
+    found = [f"vigie-{name}={url}" for name, url in at.items()]
     if options.demo:
         [port] = _ports(context, DEMO_PORT)
         found += [f"booking/{service.name}={demo_health.url(port, service)}" for service in SERVICES]

@@ -202,7 +202,7 @@ def banner(options: Options, seconds: float, anonymous: str) -> str:
   latest      {options.url}/metrics
   reference   {options.url}/docs
   log in      POST {options.url}/auth/login
-{alerts(options, at)}
+{f"  health      {options.url}/api/health\n" if options.healthcheck else ""}{alerts(options, at)}
 {callers(anonymous)}{tenant}
 
 Send a metric of your own, and see it within two seconds:

@@ -44,7 +44,11 @@ def own_metric_names() -> dict[str, set[str]]:
         found["aggregator"] |= set(_exposed(importlib.import_module(declare.__module__)))
     for service in SERVICES:
         for topic in topics.TOPICS:
-            if service in topic.read_by and topic not in (topics.SAMPLES, topics.RULES, topics.TARGETS):  # those come by the log reader
+            if service in topic.read_by and topic not in (
+                topics.SAMPLES,
+                topics.RULES,
+                topics.TARGETS,
+            ):  # those come by the log reader
                 found[service] |= set(_exposed(SimpleNamespace(declared=event_metrics.names(service, topic))))
     return found
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from vigie_contracts.checks import Verdict
-from vigie_contracts.targets import Secrets, Target
+from vigie_contracts.targets import OWN, Secrets, Target
 from vigie_healthcheck.checking import Checker
 from vigie_healthcheck.probes.base import Facts, Failed, Phases, Probe, Question, Way
 from vigie_healthcheck.self_check import LoopDelay, Reference, SelfCheck
@@ -178,3 +178,24 @@ async def test_a_standstill_before_the_check_excuses_nothing() -> None:
         await asyncio.sleep(0.15)
         assert delay.worst(before) >= 0.15
         assert delay.worst(clock()) < delay.worst(before)
+
+
+async def test_only_an_own_target_at_its_own_address_may_be_in_any_network() -> None:
+    ways: list[Egress] = []
+
+    async def looks(question: Question, way: Way, phases: Phases) -> Facts:
+        ways.append(way.egress)
+        await way.egress.addresses("127.0.0.1", 80)
+        return {}
+
+    at = "http://127.0.0.1:1/health/ready"
+    way = Way(Egress(()), WAY.trust)
+    made = Checker({"double": looks}, way, SelfCheck([], LoopDelay(), SystemClock()), [at])
+
+    async def verdict(**changes: object) -> Verdict:
+        return (await made.check(target(**changes), Secrets())).outcome.verdict
+
+    assert await verdict(managed_by=OWN, url=at) is Verdict.UP
+    assert await verdict(managed_by=OWN, url="http://127.0.0.1:1/other") is Verdict.UNKNOWN  # people changed it
+    assert await verdict(url=at) is Verdict.UNKNOWN
+    assert await verdict(managed_by="targets.yaml", url=at) is Verdict.UNKNOWN

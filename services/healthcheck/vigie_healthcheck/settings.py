@@ -5,11 +5,14 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 from vigie_contracts.topics import CHECKS, TARGETS
 from vigie_runtime.addresses import Networks, networks
+from vigie_runtime.settings import ChecksSettings
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
+from vigie_healthcheck.targets.own import Own, named, servers
 
-class HealthcheckSettings(SealingSettings, AccessSettings):
+
+class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     healthcheck_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -35,6 +38,11 @@ class HealthcheckSettings(SealingSettings, AccessSettings):
         description="addresses that can be connected to as long as this machine's network works, host:port, "
         "comma-separated: while none of them can, what cannot be reached is unknown, not down",
     )
+    own_targets: str = Field(
+        default="",
+        description="Vigie's own services as targets of the default tenant, name=URL, comma-separated; where it is "
+        "set, Kafka, MongoDB and Redis are too",
+    )
     targets_file: str | None = Field(
         default=None,
         description="file of targets, YAML: they are watched for the default tenant, and changed only there",
@@ -49,10 +57,21 @@ class HealthcheckSettings(SealingSettings, AccessSettings):
         """Host and port of each."""
         return _references(self.probe_references)
 
+    @property
+    def own(self) -> list[Own]:
+        """Vigie's own services and servers."""
+        return [*named(self.own_targets), *servers(self)] if self.own_targets else []
+
     @field_validator("probe_networks")
     @classmethod
     def _readable_networks(cls, text: str) -> str:
         networks(text)
+        return text
+
+    @field_validator("own_targets")
+    @classmethod
+    def _readable_targets(cls, text: str) -> str:
+        named(text)
         return text
 
     @field_validator("probe_references")

@@ -19,7 +19,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 
 from vigie_storage import collections, mongo
-from vigie_storage.mongo import MAX_TIME_MS, bounded, exactly, reading, retryable
+from vigie_storage.mongo import MAX_TIME_MS, exactly, reading, retryable
 from vigie_storage.tenancy import TenantCollection, Why
 
 _BATCH: Final = 1_000
@@ -33,8 +33,8 @@ class Checks:
         self._store = TenantCollection(db, collections.HEALTH_CHECKS)
 
     async def prepare(self, life: timedelta) -> None:
-        """Make the collection and its indexes; checks live so long. Safe to repeat. Raises StoreUnavailable."""
-        with bounded(5):
+        """Make the collection and its indexes; checks live so long. Safe to repeat. Raises Retryable."""
+        with retryable("preparing the collection of checks"):
             await self._store.ensure(life)
 
     async def write(self, checks: Sequence[Check]) -> int:

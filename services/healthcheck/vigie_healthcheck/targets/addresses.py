@@ -15,9 +15,6 @@ MAX_URL_CHARS: Final = 2_048
 _SAFE: Final = "%/:?#[]@!$&'()*+,;=~-._"
 _ANY_SCHEME: Final = frozenset({"tcp", "tls", "icmp"})
 """Kinds that look at nothing but host and port."""
-_SEVERAL_HOSTS: Final = frozenset({"kafka", "mongodb"})
-_WITHOUT_HOST: Final = frozenset({"dns"})
-"""`dns:///example.com` asks the servers of this machine."""
 _SECRET_NAMES: Final = ("token", "secret", "password", "passwd", "apikey", "api_key", "api-key", "signature", "auth")
 
 
@@ -45,7 +42,7 @@ def read(text: str, kind: str = "") -> Address:
     except ValueError:
         raise ValueError("is no URL: the address in brackets is no IPv6 one") from None
     asks = SCHEMES.get(parts.scheme)
-    if not parts.netloc and not (parts.scheme in _WITHOUT_HOST and "://" in text):
+    if not parts.netloc:
         raise ValueError("must be a URL with a scheme and a host: https://shop.example.com/health, tcp://db:5432")
     if asks is None:
         raise ValueError(f"{shortened(parts.scheme)}:// is not known: must be one of {', '.join(sorted(SCHEMES))}")
@@ -53,16 +50,11 @@ def read(text: str, kind: str = "") -> Address:
         raise ValueError(f"a target of kind {kind} is not asked for by {parts.scheme}://")
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = login.partition(":")
-    several = hosts.split(",") if asks in _SEVERAL_HOSTS else [hosts]
-    made = [_host(one, parts.scheme) for one in several if one or parts.scheme not in _WITHOUT_HOST]
-    if (kind or asks) == "tcp" and not all(port for _, port in made):
+    host, port = _host(hosts, parts.scheme)
+    if (kind or asks) == "tcp" and port is None:
         raise ValueError("needs a port, as in tcp://db.example.com:5432")
-    bare = ",".join(host if port is None else f"{host}:{port}" for host, port in made)
-    url = (
-        SplitResult(parts.scheme, bare, _ascii(parts.path), _ascii(parts.query), "").geturl()
-        if bare
-        else f"{parts.scheme}://{_ascii(parts.path)}" + (f"?{_ascii(parts.query)}" * bool(parts.query))
-    )
+    bare = host if port is None else f"{host}:{port}"
+    url = SplitResult(parts.scheme, bare, _ascii(parts.path), _ascii(parts.query), "").geturl()
     return Address(url, kind or asks, unquote(username), unquote(password), next(_secret_looking(parts.query), ""))
 
 

@@ -41,7 +41,8 @@ _MAX_EXPIRY_MS: Final = 3_650 * _DAY_MS
 _MAX_TEXT_CHARS: Final = 1_000
 _OURS: Final = ("target", "kind", "group", "phase")
 """Labels that Vigie sets."""
-_TAKEN: Final = frozenset({"export", "import", "checks", "uptime", "badge.svg", ".", ".."})
+_TAKEN: Final = frozenset({"export", "import", ".", ".."})
+"""Names that mean something else in a path."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METHOD: Final = re.compile(r"[A-Z]{1,20}")
 
@@ -57,8 +58,8 @@ def problems_of(target: Target, secrets: Secrets) -> list[TargetProblem]:
 def _name(name: str) -> Iterator[TargetProblem]:
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         yield TargetProblem("name", f"must have 1 to {MAX_NAME_CHARS} printable characters")
-    elif name.rpartition("/")[2] in _TAKEN:
-        yield TargetProblem("name", f"must not be or end in /{name.rpartition('/')[2]}: that path is Vigie's own")
+    elif name in _TAKEN:
+        yield TargetProblem("name", f"must not be {name!r}, which means something else in the path of a URL")
 
 
 def _times(target: Target) -> Iterator[TargetProblem]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from vigie_contracts.problems import ItemProblem, Problem, ProblemKind, problem, shortened
-from vigie_contracts.targets import Target
+from vigie_contracts.targets import OWN, Target
 from vigie_query.times import iso
 from vigie_runtime.errors import ProblemError
 
@@ -97,6 +97,7 @@ class ManagedElsewhere(ProblemError):  # noqa: N818
     status = 409
 
     def __init__(self, target: Target) -> None:
-        super().__init__(
-            f"the service {shortened(target.name)!r} is managed by {shortened(target.managed_by)}: change it there"
-        )
+        own = "is one of Vigie's own, and would come back: set enabled to false"
+        elsewhere = f"is managed by {shortened(target.managed_by)}: change it there"
+        what = own if target.managed_by == OWN else elsewhere
+        super().__init__(f"the service {shortened(target.name)!r} {what}")

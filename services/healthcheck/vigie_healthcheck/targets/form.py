@@ -9,7 +9,6 @@ ignored, with a warning.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -27,6 +26,7 @@ from vigie_healthcheck.targets.values import Values
 MAX_BODY_BYTES: Final = 256 * 1024
 MASK: Final = "***"
 """What is shown of a secret. Sent back it means: as it was."""
+_SHOWN_AS: Final = {long: short for short, long in values.DURATIONS.items()}
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 T = TypeVar("T")
 
@@ -102,15 +102,17 @@ def versioned(target: Target, by: str, now_ms: int, before: Target | None = None
     )
 
 
-def shown(target: Target, secrets: Secrets | None = None) -> dict[str, Any]:
-    """The target with all its fields as anybody may see it, by their names in JSON. `secrets` None: they are not known.
-    It is taken like that by `read` too."""
+def shown(target: Target, secrets: Secrets | None = None, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The target with all its fields as anybody may see it, by their names in JSON; `read` takes it like that too.
+    `secrets` None: they are not known. `names`: of others by their ids, for those that it depends on."""
     # Each field, also those that are as by default.
     made = {
-        name: msgspec.to_builtins(getattr(target, attribute))
+        _SHOWN_AS.get(name, name): msgspec.to_builtins(getattr(target, attribute))
         for attribute, name in zip(Target.__struct_fields__, Target.__struct_encode_fields__, strict=True)
         if attribute not in ("tenant", "sealed")
     }
+    if names is not None:
+        made["dependsOn"] = [names.get(one, one) for one in target.depends_on]
     known = secrets or Secrets(password=target.sealed)
     masked = {
         "headers": dict.fromkeys(known.headers, MASK),
@@ -125,8 +127,8 @@ def merged(before: Present, sent: Mapping[str, Any]) -> dict[str, Any]:
     """What is there with the fields of a JSON merge patch: null puts a field back to what it is by default."""
     present = shown(before.target, before.secrets)
     for short, long in values.DURATIONS.items():
-        if short in sent:
-            present.pop(long, None)
+        if long in sent:
+            present.pop(short, None)
     if sent.get("headers") is not None and isinstance(sent["headers"], dict):
         sent = {**sent, "headers": _without_nulls({**present["headers"], **sent["headers"]})}
     return _without_nulls({**present, **sent})
@@ -142,7 +144,7 @@ def _malformed(reason: str) -> InvalidTargetError:
 
 def _named(fields: dict[str, Any], sent: Mapping[str, Any], problems: list[TargetProblem]) -> None:
     if "name" in fields:
-        fields["name"] = unicodedata.normalize("NFC", fields["name"]).strip()
+        fields["name"] = values.normal(fields["name"])
     elif sent.get("name") is None:
         problems.append(TargetProblem("name", "is missing"))
 

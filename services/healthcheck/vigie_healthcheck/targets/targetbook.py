@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec.structs import replace
-from vigie_contracts.targets import HEARTBEAT, Secrets, Target
+from vigie_contracts.targets import HEARTBEAT, OWN, Secrets, Target
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action, Actor
 from vigie_identity.errors import LimitReached
@@ -97,9 +97,9 @@ class Targetbook:
     async def change(self, draft: Draft, before: Target, by: Actor) -> Made:
         """Put the next version in the place of `before`. Raises InvalidTarget, ManagedElsewhere, NameTaken,
         TargetConflict."""
-        if before.managed_by:
+        if before.managed_by not in ("", OWN):
             raise ManagedElsewhere(before)
-        target = replace(draft.target, id=before.id)
+        target = replace(draft.target, id=before.id, managed_by=before.managed_by)
         target = await self._resolved(target) if target.depends_on else target
         token = await self.new_token_of(before, draft)
         step = self.step(target, draft.secrets, by, before, token=token)
@@ -110,7 +110,7 @@ class Targetbook:
         """Remove it; what depends on it does so no more. Raises ManagedElsewhere, TargetConflict."""
         if before.managed_by:
             raise ManagedElsewhere(before)
-        await self.put([self.removal(before, by), *await self._without(before, by)], by, alone=True)
+        await self.put([self.removal(before, by), *await self.without(before, by)], by, alone=True)
 
     async def new_token_of(self, before: Target, draft: Draft) -> str:
         """The token that was chosen for a heartbeat; empty: none, or the one that it has."""
@@ -167,7 +167,7 @@ class Targetbook:
             raise InvalidTarget(problems)
         return made
 
-    async def _without(self, gone: Target, by: Actor) -> list[Step]:
+    async def without(self, gone: Target, by: Actor) -> list[Step]:
         """What depends on it, without it."""
         tenant = TenantId(gone.tenant)
         children = await self.store.page(tenant, {"parents": {"$eq": gone.id}}, BATCH - 1)
@@ -217,10 +217,11 @@ class Targetbook:
         await self._audit.add(session, tenant, by, action, target.id, name=target.name, version=target.version, **more)
 
 
-def changed(before: Target, after: Target, *, secrets: bool) -> list[str]:
-    """The fields that differ, as they are called in JSON: their values may be secret. `secrets`: whether those do."""
-    fields = zip(Target.__struct_fields__, Target.__struct_encode_fields__, strict=True)
+def changed(before: Target, after: Target, *, secrets: bool) -> tuple[str, ...]:
+    """The fields that differ, as they are called in JSON. `secrets`: whether those do."""
     found = [
-        called for name, called in fields if name not in _SET_BY_US and getattr(before, name) != getattr(after, name)
+        called
+        for name, called in zip(Target.__struct_fields__, Target.__struct_encode_fields__, strict=True)
+        if name not in _SET_BY_US and getattr(before, name) != getattr(after, name)
     ]
-    return [*found, "secrets"] if secrets else found
+    return (*found, *(["secrets"] if secrets else []))

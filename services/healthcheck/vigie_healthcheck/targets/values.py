@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -54,6 +55,11 @@ class Values:
     token: str = field(default="", repr=False)
     problems: list[TargetProblem] = field(default_factory=list[TargetProblem])
     warnings: list[TargetProblem] = field(default_factory=list[TargetProblem])
+
+
+def normal(name: str) -> str:
+    """The name of a target in the form in which there is one of it."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def read(sent: Mapping[str, Any]) -> Values:
