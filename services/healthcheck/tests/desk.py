@@ -18,11 +18,13 @@ from vigie_healthcheck.api.health import routes as health
 from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.settings import HealthcheckSettings
+from vigie_healthcheck.targets.targetbook import Targetbook
 from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_runtime.clients import Database
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.health.beats import Beats
 from vigie_storage.health.states import HealthStates, TargetState
 from vigie_storage.health.targets import Change, TargetStore, TargetWrite
 from vigie_storage.mongo import transaction
@@ -53,6 +55,7 @@ def person(role: Role = Role.ADMIN, tenant: TenantId = ACME, **places: frozenset
 class Resources:
     access: AccessControl
     reads: Reads
+    targetbook: Targetbook
     checks: Sequence[Any] = ()
 
 
@@ -140,7 +143,10 @@ async def opened(database: Database, mongo_uri: str, redis_url: str) -> AsyncGen
         reads = Reads.of(
             shared.database, store, tenants, state.clock, samples_topic="samples", look=lambda: looked.append(None)
         )
-        return Resources(shared.access, reads)
+        book = Targetbook(
+            shared.database, store, Beats(shared.database), shared.identity, clock=state.clock, wake=lambda: None
+        )
+        return Resources(shared.access, reads, book)
 
     app = web.create_app(
         AppState(settings, MetricSet([*metrics.ALL, *ACCESS_METRICS])),
