@@ -93,6 +93,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         way=way,
         samples=samples.named,
         targets=identities[settings.targets_topic],
+        own_urls=[own.target.url for own in settings.own],
         clock=state.clock,
         metrics=state.metrics,
     )

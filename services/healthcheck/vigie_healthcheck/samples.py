@@ -3,6 +3,8 @@
 Samples carry the target's labels, and over them `target` (its name), `kind` and, where it is in one, `group`:
 - `probe_success` 1 or 0, `probe_duration_seconds`, `probe_phase_duration_seconds` by `phase`, and the probe's facts: of
   this check; none of them when it was the prober that failed.
+- `target_available` 0 when this check failed outside maintenance, else 1: what uptime is counted from. None when it was
+  the prober that failed.
 - `target_up` 1 or 0: what the target is, after its thresholds; none while nothing is known of it.
 - `target_muted` 1 while nobody is to be alerted: a maintenance, or something that it depends on is down.
 """
@@ -21,6 +23,7 @@ from vigie_publishing.metric import Sample
 from vigie_publishing.publishers import NamedSamples
 
 from vigie_healthcheck.checking import Checked
+from vigie_healthcheck.muting import MAINTENANCE
 from vigie_healthcheck.probes.base import Outcome
 from vigie_healthcheck.state import Step
 
@@ -70,7 +73,9 @@ def _values(target: Target, step: Step, outcome: Outcome) -> Iterator[tuple[str,
         yield "target_up", labels, 1.0 if step.state.state in _GOOD else 0.0
     if outcome.verdict is Verdict.UNKNOWN:
         return
-    yield "probe_success", labels, 1.0 if outcome.verdict in _GOOD else 0.0
+    good = outcome.verdict in _GOOD
+    yield "probe_success", labels, 1.0 if good else 0.0
+    yield "target_available", labels, 1.0 if good or step.state.muted == MAINTENANCE else 0.0
     yield "probe_duration_seconds", labels, outcome.duration_s
     for phase, seconds in outcome.phases.items():
         yield "probe_phase_duration_seconds", _with_phase(labels, phase), seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,11 @@ _WANTED: Final[dict[Any, str]] = {
     Expectations: 'an object: {"statuses": ["2xx"], "bodyMatches": ["ok"]}',
     list[Maintenance]: 'a list of windows: [{"startsAt": "2026-01-31T12:00:00Z", "endsAt": "2026-01-31T14:00:00Z"}]',
 }
+_EXPECTED: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_JSON: Final = {
+    "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
+    "object": "an object",
+}  # fmt: skip
 TOKEN: Final = "token"  # noqa: S105 - the name of a field
 
 
@@ -77,7 +83,7 @@ def read(sent: Mapping[str, Any]) -> Values:
             if (read_ := _one(name, value, _SECRET[name].type, made, secret=True)) is not None:
                 made.secrets[_SECRET[name].name] = read_
         elif name in _FIELDS and name not in _OURS:
-            value_ = _moments(value, made) if name == "maintenance" else value
+            value_ = _moments(value, made) if name == "maintenance" else _statuses(value) if name == "expect" else value
             if (read_ := _one(name, value_, _FIELDS[name].type, made)) is not None:
                 made.target[_FIELDS[name].name] = read_
     return Values(made.target, made.secrets, token, made.problems, made.warnings)
@@ -87,13 +93,22 @@ def _one(name: str, value: Any, type_: Any, made: Values, *, secret: bool = Fals
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as e:
-        _, _, path = str(e).partition(" - at `$")
+        message, _, path = str(e).partition(" - at `$")
         where = name + path.removesuffix("`").replace("[...]", "")
-        wanted = _WANTED.get(type_, "another value") if where == name else str(e).partition(" - at `$")[0]
-        but = "" if secret else f", but is {_quoted(value)}" if where == name else ""
-        reason = f"must be {wanted}{but}" if where == name else f"{wanted[:1].lower()}{wanted[1:]}"
-        made.problems.append(TargetProblem(where, reason))
+        if where == name:
+            but = "" if secret else f", but is {_quoted(value)}"
+            made.problems.append(TargetProblem(where, f"must be {_WANTED.get(type_, 'another value')}{but}"))
+        else:
+            made.problems.append(TargetProblem(where, _sentence(message)))
         return None
+
+
+def _sentence(message: str) -> str:
+    """msgspec's, in the words of JSON."""
+    if found := _EXPECTED.match(message):
+        wanted, got = (" or ".join(_JSON.get(one, one) for one in part.split(" | ")) for part in found.groups())
+        return f"must be {wanted}, but is {got}"
+    return message[:1].lower() + message[1:]
 
 
 def _duration(name: str, value: Any, sent: Mapping[str, Any], made: Values) -> None:
@@ -123,6 +138,14 @@ def _milliseconds(name: str, value: Any, made: Values) -> int | None:
         how = f'must be whole milliseconds, or a text such as "30s", but is {_quoted(value)}'
         made.problems.append(TargetProblem(name, how))
         return None
+
+
+def _statuses(expect: Any) -> Any:
+    """Statuses that are written as numbers are texts."""
+    given = expect.get("statuses") if isinstance(expect, dict) else None
+    if not isinstance(given, list):
+        return expect
+    return {**expect, "statuses": [str(one) if type(one) is int else one for one in given]}
 
 
 def _moments(windows: Any, made: Values) -> Any:
