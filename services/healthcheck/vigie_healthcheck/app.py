@@ -34,7 +34,6 @@ from vigie_healthcheck import metrics
 from vigie_healthcheck.api.health import routes as health
 from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.probes.base import Way
-from vigie_healthcheck.probes.trust import Trust
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.resources import Resources
 from vigie_healthcheck.settings import HealthcheckSettings
@@ -78,7 +77,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     if not settings.sealing.key_id:
         log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
-    way = Way(Egress(settings.allowed_networks), Trust())
+    way = Way(Egress(settings.allowed_networks))
     return Resources(
         access=shared.access,
         checks=(
