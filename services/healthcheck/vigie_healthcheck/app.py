@@ -32,16 +32,19 @@ from vigie_web.state import AppState
 
 from vigie_healthcheck import metrics
 from vigie_healthcheck.api.health import routes as health
+from vigie_healthcheck.api.services import routes as services
 from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.probes.base import Way
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.resources import Resources
 from vigie_healthcheck.settings import HealthcheckSettings
+from vigie_healthcheck.targets import start as targets
 
 log = logging.get(__name__)
 
 State = AppState[HealthcheckSettings, Resources]
-FEATURES: Final = (health.FEATURE, status.FEATURE, operations(PATH))
+FEATURES: Final = (services.FEATURE, health.FEATURE, status.FEATURE, operations(PATH))
+"""`/api/health/services/export` before the services by name."""
 _SOURCE: Final = "/vigie/healthcheck"
 _KNOWN_SERIES: Final = 200_000
 """Kept in memory: a target has about ten, of about 0.5 kB each."""
@@ -77,6 +80,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     if not settings.sealing.key_id:
         log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
+    store = TargetStore(database, state.clock, settings.sealing)
+    await life.up("targets", store.prepare())
+    book = await targets.start(life, settings, database, who, store, clock=state.clock, metrics=state.metrics)
     way = Way(Egress(settings.allowed_networks))
     return Resources(
         access=shared.access,
@@ -87,9 +93,10 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         audit=who.audit,
         way=way,
+        targetbook=book,
         reads=Reads.of(
             database,
-            TargetStore(database, state.clock, settings.sealing),
+            store,
             who.known_tenants,
             state.clock,
             samples_topic=settings.samples_topic,

@@ -11,6 +11,7 @@ from vigie_web.state import AccessControl
 
 from vigie_healthcheck.probes.base import Way
 from vigie_healthcheck.reads import Reads
+from vigie_healthcheck.targets.targetbook import Targetbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,4 @@ class Resources:
     way: Way
     """How targets are reached."""
     reads: Reads
+    targetbook: Targetbook

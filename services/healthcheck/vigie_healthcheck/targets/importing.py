@@ -119,7 +119,7 @@ class _Import:
     async def _draft(self, entry: Entry) -> Draft | None:
         name = entry.fields.get("name")
         before = self._there.get(normal(name)) if isinstance(name, str) else None
-        if before is not None and before.managed_by not in ("", self._managed_by):
+        if before is not None and not self._may_change(before):
             how = f"the target {shortened(before.name)!r} is managed by {shortened(before.managed_by)}: change it there"
             self._errors.append(Finding(entry.line, how))
             return None
@@ -134,6 +134,10 @@ class _Import:
             how = "token: is missing: one that was made up would be known to nobody"
             self._errors.append(Finding(entry.line, how))
         return Draft(target, draft.secrets, draft.token, draft.warnings)
+
+    def _may_change(self, before: Target) -> bool:
+        """A file takes over what people or another file had; nobody what is Vigie's own."""
+        return before.managed_by in ("", self._managed_by) or (bool(self._managed_by) and before.managed_by != OWN)
 
     async def _note_token(self, target: Target, draft: Draft, before: Target | None) -> bool:
         """Whether somebody knows the token."""

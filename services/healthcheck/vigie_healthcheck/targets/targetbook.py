@@ -23,7 +23,7 @@ from vigie_storage.outgoing import Moved
 
 from vigie_healthcheck.targets.dependencies import Dependencies
 from vigie_healthcheck.targets.errors import InvalidTarget, ManagedElsewhere, NameTaken, TargetConflict, TargetNotFound
-from vigie_healthcheck.targets.form import Draft, Present, versioned
+from vigie_healthcheck.targets.form import Draft, Present, shown, versioned
 from vigie_healthcheck.targets.problems import TargetProblem
 
 BATCH: Final = 500
@@ -43,7 +43,6 @@ class Made:
     """A target that was made or changed. `token`: of a heartbeat, when it is a new one; it is not known later."""
 
     stored: StoredTarget
-    secrets: Secrets = field(repr=False)
     token: str = field(default="", repr=False)
 
 
@@ -85,6 +84,11 @@ class Targetbook:
         except SecretsUnreadable:
             return Present(target, None)
 
+    async def definition(self, target: Target) -> dict[str, Any]:
+        """The target as anybody may see it, with the names of those that it depends on."""
+        parents = await self.store.some(TenantId(target.tenant), target.depends_on)
+        return shown(target, self.present(target).secrets, {one.id: one.name for one in parents.values()})
+
     async def create(self, draft: Draft, by: Actor, *, managed_by: str = "") -> Made:
         """Add a target, at version 1. Raises InvalidTarget, LimitReached, NameTaken."""
         target = replace(draft.target, id=new_id(), managed_by=managed_by)
@@ -92,7 +96,7 @@ class Targetbook:
         token = (draft.token or new_token()) if target.kind == HEARTBEAT else ""
         step = self.step(target, draft.secrets, by, token=token)
         await self.put([step], by)
-        return Made(StoredTarget(step.write.target, published=False), draft.secrets, token)
+        return Made(StoredTarget(step.write.target, published=False), token)
 
     async def change(self, draft: Draft, before: Target, by: Actor) -> Made:
         """Put the next version in the place of `before`. Raises InvalidTarget, ManagedElsewhere, NameTaken,
@@ -104,11 +108,12 @@ class Targetbook:
         token = await self.new_token_of(before, draft)
         step = self.step(target, draft.secrets, by, before, token=token)
         await self.put([step], by)
-        return Made(StoredTarget(step.write.target, published=False), draft.secrets, token)
+        return Made(StoredTarget(step.write.target, published=False), token)
 
-    async def delete(self, before: Target, by: Actor) -> None:
-        """Remove it; what depends on it does so no more. Raises ManagedElsewhere, TargetConflict."""
-        if before.managed_by:
+    async def delete(self, before: Target, by: Actor, *, force: bool = False) -> None:
+        """Remove it; what depends on it does so no more. `force`: although it is managed elsewhere. Raises
+        ManagedElsewhere, TargetConflict."""
+        if before.managed_by and not force:
             raise ManagedElsewhere(before)
         await self.put([self.removal(before, by), *await self.without(before, by)], by, alone=True)
 

@@ -118,7 +118,9 @@ async def list_services(
 @router.get(_ONE, response_model=OneService, responses=_NOT_FOUND)
 async def read_service(context: Ctx, name: Name) -> Any:
     """A service with its state and its definition."""
-    return OneService.of(await seen(context, name), context.now_ms)
+    known = await seen(context, name)
+    definition = await context.resources.targetbook.definition(known.target)
+    return OneService.of(known, context.now_ms, definition=definition)
 
 
 @router.get(f"{_ONE}/checks", response_model=CheckPage, responses=_NOT_FOUND)

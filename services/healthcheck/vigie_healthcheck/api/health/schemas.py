@@ -16,7 +16,6 @@ from vigie_healthcheck.api.schemas import Body, Model, NextCursor, Time, time
 from vigie_healthcheck.known import Known
 from vigie_healthcheck.readings import Latency
 from vigie_healthcheck.status.model import Shown, shown, worst
-from vigie_healthcheck.targets.form import shown as definition_of
 from vigie_healthcheck.uptime import Uptime, Window
 
 
@@ -189,7 +188,9 @@ class OneService(ServiceHealth):
     definition: dict[str, Any] = Field(description="as it is changed; secrets are masked")
 
     @classmethod
-    def of(cls, known: Known, now_ms: int, uptime: float | None = None) -> Self:
+    def of(
+        cls, known: Known, now_ms: int, uptime: float | None = None, *, definition: dict[str, Any] | None = None
+    ) -> Self:
         planned = [maintenance.current_or_next(one, now_ms) for one in known.target.maintenance]
         return cls(
             **_fields(known, now_ms),
@@ -199,7 +200,7 @@ class OneService(ServiceHealth):
                 MaintenanceTime.of(one, now_ms)
                 for one in sorted((one for one in planned if one), key=lambda one: one.starts_ms)
             ],
-            definition=definition_of(known.target),
+            definition=definition or {},
         )
 
 

@@ -144,12 +144,17 @@ async def change_service(context: Ctx, name: Name, body: JsonBody, response: Res
 
 
 @router.delete(_SERVICE, status_code=204, responses=_CONFLICT)
-async def remove_service(context: Ctx, name: Name, if_match: IfMatch = None) -> None:
+async def remove_service(
+    context: Ctx,
+    name: Name,
+    if_match: IfMatch = None,
+    force: Annotated[bool, Query(description="although a file manages it, which may be gone")] = False,
+) -> None:
     """It is watched no more, and what depended on it does so no more."""
     book = context.resources.targetbook
     before = (await book.get(context.tenant, name)).target
     _at_version(before, if_match)
-    await book.delete(before, context.actor)
+    await book.delete(before, context.actor, force=force)
 
 
 async def _change(
@@ -173,9 +178,8 @@ async def _written(
 ) -> WrittenService:
     target = made.stored.target
     response.headers["etag"] = f'"{target.version}"'
-    parents = await context.resources.targetbook.store.some(context.tenant, target.depends_on)
-    names = {one.id: one.name for one in parents.values()}
-    return WrittenService.written(made, names, warnings)
+    definition = await context.resources.targetbook.definition(target)
+    return WrittenService.of(definition, made.token, warnings)
 
 
 def _at_version(target: Target, header: str | None, version: object = None) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import Field
 from vigie_contracts.targets import Target
 
 from vigie_healthcheck.api.schemas import Model
-from vigie_healthcheck.targets import form
 from vigie_healthcheck.targets.file import Finding
 from vigie_healthcheck.targets.importing import Imported
 from vigie_healthcheck.targets.problems import TargetProblem
-from vigie_healthcheck.targets.targetbook import Made
 
 
 class Service(Model):
@@ -52,11 +50,6 @@ class Service(Model):
     updated_at: int = Field(description="Unix milliseconds")
     updated_by: str
 
-    @classmethod
-    def of(cls, present: form.Present, names: dict[str, str] | None = None) -> Self:
-        """`names`: of others by their ids."""
-        return cls.model_validate(form.shown(present.target, present.secrets, names))
-
 
 class Problem(Model):
     field: str
@@ -74,10 +67,9 @@ class WrittenService(Service):
     warnings: list[Problem]
 
     @classmethod
-    def written(cls, made: Made, names: dict[str, str], warnings: Sequence[TargetProblem]) -> Self:
-        shown = form.shown(made.stored.target, made.secrets, names)
-        more = {"token": made.token, "warnings": [Problem.of(one).model_dump() for one in warnings]}
-        return cls.model_validate({**shown, **more})
+    def of(cls, definition: Mapping[str, Any], token: str, warnings: Sequence[TargetProblem]) -> Self:
+        more = {"token": token, "warnings": [Problem.of(one).model_dump() for one in warnings]}
+        return cls.model_validate({**definition, **more})
 
 
 class ImportedService(Model):
