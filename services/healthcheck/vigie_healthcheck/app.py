@@ -31,12 +31,14 @@ from vigie_web.operations import operations
 from vigie_web.state import AppState
 
 from vigie_healthcheck import metrics
+from vigie_healthcheck import start as checks
 from vigie_healthcheck.api.health import routes as health
 from vigie_healthcheck.api.services import routes as services
 from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.probes.base import Way
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.resources import Resources
+from vigie_healthcheck.results import RESULTS_METRICS
 from vigie_healthcheck.settings import HealthcheckSettings
 from vigie_healthcheck.targets import start as targets
 
@@ -45,14 +47,13 @@ log = logging.get(__name__)
 State = AppState[HealthcheckSettings, Resources]
 FEATURES: Final = (services.FEATURE, health.FEATURE, status.FEATURE, operations(PATH))
 """`/api/health/services/export` before the services by name."""
-_SOURCE: Final = "/vigie/healthcheck"
 _KNOWN_SERIES: Final = 200_000
 """Kept in memory: a target has about ten, of about 0.5 kB each."""
 
 
 def create_app(settings: HealthcheckSettings, *, clock: Clock | None = None) -> FastAPI:
     """Healthcheck, connected while the ASGI lifespan runs; until then its routes answer 503."""
-    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *LOGREADER_METRICS])
+    measured = MetricSet([*metrics.ALL, *RESULTS_METRICS, *ACCESS_METRICS, *PUBLISHING_METRICS, *LOGREADER_METRICS])
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -75,7 +76,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     database, redis, who = shared.database, shared.redis, shared.identity
     with retryable("starting"):
         wanted = topics.deployed(settings, (SAMPLES, CHECKS, TARGETS))
-        await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+        identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
     samples = await _samples(state, life, shared)
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     if not settings.sealing.key_id:
@@ -84,11 +85,24 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("targets", store.prepare())
     book = await targets.start(life, settings, database, who, store, clock=state.clock, metrics=state.metrics)
     way = Way(Egress(settings.allowed_networks))
+    running = await checks.start(
+        life,
+        settings,
+        database,
+        redis,
+        way=way,
+        samples=samples.named,
+        targets=identities[settings.targets_topic],
+        own_urls=[own.target.url for own in settings.own],
+        clock=state.clock,
+        metrics=state.metrics,
+    )
     return Resources(
         access=shared.access,
         checks=(
             Check("mongodb", lambda: database.command("ping")),
             Check("kafka", lambda: samples.bus.ready, required=False),
+            Check("targets", lambda: running.ready, required=False),
             Check("redis", redis.ping, required=False),
         ),
         audit=who.audit,
@@ -100,13 +114,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
             who.known_tenants,
             state.clock,
             samples_topic=settings.samples_topic,
-            look=_nobody,
+            look=running.runner.look,
         ),
     )
-
-
-def _nobody() -> None:
-    """No runner is part of this process yet."""
 
 
 async def _samples(state: State, life: Lifespan, shared: Shared) -> Publishing:

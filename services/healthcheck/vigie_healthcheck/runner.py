@@ -48,23 +48,20 @@ class Runner:
     def __init__(
         self, schedule: Schedule, roster: Roster, check: Check, muted: Muted, add: AddResult, *,
         asked: Callable[[], Awaitable[dict[str, int]]], slots: int, clock: Clock, now_ms: Callable[[], int],
-        metrics: CheckingMetrics,
+        metrics: CheckingMetrics, woken: asyncio.Event,
     ) -> None:  # fmt: skip
-        """`asked`: when somebody asked for a check, by target, of all processes; `now_ms`: the time of the schedule."""
+        """`asked`: when somebody asked for a check, by target, of all processes; `now_ms`: the time of the schedule;
+        `woken` is set when something may be due earlier than before."""
         self._schedule, self._roster, self._check, self._muted, self._add = schedule, roster, check, muted, add
         self._asked, self._slots, self._clock, self._now_ms, self._metrics = asked, slots, clock, now_ms, metrics
         self._under_way: set[asyncio.Task[None]] = set()
-        self._woken, self._listen = asyncio.Event(), asyncio.Event()
+        self._woken, self._listen = woken, asyncio.Event()
         self._stopping = False
         self._skipped = 0
         metrics.slots.set(slots)
         metrics.under_way.set_function(lambda: len(self._under_way))
         metrics.waiting.set_function(lambda: schedule.waiting(now_ms()))
         metrics.targets.set_function(lambda: len(roster.watched))
-
-    def wake(self) -> None:
-        """Something may be due earlier than before."""
-        self._woken.set()
 
     def look(self) -> None:
         """Somebody asked for checks in this process: look now."""
