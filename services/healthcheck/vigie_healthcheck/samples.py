@@ -4,6 +4,7 @@ Samples carry the target's labels, and over them `target` (its name), `kind` and
 - `probe_success` 1 or 0, `probe_duration_seconds`, `probe_phase_duration_seconds` by `phase`, and the probe's facts: of
   this check; none of them when it was the prober that failed.
 - `target_up` 1 or 0: what the target is, after its thresholds; none while nothing is known of it.
+- `target_available` 0 when the check failed outside of maintenance, else 1: what uptime is made of.
 - `target_muted` 1 while nobody is to be alerted: a maintenance, or something that it depends on is down.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import blake2b
 from math import isfinite
+from typing import Final
 
 from vigie_contracts.checks import Check, Verdict
 from vigie_contracts.series import Kind, Labels
@@ -24,7 +26,9 @@ from vigie_healthcheck.checking import Checked
 from vigie_healthcheck.probes.base import Outcome
 from vigie_healthcheck.state import Step
 
-_GOOD = (Verdict.UP, Verdict.DEGRADED)
+MAINTENANCE: Final = "maintenance"
+"""Why a target may be muted."""
+_GOOD: Final = (Verdict.UP, Verdict.DEGRADED)
 
 
 def check_id(target: str, due_ms: int) -> str:
@@ -70,7 +74,9 @@ def _values(target: Target, step: Step, outcome: Outcome) -> Iterator[tuple[str,
         yield "target_up", labels, 1.0 if step.state.state in _GOOD else 0.0
     if outcome.verdict is Verdict.UNKNOWN:
         return
-    yield "probe_success", labels, 1.0 if outcome.verdict in _GOOD else 0.0
+    good = outcome.verdict in _GOOD
+    yield "probe_success", labels, 1.0 if good else 0.0
+    yield "target_available", labels, 1.0 if good or step.state.muted == MAINTENANCE else 0.0
     yield "probe_duration_seconds", labels, outcome.duration_s
     for phase, seconds in outcome.phases.items():
         yield "probe_phase_duration_seconds", _with_phase(labels, phase), seconds
