@@ -15,6 +15,8 @@ DEFAULT_TIMEOUT_MS: Final = 5_000
 MIN_INTERVAL_MS: Final = 1_000
 MAX_INTERVAL_MS: Final = 24 * 3_600_000
 MAX_TIMEOUT_MS: Final = 60_000
+OWN: Final = "vigie"
+"""Who manages the targets that are Vigie's own services and servers. People may change them, but they come back."""
 HEARTBEAT: Final = "heartbeat"
 """The kind of targets that are not asked, but are to be heard of."""
 _HEARTBEAT_PERIOD_MS: Final = 10_000

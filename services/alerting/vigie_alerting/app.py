@@ -37,6 +37,7 @@ from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.windows.reader import WindowReader
 from vigie_web import access_control
 from vigie_web import app as web
+from vigie_web.bodies import MAX_FILE_BYTES
 from vigie_web.health import Check
 from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
@@ -46,7 +47,6 @@ from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
-from vigie_alerting.api.bodies import MAX_FILE_BYTES
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules

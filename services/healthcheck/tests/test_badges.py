@@ -10,7 +10,10 @@ from vigie_healthcheck import badges
 from vigie_healthcheck.badges import COLOURS, Colour, badge, length, of_latency, of_state, of_uptime
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = ["</text><script>alert(1)</script>", '"><svg onload=alert(1)>', "]]>&nbsp;", "\0\x1b\ud800", "", "x" * 5_000, "🙂é\u0301漢字"]  # fmt: skip
+HOSTILE = [
+    "</text><script>alert(1)</script>", '"><svg onload=alert(1)>', "]]>&nbsp;", "\0\x1b\ud800", "", "x" * 5_000,
+    "🙂é\u0301漢字",
+]  # fmt: skip
 
 
 def texts(svg: str) -> list[str]:

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from vigie_contracts.checks import Verdict
-from vigie_contracts.targets import Secrets, Target
+from vigie_contracts.targets import OWN, Secrets, Target
 from vigie_healthcheck.checking import Checker
 from vigie_healthcheck.probes.base import Facts, Failed, Phases, Probe, Question, Way
 from vigie_healthcheck.self_check import LoopDelay, Reference, SelfCheck
+from vigie_runtime.clock import SystemClock
 from vigie_runtime.egress import Egress
 
 WAY = Way(Egress(None), ssl.create_default_context())
@@ -56,7 +57,7 @@ class Network:
 
 def checker(probe: Probe, network: Network | None = None, delay: LoopDelay | None = None) -> Checker:
     references = REFERENCES if network else []
-    return Checker({"double": probe}, WAY, SelfCheck(references, delay or LoopDelay(), network))
+    return Checker({"double": probe}, WAY, SelfCheck(references, delay or LoopDelay(), SystemClock(), network))
 
 
 async def test_what_goes_well_is_asked_once() -> None:
@@ -132,7 +133,7 @@ async def test_a_check_that_is_given_up_does_not_end_the_self_check_of_others() 
     async def connect(host: str, port: int) -> None:
         await going.wait()
 
-    asked = Checker({"double": Double(OSError())}, WAY, SelfCheck(REFERENCES, LoopDelay(), connect))
+    asked = Checker({"double": Double(OSError())}, WAY, SelfCheck(REFERENCES, LoopDelay(), SystemClock(), connect))
     first, second = (asyncio.create_task(asked.check(target(), Secrets())) for _ in range(2))
     await asyncio.sleep(0.01)
     first.cancel()
@@ -170,10 +171,31 @@ async def test_a_prober_that_stood_still_says_unknown() -> None:
 
 
 async def test_a_standstill_before_the_check_excuses_nothing() -> None:
-    clock = asyncio.get_running_loop().time
+    clock = time.monotonic
     async with watched_loop() as delay:
         before = clock()
         hold_up()
         await asyncio.sleep(0.15)
         assert delay.worst(before) >= 0.15
         assert delay.worst(clock()) < delay.worst(before)
+
+
+async def test_only_an_own_target_at_its_own_address_may_be_in_any_network() -> None:
+    ways: list[Egress] = []
+
+    async def looks(question: Question, way: Way, phases: Phases) -> Facts:
+        ways.append(way.egress)
+        await way.egress.addresses("127.0.0.1", 80)
+        return {}
+
+    at = "http://127.0.0.1:1/health/ready"
+    way = Way(Egress(()), WAY.trust)
+    made = Checker({"double": looks}, way, SelfCheck([], LoopDelay(), SystemClock()), [at])
+
+    async def verdict(**changes: object) -> Verdict:
+        return (await made.check(target(**changes), Secrets())).outcome.verdict
+
+    assert await verdict(managed_by=OWN, url=at) is Verdict.UP
+    assert await verdict(managed_by=OWN, url="http://127.0.0.1:1/other") is Verdict.UNKNOWN  # people changed it
+    assert await verdict(url=at) is Verdict.UNKNOWN
+    assert await verdict(managed_by="targets.yaml", url=at) is Verdict.UNKNOWN

@@ -33,6 +33,7 @@ PHASE = "probe_phase_duration_seconds{'kind': 'http', 'target': 'shop', 'phase':
 def test_what_answers_is_a_success(verdict: Verdict) -> None:
     assert values(verdict) == {
         f"probe_success{OF_SHOP}": 1.0,
+        f"target_available{OF_SHOP}": 1.0,
         f"probe_duration_seconds{OF_SHOP}": 0.25,
         PHASE: 0.1,
         f"probe_http_status_code{OF_SHOP}": 200.0,
@@ -49,6 +50,12 @@ def test_a_failure_counts_at_once_and_the_target_is_down_at_its_threshold() -> N
     assert found[f"target_muted{OF_SHOP}"] == 1.0
     assert found[f"target_available{OF_SHOP}"] == 1.0, "what fails in a maintenance is no outage"
     assert values(Verdict.DOWN, "dependency")[f"target_available{OF_SHOP}"] == 0.0
+
+
+@pytest.mark.parametrize(("muted", "available"), [("", 0.0), ("dependency", 0.0), ("maintenance", 1.0)])
+def test_only_in_maintenance_a_failure_does_not_count_against_uptime(muted: str, available: float) -> None:
+    found = values(Verdict.DOWN, muted)
+    assert (found[f"probe_success{OF_SHOP}"], found[f"target_available{OF_SHOP}"]) == (0.0, available)
 
 
 def test_where_the_prober_failed_nothing_is_said_of_the_target() -> None:

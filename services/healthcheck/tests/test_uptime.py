@@ -12,7 +12,7 @@ import pytest
 from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_healthcheck import uptime
-from vigie_healthcheck.readings import AVAILABLE, DURATION, Latency, Readings, Span
+from vigie_healthcheck.readings import AVAILABLE, DURATION, Days, Latency, Readings, Span
 from vigie_healthcheck.uptime import Uptime, Window
 from vigie_query.planning import Plan
 from vigie_query.series import Selection, Series
@@ -91,7 +91,7 @@ async def test_empty_history_says_so() -> None:
     found = await nothing.uptime(ACME, Span("shop", 30 * SECOND), Window.WEEK)
     assert (found.percent, found.unknown_s) == (None, 7 * 86_400 - 20 * 60), "but for the hour that goes on"
     assert await nothing.latency(ACME, "shop", Window.WEEK) == Latency()
-    assert await nothing.days(ACME, ["shop"], 3) == {"shop": [None, None, None]}
+    assert await nothing.days(ACME, ["shop"], 3) == {}
     assert await nothing.last_day(ACME, []) == {}
 
 
@@ -138,7 +138,10 @@ async def test_days_of_several_targets_today_last() -> None:
             (AVAILABLE, "not asked for"): checks(today, NOW),
         }
     )
-    assert await stored.days(ACME, ["b", "a"], 3) == {"a": [None, 0.0, 100.0], "b": [100.0, None, None]}
+    assert await stored.days(ACME, ["b", "a"], 3) == {
+        "a": Days(pytest.approx(100 * 20 / (24 * 60 + 20), abs=0.001), [None, 0.0, 100.0]),
+        "b": Days(100.0, [100.0, None, None]),
+    }
     assert await stored.last_day(ACME, ["a", "b"]) == {"a": pytest.approx(100 / 72, abs=0.001), "b": None}
 
 

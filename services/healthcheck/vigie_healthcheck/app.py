@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from importlib.metadata import version
 from typing import Final
 
@@ -20,6 +19,7 @@ from vigie_runtime.egress import Egress
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
+from vigie_storage.health.targets import TargetStore
 from vigie_storage.mongo import retryable
 from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
@@ -31,22 +31,29 @@ from vigie_web.operations import operations
 from vigie_web.state import AppState
 
 from vigie_healthcheck import metrics
+from vigie_healthcheck import start as checks
+from vigie_healthcheck.api.health import routes as health
+from vigie_healthcheck.api.services import routes as services
+from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.probes.base import Way
+from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.resources import Resources
+from vigie_healthcheck.results import RESULTS_METRICS
 from vigie_healthcheck.settings import HealthcheckSettings
+from vigie_healthcheck.targets import start as targets
 
 log = logging.get(__name__)
 
 State = AppState[HealthcheckSettings, Resources]
-FEATURES: Final = (operations(PATH),)
-_SOURCE: Final = "/vigie/healthcheck"
+FEATURES: Final = (services.FEATURE, health.FEATURE, status.FEATURE, operations(PATH))
+"""`/api/health/services/export` before the services by name."""
 _KNOWN_SERIES: Final = 200_000
 """Kept in memory: a target has about ten, of about 0.5 kB each."""
 
 
 def create_app(settings: HealthcheckSettings, *, clock: Clock | None = None) -> FastAPI:
     """Healthcheck, connected while the ASGI lifespan runs; until then its routes answer 503."""
-    measured = MetricSet([*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *LOGREADER_METRICS])
+    measured = MetricSet([*metrics.ALL, *RESULTS_METRICS, *ACCESS_METRICS, *PUBLISHING_METRICS, *LOGREADER_METRICS])
     app = web.create_app(
         State(settings, measured, clock),
         FEATURES,
@@ -69,21 +76,46 @@ async def connect(state: State, life: Lifespan) -> Resources:
     database, redis, who = shared.database, shared.redis, shared.identity
     with retryable("starting"):
         wanted = topics.deployed(settings, (SAMPLES, CHECKS, TARGETS))
-        await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+        identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
     samples = await _samples(state, life, shared)
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     if not settings.sealing.key_id:
         log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
-    way = Way(Egress(settings.allowed_networks), ssl.create_default_context())
+    store = TargetStore(database, state.clock, settings.sealing)
+    await life.up("targets", store.prepare())
+    book = await targets.start(life, settings, database, who, store, clock=state.clock, metrics=state.metrics)
+    way = Way(Egress(settings.allowed_networks))
+    running = await checks.start(
+        life,
+        settings,
+        database,
+        redis,
+        way=way,
+        samples=samples.named,
+        targets=identities[settings.targets_topic],
+        own_urls=[own.target.url for own in settings.own],
+        clock=state.clock,
+        metrics=state.metrics,
+    )
     return Resources(
         access=shared.access,
         checks=(
             Check("mongodb", lambda: database.command("ping")),
             Check("kafka", lambda: samples.bus.ready, required=False),
+            Check("targets", lambda: running.ready, required=False),
             Check("redis", redis.ping, required=False),
         ),
         audit=who.audit,
         way=way,
+        targetbook=book,
+        reads=Reads.of(
+            database,
+            store,
+            who.known_tenants,
+            state.clock,
+            samples_topic=settings.samples_topic,
+            look=running.runner.look,
+        ),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from vigie_contracts.checks import Verdict
-from vigie_contracts.targets import Secrets, Target
+from vigie_contracts.targets import OWN, Secrets, Target
+from vigie_runtime.egress import Egress
 
 from vigie_healthcheck.probes.base import Outcome, Probe, Question, Way, ask
 from vigie_healthcheck.self_check import SelfCheck
@@ -24,8 +25,12 @@ class Checked:
 class Checker:
     """Asks targets."""
 
-    def __init__(self, probes: Mapping[str, Probe], way: Way, self_check: SelfCheck) -> None:
+    def __init__(
+        self, probes: Mapping[str, Probe], way: Way, self_check: SelfCheck, own_urls: Collection[str] = ()
+    ) -> None:
+        """`own_urls`: where Vigie's own parts are. Who runs Vigie named them: in any network."""
         self._probes, self._way, self._self_check = probes, way, self_check
+        self._own_urls, self._own_way = frozenset(own_urls), replace(way, egress=Egress(None))
 
     async def check(self, target: Target, secrets: Secrets) -> Checked:
         """Ask, and while it does not answer as it should, ask again at once, as often as it is configured and its
@@ -33,13 +38,13 @@ class Checker:
         probe = self._probes.get(target.kind)
         if probe is None:
             return Checked(unknown(f"this version cannot ask targets of the kind {target.kind}"), 0)
-        clock = asyncio.get_running_loop().time
+        way = self._own_way if target.managed_by == OWN and target.url in self._own_urls else self._way
         question, timeout_s = Question.of(target, secrets), min(target.timeout_ms, target.interval_ms) / 1000
-        end, attempts = clock() + target.interval_ms / 1000, 0
+        end, attempts = time.monotonic() + target.interval_ms / 1000, 0
         while True:
-            began, attempts = clock(), attempts + 1
-            outcome = await ask(probe, question, timeout_s, self._way)
-            if outcome.verdict is not Verdict.DOWN or attempts > target.retries or clock() + timeout_s > end:
+            began, attempts = time.monotonic(), attempts + 1
+            outcome = await ask(probe, question, timeout_s, way)
+            if outcome.verdict is not Verdict.DOWN or attempts > target.retries or time.monotonic() + timeout_s > end:
                 break
         if outcome.verdict is Verdict.DOWN and outcome.unreachable:
             fault = await self._self_check.fault(began, timeout_s)

@@ -53,6 +53,14 @@ class Latency:
     max: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Days:
+    """`percent`: of all of them; `each`: of each day (UTC), today last. None: nothing is known."""
+
+    percent: float | None = None
+    each: Sequence[float | None] = (None,) * DAYS
+
+
 class Readings:
     """All raise QueryLimitExceeded where too many windows would have to be read, and StoreUnavailable."""
 
@@ -78,12 +86,15 @@ class Readings:
         shares = await self._shares(tenant, names, grid)
         return {name: Uptime.of(shares.get(name, _nothing(grid)), lengths).percent for name in names}
 
-    async def days(self, tenant: TenantId, names: Sequence[str], days: int = DAYS) -> Mapping[str, list[float | None]]:
-        """The percent of each of the last days (UTC), today last."""
+    async def days(self, tenant: TenantId, names: Sequence[str], days: int = DAYS) -> Mapping[str, Days]:
+        """The last days (UTC) of several targets; those without a check are absent."""
         now_ms = self._clock.now_ms()
         grid = stepped(now_ms - (days - 1) * DAY, now_ms, DAY)
-        shares = await self._shares(tenant, names, grid)
-        return {name: [_percent(one) for one in shares.get(name, _nothing(grid)).tolist()] for name in names}
+        lengths = uptime.lengths_s(grid, grid.start, now_ms)
+        return {
+            name: Days(Uptime.of(shares, lengths).percent, [_percent(one) for one in shares.tolist()])
+            for name, shares in (await self._shares(tenant, names, grid)).items()
+        }
 
     async def latency(self, tenant: TenantId, name: str, window: Window) -> Latency:
         """Of all checks of one target, those that failed included."""

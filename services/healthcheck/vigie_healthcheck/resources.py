@@ -10,6 +10,8 @@ from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_healthcheck.probes.base import Way
+from vigie_healthcheck.reads import Reads
+from vigie_healthcheck.targets.targetbook import Targetbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +23,5 @@ class Resources:
     audit: Audit
     way: Way
     """How targets are reached."""
+    reads: Reads
+    targetbook: Targetbook

@@ -3,6 +3,8 @@
 Samples carry the target's labels, and over them `target` (its name), `kind` and, where it is in one, `group`:
 - `probe_success` 1 or 0, `probe_duration_seconds`, `probe_phase_duration_seconds` by `phase`, and the probe's facts: of
   this check; none of them when it was the prober that failed.
+- `target_available` 0 when this check failed outside maintenance, else 1: what uptime is counted from. None when it was
+  the prober that failed.
 - `target_up` 1 or 0: what the target is, after its thresholds; none while nothing is known of it.
 - `target_available` 0 when the check failed outside of maintenance, else 1: what uptime is made of.
 - `target_muted` 1 while nobody is to be alerted: a maintenance, or something that it depends on is down.
@@ -23,6 +25,7 @@ from vigie_publishing.metric import Sample
 from vigie_publishing.publishers import NamedSamples
 
 from vigie_healthcheck.checking import Checked
+from vigie_healthcheck.muting import MAINTENANCE
 from vigie_healthcheck.probes.base import Outcome
 from vigie_healthcheck.state import Step
 

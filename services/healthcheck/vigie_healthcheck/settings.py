@@ -9,6 +9,8 @@ from vigie_runtime.settings import ChecksSettings
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
+from vigie_healthcheck.targets.own import Own, named, servers
+
 
 class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
@@ -36,9 +38,14 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
         description="addresses that can be connected to as long as this machine's network works, host:port, "
         "comma-separated: while none of them can, what cannot be reached is unknown, not down",
     )
+    own_targets: str = Field(
+        default="",
+        description="Vigie's own services as targets of the default tenant, name=URL, comma-separated; where it is "
+        "set, Kafka, MongoDB and Redis are too",
+    )
     targets_file: str | None = Field(
         default=None,
-        description="file of targets, YAML: what stands in it is watched for the default tenant, and changed there only",
+        description="file of targets, YAML: they are watched for the default tenant, and changed only there",
     )
 
     @property
@@ -50,10 +57,21 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
         """Host and port of each."""
         return _references(self.probe_references)
 
+    @property
+    def own(self) -> list[Own]:
+        """Vigie's own services and servers."""
+        return [*named(self.own_targets), *servers(self)] if self.own_targets else []
+
     @field_validator("probe_networks")
     @classmethod
     def _readable_networks(cls, text: str) -> str:
         networks(text)
+        return text
+
+    @field_validator("own_targets")
+    @classmethod
+    def _readable_targets(cls, text: str) -> str:
+        named(text)
         return text
 
     @field_validator("probe_references")

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from pymongo.errors import DuplicateKeyError
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database
+from vigie_runtime.errors import VigieError
 
 from vigie_storage import collections
 from vigie_storage.mongo import Session, bounded, exactly
@@ -22,6 +24,13 @@ from vigie_storage.tenancy import TenantCollection, Why
 
 MAX_TOKEN_CHARS: Final = 64
 """Of what may be one."""
+
+
+class TokenTaken(VigieError):  # noqa: N818 - named after what is wrong
+    """Another target is heard of by this token."""
+
+    def __init__(self) -> None:
+        super().__init__("the token cannot be taken")
 
 
 def new_token() -> str:
@@ -57,10 +66,13 @@ class Beats:
             await self._store.ensure()
 
     async def expect(self, tenant: TenantId, target: str, token: str, at_ms: int, session: Session) -> None:
-        """From now on the target is heard of by this token, and by no other one."""
+        """From now on the target is heard of by this token, and by no other one. Raises TokenTaken."""
         await self.remove(tenant, target, session)
         fields = {"target": target, "at": 0, "failed": False, "since": at_ms}
-        await self._store.of(tenant).insert({"_id": _hash(token), **fields}, session)
+        try:
+            await self._store.of(tenant).insert({"_id": _hash(token), **fields}, session)
+        except DuplicateKeyError as e:
+            raise TokenTaken from e
 
     async def hear(self, token: str, at_ms: int, *, failed: bool = False, code: int | None = None) -> Beat | None:
         """A beat has come. None: nobody has this token; that takes as long to find out as that somebody has."""
@@ -76,6 +88,12 @@ class Beats:
         with bounded():
             found = await self._store.across(Why.PROBE).find_one({"target": exactly(target)})
         return None if found is None else _beat(found)
+
+    async def expects(self, tenant: TenantId, target: str, token: str) -> bool:
+        """Whether the target is heard of by this token."""
+        with bounded():
+            query = {"_id": _hash(token), "target": exactly(target)}
+            return await self._store.of(tenant).one(query) is not None
 
     async def remove(self, tenant: TenantId, target: str, session: Session) -> None:
         """None is expected any more."""

@@ -177,7 +177,7 @@ class HealthStates:
         """When who waits for a check asked for it, by target, of all tenants; at most MAX_ASKED, the first ones."""
         with bounded():
             found = self._rows.find({"asked": {"$gt": 0}}, {"asked": 1}).sort("asked").limit(MAX_ASKED)
-            return {one["_id"]: one["asked"] async for one in found}
+            return {one["_id"]: int(one["asked"]) async for one in found}  # msgspec knows no Int64
 
     async def write(self, states: Sequence[TargetState], session: Session | None = None) -> set[str]:
         """Store these states, one of each target, but not where a newer check is stored: the ids of those are the

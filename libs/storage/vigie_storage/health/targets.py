@@ -1,6 +1,7 @@
 """The targets of tenants, and what the log has not got yet.
 
-health_targets  {_id: the target's, tenant, order, name, kind, group, enabled, public, managed_by, key, and what
+health_targets  {_id: the target's, tenant, order, name, kind, group, enabled, public, managed_by, parents,
+                 key, and what
                  `vigie_storage.outgoing` needs}
 
 `data` is a target as on the topic, JSON. `order` sorts the targets of a tenant: by group, then name. `key` is the id of
@@ -158,6 +159,7 @@ class TargetStore:
             "enabled": target.enabled,
             "public": target.public,
             "managed_by": target.managed_by,
+            "parents": target.depends_on,
             "secret": bool(target.sealed),
             "key": "" if clear else self.sealing.key_id,
         }

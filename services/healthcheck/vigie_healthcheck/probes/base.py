@@ -7,28 +7,36 @@ for what goes wrong with every connection are made here, once for all.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final, Self, TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Expectations, Secrets, Target
+from vigie_contracts.tenants import TenantId
 from vigie_runtime.egress import AddressForbidden, Egress, HostUnknown
+from vigie_runtime.expressions import Expressions
+
+from vigie_healthcheck.probes import conditions, trust
+from vigie_healthcheck.probes.trust import Trust
 
 EXPECTED: Final = Expectations()
-MAX_BODY_BYTES: Final = 1024 * 1024
-_EXPIRED, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _WRONG_HOST, _WRONG_ADDRESS = 10, 18, 19, 62, 64
-_UNTRUSTED: Final = {
-    _EXPIRED: "the certificate has expired",
-    _SELF_SIGNED: "the certificate is self-signed",
-    _SELF_SIGNED_CHAIN: "the certificate is signed by an authority that is not trusted",
-    _WRONG_HOST: "the certificate is for another host",
-    _WRONG_ADDRESS: "the certificate is for another host",
-}
-"""By OpenSSL's X509_V_ERR codes."""
+NOBODY: Final = TenantId("")
+JUDGING: Final = "conditions"
+"""The phase in which the answer is judged: the prober's time, not the target's."""
+EXPIRY: Final = "probe_ssl_earliest_cert_expiry"
+"""The fact that says when a certificate ends, seconds since the Unix epoch."""
+_OURS: Final = frozenset({
+    errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM,
+    errno.EAFNOSUPPORT,
+})  # fmt: skip
+"""What the operating system says when the prober cannot connect, whoever the target is."""
 _DOING: Final = {
     "resolve": "looking up the name",
     "connect": "connecting",
@@ -58,6 +66,7 @@ class Question:
     """Whether the certificate must be one that is trusted."""
     target: str = ""
     """The id: of what is not asked for over the network."""
+    tenant: TenantId = NOBODY
 
     @classmethod
     def of(cls, target: Target, secrets: Secrets) -> Self:
@@ -74,19 +83,32 @@ class Question:
             target.max_redirects,
             target.verify,
             target.id,
+            TenantId(target.tenant),
         )
 
     def parts(self) -> SplitResult:
         """The parts of the URL. Raises Failed."""
         return split(self.url)
 
+    def login(self) -> tuple[str, str]:
+        """User name and password: those of the URL before those of the target. Both may be empty."""
+        parts = self.parts()
+        if parts.username is None:
+            return self.username, self.password
+        return unquote(parts.username), unquote(parts.password or "")
+
+    def says(self, option: str) -> bool:
+        """Whether an option that is yes or no says yes."""
+        return self.options.get(option, "").lower() in ("true", "yes", "1", "on")
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How targets are reached. `trust`: whose certificates count."""
+    """How targets are reached. `trust`: whose certificates count. `expressions`: where answers are judged."""
 
     egress: Egress
-    trust: ssl.SSLContext
+    trust: Trust = field(default_factory=Trust)
+    expressions: Expressions = field(default_factory=Expressions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +142,11 @@ class Phases:
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
         """Count what happens inside as this phase. After an error `now` stays, so that the reason can name it."""
-        clock = asyncio.get_running_loop().time
-        began, self.now = clock(), name
+        began, self.now = perf_counter(), name
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + clock() - began
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
         self.now = ""
 
 
@@ -146,12 +167,14 @@ def split(url: str) -> SplitResult:
 
 
 async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> Outcome:
-    """The outcome, `deadline_s` after now at the latest."""
-    clock = asyncio.get_running_loop().time
-    began, phases = clock(), Phases()
+    """The outcome, `deadline_s` after now at the latest. What is up, but slow or with a certificate that ends soon, is
+    degraded."""
+    # Not the event loop's time: uvloop's stands still while it works, and has milliseconds.
+    began, phases = perf_counter(), Phases()
     verdict, reason, facts, unreachable = Verdict.UP, "", dict[str, float](), False
+    limit = asyncio.timeout(deadline_s)
     try:
-        async with asyncio.timeout(deadline_s):
+        async with limit:
             facts = dict(await probe(question, way, phases))
     except Failed as e:
         verdict, reason, facts = e.verdict, e.reason, dict(e.facts)
@@ -159,23 +182,33 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
         verdict, reason = Verdict.UNKNOWN, str(e)
     except HostUnknown as e:
         verdict, reason, unreachable = Verdict.DOWN, str(e), True
-    except TimeoutError:
-        doing = _DOING.get(phases.now, "asking")
-        verdict, reason = Verdict.DOWN, f"no answer within {deadline_s:g} s, the time ended in {doing}"
-        unreachable = True
-    except OSError as e:
-        verdict, reason = Verdict.DOWN, _broken(e, phases.now)
-        unreachable = not isinstance(e, (ssl.SSLCertVerificationError, ConnectionRefusedError))
-    return Outcome(verdict, reason, clock() - began, phases.seconds, facts, unreachable)
+    except OSError as e:  # a TimeoutError is one too
+        verdict, reason = _late(deadline_s, phases.now) if limit.expired() else _broken(e, phases.now)
+        unreachable = not isinstance(e, (ssl.SSLError, ConnectionRefusedError))
+    # Where answers are judged many may wait: that is no time of the target.
+    took = perf_counter() - began - phases.seconds.pop(JUDGING, 0.0)
+    if verdict is Verdict.UP:
+        ending = conditions.ending(question.expect, facts.get(EXPIRY), time.time())
+        if reason := conditions.slow(question.expect, took) or ending:
+            verdict = Verdict.DEGRADED
+    return Outcome(verdict, reason, took, phases.seconds, facts, unreachable)
 
 
-def _broken(error: OSError, phase: str) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _UNTRUSTED.get(error.verify_code, "the certificate is not trusted")
+def _late(deadline_s: float, phase: str) -> tuple[Verdict, str]:
+    if phase == JUDGING:
+        return Verdict.UNKNOWN, "there was no time to judge the answer"
+    return Verdict.DOWN, f"no answer within {deadline_s:g} s, the time ended in {_DOING.get(phase, 'asking')}"
+
+
+def _broken(error: OSError, phase: str) -> tuple[Verdict, str]:
     if isinstance(error, ssl.SSLError):
-        return "no encrypted connection: the TLS handshake failed"
+        return Verdict.DOWN, trust.sentence(error)
+    if error.errno in _OURS:
+        return Verdict.UNKNOWN, "the prober itself cannot connect: it lacks files, ports, memory or a permission"
     if isinstance(error, ConnectionRefusedError):
-        return "the connection was refused"
+        return Verdict.DOWN, "the connection was refused"
+    if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return Verdict.DOWN, "there is no route to the host"
     if phase == "connect":
-        return "no connection"
-    return f"the connection was lost while {'answering' if phase == '' else _DOING.get(phase, 'answering')}"
+        return Verdict.DOWN, "no connection"
+    return Verdict.DOWN, f"the connection was lost while {_DOING.get(phase, 'answering')}"

@@ -1,4 +1,7 @@
-"""`tls://host:port`: up when its certificate is trusted, is for that host, and has not expired."""
+"""`tls://host:port`: up when its certificate is trusted, is for that host, and has not expired.
+
+Options: `serverName`, the host that the certificate must be for, if it is not that of the URL.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,5 @@ from vigie_healthcheck.probes.wire import connected
 
 
 async def tls(question: Question, way: Way, phases: Phases) -> Facts:
-    parts = question.parts()
-    async with connected(parts.hostname or "", parts.port or 443, way, phases, tls=True) as wire:
-        expiry = wire.expiry()
-        return {} if expiry is None else {"probe_ssl_earliest_cert_expiry": expiry}
+    async with connected(question, 443, way, phases, tls=True) as wire:
+        return wire.facts()

@@ -7,8 +7,11 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
-from vigie_healthcheck.probes.base import Failed, Phases, Way
+from vigie_healthcheck.probes import trust
+from vigie_healthcheck.probes.base import EXPIRY, Failed, Phases, Question, Way
+from vigie_healthcheck.probes.dialling import dial
 
 _MAX_LINE = 64 * 1024
 
@@ -17,6 +20,8 @@ _MAX_LINE = 64 * 1024
 class Wire:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    question: Question
+    way: Way
 
     async def line(self) -> bytes:
         """The next line, without its end. Raises Failed when there is none or it has no end."""
@@ -27,34 +32,48 @@ class Wire:
         except asyncio.LimitOverrunError:
             raise Failed("the answer is a line without end") from None
 
-    def expiry(self) -> float | None:
-        """When the server's certificate expires, seconds since the Unix epoch; None without TLS."""
-        shown = self.writer.get_extra_info("peercert")
-        return float(ssl.cert_time_to_seconds(shown["notAfter"])) if shown else None
+    async def exactly(self, size: int) -> bytes:
+        """So many bytes. Raises Failed when the connection ends before."""
+        try:
+            return await self.reader.readexactly(size)
+        except asyncio.IncompleteReadError:
+            raise Failed("the connection was closed without an answer") from None
+
+    async def encrypt(self, phases: Phases, alpn: str = "") -> None:
+        """TLS from here on, with the certificate that the target must show. Raises OSError."""
+        name = self.question.options.get("serverName") or self.question.parts().hostname or ""
+        with phases.measure("tls"):
+            try:
+                context = self.way.trust.context(verify=self.question.verify, alpn=alpn)
+                await self.writer.start_tls(context, server_hostname=name)
+            except ssl.SSLError:  # some are ValueErrors too
+                raise
+            except ValueError:  # a name that TLS cannot ask for
+                raise Failed("the name of the host cannot stand in a certificate") from None
+
+    def facts(self) -> dict[str, float]:
+        """What is known of the connection: when the certificate expires."""
+        connection = cast("ssl.SSLObject | None", self.writer.get_extra_info("ssl_object"))
+        ends = None if connection is None else trust.expiry(connection)
+        return {} if ends is None else {EXPIRY: ends}
 
 
 @asynccontextmanager
-async def connected(host: str, port: int, way: Way, phases: Phases, *, tls: bool = False) -> AsyncIterator[Wire]:
-    """A connection to the first address that takes one. Raises EgressError, OSError."""
+async def connected(
+    question: Question, port: int, way: Way, phases: Phases, *, tls: bool = False, alpn: str = ""
+) -> AsyncIterator[Wire]:
+    """A connection to the host of the question, at its port or else at this one. Raises EgressError, OSError."""
+    parts = question.parts()
+    port = parts.port or port
     with phases.measure("resolve"):
-        addresses = await way.egress.addresses(host, port)
+        addresses = await way.egress.addresses(parts.hostname or "", port)
     with phases.measure("connect"):
-        reader, writer = await _first(addresses, port)
+        reader, writer = await asyncio.open_connection(sock=await dial(addresses, port), limit=_MAX_LINE)
     try:
+        wire = Wire(reader, writer, question, way)
         if tls:
-            with phases.measure("tls"):
-                await writer.start_tls(way.trust, server_hostname=host)
-        yield Wire(reader, writer)
+            await wire.encrypt(phases, alpn)
+        yield wire
     finally:
         # Not close(): that waits for the other side's goodbye, which a server that hangs never says.
         writer.transport.abort()
-
-
-async def _first(addresses: list[str], port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    failed: OSError | None = None
-    for address in addresses:
-        try:
-            return await asyncio.open_connection(address, port, limit=_MAX_LINE)
-        except OSError as e:
-            failed = e
-    raise failed or OSError
