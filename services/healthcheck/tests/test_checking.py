@@ -171,7 +171,7 @@ async def test_a_prober_that_stood_still_says_unknown() -> None:
 
 
 async def test_a_standstill_before_the_check_excuses_nothing() -> None:
-    clock = asyncio.get_running_loop().time
+    clock = time.monotonic
     async with watched_loop() as delay:
         before = clock()
         hold_up()

@@ -60,7 +60,7 @@ def redis(url: str = "redis://redis:6379", password: str = "s3cret") -> Own:
 
 async def test_own_targets_are_made_once_by_however_many_start_together(book: Targetbook) -> None:
     wanted = [*named("vigie-api=http://127.0.0.1:1/health/ready"), redis()]
-    await asyncio.gather(*(keeping(book, *wanted).run() for _ in range(3)))
+    await asyncio.gather(*(keeping(book, *wanted).settle() for _ in range(3)))
     made = await targets(book)
     assert {name: (one.managed_by, one.version) for name, one in made.items()} == {
         "vigie-api": (OWN, 1),
@@ -89,10 +89,10 @@ async def test_address_and_login_follow_and_what_people_set_stays(book: Targetbo
 async def test_what_is_not_named_any_more_is_removed_and_nobody_elses(book: Targetbook) -> None:
     [shop] = named("shop=http://127.0.0.1:1/")
     await book.create(Draft(replace(shop.target, tenant=DEFAULT, managed_by=""), Secrets()), SYSTEM)
-    await keeping(book, redis(), shop).run()
+    await keeping(book, redis(), shop).settle()
     theirs = (await targets(book))["shop"]
     assert theirs.managed_by == ""
     with pytest.raises(ManagedElsewhere, match="set enabled to false"):
         await book.delete((await targets(book))["vigie-redis"], SYSTEM)
-    await keeping(book).run()
+    await keeping(book).settle()
     assert await targets(book) == {"shop": theirs}

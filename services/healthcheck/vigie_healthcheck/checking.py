@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -38,14 +38,13 @@ class Checker:
         probe = self._probes.get(target.kind)
         if probe is None:
             return Checked(unknown(f"this version cannot ask targets of the kind {target.kind}"), 0)
-        clock = asyncio.get_running_loop().time
         way = self._own_way if target.managed_by == OWN and target.url in self._own_urls else self._way
         question, timeout_s = Question.of(target, secrets), min(target.timeout_ms, target.interval_ms) / 1000
-        end, attempts = clock() + target.interval_ms / 1000, 0
+        end, attempts = time.monotonic() + target.interval_ms / 1000, 0
         while True:
-            began, attempts = clock(), attempts + 1
+            began, attempts = time.monotonic(), attempts + 1
             outcome = await ask(probe, question, timeout_s, way)
-            if outcome.verdict is not Verdict.DOWN or attempts > target.retries or clock() + timeout_s > end:
+            if outcome.verdict is not Verdict.DOWN or attempts > target.retries or time.monotonic() + timeout_s > end:
                 break
         if outcome.verdict is Verdict.DOWN and outcome.unreachable:
             fault = await self._self_check.fault(began, timeout_s)

@@ -6,6 +6,7 @@ What fails while it is not says nothing of the target.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -29,7 +30,8 @@ _NOTED: Final = 512
 
 
 class LoopDelay:
-    """How late the event loop does what is due: `run` in a task, `worst` tells."""
+    """How late the event loop does what is due: `run` in a task, `worst` tells. By the system's monotonic time: uvloop's
+    own stands still while it works."""
 
     def __init__(self) -> None:
         self._late: deque[tuple[float, float]] = deque(maxlen=_NOTED)
@@ -39,24 +41,23 @@ class LoopDelay:
 
     async def run(self) -> None:
         """Look until stopped."""
-        clock = asyncio.get_running_loop().time
         while not self._stopping.is_set():
-            self._expected = clock() + _TICK_S
+            self._expected = time.monotonic() + _TICK_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_S):
                     await self._stopping.wait()
-            if (late := clock() - self._expected) > _NOTED_S:
-                self._late.append((clock(), late))
+            if (late := time.monotonic() - self._expected) > _NOTED_S:
+                self._late.append((time.monotonic(), late))
         self._expected = None
 
     def stop(self) -> None:
         self._stopping.set()
 
     def worst(self, since: float) -> float:
-        """Seconds that something was late at most since that time of the loop; what is late now counts too."""
+        """Seconds that something was late at most since that monotonic time; what is late now counts too."""
         found = max((late for at, late in self._late if at >= since), default=0.0)
         # After a standstill whoever asks may run before `run` does.
-        now_late = 0.0 if self._expected is None else asyncio.get_running_loop().time() - self._expected
+        now_late = 0.0 if self._expected is None else time.monotonic() - self._expected
         return max(found, now_late)
 
 
@@ -72,7 +73,7 @@ class SelfCheck:
         self._works = TtlCache[bool](clock, CACHE_S, 1, name="self-check")
 
     async def fault(self, since: float, patience_s: float) -> str:
-        """Why a target that did not answer within `patience_s`, asked for at that time of the loop, may not be to
+        """Why a target that did not answer within `patience_s`, asked for at that monotonic time, may not be to
         blame: a sentence, empty when it is."""
         held_up = self._delay.worst(since)
         if held_up >= max(_TICK_S, patience_s / 5):

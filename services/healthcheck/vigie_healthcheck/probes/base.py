@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final, Self, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -141,12 +142,11 @@ class Phases:
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
         """Count what happens inside as this phase. After an error `now` stays, so that the reason can name it."""
-        clock = asyncio.get_running_loop().time
-        began, self.now = clock(), name
+        began, self.now = perf_counter(), name
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + clock() - began
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
         self.now = ""
 
 
@@ -169,8 +169,8 @@ def split(url: str) -> SplitResult:
 async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> Outcome:
     """The outcome, `deadline_s` after now at the latest. What is up, but slow or with a certificate that ends soon, is
     degraded."""
-    clock = asyncio.get_running_loop().time
-    began, phases = clock(), Phases()
+    # Not the event loop's time: uvloop's stands still while it works, and has milliseconds.
+    began, phases = perf_counter(), Phases()
     verdict, reason, facts, unreachable = Verdict.UP, "", dict[str, float](), False
     limit = asyncio.timeout(deadline_s)
     try:
@@ -186,7 +186,7 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
         verdict, reason = _late(deadline_s, phases.now) if limit.expired() else _broken(e, phases.now)
         unreachable = not isinstance(e, (ssl.SSLError, ConnectionRefusedError))
     # Where answers are judged many may wait: that is no time of the target.
-    took = clock() - began - phases.seconds.pop(JUDGING, 0.0)
+    took = perf_counter() - began - phases.seconds.pop(JUDGING, 0.0)
     if verdict is Verdict.UP:
         ending = conditions.ending(question.expect, facts.get(EXPIRY), time.time())
         if reason := conditions.slow(question.expect, took) or ending:

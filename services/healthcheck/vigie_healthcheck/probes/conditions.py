@@ -1,7 +1,8 @@
 """What an answer must be: read once, checked for the form, and judged. Pure.
 
-Regular expressions are RE2's: linear time, without backreferences and look-around. Linear is not fast: one may take a
-second for a large answer, so `unmet` runs beside the event loop (`judging.py`).
+Regular expressions are RE2's: linear time, without backreferences and look-around. Linear is not fast: one may take
+half a second for a large answer, so `unmet` runs beside the event loop (`judging.py`), and what would take longer is
+not begun.
 """
 
 # pyright: reportMissingTypeStubs=false
@@ -26,12 +27,19 @@ MAX_CONDITIONS: Final = 16
 MAX_REGEX_CHARS: Final = 1_000
 _REGEX_BYTES: Final = 1 << 16
 """Memory of one compiled expression; RE2 refuses those that need more."""
+_MAX_WORK: Final = 200_000_000
+"""Length of an answer times the size of an expression's program: at most 7 ns each, mostly far less. Expressions of
+100 plain characters may search the largest answer."""
 _UNICODE_CLASS: Final = re.compile(r"\\[pP]")
 _MAX_UNICODE_CLASSES: Final = 16
 """`\\pL` and the like in one expression: each costs 0.25 ms to compile, and no other thread runs meanwhile."""
 _STATUS: Final = re.compile(r"([1-9])xx|([1-9]\d\d)(?:-([1-9]\d\d))?", re.IGNORECASE)
 _SUCCESS: Final = ((200, 299),)
 _SHOWN_CHARS: Final = 80
+
+
+class TooMuchWork(Exception):  # noqa: N818 - named after what is wrong
+    """An expression would take too long for an answer of this length."""
 
 
 def check(expect: Expectations) -> list[tuple[str, str]]:
@@ -98,10 +106,13 @@ def any_of_body(expect: Expectations) -> bool:
 
 def unmet(expect: Expectations, body: bytes, go_on: Callable[[], None]) -> str:
     """The sentence of the first condition that the answer does not meet, "" when it meets all. `go_on` is called after
-    each expression, and may raise. Raises ValueError for expectations that `check` refuses."""
+    each expression, and may raise. Raises TooMuchWork, and ValueError for expectations that `check` refuses."""
     for wanted, patterns in ((True, expect.body_matches), (False, expect.body_not_matches)):
         for pattern in patterns:
-            found = _regex(pattern).search(body) is not None
+            regex = _regex(pattern)
+            if regex.programsize * len(body) > _MAX_WORK:
+                raise TooMuchWork
+            found = regex.search(body) is not None
             go_on()
             if found is not wanted:
                 return f"the answer {'does not match' if wanted else 'matches'} {_shown(pattern)}"

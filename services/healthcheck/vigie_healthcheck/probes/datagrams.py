@@ -52,26 +52,23 @@ async def datagrams(
     with phases.measure("resolve"):
         addresses = await way.egress.addresses(parts.hostname or "", port)
     with phases.measure("connect"):
-        connected = await _first(addresses, port, make)
+        connected = _first(addresses, port, make)
     try:
         yield Datagrams(connected)
     finally:
         connected.close()
 
 
-async def _first(addresses: list[str], port: int, make: Callable[[int], socket.socket]) -> socket.socket:
+def _first(addresses: list[str], port: int, make: Callable[[int], socket.socket]) -> socket.socket:
     failed: OSError | None = None
     for address in addresses:
         made = make(socket.AF_INET6 if ":" in address else socket.AF_INET)
         try:
             made.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(made, (address, port))
+            made.connect((address, port))  # says only to whom: nothing is waited for
         except OSError as e:
             made.close()
             failed = e
-        except BaseException:
-            made.close()
-            raise
         else:
             return made
     raise failed or OSError

@@ -37,7 +37,7 @@ async def http(question: Question, way: Way, phases: Phases) -> Facts:
     redirects = 0
     while True:
         answer = await _once(question, way, phases)
-        wanted, location = _wanted(answer.status, question), answer.headers.get(b"location", b"")
+        wanted, location = _wanted(answer, question), answer.headers.get(b"location", b"")
         if wanted or answer.status not in _REDIRECTS or not location:
             break
         redirects += 1
@@ -57,11 +57,11 @@ async def http(question: Question, way: Way, phases: Phases) -> Facts:
     return facts
 
 
-def _wanted(status: int, question: Question) -> bool:
+def _wanted(answer: _Answer, question: Question) -> bool:
     try:
-        return conditions.status_wanted(question.expect, status)
+        return conditions.status_wanted(question.expect, answer.status)
     except ValueError:
-        raise Failed("the statuses of the target cannot be read", Verdict.UNKNOWN) from None
+        raise Failed("the statuses of the target cannot be read", Verdict.UNKNOWN, answer.facts) from None
 
 
 async def _once(question: Question, way: Way, phases: Phases) -> _Answer:

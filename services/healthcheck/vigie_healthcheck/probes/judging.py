@@ -29,7 +29,7 @@ async def judge(body: bytes, question: Question, way: Way, phases: Phases, facts
                 sentence = await thinking.run(lambda check: conditions.unmet(expect, body, check))
             except Busy:  # asked again until the deadline
                 await asyncio.sleep(_AGAIN_S)
-            except ExpressionTooSlow:
+            except (ExpressionTooSlow, conditions.TooMuchWork):
                 raise Failed("the conditions take too long for this answer", Verdict.UNKNOWN, facts) from None
             except ValueError:
                 raise Failed("the conditions of the target cannot be read", Verdict.UNKNOWN, facts) from None

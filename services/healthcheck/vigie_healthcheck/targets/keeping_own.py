@@ -25,7 +25,7 @@ ATTEMPTS: Final = 300
 
 
 class KeepingOwn:
-    """Makes, changes and removes targets of the tenant until they are those that are wanted. `run` until it ends."""
+    """Makes, changes and removes targets of the tenant until they are those that are wanted. `run` until `stop`."""
 
     def __init__(self, book: Targetbook, tenant: TenantId, wanted: Sequence[Own]) -> None:
         self._book, self._tenant, self._wanted = book, tenant, wanted
@@ -36,6 +36,11 @@ class KeepingOwn:
         self._stopping.set()
 
     async def run(self) -> None:
+        """Do it, then rest until stopped."""
+        await self.settle()
+        await self._stopping.wait()
+
+    async def settle(self) -> None:
         """Once, and again while the store does not answer or another process does the same."""
         for _ in range(ATTEMPTS):
             if self._stopping.is_set():

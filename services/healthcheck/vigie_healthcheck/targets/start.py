@@ -1,4 +1,4 @@
-"""What changes targets, and the order in which it comes up: the book, its publisher, and the file that is watched."""
+"""What changes targets, and the order in which it comes up: the book, its publisher, Vigie's own, and the file."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vigie_storage.health.beats import Beats
 from vigie_storage.health.targets import TargetStore
 
 from vigie_healthcheck.settings import HealthcheckSettings
+from vigie_healthcheck.targets.keeping_own import KeepingOwn
 from vigie_healthcheck.targets.targetbook import Targetbook
 from vigie_healthcheck.targets.watching import WatchedFile
 
@@ -41,8 +42,11 @@ async def start(
     publisher = DocumentPublisher(store.outgoing, records.publish, clock)
     life.run("targets to publish", publisher.run(), publisher.stop)
     book = Targetbook(database, store, Beats(database), who, clock=clock, wake=publisher.wake)
+    default = TenantId(settings.default_tenant)
+    own = KeepingOwn(book, default, settings.own)
+    life.run("own targets", own.run(), own.stop)
     if settings.targets_file:
-        watched = WatchedFile(book, TenantId(settings.default_tenant), settings.targets_file)
+        watched = WatchedFile(book, default, settings.targets_file)
         await life.up("targets of the file", watched.load())
         life.run("file of targets", watched.run(), watched.stop)
     return book
