@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 from vigie_contracts.problems import shortened
-from vigie_contracts.targets import HEARTBEAT, Target
+from vigie_contracts.targets import HEARTBEAT, OWN, Target
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Actor
 from vigie_identity.names import new_id
@@ -27,8 +27,6 @@ from vigie_healthcheck.targets.values import normal
 
 _AT_ONCE: Final = 50
 """Read without letting others go on."""
-OWN: Final = "vigie"
-"""Manages Vigie's own services."""
 
 
 class Outcome(StrEnum):
