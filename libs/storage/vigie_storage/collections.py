@@ -191,7 +191,13 @@ HEALTH_TARGETS: Final = Collection(
 HEALTH_STATES: Final = Collection(
     "health_states",
     TenantIn.FIELD,
-    (_by_tenant("order"), _by_tenant("state", "order"), Index(("asked",), only={"asked": {"$gt": 0}})),
+    (
+        _by_tenant("order"),
+        _by_tenant("state", "order"),
+        _by_tenant("stored"),
+        Index(("asked",), only={"asked": {"$gt": 0}}),
+    ),
+    Expiry("expires"),
 )
 """What every target is now. `_id`: that of the target."""
 HEALTH_BEATS: Final = Collection("health_beats", TenantIn.FIELD, (Index(("target",)),))

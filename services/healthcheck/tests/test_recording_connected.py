@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +97,12 @@ async def test_what_is_gone_is_forgotten_and_its_incident_ends(recorder: StateRe
         await recorder.remove([Gone(ACME, "t1", NOW + 9)])
     assert set(await recorder.states.some(["t1", "t2"])) == {"t2"}
     assert sorted(await incidents(recorder)) == [("t1", 1, 9, "down"), ("t2", 1, None, "down")]
+    assert [one.target for one in await recorder.states.page(ACME, EVERY, 9)] == ["t2"]
+    written = await recorder.states.since(ACME, datetime.fromtimestamp(0, UTC), 9)
+    assert [(one.target, one.state is None) for one in written] == [("t2", False), ("t1", True)]
+    await recorder.write([Found(state(1, at=20))])
+    assert set(await recorder.states.some(["t1"])) == {"t1"}
+    assert await recorder.database.health_states.count_documents({"expires": {"$exists": True}}) == 0
 
 
 async def test_incidents_are_found_by_target_and_time(recorder: StateRecorder) -> None:
@@ -123,10 +129,14 @@ async def test_states_are_paged_by_name_and_filtered(recorder: StateRecorder) ->
     first = await states.page(ACME, EVERY, 5)
     rest = await states.page(ACME, EVERY, 5, order(first[-1]))
     assert [*first, *rest] == some
-    assert await states.page(ACME, StateFilter(states=[DOWN], group="g0"), 9) == [some[3]]
-    assert await states.page(ACME, StateFilter(text="SHOP 4", kind="tcp"), 9) == [some[4]]
+    assert await states.page(ACME, StateFilter(states=[DOWN], groups=["g0"]), 9) == [some[3]]
+    assert await states.page(ACME, StateFilter(text="SHOP 4", kinds=["tcp"]), 9) == [some[4]]
     assert await states.page(ACME, StateFilter(text=".*"), 9) == []
     assert await states.page(ACME, StateFilter(ids=["t1", "t100"]), 9) == [some[1]]
+    labelled = state(3, DOWN, 2, labels={"site": "paris"})
+    await states.write([labelled])
+    assert await states.page(ACME, StateFilter(places=["site=lyon", "site=paris"], names=["shop 3"]), 9) == [labelled]
+    assert await states.page(ACME, StateFilter(places=[]), 9) == []
     assert await states.counts(ACME) == {UP: 5, DOWN: 4, DEGRADED: 0, Verdict.UNKNOWN: 0}
     assert (await states.counts(RIVAL))[UP] == 1
 

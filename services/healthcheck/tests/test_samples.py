@@ -37,6 +37,7 @@ def test_what_answers_is_a_success(verdict: Verdict) -> None:
         f"probe_duration_seconds{OF_SHOP}": 0.25,
         PHASE: 0.1,
         f"probe_http_status_code{OF_SHOP}": 200.0,
+        f"target_available{OF_SHOP}": 1.0,
         f"target_up{OF_SHOP}": 1.0,
         f"target_muted{OF_SHOP}": 0.0,
     }
@@ -47,6 +48,8 @@ def test_a_failure_counts_at_once_and_the_target_is_down_at_its_threshold() -> N
     assert found[f"probe_success{OF_SHOP}"] == 0.0
     assert f"target_up{OF_SHOP}" not in found, "one failure of two: nothing is known yet"
     assert found[f"target_muted{OF_SHOP}"] == 1.0
+    assert found[f"target_available{OF_SHOP}"] == 1.0, "what fails in a maintenance is no outage"
+    assert values(Verdict.DOWN, "dependency")[f"target_available{OF_SHOP}"] == 0.0
 
 
 @pytest.mark.parametrize(("muted", "available"), [("", 0.0), ("dependency", 0.0), ("maintenance", 1.0)])

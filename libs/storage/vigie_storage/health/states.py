@@ -1,9 +1,11 @@
 """What every target is now, as its prober last found it.
 
-health_states  {_id: the target's, tenant, order, name, state, group, kind, checked, asked, data}
+health_states  {_id: the target's, tenant, order, name, state, group, kind, labels: ["name=value"], checked, asked,
+                stored, data, expires}
 
 `data` is a TargetState, JSON; the rest is for finding it. `checked` and `asked` are times, Unix milliseconds: `asked`
-is there while somebody waits for a check. A target that was asked for before its first check has no `data`.
+is there while somebody waits for a check. `stored` is when it was written, by the store's clock. A target that was
+asked for before its first check has no `data`; nor has one that is gone, which is remembered until `expires`.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from pymongo import DeleteOne, UpdateOne
+from pymongo import DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 from vigie_contracts.checks import Verdict
 from vigie_contracts.tenants import TenantId
@@ -27,6 +30,9 @@ from vigie_storage.tenancy import TenantCollection, Why
 MAX_ASKED: Final = 10_000
 """Checks that are waited for, looked at in one go."""
 _BATCH: Final = 1_000
+GONE_LIFE: Final = timedelta(days=1)
+_GONE_MS: Final = int(GONE_LIFE.total_seconds() * 1000)
+_FORGOTTEN: Final = ["order", "name", "state", "group", "kind", "labels", "checked", "asked", "data"]
 
 
 class TargetState(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
@@ -72,29 +78,38 @@ class StateFilter:
     """Which states; what is empty is not looked at."""
 
     states: Sequence[Verdict] = ()
-    group: str | None = None
-    kind: str | None = None
+    names: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    kinds: Sequence[str] = ()
     text: str = ""
     """Part of the name, in any case."""
     ids: Sequence[str] | None = None
+    """Only these, none if it is empty."""
+    places: Sequence[str] | None = None
+    """`name=value`: only those that have one of these labels, none if it is empty."""
 
     def query(self) -> Document:
         """As MongoDB is asked."""
-        query: Document = {"order": {"$exists": True}}
-        if self.states:
-            query["state"] = {"$in": [one.value for one in self.states]}
-        if self.group is not None:
-            query["group"] = {"$eq": self.group}
-        if self.kind is not None:
-            query["kind"] = {"$eq": self.kind}
+        among = {"state": self.states, "name": self.names, "group": self.groups, "kind": self.kinds}
+        wanted: list[Document] = [{field: {"$in": [str(one) for one in some]}} for field, some in among.items() if some]
         if self.text:
-            query["name"] = {"$regex": re.escape(self.text), "$options": "i"}
+            wanted.append({"name": {"$regex": re.escape(self.text), "$options": "i"}})
         if self.ids is not None:
-            query["_id"] = {"$in": list(self.ids)}
-        return query
+            wanted.append({"_id": {"$in": list(self.ids)}})
+        if self.places is not None:
+            wanted.append({"labels": {"$in": list(self.places)}})
+        return {"$and": [{"order": {"$exists": True}}, *wanted]}
 
 
 EVERY: Final = StateFilter()
+
+
+class Stored(NamedTuple):
+    """What was written, and when. `state` None: the target is gone, or was never checked."""
+
+    at: datetime
+    target: str
+    state: TargetState | None
 
 
 class HealthStates:
@@ -125,10 +140,20 @@ class HealthStates:
         """States of the tenant by name, those that come after `after`, an `order`."""
         query = wanted.query()
         if after is not None:
-            query["order"]["$gt"] = after
+            query["$and"].append({"order": {"$gt": after}})
         async with reading():
             cursor = self._store.of(tenant).find(query, {"data": 1}, batch_size=limit, max_time_ms=MAX_TIME_MS)
             return [_decoder.decode(one["data"]) for one in await cursor.sort("order").limit(limit).to_list()]
+
+    async def since(self, tenant: TenantId, since: datetime, limit: int) -> list[Stored]:
+        """What was written then or later of the tenant's targets, the last `limit` of it, oldest first."""
+        query = {"stored": {"$gte": since}}
+        async with reading():
+            cursor = self._store.of(tenant).find(
+                query, {"data": 1, "stored": 1}, batch_size=limit, max_time_ms=MAX_TIME_MS
+            )
+            found = await cursor.sort("stored", DESCENDING).limit(limit).to_list()
+        return [Stored(one["stored"], one["_id"], _state(one)) for one in reversed(found)]
 
     async def counts(self, tenant: TenantId) -> dict[Verdict, int]:
         """How many targets are in each state; 0 for those that none is in."""
@@ -174,13 +199,17 @@ class HealthStates:
         return newer
 
     async def remove(self, ids: Iterable[str], session: Session | None = None) -> None:
-        """Forget these targets, whose ever they are."""
-        if deletions := [DeleteOne({"_id": one}) for one in ids]:
+        """Forget these targets, whose ever they are; for a while it is known that they are gone."""
+        gone = {"stored": "$$NOW", "expires": {"$add": ["$$NOW", _GONE_MS]}}
+        forget = [{"$set": gone}, {"$unset": _FORGOTTEN}]
+        updates = [UpdateOne({"_id": one}, forget) for one in ids]
+        for start in range(0, len(updates), _BATCH):
+            some = updates[start : start + _BATCH]
             if session is not None:
-                await self._rows.bulk_write(deletions, ordered=False, session=session)
-                return
+                await self._rows.bulk_write(some, ordered=False, session=session)
+                continue
             with bounded():
-                await self._rows.bulk_write(deletions, ordered=False)
+                await self._rows.bulk_write(some, ordered=False)
 
     async def _write(self, states: Sequence[TargetState]) -> set[str]:
         try:
@@ -193,6 +222,10 @@ class HealthStates:
 
 
 _decoder: Final = msgspec.json.Decoder(TargetState)
+
+
+def _state(document: Mapping[str, Any]) -> TargetState | None:
+    return _decoder.decode(document["data"]) if "data" in document else None
 
 
 def order(state: TargetState) -> str:
@@ -209,10 +242,12 @@ def _update(state: TargetState) -> UpdateOne:
         "state": state.state.value,
         "group": state.group,
         "kind": state.kind,
+        "labels": [f"{name}={value}" for name, value in state.labels.items()],
         "checked": state.checked_ms,
         "data": msgspec.json.encode(state).decode(),
     }
     answered = {"$cond": [{"$lte": ["$asked", state.checked_ms]}, "$$REMOVE", "$asked"]}
-    change = {**{name: {"$literal": value} for name, value in fields.items()}, "asked": answered}
+    change = {name: {"$literal": value} for name, value in fields.items()}
+    change |= {"asked": answered, "stored": "$$NOW", "expires": "$$REMOVE"}
     older = {"_id": state.target, "checked": {"$not": {"$gt": state.checked_ms}}}
     return UpdateOne(older, [{"$set": change}], upsert=True)
