@@ -186,7 +186,7 @@ def test_a_patch_changes_what_it_says_and_null_means_the_default() -> None:
     assert draft.secrets.headers == {"B": "2"}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000, b" " * 300_000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000])
 def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
     with pytest.raises(InvalidTargetError) as refused:
         decoded(body)

@@ -24,6 +24,7 @@ from vigie_healthcheck.targets.problems import InvalidTargetError, TargetProblem
 from vigie_healthcheck.targets.values import Values
 
 MAX_BODY_BYTES: Final = 256 * 1024
+"""Of one target as JSON."""
 MASK: Final = "***"
 """What is shown of a secret. Sent back it means: as it was."""
 _SHOWN_AS: Final = {long: short for short, long in values.DURATIONS.items()}
@@ -53,8 +54,6 @@ class Present:
 
 def decoded(body: bytes) -> dict[str, Any]:
     """The JSON object that a body is. Raises InvalidTargetError."""
-    if len(body) > MAX_BODY_BYTES:
-        raise _malformed(f"is longer than {MAX_BODY_BYTES:,} bytes")
     try:
         sent = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
