@@ -42,6 +42,8 @@ PURE: Final = {
     f"{ALERTING}/transitions.py": "msgspec",
     f"{ALERTING}/rules/*": "msgspec yaml",
     f"{ALERTING}/templates/*": "jinja2 re2",
+    "services/healthcheck/vigie_healthcheck/probes/conditions.py": "msgspec re2",
+    "services/healthcheck/vigie_healthcheck/probes/jsonpath.py": "",
     f"{API}/dashboard/charts.py": "",
     f"{API}/node_reports/health.py": "",
     f"{API}/node_reports/numbers.py": "",
