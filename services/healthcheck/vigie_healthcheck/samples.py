@@ -6,7 +6,6 @@ Samples carry the target's labels, and over them `target` (its name), `kind` and
 - `target_available` 0 when this check failed outside maintenance, else 1: what uptime is counted from. None when it was
   the prober that failed.
 - `target_up` 1 or 0: what the target is, after its thresholds; none while nothing is known of it.
-- `target_available` 0 when the check failed outside of maintenance, else 1: what uptime is made of.
 - `target_muted` 1 while nobody is to be alerted: a maintenance, or something that it depends on is down.
 """
 
@@ -29,8 +28,6 @@ from vigie_healthcheck.muting import MAINTENANCE
 from vigie_healthcheck.probes.base import Outcome
 from vigie_healthcheck.state import Step
 
-MAINTENANCE: Final = "maintenance"
-"""Why a target may be muted."""
 _GOOD: Final = (Verdict.UP, Verdict.DEGRADED)
 
 
