@@ -90,7 +90,9 @@ def test_every_problem_type_is_explained_and_no_other() -> None:
 
 def test_every_known_metric_name_is_documented_and_no_other() -> None:
     documented = re.findall(r"^\| `([a-z_0-9]+)`", text("docs/metrics-names.md"), re.MULTILINE)
-    assert sorted(documented) == sorted([*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS])
+    assert sorted(documented) == sorted(
+        [*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS, *names.HEALTH]
+    )
 
 
 def test_every_event_type_is_documented_and_no_other() -> None:
