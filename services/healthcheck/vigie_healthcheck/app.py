@@ -25,6 +25,7 @@ from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.access_control import Shared
+from vigie_web.bodies import MAX_FILE_BYTES
 from vigie_web.health import Check
 from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
@@ -64,6 +65,7 @@ def create_app(settings: HealthcheckSettings, *, clock: Clock | None = None) -> 
         description="Targets, whether they answer, and since when not. Times are UTC; errors are RFC 9457 problem "
         "details.",
         refused_credentials=metrics.REQUESTS.refused_credentials,
+        max_body_bytes=MAX_FILE_BYTES,
     )
     metrics.REQUESTS.install(app, measured)
     return app
