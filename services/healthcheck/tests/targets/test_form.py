@@ -145,6 +145,8 @@ def test_fields_without_meaning_are_ignored_with_a_warning() -> None:
     draft = read({**SEED, "intervall": 5, "expect": {"status": 200}, "id": "mine", "version": 7}, "acme")
     assert [one.field for one in draft.warnings] == ["intervall", "expect.status"]
     assert (draft.target.id, draft.target.version) == ("", 1)
+    (warning,) = read({**SEED, "options": {"serverName": "a", "sni": "b"}}, "acme").warnings
+    assert str(warning) == "options.sni: means nothing: a target of kind http knows serverName"
     (warning,) = read({"name": "x", "url": "https://a/?api_token=s3cret"}, "acme").warnings
     assert "a header is kept secret" in warning.reason
     assert "s3cret" not in warning.reason
@@ -230,5 +232,6 @@ def test_what_is_shown_is_read_as_the_same_and_has_no_secret(sent: dict[str, Any
     assert MARK not in msgspec.json.encode(again).decode()
     assert set(again["headers"].values()) <= {MASK}
     draft = read(again, "acme", before)
-    assert (draft.target, draft.secrets, draft.warnings) == (before.target, before.secrets, [])
+    assert (draft.target, draft.secrets) == (before.target, before.secrets)
+    assert all(one.top == "options" for one in draft.warnings)
     assert isinstance(msgspec.json.decode(msgspec.json.encode(draft.target), type=Target), Target)

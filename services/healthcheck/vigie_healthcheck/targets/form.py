@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from vigie_contracts.problems import shortened
 from vigie_contracts.targets import DEFAULT_TIMEOUT_MS, HEARTBEAT, Secrets, Target
 
+from vigie_healthcheck.probes.registry import OPTIONS
 from vigie_healthcheck.targets import addresses, values
 from vigie_healthcheck.targets.checking import problems_of
 from vigie_healthcheck.targets.problems import InvalidTargetError, TargetProblem
@@ -85,7 +86,17 @@ def read(sent: Mapping[str, Any], tenant: str, before: Present | None = None) ->
         problems.append(TargetProblem("token", how))
     if problems:
         raise InvalidTargetError(problems)
-    return Draft(target, secrets, said.token, said.warnings)
+    return Draft(target, secrets, said.token, [*said.warnings, *_unknown_options(target)])
+
+
+def _unknown_options(target: Target) -> list[TargetProblem]:
+    known = OPTIONS.get(target.kind, frozenset())
+    told = f"a target of kind {target.kind} knows {', '.join(sorted(known)) or 'none'}"
+    return [
+        TargetProblem(f"options.{shortened(one)}", f"means nothing: {told}")
+        for one in target.options
+        if one not in known
+    ]
 
 
 def versioned(target: Target, by: str, now_ms: int, before: Target | None = None) -> Target:
