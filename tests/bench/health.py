@@ -102,7 +102,7 @@ async def _vigie(report: Report, stack: Stack, port: int, rounds: int) -> None:
     ]
 
 
-def _target(port: int):  # noqa: ANN202 - of Target by number
+def _target(port: int):
     def made(number: int) -> Target:
         kind = "dead" if number % DEAD_EVERY == 0 else "shop"
         return Target(
