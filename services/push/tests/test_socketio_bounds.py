@@ -131,7 +131,6 @@ async def test_nothing_is_left_of_clients_that_go_in_every_way() -> None:
                 async with connect(address, proxy=None, additional_headers=STRANGER) as socket:
                     for packet in packets:
                         await socket.send(packet)
-                    await asyncio.sleep(0.02)
                     if abruptly:
                         socket.transport.abort()
         await nobody_left(live)
