@@ -86,6 +86,27 @@ async def test_who_goes_while_it_subscribes_leaves_nothing_behind() -> None:
         await eventually(lambda: not live.hub.topics)
 
 
+async def test_who_goes_while_it_joins_leaves_nothing_behind() -> None:
+    async with served() as live, httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+        asked, known, really = asyncio.Event(), asyncio.Event(), live.callers.credential
+
+        async def slowly(sent: bytes, quota: object = None) -> Any:
+            asked.set()
+            await known.wait()
+            return await really(sent, quota)
+
+        live.callers.credential = slowly  # type: ignore[method-assign]
+        answer = await handshake(http, live)
+        client = Polling(http, f"{answer.url}&sid={json.loads(answer.text[1:])['sid']}")
+        joining = asyncio.create_task(client.send(JOIN))
+        await asked.wait()
+        await client.send("1")
+        known.set()
+        assert await joining in (200, 400)
+        await nobody_left(live)
+        assert not live.socket_io._clients
+
+
 async def test_requests_side_by_side_have_no_more_subscriptions_than_one_after_the_other() -> None:
     async with served(push_subscriptions=2) as live, polling(live) as client:
         gate = Gate(live, "system")
@@ -131,7 +152,6 @@ async def test_nothing_is_left_of_clients_that_go_in_every_way() -> None:
                 async with connect(address, proxy=None, additional_headers=STRANGER) as socket:
                     for packet in packets:
                         await socket.send(packet)
-                    await asyncio.sleep(0.02)
                     if abruptly:
                         socket.transport.abort()
         await nobody_left(live)

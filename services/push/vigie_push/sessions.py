@@ -15,7 +15,6 @@ from secrets import token_hex
 from typing import Any, Final
 
 import msgspec
-from msgspec import structs
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import CredentialMissing, NotFound, Unauthenticated
 from vigie_identity.principal import Principal, PrincipalKind
@@ -26,7 +25,7 @@ from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
 from vigie_web.close_codes import CloseCode, Closing
 from vigie_web.state import AccessControl
 
-from vigie_push.channels.base import Channel, Cursor, Parameters, Topic
+from vigie_push.channels.base import Channel, Cursor, Topic, fits
 from vigie_push.channels.registry import ABSENT
 from vigie_push.credentials import expires_of
 from vigie_push.errors import BadParameters, Ended, NotServed, SubscriptionOver, TooManySubscriptions, UnknownChannel
@@ -147,7 +146,7 @@ class Session:
             for one in self.subscriptions.values()
             if subscription in (None, one.id)
             and channel in (None, one.topic.channel)
-            and _fits(one.topic.parameters, fields or {})
+            and fits(one.topic.parameters, fields or {})
         ]
         if not ended and subscription is not None:
             raise NotFound("subscription")
@@ -253,16 +252,6 @@ class Session:
         if self.subscriptions.pop(subscription.id, None) is not None:
             self._sessions.metrics.unsubscribed(subscription.topic.channel)
             self._sessions.hub.detach(subscription)
-
-
-def _fits(parameters: Parameters, fields: Mapping[str, Any]) -> bool:
-    """Whether every parameter that is among the fields has that value."""
-    said = [one for one in structs.fields(parameters) if one.encode_name in fields]
-    try:
-        asked = msgspec.convert(fields, type(parameters), strict=False) if said else parameters
-    except msgspec.ValidationError:
-        return False
-    return all(getattr(asked, one.name) == getattr(parameters, one.name) for one in said)
 
 
 class Sessions:

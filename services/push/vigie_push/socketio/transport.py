@@ -173,6 +173,7 @@ class SocketTransport:
         self._taken.pop(engine_id, None)
         self._silent.pop(engine_id, None)
         self._expelled.discard(engine_id)
+        self._leave(engine_id)
 
     async def expel(self, engine_id: str, closing: Closing) -> None:
         """End a session because of what it sends."""
@@ -185,13 +186,19 @@ class SocketTransport:
         scope: Scope = environ["asgi.scope"]
         engine_id = self._engine.manager.eio_sid_from_sid(id_, "/") or ""
         self._silent.pop(engine_id, None)
+        socket = self._engine.eio.sockets.get(engine_id)
+        if socket is None or socket.closing or socket.closed:
+            raise Refused(_GONE.reason)
         opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             credential = shown(scope["query_string"], scope["headers"], auth)
             client = _Client(engine_id, id_, origin_of(HTTPConnection(scope)), credential)
             self._clients[engine_id] = client
             client.task = asyncio.create_task(self._run(client, opening), name="socket.io client")
-            await opening
+            await asyncio.wait([opening])
+            if opening.cancelled():
+                raise Refused(_GONE.reason)
+            opening.result()
         except ProblemError as e:
             self._forget(engine_id)
             raise Refused(e.detail, {"code": e.kind.value, "message": e.detail}) from None
@@ -201,9 +208,7 @@ class SocketTransport:
 
     async def _disconnect(self, id_: str, _reason: str) -> None:
         engine_id = self._engine.manager.eio_sid_from_sid(id_, "/") or ""
-        client = self._forget(engine_id)
-        if client is not None and client.task is not None and client.task is not asyncio.current_task():
-            client.task.cancel()
+        self._leave(engine_id)
         asyncio.get_running_loop().call_later(self._sessions.settings.push_auth_timeout_s, self._late, engine_id)
 
     async def _subscribe(self, id_: str, argument: Any = None) -> dict[str, Any]:
@@ -330,12 +335,17 @@ class SocketTransport:
             if socket.engine_id == engine_id:
                 socket.wire.end(closing)
         eio.sockets.pop(engine_id, None)
-        self._forget(engine_id)
         self.closed(engine_id)
 
     def _late(self, engine_id: str) -> None:
         if engine_id in self._engine.eio.sockets and engine_id not in self._clients:
             self._later(self._drop(engine_id, _SILENT))
+
+    def _leave(self, engine_id: str) -> None:
+        """The client has gone, maybe before it was connected."""
+        client = self._forget(engine_id)
+        if client is not None and client.task is not None and client.task is not asyncio.current_task():
+            client.task.cancel()
 
     def _forget(self, engine_id: str) -> _Client | None:
         self._taken.pop(engine_id, None)
