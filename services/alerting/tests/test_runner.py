@@ -422,3 +422,19 @@ async def test_a_changed_rule_has_the_alerts_of_what_was_evaluated_until_then() 
     await putting
     assert one.engine.rules["r1"] is not active
     assert [alert.state for alert in one.engine.rules["r1"].alerts.values()] == [F]
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_rule_is_not_said_to_be_evaluated_before_what_came_of_it_is_stored(settled: bool) -> None:
+    """Whoever has it after a crash looks back to then: an episode that began and ended meanwhile would be lost."""
+    one = Desk(Store())
+    active, done = await evaluated(one)
+    if settled:
+        await one.storing.settle(done)
+    await one.storing.keep({"r1": 0})
+    assert not one.store.checkpoint
+    if not settled:
+        await one.storing.settle(done)
+    await one.storing.store_unstored()
+    await one.storing.keep({"r1": 0})
+    assert one.store.checkpoint == active.evaluated_ms

@@ -172,6 +172,7 @@ class Storing:
     async def keep(self, partition_of: Mapping[str, int]) -> None:
         """Store what changed without a transition, so that a restart goes on from here. An alert that somebody moved
         (acknowledged it, resolved it by hand) is read again."""
+        until = self._evaluated_until(partition_of)  # of now: more is evaluated while this is stored
         unkept: dict[str, list[Labels]] = {}
         for rule_id, labels in self._unkept:
             rule = self._engine.rules.get(rule_id)
@@ -190,12 +191,19 @@ class Storing:
         except Retryable:
             self._unkept.update((rule_id, labels) for rule_id, some in unkept.items() for labels in some)
             raise
-        oldest: dict[int, int] = {}
+        await self._checkpoints.keep(until)
+
+    def _evaluated_until(self, partition_of: Mapping[str, int]) -> dict[int, int]:
+        """By partition, of those of which everything that came of it is stored."""
+        if self._unstored:
+            return {}
+        until: dict[int, int] = {}
         for rule in self._engine.rules.values():
             if rule.evaluated_ms and not rule.records and rule.id in partition_of:
                 partition = partition_of[rule.id]
-                oldest[partition] = min(oldest.get(partition, rule.evaluated_ms), rule.evaluated_ms)
-        await self._checkpoints.keep(oldest)
+                # What moves is still to be accepted.
+                until[partition] = min(until.get(partition, rule.evaluated_ms), 0 if rule.moving else rule.evaluated_ms)
+        return {partition: at for partition, at in until.items() if at}
 
 
 def _going_on(evaluated: Evaluated) -> list[Change]:
