@@ -189,7 +189,7 @@ class Desk:
         self.offset = 0
         store_: Any = store
         stores = Stores(store_, store_, store_)
-        storing = Storing(self.engine, self.lock, stores, clock=self.clock, metrics=metrics)
+        self.storing = storing = Storing(self.engine, self.lock, stores, clock=self.clock, metrics=metrics)
         self.roster = Roster(self.engine, self.lock, self.rules, storing, stores=stores, clock=self.clock)
         opener: Any = self.opening
         reader: Any = None

@@ -60,6 +60,8 @@ class ActiveRule:
     """It is being evaluated."""
     moving: bool = False
     """Its alerts become what its last evaluation made of them as soon as that is stored."""
+    ending: bool = False
+    """Its alerts are being ended: what evaluations make of them counts no more."""
     has_unknown_alerts: bool = False
     """Whether of some alert it is not known which series has it."""
     calm: Calm = NEVER

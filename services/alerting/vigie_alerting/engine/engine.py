@@ -355,6 +355,8 @@ class Engine:
         self._plan(rule)
 
     def _plan(self, rule: ActiveRule) -> None:
+        if self.rules.get(rule.id) is not rule:  # what there is to know of it is of another one
+            return
         dues = [due for alert in rule.alerts.values() if (due := due_ms(alert, rule.compiled)) is not None]
         if rule.newest_ms > rule.evaluated_ms:
             dues.append(rule.newest_ms)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_windows import Cells, keys, merge, renumbered
+from vigie_windows import Cells, Kind, keys, merge, renumbered
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -93,11 +93,47 @@ class RecentWindows:
         if refused:
             cells, window = cells.select(held), window[held]
         cells = self._without_sketches(cells, cells.rows)
-        known = self._column("window")[self._places(cells)] == window
+        places = self._places(cells)
+        known = self._column("window")[places] == window
         if known.any():
-            cells = merge(self._read(self._places(cells)[known]), cells)
-        self._write(cells, self._places(cells))
+            # Most are of numbers that add up where they are.
+            plain = known & (cells.kind != Kind.CUMULATIVE) & ~self._sketched[cells.rows]
+            self._add_plain(cells, np.flatnonzero(plain), places[plain])
+            if plain.all():
+                return refused
+            cells, places = cells.select(~plain), places[~plain]
+            if not (known <= plain).all():
+                cells = merge(self._read(places[known[~plain]]), cells)
+                places = self._places(cells)
+        self._write(cells, places)
         return refused
+
+    def _add_plain(self, cells: Cells, at: Ints, places: Ints) -> None:
+        """What `merge` makes of these cells and those that are held at these places, of which none has a sketch or
+        turning points."""
+        if not len(at):
+            return
+        self._hold_several()
+        held = self._values(places)
+        come = {name: getattr(cells, name)[at] for name in held}
+        earlier, later = come["first_ts"] < held["first_ts"], come["last_ts"] > held["last_ts"]
+        both_first, both_last = come["first_ts"] == held["first_ts"], come["last_ts"] == held["last_ts"]
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = held["sum"] + come["sum"]
+        made = {
+            "count": held["count"] + come["count"],
+            "sum": total,
+            "min": np.minimum(held["min"], come["min"]),
+            "max": np.maximum(held["max"], come["max"]),
+            "first_ts": np.minimum(held["first_ts"], come["first_ts"]),
+            "first": np.where(earlier, come["first"], held["first"]),
+            "last_ts": np.maximum(held["last_ts"], come["last_ts"]),
+            "last": np.where(later, come["last"], held["last"]),
+        }
+        made["first"] = np.where(both_first, np.minimum(held["first"], come["first"]), made["first"])
+        made["last"] = np.where(both_last, np.maximum(held["last"], come["last"]), made["last"])
+        for name, column in made.items():
+            (self._of_several if name in _OF_SEVERAL else self._columns)[name].reshape(-1)[places] = column
 
     def fill(self, cells: Cells, rows: Ints) -> None:
         """Add cells of which hardly any window is held yet. rows: of each cell, instead of its own."""
@@ -164,13 +200,7 @@ class RecentWindows:
         key = (row >> keys.SLOT_BITS << keys.CHUNK_SHIFT) | (window << keys.SLOT_BITS) | (row & keys.SLOT_MASK)
         order = np.argsort(key, kind="stable")
         places, key = places[order], key[order]
-        columns = {name: self._column(name)[places] for name in _COLUMNS if name != "window"}
-        several = np.flatnonzero(columns["count"] > 1)
-        for name, same in _OF_SEVERAL.items():
-            columns[name] = columns[same]
-            if len(several):
-                columns[name] = columns[same].copy()
-                columns[name][several] = self._of_several[name].reshape(-1)[places[several]]
+        columns = self._values(places)
         buckets = [(at, *self._buckets[place]) for at, place in self._marked(places, self._buckets)]
         turns = [(at, *self._turns[place]) for at, place in self._marked(places, self._turns)]
         bucket_cell, bucket, bucket_count = _joined(buckets, np.int32, np.int64)
@@ -180,6 +210,23 @@ class RecentWindows:
             sketch_cell=bucket_cell, sketch_bucket=bucket, sketch_count=bucket_count,
             turn_cell=turn_cell, turn_ts=turn_ts, turn_value=turn_value,
         )  # fmt: skip
+
+    def _values(self, places: Ints) -> dict[str, npt.NDArray[Any]]:
+        """The columns of the cells at these places, but for the window."""
+        columns = {name: self._column(name)[places] for name in _COLUMNS if name != "window"}
+        several = np.flatnonzero(columns["count"] > 1)
+        for name, same in _OF_SEVERAL.items():
+            columns[name] = columns[same]
+            if len(several):
+                columns[name] = columns[same].copy()
+                columns[name][several] = self._of_several[name].reshape(-1)[places[several]]
+        return columns
+
+    def _hold_several(self) -> None:
+        """From now on there are cells of several samples."""
+        if not self._of_several:
+            shape = self._columns["window"].shape
+            self._of_several = {name: np.zeros(shape, _COLUMNS[same]) for name, same in _OF_SEVERAL.items()}
 
     def _marked(self, places: Ints, by_place: dict[int, Any]) -> list[tuple[int, int]]:
         """Position and place of those that have an entry."""
@@ -191,9 +238,8 @@ class RecentWindows:
         for name in _COLUMNS:
             self._column(name)[places] = keys.windows_of(cells.key) if name == "window" else getattr(cells, name)
         several = np.flatnonzero(cells.count > 1)
-        if len(several) and not self._of_several:
-            shape = self._columns["window"].shape
-            self._of_several = {name: np.zeros(shape, _COLUMNS[same]) for name, same in _OF_SEVERAL.items()}
+        if len(several):
+            self._hold_several()
         for name, column in self._of_several.items():
             column.reshape(-1)[places[several]] = getattr(cells, name)[several]
         for by_place in (self._buckets, self._turns):

@@ -149,13 +149,11 @@ class Roster:
             await self._storing.withdraw(before, Reason.RULE_CHANGED)
         if before is None and records:
             await self._end(None, made.rule, stored)
-        elif before is not None:
-            known = list(before.alerts.values())
-        else:
+        elif before is None:
             known = [one for one in stored if not await self._is_of_another(made, one)]
         try:
             async with self._lock:
-                active = self._engine.put(made, known)
+                active = self._engine.put(made, known if before is None else before.alerts.values())
         except (HorizonError, QueryError) as e:
             await self.refuse(made, reason_of(e))
             return
