@@ -50,6 +50,8 @@ FEATURES: Final = (services.FEATURE, health.FEATURE, status.FEATURE, operations(
 """`/api/health/services/export` before the services by name."""
 _KNOWN_SERIES: Final = 200_000
 """Kept in memory: a target has about ten, of about 0.5 kB each."""
+_CATALOGUE_WAIT_S: Final = 30.0
+"""Nobody waits for an answer, and the first checks of thousands of targets have ten times as many new series."""
 
 
 def create_app(settings: HealthcheckSettings, *, clock: Clock | None = None) -> FastAPI:
@@ -136,4 +138,5 @@ async def _samples(state: State, life: Lifespan, shared: Shared) -> Publishing:
         clock=clock,
         metrics=state.metrics,
         known_series=_KNOWN_SERIES,
+        catalogue_wait_s=_CATALOGUE_WAIT_S,
     )
