@@ -162,7 +162,7 @@ async def read_uptime(
     known = await seen(context, name)
     target, readings = known.target, context.resources.reads.readings
     found, latency = await asyncio.gather(
-        readings.uptime(context.tenant, Span(target.name, target.interval_ms, target.created_at), window),
+        readings.uptime(context.tenant, Span(target.name, target.period_ms, target.created_at), window),
         readings.latency(context.tenant, target.name, window),
     )
     return UptimeResult.of(known, window, found, latency, context.now_ms)
