@@ -178,7 +178,7 @@ def split(url: str) -> SplitResult:
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable, parts = False, SplitResult("", "", "", "", "")
-    if not usable or not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
         raise Failed("the address of the target cannot be called", Verdict.UNKNOWN)
     return parts
 
