@@ -17,6 +17,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_healthcheck import metrics
 from vigie_healthcheck.api.health import routes as health
 from vigie_healthcheck.api.heartbeat import routes as heartbeat
+from vigie_healthcheck.api.services import routes as services
 from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.heartbeats import Heartbeats
 from vigie_healthcheck.reads import Reads
@@ -33,6 +34,7 @@ from vigie_storage.health.targets import Change, TargetStore, TargetWrite
 from vigie_storage.mongo import transaction
 from vigie_web import access_control
 from vigie_web import app as web
+from vigie_web.bodies import MAX_FILE_BYTES
 from vigie_web.metrics import ACCESS_METRICS
 from vigie_web.state import AccessControl, AppState
 
@@ -156,13 +158,14 @@ async def opened(database: Database, mongo_uri: str, redis_url: str) -> AsyncGen
 
     app = web.create_app(
         AppState(settings, MetricSet([*metrics.ALL, *ACCESS_METRICS])),
-        (health.FEATURE, heartbeat.FEATURE, status.FEATURE),
+        (services.FEATURE, health.FEATURE, heartbeat.FEATURE, status.FEATURE),
         connect,
         service="healthcheck",
         title="test",
         version="0",
         description="",
         refused_credentials=metrics.REQUESTS.refused_credentials,
+        max_body_bytes=MAX_FILE_BYTES,
     )
     async with (
         app.router.lifespan_context(app),

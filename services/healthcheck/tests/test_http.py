@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import threading
 import time
 import zlib
 from collections.abc import Mapping
@@ -166,7 +167,7 @@ async def test_http_answers_that_cannot_be_unpacked_are_down(coding: str, body: 
 async def test_http_slow_is_degraded() -> None:
     async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1024)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # what the target takes
         writer.write(answer(200))
         await writer.drain()
 
@@ -200,13 +201,14 @@ async def test_where_answers_are_judged_many_may_wait_and_none_is_the_targets_fa
     expressions = Expressions(at_once=1)
     way = Way(Egress(LOOPBACK), expressions=expressions)
     async with server(says(answer(200, b"welcome"))) as target:
-        held = asyncio.ensure_future(expressions.question("x", Question("").tenant).run(lambda _: time.sleep(0.4)))
-        await asyncio.sleep(0.05)
-        expect = Expectations(body_matches=["welcome"], slow_ms=150.0)
+        free = threading.Event()
+        held = asyncio.ensure_future(expressions.question("x", Question("").tenant).run(lambda _: free.wait(10)))
+        expect = Expectations(body_matches=["welcome"], slow_ms=500.0)
         question = Question(f"http://127.0.0.1:{target.port}/", expect=expect)
-        late = await ask(PROBES["http"], question, 0.15, way)
-        waited = await ask(PROBES["http"], question, 5.0, way)
-        await held
+        late = await ask(PROBES["http"], question, 0.2, way)
+        asyncio.get_running_loop().call_later(0.6, free.set)
+        waited = await ask(PROBES["http"], question, 10.0, way)
+        assert await held
     assert (late.verdict, late.reason) == (Verdict.UNKNOWN, "there was no time to judge the answer")
     assert (waited.verdict, waited.reason) == (Verdict.UP, "")
 
@@ -218,7 +220,7 @@ async def test_an_expression_that_takes_long_holds_nobody_up() -> None:
     async def ticks() -> None:
         while True:
             began = time.perf_counter()
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # how long a turn of the loop really takes
             gaps.append(time.perf_counter() - began)
 
     ticking = asyncio.ensure_future(ticks())

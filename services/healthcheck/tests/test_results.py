@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 from redis.exceptions import ConnectionError as RedisConnectionError
 from vigie_contracts.checks import Check, Verdict
 from vigie_contracts.targets import Target
@@ -33,6 +34,8 @@ from tests.kit import eventually
 
 NOW = 1_790_000_000_000
 UP, DOWN = Verdict.UP, Verdict.DOWN
+MUTED = {"target_up": 0.0, "target_muted": 1.0}
+"""The last of a target: down, and nobody is to be told."""
 
 
 class Log:
@@ -44,6 +47,12 @@ class Log:
         self.away: Exception | None = None
         self.hangs: asyncio.Event | None = None
         self.refused: list[ItemError] = []
+        self.last: list[NamedSamples] = []
+
+    async def say(self, samples: Sequence[NamedSamples]) -> None:
+        if self.away is not None:
+            raise self.away
+        self.last += samples
 
     async def publish(self, checks: Sequence[tuple[Check, NamedSamples]]) -> list[Published]:
         if self.hangs is not None:
@@ -326,6 +335,26 @@ async def test_a_target_that_is_gone_leaves_nothing(bench: Bench) -> None:
         await eventually(lambda: bench.live.told[-1][1].removed == ["a"])
     assert bench.store.gone == ["a"]
     assert bench.store.states == {}
+    assert [{one.name: one.value for one in last.samples} for last in bench.log.last] == [MUTED]
+
+
+async def test_alerts_under_labels_that_a_target_has_no_more_can_end(bench: Bench) -> None:
+    results = bench.process()
+    bench.log.away = BusUnavailable()
+    async with running(results):
+        await bench.check(results, "a", 1, DOWN)
+        await bench.check(results, "a", 2, DOWN)
+        before = Target(id="a", tenant="acme", name="a", kind="http", labels={"site": "paris"})
+        for target in (before, replace(before, retries=3), replace(before, labels={"site": "rome"})):
+            outcome = Outcome(DOWN, "refused", 0.01, {}, {})
+            at_ms = NOW + 3_000 + target.retries
+            await results.add(target, step(None, target, outcome, at_ms), Checked(outcome), at_ms)
+        bench.log.away = None
+        await eventually(lambda: bench.log.last)
+    assert [dict(last.samples[0].labels) for last in bench.log.last] == [
+        {"kind": "http", "target": "a"},
+        {"kind": "http", "site": "paris", "target": "a"},
+    ]
 
 
 async def test_a_redis_that_is_away_holds_nothing_up(bench: Bench) -> None:

@@ -38,7 +38,7 @@ async def test_tcp_reads_until_a_banner_meets_the_conditions(wanted: str, reason
         for piece in (b"220 mail ", b"ESM", b"TP"):
             writer.write(piece)
             await writer.drain()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # so that they arrive one by one
 
     async with server(greets) as target:
         expect = Expectations(body_matches=[wanted])

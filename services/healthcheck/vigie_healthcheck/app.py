@@ -27,6 +27,7 @@ from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
 from vigie_web import app as web
 from vigie_web.access_control import Shared
+from vigie_web.bodies import MAX_FILE_BYTES
 from vigie_web.health import Check
 from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
@@ -53,6 +54,8 @@ FEATURES: Final = (services.FEATURE, health.FEATURE, heartbeat.FEATURE, status.F
 """`/api/health/services/export` before the services by name."""
 _KNOWN_SERIES: Final = 200_000
 """Kept in memory: a target has about ten, of about 0.5 kB each."""
+_CATALOGUE_WAIT_S: Final = 30.0
+"""Nobody waits for an answer, and the first checks of thousands of targets have ten times as many new series."""
 
 
 def create_app(settings: HealthcheckSettings, *, clock: Clock | None = None) -> FastAPI:
@@ -68,6 +71,7 @@ def create_app(settings: HealthcheckSettings, *, clock: Clock | None = None) -> 
         description="Targets, whether they answer, and since when not. Times are UTC; errors are RFC 9457 problem "
         "details.",
         refused_credentials=metrics.REQUESTS.refused_credentials,
+        max_body_bytes=MAX_FILE_BYTES,
     )
     metrics.REQUESTS.install(app, measured)
     return app
@@ -141,4 +145,5 @@ async def _samples(state: State, life: Lifespan, shared: Shared) -> Publishing:
         clock=clock,
         metrics=state.metrics,
         known_series=_KNOWN_SERIES,
+        catalogue_wait_s=_CATALOGUE_WAIT_S,
     )

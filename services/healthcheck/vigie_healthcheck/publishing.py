@@ -32,6 +32,10 @@ class CheckPublisher:
                 raise end
         return outcomes
 
+    async def say(self, samples: Sequence[NamedSamples]) -> None:
+        """Samples that belong to no check. Raises as `publish` does."""
+        await self.samples.each(samples)
+
     async def _record(self, check: Check) -> None:
         key = record_key(check.tenant, check.target)
         await self.records.publish(key, msgspec.json.encode(check), id_=check.id)

@@ -32,7 +32,7 @@ from vigie_storage.health.states import TargetState
 
 from vigie_healthcheck.checking import Checked
 from vigie_healthcheck.recording import Found, Gone
-from vigie_healthcheck.samples import check_of, samples_of
+from vigie_healthcheck.samples import check_of, labels_of, last_of, samples_of
 from vigie_healthcheck.state import Change, Step
 
 log = logging.get(__name__)
@@ -81,6 +81,8 @@ class Publisher(Protocol):
     """`publishing.CheckPublisher`."""
 
     async def publish(self, checks: Sequence[tuple[Check, NamedSamples]]) -> Sequence[Outcome]: ...
+
+    async def say(self, samples: Sequence[NamedSamples]) -> None: ...
 
 
 class Recorder(Protocol):
@@ -134,6 +136,9 @@ class Results:
         self._writing: dict[str, _Unstored] = {}
         """What is being stored."""
         self._gone: dict[str, Gone] = {}
+        self._targets: dict[str, Target] = {}
+        """As they were at their newest check."""
+        self._last: deque[NamedSamples] = deque(maxlen=MAX_WAITING)
         self._kafka_away = self._store_away = False
         self._room = asyncio.Event()
         self._stored = asyncio.Event()
@@ -149,6 +154,11 @@ class Results:
             self._given_up.inc()
             self._published([self._unpublished.popleft()])
         self._unpublished.append(_Result(target, step, checked, at_ms))
+        known = self._targets.get(target.id)
+        if known is not target:
+            self._targets[target.id] = target
+            if known is not None and labels_of(known) != labels_of(target):
+                self._last.append(last_of(known, self._clock.now_ms()))
         now = self._clock.monotonic()
         before = self._unstored.get(target.id)
         changes = [] if before is None else before.changes
@@ -161,7 +171,10 @@ class Results:
     async def remove(self, target: Target) -> None:
         """The target is deleted, or disabled: what is known of it goes, and its incident ends."""
         self._unstored.pop(target.id, None)
-        self._gone[target.id] = Gone(TenantId(target.tenant), target.id, self._clock.now_ms())
+        self._targets.pop(target.id, None)
+        now_ms = self._clock.now_ms()
+        self._last.append(last_of(target, now_ms))
+        self._gone[target.id] = Gone(TenantId(target.tenant), target.id, now_ms)
 
     async def flush(self, timeout_s: float = 2.0) -> None:
         """Return when what was added before is stored, so that who owns the targets next begins there; or after that
@@ -229,6 +242,18 @@ class Results:
             self._count(outcomes)
             self._published(some)
             self._room.set()
+        return await self._say_last()
+
+    async def _say_last(self) -> bool:
+        """The last samples of targets that are gone: after those of their checks."""
+        some = list(self._last)
+        self._last.clear()
+        try:
+            if some:
+                await self._publisher.say(some)
+        except _PASSING:
+            self._last.extendleft(reversed(some))
+            return False
         return True
 
     def _count(self, outcomes: Iterable[Outcome]) -> None:

@@ -125,7 +125,9 @@ class Roster:
             if known is not None:
                 await self._forget(known.target)
             elif (state := stored.get(id_)) is not None:  # it was removed while nobody had it
-                await self._forget(Target(id=id_, tenant=state.tenant, name=state.name, kind=state.kind))
+                gone = Target(id=id_, tenant=state.tenant, name=state.name, kind=state.kind)
+                gone.group, gone.labels = state.group, state.labels
+                await self._forget(gone)
         self._changed()
 
     def _put(self, target: Target, stored: TargetState | None) -> None:

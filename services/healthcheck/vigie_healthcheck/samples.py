@@ -7,6 +7,8 @@ Samples carry the target's labels, and over them `target` (its name), `kind` and
   the prober that failed.
 - `target_up` 1 or 0: what the target is, after its thresholds; none while nothing is known of it.
 - `target_muted` 1 while nobody is to be alerted: a maintenance, or something that it depends on is down.
+
+The last ones of a target that is deleted, switched off, or gets other labels end its alerts: down, and muted.
 """
 
 from __future__ import annotations
@@ -67,8 +69,16 @@ def samples_of(target: Target, step: Step, checked: Checked, at_ms: int) -> Name
     return NamedSamples(tenant=target.tenant, at_ms=at_ms, key=key, samples=samples)
 
 
+def last_of(target: Target, at_ms: int) -> NamedSamples:
+    """Its last samples under these labels. An alert on it would stay for ever: that nothing comes means nothing."""
+    key = keys.digest(b"vigie-target-end", target.id.encode(), at_ms.to_bytes(8, "little", signed=True))
+    labels = labels_of(target)
+    samples = [Sample("target_up", Kind.GAUGE, labels, 0.0), Sample("target_muted", Kind.GAUGE, labels, 1.0)]
+    return NamedSamples(tenant=target.tenant, at_ms=at_ms, key=key, samples=samples)
+
+
 def _values(target: Target, step: Step, outcome: Outcome) -> Iterator[tuple[str, Labels, float]]:
-    labels = _labels(target)
+    labels = labels_of(target)
     yield "target_muted", labels, 1.0 if step.state.muted else 0.0
     if step.state.state is not Verdict.UNKNOWN:
         yield "target_up", labels, 1.0 if step.state.state in _GOOD else 0.0
@@ -84,7 +94,8 @@ def _values(target: Target, step: Step, outcome: Outcome) -> Iterator[tuple[str,
         yield name, labels, value
 
 
-def _labels(target: Target) -> Labels:
+def labels_of(target: Target) -> Labels:
+    """Of all its samples."""
     own = {"target": target.name, "kind": target.kind, **({"group": target.group} if target.group else {})}
     return tuple(sorted({**target.labels, **own}.items()))
 

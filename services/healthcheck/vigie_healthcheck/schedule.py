@@ -14,7 +14,7 @@ from typing import Final
 
 PAUSE_MS: Final = 2_000
 """Who did not look for so long stood still: what was due meanwhile would come all at once, and is skipped."""
-SOON_MS: Final = 1
+SOON_MS: Final = 2
 """Between two targets that are due as soon as possible: thousands that come together do not begin together."""
 _SLACK: Final = 64
 

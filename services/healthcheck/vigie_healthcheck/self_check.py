@@ -30,8 +30,8 @@ _NOTED: Final = 512
 
 
 class LoopDelay:
-    """How late the event loop does what is due: `run` in a task, `worst` tells. By the system's monotonic time: uvloop's
-    own stands still while it works."""
+    """How late the event loop does what is due: `run` in a task, `worst` tells. By monotonic time of the system, as the
+    loop's own may stand still while it works."""
 
     def __init__(self) -> None:
         self._late: deque[tuple[float, float]] = deque(maxlen=_NOTED)

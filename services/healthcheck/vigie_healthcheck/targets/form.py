@@ -18,12 +18,14 @@ from msgspec.structs import replace
 from vigie_contracts.problems import shortened
 from vigie_contracts.targets import DEFAULT_TIMEOUT_MS, HEARTBEAT, Secrets, Target
 
+from vigie_healthcheck.probes.registry import OPTIONS
 from vigie_healthcheck.targets import addresses, values
-from vigie_healthcheck.targets.checking import problems_of
+from vigie_healthcheck.targets.checking import KINDS, problems_of
 from vigie_healthcheck.targets.problems import InvalidTargetError, TargetProblem
 from vigie_healthcheck.targets.values import Values
 
 MAX_BODY_BYTES: Final = 256 * 1024
+"""Of one target as JSON."""
 MASK: Final = "***"
 """What is shown of a secret. Sent back it means: as it was."""
 _SHOWN_AS: Final = {long: short for short, long in values.DURATIONS.items()}
@@ -53,8 +55,6 @@ class Present:
 
 def decoded(body: bytes) -> dict[str, Any]:
     """The JSON object that a body is. Raises InvalidTargetError."""
-    if len(body) > MAX_BODY_BYTES:
-        raise _malformed(f"is longer than {MAX_BODY_BYTES:,} bytes")
     try:
         sent = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
@@ -86,7 +86,17 @@ def read(sent: Mapping[str, Any], tenant: str, before: Present | None = None) ->
         problems.append(TargetProblem("token", how))
     if problems:
         raise InvalidTargetError(problems)
-    return Draft(target, secrets, said.token, said.warnings)
+    return Draft(target, secrets, said.token, [*said.warnings, *_unknown_options(target)])
+
+
+def _unknown_options(target: Target) -> list[TargetProblem]:
+    known = OPTIONS.get(target.kind, frozenset())
+    told = f"a target of kind {target.kind} knows {', '.join(sorted(known)) or 'none'}"
+    return [
+        TargetProblem(f"options.{shortened(one)}", f"means nothing: {told}")
+        for one in target.options
+        if one not in known
+    ]
 
 
 def versioned(target: Target, by: str, now_ms: int, before: Target | None = None) -> Target:
@@ -152,6 +162,9 @@ def _named(fields: dict[str, Any], sent: Mapping[str, Any], problems: list[Targe
 def _address(fields: dict[str, Any], sent: Mapping[str, Any], said: Values) -> addresses.Address | None:
     """What the URL says; the URL without credentials and the kind go into `fields`."""
     url, kind = fields.get("url", ""), fields.get("kind", "")
+    if kind and kind not in KINDS:
+        said.problems.append(TargetProblem("kind", f"must be one of {', '.join(KINDS)}"))
+        return None
     if kind == HEARTBEAT:
         if url:
             said.problems.append(TargetProblem("url", "is of no use to a heartbeat: it is not asked, but heard of"))

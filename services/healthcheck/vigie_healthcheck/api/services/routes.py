@@ -14,7 +14,7 @@ from vigie_contracts.targets import Target
 from vigie_identity.permissions import Permission
 from vigie_web.access import Access
 from vigie_web.bodies import JsonBody, YamlBody, described
-from vigie_web.errors import Malformed
+from vigie_web.errors import BodyTooLarge, Malformed
 from vigie_web.feature import Feature
 from vigie_web.named_route import NamedRoute
 from vigie_web.problem_schema import Responses, problem_response
@@ -72,7 +72,7 @@ async def add_service(context: Ctx, body: JsonBody, response: Response) -> Any:
     """A service, watched from the next moment on. Everything that is wrong with it is told at once. The answer to a
     heartbeat has its token, which is not shown again."""
     try:
-        draft = form.read(form.decoded(body), context.tenant)
+        draft = form.read(_decoded(body), context.tenant)
     except InvalidTargetError as e:
         raise InvalidTarget.of(e) from None
     made = await context.resources.targetbook.create(draft, context.actor)
@@ -119,11 +119,12 @@ async def export_services(
     context: Ctx,
     group: Annotated[str | None, Query(max_length=200, description="only this group")] = None,
 ) -> Response:
-    """A file of targets, with `***` in the place of what is secret: imported again, that stays as it is."""
+    """A file of targets, with `***` in the place of what is secret: imported again, that stays as it is. Without what a
+    file or Vigie manages."""
     book = context.resources.targetbook
     every = await book.store.all(context.tenant)
     names = {one.id: one.name for one in every}
-    wanted = [one for one in every if group is None or one.group == group]
+    wanted = [one for one in every if not one.managed_by and group in (None, one.group)]
     text = file.written(form.shown(one, book.present(one).secrets, names) for one in wanted)
     return Response(text, headers={"content-type": "application/yaml; charset=utf-8"})
 
@@ -164,7 +165,7 @@ async def _change(
     before = (await book.get(context.tenant, name)).target
     present = book.present(before)
     try:
-        sent = form.decoded(body)
+        sent = _decoded(body)
         _at_version(before, if_match, sent.get("version"))
         draft = form.read(form.merged(present, sent) if merge else sent, context.tenant, present)
     except InvalidTargetError as e:
@@ -180,6 +181,13 @@ async def _written(
     response.headers["etag"] = f'"{target.version}"'
     definition = await context.resources.targetbook.definition(target)
     return WrittenService.of(definition, made.token, warnings)
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    """Raises BodyTooLarge, InvalidTargetError."""
+    if len(body) > form.MAX_BODY_BYTES:
+        raise BodyTooLarge(form.MAX_BODY_BYTES)
+    return form.decoded(body)
 
 
 def _at_version(target: Target, header: str | None, version: object = None) -> None:
