@@ -17,6 +17,7 @@ class Service(StrEnum):
     INGEST = "ingest"
     API = "api"
     ALERTING = "alerting"
+    HEALTHCHECK = "healthcheck"
     PUSH = "push"
 
 
@@ -50,6 +51,9 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/api/alerts/*", EVERY, Service.ALERTING),
     PathRule("/api/v1/rules", EVERY, Service.ALERTING),
     PathRule("/api/v1/alerts", EVERY, Service.ALERTING),
+    PathRule("/api/health", EVERY, Service.HEALTHCHECK),
+    PathRule("/api/health/*", EVERY, Service.HEALTHCHECK),
+    PathRule("/status/*", EVERY, Service.HEALTHCHECK),
     PathRule("/ws", EVERY, Service.PUSH),
     PathRule("/socket.io", EVERY, Service.PUSH),
     PathRule("/socket.io/*", EVERY, Service.PUSH),

@@ -15,6 +15,11 @@ DEFAULT_TIMEOUT_MS: Final = 5_000
 MIN_INTERVAL_MS: Final = 1_000
 MAX_INTERVAL_MS: Final = 24 * 3_600_000
 MAX_TIMEOUT_MS: Final = 60_000
+OWN: Final = "vigie"
+"""Who manages the targets that are Vigie's own services and servers. People may change them, but they come back."""
+HEARTBEAT: Final = "heartbeat"
+"""The kind of targets that are not asked, but are to be heard of."""
+_HEARTBEAT_PERIOD_MS: Final = 10_000
 
 
 class JsonCondition(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -105,6 +110,12 @@ class Target(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     created_by: str = ""
     updated_at: int = 0
     updated_by: str = ""
+
+    @property
+    def period_ms(self) -> int:
+        """From one check to the next. A heartbeat is looked at more often than it is to come: so one that is late is
+        missed soon."""
+        return min(self.interval_ms, _HEARTBEAT_PERIOD_MS) if self.kind == HEARTBEAT else self.interval_ms
 
 
 class Secrets(msgspec.Struct, rename="camel", omit_defaults=True):

@@ -181,21 +181,40 @@ ALERT_TENANTS: Final = Collection("alert_tenants", TenantIn.ID)
 HEALTH_TARGETS: Final = Collection(
     "health_targets",
     TenantIn.FIELD,
-    (_by_tenant("order"), _by_tenant("name", unique=True), Index(("due",), only={"published": False})),
+    (
+        _by_tenant("order"),
+        Index((TenantIn.FIELD, "name"), unique=True, only={"deleted": False}),
+        Index(("due",), only={"published": False}),
+    ),
 )
 """A tenant's targets. `_id`: that of the target."""
 HEALTH_STATES: Final = Collection(
-    "health_states", TenantIn.FIELD, (_by_tenant("_id"), Index(("asked",), only={"asked": {"$gt": 0}}))
+    "health_states",
+    TenantIn.FIELD,
+    (
+        _by_tenant("order"),
+        _by_tenant("state", "order"),
+        _by_tenant("stored"),
+        Index(("asked",), only={"asked": {"$gt": 0}}),
+    ),
+    Expiry("expires"),
 )
 """What every target is now. `_id`: that of the target."""
 HEALTH_BEATS: Final = Collection("health_beats", TenantIn.FIELD, (Index(("target",)),))
 """When a heartbeat was last heard. `_id`: the hash of its token."""
 HEALTH_INCIDENTS: Final = Collection(
-    "health_incidents", TenantIn.FIELD, (_by_tenant("target", "-started"), _by_tenant("-started")), Expiry("expires")
+    "health_incidents",
+    TenantIn.FIELD,
+    (
+        _by_tenant("target", "-started"),
+        _by_tenant("-started", "_id"),
+        Index((TenantIn.FIELD, "target"), unique=True, only={"open": True}),
+    ),
+    Expiry("expires"),
 )
-"""A time in which a target was down. `_id`: {target, started}."""
+"""A time in which a target was down, of each at most one that is open. `_id`: "<target>/<start>"."""
 HEALTH_CHECKS: Final = Collection(
-    "health_checks", TenantIn.FIELD, (_by_tenant("target", "-at"),), Expiry("at", None)
+    "health_checks", TenantIn.FIELD, (_by_tenant("target", "-at", "_id"),), Expiry("at", None)
 )  # fmt: skip
 """One result of one probe. `_id`: that of the check."""
 

@@ -120,6 +120,8 @@ class Outcome:
     duration_s: float
     phases: Mapping[str, float]
     facts: Facts
+    unreachable: bool = False
+    """It is down as far as one can see from here: a prober without network would find the same."""
 
 
 class Failed(Exception):  # noqa: N818 - a verdict, not a fault of the program
@@ -169,7 +171,7 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
     degraded."""
     # Not the event loop's time: uvloop's stands still while it works, and has milliseconds.
     began, phases = perf_counter(), Phases()
-    verdict, reason, facts = Verdict.UP, "", dict[str, float]()
+    verdict, reason, facts, unreachable = Verdict.UP, "", dict[str, float](), False
     limit = asyncio.timeout(deadline_s)
     try:
         async with limit:
@@ -179,16 +181,17 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
     except AddressForbidden as e:
         verdict, reason = Verdict.UNKNOWN, str(e)
     except HostUnknown as e:
-        verdict, reason = Verdict.DOWN, str(e)
+        verdict, reason, unreachable = Verdict.DOWN, str(e), True
     except OSError as e:  # a TimeoutError is one too
         verdict, reason = _late(deadline_s, phases.now) if limit.expired() else _broken(e, phases.now)
+        unreachable = not isinstance(e, (ssl.SSLError, ConnectionRefusedError))
     # Where answers are judged many may wait: that is no time of the target.
     took = perf_counter() - began - phases.seconds.pop(JUDGING, 0.0)
     if verdict is Verdict.UP:
         ending = conditions.ending(question.expect, facts.get(EXPIRY), time.time())
         if reason := conditions.slow(question.expect, took) or ending:
             verdict = Verdict.DEGRADED
-    return Outcome(verdict, reason, took, phases.seconds, facts)
+    return Outcome(verdict, reason, took, phases.seconds, facts, unreachable)
 
 
 def _late(deadline_s: float, phase: str) -> tuple[Verdict, str]:

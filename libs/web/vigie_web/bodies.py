@@ -1,4 +1,4 @@
-"""Bodies that are not read by FastAPI: rules, whose mistakes are all told at once, and rule files."""
+"""Bodies that are not read by FastAPI: those whose mistakes are all told at once, and files of YAML."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends
 from starlette.requests import Request
+
 from vigie_web.authorized_route import body_of
 from vigie_web.context import context_of
 from vigie_web.errors import UnsupportedMedia
@@ -30,7 +31,7 @@ async def _yaml(request: Request) -> bytes:
     await context_of(request)
     body, media = await body_of(request), _media(request)
     if media and media.rpartition("/")[2].removeprefix("vnd.") not in _YAML and not media.endswith("+yaml"):
-        raise UnsupportedMedia("a rule file", "application/yaml")
+        raise UnsupportedMedia("YAML", "application/yaml")
     return body
 
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from vigie_alerting.claiming import Claiming
 from vigie_runtime.backoff import Backoff
+from vigie_runtime.claiming import Claiming
 from vigie_runtime.errors import StoreUnavailable
 
 from tests.kit import eventually

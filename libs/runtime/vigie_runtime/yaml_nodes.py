@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import yaml
@@ -10,6 +11,9 @@ MAX_BYTES: Final = 2 * 1024 * 1024
 MAX_NODES: Final = 200_000
 """Of what aliases stand for too: a small file may say a lot."""
 MAX_DEPTH: Final = 32
+
+
+_compose: Final[Callable[..., yaml.Node | None]] = yaml.compose  # pyright: ignore
 
 
 class InvalidYamlError(ValueError):
@@ -42,7 +46,7 @@ def load(text: str) -> Any:
     if len(text) > MAX_BYTES:
         raise InvalidYamlError(f"the file is longer than {MAX_BYTES:,} characters", 1)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else 1
         raise InvalidYamlError(f"is no YAML: {e.problem or e.context}", line) from None
@@ -70,7 +74,8 @@ class _Reader:
                 return [self.value(one, depth + 1) for one in node.value]
             case yaml.MappingNode():
                 return self._mapping(node, line, depth)
-        raise InvalidYamlError("has a kind of node that is not known", line)
+            case _:
+                raise InvalidYamlError("has a kind of node that is not known", line)
 
     def _mapping(self, node: yaml.MappingNode, line: int, depth: int) -> Mapping:
         made = Mapping(line)
