@@ -228,4 +228,7 @@ def _broken(error: OSError, phase: str) -> tuple[Verdict, str]:
         return Verdict.DOWN, "there is no route to the host"
     if phase == "connect":
         return Verdict.DOWN, "no connection"
-    return Verdict.DOWN, f"the connection was lost while {_DOING.get(phase, 'answering')}"
+    return (
+        Verdict.DOWN,
+        f"the connection was lost {'in' if phase == 'tls' else 'while'} {_DOING.get(phase, 'answering')}",
+    )
