@@ -97,6 +97,8 @@ async def list_services(
         query["group"] = {"$eq": group}
     if kind is not None:
         query["kind"] = {"$eq": kind}
+    if q and not q.isprintable():  # no name is either, and MongoDB takes no expression with NUL
+        raise InvalidParameter("q", "must be printable")
     if q:
         query["name"] = {"$regex": re.escape(q), "$options": "i"}
     theirs, states = visible(context), frozenset(state or Verdict)
