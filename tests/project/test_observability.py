@@ -15,7 +15,7 @@ from tools import dashboards
 COMPOSE = parsed("docker-compose.yml")["services"]
 RULES = [rule for group in parsed("deploy/prometheus/rules.yml")["groups"] for rule in group["rules"]]
 OTHERS = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes", "ALERTS"}
-SENT = {*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS}
+SENT = {*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS, *names.HEALTH}
 DOCUMENTED = dict(re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \|", text("docs/metrics-names.md"), re.M))
 """Name -> type."""
 WORDS = {"by", "without", "and", "or", "unless", "on", "ignoring", "offset", "bool"}

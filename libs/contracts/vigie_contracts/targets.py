@@ -112,6 +112,11 @@ class Target(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     updated_by: str = ""
 
     @property
+    def deadline_ms(self) -> int:
+        """How long one attempt may take. The timeout of a heartbeat is how late it may be."""
+        return DEFAULT_TIMEOUT_MS if self.kind == HEARTBEAT else min(self.timeout_ms, self.interval_ms)
+
+    @property
     def period_ms(self) -> int:
         """From one check to the next. A heartbeat is looked at more often than it is to come: so one that is late is
         missed soon."""

@@ -175,7 +175,7 @@ async def test_shipped_rules_are_made_once_and_what_users_do_to_them_stays(world
     shippings = [Shipping(world.store, book.make_shipped, tenants) for book in books]
     await asyncio.gather(*(one.once() for one in shippings))
     rules = await world.store.all(ACME)
-    assert len(rules) == 11
+    assert len(rules) == 13
     await books[0].delete(ACME, rules[0], SYSTEM)
     await Shipping(world.store, books[1].make_shipped, tenants).once()
     assert len(await world.store.all(ACME)) == 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -15,8 +16,10 @@ from vigie_contracts.targets import Target
 from vigie_contracts.tenants import TenantId
 from vigie_healthcheck import metrics
 from vigie_healthcheck.api.health import routes as health
+from vigie_healthcheck.api.heartbeat import routes as heartbeat
 from vigie_healthcheck.api.services import routes as services
 from vigie_healthcheck.api.status import routes as status
+from vigie_healthcheck.heartbeats import Heartbeats
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.settings import HealthcheckSettings
 from vigie_healthcheck.targets.targetbook import Targetbook
@@ -58,6 +61,7 @@ class Resources:
     access: AccessControl
     reads: Reads
     targetbook: Targetbook
+    heartbeats: Heartbeats
     checks: Sequence[Any] = ()
 
 
@@ -145,14 +149,16 @@ async def opened(database: Database, mongo_uri: str, redis_url: str) -> AsyncGen
         reads = Reads.of(
             shared.database, store, tenants, state.clock, samples_topic="samples", look=lambda: looked.append(None)
         )
-        book = Targetbook(
-            shared.database, store, Beats(shared.database), shared.identity, clock=state.clock, wake=lambda: None
-        )
-        return Resources(shared.access, reads, book)
+        beats = Beats(shared.database)
+        await beats.prepare()
+        look = partial(looked.append, None)
+        book = Targetbook(shared.database, store, beats, shared.identity, clock=state.clock, wake=lambda: None)
+        heartbeats = Heartbeats(beats, HealthStates(shared.database), state.clock, look)
+        return Resources(shared.access, reads, book, heartbeats)
 
     app = web.create_app(
         AppState(settings, MetricSet([*metrics.ALL, *ACCESS_METRICS])),
-        (services.FEATURE, health.FEATURE, status.FEATURE),
+        (services.FEATURE, health.FEATURE, heartbeat.FEATURE, status.FEATURE),
         connect,
         service="healthcheck",
         title="test",

@@ -94,7 +94,7 @@ async def test_a_list_by_pages_and_filters(desk: Desk) -> None:
         assert page["nextCursor"] is None
     page = await desk.get("/api/health/services?uptime=true&limit=1")
     assert page["services"][0]["uptime"] is None
-    for params in ({"state": "sideways"}, {"limit": 0}, {"limit": 1001}, {"cursor": "x"}):
+    for params in ({"state": "sideways"}, {"limit": 0}, {"limit": 1001}, {"cursor": "x"}, {"q": "a\0"}):
         await desk.get("/api/health/services", 422, params=params)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from vigie_contracts.names import PROBE_DURATION as DURATION
+from vigie_contracts.names import TARGET_AVAILABLE as AVAILABLE
 from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_healthcheck import uptime
-from vigie_healthcheck.readings import AVAILABLE, DURATION, Days, Latency, Readings, Span
+from vigie_healthcheck.readings import Days, Latency, Readings, Span
 from vigie_healthcheck.uptime import Uptime, Window
 from vigie_query.planning import Plan
 from vigie_query.series import Selection, Series

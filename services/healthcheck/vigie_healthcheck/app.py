@@ -19,6 +19,8 @@ from vigie_runtime.egress import Egress
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
+from vigie_storage.health.beats import Beats
+from vigie_storage.health.states import HealthStates
 from vigie_storage.health.targets import TargetStore
 from vigie_storage.mongo import retryable
 from vigie_storage.series.writer import SeriesWriter
@@ -34,8 +36,10 @@ from vigie_web.state import AppState
 from vigie_healthcheck import metrics
 from vigie_healthcheck import start as checks
 from vigie_healthcheck.api.health import routes as health
+from vigie_healthcheck.api.heartbeat import routes as heartbeat
 from vigie_healthcheck.api.services import routes as services
 from vigie_healthcheck.api.status import routes as status
+from vigie_healthcheck.heartbeats import Heartbeats
 from vigie_healthcheck.probes.base import Way
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.resources import Resources
@@ -46,7 +50,7 @@ from vigie_healthcheck.targets import start as targets
 log = logging.get(__name__)
 
 State = AppState[HealthcheckSettings, Resources]
-FEATURES: Final = (services.FEATURE, health.FEATURE, status.FEATURE, operations(PATH))
+FEATURES: Final = (services.FEATURE, health.FEATURE, heartbeat.FEATURE, status.FEATURE, operations(PATH))
 """`/api/health/services/export` before the services by name."""
 _KNOWN_SERIES: Final = 200_000
 """Kept in memory: a target has about ten, of about 0.5 kB each."""
@@ -87,8 +91,10 @@ async def connect(state: State, life: Lifespan) -> Resources:
         log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
     store = TargetStore(database, state.clock, settings.sealing)
     await life.up("targets", store.prepare())
+    beats = Beats(database)
+    await life.up("heartbeats", beats.prepare())
     book = await targets.start(life, settings, database, who, store, clock=state.clock, metrics=state.metrics)
-    way = Way(Egress(settings.allowed_networks))
+    way = Way(Egress(settings.allowed_networks), beats=beats)
     running = await checks.start(
         life,
         settings,
@@ -112,6 +118,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         audit=who.audit,
         way=way,
         targetbook=book,
+        heartbeats=Heartbeats(beats, HealthStates(database), state.clock, running.runner.look),
         reads=Reads.of(
             database,
             store,

@@ -39,8 +39,8 @@ class Checker:
         if probe is None:
             return Checked(unknown(f"this version cannot ask targets of the kind {target.kind}"), 0)
         way = self._own_way if target.managed_by == OWN and target.url in self._own_urls else self._way
-        question, timeout_s = Question.of(target, secrets), min(target.timeout_ms, target.interval_ms) / 1000
-        end, attempts = time.monotonic() + target.interval_ms / 1000, 0
+        question, timeout_s = Question.of(target, secrets), target.deadline_ms / 1000
+        end, attempts = time.monotonic() + target.period_ms / 1000, 0
         while True:
             began, attempts = time.monotonic(), attempts + 1
             outcome = await ask(probe, question, timeout_s, way)

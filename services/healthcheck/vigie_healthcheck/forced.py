@@ -48,4 +48,4 @@ class ForcedChecks:
 
 def _longest_s(target: Target) -> float:
     """All attempts of a check together take no longer."""
-    return target.timeout_ms * (target.retries + 1) / 1000
+    return target.deadline_ms * (target.retries + 1) / 1000

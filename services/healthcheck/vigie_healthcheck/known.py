@@ -46,6 +46,6 @@ class Known:
     def _stale(self, at_ms: int) -> bool:
         if self.state is None or not self.state.checked_ms:
             return True
-        one = self.target.timeout_ms * (self.target.retries + 1)
+        one = self.target.deadline_ms * (self.target.retries + 1)
         due = max(self.state.checked_ms + _MISSED * self.target.period_ms, self.state.due_ms)
         return at_ms > due + one + _MARGIN_MS

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from vigie_contracts.names import PROBE_DURATION, TARGET_AVAILABLE
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.tiers import TIERS
 from vigie_query.functions import Function
@@ -23,10 +24,6 @@ from vigie_storage.series.filter import Filter
 from vigie_healthcheck import uptime
 from vigie_healthcheck.uptime import Floats, Uptime, Window
 
-AVAILABLE: Final = "target_available"
-"""gauge {target}: 0 when a check failed, unless there was maintenance, else 1; none when it is not known."""
-DURATION: Final = "probe_duration_seconds"
-"""gauge {target}: of a check, until its answer or its failure."""
 TARGET: Final = "target"
 """The label with the name of the target."""
 DAYS: Final = 90
@@ -101,7 +98,7 @@ class Readings:
         now_ms = self._clock.now_ms()
         from_ms = now_ms - window.length_ms
         widths = [tier.width_ms for tier in TIERS if tier.retention_ms > window.length_ms]
-        read = await self._read(tenant, DURATION, [name], single(from_ms, now_ms, widths[0]), _LATENCIES)
+        read = await self._read(tenant, PROBE_DURATION, [name], single(from_ms, now_ms, widths[0]), _LATENCIES)
         if read is None:
             return Latency()
         _, group_of_row = read.selection.groups(())
@@ -111,7 +108,7 @@ class Readings:
 
     async def _shares(self, tenant: TenantId, names: Sequence[str], grid: Grid) -> Mapping[str, Floats]:
         """Of each step, how much of the checks was good; nan without checks. Targets without series are absent."""
-        read = await self._read(tenant, AVAILABLE, names, grid, (Function.AVG,))
+        read = await self._read(tenant, TARGET_AVAILABLE, names, grid, (Function.AVG,))
         if read is None:
             return {}
         groups, group_of_row = read.selection.groups((TARGET,))

@@ -9,6 +9,7 @@ from vigie_identity.audit import Audit
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
+from vigie_healthcheck.heartbeats import Heartbeats
 from vigie_healthcheck.probes.base import Way
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.targets.targetbook import Targetbook
@@ -25,3 +26,4 @@ class Resources:
     """How targets are reached."""
     reads: Reads
     targetbook: Targetbook
+    heartbeats: Heartbeats

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import blake2b
 from math import isfinite
+from typing import Final
 
 from vigie_contracts.checks import Check, Verdict
 from vigie_contracts.series import Kind, Labels
@@ -29,7 +30,7 @@ from vigie_healthcheck.muting import MAINTENANCE
 from vigie_healthcheck.probes.base import Outcome
 from vigie_healthcheck.state import Step
 
-_GOOD = (Verdict.UP, Verdict.DEGRADED)
+_GOOD: Final = (Verdict.UP, Verdict.DEGRADED)
 
 
 def check_id(target: str, due_ms: int) -> str:

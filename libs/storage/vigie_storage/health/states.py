@@ -1,11 +1,12 @@
 """What every target is now, as its prober last found it.
 
 health_states  {_id: the target's, tenant, order, name, state, group, kind, labels: ["name=value"], checked, asked,
-                stored, data, expires}
+                stored, data, gone, expires}
 
 `data` is a TargetState, JSON; the rest is for finding it. `checked` and `asked` are times, Unix milliseconds: `asked`
 is there while somebody waits for a check. `stored` is when it was written, by the store's clock. A target that was
-asked for before its first check has no `data`; nor has one that is gone, which is remembered until `expires`.
+asked for before its first check has no `data`; nor has one that is `gone`, which is remembered until
+`expires`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -167,11 +168,18 @@ class HealthStates:
     async def ask(self, tenant: TenantId, ids: Iterable[str], at_ms: int) -> None:
         """Have these targets checked at once: asked is answered when `checked_ms` is `at_ms` or later. They are the
         tenant's, which the caller knows."""
-        asked = {"$max": {"asked": at_ms}, "$setOnInsert": {"tenant": tenant}}
-        updates = [UpdateOne({"_id": one, "tenant": tenant}, asked, upsert=True) for one in ids]
+        # One that nobody checks is not waited for for ever.
+        expires = datetime.fromtimestamp(at_ms / 1000, UTC) + GONE_LIFE
+        asked = {"$max": {"asked": at_ms}, "$setOnInsert": {"expires": expires}}
+        known = {"tenant": tenant, "gone": {"$ne": True}}
+        updates = [UpdateOne({"_id": one, **known}, asked, upsert=True) for one in ids]
         for start in range(0, len(updates), _BATCH):
             with bounded():
-                await self._rows.bulk_write(updates[start : start + _BATCH], ordered=False)
+                try:
+                    await self._rows.bulk_write(updates[start : start + _BATCH], ordered=False)
+                except BulkWriteError as e:
+                    if not mongo.only_duplicates(e):  # those are gone
+                        raise
 
     async def asked(self) -> dict[str, int]:
         """When who waits for a check asked for it, by target, of all tenants; at most MAX_ASKED, the first ones."""
@@ -200,7 +208,7 @@ class HealthStates:
 
     async def remove(self, ids: Iterable[str], session: Session | None = None) -> None:
         """Forget these targets, whose ever they are; for a while it is known that they are gone."""
-        gone = {"stored": "$$NOW", "expires": {"$add": ["$$NOW", _GONE_MS]}}
+        gone = {"gone": True, "stored": "$$NOW", "expires": {"$add": ["$$NOW", _GONE_MS]}}
         forget = [{"$set": gone}, {"$unset": _FORGOTTEN}]
         updates = [UpdateOne({"_id": one}, forget) for one in ids]
         for start in range(0, len(updates), _BATCH):
@@ -248,6 +256,6 @@ def _update(state: TargetState) -> UpdateOne:
     }
     answered = {"$cond": [{"$lte": ["$asked", state.checked_ms]}, "$$REMOVE", "$asked"]}
     change = {name: {"$literal": value} for name, value in fields.items()}
-    change |= {"asked": answered, "stored": "$$NOW", "expires": "$$REMOVE"}
+    change |= {"asked": answered, "stored": "$$NOW", "expires": "$$REMOVE", "gone": "$$REMOVE"}
     older = {"_id": state.target, "checked": {"$not": {"$gt": state.checked_ms}}}
     return UpdateOne(older, [{"$set": change}], upsert=True)

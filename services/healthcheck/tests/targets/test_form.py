@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -122,7 +123,7 @@ def test_every_problem_is_told_at_once() -> None:
         ({"url": "tcp://db"}, "url"),
         ({"url": "https://a", "kind": "redis"}, "url"),
         ({"url": "https://" + "a" * 3_000}, "url"),
-        ({"kind": "telepathy"}, "url"),
+        ({"kind": "telepathy"}, "kind"),
         ({"token": "x" * 20}, "token"),
         ({"expect": {"expiresWithinMs": 10**18}}, "expect.expiresWithinMs"),
         ({"expect": {"slowMs": "1"}}, "expect.slowMs"),
@@ -235,3 +236,27 @@ def test_what_is_shown_is_read_as_the_same_and_has_no_secret(sent: dict[str, Any
     assert (draft.target, draft.secrets) == (before.target, before.secrets)
     assert all(one.top == "options" for one in draft.warnings)
     assert isinstance(msgspec.json.decode(msgspec.json.encode(draft.target), type=Target), Target)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMED = st.sampled_from([*shown(Target(id="", tenant="", name="", kind="")), "token", "intervalMs", "timeoutMs"])
+INSIDE = st.fixed_dictionaries(
+    {},
+    optional={
+        "expect": st.dictionaries(st.sampled_from(["statuses", "json", "bodyMatches", "maxBytes", "slowMs"]), JSON),
+        "maintenance": st.lists(
+            st.dictionaries(st.sampled_from(["startsAt", "endsAt", "daily", "weekly", "timeZone"]), JSON), max_size=2
+        ),
+        "url": st.builds("{}://{}".format, st.sampled_from(["https", "tcp", "dns", "x"]), st.text(max_size=20)),
+    },
+)
+
+
+@given(st.dictionaries(NAMED, JSON, max_size=8), INSIDE)
+def test_whatever_is_sent_is_read_or_refused(sent: dict[str, Any], more: dict[str, Any]) -> None:
+    with suppress(InvalidTargetError):
+        read({**sent, **more}, "acme")

@@ -276,3 +276,15 @@ async def test_the_file_is_in_force_when_it_changes_and_nobody_else_changes_its_
     assert beat is not None
     assert beat.at_ms == 5, "the same token again makes nothing new"
     await world.book.delete(adopted, BY, force=True)
+
+
+async def test_people_say_how_vigies_own_are_watched_but_not_where(world: World) -> None:
+    draft = form.read({"name": "vigie-mongodb", "url": "mongodb://u:pw@m:27017"}, ACME)
+    own = (await world.book.create(draft, SYSTEM, managed_by="vigie")).stored.target
+    changed = (await world.change(own, interval=10_000, labels={"site": "1"})).stored.target
+    assert (changed.interval_ms, changed.managed_by, changed.url) == (10_000, "vigie", "mongodb://m:27017")
+    for more in ({"name": "other"}, {"password": "new"}, {"url": "mongodb://m:27017/?tls=true"}, {"verify": False}):
+        with pytest.raises(ManagedElsewhere):
+            await world.change(changed, **more)
+    with pytest.raises(ManagedElsewhere):
+        await world.book.delete(changed, BY)

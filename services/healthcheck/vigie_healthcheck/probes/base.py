@@ -13,8 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import perf_counter
-from typing import Final, Self, TypeAlias
+from typing import Final, Protocol, Self, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from vigie_contracts.checks import Verdict
@@ -22,6 +23,7 @@ from vigie_contracts.targets import Expectations, Secrets, Target
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.egress import AddressForbidden, Egress, HostUnknown
 from vigie_runtime.expressions import Expressions
+from vigie_storage.health.beats import Beat
 
 from vigie_healthcheck.probes import conditions, trust
 from vigie_healthcheck.probes.trust import Trust
@@ -67,6 +69,9 @@ class Question:
     target: str = ""
     """The id: of what is not asked for over the network."""
     tenant: TenantId = NOBODY
+    heard_every: timedelta = timedelta()
+    """Of what reports by itself."""
+    may_be_late: timedelta = timedelta()
 
     @classmethod
     def of(cls, target: Target, secrets: Secrets) -> Self:
@@ -84,6 +89,8 @@ class Question:
             target.verify,
             target.id,
             TenantId(target.tenant),
+            timedelta(milliseconds=target.interval_ms),
+            timedelta(milliseconds=target.timeout_ms),
         )
 
     def parts(self) -> SplitResult:
@@ -102,13 +109,23 @@ class Question:
         return self.options.get(option, "").lower() in ("true", "yes", "1", "on")
 
 
+class HeardOf(Protocol):
+    """`Beats`."""
+
+    async def last(self, target: str) -> Beat | None:
+        """Raises StoreUnavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How targets are reached. `trust`: whose certificates count. `expressions`: where answers are judged."""
+    """How targets are reached. `trust`: whose certificates count. `expressions`: where answers are judged. `beats`:
+    when targets that report by themselves were heard of."""
 
     egress: Egress
     trust: Trust = field(default_factory=Trust)
     expressions: Expressions = field(default_factory=Expressions)
+    beats: HeardOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +178,7 @@ def split(url: str) -> SplitResult:
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable, parts = False, SplitResult("", "", "", "", "")
-    if not usable or not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
         raise Failed("the address of the target cannot be called", Verdict.UNKNOWN)
     return parts
 

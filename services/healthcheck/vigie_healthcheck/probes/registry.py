@@ -8,6 +8,7 @@ from typing import Final
 from vigie_healthcheck.probes.base import Probe
 from vigie_healthcheck.probes.dns import dns_
 from vigie_healthcheck.probes.grpc import grpc
+from vigie_healthcheck.probes.heartbeat import heartbeat
 from vigie_healthcheck.probes.http import http
 from vigie_healthcheck.probes.icmp import icmp
 from vigie_healthcheck.probes.kafka import kafka
@@ -21,6 +22,7 @@ from vigie_healthcheck.probes.websocket import websocket
 PROBES: Final[Mapping[str, Probe]] = {
     "dns": dns_,
     "grpc": grpc,
+    "heartbeat": heartbeat,
     "http": http,
     "icmp": icmp,
     "kafka": kafka,
@@ -43,6 +45,7 @@ SCHEMES: Final[Mapping[str, str]] = {
 OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "dns": frozenset({"recordType", "transport", "rcode"}),
     "grpc": frozenset({"service", "serverName"}),
+    "heartbeat": frozenset(),
     "http": frozenset({"serverName"}),
     "icmp": frozenset(),
     "kafka": frozenset({"topic", "saslMechanism", "serverName"}),

@@ -20,7 +20,7 @@ from vigie_contracts.targets import DEFAULT_TIMEOUT_MS, HEARTBEAT, Secrets, Targ
 
 from vigie_healthcheck.probes.registry import OPTIONS
 from vigie_healthcheck.targets import addresses, values
-from vigie_healthcheck.targets.checking import problems_of
+from vigie_healthcheck.targets.checking import KINDS, problems_of
 from vigie_healthcheck.targets.problems import InvalidTargetError, TargetProblem
 from vigie_healthcheck.targets.values import Values
 
@@ -162,6 +162,9 @@ def _named(fields: dict[str, Any], sent: Mapping[str, Any], problems: list[Targe
 def _address(fields: dict[str, Any], sent: Mapping[str, Any], said: Values) -> addresses.Address | None:
     """What the URL says; the URL without credentials and the kind go into `fields`."""
     url, kind = fields.get("url", ""), fields.get("kind", "")
+    if kind and kind not in KINDS:
+        said.problems.append(TargetProblem("kind", f"must be one of {', '.join(KINDS)}"))
+        return None
     if kind == HEARTBEAT:
         if url:
             said.problems.append(TargetProblem("url", "is of no use to a heartbeat: it is not asked, but heard of"))

@@ -101,7 +101,7 @@ class Targetbook:
     async def change(self, draft: Draft, before: Target, by: Actor) -> Made:
         """Put the next version in the place of `before`. Raises InvalidTarget, ManagedElsewhere, NameTaken,
         TargetConflict."""
-        if before.managed_by not in ("", OWN):
+        if before.managed_by and not self._is_peoples(draft, before):
             raise ManagedElsewhere(before)
         target = replace(draft.target, id=before.id, managed_by=before.managed_by)
         target = await self._resolved(target) if target.depends_on else target
@@ -163,6 +163,12 @@ class Targetbook:
         if new and there + new > limit:
             what = "services" if there >= limit else f"services with these {new}"
             raise LimitReached(what, limit)
+
+    def _is_peoples(self, draft: Draft, before: Target) -> bool:
+        """Where Vigie's own targets are, and with which login, is not for people to say; all else is."""
+        where = ("name", "url", "kind", "verify")
+        same = all(getattr(draft.target, field) == getattr(before, field) for field in where)
+        return before.managed_by == OWN and same and draft.secrets == self.present(before).secrets
 
     async def _resolved(self, target: Target) -> Target:
         known = Dependencies(await self.store.all(TenantId(target.tenant)))

@@ -97,6 +97,8 @@ async def list_services(
         query["group"] = {"$eq": group}
     if kind is not None:
         query["kind"] = {"$eq": kind}
+    if q and not q.isprintable():  # no name is either, and MongoDB takes no expression with NUL
+        raise InvalidParameter("q", "must be printable")
     if q:
         query["name"] = {"$regex": re.escape(q), "$options": "i"}
     theirs, states = visible(context), frozenset(state or Verdict)
@@ -162,7 +164,7 @@ async def read_uptime(
     known = await seen(context, name)
     target, readings = known.target, context.resources.reads.readings
     found, latency = await asyncio.gather(
-        readings.uptime(context.tenant, Span(target.name, target.interval_ms, target.created_at), window),
+        readings.uptime(context.tenant, Span(target.name, target.period_ms, target.created_at), window),
         readings.latency(context.tenant, target.name, window),
     )
     return UptimeResult.of(known, window, found, latency, context.now_ms)

@@ -119,11 +119,12 @@ async def export_services(
     context: Ctx,
     group: Annotated[str | None, Query(max_length=200, description="only this group")] = None,
 ) -> Response:
-    """A file of targets, with `***` in the place of what is secret: imported again, that stays as it is."""
+    """A file of targets, with `***` in the place of what is secret: imported again, that stays as it is. Without what a
+    file or Vigie manages."""
     book = context.resources.targetbook
     every = await book.store.all(context.tenant)
     names = {one.id: one.name for one in every}
-    wanted = [one for one in every if group is None or one.group == group]
+    wanted = [one for one in every if not one.managed_by and group in (None, one.group)]
     text = file.written(form.shown(one, book.present(one).secrets, names) for one in wanted)
     return Response(text, headers={"content-type": "application/yaml; charset=utf-8"})
 

@@ -125,7 +125,7 @@ async def _badge(reads: Reads, tenant: TenantId, known: Known, type_: Badge, win
         case Badge.STATUS:
             svg = badges.of_state(target.name, known.verdict(reads.clock.now_ms()))
         case Badge.UPTIME:
-            span = Span(target.name, target.interval_ms, target.created_at)
+            span = Span(target.name, target.period_ms, target.created_at)
             svg = badges.of_uptime(target.name, (await readings.uptime(tenant, span, window)).percent)
         case Badge.LATENCY:
             svg = badges.of_latency(target.name, (await readings.latency(tenant, target.name, window)).p50)
