@@ -57,7 +57,8 @@ async def test_service_that_stops_is_red_within_its_thresholds_told_once_and_gre
     name, port, mailbox = unique("shop"), free_port(), Mailbox(Home(vigie.directory / "home").inbox)
     ports = json.loads((vigie.directory / "home" / "ports.json").read_text(encoding="utf-8"))
     hook = {"type": "webhook", "destination": f"http://127.0.0.1:{ports['inbox-http']}/{name}"}
-    rule = {"name": name, "expression": f'target_up{{target="{name}"}} == 0', "notificationChannels": [hook]}
+    down = f'target_up{{target="{name}"}} + target_muted{{target="{name}"}} == 0'
+    rule = {"name": name, "expression": down, "notificationChannels": [hook]}
     assert (await client.post("/api/alerts/rules", json=rule)).status_code == 201
     added = {"name": name, "url": f"http://127.0.0.1:{port}/health", "interval": 1000, "timeout": 500, "retries": 1}
     more = {"failureThreshold": FAILURES, "public": True, "labels": {"team": "shops"}}
@@ -76,8 +77,8 @@ async def test_service_that_stops_is_red_within_its_thresholds_told_once_and_gre
     assert time.monotonic() - stopped <= (FAILURES + 1) * INTERVAL_S + LATE_S
     await eventually(told, 20)
     assert (told()[0]["status"], told()[0]["alerts"][0]["labels"]["team"]) == ("firing", "shops")
-    down = (await client.get(f"{SERVICES}/{name}")).json()
-    assert (down["status"], down["reason"]) == ("unhealthy", "the connection was refused")
+    known = (await client.get(f"{SERVICES}/{name}")).json()
+    assert (known["status"], known["reason"]) == ("unhealthy", "the connection was refused")
 
     page = await client.get("/status/default")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
