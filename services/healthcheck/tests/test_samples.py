@@ -33,6 +33,7 @@ PHASE = "probe_phase_duration_seconds{'kind': 'http', 'target': 'shop', 'phase':
 def test_what_answers_is_a_success(verdict: Verdict) -> None:
     assert values(verdict) == {
         f"probe_success{OF_SHOP}": 1.0,
+        f"target_available{OF_SHOP}": 1.0,
         f"probe_duration_seconds{OF_SHOP}": 0.25,
         PHASE: 0.1,
         f"probe_http_status_code{OF_SHOP}": 200.0,
