@@ -19,6 +19,7 @@ API: Final = "services/api/vigie_api"
 INGEST: Final = "services/ingest/vigie_ingest"
 PUBLISHING: Final = "libs/publishing/vigie_publishing"
 ALERTING: Final = "services/alerting/vigie_alerting"
+HEALTHCHECK: Final = "services/healthcheck/vigie_healthcheck"
 
 PURE: Final = {
     "libs/contracts/vigie_contracts/*": "msgspec numpy",
@@ -48,6 +49,9 @@ PURE: Final = {
     f"{API}/node_reports/health.py": "",
     f"{API}/node_reports/numbers.py": "",
     f"{API}/node_reports/periods.py": "",
+    f"{HEALTHCHECK}/maintenance.py": "",
+    f"{HEALTHCHECK}/schedule.py": "",
+    f"{HEALTHCHECK}/state.py": "msgspec",
     f"{INGEST}/decoding.py": "msgspec",
     f"{PUBLISHING}/keys.py": "",
     f"{PUBLISHING}/metric.py": "msgspec",

@@ -178,7 +178,7 @@ async def test_shipped_rules_are_made_once_and_what_users_do_to_them_stays(world
     assert len(rules) == 13
     await books[0].delete(ACME, rules[0], SYSTEM)
     await Shipping(world.store, books[1].make_shipped, tenants).once()
-    assert len(await world.store.all(ACME)) == 10
+    assert len(await world.store.all(ACME)) == 12
     entries = (await who.audit.page(ACME, _page())).items
     assert [one.action for one in entries][:2] == [Action.RULE_DELETED, Action.RULES_IMPORTED]
 

@@ -17,6 +17,8 @@ from vigie_healthcheck.self_check import LoopDelay, Reference, SelfCheck
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.egress import Egress
 
+from tests.kit.wait import eventually
+
 WAY = Way(Egress(None), ssl.create_default_context())
 REFERENCES: list[Reference] = [("one.example", 53), ("two.example", 53)]
 
@@ -25,10 +27,15 @@ def target(**changes: object) -> Target:
     return Target(**{"id": "t", "tenant": "acme", "name": "shop", "kind": "double", **changes})  # type: ignore[arg-type]
 
 
-class Double:
-    """A probe that does one thing after the other, the last one for ever."""
+async def hangs() -> Facts:
+    await asyncio.Event().wait()
+    return {}
 
-    def __init__(self, *answers: Exception | Facts | float) -> None:
+
+class Double:
+    """A probe that does one thing after the other, the last one for ever. None: it hangs."""
+
+    def __init__(self, *answers: Exception | Facts | None) -> None:
         self.answers, self.asked = list(answers), 0
 
     async def __call__(self, question: Question, way: Way, phases: Phases) -> Facts:
@@ -36,10 +43,7 @@ class Double:
         self.asked += 1
         if isinstance(answer, Exception):
             raise answer
-        if isinstance(answer, float):
-            await asyncio.sleep(answer)
-            return {}
-        return answer
+        return await hangs() if answer is None else answer
 
 
 class Network:
@@ -84,7 +88,7 @@ async def test_only_what_is_down_is_asked_again(verdict: Verdict) -> None:
 
 
 async def test_a_check_is_never_longer_than_its_interval_and_each_attempt_has_its_whole_time() -> None:
-    probe = Double(60.0)
+    probe = Double(None)
     watched = target(interval_ms=250, timeout_ms=100, retries=50)
     began = time.monotonic()
     found = await checker(probe).check(watched, Secrets())
@@ -135,7 +139,8 @@ async def test_a_check_that_is_given_up_does_not_end_the_self_check_of_others() 
 
     asked = Checker({"double": Double(OSError())}, WAY, SelfCheck(REFERENCES, LoopDelay(), SystemClock(), connect))
     first, second = (asyncio.create_task(asked.check(target(), Secrets())) for _ in range(2))
-    await asyncio.sleep(0.01)
+    for _ in range(5):
+        await asyncio.sleep(0)
     first.cancel()
     going.set()
     assert (await second).outcome.verdict is Verdict.DOWN
@@ -155,14 +160,15 @@ async def watched_loop() -> AsyncIterator[LoopDelay]:
 
 def hold_up() -> None:
     """The event loop."""
-    time.sleep(0.3)
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:
+        pass
 
 
 async def test_a_prober_that_stood_still_says_unknown() -> None:
     async def asked(question: Question, way: Way, phases: Phases) -> Facts:
         hold_up()
-        await asyncio.sleep(60)
-        return {}
+        return await hangs()
 
     async with watched_loop() as delay:
         found = await checker(asked, None, delay).check(target(timeout_ms=200), Secrets())
@@ -175,7 +181,7 @@ async def test_a_standstill_before_the_check_excuses_nothing() -> None:
     async with watched_loop() as delay:
         before = clock()
         hold_up()
-        await asyncio.sleep(0.15)
+        await eventually(lambda: bool(delay._late))
         assert delay.worst(before) >= 0.15
         assert delay.worst(clock()) < delay.worst(before)
 

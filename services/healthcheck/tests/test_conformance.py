@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import pytest
@@ -11,10 +12,11 @@ from vigie_contracts.targets import HEARTBEAT
 from vigie_healthcheck.probes.base import Outcome, Question, Way, ask
 from vigie_healthcheck.probes.registry import OPTIONS as OPTIONS_KNOWN
 from vigie_healthcheck.probes.registry import PROBES, SCHEMES
+from vigie_healthcheck.probes.trust import Trust
 from vigie_runtime.addresses import networks
 from vigie_runtime.egress import Egress
 
-from services.healthcheck.tests.servers import Handler, babbles, drips, floods, hangs, resets, server
+from services.healthcheck.tests.servers import Handler, babbles, drips, floods, hangs, resets, says, server
 
 SECRET = "s3cret"
 ENCRYPTED = {
@@ -27,11 +29,12 @@ CONNECTING = sorted(set(ASKING) - {"icmp"})
 """Those that ask over TCP, or can be told to."""
 TALKING = sorted(set(CONNECTING) - {"tcp"})
 """Those that wait for words: tcp is content with a connection."""
+TRUST = Trust()
 OPTIONS = {"dns": {"transport": "tcp"}}
 
 
 def way(allowed: str = "") -> Way:
-    return Way(Egress(networks(allowed)))
+    return Way(Egress(networks(allowed)), TRUST)
 
 
 async def outcome(
@@ -78,6 +81,30 @@ async def test_resets_and_endless_answers_are_down(kind: str, handler: Handler) 
         assert got.verdict is Verdict.DOWN
         assert "within" not in got.reason
         assert await target.closed()
+
+
+BEGINNINGS = {
+    "dns": [b"", b"\0\x20\0\0\x81\x80\0\1\0\1\0\0\0\0"],
+    "grpc": [b"", b"\0\0\0\4\0\0\0\0\0", b"\0\0\0\4\0\0\0\0\0\0\0\x10\1\4\0\0\0\1\x88", b"HTTP/1.1 400 Bad\r\n\r\n"],
+    "http": [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\nLocation: http://"],
+    "kafka": [b"", b"\0\0\0\x20\0\0\0\1\0\0\0\0\0\1\0\3\0\0\0\x10", b"\0\0\0\x20\0\0\0\1\0\0\x7f\xff\xff\xff"],
+    "mongodb": [b"", b"\x30\0\0\0\0\0\0\0\1\0\0\0\xdd\7\0\0\0\0\0\0\0\x1b\0\0\0\1ok\0"],
+    "redis": [b"", b"+OK\r\n", b"$9999999999\r\n"],
+    "smtp": [b"", b"220 x\r\n250-", b"220-\r\n" * 200],
+    "tls": [b"", b"\x16\3\3\0\x40\2"],
+    "websocket": [b"", b"HTTP/1.1 101 Switching\r\n", b"HTTP/1.1 101\r\n" + b"a: b\r\n" * 200],
+}  # fmt: skip
+"""With which answers begin. What follows is nonsense."""
+
+
+@pytest.mark.parametrize("kind", TALKING)
+async def test_nonsense_is_down_whatever_it_looks_like(kind: str) -> None:
+    chance = random.Random(kind)
+    for beginning in BEGINNINGS[kind]:
+        for _ in range(10):
+            said = beginning + chance.randbytes(chance.choice([0, 3, 40, 400]))
+            async with server(says(said, first=b"220 x\r\n" if kind == "smtp" else b"")) as target:
+                assert (await outcome(kind, target.port)).verdict in (Verdict.DOWN, Verdict.UNKNOWN), said
 
 
 @pytest.mark.parametrize("kind", TALKING)

@@ -138,6 +138,8 @@ async def running(rig: Rig) -> AsyncIterator[Rig]:
         rig.roster.stop()
         for gate in rig.gates.values():
             gate.set()
+        while not all(part.done() for part in parts):
+            await rig.pass_(1)
         await asyncio.gather(*parts)
 
 
@@ -311,10 +313,9 @@ async def test_a_partition_that_cannot_be_read_to_its_end_does_not_hold_up_the_o
 
 
 async def eventually(rig: Rig, so: Callable[[], bool]) -> None:
-    """The roster looks again after a moment of real time."""
+    """The roster looks again after a moment."""
     async with asyncio.timeout(10):
         while not so():
-            await asyncio.sleep(0.01)
             await rig.pass_(0.1)
 
 

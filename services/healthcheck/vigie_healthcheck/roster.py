@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from vigie_contracts.targets import Secrets, Target
 from vigie_runtime import logging
@@ -29,10 +29,8 @@ _IDLE_S: Final = 1.0
 _AWAY: Final = Backoff(0.2, 5.0)
 
 
-class Forget(Protocol):
-    """Has what is known of a target removed, and its incident ended."""
-
-    async def __call__(self, target: Target) -> None: ...
+Forget: TypeAlias = Callable[[Target], Awaitable[None]]
+"""Has what is known of a target removed, and its incident ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +79,7 @@ class Roster:
                 continue
             if not self._may_apply():
                 self._log.put_back(changes)
-                await asyncio.sleep(_POLL_S)
+                await self._clock.sleep(_POLL_S)
                 continue
             try:
                 await self._apply(changes)
@@ -90,7 +88,7 @@ class Roster:
                 failures += 1
                 log.warning("the states of targets cannot be read: tried again in a moment", targets=len(changes))
                 self._log.put_back(changes)
-                await asyncio.sleep(_AWAY.pause_s(failures))
+                await self._clock.sleep(_AWAY.pause_s(failures))
 
     def state(self, target: str) -> TargetState | None:
         """Of a target of this process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from vigie_contracts.targets import Secrets, Target
 from vigie_runtime import logging
@@ -29,16 +29,11 @@ SKEW_MS: Final = 60_000
 """Whoever asks for a check may have a clock that is ahead by so much."""
 
 
-class Check(Protocol):
-    async def __call__(self, target: Target, secrets: Secrets) -> Checked: ...
-
-
-class Muted(Protocol):
-    async def __call__(self, target: Target, at_ms: int) -> str: ...
-
-
-class AddResult(Protocol):
-    async def __call__(self, target: Target, step: Step, checked: Checked, at_ms: int) -> None: ...
+Check: TypeAlias = Callable[[Target, Secrets], Awaitable[Checked]]
+Muted: TypeAlias = Callable[[Target, int], Awaitable[str]]
+"""Why nobody is alerted of a target at that time."""
+AddResult: TypeAlias = Callable[[Target, Step, Checked, int], Awaitable[None]]
+"""Takes what a check of that time found, and what the target is by it."""
 
 
 class Runner:

@@ -30,7 +30,7 @@ from vigie_healthcheck.muting import MAINTENANCE
 from vigie_healthcheck.probes.base import Outcome
 from vigie_healthcheck.state import Step
 
-_GOOD = (Verdict.UP, Verdict.DEGRADED)
+_GOOD: Final = (Verdict.UP, Verdict.DEGRADED)
 
 
 def check_id(target: str, due_ms: int) -> str:

@@ -178,7 +178,7 @@ def split(url: str) -> SplitResult:
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable, parts = False, SplitResult("", "", "", "", "")
-    if not usable or not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
         raise Failed("the address of the target cannot be called", Verdict.UNKNOWN)
     return parts
 
@@ -228,4 +228,7 @@ def _broken(error: OSError, phase: str) -> tuple[Verdict, str]:
         return Verdict.DOWN, "there is no route to the host"
     if phase == "connect":
         return Verdict.DOWN, "no connection"
-    return Verdict.DOWN, f"the connection was lost while {_DOING.get(phase, 'answering')}"
+    return (
+        Verdict.DOWN,
+        f"the connection was lost {'in' if phase == 'tls' else 'while'} {_DOING.get(phase, 'answering')}",
+    )

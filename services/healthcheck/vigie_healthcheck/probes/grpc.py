@@ -23,6 +23,7 @@ from vigie_healthcheck.probes.wire import Wire, connected
 _PATH: Final = "/grpc.health.v1.Health/Check"
 _READ_BYTES: Final = 16 * 1024
 _MAX_BYTES: Final = 64 * 1024
+_NOT_HTTP2: Final = "what answers is not HTTP/2, or broke off"
 _SERVING: Final = 1
 _STATES: Final = {0: "UNKNOWN", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 _OK, _NOT_FOUND, _UNIMPLEMENTED = 0, 5, 12
@@ -47,12 +48,13 @@ class _Answer:
 
 async def grpc(question: Question, way: Way, phases: Phases) -> Facts:
     tls = question.parts().scheme == "grpcs"
+    headers, message = _headers(question, tls=tls), _message(question.options.get("service", ""))
     async with connected(question, 443 if tls else 50051, way, phases, tls=tls, alpn="h2" if tls else "") as wire:
         with phases.measure("processing"):
             try:
-                answer = await _call(wire, _headers(question, tls=tls), _message(question.options.get("service", "")))
+                answer = await _call(wire, headers, message)
             except h2.exceptions.H2Error:
-                raise Failed("what answers is not HTTP/2, or broke off", facts=wire.facts()) from None
+                raise Failed(_NOT_HTTP2, facts=wire.facts()) from None
         facts = wire.facts()
     return _judged(answer, facts)
 
@@ -99,7 +101,7 @@ def _message(service: str) -> bytes:
 
 async def _call(wire: Wire, headers: list[tuple[str, str]], message: bytes) -> _Answer:
     """One call on a connection of its own, to its end. Raises Failed, h2's errors."""
-    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
     connection.initiate_connection()
     connection.send_headers(1, headers)
     connection.send_data(1, message, end_stream=True)
@@ -107,9 +109,11 @@ async def _call(wire: Wire, headers: list[tuple[str, str]], message: bytes) -> _
     while not answer.ended:
         wire.writer.write(connection.data_to_send())
         data = await wire.reader.read(_READ_BYTES)
-        size += len(data)
         if not data:
-            raise Failed("the connection was closed without an answer")
+            raise Failed(_NOT_HTTP2 if size else "the connection was closed without an answer")
+        if not size and data.startswith(b"HTTP/1"):  # to HTTP/2 the beginning of a long frame
+            raise Failed(_NOT_HTTP2)
+        size += len(data)
         if size > _MAX_BYTES:
             raise Failed(f"the answer is larger than {_MAX_BYTES} bytes")
         for event in connection.receive_data(data):
@@ -120,7 +124,7 @@ async def _call(wire: Wire, headers: list[tuple[str, str]], message: bytes) -> _
 def _take(event: h2.events.Event, answer: _Answer) -> None:
     match event:
         case h2.events.ResponseReceived() | h2.events.TrailersReceived():
-            answer.headers |= {str(name): str(value) for name, value in event.headers or ()}
+            answer.headers |= {_text(name): _text(value) for name, value in event.headers or ()}
         case h2.events.DataReceived():
             answer.data += event.data or b""
         case h2.events.StreamEnded():
@@ -129,3 +133,7 @@ def _take(event: h2.events.Event, answer: _Answer) -> None:
             raise Failed("the server broke off the call")
         case _:
             pass
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")

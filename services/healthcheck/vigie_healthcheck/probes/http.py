@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import SplitResult, urljoin
+from urllib.parse import SplitResult, quote, urljoin
 
 import h11
 from vigie_contracts.checks import Verdict
@@ -23,6 +23,8 @@ from vigie_healthcheck.probes.wire import Wire, connected
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD: Final = frozenset({307, 308})
 _READ_BYTES: Final = 64 * 1024
+_SAFE: Final = "".join(map(chr, range(32, 127)))
+"""What is not quoted in a Location: all but what servers should have quoted themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ async def http(question: Question, way: Way, phases: Phases) -> Facts:
         redirects += 1
         if redirects > question.max_redirects:
             raise Failed(f"redirected more than {question.max_redirects} times", facts=answer.facts)
-        question = _redirected(question, location.decode("latin-1"), answer.status)
+        question = _redirected(question, quote(location, safe=_SAFE), answer.status)
     facts = {**answer.facts, "probe_http_redirects": float(redirects), "probe_failed_due_to_regex": 0.0}
     if not wanted:
         raise Failed(f"it answered with status {answer.status}", facts=facts)

@@ -130,7 +130,7 @@ async def _log_in(wire: Wire) -> None:
     scram = Scram(_ALGORITHMS[mechanism], user, password)
     try:
         challenge = await _say(wire, scram.first())
-        scram.verify(await _say(wire, scram.final(challenge)))
+        scram.verify(await _say(wire, await scram.final(challenge)))
     except Refused:
         raise Failed("the broker does not prove that it knows the password") from None
 

@@ -72,15 +72,23 @@ async def _log_in(wire: Wire, source: str, user: str, password: str, mechanisms:
     try:
         said = await _login_step(wire, source, start)
         conversation = said.get("conversationId")
-        proof = scram.final(bytes(said.get("payload", b"")))
+        proof = await scram.final(_payload(said))
         said = await _login_step(wire, source, _go_on(conversation, proof))
-        scram.verify(bytes(said.get("payload", b"")))
+        scram.verify(_payload(said))
         for _ in range(_MAX_STEPS):
             if said.get("done"):
                 return
             said = await _login_step(wire, source, _go_on(conversation, b""))
-    except (Refused, TypeError, ValueError):
+    except Refused:
         raise Failed("the server does not prove that it knows the password") from None
+
+
+def _payload(said: dict[str, Any]) -> bytes:
+    """Raises Refused."""
+    payload = said.get("payload")
+    if not isinstance(payload, bytes):
+        raise Refused
+    return payload
 
 
 def _go_on(conversation: Any, words: bytes) -> dict[str, Any]:

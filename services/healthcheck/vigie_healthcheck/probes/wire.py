@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import cast
+
+from vigie_contracts.checks import Verdict
 
 from vigie_healthcheck.probes import trust
 from vigie_healthcheck.probes.base import EXPIRY, Failed, Phases, Question, Way
@@ -39,17 +41,13 @@ class Wire:
         except asyncio.IncompleteReadError:
             raise Failed("the connection was closed without an answer") from None
 
-    async def encrypt(self, phases: Phases, alpn: str = "") -> None:
-        """TLS from here on, with the certificate that the target must show. Raises OSError."""
-        name = self.question.options.get("serverName") or self.question.parts().hostname or ""
-        with phases.measure("tls"):
-            try:
-                context = self.way.trust.context(verify=self.question.verify, alpn=alpn)
-                await self.writer.start_tls(context, server_hostname=name)
-            except ssl.SSLError:  # some are ValueErrors too
-                raise
-            except ValueError:  # a name that TLS cannot ask for
-                raise Failed("the name of the host cannot stand in a certificate") from None
+    async def encrypt(self, phases: Phases) -> None:
+        """TLS from here on, with the certificate that the target must show. Raises OSError, Failed."""
+        if self.reader.at_eof():
+            raise Failed("the connection was closed without an answer")
+        context, name = _tls(self.question, self.way)
+        with _handshake(phases):
+            await self.writer.start_tls(context, server_hostname=name)
 
     def facts(self) -> dict[str, float]:
         """What is known of the connection: when the certificate expires."""
@@ -68,12 +66,36 @@ async def connected(
     with phases.measure("resolve"):
         addresses = await way.egress.addresses(parts.hostname or "", port)
     with phases.measure("connect"):
-        reader, writer = await asyncio.open_connection(sock=await dial(addresses, port), limit=_MAX_LINE)
+        socket = await dial(addresses, port)
     try:
-        wire = Wire(reader, writer, question, way)
         if tls:
-            await wire.encrypt(phases, alpn)
-        yield wire
+            context, name = _tls(question, way, alpn)
+            with _handshake(phases):
+                opened = await asyncio.open_connection(sock=socket, limit=_MAX_LINE, ssl=context, server_hostname=name)
+        else:
+            opened = await asyncio.open_connection(sock=socket, limit=_MAX_LINE)
+    except BaseException:
+        socket.close()
+        raise
+    try:
+        yield Wire(*opened, question, way)
     finally:
         # Not close(): that waits for the other side's goodbye, which a server that hangs never says.
-        writer.transport.abort()
+        opened[1].transport.abort()
+
+
+def _tls(question: Question, way: Way, alpn: str = "") -> tuple[ssl.SSLContext, str]:
+    """The context, and the name that the certificate must be for."""
+    name = question.options.get("serverName") or question.parts().hostname or ""
+    return way.trust.context(verify=question.verify, alpn=alpn), name
+
+
+@contextmanager
+def _handshake(phases: Phases) -> Iterator[None]:
+    with phases.measure("tls"):
+        try:
+            yield
+        except ssl.SSLError:  # some are ValueErrors too
+            raise
+        except ValueError:  # a name that TLS cannot ask for
+            raise Failed("the name of the host cannot stand in a certificate", Verdict.UNKNOWN) from None

@@ -5,8 +5,8 @@
   they are MAX_READ or more.
 - Then a message for every check, `previousState` says when it changed something. The conflation key is the target: of
   one that is checked faster than a client reads, the client gets the last state.
-- Filters: `service` (names), `state`, `group`, each a word or several. A target that leaves the states asked for is seen
-  leaving.
+- Filters: `service` (names), `state`, `group`, each a word or several. A target that leaves the states asked for is
+  seen leaving.
 - Seen by whoever has `services.read`; without `sites.read-all` only targets with a label `site` or `app` of one's own.
 - A check comes from Redis, published after its state was stored. What Redis lost is read from the states, at the latest
   after `hub.RECONCILE_S`; while Redis is away every `hub.POLL_S`.
