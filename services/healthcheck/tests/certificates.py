@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from vigie_healthcheck.probes.trust import Trust
 
-_NOW = datetime.now(UTC)
-
 
 class Authority:
     """Signs certificates for 127.0.0.1 or a name; `trust()` trusts it."""
@@ -72,11 +70,12 @@ def _signed(
     name: str = "",
     ca: bool = False,
 ) -> x509.Certificate:
+    now = datetime.now(UTC)
     alternative = x509.DNSName(name) if name else x509.IPAddress(ip_address("127.0.0.1"))
     return (
         x509.CertificateBuilder(issuer, subject, public, x509.random_serial_number())
-        .not_valid_before(_NOW - timedelta(days=9))
-        .not_valid_after(_NOW + timedelta(days=days))
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(signer, hashes.SHA256())
