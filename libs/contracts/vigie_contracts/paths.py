@@ -23,8 +23,8 @@ class Service(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PathRule:
-    """One path, or with `/*` at its end all paths below, with `*` at its beginning all that end so, and the methods that
-    belong to the service."""
+    """One path, or with `/*` at its end all paths below, with `*` at its beginning all that end so, and the methods
+    that belong to the service."""
 
     path: str
     methods: tuple[str, ...]

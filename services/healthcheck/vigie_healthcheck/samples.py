@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import blake2b
 from math import isfinite
+from typing import Final
 
 from vigie_contracts.checks import Check, Verdict
 from vigie_contracts.series import Kind, Labels
