@@ -37,7 +37,6 @@ def test_what_answers_is_a_success(verdict: Verdict) -> None:
         f"probe_duration_seconds{OF_SHOP}": 0.25,
         PHASE: 0.1,
         f"probe_http_status_code{OF_SHOP}": 200.0,
-        f"target_available{OF_SHOP}": 1.0,
         f"target_up{OF_SHOP}": 1.0,
         f"target_muted{OF_SHOP}": 0.0,
     }
