@@ -98,7 +98,7 @@ async def test_a_rule_as_the_replaced_service_takes_it_lives_from_curl_to_tombst
     path = f"{RULES}/{made['id']}"
     listed = await office.call("GET", RULES)
     assert made["id"] in [rule["id"] for rule in listed["rules"]]
-    assert (listed["total"], listed["nextCursor"]) == (12, None)
+    assert (listed["total"], listed["nextCursor"]) == (14, None)
 
     bob = person("bob")
     changed = await office.call("PUT", path, by=bob, json={**made, "threshold": 0.1})
@@ -144,7 +144,7 @@ async def _published(office: Office, rule_id: str) -> bool:
 
 
 async def _gone(office: Office, rule_id: str) -> bool:
-    rows: Any = office.resources.stores.rules._rows
+    rows: Any = office.resources.stores.rules.outgoing._rows
     return await rows.find_one({"_id": rule_id}) is None
 
 
@@ -222,7 +222,7 @@ async def test_rule_files_come_and_go(office: Office) -> None:
     first = (await office.call("GET", "/api/v1/rules", params={"group_limit": 1}))["data"]
     rest = {"group_limit": 9, "group_next_token": first["groupNextToken"]}
     names = [one["name"] for one in (await office.call("GET", "/api/v1/rules", params=rest))["data"]["groups"]]
-    assert names == ["metrics-service", "server-supervision"]
+    assert names == ["health", "metrics-service", "server-supervision"]
     wrong = await office.call("GET", "/api/v1/rules", 400, params={"type": "x"})
     assert (wrong["status"], wrong["errorType"]) == ("error", "bad_data")
 
@@ -231,10 +231,10 @@ async def test_a_tenant_has_as_many_rules_as_its_plan_says(office: Office) -> No
     tenants = office.app.state.service.resources.access.tenants
     from vigie_identity.audit import SYSTEM
 
-    await tenants.change(ACME, SYSTEM, plan={"rules": 12})
+    await tenants.change(ACME, SYSTEM, plan={"rules": 14})
     await office.call("POST", RULES, 201, json=SEED)
     answer = await office.call("POST", RULES, 403, json=SEED)
-    assert "12 rules" in answer["detail"]
+    assert "14 rules" in answer["detail"]
     await office.call("POST", f"{RULES}/import", 403, content=FILE, headers={"content-type": "application/yaml"})
 
 

@@ -21,7 +21,7 @@ async def page_of(origin: str, live: Served) -> AsyncIterator[httpx2.AsyncClient
     """What a browser sends for a page of this origin."""
     headers = {"origin": origin, "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"}
     base = f"http://127.0.0.1:{live.port}"
-    async with httpx2.AsyncClient(trust_env=False, timeout=5, headers=headers, base_url=base) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30, headers=headers, base_url=base) as http:
         yield http
 
 
