@@ -402,6 +402,7 @@ async def test_whoever_watches_is_told_of_every_step_once_it_is_stored(office: O
     told: list[Transition] = []
     async with clients.Redis.from_url(redis_url) as redis, redis.pubsub() as feed:
         await feed.subscribe(transitions_channel(ACME))
+        assert await feed.get_message(timeout=10), "what is told before Redis confirms it is not heard"
         made = await office.fires(rules["service_down"], (("service", "booking"),), 0.0, int(time.time() * 1000))
         await office.call("POST", f"/api/alerts/{made.fingerprint}/acknowledge", by=person("bob"))
         await office.call("POST", f"/api/alerts/{made.fingerprint}/resolve")
