@@ -177,15 +177,41 @@ ALERTS_AND_HEALTH = Dashboard(
     [
         stat("Alerts firing", "short", 'sum(ALERTS{alertstate="firing"}) or vector(0)'),
         stat("Alerts pending", "short", 'sum(ALERTS{alertstate="pending"}) or vector(0)'),
-        stat("Services up", "short", 'sum(up{job=~"vigie-.*"})'),
-        stat("Services down", "short", 'count(up{job=~"vigie-.*"} == 0) or vector(0)'),
+        stat("Services up", "short", "sum(target_up)"),
+        stat("Services down", "short", "count(target_up == 0) or vector(0)"),
+        stat("Services muted", "short", "sum(target_muted) or vector(0)"),
+        stat("Processes of Vigie down", "short", 'count(up{job=~"vigie-.*"} == 0) or vector(0)'),
         graph(
             "Timeline of alerts",
             "short",
             ('sum by (alertname, severity) (ALERTS{alertstate="firing"})', "{{alertname}} ({{severity}})"),
             width=16,
         ),
-        graph("State of services", "short", ('max by (job) (up{job=~"vigie-.*"})', "{{job}}")),
+        graph("State of services: 1 up, 0 down", "short", level_by("target", "target_up", how="min")),
+        graph(
+            "Uptime of services, 24 h",
+            "percentunit",
+            ("avg by (target) (avg_over_time(target_available[24h]))", "{{target}}"),
+        ),
+        graph("Time of health checks", "s", level_by("target", "probe_duration_seconds", how="max")),
+        graph(
+            "Time of health checks by phase",
+            "s",
+            ("avg by (phase) (probe_phase_duration_seconds)", "{{phase}}"),
+        ),
+        graph(
+            "Certificates: days until they end",
+            "d",
+            ("min by (target) (probe_ssl_earliest_cert_expiry - time()) / 86400", "{{target}}"),
+        ),
+        graph(
+            "Health checks per second by verdict",
+            "short",
+            rate_by("verdict", "vigie_healthcheck_checks_total"),
+            ("sum(vigie_healthcheck_self_check_failed)", "probers without a network"),
+        ),
+        graph("How late health checks are", "s", *p50_p99("vigie_healthcheck_scheduling_delay_seconds")),
+        graph("State of Vigie's own processes", "short", ('max by (job) (up{job=~"vigie-.*"})', "{{job}}")),
         graph(
             "Share of failed requests by service",
             "percentunit",
@@ -217,7 +243,8 @@ ALERTS_AND_HEALTH = Dashboard(
         graph("Time from an alert to its delivery", "s", *p50_p99("vigie_alerting_notification_delay_seconds")),
     ],
 )
-"""The alerts above are those of Prometheus' own rules, the transitions and notifications those of Vigie's."""
+"""The alerts above are those of Prometheus' own rules, the transitions and notifications those of Vigie's. Services are
+the targets of the tenant whose `/metrics` Prometheus reads."""
 
 NODE = Dashboard(
     "vigie-node",

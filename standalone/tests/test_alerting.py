@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 from vigie_standalone import cli
 from vigie_standalone.alerting import arguments
-from vigie_standalone.alerting.asking import Alerting, RefusedError
+from vigie_standalone.alerting.asking import Api, RefusedError
 from vigie_standalone.query.asking import NoAnswerError, Server
 
 ALERT = {
@@ -30,9 +30,9 @@ class Fake:
         for module in ("alerts", "rules", "channels"):
             monkeypatch.setattr(f"vigie_standalone.alerting.{module}.alerting", self.alerting)
 
-    def alerting(self, url: str, key: str, tenant: str, _data_dir: Path) -> Alerting:
+    def alerting(self, url: str, key: str, tenant: str, _data_dir: Path) -> Api:
         client = httpx2.Client(transport=httpx2.MockTransport(self._handle))
-        return Alerting(Server(url or "http://vigie", key, tenant), client)
+        return Api(Server(url or "http://vigie", key, tenant), "/api/alerts", client)
 
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(request)
@@ -83,7 +83,7 @@ def test_what_is_refused_is_told_line_by_line_and_how_to_be_let_in() -> None:
 def test_somebody_else_at_the_address_is_no_vigie(fake: Fake) -> None:
     client = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(502, text="<html>")))
     with pytest.raises(NoAnswerError, match="it answered 502"):
-        Alerting(Server("http://vigie"), client).ask("GET", "")
+        Api(Server("http://vigie"), "/api/alerts", client).ask("GET", "")
 
 
 def test_a_rule_file_is_imported_and_exported(fake: Fake, tmp_path: Path) -> None:

@@ -125,10 +125,18 @@ async def test_ready_only_when_both_are() -> None:
     assert (await ask(door(ready=503), "GET", "/health/live")).status_code == 200
 
 
-class Alerting(httpx2.AsyncBaseTransport):
-    """Alerting, as another process; what it was asked."""
+async def test_each_service_of_this_process_says_whether_it_is_ready() -> None:
+    front = FrontDoor(App("ingest", []), App("api", [], ready=503), push=App("push", []))
+    answers = {name: await ask(front, "GET", f"/internal/ready/{name}") for name in ("ingest", "api", "push")}
+    assert {name: answer.status_code for name, answer in answers.items()} == {"ingest": 200, "api": 503, "push": 200}
+    assert answers["push"].json() == {"app": "push", "path": "/health/ready"}
 
-    def __init__(self) -> None:
+
+class Elsewhere(httpx2.AsyncBaseTransport):
+    """A service, as another process; what it was asked."""
+
+    def __init__(self, service: Service = Service.ALERTING, path: str = "/api/alerts/{id}") -> None:
+        self.service, self.path = service, path
         self.asked: list[httpx2.Request] = []
         self.away = False
 
@@ -137,8 +145,8 @@ class Alerting(httpx2.AsyncBaseTransport):
             raise httpx2.ConnectError("refused")
         self.asked.append(request)
         if request.url.path == "/openapi.json":
-            return httpx2.Response(200, json={"paths": {"/api/alerts/{id}": {"get": {}}, "/metrics": {"get": {}}}})
-        body = {"app": "alerting", "path": request.url.path, "sent": (await request.aread()).decode()}
+            return httpx2.Response(200, json={"paths": {self.path: {"get": {}}, "/metrics": {"get": {}}}})
+        body = {"app": self.service, "path": request.url.path, "sent": (await request.aread()).decode()}
         whole = json.dumps(body).encode()
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -148,14 +156,16 @@ class Alerting(httpx2.AsyncBaseTransport):
         headers = {"x-frame-options": "DENY", "ratelimit-limit": "5", "date": "now"}
         return httpx2.Response(201, content=pieces(), headers=headers)
 
-    def door(self) -> FrontDoor:
-        client = httpx2.AsyncClient(transport=self)
-        forwarded = Forwarded("http://127.0.0.1:25000", client)
-        return FrontDoor(App("ingest", []), App("api", []), alerting=forwarded)
+    def door(self, *others: "Elsewhere") -> FrontDoor:
+        forwarded = {
+            one.service: Forwarded("http://127.0.0.1:25000", httpx2.AsyncClient(transport=one))
+            for one in (self, *others)
+        }
+        return FrontDoor(App("ingest", []), App("api", []), forwarded=forwarded)
 
 
 async def test_alerts_are_asked_of_alerting_with_everything_that_was_said() -> None:
-    alerting = Alerting()
+    alerting = Elsewhere()
     transport = httpx2.ASGITransport(app=alerting.door(), client=("192.0.2.7", 1234))
     headers = {"authorization": "Bearer t", "accept-encoding": "identity", "x-forwarded-for": "198.51.100.1"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://vigie.test:3000", headers=headers) as client:
@@ -177,7 +187,7 @@ async def test_alerts_are_asked_of_alerting_with_everything_that_was_said() -> N
 
 
 async def test_alerting_that_is_away_is_said_and_takes_nothing_else_along() -> None:
-    alerting = Alerting()
+    alerting = Elsewhere()
     alerting.away = True
     front = alerting.door()
     answer = await ask(front, "GET", "/api/alerts")
@@ -190,6 +200,35 @@ async def test_alerting_that_is_away_is_said_and_takes_nothing_else_along() -> N
     assert set((await ask(front, "GET", "/openapi.json")).json()["paths"]) >= {"/api", "/api/alerts/{id}"}
     assert (await ask(front, "GET", "/health/ready")).status_code == 200
     assert (await ask(front, "GET", "/internal/metrics/alerting")).json()["path"] == "/internal/metrics"
+
+
+async def test_each_forwarded_service_has_its_paths_and_is_away_alone() -> None:
+    alerting, health = Elsewhere(), Elsewhere(Service.HEALTHCHECK, "/api/health/services/{name}")
+    front = alerting.door(health)
+    for path in ("/api/health", "/api/health/services/a%2Fb", "/status/acme.json"):
+        answer = await ask(front, "GET", path)
+        assert (answer.status_code, answer.json()["app"]) == (201, "healthcheck"), path
+    assert health.asked[1].url.raw_path == b"/api/health/services/a%2Fb"
+    assert (await ask(front, "GET", "/api/alerts")).json()["app"] == "alerting"
+    assert (await ask(front, "GET", "/internal/metrics/healthcheck")).json()["app"] == "healthcheck"
+    assert (await ask(front, "GET", "/health")).json()["app"] == "api"
+    for path in ("/health/live", "/health/ready"):
+        assert (await ask(front, "GET", path)).status_code == 200
+    alerting.away = True
+    services = (await ask(front, "GET", "/health/ready")).json()["services"]
+    assert (services["alerting"]["code"], services["healthcheck"]["code"]) == (503, 201)
+    both, told = {"/api/alerts/{id}", "/api/health/services/{name}"}, {"/api/health/services/{name}"}
+    assert both & set((await ask(front, "GET", "/openapi.json")).json()["paths"]) == told
+    alerting.away = False
+    assert both <= set((await ask(front, "GET", "/openapi.json")).json()["paths"])
+    assert "/metrics" not in (await ask(front, "GET", "/openapi.json")).json()["paths"]
+
+
+async def test_connections_to_forwarded_services_are_closed_at_the_end() -> None:
+    alerting, health = Elsewhere(), Elsewhere(Service.HEALTHCHECK)
+    front = alerting.door(health)
+    await lifespan(front)
+    assert all(elsewhere._client.is_closed for elsewhere in front._forwarded.values())
 
 
 async def test_page_of_the_inbox_is_there_where_it_runs_for_this_machine_only(tmp_path: Path) -> None:
@@ -399,6 +438,16 @@ def test_component_of_same_name_and_other_content_is_renamed_with_its_references
     assert merged["paths"]["/w"]["post"]["$ref"] == "#/components/schemas/Problem"
     assert merged["paths"]["/r"]["get"]["$ref"] == "#/components/schemas/Problem2"
     assert set(merged["components"]["schemas"]) == {"Problem", "Problem2", "Same"}
+
+
+def test_components_of_one_name_in_three_documents_stay_three() -> None:
+    def document(path: str, content: int) -> dict[str, Any]:
+        schemas = {"Page": {"a": content}}
+        return {"paths": {path: {"get": {"$ref": "#/components/schemas/Page"}}}, "components": {"schemas": schemas}}
+
+    merged = merge(merge(document("/1", 1), document("/2", 2)), document("/3", 3))
+    named = [merged["paths"][path]["get"]["$ref"].rpartition("/")[2] for path in ("/1", "/2", "/3")]
+    assert [merged["components"]["schemas"][name] for name in named] == [{"a": 1}, {"a": 2}, {"a": 3}]
 
 
 def test_path_of_both_keeps_the_methods_of_both() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from vigie_standalone.home import Home
-from vigie_standalone.secrets import CHANNEL_KEYS, JWT_SECRET, MADE, variables
+from vigie_standalone.secrets import ENCRYPTION_KEYS, JWT_SECRET, MADE, variables
 from vigie_storage.sealing import parse_keys
 
 
@@ -29,12 +29,17 @@ def test_secret_of_the_operator_is_left_alone(tmp_path: Path, variable: str) -> 
     home = Home(tmp_path)
     assert variables(home, variable.removesuffix("_FILE"), environment={variable: "given"}) == {}
     assert not home.secrets.exists()
-    other = next(name for name in MADE if not variable.startswith(name))
-    assert list(variables(home, *MADE, environment={variable: "given"})) == [f"{other}_FILE"]
+    others = [f"{name}_FILE" for name in MADE if not variable.startswith(name)]
+    assert list(variables(home, *MADE, environment={variable: "given"})) == others
+
+
+@pytest.mark.parametrize("variable", ["VIGIE_CHANNEL_KEYS", "VIGIE_CHANNEL_KEYS_FILE"])
+def test_keys_by_their_old_name_are_the_operators_too(tmp_path: Path, variable: str) -> None:
+    assert variables(Home(tmp_path), ENCRYPTION_KEYS, environment={variable: "given"}) == {}
 
 
 def test_the_key_of_channels_is_one_that_alerting_takes(tmp_path: Path) -> None:
-    path = variables(Home(tmp_path), CHANNEL_KEYS, environment={})[f"{CHANNEL_KEYS}_FILE"]
+    path = variables(Home(tmp_path), ENCRYPTION_KEYS, environment={})[f"{ENCRYPTION_KEYS}_FILE"]
     assert len(parse_keys(Path(path).read_text())) == 1
 
 

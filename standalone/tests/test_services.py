@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
+from vigie_healthcheck.targets.own import named
 from vigie_standalone.embedded.ports import Ports, free_port, is_free
 from vigie_standalone.home import Home
 from vigie_standalone.services import Context, Options, anonymous, partitions, services
@@ -111,16 +112,27 @@ def test_everything_but_the_front_door_listens_on_the_loopback(tmp_path: Path, m
     services(Context(Options(tmp_path, host="0.0.0.0"), home, {}, lambda _name: print))
     assert environments["aggregator"]["VIGIE_AGGREGATOR_HOST"] == "127.0.0.1"
     # Whoever adds one says here where it listens.
-    assert set(environments) == {"inbox", "aggregator", "alerting", "front", "self-monitoring", "demo"}
+    assert set(environments) == {"inbox", "aggregator", "alerting", "healthcheck", "front", "self-monitoring", "demo"}
     assert environments["alerting"]["VIGIE_ALERTING_HOST"] == "127.0.0.1"
+    assert environments["healthcheck"]["VIGIE_HEALTHCHECK_HOST"] == "127.0.0.1"
+
+
+def processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object
+) -> dict[str, tuple[list[str], Mapping[str, str]]]:
+    """Command and environment of everything that is started."""
+    made: dict[str, tuple[list[str], Mapping[str, str]]] = {}
+    monkeypatch.setattr(
+        "vigie_standalone.services.Process", lambda name, command, *_, env, **__: made.update({name: (command, env)})
+    )
+    services(Context(Options(tmp_path, **options), Home(tmp_path), {}, lambda _name: print))  # pyright: ignore[reportArgumentType]
+    return made
 
 
 def environment_of_alerting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> Mapping[str, str]:
-    made: dict[str, Mapping[str, str]] = {}
-    monkeypatch.setattr("vigie_standalone.services.Process", lambda name, *_, env, **__: made.update({name: env}))
-    services(Context(Options(tmp_path, **options), Home(tmp_path), {}, lambda _name: print))  # pyright: ignore[reportArgumentType]
+    made = processes(tmp_path, monkeypatch, **options)
     assert ("inbox" in made) is options.get("inbox", True)
-    return made["alerting"]
+    return made["alerting"][1]
 
 
 def test_alerting_keeps_its_name_over_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,18 +188,69 @@ def test_webhooks_lead_to_this_machine_only_while_nobody_else_may_ask_for_them(
     assert environment_of_alerting(tmp_path, monkeypatch)["VIGIE_ALERT_NETWORKS"] == "10.0.0.0/8"
 
 
+@pytest.mark.parametrize("service", ["alerting", "healthcheck"])
 def test_service_behind_the_front_door_speaks_no_tls_and_answers_no_other_origin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     for name in ("VIGIE_TLS_CERT_FILE", "VIGIE_TLS_KEY_FILE", "VIGIE_CORS_ORIGINS"):
         monkeypatch.setenv(name, "x")
-    env = environment_of_alerting(tmp_path, monkeypatch)
+    _, env = processes(tmp_path, monkeypatch)[service]
     assert not {"VIGIE_TLS_CERT_FILE", "VIGIE_TLS_KEY_FILE", "VIGIE_CORS_ORIGINS"} & set(env)
     assert env["VIGIE_TRUSTED_PROXIES"] == "127.0.0.0/8"
 
 
+def test_front_door_hands_on_to_the_services_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forwarded(**options: object) -> dict[str, str]:
+        made = processes(tmp_path, monkeypatch, **options)
+        command = made["front"][0]
+        pairs = [command[at + 1] for at, word in enumerate(command) if word == "--forward"]
+        assert {"alerting", "healthcheck"} & set(made) == {pair.partition("=")[0] for pair in pairs}
+        return dict(pair.split("=", 1) for pair in pairs)
+
+    both = forwarded()
+    ports = Ports(tmp_path).get(["alerting", "healthcheck"])
+    assert both == {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    assert forwarded(healthcheck=False) == {"alerting": both["alerting"]}
+    assert forwarded(alerting=False, healthcheck=False) == {}
+
+
+def test_what_runs_is_a_target_from_the_first_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIGIE_OWN_TARGETS", raising=False)
+
+    def own(**options: object) -> dict[str, str]:
+        _, environment = processes(tmp_path, monkeypatch, **options)["healthcheck"]
+        return {one.target.name: one.target.url for one in named(environment["VIGIE_OWN_TARGETS"])}
+
+    everything = own()
+    parts = {"ingest", "api", "push", "aggregator", "alerting", "healthcheck"}
+    booking = {"hotel-booking", "flight-booking", "event-tickets", "train-tickets", "car-rental"}
+    assert set(everything) == {f"vigie-{part}" for part in parts} | booking
+    assert everything["vigie-push"] == "http://127.0.0.1:3000/internal/ready/push"
+    assert set(everything) - set(own(alerting=False, demo=False)) == {"vigie-alerting", *booking}
+    command = processes(tmp_path, monkeypatch)["demo"][0]
+    port = command[command.index("--health-port") + 1]
+    assert everything["car-rental"] == f"http://127.0.0.1:{port}/car-rental/health"
+    monkeypatch.setenv("VIGIE_OWN_TARGETS", "mine=http://127.0.0.1:1/")
+    assert set(own()) == {"mine"}
+
+
+def test_targets_may_be_on_this_machine_only_while_nobody_else_may_ask_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIGIE_PROBE_NETWORKS", raising=False)
+    assert processes(tmp_path, monkeypatch)["healthcheck"][1]["VIGIE_PROBE_NETWORKS"] == "127.0.0.0/8,::1/128"
+    assert "VIGIE_PROBE_NETWORKS" not in processes(tmp_path, monkeypatch, host="0.0.0.0")["healthcheck"][1]
+    monkeypatch.setenv("VIGIE_PROBE_NETWORKS", "10.0.0.0/8")
+    assert processes(tmp_path, monkeypatch)["healthcheck"][1]["VIGIE_PROBE_NETWORKS"] == "10.0.0.0/8"
+
+
 def test_banner_without_alerting_says_nothing_of_alerts(tmp_path: Path) -> None:
     assert "alerts" not in banner(Options(tmp_path, alerting=False), 1.0, "nothing")
+
+
+def test_banner_shows_where_health_is_while_something_is_asked(tmp_path: Path) -> None:
+    assert "health      http://localhost:3000/api/health\n" in banner(Options(tmp_path), 1.0, "nothing")
+    assert "/api/health" not in banner(Options(tmp_path, healthcheck=False), 1.0, "nothing")
 
 
 def test_port_of_an_ipv6_address_is_looked_at_there() -> None:

@@ -11,6 +11,7 @@ import typer
 from vigie_standalone.alerting.alerts import alerts_app
 from vigie_standalone.alerting.channels import channels_app
 from vigie_standalone.alerting.rules import rules_app
+from vigie_standalone.alerting.targets import targets_app
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
@@ -42,6 +43,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(channels_app, name="channels")
+app.add_typer(targets_app, name="targets")
 app.command("query")(query)
 
 
@@ -68,6 +70,7 @@ def up(
     ] = True,
     alerting: Annotated[bool, typer.Option(help="Watch rules, and send notifications.")] = True,
     inbox: Annotated[bool, typer.Option(help="Catch mails and webhooks, to be seen with `vigie inbox`.")] = True,
+    healthcheck: Annotated[bool, typer.Option(help="Ask targets whether they answer, Vigie's own parts too.")] = True,
     reset: Annotated[bool, typer.Option(help="Forget all data first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -80,7 +83,7 @@ def up(
 
     if reset:
         _reset(data_dir, yes)
-    options = Options(data_dir, port, host, demo, json_logs, self_monitoring, alerting, inbox)
+    options = Options(data_dir, port, host, demo, json_logs, self_monitoring, alerting, inbox, healthcheck)
     raise typer.Exit(run(options))
 
 
@@ -150,6 +153,9 @@ def demo(
     incident: Annotated[str, typer.Option(help="Begin with this incident, for five minutes.")] = "",
     incidents: Annotated[bool, typer.Option(help="Let something go wrong by itself, once in half an hour.")] = True,
     token: Annotated[str, typer.Option(envvar="VIGIE_TOKEN", help="Sent as bearer token.")] = "",
+    health_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of this machine on which the services say whether they run.")
+    ] = 0,
     data_dir: DataDir = DEFAULT_HOME,
 ) -> None:
     """Simulate five booking services: daily rhythm, funnel, revenue, errors, and incidents on demand."""
@@ -169,7 +175,7 @@ def demo(
             home.backfilled.touch()  # before: what was sent already would count again, in other slices
             if past_s and incidents:  # the first start of all: whoever looks sees what an alert is
                 Control(control).start(FIRST, time.time() + FIRST_S)
-        options = DemoOptions(url, seed, rate, past_s, token or None, control, incidents)
+        options = DemoOptions(url, seed, rate, past_s, token or None, control, incidents, health_port)
         if incident:
             Control(control).start(incident, time.time() + 300)
         with Control(control).followed():

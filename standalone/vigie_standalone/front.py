@@ -1,16 +1,17 @@
 """The front door of `vigie up`: one origin for all HTTP services.
 
-The ASGI apps of ingest, api and push run in this process, so that nothing which comes often is proxied; alerting is
-another process. A request is handed to one of them by the table that the proxy of the other deployments is made from,
-`vigie_contracts.paths`; the few paths that speak for all (landing page, readiness, OpenAPI) and the page of the inbox
-are answered here.
+The ASGI apps of ingest, api and push run in this process, so that nothing which comes often is proxied; alerting and
+healthcheck are processes of their own. A request is handed to one of them by the table that the proxy of the other
+deployments is made from, `vigie_contracts.paths`; the few paths that speak for all (landing page, readiness, OpenAPI)
+and the page of the inbox are answered here.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from vigie_contracts.paths import FALLBACK, Service, service_of
@@ -35,7 +36,9 @@ Send = Callable[[Message], Awaitable[None]]
 # from its own clients.
 INTERNAL_PREFIX = "/internal/"
 SERVICE_METRICS = "/internal/metrics"
-"""Where alerting and push show their own."""
+"""Where push and the forwarded services show their own."""
+READY = "/internal/ready/"
+"""Under it the readiness of each service in this process, by its name: what targets of Vigie's own ask for."""
 _HTML = "text/html; charset=utf-8"
 _INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
 _READING = ("GET", "HEAD")
@@ -74,17 +77,17 @@ class FrontDoor:
         api: Application,
         *,
         push: Application | None = None,
-        alerting: Forwarded | None = None,
+        forwarded: Mapping[Service, Forwarded] = MappingProxyType({}),
         inbox: Mailbox | None = None,
         ingest_metrics: str = "/metrics",
         api_metrics: str = "/internal/metrics",
     ) -> None:
-        """Without push, alerting and inbox there is nothing at their paths. The two paths are where each app shows its
-        own metrics."""
+        """Without push, inbox or a service in `forwarded` there is nothing at its paths. The two paths are where each
+        app shows its own metrics."""
         self._ingest = ingest
         self._api = api
         self._push = push
-        self._alerting = alerting
+        self._forwarded = dict(forwarded)
         self._has_inbox = inbox is not None
         self._openapi: bytes | None = None
         self._own: dict[str, Own] = {
@@ -95,7 +98,15 @@ class FrontDoor:
             f"{INTERNAL}ingest": lambda _scope: _ask(self._ingest, ingest_metrics),
             f"{INTERNAL}api": lambda _scope: _ask(self._api, api_metrics),
             **({f"{INTERNAL}push": lambda _scope: _ask(push, SERVICE_METRICS)} if push else {}),
-            **({f"{INTERNAL}alerting": self._alerting_metrics} if alerting else {}),
+            **{
+                f"{READY}{name}": partial(_ready_here, app)
+                for name, app in (("ingest", ingest), ("api", api), ("push", push))
+                if app is not None
+            },
+            **{
+                f"{INTERNAL}{service}": partial(_metrics_elsewhere, elsewhere)
+                for service, elsewhere in self._forwarded.items()
+            },
             **({page.PATH: partial(self._inbox_page, inbox)} if inbox else {}),
         }
         self._metrics_paths = {"ingest_metrics": ingest_metrics, "api_metrics": api_metrics}
@@ -117,16 +128,15 @@ class FrontDoor:
         elif kind == "lifespan":
             apps = [app for app in (self._ingest, self._api, self._push) if app is not None]
             await _lifespans(apps, scope, receive, send)
-            if self._alerting is not None:
-                await self._alerting.close()
+            await asyncio.gather(*(elsewhere.close() for elsewhere in self._forwarded.values()))
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
         owner = service_of(method, path)
         if owner is _INGEST:
             await self._ingest(scope, receive, self._refusing_for_both(scope, receive, send, self._api))
-        elif owner is Service.ALERTING and self._alerting is not None:
-            await self._alerting(scope, receive, send)
+        elif owner in self._forwarded:
+            await self._forwarded[owner](scope, receive, send)
         elif owner is Service.PUSH and self._push is not None:
             await self._push(scope, receive, send)
         elif path.startswith((INTERNAL_PREFIX, page.PATH)) and not from_this_machine(scope):
@@ -198,11 +208,11 @@ class FrontDoor:
         return _json(200, {"status": "live"})
 
     async def _ready(self, _scope: Scope) -> Response:
-        asked = {"ingest": _ask(self._ingest, "/health/ready"), "api": _ask(self._api, "/health/ready")}
-        if self._push is not None:
-            asked["push"] = _ask(self._push, "/health/ready")
-        if self._alerting is not None:
-            asked["alerting"] = self._of_alerting("/health/ready")
+        here = {"ingest": self._ingest, "api": self._api, **({"push": self._push} if self._push is not None else {})}
+        asked = {name: _ask(app, "/health/ready") for name, app in here.items()}
+        asked |= {
+            str(service): _ask_elsewhere(elsewhere, "/health/ready") for service, elsewhere in self._forwarded.items()
+        }
         answers = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
         ready = all(answer.status < 300 for answer in answers.values())
         services = {name: _content(answer) for name, answer in answers.items()}
@@ -211,25 +221,17 @@ class FrontDoor:
     async def _openapi_document(self, _scope: Scope) -> Response:
         if self._openapi is not None:
             return Response(200, "application/json", self._openapi)
-        alerting = await self._of_alerting("/openapi.json")
-        told = alerting.status < 300
-        whole = front_door(
-            self._ingest.openapi(),
-            self._api.openapi(),
-            push=self._push.openapi() if self._push is not None else None,
-            alerting=json.loads(alerting.body) if told else None,
-            **self._metrics_paths,
-        )
-        document = json.dumps(whole)
-        if told or self._alerting is None:
-            self._openapi = document.encode()
-        return Response(200, "application/json", document.encode())
-
-    async def _alerting_metrics(self, _scope: Scope) -> Response:
-        return await self._of_alerting(SERVICE_METRICS)
-
-    async def _of_alerting(self, path: str) -> Response:
-        return Response(503, "text/plain", b"") if self._alerting is None else Response(*await self._alerting.get(path))
+        others = {Service.PUSH: self._push.openapi()} if self._push is not None else {}
+        answers = await asyncio.gather(*(_ask_elsewhere(one, "/openapi.json") for one in self._forwarded.values()))
+        told = {
+            service: answer for service, answer in zip(self._forwarded, answers, strict=True) if answer.status < 300
+        }
+        others |= {service: json.loads(answer.body) for service, answer in told.items()}
+        whole = front_door(self._ingest.openapi(), self._api.openapi(), others, **self._metrics_paths)
+        document = json.dumps(whole).encode()
+        if len(told) == len(self._forwarded):  # else it is asked again
+            self._openapi = document
+        return Response(200, "application/json", document)
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
@@ -242,6 +244,19 @@ def _content(answer: Response) -> dict[str, Any]:
     except ValueError:
         content = {}
     return {"code": answer.status, **(content if isinstance(content, dict) else {})}
+
+
+async def _ask_elsewhere(service: Forwarded, path: str) -> Response:
+    """One GET of another process."""
+    return Response(*await service.get(path))
+
+
+async def _metrics_elsewhere(service: Forwarded, _scope: Scope) -> Response:
+    return await _ask_elsewhere(service, SERVICE_METRICS)
+
+
+async def _ready_here(app: Application, _scope: Scope) -> Response:
+    return await _ask(app, "/health/ready")
 
 
 async def _ask(app: Application, path: str) -> Response:

@@ -11,6 +11,8 @@ LINKS = (
     ("/metrics", "Latest values", "for Prometheus and OpenMetrics scrapers"),
     ("/api/alerts", "Alerts", "what fires, and what is over (JSON)"),
     ("/api/alerts/rules", "Rules", "what is watched (JSON)"),
+    ("/api/health", "Health", "how many targets are up (JSON)"),
+    ("/api/health/services", "Targets", "what is asked, and whether it answers (JSON)"),
     ("/docs", "API reference", "every request and answer, works offline"),
     ("/health/ready", "Readiness", "of the services behind this origin"),
     ("/internal/metrics/ingest", "Vigie's own metrics: ingest", "for Prometheus"),
@@ -57,7 +59,8 @@ def landing_page(origin: str, *, inbox: bool = False) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body><h1>Vigie</h1>"
         "<p>This is the front door: what you send goes to <b>ingest</b>, what you read comes from <b>api</b>, and "
-        "<b>aggregator</b> turns samples into windows between them; <b>alerting</b> watches rules. "
+        "<b>aggregator</b> turns samples into windows between them; <b>alerting</b> watches rules, and "
+        "<b>healthcheck</b> asks targets whether they answer. "
         "A user interface is not part of this version; "
         f"these are the doors that are there:</p><dl>{links}</dl>"
         f"<h2>With a credential or a body</h2><dl>{requests}</dl><h2>Send something</h2>"

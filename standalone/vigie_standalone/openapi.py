@@ -2,6 +2,9 @@
 
 import copy
 import json
+from collections.abc import Mapping
+from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from vigie_contracts.paths import Service, service_of
@@ -26,7 +29,7 @@ _READY = {
         "status": {"enum": ["ready", "not ready"]},
         "services": {
             "type": "object",
-            "properties": {"ingest": _SERVICE, "api": _SERVICE, "push": _SERVICE, "alerting": _SERVICE},
+            "properties": {str(service): _SERVICE for service in Service},
             "required": ["ingest", "api"],
         },
     },
@@ -37,14 +40,13 @@ _READY = {
 def front_door(
     ingest: Document,
     api: Document,
+    others: Mapping[Service, Document] = MappingProxyType({}),
     *,
-    push: Document | None = None,
-    alerting: Document | None = None,
     ingest_metrics: str,
     api_metrics: str,
 ) -> Document:
-    """What the front door serves: the writes of ingest, all of api, what push and alerting have of their own, and what
-    it answers itself.
+    """What the front door serves: the writes of ingest, all of api, what the others have of their own, and what it
+    answers itself.
 
     The two paths are where the services show their own metrics; here they have addresses of their own, because
     `/metrics` is the exposition of a tenant.
@@ -66,12 +68,9 @@ def front_door(
         if operation := document.get("paths", {}).get(path, {}).get("get"):
             own[f"{INTERNAL}{service}"] = {"get": _own_metrics(service, operation)}
     merged = merge({**ingest, "paths": writes}, {**api, "paths": reads})
-    for service, document in ((Service.PUSH, push), (Service.ALERTING, alerting)):
-        if document is not None:
-            paths = {
-                path: item for path, item in document.get("paths", {}).items() if service_of("GET", path) is service
-            }
-            merged = merge(merged, {**document, "paths": paths})
+    for service, document in others.items():
+        paths = {path: item for path, item in document.get("paths", {}).items() if service_of("GET", path) is service}
+        merged = merge(merged, {**document, "paths": paths})
     return {
         **merged,
         "tags": _unique_tags({"tags": _TAGS}, merged),
@@ -126,7 +125,7 @@ def merge(first: Document, second: Document) -> Document:
             "title": "Vigie",
             "version": first.get("info", {}).get("version", "0"),
             "description": "Everything behind the front door: what is written goes to ingest, what is read comes "
-            "from api, rules and alerts are alerting's, live feeds are push's.",
+            "from api, rules and alerts are alerting's, targets and their states healthcheck's, live feeds push's.",
         },
         "tags": _unique_tags(first, second),
         "paths": dict(sorted(paths.items())),
@@ -134,24 +133,25 @@ def merge(first: Document, second: Document) -> Document:
     }
 
 
-def _conflicts(first: Document, second: Document) -> set[tuple[str, str]]:
+def _conflicts(first: Document, second: Document) -> dict[tuple[str, str], str]:
+    """Kind and name of each component that is another in the first document -> a name that neither has."""
     mine, theirs = first.get("components", {}), second.get("components", {})
     return {
-        (kind, name)
+        (kind, name): next(free for n in count(2) if (free := f"{name}{n}") not in {**mine[kind], **members})
         for kind, members in theirs.items()
         for name, content in members.items()
         if name in mine.get(kind, {}) and mine[kind][name] != content
     }
 
 
-def _renamed(document: Document, conflicts: set[tuple[str, str]]) -> Document:
+def _renamed(document: Document, conflicts: Mapping[tuple[str, str], str]) -> Document:
     text = json.dumps(document)
-    for kind, name in conflicts:
-        text = text.replace(f'"#/components/{kind}/{name}"', f'"#/components/{kind}/{name}2"')
+    for (kind, name), free in conflicts.items():
+        text = text.replace(f'"#/components/{kind}/{name}"', f'"#/components/{kind}/{free}"')
     renamed = json.loads(text)
-    for kind, name in conflicts:
+    for (kind, name), free in conflicts.items():
         members = renamed["components"][kind]
-        members[f"{name}2"] = members.pop(name)
+        members[free] = members.pop(name)
     return renamed
 
 

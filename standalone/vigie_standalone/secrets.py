@@ -7,9 +7,10 @@ from vigie_standalone.home import Home
 from vigie_standalone.private import kept_secret, write_private
 
 JWT_SECRET = "VIGIE_JWT_SECRET"  # noqa: S105 - the name of a variable
-CHANNEL_KEYS = "VIGIE_CHANNEL_KEYS"
-MADE = {JWT_SECRET: ("jwt-secret", 48), CHANNEL_KEYS: ("channel-keys", 32)}
+ENCRYPTION_KEYS = "VIGIE_ENCRYPTION_KEYS"
+MADE = {JWT_SECRET: ("jwt-secret", 48), ENCRYPTION_KEYS: ("channel-keys", 32)}
 """Variable of each secret, its file, and how many bytes it has."""
+_OLD_NAMES = {ENCRYPTION_KEYS: "VIGIE_CHANNEL_KEYS"}
 OWN_KEY = "self-monitoring-key"
 
 
@@ -18,12 +19,13 @@ def variables(home: Home, *wanted: str, environment: Mapping[str, str] = os.envi
     needed."""
     made: dict[str, str] = {}
     for variable in wanted:
-        name, size = MADE[variable]
-        if environment.get(variable) or environment.get(f"{variable}_FILE"):
+        names = (variable, _OLD_NAMES.get(variable, variable))
+        if any(environment.get(name + end) for name in names for end in ("", "_FILE")):
             continue
+        file, size = MADE[variable]
         _own_directory(home)
-        kept_secret(home.secrets / name, size)
-        made[f"{variable}_FILE"] = str(home.secrets / name)
+        kept_secret(home.secrets / file, size)
+        made[f"{variable}_FILE"] = str(home.secrets / file)
     return made
 
 

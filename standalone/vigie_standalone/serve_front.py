@@ -9,12 +9,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
-    parser.add_argument("--alerting", default="", help="where alerting is; unset: it does not run")
+    parser.add_argument(
+        "--forward", action="append", default=[], metavar="SERVICE=URL", help="a service that runs in another process"
+    )
     parser.add_argument("--inbox", type=Path, help="where the caught messages are; unset: none are caught")
     arguments = parser.parse_args()
 
     from vigie_api.app import create_app as create_api
     from vigie_api.settings import ApiSettings
+    from vigie_contracts.paths import Service
     from vigie_ingest.app import create_app as create_ingest
     from vigie_ingest.settings import IngestSettings
     from vigie_push.app import create_app as create_push
@@ -33,7 +36,7 @@ def main() -> None:
         create_ingest(ingest),
         create_api(api),
         push=create_push(push),
-        alerting=Forwarded(arguments.alerting) if arguments.alerting else None,
+        forwarded={Service(name): Forwarded(url) for name, _, url in (one.partition("=") for one in arguments.forward)},
         inbox=Mailbox(arguments.inbox) if arguments.inbox else None,
         ingest_metrics=ingest.ingest_metrics_path,
     )

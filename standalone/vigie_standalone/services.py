@@ -12,6 +12,8 @@ from uuid import NAMESPACE_URL, uuid5
 from vigie_identity.anonymous import AnonymousAccess, AnonymousRule
 
 from vigie_standalone import secrets
+from vigie_standalone.demo import health as demo_health
+from vigie_standalone.demo.services import SERVICES
 from vigie_standalone.embedded.ports import Ports
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.home import Home
@@ -26,6 +28,7 @@ which something arrives, and one machine has no more cores to spread them over."
 FRUGAL = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 """Memory that the C library and numpy would set aside for threads which a small machine does not keep busy."""
 INBOX_PORTS = ("inbox-smtp", "inbox-http")
+DEMO_PORT = "demo-health"
 OF_THE_FRONT_DOOR = {
     "VIGIE_TRUSTED_PROXIES": "127.0.0.0/8",
     "VIGIE_TLS_CERT_FILE": "",
@@ -56,6 +59,7 @@ class Options:
     self_monitoring: bool = True
     alerting: bool = True
     inbox: bool = True
+    healthcheck: bool = True
     tls: bool = field(default_factory=lambda: bool(os.environ.get("VIGIE_TLS_CERT_FILE")))
 
     @property
@@ -108,6 +112,7 @@ def services(context: Context) -> list[list[Unit]]:
     main = [Unit(_inbox(context), essential=False, stop_grace_s=5)] if options.inbox else []
     main += [Unit(_aggregator(context), stop_grace_s=30)]
     main += [Unit(_alerting(context), stop_grace_s=30)] if options.alerting else []
+    main += [Unit(_healthcheck(context), stop_grace_s=30)] if options.healthcheck else []
     stages = [[*main, Unit(_front(context), stop_grace_s=30)]]
     senders = [_self_monitoring(context)] if options.self_monitoring else []
     senders += [_demo(context)] if options.demo else []
@@ -137,10 +142,26 @@ def _alerting(context: Context) -> Process:
         "VIGIE_ANONYMOUS": anonymous(),
         "VIGIE_EXTERNAL_URL": os.environ.get("VIGIE_EXTERNAL_URL") or context.options.url,
         **OF_THE_FRONT_DOOR,
-        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.CHANNEL_KEYS),
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.ENCRYPTION_KEYS),
         **channels(context.options, smtp, http),
     }
     return context.module("alerting", ["vigie_alerting"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env)
+
+
+def _healthcheck(context: Context) -> Process:
+    [port] = _ports(context, "healthcheck")
+    env = {
+        "VIGIE_HEALTHCHECK_HOST": "127.0.0.1",
+        "VIGIE_HEALTHCHECK_PORT": str(port),
+        "VIGIE_ANONYMOUS": anonymous(),
+        **OF_THE_FRONT_DOOR,
+        **secrets.variables(context.home, secrets.JWT_SECRET, secrets.ENCRYPTION_KEYS),
+        **probed(context.options),
+        "VIGIE_OWN_TARGETS": os.environ.get("VIGIE_OWN_TARGETS") or ",".join(own_targets(context)),
+    }
+    return context.module(
+        "healthcheck", ["vigie_healthcheck"], http_ready(f"http://127.0.0.1:{port}/health/ready"), env
+    )
 
 
 def _inbox(context: Context) -> Process:
@@ -152,19 +173,24 @@ def _inbox(context: Context) -> Process:
 
 def _front(context: Context) -> Process:
     options = context.options
-    [port] = _ports(context, "alerting")
-    alerting = ["--alerting", f"http://127.0.0.1:{port}"] if options.alerting else []
+    elsewhere = [name for name, runs in (("alerting", options.alerting), ("healthcheck", options.healthcheck)) if runs]
+    ports = _ports_of(context, *elsewhere).items()
+    forward = [word for name, port in ports for word in ("--forward", f"{name}=http://127.0.0.1:{port}")]
     inbox = ["--inbox", str(context.home.inbox)] if options.inbox else []
     return context.module(
         "front",
-        ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port), *alerting, *inbox],
+        ["vigie_standalone.serve_front", "--host", options.host, "--port", str(options.port), *forward, *inbox],
         http_ready(f"{options.own_url}/health/ready"),
         {"VIGIE_ANONYMOUS": anonymous(), **secrets.variables(context.home, secrets.JWT_SECRET)},
     )
 
 
 def _ports(context: Context, *names: str) -> list[int]:
-    return list(Ports(context.home.directory).get(names).values())
+    return list(_ports_of(context, *names).values())
+
+
+def _ports_of(context: Context, *names: str) -> dict[str, int]:
+    return Ports(context.home.directory).get(names)
 
 
 def caught(options: Options, environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -188,6 +214,26 @@ def channels(options: Options, smtp: int, http: int, environment: Mapping[str, s
     if options.inbox and options.host in LOOPBACK and not environment.get("VIGIE_ALERT_NETWORKS"):
         found["VIGIE_ALERT_NETWORKS"] = "127.0.0.0/8"
     return found
+
+
+def own_targets(context: Context) -> list[str]:
+    """What runs here, as targets: `name=url`. Kafka, MongoDB and Redis healthcheck knows by itself."""
+    options = context.options
+    alone = ["aggregator", *(["alerting"] if options.alerting else []), "healthcheck"]
+    at = {name: f"http://127.0.0.1:{port}/health/ready" for name, port in _ports_of(context, *alone).items()}
+    at |= {name: f"{options.own_url}/internal/ready/{name}" for name in ("ingest", "api", "push")}
+    found = [f"vigie-{name}={url}" for name, url in at.items()]
+    if options.demo:
+        [port] = _ports(context, DEMO_PORT)
+        found += [f"booking/{service.name}={demo_health.url(port, service)}" for service in SERVICES]
+    return found
+
+
+def probed(options: Options, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Targets may be on this machine as long as nobody but this machine may ask for them."""
+    if options.host not in LOOPBACK or environment.get("VIGIE_PROBE_NETWORKS"):
+        return {}
+    return {"VIGIE_PROBE_NETWORKS": "127.0.0.0/8,::1/128"}
 
 
 def anonymous() -> str:
@@ -229,6 +275,7 @@ def needs_own_key() -> bool:
 
 def _demo(context: Context) -> Process:
     home, options = context.home, context.options
-    arguments = ["vigie_standalone", "demo", "--url", options.own_url]
+    [port] = _ports(context, DEMO_PORT)
+    arguments = ["vigie_standalone", "demo", "--url", options.own_url, "--health-port", str(port)]
     arguments += ["--data-dir", str(home.directory), "--backfill", FIRST_BACKFILL, "--once"]
     return context.module("demo", arguments, lambda: True)

@@ -192,6 +192,7 @@ def banner(options: Options, seconds: float, anonymous: str) -> str:
     demo = simulator(rights) if options.demo else "No simulator runs;"
     tenant = f" Tenant of the examples: {DEMO_TENANT} ({DEMO_TENANT_NAME})." if options.demo else ""
     at = "" if options.home == DEFAULT_HOME else escape(f" --data-dir {shlex.quote(str(options.home.absolute()))}")
+    health = f"  health      {options.url}/api/health\n" if options.healthcheck else ""
     commands = ["status", *(["incident payment-outage"] if options.demo else []), "down"]
     elsewhere = ", ".join(f"[bold]vigie {command}{at}[/bold]" for command in commands)
     return f"""
@@ -202,7 +203,7 @@ def banner(options: Options, seconds: float, anonymous: str) -> str:
   latest      {options.url}/metrics
   reference   {options.url}/docs
   log in      POST {options.url}/auth/login
-{alerts(options, at)}
+{health}{alerts(options, at)}
 {callers(anonymous)}{tenant}
 
 Send a metric of your own, and see it within two seconds:

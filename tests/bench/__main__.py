@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vigie_standalone.embedded.ports import free_port
 
-from tests.bench import alerting, cases, idle, machine, peers, promql, push, reference
+from tests.bench import alerting, cases, health, idle, machine, peers, promql, push, reference
 from tests.bench.report import Floor, Report, Row, machine_ratios, ratios
 from tests.bench.workload import BATCH, Workload, workload
 
@@ -190,6 +190,7 @@ PARTS = {
     "promql": promql.measure,
     "alerting": alerting.measure,
     "push": push.measure,
+    "health": health.measure,
 }
 
 

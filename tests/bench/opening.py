@@ -1,5 +1,6 @@
-"""`python -m tests.bench.opening [RULES SERIES]`: how long a start of alerting takes to give its rules their past, by
-itself: one process, a real MongoDB that has the last minutes of every series, no broker."""
+"""`python -m tests.bench.opening [RULES SERIES]`: how long a start of alerting takes to give its rules their past, to
+tell what they missed and to evaluate them, by itself: one process, a real MongoDB that has the last minutes of every
+series, no broker. Of the processor only what that took is shown, without what was stored before."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from typing import Any
 
 import numpy as np
 from pymongo import MongoClient
+from vigie_alerting.engine.catching_up import CatchUp
 from vigie_alerting.engine.choosing import Chooser
-from vigie_alerting.engine.engine import Engine, run
+from vigie_alerting.engine.engine import Engine, Evaluated, run
 from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.samples_handler import SamplesHandler
@@ -43,6 +45,7 @@ from vigie_storage.series import document as documents
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.windows import document as windows
 from vigie_storage.windows.snapshot import Snapshots
+from vigie_web.process import tune_garbage_collection
 from vigie_windows import fold
 from vigie_windows.chunks import encode_all
 
@@ -51,6 +54,8 @@ from tests.bench.alerting import LEVEL, SCRAPE_S, mixed_rule
 TENANT = TenantId("default")
 PARTITIONS = 12
 STORED_S = 400
+MISSED_S = 40
+"""For so long nobody evaluated the rules."""
 DATABASE = "vigie"
 LOG = Log("bench", "bench")
 
@@ -120,15 +125,27 @@ async def _open(settings: AlertingSettings, rules: int) -> None:
         snapshots=Snapshots(database, clock, SAMPLES.name),
         chooser=Chooser(catalogue, selectors, MAX_SERIES), between=no_log, clock=clock, metrics=metrics,
     )  # fmt: skip
-    began = time.monotonic()
+    made = [mixed_rule(number, "") for number in range(rules)]
+    tune_garbage_collection()  # as the service does
+    began, began_cpu = time.monotonic(), time.process_time()
 
     def say(what: str) -> None:
         memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{time.monotonic() - began:7.2f} s  {time.process_time():7.2f} CPU-s {memory_mb:6.0f} MiB  {what}")
+        cpu_s = time.process_time() - began_cpu
+        print(f"{time.monotonic() - began:7.2f} s  {cpu_s:7.2f} CPU-s {memory_mb:6.0f} MiB  {what}")
 
     def put() -> None:
-        for rule in (mixed_rule(number, "") for number in range(rules)):
-            engine.put(compiled(rule), [])
+        missed_ms = clock.now_ms() - MISSED_S * 1000
+        for rule in made:
+            active = engine.put(compiled(rule), [])
+            active.evaluated_ms, active.waiting = missed_ms, True
+
+    async def settle(done: Sequence[Evaluated]) -> None:
+        for one in done:
+            engine.accept(one.rule, one.changes)
+
+    async def stored() -> bool:
+        return True
 
     await asyncio.to_thread(put)
     say("rules are read")
@@ -138,6 +155,9 @@ async def _open(settings: AlertingSettings, rules: int) -> None:
         say(f"{len(watches):,} selectors more are open")
 
     await opener.open(engine.closed(), opened)
+    catch_up = CatchUp(engine, lock, settle, stored, reader=no_log, clock=clock)
+    left = await catch_up.run_from_memory(list(engine.rules.values()))
+    say(f"what they missed is known, but for {len(left):,}")
     while engine.evaluations < rules:
         await asyncio.to_thread(run, engine, clock.now_ms(), 0.1)
     say(f"{engine.evaluations:,} evaluations, {engine.failures} failed: {len(engine.memory):,} series")

@@ -15,8 +15,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from pymongo import MongoClient
 from vigie_contracts.alerts import Rule
 from vigie_contracts.series import to_unsigned
+from vigie_contracts.targets import Target
 from vigie_contracts.tiers import FINE, TIERS
-from vigie_contracts.topics import RULES, SAMPLES
+from vigie_contracts.topics import RULES, SAMPLES, TARGETS
 from vigie_standalone.embedded.ports import free_port
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.servers import Server, Servers
@@ -105,11 +106,26 @@ class Stack:
     def stop_alerting(self) -> None:
         self._processes["alerting"].stop()
 
+    def start_healthcheck(self) -> str:
+        """Its URL. Its targets may be on this machine."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        env = {"VIGIE_HEALTHCHECK_PORT": str(port), "VIGIE_PROBE_NETWORKS": "127.0.0.0/8"}
+        self._start("healthcheck", "vigie_healthcheck", env, f"{url}/health/ready")
+        return url
+
     def put_rules(self, rules: Iterable[Rule]) -> None:
         """On their log, as the service publishes them."""
+        self._put(RULES.name, rules)
+
+    def put_targets(self, targets: Iterable[Target]) -> None:
+        """On their log, as the service publishes them."""
+        self._put(TARGETS.name, targets)
+
+    def _put(self, topic: str, documents: Iterable[Rule | Target]) -> None:
         producer = Producer({"bootstrap.servers": self._servers.addresses[Server.KAFKA].url, **librdkafka_login()})
-        for rule in rules:
-            producer.produce(RULES.name, msgspec.json.encode(rule), rule.id)
+        for document in documents:
+            producer.produce(topic, msgspec.json.encode(document), document.id)
             producer.poll(0)
         producer.flush(60)
 

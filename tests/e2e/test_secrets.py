@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "VIGIE_ADMIN_PASSWORD": PASSWORD,
     "VIGIE_LOG_LEVEL": "debug",
 }
+OF_TARGETS = [f"{what}-of-a-target-0123456789" for what in ("password", "header", "body", "heartbeat")]
 METRIC = {"name": "secret_test", "type": "gauge", "value": 1}
 
 
@@ -67,6 +68,21 @@ class Talk:
         self.ask("GET", "/no/such/path", headers=bearer)
         return {self.ask("GET", "/api/series", headers=headers).status_code for headers in (bearer, key)}
 
+    def with_targets(self) -> None:
+        """Health checks with secrets, that are taken and refused, made and failing."""
+        services, (password, header, body, token) = "/api/health/services", OF_TARGETS
+        url = f"http://probe:{password}@127.0.0.1:1/health"
+        target = {"name": "db", "url": url, "headers": {"x-key": header}, "body": body, "interval": 1000}
+        assert self.ask("POST", services, json=target).status_code == 201
+        beat = {"name": "job", "kind": "heartbeat", "interval": 1000, "token": token}
+        assert self.ask("POST", services, json=beat, secret=True).status_code == 201
+        for wrong in ({"interval": 1}, {"url": url.replace("http", "gopher")}, {"url": f"{url} "}, {"headers": header}):
+            assert 400 <= self.ask("POST", services, json={**target, "name": "x", **wrong}).status_code < 500
+        self.ask("POST", "/api/health/check", json={"service": "db"})
+        self.ask("POST", f"/api/health/heartbeat/{token}")
+        for path in ("", "/db", "/db/checks", "/job", "/export"):
+            self.ask("GET", services + path)
+
 
 def basic(credential: str) -> str:
     return base64.b64encode(f"admin:{credential}".encode()).decode()
@@ -103,15 +119,17 @@ def test_secrets_are_in_no_log_and_no_answer(tmp_path: Path) -> None:
         for token in (damaged(refresh), access, key):
             assert talk.ask("POST", "/auth/refresh", json={"refreshToken": token}).status_code == 401
         talk.ask("POST", "/auth/logout", headers={"authorization": f"Bearer {access}"})
+        talk.with_targets()
         assert up.vigie("key", "revoke", key, "--tenant", "default").returncode == 0
         for path in ("/internal/metrics/api", "/internal/metrics/ingest", "/openapi.json", "/health/ready"):
             talk.ask("GET", path)
         said = [up.vigie(*words) for words in (["status"], ["tenant", "list"], ["key", "list", "--tenant", "default"])]
+        said += [up.vigie("targets", *words) for words in (["list"], ["show", "db"], ["export"])]
         up.interrupt()
     finally:
         up.kill()
 
-    secrets = {SIGNING, SHARED, PASSWORD, WRONG_PASSWORD, new_password, *issued, *map(damaged, issued)}
+    secrets = {*OF_TARGETS, SIGNING, SHARED, PASSWORD, WRONG_PASSWORD, new_password, *issued, *map(damaged, issued)}
     secrets |= {basic(secret) for secret in secrets}
     written = logs(tmp_path) | {"answers": "\n".join(talk.answered), "commands": str(said)}
     assert any(path.endswith("mongod.log") for path in written)

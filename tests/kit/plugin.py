@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from vigie_runtime import clients
@@ -33,8 +34,11 @@ CLUSTERS = {"kafka_cluster", "mongo_cluster", "own_servers"}
 
 
 def pytest_configure() -> None:
-    """All that reads settings, here or in a process that a test starts, logs in at the embedded Kafka."""
+    """All that reads settings, here or in a process that a test starts, logs in at the embedded Kafka. How long an
+    example of hypothesis takes says how busy the machine is, and no more."""
     os.environ.update(variables())
+    settings.register_profile("vigie", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("vigie")
 
 
 def pytest_report_header() -> str:

@@ -16,7 +16,7 @@ from vigie_runtime.bus import event_metrics
 from vigie_runtime.bus import log_reader_metrics as logreader_metrics
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("ingest", "aggregator", "api", "alerting", "push")
+SERVICES = ("ingest", "aggregator", "api", "alerting", "healthcheck", "push")
 
 
 def text(path: str) -> str:
@@ -33,9 +33,10 @@ def own_metric_names() -> dict[str, set[str]]:
     found["push"] |= set(_exposed(importlib.import_module("vigie_push.apps.metrics")))
     for service in ("ingest", "push"):
         found[service] |= set(_exposed(publishing_metrics))
-    for service in ("ingest", "api", "alerting", "push"):
+    for service in ("ingest", "api", "alerting", "healthcheck", "push"):
         found[service] |= set(_exposed(identity_metrics)) | set(_exposed(limits_metrics))
-    found["alerting"] |= set(_exposed(publishing_metrics)) | set(_exposed(logreader_metrics))
+    for service in ("alerting", "healthcheck"):
+        found[service] |= set(_exposed(publishing_metrics)) | set(_exposed(logreader_metrics))
     for part in ("sender", "engine", "recording"):
         found["alerting"] |= set(_exposed(importlib.import_module(f"vigie_alerting.{part}.metrics")))
     found["aggregator"] |= set(_exposed(logreader_metrics))
@@ -43,7 +44,11 @@ def own_metric_names() -> dict[str, set[str]]:
         found["aggregator"] |= set(_exposed(importlib.import_module(declare.__module__)))
     for service in SERVICES:
         for topic in topics.TOPICS:
-            if service in topic.read_by and topic not in (topics.SAMPLES, topics.RULES):  # those come by the log reader
+            if service in topic.read_by and topic not in (
+                topics.SAMPLES,
+                topics.RULES,
+                topics.TARGETS,
+            ):  # those come by the log reader
                 found[service] |= set(_exposed(SimpleNamespace(declared=event_metrics.names(service, topic))))
     return found
 

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from vigie_contracts.paths import PATH_RULES
 from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind
+from vigie_healthcheck.targets.own import named
 from vigie_runtime.settings import Settings
 from vigie_standalone.embedded import redis
 
@@ -29,7 +30,7 @@ DOCKERFILE = text("deploy/docker/Dockerfile")
 ALL: dict[str, Any] = COMPOSE["services"]
 TOOLS = {name: service for name, service in ALL.items() if "profiles" in service}
 OURS = {name: service for name, service in ALL.items() if "build" in service and name not in TOOLS}
-STRANGERS_REACH = ("ingest", "api", "alerting", "push")
+STRANGERS_REACH = ("ingest", "api", "alerting", "healthcheck", "push")
 OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 SECURED = {"kafka-password", "mongodb-uri", "redis-url"}
@@ -280,6 +281,7 @@ def test_secrets_are_files_without_a_default_and_nobody_has_more_of_them_than_ne
         "aggregator": SECURED,
         "api": {*SECURED, "jwt-secret", "admin-password"},
         "alerting": {*SECURED, "jwt-secret", "channel-keys", "email-password", "slack-webhook-url"},
+        "healthcheck": {*SECURED, "jwt-secret", "channel-keys"},
         "push": {*SECURED, "jwt-secret"},
         "vigie": SECURED,
         "kafka": {"kafka-properties"},
@@ -335,6 +337,13 @@ def test_proxy_sends_only_to_services_that_exist() -> None:
     for host, port in re.findall(r"reverse_proxy (\w+):(\d+)", text("deploy/proxy/Caddyfile")):
         assert host in OURS
         assert f"EXPOSE {port}\n" in DOCKERFILE
+
+
+def test_everything_of_ours_is_a_target_from_the_first_start() -> None:
+    own = {one.target.name: one.target.url for one in named(environment("healthcheck")["VIGIE_OWN_TARGETS"])}
+    [port] = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)
+    assert own.pop("vigie-proxy") in str(ALL["proxy"]["healthcheck"]["test"]).replace("127.0.0.1", "proxy")
+    assert own == {f"vigie-{name}": f"http://{name}:{port}/health/ready" for name in OURS}
 
 
 def test_image_is_built_from_the_lock_without_development_tools_and_runs_without_root() -> None:

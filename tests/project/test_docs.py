@@ -9,6 +9,8 @@ import pytest
 from vigie_api.dashboard import charts
 from vigie_contracts import events, names, topics
 from vigie_contracts.problems import ProblemKind
+from vigie_contracts.targets import HEARTBEAT
+from vigie_healthcheck.probes import registry
 from vigie_push import messages
 from vigie_push import metrics as push_metrics
 from vigie_push.channels.names import ChannelName
@@ -90,7 +92,9 @@ def test_every_problem_type_is_explained_and_no_other() -> None:
 
 def test_every_known_metric_name_is_documented_and_no_other() -> None:
     documented = re.findall(r"^\| `([a-z_0-9]+)`", text("docs/metrics-names.md"), re.MULTILINE)
-    assert sorted(documented) == sorted([*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS])
+    assert sorted(documented) == sorted(
+        [*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS, *names.HEALTH]
+    )
 
 
 def test_every_event_type_is_documented_and_no_other() -> None:
@@ -104,6 +108,13 @@ def test_every_function_and_chart_is_documented_and_no_other() -> None:
     assert sorted(re.findall(r"`([a-z0-9]+)`", " ".join(rows))) == sorted(functions.Function)
     [listed] = re.findall(r"^Charts: (.*)\.$", content, re.MULTILINE)
     assert sorted(re.findall(r"`([a-z-]+)`", listed)) == sorted(charts.CHARTS)
+
+
+def test_every_kind_of_target_is_documented_with_its_options_and_no_other() -> None:
+    rows = re.findall(r"^\| `([a-z]+)` \| [^|]*\| [^|]*\| ([^|]*)\|$", text("docs/health.md"), re.MULTILINE)
+    documented = {kind: set(re.findall(r"`(\w+)`", options)) for kind, options in rows}
+    assert documented == {**registry.OPTIONS, HEARTBEAT: set()}
+    assert set(registry.PROBES) == set(registry.OPTIONS)
 
 
 def test_every_topic_and_collection_is_in_the_architecture() -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from vigie_contracts import names
 
-from tests.project.repo import ROOT, own_metric_names, parsed, text
+from tests.project.repo import ROOT, SERVICES, own_metric_names, parsed, text
 from tools import dashboards
 
 COMPOSE = parsed("docker-compose.yml")["services"]
 RULES = [rule for group in parsed("deploy/prometheus/rules.yml")["groups"] for rule in group["rules"]]
 OTHERS = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes", "ALERTS"}
-SENT = {*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS}
+SENT = {*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS, *names.HEALTH}
 DOCUMENTED = dict(re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \|", text("docs/metrics-names.md"), re.M))
 """Name -> type."""
 WORDS = {"by", "without", "and", "or", "unless", "on", "ignoring", "offset", "bool"}
@@ -100,6 +100,15 @@ def test_prometheus_scrapes_services_of_the_stack() -> None:
             assert target.partition(":")[0] in {*COMPOSE, "localhost"}
     for file in config["rule_files"]:
         assert (ROOT / "deploy/prometheus" / file).exists()
+
+
+def test_every_service_is_scraped_and_missed() -> None:
+    jobs = {job["job_name"] for job in parsed("deploy/prometheus/prometheus.yml")["scrape_configs"]}
+    [missed] = [rule["expr"] for rule in RULES if rule["alert"] == "VigieServiceDown"]
+    [pattern] = re.findall(r'job=~"([^"]+)"', missed)
+    for service in SERVICES:
+        assert f"vigie-{service}" in jobs
+        assert re.fullmatch(pattern, f"vigie-{service}"), service
 
 
 def test_senders_can_neither_forge_nor_hide_what_the_rules_look_at() -> None:

@@ -50,6 +50,7 @@ PLACES: Final = (
     ("HTTP", "services/alerting/vigie_alerting/api/*", "routes: a folder for each feature"),
     ("HTTP", "services/api/vigie_api/promql/http/*", "routes whose forms and errors are those of Prometheus"),
     ("HTTP", "standalone/vigie_standalone/inbox/__main__.py", "opens the doors of the catcher"),
+    ("MongoDB", "services/healthcheck/vigie_healthcheck/probes/mongodb.py", "writes and reads BSON: no client"),
     ("MongoDB", "standalone/vigie_standalone/embedded/mongo_members.py", "makes a replica set and lets its user in"),
     ("MongoDB", "standalone/vigie_standalone/accounts.py", "says in a sentence why the database is not reached"),
 )

@@ -19,6 +19,7 @@ API: Final = "services/api/vigie_api"
 INGEST: Final = "services/ingest/vigie_ingest"
 PUBLISHING: Final = "libs/publishing/vigie_publishing"
 ALERTING: Final = "services/alerting/vigie_alerting"
+HEALTHCHECK: Final = "services/healthcheck/vigie_healthcheck"
 
 PURE: Final = {
     "libs/contracts/vigie_contracts/*": "msgspec numpy",
@@ -42,10 +43,15 @@ PURE: Final = {
     f"{ALERTING}/transitions.py": "msgspec",
     f"{ALERTING}/rules/*": "msgspec yaml",
     f"{ALERTING}/templates/*": "jinja2 re2",
+    "services/healthcheck/vigie_healthcheck/probes/conditions.py": "msgspec re2",
+    "services/healthcheck/vigie_healthcheck/probes/jsonpath.py": "",
     f"{API}/dashboard/charts.py": "",
     f"{API}/node_reports/health.py": "",
     f"{API}/node_reports/numbers.py": "",
     f"{API}/node_reports/periods.py": "",
+    f"{HEALTHCHECK}/maintenance.py": "",
+    f"{HEALTHCHECK}/schedule.py": "",
+    f"{HEALTHCHECK}/state.py": "msgspec",
     f"{INGEST}/decoding.py": "msgspec",
     f"{PUBLISHING}/keys.py": "",
     f"{PUBLISHING}/metric.py": "msgspec",

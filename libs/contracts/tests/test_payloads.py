@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from vigie_contracts import alerts, checks, reports, samples, topics
+from vigie_contracts import alerts, checks, reports, samples, targets, topics
 from vigie_contracts.payloads import Payload, payloads
 
 JSON_TOPICS = {
@@ -12,6 +12,7 @@ JSON_TOPICS = {
     topics.CHECKS.name: checks.Check,
     topics.RULES.name: alerts.Rule,
     topics.ALERTS.name: alerts.Transition,
+    topics.TARGETS.name: targets.Target,
 }
 
 

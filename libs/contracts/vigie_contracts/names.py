@@ -114,9 +114,29 @@ APPS: Final = (
     APP_CPU_USAGE, APP_CPU_SYSTEM, APP_CPU_USER, APP_MEMORY_USED, APP_MEMORY_TOTAL, APP_MEMORY_FREE, APP_METRIC,
 )  # fmt: skip
 
+# Health: what checks of targets find.
+PROBE_SUCCESS: Final = "probe_success"
+"""gauge {target, kind, group?}: 1 when a check was good, else 0; as all of these with the target's own labels"""
+PROBE_DURATION: Final = "probe_duration_seconds"
+"""gauge {target, kind, group?}, seconds"""
+PROBE_PHASE_DURATION: Final = "probe_phase_duration_seconds"
+"""gauge {target, kind, group?, phase}, seconds"""
+CERTIFICATE_EXPIRY: Final = "probe_ssl_earliest_cert_expiry"
+"""gauge {target, kind, group?}, seconds since 1970"""
+TARGET_UP: Final = "target_up"
+"""gauge {target, kind, group?}: 1 or 0, after thresholds"""
+TARGET_AVAILABLE: Final = "target_available"
+"""gauge {target, kind, group?}: 0 when a check failed outside maintenance, else 1"""
+TARGET_MUTED: Final = "target_muted"
+"""gauge {target, kind, group?}: 1 while nobody is to be alerted"""
+
+HEALTH: Final = (
+    PROBE_SUCCESS, PROBE_DURATION, PROBE_PHASE_DURATION, CERTIFICATE_EXPIRY, TARGET_UP, TARGET_AVAILABLE, TARGET_MUTED,
+)  # fmt: skip
+
 _GAUGES: Final = frozenset({
     ACTIVE_USERS, ACTIVE_CONNECTIONS, CPU_USAGE, MEMORY_USAGE, DISK_USAGE, MEMORY_USED, MEMORY_AVAILABLE, LOAD_AVERAGE,
-    *NODE, *APPS,
+    *NODE, *APPS, *HEALTH,
 })  # fmt: skip
 _HISTOGRAMS: Final = frozenset({HTTP_DURATION, DB_QUERY_DURATION, SATISFACTION, SESSION_DURATION})
 _GAUGE: Final = frozenset({Kind.GAUGE})

@@ -17,12 +17,14 @@ class Service(StrEnum):
     INGEST = "ingest"
     API = "api"
     ALERTING = "alerting"
+    HEALTHCHECK = "healthcheck"
     PUSH = "push"
 
 
 @dataclass(frozen=True, slots=True)
 class PathRule:
-    """One path, or with `/*` at its end all paths below, and the methods that belong to the service."""
+    """One path, or with `/*` at its end all paths below, with `*` at its beginning all that end so, and the methods
+    that belong to the service."""
 
     path: str
     methods: tuple[str, ...]
@@ -45,11 +47,15 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/api/metrics/application", EVERY, Service.API),
     PathRule("/api/metrics/summary", EVERY, Service.API),
     PathRule("/api/metrics/*", ("POST", "OPTIONS"), Service.INGEST),
+    PathRule("*/metrics/aggregated", EVERY, Service.API),
     PathRule("/api/apps/*", ("POST", "OPTIONS"), Service.INGEST),
     PathRule("/api/alerts", EVERY, Service.ALERTING),
     PathRule("/api/alerts/*", EVERY, Service.ALERTING),
     PathRule("/api/v1/rules", EVERY, Service.ALERTING),
     PathRule("/api/v1/alerts", EVERY, Service.ALERTING),
+    PathRule("/api/health", EVERY, Service.HEALTHCHECK),
+    PathRule("/api/health/*", EVERY, Service.HEALTHCHECK),
+    PathRule("/status/*", EVERY, Service.HEALTHCHECK),
     PathRule("/ws", EVERY, Service.PUSH),
     PathRule("/socket.io", EVERY, Service.PUSH),
     PathRule("/socket.io/*", EVERY, Service.PUSH),
@@ -64,6 +70,7 @@ FALLBACK: Final = Service.API
 _Owner = tuple[frozenset[str], Service]
 _EXACT: Final[dict[str, _Owner]] = {row.path: (frozenset(row.methods), row.service) for row in PATH_RULES}
 _BELOW: Final = [(path[:-1], owner) for path, owner in _EXACT.items() if path.endswith("/*")]
+_ENDING: Final = [(path[1:], owner) for path, owner in _EXACT.items() if path.startswith("*")]
 
 
 def service_of(method: str, path: str) -> Service:
@@ -73,4 +80,7 @@ def service_of(method: str, path: str) -> Service:
         for prefix, below in _BELOW:
             if path.startswith(prefix):
                 owner = below
+        for suffix, ending in _ENDING:
+            if path.endswith(suffix):
+                owner = ending
     return FALLBACK if owner is None or method not in owner[0] else owner[1]

@@ -37,15 +37,19 @@ SAMPLES: Final = Topic(
     "none: fingerprint % partitions",
     _WEEK,
     "samples.SampleBatch",
-    ("ingest", "push"),
+    ("ingest", "push", "alerting", "healthcheck"),
     ("aggregator", "alerting"),
 )
 REPORTS: Final = Topic(
     "vigie.reports.v1", 12, "tenant + subject", _WEEK, "reports.Report", ("ingest", "push"), ("aggregator", "push")
 )
-CHECKS: Final = Topic("vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check")
+CHECKS: Final = Topic(
+    "vigie.checks.v1", 12, "tenant + target", _WEEK, "checks.Check", ("healthcheck",), ("aggregator",)
+)
 RULES: Final = Topic("vigie.rules.v1", 12, "rule id", _COMPACTED, "alerts.Rule", ("alerting",), ("alerting",))
-TARGETS: Final = Topic("vigie.targets.v1", 12, "target id", _COMPACTED)
+TARGETS: Final = Topic(
+    "vigie.targets.v1", 12, "target id", _COMPACTED, "targets.Target", ("healthcheck",), ("healthcheck",)
+)
 ALERTS: Final = Topic("vigie.alerts.v1", 12, "alert fingerprint", _WEEK, "alerts.Transition")
 DEAD: Final = Topic(
     "vigie.dead.v1",

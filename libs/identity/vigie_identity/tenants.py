@@ -46,6 +46,8 @@ class Plan:
     requests_per_s: int | None = None
     series: int = MAX_SERIES_PER_TENANT
     rules: int = 1_000
+    targets: int = 1_000
+    """Of health checks."""
     notifications_per_day: int | None = None
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ _TAMED: Mapping[str, int] = {
     "opentelemetry": logging.WARNING,
     "uvicorn.access": logging.WARNING,
     "asyncio": logging.WARNING,
-    "httpx": logging.WARNING,
+    "httpx2": logging.WARNING,
 }
 _FIRST = ("timestamp", "level", "message", "service", "logger")
 _FLOODING = {"aiokafka", "pymongo"}

@@ -64,6 +64,10 @@ class MetricSet:
         self.registry = registry if registry is not None else process_registry()
         self._made: dict[Metric, Any] = {metric: self._make(metric) for metric in dict.fromkeys(metrics)}
 
+    def __len__(self) -> int:
+        """How many are declared."""
+        return len(self._made)
+
     def counter(self, metric: Counter, **labels: StrEnum) -> prom.Counter:
         """The counter for these label values: call `.inc(n)` on it."""
         return self._child(metric, labels)

@@ -38,6 +38,7 @@ class RedisUse(StrEnum):
     LATEST_READS = "latest-reads"
     LATEST_WRITES = "latest-writes"
     LIVE_ALERTS = "live-alerts"
+    LIVE_HEALTH = "live-health"
 
 
 REDIS_AWAY: Final = Gauge(

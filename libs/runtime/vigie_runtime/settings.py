@@ -17,7 +17,7 @@ from vigie_contracts import limits, telemetry
 from vigie_contracts.days import zone
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.tenants import tenant_id
-from vigie_contracts.topics import REPORTS, SAMPLES
+from vigie_contracts.topics import CHECKS, REPORTS, SAMPLES
 
 from vigie_runtime.addresses import Networks, networks
 
@@ -158,6 +158,12 @@ class ReportsSettings(Settings):
     @property
     def report_retention_ms(self) -> int:
         return self.report_retention_days * 24 * 3_600_000
+
+
+class ChecksSettings(Settings):
+    """Of a service that has to do with the checks of targets."""
+
+    checks_topic: str = Field(default=CHECKS.name, min_length=1, max_length=249, description="topic of the checks")
 
 
 class ZonesSettings(Settings):

@@ -1,7 +1,9 @@
 """Secrets that are stored encrypted."""
 
 import pytest
+from pydantic import SecretStr, ValidationError
 from vigie_storage.sealing import Sealing, parse_keys
+from vigie_storage.settings import SealingSettings
 
 NEW, OLD = "ab" * 32, "CD" * 32
 
@@ -40,3 +42,15 @@ def test_a_key_that_is_none_is_told_without_repeating_it(text: str) -> None:
     with pytest.raises(ValueError, match=r"key \d must have 64 hexadecimal digits") as refused:
         parse_keys(text)
     assert text not in str(refused.value)
+
+
+def test_keys_of_the_old_name_go_on_working_and_the_new_name_is_first() -> None:
+    servers = {"kafka_bootstrap_servers": "k:1", "mongodb_uri": "mongodb://m", "redis_url": "redis://r"}
+    old, new = "a" * 64, "b" * 64
+    before = SealingSettings(**servers, channel_keys=SecretStr(old)).sealing
+    both = SealingSettings(**servers, channel_keys=SecretStr(old), encryption_keys=SecretStr(new)).sealing
+    assert both.key_id == Sealing([new]).key_id
+    assert both.open(before.seal(b"text")) == b"text"
+    assert not SealingSettings(**servers).sealing.key_id
+    with pytest.raises(ValidationError, match="64 hexadecimal digits"):
+        SealingSettings(**servers, encryption_keys=SecretStr("short"))

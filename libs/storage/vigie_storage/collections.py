@@ -177,6 +177,47 @@ ALERT_RULE_VERSIONS: Final = Collection(
 ALERT_TENANTS: Final = Collection("alert_tenants", TenantIn.ID)
 """For which tenants the shipped rules were made."""
 
+# Health. Written by healthcheck, and the checks by aggregator. See the modules of `health`.
+HEALTH_TARGETS: Final = Collection(
+    "health_targets",
+    TenantIn.FIELD,
+    (
+        _by_tenant("order"),
+        Index((TenantIn.FIELD, "name"), unique=True, only={"deleted": False}),
+        Index(("due",), only={"published": False}),
+    ),
+)
+"""A tenant's targets. `_id`: that of the target."""
+HEALTH_STATES: Final = Collection(
+    "health_states",
+    TenantIn.FIELD,
+    (
+        _by_tenant("order"),
+        _by_tenant("state", "order"),
+        _by_tenant("stored"),
+        Index(("asked",), only={"asked": {"$gt": 0}}),
+    ),
+    Expiry("expires"),
+)
+"""What every target is now. `_id`: that of the target."""
+HEALTH_BEATS: Final = Collection("health_beats", TenantIn.FIELD, (Index(("target",)),))
+"""When a heartbeat was last heard. `_id`: the hash of its token."""
+HEALTH_INCIDENTS: Final = Collection(
+    "health_incidents",
+    TenantIn.FIELD,
+    (
+        _by_tenant("target", "-started"),
+        _by_tenant("-started", "_id"),
+        Index((TenantIn.FIELD, "target"), unique=True, only={"open": True}),
+    ),
+    Expiry("expires"),
+)
+"""A time in which a target was down, of each at most one that is open. `_id`: "<target>/<start>"."""
+HEALTH_CHECKS: Final = Collection(
+    "health_checks", TenantIn.FIELD, (_by_tenant("target", "-at", "_id"),), Expiry("at", None)
+)  # fmt: skip
+"""One result of one probe. `_id`: that of the check."""
+
 # Written by ingest and api.
 TENANT_USAGE: Final = Collection("tenant_usage", TenantIn.FIELD, (_by_tenant("day"),), Expiry("day", USAGE_LIFE))
 """What a tenant used on a UTC day. `_id`: {tenant, day}. See `usage`."""
@@ -200,5 +241,6 @@ ALL: Final = (
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS,
+    HEALTH_TARGETS, HEALTH_STATES, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
 )  # fmt: skip

@@ -125,6 +125,12 @@ def duplicate(error: PyMongoError) -> bool:
     return isinstance(error, DuplicateKeyError)
 
 
+def only_duplicates(error: BulkWriteError) -> bool:
+    """Whether all that failed of a write is documents that there were already."""
+    problems = error.details["writeErrors"]
+    return not error.details.get("writeConcernErrors") and all(one["code"] == _DUPLICATE_KEY for one in problems)
+
+
 async def ensure(db: Database, *collections: Collection, life: timedelta | None = None) -> None:
     """Make the collections that are missing, before their first transaction, and their indexes. Many services may do so
     at once, and again. `life` is that of documents of which only the settings say how long they live."""

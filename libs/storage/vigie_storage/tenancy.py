@@ -45,6 +45,7 @@ class Why(StrEnum):
     IDS = "the ids that are asked for are made of the tenant"
     REGISTER = "series of several tenants are registered, or looked up by their fingerprints, in one go"
     NOTIFY = "whoever is free sends the notifications of all tenants"
+    PROBE = "whoever owns a target asks it, whose ever it is"
     PUBLISH = "whoever is free publishes the rules of all tenants"
     COUNT = "a partition of the log has records of many tenants, and they are committed together"
 

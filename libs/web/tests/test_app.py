@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 
 import pytest
@@ -167,10 +168,24 @@ def test_until_it_is_connected_a_service_is_live_and_not_ready(app: Any) -> None
     assert client.get("/health/live").status_code == 200
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()["not_ready"]) == (503, ["start"])
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+    assert answer.headers["retry-after"]
     assert client.get("/things").json()["type"] == "/problems/store-unavailable"
     with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/live"):
         pass
     assert refused.value.status_code == 503
+
+
+def test_health_is_told_as_clients_of_the_kpi_system_know_it(client: TestClient, app: Any) -> None:
+    answer = client.get("/health")
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told.keys(), told["status"]) == ({"status", "timestamp", "metrics", "version"}, "healthy")
+    assert datetime.fromisoformat(told["timestamp"]).tzinfo is not None
+    assert told["version"] == app.version
+    assert client.get(told["metrics"]["path"]).status_code == 200
+    assert told["metrics"]["declared"] > 0
 
 
 def test_the_openapi_document_says_what_a_route_asks(client: TestClient) -> None:

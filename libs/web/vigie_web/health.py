@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from vigie_runtime import logging
@@ -59,6 +59,29 @@ class Readiness(BaseModel):
     @property
     def ready(self) -> bool:
         return not self.not_ready
+
+
+class OwnMetrics(BaseModel):
+    """What the service measures of itself."""
+
+    declared: int = Field(description="how many metrics, beside those of the process")
+    path: str = Field(description="where they are shown")
+
+
+class Health(BaseModel):
+    """The state of the service in the words of the replaced KPI system."""
+
+    status: Literal["healthy", "degraded", "unhealthy"] = Field(
+        description="`degraded`: requests are served less well; `unhealthy`: they are not served"
+    )
+    timestamp: str = Field(description="ISO 8601, UTC", examples=["2026-01-31T12:00:00.000Z"])
+    metrics: OwnMetrics
+    version: str
+
+    @classmethod
+    def of(cls, found: Readiness, timestamp: str, metrics: OwnMetrics, version: str) -> Self:
+        status = "unhealthy" if not found.ready else "degraded" if found.degraded else "healthy"
+        return cls(status=status, timestamp=timestamp, metrics=metrics, version=version)
 
 
 _STARTED: Final = Check("start", lambda: False)

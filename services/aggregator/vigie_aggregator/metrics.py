@@ -57,9 +57,14 @@ REPORTS = Counter("vigie_aggregator_reports_total", "reports", "Reports stored")
 REPEATED = Counter(
     "vigie_aggregator_repeated_reports_total", "reports", "Reports that were stored already, not counted"
 )
+CHECKS = Counter("vigie_aggregator_checks_total", "checks", "Checks of targets stored")
+REPEATED_CHECKS = Counter(
+    "vigie_aggregator_repeated_checks_total", "checks", "Checks of targets that were stored already"
+)
 ALL = (
     SAMPLES, RECORDS, DUPLICATES, DEAD, DIGESTS, COMMITS, DOCUMENTS, CELLS, COMMIT_DOCUMENTS, FAILURES, FENCED, EXPIRED,
-    UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED, REPORTS, REPEATED,
+    UNREPAIRED, SERIES, PENDING, VIEW_FAILURES, LIVE_DROPPED, REPORTS, REPEATED, CHECKS,
+    REPEATED_CHECKS,
 )  # fmt: skip
 
 
@@ -89,3 +94,5 @@ class Metrics:
         self.live_dropped = made.counter(LIVE_DROPPED)
         self.reports = made.counter(REPORTS)
         self.repeated = made.counter(REPEATED)
+        self.checks = made.counter(CHECKS)
+        self.repeated_checks = made.counter(REPEATED_CHECKS)

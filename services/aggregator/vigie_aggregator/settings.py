@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_runtime.settings import ReportsSettings, SamplesSettings, ZonesSettings
+from vigie_runtime.settings import ChecksSettings, ReportsSettings, SamplesSettings, ZonesSettings
 
 
-class AggregatorSettings(SamplesSettings, ReportsSettings, ZonesSettings):
+class AggregatorSettings(SamplesSettings, ReportsSettings, ChecksSettings, ZonesSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     host: str = Field(
@@ -44,4 +44,11 @@ class AggregatorSettings(SamplesSettings, ReportsSettings, ZonesSettings):
     )
     cache_bytes: int = Field(
         default=128 << 20, ge=0, description="committed windows kept in memory, bytes, all partitions together"
+    )
+    health_checks_ttl: int = Field(
+        default=30 * 86_400,
+        ge=3_600,
+        le=10 * 365 * 86_400,
+        validation_alias="HEALTH_CHECKS_TTL",
+        description="seconds for which the checks of targets are kept, each with its reason",
     )

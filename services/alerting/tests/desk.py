@@ -15,7 +15,6 @@ from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, EngineMetrics
 from vigie_alerting.engine.roster import Roster
-from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import Stores, Storing
@@ -25,6 +24,7 @@ from vigie_contracts.alerts import AlertState, Condition, Rule, Transition
 from vigie_contracts.series import Kind, series_key
 from vigie_contracts.tenants import TenantId
 from vigie_query.series import Series
+from vigie_runtime.bus.compacted import CompactedLog
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import StoreUnavailable
 from vigie_runtime.metrics import MetricSet
@@ -184,12 +184,12 @@ class Desk:
         self.engine, self.lock = Engine(), asyncio.Lock()
         metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
         self.samples = SamplesHandler(self.engine, self.lock, self._nothing, clock=self.clock, metrics=metrics)
-        self.rules, self.opening = RulesHandler(), Opening(self.engine)
+        self.rules, self.opening = CompactedLog(Rule), Opening(self.engine)
         self.samples_are_read = True
         self.offset = 0
         store_: Any = store
         stores = Stores(store_, store_, store_)
-        storing = Storing(self.engine, self.lock, stores, clock=self.clock, metrics=metrics)
+        self.storing = storing = Storing(self.engine, self.lock, stores, clock=self.clock, metrics=metrics)
         self.roster = Roster(self.engine, self.lock, self.rules, storing, stores=stores, clock=self.clock)
         opener: Any = self.opening
         reader: Any = None

@@ -66,7 +66,7 @@ async def idle(*_: Any, **__: Any) -> Any:
 
 
 async def _shipped(office: Office) -> bool:
-    return await office.resources.stores.rules.count(ACME) == 11
+    return await office.resources.stores.rules.count(ACME) == 13
 
 
 async def log(office: Office) -> dict[str, Rule | None]:
@@ -98,7 +98,7 @@ async def test_a_rule_as_the_replaced_service_takes_it_lives_from_curl_to_tombst
     path = f"{RULES}/{made['id']}"
     listed = await office.call("GET", RULES)
     assert made["id"] in [rule["id"] for rule in listed["rules"]]
-    assert (listed["total"], listed["nextCursor"]) == (12, None)
+    assert (listed["total"], listed["nextCursor"]) == (14, None)
 
     bob = person("bob")
     changed = await office.call("PUT", path, by=bob, json={**made, "threshold": 0.1})
@@ -129,7 +129,7 @@ async def test_a_rule_as_the_replaced_service_takes_it_lives_from_curl_to_tombst
         ("rule.deleted", "bob"), ("rule.changed", "alice"), ("rule.changed", "bob"), ("rule.created", "alice"),
     ]  # fmt: skip
     assert (await log(office)).get(made["id"]) is None
-    assert len([one for one in (await log(office)).values() if one]) == 11, "the shipped ones are published"
+    assert len([one for one in (await log(office)).values() if one]) == 13, "the shipped ones are published"
 
 
 def _first(limit: int) -> Any:
@@ -144,7 +144,7 @@ async def _published(office: Office, rule_id: str) -> bool:
 
 
 async def _gone(office: Office, rule_id: str) -> bool:
-    rows: Any = office.resources.stores.rules._rows
+    rows: Any = office.resources.stores.rules.outgoing._rows
     return await rows.find_one({"_id": rule_id}) is None
 
 
@@ -222,7 +222,7 @@ async def test_rule_files_come_and_go(office: Office) -> None:
     first = (await office.call("GET", "/api/v1/rules", params={"group_limit": 1}))["data"]
     rest = {"group_limit": 9, "group_next_token": first["groupNextToken"]}
     names = [one["name"] for one in (await office.call("GET", "/api/v1/rules", params=rest))["data"]["groups"]]
-    assert names == ["metrics-service", "server-supervision"]
+    assert names == ["health", "metrics-service", "server-supervision"]
     wrong = await office.call("GET", "/api/v1/rules", 400, params={"type": "x"})
     assert (wrong["status"], wrong["errorType"]) == ("error", "bad_data")
 
@@ -231,10 +231,10 @@ async def test_a_tenant_has_as_many_rules_as_its_plan_says(office: Office) -> No
     tenants = office.app.state.service.resources.access.tenants
     from vigie_identity.audit import SYSTEM
 
-    await tenants.change(ACME, SYSTEM, plan={"rules": 12})
+    await tenants.change(ACME, SYSTEM, plan={"rules": 14})
     await office.call("POST", RULES, 201, json=SEED)
     answer = await office.call("POST", RULES, 403, json=SEED)
-    assert "12 rules" in answer["detail"]
+    assert "14 rules" in answer["detail"]
     await office.call("POST", f"{RULES}/import", 403, content=FILE, headers={"content-type": "application/yaml"})
 
 
@@ -402,6 +402,7 @@ async def test_whoever_watches_is_told_of_every_step_once_it_is_stored(office: O
     told: list[Transition] = []
     async with clients.Redis.from_url(redis_url) as redis, redis.pubsub() as feed:
         await feed.subscribe(transitions_channel(ACME))
+        assert await feed.get_message(timeout=10), "what is told before Redis confirms it is not heard"
         made = await office.fires(rules["service_down"], (("service", "booking"),), 0.0, int(time.time() * 1000))
         await office.call("POST", f"/api/alerts/{made.fingerprint}/acknowledge", by=person("bob"))
         await office.call("POST", f"/api/alerts/{made.fingerprint}/resolve")

@@ -13,7 +13,7 @@ from vigie_alerting.engine.engine import Evaluated
 from vigie_contracts.alerts import AlertState
 from vigie_runtime.clock import ManualClock
 
-from services.alerting.tests.test_engine import NOW, Lab, simple
+from services.alerting.tests.test_engine import NOW, Lab, expression, simple
 
 
 class Missing:
@@ -74,3 +74,33 @@ async def test_nothing_is_made_of_a_rule_that_is_gone_or_not_open(why: str) -> N
         missing.lab.engine.memory.close()
     assert await missing.run() == []
     assert missing.rule.waiting
+
+
+@pytest.mark.parametrize("missed_s", [12, 40])
+async def test_rules_of_one_form_catch_up_together_each_with_what_it_missed(missed_s: int) -> None:
+    lab = Lab(*(expression(f"max_over_time({name}[1s]) > 80", id=name, interval_ms=5_000) for name in "abcd"))
+    for name in "abcd":
+        lab.send(name, 5, NOW)
+    lab.run(NOW)
+    for name, at_ms, value in (("b", 4_500, 95), ("c", 4_900, 82), ("d", 2_000, 99)):
+        lab.send(name, value, NOW + at_ms)
+        lab.send(name, 5, NOW + 11_900)
+    nobody: Any = None
+    told: list[tuple[str, AlertState, float | None]] = []
+
+    async def settle(done: Sequence[Evaluated]) -> None:
+        told.extend(
+            (one.rule.id, made.to_state, made.value) for one in done for c in one.changes for made in c.transitions
+        )
+
+    async def stored() -> bool:
+        return False
+
+    clock = ManualClock(NOW + missed_s * 1_000)
+    catch_up = CatchUp(lab.engine, asyncio.Lock(), settle, stored, reader=nobody, clock=clock)
+    for rule in lab.engine.rules.values():
+        rule.waiting = True
+    await catch_up.run(list(lab.engine.rules.values()))
+    fired = [one for one in told if one[1] is AlertState.FIRING]
+    assert fired == [("b", AlertState.FIRING, 95), ("c", AlertState.FIRING, 82)], "the windows of two of them end then"
+    assert not any(rule.waiting for rule in lab.engine.rules.values())

@@ -238,7 +238,7 @@ async def test_a_channel_whose_key_is_missing_waits_for_it_and_can_be_given_anew
     given, without = keyed(database, OLD), keyed(database, NEW)
     made = await given.book.create(ACME, webhook(), U1)
     (to,) = await given.channels.addresses(ACME, [Channel("channel", "ops")])
-    with pytest.raises(Temporary, match="VIGIE_CHANNEL_KEYS"):
+    with pytest.raises(Temporary, match="VIGIE_ENCRYPTION_KEYS"):
         await without.channels.lookup(notification([transition()], to, 0))
     verdict = await without.channels.test(ACME, made.id)
     assert (verdict.delivered, verdict.failure) == (False, Failure.MISCONFIGURED)

@@ -28,7 +28,7 @@ NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
     (r"/api/alerts/\{alert\}/.*acknowledge", None, P.ALERTS_ACKNOWLEDGE),
     (r"/api/alerts.*|/api/v1/alerts", P.ALERTS_READ, None),
     (r"/api/v1/rules", P.ALERTS_READ_ALL, None),
-    (r"/health/.*|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", None, None),
+    (r"/health(/.*)?|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", None, None),
 ]
 """For who reads, and who changes. The first that matches the whole path counts."""
 

@@ -57,6 +57,27 @@ def test_batches_in_time_order_give_what_one_folding_gives(batches: list[list[tu
     assert same(recent.cells(since_ms=since), expected.select(expected.starts >= since))
 
 
+crowded = st.tuples(st.integers(0, 7), st.integers(0, 3 * WIDTH - 1), st.integers(-3, 3))
+
+
+@given(st.lists(st.lists(crowded, min_size=1, max_size=12), min_size=1, max_size=6))
+def test_samples_of_the_same_windows_add_up_in_any_order(batches: list[list[tuple[int, int, int]]]) -> None:
+    """Where there are no turning points, which depend on the order."""
+    kept = [[one for one in batch if KINDS[one[0]] != Kind.CUMULATIVE] for batch in batches]
+    recent = RecentWindows(WIDTH, SLOTS)
+    recent.grow(KINDS[:8], SKETCHED[:8])
+    recent.advance(3 * WIDTH)
+    for batch in filter(None, kept):
+        recent.add(folded(batch))
+    if everything := [one for batch in kept for one in batch]:
+        expected = of_histograms(folded(everything))
+        assert same(recent.cells(), expected)
+        low, high = recent.extremes(np.arange(8))
+        for row in range(8):
+            mine = expected.select(expected.rows == row)
+            assert (low[row], high[row]) == (mine.min.min(initial=np.inf), mine.max.max(initial=-np.inf))
+
+
 @given(st.lists(sample, min_size=1, max_size=40), st.lists(sample, max_size=20), st.permutations(range(400)))
 def test_what_was_counted_before_is_added_to_what_came_since(
     before: list[tuple[int, int, int]], since: list[tuple[int, int, int]], rows: list[int]

@@ -10,18 +10,20 @@ import msgspec
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
-from vigie_alerting.rulebook.publishing import RulePublisher, Shipping
 from vigie_alerting.rulebook.rulebook import Rulebook
+from vigie_alerting.rulebook.shipping import Shipping
 from vigie_contracts.alerts import Rule
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import SYSTEM, Action
 from vigie_identity.identity import Identity, identity
 from vigie_identity.settings import IdentitySettings
+from vigie_publishing.documents import DocumentPublisher
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import BusUnavailable
-from vigie_storage.alerts.rules import LEASE_S, Change, RuleMoved, RuleStore, RuleWrite
+from vigie_storage.alerts.rules import Change, RuleStore, RuleWrite
 from vigie_storage.mongo import Session, transaction
+from vigie_storage.outgoing import LEASE_S, Moved
 
 from services.alerting.tests.lives import rule
 
@@ -49,8 +51,8 @@ class World:
             await made
         self.log.append((key.decode(), None if value is None else msgspec.json.decode(value, type=Rule).version))
 
-    def publisher(self) -> RulePublisher:
-        return RulePublisher(self.store, self.publish, self.clock)
+    def publisher(self) -> DocumentPublisher:
+        return DocumentPublisher(self.store.outgoing, self.publish, self.clock)
 
     async def write(self, made: Rule, change: Change = Change.CHANGED) -> None:
         async def work(session: Session) -> None:
@@ -84,7 +86,7 @@ async def test_what_a_crash_left_is_published_by_another(world: World) -> None:
     world.clock.advance(LEASE_S + 1)
     assert await world.publisher().publish_some() == 1
     assert world.log == [("r1", 1)]
-    assert await world.store.unpublished() == 0
+    assert await world.store.outgoing.unpublished() == 0
     assert await world.publisher().publish_some() == 0
 
 
@@ -137,7 +139,7 @@ async def test_a_rule_that_goes_and_comes_back_goes_on_with_its_versions(world: 
     await world.publisher().publish_some()
     assert world.log[-1] == ("r1", 3)
     assert [one.change for one in await world.store.versions(ACME, "r1", 10)] == ["created", "deleted", "created"]
-    with pytest.raises(RuleMoved):
+    with pytest.raises(Moved):
         await transaction(world.database, again)
 
 
@@ -150,7 +152,7 @@ async def test_no_rule_is_anothers(world: World) -> None:
     async def work(session: Session) -> None:
         await world.store.write(RIVAL, [RuleWrite(replace(version(2), tenant=RIVAL), 1, Change.CHANGED)], session)
 
-    with pytest.raises(RuleMoved):
+    with pytest.raises(Moved):
         await transaction(world.database, work)
 
 
@@ -173,10 +175,10 @@ async def test_shipped_rules_are_made_once_and_what_users_do_to_them_stays(world
     shippings = [Shipping(world.store, book.make_shipped, tenants) for book in books]
     await asyncio.gather(*(one.once() for one in shippings))
     rules = await world.store.all(ACME)
-    assert len(rules) == 11
+    assert len(rules) == 13
     await books[0].delete(ACME, rules[0], SYSTEM)
     await Shipping(world.store, books[1].make_shipped, tenants).once()
-    assert len(await world.store.all(ACME)) == 10
+    assert len(await world.store.all(ACME)) == 12
     entries = (await who.audit.page(ACME, _page())).items
     assert [one.action for one in entries][:2] == [Action.RULE_DELETED, Action.RULES_IMPORTED]
 

@@ -10,11 +10,12 @@ from vigie_alerting import alert as alerts
 from vigie_alerting.commands import acknowledge
 from vigie_alerting.dispatch import MAX_TRANSITIONS
 from vigie_alerting.engine import runner as running
-from vigie_alerting.engine.active_rule import SLOW_MS, Attempt
+from vigie_alerting.engine.active_rule import SLOW_MS, ActiveRule, Attempt
+from vigie_alerting.engine.engine import Evaluated, run
 from vigie_alerting.engine.runner import ClockWentBackError
 from vigie_alerting.lifecycle import step
 from vigie_alerting.rules.compiling import compiled
-from vigie_contracts.alerts import AlertState, NoData, Rule, RuleKind, Transition
+from vigie_contracts.alerts import AlertState, NoData, Reason, Rule, RuleKind, Transition
 from vigie_contracts.series import Kind, series_key
 from vigie_query.series import Series
 from vigie_runtime.clock import SystemClock
@@ -363,3 +364,77 @@ async def test_a_clock_that_goes_back_far_ends_the_process() -> None:
     made.clock.ahead_ms = 0
     with pytest.raises(ClockWentBackError):
         await asyncio.wait_for(task, DEADLINE_S)
+
+
+async def evaluated(one: Desk) -> tuple[ActiveRule, list[Evaluated]]:
+    """A rule that fires, which nobody knows yet."""
+    active = one.engine.put(compiled(rule()), [])
+    for watch in (closed := one.engine.closed()):
+        one.engine.memory.open(watch)
+    one.engine.opened(closed, one.clock.now_ms())
+    await one.send(95, host="a")
+    return active, run(one.engine, one.clock.now_ms(), 1.0)
+
+
+@pytest.mark.parametrize("version", [None, 2])
+async def test_nothing_becomes_of_a_rule_that_was_changed_or_removed_while_it_was_evaluated(
+    version: int | None,
+) -> None:
+    """Else an alert fires that no rule knows, and that nothing ends."""
+    one = Desk(Store())
+    _, done = await evaluated(one)
+    if version:
+        one.engine.put(compiled(rule(threshold=99.0, version=version)), [])
+    else:
+        one.engine.remove("r1")
+    await one.storing.settle(done)
+    await one.storing.store_unstored()
+    assert one.store.told == []
+    assert one.store.alerts == {}
+
+
+async def test_what_is_not_stored_yet_of_a_rule_is_stored_before_its_alerts_are_ended() -> None:
+    one = Desk(Store())
+    active, done = await evaluated(one)
+    await one.storing.settle(done)
+    await one.storing.withdraw(active, Reason.RULE_REMOVED)
+    await one.storing.store_unstored()
+    assert one.store.states() == [F, R]
+    assert [alert.state for alert in one.store.alerts.values()] == ["resolved"]
+
+
+async def test_nothing_becomes_of_a_rule_whose_alerts_are_being_ended() -> None:
+    one = Desk(Store())
+    active, done = await evaluated(one)
+    await one.storing.withdraw(active, Reason.RULE_CHANGED)
+    await one.storing.settle(done)
+    await one.storing.store_unstored()
+    assert one.store.told == []
+
+
+async def test_a_changed_rule_has_the_alerts_of_what_was_evaluated_until_then() -> None:
+    one = Desk(Store())
+    active, done = await evaluated(one)
+    async with one.lock:
+        putting = asyncio.create_task(one.roster._put(compiled(rule(version=2)), active, [], 0))  # pyright: ignore[reportPrivateUsage]
+        await asyncio.sleep(0)  # it waits for the lock now
+        one.engine.accept(active, done[0].changes)
+    await putting
+    assert one.engine.rules["r1"] is not active
+    assert [alert.state for alert in one.engine.rules["r1"].alerts.values()] == [F]
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_rule_is_not_said_to_be_evaluated_before_what_came_of_it_is_stored(settled: bool) -> None:
+    """Whoever has it after a crash looks back to then: an episode that began and ended meanwhile would be lost."""
+    one = Desk(Store())
+    active, done = await evaluated(one)
+    if settled:
+        await one.storing.settle(done)
+    await one.storing.keep({"r1": 0})
+    assert not one.store.checkpoint
+    if not settled:
+        await one.storing.settle(done)
+    await one.storing.store_unstored()
+    await one.storing.keep({"r1": 0})
+    assert one.store.checkpoint == active.evaluated_ms

@@ -14,6 +14,7 @@ from vigie_contracts.topics import RULES, SAMPLES
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
 from vigie_limits.plans import series_limits
+from vigie_publishing.documents import DocumentPublisher
 from vigie_publishing.metrics import PUBLISHING_METRICS
 from vigie_publishing.publishing import publishing
 from vigie_runtime import clients, logging
@@ -36,6 +37,7 @@ from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.windows.reader import WindowReader
 from vigie_web import access_control
 from vigie_web import app as web
+from vigie_web.bodies import MAX_FILE_BYTES
 from vigie_web.health import Check
 from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
@@ -45,7 +47,6 @@ from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
-from vigie_alerting.api.bodies import MAX_FILE_BYTES
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
@@ -61,8 +62,8 @@ from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.resources import Resources, RuleHealth
 from vigie_alerting.rulebook.compiled import CompiledRules
-from vigie_alerting.rulebook.publishing import RulePublisher, Shipping
 from vigie_alerting.rulebook.rulebook import Rulebook
+from vigie_alerting.rulebook.shipping import Shipping
 from vigie_alerting.sender.delivery import Delivery
 from vigie_alerting.sender.failpoints import from_environment
 from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
@@ -123,8 +124,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         await life.up("series catalogue", catalogue.ensure_indexes())
     await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
     await life.up("collections", stores.prepare(settings))
-    if settings.channel_keys is None:
-        log.warning("secrets of channels are stored in the clear: set VIGIE_CHANNEL_KEYS")
+    if not settings.sealing.key_id:
+        log.warning("secrets of channels are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
     live = LiveFeed(redis)
@@ -135,7 +136,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     life.run("announcer", announcer.run(), announcer.stop)
     dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
     records = await _records(state, life)
-    publisher = RulePublisher(stores.rules, records.publish, clock)
+    publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))

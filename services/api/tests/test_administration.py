@@ -42,7 +42,8 @@ async def test_a_tenant_is_made_changed_switched_off_and_deleted(office: Office)
     assert (answer.status_code, answer.headers["location"]) == (201, "/admin/tenants/acme")
     made = answer.json()
     assert made["plan"] == {
-        "samplesPerS": 100, "requestsPerS": None, "series": 500, "rules": 1_000, "notificationsPerDay": None,
+        "samplesPerS": 100, "requestsPerS": None, "series": 500, "rules": 1_000, "targets": 1_000,
+        "notificationsPerDay": None,
     }  # fmt: skip
     assert (made["status"], made["created"]) == ("active", "2100-01-01T00:00:00.000Z")
     path = answer.headers["location"]
@@ -54,7 +55,8 @@ async def test_a_tenant_is_made_changed_switched_off_and_deleted(office: Office)
     changed = await office.call("PATCH", path, office.root, name="Acme", plan={"samplesPerS": None, "rules": 7})
     assert changed["name"] == "Acme"
     assert changed["plan"] == {
-        "samplesPerS": None, "requestsPerS": None, "series": 500, "rules": 7, "notificationsPerDay": None,
+        "samplesPerS": None, "requestsPerS": None, "series": 500, "rules": 7, "targets": 1_000,
+        "notificationsPerDay": None,
     }  # fmt: skip
     assert changed["updated"] == "2100-01-01T00:00:01.000Z"
 

@@ -55,7 +55,7 @@ NEEDS: list[tuple[str, tuple[Need, Need]]] = [
     (r"/api/apps.*", of_tenants(P.SITES_READ, P.APPS_SEND)),
     (r"/api/v1/.*", of_tenants(P.METRICS_READ, P.METRICS_READ)),
     (r"/api/.*|/metrics", of_tenants(P.METRICS_READ, P.DATA_WRITE)),
-    (r"/health/.*|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", (PUBLIC, PUBLIC)),
+    (r"/health(/.*)?|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", (PUBLIC, PUBLIC)),
 ]
 """For who reads, and who changes. The first that matches the whole path counts."""
 

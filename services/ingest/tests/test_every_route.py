@@ -40,6 +40,7 @@ NEEDS: dict[str, Need] = {
     "POST /telemetry": Need(Permission.TELEMETRY_SEND),
     "POST /api/apps/{appId}/metrics": Need(Permission.APPS_SEND),
     "POST /api/import/telemetry": Need(Permission.HISTORY_IMPORT, platform=True),
+    "GET /health": Need(),
     "GET /health/live": Need(),
     "GET /health/ready": Need(),
     "GET /metrics": Need(),

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from vigie_contracts import telemetry
 from vigie_contracts.alerts import AlertState, Transition, transition_id
+from vigie_contracts.checks import Verdict
 from vigie_contracts.days import to_datetime
 from vigie_contracts.latest import Latest, hash_key, pack
 from vigie_contracts.latest import field as chunk_field
@@ -38,6 +39,8 @@ from vigie_storage import latest
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.live import LiveTransitions
 from vigie_storage.alerts.states import AlertStates, Move, StoredAlert
+from vigie_storage.health.live import LiveHealth, LiveState
+from vigie_storage.health.states import HealthStates, TargetState
 from vigie_storage.series import document as series_documents
 
 from services.push.tests.kit import MadeUpSource, settings_for
@@ -183,7 +186,32 @@ class Reports:
         return {body["metrics"]}
 
 
+class Health:
+    """Another target is checked for the first time each time."""
+
+    asked: Mapping[str, Any] = {}
+
+    async def prepare(self, stores: Stores, tenant: TenantId) -> None:
+        await HealthStates(stores.database).prepare()
+
+    async def happen(self, stores: Stores, tenant: TenantId, number: int) -> Any:
+        state = TargetState(
+            target=f"{tenant}/{number}",
+            tenant=tenant,
+            name=f"shop {number:03}",
+            state=Verdict.UP,
+            since_ms=NOW + number,
+            checked_ms=NOW + number,
+        )
+        await HealthStates(stores.database).write([state])
+        return LiveHealth(SystemClock().now_ms(), [LiveState(state, "unknown")])
+
+    def words(self, message: Mapping[str, Any]) -> set[int]:
+        return {int(one["id"].rpartition("/")[2]) for one in message["data"]}
+
+
 CASES: dict[str, Any] = {
+    "health": Health,
     "alerts": Alerts,
     "metrics": Metrics,
     "app": lambda: Reports("app", "shop", {"appId": "shop"}),

@@ -228,9 +228,9 @@ class Service:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-def hub_with(things: Things, clock: Clock | None = None) -> tuple[Hub, MadeUpSource]:
+def hub_with(things: Things, clock: Clock | None = None, *, tenant_topics: int = 1_000) -> tuple[Hub, MadeUpSource]:
     clock = clock or SystemClock()
-    hub = Hub({things.name: things}, clock, PushMetrics(MetricSet(metrics.ALL)))
+    hub = Hub({things.name: things}, clock, PushMetrics(MetricSet(metrics.ALL)), tenant_topics)
     source = MadeUpSource()
     hub.add_source(source)
     return hub, source

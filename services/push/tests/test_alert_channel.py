@@ -11,8 +11,9 @@ from vigie_identity.permissions import Role
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned
 from vigie_push.channels import cursors
 from vigie_push.channels.alert_filter import AlertFilter, AlertParameters, narrowed
-from vigie_push.channels.alert_messages import message
+from vigie_push.channels.alert_messages import Notification, NotifiedAlert, message
 from vigie_push.channels.alert_position import MAX_SEEN, OVERLAP_MS, Position
+from vigie_push.channels.alerts import AlertFeed
 from vigie_push.errors import InvalidCursor
 
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
@@ -181,3 +182,32 @@ def test_a_step_is_told_with_its_alert() -> None:
     assert (alert["acknowledgedBy"], alert["acknowledgedAt"]) == ("alice", "2026-09-21T14:13:20.005Z")
     assert told["change"]["previousStatus"] == "active"
     assert told["change"]["actor"] == "alice"
+
+
+def notified(site: str, rule: str, status: str = "firing") -> NotifiedAlert:
+    return NotifiedAlert(
+        fingerprint=site, status=status, severity=Severity.HIGH, rule_id=rule, rule_name=rule, labels={"site": site}
+    )
+
+
+@pytest.mark.parametrize(
+    ("places", "shown", "title"),
+    [
+        (None, 3, "as it was sent"),
+        (("site=lyon",), 1, "[RESOLVED] lyon_rule (high)"),
+        (("site=paris",), 2, "[FIRING:2] paris_rule and 1 more (high)"),
+        (("site=lyon", "site=paris"), 3, "[FIRING:2] paris_rule and 2 more (high)"),
+        (("site=rome",), 0, ""),
+    ],
+)
+def test_a_notification_says_nothing_of_alerts_that_one_does_not_see(
+    places: tuple[str, ...] | None, shown: int, title: str
+) -> None:
+    """Its title names all its alerts, also those that it does not list for their number."""
+    nobody: Any = None
+    feed = AlertFeed(ACME, AlertFilter(AlertParameters(places=places)), nobody, nobody)
+    alerts = [notified("paris", "paris_rule"), notified("paris", "other"), notified("lyon", "lyon_rule", "resolved")]
+    sent = Notification(id="n", status="firing", title="as it was sent", alerts=alerts)
+    told: Any = [update.message for update in feed.updates(sent)]
+    assert [(len(one.data.alerts), one.data.title) for one in told] == ([(shown, title)] if shown else [])
+    assert all((one.data.status == "firing") == ("RESOLVED" not in title) for one in told)

@@ -26,6 +26,7 @@ from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import BusUnavailable, Busy
 from vigie_runtime.metrics import MetricSet
 
+from tests.kit import eventually
 from tests.kit.publishing import FakeBus, fake_bus
 
 from .kit import ACME, RIVAL, person
@@ -40,7 +41,7 @@ SENDER = person("sender", Role.ADMIN)
 class Quota:
     """Lets everybody, but who is in `error`'s way."""
 
-    error: Busy | None = None
+    error: Exception | None = None
     charged: int = 0
     counted: tuple[int, int] = (0, 0)
     tenants: list[str] = field(default_factory=list)
@@ -85,6 +86,14 @@ class Stage:
         session: Any = FakeSession(who)
         return await self.intake.take(session, Metrics(id=id_, data=Raw(raw), tenant=tenant))
 
+    async def reached(self, sending: asyncio.Task[Ack]) -> None:
+        """Returns when the bus is asked; raises why it is not."""
+        called = asyncio.create_task(self.bus.publisher.called.wait())
+        await asyncio.wait([called, sending], return_when=asyncio.FIRST_COMPLETED)
+        if not called.done():
+            called.cancel()
+            raise AssertionError("it ended before the bus was asked") from sending.exception()
+
     @property
     def stored(self) -> list[Any]:
         return [report["body"]["metrics"] for report in self.bus.records.reports]
@@ -96,7 +105,8 @@ class Stage:
 @pytest_asyncio.fixture
 async def stage() -> AsyncIterator[Stage]:
     clock = ManualClock(NOW_MS)
-    bus, quota, counts = fake_bus(clock), Quota(), MetricSet(APP_METRICS)
+    # On a busy machine the catalogue answers late: that is nobody's concern here.
+    bus, quota, counts = fake_bus(clock, catalogue_wait_s=30), Quota(), MetricSet(APP_METRICS)
     rates: Any = quota
     made = AppIntake(bus.reports, rates, clock, counts, max_age_ms=90 * 86_400_000)
     yield Stage(bus, quota, made, counts)
@@ -183,7 +193,7 @@ async def test_apps_do_not_wait_for_each_other(stage: Stage) -> None:
     who = person("both", apps=frozenset({"shop", "desk"}))
     gate = stage.bus.publisher.gate = asyncio.Event()
     slow = asyncio.create_task(stage.take(SAID, who))
-    await stage.bus.publisher.called.wait()
+    await stage.reached(slow)
     stage.bus.publisher.gate = None
     await stage.take(SAID | {"appId": "desk"}, who)
     assert not slow.done()
@@ -224,13 +234,45 @@ async def test_what_waits_is_bounded(stage: Stage, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(stage.intake._lanes, "_limit", 150)
     stage.bus.publisher.gate = asyncio.Event()
     first = asyncio.create_task(stage.take(SAID))
-    await stage.bus.publisher.called.wait()
+    await stage.reached(first)
     with pytest.raises(BufferFullError):
-        await stage.take(SAID, id_=2)
+        async with asyncio.timeout(10):
+            await stage.take(SAID, id_=2)
     stage.bus.publisher.gate.set()
     await first
     assert stage.intake._lanes.held == 0
     assert stage.intake._lanes._lanes == {}
+
+
+async def test_what_waits_is_bounded_also_when_its_senders_have_gone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hears nothing connects again, and sends again."""
+    monkeypatch.setattr(stage.intake._lanes, "_limit", 350)
+    gate = stage.bus.publisher.gate = asyncio.Event()
+    for id_ in range(3):
+        sending = asyncio.create_task(stage.take(SAID, id_=id_))
+        await stage.reached(sending)
+        await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.wait([sending])
+    with pytest.raises(BufferFullError):
+        async with asyncio.timeout(5):
+            await stage.take(SAID, id_=3)
+    gate.set()
+    await eventually(lambda: not stage.intake._lanes._lanes)
+    assert stage.intake._lanes.held == 0
+    assert len(stage.stored) == 3, "what was taken in is stored, heard of or not"
+
+
+async def test_a_bug_in_the_limits_is_told_and_does_not_block_the_lane(stage: Stage) -> None:
+    stage.quota.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(5):
+            await stage.take(SAID)
+    stage.quota.error = None
+    await stage.take(SAID)
+    assert (len(stage.stored), stage.intake._lanes.held) == (1, 0)
 
 
 async def test_a_client_that_goes_takes_nobody_with_it(stage: Stage) -> None:

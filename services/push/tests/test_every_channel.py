@@ -27,6 +27,7 @@ ASKED: dict[str, dict[str, Any]] = {"metrics": {"selector": "up"}, "app": {"appI
 ALLOWED: dict[ChannelName, set[str]] = {
     ChannelName.ALERTS: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.APP: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
+    ChannelName.HEALTH: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.METRICS: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.TELEMETRY: {"SUPERADMIN", "SUPPORT"},
     ChannelName.SYSTEM: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
@@ -121,8 +122,9 @@ def test_who_is_assigned_to_an_app_sees_no_other(channels: dict[str, Any]) -> No
     assert {who for who, error in refused.items() if error is None} == {"SUPERADMIN", "SUPPORT", "ADMIN", "key read"}
 
 
-def test_the_alerts_of_a_caller_are_those_of_their_places(channels: dict[str, Any]) -> None:
-    told = {who: subscribes(channels["alerts"], CALLERS[who]) for who in ALLOWED[ChannelName.ALERTS]}
+@pytest.mark.parametrize("name", ["alerts", "health"])
+def test_what_a_caller_sees_is_that_of_their_places(channels: dict[str, Any], name: str) -> None:
+    told = {who: subscribes(channels[name], CALLERS[who]) for who in ALLOWED[ChannelName(name)]}
     places = {who: msgspec.to_builtins(parameters).get("places") for who, parameters in told.items()}
     every = dict.fromkeys(("SUPERADMIN", "SUPPORT", "ADMIN", "key read"))
     assert places == every | dict.fromkeys(("USER", "READONLY"), (f"app={MINE}",))
@@ -151,6 +153,9 @@ def test_every_channel_says_what_it_needs(channels: dict[str, Any]) -> None:
         ("alerts", {"status": ["active"] * 100}, "status"),
         ("alerts", {"rule": {"$ne": ""}}, "rule"),
         ("alerts", {"service": ""}, "service"),
+        ("health", {"state": "red"}, "state"),
+        ("health", {"service": {"$ne": ""}}, "service"),
+        ("health", {"group": ["web"] * 100}, "group"),
     ],
 )
 def test_wrong_parameters_are_refused_by_name(

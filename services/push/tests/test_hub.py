@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from vigie_push import hub as hub_module
 from vigie_push.channels.base import Topic
-from vigie_push.errors import SubscriptionOver
+from vigie_push.errors import SubscriptionOver, TooManyTopics
 from vigie_push.messages import Degraded, Restored
 from vigie_push.subscriber import Delivery, Subscriber, Subscription
 from vigie_runtime.errors import StoreUnavailable
@@ -60,6 +60,46 @@ async def test_a_topic_that_cannot_be_opened_leaves_nothing_behind() -> None:
         with pytest.raises(StoreUnavailable):
             await hub.attach(Subscriber(10, 10_000), "1", topic())
     await eventually(lambda: not source.followed and not hub.topics)
+    await hub.close()
+
+
+async def test_who_goes_while_a_topic_opens_leaves_nothing_behind() -> None:
+    things = Things()
+    hub, source = hub_with(things)
+    opening, opened = asyncio.Event(), asyncio.Event()
+    really = things.open
+
+    async def slowly(topic_: Any) -> Any:
+        opening.set()
+        await opened.wait()
+        return await really(topic_)
+
+    things.open = slowly  # type: ignore[method-assign]
+    attaching = asyncio.create_task(hub.attach(Subscriber(10, 10_000), "1", topic()))
+    await opening.wait()
+    attaching.cancel()
+    await asyncio.wait([attaching])
+    opened.set()
+    await settled(things, 1)
+    await eventually(lambda: not source.followed)
+    assert not hub._listening
+    assert not hub._followed
+    await hub.close()
+
+
+async def test_the_topics_of_a_tenant_are_bounded() -> None:
+    """Each costs memory, and time with every record: also those of one user's many connections."""
+    things = Things()
+    hub, _ = hub_with(things, tenant_topics=2)
+    first, second, again = [await hub.attach(Subscriber(10, 10_000), "1", topic(thing)) for thing in ("1", "2", "2")]
+    with pytest.raises(TooManyTopics):
+        await hub.attach(Subscriber(10, 10_000), "1", topic("3"))
+    theirs = await hub.attach(Subscriber(10, 10_000), "1", topic("3", RIVAL))
+    hub.detach(first)
+    third = await hub.attach(Subscriber(10, 10_000), "1", topic("3"))
+    for subscription in (second, again, third, theirs):
+        hub.detach(subscription)
+    assert not hub._of_tenants
     await hub.close()
 
 
@@ -166,6 +206,22 @@ async def test_a_bug_in_a_channel_harms_only_its_record() -> None:
     hub.publish(SOURCE, ACME, ("not", "a", "record", "at all"))
     hub.publish(SOURCE, ACME, ("a", 1))
     assert await values(subscriber) == [1]
+    await hub.close()
+
+
+async def test_a_message_that_cannot_be_written_harms_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "RECONCILE_S", 0.01)
+    things = Things()
+    hub, _ = hub_with(things)
+    subscriber = Subscriber(10, 10_000)
+    await hub.begin(await hub.attach(subscriber, "1", topic()))
+    hub.publish(SOURCE, ACME, ("\ud800", 1))
+    hub.publish(SOURCE, ACME, ("a", 1))
+    assert await values(subscriber) == [1]
+    things.stands = {"\ud800": 1}
+    await eventually(lambda: things.polls > 1)  # by the one task that polls all topics
+    things.stands = {"a": 2}
+    assert (await values(subscriber))[0] == 2
     await hub.close()
 
 

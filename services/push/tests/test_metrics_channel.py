@@ -1,5 +1,6 @@
 """The channel `metrics` over doubles of the stores."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,11 @@ from vigie_contracts.live import LiveMessage
 from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import InvalidField
-from vigie_push.channels.base import Snapshot, Update
+from vigie_push.channels import metrics
+from vigie_push.channels.base import Snapshot, Topic, Update
 from vigie_push.channels.metric_table import PAGE
-from vigie_push.channels.metrics import MetricsFeed, _matchers
-from vigie_push.errors import InvalidCursor
+from vigie_push.channels.metrics import MetricsChannel, MetricsFeed, MetricsParameters, _matchers
+from vigie_push.errors import InvalidCursor, TooManyTopics
 from vigie_push.sources.values import Values, together
 from vigie_query.promql.cells import BUCKET, COUNT, SUM, VALUE, Shown
 from vigie_query.series import Selection, Series
@@ -84,7 +86,7 @@ def record(**rows: tuple[int, float, float, int]) -> Values:
 
 async def opened(store: Store) -> MetricsFeed:
     made: Any = store
-    feed = MetricsFeed(ACME, (), made, made)
+    feed = MetricsFeed(ACME, (), made, made, Counter())
     await feed.poll()
     return feed
 
@@ -210,3 +212,25 @@ async def test_what_is_no_selector_is_refused(text: str, reason: str) -> None:
     with pytest.raises(InvalidField, match=reason) as refused:
         await _matchers(text)
     assert refused.value.field == "selector"
+
+
+async def test_the_series_of_a_tenant_are_bounded_over_all_its_selectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MAX_TENANT_SERIES", 10)
+    channel: Any = MetricsChannel.__new__(MetricsChannel)
+    channel._followed = Counter()
+    store = channel._selectors = channel._latest = Store(gauges(4))
+    feeds = [await channel.open(Topic(ACME, "metrics", MetricsParameters(selector=f"cpu{n}"))) for n in range(2)]
+    third = Topic(ACME, "metrics", MetricsParameters(selector="cpu3"))
+    with pytest.raises(TooManyTopics):
+        await channel.open(third)
+    other = await channel.open(Topic(TenantId("rival"), "metrics", MetricsParameters(selector="cpu")))
+    store.found = gauges(7)  # a selector may come to select more
+    with pytest.raises(TooManyTopics):
+        await feeds[0].poll()
+    store.found = gauges(4)
+    await feeds[0].close()
+    feeds[0] = await channel.open(third)
+    for feed in (*feeds, other):
+        await feed.close()
+        await feed.poll()  # that was under way
+    assert not channel._followed

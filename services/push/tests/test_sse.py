@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from .served import READER, WRITER, Served, nobody_left, served
 
@@ -84,7 +85,7 @@ async def test_a_browser_that_comes_back_gets_what_it_missed_and_nothing_twice()
         ("alerts", "forged", 401, "unauthenticated"),
         ("alerts", WRITER, 403, "forbidden"),
         ("weather", READER, 404, "not-found"),
-        ("health", READER, 501, "not-configured"),
+        ("services", READER, 501, "not-configured"),
     ],
 )
 async def test_what_is_refused_is_a_problem_document(channel: str, token: str, status: int, kind: str) -> None:
@@ -122,6 +123,14 @@ async def test_head_ends_and_a_client_that_leaves_frees_its_place() -> None:
 
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
+    with capture_logs() as logs:
+        await _cut_off()
+    assert [one["event"] for one in logs if one["log_level"] not in ("debug", "warning")] == [
+        "a stream was not read in time; its connection is closed"
+    ]
+
+
+async def _cut_off() -> None:
     async with served(push_write_timeout_s=0.3) as live:
         live.alerts.pad = "x" * 200_000
         small = socket.socket()

@@ -68,6 +68,19 @@ def test_whatever_comes_and_however_it_is_read_the_newest_arrive_in_order(
     asyncio.run(run())
 
 
+async def test_who_loses_its_only_message_to_another_subscription_is_told() -> None:
+    subscriber, loud = pair(most=5)
+    quiet = Subscription("2", subscriber, TOPIC)
+    quiet.begin(Snapshot(), [], 0.0)
+    quiet.offer(event("a", 0))
+    for value in range(5):
+        loud.offer(event(f"key {value}", value))
+    batch = await subscriber.take()
+    assert [one for one in batch if isinstance(one, Dropped)] == [Dropped(subscription="2", count=1)]
+    loud.offer(event("a", 6))
+    assert not [one for one in await subscriber.take() if isinstance(one, Dropped)], "it is told once"
+
+
 async def test_a_gap_in_the_sequence_means_that_something_newer_took_its_place() -> None:
     subscriber, subscription = pair()
     for value in range(3):

@@ -72,7 +72,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     resources = ChannelResources(settings, database, redis, clock, state.metrics)
     life.on_down("summaries", resources.board.close)
     counted = metrics.PushMetrics(state.metrics)
-    hub = Hub(registry.channels(resources), clock, counted)
+    hub = Hub(registry.channels(resources), clock, counted, settings.push_tenant_topics)
     life.on_down("hub", hub.close)
     for source in registry.sources(resources, hub):
         hub.add_source(source)

@@ -72,6 +72,19 @@ class TooManySubscriptions(ProblemError):  # noqa: N818
         super().__init__(f"this connection has {limit} subscriptions already, more are not allowed")
 
 
+class TooManyTopics(ProblemError):  # noqa: N818
+    """The tenant's clients listen to as much that differs as they may."""
+
+    kind = ProblemKind.LIMIT
+    status = 429
+
+    def __init__(self, limit: int, what: str) -> None:
+        super().__init__(
+            f"the clients of this tenant follow {limit} {what} already, more are not allowed: what many subscribe to "
+            "with the same parameters counts once"
+        )
+
+
 class UpgradeRequired(ProblemError):  # noqa: N818
     """A WebSocket's address was asked without an upgrade."""
 

@@ -7,6 +7,7 @@ shape of messages (feeds make them).
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import ProblemError
 
 from vigie_push.channels.base import Channel, Cursor, Feed, Topic, Update
-from vigie_push.errors import SubscriptionOver
+from vigie_push.errors import SubscriptionOver, TooManyTopics
 from vigie_push.messages import Answer, Degraded, Restored
 from vigie_push.metrics import PushMetrics
 from vigie_push.snapshots import Snapshots
@@ -63,11 +64,19 @@ class _Followed:
 class Hub:
     """One per process. For one event loop."""
 
-    def __init__(self, channels: Mapping[str, Channel[Any]], clock: Clock, metrics: PushMetrics) -> None:
-        self.channels = channels
+    def __init__(
+        self,
+        channels: Mapping[str, Channel[Any]],
+        clock: Clock,
+        metrics: PushMetrics,
+        tenant_topics: int = 1_000,
+    ) -> None:
+        """`tenant_topics`: how many of one tenant may be open."""
+        self.channels, self._tenant_topics = channels, tenant_topics
         self._clock, self._metrics = clock, metrics
         self._sources: dict[str, Source] = {}
         self._topics: dict[Topic[Any], _Open] = {}
+        self._of_tenants: Counter[TenantId] = Counter()
         self._listening: dict[tuple[str, TenantId], dict[_Open, None]] = {}
         self._followed: dict[tuple[str, TenantId], _Followed] = {}
         self._away: set[str] = set()
@@ -92,6 +101,9 @@ class Hub:
             self._reconciling = asyncio.create_task(self._reconcile(), name="reconciling")
         open_ = self._topics.get(topic)
         if open_ is None:
+            if self._of_tenants[topic.tenant] >= self._tenant_topics:
+                raise TooManyTopics(self._tenant_topics, "topics")
+            self._of_tenants[topic.tenant] += 1
             open_ = self._topics[topic] = _Open(topic, self.channels[topic.channel].sources)
             open_.ready = asyncio.create_task(self._open(open_), name="topic")
             open_.ready.add_done_callback(tasks.retrieve)
@@ -179,11 +191,14 @@ class Hub:
         open_.users -= 1
         if open_.users == 0 and self._topics.get(open_.topic) is open_:
             del self._topics[open_.topic]
+            self._of_tenants -= Counter({open_.topic.tenant: 1})  # one that has none any more is forgotten
             end = asyncio.create_task(self._end(open_), name="topic's end")
             self._ends.add(end)
             end.add_done_callback(self._ends.discard)
 
     async def _end(self, open_: _Open) -> None:
+        if open_.ready is not None:
+            await asyncio.wait([open_.ready])  # whoever asked for it may have gone meanwhile
         tenant = open_.topic.tenant
         for name in open_.sources:
             listening = self._listening.get((name, tenant), {})
@@ -221,9 +236,12 @@ class Hub:
         now = self._clock.monotonic()
         self._metrics.published[open_.topic.channel].inc(len(updates))
         for update in updates:
-            event = Event(open_.topic, update, now)
-            for subscription in open_.subscriptions:
-                subscription.offer(event)
+            try:
+                event = Event(open_.topic, update, now)
+                for subscription in open_.subscriptions:
+                    subscription.offer(event)
+            except Exception:  # an update that cannot be written is not the end of its source
+                log.exception("an update could not be told", channel=open_.topic.channel)
 
     def _of_source(self, source: str) -> list[_Open]:
         return [open_ for open_ in self._topics.values() if source in open_.sources and open_.feed is not None]

@@ -15,7 +15,6 @@ from secrets import token_hex
 from typing import Any, Final
 
 import msgspec
-from msgspec import structs
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import CredentialMissing, NotFound, Unauthenticated
 from vigie_identity.principal import Principal, PrincipalKind
@@ -26,10 +25,10 @@ from vigie_runtime.errors import Busy, ProblemError, StoreUnavailable
 from vigie_web.close_codes import CloseCode, Closing
 from vigie_web.state import AccessControl
 
-from vigie_push.channels.base import Channel, Cursor, Parameters, Topic
+from vigie_push.channels.base import Channel, Cursor, Topic, fits
 from vigie_push.channels.registry import ABSENT
 from vigie_push.credentials import expires_of
-from vigie_push.errors import BadParameters, Ended, NotServed, TooManySubscriptions, UnknownChannel
+from vigie_push.errors import BadParameters, Ended, NotServed, SubscriptionOver, TooManySubscriptions, UnknownChannel
 from vigie_push.hub import Hub
 from vigie_push.messages import Subscribed, Unsubscribed
 from vigie_push.metrics import PushMetrics, Transport
@@ -42,6 +41,7 @@ _TICK_S: Final = 1.0
 _AT_ONCE: Final = 32
 _SPREAD: Final = 0.25
 _MAX_CURSOR_CHARS: Final = 1_024
+_OVER: Final = Closing(CloseCode.NORMAL, "the connection has ended")
 
 
 class Session:
@@ -79,7 +79,9 @@ class Session:
         return principal
 
     async def anonymous_may(self) -> bool:
-        """Whether callers without a credential may do anything here. Raises Ended while nobody can say."""
+        """Whether callers without a credential may do anything here; the connection is counted to its address until it
+        says who it is. Raises Ended while nobody can say, and when the address has too many."""
+        self._sessions.count(self, None)
         try:
             nobody = await self._sessions.principal(None, self.origin)
         except ProblemError as e:
@@ -114,6 +116,9 @@ class Session:
         topic = await self._topic(wanted, fields, tenant)
         self._number += 1
         subscription = await self._sessions.hub.attach(self.subscriber, str(self._number), topic)
+        if self not in self._sessions:
+            self._sessions.hub.detach(subscription)
+            raise SubscriptionOver
         for same in [one for one in self.subscriptions.values() if one.topic == topic]:
             self.unsubscribe(same.id)  # begins anew: with a snapshot, or after a cursor
         self.subscriptions[subscription.id] = subscription
@@ -141,7 +146,7 @@ class Session:
             for one in self.subscriptions.values()
             if subscription in (None, one.id)
             and channel in (None, one.topic.channel)
-            and _fits(one.topic.parameters, fields or {})
+            and fits(one.topic.parameters, fields or {})
         ]
         if not ended and subscription is not None:
             raise NotFound("subscription")
@@ -171,30 +176,44 @@ class Session:
         if self.principal is None:
             return
         self._plan()
+        credential = self._credential
         try:
-            principal = await self._sessions.principal(self._credential, self.origin)
+            principal = await self._found_again(credential)
+        except Ended:
+            if credential is self._credential:
+                raise
+            return
+        if principal is None or credential is not self._credential:  # another one was shown meanwhile
+            return
+        self._authorise_all(principal)
+        self.principal = principal
+        for subscription in self.subscriptions.values():
+            subscription.settle(self._sessions.clock.monotonic())
+        await self._sessions.check_tenants(self, principal)
+
+    async def _found_again(self, credential: bytes | None) -> Principal | None:
+        """Whose it is; None while nobody can say. Raises Ended when it is nobody's any more."""
+        try:
+            return await self._sessions.principal(credential, self.origin)
         except (StoreUnavailable, Busy):
-            expires = expires_of(self._credential)
+            expires = expires_of(credential)
             if expires is not None and self._sessions.clock.now_ms() / 1000 >= expires:
                 raise Ended(Closing(CloseCode.UNAUTHENTICATED, "the token has expired")) from None
-            return
+            return None
         except Unauthenticated as e:
             raise Ended(Closing(CloseCode.UNAUTHENTICATED, e.detail)) from None
         except ProblemError as e:
             if e.status >= 429:  # nobody has said that it may not
-                return
+                return None
             raise Ended(Closing(CloseCode.NOT_ALLOWED, e.detail)) from None
-        self._authorise_all(principal)
-        for subscription in self.subscriptions.values():
-            subscription.settle(self._sessions.clock.monotonic())
-        await self._sessions.check_tenants(self, principal)
-        self.principal = principal
 
     def close(self) -> None:
         """The connection has ended."""
         for subscription in list(self.subscriptions.values()):
             self._drop(subscription)
         self._count_lost()
+        self.subscriber.on_close = None
+        self.subscriber.close(_OVER)  # whoever waits for room in it
         self._sessions.forget(self)
 
     async def _topic(self, channel: Channel[Any], fields: Mapping[str, Any], asked: str | None) -> Topic[Any]:
@@ -235,16 +254,6 @@ class Session:
             self._sessions.hub.detach(subscription)
 
 
-def _fits(parameters: Parameters, fields: Mapping[str, Any]) -> bool:
-    """Whether every parameter that is among the fields has that value."""
-    said = [one for one in structs.fields(parameters) if one.encode_name in fields]
-    try:
-        asked = msgspec.convert(fields, type(parameters), strict=False) if said else parameters
-    except msgspec.ValidationError:
-        return False
-    return all(getattr(asked, one.name) == getattr(parameters, one.name) for one in said)
-
-
 class Sessions:
     """All sessions of a process. For one event loop."""
 
@@ -256,7 +265,6 @@ class Sessions:
         self._open: dict[Session, None] = {}
         self._counts: Counter[str] = Counter()
         self._stopped = asyncio.Event()
-        self._ending: Closing | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -269,9 +277,7 @@ class Sessions:
 
     @asynccontextmanager
     async def opened(self, origin: Origin, transport: Transport) -> AsyncGenerator[Session]:
-        """A session while the context is entered. Raises Ended when there are too many, and while the process stops."""
-        if self._ending is not None:
-            raise Ended(self._ending)
+        """A session while the context is entered. Raises Ended when there are too many."""
         if len(self._open) >= self.settings.push_connections:
             raise Ended(Closing(CloseCode.TRY_LATER, "too many connections are open; try again later"))
         session = Session(self, origin)
@@ -334,10 +340,12 @@ class Sessions:
             except ProblemError as e:
                 raise Ended(Closing(CloseCode.NOT_ALLOWED, e.detail)) from None
 
-    def count(self, session: Session, principal: Principal) -> None:
-        """Count the connection to its caller and its tenants. Raises Ended when one has too many."""
-        limits = {f"tenant {tenant}": self.settings.push_tenant_connections for tenant in principal.assignments}
-        if principal.kind is not PrincipalKind.ANONYMOUS:
+    def count(self, session: Session, principal: Principal | None) -> None:
+        """Count the connection to its caller and its tenants, to its address when nobody is known. Raises Ended when
+        one has too many."""
+        assignments = principal.assignments if principal is not None else ()
+        limits = {f"tenant {tenant}": self.settings.push_tenant_connections for tenant in assignments}
+        if principal is not None and principal.kind is not PrincipalKind.ANONYMOUS:
             limits[f"caller {principal.kind} {principal.id}"] = self.settings.push_user_connections
         elif not session.origin.local:
             limits[f"address {session.origin.place}"] = self.settings.push_user_connections

@@ -25,6 +25,13 @@ class PushSettings(ReportsSettings, AccessSettings):
         "Callers on this machine without a credential are not counted",
     )
     push_subscriptions: int = Field(default=100, ge=1, le=10_000, description="subscriptions of one live connection")
+    push_tenant_topics: int = Field(
+        default=1_000,
+        ge=1,
+        le=100_000,
+        description="topics of one tenant that one process follows: what many subscribe to with the same parameters "
+        "and rights is one",
+    )
     push_message_bytes: int = Field(
         default=64 * 1024, ge=1_024, le=16 * 1024 * 1024, description="size of a message that a live client may send"
     )

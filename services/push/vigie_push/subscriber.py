@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -27,14 +26,11 @@ class Event:
     """An update of a topic on its way to all its subscribers: encoded once."""
 
     def __init__(self, topic: Topic[Any], update: Update, at: float) -> None:
-        """`at`: the monotonic time at which it came in."""
+        """`at`: the monotonic time at which it came in. Raises what msgspec does for what is no JSON."""
         self.topic, self.update, self.at = topic, update, at
-
-    @cached_property
-    def body(self) -> bytes:
+        head = encode(update.message)[:-1]
+        self.body = b'%b,"channel":%b,"cursor":%b' % (head, _to_json(topic.channel), _to_json(update.cursor))
         """JSON, without the fields of `Envelope` that differ, and without the brace at the end."""
-        head = encode(self.update.message)[:-1]
-        return b'%b,"channel":%b,"cursor":%b' % (head, _to_json(self.topic.channel), _to_json(self.update.cursor))
 
 
 class Subscription:
@@ -75,7 +71,7 @@ class Subscription:
             self.held[event.update.key] = event
             if len(self.held) > self.subscriber.most:
                 del self.held[next(iter(self.held))]
-                self.dropped += 1
+                self.subscriber.lost(self)
         elif self.overlap is None:
             self.subscriber.deliver(self, event)
         else:
@@ -114,6 +110,7 @@ class Subscriber:
         "_answers",
         "_bytes",
         "_count",
+        "_lossy",
         "_pending",
         "_room",
         "_waiter",
@@ -130,6 +127,8 @@ class Subscriber:
         self.most, self.most_bytes = most, most_bytes
         self._pending: dict[_Key, Outgoing] = {}
         """Oldest first."""
+        self._lossy: dict[Subscription, None] = {}
+        """Whose client has to be told of a loss."""
         self._answers = self._bytes = self._count = 0
         self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
@@ -169,8 +168,14 @@ class Subscriber:
         self._pending[self._count] = answer
         self._wake()
 
+    def lost(self, subscription: Subscription) -> None:
+        """A message of the subscription had to go: its client is told with what is taken next."""
+        subscription.dropped += 1
+        self._lossy[subscription] = None
+
     def forget(self, subscription: Subscription) -> None:
         """Drop what waits of a subscription that has ended."""
+        self._lossy.pop(subscription, None)
         for key in [key for key in self._pending if isinstance(key, tuple) and key[0] == subscription.id]:
             self._remove(key)
 
@@ -199,10 +204,10 @@ class Subscriber:
         self._pending.clear()
         self._answers = self._bytes = 0
         self._make_room()
-        lost = {one.subscription: None for one in taken if isinstance(one, Delivery) and one.subscription.dropped}
-        for subscription in lost:
+        for subscription in self._lossy:
             taken.append(Dropped(subscription=subscription.id, count=subscription.dropped))
             subscription.dropped = 0
+        self._lossy.clear()
         return taken
 
     async def room(self) -> None:
@@ -224,7 +229,7 @@ class Subscriber:
             lost = self._remove(key)
             if lost is not None:
                 self.dropped += 1
-                lost.subscription.dropped += 1
+                self.lost(lost.subscription)
 
     def _remove(self, key: _Key) -> Delivery | None:
         removed = self._pending.pop(key, None)

@@ -1,4 +1,4 @@
-"""What the commands of alerting share."""
+"""What the commands about alerts and targets share."""
 
 import json
 from pathlib import Path
@@ -6,22 +6,49 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vigie_standalone.errors import StandaloneError
+
 if TYPE_CHECKING:
-    from vigie_standalone.alerting.asking import Alerting
+    from vigie_standalone.alerting.asking import Api
 
 Url = Annotated[str, typer.Option(envvar="VIGIE_URL", help="The front door; else that of `vigie up` here.")]
 Key = Annotated[str, typer.Option(envvar="VIGIE_API_KEY", help="An API key that may do this.")]
 Tenant = Annotated[str, typer.Option(help="Whose, for who sees several tenants.")]
+_MAX_BYTES = 8 << 20
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
-def alerting(url: str, key: str, tenant: str, data_dir: Path) -> "Alerting":
-    """Whom to ask."""
-    from vigie_standalone.alerting.asking import Alerting
+def alerting(url: str, key: str, tenant: str, data_dir: Path) -> "Api":
+    """Whom to ask about alerts."""
+    return _api("/api/alerts", url, key, tenant, data_dir)
+
+
+def health(url: str, key: str, tenant: str, data_dir: Path) -> "Api":
+    """Whom to ask about targets."""
+    return _api("/api/health", url, key, tenant, data_dir)
+
+
+def _api(below: str, url: str, key: str, tenant: str, data_dir: Path) -> "Api":
+    from vigie_standalone.alerting.asking import Api
     from vigie_standalone.query.asking import Server
     from vigie_standalone.query.command import local_url
 
-    return Alerting(Server(url or local_url(data_dir), key, tenant))
+    return Api(Server(url or local_url(data_dir), key, tenant), below)
+
+
+def text_of(file: Path) -> str:
+    """Of a file, or with `-` of the standard input."""
+    import sys
+
+    try:
+        data = sys.stdin.buffer.read(_MAX_BYTES + 1) if str(file) == "-" else file.read_bytes()
+        if len(data) > _MAX_BYTES:
+            raise StandaloneError(f"{file} is longer than {_MAX_BYTES:,} bytes.")
+        return data.decode()
+    except OSError as error:
+        raise StandaloneError(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise StandaloneError(f"{file} is not UTF-8.") from None
 
 
 def show_json(found: Any) -> None:

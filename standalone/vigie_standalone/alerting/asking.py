@@ -1,4 +1,4 @@
-"""Asks alerting, and says in one sentence what it refuses."""
+"""Asks a service for its own part of the API, and says in one sentence what it refuses."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -31,16 +31,17 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-class Alerting:
+class Api:
     """One command's conversation."""
 
-    def __init__(self, server: Server, client: httpx2.Client | None = None) -> None:
-        self._server = server
+    def __init__(self, server: Server, below: str, client: httpx2.Client | None = None) -> None:
+        """`below` begins every path that is asked for: `/api/alerts`."""
+        self._server, self._below = server, below
         self._client = client or httpx2.Client(timeout=TIMEOUT_S, verify=trust(server.url))
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
         """The JSON answer, its text when it is none. Raises NoAnswerError, RefusedError."""
-        url = f"{self._server.url.rstrip('/')}/api/alerts{path}"
+        url = f"{self._server.url.rstrip('/')}{self._below}{path}"
         headers = {**self._server.headers, **more.pop("headers", {})}
         try:
             answer = self._client.request(method, url, headers=headers, **more)

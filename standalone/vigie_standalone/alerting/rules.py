@@ -1,32 +1,17 @@
 """`vigie rules`: what is watched, also as Prometheus rule files."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vigie_standalone.alerting.arguments import AsJson, Key, Tenant, Url, alerting, show_json, show_table
+from vigie_standalone.alerting.arguments import AsJson, Key, Tenant, Url, alerting, show_json, show_table, text_of
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir
-from vigie_standalone.errors import StandaloneError
 
 rules_app = typer.Typer(help="Rules: what is watched.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(help="The rule's id, as the list shows it.", metavar="ID")]
 File = Annotated[Path, typer.Argument(help="A Prometheus rule file; - for standard input.", metavar="FILE")]
 _MOST = 10_000
-_MAX_BYTES = 8 << 20
-
-
-def _text(file: Path) -> str:
-    try:
-        data = sys.stdin.buffer.read(_MAX_BYTES + 1) if str(file) == "-" else file.read_bytes()
-        if len(data) > _MAX_BYTES:
-            raise StandaloneError(f"{file} is longer than {_MAX_BYTES:,} bytes.")
-        return data.decode()
-    except OSError as error:
-        raise StandaloneError(f"{file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise StandaloneError(f"{file} is not UTF-8.") from None
 
 
 @rules_app.command("list")
@@ -81,7 +66,7 @@ def import_(
         "POST",
         "/rules/import",
         params={"dryRun": str(dry_run).lower()},
-        content=_text(file).encode(),
+        content=text_of(file).encode(),
         headers={"content-type": "application/yaml"},
     )
     for one in done["warnings"]:
@@ -112,7 +97,7 @@ def lint(file: File) -> None:
 
     from vigie_standalone.query.series import printable
 
-    findings = findings_of(_text(file))
+    findings = findings_of(text_of(file))
     for one in findings:
         typer.echo(printable(f"{file}:{one.line}: {'error' if one.error else 'warning'}: {one.message}"))
     if any(one.error for one in findings):

@@ -49,7 +49,7 @@ INCIDENTS: dict[str, Incident] = {
             "the program of car rental is stopped on its host",
             {"running": 0.0, "demand": 0.0},
             ("car-rental",),
-            ("service_down",),
+            ("service_down", "ServiceUnavailable"),
         ),
         Incident(
             "payment-outage",

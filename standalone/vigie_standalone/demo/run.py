@@ -5,12 +5,13 @@ import json
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vigie_standalone.demo import app, node
+from vigie_standalone.demo import app, health, node
 from vigie_standalone.demo.app import app_metrics
 from vigie_standalone.demo.control import Control
 from vigie_standalone.demo.incidents import INCIDENTS, USUAL_S, conditions, due
@@ -39,6 +40,8 @@ class DemoOptions:
     control: Path = Path(".vigie/incidents.json")
     incidents: bool = True
     """Whether something goes wrong by itself now and then."""
+    health_port: int = 0
+    """Where the services say whether they run; 0: nowhere."""
 
 
 async def run_demo(options: DemoOptions) -> None:
@@ -61,7 +64,9 @@ async def run_demo(options: DemoOptions) -> None:
 
 async def _play(options: DemoOptions, sender: Sender) -> None:
     now = int(time.time())
-    async with asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        if options.health_port:
+            await stack.enter_async_context(health.serving(options.health_port, Control(options.control)))
         group.create_task(_live(options, sender, now))
         group.create_task(_node(options, sender))
         group.create_task(_app(options, sender))

@@ -68,6 +68,7 @@ class Selecting:
         """`check` as for `matchers.predicate`."""
         self._accepts = predicate(matchers, check)
         self.exact = exact_name(matchers)
+        self._any_labels = self.exact is not None and len(matchers) == 1
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -78,13 +79,18 @@ class Selecting:
 
     def shown(self, series: Series) -> Iterator[tuple[Labels, int]]:
         """Labels and part of each that it shows."""
-        parts = [(series.name, VALUE)]
+        for name, part in self._parts(series):
+            labels = labels_of(series, name, part)
+            if self._any_labels or self._accepts(dict(labels)):
+                yield labels, part
+
+    def _parts(self, series: Series) -> Iterator[tuple[str, int]]:
+        """Those with a name that is asked for."""
+        if self.exact in (None, series.name):
+            yield series.name, VALUE
+        if self.exact == series.name:  # under which nothing is derived of it
+            return
         for ending, (kind, part) in DERIVED.items():
-            if kind is series.kind and derives(series.name, ending):
-                places = range(len(BOUNDS)) if ending == BUCKETS else range(1)
-                parts += [(series.name + ending, part + place) for place in places]
-        for name, part in parts:
-            if self.exact in (None, name):
-                labels = labels_of(series, name, part)
-                if self._accepts(dict(labels)):
-                    yield labels, part
+            name = series.name + ending
+            if kind is series.kind and self.exact in (None, name) and derives(series.name, ending):
+                yield from ((name, part + place) for place in range(len(BOUNDS) if ending == BUCKETS else 1))

@@ -160,15 +160,19 @@ class Evaluation:
 
     def reference(self, when: When, times: Ints) -> Ints:
         """The times at which something is looked up, for each step."""
+        return times - when.offset_ms if when.at is None else np.full_like(times, self.looked_up_ms(when, 0))
+
+    def looked_up_ms(self, when: When, time_ms: int) -> int:
+        """The time at which something is looked up, for one step."""
         match when.at:
             case None:
-                base = times
+                base = time_ms
             case At.START:
-                base = np.full_like(times, self.start_ms)
+                base = self.start_ms
             case At.END:
-                base = np.full_like(times, self.end_ms)
+                base = self.end_ms
             case fixed:
-                base = np.full_like(times, fixed)
+                base = fixed
         return base - when.offset_ms
 
     def _selected(self, selector: Selector, times: Ints) -> Vector:

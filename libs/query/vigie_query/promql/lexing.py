@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from vigie_query.promql.errors import Place
 
@@ -23,8 +22,7 @@ class Kind(StrEnum):
     """What no token begins with; its text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     kind: Kind
     text: str
     start: int
@@ -37,11 +35,17 @@ class Token:
 
 
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)+")
-_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_NAME_IN_BRACKETS: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_SIGN: Final = re.compile(r"=~|!~|==|!=|>=|<=|[-+*/%^=<>(){}\[\],:@]")
-_STRING: Final = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`[^`]*`')
-_NUMERIC: Final = re.compile(r"(?:[0-9]|\.[0-9])(?:[eE][+-]|[0-9a-zA-Z_.])*")
+_NAME: Final = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+_NAME_IN_BRACKETS: Final = r"[a-zA-Z_][a-zA-Z0-9_]*"
+_SIGN: Final = r"=~|!~|==|!=|>=|<=|[-+*/%^=<>(){}\[\],:@]"
+_STRING: Final = r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`[^`]*`'
+_NUMERIC: Final = r"(?:[0-9]|\.[0-9])(?:[eE][+-]|[0-9a-zA-Z_.])*"
+_KINDS: Final = (Kind.END, Kind.NAME, Kind.SIGN, Kind.STRING, Kind.NUMBER)
+"""By number of the group in these:"""
+_OUTSIDE, _IN_BRACKETS = (
+    re.compile("|".join(f"({part})" for part in (name, _SIGN, _STRING, _NUMERIC)))
+    for name in (_NAME, _NAME_IN_BRACKETS)
+)
 _DURATION: Final = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
 _HEXADECIMAL: Final = re.compile(r"0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*")
 _DECIMAL: Final = re.compile(r"(?=\.?[0-9])(?:[0-9]+(?:_[0-9]+)*)?(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+)?")
@@ -77,15 +81,9 @@ def tokens(text: str) -> list[Token]:
 def _token(text: str, at: int, *, in_brackets: bool) -> Token:
     if at == len(text):
         return Token(Kind.END, "", at)
-    for kind, pattern in (
-        (Kind.NAME, _NAME_IN_BRACKETS if in_brackets else _NAME),
-        (Kind.SIGN, _SIGN),
-        (Kind.STRING, _STRING),
-    ):
-        if match := pattern.match(text, at):
-            return Token(kind, match[0], at)
-    if match := _NUMERIC.match(text, at):
-        return _numeric(match[0], at)
+    if match := (_IN_BRACKETS if in_brackets else _OUTSIDE).match(text, at):
+        kind = _KINDS[match.lastindex or 0]
+        return _numeric(match[0], at) if kind is Kind.NUMBER else Token(kind, match[0], at)
     character = text[at]
     if character in "\"'":
         return Token(Kind.ERROR, "unterminated quoted string", at)

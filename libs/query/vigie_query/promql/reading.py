@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from vigie_query.promql.evaluation import Evaluation, subquery_range
 from vigie_query.promql.plan import (
     Aggregation,
@@ -94,7 +92,7 @@ def _collect(
     """`ends`: the first and last time at which the node is evaluated, and the step between."""
 
     def moved(when: When) -> tuple[int, int, int]:
-        first, last = settings.reference(when, np.array(ends[:2], np.int64)).tolist()
+        first, last = settings.looked_up_ms(when, ends[0]), settings.looked_up_ms(when, ends[1])
         return first, last, ends[2] if last > first else 0
 
     def add(selector: Selector, function: str, range_ms: int) -> None:

@@ -1,12 +1,11 @@
 """The rules of tenants, with their versions, and what the log has not got yet.
 
-alert_rules          {_id: the rule's, tenant, order, version, published, due, owner, deleted, data}
+alert_rules          {_id: the rule's, tenant, order, name, group, ..., and what `vigie_storage.outgoing` needs}
 alert_rule_versions  {_id: "<rule>/<version>", tenant, rule, version, change, at, by, data, expires}
 alert_tenants        {_id: tenant, shipped}
 
-`data` is a rule as on the topic, JSON. `order` sorts the rules of a tenant: by group, name, id. `due` is when one that
-is not published may be claimed: for one that is claimed, the end of the lease. A rule that was deleted stays until the
-log has its tombstone, and its versions for VERSIONS_LIFE.
+`data` is a rule as on the topic, JSON. `order` sorts the rules of a tenant: by group, name, id. The versions of a rule
+that was deleted stay for VERSIONS_LIFE.
 """
 
 from __future__ import annotations
@@ -18,20 +17,18 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from pymongo import DeleteOne, InsertOne, UpdateMany, UpdateOne
+from pymongo import DeleteOne, InsertOne, UpdateMany
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from vigie_contracts.alerts import Rule
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
-from vigie_runtime.errors import VigieError
 
 from vigie_storage import collections, mongo
 from vigie_storage.mongo import Session, bounded, exactly
+from vigie_storage.outgoing import Moved, Outgoing, Write
 from vigie_storage.tenancy import TenantCollection, Why
 
-LEASE_S: Final = 30
-"""Longer than a record may take to be acknowledged."""
 MAX_VERSIONS: Final = 100
 """Of a rule; older ones go."""
 MAX_RULES: Final = 10_000
@@ -39,13 +36,6 @@ MAX_RULES: Final = 10_000
 VERSIONS_LIFE: Final = timedelta(days=90)
 _BATCH: Final = 1_000
 _rules: Final = msgspec.json.Decoder(Rule)
-
-
-class RuleMoved(VigieError):  # noqa: N818 - named after what happened
-    """Somebody else changed a rule meanwhile: read it again, and decide anew."""
-
-    def __init__(self) -> None:
-        super().__init__("a rule was changed by somebody else")
 
 
 class Change(StrEnum):
@@ -81,22 +71,12 @@ class RuleWrite:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class Unpublished:
-    """What the log is to get, claimed under `owner`. `value` None: a tombstone."""
-
-    id: str
-    version: int
-    value: bytes | None
-    owner: str
-
-
 class RuleStore:
     """All methods but `write` and `mark_shipped`, which are parts of a transaction, raise StoreUnavailable."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._store = TenantCollection(db, collections.ALERT_RULES)
-        self._rows = self._store.across(Why.PUBLISH)
+        self.outgoing = Outgoing(self._store.across(Why.PUBLISH), clock)
         self._versions = TenantCollection(db, collections.ALERT_RULE_VERSIONS)
         self._tenants = TenantCollection(db, collections.ALERT_TENANTS)
         self._clock = clock
@@ -171,66 +151,17 @@ class RuleStore:
         return found[0].rule.version if found else 0
 
     async def write(self, tenant: TenantId, writes: Sequence[RuleWrite], session: Session) -> None:
-        """All of these changes, with their versions; the log is to get them. Raises RuleMoved when one of the rules is
-        not what it was."""
-        now = self._now()
+        """All of these changes, with their versions; the log is to get them. Raises Moved when one of the rules is not
+        what it was."""
+        await self.outgoing.write(tenant, [_write(one) for one in writes], session)
+        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        history = [operation for one in writes for operation in _history(tenant, one, now)]
         try:
-            done = await self._rows.bulk_write([_row(tenant, one, now) for one in writes], session=session)
-            if done.matched_count + done.upserted_count < len(writes):
-                raise RuleMoved
-            history = [operation for one in writes for operation in _history(tenant, one, now)]
             await self._versions.across(Why.PUBLISH).bulk_write(history, session=session)
         except BulkWriteError as e:
             if mongo.duplicate(e):
-                raise RuleMoved from e
+                raise Moved from e
             raise
-
-    async def claim(self, owner: str, most: int) -> list[Unpublished]:
-        """At most `most` changes that the log has not got, which are the caller's until LEASE_S from now: of a rule
-        nobody else publishes meanwhile, so the log gets its versions in their order. `owner` is new for every call."""
-        now = self._now()
-        due = {"published": False, "due": {"$lte": now}}
-        with bounded(3):
-            ids = [one["_id"] for one in await self._rows.find(due, {"_id": 1}).sort("due", 1).limit(most).to_list()]
-            if not ids:
-                return []
-            lease = {"$set": {"owner": owner, "due": now + timedelta(seconds=LEASE_S)}}
-            await self._rows.update_many({"_id": {"$in": ids}, **due}, lease)
-            mine = await self._rows.find({"_id": {"$in": ids}, "owner": owner}).limit(len(ids)).to_list()
-        return [
-            Unpublished(one["_id"], one["version"], None if one["deleted"] else one["data"].encode(), owner)
-            for one in mine
-        ]
-
-    async def published(self, done: Sequence[Unpublished]) -> None:
-        """The log has these. What was changed meanwhile is due again at once."""
-        now = self._now()
-        operations: list[UpdateOne | DeleteOne] = []
-        for one in done:
-            mine = {"_id": one.id, "owner": one.owner}
-            if one.value is None:
-                operations.append(DeleteOne({**mine, "version": one.version}))
-            else:
-                ended = {"$set": {"published": True}, "$unset": {"owner": "", "due": ""}}
-                operations.append(UpdateOne({**mine, "version": one.version}, ended))
-            operations.append(UpdateOne(mine, {"$set": {"due": now}, "$unset": {"owner": ""}}))
-        if operations:
-            with bounded(2):
-                await self._rows.bulk_write(operations)
-
-    async def release(self, claimed: Sequence[Unpublished]) -> None:
-        """Nobody knows whether the log has these: they are published again when the lease ends, and not before, so
-        that what is still on its way arrives first."""
-        if claimed:
-            with bounded():
-                await self._rows.update_many(
-                    {"_id": {"$in": [one.id for one in claimed]}, "owner": claimed[0].owner}, {"$unset": {"owner": ""}}
-                )
-
-    async def unpublished(self) -> int:
-        """How many changes of all tenants the log has not got, at most MAX_RULES."""
-        with bounded():
-            return await self._rows.count_documents({"published": False}, limit=MAX_RULES)
 
     async def without_shipped(self, tenants: Sequence[TenantId]) -> list[TenantId]:
         """Those of these tenants for which the shipped rules were not made yet."""
@@ -241,14 +172,11 @@ class RuleStore:
         return [tenant for tenant in tenants if tenant not in made]
 
     async def mark_shipped(self, tenant: TenantId, session: Session) -> None:
-        """Note that the shipped rules are made. Raises RuleMoved when somebody else made them."""
+        """Note that the shipped rules are made. Raises Moved when somebody else made them."""
         try:
             await self._tenants.of(tenant).insert({"_id": tenant, "shipped": True}, session)
         except DuplicateKeyError as e:
-            raise RuleMoved from e
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+            raise Moved from e
 
 
 def order(rule: Rule) -> str:
@@ -256,8 +184,8 @@ def order(rule: Rule) -> str:
     return f"{rule.group}\0{rule.name}\0{rule.id}"
 
 
-def _row(tenant: TenantId, write: RuleWrite, now: datetime) -> UpdateOne:
-    rule, deleted = write.rule, write.change is Change.DELETED
+def _write(write: RuleWrite) -> Write:
+    rule = write.rule
     fields: Document = {
         "order": order(rule),
         "name": rule.name,
@@ -265,16 +193,8 @@ def _row(tenant: TenantId, write: RuleWrite, now: datetime) -> UpdateOne:
         "enabled": rule.enabled,
         "kind": rule.kind.value,
         "severity": rule.severity.value,
-        "version": rule.version,
-        "published": False,
-        "deleted": deleted,
-        "data": msgspec.json.encode(rule).decode(),
     }
-    # A claim goes on: its end, which is later than now, stays, and who has it finds that there is a newer version.
-    update = {"$set": fields, "$max": {"due": now}}
-    if write.before == 0:  # one whose tombstone is not published yet comes back
-        return UpdateOne({"_id": rule.id, "tenant": tenant, "deleted": True}, update, upsert=True)
-    return UpdateOne({"_id": rule.id, "tenant": tenant, "version": write.before, "deleted": False}, update)
+    return Write(rule.id, rule.version, write.before, rule, fields, write.change is Change.DELETED)
 
 
 def _history(

@@ -52,7 +52,7 @@ def parse(document: Mapping[str, Any]) -> Series:
         fingerprint=to_unsigned(int(document["_id"])),
         name=document["name"],
         kind=kind_of(document["type"], document["temporality"]),
-        labels=tuple((name, value) for name, value in document["labels"]),
+        labels=tuple(map(tuple, document["labels"])),
         partition=int(document["partition"]),
         ordinal=int(document["ordinal"]),
         created_ms=0 if created is None else round(created.timestamp() * 1000),

@@ -138,8 +138,8 @@ def _ready(stored: StoredChannel) -> Channel:
     if not stored.readable:
         raise Temporary(
             Failure.MISCONFIGURED,
-            "the channel is encrypted with a key that is not among VIGIE_CHANNEL_KEYS: set that key too, or give its "
-            "destination and secrets anew",
+            "the channel is encrypted with a key that is not among VIGIE_ENCRYPTION_KEYS: set that key too, or give "
+            "its destination and secrets anew",
         )
     return Channel(stored.id, stored.tenant, stored.name, stored.type, stored.destination, stored.secrets)
 

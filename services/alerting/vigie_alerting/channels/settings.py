@@ -7,8 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from vigie_runtime.addresses import Networks, networks
-from vigie_runtime.settings import Settings
-from vigie_storage.sealing import Sealing, parse_keys
+from vigie_storage.settings import SealingSettings
 
 SmtpTls = Literal["auto", "starttls", "tls", "none"]
 
@@ -20,7 +19,7 @@ HOSTED: Final = (
 """Schemes of Apprise whose server is that of a public service, whatever else the URL says."""
 
 
-class ChannelSettings(Settings):
+class ChannelSettings(SealingSettings):
     """Of a service that sends notifications."""
 
     external_url: str = Field(
@@ -40,11 +39,6 @@ class ChannelSettings(Settings):
         gt=0,
         le=24 * 7,
         description="hours for which a notification is tried while its channel is away; then it is a dead letter",
-    )
-    channel_keys: SecretStr | None = Field(
-        default=None,
-        description="keys that destinations and secrets of channels are encrypted with in MongoDB, 64 hexadecimal "
-        "digits each, comma-separated: the first encrypts, each reads. Unset: they are stored in the clear",
     )
     alert_networks: str = Field(
         default="",
@@ -101,17 +95,6 @@ class ChannelSettings(Settings):
     @property
     def mail_sender(self) -> str:
         return self.email_from or self.email_username
-
-    @property
-    def sealing(self) -> Sealing:
-        return Sealing(parse_keys(self.channel_keys.get_secret_value()) if self.channel_keys else ())
-
-    @field_validator("channel_keys")
-    @classmethod
-    def _usable_keys(cls, keys: SecretStr | None) -> SecretStr | None:
-        if keys is not None:
-            parse_keys(keys.get_secret_value())
-        return keys
 
     @field_validator("alert_networks")
     @classmethod

@@ -16,6 +16,7 @@ from vigie_query.promql.samples import Samples
 from vigie_alerting.alert import Alert
 from vigie_alerting.engine.attention import ALWAYS, NEVER, Calm, calm
 from vigie_alerting.engine.evaluation import EvaluationError, Result, evaluate
+from vigie_alerting.engine.families import Family
 from vigie_alerting.engine.horizon import Horizon
 from vigie_alerting.engine.origins import Origins
 from vigie_alerting.engine.watch import Watch
@@ -40,6 +41,8 @@ class ActiveRule:
     compiled: CompiledRule
     inputs: tuple[tuple[Horizon, Watch], ...]
     alerts: dict[Labels, Alert]
+    family: Family | None = None
+    """With which others it may be evaluated."""
     known: set[Labels] = field(default_factory=set[Labels])
     """Label sets that had values, for rules to which silence is a reason to fire."""
     evaluated_ms: int = 0
@@ -57,6 +60,8 @@ class ActiveRule:
     """It is being evaluated."""
     moving: bool = False
     """Its alerts become what its last evaluation made of them as soon as that is stored."""
+    ending: bool = False
+    """Its alerts are being ended: what evaluations make of them counts no more."""
     has_unknown_alerts: bool = False
     """Whether of some alert it is not known which series has it."""
     calm: Calm = NEVER
@@ -124,23 +129,29 @@ class Attempt:
     began: float
     data: dict[Selector, Samples] = field(default_factory=dict[Selector, Samples])
     failure: Exception | None = None
-    _result: Result | None = None
+    given: Result | None = None
+    """The value of the rule, when it is known."""
 
     def compute(self) -> None:
         """The value of the rule: all of the work that needs nothing of the engine."""
         times = np.array([self.now_ms], np.int64)
         try:
             if self.failure is None:
-                self._result = Result(evaluate(self.rule.compiled.value, self.data, times, self._check), times)
+                self.given = Result(evaluate(self.rule.compiled.value, self.data, times, self._check), times)
         except Exception as e:  # noqa: BLE001 - whoever asks for the result is told
             self.failure = e
 
     def result(self) -> Result:
         """Raises EvaluationError, or what a bug raised."""
-        if self._result is None:
+        if self.given is None:
             raise self.failure or EvaluationError("it was not evaluated")
-        return self._result
+        return self.given
 
     def _check(self) -> None:
-        if self.timer() > self.began + LONGEST_S:
-            raise EvaluationError(f"this takes longer than {LONGEST_S:g} s: select or aggregate less")
+        check_time(self.timer, self.began)
+
+
+def check_time(timer: Callable[[], float], began: float) -> None:
+    """Raises EvaluationError when an evaluation takes too long."""
+    if timer() > began + LONGEST_S:
+        raise EvaluationError(f"this takes longer than {LONGEST_S:g} s: select or aggregate less")

@@ -24,7 +24,7 @@ from vigie_storage.promql.reader import PromqlReader
 
 from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.bank import Ints
-from vigie_alerting.engine.engine import Engine, Evaluated
+from vigie_alerting.engine.engine import TOGETHER, Engine, Evaluated, parts_of
 from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, evaluate
 
 log = logging.get(__name__)
@@ -96,7 +96,9 @@ class CatchUp:
 
     async def run_from_memory(self, rules: Sequence[ActiveRule]) -> list[ActiveRule]:
         """The same, but for those that missed what is not in memory: these are left."""
-        left, from_store = list(rules), list[ActiveRule]()
+        # Those that are looked at in a moment first; then such as may be evaluated together.
+        left = sorted(rules, key=lambda rule: (not rule.plain, id(rule.family), rule.evaluated_ms))
+        from_store: list[ActiveRule] = []
         while left:
             async with self._lock:
                 looked_at, older, done = await asyncio.to_thread(self._from_memory, left)
@@ -118,18 +120,22 @@ class CatchUp:
         self._engine.memory.advance(now_ms)
         older: list[ActiveRule] = []
         done: list[Evaluated] = []
-        for place, rule in enumerate(rules):
+        for place in range(0, len(rules), TOGETHER):
             if place and self._engine.timer() > until:
                 return place, older, done
-            if not self._waits(rule):
-                continue
-            missed = Missed.of(rule, now_ms)
-            if missed is None or self._was_quiet(missed):
-                done.append(Evaluated(rule, []))
-            elif self._reaches(missed):
-                done.append(Evaluated(rule, self._changes(missed, now_ms)))
-            else:
-                older.append(rule)
+            some = [rule for rule in rules[place : place + TOGETHER] if self._waits(rule)]
+            held: list[Missed] = []
+            for rule in some:
+                missed = Missed.of(rule, now_ms)
+                if missed is None:
+                    done.append(Evaluated(rule, []))
+                elif self._reaches(missed):
+                    held.append(missed)
+                else:
+                    older.append(rule)
+            quiet = self._quiet(held)
+            done += [Evaluated(missed.rule, []) for missed in held if missed.rule.id in quiet]
+            done += self._judged([missed for missed in held if missed.rule.id not in quiet], now_ms)
         return len(rules), older, done
 
     def _waits(self, rule: ActiveRule) -> bool:
@@ -145,25 +151,54 @@ class CatchUp:
             first_ms + horizon.wanted.first_ms > memory.oldest_ms(horizon.depth) for horizon, _ in missed.rule.inputs
         )
 
-    def _was_quiet(self, missed: Missed) -> bool:
-        """Most rules compare with a threshold that nothing reached in all the time that is in memory."""
-        rule = missed.rule
-        if not rule.may_be_quiet or rule.compiled.condition is Condition.EQUAL or not self._reaches(missed):
-            return False
-        values = self._engine.memory.extremes(rule.inputs[0][1])
-        return values is not None and not any_active(rule.compiled, values[np.isfinite(values)])
-
-    def _changes(self, missed: Missed, now_ms: int) -> list[Change]:
-        rule, memory = missed.rule, self._engine.memory
-        data = {
-            horizon.wanted.selector: memory.read(watch, horizon, now_ms, int(missed.times[0]))
-            for horizon, watch in rule.inputs
+    def _quiet(self, held: Sequence[Missed]) -> set[str]:
+        """Most rules compare with a threshold that nothing reached in all the time that is in memory: their ids."""
+        rules = [missed.rule for missed in held if missed.rule.may_be_quiet]
+        rules = [rule for rule in rules if rule.compiled.condition is not Condition.EQUAL]
+        found = self._engine.memory.extremes([rule.inputs[0][1] for rule in rules])
+        return {
+            rule.id
+            for rule, values in zip(rules, found, strict=True)
+            if values is not None and not any_active(rule.compiled, values[np.isfinite(values)])
         }
+
+    def _judged(self, held: Sequence[Missed], now_ms: int) -> list[Evaluated]:
+        """Those that missed the same times, and are of one family, together."""
+        by_times: dict[bytes, dict[str, Missed]] = {}
+        for missed in held:
+            by_times.setdefault(missed.times.tobytes(), {})[missed.rule.id] = missed
+        done: list[Evaluated] = []
+        for alike in by_times.values():
+            for part in parts_of(missed.rule for missed in alike.values()):
+                some = [alike[rule.id] for rule in part]
+                values = self._values_together(some, now_ms) if len(some) > 1 else [None]
+                done += [
+                    Evaluated(one.rule, self._changes(one, now_ms, own)) for one, own in zip(some, values, strict=True)
+                ]
+        return done
+
+    def _values_together(self, some: Sequence[Missed], now_ms: int) -> Sequence[Vector | None]:
         try:
-            return missed.judged(self._engine, evaluate(rule.compiled.value, data, missed.times))
+            return self._engine.values_together([one.rule for one in some], some[0].times, now_ms)
+        except Exception:  # noqa: BLE001 - each of them will tell what is wrong with it
+            return [None] * len(some)
+
+    def _changes(self, missed: Missed, now_ms: int, values: Vector | None) -> list[Change]:
+        """`values`: what the rule's expression gave, if that is known."""
+        rule = missed.rule
+        try:
+            return missed.judged(self._engine, self._values(missed, now_ms) if values is None else values)
         except Exception as e:  # noqa: BLE001 - also a bug: that of one rule must not end the others
             _unknown(rule, e)
             return []
+
+    def _values(self, missed: Missed, now_ms: int) -> Vector:
+        memory = self._engine.memory
+        data = {
+            horizon.wanted.selector: memory.read(watch, horizon, now_ms, int(missed.times[0]))
+            for horizon, watch in missed.rule.inputs
+        }
+        return evaluate(missed.rule.compiled.value, data, missed.times)
 
     async def _from_store(self, rule: ActiveRule) -> None:
         missed = Missed.of(rule, self._clock.now_ms())

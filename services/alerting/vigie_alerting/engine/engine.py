@@ -16,12 +16,14 @@ from vigie_contracts.alerts import AlertState
 from vigie_contracts.series import Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.promql.labels import without_name
+from vigie_query.promql.samples import Vector
 from vigie_runtime.errors import reason_of
 
 from vigie_alerting.alert import Alert
-from vigie_alerting.engine.active_rule import SPACING_MS, ActiveRule, Attempt
+from vigie_alerting.engine.active_rule import SPACING_MS, ActiveRule, Attempt, check_time
 from vigie_alerting.engine.attention import ALWAYS, Attention
 from vigie_alerting.engine.evaluation import Change, EvaluationError, Result, any_active, judge
+from vigie_alerting.engine.families import Families, Family
 from vigie_alerting.engine.horizon import Horizon, horizons
 from vigie_alerting.engine.memory import Memory
 from vigie_alerting.engine.origins import Came, Origins
@@ -35,6 +37,10 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 MOST_STALE: Final = 1_000
 """Entries of a heap that no longer agree with their rules, about."""
+TOGETHER: Final = 40
+"""Rules that are evaluated as one..."""
+TOGETHER_SERIES: Final = 1_000
+"""... and series that they look at, about: samples wait for it."""
 MOST_DUE: Final = 500
 """Rules of a kind that are looked at in one round."""
 
@@ -50,6 +56,7 @@ class Engine:
         self._users: dict[int, set[str]] = {}
         """Watch -> the rules that use it."""
         self._attention = Attention()
+        self._families = Families()
         self._homes: dict[int, tuple[int, dict[Labels, int]]] = {}
         """Of watches of rules with alerts: the generation of the memory, and the home of each series."""
         self._stale: set[int] = set()
@@ -78,6 +85,8 @@ class Engine:
             inputs.append((one, watch))
             self._users.setdefault(watch.number, set()).add(rule.id)
         active = ActiveRule(compiled, tuple(inputs), {alert.series: alert for alert in alerts})
+        if not active.plain and not active.records:
+            active.family = self._families.of(compiled.value, needed)
         if before is not None:
             active.evaluated_ms, active.waiting = before.evaluated_ms, before.waiting
             if before.compiled.text == compiled.text:
@@ -223,16 +232,61 @@ class Engine:
         began = self.timer()
         if rule.records:
             now_ms = tick(rule.compiled.rule, now_ms)
-        attempt = Attempt(rule, now_ms, rule.origins, self.timer, began)
+        attempt = self._attempt(rule, now_ms, began)
+        self._read(attempt)
+        return attempt
+
+    def evaluate_together(self, rules: Sequence[ActiveRule], now_ms: int) -> list[list[Change]]:
+        """The same as `evaluate` of each, which are of one family."""
+        began = self.timer()
+        attempts = [self._attempt(rule, now_ms, began) for rule in rules]
+        self._compute_together(attempts, now_ms)
+        spent = (self.timer() - began) / len(rules)
+        changes: list[list[Change]] = []
+        for attempt in attempts:
+            attempt.began = self.timer() - spent
+            if attempt.given is None:
+                self._read(attempt)
+                attempt.compute()
+            changes.append(self.conclude(attempt))
+        return changes
+
+    def _compute_together(self, attempts: Sequence[Attempt], now_ms: int) -> None:
+        """As far as that can be done: else each rule is evaluated by itself."""
+        times = np.array([now_ms], np.int64)
+        check = partial(check_time, self.timer, attempts[0].began)
         try:
-            for horizon, watch in rule.inputs:
-                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, now_ms)
-        except Exception as e:  # noqa: BLE001 - whoever asks for the result is told
-            attempt.failure = e
+            found = self.values_together([one.rule for one in attempts], times, now_ms, check)
+        except Exception:  # noqa: BLE001 - each of them will tell what is wrong with it
+            return
+        for one, values in zip(attempts, found, strict=True):
+            one.given = Result(values, times)
+
+    def values_together(
+        self, rules: Sequence[ActiveRule], times: Ints, now_ms: int, check: Callable[[], None] = lambda: None
+    ) -> list[Vector]:
+        """What the expressions of rules of one family give at these times. Raises as `Family.evaluate`."""
+        watches = {watch.number: watch for rule in rules for _, watch in rule.inputs}
+        family = rules[0].family
+        if family is None:
+            raise EvaluationError("the rule has no family")
+        found = family.evaluate(self.memory, list(watches.values()), times, now_ms, check)
+        found_of = dict(zip(watches, found, strict=True))
+        return [found_of[rule.inputs[0][1].number] for rule in rules]
+
+    def _attempt(self, rule: ActiveRule, now_ms: int, began: float) -> Attempt:
+        attempt = Attempt(rule, now_ms, rule.origins, self.timer, began)
         if rule.newest_ms <= now_ms:  # else some are looked at when their time comes
             rule.origins = Origins()
         rule.running = True
         return attempt
+
+    def _read(self, attempt: Attempt) -> None:
+        try:
+            for horizon, watch in attempt.rule.inputs:
+                attempt.data[horizon.wanted.selector] = self.memory.read(watch, horizon, attempt.now_ms)
+        except Exception as e:  # noqa: BLE001 - whoever asks for the result is told
+            attempt.failure = e
 
     def conclude(self, attempt: Attempt) -> list[Change]:
         """What the alerts of the rule become."""
@@ -301,6 +355,8 @@ class Engine:
         self._plan(rule)
 
     def _plan(self, rule: ActiveRule) -> None:
+        if self.rules.get(rule.id) is not rule:  # what there is to know of it is of another one
+            return
         dues = [due for alert in rule.alerts.values() if (due := due_ms(alert, rule.compiled)) is not None]
         if rule.newest_ms > rule.evaluated_ms:
             dues.append(rule.newest_ms)
@@ -389,13 +445,29 @@ def run(engine: Engine, now_ms: int, budget_s: float) -> list[Evaluated]:
 def _run(engine: Engine, due: Sequence[ActiveRule], now_ms: int, until: float) -> list[Evaluated]:
     """At least one of them."""
     done: list[Evaluated] = []
-    for place, rule in enumerate(due):
-        if changes := engine.evaluate(rule, now_ms):
-            done.append(Evaluated(rule, changes))
+    parts = parts_of(due)
+    for place, some in enumerate(parts):
+        changes = [engine.evaluate(some[0], now_ms)] if len(some) == 1 else engine.evaluate_together(some, now_ms)
+        done += [Evaluated(rule, own) for rule, own in zip(some, changes, strict=True) if own]
         if engine.timer() > until:
-            engine.put_off(due[place + 1 :])
+            engine.put_off(rule for left in parts[place + 1 :] for rule in left)
             break
     return done
+
+
+def parts_of(due: Iterable[ActiveRule]) -> list[list[ActiveRule]]:
+    """Those of a family together, within what may be evaluated as one; in the order of the first of each part."""
+    parts: list[list[ActiveRule]] = []
+    open_: dict[Family | None, tuple[list[ActiveRule], int]] = {}
+    for rule in due:
+        family = rule.family if rule.family and rule.family.takes(rule.inputs[0][1]) else None
+        part, series = open_.get(family, ([], 0))
+        if family is None or not part or len(part) >= TOGETHER or series > TOGETHER_SERIES:
+            part, series = [], 0
+            parts.append(part)
+        part.append(rule)
+        open_[family] = part, series + sum(len(watch.rows) for _, watch in rule.inputs)
+    return parts
 
 
 def _without_quiet(engine: Engine, due: Iterable[ActiveRule], now_ms: int) -> list[ActiveRule]:

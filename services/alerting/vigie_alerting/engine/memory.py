@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
-from vigie_query.promql.cells import samples_of
+from vigie_query.promql.cells import VALUE, Shown, samples_of
 from vigie_query.promql.derived import Selecting
 from vigie_query.promql.samples import EMPTY, Samples
 from vigie_query.series import Series
@@ -276,7 +276,7 @@ class Memory:
         values: list[Floats | None] = [np.empty(0)] * len(inputs)
         by_depth: dict[tuple[Depth, int, int], list[int]] = defaultdict(list)
         for place, (horizon, watch) in enumerate(inputs):
-            if watch.shown.incremental.any():
+            if watch.shows_totals:
                 values[place] = None
             elif watch.rows:
                 by_depth[watch.depth, horizon.wanted.first_ms, horizon.wanted.last_ms].append(place)
@@ -291,12 +291,21 @@ class Memory:
                 values[place] = part
         return values
 
-    def extremes(self, watch: Watch) -> Floats | None:
-        """Between what the values of a plain selector were, as far as they are held: the lowest and the highest of each
+    def extremes(self, watches: Sequence[Watch]) -> list[Floats | None]:
+        """Between what the values of plain selectors were, as far as they are held: the lowest and the highest of each
         series; None where running totals are asked for."""
-        if watch.shown.incremental.any():
-            return None
-        return np.concatenate(self._banks[watch.depth].recent.extremes(watch.shown.rows))
+        values: list[Floats | None] = [None if watch.shows_totals else np.empty(0) for watch in watches]
+        by_depth: dict[Depth, list[int]] = defaultdict(list)
+        for place, watch in enumerate(watches):
+            if watch.rows and not watch.shows_totals:
+                by_depth[watch.depth].append(place)
+        for depth, places in by_depth.items():
+            rows = [watches[place].shown.rows for place in places]
+            both = np.stack(self._banks[depth].recent.extremes(np.concatenate(rows)))
+            ends = np.cumsum([len(one) for one in rows])
+            for place, part in zip(places, np.split(both, ends[:-1], axis=1), strict=True):
+                values[place] = part.ravel()
+        return values
 
     def oldest_ms(self, depth: Depth) -> int:
         """From then on, windows of this depth are held."""
@@ -307,17 +316,43 @@ class Memory:
         """The samples of a selector, for an evaluation at `now_ms`, or for several from `first_ms` on."""
         if not watch.rows:
             return EMPTY
-        recent, shown = self._banks[watch.depth].recent, watch.shown
-        wanted = horizon.wanted
-        if first_ms is None and all(use.function == "" for use in wanted.uses) and not shown.incremental.any():
+        totals = self._totals_of(watch.shown, watch.homes) if watch.shows_totals else None
+        return self._samples(horizon, watch.shown, totals, now_ms=now_ms, first_ms=first_ms)
+
+    def read_together(
+        self, watches: Sequence[tuple[Watch, Sequence[Labels]]], horizon: Horizon, now_ms: int,
+        first_ms: int | None = None,
+    ) -> Samples:  # fmt: skip
+        """The same for several watches of one horizon, under these labels."""
+        filled = [(watch.shown, watch.homes, labels) for watch, labels in watches if watch.rows]
+        if not filled:
+            return EMPTY
+        shown = Shown(
+            [one for *_, labels in filled for one in labels],
+            np.concatenate([own.rows for own, *_ in filled]),
+            np.concatenate([own.kinds for own, *_ in filled]),
+            np.concatenate([own.parts for own, *_ in filled]),
+        )
+        totals = None
+        if any(watch.shows_totals for watch, _ in watches):
+            totals = self._totals_of(shown, [home for _, homes, _ in filled for home in homes])
+        return self._samples(horizon, shown, totals, now_ms=now_ms, first_ms=first_ms)
+
+    def _totals_of(self, shown: Shown, homes: Sequence[int]) -> Floats:
+        return np.where(shown.parts == VALUE, self._totals[np.array(homes, np.int64)], np.nan)
+
+    def _samples(
+        self, horizon: Horizon, shown: Shown, totals: Floats | None, *, now_ms: int, first_ms: int | None
+    ) -> Samples:
+        """`totals`: None where no running totals are shown."""
+        recent, wanted = self._banks[horizon.depth].recent, horizon.wanted
+        if first_ms is None and all(use.function == "" for use in wanted.uses) and totals is None:
             since, until = now_ms + wanted.first_ms - 1, now_ms + wanted.last_ms
             times, values, present = recent.newest(shown.rows, since, until)
             bounds = np.concatenate([[0], np.cumsum(present)]).astype(np.int64)
             return Samples(shown.labels, bounds, times[present], values[present], None, shown.kinds)
         since = (now_ms if first_ms is None else first_ms) + wanted.first_ms - 1
-        cells = recent.cells(np.unique(shown.rows), since)
-        totals = np.where(shown.parts == 0, self._totals[np.array(watch.homes, np.int64)], np.nan)
-        return samples_of([cells], shown, totals if shown.incremental.any() else None)
+        return samples_of([recent.cells(np.unique(shown.rows), since)], shown, totals)
 
     def _settle(self, chosen: Sequence[Selected]) -> dict[Depth, Ints]:
         """Give what was selected its places. By depth the homes whose windows are new to it."""
@@ -352,19 +387,20 @@ class Memory:
 
     def _settled_homes(self, chosen: Sequence[Selected]) -> Ints:
         """Of each; new series get a home."""
-        fingerprints = np.array([series.fingerprint for _, series, _, _ in chosen], np.uint64)
+        fingerprints = np.array([one[1].fingerprint for one in chosen], np.uint64)
         each, first, place_of = np.unique(fingerprints, return_index=True, return_inverse=True)
         homes = self._homes.find(each)
         new = np.flatnonzero(homes == NOBODYS)
         if len(new):
             # In the order in which their windows are stored: what is read together stands together.
-            stored = [(chosen[place][1].partition, chosen[place][1].ordinal) for place in first[new].tolist()]
-            new = new[np.lexsort(np.array(stored).T[::-1])]
+            found = [chosen[place] for place in first[new].tolist()]
+            order = np.lexsort(([one[1].ordinal for one in found], [one[1].partition for one in found]))
+            new = new[order]
             self._grow(len(new))
             homes[new] = free = self._free[: -len(new) - 1 : -1]
             self._free = self._free[: -len(new)]
-            for place, home in zip(first[new].tolist(), free.tolist(), strict=True):
-                watch, series, _, _ = chosen[place]
+            for at, home in zip(order.tolist(), free.tolist(), strict=True):
+                watch, series, _, _ = found[at]
                 self._series[home] = watch.tenant, series
             self._homes.add(each[new], free)
         return homes[place_of]

@@ -129,10 +129,10 @@ class Opener:
                 for watch in watches:
                     if not memory.is_open(watch):
                         memory.let_go(watch)
+                # Here, as series are learned in threads that have the lock.
+                memory.end_preparation()
+                self._samples.drop_tail()
             raise
-        finally:
-            memory.end_preparation()
-            self._samples.drop_tail()
 
     async def stored_to(self, reached: Mapping[int, Position]) -> bool:
         """Wait until the stored windows have got there, for PATIENCE_S at most; whether they have."""

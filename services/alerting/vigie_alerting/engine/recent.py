@@ -11,23 +11,15 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from vigie_windows import Cells, keys, merge, renumbered
+from vigie_windows import Cells, Kind, keys, merge, renumbered
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
-_COLUMNS: Final = {
-    "window": np.int64,
-    "count": np.int64,
-    "sum": np.float64,
-    "min": np.float64,
-    "max": np.float64,
-    "first_ts": np.int64,
-    "first": np.float64,
-    "last_ts": np.int64,
-    "last": np.float64,
-}
+_COLUMNS: Final = {"window": np.int64, "count": np.int64, "last_ts": np.int64, "last": np.float64}
+_OF_SEVERAL: Final = {"sum": "last", "min": "last", "max": "last", "first": "last", "first_ts": "last_ts"}
+"""What is held of cells of several samples only -> what it is equal to in a cell of one."""
 _GROWTH: Final = 1.5
 _NO_WINDOW: Final = -1
 
@@ -35,7 +27,8 @@ _NO_WINDOW: Final = -1
 class RecentWindows:
     """The windows of `width_ms` that end at most `slots` windows before the head, of rows 0, 1, 2...
 
-    About 70 bytes a slot; percentile sketches and resets of counters come on top, for the slots that have them."""
+    About 30 bytes a slot, 70 where windows have several samples; percentile sketches and resets of counters come on
+    top, for the slots that have them."""
 
     def __init__(self, width_ms: int, slots: int) -> None:
         self.width_ms, self.slots = width_ms, slots
@@ -45,6 +38,8 @@ class RecentWindows:
         self._columns: dict[str, npt.NDArray[Any]] = {
             name: np.zeros((0, slots), dtype) for name, dtype in _COLUMNS.items()
         }
+        self._of_several: dict[str, npt.NDArray[Any]] = {}
+        """There when the first such cell is."""
         self._kinds = np.zeros(0, np.uint8)
         self._sketched = np.zeros(0, np.bool_)
         # By place (row * slots + slot): few slots have any.
@@ -68,6 +63,8 @@ class RecentWindows:
             self._sketched = _extended(self._sketched, capacity, 0)
             for name, column in self._columns.items():
                 self._columns[name] = _extended(column, capacity, _NO_WINDOW if name == "window" else 0)
+            for name, column in self._of_several.items():
+                self._of_several[name] = _extended(column, capacity, 0)
         self._kinds[self._rows : rows] = kinds
         self._sketched[self._rows : rows] = sketched
         self._rows = rows
@@ -96,11 +93,47 @@ class RecentWindows:
         if refused:
             cells, window = cells.select(held), window[held]
         cells = self._without_sketches(cells, cells.rows)
-        known = self._column("window")[self._places(cells)] == window
+        places = self._places(cells)
+        known = self._column("window")[places] == window
         if known.any():
-            cells = merge(self._read(self._places(cells)[known]), cells)
-        self._write(cells, self._places(cells))
+            # Most are of numbers that add up where they are.
+            plain = known & (cells.kind != Kind.CUMULATIVE) & ~self._sketched[cells.rows]
+            self._add_plain(cells, np.flatnonzero(plain), places[plain])
+            if plain.all():
+                return refused
+            cells, places = cells.select(~plain), places[~plain]
+            if not (known <= plain).all():
+                cells = merge(self._read(places[known[~plain]]), cells)
+                places = self._places(cells)
+        self._write(cells, places)
         return refused
+
+    def _add_plain(self, cells: Cells, at: Ints, places: Ints) -> None:
+        """What `merge` makes of these cells and those that are held at these places, of which none has a sketch or
+        turning points."""
+        if not len(at):
+            return
+        self._hold_several()
+        held = self._values(places)
+        come = {name: getattr(cells, name)[at] for name in held}
+        earlier, later = come["first_ts"] < held["first_ts"], come["last_ts"] > held["last_ts"]
+        both_first, both_last = come["first_ts"] == held["first_ts"], come["last_ts"] == held["last_ts"]
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = held["sum"] + come["sum"]
+        made = {
+            "count": held["count"] + come["count"],
+            "sum": total,
+            "min": np.minimum(held["min"], come["min"]),
+            "max": np.maximum(held["max"], come["max"]),
+            "first_ts": np.minimum(held["first_ts"], come["first_ts"]),
+            "first": np.where(earlier, come["first"], held["first"]),
+            "last_ts": np.maximum(held["last_ts"], come["last_ts"]),
+            "last": np.where(later, come["last"], held["last"]),
+        }
+        made["first"] = np.where(both_first, np.minimum(held["first"], come["first"]), made["first"])
+        made["last"] = np.where(both_last, np.maximum(held["last"], come["last"]), made["last"])
+        for name, column in made.items():
+            (self._of_several if name in _OF_SEVERAL else self._columns)[name].reshape(-1)[places] = column
 
     def fill(self, cells: Cells, rows: Ints) -> None:
         """Add cells of which hardly any window is held yet. rows: of each cell, instead of its own."""
@@ -116,11 +149,12 @@ class RecentWindows:
         self._write(self._without_sketches(cells, rows), places)
 
     def cells(self, rows: Ints | None = None, since_ms: int | None = None) -> Cells:
-        """What is held: of these rows (all, by default), in windows that begin at `since_ms` or later."""
+        """What is held: of these rows (all, by default), in windows that end after `since_ms`, as queries read them: of
+        one that `since_ms` cuts, the newest sample tells whether it counts."""
         window = self._columns["window"][: self._rows] if rows is None else self._columns["window"][rows]
         oldest = self.head - self.slots + 1
         if since_ms is not None:
-            oldest = max(oldest, -(-since_ms // self.width_ms))
+            oldest = max(oldest, since_ms // self.width_ms)
         row, slot = np.nonzero(window >= oldest)
         return self._read((row if rows is None else rows[row]) * self.slots + slot)
 
@@ -137,8 +171,12 @@ class RecentWindows:
     def extremes(self, rows: Ints) -> tuple[Floats, Floats]:
         """The lowest and the highest value that is held of each row; infinite, the wrong way round, where none is."""
         held = self._columns["window"][rows] > self.head - self.slots
-        low = np.where(held, self._columns["min"][rows], np.inf).min(axis=1)
-        return low, np.where(held, self._columns["max"][rows], -np.inf).max(axis=1)
+        low = high = self._columns["last"][rows]
+        if self._of_several:
+            several = self._columns["count"][rows] > 1
+            low = np.where(several, self._of_several["min"][rows], low)
+            high = np.where(several, self._of_several["max"][rows], high)
+        return np.where(held, low, np.inf).min(axis=1), np.where(held, high, -np.inf).max(axis=1)
 
     def _without_sketches(self, cells: Cells, rows: Ints) -> Cells:
         """Of the rows of which none are wanted."""
@@ -162,7 +200,7 @@ class RecentWindows:
         key = (row >> keys.SLOT_BITS << keys.CHUNK_SHIFT) | (window << keys.SLOT_BITS) | (row & keys.SLOT_MASK)
         order = np.argsort(key, kind="stable")
         places, key = places[order], key[order]
-        columns = {name: self._column(name)[places] for name in _COLUMNS if name != "window"}
+        columns = self._values(places)
         buckets = [(at, *self._buckets[place]) for at, place in self._marked(places, self._buckets)]
         turns = [(at, *self._turns[place]) for at, place in self._marked(places, self._turns)]
         bucket_cell, bucket, bucket_count = _joined(buckets, np.int32, np.int64)
@@ -173,6 +211,23 @@ class RecentWindows:
             turn_cell=turn_cell, turn_ts=turn_ts, turn_value=turn_value,
         )  # fmt: skip
 
+    def _values(self, places: Ints) -> dict[str, npt.NDArray[Any]]:
+        """The columns of the cells at these places, but for the window."""
+        columns = {name: self._column(name)[places] for name in _COLUMNS if name != "window"}
+        several = np.flatnonzero(columns["count"] > 1)
+        for name, same in _OF_SEVERAL.items():
+            columns[name] = columns[same]
+            if len(several):
+                columns[name] = columns[same].copy()
+                columns[name][several] = self._of_several[name].reshape(-1)[places[several]]
+        return columns
+
+    def _hold_several(self) -> None:
+        """From now on there are cells of several samples."""
+        if not self._of_several:
+            shape = self._columns["window"].shape
+            self._of_several = {name: np.zeros(shape, _COLUMNS[same]) for name, same in _OF_SEVERAL.items()}
+
     def _marked(self, places: Ints, by_place: dict[int, Any]) -> list[tuple[int, int]]:
         """Position and place of those that have an entry."""
         if not by_place:
@@ -182,6 +237,11 @@ class RecentWindows:
     def _write(self, cells: Cells, places: Ints) -> None:
         for name in _COLUMNS:
             self._column(name)[places] = keys.windows_of(cells.key) if name == "window" else getattr(cells, name)
+        several = np.flatnonzero(cells.count > 1)
+        if len(several):
+            self._hold_several()
+        for name, column in self._of_several.items():
+            column.reshape(-1)[places[several]] = getattr(cells, name)[several]
         for by_place in (self._buckets, self._turns):
             for _, place in self._marked(places, by_place):
                 del by_place[place]

@@ -11,6 +11,7 @@ from vigie_contracts.alerts import Reason, Rule, RuleKind
 from vigie_contracts.tenants import TenantId
 from vigie_query.errors import QueryError
 from vigie_runtime import logging
+from vigie_runtime.bus.compacted import Change, CompactedLog, Gone
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import reason_of
 
@@ -20,7 +21,6 @@ from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.catching_up import misses_silence
 from vigie_alerting.engine.engine import Engine
 from vigie_alerting.engine.horizon import HorizonError
-from vigie_alerting.engine.rules_handler import Gone, RuleChange, RulesHandler
 from vigie_alerting.engine.storing import PASSING, Stores, Storing
 from vigie_alerting.lifecycle import DEDUPLICATION_MS
 from vigie_alerting.rules.compiling import CompiledRule, compiled
@@ -37,7 +37,7 @@ class Roster:
     """Takes what the log of rules says into the engine."""
 
     def __init__(
-        self, engine: Engine, lock: asyncio.Lock, rules: RulesHandler, storing: Storing, *, stores: Stores,
+        self, engine: Engine, lock: asyncio.Lock, rules: CompactedLog[Rule], storing: Storing, *, stores: Stores,
         clock: Clock,
     ) -> None:  # fmt: skip
         """`lock` keeps the engine to one at a time."""
@@ -48,7 +48,7 @@ class Roster:
         """Rules that came, and of which is not known yet what they missed."""
         self.refused = storing.refused
         """Rules that cannot be evaluated, and why."""
-        self._again: dict[str, tuple[float, RuleChange]] = {}
+        self._again: dict[str, tuple[float, Change[Rule]]] = {}
         """Of those some, with the time at which they are tried again."""
 
     async def take_changes(self) -> None:
@@ -66,7 +66,7 @@ class Roster:
             self._rules.put_back(changes)
             raise
 
-    async def _apply(self, changes: Mapping[str, RuleChange]) -> None:
+    async def _apply(self, changes: Mapping[str, Change[Rule]]) -> None:
         """Rules that are new, changed, or gone. Doing it again is harmless."""
         fresh: dict[str, CompiledRule] = {}
         for rule_id, (partition, rule) in changes.items():
@@ -149,13 +149,11 @@ class Roster:
             await self._storing.withdraw(before, Reason.RULE_CHANGED)
         if before is None and records:
             await self._end(None, made.rule, stored)
-        elif before is not None:
-            known = list(before.alerts.values())
-        else:
+        elif before is None:
             known = [one for one in stored if not await self._is_of_another(made, one)]
         try:
             async with self._lock:
-                active = self._engine.put(made, known)
+                active = self._engine.put(made, known if before is None else before.alerts.values())
         except (HorizonError, QueryError) as e:
             await self.refuse(made, reason_of(e))
             return

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from vigie_contracts.alerts import Rule
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
+from vigie_runtime.bus.compacted import CompactedLog
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import VigieError, reason_of
 from vigie_storage.promql.reader import PromqlReader
@@ -19,7 +21,6 @@ from vigie_alerting.engine.engine import Engine, Evaluated, run
 from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.roster import Roster
-from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import MAX_UNSTORED, PASSING, Storing
 from vigie_alerting.engine.watch import Watch
@@ -56,7 +57,7 @@ class Runner:
     """One per process. `run` until `stop`."""
 
     def __init__(
-        self, engine: Engine, lock: asyncio.Lock, rules: RulesHandler, samples: SamplesHandler, opener: Opener, *,
+        self, engine: Engine, lock: asyncio.Lock, rules: CompactedLog[Rule], samples: SamplesHandler, opener: Opener, *,
         roster: Roster, storing: Storing, rules_are_read: Callable[[], bool], samples_are_read: Callable[[], bool],
         reader: PromqlReader, clock: Clock, metrics: EngineMetrics, evaluated: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from vigie_contracts.alerts import Rule
 from vigie_runtime import clients, logging
 from vigie_runtime.bus import topics
+from vigie_runtime.bus.compacted import CompactedLog
 from vigie_runtime.bus.log_reader import LogReader
 from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.clients import Database
@@ -35,7 +37,6 @@ from vigie_alerting.engine.metrics import EngineMetrics
 from vigie_alerting.engine.opening import Opener
 from vigie_alerting.engine.request_keys import FROM_BEFORE
 from vigie_alerting.engine.roster import Roster
-from vigie_alerting.engine.rules_handler import RulesHandler
 from vigie_alerting.engine.runner import Runner
 from vigie_alerting.engine.samples_handler import SamplesHandler
 from vigie_alerting.engine.storing import Stores, Storing
@@ -85,7 +86,7 @@ async def start(
     samples_topic, rules_topic = identities[settings.samples_topic], identities[settings.rules_topic]
     catalogue = SeriesCatalogue(database)
     samples = SamplesHandler(engine, lock, catalogue.by_fingerprint, clock=clock, metrics=measured)
-    rules = RulesHandler()
+    rules = CompactedLog(Rule)
 
     def consumer() -> clients.AIOKafkaConsumer:
         return clients.kafka_consumer(settings, client_id=f"vigie-{SERVICE}-between")
@@ -99,7 +100,7 @@ async def start(
         metrics=measured,
     )  # fmt: skip
 
-    def log_reader(topic: TopicIdentity, handler: RulesHandler | SamplesHandler, group: str | None) -> LogReader:
+    def log_reader(topic: TopicIdentity, handler: CompactedLog[Rule] | SamplesHandler, group: str | None) -> LogReader:
         return LogReader(
             lambda: clients.kafka_consumer(
                 settings,

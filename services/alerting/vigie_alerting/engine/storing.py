@@ -60,6 +60,8 @@ class Storing:
         """Alerts that changed without a transition."""
         self._unstored: deque[list[Evaluated]] = deque()
         """Accepted, and not stored yet. In their order."""
+        self._in_order = asyncio.Lock()
+        """Of whoever stores the first of them."""
         self.refused: dict[str, str] = {}
         """Rules that cannot be evaluated, and why."""
 
@@ -69,7 +71,10 @@ class Storing:
         return sum(len(change.transitions) for some in self._unstored for one in some for change in one.changes)
 
     async def withdraw(self, rule: ActiveRule, reason: Reason) -> None:
-        """All of its alerts are over, whoever moved them meanwhile. Raises StoreUnavailable."""
+        """All of its alerts are over, whoever moved them meanwhile; what was accepted of it before is stored before.
+        Raises StoreUnavailable."""
+        rule.ending = True
+        await self.store_unstored()
         while rule.alerts and rule.id not in self.refused:
             now_ms = self._clock.now_ms()
             changes = [
@@ -80,8 +85,11 @@ class Storing:
 
     async def settle(self, done: Sequence[Evaluated]) -> None:
         """Make it so in memory. What moved waits for `store_unstored`; the rest is kept from time to time. Nothing is
-        taken of alerts that somebody else moved meanwhile: their rules are due again."""
+        taken of alerts that somebody else moved meanwhile: their rules are due again. Nor of rules that changed or went
+        meanwhile: those of now know nothing of such alerts, and would never end them."""
         async with self._lock:
+            rules = self._engine.rules
+            done = [one for one in done if rules.get(one.rule.id) is one.rule and not one.rule.ending]
             for one in done:
                 one.changes[:] = _going_on(one)
                 self._engine.accept(one.rule, one.changes)
@@ -94,10 +102,11 @@ class Storing:
         self._unstored.extend(_batches(moved))
 
     async def store_unstored(self) -> None:
-        """In its order. Raises StoreUnavailable."""
-        while self._unstored:
-            await self._store(self._unstored[0], accepted=True)
-            self._unstored.popleft()
+        """In its order, whoever asks. Raises StoreUnavailable."""
+        async with self._in_order:
+            while self._unstored:
+                await self._store(self._unstored[0], accepted=True)
+                self._unstored.popleft()
 
     async def _store(self, evaluated: Sequence[Evaluated], *, accepted: bool = False) -> None:
         """All of it in one transaction; rule by rule when somebody else moved an alert of one of them. Raises
@@ -163,6 +172,7 @@ class Storing:
     async def keep(self, partition_of: Mapping[str, int]) -> None:
         """Store what changed without a transition, so that a restart goes on from here. An alert that somebody moved
         (acknowledged it, resolved it by hand) is read again."""
+        until = self._evaluated_until(partition_of)  # of now: more is evaluated while this is stored
         unkept: dict[str, list[Labels]] = {}
         for rule_id, labels in self._unkept:
             rule = self._engine.rules.get(rule_id)
@@ -181,12 +191,19 @@ class Storing:
         except Retryable:
             self._unkept.update((rule_id, labels) for rule_id, some in unkept.items() for labels in some)
             raise
-        oldest: dict[int, int] = {}
+        await self._checkpoints.keep(until)
+
+    def _evaluated_until(self, partition_of: Mapping[str, int]) -> dict[int, int]:
+        """By partition, of those of which everything that came of it is stored."""
+        if self._unstored:
+            return {}
+        until: dict[int, int] = {}
         for rule in self._engine.rules.values():
             if rule.evaluated_ms and not rule.records and rule.id in partition_of:
                 partition = partition_of[rule.id]
-                oldest[partition] = min(oldest.get(partition, rule.evaluated_ms), rule.evaluated_ms)
-        await self._checkpoints.keep(oldest)
+                # What moves is still to be accepted.
+                until[partition] = min(until.get(partition, rule.evaluated_ms), 0 if rule.moving else rule.evaluated_ms)
+        return {partition: at for partition, at in until.items() if at}
 
 
 def _going_on(evaluated: Evaluated) -> list[Change]:

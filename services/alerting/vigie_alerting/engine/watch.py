@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from vigie_contracts.series import Labels
+from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import Matcher
 from vigie_query.promql.cells import Shown
@@ -35,6 +35,7 @@ class Watch:
     kinds: list[int] = field(default_factory=list[int])
     parts: list[int] = field(default_factory=list[int])
     _shown: Shown | None = None
+    _has: tuple[bool, bool] | None = None
 
     @property
     def tenant(self) -> TenantId:
@@ -55,10 +56,26 @@ class Watch:
             )
         return self._shown
 
+    @property
+    def shows_totals(self) -> bool:
+        """Whether some of it are running totals."""
+        return self._there_are[0]
+
+    @property
+    def shows_histograms(self) -> bool:
+        """Whether some of it are histograms, or derived of them."""
+        return self._there_are[1]
+
+    @property
+    def _there_are(self) -> tuple[bool, bool]:
+        if self._has is None:
+            self._has = bool(self.shown.incremental.any()), Kind.HISTOGRAM in self.kinds
+        return self._has
+
     def clear(self) -> None:
         for column in (self.labels, self.rows, self.homes, self.kinds, self.parts):
             column.clear()
-        self._shown = None
+        self._shown = self._has = None
 
     def add(self, rows: Sequence[int], homes: Sequence[int], parts: Sequence[Selected]) -> None:
         """More that it shows, and where that is."""
@@ -67,7 +84,7 @@ class Watch:
         self.kinds += [int(series.kind) for _, series, _, _ in parts]
         self.labels += [labels for _, _, labels, _ in parts]
         self.parts += [part for *_, part in parts]
-        self._shown = None
+        self._shown = self._has = None
 
 
 Selected: TypeAlias = tuple[Watch, Series, Labels, int]

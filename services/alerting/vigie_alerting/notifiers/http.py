@@ -26,10 +26,11 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 import httpcore2
 from vigie_runtime.addresses import Networks
 from vigie_runtime.clock import Clock
+from vigie_runtime.egress import Egress, Resolve, resolve
 from vigie_runtime.tracing import runtime_version
 
-from vigie_alerting.notifiers.addresses import GuardedBackend, Resolve, resolve
 from vigie_alerting.notifiers.errors import Failure, Permanent, Temporary
+from vigie_alerting.notifiers.guarded import GuardedBackend
 
 DEADLINE_S: Final = 10.0
 """For one notification: look-up, connection, redirects, answer."""
@@ -72,8 +73,8 @@ class Http:
         """`allowed`: networks that may be called beside public ones. `tls`: whom to trust; None: the system's
         authorities."""
         context = tls or ssl.create_default_context()
-        self._guarded = _pool(context, GuardedBackend(allowed, lookup))
-        self._trusted = _pool(context, GuardedBackend(None, lookup))
+        self._guarded = _pool(context, GuardedBackend(Egress(allowed, lookup)))
+        self._trusted = _pool(context, GuardedBackend(Egress(None, lookup)))
         self._clock = clock
         self._deadline_s = deadline_s
 

@@ -15,8 +15,9 @@ from vigie_identity.errors import LimitReached
 from vigie_identity.identity import Identity
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
-from vigie_storage.alerts.rules import MAX_RULES, Change, RuleMoved, RuleStore, RuleWrite, StoredRule
+from vigie_storage.alerts.rules import MAX_RULES, Change, RuleStore, RuleWrite, StoredRule
 from vigie_storage.mongo import Session, transaction
+from vigie_storage.outgoing import Moved
 
 from vigie_alerting.rulebook.errors import RuleConflict, RuleNotFound
 from vigie_alerting.rules.reading import versioned
@@ -113,7 +114,7 @@ class Rulebook:
 
         try:
             await transaction(self._db, work)
-        except RuleMoved:  # another replica made them
+        except Moved:  # another replica made them
             return
         self._wake()
 
@@ -143,7 +144,7 @@ class Rulebook:
 
         try:
             await transaction(self._db, work)
-        except RuleMoved:
+        except Moved:
             now = await self._store.get(tenant, writes[0].rule.id)
             raise RuleConflict(None if now is None else now.rule) from None
         self._wake()

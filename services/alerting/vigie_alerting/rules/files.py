@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import msgspec
 from vigie_contracts.alerts import Rule, RuleKind, Severity
+from vigie_runtime.yaml_nodes import InvalidYamlError, Mapping, Text, load
 
 from vigie_alerting.rules.checking import checked
 from vigie_alerting.rules.durations import parse_duration
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
-from vigie_alerting.rules.yaml_nodes import InvalidYamlError, Mapping, Text, load
 
 MAX_RULES: Final = 10_000
 _GROUP_FIELDS: Final = frozenset({"name", "interval", "limit", "labels", "rules"})

@@ -1,7 +1,7 @@
 """The rules that every tenant has from the start: on, and changed like any other.
 
-The six of the replaced metrics service and the five types of server supervision, over the names of
-`vigie_contracts.names`. Their texts are Jinja templates.
+The six of the replaced metrics service, the five types of server supervision, and two more on health checks, over the
+names of `vigie_contracts.names`. Their texts are Jinja templates.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from vigie_contracts import names
-from vigie_contracts.alerts import Condition, Level, Rule, RuleKind, Severity
+from vigie_contracts.alerts import Condition, Level, NoData, Rule, RuleKind, Severity
 
 SERVICE_UP: Final = "service_up"
 """gauge {host, site, service}: 1 while a service of a host runs, else 0."""
-PROBE_SUCCESS: Final = "probe_success"
-"""gauge {target}: 1 when a health check succeeded, else 0."""
-
 BY: Final = "vigie"
 """Who made them."""
 _M: Final = 60_000
@@ -29,7 +26,7 @@ def shipped(tenant: str) -> list[Rule]:
     mark = blake2b(tenant.encode(), digest_size=5, person=b"vigie-shipped-v1").hexdigest()
     return [
         Rule(tenant=tenant, created_by=BY, updated_by=BY, **{**fields, "id": f"{fields['id']}-{mark}"})
-        for fields in (*_METRICS_SERVICE, *_SUPERVISION)
+        for fields in (*_METRICS_SERVICE, *_SUPERVISION, *_HEALTH)
     ]
 
 
@@ -106,10 +103,16 @@ _METRICS_SERVICE: Final[list[dict[str, Any]]] = [
         "name": "ServiceUnavailable",
         "group": "metrics-service",
         "severity": Severity.CRITICAL,
-        "metric_name": PROBE_SUCCESS,
-        "condition": Condition.EQUAL,
-        "threshold": 0.0,
-        "annotations": _text("The health check of {{ labels.target }} failed"),
+        "kind": RuleKind.EXPRESSION,
+        # 0 where it is down and not muted. A sum, so that a value is there to say that it is over: no value means that
+        # nobody checks it, and then nothing is known.
+        "expression": f"{names.TARGET_UP} + {names.TARGET_MUTED} == 0",
+        "no_data": NoData.KEEP,
+        # The two series of a target may arrive one after the other.
+        "for_ms": 2_000,
+        "annotations": _text(
+            "{{ labels.target }} is down", "Its health checks failed as often as its failure threshold says."
+        ),
     },
     {
         "id": "vigie-low-disk-space",
@@ -166,5 +169,33 @@ _SUPERVISION: Final[list[dict[str, Any]]] = [
         "kind": RuleKind.EXPRESSION,
         "expression": f'max by (host, site) ({SERVICE_UP}{{site!=""}}) == 0',
         "annotations": _text("All services of {{ labels.site }} are stopped"),
+    },
+]
+
+_HEALTH: Final[list[dict[str, Any]]] = [
+    {
+        "id": "vigie-certificate-expiring",
+        "name": "CertificateExpiring",
+        "group": "health",
+        "severity": Severity.WARNING,
+        "kind": RuleKind.EXPRESSION,
+        "expression": f"({names.CERTIFICATE_EXPIRY} - time()) / 86400 < 14",
+        "recovery_threshold": 15.0,
+        "annotations": _text("The certificate of {{ labels.target }} ends in {{ value | round(1) }} days"),
+    },
+    {
+        "id": "vigie-target-slow",
+        "name": "TargetSlow",
+        "group": "health",
+        "severity": Severity.MEDIUM,
+        "kind": RuleKind.EXPRESSION,
+        "expression": f"(avg_over_time({names.PROBE_DURATION}[5m])"
+        f" and {names.TARGET_UP} - {names.TARGET_MUTED} == 1) > 2",
+        "recovery_threshold": 1.5,
+        "for_ms": 5 * _M,
+        "annotations": _text(
+            "{{ labels.target }} takes {{ value | humanizeDuration }} to answer",
+            "Its health checks took more than 2 s on average for 5 minutes.",
+        ),
     },
 ]

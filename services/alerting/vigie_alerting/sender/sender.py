@@ -16,12 +16,12 @@ from typing import Final
 
 from vigie_runtime import logging, tasks
 from vigie_runtime.backoff import Backoff
+from vigie_runtime.claiming import Claiming
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.alerts.document import Notification
 from vigie_storage.alerts.outbox import LEASE_S, Outbox
 
-from vigie_alerting.claiming import Claiming
 from vigie_alerting.notifiers.errors import Failure, NotifyError, Temporary
 from vigie_alerting.sender.circuit import AHEAD, Circuit
 from vigie_alerting.sender.delivery import Delivery, Lookup

@@ -72,6 +72,7 @@ class PlanLimits(Change):
     requests_per_s: Amount | None = Field(default=None, examples=[500])
     series: Amount = Field(default=0, examples=[20_000])
     rules: Amount = Field(default=0, examples=[100])
+    targets: Amount = Field(default=0, examples=[100], description="services whose health is checked")
     notifications_per_day: Amount | None = None
 
     @property

@@ -25,6 +25,7 @@ class Plan(Model):
     requests_per_s: int | None
     series: int
     rules: int
+    targets: int
     notifications_per_day: int | None
 
 
@@ -48,6 +49,7 @@ class Tenant(Model):
                 requests_per_s=plan.requests_per_s,
                 series=plan.series,
                 rules=plan.rules,
+                targets=plan.targets,
                 notifications_per_day=plan.notifications_per_day,
             ),
             created=iso_of(tenant.created),

@@ -10,7 +10,6 @@ from typing import Final
 from vigie_publishing.errors import BufferFullError
 from vigie_publishing.publishers import KeyedReport, Outcome
 from vigie_runtime import tasks
-from vigie_runtime.errors import ProblemError
 
 MAX_TOGETHER: Final = 500
 """Reports that are published with one call."""
@@ -22,6 +21,7 @@ Admit = Callable[[], Awaitable[None]]
 @dataclass(slots=True)
 class _Waiting:
     report: KeyedReport
+    size: int
     admit: Admit
     end: asyncio.Future[Outcome]
 
@@ -55,19 +55,16 @@ class Lanes:
         if self.held + size > self._limit:
             raise BufferFullError
         self.held += size
-        waiting = _Waiting(report, admit, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(report, size, admit, asyncio.get_running_loop().create_future())
         lane = (report.tenant, report.subject)
-        try:
-            if lane in self._lanes:
-                self._lanes[lane].append(waiting)
-            else:
-                self._lanes[lane] = [waiting]
-                task = asyncio.create_task(self._run(lane), name="app reports")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            return await waiting.end
-        finally:
-            self.held -= size
+        if lane in self._lanes:
+            self._lanes[lane].append(waiting)
+        else:
+            self._lanes[lane] = [waiting]
+            task = asyncio.create_task(self._run(lane), name="app reports")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await waiting.end
 
     async def close(self) -> None:
         """Give up what waits: nobody listens to its end any more."""
@@ -78,12 +75,18 @@ class Lanes:
         try:
             while waiting:
                 together = waiting[:MAX_TOGETHER]
-                del waiting[:MAX_TOGETHER]
                 await self._send(together)
+                self._release(waiting, len(together))
         finally:
             del self._lanes[lane]
-            for one in waiting:
-                one.end.cancel()
+            self._release(waiting, len(waiting))
+
+    def _release(self, waiting: list[_Waiting], count: int) -> None:
+        """The first ones are done with, also those whose sender has gone meanwhile: until now they were held."""
+        for one in waiting[:count]:
+            self.held -= one.size
+            one.end.cancel()  # of a lane that was cancelled; else it is done
+        del waiting[:count]
 
     async def _send(self, together: Sequence[_Waiting]) -> None:
         """Each learns its own end."""
@@ -99,15 +102,12 @@ class Lanes:
         else:
             for one in admitted:
                 one.succeed(outcomes[one.report.key])
-        finally:
-            for one in admitted:
-                one.end.cancel()  # of a lane that was cancelled; else it is done
 
 
 async def _admitted(one: _Waiting) -> bool:
     try:
         await one.admit()
-    except ProblemError as e:
+    except Exception as e:  # noqa: BLE001 - as above
         one.fail(e)
         return False
     return True

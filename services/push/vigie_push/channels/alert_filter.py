@@ -65,6 +65,11 @@ class AlertFilter:
         """Whether one is asked for that there is none of."""
         return not self._statuses <= set(STATUSES.values())
 
+    @property
+    def restricted(self) -> bool:
+        """Whether the caller may not see every alert of the tenant."""
+        return self._places is not None
+
     def open(self) -> dict[str, Any]:
         """The query for the alerts that stand: those that are not over."""
         states = [state.value for state in _LIVING if STATUSES[state] in self._statuses]

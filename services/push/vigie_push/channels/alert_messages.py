@@ -6,6 +6,7 @@ import math
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 from vigie_contracts.alerts import AlertState, Severity, Transition
 from vigie_query.times import iso
 from vigie_storage.alerts.states import StoredAlert
@@ -13,6 +14,8 @@ from vigie_storage.alerts.states import StoredAlert
 from vigie_push.channels.base import ChannelMessage
 
 ALERTNAME: Final = "alertname"
+FIRING: Final = "firing"
+"""The status of a notification and of an alert in it, until it is "resolved"."""
 STATUSES: Final = {
     AlertState.PENDING: "pending",
     AlertState.FIRING: "active",
@@ -122,6 +125,16 @@ class NotificationMessage(ChannelMessage, tag="notification", kw_only=True):
     messages of the same alerts, is never repeated, and names only alerts that the subscription is about."""
 
     data: Notification
+
+
+def alone(sent: Notification, alerts: list[NotifiedAlert]) -> Notification:
+    """Of these alerts alone: title and status of the one that was sent are about all of its alerts."""
+    first, firing = alerts[0], sum(alert.status == FIRING for alert in alerts)
+    status = FIRING if firing else first.status
+    count = f":{firing or len(alerts)}" if len(alerts) > 1 else ""
+    more = len({alert.rule_name for alert in alerts}) - 1
+    title = f"[{status.upper()}{count}] {first.rule_name}{f' and {more} more' if more else ''} ({first.severity})"
+    return replace(sent, status=status, title=title, alerts=alerts)
 
 
 def message(transition: Transition) -> AlertMessage:

@@ -1,4 +1,4 @@
-"""Where a client stands in the ledger of alerts.
+"""Where a client stands in what is stored one after the other: steps of alerts, states of targets.
 
 Steps are stored in transactions, of which a later one may end first: so a position is a time, everything that was
 stored OVERLAP_MS before it or earlier was seen, and of what was stored since it says which.
@@ -28,8 +28,10 @@ _TIME_BYTES: Final = 8
 class Position:
     """`at_ms` and the steps that were seen since OVERLAP_MS before it."""
 
-    def __init__(self, at_ms: int, seen: Iterable[tuple[bytes, int]] = ()) -> None:
-        self.at_ms = at_ms
+    def __init__(
+        self, at_ms: int, seen: Iterable[tuple[bytes, int]] = (), form: cursors.Form = cursors.Form.ALERTS
+    ) -> None:
+        self.at_ms, self._form = at_ms, form
         self._seen: OrderedDict[bytes, int] = OrderedDict(seen)
         """By digest, when it was stored; in the order in which they were seen."""
         self._cursor: Cursor | None = None
@@ -43,7 +45,7 @@ class Position:
         return _digest(step) in self._seen
 
     def copy(self) -> Self:
-        return type(self)(self.at_ms, self._seen.items())
+        return type(self)(self.at_ms, self._seen.items(), self._form)
 
     def add(self, step: str, stored_ms: int) -> None:
         """The step with this id was seen."""
@@ -56,15 +58,14 @@ class Position:
         """It, as clients get it."""
         if self._cursor is None:
             newest = list(self._seen)[-MAX_SEEN:]
-            self._cursor = cursors.encode(
-                cursors.Form.ALERTS, b"".join((self.at_ms.to_bytes(_TIME_BYTES, "big"), *newest))
-            )
+            data = b"".join((self.at_ms.to_bytes(_TIME_BYTES, "big"), *newest))
+            self._cursor = cursors.encode(self._form, data)
         return self._cursor
 
     @classmethod
-    def of(cls, cursor: Cursor | None) -> Self | None:
+    def of(cls, cursor: Cursor | None, form: cursors.Form = cursors.Form.ALERTS) -> Self | None:
         """What `cursor` gave; None for none. Raises InvalidCursor."""
-        data = cursors.decode(cursors.Form.ALERTS, cursor)
+        data = cursors.decode(form, cursor)
         if data is None:
             return None
         time, rest = data[:_TIME_BYTES], data[_TIME_BYTES:]
@@ -72,7 +73,7 @@ class Position:
         if len(time) < _TIME_BYTES or len(rest) % _DIGEST_BYTES or at_ms > cursors.MAX_TIME_MS:
             raise InvalidCursor
         digests = (rest[start : start + _DIGEST_BYTES] for start in range(0, len(rest), _DIGEST_BYTES))
-        return cls(at_ms, ((digest, at_ms) for digest in digests))
+        return cls(at_ms, ((digest, at_ms) for digest in digests), form)
 
     def _forget(self) -> None:
         while self._seen and next(iter(self._seen.values())) < self.since_ms:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from msgspec.structs import replace
 from vigie_contracts.alerts import Transition, transition_id
 from vigie_contracts.tenants import TenantId
 from vigie_identity.errors import InvalidField
@@ -38,6 +37,7 @@ from vigie_push.channels.alert_messages import (
     Notification,
     NotificationMessage,
     alert,
+    alone,
     message,
     stored_alert,
 )
@@ -143,7 +143,8 @@ class AlertFeed:
         alerts = [alert for alert in record.alerts if self._wanted.names(alert)]
         if not alerts:
             return []
-        told = NotificationMessage(data=replace(record, alerts=alerts))
+        whole = len(alerts) == len(record.alerts) and not self._wanted.restricted
+        told = NotificationMessage(data=record if whole else alone(record, alerts))
         return [Update(f"notification {record.id}", self._seen.cursor(), told)]
 
     async def _read(self, position: Position) -> list[Stored]:

@@ -6,11 +6,12 @@ what stands (`snapshot`) and turns the records of the channel's sources into *up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import structs
 from vigie_contracts.tenants import TenantId
 from vigie_identity.principal import Principal
 
@@ -21,6 +22,16 @@ Cursor: TypeAlias = str
 class Parameters(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
     """What a subscription says beside the channel; hashable, because it is part of the topic. A channel inherits its
     own."""
+
+
+def fits(parameters: Parameters, fields: Mapping[str, Any]) -> bool:
+    """Whether every parameter that is among the fields has that value."""
+    said = [one for one in structs.fields(parameters) if one.encode_name in fields]
+    try:
+        asked = msgspec.convert(fields, type(parameters), strict=False) if said else parameters
+    except msgspec.ValidationError:
+        return False
+    return all(getattr(asked, one.name) == getattr(parameters, one.name) for one in said)
 
 
 class ChannelMessage(msgspec.Struct, rename="camel", tag_field="type", kw_only=True):

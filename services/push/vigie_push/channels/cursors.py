@@ -26,6 +26,7 @@ class Form(IntEnum):
     ALERTS = 1
     METRICS = 2
     REPORTS = 3
+    HEALTH = 4
 
 
 NONE: Final[Cursor] = ""

@@ -7,6 +7,7 @@
 - After a cursor come the pages that show something else than the client has seen.
 - A series that is new is found within `hub.RECONCILE_S`, as is what changed when more than 10,000 series of a tenant
   and a partition changed at once.
+- The series of all selectors of a tenant are at most MAX_TENANT_SERIES: each takes memory, and time when it changes.
 - Seen by whoever has `metrics.read`.
 - Values come from Redis, where the aggregator announces them when they are counted, a second or two after they were
   sent. While Redis is away they are read from MongoDB, every `hub.POLL_S`.
@@ -15,6 +16,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -38,10 +40,11 @@ from vigie_push.channels.base import ChannelMessage, Cursor, Parameters, Snapsho
 from vigie_push.channels.metric_table import MetricTable, SeriesValue
 from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
-from vigie_push.errors import InvalidCursor
+from vigie_push.errors import InvalidCursor, TooManyTopics
 from vigie_push.sources import values
 
 MAX_SERIES: Final = 1_000
+MAX_TENANT_SERIES: Final = 50_000
 MAX_SELECTOR_CHARS: Final = 4_096
 _DIGEST_BYTES: Final = 4
 
@@ -79,6 +82,7 @@ class MetricsChannel:
         catalogue = SeriesCatalogue(resources.database, expressions)
         self._selectors = SelectorReader(catalogue, expressions, resources.clock, MAX_SERIES)
         self._latest = LatestReader(resources.database, resources.redis, resources.clock, resources.metrics)
+        self._followed: Counter[TenantId] = Counter()
 
     def authorise(self, principal: Principal, tenant: TenantId, parameters: MetricsParameters) -> MetricsParameters:
         """See `Channel`."""
@@ -88,8 +92,12 @@ class MetricsChannel:
     async def open(self, topic: Topic[MetricsParameters]) -> MetricsFeed:
         """See `Channel`. Raises InvalidField, for more than MAX_SERIES series too."""
         matchers = await _matchers(topic.parameters.selector)
-        feed = MetricsFeed(topic.tenant, matchers, self._selectors, self._latest)
-        await feed.poll()
+        feed = MetricsFeed(topic.tenant, matchers, self._selectors, self._latest, self._followed)
+        try:
+            await feed.poll()
+        except BaseException:
+            await feed.close()
+            raise
         return feed
 
 
@@ -107,10 +115,17 @@ class MetricsFeed:
     """An open topic."""
 
     def __init__(
-        self, tenant: TenantId, matchers: tuple[Matcher, ...], selectors: SelectorReader, latest: LatestReader
+        self,
+        tenant: TenantId,
+        matchers: tuple[Matcher, ...],
+        selectors: SelectorReader,
+        latest: LatestReader,
+        followed: Counter[TenantId],
     ) -> None:
+        """`followed` counts the series of all open topics of each tenant."""
         self._tenant, self._matchers = tenant, matchers
         self._selectors, self._latest = selectors, latest
+        self._followed, self._count, self._open = followed, 0, True
         self._table: MetricTable | None = None
         self._told: list[int] = []
         """Of each page the digest of what was told."""
@@ -148,6 +163,8 @@ class MetricsFeed:
 
     async def close(self) -> None:
         """See `Feed`."""
+        self._follow(0)
+        self._open = False
 
     async def _read(self) -> MetricTable:
         """Everything as it stands, new series included."""
@@ -157,12 +174,25 @@ class MetricsFeed:
             raise InvalidField("selector", e.detail.removeprefix("query: ")) from None
         table = self._table
         if table is None or table.selected is not selected:
+            self._follow(len(selected.shown.rows))
             table = await asyncio.to_thread(MetricTable, selected)
         table.read(await self._latest.some(self._tenant, selected.selection.chunks))
         if self._table is not None and self._table is not table:
             table.take(self._table.known())  # what was announced meanwhile
         self._table = table
         return table
+
+    def _follow(self, count: int) -> None:
+        """So many series from now on. Raises TooManyTopics."""
+        if not self._open:
+            return  # closed while it was polled
+        more = count - self._count
+        if more > 0 and self._followed[self._tenant] + more > MAX_TENANT_SERIES:
+            raise TooManyTopics(MAX_TENANT_SERIES, "series")
+        self._count = count
+        self._followed[self._tenant] += more
+        if not self._followed[self._tenant]:
+            del self._followed[self._tenant]
 
     def _news(self, table: MetricTable) -> list[Update]:
         """The pages that show something else than was told."""

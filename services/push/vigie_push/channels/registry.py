@@ -12,12 +12,13 @@ from vigie_runtime.bus import topics
 from vigie_push.channels.alerts import AlertsChannel
 from vigie_push.channels.app_metrics import AppChannel
 from vigie_push.channels.base import Channel
+from vigie_push.channels.health import HealthChannel
 from vigie_push.channels.metrics import MetricsChannel
 from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.channels.summaries import SummaryChannel
 from vigie_push.channels.telemetry import TelemetryChannel
-from vigie_push.sources import notifications, transitions, values
+from vigie_push.sources import health, notifications, transitions, values
 from vigie_push.sources.base import Sink, Source
 from vigie_push.sources.redis_link import RedisLink
 from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
@@ -27,7 +28,6 @@ ABSENT: Final[Mapping[str, str]] = {
     ChannelName.SERVER: "statistics of servers are not served here yet",
     ChannelName.SITE: "statistics of sites are not served here yet",
     ChannelName.SERVICES: "states of services are not served here yet",
-    ChannelName.HEALTH: "health checks are not served here yet",
 }
 """Channels that are known and have no source yet, with the sentence that a subscription to them is refused with."""
 
@@ -37,6 +37,7 @@ def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
     made: tuple[Channel[Any], ...] = (
         AlertsChannel(resources),
         AppChannel(resources),
+        HealthChannel(resources),
         MetricsChannel(resources),
         TelemetryChannel(resources),
         *(SummaryChannel(name, resources.board) for name in PERIODS),
@@ -60,6 +61,7 @@ def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
     return [
         transitions.source(link, sink),
         notifications.source(link, sink),
+        health.source(link, sink),
         values.source(link, sink),
         tail,
         *(SummarySource(area, resources.board, sink) for area in PERIODS),

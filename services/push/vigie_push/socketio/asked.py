@@ -30,6 +30,15 @@ class BadRequest(ProblemError):  # noqa: N818 - named after what is wrong
         super().__init__(f"{event}: the argument must be an object, {{type: 'system'}}", field="type")
 
 
+class NoScripts(ProblemError):  # noqa: N818 - named after what there is none of
+    """JSONP: an answer as a script, which pages of all origins may load."""
+
+    kind = ProblemKind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("j: answers are not given as scripts (JSONP); poll without it", field="j")
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`channels` are all that are meant; `kpi`: their messages go as `kpi_event`."""

@@ -41,7 +41,7 @@ class Engine(socketio.AsyncServer):
     async def _handle_eio_connect(  # pyright: ignore[reportIncompatibleMethodOverride] - a sentence refuses
         self, eio_sid: str, environ: Mapping[str, Any]
     ) -> str | None:
-        if (refused := self._owner.opened(eio_sid)) is not None:
+        if (refused := self._owner.opened(eio_sid, environ["asgi.scope"])) is not None:
             return refused
         return await super()._handle_eio_connect(eio_sid, environ)
 

@@ -52,7 +52,7 @@ EVENTS: Final = (
     SocketEvent(SYSTEM, "What GET /api/metrics/system answers, after `subscribe` with `{type: 'system'}`.", _ANY),
     SocketEvent(BUSINESS, "What GET /api/metrics/business answers, after `{type: 'business'}`.", _ANY),
     SocketEvent(ALERT, "A step of an alert: to everybody who may read alerts, without asking.", _WHOLE),
-    SocketEvent(HEALTH, "A service changed its state, after `{type: 'health'}`.", _WHOLE),
+    SocketEvent(HEALTH, "States of services: all, then each after its checks, after `{type: 'health'}`.", _WHOLE),
     SocketEvent(
         KPI,
         "After `{type: 'kpi'}`, or a filter without a type: news of the business and alerts.",

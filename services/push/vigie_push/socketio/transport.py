@@ -26,10 +26,10 @@ from vigie_push.errors import Ended, error_of
 from vigie_push.messages import Closed, Error, encode, type_of
 from vigie_push.metrics import Transport
 from vigie_push.sessions import Session, Sessions
-from vigie_push.socketio.asked import asked, shown
+from vigie_push.socketio.asked import NoScripts, asked, shown
 from vigie_push.socketio.engine import Engine
 from vigie_push.socketio.events import Packets, packet
-from vigie_push.subscriber import Delivery, Outgoing
+from vigie_push.subscriber import MAX_ANSWERS, Delivery, Outgoing
 
 log = logging.get(__name__)
 
@@ -59,6 +59,8 @@ class _Client:
     credential: bytes | None
     joined: asyncio.Event = field(default_factory=asyncio.Event)
     session: Session | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of its events: requests of one that polls may come side by side."""
     task: asyncio.Task[None] | None = None
     own: set[str] = field(default_factory=set[str])
     """Channels whose messages go as events of their own, and as `kpi_event`s."""
@@ -78,6 +80,8 @@ class SocketTransport:
         """By the same: the second that runs, and the packets in it."""
         self._sockets: dict[asyncio.Task[Any], _Socket] = {}
         """By the task that serves one."""
+        self._silent: dict[str, str] = {}
+        """Sessions that have not said who they are, and of which address they are."""
         self._expelled: set[str] = set()
         self._ends: set[asyncio.Task[None]] = set()
         self._engine.on("connect", self._connect)
@@ -90,8 +94,7 @@ class SocketTransport:
         if scope["type"] != "websocket" or task is None:
             await self._poll(scope, receive, send)
             return
-        asked_for = parse_qs(scope["query_string"].decode("latin-1")).get("sid", [""])[0]
-        self._sockets[task] = _Socket(asked_for, wire_of(scope))
+        self._sockets[task] = _Socket(_asked_for(scope, "sid"), wire_of(scope))
         try:
             await self._engine.handle_request(scope, receive, send)
         except ValueError as e:  # the library's, for frames that are no packets
@@ -103,7 +106,11 @@ class SocketTransport:
 
     async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request by HTTP. One that waits for news ends when its client goes, and with it the session."""
+        if _asked_for(scope, "j"):
+            raise NoScripts
         if scope["method"] != "GET":
+            if self._is_full(engine_id := _asked_for(scope, "sid")):
+                await self.expel(engine_id, Closing(CloseCode.TRY_LATER, "the client does not read what it is sent"))
             await self._engine.handle_request(scope, receive, send)
             return
         first: Message = await receive()
@@ -121,17 +128,27 @@ class SocketTransport:
         if not answering.cancelled():
             await answering  # raises what went wrong
 
+    def _is_full(self, engine_id: str) -> bool:
+        """Whether more waits for the session's next poll than events, and answers to those who read."""
+        socket = self._engine.eio.sockets.get(engine_id)
+        return socket is not None and socket.queue.qsize() > 2 * self._sessions.settings.push_buffer + MAX_ANSWERS
+
     async def close(self) -> None:
         """End all clients."""
         await tasks.end([client.task for client in self._clients.values() if client.task])
         await tasks.end(self._ends)
         await self._engine.shutdown()
 
-    def opened(self, engine_id: str) -> str | None:
+    def opened(self, engine_id: str, scope: Scope) -> str | None:
         """A session begins that has not said who it is; a sentence when it may not."""
         settings, task = self._sessions.settings, asyncio.current_task()
         if len(self._engine.eio.sockets) > settings.push_connections:
             return "too many connections are open; try again later"
+        origin = origin_of(HTTPConnection(scope))
+        if not origin.local:
+            if list(self._silent.values()).count(origin.place) >= settings.push_user_connections:
+                return "too many connections of this address have not said who they are; try again later"
+            self._silent[engine_id] = origin.place
         if task in self._sockets:
             self._sockets[task].engine_id = engine_id
         asyncio.get_running_loop().call_later(settings.push_auth_timeout_s, self._late, engine_id)
@@ -154,7 +171,9 @@ class SocketTransport:
     def closed(self, engine_id: str) -> None:
         """A session has ended."""
         self._taken.pop(engine_id, None)
+        self._silent.pop(engine_id, None)
         self._expelled.discard(engine_id)
+        self._leave(engine_id)
 
     async def expel(self, engine_id: str, closing: Closing) -> None:
         """End a session because of what it sends."""
@@ -166,13 +185,20 @@ class SocketTransport:
     async def _connect(self, id_: str, environ: Mapping[str, Any], auth: Any) -> None:
         scope: Scope = environ["asgi.scope"]
         engine_id = self._engine.manager.eio_sid_from_sid(id_, "/") or ""
+        self._silent.pop(engine_id, None)
+        socket = self._engine.eio.sockets.get(engine_id)
+        if socket is None or socket.closing or socket.closed:
+            raise Refused(_GONE.reason)
         opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             credential = shown(scope["query_string"], scope["headers"], auth)
             client = _Client(engine_id, id_, origin_of(HTTPConnection(scope)), credential)
             self._clients[engine_id] = client
             client.task = asyncio.create_task(self._run(client, opening), name="socket.io client")
-            await opening
+            await asyncio.wait([opening])
+            if opening.cancelled():
+                raise Refused(_GONE.reason)
+            opening.result()
         except ProblemError as e:
             self._forget(engine_id)
             raise Refused(e.detail, {"code": e.kind.value, "message": e.detail}) from None
@@ -182,9 +208,7 @@ class SocketTransport:
 
     async def _disconnect(self, id_: str, _reason: str) -> None:
         engine_id = self._engine.manager.eio_sid_from_sid(id_, "/") or ""
-        client = self._forget(engine_id)
-        if client is not None and client.task is not None and client.task is not asyncio.current_task():
-            client.task.cancel()
+        self._leave(engine_id)
         asyncio.get_running_loop().call_later(self._sessions.settings.push_auth_timeout_s, self._late, engine_id)
 
     async def _subscribe(self, id_: str, argument: Any = None) -> dict[str, Any]:
@@ -199,9 +223,10 @@ class SocketTransport:
         client = self._clients.get(engine_id)
         if client is None or client.session is None:
             return {"ok": False}
-        await client.session.subscriber.room()
         try:
-            done = await (self._begin if event == "subscribe" else self._end)(client, client.session, argument)
+            async with client.turn:
+                await client.session.subscriber.room()
+                done = await (self._begin if event == "subscribe" else self._end)(client, client.session, argument)
         except ProblemError as e:
             error = error_of(e)
             client.session.subscriber.tell(error)
@@ -214,6 +239,8 @@ class SocketTransport:
 
     async def _begin(self, client: _Client, session: Session, argument: Any) -> list[str]:
         wanted = asked("subscribe", argument)
+        for channel in wanted.channels:
+            self._sessions.channel(channel)  # one that is none is refused before anything is kept of it
         (client.kpi if wanted.kpi else client.own).update(wanted.channels)
         begun: list[str] = []
         for channel in wanted.channels:
@@ -308,11 +335,17 @@ class SocketTransport:
             if socket.engine_id == engine_id:
                 socket.wire.end(closing)
         eio.sockets.pop(engine_id, None)
-        self._forget(engine_id)
+        self.closed(engine_id)
 
     def _late(self, engine_id: str) -> None:
         if engine_id in self._engine.eio.sockets and engine_id not in self._clients:
             self._later(self._drop(engine_id, _SILENT))
+
+    def _leave(self, engine_id: str) -> None:
+        """The client has gone, maybe before it was connected."""
+        client = self._forget(engine_id)
+        if client is not None and client.task is not None and client.task is not asyncio.current_task():
+            client.task.cancel()
 
     def _forget(self, engine_id: str) -> _Client | None:
         self._taken.pop(engine_id, None)
@@ -322,6 +355,11 @@ class SocketTransport:
         task = asyncio.create_task(work, name="socket.io end")
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
+
+
+def _asked_for(scope: Scope, name: str) -> str:
+    """A parameter of the address. `sid` is the session that a request is about; empty when it begins one."""
+    return parse_qs(scope["query_string"].decode("latin-1")).get(name, [""])[0]
 
 
 async def _disconnected(receive: Receive) -> None:

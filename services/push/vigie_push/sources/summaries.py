@@ -136,6 +136,9 @@ class SummarySource:
         except ProblemError as e:
             log.warning("a summary could not be computed", area=self._area, tenant=tenant, reason=str(e))
             return
+        except Exception:  # a bug with one tenant is not the end of the others
+            log.exception("a summary could not be computed", area=self._area, tenant=tenant)
+            return
         self._sink.publish(self.name, tenant, summary)
 
 

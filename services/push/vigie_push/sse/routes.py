@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Final
 
+from anyio import BrokenResourceError
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -61,8 +62,9 @@ class _StreamRoute(APIRoute):
 
         try:
             await super().handle(scope, receive, bounded)
-        except* TimeoutError:
-            # An answer that has no end tells the server to close the connection.
+        except* (TimeoutError, BrokenResourceError):
+            # An answer that has no end tells the server to close the connection. Who makes the events may find at the
+            # same time that nobody takes them.
             log.info("a stream was not read in time; its connection is closed")
 
 

@@ -14,11 +14,11 @@ from vigie_identity.permissions import Permission
 from vigie_storage.alerts.rules import StoredRule, order
 from vigie_web import cursors
 from vigie_web.access import Access
+from vigie_web.bodies import JsonBody, YamlBody, described
 from vigie_web.errors import Malformed
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import Responses, problem_response
 
-from vigie_alerting.api.bodies import JsonBody, YamlBody, described
 from vigie_alerting.api.context import Context, Ctx
 from vigie_alerting.api.rules.schemas import (
     Import,

@@ -1,0 +1,1 @@
+"""What is known of targets: their definitions, states, incidents, checks and heartbeats."""

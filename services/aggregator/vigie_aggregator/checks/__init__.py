@@ -1,0 +1,1 @@
+"""The results of probes: stored, each once."""

@@ -1,0 +1,1 @@
+"""Health probing: asks targets whether they answer, and says so."""

@@ -1,0 +1,1 @@
+"""The routes of healthcheck: a folder for each feature."""

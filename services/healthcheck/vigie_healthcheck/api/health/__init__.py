@@ -1,0 +1,1 @@
+"""What is known of targets, read over HTTP."""

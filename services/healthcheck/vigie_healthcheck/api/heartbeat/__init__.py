@@ -1,0 +1,1 @@
+"""Where heartbeats are heard."""

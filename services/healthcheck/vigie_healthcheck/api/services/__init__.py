@@ -1,0 +1,1 @@
+"""/api/health/services: what is watched."""

@@ -1,0 +1,1 @@
+"""Status pages and badges, which anybody may see of what is public."""

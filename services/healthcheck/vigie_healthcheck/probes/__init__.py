@@ -1,0 +1,1 @@
+"""Probes: one file each, one line each in the registry."""

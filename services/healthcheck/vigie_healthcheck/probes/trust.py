@@ -1,0 +1,63 @@
+"""Whose certificates count, and what is said of those that do not."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from cryptography import x509
+
+_EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_ISSUER_OF_LEAF = 10, 9, 18, 19, 20, 21
+_WRONG_HOST, _WRONG_ADDRESS = 62, 64
+_SENTENCES: Final = {
+    _EXPIRED: "the certificate has expired",
+    _NOT_YET: "the certificate is not valid yet",
+    _SELF_SIGNED: "the certificate is self-signed",
+    _SELF_SIGNED_CHAIN: "the certificate is signed by an authority that is not trusted",
+    _NO_ISSUER: "the certificate is signed by an authority that is not trusted, or its chain is not complete",
+    _NO_ISSUER_OF_LEAF: "the certificate is signed by an authority that is not trusted, or its chain is not complete",
+    _WRONG_HOST: "the certificate is for another host",
+    _WRONG_ADDRESS: "the certificate is for another host",
+}
+"""By OpenSSL's X509_V_ERR codes."""
+
+
+class Trust:
+    """The TLS of connections. `make`: a context that trusts whom the operator trusts; called once for each way to ask,
+    as what is offered to the server (ALPN) belongs to a context."""
+
+    def __init__(self, make: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
+        self._make = make
+        self._made: dict[tuple[bool, str], ssl.SSLContext] = {}
+
+    def context(self, *, verify: bool = True, alpn: str = "") -> ssl.SSLContext:
+        """`verify` False: anybody's certificate. `alpn`: the protocol that is offered, `h2`; "" offers none."""
+        context = self._made.get((verify, alpn))
+        if context is None:
+            context = self._made[verify, alpn] = self._make()
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if alpn:
+                context.set_alpn_protocols([alpn])
+        return context
+
+
+def sentence(error: ssl.SSLError) -> str:
+    """Why there is no encrypted connection."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _SENTENCES.get(error.verify_code, "the certificate is not trusted")
+    return "no encrypted connection: the TLS handshake failed"
+
+
+def expiry(connection: ssl.SSLObject | ssl.SSLSocket) -> float | None:
+    """When the first certificate of the server's chain expires, seconds since the Unix epoch. Before Python 3.13 the
+    chain is not told: of its own certificate then. None when there is none, or none that can be read."""
+    told = getattr(connection, "get_unverified_chain", None)
+    shown: Iterable[bytes | None] = told() if told is not None else [connection.getpeercert(binary_form=True)]
+    try:
+        ends = [x509.load_der_x509_certificate(one).not_valid_after_utc.timestamp() for one in shown if one]
+    except ValueError:
+        return None
+    return min(ends, default=None)

@@ -1,0 +1,138 @@
+"""The checks of this process, and the order in which they come up: results, targets of its partitions, the runner."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from vigie_contracts.targets import Target
+from vigie_publishing.publishers import NamedPublisher
+from vigie_runtime import clients
+from vigie_runtime.bus import topics
+from vigie_runtime.bus.compacted import CompactedLog
+from vigie_runtime.bus.log_reader import LogReader
+from vigie_runtime.bus.records import RecordPublisher
+from vigie_runtime.bus.topics import TopicIdentity
+from vigie_runtime.clients import Database, Redis
+from vigie_runtime.clock import Clock
+from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.metrics import MetricSet
+from vigie_storage.health.live import HealthFeed
+from vigie_storage.health.states import HealthStates
+
+from vigie_healthcheck.checking import Checker
+from vigie_healthcheck.metrics import CheckingMetrics
+from vigie_healthcheck.muting import Muting
+from vigie_healthcheck.probes.base import Way
+from vigie_healthcheck.probes.registry import PROBES
+from vigie_healthcheck.publishing import CheckPublisher
+from vigie_healthcheck.recording import StateRecorder
+from vigie_healthcheck.results import Results
+from vigie_healthcheck.roster import Roster
+from vigie_healthcheck.runner import Runner
+from vigie_healthcheck.schedule import Schedule
+from vigie_healthcheck.self_check import LoopDelay, SelfCheck
+from vigie_healthcheck.settings import HealthcheckSettings
+
+SERVICE: Final = "healthcheck"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningChecks:
+    """The tasks that check."""
+
+    runner: Runner
+    roster: Roster
+    reader: LogReader
+
+    @property
+    def ready(self) -> bool:
+        """Whether the targets of this process are known, and checked."""
+        return self.reader.ready
+
+
+async def start(
+    life: Lifespan,
+    settings: HealthcheckSettings,
+    database: Database,
+    redis: Redis,
+    *,
+    way: Way,
+    samples: NamedPublisher,
+    targets: TopicIdentity,
+    own_urls: Collection[str] = (),
+    clock: Clock,
+    metrics: MetricSet,
+) -> RunningChecks:
+    """Up: everything that is due is checked from here on. `metrics` declares CHECKING_METRICS, RESULTS_METRICS,
+    LOGREADER_METRICS and what publishers count."""
+    measured, states = CheckingMetrics(metrics), HealthStates(database)
+    results = await _results(life, settings, database, redis, samples=samples, clock=clock, metrics=metrics)
+    delay = LoopDelay()
+    life.run("delay of the event loop", delay.run(), delay.stop)
+    self_check = SelfCheck(settings.references, delay, clock, report=_reporter(measured))
+    life.on_down("self-check", self_check.close)
+    now_ms = steady(clock)
+    log, schedule, woken = CompactedLog(Target), Schedule(), asyncio.Event()
+    reader = LogReader(
+        lambda: clients.kafka_consumer(
+            settings, client_id=f"vigie-{SERVICE}-targets", group_id=settings.healthcheck_group
+        ),
+        targets,
+        log,
+        mode="group",
+        poll_ms=50,
+        tick_s=0.5,
+        identify=partial(topics.identify, clients.kafka_admin(settings), targets.topic),
+        metrics=metrics,
+    )
+    roster = Roster(
+        log, schedule, states, results.remove, sealing=settings.sealing, is_read=lambda: reader.caught_up,
+        clock=clock, now_ms=now_ms, changed=woken.set,
+    )  # fmt: skip
+    runner = Runner(
+        schedule, roster, Checker(PROBES, way, self_check, own_urls).check, Muting(states, roster.state, clock).reason,
+        results.add, asked=states.asked, slots=settings.probe_concurrency, clock=clock, now_ms=now_ms,
+        metrics=measured, woken=woken,
+    )  # fmt: skip
+    life.run("log of targets", reader.run(), reader.stop)
+    # Before the log is left, so that who reads it next begins where this process was.
+    life.on_down("results", results.flush)
+    life.run("targets of this process", roster.run(), roster.stop)
+    life.run("checks that are asked for", runner.listen(), runner.stop)
+    life.run("checks", runner.run(), runner.stop)
+    return RunningChecks(runner, roster, reader)
+
+
+async def _results(
+    life: Lifespan, settings: HealthcheckSettings, database: Database, redis: Redis, *, samples: NamedPublisher,
+    clock: Clock, metrics: MetricSet,
+) -> Results:  # fmt: skip
+    records = RecordPublisher(
+        lambda: clients.kafka_producer(settings, client_id=f"vigie-{SERVICE}-checks"),
+        settings.checks_topic,
+        settings.partitions,
+        source=f"/vigie/{SERVICE}",
+        clock=clock,
+        metrics=metrics,
+    )
+    await life.up("check publisher", records.start())
+    life.on_down("check publisher", records.close)
+    recorder = StateRecorder(database)
+    await life.up("states of targets", recorder.prepare())
+    results = Results(CheckPublisher(samples, records), recorder, HealthFeed(redis), clock, metrics)
+    life.run("results of checks", results.run(), results.stop)
+    return results
+
+
+def steady(clock: Clock) -> Callable[[], int]:
+    """Unix milliseconds that go on evenly, whatever is done to the system's clock from here on."""
+    began_ms, began = clock.now_ms(), clock.monotonic()
+    return lambda: began_ms + int((clock.monotonic() - began) * 1000)
+
+
+def _reporter(metrics: CheckingMetrics) -> Callable[[bool], None]:
+    return lambda works: metrics.self_check_failed.set(not works)
