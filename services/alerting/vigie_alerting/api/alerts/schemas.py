@@ -11,10 +11,11 @@ from vigie_contracts.alerts import AlertState, Severity, Transition
 from vigie_contracts.alerts import Channel as InlineChannel
 from vigie_query.times import iso_of
 from vigie_storage.alerts.document import Notification, State
+from vigie_web.schemas import Body, Model, NextCursor, Time
 
 from vigie_alerting import templates
 from vigie_alerting.alerts.desk import Known
-from vigie_alerting.api.schemas import Body, Model, NextCursor, Time, time
+from vigie_alerting.api.schemas import time
 from vigie_alerting.outbox import NAMED
 from vigie_alerting.rulebook.destinations import shown
 from vigie_alerting.transitions import labels_of

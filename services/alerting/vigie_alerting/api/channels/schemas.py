@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field
 from vigie_query.times import iso_of
+from vigie_web.schemas import Body, Model, Time
 
-from vigie_alerting.api.schemas import Body, Model, Time
 from vigie_alerting.channels.channels import Verdict
 from vigie_alerting.channels.drafts import MAX_SECRET_CHARS, Draft, ShownChannel
 

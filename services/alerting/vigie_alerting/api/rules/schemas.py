@@ -9,8 +9,9 @@ from pydantic import Field
 from vigie_contracts import alerts as contracts
 from vigie_contracts.alerts import Condition, NoData, RuleKind, Severity
 from vigie_storage.alerts.rules import Change, RuleVersion, StoredRule
+from vigie_web.schemas import Model, NextCursor, Time
 
-from vigie_alerting.api.schemas import Model, NextCursor, Time, time
+from vigie_alerting.api.schemas import time
 from vigie_alerting.resources import RuleHealth
 from vigie_alerting.rulebook.destinations import without_secrets
 from vigie_alerting.rules.files import Finding

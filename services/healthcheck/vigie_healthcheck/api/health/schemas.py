@@ -10,9 +10,10 @@ from pydantic import Field
 from vigie_contracts.checks import Check, Verdict
 from vigie_query.times import iso
 from vigie_storage.health.incidents import Incident
+from vigie_web.schemas import Body, Model, NextCursor, Time
 
 from vigie_healthcheck import maintenance
-from vigie_healthcheck.api.schemas import Body, Model, NextCursor, Time, time
+from vigie_healthcheck.api.schemas import time
 from vigie_healthcheck.known import Known
 from vigie_healthcheck.readings import Latency
 from vigie_healthcheck.status.model import Shown, shown, worst

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from pydantic import Field
 from vigie_contracts.targets import Target
+from vigie_web.schemas import Model
 
-from vigie_healthcheck.api.schemas import Model
 from vigie_healthcheck.targets.file import Finding
 from vigie_healthcheck.targets.importing import Imported
 from vigie_healthcheck.targets.problems import TargetProblem

@@ -6,8 +6,9 @@ from typing import Self
 
 from pydantic import Field
 from vigie_query.times import iso
+from vigie_web.schemas import Model, Time
 
-from vigie_healthcheck.api.schemas import Model, Time, time
+from vigie_healthcheck.api.schemas import time
 from vigie_healthcheck.status.model import Outage, Planned, Service, Shown, StatusPage
 
 
