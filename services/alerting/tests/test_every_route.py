@@ -4,19 +4,15 @@ is what the permission table says. What a route needs is written down here a sec
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from typing import Any
 
-import httpx2
 import pytest
-from redis.asyncio import Redis
 from vigie_alerting.app import create_app
 from vigie_identity.permissions import Permission
 from vigie_runtime.clients import Database
-from vigie_web.access import MOUNT, declared
 
 from services.alerting.tests.office import settings_for
-from tests.kit.callers import ACME, TENANTS, Answer, Need, callers, difference
+from tests.kit.callers import Need
+from tests.kit.every_route import differences
 
 pytestmark = pytest.mark.connected
 
@@ -43,29 +39,5 @@ async def test_every_route_asks_for_what_the_table_says(
 ) -> None:
     servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
     settings = settings_for(servers, database.name)
-    app = create_app(settings)
-    state: Any = app.state.service  # pyright: ignore[reportUnknownMemberType]
-    routes = sorted(key for key in declared(app.routes) if key[0] != MOUNT)
-    assert len(routes) > 20
-    found: list[str] = []
-    async with (
-        Redis.from_url(redis_url) as redis,
-        app.router.lifespan_context(app),
-        callers(settings, state.resources.access.tenants._db, redis, state.clock) as everybody,
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://alerting", timeout=30) as http,
-    ):
-        for caller in everybody:
-            access = replace(state.resources.access, authenticator=caller.identity.authenticator)
-            state.resources = replace(state.resources, access=access)
-            for method, path in routes:
-                need = need_of(method, path)
-                for asked in (*TENANTS, None) if need.permission else (None,):
-                    headers = {**caller.headers, **({"x-scope-orgid": asked} if asked else {})}
-                    body: Any = {"json": {"no such field": 1}} if method in ("POST", "PUT", "PATCH") else {}
-                    answer = await http.request(method, re.sub(r"\{\w+\}", "nothing", path), headers=headers, **body)
-                    detail = (
-                        answer.json().get("detail") or answer.json().get("error") if answer.status_code > 399 else None
-                    )
-                    one = difference(caller, need, asked or ACME, Answer(answer.status_code, detail))
-                    found += [f"{method} {path} for {one}"] if one else []
+    found = await differences(create_app(settings), settings, redis_url, need_of)
     assert not found, "\n".join(found)

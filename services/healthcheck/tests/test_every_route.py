@@ -5,20 +5,16 @@ method."""
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from typing import Any
 
-import httpx2
 import pytest
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from vigie_healthcheck.app import create_app
 from vigie_healthcheck.settings import HealthcheckSettings
 from vigie_identity.permissions import Permission
 from vigie_runtime.clients import Database
-from vigie_web.access import MOUNT, declared
 
-from tests.kit.callers import ACME, TENANTS, Answer, Need, callers, difference
+from tests.kit.callers import ACME, Need
+from tests.kit.every_route import differences
 
 pytestmark = pytest.mark.connected
 
@@ -49,27 +45,5 @@ async def test_every_route_asks_for_what_the_table_says(
         healthcheck_group=name, partitions=2, default_tenant=ACME, anonymous="nothing",
         jwt_secret=SecretStr("own-secret-" * 4),
     )  # fmt: skip
-    app = create_app(settings)
-    state: Any = app.state.service  # pyright: ignore[reportUnknownMemberType]
-    routes = sorted(key for key in declared(app.routes) if key[0] != MOUNT)
-    assert len(routes) > 20
-    found: list[str] = []
-    async with (
-        Redis.from_url(redis_url) as redis,
-        app.router.lifespan_context(app),
-        callers(settings, state.resources.access.tenants._db, redis, state.clock) as everybody,
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://healthcheck", timeout=30) as http,
-    ):
-        for caller in everybody:
-            access = replace(state.resources.access, authenticator=caller.identity.authenticator)
-            state.resources = replace(state.resources, access=access)
-            for method, path in routes:
-                need = need_of(method, path)
-                for asked in (*TENANTS, None) if need.permission else (None,):
-                    headers = {**caller.headers, **({"x-scope-orgid": asked} if asked else {})}
-                    body: Any = {"json": {"no such field": 1}} if method in ("POST", "PUT", "PATCH") else {}
-                    answer = await http.request(method, re.sub(r"\{\w+\}", "nothing", path), headers=headers, **body)
-                    detail = answer.json().get("detail") if answer.status_code > 399 else None
-                    one = difference(caller, need, asked or ACME, Answer(answer.status_code, detail))
-                    found += [f"{method} {path} for {one}"] if one else []
+    found = await differences(create_app(settings), settings, redis_url, need_of)
     assert not found, "\n".join(found)
