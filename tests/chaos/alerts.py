@@ -34,6 +34,8 @@ EPISODES = 2
 TOLD = frozenset({AlertState.FIRING, AlertState.RESOLVED})
 DRAINED_S = 150.0
 """The lease of a process that was killed, and what waited behind it."""
+CONFIRMED_S = 5.0
+"""After its delivery a notification is confirmed by then, on a busy machine too."""
 Told = dict[str, list[str]]
 """Host -> statuses, in order."""
 
@@ -79,6 +81,21 @@ def repeats(deliveries: Sequence[Delivery]) -> Counter[str]:
     """How many times more than once each notification came."""
     counted = Counter(delivery.id for delivery in deliveries)
     return Counter({one: count - 1 for one, count in counted.items() if count > 1})
+
+
+def unexplained(deliveries: Sequence[Delivery], deaths: Sequence[float]) -> list[str]:
+    """Notifications that came again although no process died between its delivery and the time by which it should have
+    been confirmed. `deaths`: when, seconds of `time.monotonic`."""
+    last: dict[str, float] = {}
+    wrong: list[str] = []
+    for delivery in deliveries:
+        before = last.get(delivery.id)
+        if before is not None and not any(
+            before <= death <= min(before + CONFIRMED_S, delivery.at) for death in deaths
+        ):
+            wrong.append(f"{delivery.id}, {delivery.at - before:.1f} s later")
+        last[delivery.id] = delivery.at
+    return wrong
 
 
 async def make_rules(url: str, ledger: AlertLedger, webhook: str) -> None:
