@@ -22,8 +22,9 @@ _EMBEDDED: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"), IPv6Netwo
 """IPv6 networks whose last 32 bits are the IPv4 address that is really meant: NAT64, compatible, translated."""
 _6TO4: Final = IPv6Network("2002::/16")
 _TEREDO: Final = IPv6Network("2001::/32")
-_PLATFORM: Final = (ip_network("168.63.129.16/32"), ip_network("192.88.99.0/24"))
-"""Public by their numbers, but not by what answers there: Azure's host agent, relays."""
+_PLATFORM: Final = (ip_network("168.63.129.16/32"), ip_network("192.88.99.0/24"), ip_network("64:ff9b:1::/48"))
+"""Public by their numbers, but not by what answers there: Azure's host agent, relays, an operator's own NAT64, behind
+which are whatever IPv4 addresses (RFC 8215). Not every supported Python knows all of them."""
 
 
 class EgressError(Exception):
@@ -83,6 +84,10 @@ class Egress:
     def __init__(self, allowed: Networks | None, lookup: Resolve = resolve) -> None:
         self._allowed = allowed
         self._lookup = lookup
+
+    def to_anywhere(self) -> Egress:
+        """The same, to whatever is asked for."""
+        return Egress(None, self._lookup)
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """Addresses of the host that may be connected to, at least one. Raises HostUnknown, AddressForbidden."""

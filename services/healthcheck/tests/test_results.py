@@ -325,6 +325,24 @@ async def test_a_flush_returns_when_what_was_found_before_is_stored(bench: Bench
     assert bench.store.states["a"].checked_ms == NOW + 1000
 
 
+async def test_what_is_handed_over_is_stored_or_never_will_be(bench: Bench) -> None:
+    results = bench.process()
+    async with running(results):
+        await bench.check(results, "a", 1)
+        await results.hand_over(["a"])
+        assert bench.store.states["a"].checked_ms == NOW + 1000
+        bench.store.away = True
+        await bench.check(results, "a", 2, DOWN)
+        await bench.check(results, "b", 2)
+        await eventually(lambda: len(bench.log.checks) == 3)
+        await results.hand_over(["a"])
+        bench.store.away = False
+        await eventually(lambda: "b" in bench.store.states)
+    # Else who has it now, and found it up, would not know that an incident has begun.
+    assert bench.store.states["a"].checked_ms == NOW + 1000
+    assert ("a", UP, DOWN) not in bench.store.changes
+
+
 async def test_a_target_that_is_gone_leaves_nothing(bench: Bench) -> None:
     results = bench.process()
     async with running(results):
@@ -375,9 +393,15 @@ async def test_samples_that_are_refused_are_counted_and_hold_nothing_up(bench: B
     assert bench.value("vigie_healthcheck_refused_samples_total", reason="limit") == 1
 
 
-async def test_what_is_no_passing_trouble_ends_the_process(bench: Bench) -> None:
+@pytest.mark.parametrize("where", ["log", "store"])
+async def test_what_is_no_passing_trouble_ends_the_process(
+    bench: Bench, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: object) -> None:
+        raise KeyError("a bug")
+
     results = bench.process()
-    bench.log.away = KeyError("a bug")
+    monkeypatch.setattr(bench.log if where == "log" else bench.store, "publish" if where == "log" else "write", broken)
     await bench.check(results, "a", 1)
     with pytest.raises(KeyError):
-        await results.run()
+        await asyncio.wait_for(results.run(), 10)

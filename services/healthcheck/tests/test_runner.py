@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -17,12 +17,11 @@ from vigie_healthcheck.checking import Checked
 from vigie_healthcheck.metrics import CHECKING_METRICS, CheckingMetrics
 from vigie_healthcheck.muting import DEPENDENCY, MAINTENANCE, Muting
 from vigie_healthcheck.probes.base import Outcome
-from vigie_healthcheck.roster import READ_S, Roster
+from vigie_healthcheck.roster import READ_S, Roster, TargetLog
 from vigie_healthcheck.runner import Runner
 from vigie_healthcheck.schedule import Schedule
 from vigie_healthcheck.start import steady
 from vigie_healthcheck.state import Step
-from vigie_runtime.bus.compacted import CompactedLog
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.errors import StoreUnavailable
 from vigie_runtime.metrics import MetricSet
@@ -62,20 +61,23 @@ class Added:
 
 class Rig:
     def __init__(self, slots: int = 100) -> None:
-        self.clock, self.states, self.log = ManualClock(), States(), CompactedLog(Target)
+        self.clock, self.states, self.log = ManualClock(), States(), TargetLog(self.hand_over)
         self.read, self.asked_for = True, dict[str, int]()
         self.begun: list[str] = []
         self.answers: dict[str, Exception | Verdict] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.added: list[Added] = []
         self.forgotten: list[str] = []
+        self.handed_over: list[str] = []
+        self.taken_over: list[tuple[int, int]] = []
+        """Partitions, and how often states had been read by then."""
         self.metrics = MetricSet(CHECKING_METRICS)
         self.measured = CheckingMetrics(self.metrics)
         woken, now_ms = asyncio.Event(), steady(self.clock)
         self.woken, schedule = woken, Schedule()
         self.roster = Roster(
-            self.log, schedule, self.states, self.forget, sealing=Sealing(), is_read=lambda: self.read,
-            clock=self.clock, now_ms=now_ms, changed=woken.set,
+            self.log, schedule, self.states, self.forget, take_over=self.take_over, sealing=Sealing(),
+            is_read=lambda: self.read, clock=self.clock, now_ms=now_ms, changed=woken.set,
         )  # type: ignore[arg-type]  # fmt: skip
         muting = Muting(self.states, self.roster.state, self.clock)  # type: ignore[arg-type]
         self.runner = Runner(
@@ -85,6 +87,15 @@ class Rig:
 
     async def forget(self, target: Target) -> None:
         self.forgotten.append(target.id)
+
+    async def hand_over(self, left: Sequence[str]) -> None:
+        self.roster.leave(left)
+        self.handed_over += left
+
+    async def take_over(self, partition: int) -> None:
+        if self.states.away:
+            raise StoreUnavailable
+        self.taken_over.append((partition, self.states.reads))
 
     async def asked(self) -> dict[str, int]:
         return self.asked_for
@@ -340,6 +351,49 @@ async def test_a_target_that_comes_back_goes_on_from_the_newest_that_anybody_kno
         await rig.say(target("a", failure_threshold=3))
         await rig.pass_(31)
         assert rig.added[-1].step.state.state is DOWN
+
+
+async def test_when_others_may_have_a_target_nothing_of_it_is_under_way_any_more() -> None:
+    async with running(Rig()) as rig:
+        rig.gates["a"] = asyncio.Event()
+        await rig.say(target("a"), target("b"))
+        await rig.pass_(1)
+        rig.states.away = True  # the roster waits, and takes no changes
+        await rig.say(target("a", 2))
+        await rig.log.revoked([0])
+        assert (rig.roster.watched, sorted(rig.handed_over)) == ({}, ["a", "b"])
+        added = len(rig.added)
+        rig.gates["a"].set()
+        await settled()
+        assert len(rig.added) == added
+        rig.states.away = False
+        await rig.pass_(120)
+        assert (rig.roster.watched, len(rig.added)) == ({}, added), "what was read before they left does not bring back"
+
+
+async def test_what_is_read_anew_is_handed_over_as_to_another() -> None:
+    async with running(Rig()) as rig:
+        await rig.say(target("a"))
+        await rig.pass_(1)
+        await rig.log.assigned(0)
+        assert rig.handed_over == ["a"]
+
+
+async def test_a_partition_is_taken_over_before_its_states_are_read_and_each_time_it_comes() -> None:
+    async with running(Rig()) as rig:
+        await rig.say(target("a"))
+        await rig.say(target("b"))
+        assert rig.taken_over == [(0, 0)]
+        await rig.log.revoked([0])
+        await settled()
+        reads = rig.states.reads
+        await rig.log.assigned(0)
+        rig.states.away = True
+        await rig.say(target("a"))
+        assert (len(rig.taken_over), rig.roster.watched) == (1, {})
+        rig.states.away = False
+        await eventually(rig, lambda: "a" in rig.roster.watched)
+        assert rig.taken_over[1:] == [(0, reads)]
 
 
 async def test_nobody_is_alerted_while_it_is_maintained_or_what_it_needs_is_down() -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import OWN, Secrets, Target
-from vigie_runtime.egress import Egress
 
 from vigie_healthcheck.probes.base import Outcome, Probe, Question, Way, ask
 from vigie_healthcheck.self_check import SelfCheck
@@ -30,7 +29,7 @@ class Checker:
     ) -> None:
         """`own_urls`: where Vigie's own parts are. Who runs Vigie named them: in any network."""
         self._probes, self._way, self._self_check = probes, way, self_check
-        self._own_urls, self._own_way = frozenset(own_urls), replace(way, egress=Egress(None))
+        self._own_urls, self._own_way = frozenset(own_urls), replace(way, egress=way.egress.to_anywhere())
 
     async def check(self, target: Target, secrets: Secrets) -> Checked:
         """Ask, and while it does not answer as it should, ask again at once, as often as it is configured and its

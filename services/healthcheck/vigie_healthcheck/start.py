@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from vigie_contracts.targets import Target
 from vigie_publishing.publishers import NamedPublisher
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
-from vigie_runtime.bus.compacted import CompactedLog
 from vigie_runtime.bus.log_reader import LogReader
 from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.bus.topics import TopicIdentity
@@ -31,7 +29,7 @@ from vigie_healthcheck.probes.registry import PROBES
 from vigie_healthcheck.publishing import CheckPublisher
 from vigie_healthcheck.recording import StateRecorder
 from vigie_healthcheck.results import Results
-from vigie_healthcheck.roster import Roster
+from vigie_healthcheck.roster import Roster, TargetLog
 from vigie_healthcheck.runner import Runner
 from vigie_healthcheck.schedule import Schedule
 from vigie_healthcheck.self_check import LoopDelay, SelfCheck
@@ -70,13 +68,21 @@ async def start(
     """Up: everything that is due is checked from here on. `metrics` declares CHECKING_METRICS, RESULTS_METRICS,
     LOGREADER_METRICS and what publishers count."""
     measured, states = CheckingMetrics(metrics), HealthStates(database)
-    results = await _results(life, settings, database, redis, samples=samples, clock=clock, metrics=metrics)
+    recorder = StateRecorder(database, targets.topic, clock)
+    life.on_down("session of the states", recorder.close)
+    results = await _results(life, settings, recorder, redis, samples=samples, clock=clock, metrics=metrics)
     delay = LoopDelay()
     life.run("delay of the event loop", delay.run(), delay.stop)
     self_check = SelfCheck(settings.references, delay, clock, report=_reporter(measured))
     life.on_down("self-check", self_check.close)
     now_ms = steady(clock)
-    log, schedule, woken = CompactedLog(Target), Schedule(), asyncio.Event()
+    schedule, woken = Schedule(), asyncio.Event()
+
+    async def hand_over(left: Sequence[str]) -> None:
+        roster.leave(left)
+        await results.hand_over(left)
+
+    log = TargetLog(hand_over)
     reader = LogReader(
         lambda: clients.kafka_consumer(
             settings, client_id=f"vigie-{SERVICE}-targets", group_id=settings.healthcheck_group
@@ -90,8 +96,8 @@ async def start(
         metrics=metrics,
     )
     roster = Roster(
-        log, schedule, states, results.remove, sealing=settings.sealing, is_read=lambda: reader.caught_up,
-        clock=clock, now_ms=now_ms, changed=woken.set,
+        log, schedule, states, results.remove, take_over=recorder.take_over, sealing=settings.sealing,
+        is_read=lambda: reader.caught_up, clock=clock, now_ms=now_ms, changed=woken.set,
     )  # fmt: skip
     runner = Runner(
         schedule, roster, Checker(PROBES, way, self_check, own_urls).check, Muting(states, roster.state, clock).reason,
@@ -108,7 +114,7 @@ async def start(
 
 
 async def _results(
-    life: Lifespan, settings: HealthcheckSettings, database: Database, redis: Redis, *, samples: NamedPublisher,
+    life: Lifespan, settings: HealthcheckSettings, recorder: StateRecorder, redis: Redis, *, samples: NamedPublisher,
     clock: Clock, metrics: MetricSet,
 ) -> Results:  # fmt: skip
     records = RecordPublisher(
@@ -121,7 +127,6 @@ async def _results(
     )
     await life.up("check publisher", records.start())
     life.on_down("check publisher", records.close)
-    recorder = StateRecorder(database)
     await life.up("states of targets", recorder.prepare())
     results = Results(CheckPublisher(samples, records), recorder, HealthFeed(redis), clock, metrics)
     life.run("results of checks", results.run(), results.stop)

@@ -22,6 +22,7 @@ from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Expectations, Secrets, Target
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.egress import AddressForbidden, Egress, HostUnknown
+from vigie_runtime.errors import Busy
 from vigie_runtime.expressions import Expressions
 from vigie_storage.health.beats import Beat
 
@@ -197,6 +198,8 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
         verdict, reason, facts = e.verdict, e.reason, dict(e.facts)
     except AddressForbidden as e:
         verdict, reason = Verdict.UNKNOWN, str(e)
+    except Busy:
+        verdict, reason = Verdict.UNKNOWN, "the prober looks up too many names that do not come"
     except HostUnknown as e:
         verdict, reason, unreachable = Verdict.DOWN, str(e), True
     except OSError as e:  # a TimeoutError is one too
