@@ -17,6 +17,7 @@ from vigie_healthcheck.state import Change
 from vigie_runtime.clock import SystemClock
 from vigie_storage.health.beats import Beats, new_token
 from vigie_storage.health.checks import Checks
+from vigie_storage.health.sightings import Sighting, Sightings
 from vigie_storage.health.states import EVERY, HealthStates, StateFilter, TargetState, order
 from vigie_storage.mongo import transaction
 from vigie_storage.partitions.owners import Owners
@@ -192,6 +193,19 @@ async def test_checks_are_stored_once_and_read_newest_first(database: Any) -> No
     await checks.prepare(timedelta(days=7))
     indexes = await database.health_checks.index_information()
     assert indexes["at_1"]["expireAfterSeconds"] == 7 * 86_400
+
+
+async def test_the_newest_sighting_of_each_region_is_kept(database: Any) -> None:
+    sightings = Sightings(database)
+    await sightings.prepare()
+
+    def seen(region: str, at: int, verdict: Verdict = UP, target: str = "t1") -> Sighting:
+        return Sighting(target=target, tenant="acme", region=region, at_ms=NOW + at, verdict=verdict, reason="$odd")
+
+    await sightings.write([seen("us", 5), seen("eu", 5, DOWN), seen("us", 5, target="t2")])
+    await sightings.write([seen("us", 4, DOWN), seen("eu", 6)])
+    assert await sightings.of("t1") == [seen("eu", 6), seen("us", 5)]
+    assert await sightings.of("t3") == []
 
 
 async def test_a_beat_is_heard_by_its_token_only(database: Any) -> None:

@@ -169,6 +169,7 @@ def test_incidents_of_services_that_are_not_public_are_not_told() -> None:
         ("it answered 404 for /admin/secret.json", "it answered 404 for …"),
         ("root@db.internal may not log in", "… may not log in"),
         ("the answer does not match key=s3cret", "the answer is not what it should be"),
+        ("2 of 3 regions see it down: here: the answer matches x; us-1: refused", "2 of 3 regions see it down"),
         ("the answer matches password", "the answer is not what it should be"),
         ("the answer has no $.internal.shards", "the answer is not what it should be"),
         ("$.queue.depth is not 0", "the answer is not what it should be"),

@@ -79,14 +79,14 @@ class Roster:
     def __init__(
         self, log_: CompactedLog[Target], schedule: Schedule, states: HealthStates, forget: Forget, *,
         take_over: TakeOver, sealing: Sealing, is_read: Callable[[], bool], clock: Clock, now_ms: Callable[[], int],
-        changed: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] = lambda: None, wanted: Callable[[Target], bool] = lambda _: True,
     ) -> None:  # fmt: skip
         """`is_read`: whether the log was read to its end; `now_ms`: the time of the schedule; `changed` is called when
-        something may be due earlier than before."""
+        something may be due earlier than before; `wanted`: which targets are checked from here."""
         self._log, self._schedule, self._states, self._forget = log_, schedule, states, forget
         self._take_over, self._taken_over = take_over, set[int]()
         self._sealing, self._is_read, self._clock, self._now_ms = sealing, is_read, clock, now_ms
-        self._changed = changed
+        self._changed, self._wanted = changed, wanted
         self._stopping = False
         self._unread_since: float | None = None
         self.watched: dict[str, Watched] = {}
@@ -152,7 +152,7 @@ class Roster:
             self._taken_over.add(partition)
         stored = await self._states.some(changes)
         for id_, (_, value) in changes.items():
-            if isinstance(value, Target) and value.enabled:
+            if isinstance(value, Target) and value.enabled and self._wanted(value):
                 self._put(value, stored.get(id_))
                 continue
             known = self.watched.get(id_)

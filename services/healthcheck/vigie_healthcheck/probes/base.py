@@ -138,6 +138,8 @@ class Outcome:
     duration_s: float
     phases: Mapping[str, float]
     facts: Facts
+    regions: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    """Where it is asked from several: whether it is up, by those that know."""
     unreachable: bool = False
     """It is down as far as one can see from here: a prober without network would find the same."""
 
@@ -211,7 +213,7 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
         ending = conditions.ending(question.expect, facts.get(EXPIRY), time.time())
         if reason := conditions.slow(question.expect, took) or ending:
             verdict = Verdict.DEGRADED
-    return Outcome(verdict, reason, took, phases.seconds, facts, unreachable)
+    return Outcome(verdict, reason, took, phases.seconds, facts, unreachable=unreachable)
 
 
 def _late(deadline_s: float, phase: str) -> tuple[Verdict, str]:
