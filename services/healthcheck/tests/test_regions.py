@@ -147,7 +147,7 @@ class Store:
 
 async def test_a_region_tells_the_newest_of_each_target_when_the_store_is_there_again() -> None:
     store = Store()
-    sighted, one = Sighted("us", store), target("us")
+    sighted, one = Sighted("us", store), target("us")  # type: ignore[arg-type]
     running = asyncio.create_task(sighted.run())
 
     async def check(verdict: Verdict, at_ms: int, which: Target) -> None:

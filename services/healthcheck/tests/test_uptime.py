@@ -146,7 +146,7 @@ async def test_days_of_several_targets_today_last() -> None:
         "a": Days(pytest.approx(100 * 4 / 28, abs=0.001), [None, 0.0, 100.0]),
         "b": Days(100.0, [100.0, None, None]),
     }
-    assert await stored.last_day(ACME, [a, b]) == {"a": pytest.approx(100 * 4 / 27, abs=0.001), "b": None}
+    assert await stored.last_day(ACME, [a, b]) == {"a": pytest.approx(100 * 4 / 28, abs=0.001), "b": None}
 
 
 async def test_a_day_that_was_watched_for_minutes_does_not_count_as_a_whole_one() -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 from vigie_contracts.targets import Target
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
 from vigie_runtime.errors import StoreUnavailable, reason_of
-from vigie_storage.health.sightings import Sighting
+from vigie_storage.health.sightings import Sighting, Sightings
 
 from vigie_healthcheck.checking import Checked
 from vigie_healthcheck.state import Step
@@ -24,16 +24,10 @@ FLUSH_S: Final = 0.2
 _AWAY: Final = Backoff(0.2, 5.0)
 
 
-class Store(Protocol):
-    """`Sightings`."""
-
-    async def write(self, sightings: list[Sighting]) -> None: ...
-
-
 class Sighted:
     """`run` in a task, until `stop`."""
 
-    def __init__(self, region: str, store: Store) -> None:
+    def __init__(self, region: str, store: Sightings) -> None:
         self._region, self._store = region, store
         self._waiting: dict[str, Sighting] = {}
         self._stopping = asyncio.Event()

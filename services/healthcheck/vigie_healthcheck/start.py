@@ -122,12 +122,12 @@ async def start(
         is_read=lambda: reader.caught_up, clock=clock, now_ms=now_ms, changed=woken.set,
         wanted=lambda one: not region or region in one.regions,
     )  # fmt: skip
-    check = Checker(PROBES, way, self_check, own_urls).check
-    muting = Muting(states, roster.state, clock)
+    check, muted = Checker(PROBES, way, self_check, own_urls).check, _never_muted
+    if not region:
+        check, muted = Judge(check, sightings.of, clock).check, Muting(states, roster.state, clock).reason
     runner = Runner(
-        schedule, roster, check if region else Judge(check, sightings.of, clock).check,
-        _never_muted if region else muting.reason, outlet.add, asked=states.asked, slots=settings.probe_concurrency, clock=clock, now_ms=now_ms,
-        metrics=measured, woken=woken,
+        schedule, roster, check, muted, outlet.add, asked=states.asked, slots=settings.probe_concurrency,
+        clock=clock, now_ms=now_ms, metrics=measured, woken=woken,
     )  # fmt: skip
     life.run("log of targets", reader.run(), reader.stop)
     # Before the log is left, so that who reads it next begins where this process was.

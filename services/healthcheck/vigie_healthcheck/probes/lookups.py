@@ -1,5 +1,5 @@
-"""Names of hosts become addresses, by the system's resolver: each lookup in a thread of its own, which a name server that
-hangs holds for many seconds and nobody can end. The event loop's few common threads would soon all be held up by
+"""Names of hosts become addresses, by the system's resolver: each lookup in a thread of its own, which a name server
+that hangs holds for many seconds and nobody can end. The event loop's few common threads would soon all be held up by
 such names, and every other target with them."""
 
 from __future__ import annotations

@@ -18,12 +18,11 @@ from vigie_contracts.targets import (
     Secrets,
     Target,
 )
-
 from vigie_storage.health import sightings
 
 from vigie_healthcheck.probes import conditions
-from vigie_healthcheck.regions import HERE
 from vigie_healthcheck.probes.registry import SCHEMES
+from vigie_healthcheck.regions import HERE
 from vigie_healthcheck.targets.problems import TargetProblem
 
 KINDS: Final = (*sorted(set(SCHEMES.values()) | {"tls"}), HEARTBEAT)
