@@ -95,7 +95,7 @@ class Target(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     regions: list[str] = []
     """From where it is asked beside from where its state is judged."""
     quorum: int = 0
-    """How many of all these must see it down until a check has failed; 0: more than half."""
+    """How many of all these must see it down until a check has failed; 0: more than half of those that know."""
 
     labels: dict[str, str] = {}
     """On its samples, and so on its alerts."""
@@ -126,10 +126,9 @@ class Target(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
         """From how many places it is asked."""
         return 1 + len(self.regions)
 
-    @property
-    def needed(self) -> int:
-        """How many of these must see it down."""
-        return self.quorum or self.places // 2 + 1
+    def needed(self, known: int) -> int:
+        """How many of these must see it down, when so many know."""
+        return self.quorum or known // 2 + 1
 
     @property
     def period_ms(self) -> int:

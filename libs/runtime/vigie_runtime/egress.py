@@ -22,9 +22,8 @@ _EMBEDDED: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"), IPv6Netwo
 """IPv6 networks whose last 32 bits are the IPv4 address that is really meant: NAT64, compatible, translated."""
 _6TO4: Final = IPv6Network("2002::/16")
 _TEREDO: Final = IPv6Network("2001::/32")
-_PLATFORM: Final = (ip_network("168.63.129.16/32"), ip_network("192.88.99.0/24"), ip_network("64:ff9b:1::/48"))
-"""Public by their numbers, but not by what answers there: Azure's host agent, relays, an operator's own NAT64, behind
-which are whatever IPv4 addresses (RFC 8215). Not every supported Python knows all of them."""
+_PLATFORM: Final = (ip_network("168.63.129.16/32"), ip_network("192.88.99.0/24"))
+"""Public by their numbers, but not by what answers there: Azure's host agent, relays."""
 
 
 class EgressError(Exception):

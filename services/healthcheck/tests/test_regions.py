@@ -62,12 +62,14 @@ def together(own: Verdict, quorum: int = 0, **others: Verdict) -> tuple[Verdict,
         (UNKNOWN, UP, UP, UP),
         (UNKNOWN, DOWN, UP, DEGRADED),
         (UNKNOWN, DOWN, DOWN, DOWN),
-        (UNKNOWN, DOWN, UNKNOWN, UNKNOWN),
-        (DOWN, UNKNOWN, UNKNOWN, UNKNOWN),
+        (UNKNOWN, DOWN, UNKNOWN, DOWN),
+        (DOWN, UNKNOWN, UNKNOWN, DOWN),
         (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
     ],
 )
-def test_more_than_half_must_see_it_down(own: Verdict, us: Verdict, ap: Verdict, verdict: Verdict) -> None:
+def test_more_than_half_of_those_that_know_must_see_it_down(
+    own: Verdict, us: Verdict, ap: Verdict, verdict: Verdict
+) -> None:
     assert together(own, us=us, ap=ap)[0] is verdict
 
 
@@ -75,7 +77,10 @@ def test_how_many_is_for_the_target_to_say() -> None:
     assert together(UP, 1, us=UP, ap=DOWN)[0] is DOWN
     assert together(UP, 3, us=DOWN, ap=DOWN)[0] is DEGRADED
     assert together(DOWN, 3, us=DOWN, ap=DOWN)[0] is DOWN
-    assert [target(*"abcd"[:n]).needed for n in range(5)] == [1, 2, 2, 3, 3]
+    for others in ({}, {"us": UNKNOWN}):
+        assert together(DOWN, 2, **others)[0] is UNKNOWN, "one that is missing is no vote"
+    assert together(UP, 2)[0] is UP
+    assert [target().needed(known) for known in range(6)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_the_reason_says_who_sees_it_down_and_why() -> None:
@@ -83,7 +88,7 @@ def test_the_reason_says_who_sees_it_down_and_why() -> None:
         f"2 of 3 regions see it down: here: {REFUSED}; us: no connection"
     )  # fmt: skip
     assert together(DOWN, us=UP, ap=UP)[1] == f"1 of 3 regions see it down: here: {REFUSED}"
-    assert together(DOWN)[1] == f"too few regions know: 1 of 3 regions see it down: here: {REFUSED}"
+    assert together(DOWN, 2)[1] == f"too few regions know: 1 of 3 regions see it down: here: {REFUSED}"
     assert together(DEGRADED, us=UP, ap=UP) == (DEGRADED, "slow")
     assert together(UP, us=DEGRADED, ap=UP) == (UP, "")
 
@@ -108,8 +113,8 @@ async def test_without_regions_and_without_the_store_only_this_place_is_known() 
     judge = Judge(check, seen, ManualClock(NOW))
     assert (await judge.check(target(), Secrets())).outcome.verdict is DOWN
     assert asked == []
-    assert (await judge.check(target("us"), Secrets())).outcome.verdict is UNKNOWN
-    assert (await judge.check(target("us", quorum=1), Secrets())).outcome.verdict is DOWN
+    assert (await judge.check(target("us", quorum=2), Secrets())).outcome.verdict is UNKNOWN
+    assert (await judge.check(target("us"), Secrets())).outcome.verdict is DOWN
 
 
 def test_each_region_is_a_series() -> None:

@@ -52,8 +52,7 @@ class Judge:
 
 
 def agreed(target: Target, own: Outcome, seen: Sequence[Sighting], now_ms: int) -> Outcome:
-    """The outcome of all. Where it is not known of enough regions that they see it down, and of none that it is up,
-    nothing is known."""
+    """The outcome of all. Where too few see it down, and it is known of none that it is up, nothing is known."""
     fresh = now_ms - _MISSED * target.period_ms - target.deadline_ms * (target.retries + 1) - MARGIN_MS
     others = {one.region: one for one in seen if one.region in target.regions and one.at_ms >= fresh}
     verdicts = {HERE: own.verdict, **{region: one.verdict for region, one in others.items()}}
@@ -61,7 +60,7 @@ def agreed(target: Target, own: Outcome, seen: Sequence[Sighting], now_ms: int) 
     reasons = {HERE: own.reason, **{region: one.reason for region, one in others.items()}}
     down = [region for region, verdict in verdicts.items() if verdict is Verdict.DOWN]
     sentence = _sentence(target, down, reasons)
-    if len(down) >= target.needed:
+    if len(down) >= target.needed(len(regions)):
         return replace(own, verdict=Verdict.DOWN, reason=sentence, regions=regions)
     if not any(regions.values()):
         what = sentence if down else own.reason

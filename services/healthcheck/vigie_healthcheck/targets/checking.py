@@ -114,7 +114,9 @@ def _regions(target: Target) -> Iterator[TargetProblem]:
     if target.regions and target.kind == HEARTBEAT:
         yield TargetProblem("regions", "are of no use to a heartbeat: it is not asked, but heard of")
     if not 0 <= target.quorum <= target.places:
-        yield TargetProblem("quorum", f"must be from 1 to {target.places}: here, and the regions; 0: more than half")
+        yield TargetProblem(
+            "quorum", f"must be from 1 to {target.places}: here, and the regions; 0: more than half of those that know"
+        )
 
 
 def region_named(text: str) -> bool:

@@ -38,7 +38,7 @@ class Service(Model):
     max_redirects: int
     verify: bool = Field(description="whether the certificate must be trusted")
     regions: list[str] = Field(description="from where it is asked beside from here")
-    quorum: int = Field(description="how many of them all must see it down; 0: more than half")
+    quorum: int = Field(description="how many of them all must see it down; 0: more than half of those that know")
     labels: dict[str, str] = Field(description="on its samples and alerts")
     group: str
     description: str
