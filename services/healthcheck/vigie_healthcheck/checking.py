@@ -13,7 +13,6 @@ from vigie_contracts.targets import OWN, Secrets, Target
 from vigie_healthcheck.probes.base import Outcome, Probe, Question, Way, ask
 from vigie_healthcheck.self_check import SelfCheck
 
-
 STARTING_S: Final = 60.0
 """What is Vigie's own is started together with the prober, and may need so long."""
 
