@@ -200,6 +200,8 @@ HEALTH_STATES: Final = Collection(
     Expiry("expires"),
 )
 """What every target is now. `_id`: that of the target."""
+HEALTH_SIGHTINGS: Final = Collection("health_sightings", TenantIn.FIELD, (Index(("target",)),), Expiry("expires"))
+"""How a target last looked from a region. `_id`: "<target>/<region>"."""
 HEALTH_BEATS: Final = Collection("health_beats", TenantIn.FIELD, (Index(("target",)),))
 """When a heartbeat was last heard. `_id`: the hash of its token."""
 HEALTH_INCIDENTS: Final = Collection(
@@ -241,6 +243,6 @@ ALL: Final = (
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS,
-    HEALTH_TARGETS, HEALTH_STATES, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
+    HEALTH_TARGETS, HEALTH_STATES, HEALTH_SIGHTINGS, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
 )  # fmt: skip

@@ -168,6 +168,11 @@ def test_incidents_of_services_that_are_not_public_are_not_told() -> None:
         ("mongodb-0:27017 is no primary", "… is no primary"),
         ("it answered 404 for /admin/secret.json", "it answered 404 for …"),
         ("root@db.internal may not log in", "… may not log in"),
+        ("the answer does not match key=s3cret", "the answer is not what it should be"),
+        ("2 of 3 regions see it down: here: the answer matches x; us-1: refused", "2 of 3 regions see it down"),
+        ("the answer matches password", "the answer is not what it should be"),
+        ("the answer has no $.internal.shards", "the answer is not what it should be"),
+        ("$.queue.depth is not 0", "the answer is not what it should be"),
     ],
 )
 def test_reasons_hold_no_addresses_in_public(reason: str, told: str) -> None:

@@ -93,8 +93,9 @@ async def test_empty_history_says_so() -> None:
     found = await nothing.uptime(ACME, Span("shop", 30 * SECOND), Window.WEEK)
     assert (found.percent, found.unknown_s) == (None, 7 * 86_400 - 20 * 60), "but for the hour that goes on"
     assert await nothing.latency(ACME, "shop", Window.WEEK) == Latency()
-    assert await nothing.days(ACME, ["shop"], 3) == {}
+    assert await nothing.days(ACME, [Span("shop", 0)], 3) == {}
     assert await nothing.last_day(ACME, []) == {}
+    assert await nothing.last_day(ACME, [Span("shop", 0)]) == {"shop": None}
 
 
 async def test_time_before_the_target_was_made_is_not_unknown() -> None:
@@ -135,16 +136,33 @@ async def test_days_of_several_targets_today_last() -> None:
     today = NOW // DAY * DAY
     stored = readings(
         {
-            (AVAILABLE, "a"): [*checks(today - DAY, today, 0.0, HOUR), *checks(today, NOW)],
+            (AVAILABLE, "a"): [*checks(today - DAY, today, 0.0, HOUR), *checks(today, NOW, every_ms=5 * MINUTE)],
             (AVAILABLE, "b"): checks(today - 2 * DAY, today - DAY, 1.0, HOUR),
             (AVAILABLE, "not asked for"): checks(today, NOW),
         }
     )
-    assert await stored.days(ACME, ["b", "a"], 3) == {
-        "a": Days(pytest.approx(100 * 20 / (24 * 60 + 20), abs=0.001), [None, 0.0, 100.0]),
+    a, b = Span("a", 0), Span("b", 0)
+    assert await stored.days(ACME, [b, a], 3) == {
+        "a": Days(pytest.approx(100 * 4 / 28, abs=0.001), [None, 0.0, 100.0]),
         "b": Days(100.0, [100.0, None, None]),
     }
-    assert await stored.last_day(ACME, ["a", "b"]) == {"a": pytest.approx(100 / 72, abs=0.001), "b": None}
+    assert await stored.last_day(ACME, [a, b]) == {"a": pytest.approx(100 * 4 / 28, abs=0.001), "b": None}
+
+
+async def test_a_day_that_was_watched_for_minutes_does_not_count_as_a_whole_one() -> None:
+    today = NOW // DAY * DAY
+    made = today - 10 * MINUTE
+    samples = [*checks(made, today, 0.0), *checks(today, today + 10 * HOUR)]
+    stored = readings({(AVAILABLE, "shop"): samples}, today + 10 * HOUR)
+    found = await stored.days(ACME, [Span("shop", 30 * SECOND, made)], 2)
+    assert found == {"shop": Days(pytest.approx(100 * 600 / 610, abs=0.001), [0.0, 100.0])}
+
+
+async def test_days_before_a_target_was_made_are_those_of_another_one_of_its_name() -> None:
+    today = NOW // DAY * DAY
+    samples = [*checks(today - 2 * DAY, today - DAY, 0.0, HOUR), *checks(today, NOW)]
+    found = await readings({(AVAILABLE, "shop"): samples}).days(ACME, [Span("shop", 0, today)], 3)
+    assert found == {"shop": Days(100.0, [None, None, 100.0])}
 
 
 async def test_latency_is_within_one_percent() -> None:

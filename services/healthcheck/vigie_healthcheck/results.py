@@ -134,7 +134,7 @@ class Results:
         self._unpublished: deque[_Result] = deque()
         self._unstored: dict[str, _Unstored] = {}
         self._writing: dict[str, _Unstored] = {}
-        """What is being stored."""
+        """What is being stored, and kept when that fails."""
         self._gone: dict[str, Gone] = {}
         self._targets: dict[str, Target] = {}
         """As they were at their newest check."""
@@ -186,6 +186,14 @@ class Results:
                     self._stored.clear()
                     await self._stored.wait()
 
+    async def hand_over(self, targets: Iterable[str]) -> None:
+        """Store what was found of these, if that is possible now. Afterwards nothing of them is stored: whoever has
+        them goes on from what there is, and would be contradicted."""
+        await self.flush()
+        for target in targets:
+            for waiting in (self._unstored, self._writing, self._gone):
+                waiting.pop(target, None)
+
     def stop(self) -> None:
         """Make `run` return when it has told what it has, or cannot."""
         self._stopping.set()
@@ -196,9 +204,7 @@ class Results:
         publishing = asyncio.create_task(self._publishing(), name="checks to Kafka")
         storing = asyncio.create_task(self._storing(), name="states to MongoDB")
         try:
-            await asyncio.wait([publishing, storing], return_when=asyncio.FIRST_COMPLETED)
-            await publishing
-            await storing
+            await asyncio.gather(publishing, storing)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_S):
                     await self._publish()

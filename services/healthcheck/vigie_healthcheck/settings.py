@@ -9,6 +9,7 @@ from vigie_runtime.settings import ChecksSettings
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
+from vigie_healthcheck.targets.checking import region_named
 from vigie_healthcheck.targets.own import Own, named, servers
 
 
@@ -38,6 +39,11 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
         description="addresses that can be connected to as long as this machine's network works, host:port, "
         "comma-separated: while none of them can, what cannot be reached is unknown, not down",
     )
+    probe_region: str = Field(
+        default="",
+        description="where this process is, when it only tells the processes without a region how the targets that "
+        "name this region look from there",
+    )
     own_targets: str = Field(
         default="",
         description="Vigie's own services as targets of the default tenant, name=URL, comma-separated; where it is "
@@ -66,6 +72,13 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
     @classmethod
     def _readable_networks(cls, text: str) -> str:
         networks(text)
+        return text
+
+    @field_validator("probe_region")
+    @classmethod
+    def _usable_region(cls, text: str) -> str:
+        if text and not region_named(text):
+            raise ValueError(f"{text!r} is no name of a region: 1 to 64 letters, digits, _, . and -")
         return text
 
     @field_validator("own_targets")

@@ -108,7 +108,7 @@ async def list_services(
     )
     shown = found[:limit]
     percents = await context.resources.reads.readings.last_day(
-        context.tenant, [one.target.name for one in shown] if uptime else []
+        context.tenant, [Span.of(one.target) for one in shown] if uptime else []
     )
     return ServicePage(
         timestamp=iso(context.now_ms),
@@ -164,7 +164,7 @@ async def read_uptime(
     known = await seen(context, name)
     target, readings = known.target, context.resources.reads.readings
     found, latency = await asyncio.gather(
-        readings.uptime(context.tenant, Span(target.name, target.period_ms, target.created_at), window),
+        readings.uptime(context.tenant, Span.of(target), window),
         readings.latency(context.tenant, target.name, window),
     )
     return UptimeResult.of(known, window, found, latency, context.now_ms)

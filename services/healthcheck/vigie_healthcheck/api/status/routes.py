@@ -125,8 +125,7 @@ async def _badge(reads: Reads, tenant: TenantId, known: Known, type_: Badge, win
         case Badge.STATUS:
             svg = badges.of_state(target.name, known.verdict(reads.clock.now_ms()))
         case Badge.UPTIME:
-            span = Span(target.name, target.period_ms, target.created_at)
-            svg = badges.of_uptime(target.name, (await readings.uptime(tenant, span, window)).percent)
+            svg = badges.of_uptime(target.name, (await readings.uptime(tenant, Span.of(target), window)).percent)
         case Badge.LATENCY:
             svg = badges.of_latency(target.name, (await readings.latency(tenant, target.name, window)).p50)
     headers = {"cache-control": f"{scope}, max-age={_BADGE_S}", CONTENT_SECURITY_POLICY: "default-src 'none'"}
