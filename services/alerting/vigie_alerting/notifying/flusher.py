@@ -45,11 +45,21 @@ class Flusher:
     ) -> None:
         self._db, self._pipeline, self._wake_sender = database, pipeline, wake_sender
         self._clock, self._metrics, self._failpoint = clock, metrics, failpoint
+        self._changed: set[TenantId] = set()
+        """Whose mutes were changed."""
         self._claiming = Claiming(self.once, POLL_S, STORE)
         self.run, self.wake, self.stop = self._claiming.run, self._claiming.wake, self._claiming.stop
 
+    def reconsider(self, tenant: TenantId) -> None:
+        """What mutes the alerts of this tenant was changed: look at what is held."""
+        self._changed.add(tenant)
+        self.wake()
+
     async def once(self) -> bool:
         """Tell what some groups have to tell. Whether there were any. Raises StoreUnavailable."""
+        for tenant in list(self._changed):
+            await self._pipeline.stores.groups.reconsider(tenant)
+            self._changed.discard(tenant)
         claimed = await self._pipeline.stores.groups.claim(MAX_GROUPS)
         if claimed:
             self._failpoint(Point.AFTER_GROUP_CLAIM)
