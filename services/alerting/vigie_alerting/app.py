@@ -150,7 +150,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     count = partial(count_transitions, state.metrics)
     stages = Stages(routebook.held, muters(), stored=(count, announcer.announce))
     notifying = start_notifying(
-        life, settings, database, stores, channels, kinds, watch, stages,
+        life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
         failpoint=from_environment(), clock=clock, metrics=state.metrics,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
