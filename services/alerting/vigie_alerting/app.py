@@ -48,14 +48,19 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.inhibitions import routes as inhibitions
+from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
@@ -78,6 +83,10 @@ State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
+    silences.FEATURE,
+    maintenance.FEATURE,
+    inhibitions.FEATURE,
+    time_intervals.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
     operations(PATH),
@@ -131,20 +140,22 @@ async def connect(state: State, life: Lifespan) -> Resources:
     life.on_down("webhooks", http.aclose)
     watch = Watch(stores.configuration.changed_since, clock)
     life.run("configuration", watch.run(), watch.stop)
+    patterns = Expressions()
+    mutes = Mutes.of(database, stores, who.audit, watch, clock, patterns)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
+    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer, mutes=mutes)
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled, patterns = CompiledRules(), Expressions()
+    compiled = CompiledRules()
     recordings = await publishing(
         life,
         settings,
@@ -178,6 +189,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         audit=who.audit,
         stores=stores,
         watch=watch,
+        mutes=mutes,
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
@@ -198,6 +210,7 @@ def _sending(
     kinds: Mapping[str, Notifier],
     *,
     announcer: Announcer,
+    mutes: Mutes,
 ) -> Dispatcher:
     """The sender, and what hands transitions to it."""
     settings, failpoint = state.settings, from_environment()
@@ -215,6 +228,7 @@ def _sending(
     def stored(transitions: Sequence[Transition]) -> None:
         count_transitions(state.metrics, transitions)
         announcer.announce(transitions)
+        mutes.inhibited.stored(transitions)
 
     return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
 
