@@ -49,6 +49,7 @@ from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
+from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
@@ -61,6 +62,8 @@ from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.routing.importing.storing import Imports
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
@@ -78,6 +81,7 @@ State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
+    routing.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
     operations(PATH),
@@ -135,6 +139,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
+    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
@@ -181,7 +186,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
+        channelbook=Channelbook(database, stores.channels, stores.rules, routebook.receivers_of, who.audit, tools),
+        routebook=routebook,
+        imports=Imports(routebook, stores.configuration, stores.channels, who.audit, watch, tools),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         notifiers=tools,
