@@ -51,6 +51,7 @@ from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.inhibitions import routes as inhibitions
 from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.prometheus import routes as prometheus
+from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.api.silences import routes as silences
 from vigie_alerting.api.time_intervals import routes as time_intervals
@@ -66,6 +67,8 @@ from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.routing.importing.storing import Imports
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
@@ -83,6 +86,7 @@ State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
+    routing.FEATURE,
     silences.FEATURE,
     maintenance.FEATURE,
     inhibitions.FEATURE,
@@ -146,6 +150,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
+    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer, mutes=mutes)
@@ -193,7 +198,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
+        channelbook=Channelbook(database, stores.channels, stores.rules, routebook.receivers_of, who.audit, tools),
+        routebook=routebook,
+        imports=Imports(routebook, stores.configuration, stores.channels, who.audit, watch, tools),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         notifiers=tools,

@@ -16,6 +16,8 @@ from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.routing.importing.storing import Imports
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.snapshots import Watch
@@ -48,6 +50,8 @@ class Resources:
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook
+    routebook: Routebook
+    imports: Imports
     dispatcher: Dispatcher
     desk: Desk
     notifiers: NotifierResources

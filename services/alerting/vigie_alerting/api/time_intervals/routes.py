@@ -17,6 +17,7 @@ from vigie_alerting.api.context import Context, Ctx
 from vigie_alerting.api.named import CONFLICT, IfMatch, Name, versioned
 from vigie_alerting.api.rules.writing import expected_version
 from vigie_alerting.api.time_intervals.schemas import Interval, IntervalBody, IntervalList
+from vigie_alerting.routing.tree import Routes
 
 router = APIRouter(tags=["time intervals"], route_class=NamedRoute)
 _INTERVALS: Final = "/api/alerts/time-intervals"
@@ -70,3 +71,9 @@ async def delete_interval(
     await context.resources.mutes.intervals.remove(
         context.tenant, name, context.actor, if_version=expected_version(if_match)
     )
+
+
+async def _used(context: Context, name: str) -> bool:
+    stored = await context.resources.routebook.stored(context.tenant)
+    routes = Routes(stored.value).all() if stored else ()
+    return any(name in (*one.mute_times, *one.active_times) for one in routes)
