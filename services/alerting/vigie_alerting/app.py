@@ -145,7 +145,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     watch = Watch(stores.configuration.changed_since, clock)
     life.run("configuration", watch.run(), watch.stop)
     patterns = Expressions()
-    mutes = Mutes.of(database, stores, who.audit, watch, clock, patterns)
+    mutes = Mutes.of(database, stores, who.audit, watch, clock=clock, patterns=patterns)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)

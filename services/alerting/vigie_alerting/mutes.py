@@ -48,7 +48,7 @@ class Mutes:
 
     @classmethod
     def of(
-        cls, db: Database, stores: Stores, audit: Audit, watch: Watch, clock: Clock, patterns: Expressions
+        cls, db: Database, stores: Stores, audit: Audit, watch: Watch, *, clock: Clock, patterns: Expressions
     ) -> Self:
         """`watch`: what drops what others change; `patterns`: where expressions are tried on the past."""
         store = stores.configuration

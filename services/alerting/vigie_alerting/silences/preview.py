@@ -86,7 +86,6 @@ class Previews:
             lambda check: counted(steps, matchers, timing, now_ms, sees=sees, complete=complete, check=check)
         )
 
-
     async def now(self, tenant: TenantId, matchers: Sequence[Matcher], sees: Sees = lambda _: True) -> int:
         """How many alerts fire now that fit."""
         pairs = min((found for found in map(pairs_of, matchers) if found), key=len, default=None)
@@ -140,9 +139,7 @@ def counted(
             muted_rules.add(step.rule_id)
             _note(muted, step, labels)
     newest = sorted(muted.values(), key=lambda one: -one.last_ms)
-    return Preview(
-        start, now_ms, complete, len(fired), len(rules), firings, newest, len(muted_rules), muted_firings
-    )
+    return Preview(start, now_ms, complete, len(fired), len(rules), firings, newest, len(muted_rules), muted_firings)
 
 
 def _note(muted: dict[str, MutedAlert], step: Transition, labels: Mapping[str, str]) -> None:

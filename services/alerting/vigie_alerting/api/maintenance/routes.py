@@ -49,9 +49,7 @@ async def read_window(context: Ctx, name: Name, response: Response) -> Any:
 
 
 @router.put(_ONE, response_model=Window, responses=CONFLICT)
-async def put_window(
-    context: Ctx, name: Name, body: WindowBody, response: Response, if_match: IfMatch = None
-) -> Any:
+async def put_window(context: Ctx, name: Name, body: WindowBody, response: Response, if_match: IfMatch = None) -> Any:
     """Make the window, or change it in its place. One that mutes everything must be confirmed."""
     mutes, version = context.resources.mutes, expected_version(if_match)
     made = await _judged(context, name, body)

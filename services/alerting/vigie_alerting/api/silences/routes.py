@@ -65,7 +65,9 @@ SilencePath = Annotated[str, Path(max_length=64, description="a UUID")]
 async def list_silences(
     *,
     context: Ctx,
-    states: Annotated[list[State] | None, Query(alias="state", description="only these; all but expired ones, unsaid")] = None,
+    states: Annotated[
+        list[State] | None, Query(alias="state", description="only these; all but expired ones, unsaid")
+    ] = None,
     matcher: Annotated[
         list[str] | None,
         Query(description="only those that have this matcher", examples=[['alertname="cpu_high"']]),
