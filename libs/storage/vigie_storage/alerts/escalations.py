@@ -56,13 +56,13 @@ class EscalationStore:
         with bounded(3):
             await self._store.ensure()
 
-    async def those(self, ids: Sequence[str], session: Session) -> dict[str, StoredEscalation]:
+    async def those(self, tenant: TenantId, ids: Sequence[str], session: Session) -> dict[str, StoredEscalation]:
         """Those of these that there are, by id."""
-        return {one.id: one for one in await self._found({"_id": {"$in": list(ids)}}, session)}
+        return {one.id: one for one in await self._found(tenant, {"_id": {"$in": list(ids)}}, session)}
 
-    async def open_of(self, fingerprints: Sequence[str], session: Session) -> list[StoredEscalation]:
+    async def open_of(self, tenant: TenantId, fingerprints: Sequence[str], session: Session) -> list[StoredEscalation]:
         """Those of these alerts that are not over."""
-        return await self._found({"fingerprint": {"$in": list(fingerprints)}, "open": True}, session)
+        return await self._found(tenant, {"fingerprint": {"$in": list(fingerprints)}, "open": True}, session)
 
     async def due(self, now_ms: int, limit: int) -> list[StoredEscalation]:
         """Whose next step is to be told, of all tenants, longest first."""
@@ -94,8 +94,10 @@ class EscalationStore:
             if done.matched_count + done.upserted_count < len(part):
                 raise Moved
 
-    async def _found(self, query: Document, session: Session) -> list[StoredEscalation]:
-        rows = self._store.across(Why.NOTIFY).find(query, batch_size=MAX_WRITTEN, session=session)
+    async def _found(self, tenant: TenantId, query: Document, session: Session) -> list[StoredEscalation]:
+        rows = self._store.of(tenant).find(
+            query, None, batch_size=MAX_WRITTEN, max_time_ms=MAX_TIME_MS, session=session
+        )
         return [_stored(one) async for one in rows]
 
 

@@ -22,6 +22,10 @@ class Point(StrEnum):
     AFTER_SEND = "after_send"
     """Delivered, not confirmed."""
     AFTER_CONFIRM = "after_confirm"
+    BEFORE_ESCALATION = "before_escalation"
+    """A step of an escalation chain is written in a transaction that is not committed."""
+    AFTER_ESCALATION = "after_escalation"
+    """It is stored with its notifications, and the sender was not woken."""
 
 
 Failpoint: TypeAlias = Callable[[Point], None]
