@@ -43,6 +43,10 @@ class Chain(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_
     repeat_after_ms: int = 300_000
     description: str = ""
 
+    def named(self, kind: Kind) -> set[str]:
+        """Which of this kind it tells."""
+        return {target.name for step in self.steps for target in step.notify if target.kind is kind}
+
 
 class State(StrEnum):
     WAITING = "waiting"
