@@ -1,7 +1,7 @@
 """What a group of alerts does when one of them moves, and when it is looked at. Pure: no clock, no store.
 
-The first of a group is told at once (after `wait_ms`). What joins waits until `interval_ms` after its last message,
-and then all that changed is told in one. What fires on and nobody has acknowledged is told again after `repeat_ms`. A
+The first of a group is told at once (after `group_wait`). What joins waits until `group_interval` after its last message,
+and then all that changed is told in one. What fires on and nobody has acknowledged is told again after `repeat_interval`. A
 mute holds what fires; a `resolved` is told to whoever was told of the firing, muted or not, and to nobody else.
 """
 
@@ -19,22 +19,13 @@ from vigie_storage.alerts.document import order
 from vigie_storage.alerts.groups import Group, Member
 
 from vigie_alerting.notifying.muting import Mute
+from vigie_alerting.routing.timings import Timings
 
 RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
 LINGER_MS: Final = 5 * 60_000
 """How long an alert stays in its group after it was told that it is over: late data may take back its reason."""
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Of a group, for alerts of one severity. Milliseconds."""
-
-    wait_ms: int = 0
-    interval_ms: int = 300_000
-    repeat_ms: int = 14_400_000
-    """0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +54,11 @@ def join(group: Group, member: Member | None, step: Transition, timings: Timings
     than the newest known one, changes nothing."""
     if member is not None and order(step) <= order(member.step):
         return Joined(member)
-    due = now_ms + timings.wait_ms if not group.told_ms else max(now_ms, group.told_ms + timings.interval_ms)
+    due = now_ms + timings.group_wait_ms if not group.told_ms else max(now_ms, group.told_ms + timings.group_interval_ms)
     if member is not None and pending(member) and member.due_ms is not None and not member.held:
         due = min(due, member.due_ms)  # who waits already does not wait longer
     before = member or Member(group=group.id, tenant=group.tenant, fingerprint=step.fingerprint, step=step)
-    after = replace(before, step=step, due_ms=due, interval_ms=timings.interval_ms, repeat_ms=timings.repeat_ms)
+    after = replace(before, step=step, due_ms=due, interval_ms=timings.group_interval_ms, repeat_ms=timings.repeat_interval_ms)
     decisions = _superseded(group, member, now_ms)
     if due > now_ms:
         text = f"waits until {iso(due)} for the next message of its group"

@@ -19,6 +19,7 @@ from vigie_alerting.routing.errors import InvalidRoutes
 from vigie_alerting.routing.matchers import parse
 from vigie_alerting.routing.model import EVERY_LABEL, OTHERWISE, Durations, Receiver, Route, RoutingTree
 from vigie_alerting.routing.tree import Node, Routes
+from vigie_alerting.rules.checking import MAX_CHANNELS, unsafe
 from vigie_alerting.rules.durations import parse_duration
 from vigie_alerting.rules.problems import RuleProblem
 
@@ -26,8 +27,6 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_ROUTES: Final = 1_000
 MAX_DEPTH: Final = 16
 MAX_RECEIVERS: Final = 500
-MAX_CHANNELS: Final = 20
-"""Of one receiver."""
 MAX_NAMES: Final = 32
 """Labels to group by, and time intervals, of one route."""
 MAX_WAIT_MS: Final = 366 * 86_400_000
@@ -79,14 +78,15 @@ def converted(sent: Mapping[str, Any]) -> RoutingTree:
     """The same of what was decoded already. Raises InvalidRoutes."""
     try:
         tree = msgspec.convert(sent, RoutingTree)
+        unknown = _unknown(sent)
     except msgspec.ValidationError as e:
         found = _PATH.search(str(e))
         place = found["path"] if found else ""
         raise InvalidRoutes([RuleProblem(place or "body", shortened(_PATH.sub("", str(e)), 200))]) from None
     except RecursionError:
         raise InvalidRoutes([RuleProblem("route", f"routes are nested at most {MAX_DEPTH} deep")]) from None
-    if problems := [RuleProblem(place, "is not known") for place in _unknown(sent)]:
-        raise InvalidRoutes(problems)
+    if unknown:
+        raise InvalidRoutes([RuleProblem(place, "is not known") for place in unknown])
     return tree
 
 
@@ -192,7 +192,7 @@ def _receiver(judging: _Judging, receiver: Receiver, at: str) -> None:
         place = f"{at}.channels[{number}]"
         if channel.type != NAMED and channel.type not in KINDS:
             judging.wrong(f"{place}.type", f"must be one of {', '.join((*KINDS, NAMED))}")
-        elif problem := judging.known.channel(channel):
+        elif problem := unsafe(channel.destination) or judging.known.channel(channel):
             judging.wrong(f"{place}.destination", problem)
     if receiver.escalation and receiver.escalation not in judging.known.chains:
         judging.wrong(f"{at}.escalation", f"there is no escalation chain {shortened(receiver.escalation)!r}")
