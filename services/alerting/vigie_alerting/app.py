@@ -48,6 +48,7 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.oncall import routes as oncall_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.channels.channelbook import Channelbook
@@ -55,6 +56,8 @@ from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.escalation.start import plan as plan_on_call
+from vigie_alerting.escalation.start import start as start_on_call
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
@@ -80,6 +83,7 @@ FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
     alerts.FEATURE,
+    oncall_.FEATURE,
     prometheus.FEATURE,
     operations(PATH),
 )
@@ -148,10 +152,19 @@ async def connect(state: State, life: Lifespan) -> Resources:
     life.run("announcer", announcer.run(), announcer.stop)
     routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
     count = partial(count_transitions, state.metrics)
-    stages = Stages(routebook.held, muters(), stored=(count, announcer.announce))
+    planned, mutes, failpoint = plan_on_call(stores, watch, clock), muters(), from_environment()
+    escalations = planned.escalations
+    stages = Stages(
+        routebook.held, mutes, escalations.begin, (escalations.moved,),
+        stored=(count, announcer.announce, escalations.stored),
+    )  # fmt: skip
     notifying = start_notifying(
         life, settings, database, stores, channels, kinds, watch, stages,
-        failpoint=from_environment(), clock=clock, metrics=state.metrics,
+        failpoint=failpoint, clock=clock, metrics=state.metrics,
+    )  # fmt: skip
+    oncall = start_on_call(
+        life, planned, database, stores, channels, routebook.held, mutes, watch, who.audit,
+        sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
     records = await _records(state, life)
@@ -200,6 +213,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        oncall=oncall,
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),

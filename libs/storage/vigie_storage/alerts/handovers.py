@@ -60,7 +60,10 @@ class HandoverStore:
 
     async def write(self, before: Handover, person: str, due_ms: int, session: Session) -> bool:
         """Who is on call now, and when to look again. False when it is at another version."""
-        update = {"$set": {"person": person, "due": _date(due_ms), "updated": datetime.now(UTC)}, "$inc": {"version": 1}}
+        update = {
+            "$set": {"person": person, "due": _date(due_ms), "updated": datetime.now(UTC)},
+            "$inc": {"version": 1},
+        }
         query = {"_id": exactly(before.id), "version": before.version}
         return await self._store.of(before.tenant).change(query, update, session) is not None
 

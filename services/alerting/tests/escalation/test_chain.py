@@ -12,7 +12,9 @@ ALICE = Target(Kind.PERSON, "alice")
 
 
 def chain(*minutes: int, repeat: int = 0) -> Chain:
-    return Chain(steps=tuple(Step((ALICE,), after * MINUTE) for after in minutes), repeat=repeat, repeat_after_ms=MINUTE)
+    return Chain(
+        steps=tuple(Step((ALICE,), after * MINUTE) for after in minutes), repeat=repeat, repeat_after_ms=MINUTE
+    )
 
 
 def test_a_step_is_told_after_its_time_since_the_one_before() -> None:

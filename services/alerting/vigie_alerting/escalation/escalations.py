@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -56,6 +56,15 @@ class Escalations:
         clock: Clock,
     ) -> None:
         self._store, self._known, self._ledger, self._decisions, self._clock = store, known, ledger, decisions, clock
+        self._begun = False
+        self.wake: Callable[[], None] = lambda: None
+        """Called when escalations that began are stored: their first step may be due."""
+
+    def stored(self, _steps: Sequence[Transition]) -> None:
+        """The transaction is done."""
+        if self._begun:
+            self._begun = False
+            self.wake()
 
     async def begin(self, tenant: TenantId, chain: str, steps: Sequence[Transition], session: Session) -> bool:
         """These alerts fire, and the chain is to be told of it: its first step at the time that it says. One whose
@@ -69,6 +78,7 @@ class Escalations:
         there = await self._store.those(tenant, list(new), session)
         writes = [again for id_, one in new.items() if (again := _begun(one, there.get(id_), made, now)) is not None]
         await self._store.write(writes, session)
+        self._begun = self._begun or bool(writes)
         return True
 
     async def moved(self, steps: Sequence[Transition], session: Session) -> list[Notification]:
@@ -150,8 +160,7 @@ def told_over(
         for to in running_of(one).addresses:
             steps.setdefault(to, []).append(step)
     return [
-        notification(tenant, chain, to, some, now_ms, "over", *(step.id for step in some))
-        for to, some in steps.items()
+        notification(tenant, chain, to, some, now_ms, "over", *(step.id for step in some)) for to, some in steps.items()
     ]
 
 

@@ -196,7 +196,9 @@ class Escalator:
             at = chains.postponed(one.running.at, until)
             writes.append(stored(one.stored, replace(one.running, at=at, muted=by)))
             if by != one.running.muted:
-                decisions.append(decision(one.step, name, mute.why, mute.detail, now, by=mute.by, until_ms=mute.until_ms))
+                decisions.append(
+                    decision(one.step, name, mute.why, mute.detail, now, by=mute.by, until_ms=mute.until_ms)
+                )
         await self._write(writes, [], decisions)
 
     async def _write(
@@ -228,5 +230,3 @@ def _sentence(name: str, chain: Chain, at: chains.Escalation, reach: Reach) -> s
     told = f"told: {', '.join(reach.told)}" if reach.told else "nobody is told"
     missed = f" ({'; '.join(reach.missed)})" if reach.missed else ""
     return f"{begins}{which}: {told}{missed}"
-
-

@@ -110,7 +110,9 @@ class OnCallBook:
     async def delete_person(self, tenant: TenantId, name: str, by: Actor, if_version: int | None) -> None:
         """Raises OnCallNotFound, OnCallInUse, ConfigurationConflict."""
         schedules = await self._store.schedules.all(tenant)
-        users = [f"schedule {one.name!r}" for one in schedules if name in _now_or_later(one.value, self._clock.now_ms())]
+        users = [
+            f"schedule {one.name!r}" for one in schedules if name in _now_or_later(one.value, self._clock.now_ms())
+        ]
         _check_unused(_PERSON, name, [*users, *await self._in_chains(tenant, Kind.PERSON, name)])
         if await self._people.delete(tenant, name, by, Action.PERSON_DELETED, if_version=if_version) is None:
             raise OnCallNotFound(_PERSON, name)
@@ -221,7 +223,9 @@ def _check_zone(name: str, field: str) -> None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidOnCall(field, f"must be the name of a time zone, as Europe/Paris, not {shortened(name)!r}") from None
+        raise InvalidOnCall(
+            field, f"must be the name of a time zone, as Europe/Paris, not {shortened(name)!r}"
+        ) from None
 
 
 def _now_or_later(schedule: Schedule, at_ms: int) -> set[str]:

@@ -255,7 +255,9 @@ async def read_chain(context: Ctx, chain: Name, response: Response) -> Any:
 
 
 @router.put(f"{_CHAINS}/{{chain}}", response_model=Chain, responses=_CONFLICT)
-async def replace_chain(context: Ctx, chain: Name, body: ChainBody, response: Response, if_match: IfMatch = None) -> Any:
+async def replace_chain(
+    context: Ctx, chain: Name, body: ChainBody, response: Response, if_match: IfMatch = None
+) -> Any:
     """Make it, or put another in its place, also for alerts that are in it."""
     made = await context.resources.oncall.book.put_chain(
         context.tenant, chain, body.value, context.actor, expected_version(if_match)
