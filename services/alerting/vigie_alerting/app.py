@@ -163,8 +163,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
     oncall = start_on_call(
-        life, planned, database, stores, channels, routebook.held, mutes, watch, who.audit,
-        sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
+        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=mutes,
+        watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
     records = await _records(state, life)

@@ -44,10 +44,11 @@ class StoredEscalation:
 
 
 class EscalationStore:
-    """The collection `alert_escalations`. `kept`: how long one is kept after its last change. `write` and `those` may be
-    parts of a transaction; methods without a session raise StoreUnavailable."""
+    """The collection `alert_escalations`. Methods with a session are parts of its transaction; the others raise
+    StoreUnavailable."""
 
     def __init__(self, db: Database, kept: timedelta) -> None:
+        """`kept`: how long one is kept after its last change."""
         self._store = TenantCollection(db, collections.ALERT_ESCALATIONS)
         self._kept = kept
 

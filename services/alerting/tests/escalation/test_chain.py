@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from vigie_alerting.escalation import chain as chains
@@ -125,3 +126,4 @@ class Escalations(RuleBasedStateMachine):
 
 
 TestEscalations = Escalations.TestCase
+TestEscalations.settings = settings(max_examples=50, stateful_step_count=25)

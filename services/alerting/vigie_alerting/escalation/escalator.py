@@ -111,7 +111,7 @@ class Escalator:
         if kept := [(one, mute) for one, mute in zip(firing, mutes, strict=True) if mute is not None]:
             await self._postpone(name, kept, now)
         if told := [one for one, mute in zip(firing, mutes, strict=True) if mute is None]:
-            await self._tell(tenant, name, chain, known, told, now)
+            await self._tell(chain, known, told, now)
 
     async def _firing(
         self, tenant: TenantId, found: Sequence[StoredEscalation]
@@ -136,10 +136,8 @@ class Escalator:
                 rest.append(stored(one, replace(running, at=at)))
         return firing, rest
 
-    async def _tell(
-        self, tenant: TenantId, name: str, chain: Chain, known: OnCall, due: Sequence[_Due], now: int
-    ) -> None:
-        at = due[0].running.at
+    async def _tell(self, chain: Chain, known: OnCall, due: Sequence[_Due], now: int) -> None:
+        tenant, name, at = due[0].stored.tenant, due[0].stored.chain, due[0].running.at
         step = chains.step_of(chain, at)
         reach = await self._reaching.of(tenant, step.notify if step else (), known, now)
         reached = bool(reach)

@@ -55,6 +55,7 @@ def plan(stores: Stores, watch: Watch, clock: Clock) -> Planned:
 def start(
     life: Lifespan,
     planned: Planned,
+    *,
     db: Database,
     stores: Stores,
     channels: Channels,
@@ -62,7 +63,6 @@ def start(
     muters: Sequence[Muter],
     watch: Watch,
     audit: Audit,
-    *,
     sender: Callable[[], None],
     failpoint: Failpoint,
     clock: Clock,

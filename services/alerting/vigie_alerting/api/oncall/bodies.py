@@ -39,8 +39,9 @@ class Restriction(Body):
     """When a layer has anybody, by its clock; what does not end later than it starts ends on the next day."""
 
     weekdays: Annotated[
-        list[Annotated[model.Weekday, Field(strict=False)]], Field(max_length=7, description="empty: on all")
-    ] = []
+        list[Annotated[model.Weekday, Field(strict=False)]],
+        Field(default_factory=list, max_length=7, description="empty: on all"),
+    ]
     from_: Annotated[str, Field(alias="from", pattern=_TIMES, examples=["09:00"])] = "00:00"
     to: Annotated[str, Field(pattern=_ENDS, examples=["17:00"])] = "24:00"
 
@@ -65,7 +66,7 @@ class Layer(Body):
     handoff: Annotated[str, Field(pattern=_TIMES, description="when turns begin, by the layer's clock")] = "09:00"
     rotation: Rotation = Rotation()
     timezone: Annotated[Zone | None, Field(description="null: the schedule's")] = None
-    restrictions: Annotated[list[Restriction], Field(max_length=MAX_RESTRICTIONS)] = []
+    restrictions: Annotated[list[Restriction], Field(default_factory=list, max_length=MAX_RESTRICTIONS)]
 
     @property
     def value(self) -> model.Layer:
@@ -121,8 +122,9 @@ class PersonBody(Body):
 
     email: Email = ""
     channels: Annotated[
-        list[Annotated[str, Field(max_length=64)]], Field(max_length=10, description="names of the tenant's channels")
-    ] = []
+        list[Annotated[str, Field(max_length=64)]],
+        Field(default_factory=list, max_length=10, description="names of the tenant's channels"),
+    ]
 
     @property
     def value(self) -> model.Person:
