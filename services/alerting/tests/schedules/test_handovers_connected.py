@@ -82,8 +82,8 @@ async def test_a_schedule_that_is_deleted_tells_nobody(rota: Rota) -> None:
 async def test_what_names_what_there_is_not_is_refused_and_what_is_named_is_not_deleted(rota: Rota) -> None:
     with pytest.raises(InvalidOnCall, match="nobody knows how 'dan' is reached"):
         await rota.book.put_schedule(ACME, "x", daily("ana", "dan", start=date(2026, 1, 1)), BY, None)
+    wrong = Schedule(timezone="../etc/passwd", layers=daily("ana", start=date(2026, 1, 1)).layers)
     with pytest.raises(InvalidOnCall, match="must be the name of a time zone"):
-        wrong = Schedule(timezone="../etc/passwd", layers=daily("ana", start=date(2026, 1, 1)).layers)
         await rota.book.put_schedule(ACME, "x", wrong, BY, None)
     await rota.chain(step(Kind.SCHEDULE, "db"), step(Kind.PERSON, "cleo"))
     with pytest.raises(OnCallInUse, match="the schedule 'db' is used by chain 'db'"):
