@@ -23,7 +23,7 @@ from tests.kit.wait import eventually
 pytestmark = pytest.mark.connected
 
 ONCALL = "/api/oncall"
-LAYER = {"name": "weekly", "people": ["ana", "ben"], "start": "2026-01-05", "handoff": "09:00"}
+LAYER = {"name": "weekly", "people": ["ana", "ben"], "start": "2026-03-23", "handoff": "09:00"}
 SCHEDULE = {"timezone": "Europe/Paris", "layers": [LAYER]}
 CHAIN: dict[str, Any] = {"steps": [{"notify": [{"type": "schedule", "name": "db"}]}]}
 WRONG: list[tuple[str, dict[str, Any], str]] = [
