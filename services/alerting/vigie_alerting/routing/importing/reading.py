@@ -57,7 +57,7 @@ def read(text: str) -> Read:
     """Everything; errors are among the findings."""
     document = Document()
     try:
-        loaded = yaml.load(text)
+        loaded = yaml.load(text) or yaml.Mapping(1)
     except yaml.InvalidYamlError as e:
         document.error(e.line, e.reason)
         loaded = yaml.Mapping(1)
