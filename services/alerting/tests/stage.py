@@ -101,9 +101,11 @@ class Stage:
         self.kept = Stores(self.ledger, GroupStore(database, self.clock), Decisions(database))
         self.configuration = ConfigurationStore(database, self.clock)
         self.watch = Watch(self.configuration.changed_since, self.clock)
-        self.routebook = Routebook(database, self.configuration, self.store, self.audit, self.watch, self.resources)
+        self.routebook = Routebook(
+            database, self.configuration, self.store, audit=self.audit, watch=self.watch, resources=self.resources
+        )
         self.book = Channelbook(
-            database, self.store, self.rules, self.routebook.receivers_of, self.audit, self.resources
+            database, self.store, self.rules, self.routebook.receivers_of, audit=self.audit, resources=self.resources
         )
         self.database, self.rows = database, database["alert_outbox"]
 

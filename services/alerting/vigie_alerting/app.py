@@ -162,7 +162,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
-    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
+    routebook = Routebook(
+        database, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+    )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     count = partial(count_transitions, state.metrics)
@@ -225,9 +227,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, routebook.receivers_of, who.audit, tools),
+        channelbook=Channelbook(
+            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+        ),
         routebook=routebook,
-        imports=Imports(routebook, stores.configuration, stores.channels, who.audit, watch, tools),
+        imports=Imports(
+            routebook, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+        ),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         oncall=oncall,
