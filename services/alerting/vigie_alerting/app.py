@@ -50,6 +50,7 @@ from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.oncall import routes as oncall_
 from vigie_alerting.api.prometheus import routes as prometheus
+from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
@@ -66,6 +67,7 @@ from vigie_alerting.notifying.muters import muters
 from vigie_alerting.notifying.start import Stages
 from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
@@ -82,6 +84,7 @@ State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
+    routing.FEATURE,
     alerts.FEATURE,
     oncall_.FEATURE,
     prometheus.FEATURE,
@@ -148,9 +151,11 @@ async def connect(state: State, life: Lifespan) -> Resources:
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
+    routebook = Routebook(
+        database, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+    )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
     count = partial(count_transitions, state.metrics)
     planned, mutes, failpoint = plan_on_call(stores, watch, clock), muters(), from_environment()
     escalations = planned.escalations
@@ -210,7 +215,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
+        channelbook=Channelbook(
+            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+        ),
+        routebook=routebook,
+        imports=Imports(
+            routebook, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+        ),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         oncall=oncall,

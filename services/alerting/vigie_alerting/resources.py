@@ -16,6 +16,8 @@ from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.escalation.start import OnCallResources
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.routing.importing.storing import Imports
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.snapshots import Watch
@@ -47,6 +49,8 @@ class Resources:
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook
+    routebook: Routebook
+    imports: Imports
     dispatcher: Dispatcher
     desk: Desk
     oncall: OnCallResources

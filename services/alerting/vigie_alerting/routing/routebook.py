@@ -41,6 +41,7 @@ class Routebook:
         db: Database,
         configuration: ConfigurationStore,
         channels: ChannelStore,
+        *,
         audit: Audit,
         watch: Watch,
         resources: Resources,
