@@ -48,10 +48,14 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.inhibitions import routes as inhibitions
+from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.oncall import routes as oncall_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
@@ -59,6 +63,7 @@ from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
 from vigie_alerting.escalation.start import plan as plan_on_call
 from vigie_alerting.escalation.start import start as start_on_call
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
@@ -85,6 +90,10 @@ FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
     routing.FEATURE,
+    silences.FEATURE,
+    maintenance.FEATURE,
+    inhibitions.FEATURE,
+    time_intervals.FEATURE,
     alerts.FEATURE,
     oncall_.FEATURE,
     prometheus.FEATURE,
@@ -147,6 +156,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     life.on_down("webhooks", http.aclose)
     watch = Watch(stores.configuration.changed_since, clock)
     life.run("configuration", watch.run(), watch.stop)
+    patterns = Expressions()
+    mutes = Mutes.of(database, stores, who.audit, watch, clock=clock, patterns=patterns)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
@@ -157,18 +168,18 @@ async def connect(state: State, life: Lifespan) -> Resources:
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     count = partial(count_transitions, state.metrics)
-    planned, mutes, failpoint = plan_on_call(stores, watch, clock), muters(), from_environment()
+    planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
     escalations = planned.escalations
     stages = Stages(
-        routebook.held, mutes, escalations.begin, (escalations.moved,),
-        stored=(count, announcer.announce, escalations.stored),
+        routebook.held, asked, escalations.begin, (escalations.moved,),
+        stored=(count, announcer.announce, mutes.inhibited.stored, escalations.stored),
     )  # fmt: skip
     notifying = start_notifying(
-        life, settings, database, stores, channels, kinds, watch, stages,
+        life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
         failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
     oncall = start_on_call(
-        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=mutes,
+        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
         watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
@@ -178,7 +189,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled, patterns = CompiledRules(), Expressions()
+    compiled = CompiledRules()
     recordings = await publishing(
         life,
         settings,
@@ -212,6 +223,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         audit=who.audit,
         stores=stores,
         watch=watch,
+        mutes=mutes,
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,

@@ -15,6 +15,7 @@ from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.escalation.start import OnCallResources
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
@@ -45,6 +46,7 @@ class Resources:
     stores: Stores
     watch: Watch
     """Of the configuration of tenants."""
+    mutes: Mutes
     rulebook: Rulebook
     compiled: CompiledRules
     channels: Channels
