@@ -168,10 +168,10 @@ async def connect(state: State, life: Lifespan) -> Resources:
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     count = partial(count_transitions, state.metrics)
-    planned, failpoint = plan_on_call(stores, watch, clock), from_environment()
+    planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
     escalations = planned.escalations
     stages = Stages(
-        routebook.held, muters(mutes), escalations.begin, (escalations.moved,),
+        routebook.held, asked, escalations.begin, (escalations.moved,),
         stored=(count, announcer.announce, mutes.inhibited.stored, escalations.stored),
     )  # fmt: skip
     notifying = start_notifying(
@@ -179,7 +179,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
     oncall = start_on_call(
-        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=stages.muters,
+        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
         watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
