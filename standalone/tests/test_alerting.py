@@ -148,7 +148,8 @@ def test_routes_are_shown_as_a_tree_with_who_is_told(fake: Fake) -> None:
     }  # fmt: skip
     shown = fake.run("routes", "show")
     assert shown.stdout.splitlines() == [
-        "all alerts -> ops", '  team="db\\x1b" (and on) -> db not in nights', "", "ops\tescalation primary", "db\tslack #db",
+        "all alerts -> ops", '  team="db\\x1b" (and on) -> db not in nights', "", "ops\tescalation primary",
+        "db\tslack #db",
     ]  # fmt: skip
     assert "Version 3, of 2026-01-31T12:00:00.000Z by ann." in shown.stderr
     fake.answer = lambda _: {"version": 0}
