@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
-from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
 from vigie_identity.pages import MAX_PAGE, PageRequest
@@ -48,29 +48,34 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.inhibitions import routes as inhibitions
+from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
-from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
-from vigie_alerting.notifiers.base import Notifier
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.notifying.metrics import NOTIFYING_METRICS
+from vigie_alerting.notifying.muters import muters
+from vigie_alerting.notifying.start import Stages
+from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.resources import Resources, RuleHealth
 from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
-from vigie_alerting.sender.delivery import Delivery
 from vigie_alerting.sender.failpoints import from_environment
-from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
-from vigie_alerting.sender.sender import Sender
+from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
@@ -82,6 +87,10 @@ FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
     routing.FEATURE,
+    silences.FEATURE,
+    maintenance.FEATURE,
+    inhibitions.FEATURE,
+    time_intervals.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
     operations(PATH),
@@ -98,7 +107,15 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
     measured = MetricSet(
-        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, UNANNOUNCED]
+        [
+            *metrics.ALL,
+            *ACCESS_METRICS,
+            *PUBLISHING_METRICS,
+            *SENDER_METRICS,
+            *NOTIFYING_METRICS,
+            *ENGINE_METRICS,
+            UNANNOUNCED,
+        ]
     )
     app = web.create_app(
         State(settings, measured, clock),
@@ -135,6 +152,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     life.on_down("webhooks", http.aclose)
     watch = Watch(stores.configuration.changed_since, clock)
     life.run("configuration", watch.run(), watch.stop)
+    patterns = Expressions()
+    mutes = Mutes.of(database, stores, who.audit, watch, clock=clock, patterns=patterns)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
@@ -144,14 +163,20 @@ async def connect(state: State, life: Lifespan) -> Resources:
     )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
+    count = partial(count_transitions, state.metrics)
+    stages = Stages(routebook.held, muters(mutes), stored=(count, announcer.announce, mutes.inhibited.stored))
+    notifying = start_notifying(
+        life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
+        failpoint=from_environment(), clock=clock, metrics=state.metrics,
+    )  # fmt: skip
+    dispatcher = notifying.dispatcher
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled, patterns = CompiledRules(), Expressions()
+    compiled = CompiledRules()
     recordings = await publishing(
         life,
         settings,
@@ -185,6 +210,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         audit=who.audit,
         stores=stores,
         watch=watch,
+        mutes=mutes,
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
@@ -201,35 +227,6 @@ async def connect(state: State, life: Lifespan) -> Resources:
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
     )
-
-
-def _sending(
-    state: State,
-    life: Lifespan,
-    stores: Stores,
-    channels: Channels,
-    kinds: Mapping[str, Notifier],
-    *,
-    announcer: Announcer,
-) -> Dispatcher:
-    """The sender, and what hands transitions to it."""
-    settings, failpoint = state.settings, from_environment()
-    sender = Sender(
-        stores.outbox,
-        Delivery(kinds, settings.external_url, failpoint),
-        channels.lookup,
-        clock=state.clock,
-        retry_for=settings.retry_for,
-        metrics=SenderMetrics(state.metrics),
-        failpoint=failpoint,
-    )
-    life.run("sender", sender.run(), sender.stop)
-
-    def stored(transitions: Sequence[Transition]) -> None:
-        count_transitions(state.metrics, transitions)
-        announcer.announce(transitions)
-
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
 
 
 def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:

@@ -14,6 +14,7 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
@@ -44,6 +45,7 @@ class Resources:
     stores: Stores
     watch: Watch
     """Of the configuration of tenants."""
+    mutes: Mutes
     rulebook: Rulebook
     compiled: CompiledRules
     channels: Channels
