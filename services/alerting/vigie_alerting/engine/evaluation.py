@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vigie_contracts.alerts import AlertState, NoData, Transition
 from vigie_contracts.series import Labels
 from vigie_query.errors import QueryError
-from vigie_query.promql.evaluation import Evaluation
+from vigie_query.promql.evaluation import SUBQUERY_STEP_MS, Evaluation
 from vigie_query.promql.labels import without_name
 from vigie_query.promql.plan import Node, Selector, ValueType
 from vigie_query.promql.samples import Samples, Vector
@@ -46,10 +46,13 @@ def evaluate(
     data: Mapping[Selector, Samples],
     times: npt.NDArray[np.int64],
     check: Callable[[], None] = lambda: None,
+    subquery_step_ms: int = SUBQUERY_STEP_MS,
 ) -> Vector:
     """What an expression gives at these times; a scalar is a series without labels. `check` is called often, and may
-    raise. Raises EvaluationError."""
-    evaluation = Evaluation(data, int(times[0]), int(times[-1]), check=check)
+    raise. `subquery_step_ms`: of subqueries that do not say. Raises EvaluationError."""
+    evaluation = Evaluation(
+        data, int(times[0]), int(times[-1]), subquery_step_ms=subquery_step_ms, check=check
+    )
     try:
         if node.type is ValueType.SCALAR:
             values = evaluation.scalar(node, times)[None, :]
