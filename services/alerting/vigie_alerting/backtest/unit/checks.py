@@ -21,8 +21,10 @@ from vigie_alerting.engine.evaluation import EvaluationError
 from vigie_alerting.rules.durations import duration
 from vigie_alerting.transitions import ALERTNAME
 
+_ROUNDING: Final = 1e-12
+"""Of a value: that is no difference..."""
 _FUZZY: Final = 1e-5
-"""Of a value, where values may differ a little."""
+"""... and this is none where values may differ a little."""
 
 
 def alerts(test: AlertTest, got: Sequence[FiringAlert], name: str) -> Iterator[str]:
@@ -86,7 +88,7 @@ def _labels(sample: tuple[Labels, float]) -> Labels:
 def _same(one: float, other: float, fuzzy: bool) -> bool:
     if math.isnan(one) or math.isnan(other):
         return math.isnan(one) and math.isnan(other)
-    return one == other or (fuzzy and math.isclose(one, other, rel_tol=_FUZZY))
+    return math.isclose(one, other, rel_tol=_FUZZY if fuzzy else _ROUNDING)
 
 
 def _samples(some: Iterable[tuple[Labels, float]]) -> str:

@@ -74,6 +74,8 @@ class Rehearsal:
         self._nodes = [_reads(one.value) for one in self._rules]
         self._shown: dict[str, set[Labels]] = defaultdict(set)
         """By rule, the series that it gave last."""
+        self._values: dict[tuple[str, Labels], float | None] = {}
+        """By rule and series, the value when the condition of its alert held last: of what fires on, texts have it."""
         self.firing: dict[int, dict[str, list[FiringAlert]]] = {}
         """By time and name of the rule; of the times that were asked for."""
         self.failures: list[Failure] = []
@@ -136,6 +138,9 @@ class Rehearsal:
             return
         result = Result(found, np.array([at_ms], np.int64))
         self._engine.accept(active, self._engine.judge(active, result, Origins()))
+        for alert in active.alerts.values():
+            if alert.clear_age is None:
+                self._values[active.id, alert.series] = alert.value
         if shows_alerts:
             self._show(rule, self._alerts(active), at_ms)
         if at_ms in self.firing:
@@ -164,6 +169,7 @@ class Rehearsal:
         return given
 
     def _firing(self, rule: CompiledRule, alert: Alert) -> FiringAlert:
+        alert = replace(alert, value=self._values.get((rule.rule.id, alert.series), alert.value))
         labels = transitions.labels_of(rule, alert, self._external_labels)
         annotations = templates.render_all(rule.rule.annotations, labels, alert.value, self._external_labels)
         return FiringAlert(labels_of(labels), tuple(annotations.items()))

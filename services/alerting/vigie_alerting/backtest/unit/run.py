@@ -80,10 +80,17 @@ def _run(test: UnitTest, rules: Sequence[Rule], file: TestFile) -> Iterator[str]
         if failed_ms is None or at_ms < failed_ms:
             yield from checks.alerts(asked, rehearsal.firing[at_ms][asked.alertname], test.name)
     for failure in rehearsal.failures:
-        yield f"    rule: {failure.rule}, time: {duration(failure.at_ms)}, err: {failure.reason}"
+        yield f"    rule: {failure.rule}, time: {_clock(failure.at_ms)}, err: {failure.reason}"
     if failed_ms is None:
         for expression in test.expressions:
             yield from checks.expression(expression, rehearsal, fuzzy=file.fuzzy)
+
+
+def _clock(at_ms: int) -> str:
+    """As Go writes a duration: `1h0m30s`."""
+    minutes, seconds = divmod(at_ms / 1000, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{seconds:g}s"
 
 
 def _rules(file: Path, tests: TestFile, warn: Callable[[str], None]) -> list[Rule]:

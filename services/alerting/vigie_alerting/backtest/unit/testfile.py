@@ -160,10 +160,16 @@ def _expression(value: Any, line: int) -> ExpressionTest:
         sample = _mapping(item, one.line, "a sample")
         _known(sample, frozenset({"labels", "value"}), "a sample without a native histogram")
         try:
-            expected.append((notation.series(_text(sample, "labels")), float(_text(sample, "value") or "0")))
+            expected.append((notation.series(_text(sample, "labels")), _number(_text(sample, "value"))))
         except ValueError as e:  # NotationError too
             raise InvalidTestFileError(sample.line, f"a sample: {e}") from None
     return ExpressionTest(_duration(one, "eval_time"), _text(one, "expr"), tuple(expected))
+
+
+def _number(text: str) -> float:
+    """As YAML writes it: `.inf` too. Raises ValueError."""
+    bare = text.lower().lstrip("+-")
+    return float(text.replace(".", "", 1) if bare in (".inf", ".nan") else text or "0")
 
 
 def _mapping(value: Any, line: int, what: str) -> Mapping:
