@@ -54,6 +54,14 @@ class Backtest:
     infos: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """What is left of that of one question."""
+
+    thinking: Thinking
+    until: float
+
+
 class Backtester:
     """Works for several questions, one stretch of one of them at a time."""
 
@@ -66,9 +74,7 @@ class Backtester:
         self._clock, self._deadline_s = clock, deadline_s
         self._threads = Expressions(deadline_s, at_once=1)
 
-    async def run(
-        self, tenant: TenantId, rules: Sequence[CompiledRule], start_ms: int, end_ms: int
-    ) -> list[Backtest]:
+    async def run(self, tenant: TenantId, rules: Sequence[CompiledRule], start_ms: int, end_ms: int) -> list[Backtest]:
         """Each from nothing on; in their order. When the time is over, what is known by then. Raises RetentionExceeded,
         StoreUnavailable, Busy."""
         thinking = self._threads.question("preview", tenant)
@@ -77,30 +83,30 @@ class Backtester:
         room = MAX_TRANSITIONS
         for rule in rules:
             one = Backtest(rule, start_ms, start_ms)
-            await self._run(one, tenant, end_ms, thinking, until, room)
+            await self._run(one, end_ms, _Time(thinking, until), room)
             room -= len(one.transitions)
             done.append(one)
         return done
 
     async def told(self, tenant: TenantId, done: Sequence[Backtest]) -> Pages:
         """How often somebody would have been told. Raises StoreUnavailable."""
-        steps = sorted((step for one in done for step in one.transitions), key=lambda step: (step.timestamp, order(step)))
+        steps = sorted(
+            (step for one in done for step in one.transitions), key=lambda step: (step.timestamp, order(step))
+        )
         told = Told(tenant, await self._routes(tenant), self._muters)
         return await told.run(steps, min((one.until_ms for one in done), default=0))
 
-    async def _run(
-        self, one: Backtest, tenant: TenantId, end_ms: int, thinking: Thinking, until: float, room: int
-    ) -> None:
+    async def _run(self, one: Backtest, end_ms: int, time: _Time, room: int) -> None:
         try:
-            read = await past(self._reader, tenant, one.rule, one.start_ms, end_ms, self._clock.now_ms())
+            read = await past(self._reader, one.rule, (one.start_ms, end_ms), self._clock.now_ms())
             replay = Replay(one.rule, read.tier.width_ms, STEPS // max(1, read.blocks))
             one.start_ms = one.until_ms = read.start_ms
             one.resolution_ms, one.series = read.tier.width_ms, read.series
             async with aclosing(read.stretches()) as stretches:
                 async for stretch in stretches:
-                    if self._clock.monotonic() > until:
+                    if self._clock.monotonic() > time.until:
                         return
-                    made = await thinking.run(partial(_work, replay, stretch))
+                    made = await time.thinking.run(partial(_work, replay, stretch))
                     _take(one, replay, stretch, made, room)
         except ExpressionTooSlow:
             return

@@ -92,11 +92,10 @@ def first_kept_ms(now_ms: int) -> int:
     return -(-(now_ms - MINUTE.retention_ms) // HOUR.width_ms) * HOUR.width_ms
 
 
-async def past(
-    reader: PromqlReader, tenant: TenantId, rule: CompiledRule, start_ms: int, end_ms: int, now_ms: int
-) -> Past:
-    """How to read it; the times are rounded down to windows. Raises RetentionExceeded, HorizonError, QueryError,
-    StoreUnavailable."""
+async def past(reader: PromqlReader, rule: CompiledRule, times: tuple[int, int], now_ms: int) -> Past:
+    """How to read what a rule looked at between these times, which are rounded down to windows. Raises
+    RetentionExceeded, HorizonError, QueryError, StoreUnavailable."""
+    (start_ms, end_ms), tenant = times, TenantId(rule.rule.tenant)
     if start_ms < first_kept_ms(now_ms):
         raise RetentionExceeded(f"from: windows of a minute are kept since {iso(first_kept_ms(now_ms))} only", "from")
     needed = horizons(rule.value)

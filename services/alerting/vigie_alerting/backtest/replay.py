@@ -38,8 +38,8 @@ class Replay:
     """The alerts of one rule, from nothing on."""
 
     def __init__(self, rule: CompiledRule, width_ms: int, steps: int) -> None:
-        """`width_ms`: between the times of the grid. `steps`: evaluations of one `run` that are aimed at, at most, where
-        that is as often as the grid. Raises HorizonError."""
+        """`width_ms`: between the times of the grid. `steps`: values that one `run` computes, at most, where that is as
+        often as the grid. Raises HorizonError."""
         self._engine = Engine(timer=lambda: 0.0)
         self._rule = self._engine.put(_patient(rule, width_ms), [])
         self._width_ms, self._steps = width_ms, steps
@@ -55,14 +55,14 @@ class Replay:
     def run(self, data: Mapping[Selector, Samples], start_ms: int, end_ms: int, check: Check) -> list[Transition]:
         """Go on after `start_ms` up to and with `end_ms`, both times of the grid. `check` is called often, and may
         raise: then this was nothing."""
-        data = self._looked_at(data)
-        if data is None:
+        own = self._looked_at(data)
+        if own is None:
             return []
-        times = self._times(data, start_ms, end_ms)
-        step = max(1, POINTS // max(1, sum(len(one.labels) for one in data.values())))
+        times = self._times(own, start_ms, end_ms)
+        step = max(1, POINTS // max(1, sum(len(one.labels) for one in own.values())))
         made: list[Transition] = []
         for first in range(0, len(times), step):
-            made += self._evaluate(data, times[first : first + step], check)
+            made += self._evaluate(own, times[first : first + step], check)
         return sorted(made, key=lambda one: one.timestamp)
 
     def _looked_at(self, data: Mapping[Selector, Samples]) -> Mapping[Selector, Samples] | None:

@@ -57,8 +57,8 @@ async def asked(context: Context, body: bytes) -> Asked:
     start_ms, end_ms = _time(sent, context.now_ms)
     warnings: list[RuleProblem] = []
     rules = [*await _written(context, sent, warnings), *await _of_file(context, sent, warnings)]
-    for rule_id in sent.ids[: MAX_RULES + 1]:
-        rules.append(_compiled((await context.resources.rulebook.get(context.tenant, rule_id)).rule))
+    book = context.resources.rulebook
+    rules += [_compiled((await book.get(context.tenant, one)).rule) for one in sent.ids[: MAX_RULES + 1]]
     alerting = [one for one in rules if one.rule.kind is not RuleKind.RECORDING]
     if not alerting:
         hint = "give rule, rules, ids or file"

@@ -74,7 +74,7 @@ class RulePreview(Model):
     name: str
     group: str
     promql: str
-    from_: Time = Field(alias="from")
+    from_: Time = Field(validation_alias="from", serialization_alias="from")
     until: Time = Field(description="so far it was evaluated")
     complete: bool = Field(description="false: the time was over, or something could not be evaluated")
     resolution_ms: int = Field(description="of the stored windows: what rose and fell within one is not seen")
@@ -151,7 +151,7 @@ class Told(Model):
 class Preview(Model):
     """What some rules would have done in some time."""
 
-    from_: Time = Field(alias="from")
+    from_: Time = Field(validation_alias="from", serialization_alias="from")
     to: Time
     complete: bool
     rules: list[RulePreview]

@@ -141,9 +141,8 @@ def _alert(value: Any, line: int) -> AlertTest:
     name = _text(one, "alertname")
     if not name:
         raise InvalidTestFileError(one.line, "an item under alert_rule_test misses required attribute alertname")
-    return AlertTest(
-        _duration(one, "eval_time"), name, tuple(_expected(item, one.lines["exp_alerts"]) for item in _list(one, "exp_alerts"))
-    )  # fmt: skip
+    expected = tuple(_expected(item, one.lines["exp_alerts"]) for item in _list(one, "exp_alerts"))
+    return AlertTest(_duration(one, "eval_time"), name, expected)
 
 
 def _expected(value: Any, line: int) -> ExpectedAlert:
