@@ -45,11 +45,21 @@ class Flusher:
     ) -> None:
         self._db, self._pipeline, self._wake_sender = database, pipeline, wake_sender
         self._clock, self._metrics, self._failpoint = clock, metrics, failpoint
+        self._changed: set[TenantId] = set()
+        """Whose mutes were changed."""
         self._claiming = Claiming(self.once, POLL_S, STORE)
         self.run, self.wake, self.stop = self._claiming.run, self._claiming.wake, self._claiming.stop
 
+    def reconsider(self, tenant: TenantId) -> None:
+        """What mutes the alerts of this tenant was changed: look at what is held."""
+        self._changed.add(tenant)
+        self.wake()
+
     async def once(self) -> bool:
         """Tell what some groups have to tell. Whether there were any. Raises StoreUnavailable."""
+        for tenant in list(self._changed):
+            await self._pipeline.stores.groups.reconsider(tenant)
+            self._changed.discard(tenant)
         claimed = await self._pipeline.stores.groups.claim(MAX_GROUPS)
         if claimed:
             self._failpoint(Point.AFTER_GROUP_CLAIM)
@@ -94,9 +104,9 @@ class Flusher:
         await self._pipeline.keep(done, session)
         return done
 
-    async def _mutes(self, tenant: TenantId, groups: dict[str, Group], members: Sequence[Member], now_ms: int) -> dict[
-        Key, Mute
-    ]:
+    async def _mutes(
+        self, tenant: TenantId, groups: dict[str, Group], members: Sequence[Member], now_ms: int
+    ) -> dict[Key, Mute]:
         """What must not be told now, of those that fire."""
         asked = [one for one in members if machine.asked(one)]
         items = [item(one.step, labels_of(one.step), groups[one.group]) for one in asked]
