@@ -48,8 +48,10 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.preview import routes as preview
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.backtest.backtester import Backtester
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
@@ -78,6 +80,7 @@ log = logging.get(__name__)
 State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
+    preview.FEATURE,
     channels_.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
@@ -171,13 +174,14 @@ async def connect(state: State, life: Lifespan) -> Resources:
         metrics=state.metrics,
         known_series=_KNOWN_SERIES,
     )
+    reader = _reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns)
     running = await engine.start(
         life,
         settings,
         database,
         states=stores.states,
         dispatcher=dispatcher,
-        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns),
+        reader=reader,
         publish=recordings.named.publish,
         identities=identities,
         clock=clock,
@@ -202,6 +206,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
+        backtester=Backtester(reader, routebook.held.of, stages.muters, clock),
         health=lambda rule_id: health_of(running, rule_id),
     )
 

@@ -25,7 +25,7 @@ MAX_BLOCK: Final = 1_440
 """Windows of one stretch: a day of those of a minute."""
 CELLS: Final = 1_500_000
 """Windows of single series that are held for one stretch, about: 50 MB. The next one is read meanwhile."""
-DOCUMENTS: Final = 30_000
+DOCUMENTS: Final = 18_000
 """Of one stretch."""
 FINE_CELLS: Final = 5 * CELLS
 """Windows of 10 s are read where they are kept, and all of them are no more than this."""
