@@ -51,11 +51,13 @@ from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.inhibitions import routes as inhibitions
 from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.oncall import routes as oncall_
+from vigie_alerting.api.preview import routes as preview
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.api.silences import routes as silences
 from vigie_alerting.api.time_intervals import routes as time_intervals
+from vigie_alerting.backtest.backtester import Backtester
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
@@ -88,6 +90,7 @@ log = logging.get(__name__)
 State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
+    preview.FEATURE,
     channels_.FEATURE,
     routing.FEATURE,
     silences.FEATURE,
@@ -204,13 +207,14 @@ async def connect(state: State, life: Lifespan) -> Resources:
         metrics=state.metrics,
         known_series=_KNOWN_SERIES,
     )
+    reader = _reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns)
     running = await engine.start(
         life,
         settings,
         database,
         states=stores.states,
         dispatcher=dispatcher,
-        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns),
+        reader=reader,
         publish=recordings.named.publish,
         identities=identities,
         clock=clock,
@@ -243,6 +247,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         oncall=oncall,
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
+        backtester=Backtester(reader, routebook.held.of, stages.muters, clock),
         health=lambda rule_id: health_of(running, rule_id),
     )
 

@@ -11,6 +11,7 @@ from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_alerting.alerts.desk import Desk
+from vigie_alerting.backtest.backtester import Backtester
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
@@ -58,5 +59,6 @@ class Resources:
     oncall: OnCallResources
     notifiers: NotifierResources
     selectors: SelectorReader
+    backtester: Backtester
     health: Callable[[str], RuleHealth | None]
     """By the id of a rule; None where another replica evaluates it."""

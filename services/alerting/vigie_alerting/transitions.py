@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -66,10 +67,10 @@ def moved(
     )
 
 
-def labels_of(rule: CompiledRule, alert: Alert) -> dict[str, str]:
+def labels_of(rule: CompiledRule, alert: Alert, external_labels: Mapping[str, str] | None = None) -> dict[str, str]:
     """Of the series, then the rule's own, then the name of the alert, as Prometheus has them; sorted, none empty."""
     series = dict(alert.series)
-    own = templates.render_all(rule.rule.labels, series, alert.value)
+    own = templates.render_all(rule.rule.labels, series, alert.value, external_labels)
     together = {**series, **own, ALERTNAME: rule.rule.name}
     return {name: together[name] for name in sorted(together) if together[name]}
 

@@ -103,3 +103,21 @@ def lint(file: File) -> None:
     if any(one.error for one in findings):
         raise typer.Exit(1)
     typer.echo(f"{file} can be imported.", err=True)
+
+
+@rules_app.command("test")
+def test(
+    files: Annotated[list[Path], typer.Argument(help="Files of unit tests, as promtool has them.", metavar="FILE...")],
+) -> None:
+    """Run unit tests of rules, without a server: promtool's files, its output and its exit code."""
+    from vigie_alerting.backtest.unit.run import run
+
+    from vigie_standalone.alerting.asking import printable_lines
+
+    def out(text: str) -> None:
+        typer.echo(printable_lines(text))
+
+    def err(text: str) -> None:
+        typer.echo(printable_lines(text), err=True)
+
+    raise typer.Exit(run(files, out, err))

@@ -117,7 +117,7 @@ class Pipeline:
     async def plan(self, tenant: TenantId, transitions: Sequence[Transition], now_ms: int) -> Plan:
         """What is to be done of these, in their order; nothing is stored yet."""
         routes = await self._routes.of(tenant)
-        goings, nobody = _goings(transitions, routes, now_ms)
+        goings, nobody = goings_of(transitions, routes, now_ms)
         mutes = await self._muted(tenant, goings, now_ms)
         known = await self._known.of(tenant)
         grouped = known or bool(mutes) or any(going.places for going in goings)
@@ -214,7 +214,7 @@ class Pipeline:
         return found
 
 
-def _goings(steps: Sequence[Transition], routes: Routes, now_ms: int) -> tuple[list[Going], list[Decision]]:
+def goings_of(steps: Sequence[Transition], routes: Routes, now_ms: int) -> tuple[list[Going], list[Decision]]:
     """Where they go, and of which it is meant that nobody is told."""
     goings: list[Going] = []
     nobody: list[Decision] = []

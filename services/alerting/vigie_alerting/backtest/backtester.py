@@ -1,0 +1,129 @@
+"""Runs rules over the stored past of a tenant, in a thread of its own and within a time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from vigie_contracts.alerts import Transition
+from vigie_contracts.tenants import TenantId
+from vigie_query.errors import QueryError, RetentionExceeded
+from vigie_runtime.clock import Clock
+from vigie_runtime.expressions import Expressions, ExpressionTooSlow, Thinking
+from vigie_storage.alerts.document import order
+from vigie_storage.promql.reader import PromqlReader
+
+from vigie_alerting.backtest.pages import Pages, Told
+from vigie_alerting.backtest.reading import Stretch, past
+from vigie_alerting.backtest.replay import Check, Replay
+from vigie_alerting.engine.horizon import HorizonError
+from vigie_alerting.notifying.muting import Muter
+from vigie_alerting.routing.tree import Routes
+from vigie_alerting.rules.compiling import CompiledRule
+
+DEADLINE_S: Final = 30.0
+"""Of all rules of one question, by the clock, and of a core."""
+STEPS: Final = 60_000_000
+"""Values that one rule computes in all, about: where that would be more, it is evaluated less often."""
+MAX_TRANSITIONS: Final = 20_000
+"""That one question keeps: what a rule does beyond is counted, and not kept."""
+MAX_INFOS: Final = 10
+
+
+@dataclass(slots=True)
+class Backtest:
+    """What one rule would have done after `start_ms`. Unix milliseconds."""
+
+    rule: CompiledRule
+    start_ms: int
+    until_ms: int
+    """So far it was evaluated: the end, unless the time was over before."""
+    transitions: list[Transition] = field(default_factory=list[Transition])
+    dropped: int = 0
+    """Transitions that are not kept."""
+    resolution_ms: int = 0
+    """Between two evaluations of what is stored of that time, at most."""
+    series: int = 0
+    evaluations: int = 0
+    failures: int = 0
+    """Evaluations that failed, of which `error` is the first."""
+    error: str = ""
+    infos: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """What is left of that of one question."""
+
+    thinking: Thinking
+    until: float
+
+
+class Backtester:
+    """Works for several questions, one stretch of one of them at a time."""
+
+    def __init__(
+        self, reader: PromqlReader, routes: Callable[[TenantId], Awaitable[Routes]], muters: Sequence[Muter],
+        clock: Clock, deadline_s: float = DEADLINE_S,
+    ) -> None:  # fmt: skip
+        """`routes`: those of a tenant now; `muters` are asked as of the past."""
+        self._reader, self._routes, self._muters = reader, routes, muters
+        self._clock, self._deadline_s = clock, deadline_s
+        self._threads = Expressions(deadline_s, at_once=1)
+
+    async def run(self, tenant: TenantId, rules: Sequence[CompiledRule], start_ms: int, end_ms: int) -> list[Backtest]:
+        """Each from nothing on; in their order. When the time is over, what is known by then. Raises RetentionExceeded,
+        StoreUnavailable, Busy."""
+        thinking = self._threads.question("preview", tenant)
+        until = self._clock.monotonic() + self._deadline_s
+        done: list[Backtest] = []
+        room = MAX_TRANSITIONS
+        for rule in rules:
+            one = Backtest(rule, start_ms, start_ms)
+            await self._run(one, end_ms, _Time(thinking, until), room)
+            room -= len(one.transitions)
+            done.append(one)
+        return done
+
+    async def told(self, tenant: TenantId, done: Sequence[Backtest]) -> Pages:
+        """How often somebody would have been told. Raises StoreUnavailable."""
+        steps = sorted(
+            (step for one in done for step in one.transitions), key=lambda step: (step.timestamp, order(step))
+        )
+        told = Told(tenant, await self._routes(tenant), self._muters)
+        return await told.run(steps, min((one.until_ms for one in done), default=0))
+
+    async def _run(self, one: Backtest, end_ms: int, time: _Time, room: int) -> None:
+        try:
+            read = await past(self._reader, one.rule, (one.start_ms, end_ms), self._clock.now_ms())
+            replay = Replay(one.rule, read.tier.width_ms, STEPS // max(1, read.blocks))
+            one.start_ms = one.until_ms = read.start_ms
+            one.resolution_ms, one.series = read.tier.width_ms, read.series
+            async with aclosing(read.stretches()) as stretches:
+                async for stretch in stretches:
+                    if self._clock.monotonic() > time.until:
+                        return
+                    made = await time.thinking.run(partial(_work, replay, stretch))
+                    _take(one, replay, stretch, made, room)
+        except ExpressionTooSlow:
+            return
+        except RetentionExceeded:
+            raise
+        except (QueryError, HorizonError) as e:
+            one.error, one.failures = str(e), one.failures + 1
+
+
+def _work(replay: Replay, stretch: Stretch, check: Check) -> list[Transition]:
+    return replay.run(stretch.data, stretch.start_ms, stretch.end_ms, check)
+
+
+def _take(one: Backtest, replay: Replay, stretch: Stretch, made: list[Transition], room: int) -> None:
+    kept = made[: max(0, room - len(one.transitions))]
+    one.transitions += kept
+    one.dropped += len(made) - len(kept)
+    one.until_ms = stretch.end_ms
+    one.infos = tuple(dict.fromkeys((*one.infos, *stretch.infos)))[:MAX_INFOS]
+    one.evaluations, one.failures, one.error = replay.evaluations, replay.failures, replay.error

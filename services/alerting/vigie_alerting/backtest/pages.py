@@ -1,0 +1,166 @@
+"""Who would have been told of some transitions, and how often: routes, groups and mutes by a clock of their own, with
+the code that decides it in production."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec.structs import replace
+from vigie_contracts.alerts import AlertState, Transition
+from vigie_contracts.decisions import Why
+from vigie_contracts.tenants import TenantId
+from vigie_storage.alerts.groups import Group, Member
+
+from vigie_alerting.notifying import groups as machine
+from vigie_alerting.notifying.item import labels_of
+from vigie_alerting.notifying.muting import Mute, Muter, muted
+from vigie_alerting.notifying.pipeline import goings_of
+from vigie_alerting.notifying.places import alone, item
+from vigie_alerting.notifying.working import Going, Key, Working
+from vigie_alerting.routing.tree import Routes
+
+MAX_LOOKS: Final = 50_000
+"""Times at which a group is looked at: what comes after that is not known."""
+AT_ONCE: Final = 50
+"""Looks between two pauses."""
+_MUTED: Final = frozenset({Why.SILENCED, Why.INHIBITED, Why.MAINTENANCE, Why.INACTIVE})
+
+
+@dataclass(slots=True)
+class Pages:
+    """Notifications, by whom they would have reached."""
+
+    total: int = 0
+    by_receiver: Counter[str] = field(default_factory=Counter[str])
+    by_rule: Counter[str] = field(default_factory=Counter[str])
+    """Notifications in which a rule has a part, by its id: one may tell of several rules."""
+    muted: Counter[str] = field(default_factory=Counter[str])
+    """Firing steps that were held, by why."""
+    unrouted: int = 0
+    """Firing steps that no route takes, of rules without channels: at most the channels of the settings are told."""
+    complete: bool = True
+    """Whether all was looked at."""
+
+
+class Told:
+    """One run, of transitions of one tenant in the order of their times."""
+
+    def __init__(self, tenant: TenantId, routes: Routes, muters: Sequence[Muter] = ()) -> None:
+        """`muters` are asked as of the time of a message."""
+        self._tenant, self._routes, self._muters = tenant, routes, muters
+        self._groups: dict[str, Group] = {}
+        self._members: dict[str, dict[str, Member]] = {}
+        """By group and fingerprint."""
+        self._of_alert: dict[str, set[str]] = {}
+        self._dues: list[tuple[int, str]] = []
+        self._looks = 0
+        self.pages = Pages()
+
+    async def run(self, transitions: Iterable[Transition], until_ms: int) -> Pages:
+        """Raises StoreUnavailable."""
+        for step in transitions:
+            await self._look_until(step.timestamp)
+            await self._move(step)
+        await self._look_until(until_ms)
+        return self.pages
+
+    async def _move(self, step: Transition) -> None:
+        (going,), _ = goings_of([step], self._routes, step.timestamp)
+        if going.direct and not step.channels and step.to_state is AlertState.FIRING:
+            self.pages.unrouted += 1
+        if going.direct or going.places:
+            mutes = await self._mutes_of(going)
+            going = Going(step, going.direct, going.places, mutes)
+        ids = self._of_alert.get(step.fingerprint, set())
+        members = [self._members[id_][step.fingerprint] for id_ in ids]
+        known = {
+            id_: self._groups[id_] for id_ in {*ids, *(one.group.id for one in going.places)} & self._groups.keys()
+        }
+        working = Working(self._tenant, known, members, step.timestamp)
+        working.move(going)
+        working.flush()
+        working.due()
+        self._take(working)
+
+    async def _mutes_of(self, going: Going) -> Mapping[str, Mute]:
+        step = going.step
+        if step.to_state is not AlertState.FIRING or not self._muters:
+            return {}
+        groups = [one.group for one in (*((alone(step),) if going.direct else ()), *going.places)]
+        items = [item(step, labels_of(step), group) for group in groups]
+        found = await muted(self._muters, self._tenant, items, step.timestamp)
+        return {group.id: mute for group, mute in zip(groups, found, strict=True) if mute is not None}
+
+    async def _look_until(self, now_ms: int) -> None:
+        while self._dues and self._dues[0][0] <= now_ms:
+            due_ms, id_ = heapq.heappop(self._dues)
+            group = self._groups.get(id_)
+            if group is None or group.due_ms != due_ms:
+                continue
+            if self._looks >= MAX_LOOKS:
+                self.pages.complete = False
+                return
+            self._looks += 1
+            await self._look(group, due_ms)
+            if self._looks % AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have work to do, too
+
+    async def _look(self, group: Group, now_ms: int) -> None:
+        members = [
+            one
+            for one in self._members[group.id].values()
+            if one.due_ms is not None and one.due_ms <= now_ms + group.interval_ms
+        ]
+        asked = [one for one in members if machine.asked(one)]
+        items = [item(one.step, labels_of(one.step), group) for one in asked]
+        found = await muted(self._muters, self._tenant, items, now_ms)
+        mutes: dict[Key, Mute] = {
+            (one.group, one.fingerprint): mute for one, mute in zip(asked, found, strict=True) if mute is not None
+        }
+        working = Working(self._tenant, {group.id: group}, members, now_ms)
+        working.flush(mutes)
+        self._take(working)
+        dues = [one.due_ms for one in self._members.get(group.id, {}).values() if one.due_ms is not None]
+        if group.id in self._groups:
+            self._groups[group.id] = replace(working.groups[group.id], due_ms=None)
+            self._plan(group.id, min(dues, default=None))
+
+    def _take(self, working: Working) -> None:
+        """What is told, and what is known from now on."""
+        pages = self.pages
+        for step in working.direct:
+            for kind in {(one.type, one.destination): one.type for one in step.channels}.values():
+                self._tell(kind, (step,))
+        for told in working.told:
+            for _ in {(one.type, one.destination) for one in told.group.channels} or [None]:
+                self._tell(told.group.receiver, told.steps)
+        pages.muted.update(one.why.value for one in working.decisions if one.why in _MUTED)
+        for key in working.left:
+            self._members.get(key[0], {}).pop(key[1], None)
+            self._of_alert.get(key[1], set()).discard(key[0])
+        for id_, fingerprint in working.touched:
+            self._members.setdefault(id_, {})[fingerprint] = working.members[id_, fingerprint]
+            self._of_alert.setdefault(fingerprint, set()).add(id_)
+            due_ms = working.groups[id_].due_ms
+            self._groups[id_] = working.groups[id_]
+            self._plan(id_, due_ms)
+        for id_ in {id_ for id_, _ in working.left}:
+            if not self._members.get(id_):
+                self._members.pop(id_, None)
+                self._groups.pop(id_, None)
+
+    def _tell(self, receiver: str, steps: Sequence[Transition]) -> None:
+        self.pages.total += 1
+        self.pages.by_receiver[receiver] += 1
+        self.pages.by_rule.update({one.rule_id for one in steps})
+
+    def _plan(self, id_: str, due_ms: int | None) -> None:
+        """When the group is looked at next."""
+        self._groups[id_] = replace(self._groups[id_], due_ms=due_ms)
+        if due_ms is not None:
+            heapq.heappush(self._dues, (due_ms, id_))
