@@ -56,6 +56,9 @@ from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.external.ending import Ending
+from vigie_alerting.external.intake import Intake
+from vigie_alerting.external.metrics import EXTERNAL_METRICS
 from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
@@ -93,7 +96,7 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
     measured = MetricSet(
-        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, UNANNOUNCED]
+        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, *EXTERNAL_METRICS, UNANNOUNCED]
     )
     app = web.create_app(
         State(settings, measured, clock),
@@ -135,6 +138,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
+    ending = Ending(stores.states, dispatcher, clock)
+    life.run("ends of alerts from outside", ending.run(), ending.stop)
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
@@ -180,6 +185,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        intake=Intake(stores.states, dispatcher, clock, state.metrics),
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),

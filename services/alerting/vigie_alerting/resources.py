@@ -14,6 +14,7 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.external.intake import Intake
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
@@ -45,6 +46,7 @@ class Resources:
     channelbook: Channelbook
     dispatcher: Dispatcher
     desk: Desk
+    intake: Intake
     notifiers: NotifierResources
     selectors: SelectorReader
     health: Callable[[str], RuleHealth | None]
