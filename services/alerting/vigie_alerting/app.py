@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -26,6 +27,7 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
+from vigie_storage.alerts.configuration import Configuration, Kind
 from vigie_storage.alerts.live import LiveFeed
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
@@ -46,6 +48,7 @@ from vigie_web.state import AppState
 from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
+from vigie_alerting.api.alertmanager import routes as alertmanager
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
@@ -63,7 +66,10 @@ from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.notifying.muters import muters
 from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.routing.model import NAME, RoutingTree
+from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
@@ -83,6 +89,7 @@ FEATURES: Final = (
     channels_.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
+    alertmanager.FEATURE,
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
@@ -187,12 +194,15 @@ async def connect(state: State, life: Lifespan) -> Resources:
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
+        routes=watch.hold(partial(_routes, stores.configuration.of(Kind.ROUTES, RoutingTree, 1)), Kind.ROUTES),
+        muters=muters(),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         intake=Intake(stores.states, dispatcher, clock, state.metrics),
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
+        started_ms=clock.now_ms(),
     )
 
 
@@ -223,6 +233,11 @@ def _sending(
         announcer.announce(transitions)
 
     return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
+
+
+async def _routes(stored: Configuration[RoutingTree], tenant: TenantId) -> Routes:
+    found = await stored.get(tenant, NAME)
+    return Routes(None if found is None else found.value)
 
 
 def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:

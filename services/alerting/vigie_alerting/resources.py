@@ -16,9 +16,11 @@ from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.external.intake import Intake
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.notifying.muting import Muter
+from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
-from vigie_alerting.snapshots import Watch
+from vigie_alerting.snapshots import Snapshots, Watch
 from vigie_alerting.stores import Stores
 
 
@@ -47,6 +49,8 @@ class Resources:
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook
+    routes: Snapshots[Routes]
+    muters: Sequence[Muter]
     dispatcher: Dispatcher
     desk: Desk
     intake: Intake
@@ -54,3 +58,5 @@ class Resources:
     selectors: SelectorReader
     health: Callable[[str], RuleHealth | None]
     """By the id of a rule; None where another replica evaluates it."""
+    started_ms: int
+    """Unix milliseconds."""
