@@ -104,7 +104,15 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
     measured = MetricSet(
-        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, *EXTERNAL_METRICS, UNANNOUNCED]
+        [
+            *metrics.ALL,
+            *ACCESS_METRICS,
+            *PUBLISHING_METRICS,
+            *SENDER_METRICS,
+            *ENGINE_METRICS,
+            *EXTERNAL_METRICS,
+            UNANNOUNCED,
+        ]
     )
     app = web.create_app(
         State(settings, measured, clock),

@@ -19,6 +19,9 @@ class Became(StrEnum):
 
 
 POSTED: Final = Counter(
-    "vigie_alerting_posted_alerts_total", "alerts", "Alerts that others sent, by Alertmanager's API", {"outcome": Became}
+    "vigie_alerting_posted_alerts_total",
+    "alerts",
+    "Alerts that others sent, by Alertmanager's API",
+    {"outcome": Became},
 )
 EXTERNAL_METRICS: Final = (POSTED,)

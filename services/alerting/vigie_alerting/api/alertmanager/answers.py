@@ -53,9 +53,7 @@ def alerts(standings: Iterable[Standing], now_ms: int) -> list[Json]:
     return [alert(one, now_ms) for one in ordered]
 
 
-def groups(
-    standings: Sequence[Standing], wanted: Callable[[str], bool], now_ms: int, *, muted: bool
-) -> list[Json]:
+def groups(standings: Sequence[Standing], wanted: Callable[[str], bool], now_ms: int, *, muted: bool) -> list[Json]:
     """What belongs together by the routes as they are now. Without `muted` those are left out whose alerts are all
     muted by times."""
     found: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[Standing]] = {}
