@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
-from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
 from vigie_identity.pages import MAX_PAGE, PageRequest
@@ -27,7 +26,6 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
-from vigie_storage.alerts.configuration import Configuration, Kind
 from vigie_storage.alerts.live import LiveFeed
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
@@ -48,35 +46,29 @@ from vigie_web.state import AppState
 from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
-from vigie_alerting.api.alertmanager import routes as alertmanager
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
-from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
-from vigie_alerting.external.ending import Ending
-from vigie_alerting.external.intake import Intake
-from vigie_alerting.external.metrics import EXTERNAL_METRICS
-from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.notifying.metrics import NOTIFYING_METRICS
 from vigie_alerting.notifying.muters import muters
+from vigie_alerting.notifying.start import Stages
+from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.resources import Resources, RuleHealth
-from vigie_alerting.routing.model import NAME, RoutingTree
-from vigie_alerting.routing.tree import Routes
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
-from vigie_alerting.sender.delivery import Delivery
 from vigie_alerting.sender.failpoints import from_environment
-from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
-from vigie_alerting.sender.sender import Sender
+from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
@@ -89,7 +81,6 @@ FEATURES: Final = (
     channels_.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
-    alertmanager.FEATURE,
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
@@ -109,8 +100,8 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
             *ACCESS_METRICS,
             *PUBLISHING_METRICS,
             *SENDER_METRICS,
+            *NOTIFYING_METRICS,
             *ENGINE_METRICS,
-            *EXTERNAL_METRICS,
             UNANNOUNCED,
         ]
     )
@@ -155,9 +146,14 @@ async def connect(state: State, life: Lifespan) -> Resources:
     channels = Channels(stores.channels, kinds, tools)
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
-    ending = Ending(stores.states, dispatcher, clock)
-    life.run("ends of alerts from outside", ending.run(), ending.stop)
+    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
+    count = partial(count_transitions, state.metrics)
+    stages = Stages(routebook.held, muters(), stored=(count, announcer.announce))
+    notifying = start_notifying(
+        life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
+        failpoint=from_environment(), clock=clock, metrics=state.metrics,
+    )  # fmt: skip
+    dispatcher = notifying.dispatcher
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
@@ -202,50 +198,12 @@ async def connect(state: State, life: Lifespan) -> Resources:
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
-        routes=watch.hold(partial(_routes, stores.configuration.of(Kind.ROUTES, RoutingTree, 1)), Kind.ROUTES),
-        muters=muters(),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
-        intake=Intake(stores.states, dispatcher, clock, state.metrics),
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
-        started_ms=clock.now_ms(),
     )
-
-
-def _sending(
-    state: State,
-    life: Lifespan,
-    stores: Stores,
-    channels: Channels,
-    kinds: Mapping[str, Notifier],
-    *,
-    announcer: Announcer,
-) -> Dispatcher:
-    """The sender, and what hands transitions to it."""
-    settings, failpoint = state.settings, from_environment()
-    sender = Sender(
-        stores.outbox,
-        Delivery(kinds, settings.external_url, failpoint),
-        channels.lookup,
-        clock=state.clock,
-        retry_for=settings.retry_for,
-        metrics=SenderMetrics(state.metrics),
-        failpoint=failpoint,
-    )
-    life.run("sender", sender.run(), sender.stop)
-
-    def stored(transitions: Sequence[Transition]) -> None:
-        count_transitions(state.metrics, transitions)
-        announcer.announce(transitions)
-
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
-
-
-async def _routes(stored: Configuration[RoutingTree], tenant: TenantId) -> Routes:
-    found = await stored.get(tenant, NAME)
-    return Routes(None if found is None else found.value)
 
 
 def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:
