@@ -213,6 +213,7 @@ def test_amtool_takes_the_configuration(tree: RoutingTree, tmp_path: Path) -> No
     [
         (400, 400, "no"),
         (422, 400, "no"),
+        (409, 400, "no"),
         (404, 404, "no"),
         (403, 403, {"code": 403, "message": "no"}),
         (503, 503, {"code": 503, "message": "no"}),

@@ -117,6 +117,7 @@ async def test_there_is_a_bound_on_what_fires(office: Office, monkeypatch: pytes
 
 async def test_others_do_not_see_them(office: Office) -> None:
     await office.call("POST", ALERTS, json=[alert()])
+    await office.resources.access.tenants.ensure(RIVAL)
     rival = person("eve", tenant=RIVAL)
     assert await office.call("GET", ALERTS, by=rival) == []
     assert await office.call("GET", "/api/v2/alerts/groups", by=rival) == []
@@ -168,3 +169,69 @@ async def test_a_start_leaves_time_to_send_again(office: Office) -> None:
     clock.advance(GRACE_MS / 1000)
     assert await again.end_some()
     assert (await office.call("GET", "/api/alerts"))["counts"]["resolved"] == 1
+
+
+SILENCES = "/api/v2/silences"
+
+
+def silence(value: str = "db", **changes: Any) -> dict[str, Any]:
+    now_ms = SystemClock().now_ms()
+    return {
+        "matchers": [{"name": "team", "value": value, "isRegex": False, "isEqual": True}],
+        "startsAt": iso(now_ms), "endsAt": iso(now_ms + 3_600_000), "createdBy": "anna", "comment": "the database moves",
+        **changes,
+    }  # fmt: skip
+
+
+async def test_silences_live_as_in_alertmanager(office: Office) -> None:
+    await office.call("POST", ALERTS, json=[alert()])
+    made = (await office.call("POST", SILENCES, json=silence()))["silenceID"]
+    [one] = await office.call("GET", SILENCES)
+    assert one.keys() == {
+        "id", "status", "updatedAt", "annotations", "comment", "createdBy", "endsAt", "matchers", "startsAt",
+    }  # fmt: skip
+    assert (one["id"], one["status"], one["createdBy"]) == (made, {"state": "active"}, "anna")
+    assert one["matchers"] == [{"name": "team", "value": "db", "isRegex": False, "isEqual": True}]
+    assert await office.call("GET", f"/api/v2/silence/{made}") == one
+    [muted] = await office.call("GET", ALERTS)
+    assert muted["status"] == {"inhibitedBy": [], "mutedBy": [], "silencedBy": [made], "state": "suppressed"}
+    assert await office.call("GET", f"{ALERTS}?silenced=false") == []
+    assert await office.call("GET", f'{SILENCES}?filter=team="web"') == []
+    assert len(await office.call("GET", f'{SILENCES}?filter=team="db"')) == 1
+    assert (await office.call("GET", f"/api/alerts/silences/{made}"))["id"] == made
+
+    later = iso(SystemClock().now_ms() + 7_200_000)
+    again = await office.call("POST", SILENCES, json={**one, "endsAt": later})
+    assert again == {"silenceID": made}, "the same one, longer"
+    other = (await office.call("POST", SILENCES, json={**silence("web"), "id": made}))["silenceID"]
+    assert other != made
+    states = {one["id"]: one["status"]["state"] for one in await office.call("GET", SILENCES)}
+    assert states == {made: "expired", other: "active"}
+    await office.call("DELETE", f"/api/v2/silence/{other}")
+    await office.call("DELETE", f"/api/v2/silence/{other}")
+    assert await office.call("GET", f"{SILENCES}?expired=false") == []
+    assert (await office.call("GET", ALERTS))[0]["status"]["state"] == "active"
+
+
+async def test_silences_that_cannot_be_are_refused_as_in_alertmanager(office: Office) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert isinstance(await office.call("POST", SILENCES, 404, json={**silence(), "id": unknown}), str)
+    assert isinstance(await office.call("GET", f"/api/v2/silence/{unknown}", 404), str)
+    assert isinstance(await office.call("DELETE", f"/api/v2/silence/{unknown}", 404), str)
+    past = iso(SystemClock().now_ms() - 1000)
+    for wrong in (silence(endsAt=past), silence(matchers=[]), silence(comment=""), {"matchers": 1}, []):
+        assert isinstance(await office.call("POST", SILENCES, 400, json=wrong), str)
+    own = person("u", Role.USER, sites=frozenset({"paris"}))
+    assert (await office.call("POST", SILENCES, 403, by=own, json=silence()))["code"] == 403
+
+
+async def test_a_silence_that_recurs_is_shown_by_its_next_time_and_not_changed(office: Office) -> None:
+    body = {
+        "matchers": ['team="db"'], "comment": "every night",
+        "recurrence": {"rrule": "FREQ=DAILY;BYHOUR=2;BYMINUTE=0;BYSECOND=0", "duration": "2h"},
+    }  # fmt: skip
+    made = (await office.call("POST", "/api/alerts/silences", 201, json=body))["id"]
+    one = await office.call("GET", f"/api/v2/silence/{made}")
+    assert one["endsAt"][11:13] == "04"
+    assert "recurs" in await office.call("POST", SILENCES, 400, json={**silence(), "id": made})
+    await office.call("DELETE", f"/api/v2/silence/{made}")

@@ -24,6 +24,7 @@ NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
     (r"/api/alerts/\{alert\}/.*acknowledge", None, P.ALERTS_ACKNOWLEDGE),
     (r"/api/v2/alerts", P.ALERTS_READ, P.DATA_WRITE),
     (r"/api/v2/(status|receivers|alerts/groups)", P.ALERTS_READ, None),
+    (r"/api/v2/silences?(/.*)?", P.ALERTS_READ, P.ALERTS_SILENCE),
     (r"/api/alerts.*|/api/v1/alerts", P.ALERTS_READ, None),
     (r"/api/v1/rules", P.ALERTS_READ_ALL, None),
     (r"/health(/.*)?|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", None, None),

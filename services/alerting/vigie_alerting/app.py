@@ -46,15 +46,26 @@ from vigie_web.state import AppState
 from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
+from vigie_alerting.api.alertmanager import routes as alertmanager
+from vigie_alerting.api.alertmanager import silences as alertmanager_silences
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.inhibitions import routes as inhibitions
+from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.prometheus import routes as prometheus
+from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.external.ending import Ending
+from vigie_alerting.external.intake import Intake
+from vigie_alerting.external.metrics import EXTERNAL_METRICS
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
@@ -63,6 +74,7 @@ from vigie_alerting.notifying.muters import muters
 from vigie_alerting.notifying.start import Stages
 from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
@@ -79,8 +91,15 @@ State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
     channels_.FEATURE,
+    routing.FEATURE,
+    silences.FEATURE,
+    maintenance.FEATURE,
+    inhibitions.FEATURE,
+    time_intervals.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
+    alertmanager.FEATURE,
+    alertmanager_silences.FEATURE,
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
@@ -102,6 +121,7 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
             *SENDER_METRICS,
             *NOTIFYING_METRICS,
             *ENGINE_METRICS,
+            *EXTERNAL_METRICS,
             UNANNOUNCED,
         ]
     )
@@ -113,7 +133,8 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
         title="Vigie alerting",
         version=version("vigie-alerting"),
         description="Rules, alerts and the channels through which people are told of them. Times are UTC; errors are "
-        "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them.",
+        "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them, those of `/api/v2/` as "
+        "Alertmanager has them.",
         refused_credentials=metrics.REQUESTS.refused_credentials,
         max_body_bytes=MAX_FILE_BYTES,
     )
@@ -140,27 +161,31 @@ async def connect(state: State, life: Lifespan) -> Resources:
     life.on_down("webhooks", http.aclose)
     watch = Watch(stores.configuration.changed_since, clock)
     life.run("configuration", watch.run(), watch.stop)
+    patterns = Expressions()
+    mutes = Mutes.of(database, stores, who.audit, watch, clock, patterns)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
+    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
     count = partial(count_transitions, state.metrics)
-    stages = Stages(routebook.held, muters(), stored=(count, announcer.announce))
+    stages = Stages(routebook.held, muters(mutes), stored=(count, announcer.announce, mutes.inhibited.stored))
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
         failpoint=from_environment(), clock=clock, metrics=state.metrics,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
+    ending = Ending(stores.states, dispatcher, clock)
+    life.run("ends of alerts from outside", ending.run(), ending.stop)
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled, patterns = CompiledRules(), Expressions()
+    compiled = CompiledRules()
     recordings = await publishing(
         life,
         settings,
@@ -194,15 +219,20 @@ async def connect(state: State, life: Lifespan) -> Resources:
         audit=who.audit,
         stores=stores,
         watch=watch,
+        mutes=mutes,
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
+        channelbook=Channelbook(database, stores.channels, stores.rules, routebook.receivers_of, who.audit, tools),
+        routebook=routebook,
+        imports=Imports(routebook, stores.configuration, stores.channels, who.audit, watch, tools),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        intake=Intake(stores.states, dispatcher, clock, state.metrics),
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
+        started_ms=clock.now_ms(),
     )
 
 

@@ -15,12 +15,13 @@ from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.external.intake import Intake
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
-from vigie_alerting.notifying.muting import Muter
-from vigie_alerting.routing.tree import Routes
+from vigie_alerting.routing.importing.storing import Imports
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
-from vigie_alerting.snapshots import Snapshots, Watch
+from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
 
@@ -45,12 +46,13 @@ class Resources:
     stores: Stores
     watch: Watch
     """Of the configuration of tenants."""
+    mutes: Mutes
     rulebook: Rulebook
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook
-    routes: Snapshots[Routes]
-    muters: Sequence[Muter]
+    routebook: Routebook
+    imports: Imports
     dispatcher: Dispatcher
     desk: Desk
     intake: Intake

@@ -108,9 +108,7 @@ def _completed(rule: Rrule, first: datetime) -> Rrule:
     if not (rule.month_days or rule.weekdays):
         match rule.frequency:
             case Frequency.YEARLY:
-                rule = replace(
-                    rule, months=rule.months or frozenset({first.month}), month_days=frozenset({first.day})
-                )
+                rule = replace(rule, months=rule.months or frozenset({first.month}), month_days=frozenset({first.day}))
             case Frequency.MONTHLY:
                 rule = replace(rule, month_days=frozenset({first.day}))
             case Frequency.WEEKLY:

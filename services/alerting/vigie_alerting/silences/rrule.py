@@ -174,7 +174,9 @@ def _until(text: str) -> datetime:
             return day + timedelta(days=1, seconds=-1)
         moment = datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S")  # noqa: DTZ007
     except (ValueError, OverflowError):
-        raise InvalidRruleError(f"UNTIL must be like 20261231 or 20261231T235959Z, but is {shortened(text)!r}") from None
+        raise InvalidRruleError(
+            f"UNTIL must be like 20261231 or 20261231T235959Z, but is {shortened(text)!r}"
+        ) from None
     return moment.replace(tzinfo=UTC) if match[3] else moment
 
 

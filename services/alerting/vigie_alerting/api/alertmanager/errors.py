@@ -12,9 +12,12 @@ from vigie_contracts.problems import Problem
 _TEXTS: Final = frozenset({400, 404, 500})
 """Those that the routes themselves answer with; the others are of what stands before them."""
 
+_STATUSES: Final[Mapping[int, int]] = {422: 400, 409: 400}
+"""What its clients do not know, as what they do."""
+
 
 def written(found: Problem, _error: Exception, headers: Mapping[str, str]) -> Response:
     """The answer to an error: an `ErrorShape`."""
-    status = 400 if found.status == 422 else found.status
+    status = _STATUSES.get(found.status, found.status)
     body = found.detail if status in _TEXTS else {"code": status, "message": found.detail}
     return Response(msgspec.json.encode(body), status, dict(headers), "application/json")

@@ -23,6 +23,7 @@ from vigie_alerting.api.alerts.schemas import Status
 from vigie_alerting.api.context import Context, Ctx
 from vigie_alerting.external.intake import MAX_OPEN
 from vigie_alerting.external.reading import UnreadableError, read
+from vigie_alerting.notifying.muters import muters
 from vigie_alerting.routing import matchers
 
 router = APIRouter(tags=["alertmanager"])
@@ -40,7 +41,7 @@ FEATURE = Feature(
     "/api/v2/",
 )
 _FIRING: Final = (Status.ACTIVE, Status.ACKNOWLEDGED)
-_JSON: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
+JSON: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
 _EXAMPLE: Final = [
     {
         "labels": {"alertname": "InstanceDown", "instance": "web-1:9100", "severity": "critical"},
@@ -58,24 +59,24 @@ def answer(value: Any) -> Response:
     return Response(msgspec.json.encode(value), headers={"content-type": "application/json"})
 
 
-@router.get("/api/v2/status", response_class=Response, responses=_JSON)
+@router.get("/api/v2/status", response_class=Response, responses=JSON)
 async def status(context: Ctx) -> Response:
     """The version, and the routes as a configuration of Alertmanager, without secrets."""
-    routes = await context.resources.routes.of(context.tenant)
+    routes = await context.resources.routebook.held.of(context.tenant)
     text = config.written(routes.tree)
     return answer(answers.status(version("vigie-alerting"), text, context.resources.started_ms))
 
 
-@router.get("/api/v2/receivers", response_class=Response, responses=_JSON)
+@router.get("/api/v2/receivers", response_class=Response, responses=JSON)
 async def receivers(context: Ctx, receiver_matchers: Texts = None) -> Response:
     """The receivers of the routes. They have no labels, so that only matchers which fit nothing find them."""
     if not matchers.parse(receiver_matchers or (), "receiver_matchers").match({}):
         return answer([])
-    routes = await context.resources.routes.of(context.tenant)
+    routes = await context.resources.routebook.held.of(context.tenant)
     return answer([{"name": name} for name in routes.tree.receivers])
 
 
-@router.get("/api/v2/alerts", response_class=Response, responses=_JSON)
+@router.get("/api/v2/alerts", response_class=Response, responses=JSON)
 async def alerts(
     *,
     context: Ctx,
@@ -96,7 +97,7 @@ async def alerts(
     return answer(await asyncio.to_thread(answers.alerts, found, context.now_ms))
 
 
-@router.get("/api/v2/alerts/groups", response_class=Response, responses=_JSON)
+@router.get("/api/v2/alerts/groups", response_class=Response, responses=JSON)
 async def groups(
     *,
     context: Ctx,
@@ -121,16 +122,16 @@ async def groups(
 async def _standings(context: Context, wanted: Asked) -> list[Standing]:
     """Those that fire and are wanted."""
     known, routes = await asyncio.gather(
-        queries.going_on(context, _FIRING), context.resources.routes.of(context.tenant)
+        queries.going_on(context, _FIRING), context.resources.routebook.held.of(context.tenant)
     )
     all_ = await asyncio.to_thread(lambda: [standing.ways(one, routes) for one in known])
     matching = [one for one in all_ if wanted.matches(one.labels)]
-    found = await standing.judged(matching, context.resources.muters, context.tenant, context.now_ms)
+    found = await standing.judged(matching, muters(context.resources.mutes), context.tenant, context.now_ms)
     return [one for one in found if wanted.shows(one)]
 
 
 @router.post(
-    "/api/v2/alerts", response_class=Response, openapi_extra=described({"type": "array"}, _EXAMPLE), responses=_JSON
+    "/api/v2/alerts", response_class=Response, openapi_extra=described({"type": "array"}, _EXAMPLE), responses=JSON
 )
 async def post_alerts(context: Ctx, body: JsonBody) -> Response:
     """Alerts from outside, such as Prometheus sends them. One without an end, or with one that is still to come, fires

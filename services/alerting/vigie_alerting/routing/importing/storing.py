@@ -217,9 +217,7 @@ class Imports:
         elif await self._channels.replace(channel, session) is None:
             raise ChannelConflict(f"somebody else changed the channel {channel.name!r} meanwhile: import again")
         action = Action.CHANNEL_CREATED if new else Action.CHANNEL_CHANGED
-        await self._audit.add(
-            session, channel.tenant, by, action, channel.id, name=channel.name, type=channel.type
-        )
+        await self._audit.add(session, channel.tenant, by, action, channel.id, name=channel.name, type=channel.type)
 
 
 def _refuse(document: Document) -> None:
@@ -243,9 +241,7 @@ def _verdict_of_channel(before: StoredChannel | None, made: StoredChannel) -> Ve
 
 def _without(tree: RoutingTree, refused: Collection[str]) -> RoutingTree:
     receivers = {
-        name: replace(
-            one, channels=[to for to in one.channels if not (to.type == NAMED and to.destination in refused)]
-        )
+        name: replace(one, channels=[to for to in one.channels if not (to.type == NAMED and to.destination in refused)])
         for name, one in tree.receivers.items()
     }
     return replace(tree, receivers=receivers)
