@@ -120,8 +120,8 @@ groups:
     interval: 1s
     rules:
       - alert: {name}
-        expr: vector(time()) < {until}
-        labels: {{severity: page, team: db}}
+        expr: label_replace(vector(time()) < {until}, "team", "db", "", "")
+        labels: {{severity: page}}
         annotations: {{summary: "{{{{ $labels.team }}}} is down"}}
 """
 CONFIG: Final = """
@@ -167,10 +167,10 @@ def test_a_prometheus_sends_that_it_fires_and_that_it_is_over(
     [sent] = eventually_sync(firing, 30)
     assert sent["labels"] == {"alertname": name, "replica": "1", "severity": "page", "team": "db"}
     assert sent["annotations"] == {"summary": "db is down"}
-    assert "g0.expr=vector" in sent["generatorURL"]
+    assert "g0.expr=label_replace" in sent["generatorURL"]
     [own] = [one for one in http.get("/api/alerts").json()["alerts"] if one["type"] == name]
     assert (own["severity"], own["message"], own["status"]) == ("critical", "db is down", "active")
-    assert own["expression"].startswith("vector(time()) < ")
+    assert own["expression"].startswith("label_replace(vector(time()) < ")
 
     eventually_sync(lambda: firing() == [], 60)
     history = http.get(f"/api/alerts/{own['id']}/history").json()["transitions"]
