@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 from vigie_identity.permissions import Permission
@@ -17,6 +16,7 @@ from vigie_web.feature import Feature
 
 from vigie_alerting.api.alertmanager import answers, config, errors, standing
 from vigie_alerting.api.alertmanager.asked import MAX_FILTERS, Asked
+from vigie_alerting.api.alertmanager.json_answer import JSON, answer
 from vigie_alerting.api.alertmanager.standing import Standing
 from vigie_alerting.api.alerts import queries
 from vigie_alerting.api.alerts.schemas import Status
@@ -41,7 +41,6 @@ FEATURE = Feature(
     "/api/v2/",
 )
 _FIRING: Final = (Status.ACTIVE, Status.ACKNOWLEDGED)
-JSON: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
 _EXAMPLE: Final = [
     {
         "labels": {"alertname": "InstanceDown", "instance": "web-1:9100", "severity": "critical"},
@@ -52,11 +51,6 @@ _EXAMPLE: Final = [
     }
 ]
 Texts = Annotated[list[str] | None, Query(max_length=MAX_FILTERS)]
-
-
-def answer(value: Any) -> Response:
-    """JSON, as it is."""
-    return Response(msgspec.json.encode(value), headers={"content-type": "application/json"})
 
 
 @router.get("/api/v2/status", response_class=Response, responses=JSON)

@@ -15,7 +15,7 @@ from vigie_web.feature import Feature
 
 from vigie_alerting.api.alertmanager import errors, silence_json
 from vigie_alerting.api.alertmanager.asked import MAX_FILTERS
-from vigie_alerting.api.alertmanager.routes import JSON, answer
+from vigie_alerting.api.alertmanager.json_answer import JSON, answer
 from vigie_alerting.api.context import Context, Ctx
 from vigie_alerting.api.silences.visibility import check_mutes, check_sees, sees
 from vigie_alerting.routing import matchers
