@@ -89,10 +89,10 @@ SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
     Scope.READ: _ASSIGNED | {_P.SERVER_READ, _P.SITES_READ_ALL, _P.ALERTS_READ_ALL},
     Scope.CONFIGURE: frozenset(
         {
-            _P.MONITORING_READ, _P.MONITORING_CONFIGURE, _P.ALERTS_ACKNOWLEDGE, _P.ALERTS_RESOLVE, _P.ALERTS_SILENCE,
-            _P.ALERTS_SILENCE_ALL,
+            *(_P.MONITORING_READ, _P.MONITORING_CONFIGURE),
+            *(_P.ALERTS_ACKNOWLEDGE, _P.ALERTS_RESOLVE, _P.ALERTS_SILENCE, _P.ALERTS_SILENCE_ALL),
         }
-    ),  # fmt: skip
+    ),
 }
 
 

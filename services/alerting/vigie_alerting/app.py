@@ -52,6 +52,7 @@ from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.inhibitions import routes as inhibitions
 from vigie_alerting.api.maintenance import routes as maintenance
+from vigie_alerting.api.oncall import routes as oncall_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
@@ -62,6 +63,8 @@ from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.escalation.start import plan as plan_on_call
+from vigie_alerting.escalation.start import start as start_on_call
 from vigie_alerting.external.ending import Ending
 from vigie_alerting.external.intake import Intake
 from vigie_alerting.external.metrics import EXTERNAL_METRICS
@@ -97,6 +100,7 @@ FEATURES: Final = (
     inhibitions.FEATURE,
     time_intervals.FEATURE,
     alerts.FEATURE,
+    oncall_.FEATURE,
     prometheus.FEATURE,
     alertmanager.FEATURE,
     alertmanager_silences.FEATURE,
@@ -162,19 +166,30 @@ async def connect(state: State, life: Lifespan) -> Resources:
     watch = Watch(stores.configuration.changed_since, clock)
     life.run("configuration", watch.run(), watch.stop)
     patterns = Expressions()
-    mutes = Mutes.of(database, stores, who.audit, watch, clock, patterns)
+    mutes = Mutes.of(database, stores, who.audit, watch, clock=clock, patterns=patterns)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
-    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
+    routebook = Routebook(
+        database, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+    )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     count = partial(count_transitions, state.metrics)
-    stages = Stages(routebook.held, muters(mutes), stored=(count, announcer.announce, mutes.inhibited.stored))
+    planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
+    escalations = planned.escalations
+    stages = Stages(
+        routebook.held, asked, escalations.begin, (escalations.moved,),
+        stored=(count, announcer.announce, mutes.inhibited.stored, escalations.stored),
+    )  # fmt: skip
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
-        failpoint=from_environment(), clock=clock, metrics=state.metrics,
+        failpoint=failpoint, clock=clock, metrics=state.metrics,
+    )  # fmt: skip
+    oncall = start_on_call(
+        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
+        watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
     ending = Ending(stores.states, dispatcher, clock)
@@ -223,12 +238,17 @@ async def connect(state: State, life: Lifespan) -> Resources:
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, routebook.receivers_of, who.audit, tools),
+        channelbook=Channelbook(
+            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+        ),
         routebook=routebook,
-        imports=Imports(routebook, stores.configuration, stores.channels, who.audit, watch, tools),
+        imports=Imports(
+            routebook, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+        ),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         intake=Intake(stores.states, dispatcher, clock, state.metrics),
+        oncall=oncall,
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),

@@ -47,7 +47,9 @@ class Mutes:
     inactive: InactiveTimes
 
     @classmethod
-    def of(cls, db: Database, stores: Stores, audit: Audit, watch: Watch, clock: Clock, patterns: Expressions) -> Self:
+    def of(
+        cls, db: Database, stores: Stores, audit: Audit, watch: Watch, *, clock: Clock, patterns: Expressions
+    ) -> Self:
         """`watch`: what drops what others change; `patterns`: where expressions are tried on the past."""
         store = stores.configuration
         silences = store.of(Kind.SILENCE, Silence, MAX_SILENCES)

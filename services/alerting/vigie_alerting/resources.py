@@ -14,6 +14,7 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.escalation.start import OnCallResources
 from vigie_alerting.external.intake import Intake
 from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
@@ -56,6 +57,7 @@ class Resources:
     dispatcher: Dispatcher
     desk: Desk
     intake: Intake
+    oncall: OnCallResources
     notifiers: NotifierResources
     selectors: SelectorReader
     health: Callable[[str], RuleHealth | None]

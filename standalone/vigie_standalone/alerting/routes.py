@@ -41,7 +41,7 @@ def show(
 
 
 @routes_app.command("test")
-def test(
+def try_(
     *,
     labels: Labels,
     file: Annotated[Path | None, typer.Option(help=f"{_FILE} Asked without a server.")] = None,

@@ -40,9 +40,9 @@ routes = st.recursive(st.builds(Route, **_any_leaf), _node, max_leaves=12)
 
 
 @st.composite
-def trees(draw: st.DrawFn, root_receiver: st.SearchStrategy[str] = st.sampled_from(["", "r0"])) -> RoutingTree:
+def trees(draw: st.DrawFn, root_receivers: tuple[str, ...] = ("", "r0")) -> RoutingTree:
     root = Route(
-        receiver=draw(root_receiver),
+        receiver=draw(st.sampled_from(root_receivers)),
         group_by=draw(st.none() | st.just(["a"])),
         routes=draw(st.lists(routes, max_size=6)),
     )

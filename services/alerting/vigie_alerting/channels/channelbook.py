@@ -1,5 +1,5 @@
-"""Changing channels: with an entry of the audit log, all or nothing; and not from under the rules and routes
-that name them."""
+"""Changing channels: with an entry of the audit log, all or nothing; and not from under the rules and
+routes that name them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Channelbook:
         store: ChannelStore,
         rules: RuleStore,
         receivers_of: Callable[[TenantId, str], Awaitable[list[str]]],
+        *,
         audit: Audit,
         resources: Resources,
     ) -> None:

@@ -209,7 +209,7 @@ def _hardly_meant(judging: _Judging, routes: Routes) -> None:
     if not routes.root.receiver and not tree.default_receiver:
         judging.doubtful(
             "defaultReceiver",
-            "alerts that no route takes, of rules without channels, are told to nobody but the channels of the settings",
+            "what no route takes goes to the channels of the settings, if its rule has no channels and there are any",
         )
 
 

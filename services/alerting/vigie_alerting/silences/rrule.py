@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Final
 
 from vigie_contracts.problems import shortened
@@ -120,7 +121,7 @@ def _check(rule: Rrule) -> None:
     begins = sorted(60 * hour + minute for hour in rule.hours or (0,) for minute in rule.minutes or (0,))
     if rule.frequency is Frequency.HOURLY and rule.minutes:
         begins = [*sorted(rule.minutes), 60 + min(rule.minutes)]
-    if any(after - before < LEAST_APART_MINUTES for before, after in zip(begins, begins[1:], strict=False)):
+    if any(after - before < LEAST_APART_MINUTES for before, after in pairwise(begins)):
         raise InvalidRruleError(f"begins more often than every {LEAST_APART_MINUTES} minutes")
 
 

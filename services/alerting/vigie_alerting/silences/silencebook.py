@@ -77,7 +77,7 @@ class Silencebook:
                 created_by=before.value.created_by,
                 created_at=before.value.created_at,
             )
-            return await self._put(tenant, silence, kept, by, Action.SILENCE_CHANGED, version), preview
+            return await self._put(tenant, silence, kept, by, action=Action.SILENCE_CHANGED, version=version), preview
         await self._check_room(tenant, made)
         over = before.value if was is State.EXPIRED else _over(before.value, now)
 
@@ -98,7 +98,7 @@ class Silencebook:
         checked = checking.checked_timing(timing, now)
         made = replace(before.value, timing=replace(checked, starts=timing.starts))
         version = before.version if if_version is None else if_version
-        return await self._put(tenant, silence, made, by, Action.SILENCE_CHANGED, version)
+        return await self._put(tenant, silence, made, by, action=Action.SILENCE_CHANGED, version=version)
 
     async def expire(
         self, tenant: TenantId, silence: str, by: Actor, *, if_version: int | None = None
@@ -108,7 +108,8 @@ class Silencebook:
         if state(before.value.timing, now) is State.EXPIRED:
             return before
         version = before.version if if_version is None else if_version
-        return await self._put(tenant, silence, _over(before.value, now), by, Action.SILENCE_EXPIRED, version)
+        over = _over(before.value, now)
+        return await self._put(tenant, silence, over, by, action=Action.SILENCE_EXPIRED, version=version)
 
     async def _judged(self, tenant: TenantId, draft: Draft, by: Actor) -> tuple[Silence, Preview]:
         now = self._clock.now_ms()
@@ -144,7 +145,7 @@ class Silencebook:
         )  # fmt: skip
 
     async def _put(
-        self, tenant: TenantId, silence: str, made: Silence, by: Actor, action: Action, version: int
+        self, tenant: TenantId, silence: str, made: Silence, by: Actor, *, action: Action, version: int
     ) -> Stored[Silence]:
         return await self._book.put(
             tenant, silence, made, by, action, if_version=version, expires=_goes(made), comment=made.comment

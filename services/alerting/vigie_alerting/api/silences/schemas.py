@@ -128,7 +128,7 @@ class Previewed(Model):
     @classmethod
     def of(cls, preview: Preview, mutes_now: int, everything: str) -> Self:
         return cls(
-            from_=iso(preview.from_ms),
+            **{"from": iso(preview.from_ms)},
             to=iso(preview.to_ms),
             complete=preview.complete,
             alerts=preview.alerts,

@@ -52,11 +52,11 @@ class TimeOfDay(Model):
 
 
 class ShownPart(Model):
-    times: list[TimeOfDay] = []
-    weekdays: list[str] = []
-    days_of_month: list[str] = []
-    months: list[str] = []
-    years: list[str] = []
+    times: list[TimeOfDay] = []  # noqa: RUF012
+    weekdays: list[str] = []  # noqa: RUF012
+    days_of_month: list[str] = []  # noqa: RUF012
+    months: list[str] = []  # noqa: RUF012
+    years: list[str] = []  # noqa: RUF012
     location: str = "UTC"
 
     @classmethod
