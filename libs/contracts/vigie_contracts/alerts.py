@@ -103,6 +103,8 @@ class Reason(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     ACKNOWLEDGEMENT_EXPIRED = "acknowledgement_expired"
     RESOLVED_BY_HAND = "resolved_by_hand"
+    EXPIRED = "expired"
+    """Whoever sent the alert did not send it again in time."""
     RULE_CHANGED = "rule_changed"
     """The rule was changed so that the alert is none of its alerts any more."""
     RULE_REMOVED = "rule_removed"

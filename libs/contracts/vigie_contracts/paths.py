@@ -55,6 +55,7 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/api/oncall/*", EVERY, Service.ALERTING),
     PathRule("/api/v1/rules", EVERY, Service.ALERTING),
     PathRule("/api/v1/alerts", EVERY, Service.ALERTING),
+    PathRule("/api/v2/*", EVERY, Service.ALERTING),
     PathRule("/api/health", EVERY, Service.HEALTHCHECK),
     PathRule("/api/health/*", EVERY, Service.HEALTHCHECK),
     PathRule("/status/*", EVERY, Service.HEALTHCHECK),

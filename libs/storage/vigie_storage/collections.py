@@ -139,7 +139,13 @@ TELEMETRY_PLATFORM_DAYS: Final = Collection("telemetry_platform_days", None, exp
 ALERTS: Final = Collection(
     "alerts",
     TenantIn.FIELD,
-    (_by_tenant("-starts", "_id"), _by_tenant("state", "-starts"), _by_tenant("search"), Index(("rule",))),
+    (
+        _by_tenant("-starts", "_id"),
+        _by_tenant("state", "-starts"),
+        _by_tenant("search"),
+        Index(("rule",)),
+        Index(("due",), only={"due": {"$exists": True}}),
+    ),
     Expiry("expires"),
 )
 """What every alert is now. `_id`: its fingerprint."""

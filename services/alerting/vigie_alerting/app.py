@@ -46,6 +46,8 @@ from vigie_web.state import AppState
 from vigie_alerting import metrics
 from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
+from vigie_alerting.api.alertmanager import routes as alertmanager
+from vigie_alerting.api.alertmanager import silences as alertmanager_silences
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.inhibitions import routes as inhibitions
@@ -65,6 +67,9 @@ from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
 from vigie_alerting.escalation.start import plan as plan_on_call
 from vigie_alerting.escalation.start import start as start_on_call
+from vigie_alerting.external.ending import Ending
+from vigie_alerting.external.intake import Intake
+from vigie_alerting.external.metrics import EXTERNAL_METRICS
 from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
@@ -100,6 +105,8 @@ FEATURES: Final = (
     alerts.FEATURE,
     oncall_.FEATURE,
     prometheus.FEATURE,
+    alertmanager.FEATURE,
+    alertmanager_silences.FEATURE,
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
@@ -121,6 +128,7 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
             *SENDER_METRICS,
             *NOTIFYING_METRICS,
             *ENGINE_METRICS,
+            *EXTERNAL_METRICS,
             UNANNOUNCED,
         ]
     )
@@ -132,7 +140,8 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
         title="Vigie alerting",
         version=version("vigie-alerting"),
         description="Rules, alerts and the channels through which people are told of them. Times are UTC; errors are "
-        "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them.",
+        "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them, those of `/api/v2/` as "
+        "Alertmanager has them.",
         refused_credentials=metrics.REQUESTS.refused_credentials,
         max_body_bytes=MAX_FILE_BYTES,
     )
@@ -190,6 +199,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         return [*await routebook.receivers_of(tenant, channel), *await oncall.book.users_of(tenant, channel)]
 
     dispatcher = notifying.dispatcher
+    ending = Ending(stores.states, dispatcher, clock)
+    life.run("ends of alerts from outside", ending.run(), ending.stop)
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
@@ -244,11 +255,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        intake=Intake(stores.states, dispatcher, clock, state.metrics),
         oncall=oncall,
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         backtester=Backtester(reader, routebook.held.of, stages.muters, clock),
         health=lambda rule_id: health_of(running, rule_id),
+        started_ms=clock.now_ms(),
     )
 
 

@@ -13,6 +13,7 @@ REQUESTS: Final = RequestMetrics(
         "/api/alerts/channels": "channels",
         "/api/alerts": "alerts",
         "/api/v1/": "prometheus",
+        "/api/v2/": "alertmanager",
     },
 )
 

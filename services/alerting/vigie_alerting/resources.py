@@ -16,6 +16,7 @@ from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.escalation.start import OnCallResources
+from vigie_alerting.external.intake import Intake
 from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.routing.importing.storing import Imports
@@ -56,9 +57,12 @@ class Resources:
     imports: Imports
     dispatcher: Dispatcher
     desk: Desk
+    intake: Intake
     oncall: OnCallResources
     notifiers: NotifierResources
     selectors: SelectorReader
     backtester: Backtester
     health: Callable[[str], RuleHealth | None]
     """By the id of a rule; None where another replica evaluates it."""
+    started_ms: int
+    """Unix milliseconds."""

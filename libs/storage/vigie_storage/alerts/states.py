@@ -1,16 +1,16 @@
 """What every alert is now. MongoDB is the authority: whoever moves an alert says what it was before.
 
 alerts  {_id: fingerprint, tenant, rule, state, severity, starts, ends, updated, sequence, search: ["name=value"], data,
-        expires}
+        expires, due}
 
 `data` is the alert as the life cycle keeps it; the rest is for finding it. `expires` is there when it is over: what
-never fired is forgotten at once.
+never fired is forgotten at once. `due` is there while the clock alone moves it: an alert that no rule evaluates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -56,6 +56,10 @@ class StoredAlert:
     """As the life cycle encodes it."""
     labels: tuple[tuple[str, str], ...] = ()
     """For finding it."""
+    due_at: int | None = None
+    """When the clock moves it; None: a rule does."""
+    updated_at: int = field(default=0, compare=False)
+    """When it was written last; of one that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,20 @@ class AlertStates:
         with mongo.retryable("reading alerts"):
             cursor = self._alerts.across(Why.NOTIFY).find({"_id": {"$in": list(fingerprints)}}, batch_size=_BATCH)
             return [parse(document) async for document in cursor]
+
+    async def of_tenant(self, tenant: TenantId, fingerprints: Sequence[str]) -> list[StoredAlert]:
+        """Those of these alerts that the tenant has. Raises StoreUnavailable."""
+        async with reading():
+            query = {"_id": {"$in": list(fingerprints)}}
+            cursor = self._alerts.of(tenant).find(query, None, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+            return [parse(document) async for document in cursor]
+
+    async def due(self, since_ms: int, now_ms: int, limit: int) -> list[StoredAlert]:
+        """Of all tenants, what the clock moves since then, longest due first. Raises StoreUnavailable."""
+        async with reading():
+            query = {"due": {"$gte": _date(since_ms), "$lte": _date(now_ms)}}
+            cursor = self._alerts.across(Why.NOTIFY).find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+            return [parse(one) for one in await cursor.sort("due", 1).limit(limit).to_list()]
 
     async def one(self, tenant: TenantId, fingerprint: str) -> StoredAlert | None:
         """By its fingerprint. Raises StoreUnavailable."""
@@ -174,7 +192,8 @@ class AlertStates:
 
 
 def _as_it_was(alert: StoredAlert) -> Document:
-    return {"starts": _date(alert.starts_at), "sequence": alert.sequence}
+    was: Document = {"starts": _date(alert.starts_at), "sequence": alert.sequence}
+    return was if alert.due_at is None else {**was, "due": _date(alert.due_at)}
 
 
 def _set(alert: StoredAlert, life: timedelta) -> Document:
@@ -189,17 +208,20 @@ def _set(alert: StoredAlert, life: timedelta) -> Document:
         "search": [f"{name}={value}" for name, value in alert.labels],
         "data": alert.data,
     }
+    gone = {"due": ""}
+    if alert.due_at is not None:
+        fields["due"], gone = _date(alert.due_at), {}
     if alert.state not in _OVER:
-        return {"$set": fields, "$unset": {"ends": "", "expires": ""}}
+        return {"$set": fields, "$unset": {"ends": "", "expires": ""} | gone}
     if alert.ends_at is None:  # it never fired
-        return {"$set": fields | {"expires": fields["updated"]}, "$unset": {"ends": ""}}
+        return {"$set": fields | {"expires": fields["updated"]}, "$unset": {"ends": ""} | gone}
     ends = _date(alert.ends_at)
-    return {"$set": fields | {"ends": ends, "expires": ends + life}}
+    return {"$set": fields | {"ends": ends, "expires": ends + life}, **({"$unset": gone} if gone else {})}
 
 
 def parse(document: Mapping[str, Any]) -> StoredAlert:
     """What was stored."""
-    ends = document.get("ends")
+    ends, due = document.get("ends"), document.get("due")
     return StoredAlert(
         fingerprint=document["_id"],
         tenant=TenantId(document["tenant"]),
@@ -211,6 +233,8 @@ def parse(document: Mapping[str, Any]) -> StoredAlert:
         sequence=document["sequence"],
         data=bytes(document["data"]),
         labels=_labels(document),
+        due_at=None if due is None else _ms(due),
+        updated_at=_ms(document["updated"]),
     )
 
 

@@ -53,6 +53,8 @@ class CompiledRule:
     """What to evaluate: the side of the comparison that is no number, else the whole."""
     condition: Condition | None = None
     threshold: float = 0.0
+    plain: bool = False
+    """Whether its annotations are texts as they are, and no templates."""
 
     @property
     def compares(self) -> bool:

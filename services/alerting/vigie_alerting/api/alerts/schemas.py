@@ -18,7 +18,7 @@ from vigie_alerting.alerts.desk import Known
 from vigie_alerting.api.schemas import time
 from vigie_alerting.outbox import NAMED
 from vigie_alerting.rulebook.destinations import shown
-from vigie_alerting.transitions import labels_of
+from vigie_alerting.transitions import annotations_of, labels_of
 
 MAX_NOTE_CHARS: Final = 1_000
 Note = Annotated[str, Field(max_length=MAX_NOTE_CHARS, description="shown beside the alert, and in its history")]
@@ -74,7 +74,7 @@ class Alert(Model):
     def of(cls, known: Known) -> Self:
         alert, rule = known.alert, known.rule
         labels = labels_of(rule, alert)
-        annotations = templates.render_all(rule.rule.annotations, labels, alert.value)
+        annotations = annotations_of(rule, labels, alert.value)
         value = finite(alert.value)
         has = alert.acknowledgement
         resolved = alert.state is AlertState.RESOLVED
