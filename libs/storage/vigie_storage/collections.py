@@ -176,6 +176,13 @@ ALERT_RULE_VERSIONS: Final = Collection(
 """What they were. `_id`: "<rule>/<version>"."""
 ALERT_TENANTS: Final = Collection("alert_tenants", TenantIn.ID)
 """For which tenants the shipped rules were made."""
+ALERT_CONFIGURATION: Final = Collection(
+    "alert_configuration",
+    TenantIn.FIELD,
+    (_by_tenant("kind", "name"), Index(("changed",))),
+    Expiry("expires"),
+)
+"""What a tenant configures about being told. `_id`: "<tenant>/<kind>/<name>"."""
 
 # Health. Written by healthcheck, and the checks by aggregator. See the modules of `health`.
 HEALTH_TARGETS: Final = Collection(
@@ -240,7 +247,7 @@ ALL: Final = (
     SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
-    ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS,
+    ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS, ALERT_CONFIGURATION,
     HEALTH_TARGETS, HEALTH_STATES, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
 )  # fmt: skip

@@ -96,13 +96,17 @@ class TenantView:
             raise ValueError("a document of another tenant")
         await self._collection.insert_one(document, session=session)
 
-    async def change(self, query: Query, update: Mapping[str, Any], session: Session | None = None) -> Document | None:
-        """Update one document and give it as it is afterwards; None when none matches."""
+    async def change(
+        self, query: Query, update: Mapping[str, Any], session: Session | None = None, *, upsert: bool = False
+    ) -> Document | None:
+        """Update one document and give it as it is afterwards; None when none matches. `upsert`: make it then, with
+        what the query says that it equals."""
         _check_update(update, self._field)
         return await self._collection.find_one_and_update(
             self._narrow(query),
             update,
             return_document=ReturnDocument.AFTER,
+            upsert=upsert,
             session=session,
         )
 

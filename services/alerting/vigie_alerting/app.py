@@ -69,6 +69,7 @@ from vigie_alerting.sender.failpoints import from_environment
 from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
 from vigie_alerting.sender.sender import Sender
 from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
 log = logging.get(__name__)
@@ -128,6 +129,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         log.warning("secrets of channels are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
     http = Http(settings.callable_networks, clock)
     life.on_down("webhooks", http.aclose)
+    watch = Watch(stores.configuration.changed_since, clock)
+    life.run("configuration", watch.run(), watch.stop)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
@@ -174,6 +177,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         audit=who.audit,
         stores=stores,
+        watch=watch,
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,

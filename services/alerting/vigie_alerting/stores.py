@@ -9,6 +9,7 @@ from typing import Self
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 from vigie_storage.alerts.channels import ChannelStore
+from vigie_storage.alerts.configuration import ConfigurationStore
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.outbox import Outbox
 from vigie_storage.alerts.rules import RuleStore
@@ -24,6 +25,7 @@ class Stores:
     ledger: Ledger
     outbox: Outbox
     channels: ChannelStore
+    configuration: ConfigurationStore
 
     @classmethod
     def of(cls, settings: AlertingSettings, database: Database, clock: Clock) -> Self:
@@ -34,6 +36,7 @@ class Stores:
             Ledger(database),
             Outbox(database, clock, timedelta(seconds=settings.alerts_ttl)),
             ChannelStore(database, clock, settings.sealing),
+            ConfigurationStore(database, clock),
         )
 
     async def prepare(self, settings: AlertingSettings) -> None:
@@ -42,3 +45,4 @@ class Stores:
         await self.states.prepare()
         await self.ledger.prepare(timedelta(seconds=settings.alerts_ttl))
         await self.channels.prepare()
+        await self.configuration.prepare()
