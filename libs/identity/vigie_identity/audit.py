@@ -52,6 +52,8 @@ class Action(StrEnum):
     ROUTES_CHANGED = "routes.changed"
     ROUTES_DELETED = "routes.deleted"
     ROUTES_IMPORTED = "routes.imported"
+    SLO_CHANGED = "slo.changed"
+    SLO_DELETED = "slo.deleted"
     TARGET_CREATED = "target.created"
     TARGET_CHANGED = "target.changed"
     TARGET_DELETED = "target.deleted"

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.connected
 
 P = Permission
 NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
-    (r"/api/alerts/(rules|channels).*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
+    (r"/api/alerts/(rules|channels).*|/api/slos.*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/notifications/.*", None, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/resolve", None, P.ALERTS_RESOLVE),
     (r"/api/alerts/\{alert\}/.*acknowledge", None, P.ALERTS_ACKNOWLEDGE),

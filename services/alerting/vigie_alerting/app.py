@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
 from vigie_contracts.alerts import Transition
-from vigie_contracts.tenants import TenantId
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_contracts.topics import RULES, SAMPLES
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
@@ -26,6 +27,7 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
+from vigie_storage.alerts.configuration import Kind
 from vigie_storage.alerts.live import LiveFeed
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
@@ -50,8 +52,11 @@ from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.api.slos import routes as slos
+from vigie_alerting.canary import CANARY, CANARY_METRICS, Canary, looked_up
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
+from vigie_alerting.configbook import Configbook
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
@@ -64,11 +69,14 @@ from vigie_alerting.resources import Resources, RuleHealth
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
+from vigie_alerting.rules.shipped import of_installation
 from vigie_alerting.sender.delivery import Delivery
 from vigie_alerting.sender.failpoints import from_environment
 from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
 from vigie_alerting.sender.sender import Sender
 from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.slos import model
+from vigie_alerting.slos.slobook import Slobook
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
@@ -80,6 +88,7 @@ FEATURES: Final = (
     channels_.FEATURE,
     alerts.FEATURE,
     prometheus.FEATURE,
+    slos.FEATURE,
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
@@ -94,7 +103,10 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
     measured = MetricSet(
-        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, UNANNOUNCED]
+        [
+            *metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, *CANARY_METRICS,
+            UNANNOUNCED,
+        ]  # fmt: skip
     )
     app = web.create_app(
         State(settings, measured, clock),
@@ -137,14 +149,17 @@ async def connect(state: State, life: Lifespan) -> Resources:
     channels = Channels(stores.channels, kinds, tools)
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
+    canary = Canary(clock, state.metrics)
+    dispatcher = _sending(state, life, stores, channels, {**kinds, CANARY: canary}, announcer=announcer)
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
-    shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
+    slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
+    shipping = Shipping(stores.rules, partial(_ship, settings, rulebook), lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
     compiled, patterns = CompiledRules(), Expressions()
+    reader = _reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns)
     recordings = await publishing(
         life,
         settings,
@@ -161,12 +176,15 @@ async def connect(state: State, life: Lifespan) -> Resources:
         database,
         states=stores.states,
         dispatcher=dispatcher,
-        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns),
+        reader=reader,
         publish=recordings.named.publish,
         identities=identities,
         clock=clock,
         metrics=state.metrics,
     )
+    if settings.alerting_canary:
+        flying = canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))
+        life.run("canary", flying, canary.stop)
     return Resources(
         access=shared.access,
         checks=(
@@ -179,6 +197,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         stores=stores,
         watch=watch,
         rulebook=rulebook,
+        slobook=Slobook(slos_, Configbook(database, slos_, who.audit, watch), rulebook, reader),
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
@@ -204,7 +223,7 @@ def _sending(
     sender = Sender(
         stores.outbox,
         Delivery(kinds, settings.external_url, failpoint),
-        channels.lookup,
+        looked_up(channels.lookup),
         clock=state.clock,
         retry_for=settings.retry_for,
         metrics=SenderMetrics(state.metrics),
@@ -213,10 +232,17 @@ def _sending(
     life.run("sender", sender.run(), sender.stop)
 
     def stored(transitions: Sequence[Transition]) -> None:
+        transitions = [one for one in transitions if one.tenant != PLATFORM]
         count_transitions(state.metrics, transitions)
         announcer.announce(transitions)
 
     return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
+
+
+async def _ship(settings: AlertingSettings, rulebook: Rulebook, tenant: TenantId) -> None:
+    """The rules of a new tenant, of whoever runs Vigie also those about Vigie."""
+    own = settings.alerting_canary and tenant == settings.default_tenant
+    await rulebook.make_shipped(tenant, of_installation(tenant) if own else ())
 
 
 def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:

@@ -17,6 +17,7 @@ from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
+from vigie_alerting.slos.slobook import Slobook
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
@@ -43,6 +44,7 @@ class Resources:
     watch: Watch
     """Of the configuration of tenants."""
     rulebook: Rulebook
+    slobook: Slobook
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook
