@@ -164,6 +164,22 @@ ALERT_OUTBOX: Final = Collection(
     Expiry("expires"),
 )
 """What is to be sent, was sent, or cannot be. `_id`: made of transition and channel."""
+ALERT_GROUPS: Final = Collection("alert_groups", TenantIn.FIELD, (_by_tenant("_id"), Index(("due",))))
+"""Alerts that one receiver is told of together. `_id`: made of tenant, route, receiver and the group's labels."""
+ALERT_GROUP_MEMBERS: Final = Collection(
+    "alert_group_members",
+    TenantIn.FIELD,
+    (
+        _by_tenant("fingerprint"),
+        Index(("group", "due")),
+        Index((TenantIn.FIELD, "held", "due"), only={"held": True}),
+    ),
+)
+"""What a receiver was told of an alert. `_id`: "<group>/<fingerprint>"."""
+ALERT_DECISIONS: Final = Collection(
+    "alert_decisions", TenantIn.FIELD, (_by_tenant("fingerprint", "at"),), Expiry("at", None)
+)  # fmt: skip
+"""Why somebody was told of a step, or not. `_id`: made of what was decided."""
 ALERT_CHANNELS: Final = Collection("alert_channels", TenantIn.FIELD, (_by_tenant("name", unique=True),))
 """A tenant's channels, with their secrets. `_id`: an id of its own."""
 ALERT_RULES: Final = Collection(
@@ -247,6 +263,7 @@ ALL: Final = (
     SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
+    ALERT_GROUPS, ALERT_GROUP_MEMBERS, ALERT_DECISIONS,
     ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS, ALERT_CONFIGURATION,
     HEALTH_TARGETS, HEALTH_STATES, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,

@@ -69,10 +69,18 @@ class TenantView:
         return await self._collection.find_one(self._narrow(query), session=session, max_time_ms=max_time_ms)
 
     def find(
-        self, query: Query, projection: Mapping[str, int] | None, *, batch_size: int, max_time_ms: int
+        self,
+        query: Query,
+        projection: Mapping[str, int] | None,
+        *,
+        batch_size: int,
+        max_time_ms: int,
+        session: Session | None = None,
     ) -> AsyncCursor[Document]:
         """All that match; whoever asks bounds them, with `limit` or by what is asked."""
-        return self._collection.find(self._narrow(query), projection, batch_size=batch_size, max_time_ms=max_time_ms)
+        return self._collection.find(
+            self._narrow(query), projection, batch_size=batch_size, max_time_ms=max_time_ms, session=session
+        )
 
     async def first(
         self, query: Query, sort: str, limit: int, *, descending: bool = False, session: Session | None = None
