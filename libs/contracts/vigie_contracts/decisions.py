@@ -24,6 +24,8 @@ class Why(StrEnum):
     """Its route is muted at this time."""
     UNROUTED = "unrouted"
     """No route takes it, its rule has no channels, and there is no default channel."""
+    NOBODY = "nobody"
+    """Its receiver has no channels, which is meant."""
     ESCALATED = "escalated"
     """Nobody acknowledged it in time: the next of the chain was told."""
     ACKNOWLEDGED = "acknowledged"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
-from vigie_contracts.alerts import Transition
-from vigie_contracts.tenants import PLATFORM, TenantId
+from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
@@ -53,27 +52,28 @@ from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.api.slos import routes as slos
-from vigie_alerting.canary import CANARY, CANARY_METRICS, Canary, looked_up
+from vigie_alerting.canary import CANARY, CANARY_METRICS, Canary, of_tenants, routed
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.configbook import Configbook
-from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
-from vigie_alerting.notifiers.base import Notifier
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.notifying.metrics import NOTIFYING_METRICS
+from vigie_alerting.notifying.muters import muters
+from vigie_alerting.notifying.start import Stages
+from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
 from vigie_alerting.rules.shipped import of_installation
-from vigie_alerting.sender.delivery import Delivery
 from vigie_alerting.sender.failpoints import from_environment
-from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
-from vigie_alerting.sender.sender import Sender
+from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
 from vigie_alerting.slos import model
 from vigie_alerting.slos.slobook import Slobook
@@ -104,9 +104,15 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
     measured = MetricSet(
         [
-            *metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, *CANARY_METRICS,
+            *metrics.ALL,
+            *ACCESS_METRICS,
+            *PUBLISHING_METRICS,
+            *SENDER_METRICS,
+            *NOTIFYING_METRICS,
+            *ENGINE_METRICS,
+            *CANARY_METRICS,
             UNANNOUNCED,
-        ]  # fmt: skip
+        ]
     )
     app = web.create_app(
         State(settings, measured, clock),
@@ -150,7 +156,15 @@ async def connect(state: State, life: Lifespan) -> Resources:
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     canary = Canary(clock, state.metrics)
-    dispatcher = _sending(state, life, stores, channels, {**kinds, CANARY: canary}, announcer=announcer)
+    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
+    count = partial(count_transitions, state.metrics)
+    routes = watch.hold(routed(routebook.held.of), Kind.ROUTES)
+    stages = Stages(routes, muters(), stored=(of_tenants(count), of_tenants(announcer.announce)))
+    notifying = start_notifying(
+        life, settings, database, stores, channels, {**kinds, CANARY: canary}, watch, stages,
+        failpoint=from_environment(), clock=clock, metrics=state.metrics,
+    )  # fmt: skip
+    dispatcher = notifying.dispatcher
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
@@ -207,36 +221,6 @@ async def connect(state: State, life: Lifespan) -> Resources:
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
     )
-
-
-def _sending(
-    state: State,
-    life: Lifespan,
-    stores: Stores,
-    channels: Channels,
-    kinds: Mapping[str, Notifier],
-    *,
-    announcer: Announcer,
-) -> Dispatcher:
-    """The sender, and what hands transitions to it."""
-    settings, failpoint = state.settings, from_environment()
-    sender = Sender(
-        stores.outbox,
-        Delivery(kinds, settings.external_url, failpoint),
-        looked_up(channels.lookup),
-        clock=state.clock,
-        retry_for=settings.retry_for,
-        metrics=SenderMetrics(state.metrics),
-        failpoint=failpoint,
-    )
-    life.run("sender", sender.run(), sender.stop)
-
-    def stored(transitions: Sequence[Transition]) -> None:
-        transitions = [one for one in transitions if one.tenant != PLATFORM]
-        count_transitions(state.metrics, transitions)
-        announcer.announce(transitions)
-
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
 
 
 async def _ship(settings: AlertingSettings, rulebook: Rulebook, tenant: TenantId) -> None:

@@ -1,8 +1,9 @@
 """The canary: an alert without a rule, every minute, through the whole way from the ledger to a notifier of its own.
 
-It belongs to no tenant, so no list, history or count of one has it. Every replica sends the canary of each minute, and
-all of those have one id: what is stored already is not stored again, so that one is told. How long it took goes to the
-metrics of whoever told it, and as a sample to the tenant of the installation, whose rule watches it.
+It belongs to no tenant, so no list, history or count of one has it. Its route has it wait a second in a group, so that
+the flusher of groups tells it and not who stored it. Every replica sends the canary of each minute, and all of those
+have one id: what is stored already is not stored again, so that one is told. How long it took goes to the metrics of
+whoever told it, and as a sample to the tenant of the installation, whose rule watches it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_publishing.errors import PublishingError
 from vigie_publishing.metric import Sample
 from vigie_publishing.publishers import NamedSamples
+from vigie_query.times import iso
 from vigie_runtime import logging
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import Retryable, StoreUnavailable, reason_of
@@ -26,7 +28,9 @@ from vigie_runtime.metrics import Gauge, Histogram, MetricSet
 from vigie_storage.alerts.document import Notification
 
 from vigie_alerting.channels import model
-from vigie_alerting.notifiers.message import Message
+from vigie_alerting.notifiers.message import Message, Status
+from vigie_alerting.routing.model import Receiver, Route, RoutingTree
+from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rules.shipped import CANARY_TOOK
 from vigie_alerting.sender.delivery import Lookup
 
@@ -36,6 +40,14 @@ CANARY: Final = "canary"
 """The type of its channel, which no tenant can have."""
 EVERY_MS: Final = 60_000
 MAX_UNREPORTED: Final = 100
+_GROUP: Final = "minute"
+"""The label that makes each its own group."""
+_ROUTES: Final = Routes(
+    RoutingTree(
+        route=Route(receiver=CANARY, group_by=[_GROUP], group_wait="1s", group_interval="1s", repeat_interval="0s"),
+        receivers={CANARY: Receiver(channels=[Channel(CANARY)])},
+    )
+)
 _FINGERPRINT: Final = blake2b(b"canary", digest_size=8, person=b"vigie-alert-v1").hexdigest()
 
 CANARY_SECONDS: Final = Histogram(
@@ -54,26 +66,41 @@ Publish: TypeAlias = Callable[[Sequence[NamedSamples]], Awaitable[object]]
 """As `NamedPublisher.publish`. Raises Retryable, StoreUnavailable, PublishingError."""
 
 
-def canary(due_ms: int) -> Transition:
-    """The canary that is due then."""
+def canary(due_ms: int, over_ms: int | None = None) -> Transition:
+    """The canary that is due then; that it is over, where that is said."""
+    sequence = 1 if over_ms is None else 2
     return Transition(
-        id=transition_id(_FINGERPRINT, due_ms, 1),
+        id=transition_id(_FINGERPRINT, due_ms, sequence),
         fingerprint=_FINGERPRINT,
         tenant=PLATFORM,
         rule_id=CANARY,
         rule_name=CANARY,
         episode=f"{_FINGERPRINT}-{due_ms}",
-        sequence=1,
-        from_state=None,
-        to_state=AlertState.FIRING,
-        timestamp=due_ms,
+        sequence=sequence,
+        from_state=None if over_ms is None else AlertState.FIRING,
+        to_state=AlertState.FIRING if over_ms is None else AlertState.RESOLVED,
+        timestamp=due_ms if over_ms is None else over_ms,
         starts_at=due_ms,
-        reason=Reason.CONDITION_MET,
+        ends_at=over_ms,
+        reason=Reason.CONDITION_MET if over_ms is None else Reason.RECOVERED,
         detail="a minute is over",
         severity=Severity.INFO,
-        labels={"alertname": CANARY},
-        channels=[Channel(CANARY)],
+        labels={"alertname": CANARY, _GROUP: iso(due_ms)},
     )
+
+
+def routed(others: Callable[[TenantId], Awaitable[Routes]]) -> Callable[[TenantId], Awaitable[Routes]]:
+    """The routes of a tenant; where there is none, those of the canary."""
+
+    async def routes(tenant: TenantId) -> Routes:
+        return _ROUTES if tenant == PLATFORM else await others(tenant)
+
+    return routes
+
+
+def of_tenants(hears: Callable[[Sequence[Transition]], None]) -> Callable[[Sequence[Transition]], None]:
+    """Whoever hears of the transitions of tenants, and of no canary."""
+    return lambda transitions: hears([one for one in transitions if one.tenant != PLATFORM])
 
 
 def looked_up(others: Lookup) -> Lookup:
@@ -100,7 +127,7 @@ class Canary:
 
     async def send(self, channel: model.Channel, message: Message) -> None:  # noqa: ARG002 - as `Notifier` says
         """It arrived."""
-        for alert in message.alerts:
+        for alert in (one for one in message.alerts if one.status is Status.FIRING):
             due_ms = round(alert.starts_at.timestamp() * 1000)
             took_s = max(0.0, (self._clock.now_ms() - due_ms) / 1000)
             self._seconds.observe(took_s)
@@ -129,7 +156,7 @@ class Canary:
                 await self._stopping.wait()
                 return
         try:
-            await dispatch([canary(due_ms)])
+            await dispatch([canary(due_ms - self._every_ms, due_ms), canary(due_ms)])
         except StoreUnavailable:
             log.warning("a canary is missing: the store does not answer")
 

@@ -9,10 +9,13 @@ from typing import Final
 
 from vigie_contracts.alerts import AlertState, Channel, Transition
 from vigie_contracts.tenants import TenantId
-from vigie_storage.alerts.document import Address, Notification, order
+from vigie_storage.alerts.document import Address, Notification, Together, order
+from vigie_storage.alerts.groups import Group
 
 NAMED: Final = "channel"
 """The type of a rule's channel that names one of the tenant's: its destination is the name."""
+MAX_LISTED: Final = 100
+"""Alerts of a group in one notification; the others are counted."""
 _TOLD: Final = frozenset({AlertState.FIRING, AlertState.RESOLVED})
 
 
@@ -53,6 +56,21 @@ def notifications(transitions: Iterable[Transition], channels: Iterable[Address]
         if tells(transition)
         for to in unique.values()
     ]
+
+
+def of_group(group: Group, steps: Sequence[Transition], to: Address, now_ms: int) -> Notification:
+    """One about these steps of alerts of the group, worst first. Its id is made of the group and its sequence."""
+    together = Together(group.id, group.key, group.receiver, group.labels, max(0, len(steps) - MAX_LISTED))
+    return Notification(
+        id=_digest(group.tenant, to.key, group.id, group.born, str(group.sequence)),
+        tenant=TenantId(group.tenant),
+        address=to,
+        queue=f"{group.tenant}/{to.key}/{group.id}",
+        order=f"{group.told_ms:015d}.{group.sequence:09d}",
+        transitions=tuple(steps[:MAX_LISTED]),
+        created=datetime.fromtimestamp(now_ms / 1000, UTC),
+        group=together,
+    )
 
 
 def _digest(*parts: str) -> str:

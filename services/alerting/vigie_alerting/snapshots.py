@@ -75,6 +75,12 @@ class Watch:
         self._since = self._now()
         self._seen: set[tuple[TenantId, Kind, str, int]] = set()
         self._stopping = asyncio.Event()
+        self._listeners: dict[Kind, list[Callable[[TenantId], None]]] = {}
+
+    def listen(self, told: Callable[[TenantId], None], *kinds: Kind) -> None:
+        """Have somebody told whose documents of these kinds were changed, by whomever."""
+        for kind in kinds:
+            self._listeners.setdefault(kind, []).append(told)
 
     def hold(self, load: Callable[[TenantId], Awaitable[T]], *kinds: Kind) -> Snapshots[T]:
         """Snapshots of what `load` makes of these kinds."""
@@ -87,6 +93,8 @@ class Watch:
         """It was changed here."""
         for one in self._held.get(kind, ()):
             one.drop(tenant)
+        for told in self._listeners.get(kind, ()):
+            told(tenant)
 
     def stop(self) -> None:
         """Look no more."""

@@ -10,6 +10,8 @@ from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 from vigie_storage.alerts.channels import ChannelStore
 from vigie_storage.alerts.configuration import ConfigurationStore
+from vigie_storage.alerts.decisions import Decisions
+from vigie_storage.alerts.groups import GroupStore
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.outbox import Outbox
 from vigie_storage.alerts.rules import RuleStore
@@ -26,6 +28,8 @@ class Stores:
     outbox: Outbox
     channels: ChannelStore
     configuration: ConfigurationStore
+    groups: GroupStore
+    decisions: Decisions
 
     @classmethod
     def of(cls, settings: AlertingSettings, database: Database, clock: Clock) -> Self:
@@ -37,6 +41,8 @@ class Stores:
             Outbox(database, clock, timedelta(seconds=settings.alerts_ttl)),
             ChannelStore(database, clock, settings.sealing),
             ConfigurationStore(database, clock),
+            GroupStore(database, clock),
+            Decisions(database),
         )
 
     async def prepare(self, settings: AlertingSettings) -> None:
@@ -46,3 +52,5 @@ class Stores:
         await self.ledger.prepare(timedelta(seconds=settings.alerts_ttl))
         await self.channels.prepare()
         await self.configuration.prepare()
+        await self.groups.prepare()
+        await self.decisions.prepare(timedelta(seconds=settings.alerts_ttl))

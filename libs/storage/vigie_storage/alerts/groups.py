@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 from pymongo import DeleteOne, UpdateOne
 from vigie_contracts.alerts import AlertState, Channel, Transition
 from vigie_contracts.tenants import TenantId
@@ -125,12 +126,14 @@ class GroupStore:
         )
         return {document["_id"]: _group(document) async for document in rows}
 
-    async def due_members(self, group: Group, until_ms: int, limit: int = MAX_DUE) -> list[Member]:
-        """Members of the group that are to be looked at until then, longest due first."""
-        query = {"group": group.id, "due": {"$lte": _date(until_ms)}}
-        with bounded():
-            found = await self._members.of(TenantId(group.tenant)).first(query, "due", min(limit, _BATCH))
-        return [_member(document) for document in found]
+    async def due_members(self, groups: Iterable[Group], now_ms: int, session: Session) -> list[Member]:
+        """Members of these groups that are to be looked at now, and within an interval of their group; at most MAX_DUE,
+        longest due first."""
+        any_of = [{"group": one.id, "due": {"$lte": _date(now_ms + one.interval_ms)}} for one in groups]
+        if not any_of:
+            return []
+        rows = self._members.across(Why.NOTIFY).find({"$or": any_of}, batch_size=MAX_DUE, session=session)
+        return [_member(document) for document in await rows.sort("due", 1).limit(MAX_DUE).to_list()]
 
     async def left(self, ids: Collection[str], session: Session) -> dict[str, int | None]:
         """When the next member of each of these groups is due, None: not until a step comes. Groups without members are
@@ -202,12 +205,12 @@ def _member_fields(member: Member) -> Document:
 
 def _group(document: Document) -> Group:
     due = document["due"]
-    return msgspec.structs.replace(_groups.decode(document["data"]), due_ms=None if due is None else _ms(due))
+    return replace(_groups.decode(document["data"]), due_ms=None if due is None else _ms(due))
 
 
 def _member(document: Document) -> Member:
     due = document["due"]
-    return msgspec.structs.replace(_members.decode(document["data"]), due_ms=None if due is None else _ms(due))
+    return replace(_members.decode(document["data"]), due_ms=None if due is None else _ms(due))
 
 
 def _date(ms: int) -> datetime:

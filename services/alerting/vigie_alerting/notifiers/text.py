@@ -41,8 +41,8 @@ def title(message: Message) -> str:
     """One line: `[FIRING] High Error Rate (high) on booking`."""
     firing = sum(alert.status is Status.FIRING for alert in message.alerts)
     first = message.alerts[0]
-    many = len(message.alerts) > 1
-    count = f":{firing or len(message.alerts)}" if many else ""
+    many = len(message.alerts) + message.more > 1
+    count = f":{(firing or len(message.alerts)) + message.more}" if many else ""
     names = {alert.rule_name for alert in message.alerts}
     name = first.rule_name if len(names) == 1 else f"{first.rule_name} and {len(names) - 1} more"
     subject = "" if many else _subject(first)
@@ -93,7 +93,7 @@ def links(alert: Alert) -> Iterator[tuple[str, str]]:
 
 def more(message: Message, shown: int = MAX_SHOWN) -> str:
     """The sentence about alerts that are not shown; empty when all are."""
-    left = len(message.alerts) - shown
+    left = max(len(message.alerts) - shown, 0) + message.more
     return f"and {left} more alerts" if left > 0 else ""
 
 

@@ -29,10 +29,10 @@ _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """A group after a step of one of its alerts. `member` None: nothing need be known of that alert."""
+class Moved:
+    """An alert of a group after a step of it, and what was decided on that occasion."""
 
-    member: Member | None
+    member: Member
     decisions: tuple[Decision, ...] = ()
 
 
@@ -45,75 +45,74 @@ class Flushed:
     left: tuple[Member, ...] = ()
     """Of which nothing need be known any more."""
     told: tuple[Transition, ...] = ()
-    """What one message is to say, worst first; empty: no message."""
+    """What one message is to say: what fires first, worst first; empty: no message."""
     decisions: tuple[Decision, ...] = ()
 
 
-def join(group: Group, member: Member | None, step: Transition, timings: Timings, now_ms: int) -> Joined:
+def join(group: Group, member: Member | None, step: Transition, timings: Timings, now_ms: int) -> Moved:
     """The alert moved to `firing`, and the group is one that is told of it. A step that is known already, or is older
     than the newest known one, changes nothing."""
     if member is not None and order(step) <= order(member.step):
-        return Joined(member)
-    due = now_ms + timings.group_wait_ms if not group.told_ms else max(now_ms, group.told_ms + timings.group_interval_ms)
+        return Moved(member)
+    if group.told_ms:
+        due = max(now_ms, group.told_ms + timings.group_interval_ms)
+    else:
+        due = now_ms + timings.group_wait_ms
     if member is not None and pending(member) and member.due_ms is not None and not member.held:
         due = min(due, member.due_ms)  # who waits already does not wait longer
     before = member or Member(group=group.id, tenant=group.tenant, fingerprint=step.fingerprint, step=step)
-    after = replace(before, step=step, due_ms=due, interval_ms=timings.group_interval_ms, repeat_ms=timings.repeat_interval_ms)
-    decisions = _superseded(group, member, now_ms)
-    if due > now_ms:
-        text = f"waits until {iso(due)} for the next message of its group"
-        decisions += (_decision(group, step, Why.GROUPED, text, now_ms, until_ms=due),)
-    return Joined(after, decisions)
+    after = replace(
+        before,
+        step=step,
+        due_ms=due,
+        interval_ms=timings.group_interval_ms,
+        repeat_ms=timings.repeat_interval_ms,
+        held="",
+    )
+    return Moved(after, (*superseded(group, member, now_ms), *_grouped(group, after, now_ms)))
 
 
-def leave(group: Group, member: Member, step: Transition, now_ms: int) -> Joined:
+def leave(group: Group, member: Member, step: Transition, now_ms: int) -> Moved:
     """The alert moved to anything else, or to `firing` where its group is not told of it any more."""
     if order(step) <= order(member.step):
-        return Joined(member)
+        return Moved(member)
     if step.to_state is AlertState.RESOLVED:
         return _resolved(group, member, step, now_ms)
     decisions: tuple[Decision, ...] = ()
-    if step.to_state is AlertState.ACKNOWLEDGED and _untold(member):
+    if step.to_state is AlertState.ACKNOWLEDGED and asked(member) and pending(member):
         who = step.acknowledged_by or step.actor or "somebody"
         decisions = (_decision(group, member.step, Why.ACKNOWLEDGED, f"{who} has it", now_ms, by=who),)
-    return Joined(replace(member, step=step, due_ms=None, held=""), decisions)
+    return Moved(replace(member, step=step, due_ms=None, held=""), decisions)
 
 
-def _resolved(group: Group, member: Member, step: Transition, now_ms: int) -> Joined:
-    amended = member.told_state is AlertState.RESOLVED and member.step.id == member.told
+def _resolved(group: Group, member: Member, step: Transition, now_ms: int) -> Moved:
+    amended = member.told_state is AlertState.RESOLVED and over(member)
     if member.told_state is not AlertState.FIRING and not amended:
+        # It is known for a while that this was settled, so that doing it again changes nothing.
+        after = replace(member, step=step, told=step.id, told_state=None, due_ms=now_ms + LINGER_MS, held="")
         text = "it was over before anybody here was told that it fired"
-        return Joined(None, (_decision(group, step, Why.NOT_TOLD, text, now_ms),))
-    due = max(now_ms, group.told_ms + member.interval_ms)
-    superseded = _superseded(group, member, now_ms)
-    decisions = superseded if due <= now_ms else (
-        *superseded,
-        _decision(
-            group, step, Why.GROUPED, f"waits until {iso(due)} for the next message of its group", now_ms, until_ms=due
-        ),
-    )  # fmt: skip
-    return Joined(replace(member, step=step, due_ms=due, held=""), decisions)
+        return Moved(after, (_decision(group, step, Why.NOT_TOLD, text, now_ms),))
+    after = replace(member, step=step, due_ms=max(now_ms, group.told_ms + member.interval_ms), held="")
+    return Moved(after, (*superseded(group, member, now_ms), *_grouped(group, after, now_ms)))
 
 
 def flush(group: Group, members: Sequence[Member], mutes: Mapping[str, Mute], now_ms: int) -> Flushed:
     """Tell what is due of these members, and with it what they would tell within an interval: one message. `mutes`: by
     fingerprint, those whose firing must not be told now. The group's own `due_ms` is left to the caller, who knows the
     other members."""
-    if not any(one.due_ms is not None and one.due_ms <= now_ms for one in members):
+    dues = [one for one in members if one.due_ms is not None and one.due_ms <= now_ms + group.interval_ms]
+    if not any(_due(one, now_ms) for one in dues):
         return Flushed(group, ())
     changed: list[Member] = []
     left: list[Member] = []
     told: list[Member] = []
     decisions: list[Decision] = []
     at = max(now_ms, group.told_ms)
-    for member in members:
+    for member in dues:
         if over(member):
-            if member.due_ms is not None and member.due_ms <= now_ms:
-                left.append(member)
+            left += [member] if _due(member, now_ms) else []
             continue
-        if member.due_ms is None or member.step.to_state not in (AlertState.FIRING, AlertState.RESOLVED):
-            continue
-        mute = mutes.get(member.fingerprint) if member.step.to_state is AlertState.FIRING else None
+        mute = mutes.get(member.fingerprint) if asked(member) else None
         if mute is not None:
             after, decision = _held(group, member, mute, now_ms)
             changed.append(after)
@@ -122,11 +121,10 @@ def flush(group: Group, members: Sequence[Member], mutes: Mapping[str, Mute], no
             told.append(member)
     if told:
         group = replace(group, sequence=group.sequence + 1, told_ms=at)
-        for member in told:
-            decisions.append(_told(group, member, len(told), now_ms))
-            changed.append(_after(member, at))
+        decisions += [decision for one in told for decision in _told(group, one, len(told), now_ms)]
+        changed += [_after(member, at) for member in told]
     steps = [member.step for member in told]
-    steps.sort(key=lambda step: (-_RANK[step.severity], step.to_state is AlertState.RESOLVED, order(step)))
+    steps.sort(key=lambda step: (step.to_state is AlertState.RESOLVED, -_RANK[step.severity], order(step)))
     return Flushed(group, tuple(changed), tuple(left), tuple(steps), tuple(decisions))
 
 
@@ -136,7 +134,7 @@ def pending(member: Member) -> bool:
 
 
 def over(member: Member) -> bool:
-    """Whether it was told that it is over."""
+    """Whether it is over, and nothing is to be told of that any more."""
     return member.step.id == member.told and member.step.to_state is AlertState.RESOLVED
 
 
@@ -145,8 +143,11 @@ def asked(member: Member) -> bool:
     return member.step.to_state is AlertState.FIRING
 
 
-def _untold(member: Member) -> bool:
-    return member.step.to_state is AlertState.FIRING and member.step.id != member.told
+def superseded(group: Group, member: Member | None, now_ms: int) -> tuple[Decision, ...]:
+    """The verdict on a step that was to be told, and another one is in its place."""
+    if member is None or not pending(member):
+        return ()
+    return (_decision(group, member.step, Why.SUPERSEDED, "a later step came before it was told", now_ms),)
 
 
 def _held(group: Group, member: Member, mute: Mute, now_ms: int) -> tuple[Member, Decision | None]:
@@ -158,12 +159,20 @@ def _held(group: Group, member: Member, mute: Mute, now_ms: int) -> tuple[Member
     return after, _decision(group, member.step, mute.why, mute.detail, now_ms, by=mute.by, until_ms=mute.until_ms)
 
 
-def _told(group: Group, member: Member, together: int, now_ms: int) -> Decision:
+def _told(group: Group, member: Member, together: int, now_ms: int) -> tuple[Decision, ...]:
     others = f" together with {together - 1} others" if together > 1 else ""
+    if group.chain and not group.channels:  # which says itself whom it tells, and that it is over
+        text = f"the escalation chain {group.chain!r} begins"
+        return (_decision(group, member.step, Why.SENT, text, now_ms, by=group.chain),) if asked(member) else ()
     if member.step.id == member.told:
         text = f"told again{others}: it still fires, and nobody has acknowledged it"
-        return _decision(group, member.step, Why.REPEATED, text, now_ms)
-    return _decision(group, member.step, Why.SENT, f"told{others} in message {group.sequence} of its group", now_ms)
+        return (_decision(group, member.step, Why.REPEATED, text, now_ms),)
+    text = f"told{others} in message {group.sequence} of its group" if group.route else "told now"
+    return (_decision(group, member.step, Why.SENT, text, now_ms),)
+
+
+def _due(member: Member, now_ms: int) -> bool:
+    return member.due_ms is not None and member.due_ms <= now_ms
 
 
 def _after(member: Member, at: int) -> Member:
@@ -174,10 +183,12 @@ def _after(member: Member, at: int) -> Member:
     return replace(member, told=member.step.id, told_state=member.step.to_state, due_ms=due, held="")
 
 
-def _superseded(group: Group, member: Member | None, now_ms: int) -> tuple[Decision, ...]:
-    if member is None or not pending(member):
+def _grouped(group: Group, member: Member, now_ms: int) -> tuple[Decision, ...]:
+    due = member.due_ms
+    if due is None or due <= now_ms:
         return ()
-    return (_decision(group, member.step, Why.SUPERSEDED, "a later step came before it was told", now_ms),)
+    text = f"waits until {iso(due)} for the next message of its group"
+    return (_decision(group, member.step, Why.GROUPED, text, now_ms, until_ms=due),)
 
 
 def _decision(

@@ -27,9 +27,7 @@ class Receiver(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The name of an escalation chain, which begins when an alert comes here."""
 
 
-class Route(msgspec.Struct, rename={"continue_": "continue", "group_by": "groupBy", "group_wait": "groupWait",
-    "group_interval": "groupInterval", "repeat_interval": "repeatInterval", "mute_times": "muteTimes",
-    "active_times": "activeTimes"}, omit_defaults=True, kw_only=True):  # fmt: skip
+class Route(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     """A node of the tree: an alert that matches goes to the first of its routes that takes it, else to its receiver."""
 
     matchers: list[str] = []
@@ -37,7 +35,7 @@ class Route(msgspec.Struct, rename={"continue_": "continue", "group_by": "groupB
     receiver: str = ""
     """The name of a receiver; empty: as the route above has it. The root may have none: what no other route takes is
     then told to nobody by the tree."""
-    continue_: bool = False
+    continue_: bool = msgspec.field(default=False, name="continue")
     """Whether the routes behind this one see its alerts too."""
     group_by: list[str] | None = None
     """Alerts with the same values of these labels are told together; `["..."]`: each on its own. None: as above."""

@@ -8,6 +8,7 @@ Of many routes beside each other most have a matcher of equality. They are found
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,8 +19,6 @@ from vigie_alerting.routing.matchers import Matchers, parse
 from vigie_alerting.routing.model import EVERY_LABEL, Receiver, Route, RoutingTree
 from vigie_alerting.routing.timings import DEFAULTS, Timings, Waits
 
-MAX_ROUTES: Final = 1_000
-MAX_DEPTH: Final = 16
 SEVERITY: Final = "severity"
 
 
@@ -42,13 +41,9 @@ class Leg:
 class Node:
     """A route, with what it has from those above."""
 
-    def __init__(self, route: Route, above: Node | None, path: str, field: str, depth: int = 0) -> None:
-        """`path` is what identifies it, `field` where it stands in what was sent. Raises InvalidParameter,
-        QueryLimitExceeded, ValueError; RecursionError when there is no end of routes."""
-        if depth > MAX_DEPTH:
-            raise RecursionError
-        self.path, self.field = path, field
-        self.matchers: Matchers = parse(route.matchers, f"{field}.matchers")
+    def __init__(self, route: Route, matchers: Matchers, path: str, above: Node | None = None) -> None:
+        """`path` is what identifies it. Raises InvalidParameter, QueryLimitExceeded, ValueError."""
+        self.path, self.matchers = path, matchers
         self.receiver: str = route.receiver or (above.receiver if above else "")
         self.continues = route.continue_
         by = route.group_by if route.group_by is not None else (above.group_by if above else ())
@@ -56,18 +51,18 @@ class Node:
         waits = above.waits if above else DEFAULTS
         self.waits: Waits = waits.under(route.group_wait, route.group_interval, route.repeat_interval)
         self.mute_times, self.active_times = tuple(route.mute_times), tuple(route.active_times)
-        self.children = self._below(route.routes, depth)
+        self.children = self._below(route.routes)
         self._index = _Index([one.matchers for one in self.children])
 
-    def _below(self, routes: Sequence[Route], depth: int) -> list[Node]:
+    def _below(self, routes: Sequence[Route]) -> list[Node]:
         made: list[Node] = []
-        known: dict[str, int] = {}
-        for at, route in enumerate(routes):
-            field = f"{self.field}.routes[{at}]"
-            text = str(parse(route.matchers, f"{field}.matchers"))
-            known[text] = known.get(text, 0) + 1
+        known: Counter[str] = Counter()
+        for route in routes:
+            matchers = parse(route.matchers)
+            text = str(matchers)
+            known[text] += 1
             path = f"{self.path.rstrip('/')}/{text}" + (f"#{known[text]}" if known[text] > 1 else "")
-            made.append(Node(route, self, path, field, depth + 1))
+            made.append(Node(route, matchers, path, self))
         return made
 
     def taking(self, labels: Mapping[str, str]) -> list[Node]:
@@ -95,9 +90,9 @@ class Routes:
     """Of one tenant."""
 
     def __init__(self, tree: RoutingTree | None = None) -> None:
-        """None: the tenant has no routes. Raises as Node does, for what `checking` would not have let pass."""
+        """None: the tenant has no routes. Raises as Node does for what was not checked (`routing.checking`)."""
         self.tree: RoutingTree = RoutingTree() if tree is None else tree
-        self.root = Node(self.tree.route, None, "/", "route")
+        self.root = Node(self.tree.route, parse(self.tree.route.matchers), "/")
 
     def __bool__(self) -> bool:
         """Whether anything goes anywhere by them."""

@@ -22,6 +22,10 @@ class Point(StrEnum):
     AFTER_SEND = "after_send"
     """Delivered, not confirmed."""
     AFTER_CONFIRM = "after_confirm"
+    AFTER_GROUP_CLAIM = "after_group_claim"
+    """Groups that are due are claimed, nothing was decided."""
+    AFTER_GROUP_STORE = "after_group_store"
+    """What they tell is stored, nobody was told of it."""
 
 
 Failpoint: TypeAlias = Callable[[Point], None]

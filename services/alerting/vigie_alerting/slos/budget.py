@@ -35,9 +35,7 @@ class Budget:
     be, or it is already."""
 
 
-def budget(
-    slo: Slo, labels: Labels, total_rate: float, errors: Mapping[int, float], now_ms: int
-) -> Budget:
+def budget(slo: Slo, labels: Labels, total_rate: float, errors: Mapping[int, float], now_ms: int) -> Budget:
     """total_rate: events per second over the objective's window. errors: by window, milliseconds, the part of its
     events that failed; a window is missing where there were none."""
     failed = errors.get(slo.window_ms)

@@ -69,7 +69,9 @@ def _window(slo: Slo) -> Iterator[RuleProblem]:
 
 
 def _indicator(slo: Slo) -> Iterator[RuleProblem]:
-    given = [name for name, text in (("good", slo.good), ("errors", slo.errors), ("metricName", slo.metric_name)) if text]
+    given = [
+        name for name, text in (("good", slo.good), ("errors", slo.errors), ("metricName", slo.metric_name)) if text
+    ]
     if len(given) != 1:
         told = " and ".join(given) if given else "none of them"
         yield RuleProblem("errors", f"one of good, errors and metricName says which events count, but there is {told}")
@@ -106,5 +108,6 @@ def _names(name: str, slo: Slo) -> Iterator[RuleProblem]:
     for label, text in slo.labels.items():
         if len(text) > limits.MAX_LABEL_VALUE_CHARS or "{" in text:
             yield RuleProblem(
-                f"labels.{label}", f"must be a text of at most {limits.MAX_LABEL_VALUE_CHARS} characters, and no template"
+                f"labels.{label}",
+                f"must be a text of at most {limits.MAX_LABEL_VALUE_CHARS} characters, and no template",
             )

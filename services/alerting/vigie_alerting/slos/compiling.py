@@ -164,7 +164,7 @@ def _impossible(burn: Burn, slo: Slo) -> RuleProblem:
 def _texts(name: str, slo: Slo) -> dict[str, str]:
     month = duration(slo.window_ms)
     return {
-        "summary": f"The error budget of {{{{ labels.{SLO} }}}} burns {{{{ value | round(1) }}}} times as fast as it may",
+        "summary": f"Error budget of {{{{ labels.{SLO} }}}}: burns {{{{ value | round(1) }}}} times as fast as it may",
         "description": f"{number(slo.objective)} % over {month} is the objective of {name}."
         + (f" {_plain(slo.description)}" if slo.description else ""),
     }

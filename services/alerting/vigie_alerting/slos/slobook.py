@@ -89,7 +89,9 @@ class Slobook:
             return Standing((), 0, e.detail)
         by_length = dict(zip(lengths, errors, strict=True))
         found = [
-            budget(slo, labels, rate, {length: one[labels] for length, one in by_length.items() if labels in one}, now_ms)
+            budget(
+                slo, labels, rate, {length: one[labels] for length, one in by_length.items() if labels in one}, now_ms
+            )
             for labels, rate in total.items()
         ]
         found.sort(key=lambda one: (one.left, one.labels))

@@ -101,9 +101,7 @@ def explained(
     """About these steps of one alert, the newest first; what is about others is left out."""
     steps = {one.id: one for one in transitions}
     found = [_decided(steps[one.step], one) for one in decisions if one.step in steps]
-    found += [
-        _delivered(steps[told.id], one) for one in notifications for told in one.transitions if told.id in steps
-    ]
+    found += [_delivered(steps[told.id], one) for one in notifications for told in one.transitions if told.id in steps]
     known = {one.step.id for one in found}
     found += [_nobody(step) for step in steps.values() if step.id not in known]
     return sorted(found, key=lambda one: (one.at_ms, one.step.sequence), reverse=True)
@@ -150,7 +148,9 @@ def _delivered(step: Transition, told: Notification) -> Explanation:
             text = f"{channel} got at {iso_of(at)}{tries} {what}: {_because(step, told)}"
         case State.DEAD:
             outcome = Outcome.FAILED
-            text = f"{channel} was not told {what}, although {_because(step, told)}: {last.detail if last else 'given up'}"
+            text = (
+                f"{channel} was not told {what}, although {_because(step, told)}: {last.detail if last else 'given up'}"
+            )
         case State.PENDING:
             outcome = Outcome.LATER
             tried = f": attempt {told.attempts} failed, {last.detail}, and it is tried again" if last else ""
@@ -191,7 +191,8 @@ def _nobody(step: Transition) -> Explanation:
         case _ if step.channels:
             text = f"nothing is known of who was told {_what(step)}: what was sent is not kept any more"
         case _:
-            text = f"nobody was told {_what(step)}: its rule names no channel, no route took it, and the settings have none"
+            none = "its rule names no channel, no route took it, and the settings have none"
+            text = f"nobody was told {_what(step)}: {none}"
     return Explanation(step.timestamp, step, Outcome.NOT_TOLD, _sentence(text), name=step.rule_id)
 
 

@@ -39,7 +39,7 @@ async def judged(
             by=context.actor.name,
             now_ms=context.now_ms,
             previous=before,
-            channel=check(names, resources.notifiers, before),
+            channel=check(names, resources.notifiers, before.notification_channels if before else ()),
         )
     except MalformedRuleError as e:
         raise InvalidRule(e.problems, malformed=True) from None

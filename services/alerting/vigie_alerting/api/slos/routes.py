@@ -56,9 +56,7 @@ async def list_slos(
     found = await context.resources.slobook.store.page(context.tenant, limit + 1, after)
     shown = found[:limit]
     more = len(found) > limit
-    return SloPage(
-        slos=[Slo.of(one) for one in shown], next_cursor=cursors.encode(shown[-1].name) if more else None
-    )
+    return SloPage(slos=[Slo.of(one) for one in shown], next_cursor=cursors.encode(shown[-1].name) if more else None)
 
 
 @router.post(_SLOS, response_model=WrittenSlo, status_code=201, responses=_CONFLICT)

@@ -38,9 +38,7 @@ class SloBody(Body):
     window: Window = "30d"
     description: Annotated[str, Field(max_length=1_000)] = ""
     good: Expression = ""
-    errors: Annotated[
-        Expression, Field(examples=['http_requests_total{service="booking",status=~"5.."}'])
-    ] = ""
+    errors: Annotated[Expression, Field(examples=['http_requests_total{service="booking",status=~"5.."}'])] = ""
     total: Annotated[Expression, Field(examples=['http_requests_total{service="booking"}'])] = ""
     metric_name: Label = ""
     matchers: Annotated[list[Annotated[str, Field(max_length=1_024)]], Field(max_length=20)] = []

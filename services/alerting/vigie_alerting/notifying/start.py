@@ -1,0 +1,104 @@
+"""Starts what stands between a transition and its receivers: the sender, the flusher of groups, and the dispatcher that
+hands transitions to both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vigie_contracts.alerts import Transition
+from vigie_runtime.clients import Database
+from vigie_runtime.clock import Clock
+from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.metrics import MetricSet
+from vigie_storage.alerts.configuration import Kind
+
+from vigie_alerting.canary import looked_up
+from vigie_alerting.channels.channels import Channels
+from vigie_alerting.dispatch import Dispatcher, Inside
+from vigie_alerting.notifiers.base import Notifier
+from vigie_alerting.notifying.flusher import Flusher
+from vigie_alerting.notifying.metrics import NotifyingMetrics
+from vigie_alerting.notifying.muting import Muter
+from vigie_alerting.notifying.pipeline import Begin, Pipeline
+from vigie_alerting.notifying.pipeline import Stores as Kept
+from vigie_alerting.routing.tree import Routes
+from vigie_alerting.sender.delivery import Delivery
+from vigie_alerting.sender.failpoints import Failpoint
+from vigie_alerting.sender.metrics import SenderMetrics
+from vigie_alerting.sender.sender import Sender
+from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.snapshots import Snapshots, Watch
+from vigie_alerting.stores import Stores
+
+_DECIDES: Final = (Kind.ROUTES, Kind.SILENCE, Kind.INHIBITION, Kind.TIME_INTERVAL, Kind.MAINTENANCE)
+"""Kinds of configuration by which something that is held may be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What decides, by the packages that do: who is told, what is muted, what escalates."""
+
+    routes: Snapshots[Routes]
+    muters: Sequence[Muter] = ()
+    begin: Begin | None = None
+    inside: Sequence[Inside] = ()
+    stored: Sequence[Callable[[Sequence[Transition]], None]] = ()
+    """Hear of transitions that were stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notifying:
+    """What runs."""
+
+    dispatcher: Dispatcher
+    sender: Sender
+    flusher: Flusher
+
+
+def start(
+    life: Lifespan,
+    settings: AlertingSettings,
+    database: Database,
+    stores: Stores,
+    channels: Channels,
+    kinds: Mapping[str, Notifier],
+    watch: Watch,
+    stages: Stages,
+    *,
+    failpoint: Failpoint,
+    clock: Clock,
+    metrics: MetricSet,
+) -> Notifying:
+    """Until the end of `life`. `metrics` declares SENDER_METRICS and NOTIFYING_METRICS."""
+    sender = Sender(
+        stores.outbox,
+        Delivery(kinds, settings.external_url, failpoint),
+        looked_up(channels.lookup),
+        clock=clock,
+        retry_for=settings.retry_for,
+        metrics=SenderMetrics(metrics),
+        failpoint=failpoint,
+    )
+    life.run("sender", sender.run(), sender.stop)
+    kept = Kept(stores.ledger, stores.groups, stores.decisions)
+    known = watch.hold(stores.groups.any, *_DECIDES)
+    pipeline = Pipeline(kept, channels, stages.routes, known, stages.muters, stages.begin)
+    measured = NotifyingMetrics(metrics)
+    flusher = Flusher(database, pipeline, sender.wake, clock=clock, metrics=measured, failpoint=failpoint)
+    life.run("groups of alerts", flusher.run(), flusher.stop)
+    watch.listen(flusher.reconsider, *_DECIDES)
+
+    def wake() -> None:
+        sender.wake()
+        flusher.wake()
+
+    def stored(transitions: Sequence[Transition]) -> None:
+        for hears in stages.stored:
+            hears(transitions)
+
+    dispatcher = Dispatcher(
+        stores.ledger, pipeline, wake, clock, failpoint, stored=stored, inside=stages.inside, metrics=measured
+    )
+    return Notifying(dispatcher, sender, flusher)
