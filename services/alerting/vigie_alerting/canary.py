@@ -125,7 +125,7 @@ class Canary:
         self._latest_ms = 0
         self._stopping = asyncio.Event()
 
-    async def send(self, channel: model.Channel, message: Message) -> None:  # noqa: ARG002 - as `Notifier` says
+    async def send(self, channel: model.Channel, message: Message) -> None:
         """It arrived."""
         for alert in (one for one in message.alerts if one.status is Status.FIRING):
             due_ms = round(alert.starts_at.timestamp() * 1000)

@@ -28,8 +28,8 @@ class AlertingSettings(ChannelSettings, AccessSettings):
     )
     alerting_canary: bool = Field(
         default=True,
-        description="whether an alert of no tenant goes through all of alerting each minute, which tells how late alerts "
-        "are told, and the default tenant gets the rule that watches this",
+        description="whether an alert of no tenant goes through all of alerting each minute, to tell how late alerts "
+        "are told; the default tenant gets the rule that watches this",
     )
     alerting_group: str = Field(
         default="vigie-alerting", min_length=1, description="processes of one group share the rules"

@@ -93,7 +93,7 @@ def close(got: float, wanted: float) -> bool:
     return got == wanted or math.isclose(got, wanted, rel_tol=1e-7, abs_tol=1e-7)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(samples, st.sampled_from(sorted(DEFINITIONS)))
 @example({SERIES[0]: {NOW - 2: 0.1, NOW - 1: 0.1, NOW: 0.1}}, "zscore_over_time")
 @example({SERIES[0]: {NOW - 2: 5.0, NOW - 1: 5.0, NOW: 6.0}}, "mad_zscore_over_time")
@@ -114,7 +114,7 @@ MINUTE = 60_000
 grid = st.dictionaries(st.integers(0, 60 * 6).map(lambda at: NOW - at * MINUTE), numbers, max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(SERIES), grid, max_size=3),
     st.sampled_from([20, 60, 90]),

@@ -59,17 +59,17 @@ def seasonal_zscore(chunk: Chunk, period: Ints, width: Ints) -> Floats:
     part of each `period` before.
 
     period, width: of each window. NaN without samples now, or with samples in fewer than two seasons before."""
-    age = chunk.per_sample(chunk.ends) - chunk.times
-    season = age // chunk.per_sample(period)
-    wanted = np.flatnonzero(age - season * chunk.per_sample(period) < chunk.per_sample(width))
+    age, each = np.repeat(chunk.ends, chunk.counts) - chunk.times, np.repeat(period, chunk.counts)
+    season = age // each
+    wanted = np.flatnonzero(age - season * each < np.repeat(width, chunk.counts))
     window = np.repeat(np.arange(len(chunk.counts)), chunk.counts)[wanted]
     season = season[wanted]
     if not len(wanted):
         return np.full(len(chunk.counts), np.nan)
     # The samples of a season lie side by side: each is of one window, and by time.
     begins = np.flatnonzero(np.concatenate([[True], (np.diff(window) != 0) | (np.diff(season) != 0)]))
-    means = np.add.reduceat(chunk.column("sum")[wanted], begins)
-    means /= np.add.reduceat(chunk.column("count")[wanted], begins)
+    counts = np.ones(len(wanted)) if chunk.samples.columns is None else chunk.column("count")[wanted]
+    means = np.add.reduceat(chunk.column("sum")[wanted], begins) / np.add.reduceat(counts, begins)
     window, now = window[begins], season[begins] == 0
     current = np.full(len(chunk.counts), np.nan)
     current[window[now]] = means[now]

@@ -57,6 +57,8 @@ _OTHERS: Final = frozenset(
 )
 OF_RANGES: Final = range_functions.PLAIN | anomalies.PLAIN
 """Functions of nothing but a range: what they compute, and of how many samples at least."""
+OWN: Final = frozenset({*anomalies.PLAIN, "seasonal_zscore"})
+"""Those that only Vigie has."""
 NAMES: Final = (
     frozenset(OF_RANGES)
     | frozenset(instant_functions.ARITHMETIC)

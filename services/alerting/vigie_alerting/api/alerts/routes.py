@@ -127,8 +127,8 @@ async def read_alert(context: Ctx, alert: AlertPath) -> Any:
 
 @router.get(f"{_ONE}/history", response_model=History)
 async def read_history(context: Ctx, alert: AlertPath, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Any:
-    """Every step of the alert, with its reason; what was told about it, and for each receiver and channel why, or why not:
-    longer than the alert itself is kept."""
+    """Every step of the alert, with its reason; what was told about it, and for each receiver and channel why, or why
+    not: longer than the alert itself is kept."""
     resources, tenant = context.resources, context.tenant
     transitions, notifications, decisions = await asyncio.gather(
         resources.stores.ledger.history(tenant, alert, limit),

@@ -214,8 +214,8 @@ class Explained(Model):
     at: Time | None
     step: str = Field(description="id of the transition")
     outcome: Outcome = Field(
-        description="told; later: it waits for its group, or its channel; held: something mutes it, and it is told when "
-        "that ends, if it fires then; failed: given up"
+        description="told; later: it waits for its group, or its channel; held: something mutes it, and it is told "
+        "when that ends, if it fires then; failed: given up"
     )
     why: str = Field(
         description="sent, grouped, repeated, silenced, inhibited, maintenance, inactive, unrouted, escalated, "

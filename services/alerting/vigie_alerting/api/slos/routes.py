@@ -20,7 +20,7 @@ from vigie_web.problem_schema import Responses, problem_response
 from vigie_alerting.api.context import Context, Ctx
 from vigie_alerting.api.rules.writing import evaluable, expected_version
 from vigie_alerting.api.slos.schemas import NewSlo, Slo, SloBody, SloNow, SloPage, WrittenSlo
-from vigie_alerting.rulebook.destinations import check, restored
+from vigie_alerting.rulebook.destinations import check, known_again
 from vigie_alerting.rulebook.errors import InvalidRule
 from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 from vigie_alerting.slos import model
@@ -64,7 +64,7 @@ async def create_slo(context: Ctx, body: NewSlo, request: Request, response: Res
     """With the rules that watch it: recorded error rates over several windows, and alerts on how fast the budget
     burns. Everything that is wrong with it is told at once."""
     response.headers["location"] = f"{request.url.path}/{body.name}"
-    return await _write(context, body.name, body, None, 0, response)
+    return await _write(context, body.name, body, response, before=None, if_version=0)
 
 
 @router.get(_ONE, response_model=SloNow)
@@ -80,7 +80,8 @@ async def read_slo(context: Ctx, name: Name, response: Response) -> Any:
 async def replace_slo(context: Ctx, name: Name, body: SloBody, response: Response, if_match: IfMatch = None) -> Any:
     """Another objective in its place; what is not said is as by default."""
     before = await _stored(context, name)
-    return await _write(context, name, body, before.value, expected_version(if_match), response)
+    version = expected_version(if_match)
+    return await _write(context, name, body, response, before=before.value, if_version=version)
 
 
 @router.delete(_ONE, status_code=204, responses=_CONFLICT)
@@ -99,21 +100,24 @@ async def _stored(context: Context, name: str) -> Stored[model.Slo]:
 
 
 async def _write(
-    context: Context,
-    name: str,
-    body: SloBody,
-    before: model.Slo | None,
-    if_version: int | None,
-    response: Response,
+    context: Context, name: str, body: SloBody, response: Response, *, before: model.Slo | None, if_version: int | None
 ) -> WrittenSlo:
+    slo, rules, warnings = await _judged(context, name, body, before)
+    stored = await context.resources.slobook.put(context.tenant, name, slo, rules, context.actor, if_version=if_version)
+    response.headers["etag"] = f'"{stored.version}"'
+    return WrittenSlo.with_rules(stored, [rule.id for rule in rules], warnings)
+
+
+async def _judged(
+    context: Context, name: str, body: SloBody, before: model.Slo | None
+) -> tuple[model.Slo, list[Rule], list[RuleProblem]]:
+    """The objective, its rules and warnings. Raises InvalidRule."""
     resources, tenant = context.resources, context.tenant
     names = {channel.name for channel in await resources.channels.all(tenant) if not channel.default}
-    known = None if before is None else _as_rule(before)
+    known = before.notification_channels if before else []
     try:
         slo = body.slo()
-        if known is not None:
-            told = replace(known, notification_channels=slo.notification_channels)
-            slo = replace(slo, notification_channels=restored(told, known).notification_channels)
+        slo = replace(slo, notification_channels=known_again(slo.notification_channels, known))
         made, warnings = judged(tenant, name, slo, check(names, resources.notifiers, known))
     except InvalidRuleError as e:
         raise InvalidRule(e.problems) from None
@@ -122,15 +126,7 @@ async def _write(
             await evaluable(context, one)
         except InvalidRule as e:
             raise InvalidRule([_of_objective(body, problem) for problem in e.problems]) from None
-    rules = [one.rule for one in made]
-    stored = await resources.slobook.put(tenant, name, slo, rules, context.actor, if_version=if_version)
-    response.headers["etag"] = f'"{stored.version}"'
-    return WrittenSlo.with_rules(stored, [rule.id for rule in rules], warnings)
-
-
-def _as_rule(slo: model.Slo) -> Rule:
-    """With its channels, whose secrets are kept as those of rules are."""
-    return Rule(id="", tenant="", name="", notification_channels=slo.notification_channels)
+    return slo, [one.rule for one in made], warnings
 
 
 def _of_objective(body: SloBody, problem: RuleProblem) -> RuleProblem:

@@ -41,11 +41,15 @@ class SloBody(Body):
     errors: Annotated[Expression, Field(examples=['http_requests_total{service="booking",status=~"5.."}'])] = ""
     total: Annotated[Expression, Field(examples=['http_requests_total{service="booking"}'])] = ""
     metric_name: Label = ""
-    matchers: Annotated[list[Annotated[str, Field(max_length=1_024)]], Field(max_length=20)] = []
+    matchers: list[Annotated[str, Field(max_length=1_024)]] = Field(default_factory=list[str], max_length=20)
     threshold: float | None = None
-    by: Annotated[list[Label], Field(max_length=50, description="each group of these labels has its own budget")] = []
-    labels: Annotated[dict[str, str], Field(max_length=50, description="of alerts, and of what is recorded")] = {}
-    notification_channels: Annotated[list[InlineChannel], Field(max_length=20)] = []
+    by: list[Label] = Field(
+        default_factory=list[str], max_length=50, description="each group of these labels has its own budget"
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict[str, str], max_length=50, description="of alerts, and of what is recorded"
+    )
+    notification_channels: list[InlineChannel] = Field(default_factory=list[InlineChannel], max_length=20)
     owner: Label = ""
     runbook: Annotated[str, Field(max_length=1_024)] = ""
     enabled: bool = True
