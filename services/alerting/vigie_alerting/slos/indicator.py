@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from vigie_contracts.latest import BUCKET_BOUNDS
 from vigie_query.promql.plan import Selector
 
 from vigie_alerting.rules.compiling import quoted, selector
@@ -51,27 +50,14 @@ def indicator(slo: Slo) -> Indicator:
 
 
 def _latency(slo: Slo) -> Indicator:
-    threshold = slo.threshold or 0.0
-    name, by = slo.metric_name, _by(slo.by)
-    if threshold in BUCKET_BOUNDS:  # where counts are exact, also of histograms that were sent as buckets
-        bound = f"le=~{threshold:.0f}([.]0)?" if threshold.is_integer() else f"le={threshold!r}"
-        good = selector(f"{name}_bucket", [*slo.matchers, bound], "matchers")
-        every = selector(f"{name}_count", slo.matchers, "matchers")
-
-        def total(window: str) -> str:
-            return f"sum{by}(rate({every}[{window}]))"
-
-        def errors(window: str) -> str:
-            return f"clamp_min(1 - sum{by}(rate({good}[{window}])) / {total(window)}, 0)"
-
-        return Indicator(errors, total)
-    whole = selector(name, slo.matchers, "matchers")
+    """Within 1 % of the threshold, as percentiles are."""
+    series = selector(slo.metric_name, slo.matchers, "matchers")
 
     def observed(window: str) -> str:
-        return f"sum{by}(rate({whole}[{window}]))"
+        return f"sum{_by(slo.by)}(rate({series}[{window}]))"
 
     return Indicator(
-        lambda window: f"1 - histogram_fraction(-Inf, {threshold!r}, {observed(window)})",
+        lambda window: f"1 - histogram_fraction(-Inf, {slo.threshold!r}, {observed(window)})",
         lambda window: f"histogram_count({observed(window)})",
     )
 

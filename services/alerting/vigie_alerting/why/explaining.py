@@ -95,32 +95,42 @@ _VERBS: Final[Mapping[Why, str]] = {
 }
 
 
+_NOBODY: Final = (Why.UNROUTED, Why.NOBODY)
+
+
 def explained(
-    transitions: Iterable[Transition], decisions: Iterable[Decision], notifications: Iterable[Notification]
+    transitions: Iterable[Transition],
+    decisions: Iterable[Decision],
+    notifications: Iterable[Notification],
+    names: Mapping[str, str],
 ) -> list[Explanation]:
-    """About these steps of one alert, the newest first; what is about others is left out."""
+    """About these steps of one alert, the newest first; what is about others is left out. `names`: of the tenant's
+    channels, by id."""
     steps = {one.id: one for one in transitions}
     found = [_decided(steps[one.step], one) for one in decisions if one.step in steps]
-    found += [_delivered(steps[told.id], one) for one in notifications for told in one.transitions if told.id in steps]
+    found += [
+        _delivered(steps[told.id], one, channel_of(one, names))
+        for one in notifications
+        for told in one.transitions
+        if told.id in steps
+    ]
     known = {one.step.id for one in found}
     found += [_nobody(step) for step in steps.values() if step.id not in known]
     return sorted(found, key=lambda one: (one.at_ms, one.step.sequence), reverse=True)
 
 
-def channel_of(notification: Notification) -> str:
-    """Its type, and the destination without what is secret; of a named one its key."""
+def channel_of(notification: Notification, names: Mapping[str, str]) -> str:
+    """Its type, and the destination without what is secret; of a named one its name, by its id in `names`."""
     to = notification.address
-    one = shown(Channel(to.type or NAMED, to.destination or to.key))
+    one = shown(Channel(to.type, to.destination) if to.type else Channel(NAMED, names.get(to.key, to.key)))
     return f"{one.type} {one.destination}".strip()
 
 
 def _decided(step: Transition, decision: Decision) -> Explanation:
     why = decision.why
     by = _BY.get(why, By.ROUTE if decision.route else By.RULE)
-    who = decision.receiver or "the channels of its rule"
-    if why is Why.UNROUTED:
-        who = "nobody"
-    verb = _VERBS.get(why, "was told" if why is Why.UNROUTED else "was not told")
+    who = "nobody" if why in _NOBODY else decision.receiver or "the channels of its rule"
+    verb = _VERBS.get(why, "was told" if why in _NOBODY else "was not told")
     via = f", by the route {decision.route}" if decision.route else ""
     return Explanation(
         decision.at_ms,
@@ -137,15 +147,15 @@ def _decided(step: Transition, decision: Decision) -> Explanation:
     )
 
 
-def _delivered(step: Transition, told: Notification) -> Explanation:
+def _delivered(step: Transition, told: Notification, channel: str) -> Explanation:
     """What became of a notification."""
-    channel, what, last = channel_of(told), _what(step), told.last
+    what, last = _what(step), told.last
     at = told.settled or told.created
     match told.state:
         case State.SENT:
             outcome = Outcome.TOLD
-            tries = "" if told.attempts < 2 else f", with attempt {told.attempts}"
-            text = f"{channel} got at {iso_of(at)}{tries} {what}: {_because(step, told)}"
+            tries = "" if told.attempts < 2 else f" with attempt {told.attempts}"
+            text = f"{channel} was told at {iso_of(at)}{tries} {what}: {_because(step, told)}"
         case State.DEAD:
             outcome = Outcome.FAILED
             text = (

@@ -130,16 +130,18 @@ async def read_history(context: Ctx, alert: AlertPath, limit: Annotated[int, Que
     """Every step of the alert, with its reason; what was told about it, and for each receiver and channel why, or why
     not: longer than the alert itself is kept."""
     resources, tenant = context.resources, context.tenant
-    transitions, notifications, decisions = await asyncio.gather(
+    transitions, notifications, decisions, channels = await asyncio.gather(
         resources.stores.ledger.history(tenant, alert, limit),
         resources.stores.outbox.of_alert(tenant, alert, min(limit, _MAX_TOLD)),
         resources.stores.decisions.of_alert(tenant, alert),
+        resources.stores.channels.all(tenant),
     )
     _check_seen(context, transitions)
+    names = {one.id: one.name for one in channels}
     return History(
         transitions=[HistoryEntry.of(one) for one in transitions],
-        notifications=[Told.of(one) for one in notifications],
-        why=[Explained.of(one) for one in explained(transitions, decisions, notifications)],
+        notifications=[Told.of(one, names) for one in notifications],
+        why=[Explained.of(one) for one in explained(transitions, decisions, notifications, names)],
     )
 
 

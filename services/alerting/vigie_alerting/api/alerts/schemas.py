@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
@@ -188,10 +189,10 @@ class Told(Model):
     detail: str
 
     @classmethod
-    def of(cls, one: Notification) -> Self:
+    def of(cls, one: Notification, names: Mapping[str, str]) -> Self:
         return cls(
             id=one.id,
-            channel=channel_of(one),
+            channel=channel_of(one, names),
             state=one.state,
             attempts=one.attempts,
             created_at=iso_of(one.created),
