@@ -1,4 +1,4 @@
-"""`vigie alerts`, `vigie rules`, `vigie channels`: what is asked, and how answers and refusals are shown."""
+"""`vigie alerts`, `rules`, `channels`, `routes`: what is asked, and how answers and refusals are shown."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Fake:
         self.asked: list[httpx2.Request] = []
         self.answer: Answer = lambda _: {}
         monkeypatch.setattr(arguments, "alerting", self.alerting)
-        for module in ("alerts", "rules", "channels"):
+        for module in ("alerts", "rules", "channels", "routes"):
             monkeypatch.setattr(f"vigie_standalone.alerting.{module}.alerting", self.alerting)
 
     def alerting(self, url: str, key: str, tenant: str, _data_dir: Path) -> Api:

@@ -1,4 +1,4 @@
-"""Why somebody was told of a step of an alert, or not: the verdicts of the pipeline from transitions to notifications."""
+"""Why somebody was told of a step of an alert, or not: the verdicts on the way from transitions to notifications."""
 
 from __future__ import annotations
 

@@ -14,7 +14,11 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.escalation.start import OnCallResources
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.routing.importing.storing import Imports
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.slos.slobook import Slobook
@@ -43,13 +47,17 @@ class Resources:
     stores: Stores
     watch: Watch
     """Of the configuration of tenants."""
+    mutes: Mutes
     rulebook: Rulebook
     slobook: Slobook
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook
+    routebook: Routebook
+    imports: Imports
     dispatcher: Dispatcher
     desk: Desk
+    oncall: OnCallResources
     notifiers: NotifierResources
     selectors: SelectorReader
     health: Callable[[str], RuleHealth | None]

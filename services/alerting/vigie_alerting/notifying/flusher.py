@@ -104,9 +104,9 @@ class Flusher:
         await self._pipeline.keep(done, session)
         return done
 
-    async def _mutes(self, tenant: TenantId, groups: dict[str, Group], members: Sequence[Member], now_ms: int) -> dict[
-        Key, Mute
-    ]:
+    async def _mutes(
+        self, tenant: TenantId, groups: dict[str, Group], members: Sequence[Member], now_ms: int
+    ) -> dict[Key, Mute]:
         """What must not be told now, of those that fire."""
         asked = [one for one in members if machine.asked(one)]
         items = [item(one.step, labels_of(one.step), groups[one.group]) for one in asked]

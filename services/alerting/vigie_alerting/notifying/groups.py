@@ -1,8 +1,9 @@
 """What a group of alerts does when one of them moves, and when it is looked at. Pure: no clock, no store.
 
-The first of a group is told at once (after `group_wait`). What joins waits until `group_interval` after its last message,
-and then all that changed is told in one. What fires on and nobody has acknowledged is told again after `repeat_interval`. A
-mute holds what fires; a `resolved` is told to whoever was told of the firing, muted or not, and to nobody else.
+The first of a group is told at once (after `group_wait`). What joins waits until `group_interval` after its last
+message, and then all that changed is told in one. What fires on and nobody has acknowledged is told again after
+`repeat_interval`. A mute holds what fires; a `resolved` is told to whoever was told of the firing, muted or not, and to
+nobody else.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from vigie_alerting.routing.timings import Timings
 
 RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
-LINGER_MS: Final = 5 * 60_000
-"""How long an alert stays in its group after it was told that it is over: late data may take back its reason."""
+LINGER_MS: Final = 10 * 60_000
+"""How long an alert stays in its group after it is over: late data may take back its reason for half of that."""
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -54,10 +55,8 @@ def join(group: Group, member: Member | None, step: Transition, timings: Timings
     than the newest known one, changes nothing."""
     if member is not None and order(step) <= order(member.step):
         return Moved(member)
-    if group.told_ms:
-        due = max(now_ms, group.told_ms + timings.group_interval_ms)
-    else:
-        due = now_ms + timings.group_wait_ms
+    first, next_ = now_ms + timings.group_wait_ms, group.told_ms + timings.group_interval_ms
+    due = max(now_ms, next_) if group.told_ms else first
     if member is not None and pending(member) and member.due_ms is not None and not member.held:
         due = min(due, member.due_ms)  # who waits already does not wait longer
     before = member or Member(group=group.id, tenant=group.tenant, fingerprint=step.fingerprint, step=step)

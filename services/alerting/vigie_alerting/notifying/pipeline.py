@@ -106,7 +106,8 @@ class Pipeline:
         channels: Channels,
         routes: Snapshots[Routes],
         known: Snapshots[bool],
-        muters: Sequence[Muter],
+        *,
+        muters: Sequence[Muter] = (),
         begin: Begin | None = None,
     ) -> None:
         """`known`: whether a tenant has groups."""
@@ -170,7 +171,9 @@ class Pipeline:
         if not steps or self._begin is None or await self._begin(TenantId(group.tenant), group.chain, steps, session):
             return []
         text = f"there is no escalation chain {group.chain!r}: its receiver {group.receiver!r} names it"
-        return [_verdict(step, Why.UNROUTED, text, now_ms, group.receiver, group.route) for step in steps]
+        return [
+            _verdict(step, Why.UNROUTED, text, now_ms, receiver=group.receiver, route=group.route) for step in steps
+        ]
 
     async def keep(self, done: Done, session: Session) -> None:
         """Write it."""
@@ -223,9 +226,9 @@ def _goings(steps: Sequence[Transition], routes: Routes, now_ms: int) -> tuple[l
         places = [place(step, leg, routes.receiver(leg.receiver)) for leg in legs]
         goings.append(Going(step, bool(step.channels) or not legs, tuple(one for one in places if one is not None)))
         nobody += [
-            _verdict(step, Why.NOBODY, f"its receiver {leg.receiver!r} is nobody", now_ms, leg.receiver, leg.route)
+            _verdict(step, Why.NOBODY, f"its receiver {name!r} is nobody", now_ms, receiver=name, route=leg.route)
             for leg, one in zip(legs, places, strict=True)
-            if one is None and step.to_state is AlertState.FIRING
+            if one is None and (name := leg.receiver) and step.to_state is AlertState.FIRING
         ]
     return goings, nobody
 
@@ -246,9 +249,7 @@ def _notifications(group: Group, steps: Sequence[Transition], now_ms: int) -> li
     return [of_group(group, steps, to, now_ms) for to in unique.values()]
 
 
-def _verdict(
-    step: Transition, why: Why, detail: str, now_ms: int, receiver: str = "", route: str = ""
-) -> Decision:
+def _verdict(step: Transition, why: Why, detail: str, now_ms: int, *, receiver: str = "", route: str = "") -> Decision:
     return Decision(
         tenant=step.tenant,
         step=step.id,

@@ -59,14 +59,14 @@ class Notifying:
 
 def start(
     life: Lifespan,
-    settings: AlertingSettings,
-    database: Database,
     stores: Stores,
     channels: Channels,
-    kinds: Mapping[str, Notifier],
-    watch: Watch,
     stages: Stages,
     *,
+    settings: AlertingSettings,
+    database: Database,
+    kinds: Mapping[str, Notifier],
+    watch: Watch,
     failpoint: Failpoint,
     clock: Clock,
     metrics: MetricSet,
@@ -84,7 +84,7 @@ def start(
     life.run("sender", sender.run(), sender.stop)
     kept = Kept(stores.ledger, stores.groups, stores.decisions)
     known = watch.hold(stores.groups.any, *_DECIDES)
-    pipeline = Pipeline(kept, channels, stages.routes, known, stages.muters, stages.begin)
+    pipeline = Pipeline(kept, channels, stages.routes, known, muters=stages.muters, begin=stages.begin)
     measured = NotifyingMetrics(metrics)
     flusher = Flusher(database, pipeline, sender.wake, clock=clock, metrics=measured, failpoint=failpoint)
     life.run("groups of alerts", flusher.run(), flusher.stop)

@@ -148,7 +148,7 @@ def _group_by(judging: _Judging, names: list[str], at: str) -> None:
 def _durations(judging: _Judging, said: Durations, least: int, at: str) -> None:
     if said is None:
         return
-    for severity, text in (said.items() if isinstance(said, dict) else [("", said)]):
+    for severity, text in said.items() if isinstance(said, dict) else [("", said)]:
         place = f"{at}.{shortened(severity)}" if severity else at
         if severity and severity != OTHERWISE and severity not in list(Severity):
             judging.wrong(place, f"must be one of {', '.join(Severity)}, {OTHERWISE}")
@@ -209,7 +209,7 @@ def _hardly_meant(judging: _Judging, routes: Routes) -> None:
     if not routes.root.receiver and not tree.default_receiver:
         judging.doubtful(
             "defaultReceiver",
-            "alerts that no route takes, of rules without channels, are told to nobody but the channels of the settings",
+            "what no route takes goes to the channels of the settings, if its rule has no channels and there are any",
         )
 
 

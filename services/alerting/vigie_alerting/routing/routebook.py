@@ -21,7 +21,7 @@ from vigie_alerting.outbox import NAMED
 from vigie_alerting.routing.checking import Known, checked
 from vigie_alerting.routing.model import NAME, RoutingTree
 from vigie_alerting.routing.tree import Routes
-from vigie_alerting.rulebook.destinations import check, known_again, shown
+from vigie_alerting.rulebook.destinations import check, known_again
 from vigie_alerting.rules.problems import RuleProblem
 from vigie_alerting.snapshots import Watch
 
@@ -41,6 +41,7 @@ class Routebook:
         db: Database,
         configuration: ConfigurationStore,
         channels: ChannelStore,
+        *,
         audit: Audit,
         watch: Watch,
         resources: Resources,
@@ -124,15 +125,6 @@ class Routebook:
 def named(channel: str) -> Channel:
     """As receivers name one of the tenant."""
     return Channel(NAMED, channel)
-
-
-def without_secrets(tree: RoutingTree) -> RoutingTree:
-    """The tree as anybody may see it."""
-    receivers = {
-        name: replace(one, channels=[shown(channel) for channel in one.channels])
-        for name, one in tree.receivers.items()
-    }
-    return replace(tree, receivers=receivers)
 
 
 def _restored(tree: RoutingTree, before: RoutingTree) -> RoutingTree:
