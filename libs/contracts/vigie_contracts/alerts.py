@@ -189,6 +189,8 @@ class Rule(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     runbook: str = ""
     """A link."""
     notification_channels: list[Channel] = []
+    managed_by: str = ""
+    """What makes and changes it: `slo/<name>`; empty: people do."""
 
     version: int = 1
     """Of the rule; each change adds 1."""

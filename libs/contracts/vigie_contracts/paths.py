@@ -53,6 +53,8 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/api/alerts/*", EVERY, Service.ALERTING),
     PathRule("/api/oncall", EVERY, Service.ALERTING),
     PathRule("/api/oncall/*", EVERY, Service.ALERTING),
+    PathRule("/api/slos", EVERY, Service.ALERTING),
+    PathRule("/api/slos/*", EVERY, Service.ALERTING),
     PathRule("/api/v1/rules", EVERY, Service.ALERTING),
     PathRule("/api/v1/alerts", EVERY, Service.ALERTING),
     PathRule("/api/v2/*", EVERY, Service.ALERTING),

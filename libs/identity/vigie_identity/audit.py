@@ -52,6 +52,8 @@ class Action(StrEnum):
     ROUTES_CHANGED = "routes.changed"
     ROUTES_DELETED = "routes.deleted"
     ROUTES_IMPORTED = "routes.imported"
+    SLO_CHANGED = "slo.changed"
+    SLO_DELETED = "slo.deleted"
     SCHEDULE_CHANGED = "schedule.changed"
     SCHEDULE_DELETED = "schedule.deleted"
     CALENDAR_SHARED = "calendar.shared"

@@ -26,6 +26,7 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
+from vigie_storage.alerts.configuration import Kind
 from vigie_storage.alerts.live import LiveFeed
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
@@ -58,10 +59,13 @@ from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.slos import routes as slos
 from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.backtest.backtester import Backtester
+from vigie_alerting.canary import CANARY, CANARY_METRICS, Canary, of_tenants, routed
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
+from vigie_alerting.configbook import Configbook
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
@@ -84,9 +88,12 @@ from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
+from vigie_alerting.rules.shipped import of_installation
 from vigie_alerting.sender.failpoints import from_environment
 from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.slos import model
+from vigie_alerting.slos.slobook import Slobook
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
@@ -107,6 +114,7 @@ FEATURES: Final = (
     prometheus.FEATURE,
     alertmanager.FEATURE,
     alertmanager_silences.FEATURE,
+    slos.FEATURE,
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
@@ -129,6 +137,7 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
             *NOTIFYING_METRICS,
             *ENGINE_METRICS,
             *EXTERNAL_METRICS,
+            *CANARY_METRICS,
             UNANNOUNCED,
         ]
     )
@@ -179,16 +188,17 @@ async def connect(state: State, life: Lifespan) -> Resources:
     )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    count = partial(count_transitions, state.metrics)
+    canary, count = Canary(clock, state.metrics), partial(count_transitions, state.metrics)
+    routes = watch.hold(routed(routebook.held.of), Kind.ROUTES)
     planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
     escalations = planned.escalations
     stages = Stages(
-        routebook.held, asked, escalations.begin, (escalations.moved,),
-        stored=(count, announcer.announce, mutes.inhibited.stored, escalations.stored),
+        routes, asked, escalations.begin, (escalations.moved,),
+        stored=(of_tenants(count), of_tenants(announcer.announce), mutes.inhibited.stored, escalations.stored),
     )  # fmt: skip
     notifying = start_notifying(
-        life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
-        failpoint=failpoint, clock=clock, metrics=state.metrics,
+        life, stores, channels, stages, settings=settings, database=database, kinds={**kinds, CANARY: canary},
+        watch=watch, failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
@@ -205,9 +215,11 @@ async def connect(state: State, life: Lifespan) -> Resources:
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
-    shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
+    slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
+    shipping = Shipping(stores.rules, partial(_ship, settings, rulebook), lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
     compiled = CompiledRules()
+    reader = _reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns)
     recordings = await publishing(
         life,
         settings,
@@ -231,6 +243,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
         clock=clock,
         metrics=state.metrics,
     )
+    if settings.alerting_canary:
+        flying = canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))
+        life.run("canary", flying, canary.stop)
     return Resources(
         access=shared.access,
         checks=(
@@ -244,6 +259,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         watch=watch,
         mutes=mutes,
         rulebook=rulebook,
+        slobook=Slobook(slos_, Configbook(database, slos_, who.audit, watch), rulebook, reader),
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(
@@ -263,6 +279,12 @@ async def connect(state: State, life: Lifespan) -> Resources:
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )
+
+
+async def _ship(settings: AlertingSettings, rulebook: Rulebook, tenant: TenantId) -> None:
+    """The rules of a new tenant, of whoever runs Vigie also those about Vigie."""
+    own = settings.alerting_canary and tenant == settings.default_tenant
+    await rulebook.make_shipped(tenant, of_installation(tenant) if own else ())
 
 
 def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:

@@ -83,7 +83,7 @@ class Configbook(Generic[T]):
         if_version: int | None = None,
         also: Callable[[Session], Awaitable[object]] | None = None,
     ) -> Stored[T] | None:
-        """What was there; None when there was nothing. Raises ConfigurationConflict."""
+        """What was there; None when there was nothing. `also` as for `put`. Raises ConfigurationConflict."""
 
         async def work(session: Session) -> Stored[T] | None:
             gone = await self._store.delete(tenant, name, by.name, session, if_version=if_version)

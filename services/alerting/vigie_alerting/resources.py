@@ -23,6 +23,7 @@ from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
+from vigie_alerting.slos.slobook import Slobook
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
@@ -50,6 +51,7 @@ class Resources:
     """Of the configuration of tenants."""
     mutes: Mutes
     rulebook: Rulebook
+    slobook: Slobook
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook

@@ -14,6 +14,7 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.configuration import Kind
 
+from vigie_alerting.canary import looked_up
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher, Inside
 from vigie_alerting.notifiers.base import Notifier
@@ -74,7 +75,7 @@ def start(
     sender = Sender(
         stores.outbox,
         Delivery(kinds, settings.external_url, failpoint),
-        channels.lookup,
+        looked_up(channels.lookup),
         clock=clock,
         retry_for=settings.retry_for,
         metrics=SenderMetrics(metrics),

@@ -54,7 +54,11 @@ FEATURE = Feature(
     },
     "What is watched",
 )
-_CONFLICT: Responses = {409: problem_response("The rule is at another version: the sentence says who changed it")}
+_CONFLICT: Responses = {
+    409: problem_response(
+        "The rule is at another version: the sentence says who changed it; or it belongs to an objective"
+    )
+}
 IfMatch = Annotated[str | None, Header(max_length=64, description='the version that was changed: "3"')]
 _EXAMPLE: Final = {
     "name": "High Error Rate",
@@ -182,7 +186,7 @@ async def read_rule(context: Ctx, rule: str, response: Response) -> Any:
 async def replace_rule(context: Ctx, rule: str, body: JsonBody, response: Response, if_match: IfMatch = None) -> Any:
     """Put another rule in its place: what is not said is as by default. A `version` in the body, or If-Match, is the
     version that was changed."""
-    before = await context.resources.rulebook.get(context.tenant, rule)
+    before = await context.resources.rulebook.changeable(context.tenant, rule)
     at_version(before.rule, expected_version(if_match, body))
     return await _change(context, before, body, response)
 
@@ -190,7 +194,7 @@ async def replace_rule(context: Ctx, rule: str, body: JsonBody, response: Respon
 @router.patch(f"{_RULES}/{{rule}}", response_model=WrittenRule, openapi_extra=_RULE_BODY, responses=_CONFLICT)
 async def change_rule(context: Ctx, rule: str, body: JsonBody, response: Response, if_match: IfMatch = None) -> Any:
     """Change the fields that are given; null puts one back to what it is by default."""
-    before = await context.resources.rulebook.get(context.tenant, rule)
+    before = await context.resources.rulebook.changeable(context.tenant, rule)
     at_version(before.rule, expected_version(if_match, body))
     return await _change(context, before, merged(before.rule, body), response)
 
@@ -198,7 +202,7 @@ async def change_rule(context: Ctx, rule: str, body: JsonBody, response: Respons
 @router.delete(f"{_RULES}/{{rule}}", status_code=204, responses=_CONFLICT)
 async def delete_rule(context: Ctx, rule: str, if_match: IfMatch = None) -> None:
     """Its alerts are resolved. The versions are kept for 90 days."""
-    before = await context.resources.rulebook.get(context.tenant, rule)
+    before = await context.resources.rulebook.changeable(context.tenant, rule)
     at_version(before.rule, expected_version(if_match))
     await context.resources.rulebook.delete(context.tenant, before.rule, context.actor)
 

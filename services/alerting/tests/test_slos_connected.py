@@ -1,0 +1,136 @@
+"""Objectives over HTTP: with their rules all or nothing, and budgets by what was measured. Why alerts were told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from vigie_alerting.engine import start as engine
+from vigie_contracts.alerts import Rule
+from vigie_identity.permissions import Role
+from vigie_runtime.clients import Database
+
+from services.alerting.tests.office import ACME, Office, opened, person, settings_for
+from services.alerting.tests.test_api_connected import idle
+from tests.kit.wait import eventually
+
+pytestmark = pytest.mark.connected
+
+SLOS = "/api/slos"
+BODY: dict[str, Any] = {
+    "objective": 99.9,
+    "window": "30d",
+    "errors": 'http_requests_total{service="booking",status=~"5.."}',
+    "total": 'http_requests_total{service="booking"}',
+    "labels": {"team": "web"},
+    "notificationChannels": [{"type": "slack", "destination": "#alerts"}],
+}
+
+
+NOBODY = {"type": "channel", "destination": "nobody"}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def office(
+    database: Database, kafka: str, mongo_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Office]:
+    """Without the engine: what is asked is stored."""
+    monkeypatch.setattr(engine, "start", idle)
+    servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
+    async with opened(settings_for(servers, database.name)) as made:
+        yield made
+
+
+async def rules_of(office: Office, name: str) -> list[Rule]:
+    return [one for one in await office.resources.stores.rules.all(ACME) if one.managed_by == f"slo/{name}"]
+
+
+async def test_an_objective_lives_with_its_rules_from_post_to_delete(office: Office) -> None:
+    made = await office.call("POST", SLOS, 201, json={"name": "booking", **BODY})
+    assert (made["version"], made["updatedBy"], made["warnings"], made["window"]) == (1, "alice", [], "30d")
+    rules = await rules_of(office, "booking")
+    assert sorted(rule.id for rule in rules) == sorted(made["rules"])
+    assert len(rules) == 9
+    await office.call("POST", SLOS, 409, json={"name": "booking", **BODY})
+
+    page = next(rule for rule in rules if rule.id.endswith("critical"))
+    path = f"/api/alerts/rules/{page.id}"
+    shown = await office.call("GET", path)
+    assert (shown["managedBy"], shown["severity"]) == ("slo/booking", "critical")
+    told = await office.call("PATCH", path, 409, json={"severity": "info"})
+    assert told["detail"] == "the rule belongs to the slo 'booking', and changes with it: change that"
+    await office.call("DELETE", path, 409)
+
+    bob = person("bob")
+    changed = await office.call(
+        "PUT", f"{SLOS}/booking", by=bob, json={**BODY, "objective": 85.0}, headers={"if-match": '"1"'}
+    )
+    assert (changed["version"], changed["updatedBy"], len(changed["warnings"])) == (2, "bob", 1)
+    late = await office.call("PUT", f"{SLOS}/booking", 409, json=BODY, headers={"if-match": '"1"'})
+    assert "at version 2 now, bob changed it" in late["detail"]
+    after = {rule.id: rule for rule in await rules_of(office, "booking")}
+    assert (after[page.id].version, after[page.id].updated_by) == (2, "bob")
+    recorded = [rule.version for rule in after.values() if rule.record]
+    assert recorded == [1] * 7, "what does not change has no new version"
+
+    listed = await office.call("GET", SLOS)
+    assert [one["name"] for one in listed["slos"]] == ["booking"]
+    await office.call("DELETE", f"{SLOS}/booking", 409, headers={"if-match": '"1"'})
+    await office.call("DELETE", f"{SLOS}/booking", 204)
+    await office.call("GET", f"{SLOS}/booking", 404)
+    assert await rules_of(office, "booking") == []
+    again = await office.call("POST", SLOS, 201, json={"name": "booking", **BODY})
+    assert again["version"] > 2, "its versions go on"
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "reason"),
+    [
+        ({"objective": 100}, "objective", "100 % leaves no error budget: the first error would miss it"),
+        ({"window": "500d"}, "window", "longer than measurements are kept: 400 days"),
+        ({"window": "a month"}, "window", "is no duration"),
+        ({"total": "sum(http_requests_total)"}, "total", "must be the selector of a counter"),
+        ({"notificationChannels": [NOBODY]}, "notificationChannels[0].destination", "no channel named"),
+    ],
+)
+async def test_an_impossible_objective_is_refused_with_its_reason(
+    office: Office, more: dict[str, Any], field: str, reason: str
+) -> None:
+    answer = await office.call("POST", SLOS, 422, json={"name": "impossible", **BODY, **more})
+    assert [one["field"] for one in answer["errors"]] == [field]
+    assert reason in answer["detail"]
+    assert await rules_of(office, "impossible") == []
+
+
+async def test_only_who_configures_may_change_objectives(office: Office) -> None:
+    await office.call("POST", SLOS, 403, by=person("carol", Role.USER), json={"name": "x", **BODY})
+
+
+async def test_an_objective_without_measurements_has_its_whole_budget(office: Office) -> None:
+    await office.call("POST", SLOS, 201, json={"name": "quiet", **BODY, "by": ["service"]})
+    found = await office.call("GET", f"{SLOS}/quiet")
+    assert (found["budgets"], found["groups"], found["problem"]) == ([], 0, "")
+
+
+async def test_history_says_why_the_channel_of_a_rule_was_told(office: Office) -> None:
+    fields = {"name": "cpu", "metricName": "cpu", "condition": ">", "threshold": 80}
+    inline = {"notificationChannels": [{"type": "live"}]}
+    made = await office.call("POST", "/api/alerts/rules", 201, json={**fields, **inline})
+    rule = (await office.resources.rulebook.get(ACME, made["id"])).rule
+    alert = await office.fires(rule, (("host", "web-1"),), 93.0, 1_790_000_000_000)
+    path = f"/api/alerts/{alert.fingerprint}/history"
+
+    async def told() -> Any:
+        why = (await office.call("GET", path))["why"]
+        return why if why[0]["outcome"] == "told" else None
+
+    [one] = await eventually(told)
+    assert one["sentence"].startswith("Live was told at ")
+    assert one["sentence"].endswith(" that cpu (rule version 1) fires, warning: its rule names this channel.")
+    assert (one["channel"], one["why"], one["ruleVersion"]) == ("live", "sent", 1)
+    assert one["decidedBy"] == {"kind": "rule", "name": rule.id}
+    history = await office.call("GET", path)
+    assert one["notification"] == history["notifications"][0]["id"]
+    assert one["step"] == history["transitions"][0]["id"]
