@@ -15,6 +15,7 @@ import pytest
 from vigie_alerting.notifiers.errors import NotifyError, Permanent, Temporary
 from vigie_alerting.notifiers.message import message
 from vigie_alerting.notifiers.registry import KINDS
+from vigie_alerting.notifiers.text import title
 
 from services.alerting.tests.rigs import RIGS, SECRET, Rig, Scenario
 from services.alerting.tests.samples import EXTERNAL, firing_message, resolved_message, transition
@@ -133,6 +134,11 @@ async def test_ten_megabytes_of_answer_are_not_kept(rig: Rig) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+def test_the_title_of_an_alert_on_a_health_target_says_which() -> None:
+    told = firing_message(rule_name="ServiceUnavailable", labels={"group": "booking", "target": "car-rental"})
+    assert title(told) == "[FIRING] ServiceUnavailable (high) on car-rental"
 
 
 def test_a_message_about_several_alerts_says_what_they_have_in_common() -> None:

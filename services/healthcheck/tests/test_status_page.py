@@ -15,7 +15,7 @@ from vigie_healthcheck.readings import Days
 from vigie_healthcheck.status import public
 from vigie_healthcheck.status.feed import rss
 from vigie_healthcheck.status.model import Shown, StatusPage, worst
-from vigie_healthcheck.status.rendering import POLICY, bars_in_words, html, length_of, moment, percent
+from vigie_healthcheck.status.rendering import POLICY, bars_in_words, html, in_known_days, length_of, moment, percent
 from vigie_query.times import DAY, HOUR, MINUTE
 
 from services.healthcheck.tests.pages import HOSTILE, NOW, days, incident, known, made, sample
@@ -208,6 +208,8 @@ def test_numbers_as_people_read_them() -> None:
     lengths = [0, 40_000, 5 * MINUTE, HOUR + 5_000, 2 * DAY + 3 * HOUR + MINUTE, 3 * DAY]
     assert [length_of(one) for one in lengths] == ["less than a second", "40 s", "5 min", "1 h", "2 d 3 h", "3 d"]
     assert moment(NOW) == "21 Sep 2026, 14:05"
+    known = [in_known_days(days(unknown=unknown)) for unknown in (0, 30, 89, 90)]
+    assert known == ["100 % in 90 days", "100 % in 60 days", "100 % in 1 day", "not known"]
 
 
 def test_many_bad_days_are_summed_up() -> None:

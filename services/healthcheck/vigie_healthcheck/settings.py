@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 from vigie_contracts.topics import CHECKS, TARGETS
 from vigie_runtime.addresses import Networks, networks
-from vigie_runtime.settings import ChecksSettings
+from vigie_runtime.settings import ChecksSettings, ExternalSettings
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
@@ -13,7 +13,7 @@ from vigie_healthcheck.targets.checking import region_named
 from vigie_healthcheck.targets.own import Own, named, servers
 
 
-class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
+class HealthcheckSettings(SealingSettings, ChecksSettings, ExternalSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     healthcheck_host: str = Field(default="0.0.0.0", description="address to listen on")

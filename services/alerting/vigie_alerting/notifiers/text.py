@@ -129,7 +129,7 @@ def _lines(alert: Alert) -> Iterator[str]:
 
 def _subject(alert: Alert) -> str:
     """The value of the label that most likely says where."""
-    known = ("service", "host", "instance", "job", "node", "endpoint")
+    known = ("target", "service", "host", "instance", "job", "node", "endpoint")
     return next((line(alert.labels[name], 60) for name in known if alert.labels.get(name)), "")
 
 

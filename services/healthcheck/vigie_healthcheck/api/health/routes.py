@@ -234,7 +234,10 @@ async def force_checks(
 async def _forced(context: Context, name: str | None) -> list[Known]:
     """The services to check: what is switched off is not."""
     if name is not None:
-        return [await seen(context, name)]
+        known = await seen(context, name)
+        if not known.target.enabled:
+            raise InvalidParameter("service", "is switched off: nobody checks it")
+        return [known]
     theirs, tenant = visible(context), TenantId(context.tenant)
     found = await context.resources.reads.health.some(tenant, {"enabled": True}, MAX_FORCED + 1, wanted=theirs)
     if len(found) > MAX_FORCED:
