@@ -10,7 +10,18 @@ import pytest
 from vigie_alerting.sender.failpoints import VARIABLE, Point
 from vigie_standalone.embedded.process import Process
 
-from tests.chaos.alerts import AlertLedger, Crossings, differences, drained, make_rules, repeats, told, unexplained
+from tests.chaos.alerts import (
+    AlertLedger,
+    Crossings,
+    differences,
+    drained,
+    left_believing,
+    make_routes,
+    make_rules,
+    repeats,
+    told,
+    unexplained,
+)
 from tests.chaos.ledger import listed
 from tests.integration.world import World
 from tests.kit.wait import eventually, unique
@@ -59,8 +70,9 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
     await asyncio.to_thread(rough.services.start, gateways=1, aggregators=1, alertings=1)
     ledger, alerts = rough.ledger("alerts"), AlertLedger(unique("alerts").replace("-", "_"))
     deaths, first = Deaths(rough), rough.services.alertings[0]
-    with receiver() as webhook:
+    with receiver() as webhook, receiver() as groups, receiver() as chain:
         await make_rules(rough.services.urls[first.name], alerts, webhook.url)
+        await make_routes(rough.services.urls[first.name], groups.url, chain.url)
         first.kill()
         async with rough.sender(ledger) as sender:
             crossings = Crossings(sender, rough.database, rough.services.tenant, alerts)
@@ -72,8 +84,14 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
             await running
         await drained(rough.database, rough.services.tenant)
         found, deliveries = await told(rough.database, rough.services.tenant), webhook.deliveries
+        by_group, by_chain = groups.deliveries, chain.deliveries
     assert len(deaths.at) == len(REPLICAS) * len(Point)
     wrong = differences(alerts, found, deliveries)
     assert not wrong, listed(wrong)
-    assert not unexplained(deliveries, deaths.at)
-    assert repeats(deliveries).total() <= len(deaths.at) * CROSSINGS, "each time what one process had on its way"
+    assert by_group, "groups told nothing"
+    assert by_chain, "the chain told nothing"
+    assert not left_believing(by_group)
+    assert not left_believing(by_chain)
+    for heard in (deliveries, by_group, by_chain):
+        assert not unexplained(heard, deaths.at)
+        assert repeats(heard).total() <= len(deaths.at) * CROSSINGS, "each time what one process had on its way"
