@@ -32,6 +32,7 @@ from vigie_alerting.escalation.oncall import OnCall
 from vigie_alerting.escalation.reaching import Reach, Reaching
 from vigie_alerting.notifiers.text import ESCALATION
 from vigie_alerting.notifying.item import Item, labels_of
+from vigie_alerting.notifying.metrics import NotifyingMetrics
 from vigie_alerting.notifying.muting import Mute, Muter, muted
 from vigie_alerting.sender.failpoints import Failpoint, Point, never
 from vigie_alerting.snapshots import Snapshots
@@ -72,6 +73,7 @@ class Escalator:
         default: Callable[[TenantId], Awaitable[Sequence[Channel]]],
         sender: Callable[[], None],
         clock: Clock,
+        metrics: NotifyingMetrics | None = None,
         failpoint: Failpoint = never,
     ) -> None:
         """`default`: the channels of a tenant that are told when nobody of a chain can be; `sender` is woken when there
@@ -79,6 +81,7 @@ class Escalator:
         self._db, self._store, self._known, self._reaching = db, store, known, reaching
         self._states, self._ledger, self._decisions, self._muters = states, ledger, decisions, muters
         self._default, self._sender, self._clock, self._failpoint = default, sender, clock, failpoint
+        self._metrics = metrics or NotifyingMetrics()
         self._claiming = Claiming(self.once, POLL_S, STORE)
         self.wake, self.stop, self.run = self._claiming.wake, self._claiming.stop, self._claiming.run
 
@@ -216,6 +219,7 @@ class Escalator:
 
         await transaction(self._db, work)
         self._failpoint(Point.AFTER_ESCALATION)
+        self._metrics.decided(decisions)
         if made:
             self._sender()
 
