@@ -203,6 +203,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
         watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
+        metrics=state.metrics,
     )  # fmt: skip
 
     async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
