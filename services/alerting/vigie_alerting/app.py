@@ -48,15 +48,24 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.announcer import UNANNOUNCED, Announcer
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.inhibitions import routes as inhibitions
+from vigie_alerting.api.maintenance import routes as maintenance
+from vigie_alerting.api.oncall import routes as oncall_
 from vigie_alerting.api.preview import routes as preview
 from vigie_alerting.api.prometheus import routes as prometheus
+from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
+from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.backtest.backtester import Backtester
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.escalation.start import plan as plan_on_call
+from vigie_alerting.escalation.start import start as start_on_call
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
@@ -65,6 +74,7 @@ from vigie_alerting.notifying.muters import muters
 from vigie_alerting.notifying.start import Stages
 from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.resources import Resources, RuleHealth
+from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
@@ -82,7 +92,13 @@ FEATURES: Final = (
     rules.FEATURE,
     preview.FEATURE,
     channels_.FEATURE,
+    routing.FEATURE,
+    silences.FEATURE,
+    maintenance.FEATURE,
+    inhibitions.FEATURE,
+    time_intervals.FEATURE,
     alerts.FEATURE,
+    oncall_.FEATURE,
     prometheus.FEATURE,
     operations(PATH),
 )
@@ -143,18 +159,31 @@ async def connect(state: State, life: Lifespan) -> Resources:
     life.on_down("webhooks", http.aclose)
     watch = Watch(stores.configuration.changed_since, clock)
     life.run("configuration", watch.run(), watch.stop)
+    patterns = Expressions()
+    mutes = Mutes.of(database, stores, who.audit, watch, clock=clock, patterns=patterns)
     live = LiveFeed(redis)
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
+    routebook = Routebook(
+        database, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+    )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    routebook = Routebook(database, stores.configuration, stores.channels, who.audit, watch, tools)
     count = partial(count_transitions, state.metrics)
-    stages = Stages(routebook.held, muters(), stored=(count, announcer.announce))
+    planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
+    escalations = planned.escalations
+    stages = Stages(
+        routebook.held, asked, escalations.begin, (escalations.moved,),
+        stored=(count, announcer.announce, mutes.inhibited.stored, escalations.stored),
+    )  # fmt: skip
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
-        failpoint=from_environment(), clock=clock, metrics=state.metrics,
+        failpoint=failpoint, clock=clock, metrics=state.metrics,
+    )  # fmt: skip
+    oncall = start_on_call(
+        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
+        watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
     records = await _records(state, life)
@@ -163,7 +192,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled, patterns = CompiledRules(), Expressions()
+    compiled = CompiledRules()
     recordings = await publishing(
         life,
         settings,
@@ -198,15 +227,24 @@ async def connect(state: State, life: Lifespan) -> Resources:
         audit=who.audit,
         stores=stores,
         watch=watch,
+        mutes=mutes,
         rulebook=rulebook,
         compiled=compiled,
         channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
+        channelbook=Channelbook(
+            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+        ),
+        routebook=routebook,
+        imports=Imports(
+            routebook, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+        ),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        oncall=oncall,
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
-        backtester=Backtester(reader, routebook.held.of, stages.muters, clock),
+        # Without inhibition, whose sources are alerts that fire now.
+        backtester=Backtester(reader, routebook.held.of, (mutes.maintained, mutes.silenced, mutes.inactive), clock),
         health=lambda rule_id: health_of(running, rule_id),
     )
 

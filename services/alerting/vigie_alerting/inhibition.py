@@ -7,7 +7,7 @@ else alerts could silence each other, and nobody would be told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -96,15 +96,15 @@ class Inhibiting:
     ) -> None:
         self._targets, self._sources = targets, sources
 
-    def of(self, fingerprint: str, labels: Labels) -> Inhibited | None:
-        """What inhibits this alert; nothing does so to itself."""
+    def of(self, fingerprint: str, labels: Labels, over: Set[str] = frozenset()) -> Inhibited | None:
+        """What inhibits this alert; nothing does so to itself. `over`: alerts that do not fire any more."""
         for rule in self._targets.of(labels):
             candidates = self._sources.get((rule.name, rule.key(labels)))
             if not candidates:
                 continue
             is_source = rule.source.match(labels)
             for source, both in candidates:
-                if source.fingerprint != fingerprint and not (both and is_source):
+                if source.fingerprint not in over and source.fingerprint != fingerprint and not (both and is_source):
                     return Inhibited(rule.name, source)
         return None
 

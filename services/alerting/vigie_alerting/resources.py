@@ -15,7 +15,11 @@ from vigie_alerting.backtest.backtester import Backtester
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.escalation.start import OnCallResources
+from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.routing.importing.storing import Imports
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.snapshots import Watch
@@ -43,12 +47,16 @@ class Resources:
     stores: Stores
     watch: Watch
     """Of the configuration of tenants."""
+    mutes: Mutes
     rulebook: Rulebook
     compiled: CompiledRules
     channels: Channels
     channelbook: Channelbook
+    routebook: Routebook
+    imports: Imports
     dispatcher: Dispatcher
     desk: Desk
+    oncall: OnCallResources
     notifiers: NotifierResources
     selectors: SelectorReader
     backtester: Backtester

@@ -26,7 +26,11 @@ from vigie_storage.tenancy import TenantCollection, Why
 
 RESOLVED_LIFE: Final = timedelta(days=7)
 _OVER: Final = ("resolved", "inactive")
+_FIRING: Final = ("firing", "acknowledged")
+_SEVERITY: Final = "severity"
 _BATCH: Final = 1_000
+MAX_FIRING: Final = 20_000
+"""Alerts that one question finds."""
 
 
 class AlertMoved(VigieError):  # noqa: N818 - named after what happened
@@ -130,6 +134,28 @@ class AlertStates:
             cursor = self._alerts.of(tenant).find({"$and": conditions}, None, batch_size=limit, max_time_ms=MAX_TIME_MS)
             return [parse(one) for one in await cursor.sort([("starts", -1), ("_id", 1)]).limit(limit).to_list()]
 
+    async def firing(
+        self, tenant: TenantId, pairs: Iterable[tuple[str, str]] | None = None
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Fingerprint and labels of the tenant's alerts that fire, acknowledged or not; of those only that have one of
+        these label values at least. `severity` is a label too, unless the rule has one of that name. At most
+        MAX_FIRING. Raises StoreUnavailable."""
+        query: Document = {"state": {"$in": list(_FIRING)}}
+        if pairs is not None:
+            wanted = sorted(pairs)
+            severities = [value for name, value in wanted if name == _SEVERITY]
+            query["$or"] = [
+                {"search": {"$in": [f"{name}={value}" for name, value in wanted]}},
+                {"severity": {"$in": severities}},
+            ]
+        async with reading():
+            shown = {"search": 1, "severity": 1}
+            cursor = self._alerts.of(tenant).find(query, shown, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+            return [
+                (one["_id"], {_SEVERITY: one["severity"], **dict(_labels(one))})
+                async for one in cursor.limit(MAX_FIRING)
+            ]
+
     async def count(self, tenant: TenantId, query: Mapping[str, Any], limit: int) -> int:
         """How many match; counting stops at `limit`. Raises StoreUnavailable."""
         async with reading():
@@ -184,8 +210,12 @@ def parse(document: Mapping[str, Any]) -> StoredAlert:
         ends_at=None if ends is None else _ms(ends),
         sequence=document["sequence"],
         data=bytes(document["data"]),
-        labels=tuple((name, value) for name, _, value in (one.partition("=") for one in document["search"])),
+        labels=_labels(document),
     )
+
+
+def _labels(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, _, value in (one.partition("=") for one in document["search"]))
 
 
 def _date(ms: int) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from vigie_alerting.outbox import NAMED
 from vigie_alerting.routing.checking import Known, checked
 from vigie_alerting.routing.model import NAME, RoutingTree
 from vigie_alerting.routing.tree import Routes
-from vigie_alerting.rulebook.destinations import check, known_again, shown
+from vigie_alerting.rulebook.destinations import check, known_again
 from vigie_alerting.rules.problems import RuleProblem
 from vigie_alerting.snapshots import Watch
 
@@ -41,6 +42,7 @@ class Routebook:
         db: Database,
         configuration: ConfigurationStore,
         channels: ChannelStore,
+        *,
         audit: Audit,
         watch: Watch,
         resources: Resources,
@@ -62,7 +64,8 @@ class Routebook:
         Raises InvalidRoutes."""
         before = await self.stored(tenant)
         restored = tree if before is None else _restored(tree, before.value)
-        return checked(restored, await self.known(tenant, before.value if before else None))
+        known = await self.known(tenant, before.value if before else None)
+        return await asyncio.to_thread(checked, restored, known)  # expressions may take milliseconds each
 
     async def known(
         self,
@@ -118,21 +121,12 @@ class Routebook:
 
     async def _load(self, tenant: TenantId) -> Routes:
         stored = await self._store.get(tenant, NAME)
-        return NO_ROUTES if stored is None else Routes(stored.value)
+        return NO_ROUTES if stored is None else await asyncio.to_thread(Routes, stored.value)
 
 
 def named(channel: str) -> Channel:
     """As receivers name one of the tenant."""
     return Channel(NAMED, channel)
-
-
-def without_secrets(tree: RoutingTree) -> RoutingTree:
-    """The tree as anybody may see it."""
-    receivers = {
-        name: replace(one, channels=[shown(channel) for channel in one.channels])
-        for name, one in tree.receivers.items()
-    }
-    return replace(tree, receivers=receivers)
 
 
 def _restored(tree: RoutingTree, before: RoutingTree) -> RoutingTree:

@@ -1,5 +1,5 @@
-"""Destinations of channels that rules and routes have inline: judged by the notifiers that send there, and shown without
-their secrets."""
+"""Destinations of channels that rules and routes have inline: judged by the notifiers that send there, and shown
+without their secrets."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ LEAST_DURATION_MS: Final = MINUTE
 MAX_DURATION_MS: Final = 31 * DAY
 
 
-def checked_matchers(matchers: Sequence[Matcher]) -> tuple[Matcher, ...]:
+def checked_matchers(matchers: Sequence[Matcher], field: str = "matchers") -> tuple[Matcher, ...]:
     """Raises InvalidParameter, QueryLimitExceeded."""
-    made = routing.of(matchers).all
+    made = routing.of(matchers, field).all
     if fits_no_labels(made):
         raise InvalidParameter(
-            "matchers", "one at least must ask for a label that an alert has: these fit alerts without any label too"
+            field, "one at least must ask for a label that an alert has: these fit alerts without any label too"
         )
     return made
 

@@ -1,5 +1,5 @@
-"""When a recurrence rule occurs. Pure, and bounded: a question looks at the periods of the rule in the time that it asks
-about, and at no others, however long ago the rule began.
+"""When a recurrence rule occurs. Pure, and bounded: a question looks at the periods of the rule in the time that it
+asks about, and at no others, however long ago the rule began.
 
 Rules go by the clock on the wall of their zone, as RFC 5545 has it. A time that a day skips when the clock is put
 forward is as long after the jump as it would have been; of one that comes twice the first counts.
@@ -62,7 +62,7 @@ class Occurrences:
         else:
             return None
         if not last:
-            raise ValueError
+            raise ValueError("it ends before it occurs")
         return last[0]
 
     def _last_before(self, begins: int, end: int) -> deque[int]:
@@ -108,9 +108,7 @@ def _completed(rule: Rrule, first: datetime) -> Rrule:
     if not (rule.month_days or rule.weekdays):
         match rule.frequency:
             case Frequency.YEARLY:
-                rule = replace(
-                    rule, months=rule.months or frozenset({first.month}), month_days=frozenset({first.day})
-                )
+                rule = replace(rule, months=rule.months or frozenset({first.month}), month_days=frozenset({first.day}))
             case Frequency.MONTHLY:
                 rule = replace(rule, month_days=frozenset({first.day}))
             case Frequency.WEEKLY:
@@ -172,11 +170,8 @@ class _Period:
 
     def times(self, rule: Rrule, second: int) -> Sequence[datetime]:
         """What the rule says of this period, ascending."""
-        if self.hour is None:
-            hours = rule.hours
-        else:
-            hours = (self.hour,) if not rule.hours or self.hour in rule.hours else ()
-        if not hours:
+        hours = rule.hours if self.hour is None else (self.hour,)
+        if self.hour is not None and rule.hours and self.hour not in rule.hours:
             return ()
         found = [
             datetime.combine(day, time(hour, minute, second))

@@ -11,12 +11,15 @@ from vigie_contracts.alerts import AlertState, Transition
 from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import Matcher
 from vigie_query.times import DAY
+from vigie_runtime.expressions import Expressions
 from vigie_storage.alerts.ledger import Ledger
+from vigie_storage.alerts.states import AlertStates
 
 from vigie_alerting.notifying.item import labels_of
 from vigie_alerting.routing.matchers import Matchers
 from vigie_alerting.silences.active import Timing, windows
 from vigie_alerting.silences.breadth import asks_for_nothing
+from vigie_alerting.silences.index import pairs_of
 
 LOOKS_BACK_MS: Final = 7 * DAY
 MAX_TRANSITIONS: Final = 20_000
@@ -65,10 +68,10 @@ class Preview:
 
 
 class Previews:
-    """Read the ledger. All methods raise StoreUnavailable."""
+    """Read the ledger, and what fires. All methods raise StoreUnavailable, ExpressionTooSlow, Busy."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, states: AlertStates, patterns: Expressions) -> None:
+        self._ledger, self._states, self._patterns = ledger, states, patterns
 
     async def of(
         self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int, sees: Sees = lambda _: True
@@ -78,7 +81,29 @@ class Previews:
         since = datetime.fromtimestamp((now_ms - LOOKS_BACK_MS) / 1000, UTC)
         found = await self._ledger.since(tenant, since, MAX_TRANSITIONS)
         steps = [one.transition for one in found]
-        return counted(steps, matchers, timing, now_ms, sees=sees, complete=len(steps) < MAX_TRANSITIONS)
+        complete = len(steps) < MAX_TRANSITIONS
+        return await self._patterns.question("matchers", tenant).run(
+            lambda check: counted(steps, matchers, timing, now_ms, sees=sees, complete=complete, check=check)
+        )
+
+    async def now(self, tenant: TenantId, matchers: Sequence[Matcher], sees: Sees = lambda _: True) -> int:
+        """How many alerts fire now that fit."""
+        pairs = min((found for found in map(pairs_of, matchers) if found), key=len, default=None)
+        firing = await self._states.firing(tenant, pairs)
+        test = Matchers(tuple(matchers))
+
+        def count(check: Callable[[], None]) -> int:
+            found = 0
+            for _, labels in firing:
+                check()
+                found += test.match(labels) and sees(labels)
+            return found
+
+        return await self._patterns.question("matchers", tenant).run(count)
+
+
+def _go_on() -> None:
+    """Nothing limits the time."""
 
 
 def counted(
@@ -89,8 +114,9 @@ def counted(
     *,
     sees: Sees = lambda _: True,
     complete: bool = True,
+    check: Callable[[], None] = _go_on,
 ) -> Preview:
-    """Of these steps of alerts, oldest first."""
+    """Of these steps of alerts, oldest first. `check` is called after each; it may raise."""
     start, test = now_ms - LOOKS_BACK_MS, Matchers(tuple(matchers))
     spans = windows(timing, start, now_ms + 1)
     fired: set[str] = set()
@@ -101,6 +127,7 @@ def counted(
     for step in steps:
         if step.to_state is not AlertState.FIRING or not start <= step.timestamp <= now_ms:
             continue
+        check()
         labels = labels_of(step)
         if not sees(labels):
             continue
@@ -112,9 +139,7 @@ def counted(
             muted_rules.add(step.rule_id)
             _note(muted, step, labels)
     newest = sorted(muted.values(), key=lambda one: -one.last_ms)
-    return Preview(
-        start, now_ms, complete, len(fired), len(rules), firings, newest, len(muted_rules), muted_firings
-    )
+    return Preview(start, now_ms, complete, len(fired), len(rules), firings, newest, len(muted_rules), muted_firings)
 
 
 def _note(muted: dict[str, MutedAlert], step: Transition, labels: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Final
 
 from vigie_contracts.problems import shortened
@@ -120,7 +121,7 @@ def _check(rule: Rrule) -> None:
     begins = sorted(60 * hour + minute for hour in rule.hours or (0,) for minute in rule.minutes or (0,))
     if rule.frequency is Frequency.HOURLY and rule.minutes:
         begins = [*sorted(rule.minutes), 60 + min(rule.minutes)]
-    if any(after - before < LEAST_APART_MINUTES for before, after in zip(begins, begins[1:], strict=False)):
+    if any(after - before < LEAST_APART_MINUTES for before, after in pairwise(begins)):
         raise InvalidRruleError(f"begins more often than every {LEAST_APART_MINUTES} minutes")
 
 
@@ -174,7 +175,9 @@ def _until(text: str) -> datetime:
             return day + timedelta(days=1, seconds=-1)
         moment = datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S")  # noqa: DTZ007
     except (ValueError, OverflowError):
-        raise InvalidRruleError(f"UNTIL must be like 20261231 or 20261231T235959Z, but is {shortened(text)!r}") from None
+        raise InvalidRruleError(
+            f"UNTIL must be like 20261231 or 20261231T235959Z, but is {shortened(text)!r}"
+        ) from None
     return moment.replace(tzinfo=UTC) if match[3] else moment
 
 

@@ -57,6 +57,4 @@ def _muted(
 
 
 def _outside(held: Mapping[str, TimeInterval], active_times: Sequence[str], at_ms: int) -> bool:
-    return bool(active_times) and not any(
-        name not in held or contains(held[name], at_ms) for name in active_times
-    )
+    return bool(active_times) and not any(name not in held or contains(held[name], at_ms) for name in active_times)

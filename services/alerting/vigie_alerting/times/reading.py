@@ -51,7 +51,9 @@ def _part(value: Any, field: str) -> Part:
         raise InvalidParameter(field, "must say times, weekdays, days_of_month, months, years or location")
     said: Mapping[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
     if unknown := sorted(set(said) - _KEYS):
-        raise InvalidParameter(f"{field}.{shortened(unknown[0])}", f"is not known: there are {', '.join(sorted(_KEYS))}")
+        raise InvalidParameter(
+            f"{field}.{shortened(unknown[0])}", f"is not known: there are {', '.join(sorted(_KEYS))}"
+        )
     return Part(
         times=tuple(_time(one, f"{field}.times[{at}]") for at, one in enumerate(_list(said, "times", field))),
         weekdays=_ranges(said, "weekdays", field, _named(WEEKDAYS, 0)),
@@ -79,8 +81,8 @@ def _range(text: str, field: str, read: Callable[[str, str], int]) -> Range:
     last = read(end.strip(), field) if colon else first
     if first < 0 < last:
         raise InvalidParameter(field, f"{shortened(text)!r} begins at the end of the month and ends at its beginning")
-    if (first > 0) is (last > 0) and first > last:
-        raise InvalidParameter(field, f"{shortened(text)!r} ends before it begins")
+    if (first < 0) is (last < 0) and first > last:
+        raise InvalidParameter(field, f"{shortened(text)!r} ends before it begins; a week goes from Sunday to Saturday")
     return first, last
 
 
@@ -126,7 +128,9 @@ def _number(least: int, most: int, what: str) -> Callable[[str, str], int]:
 
 def _day_of_month(text: str, field: str) -> int:
     if not _NUMBER.match(text) or not 1 <= abs(int(text)) <= 31:
-        raise InvalidParameter(field, f"must be a day from 1 to 31, or -31 to -1 from the end, but is {shortened(text)!r}")
+        raise InvalidParameter(
+            field, f"must be a day from 1 to 31, or -31 to -1 from the end, but is {shortened(text)!r}"
+        )
     return int(text)
 
 

@@ -29,8 +29,11 @@ def in_status(statuses: Iterable[Status]) -> Query:
 
 def places(context: Context) -> list[str] | None:
     """The sites and apps whose alerts the caller sees, as labels; None: all alerts."""
-    if context.principal.may(Permission.ALERTS_READ_ALL, context.tenant):
-        return None
+    return None if context.principal.may(Permission.ALERTS_READ_ALL, context.tenant) else assigned(context)
+
+
+def assigned(context: Context) -> list[str]:
+    """The sites and apps that the caller is assigned to, as labels."""
     assignment = context.principal.assignments.get(context.tenant)
     if assignment is None:
         return []

@@ -115,7 +115,7 @@ async def import_routes(
         text = body.decode()
     except UnicodeDecodeError:
         raise Malformed("the body is not UTF-8") from None
-    done = await context.resources.routing_imports.put(
+    done = await context.resources.imports.put(
         context.tenant, text, context.actor, if_version=expected_version(if_match), dry_run=dry_run
     )
     return Imported.of(done, dry_run=dry_run)

@@ -14,7 +14,6 @@ from vigie_web.schemas import Body, Model, Time
 from vigie_alerting.api.rules.schemas import Channel, Line, Problem
 from vigie_alerting.routing import explaining, model
 from vigie_alerting.routing.importing import storing
-from vigie_alerting.routing.routebook import without_secrets
 from vigie_alerting.routing.tree import Leg, Routes
 from vigie_alerting.rulebook.destinations import shown
 from vigie_alerting.rules.durations import duration
@@ -70,14 +69,14 @@ class Tree(Model):
     @staticmethod
     def fields(stored: Stored[model.RoutingTree] | None, tree: model.RoutingTree | None = None) -> dict[str, Any]:
         """`tree`: one that may be stored later."""
-        shown_ = without_secrets(tree or (stored.value if stored else model.RoutingTree()))
+        said = tree or (stored.value if stored else model.RoutingTree())
         return {
-            "route": Route.of(shown_.route),
+            "route": Route.of(said.route),
             "receivers": {
                 name: Receiver(channels=_channels(one), escalation=one.escalation)
-                for name, one in shown_.receivers.items()
+                for name, one in said.receivers.items()
             },
-            "default_receiver": shown_.default_receiver,
+            "default_receiver": said.default_receiver,
             "version": stored.version if stored else 0,
             "updated_at": iso_of(stored.changed) if stored else None,
             "updated_by": stored.by if stored else "",

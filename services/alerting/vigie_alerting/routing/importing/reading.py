@@ -9,9 +9,9 @@ from typing import Any, Final
 from vigie_runtime import yaml_nodes as yaml
 
 from vigie_alerting.channels.drafts import Draft
-from vigie_alerting.routing.importing import receivers, routes
+from vigie_alerting.routing.importing import receivers, tree
 from vigie_alerting.routing.importing.document import Document, plain
-from vigie_alerting.routing.model import RoutingTree
+from vigie_alerting.routing.model import Route, RoutingTree
 from vigie_alerting.rules.files import Finding
 
 _FIELDS: Final = frozenset(
@@ -57,7 +57,7 @@ def read(text: str) -> Read:
     """Everything; errors are among the findings."""
     document = Document()
     try:
-        loaded = yaml.load(text)
+        loaded = yaml.load(text) or yaml.Mapping(1)
     except yaml.InvalidYamlError as e:
         document.error(e.line, e.reason)
         loaded = yaml.Mapping(1)
@@ -71,13 +71,12 @@ def read(text: str) -> Read:
         document.error(1, "there is no route")
     found = receivers.read(document, _bounded(document, whole, "receivers"), global_)
     top = _part(document, whole, "route")
-    tree = RoutingTree(
-        route=routes.root(document, top) if "route" in whole else RoutingTree().route, receivers=found.receivers
-    )
+    root = tree.root(document, top) if "route" in whole else Route()
     inhibitions = [
-        Placed(one.line, routes.inhibition(document, one)) for one in _bounded(document, whole, "inhibit_rules")
+        Placed(one.line, tree.inhibition(document, one)) for one in _bounded(document, whole, "inhibit_rules")
     ]
-    return Read(tree, found.drafts, _times(document, whole), inhibitions, document)
+    made = RoutingTree(route=root, receivers=found.receivers)
+    return Read(made, found.drafts, _times(document, whole), inhibitions, document)
 
 
 def _global(document: Document, of: yaml.Mapping) -> None:

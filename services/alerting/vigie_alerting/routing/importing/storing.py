@@ -31,6 +31,7 @@ from vigie_alerting.routing.importing.reading import Read, read
 from vigie_alerting.routing.matchers import parse
 from vigie_alerting.routing.model import RoutingTree
 from vigie_alerting.routing.routebook import Routebook
+from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.errors import InvalidRuleFile
 from vigie_alerting.rules.files import Finding
 from vigie_alerting.rules.problems import RuleProblem
@@ -103,6 +104,7 @@ class Imports:
         book: Routebook,
         configuration: ConfigurationStore,
         channels: ChannelStore,
+        *,
         audit: Audit,
         watch: Watch,
         resources: Resources,
@@ -126,12 +128,7 @@ class Imports:
         known = await self._book.known(
             tenant, before.value if before else None, channels=found.drafts, times=found.times
         )
-        try:
-            routes, warnings = checking.checked(tree, known)
-        except InvalidRoutes as e:
-            for one in e.problems:
-                found.document.error(found.document.line(one.field), str(one))
-        _refuse(found.document)
+        routes, warnings = await asyncio.to_thread(_judged, found.document, tree, known)
         stored = before
         if not dry_run and (before is None or before.value != tree or plan.changes):
             stored = await self._write(tenant, routes.tree, plan, by, if_version)
@@ -217,9 +214,18 @@ class Imports:
         elif await self._channels.replace(channel, session) is None:
             raise ChannelConflict(f"somebody else changed the channel {channel.name!r} meanwhile: import again")
         action = Action.CHANNEL_CREATED if new else Action.CHANNEL_CHANGED
-        await self._audit.add(
-            session, channel.tenant, by, action, channel.id, name=channel.name, type=channel.type
-        )
+        await self._audit.add(session, channel.tenant, by, action, channel.id, name=channel.name, type=channel.type)
+
+
+def _judged(document: Document, tree: RoutingTree, known: checking.Known) -> tuple[Routes, list[RuleProblem]]:
+    try:
+        judged = checking.checked(tree, known)
+    except InvalidRoutes as e:
+        for one in e.problems:
+            document.error(document.line(one.field), str(one))
+        judged = Routes(), []
+    _refuse(document)
+    return judged
 
 
 def _refuse(document: Document) -> None:
@@ -243,9 +249,7 @@ def _verdict_of_channel(before: StoredChannel | None, made: StoredChannel) -> Ve
 
 def _without(tree: RoutingTree, refused: Collection[str]) -> RoutingTree:
     receivers = {
-        name: replace(
-            one, channels=[to for to in one.channels if not (to.type == NAMED and to.destination in refused)]
-        )
+        name: replace(one, channels=[to for to in one.channels if not (to.type == NAMED and to.destination in refused)])
         for name, one in tree.receivers.items()
     }
     return replace(tree, receivers=receivers)

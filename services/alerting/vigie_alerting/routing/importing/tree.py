@@ -36,7 +36,7 @@ _INHIBITION: Final = frozenset(
 def root(document: Document, of: Mapping) -> Route:
     """The tree; what the file leaves to Alertmanager's defaults is said in it."""
     for name in _NOT_OF_ROOT:
-        if name in of and document.flag(of, name, default=True):
+        if document.flag(of, name) if name == "continue" else of.get(name):
             document.error(of.lines[name], f"the root route cannot have {name}")
     if not document.text(of, "receiver"):
         document.error(of.line, "the root route needs a receiver")
