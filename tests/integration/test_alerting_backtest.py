@@ -58,13 +58,14 @@ async def sent(engines: Engines, running: RunningEngine, probe: Rule, name: str,
     assert answer.status_code < 300, answer.text
     engine = running.engine
 
-    def looked_at() -> None:
+    def looked_at() -> bool:
         rule = engine.rules[probe.id]
         [(horizon, watch)] = rule.inputs
         newest = engine.memory.read(watch, horizon, at_ms + 1_000)
         assert newest.times.tolist() == [at_ms] * len(VALUES)
         assert rule.evaluated_ms >= at_ms
         assert not rule.origins
+        return True
 
     await eventually(looked_at, DEADLINE_S, retry_on=(AssertionError,))
 
@@ -104,8 +105,9 @@ async def test_a_backtest_does_what_the_live_engine_did(engines: Engines) -> Non
             clock.become(at_ms)
             await sent(engines, running, rules[0], name, step=step, at_ms=at_ms)
 
-        async def counted() -> None:
+        async def counted() -> bool:
             assert (await engines.recorded(name))[0] == steps * len(VALUES)
+            return True
 
         await eventually(counted, DEADLINE_S, retry_on=(AssertionError,))
         end_ms = begin_ms + (steps + 1) * STEP_MS

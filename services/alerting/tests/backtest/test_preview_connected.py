@@ -94,7 +94,7 @@ async def test_what_a_rule_would_have_done(database: Database, kafka: str, mongo
             (422, "at most 30", {"rule": RULE, "days": 31}),
             (422, "windows of a minute are kept since", {"rule": RULE, "from": "now-40d"}),
             (404, "no such rule", {"ids": ["nothing"]}),
-            (422, "line 4", {"file": "groups:\n  - name: a\n    rules:\n      - alert: A\n        expr: 'up +'\n"}),
+            (422, "line 5", {"file": "groups:\n  - name: a\n    rules:\n      - alert: A\n        expr: 'up +'\n"}),
             (422, "fixed time", {"rule": {"name": "A", "expression": "up @ 5 > 0"}}),
         ):
             refused = await asked(office, status, **body)
