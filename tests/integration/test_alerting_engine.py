@@ -31,7 +31,7 @@ from vigie_query.promql.queries import Query, answer
 from vigie_query.promql.samples import Samples
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
-from vigie_runtime.clock import SystemClock
+from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
@@ -62,6 +62,7 @@ class Engines:
     world: World
     settings: AlertingSettings
     topics: dict[str, Any] = field(default_factory=dict[str, Any])
+    clock: Clock = field(default_factory=SystemClock)
     reader: PromqlReader = field(init=False)
     """Of the stored windows, as long as engines run."""
 
@@ -71,7 +72,7 @@ class Engines:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[engine.RunningEngine]:
-        settings, clock = self.settings, SystemClock()
+        settings, clock = self.settings, self.clock
         database = clients.database(clients.mongo(settings), settings)
         async with Lifespan(shutdown_timeout_s=20) as life:
             life.on_down("mongodb", database.client.close)

@@ -276,7 +276,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         oncall=oncall,
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
-        backtester=Backtester(reader, routebook.held.of, stages.muters, clock),
+        # Without inhibition, whose sources are alerts that fire now.
+        backtester=Backtester(reader, routebook.held.of, (mutes.maintained, mutes.silenced, mutes.inactive), clock),
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )

@@ -26,8 +26,8 @@ from vigie_alerting.rules.compiling import CompiledRule
 
 DEADLINE_S: Final = 30.0
 """Of all rules of one question, by the clock, and of a core."""
-STEPS: Final = 60_000_000
-"""Values that one rule computes in all, about: where that would be more, it is evaluated less often."""
+VALUES: Final = 60_000_000
+"""That one rule computes in all, about: where that would be more, it is evaluated less often."""
 MAX_TRANSITIONS: Final = 20_000
 """That one question keeps: what a rule does beyond is counted, and not kept."""
 MAX_INFOS: Final = 10
@@ -40,7 +40,9 @@ class Backtest:
     rule: CompiledRule
     start_ms: int
     until_ms: int
-    """So far it was evaluated: the end, unless the time was over before."""
+    """So far it was evaluated."""
+    whole: bool = False
+    """Whether that is the end: not when the time was over before."""
     transitions: list[Transition] = field(default_factory=list[Transition])
     dropped: int = 0
     """Transitions that are not kept."""
@@ -99,15 +101,16 @@ class Backtester:
     async def _run(self, one: Backtest, end_ms: int, time: _Time, room: int) -> None:
         try:
             read = await past(self._reader, one.rule, (one.start_ms, end_ms), self._clock.now_ms())
-            replay = Replay(one.rule, read.tier.width_ms, STEPS // max(1, read.blocks))
+            replay = Replay(one.rule, read.tier.width_ms, VALUES // max(1, read.windows))
             one.start_ms = one.until_ms = read.start_ms
             one.resolution_ms, one.series = read.tier.width_ms, read.series
-            async with aclosing(read.stretches()) as stretches:
+            async with aclosing(read.stretches(lambda: replay.idle)) as stretches:
                 async for stretch in stretches:
                     if self._clock.monotonic() > time.until:
                         return
                     made = await time.thinking.run(partial(_work, replay, stretch))
                     _take(one, replay, stretch, made, room)
+            one.until_ms, one.whole = read.end_ms, True
         except ExpressionTooSlow:
             return
         except RetentionExceeded:

@@ -7,10 +7,11 @@ import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec import structs
 from vigie_contracts.alerts import AlertState, Transition
 from vigie_contracts.decisions import Why
 from vigie_contracts.tenants import TenantId
@@ -63,26 +64,29 @@ class Told:
 
     async def run(self, transitions: Iterable[Transition], until_ms: int) -> Pages:
         """Raises StoreUnavailable."""
-        for step in transitions:
-            await self._look_until(step.timestamp)
-            await self._move(step)
+        for at_ms, steps in groupby(transitions, key=lambda step: step.timestamp):
+            await self._look_until(at_ms)
+            await self._move(list(steps), at_ms)
         await self._look_until(until_ms)
         return self.pages
 
-    async def _move(self, step: Transition) -> None:
-        (going,), _ = goings_of([step], self._routes, step.timestamp)
-        if going.direct and not step.channels and step.to_state is AlertState.FIRING:
-            self.pages.unrouted += 1
-        if going.direct or going.places:
-            mutes = await self._mutes_of(going)
-            going = Going(step, going.direct, going.places, mutes)
-        ids = self._of_alert.get(step.fingerprint, set())
-        members = [self._members[id_][step.fingerprint] for id_ in ids]
-        known = {
-            id_: self._groups[id_] for id_ in {*ids, *(one.group.id for one in going.places)} & self._groups.keys()
-        }
-        working = Working(self._tenant, known, members, step.timestamp)
-        working.move(going)
+    async def _move(self, steps: Sequence[Transition], now_ms: int) -> None:
+        """Steps of one moment are dispatched together."""
+        goings, _ = goings_of(steps, self._routes, now_ms)
+        going_on = [replace(going, mutes=await self._mutes_of(going)) for going in goings]
+        ids = {id_ for step in steps for id_ in self._of_alert.get(step.fingerprint, ())}
+        members = [
+            self._members[id_][step.fingerprint]
+            for step in {one.fingerprint: one for one in steps}.values()
+            for id_ in self._of_alert.get(step.fingerprint, ())
+        ]
+        ids |= {one.group.id for going in goings for one in going.places}
+        known = {id_: self._groups[id_] for id_ in ids & self._groups.keys()}
+        working = Working(self._tenant, known, members, now_ms)
+        for going in going_on:
+            if going.direct and not going.step.channels and going.step.to_state is AlertState.FIRING:
+                self.pages.unrouted += 1
+            working.move(going)
         working.flush()
         working.due()
         self._take(working)
@@ -127,7 +131,7 @@ class Told:
         self._take(working)
         dues = [one.due_ms for one in self._members.get(group.id, {}).values() if one.due_ms is not None]
         if group.id in self._groups:
-            self._groups[group.id] = replace(working.groups[group.id], due_ms=None)
+            self._groups[group.id] = structs.replace(working.groups[group.id], due_ms=None)
             self._plan(group.id, min(dues, default=None))
 
     def _take(self, working: Working) -> None:
@@ -161,6 +165,6 @@ class Told:
 
     def _plan(self, id_: str, due_ms: int | None) -> None:
         """When the group is looked at next."""
-        self._groups[id_] = replace(self._groups[id_], due_ms=due_ms)
+        self._groups[id_] = structs.replace(self._groups[id_], due_ms=due_ms)
         if due_ms is not None:
             heapq.heappush(self._dues, (due_ms, id_))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from vigie_query.times import iso
 from vigie_runtime import tasks
 from vigie_storage.promql.reader import PromqlReader
 
+from vigie_alerting.backtest import quiet
 from vigie_alerting.engine.horizon import horizons
 from vigie_alerting.rules.compiling import CompiledRule
 
@@ -29,6 +30,8 @@ DOCUMENTS: Final = 18_000
 """Of one stretch."""
 FINE_CELLS: Final = 5 * CELLS
 """Windows of 10 s are read where they are kept, and all of them are no more than this."""
+CALM: Final = 15
+"""Windows of one stretch in which no condition holds: what was alarmed before is followed to its end."""
 LEAST: Final = 10
 """Windows of one stretch, however many series there are."""
 
@@ -59,29 +62,53 @@ class Past:
     series: int
     """That the rule looks at."""
 
-    @property
-    def blocks(self) -> int:
-        """How many stretches there are."""
-        return -(-(self.end_ms - self.start_ms) // (self.block * self.tier.width_ms))
+    busy: Sequence[tuple[int, int]] | None
+    """When something may happen; None: at any time."""
 
-    async def stretches(self) -> AsyncGenerator[Stretch]:
-        """In their order; the next one is read while the last one is worked on. Raises QueryError, StoreUnavailable."""
-        step = self.block * self.tier.width_ms
-        starts = list(range(self.start_ms, self.end_ms, step))
-        reading = asyncio.create_task(self._read(starts[0])) if starts else None
+    @property
+    def windows(self) -> int:
+        """Of each series."""
+        return (self.end_ms - self.start_ms) // self.tier.width_ms
+
+    async def stretches(self, idle: Callable[[], bool]) -> AsyncGenerator[Stretch]:
+        """In their order; while the rule is `idle`, only when something may happen. The next one is read while the last
+        one is worked on. Raises QueryError, StoreUnavailable."""
+        ahead: tuple[int, asyncio.Task[Stretch]] | None = None
+        at = self.start_ms
         try:
-            for following in [*starts[1:], None]:
-                if reading is None:
-                    return
-                found = await reading
-                reading = None if following is None else asyncio.create_task(self._read(following))
+            while (at := self._next(at) if idle() else at) < self.end_ms:
+                if ahead is None or ahead[0] != at:
+                    if ahead is not None:
+                        await tasks.end([ahead[1]])
+                    ahead = at, asyncio.create_task(self._read(at))
+                found = await ahead[1]
+                at, ahead = found.end_ms, None
+                if at < self.end_ms and self._next(at) == at:
+                    ahead = at, asyncio.create_task(self._read(at))
                 yield found
         finally:
-            if reading is not None:
-                await tasks.end([reading])
+            if ahead is not None:
+                await tasks.end([ahead[1]])
+
+    def _next(self, at_ms: int) -> int:
+        """When something may happen next."""
+        if self.busy is None:
+            return at_ms
+        begins = (max(at_ms, begin) for begin, end in self.busy if end > at_ms)
+        return next(begins, self.end_ms)
+
+    def _end(self, start_ms: int) -> int:
+        """Of a stretch that begins then."""
+        longest = start_ms + self.block * self.tier.width_ms
+        if self.busy is not None:
+            within = next((end for begin, end in self.busy if begin <= start_ms < end), None)
+            calm = min(longest, start_ms + CALM * self.tier.width_ms, max(self._next(start_ms), start_ms + 1))
+            longest = calm if within is None else min(longest, within)
+        width_ms = self.tier.width_ms
+        return min(-(-longest // width_ms) * width_ms, self.end_ms)
 
     async def _read(self, start_ms: int) -> Stretch:
-        end_ms = min(start_ms + self.block * self.tier.width_ms, self.end_ms)
+        end_ms = self._end(start_ms)
         asked = wanted(self.node, Evaluation({}, start_ms, end_ms), self.tier.width_ms)
         found: Read = await self.reader.of(self.tenant).read(asked)
         return Stretch(found.samples, start_ms, end_ms, (*found.warnings, *found.infos))
@@ -99,15 +126,15 @@ async def past(reader: PromqlReader, rule: CompiledRule, times: tuple[int, int],
     if start_ms < first_kept_ms(now_ms):
         raise RetentionExceeded(f"from: windows of a minute are kept since {iso(first_kept_ms(now_ms))} only", "from")
     needed = horizons(rule.value)
-    series = chunks = 0
-    for one in needed:
-        selected = await reader.selectors.select(tenant, one.wanted.selector.matchers)
-        series += len(selected.shown.rows)
-        chunks += len(selected.selection.chunks)
+    found = [await reader.selectors.select(tenant, one.wanted.selector.matchers) for one in needed]
+    series = sum(len(one.shown.rows) for one in found)
+    chunks = sum(len(one.selection.chunks) for one in found)
     back_ms = max((-one.wanted.first_ms for one in needed), default=0)
     fine = start_ms - back_ms >= now_ms - FINE.retention_ms + HOUR.width_ms
     cells = max(series, 1) * (end_ms - start_ms) // FINE.width_ms
     tier = FINE if fine and cells <= FINE_CELLS else MINUTE
     room = min(CELLS // max(series, 1), DOCUMENTS // max(chunks, 1)) - back_ms // tier.width_ms
     block = max(LEAST, min(MAX_BLOCK, room))
-    return Past(reader, tenant, rule.value, tier.floor(start_ms), tier.floor(end_ms), tier, block, series)
+    known = quiet.knows(rule, needed, found[0], (end_ms - start_ms) // HOUR.width_ms) if found else False
+    busy = await quiet.busy(reader, rule, needed[0], (start_ms, end_ms)) if known else None
+    return Past(reader, tenant, rule.value, tier.floor(start_ms), tier.floor(end_ms), tier, block, series, busy)

@@ -37,12 +37,12 @@ MAX_FAILURES: Final = 100
 class Replay:
     """The alerts of one rule, from nothing on."""
 
-    def __init__(self, rule: CompiledRule, width_ms: int, steps: int) -> None:
-        """`width_ms`: between the times of the grid. `steps`: values that one `run` computes, at most, where that is as
-        often as the grid. Raises HorizonError."""
+    def __init__(self, rule: CompiledRule, width_ms: int, values: int) -> None:
+        """`width_ms`: between the times of the grid. `values`: so many are computed between two of these, about, but
+        one of each series at least. Raises HorizonError."""
         self._engine = Engine(timer=lambda: 0.0)
         self._rule = self._engine.put(_patient(rule, width_ms), [])
-        self._width_ms, self._steps = width_ms, steps
+        self._width_ms, self._values = width_ms, values
         self._later = np.zeros(0, np.int64)
         """Times at which what must last will have lasted."""
         self.rounded_ms = 1
@@ -51,6 +51,11 @@ class Replay:
         self.failures = 0
         self.error = ""
         """The first failure."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is known of any alert."""
+        return not self._rule.alerts
 
     def run(self, data: Mapping[Selector, Samples], start_ms: int, end_ms: int, check: Check) -> list[Transition]:
         """Go on after `start_ms` up to and with `end_ms`, both times of the grid. `check` is called often, and may
@@ -88,7 +93,8 @@ class Replay:
         of_now = {horizon.wanted.selector for horizon, _ in self._rule.inputs if horizon.wanted.last_ms == 0}
         came = np.concatenate([data[one].times for one in of_now if one in data] or [grid[:0]])
         came = np.unique(came[(came > start_ms) & (came <= end_ms)])
-        room = max(self._steps // max(1, sum(len(one.labels) for one in data.values())), len(grid))
+        series = sum(len(one.labels) for one in data.values())
+        room = len(grid) * max(1, self._values // max(1, series))
         times = grid
         for rounded_ms in ROUNDED_MS:
             times = np.union1d(grid, -(-came // rounded_ms) * rounded_ms)

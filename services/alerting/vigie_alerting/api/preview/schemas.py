@@ -91,7 +91,7 @@ class RulePreview(Model):
     more_episodes: int = Field(description="that are not listed")
 
     @classmethod
-    def of(cls, one: Backtest, end_ms: int, told: int, most: int) -> Self:
+    def of(cls, one: Backtest, told: int, most: int) -> Self:
         found = episodes.episodes(one.transitions)
         fired = episodes.fired(found)
         listed = [*fired, *(other for other in found if other.fired_ms is None)]
@@ -103,7 +103,7 @@ class RulePreview(Model):
             promql=one.rule.text,
             from_=iso(one.start_ms),
             until=iso(one.until_ms),
-            complete=one.until_ms >= end_ms and not one.failures and not one.dropped,
+            complete=one.whole and not one.failures and not one.dropped,
             resolution_ms=one.resolution_ms,
             series=one.series,
             evaluations=one.evaluations,
@@ -166,7 +166,7 @@ class Preview(Model):
         """`most`: episodes of all rules that are listed; each may list some."""
         start_ms, end_ms = times
         each = max(1, most // max(1, len(done)))
-        rules = [RulePreview.of(one, end_ms, told.by_rule[one.rule.rule.id], each) for one in done]
+        rules = [RulePreview.of(one, told.by_rule[one.rule.rule.id], each) for one in done]
         return cls(
             from_=iso(start_ms),
             to=iso(end_ms),

@@ -1,0 +1,110 @@
+"""How often somebody would have been told: by routes, groups and mutes, at the times of that past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+from vigie_alerting.backtest.episodes import episodes, fired
+from vigie_alerting.backtest.pages import Pages, Told
+from vigie_alerting.notifying.item import Item
+from vigie_alerting.notifying.muting import Mute
+from vigie_alerting.routing.model import Receiver, Route, RoutingTree
+from vigie_alerting.routing.tree import Routes
+from vigie_contracts.alerts import AlertState, Channel, Severity, Transition, transition_id
+from vigie_contracts.decisions import Why
+from vigie_contracts.tenants import TenantId
+
+from services.alerting.tests.samples import START_MS, transition
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+HOOK = Channel("webhook", "https://example.com/hook")
+
+
+def life(number: int, begin_ms: int, end_ms: int | None, **more: Any) -> list[Transition]:
+    """An alert that fires then, and is resolved; `host` tells it from others."""
+    fingerprint = f"{number:016x}"
+    labels = {"host": f"h{number}", **more.pop("labels", {})}
+    fields = {"fingerprint": fingerprint, "labels": labels, "starts_at": begin_ms, "runbook": "", **more}
+    made = [
+        transition(
+            id=transition_id(fingerprint, begin_ms, 1), episode=f"{fingerprint}-{begin_ms}", sequence=1,
+            from_state=None, timestamp=begin_ms, **fields,
+        )
+    ]  # fmt: skip
+    if end_ms is not None:
+        made.append(
+            transition(
+                id=transition_id(fingerprint, begin_ms, 2), episode=f"{fingerprint}-{begin_ms}", sequence=2,
+                from_state=AlertState.FIRING, to_state=AlertState.RESOLVED, timestamp=end_ms, ends_at=end_ms, **fields,
+            )
+        )  # fmt: skip
+    return made
+
+
+def tree(**more: Any) -> Routes:
+    route = Route(receiver="team", group_by=["service"], group_interval="5m", repeat_interval="4h", **more)
+    return Routes(RoutingTree(route=route, receivers={"team": Receiver(channels=[HOOK])}))
+
+
+async def told(
+    steps: Sequence[Transition], routes: Routes | None = None, muters: Sequence[Any] = (), until_ms: int = 0
+) -> Pages:
+    steps = sorted(steps, key=lambda one: (one.timestamp, one.sequence))
+    run = Told(TenantId("acme"), Routes() if routes is None else routes, muters)
+    return await run.run(steps, until_ms or steps[-1].timestamp + MINUTE)
+
+
+async def test_channels_of_a_rule_are_told_of_each_step() -> None:
+    steps = [step for n in range(3) for step in life(n, START_MS + n, START_MS + HOUR, channels=[HOOK, HOOK])]
+    pages = await told(steps)
+    assert (pages.total, dict(pages.by_receiver), pages.unrouted) == (6, {"webhook": 6}, 0)
+    assert pages.by_rule == {"r1": 6}
+
+
+async def test_what_nobody_is_told_of_is_counted() -> None:
+    pages = await told([step for n in range(3) for step in life(n, START_MS, START_MS + HOUR)])
+    assert (pages.total, pages.unrouted) == (0, 3)
+
+
+async def test_a_group_tells_the_first_at_once_and_what_joins_together() -> None:
+    begins = [START_MS, START_MS + MINUTE, START_MS + 2 * MINUTE]
+    steps = [
+        step for n, at in enumerate(begins) for step in life(n, at, START_MS + 20 * MINUTE, severity=Severity.WARNING)
+    ]
+    pages = await told(steps, tree(), until_ms=START_MS + HOUR)
+    # At once, five minutes later, and the end of all of them.
+    assert (pages.total, dict(pages.by_receiver)) == (3, {"team": 3})
+
+
+async def test_what_still_fires_is_told_again() -> None:
+    pages = await told(life(1, START_MS, None), tree(), until_ms=START_MS + 9 * HOUR)
+    assert pages.total == 3
+
+
+async def test_a_mute_holds_what_fires_and_at_its_end_it_is_told() -> None:
+    until_ms = START_MS + HOUR
+
+    async def silence(_tenant: TenantId, items: Sequence[Item], now_ms: int) -> list[Mute | None]:
+        return [Mute(Why.SILENCED, "s1", "quiet", until_ms) if now_ms < until_ms else None for _ in items]
+
+    short, long = life(1, START_MS, START_MS + 30 * MINUTE), life(2, START_MS + MINUTE, START_MS + 2 * HOUR)
+    pages = await told([*short, *long], tree(), [silence], until_ms + 3 * HOUR)
+    assert pages.muted == {"silenced": 2}
+    assert pages.total == 2
+    direct = [replace(step, channels=[HOOK]) for step in (*short, *long)]
+    pages = await told(direct, None, [silence], until_ms + 3 * HOUR)
+    assert (pages.total, pages.muted) == (2, {"silenced": 2})
+
+
+def test_episodes_are_told_with_their_times() -> None:
+    steps = [*life(1, START_MS, START_MS + HOUR), *life(1, START_MS + 2 * HOUR, None), *life(2, START_MS, None)]
+    found = episodes(steps)
+    assert len(found) == len(fired(found)) == 3
+    first, second, _ = found
+    assert (first.began_ms, first.fired_ms, first.ended_ms) == (START_MS, START_MS, START_MS + HOUR)
+    assert first.firing_ms(START_MS + 9 * HOUR) == HOUR
+    assert (second.ended_ms, second.firing_ms(START_MS + 3 * HOUR)) == (None, HOUR)
+    assert first.value == 0.075
