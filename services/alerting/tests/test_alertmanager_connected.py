@@ -16,6 +16,7 @@ from vigie_identity.permissions import Role, Scope
 from vigie_query.times import iso
 from vigie_runtime.clock import ManualClock, SystemClock
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.alerts.states import StoredAlert
 
 from services.alerting.tests.office import ACME, Office, key, person
 
@@ -157,6 +158,38 @@ async def test_what_is_not_sent_again_ends_once_whoever_looks(office: Office) ->
     over = next(one for one in listed if one["type"] == "b")
     history = (await office.call("GET", f"/api/alerts/{over['id']}/history"))["transitions"]
     assert [one["reason"] for one in history] == ["expired", "condition_met"]
+
+
+async def test_of_those_who_post_at_once_one_tells_it(office: Office) -> None:
+    posted, _ = read(b'[{"labels": {"alertname": "a"}}]')
+    await asyncio.gather(*(office.resources.intake.take(ACME, posted) for _ in range(4)))
+    [one] = (await office.call("GET", "/api/alerts"))["alerts"]
+    history = (await office.call("GET", f"/api/alerts/{one['id']}/history"))["transitions"]
+    assert [entry["reason"] for entry in history] == ["condition_met"]
+
+
+async def test_a_post_that_comes_while_it_is_ended_counts(office: Office) -> None:
+    stores, dispatcher = office.resources.stores, office.resources.dispatcher
+    clock = ManualClock(SystemClock().now_ms() - 3_600_000)
+    taking = Intake(stores.states, dispatcher, clock, MetricSet(EXTERNAL_METRICS))
+    posted, _ = read(b'[{"labels": {"alertname": "a"}}]')
+
+    class Slow:
+        """Finds what is due, and is held up then."""
+
+        write = stores.states.write
+
+        async def due(self, since_ms: int, now_ms: int, limit: int) -> list[StoredAlert]:
+            found = await stores.states.due(since_ms, now_ms, limit)
+            await taking.take(ACME, posted)
+            return found
+
+    slow: Any = Slow()
+    ending = Ending(slow, dispatcher, clock)
+    await taking.take(ACME, posted)
+    clock.advance(301)
+    assert await ending.end_some()
+    assert (await office.call("GET", "/api/alerts"))["counts"]["active"] == 1
 
 
 async def test_a_start_leaves_time_to_send_again(office: Office) -> None:
