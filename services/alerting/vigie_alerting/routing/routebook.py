@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
@@ -63,7 +64,8 @@ class Routebook:
         Raises InvalidRoutes."""
         before = await self.stored(tenant)
         restored = tree if before is None else _restored(tree, before.value)
-        return checked(restored, await self.known(tenant, before.value if before else None))
+        known = await self.known(tenant, before.value if before else None)
+        return await asyncio.to_thread(checked, restored, known)  # expressions may take milliseconds each
 
     async def known(
         self,
@@ -119,7 +121,7 @@ class Routebook:
 
     async def _load(self, tenant: TenantId) -> Routes:
         stored = await self._store.get(tenant, NAME)
-        return NO_ROUTES if stored is None else Routes(stored.value)
+        return NO_ROUTES if stored is None else await asyncio.to_thread(Routes, stored.value)
 
 
 def named(channel: str) -> Channel:

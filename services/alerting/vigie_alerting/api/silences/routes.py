@@ -183,9 +183,9 @@ def _state(one: Stored[model.Silence], context: Context) -> State:
 
 def _shown(context: Context, stored: Stored[model.Silence], response: Response) -> Silence:
     response.headers["etag"] = f'"{stored.version}"'
-    return Silence.of(stored, context.now_ms)
+    return Silence.of(stored, context.state.clock.now_ms())  # not when it was asked: it may have begun since
 
 
 def _written(context: Context, made: Stored[model.Silence], preview: Preview, response: Response) -> WrittenSilence:
     response.headers["etag"] = f'"{made.version}"'
-    return WrittenSilence.with_preview(made, preview, context.now_ms)
+    return WrittenSilence.with_preview(made, preview, context.state.clock.now_ms())
