@@ -191,6 +191,10 @@ async def connect(state: State, life: Lifespan) -> Resources:
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
         watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
+
+    async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
+        return [*await routebook.receivers_of(tenant, channel), *await oncall.book.users_of(tenant, channel)]
+
     dispatcher = notifying.dispatcher
     ending = Ending(stores.states, dispatcher, clock)
     life.run("ends of alerts from outside", ending.run(), ending.stop)
@@ -239,7 +243,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(
-            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+            database, stores.channels, stores.rules, receivers_of, audit=who.audit, resources=tools
         ),
         routebook=routebook,
         imports=Imports(

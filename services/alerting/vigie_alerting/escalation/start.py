@@ -47,7 +47,7 @@ class OnCallResources:
 
 def plan(stores: Stores, watch: Watch, clock: Clock) -> Planned:
     """Nothing runs yet."""
-    store = OnCallStore(stores.configuration)
+    store = OnCallStore(stores.configuration, stores.escalations)
     held = watch.hold(store.load, Kind.SCHEDULE, Kind.PERSON, Kind.CHAIN)
     return Planned(store, held, Escalations(stores.escalations, held, stores.ledger, stores.decisions, clock))
 
