@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from vigie_alerting.engine import start as engine
 from vigie_alerting.external import intake
 from vigie_alerting.external.ending import GRACE_MS, Ending
 from vigie_alerting.external.intake import Intake
@@ -18,31 +14,16 @@ from vigie_alerting.external.reading import read
 from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Role, Scope
 from vigie_query.times import iso
-from vigie_runtime.clients import Database
 from vigie_runtime.clock import ManualClock, SystemClock
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.alerts.states import StoredAlert
 
-from services.alerting.tests.office import ACME, Office, key, opened, person, settings_for
+from services.alerting.tests.office import ACME, Office, key, person
 
 pytestmark = pytest.mark.connected
 
 ALERTS = "/api/v2/alerts"
 RIVAL = TenantId("rival")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def office(
-    database: Database, kafka: str, mongo_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Office]:
-    monkeypatch.setattr(engine, "start", idle)
-    servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
-    async with opened(settings_for(servers, database.name)) as made:
-        yield made
-
-
-async def idle(*_: Any, **__: Any) -> Any:
-    nothing = SimpleNamespace(rules={}, refused={})
-    return SimpleNamespace(ready=True, runner=nothing, engine=nothing)
 
 
 def alert(name: str = "Down", **changes: Any) -> dict[str, Any]:
@@ -140,6 +121,27 @@ async def test_status_receivers_and_groups_are_answered_without_any_route(office
     assert len(group["alerts"]) == 1
 
 
+async def test_routes_decide_who_is_told(office: Office) -> None:
+    tree = {
+        "route": {
+            "receiver": "everybody", "routes": [{"matchers": ['team="db"'], "receiver": "dba", "groupBy": ["team"]}],
+        },
+        "receivers": {"everybody": {}, "dba": {"channels": [{"type": "live"}]}},
+    }  # fmt: skip
+    await office.call("PUT", "/api/alerts/routes", json=tree)
+    await office.call("POST", ALERTS, json=[alert("a"), alert("b"), {"labels": {"alertname": "c"}}])
+    assert await office.call("GET", "/api/v2/receivers") == [{"name": "everybody"}, {"name": "dba"}]
+    groups = await office.call("GET", "/api/v2/alerts/groups")
+    shown = [(one["receiver"]["name"], one["labels"], len(one["alerts"])) for one in groups]
+    assert shown == [("everybody", {}, 1), ("dba", {"team": "db"}, 2)]
+    found = await office.call("GET", f"{ALERTS}?receiver=d.a")
+    assert sorted(one["labels"]["alertname"] for one in found) == ["a", "b"]
+    told = await office.call("GET", f"/api/alerts/{found[0]['fingerprint']}/history")
+    assert [one["channel"].split()[0] for one in told["notifications"]] == ["live"]
+    original = (await office.call("GET", "/api/v2/status"))["config"]["original"]
+    assert '- team="db"' in original
+
+
 async def test_what_is_not_sent_again_ends_once_whoever_looks(office: Office) -> None:
     stores, dispatcher = office.resources.stores, office.resources.dispatcher
     clock = ManualClock(SystemClock().now_ms() - 3_600_000)  # the app's own does not meet them
@@ -156,6 +158,38 @@ async def test_what_is_not_sent_again_ends_once_whoever_looks(office: Office) ->
     over = next(one for one in listed if one["type"] == "b")
     history = (await office.call("GET", f"/api/alerts/{over['id']}/history"))["transitions"]
     assert [one["reason"] for one in history] == ["expired", "condition_met"]
+
+
+async def test_of_those_who_post_at_once_one_tells_it(office: Office) -> None:
+    posted, _ = read(b'[{"labels": {"alertname": "a"}}]')
+    await asyncio.gather(*(office.resources.intake.take(ACME, posted) for _ in range(4)))
+    [one] = (await office.call("GET", "/api/alerts"))["alerts"]
+    history = (await office.call("GET", f"/api/alerts/{one['id']}/history"))["transitions"]
+    assert [entry["reason"] for entry in history] == ["condition_met"]
+
+
+async def test_a_post_that_comes_while_it_is_ended_counts(office: Office) -> None:
+    stores, dispatcher = office.resources.stores, office.resources.dispatcher
+    clock = ManualClock(SystemClock().now_ms() - 3_600_000)
+    taking = Intake(stores.states, dispatcher, clock, MetricSet(EXTERNAL_METRICS))
+    posted, _ = read(b'[{"labels": {"alertname": "a"}}]')
+
+    class Slow:
+        """Finds what is due, and is held up then."""
+
+        write = stores.states.write
+
+        async def due(self, since_ms: int, now_ms: int, limit: int) -> list[StoredAlert]:
+            found = await stores.states.due(since_ms, now_ms, limit)
+            await taking.take(ACME, posted)
+            return found
+
+    slow: Any = Slow()
+    ending = Ending(slow, dispatcher, clock)
+    await taking.take(ACME, posted)
+    clock.advance(301)
+    assert await ending.end_some()
+    assert (await office.call("GET", "/api/alerts"))["counts"]["active"] == 1
 
 
 async def test_a_start_leaves_time_to_send_again(office: Office) -> None:
@@ -178,8 +212,7 @@ def silence(value: str = "db", **changes: Any) -> dict[str, Any]:
     now_ms = SystemClock().now_ms()
     return {
         "matchers": [{"name": "team", "value": value, "isRegex": False, "isEqual": True}],
-        "startsAt": iso(now_ms), "endsAt": iso(now_ms + 3_600_000), "createdBy": "anna", "comment": "the database moves",
-        **changes,
+        "startsAt": iso(now_ms), "endsAt": iso(now_ms + 3_600_000), "createdBy": "anna", "comment": "moves", **changes,
     }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class Standing:
     silenced_by: tuple[str, ...] = ()
     """Ids of silences."""
     inhibited_by: tuple[str, ...] = ()
-    """Fingerprints of alerts, or the name of the inhibition where there are none."""
+    """Names of inhibitions."""
     muted_by: tuple[str, ...] = ()
     """Names of maintenance windows and time intervals."""
 
