@@ -1,19 +1,14 @@
-"""Objectives over HTTP: with their rules all or nothing, and budgets by what was measured. Why alerts were told."""
+"""Objectives over HTTP: with their rules all or nothing, and budgets by what was measured. And why alerts were told."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from vigie_alerting.engine import start as engine
 from vigie_contracts.alerts import Rule
 from vigie_identity.permissions import Role
-from vigie_runtime.clients import Database
 
-from services.alerting.tests.office import ACME, Office, opened, person, settings_for
-from services.alerting.tests.test_api_connected import idle
+from services.alerting.tests.office import ACME, Office, person
 from tests.kit.wait import eventually
 
 pytestmark = pytest.mark.connected
@@ -30,17 +25,6 @@ BODY: dict[str, Any] = {
 
 
 NOBODY = {"type": "channel", "destination": "nobody"}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def office(
-    database: Database, kafka: str, mongo_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Office]:
-    """Without the engine: what is asked is stored."""
-    monkeypatch.setattr(engine, "start", idle)
-    servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
-    async with opened(settings_for(servers, database.name)) as made:
-        yield made
 
 
 async def rules_of(office: Office, name: str) -> list[Rule]:
