@@ -1,4 +1,4 @@
-"""Objectives over HTTP: with their rules all or nothing, and budgets by what was measured. And why alerts were told."""
+"""Objectives over HTTP: with their rules all or nothing, and budgets by what was measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from vigie_contracts.alerts import Rule
 from vigie_identity.permissions import Role
 
 from services.alerting.tests.office import ACME, Office, person
-from tests.kit.wait import eventually
 
 pytestmark = pytest.mark.connected
 
@@ -96,25 +95,3 @@ async def test_an_objective_without_measurements_has_its_whole_budget(office: Of
     await office.call("POST", SLOS, 201, json={"name": "quiet", **BODY, "by": ["service"]})
     found = await office.call("GET", f"{SLOS}/quiet")
     assert (found["budgets"], found["groups"], found["problem"]) == ([], 0, "")
-
-
-async def test_history_says_why_the_channel_of_a_rule_was_told(office: Office) -> None:
-    fields = {"name": "cpu", "metricName": "cpu", "condition": ">", "threshold": 80}
-    inline = {"notificationChannels": [{"type": "live"}]}
-    made = await office.call("POST", "/api/alerts/rules", 201, json={**fields, **inline})
-    rule = (await office.resources.rulebook.get(ACME, made["id"])).rule
-    alert = await office.fires(rule, (("host", "web-1"),), 93.0, 1_790_000_000_000)
-    path = f"/api/alerts/{alert.fingerprint}/history"
-
-    async def told() -> Any:
-        why = (await office.call("GET", path))["why"]
-        return why if why[0]["outcome"] == "told" else None
-
-    [one] = await eventually(told)
-    assert one["sentence"].startswith("Live was told at ")
-    assert one["sentence"].endswith(" that cpu (rule version 1) fires, warning: its rule names this channel.")
-    assert (one["channel"], one["why"], one["ruleVersion"]) == ("live", "sent", 1)
-    assert one["decidedBy"] == {"kind": "rule", "name": rule.id}
-    history = await office.call("GET", path)
-    assert one["notification"] == history["notifications"][0]["id"]
-    assert one["step"] == history["transitions"][0]["id"]
