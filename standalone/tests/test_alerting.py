@@ -74,6 +74,21 @@ def test_an_alert_is_acknowledged_with_a_note_until_a_time(fake: Fake) -> None:
     assert json.loads(fake.asked[0].content) == {"note": "on it", "until": "now+2h"}
 
 
+def test_why_somebody_was_told_is_one_line_each(fake: Fake) -> None:
+    why = [
+        {"at": "2026-01-31T12:00:01.000Z", "sentence": "Slack #alerts was told\x1b[2J."},
+        {"at": None, "sentence": "Team-db was not told."},
+    ]
+    fake.answer = lambda _: {"transitions": [], "notifications": [], "why": why}
+    shown = fake.run("alerts", "why", "00c0ffee00c0ffee").stdout
+    assert shown.splitlines() == [
+        "2026-01-31 12:00:01  Slack #alerts was told\\x1b[2J.",
+        "  Team-db was not told.",
+    ]
+    assert fake.asked[0].url.path == "/api/alerts/00c0ffee00c0ffee/history"
+    assert json.loads(fake.run("alerts", "why", "00c0ffee00c0ffee", "--json").stdout)[1]["at"] is None
+
+
 def test_what_is_refused_is_told_line_by_line_and_how_to_be_let_in() -> None:
     problem = {"detail": "a; b", "errors": [{"field": "a", "reason": "x"}, {"field": "b", "reason": "y\x1b"}]}
     assert str(RefusedError(422, problem)) == "a; b\n  a: x\n  b: y\\x1b"

@@ -13,8 +13,12 @@ from vigie_alerting.slos.budget import budget
 from vigie_alerting.slos.checking import judged
 from vigie_alerting.slos.compiling import burns, ids, managed_by, windows
 from vigie_alerting.slos.model import DAY_MS, Slo
+from vigie_alerting.slos.slobook import Slobook, Standing
 from vigie_contracts.alerts import Rule, RuleKind
-from vigie_contracts.series import Kind
+from vigie_contracts.series import Kind, Labels
+from vigie_contracts.tenants import TenantId
+from vigie_query.promql.labels import labels_of
+from vigie_query.promql.memory import MemoryReader
 
 from services.alerting.tests.test_engine import NOW, Lab, states
 
@@ -195,3 +199,60 @@ def test_a_budget_is_never_told_to_end_where_it_does_not(
     else:
         assert found.exhausted_ms is not None
         assert NOW <= found.exhausted_ms <= NOW + of.window_ms
+
+
+MINUTE = 60_000
+AT = NOW - NOW % MINUTE
+
+
+class Measured:
+    """What a PromqlReader gives: samples in memory, whose ever they are."""
+
+    def __init__(self, series: dict[Labels, list[tuple[int, float]]]) -> None:
+        self._reader = MemoryReader.of(series)
+
+    def of(self, _tenant: str) -> MemoryReader:
+        return self._reader
+
+
+def counted(status: str, service: str, per_minute: float, minutes: int) -> tuple[Labels, list[tuple[int, float]]]:
+    """A cumulative counter that ends now."""
+    labels = labels_of({"__name__": "requests_total", "service": service, "status": status})
+    return labels, [(AT - i * MINUTE // 3, 1e6 - i * per_minute / 3) for i in range(3 * minutes + 1)]
+
+
+async def standing(of: Slo, *series: tuple[Labels, list[tuple[int, float]]]) -> Standing:
+    nothing: Any = None
+    reader: Any = Measured(dict(series))
+    return await Slobook(nothing, nothing, nothing, reader).standing(TenantId("acme"), of, AT)
+
+
+OF_SERVICES = Slo(
+    objective=99.0, window_ms=DAY_MS, errors='requests_total{status="500"}', total="requests_total", by=["service"]
+)
+
+
+async def test_each_group_has_its_budget_by_what_was_counted_the_least_left_first() -> None:
+    found = await standing(
+        OF_SERVICES,
+        counted("200", "good", 60, 1_440),
+        counted("200", "bad", 98, 1_440),
+        counted("500", "bad", 2, 1_440),
+    )
+    assert found.groups == 2
+    bad, good = found.budgets
+    assert (dict(bad.labels), dict(good.labels)) == ({"service": "bad"}, {"service": "good"})
+    assert bad.total == pytest.approx(144_000, rel=0.01)
+    assert bad.errors == pytest.approx(2_880, rel=0.01)
+    assert bad.left == pytest.approx(-1.0, rel=0.01), "twice its budget"
+    assert list(bad.burn_rates.values()) == pytest.approx([2.0] * len(bad.burn_rates), rel=0.01)
+    assert (good.left, good.errors, good.exhausted_ms) == (1.0, 0.0, None), "no error was ever counted"
+
+
+async def test_without_measurements_there_is_no_group_and_what_cannot_be_asked_says_why() -> None:
+    assert await standing(OF_SERVICES) == Standing([], 0)
+    twins = Slo(objective=99.0, window_ms=DAY_MS, errors="a_total", total='{__name__=~"a_total|b_total"}')
+    both = [
+        (labels_of({"__name__": name, "x": "1"}), [(AT - MINUTE, 1.0), (AT, 2.0)]) for name in ("a_total", "b_total")
+    ]
+    assert "labelset" in (await standing(twins, *both)).problem

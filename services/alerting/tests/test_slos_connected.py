@@ -1,20 +1,14 @@
-"""Objectives over HTTP: with their rules all or nothing, and budgets by what was measured. Why alerts were told."""
+"""Objectives over HTTP: with their rules all or nothing, and budgets by what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from vigie_alerting.engine import start as engine
 from vigie_contracts.alerts import Rule
 from vigie_identity.permissions import Role
-from vigie_runtime.clients import Database
 
-from services.alerting.tests.office import ACME, Office, opened, person, settings_for
-from services.alerting.tests.test_api_connected import idle
-from tests.kit.wait import eventually
+from services.alerting.tests.office import ACME, Office, person
 
 pytestmark = pytest.mark.connected
 
@@ -30,17 +24,6 @@ BODY: dict[str, Any] = {
 
 
 NOBODY = {"type": "channel", "destination": "nobody"}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def office(
-    database: Database, kafka: str, mongo_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Office]:
-    """Without the engine: what is asked is stored."""
-    monkeypatch.setattr(engine, "start", idle)
-    servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
-    async with opened(settings_for(servers, database.name)) as made:
-        yield made
 
 
 async def rules_of(office: Office, name: str) -> list[Rule]:
@@ -112,25 +95,3 @@ async def test_an_objective_without_measurements_has_its_whole_budget(office: Of
     await office.call("POST", SLOS, 201, json={"name": "quiet", **BODY, "by": ["service"]})
     found = await office.call("GET", f"{SLOS}/quiet")
     assert (found["budgets"], found["groups"], found["problem"]) == ([], 0, "")
-
-
-async def test_history_says_why_the_channel_of_a_rule_was_told(office: Office) -> None:
-    fields = {"name": "cpu", "metricName": "cpu", "condition": ">", "threshold": 80}
-    inline = {"notificationChannels": [{"type": "live"}]}
-    made = await office.call("POST", "/api/alerts/rules", 201, json={**fields, **inline})
-    rule = (await office.resources.rulebook.get(ACME, made["id"])).rule
-    alert = await office.fires(rule, (("host", "web-1"),), 93.0, 1_790_000_000_000)
-    path = f"/api/alerts/{alert.fingerprint}/history"
-
-    async def told() -> Any:
-        why = (await office.call("GET", path))["why"]
-        return why if why[0]["outcome"] == "told" else None
-
-    [one] = await eventually(told)
-    assert one["sentence"].startswith("Live was told at ")
-    assert one["sentence"].endswith(" that cpu (rule version 1) fires, warning: its rule names this channel.")
-    assert (one["channel"], one["why"], one["ruleVersion"]) == ("live", "sent", 1)
-    assert one["decidedBy"] == {"kind": "rule", "name": rule.id}
-    history = await office.call("GET", path)
-    assert one["notification"] == history["notifications"][0]["id"]
-    assert one["step"] == history["transitions"][0]["id"]

@@ -117,9 +117,9 @@ def looked_up(others: Lookup) -> Lookup:
 class Canary:
     """The notifier, and who sends. `run` until `stop`."""
 
-    def __init__(self, clock: Clock, metrics: MetricSet, every_ms: int = EVERY_MS) -> None:
-        """`metrics` declares CANARY_METRICS."""
-        self._clock, self._every_ms = clock, every_ms
+    def __init__(self, clock: Clock, metrics: MetricSet, every_ms: int | None = None) -> None:
+        """`metrics` declares CANARY_METRICS; `every_ms`: EVERY_MS where it is not said."""
+        self._clock, self._every_ms = clock, every_ms or EVERY_MS
         self._seconds, self._last = metrics.histogram(CANARY_SECONDS), metrics.gauge(CANARY_LAST)
         self._told: asyncio.Queue[tuple[int, float]] = asyncio.Queue(MAX_UNREPORTED)
         self._latest_ms = 0
