@@ -174,7 +174,8 @@ def test_routes_are_shown_as_a_tree_with_who_is_told(fake: Fake) -> None:
 def test_where_an_alert_would_go_is_asked_and_may_be_verified(fake: Fake) -> None:
     steps = [{"route": '/{team="db"}', "taken": True, "because": "it holds"}]
     fake.answer = lambda _: {
-        "steps": steps, "ways": [{"sentence": "to db", "inactive": "its route is muted in 'nights'"}], "receivers": ["db", "ops"], "sentence": "to db"
+        "steps": steps, "ways": [{"sentence": "to db", "inactive": "its route is muted in 'nights'"}],
+        "receivers": ["db", "ops"], "sentence": "to db",
     }  # fmt: skip
     shown = fake.run("routes", "test", "team=db", 'alertname="Disk Full"', "--verify", "db,ops")
     assert shown.stdout == "db,ops\n"

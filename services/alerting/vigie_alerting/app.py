@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -27,7 +26,6 @@ from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
 from vigie_storage.alerts.configuration import Kind
-from vigie_storage.alerts.live import LiveFeed
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
 from vigie_storage.promql.reader import PromqlReader
@@ -44,9 +42,9 @@ from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
 from vigie_web.state import AppState
 
-from vigie_alerting import metrics
+from vigie_alerting import metrics, telling
 from vigie_alerting.alerts.desk import Desk
-from vigie_alerting.announcer import UNANNOUNCED, Announcer
+from vigie_alerting.announcer import UNANNOUNCED
 from vigie_alerting.api.alertmanager import routes as alertmanager
 from vigie_alerting.api.alertmanager import silences as alertmanager_silences
 from vigie_alerting.api.alerts import routes as alerts
@@ -62,39 +60,24 @@ from vigie_alerting.api.silences import routes as silences
 from vigie_alerting.api.slos import routes as slos
 from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.backtest.backtester import Backtester
-from vigie_alerting.canary import CANARY, CANARY_METRICS, Canary, of_tenants, routed
-from vigie_alerting.channels.channelbook import Channelbook
-from vigie_alerting.channels.channels import Channels
+from vigie_alerting.canary import CANARY_METRICS
 from vigie_alerting.configbook import Configbook
 from vigie_alerting.engine import start as engine
-from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
+from vigie_alerting.engine.metrics import ENGINE_METRICS
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
-from vigie_alerting.escalation.start import plan as plan_on_call
-from vigie_alerting.escalation.start import start as start_on_call
 from vigie_alerting.external.ending import Ending
 from vigie_alerting.external.intake import Intake
 from vigie_alerting.external.metrics import EXTERNAL_METRICS
-from vigie_alerting.mutes import Mutes
-from vigie_alerting.notifiers.http import Http
-from vigie_alerting.notifiers.registry import notifiers
-from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.notifying.metrics import NOTIFYING_METRICS
-from vigie_alerting.notifying.muters import muters
-from vigie_alerting.notifying.start import Stages
-from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.resources import Resources, RuleHealth
-from vigie_alerting.routing.importing.storing import Imports
-from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
 from vigie_alerting.rules.shipped import of_installation
-from vigie_alerting.sender.failpoints import from_environment
 from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
 from vigie_alerting.slos import model
 from vigie_alerting.slos.slobook import Slobook
-from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
 log = logging.get(__name__)
@@ -173,43 +156,11 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("collections", stores.prepare(settings))
     if not settings.sealing.key_id:
         log.warning("secrets of channels are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
-    http = Http(settings.callable_networks, clock)
-    life.on_down("webhooks", http.aclose)
-    watch = Watch(stores.configuration.changed_since, clock)
-    life.run("configuration", watch.run(), watch.stop)
     patterns = Expressions()
-    mutes = Mutes.of(database, stores, who.audit, watch, clock=clock, patterns=patterns)
-    live = LiveFeed(redis)
-    tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
-    kinds = notifiers(tools)
-    channels = Channels(stores.channels, kinds, tools)
-    routebook = Routebook(
-        database, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
-    )
-    announcer = Announcer(live, clock, state.metrics)
-    life.run("announcer", announcer.run(), announcer.stop)
-    canary, count = Canary(clock, state.metrics), partial(count_transitions, state.metrics)
-    routes = watch.hold(routed(routebook.held.of), Kind.ROUTES)
-    planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
-    escalations = planned.escalations
-    stages = Stages(
-        routes, asked, escalations.begin, (escalations.moved,),
-        stored=(of_tenants(count), of_tenants(announcer.announce), mutes.inhibited.stored, escalations.stored),
-    )  # fmt: skip
-    notifying = start_notifying(
-        life, stores, channels, stages, settings=settings, database=database, kinds={**kinds, CANARY: canary},
-        watch=watch, failpoint=failpoint, clock=clock, metrics=state.metrics,
-    )  # fmt: skip
-    oncall = start_on_call(
-        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
-        watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
-        metrics=state.metrics,
-    )  # fmt: skip
-
-    async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
-        return [*await routebook.receivers_of(tenant, channel), *await oncall.book.users_of(tenant, channel)]
-
-    dispatcher = notifying.dispatcher
+    told = telling.start(state, life, shared, stores, patterns)
+    dispatcher, mutes = told.dispatcher, told.mutes
+    # Without inhibition, whose sources are alerts that fire now.
+    of_the_past = mutes.maintained, mutes.silenced, mutes.inactive
     ending = Ending(stores.states, dispatcher, clock)
     life.run("ends of alerts from outside", ending.run(), ending.stop)
     records = await _records(state, life)
@@ -220,7 +171,6 @@ async def connect(state: State, life: Lifespan) -> Resources:
     shipping = Shipping(stores.rules, partial(_ship, settings, rulebook), lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
     compiled = CompiledRules()
-    reader = _reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns)
     recordings = await publishing(
         life,
         settings,
@@ -245,8 +195,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
         metrics=state.metrics,
     )
     if settings.alerting_canary:
-        flying = canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))
-        life.run("canary", flying, canary.stop)
+        flying = told.canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))
+        life.run("canary", flying, told.canary.stop)
     return Resources(
         access=shared.access,
         checks=(
@@ -257,27 +207,25 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         audit=who.audit,
         stores=stores,
-        watch=watch,
+        watch=told.watch,
         mutes=mutes,
         rulebook=rulebook,
-        slobook=Slobook(slos_, Configbook(database, slos_, who.audit, watch), rulebook, reader),
+        slobook=Slobook(slos_, Configbook(database, slos_, who.audit, told.watch), rulebook, reader),
         compiled=compiled,
-        channels=channels,
-        channelbook=Channelbook(
-            database, stores.channels, stores.rules, receivers_of, audit=who.audit, resources=tools
-        ),
-        routebook=routebook,
-        imports=Imports(
-            routebook, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
-        ),
+        channels=told.channels,
+        channelbook=told.channelbook,
+        routebook=told.routebook,
+        imports=told.imports,
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
         intake=Intake(stores.states, dispatcher, clock, state.metrics),
-        oncall=oncall,
-        notifiers=tools,
+        oncall=told.oncall,
+        notifiers=told.notifiers,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         # Without inhibition, whose sources are alerts that fire now.
-        backtester=Backtester(reader, routebook.held.of, (mutes.maintained, mutes.silenced, mutes.inactive), clock),
+        backtester=Backtester(
+            reader, told.routebook.held.of, (mutes.maintained, mutes.silenced, mutes.inactive), clock
+        ),
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )

@@ -8,7 +8,7 @@ it; its versions go on when it is made again in that time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -97,6 +97,12 @@ class ConfigurationStore:
     def of(self, kind: Kind, value: type[T], most: int) -> Configuration[T]:
         """Those of one kind, whose values are of this type; of each tenant at most `most`."""
         return Configuration(self._store, self._clock, kind, value, most)
+
+    async def any(self, tenant: TenantId, kinds: Collection[Kind]) -> bool:
+        """Whether the tenant has any of these kinds, or had until lately: other replicas may still go by it."""
+        query = {"kind": {"$in": [kind.value for kind in kinds]}}
+        with bounded():
+            return await self._store.of(tenant).one(query) is not None
 
     async def changed_since(self, moment: datetime) -> list[Changed] | None:
         """What was changed at that moment and later, of all tenants; None when it is more than MAX_CHANGES. The moments

@@ -110,7 +110,7 @@ class Pipeline:
         muters: Sequence[Muter] = (),
         begin: Begin | None = None,
     ) -> None:
-        """`known`: whether a tenant has groups."""
+        """`known`: whether a tenant has groups, or may have them by what it configured."""
         self.stores, self.channels, self.muters = stores, channels, muters
         self._routes, self._known, self._begin = routes, known, begin
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vigie_contracts.alerts import Transition
+from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
@@ -83,7 +84,11 @@ def start(
     )
     life.run("sender", sender.run(), sender.stop)
     kept = Kept(stores.ledger, stores.groups, stores.decisions)
-    known = watch.hold(stores.groups.any, *_DECIDES)
+
+    async def decided(tenant: TenantId) -> bool:  # by what is configured too: any replica may make a group by it
+        return await stores.groups.any(tenant) or await stores.configuration.any(tenant, _DECIDES)
+
+    known = watch.hold(decided, *_DECIDES)
     pipeline = Pipeline(kept, channels, stages.routes, known, muters=stages.muters, begin=stages.begin)
     measured = NotifyingMetrics(metrics)
     flusher = Flusher(database, pipeline, sender.wake, clock=clock, metrics=measured, failpoint=failpoint)
