@@ -222,10 +222,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         oncall=told.oncall,
         notifiers=told.notifiers,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
-        # Without inhibition, whose sources are alerts that fire now.
-        backtester=Backtester(
-            reader, told.routebook.held.of, (mutes.maintained, mutes.silenced, mutes.inactive), clock
-        ),
+        backtester=Backtester(reader, told.routebook.held.of, of_the_past, clock),
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )
