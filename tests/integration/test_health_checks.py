@@ -173,6 +173,23 @@ async def test_a_target_of_two_regions_is_down_when_both_see_it_so(
     assert len(await incidents(database)) == 1
 
 
+@pytest.mark.fault
+async def test_a_prober_with_a_name_of_its_own_has_its_targets_back_as_soon_as_it_is_up_again(
+    spawn: Spawner, database: Database, kafka: str, mongo_uri: str, redis_url: str
+) -> None:
+    probers = Probers(spawn, database.name)
+    named = {"VIGIE_HEALTHCHECK_INSTANCE": "the-only-one", "VIGIE_KAFKA_SESSION_TIMEOUT_MS": "120000"}
+    first = await probers.start(**named)
+    async with shops() as shop:
+        async with httpx.AsyncClient(base_url=probers.url, timeout=30) as http:
+            await add(http, name="shop", url=f"{shop.url}/shop", interval=1_000)
+            await eventually(states(http, "up", 1), 20, retry_on=(AssertionError,))
+        first.kill()
+        await probers.start(**named)
+        asked = len(shop.asked["/shop"])
+        await eventually(lambda: len(shop.asked["/shop"]) > asked, 30)
+
+
 async def _none(database: Database) -> bool:
     return not await database["health_states"].find({"gone": {"$ne": True}}).to_list()
 

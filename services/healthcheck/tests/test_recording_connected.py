@@ -220,6 +220,10 @@ async def test_a_beat_is_heard_by_its_token_only(database: Any) -> None:
     assert heard == await beats.last("t1")
     assert heard is not None
     assert (heard.target, heard.tenant, heard.at_ms, heard.failed, heard.code) == ("t1", ACME, NOW + 2, True, 3)
+    await beats.hear(token, NOW + 3_600_000)  # by a clock that is ahead
+    heard = await beats.hear(token, NOW + 3)
+    assert heard is not None
+    assert (heard.at_ms, heard.failed) == (NOW + 3, False)
     assert token not in str(await database.health_beats.find().to_list())
     await transaction(database, lambda session: beats.expect(ACME, "t1", other, NOW + 3, session))
     assert await beats.hear(token, NOW + 4) is None, "a new token takes the place of the old one"

@@ -223,6 +223,33 @@ async def test_a_target_that_is_gone_leaves_nothing(bench: Bench) -> None:
     assert [{one.name: one.value for one in last.samples} for last in bench.log.last] == [MUTED]
 
 
+async def test_a_target_is_not_forgotten_before_its_alerts_can_end(bench: Bench) -> None:
+    results = bench.process()
+    bench.log.away = BusUnavailable("away")
+    async with running(results):
+        await bench.check(results, "a", 1, DOWN)
+        await eventually(lambda: "a" in bench.store.states)
+        await results.remove(Target(id="a", tenant="acme", name="a", kind="http"))
+        await bench.check(results, "b", 1)
+        await eventually(lambda: "b" in bench.store.states)
+        assert "a" in bench.store.states, "who has it after a crash still finds that there is something to end"
+        bench.log.away = None
+        await eventually(lambda: bench.store.gone == ["a"])
+    assert len(bench.log.last) == 1
+
+
+async def test_a_target_that_is_back_before_it_was_forgotten_is_not_forgotten_later(bench: Bench) -> None:
+    results = bench.process()
+    bench.log.away = BusUnavailable("away")
+    async with running(results):
+        await results.remove(Target(id="a", tenant="acme", name="a", kind="http"))
+        await bench.check(results, "a", 1)
+        await eventually(lambda: "a" in bench.store.states)
+        bench.log.away = None
+        await eventually(lambda: bench.log.last)
+    assert (bench.store.gone, list(bench.store.states)) == ([], ["a"])
+
+
 async def test_alerts_under_labels_that_a_target_has_no_more_can_end(bench: Bench) -> None:
     results = bench.process()
     bench.log.away = BusUnavailable()

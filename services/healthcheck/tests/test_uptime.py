@@ -92,7 +92,7 @@ async def test_empty_history_says_so() -> None:
     nothing = readings({(AVAILABLE, "other"): checks(NOW - HOUR, NOW)})
     found = await nothing.uptime(ACME, Span("shop", 30 * SECOND), Window.WEEK)
     assert (found.percent, found.unknown_s) == (None, 7 * 86_400 - 20 * 60), "but for the hour that goes on"
-    assert await nothing.latency(ACME, "shop", Window.WEEK) == Latency()
+    assert await nothing.latency(ACME, Span("shop", 0), Window.WEEK) == Latency()
     assert await nothing.days(ACME, [Span("shop", 0)], 3) == {}
     assert await nothing.last_day(ACME, []) == {}
     assert await nothing.last_day(ACME, [Span("shop", 0)]) == {"shop": None}
@@ -168,11 +168,18 @@ async def test_days_before_a_target_was_made_are_those_of_another_one_of_its_nam
 async def test_latency_is_within_one_percent() -> None:
     times: Samples = [(NOW - HOUR + i * 30 * SECOND, (i + 1) / 1000) for i in range(100)]
     for window in Window:
-        found = await readings({(DURATION, "shop"): times}).latency(ACME, "shop", window)
+        found = await readings({(DURATION, "shop"): times}).latency(ACME, Span("shop", 0), window)
         assert found.p50 == pytest.approx(0.050, rel=0.011)
         assert found.p95 == pytest.approx(0.095, rel=0.011)
         assert found.p99 == pytest.approx(0.099, rel=0.011)
         assert (found.max, found.avg) == (0.1, pytest.approx(0.0505))
+
+
+async def test_latency_of_before_a_target_was_made_is_of_another_one_of_its_name() -> None:
+    times: Samples = [(NOW - 3 * HOUR, 9.0), (NOW - HOUR, 0.5)]
+    stored = readings({(DURATION, "shop"): times})
+    assert (await stored.latency(ACME, Span("shop", 0, NOW - 2 * HOUR), Window.DAY)).max == 0.5
+    assert await stored.latency(ACME, Span("shop", 0, NOW), Window.DAY) == Latency()
 
 
 def test_sums_that_do_not_come_out_even_are_whole_all_the_same() -> None:

@@ -111,12 +111,14 @@ class Readings:
             found[name] = Days(Uptime.of(own, checks).percent, [_percent(one) for one in own.tolist()])
         return found
 
-    async def latency(self, tenant: TenantId, name: str, window: Window) -> Latency:
+    async def latency(self, tenant: TenantId, span: Span, window: Window) -> Latency:
         """Of all checks of one target, those that failed included."""
         now_ms = self._clock.now_ms()
-        from_ms = now_ms - window.length_ms
+        from_ms = max(now_ms - window.length_ms, span.since_ms)
+        if from_ms >= now_ms:
+            return Latency()
         widths = [tier.width_ms for tier in TIERS if tier.retention_ms > window.length_ms]
-        read = await self._read(tenant, PROBE_DURATION, [name], single(from_ms, now_ms, widths[0]), _LATENCIES)
+        read = await self._read(tenant, PROBE_DURATION, [span.name], single(from_ms, now_ms, widths[0]), _LATENCIES)
         if read is None:
             return Latency()
         _, group_of_row = read.selection.groups(())

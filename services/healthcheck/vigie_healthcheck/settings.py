@@ -23,6 +23,14 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, ExternalSettings, Acc
     healthcheck_group: str = Field(
         default="vigie-healthcheck", min_length=1, description="processes of one group share the targets"
     )
+    healthcheck_instance: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=249,
+        description="name that this process keeps over restarts, and no other of its group has: it has its targets "
+        "back at once after a crash, and others get them only after the session time-out; unset: others get them at "
+        "once after a stop, and after a crash everybody waits for the session time-out",
+    )
     probe_networks: str = Field(
         default="",
         description="private networks that targets may be in, CIDRs, comma-separated; all but public addresses are "

@@ -108,6 +108,7 @@ async def start(
             client_id=f"vigie-{SERVICE}-targets",
             # A region shares the targets among its own processes.
             group_id=settings.healthcheck_group + (f"-{region}" if region else ""),
+            instance_id=settings.healthcheck_instance,
         ),
         targets,
         log,

@@ -165,7 +165,7 @@ async def read_uptime(
     target, readings = known.target, context.resources.reads.readings
     found, latency = await asyncio.gather(
         readings.uptime(context.tenant, Span.of(target), window),
-        readings.latency(context.tenant, target.name, window),
+        readings.latency(context.tenant, Span.of(target), window),
     )
     return UptimeResult.of(known, window, found, latency, context.now_ms)
 

@@ -128,7 +128,7 @@ async def _badge(reads: Reads, tenant: TenantId, known: Known, type_: Badge, win
         case Badge.UPTIME:
             svg = badges.of_uptime(target.name, (await readings.uptime(tenant, Span.of(target), window)).percent)
         case Badge.LATENCY:
-            svg = badges.of_latency(target.name, (await readings.latency(tenant, target.name, window)).p50)
+            svg = badges.of_latency(target.name, (await readings.latency(tenant, Span.of(target), window)).p50)
     headers = {"cache-control": f"{scope}, max-age={_BADGE_S}", CONTENT_SECURITY_POLICY: "default-src 'none'"}
     return Response(svg, headers=headers, media_type="image/svg+xml")
 
