@@ -17,6 +17,8 @@ MAX_LABELS: Final = 20
 MAX_VALUE_CHARS: Final = 300
 MAX_TEXT_CHARS: Final = 1_500
 MAX_TITLE_CHARS: Final = 140
+ESCALATION: Final = "escalation"
+"""The annotation that says which step of which chain tells it, and why."""
 _SPACES: Final = re.compile(r"\s+")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control and format characters (those that turn the direction of writing are some), half characters, line breaks."""
@@ -72,6 +74,8 @@ def facts(alert: Alert) -> Iterator[tuple[str, str]]:
     yield "Reason", alert.reason.value.replace("_", " ")
     if alert.acknowledged:
         yield "Acknowledged", "yes"
+    if why := alert.annotations.get(ESCALATION):
+        yield "Escalation", line(why)
     if alert.expression:
         yield "Rule", line(alert.expression)
     if alert.owner:
