@@ -193,6 +193,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         identities=identities,
         clock=clock,
         metrics=state.metrics,
+        sessions=told.sessions,
     )
     if settings.alerting_canary:
         flying = told.canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))

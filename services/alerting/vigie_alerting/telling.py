@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_storage.alerts.configuration import Kind
 from vigie_storage.alerts.live import LiveFeed
+from vigie_storage.mongo import Session
 from vigie_web.access_control import Shared
 from vigie_web.state import AppState
 
@@ -54,6 +56,8 @@ class Telling:
     oncall: OnCallResources
     canary: Canary
     notifiers: NotifierResources
+    sessions: Sequence[Session]
+    """In which it is stored what people are told: whoever takes over from this process ends their transactions."""
 
 
 def start(
@@ -83,13 +87,17 @@ def start(
             of_tenants(count), of_tenants(announcer.announce), mutes.inhibited.stored, planned.escalations.stored,
         ),
     )  # fmt: skip
+    sessions = database.client.start_session(), database.client.start_session()
+    for one in sessions:
+        life.on_down("a session", one.end_session)
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds={**kinds, CANARY: canary},
-        watch=watch, failpoint=failpoint, clock=clock, metrics=metrics,
+        watch=watch, session=sessions[0], failpoint=failpoint, clock=clock, metrics=metrics,
     )  # fmt: skip
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
-        watch=watch, audit=audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock, metrics=metrics,
+        watch=watch, audit=audit, sender=notifying.sender.wake, session=sessions[1],
+        failpoint=failpoint, clock=clock, metrics=metrics,
     )  # fmt: skip
 
     async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
@@ -106,4 +114,5 @@ def start(
         oncall,
         canary,
         tools,
+        sessions,
     )
