@@ -9,7 +9,17 @@ import pytest
 from vigie_alerting.sender.failpoints import VARIABLE, Point
 from vigie_standalone.embedded.process import Process
 
-from tests.chaos.alerts import AlertLedger, Crossings, differences, drained, make_rules, repeats, told
+from tests.chaos.alerts import (
+    AlertLedger,
+    Crossings,
+    differences,
+    drained,
+    left_believing,
+    make_routes,
+    make_rules,
+    repeats,
+    told,
+)
 from tests.chaos.ledger import listed
 from tests.integration.world import World
 from tests.kit.wait import eventually, unique
@@ -57,8 +67,9 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
     await asyncio.to_thread(rough.services.start, gateways=1, aggregators=1, alertings=1)
     ledger, alerts = rough.ledger("alerts"), AlertLedger(unique("alerts").replace("-", "_"))
     deaths, first = Deaths(rough), rough.services.alertings[0]
-    with receiver() as webhook:
+    with receiver() as webhook, receiver() as groups, receiver() as chain:
         await make_rules(rough.services.urls[first.name], alerts, webhook.url)
+        await make_routes(rough.services.urls[first.name], groups.url, chain.url)
         first.kill()
         async with rough.sender(ledger) as sender:
             crossings = Crossings(sender, rough.database, rough.services.tenant, alerts)
@@ -70,7 +81,12 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
             await running
         await drained(rough.database, rough.services.tenant)
         found, deliveries = await told(rough.database, rough.services.tenant), webhook.deliveries
+        by_group, by_chain = groups.deliveries, chain.deliveries
     assert deaths.count == len(REPLICAS) * len(Point)
     wrong = differences(alerts, found, deliveries)
     assert not wrong, listed(wrong)
-    assert repeats(deliveries).total() <= deaths.count
+    assert by_group, "groups told nothing"
+    assert by_chain, "the chain told nothing"
+    assert not left_believing(by_group)
+    assert not left_believing(by_chain)
+    assert repeats([*deliveries, *by_group, *by_chain]).total() <= deaths.count

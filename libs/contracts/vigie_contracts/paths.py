@@ -51,6 +51,8 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/api/apps/*", ("POST", "OPTIONS"), Service.INGEST),
     PathRule("/api/alerts", EVERY, Service.ALERTING),
     PathRule("/api/alerts/*", EVERY, Service.ALERTING),
+    PathRule("/api/oncall", EVERY, Service.ALERTING),
+    PathRule("/api/oncall/*", EVERY, Service.ALERTING),
     PathRule("/api/v1/rules", EVERY, Service.ALERTING),
     PathRule("/api/v1/alerts", EVERY, Service.ALERTING),
     PathRule("/api/health", EVERY, Service.HEALTHCHECK),

@@ -199,6 +199,15 @@ ALERT_CONFIGURATION: Final = Collection(
     Expiry("expires"),
 )
 """What a tenant configures about being told. `_id`: "<tenant>/<kind>/<name>"."""
+ALERT_ESCALATIONS: Final = Collection(
+    "alert_escalations",
+    TenantIn.FIELD,
+    (Index(("due",), only={"open": True}), _by_tenant("fingerprint", "-updated")),
+    Expiry("expires"),
+)
+"""Where an alert stands in a chain of people to tell. `_id`: made of tenant, episode and chain."""
+ALERT_HANDOVERS: Final = Collection("alert_handovers", TenantIn.FIELD, (Index(("due",)),))
+"""Who was told last to be on call. `_id`: "<tenant>/<schedule>"."""
 
 # Health. Written by healthcheck, and the checks by aggregator. See the modules of `health`.
 HEALTH_TARGETS: Final = Collection(
@@ -264,6 +273,7 @@ ALL: Final = (
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     ALERT_GROUPS, ALERT_GROUP_MEMBERS, ALERT_DECISIONS,
+    ALERT_ESCALATIONS, ALERT_HANDOVERS,
     ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS, ALERT_CONFIGURATION,
     HEALTH_TARGETS, HEALTH_STATES, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,

@@ -50,6 +50,7 @@ from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
 from vigie_alerting.api.inhibitions import routes as inhibitions
 from vigie_alerting.api.maintenance import routes as maintenance
+from vigie_alerting.api.oncall import routes as oncall_
 from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
@@ -60,6 +61,8 @@ from vigie_alerting.channels.channels import Channels
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
+from vigie_alerting.escalation.start import plan as plan_on_call
+from vigie_alerting.escalation.start import start as start_on_call
 from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
@@ -92,6 +95,7 @@ FEATURES: Final = (
     inhibitions.FEATURE,
     time_intervals.FEATURE,
     alerts.FEATURE,
+    oncall_.FEATURE,
     prometheus.FEATURE,
     operations(PATH),
 )
@@ -164,10 +168,19 @@ async def connect(state: State, life: Lifespan) -> Resources:
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
     count = partial(count_transitions, state.metrics)
-    stages = Stages(routebook.held, muters(mutes), stored=(count, announcer.announce, mutes.inhibited.stored))
+    planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
+    escalations = planned.escalations
+    stages = Stages(
+        routebook.held, asked, escalations.begin, (escalations.moved,),
+        stored=(count, announcer.announce, mutes.inhibited.stored, escalations.stored),
+    )  # fmt: skip
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
-        failpoint=from_environment(), clock=clock, metrics=state.metrics,
+        failpoint=failpoint, clock=clock, metrics=state.metrics,
+    )  # fmt: skip
+    oncall = start_on_call(
+        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
+        watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
     )  # fmt: skip
     dispatcher = notifying.dispatcher
     records = await _records(state, life)
@@ -223,6 +236,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        oncall=oncall,
         notifiers=tools,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),

@@ -74,13 +74,22 @@ class Configbook(Generic[T]):
         return await self._done(tenant, name, work)
 
     async def delete(
-        self, tenant: TenantId, name: str, by: Actor, action: Action, *, if_version: int | None = None
+        self,
+        tenant: TenantId,
+        name: str,
+        by: Actor,
+        action: Action,
+        *,
+        if_version: int | None = None,
+        also: Callable[[Session], Awaitable[object]] | None = None,
     ) -> Stored[T] | None:
         """What was there; None when there was nothing. Raises ConfigurationConflict."""
 
         async def work(session: Session) -> Stored[T] | None:
             gone = await self._store.delete(tenant, name, by.name, session, if_version=if_version)
             if gone is not None:
+                if also is not None:
+                    await also(session)
                 await self._audit.add(session, tenant, by, action, name, version=gone.version)
             return gone
 

@@ -14,6 +14,7 @@ from vigie_alerting.alerts.desk import Desk
 from vigie_alerting.channels.channelbook import Channelbook
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.escalation.start import OnCallResources
 from vigie_alerting.mutes import Mutes
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.routing.importing.storing import Imports
@@ -54,6 +55,7 @@ class Resources:
     imports: Imports
     dispatcher: Dispatcher
     desk: Desk
+    oncall: OnCallResources
     notifiers: NotifierResources
     selectors: SelectorReader
     health: Callable[[str], RuleHealth | None]

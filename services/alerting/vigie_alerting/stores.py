@@ -11,7 +11,9 @@ from vigie_runtime.clock import Clock
 from vigie_storage.alerts.channels import ChannelStore
 from vigie_storage.alerts.configuration import ConfigurationStore
 from vigie_storage.alerts.decisions import Decisions
+from vigie_storage.alerts.escalations import EscalationStore
 from vigie_storage.alerts.groups import GroupStore
+from vigie_storage.alerts.handovers import HandoverStore
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.outbox import Outbox
 from vigie_storage.alerts.rules import RuleStore
@@ -30,6 +32,8 @@ class Stores:
     configuration: ConfigurationStore
     groups: GroupStore
     decisions: Decisions
+    escalations: EscalationStore
+    handovers: HandoverStore
 
     @classmethod
     def of(cls, settings: AlertingSettings, database: Database, clock: Clock) -> Self:
@@ -43,6 +47,8 @@ class Stores:
             ConfigurationStore(database, clock),
             GroupStore(database, clock),
             Decisions(database),
+            EscalationStore(database, timedelta(seconds=settings.alerts_ttl)),
+            HandoverStore(database),
         )
 
     async def prepare(self, settings: AlertingSettings) -> None:
@@ -54,3 +60,5 @@ class Stores:
         await self.configuration.prepare()
         await self.groups.prepare()
         await self.decisions.prepare(timedelta(seconds=settings.alerts_ttl))
+        await self.escalations.prepare()
+        await self.handovers.prepare()

@@ -44,6 +44,10 @@ class Kind(StrEnum):
     TIME_INTERVAL = "time_interval"
     MAINTENANCE = "maintenance"
     SCHEDULE = "schedule"
+    PERSON = "person"
+    """How somebody on call is reached."""
+    CALENDAR = "calendar"
+    """The secret address of a schedule's calendar."""
     CHAIN = "chain"
     SLO = "slo"
 

@@ -24,8 +24,8 @@ from vigie_alerting.routing.timings import Timings
 
 RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
-LINGER_MS: Final = 5 * 60_000
-"""How long an alert stays in its group after it was told that it is over: late data may take back its reason."""
+LINGER_MS: Final = 10 * 60_000
+"""How long an alert stays in its group after it is over: late data may take back its reason for half of that."""
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
