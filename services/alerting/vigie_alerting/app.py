@@ -181,7 +181,12 @@ async def connect(state: State, life: Lifespan) -> Resources:
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
         watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
+        metrics=state.metrics,
     )  # fmt: skip
+
+    async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
+        return [*await routebook.receivers_of(tenant, channel), *await oncall.book.users_of(tenant, channel)]
+
     dispatcher = notifying.dispatcher
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
@@ -228,7 +233,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(
-            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+            database, stores.channels, stores.rules, receivers_of, audit=who.audit, resources=tools
         ),
         routebook=routebook,
         imports=Imports(
