@@ -51,7 +51,7 @@ def title(message: Message) -> str:
     count = f":{(firing or len(message.alerts)) + message.more}" if many else ""
     names = {alert.rule_name for alert in message.alerts}
     name = first.rule_name if len(names) == 1 else f"{first.rule_name} and {len(names) - 1} more"
-    subject = "" if many else _subject(first)
+    subject = _together(message) if many else _subject(first)
     text = f"[{message.status.upper()}{count}] {line(name)} ({message.severity})"
     return line(f"{text} on {subject}" if subject else text, MAX_TITLE_CHARS)
 
@@ -139,6 +139,12 @@ def _subject(alert: Alert) -> str:
     """The value of the label that most likely says where."""
     known = ("service", "host", "instance", "job", "node", "endpoint")
     return next((line(alert.labels[name], 60) for name in known if alert.labels.get(name)), "")
+
+
+def _together(message: Message) -> str:
+    """What the alerts of a group have in common."""
+    shown = ", ".join(f"{name}={value}" for name, value in message.group_labels.items() if name not in _SAID)
+    return line(shown, 60)
 
 
 def _visible(text: str, kept: str) -> str:
