@@ -1,4 +1,4 @@
-"""`vigie alerts`, `rules`, `channels`, `routes`: what is asked, and how answers and refusals are shown."""
+"""`vigie alerts`, `rules`, `channels`, `routes`, `silences`: what is asked, and how answers and refusals are shown."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Fake:
         self.asked: list[httpx2.Request] = []
         self.answer: Answer = lambda _: {}
         monkeypatch.setattr(arguments, "alerting", self.alerting)
-        for module in ("alerts", "rules", "channels", "routes"):
+        for module in ("alerts", "rules", "channels", "routes", "silences"):
             monkeypatch.setattr(f"vigie_standalone.alerting.{module}.alerting", self.alerting)
 
     def alerting(self, url: str, key: str, tenant: str, _data_dir: Path) -> Api:
@@ -204,3 +204,56 @@ def test_an_import_of_routes_lists_what_is_not_taken(fake: Fake, tmp_path: Path)
     assert "nothing was done" in fake.run("routes", "import", "--dry-run", str(file)).stderr
     assert [one.url.params["dryRun"] for one in fake.asked] == ["false", "true"]
     assert (fake.asked[0].url.path, fake.asked[0].content.decode()) == ("/api/alerts/routes/import", CONFIG)
+
+
+SILENCE = {
+    "id": "019a0000-0000-7000-8000-000000000000", "state": "active", "matchers": ['alertname="cpu_high"'],
+    "startsAt": "2026-01-31T12:00:00.000Z", "endsAt": "2026-01-31T14:00:00.000Z", "recurrence": None,
+    "createdBy": "alice", "comment": "new\x1b[2J disks", "wouldHaveMuted": {"alerts": 2, "rules": 1, "firings": 5},
+}  # fmt: skip
+
+
+def test_a_silence_is_added_and_what_it_would_have_muted_is_told(fake: Fake) -> None:
+    fake.answer = lambda _: dict(SILENCE)
+    shown = fake.run("silences", "add", "alertname=cpu_high", 'host=~"web-.*"', "--comment", "disks", "--for", "2h")
+    assert shown.stdout == f"{SILENCE['id']}\n"
+    assert "until 2026-01-31 14:00:00 UTC" in shown.stderr
+    assert "2 alerts of 1 rules, 5 times" in shown.stderr
+    assert json.loads(fake.asked[0].content) == {
+        "matchers": ["alertname=cpu_high", 'host=~"web-.*"'], "comment": "disks", "confirm": False, "endsAt": "now+2h",
+    }  # fmt: skip
+    weekly = ["--rrule", "FREQ=WEEKLY;BYDAY=SU", "--each", "2h", "--zone", "Europe/Paris"]
+    fake.run("silences", "add", "site=paris", "--comment", "backup", *weekly)
+    assert json.loads(fake.asked[1].content)["recurrence"] == {
+        "rrule": "FREQ=WEEKLY;BYDAY=SU", "duration": "2h", "timeZone": "Europe/Paris",
+    }  # fmt: skip
+    assert "endsAt" not in json.loads(fake.asked[1].content)
+
+
+def test_silences_are_listed_extended_and_ended(fake: Fake) -> None:
+    fake.answer = lambda _: {"silences": [SILENCE], "nextCursor": None}
+    shown = fake.run("silences", "list", "--state", "active", "--matcher", "alertname=cpu_high").stdout
+    assert shown.startswith(f"{SILENCE['id']}\tactive\t2026-01-31 14:00:00 UTC\talice\t")
+    assert "\x1b" not in shown
+    assert fake.asked[0].url.params.get_list("matcher") == ["alertname=cpu_high"]
+    fake.answer = lambda _: dict(SILENCE)
+    fake.run("silences", "extend", str(SILENCE["id"]), "now+4h")
+    assert json.loads(fake.asked[1].content) == {"endsAt": "now+4h"}
+    fake.answer = lambda _: {}
+    fake.run("silences", "expire", "a", "b")
+    assert [(one.method, one.url.path) for one in fake.asked[2:]] == [
+        ("DELETE", "/api/alerts/silences/a"), ("DELETE", "/api/alerts/silences/b"),
+    ]  # fmt: skip
+
+
+def test_a_preview_tells_what_would_be_muted_and_when_that_is_everything(fake: Fake) -> None:
+    one = {"id": "c0ffee", "labels": {"alertname": "cpu_high"}, "lastAt": SILENCE["startsAt"], "times": 3}
+    fake.answer = lambda _: {
+        "examples": [one], "wouldHaveMuted": SILENCE["wouldHaveMuted"], "mutesNow": 1, "complete": False,
+        "everything": "none of the matchers narrows anything down",
+    }  # fmt: skip
+    shown = fake.run("silences", "preview", "alertname!=x")
+    assert shown.stdout == "c0ffee\t3\t2026-01-31 12:00:00 UTC\talertname=cpu_high\n"
+    assert "It would mute 1 that fire now." in shown.stderr
+    assert "the newest of it" in shown.stderr
+    assert "needs --confirm" in shown.stderr

@@ -19,7 +19,12 @@ pytestmark = pytest.mark.connected
 P = Permission
 NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
     (r"/api/alerts/routes/test", None, P.MONITORING_READ),
-    (r"/api/alerts/(rules|channels|routes).*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
+    (r"/api/alerts/silences.*", P.ALERTS_READ, P.ALERTS_SILENCE),
+    (
+        r"/api/alerts/(rules|channels|routes|maintenance|inhibitions|time-intervals).*",
+        P.MONITORING_READ,
+        P.MONITORING_CONFIGURE,
+    ),
     (r"/api/oncall/schedules/\{schedule\}/calendar.ics", None, None),
     (r"/api/oncall(/schedules/\{schedule\}/shifts)?", P.ALERTS_READ, None),
     (r"/api/oncall/.*", P.MONITORING_READ, P.MONITORING_CONFIGURE),

@@ -1,10 +1,12 @@
 """Recurrence rules: every rule against another implementation, the weeks in which clocks are put by included."""
 
+# ruff: noqa: DTZ001 - times on the wall have no zone
 from __future__ import annotations
 
 import datetime as datetime_module
 import itertools
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -68,8 +70,7 @@ def rules(draw: st.DrawFn) -> str:
 def theirs(rule: str, first: datetime, start: datetime, end: datetime) -> list[datetime]:
     try:
         made: Any = rrulestr(rule, dtstart=first)
-    except ValueError as e:
-        assert "generates an empty set" in str(e)  # it never occurs
+    except ValueError:  # it never occurs
         return []
     with mock.patch.object(datetime_module, "MAXYEAR", end.year):  # it would look for what never fits until 9999
         return made.between(start, end)
@@ -128,7 +129,7 @@ def test_last_is_where_count_and_until_end() -> None:
     assert exact.last() == ms("2026-01-12T08:00")
     long_ago = Occurrences.of(parse("FREQ=HOURLY;UNTIL=20290101T000000Z"), first, ZoneInfo("UTC"))
     assert long_ago.last() == ms("2029-01-01T00:00")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="before it occurs"):
         Occurrences.of(parse("FREQ=DAILY;UNTIL=20250101"), first, ZoneInfo("UTC")).last()
 
 
@@ -194,10 +195,8 @@ def test_what_is_wrong_with_a_rule_is_told(rule: str, reason: str) -> None:
 @given(st.text(st.characters(codec="ascii"), max_size=30) | st.text(max_size=30))
 def test_no_text_breaks_the_reader(text: str) -> None:
     for one in (text, f"FREQ=DAILY;{text}", f"FREQ=DAILY;UNTIL={text}", f"FREQ=MONTHLY;BYDAY={text}"):
-        try:
+        with suppress(InvalidRruleError):
             parse(one)
-        except InvalidRruleError as e:
-            assert str(e)
 
 
 def test_utc_of_until_is_utc() -> None:

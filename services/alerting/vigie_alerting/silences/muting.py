@@ -44,8 +44,8 @@ class Held:
 
 
 def index_of(all_: Iterable[tuple[tuple[Matcher, ...], Held]], now_ms: int) -> Index[Held]:
-    """Of those that are not over."""
-    return Index((matchers, one) for matchers, one in all_ if phase(one.timing, now_ms).state is not State.EXPIRED)
+    """Of those whose end has not come."""
+    return Index((matchers, one) for matchers, one in all_ if one.timing.ends is None or one.timing.ends > now_ms)
 
 
 class TimedMuting:

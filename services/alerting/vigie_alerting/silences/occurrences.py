@@ -62,7 +62,7 @@ class Occurrences:
         else:
             return None
         if not last:
-            raise ValueError
+            raise ValueError("it ends before it occurs")
         return last[0]
 
     def _last_before(self, begins: int, end: int) -> deque[int]:

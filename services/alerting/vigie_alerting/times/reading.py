@@ -81,8 +81,8 @@ def _range(text: str, field: str, read: Callable[[str, str], int]) -> Range:
     last = read(end.strip(), field) if colon else first
     if first < 0 < last:
         raise InvalidParameter(field, f"{shortened(text)!r} begins at the end of the month and ends at its beginning")
-    if (first > 0) is (last > 0) and first > last:
-        raise InvalidParameter(field, f"{shortened(text)!r} ends before it begins")
+    if (first < 0) is (last < 0) and first > last:
+        raise InvalidParameter(field, f"{shortened(text)!r} ends before it begins; a week goes from Sunday to Saturday")
     return first, last
 
 

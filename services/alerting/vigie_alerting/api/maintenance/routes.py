@@ -57,7 +57,7 @@ async def put_window(context: Ctx, name: Name, body: WindowBody, response: Respo
         context.tenant, name, made, context.actor, if_version=version, comment=made.comment
     )
     versioned(stored, response)
-    return Window.of(stored, context.now_ms)
+    return Window.of(stored, context.state.clock.now_ms())
 
 
 @router.delete(_ONE, status_code=204, responses=CONFLICT)
