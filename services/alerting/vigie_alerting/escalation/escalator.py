@@ -74,10 +74,12 @@ class Escalator:
         sender: Callable[[], None],
         clock: Clock,
         metrics: NotifyingMetrics | None = None,
+        session: Session | None = None,
         failpoint: Failpoint = never,
     ) -> None:
         """`default`: the channels of a tenant that are told when nobody of a chain can be; `sender` is woken when there
-        is something to send."""
+        is something to send; `session`: for its transactions, one after the other, else each has its own."""
+        self._session = session
         self._db, self._store, self._known, self._reaching = db, store, known, reaching
         self._states, self._ledger, self._decisions, self._muters = states, ledger, decisions, muters
         self._default, self._sender, self._clock, self._failpoint = default, sender, clock, failpoint
@@ -217,7 +219,7 @@ class Escalator:
             await self._decisions.write(decisions, session)
             self._failpoint(Point.BEFORE_ESCALATION)
 
-        await transaction(self._db, work)
+        await transaction(self._db, work, self._session)
         self._failpoint(Point.AFTER_ESCALATION)
         self._metrics.decided(decisions)
         if made:

@@ -13,6 +13,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.configuration import Kind
+from vigie_storage.mongo import Session
 
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.escalation.escalations import Escalations
@@ -66,12 +67,13 @@ def start(
     watch: Watch,
     audit: Audit,
     sender: Callable[[], None],
+    session: Session,
     failpoint: Failpoint,
     clock: Clock,
     metrics: MetricSet,
 ) -> OnCallResources:
-    """Until the end of `life`. `sender` is woken when there is something to send; `metrics` declares
-    NOTIFYING_METRICS."""
+    """Until the end of `life`. `sender` is woken when there is something to send; escalations are stored in `session`;
+    `metrics` declares NOTIFYING_METRICS."""
     reaching = Reaching(channels)
 
     async def default(tenant: TenantId) -> Sequence[Channel]:
@@ -85,7 +87,7 @@ def start(
     escalator = Escalator(
         db, stores.escalations, planned.held, reaching,
         states=stores.states, ledger=stores.ledger, decisions=stores.decisions, muters=muters, default=default,
-        sender=sender, clock=clock, metrics=NotifyingMetrics(metrics), failpoint=failpoint,
+        sender=sender, session=session, clock=clock, metrics=NotifyingMetrics(metrics), failpoint=failpoint,
     )  # fmt: skip
     life.run("escalations", escalator.run(), escalator.stop)
     planned.escalations.wake = escalator.wake
