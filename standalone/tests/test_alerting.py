@@ -158,9 +158,8 @@ def test_routes_are_shown_as_a_tree_with_who_is_told(fake: Fake) -> None:
 
 def test_where_an_alert_would_go_is_asked_and_may_be_verified(fake: Fake) -> None:
     steps = [{"route": '/{team="db"}', "taken": True, "because": "it holds"}]
-    fake.answer = lambda _: {
-        "steps": steps, "ways": [{"sentence": "to db", "inactive": "its route is muted in 'nights'"}], "receivers": ["db", "ops"], "sentence": "to db"
-    }  # fmt: skip
+    way = {"sentence": "to db", "inactive": "its route is muted in 'nights'"}
+    fake.answer = lambda _: {"steps": steps, "ways": [way], "receivers": ["db", "ops"], "sentence": "to db"}
     shown = fake.run("routes", "test", "team=db", 'alertname="Disk Full"', "--verify", "db,ops")
     assert shown.stdout == "db,ops\n"
     assert 'yes  /{team="db"}: it holds' in shown.stderr
@@ -180,6 +179,9 @@ def test_a_file_of_alertmanager_is_asked_without_a_server(fake: Fake, tmp_path: 
     file.write_text("route: {}")
     refused = fake.run("routes", "test", "--file", str(file), "a=b", code=1)
     assert str(refused.exception) == f"{file}:1: the root route needs a receiver"
+    file.write_text(CONFIG.replace("receiver: db", "receiver: dbs") + "time_intervals:\n  - name: nights\n")
+    refused = fake.run("routes", "test", "--file", str(file), "a=b", code=1)
+    assert str(refused.exception).startswith(f"{file}:12: nights: a time interval has 1 to")
     assert not fake.asked
 
 

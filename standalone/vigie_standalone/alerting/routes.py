@@ -124,15 +124,14 @@ def _labels(texts: list[str]) -> dict[str, str]:
 
 def _offline(text: str, file: str, labels: dict[str, str]) -> dict[str, Any]:
     from vigie_alerting.api.routing.schemas import Tested
-    from vigie_alerting.routing.importing.reading import read
-    from vigie_alerting.routing.tree import Routes
-    from vigie_alerting.times.reading import interval
+    from vigie_alerting.routing.importing.judging import alone
+    from vigie_alerting.rulebook.errors import InvalidRuleFile
 
-    found = read(text)
-    if errors := [one for one in found.findings if one.error]:
-        raise StandaloneError("\n".join(f"{file}:{one.line}: {one.message}" for one in errors))
-    times = {name: interval(placed.value, name) for name, placed in found.times.items()}
-    return Tested.of(Routes(found.tree), labels, times, round(time.time() * 1000)).model_dump(by_alias=True)
+    try:
+        routes, times = alone(text)
+    except InvalidRuleFile as e:
+        raise StandaloneError("\n".join(f"{file}:{one.line}: {one.message}" for one in e.findings)) from None
+    return Tested.of(routes, labels, times, round(time.time() * 1000)).model_dump(by_alias=True)
 
 
 def _tree(route: dict[str, Any], indent: str) -> Iterator[str]:

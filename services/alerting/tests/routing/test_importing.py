@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from vigie_alerting.routing.importing.judging import alone
 from vigie_alerting.routing.importing.reading import Read, read
 from vigie_alerting.routing.model import Route
 from vigie_alerting.routing.tree import Routes
+from vigie_alerting.rulebook.errors import InvalidRuleFile
 
 FILE = (Path(__file__).parent / "alertmanager.yml").read_text()
 
@@ -91,6 +93,18 @@ def test_inhibition_and_times_are_those_of_the_file(found: Read) -> None:
     assert (second.value["name"], second.value["target"]) == ("site down", ['alertname=~".+"'])
     assert list(found.times) == ["office hours", "nights"]
     assert found.times["nights"].value[0]["location"] == "Europe/Paris"
+
+
+def test_a_file_by_itself_has_its_routes_and_times_or_every_mistake() -> None:
+    routes, times = alone(FILE)
+    assert [leg.receiver for leg in routes.of({"severity": "info"})] == ["null"]
+    assert list(times) == ["office hours", "nights"]
+    with pytest.raises(InvalidRuleFile) as refused:
+        alone(FILE.replace("receiver: pager", "receiver: pagr").replace("[nights]", "[nigths]"))
+    assert [(one.line, one.message) for one in refused.value.findings] == [
+        (18, "route.routes[0].routes[0].receiver: there is no receiver 'pagr'"),
+        (20, "route.routes[1].muteTimes: there is no time interval 'nigths'"),
+    ]
 
 
 @pytest.mark.parametrize(

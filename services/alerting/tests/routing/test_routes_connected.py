@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vigie_alerting.times.interval import TimeInterval
 from vigie_identity.permissions import Role
 from vigie_storage.alerts.configuration import Kind
 
+from services.alerting.tests.lives import rule
 from services.alerting.tests.office import ACME, Office, person
 
 pytestmark = pytest.mark.connected
@@ -142,10 +144,10 @@ async def test_a_file_with_a_mistake_changes_nothing_and_every_mistake_has_its_l
 
 
 async def test_a_rule_whose_alerts_may_be_told_to_nobody_says_so(office: Office) -> None:
-    rule = {"name": "slow", "metricName": "m", "condition": ">", "threshold": 1, "labels": {"team": "db"}}
+    sent = {"name": "slow", "metricName": "m", "condition": ">", "threshold": 1, "labels": {"team": "db"}}
 
     async def warned() -> list[str]:
-        made = await office.call("POST", "/api/alerts/rules", 201, json=rule)
+        made = await office.call("POST", "/api/alerts/rules", 201, json=sent)
         return [one["field"] for one in made["warnings"]]
 
     assert await warned() == ["notificationChannels"]
@@ -153,7 +155,7 @@ async def test_a_rule_whose_alerts_may_be_told_to_nobody_says_so(office: Office)
     tree = {"route": {"routes": [{"matchers": ["team=db"], "receiver": "db"}]}, "receivers": receivers}
     await office.call("PUT", ROUTES, json=tree)
     assert await warned() == []
-    rule["labels"] = {"team": "{{ labels.team }}"}
+    sent["labels"] = {"team": "{{ labels.team }}"}
     assert await warned() == ["notificationChannels"]
     await office.call("PUT", ROUTES, json={**tree, "defaultReceiver": "db"})
     assert await warned() == []
@@ -166,3 +168,18 @@ async def test_a_way_says_whether_anybody_is_told_at_that_time(office: Office) -
     assert night["ways"][0]["inactive"] == "its route is muted in 'nights', until 2026-12-01T09:00:00.000Z"
     day = await office.call("POST", f"{ROUTES}/test", json={**body, "at": "2026-11-30T10:00:00Z"})
     assert day["ways"][0]["inactive"] is None
+
+
+async def test_the_next_alert_goes_by_the_routes_that_were_written_last(office: Office) -> None:
+    await with_channel(office)
+    made = rule(id="r-db", tenant=ACME, labels={"team": "db"}).rule
+    await office.call("PUT", ROUTES, json=EXAMPLE)
+
+    async def told(host: str) -> list[tuple[str, str]]:
+        alert = await office.fires(made, (("host", host),), 90.0, int(time.time() * 1000))
+        rows = await office.resources.stores.outbox.of_alert(ACME, alert.fingerprint)
+        return [(one.address.type, one.address.destination) for one in rows]
+
+    assert await told("web-1") == [("channel", "database team")]
+    await office.call("DELETE", ROUTES, 204)
+    assert await told("web-2") == [("live", "")]

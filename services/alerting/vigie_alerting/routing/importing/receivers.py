@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from vigie_contracts.alerts import Channel
 from vigie_runtime import yaml_nodes as yaml
@@ -175,11 +175,11 @@ def _email(config: _Config) -> Draft | None:
 
 def _discord(config: _Config) -> Draft | None:
     config.rest("webhook_url", "webhook_url_file")
-    parts = urlsplit(config.said("webhook_url")).path.strip("/").split("/")
-    if len(parts) != 4 or parts[:2] != ["api", "webhooks"]:
+    found = re.search(r"/api/webhooks/([^/?#]+)/([^/?#]+)/?$", config.said("webhook_url"))
+    if found is None:
         config.lost("discord_configs: it needs a webhook_url of Discord, in the file itself")
         return None
-    return _apprise("discord", parts[2], parts[3])
+    return _apprise("discord", found[1], found[2])
 
 
 def _pagerduty(config: _Config) -> Draft | None:

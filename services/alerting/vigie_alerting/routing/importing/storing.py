@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_identity.errors import LimitReached
-from vigie_query.errors import QueryError
 from vigie_storage.alerts.channels import ChannelStore, ChannelTaken, StoredChannel
 from vigie_storage.alerts.configuration import ConfigurationStore, Kind, Stored, TooMany
 from vigie_storage.mongo import Session
@@ -24,20 +23,15 @@ from vigie_alerting.channels.errors import ChannelConflict, InvalidChannel
 from vigie_alerting.inhibition import MAX_INHIBITIONS, Inhibition
 from vigie_alerting.notifiers.resources import Resources
 from vigie_alerting.outbox import NAMED
-from vigie_alerting.routing import checking
-from vigie_alerting.routing.errors import InvalidRoutes
-from vigie_alerting.routing.importing.document import Document
+from vigie_alerting.routing.importing.judging import judged, refuse, times
 from vigie_alerting.routing.importing.reading import Read, read
 from vigie_alerting.routing.matchers import parse
 from vigie_alerting.routing.model import RoutingTree
 from vigie_alerting.routing.routebook import Routebook
-from vigie_alerting.routing.tree import Routes
-from vigie_alerting.rulebook.errors import InvalidRuleFile
 from vigie_alerting.rules.files import Finding
 from vigie_alerting.rules.problems import RuleProblem
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.times.interval import MAX_INTERVALS, TimeInterval
-from vigie_alerting.times.reading import interval
 
 T = TypeVar("T", bound=msgspec.Struct)
 _IMPORTED: Final = "alertmanager-"
@@ -119,7 +113,7 @@ class Imports:
     ) -> Done:
         """Raises InvalidRuleFile with every line that is wrong, ConfigurationConflict, ChannelConflict."""
         found = await asyncio.to_thread(read, text)
-        _refuse(found.document)
+        refuse(found.document)
         plan = _Plan()
         tree = await self._planned_channels(tenant, found, by, plan)
         await self._planned_times(tenant, found, plan)
@@ -128,7 +122,7 @@ class Imports:
         known = await self._book.known(
             tenant, before.value if before else None, channels=found.drafts, times=found.times
         )
-        routes, warnings = await asyncio.to_thread(_judged, found.document, tree, known)
+        routes, warnings = await asyncio.to_thread(judged, found.document, tree, known)
         stored = before
         if not dry_run and (before is None or before.value != tree or plan.changes):
             stored = await self._write(tenant, routes.tree, plan, by, if_version)
@@ -154,14 +148,9 @@ class Imports:
 
     async def _planned_times(self, tenant: TenantId, found: Read, plan: _Plan) -> None:
         present = {one.name: one.value for one in await self._times.all(tenant)}
-        for name, placed in found.times.items():
-            try:
-                made = interval(placed.value, name)
-            except QueryError as e:
-                found.document.error(placed.line, e.detail)
-                continue
+        for name, made in times(found).items():
             verdict = _verdict(present.get(name), made)
-            plan.parts.append(Part(Kind.TIME_INTERVAL.value, name, placed.line, verdict))
+            plan.parts.append(Part(Kind.TIME_INTERVAL.value, name, found.times[name].line, verdict))
             if verdict is not Verdict.UNCHANGED:
                 plan.times[name] = made
 
@@ -215,23 +204,6 @@ class Imports:
             raise ChannelConflict(f"somebody else changed the channel {channel.name!r} meanwhile: import again")
         action = Action.CHANNEL_CREATED if new else Action.CHANNEL_CHANGED
         await self._audit.add(session, channel.tenant, by, action, channel.id, name=channel.name, type=channel.type)
-
-
-def _judged(document: Document, tree: RoutingTree, known: checking.Known) -> tuple[Routes, list[RuleProblem]]:
-    try:
-        judged = checking.checked(tree, known)
-    except InvalidRoutes as e:
-        for one in e.problems:
-            document.error(document.line(one.field), str(one))
-        judged = Routes(), []
-    _refuse(document)
-    return judged
-
-
-def _refuse(document: Document) -> None:
-    errors = [one for one in document.findings if one.error]
-    if errors:
-        raise InvalidRuleFile(sorted(errors, key=lambda one: one.line))
 
 
 def _verdict(before: T | None, made: T) -> Verdict:
