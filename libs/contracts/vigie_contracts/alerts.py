@@ -109,6 +109,8 @@ class Reason(StrEnum):
     """The rule was changed so that the alert is none of its alerts any more."""
     RULE_REMOVED = "rule_removed"
     """The rule was removed or switched off."""
+    HAND_OVER = "hand_over"
+    """Nothing is wrong: somebody comes on call, and is told so."""
     UNKNOWN = "unknown"
     """Written by another version of Vigie."""
 

@@ -160,3 +160,10 @@ async def test_the_sentence_names_the_alert_that_says_enough() -> None:
     (mute,) = await stage.muter(ACME, [item("a")], NOW)
     assert mute is not None
     assert (mute.why, mute.detail) == (Why.INHIBITED, "inhibited by 'i0' while host_down (f1) fires")
+
+
+def test_a_rule_that_is_not_understood_any_more_mutes_nobody_and_stops_nothing() -> None:
+    broken = Inhibition(source=(Matcher("host", Operator.MATCHES, "(?=a)"),), target=parse('host="a"').all)
+    made = Inhibitions([("broken", broken), ("down", DOWN)])
+    assert len(made) == 1
+    assert made.with_sources([Source(*SOURCE)]).of("f2", {"alertname": "cpu_high", "host": "a"}) is not None

@@ -8,10 +8,12 @@ else alerts could silence each other, and nobody would be told.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import msgspec
+from vigie_query.errors import QueryError
 from vigie_query.matchers import Matcher
 
 from vigie_alerting.routing.matchers import Matchers
@@ -61,11 +63,15 @@ class _Rule:
 
 
 class Inhibitions:
-    """A tenant's rules, compiled. Raises QueryError for matchers that are not understood."""
+    """A tenant's rules, compiled. They were judged when they were written: one that this version does not understand
+    any more mutes nobody."""
 
     def __init__(self, rules: Iterable[tuple[str, Inhibition]]) -> None:
         """By name."""
-        pairs = [(_Rule(name, one), one) for name, one in rules]
+        pairs: list[tuple[_Rule, Inhibition]] = []
+        for name, one in rules:
+            with suppress(QueryError):
+                pairs.append((_Rule(name, one), one))
         self._sources = Index((one.source, rule) for rule, one in pairs)
         self._targets = Index((one.target, rule) for rule, one in pairs)
         self.asked = _asked(one.source for _, one in pairs)

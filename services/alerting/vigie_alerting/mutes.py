@@ -72,7 +72,7 @@ class Mutes:
             return {one.name: one.value for one in await intervals.all(tenant)}
 
         held = watch.hold(held_silences, Kind.SILENCE)
-        previews = Previews(stores.ledger, stores.states, patterns)
+        previews = Previews(stores.ledger, stores.states, patterns, clock)
         return cls(
             silences,
             Silencebook(silences, Configbook(db, silences, audit, watch), held, previews, clock),

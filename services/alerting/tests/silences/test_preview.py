@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from vigie_alerting.routing.matchers import parse
 from vigie_alerting.silences.active import Timing, windows
-from vigie_alerting.silences.preview import LOOKS_BACK_MS, counted
+from vigie_alerting.silences.preview import KEPT_S, LOOKS_BACK_MS, MAX_TRANSITIONS, Preview, Previews, fired
+from vigie_alerting.silences.preview import counted as counted_of
 from vigie_contracts.alerts import AlertState, Severity, Transition
+from vigie_contracts.tenants import TenantId
 from vigie_query.times import DAY, HOUR
+from vigie_runtime.clock import ManualClock
+from vigie_runtime.expressions import Expressions
+from vigie_storage.alerts.ledger import Stored
 
+ACME = TenantId("acme")
 NOW = 1_790_000_100_000
 ALWAYS = Timing(NOW)
 HOST_A = parse('host="a"').all
@@ -24,6 +31,10 @@ def step(host: str = "a", ago: int = HOUR, to: AlertState = AlertState.FIRING, *
         "severity": Severity.HIGH,
     }  # fmt: skip
     return Transition(**{**fields, **more})
+
+
+def counted(steps: list[Transition], *about: Any, **more: Any) -> Preview:
+    return counted_of(fired(steps), *about, **more)
 
 
 def test_firings_of_the_last_week_that_fit_are_counted() -> None:
@@ -75,6 +86,30 @@ def test_alerts_that_the_caller_does_not_see_are_not_counted() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-HOUR, 9 * DAY), st.sampled_from(list(AlertState)))))
 def test_no_more_is_muted_than_fired(told: list[tuple[str, int, AlertState]]) -> None:
     found = counted([step(host, ago, to) for host, ago, to in told], HOST_A, ALWAYS, NOW)
-    fired = [host for host, ago, to in told if to is AlertState.FIRING and 0 <= ago <= LOOKS_BACK_MS]
-    assert (found.firings, found.alerts) == (len(fired), len(set(fired)))
-    assert found.muted_firings == fired.count("a") == sum(one.times for one in found.muted)
+    firings = [host for host, ago, to in told if to is AlertState.FIRING and 0 <= ago <= LOOKS_BACK_MS]
+    assert (found.firings, found.alerts) == (len(firings), len(set(firings)))
+    assert found.muted_firings == firings.count("a") == sum(one.times for one in found.muted)
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self.steps: list[Transition] = []
+        self.reads = 0
+
+    async def since(self, _tenant: TenantId, _since: datetime, limit: int) -> list[Stored]:
+        self.reads += 1
+        return [Stored(datetime.fromtimestamp(0, UTC), one) for one in self.steps[-limit:]]
+
+
+async def test_a_file_of_silences_reads_the_past_once_in_a_while() -> None:
+    ledger, clock = Ledger(), ManualClock(NOW)
+    there: Any = ledger
+    previews = Previews(there, there, Expressions(), clock)
+    ledger.steps = [step("a")]
+    for _ in range(3):
+        assert (await previews.of(ACME, HOST_A, ALWAYS, NOW)).muted_firings == 1
+    assert ledger.reads == 1
+    ledger.steps = [step("a", one) for one in range(MAX_TRANSITIONS + 1)]
+    clock.advance(KEPT_S)
+    found = await previews.of(ACME, HOST_A, ALWAYS, NOW)
+    assert (found.firings, found.complete, ledger.reads) == (MAX_TRANSITIONS, False, 2)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from vigie_contracts.alerts import Reason
+
 from vigie_alerting.notifiers.message import ALERT_NAME, SEVERITY, Alert, Message, Status, number
 
 MAX_SHOWN: Final = 20
@@ -43,6 +45,8 @@ def title(message: Message) -> str:
     """One line: `[FIRING] High Error Rate (high) on booking`."""
     firing = sum(alert.status is Status.FIRING for alert in message.alerts)
     first = message.alerts[0]
+    if first.reason is Reason.HAND_OVER:
+        return line(f"[ON CALL] {first.detail}", MAX_TITLE_CHARS)
     many = len(message.alerts) + message.more > 1
     count = f":{(firing or len(message.alerts)) + message.more}" if many else ""
     names = {alert.rule_name for alert in message.alerts}

@@ -113,7 +113,7 @@ def notice(before: Handover, schedule: Schedule, seen: Now, at_ms: int) -> Trans
         to_state=AlertState.FIRING,
         timestamp=at_ms,
         starts_at=at_ms,
-        reason=Reason.CONDITION_MET,
+        reason=Reason.HAND_OVER,
         detail=sentences[0],
         severity=Severity.INFO,
         labels={"alertname": name, "schedule": before.schedule, "person": seen.person or ""},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from vigie_contracts.alerts import AlertState, Transition
 from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import Matcher
 from vigie_query.times import DAY
+from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.states import AlertStates
@@ -25,6 +27,9 @@ LOOKS_BACK_MS: Final = 7 * DAY
 MAX_TRANSITIONS: Final = 20_000
 """That one preview reads, the newest."""
 MAX_LISTED: Final = 100
+KEPT_S: Final = 5.0
+_TENANTS: Final = 4
+"""Whose past is kept."""
 Sees: TypeAlias = Callable[[Mapping[str, str]], bool]
 """Whether the caller sees an alert with these labels."""
 
@@ -67,24 +72,52 @@ class Preview:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """That an alert began to fire, or changed while it did."""
+
+    at_ms: int
+    fingerprint: str
+    rule: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    read_at: float
+    """On the monotonic clock."""
+    fired: Sequence[Fired]
+    complete: bool
+
+
 class Previews:
     """Read the ledger, and what fires. All methods raise StoreUnavailable, ExpressionTooSlow, Busy."""
 
-    def __init__(self, ledger: Ledger, states: AlertStates, patterns: Expressions) -> None:
-        self._ledger, self._states, self._patterns = ledger, states, patterns
+    def __init__(self, ledger: Ledger, states: AlertStates, patterns: Expressions, clock: Clock) -> None:
+        self._ledger, self._states, self._patterns, self._clock = ledger, states, patterns, clock
+        self._known: OrderedDict[TenantId, _Past] = OrderedDict()
 
     async def of(
         self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int, sees: Sees = lambda _: True
     ) -> Preview:
         """Of the last 7 days, as if it had been there all the time: what does not recur would have muted throughout,
-        what recurs in the times of its rule."""
-        since = datetime.fromtimestamp((now_ms - LOOKS_BACK_MS) / 1000, UTC)
-        found = await self._ledger.since(tenant, since, MAX_TRANSITIONS)
-        steps = [one.transition for one in found]
-        complete = len(steps) < MAX_TRANSITIONS
+        what recurs in the times of its rule. What was read is used for KEPT_S: a file of silences comes one by one."""
+        past = await self._past(tenant, now_ms)
         return await self._patterns.question("matchers", tenant).run(
-            lambda check: counted(steps, matchers, timing, now_ms, sees=sees, complete=complete, check=check)
+            lambda check: counted(past.fired, matchers, timing, now_ms, sees=sees, complete=past.complete, check=check)
         )
+
+    async def _past(self, tenant: TenantId, now_ms: int) -> _Past:
+        now = self._clock.monotonic()
+        known = self._known.get(tenant)
+        if known is None or now - known.read_at >= KEPT_S:
+            since = datetime.fromtimestamp((now_ms - LOOKS_BACK_MS) / 1000, UTC)
+            found = await self._ledger.since(tenant, since, MAX_TRANSITIONS)
+            made = fired(one.transition for one in found)
+            known = self._known[tenant] = _Past(now, made, len(found) < MAX_TRANSITIONS)
+            if len(self._known) > _TENANTS:
+                self._known.popitem(last=False)
+        return known
 
     async def now(self, tenant: TenantId, matchers: Sequence[Matcher], sees: Sees = lambda _: True) -> int:
         """How many alerts fire now that fit."""
@@ -106,8 +139,22 @@ def _go_on() -> None:
     """Nothing limits the time."""
 
 
+def fired(steps: Iterable[Transition]) -> list[Fired]:
+    """The steps that tell of an alert that fires, in their order; those of one alert share their labels."""
+    shared: dict[str, Mapping[str, str]] = {}
+    found: list[Fired] = []
+    for step in steps:
+        if step.to_state is not AlertState.FIRING:
+            continue
+        labels = labels_of(step)
+        if shared.get(step.fingerprint) != labels:
+            shared[step.fingerprint] = labels
+        found.append(Fired(step.timestamp, step.fingerprint, step.rule_id, shared[step.fingerprint]))
+    return found
+
+
 def counted(
-    steps: Iterable[Transition],
+    past: Iterable[Fired],
     matchers: Sequence[Matcher],
     timing: Timing,
     now_ms: int,
@@ -116,35 +163,37 @@ def counted(
     complete: bool = True,
     check: Callable[[], None] = _go_on,
 ) -> Preview:
-    """Of these steps of alerts, oldest first. `check` is called after each; it may raise."""
+    """Of these, oldest first. `check` is called after each expression that was tried; it may raise."""
     start, test = now_ms - LOOKS_BACK_MS, Matchers(tuple(matchers))
     spans = windows(timing, start, now_ms + 1)
-    fired: set[str] = set()
+    judged: dict[int, tuple[bool, bool]] = {}
+    """By the identity of labels: whether they are seen, and fit."""
+    alerts: set[str] = set()
     rules: set[str] = set()
     muted: dict[str, MutedAlert] = {}
     muted_rules: set[str] = set()
     firings = muted_firings = 0
-    for step in steps:
-        if step.to_state is not AlertState.FIRING or not start <= step.timestamp <= now_ms:
-            continue
-        check()
-        labels = labels_of(step)
-        if not sees(labels):
+    for one in past:
+        if id(one.labels) not in judged:
+            judged[id(one.labels)] = sees(one.labels), test.match(one.labels)
+            check()
+        seen, fits = judged[id(one.labels)]
+        if not seen or not start <= one.at_ms <= now_ms:
             continue
         firings += 1
-        fired.add(step.fingerprint)
-        rules.add(step.rule_id)
-        if test.match(labels) and any(begin <= step.timestamp < end for begin, end in spans):
+        alerts.add(one.fingerprint)
+        rules.add(one.rule)
+        if fits and any(begin <= one.at_ms < end for begin, end in spans):
             muted_firings += 1
-            muted_rules.add(step.rule_id)
-            _note(muted, step, labels)
+            muted_rules.add(one.rule)
+            _note(muted, one)
     newest = sorted(muted.values(), key=lambda one: -one.last_ms)
-    return Preview(start, now_ms, complete, len(fired), len(rules), firings, newest, len(muted_rules), muted_firings)
+    return Preview(start, now_ms, complete, len(alerts), len(rules), firings, newest, len(muted_rules), muted_firings)
 
 
-def _note(muted: dict[str, MutedAlert], step: Transition, labels: Mapping[str, str]) -> None:
-    known = muted.get(step.fingerprint)
+def _note(muted: dict[str, MutedAlert], one: Fired) -> None:
+    known = muted.get(one.fingerprint)
     if known is None:
-        muted[step.fingerprint] = MutedAlert(step.fingerprint, labels, step.timestamp, step.timestamp)
+        muted[one.fingerprint] = MutedAlert(one.fingerprint, one.labels, one.at_ms, one.at_ms)
         return
-    known.labels, known.last_ms, known.times = labels, step.timestamp, known.times + 1
+    known.labels, known.last_ms, known.times = one.labels, one.at_ms, known.times + 1

@@ -62,15 +62,16 @@ class Silencebook:
     async def change(
         self, tenant: TenantId, silence: str, draft: Draft, by: Actor, *, if_version: int | None = None
     ) -> tuple[Stored[Silence], Preview]:
-        """Put the draft in its place. Where that would change what it has muted already (other matchers, another
-        start of an active one) it expires, and another one with its own id takes its place; so it does for one that
-        has expired. Raises as `create`; SilenceNotFound, ConfigurationConflict."""
+        """Put the draft in its place. Where it has other matchers, or is to have muted at other times than it has, it
+        expires, and another one with its own id takes its place; so it does for one that has expired. Raises as
+        `create`; SilenceNotFound, ConfigurationConflict."""
         before, now = await self.get(tenant, silence), self._clock.now_ms()
         made, preview = await self._judged(tenant, draft, by)
         was = state(before.value.timing, now)
         version = before.version if if_version is None else if_version
-        if _same(before.value, draft, was):
-            starts = before.value.timing.starts if was is State.ACTIVE else made.timing.starts
+        if _same(before.value, draft, now):
+            begun = before.value.timing.starts <= now
+            starts = before.value.timing.starts if begun else made.timing.starts
             kept = replace(
                 made,
                 timing=replace(made.timing, starts=starts),
@@ -159,14 +160,12 @@ def new_id(now_ms: int) -> str:
     return str(uuid.UUID(int=number & ~(3 << 62) | (2 << 62)))
 
 
-def _same(before: Silence, draft: Draft, was: State) -> bool:
+def _same(before: Silence, draft: Draft, now_ms: int) -> bool:
     """Whether what it has muted stays true of it."""
-    if was is State.EXPIRED or set(before.matchers) != set(draft.matchers):
+    was, asked = before.timing, draft.timing
+    if state(was, now_ms) is State.EXPIRED or set(before.matchers) != set(draft.matchers):
         return False
-    return was is State.PENDING or (before.timing.starts, before.timing.rrule) == (
-        draft.timing.starts,
-        draft.timing.rrule,
-    )
+    return was.starts > now_ms or was == replace(asked, ends=was.ends)
 
 
 def _over(silence: Silence, now_ms: int) -> Silence:

@@ -130,8 +130,8 @@ async def read_silence(context: Ctx, silence: SilencePath, response: Response) -
 async def replace_silence(
     context: Ctx, silence: SilencePath, body: SilenceBody, response: Response, if_match: IfMatch = None
 ) -> Any:
-    """Put another one in its place. With other matchers, or when it is active with another start, it expires and
-    another silence is made: the answer has its `id`. So what was muted stays explained by what it was."""
+    """Put another one in its place. With other matchers, or, once it has begun, another start or recurrence, it expires
+    and another silence is made: the answer has its `id`. So what was muted stays explained by what it was."""
     before = await _mine(context, silence)
     started = before.value.timing.starts if _state(before, context) is not State.EXPIRED else None
     draft = body.draft(context.now_ms, started)
