@@ -46,7 +46,7 @@ NOW_MS: Final = 1_790_000_000_000 // 3_600_000 * 3_600_000
 GOAL_S: Final = 10.0
 RULES: Final = {
     "newest values": f"{NAME} > 99.9",
-    "over a range": f"avg_over_time({NAME}[5m]) > 75",
+    "over a range": f"avg_over_time({NAME}[5m]) > 82",
     "aggregated": f"avg by (service) ({NAME}) > 55",
 }
 
@@ -63,7 +63,7 @@ def keys() -> list[SeriesKey]:
 
 
 def values(number: int, minutes: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A wave of a day with noise: some series reach 75 for a while each day, hardly one reaches 99.9."""
+    """A wave of a day with noise: now and then one of them stays above 82 for some minutes, or reaches 99.9."""
     rng = np.random.default_rng(number * 10_007 + int(minutes[0]))
     wave = 50 + (20 + number % 10) * np.sin(2 * np.pi * (minutes / 1_440 + number / SERIES))
     return np.clip(wave + rng.normal(0, 6, len(minutes)), 0, 100)
