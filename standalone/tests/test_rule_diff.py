@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,42 @@ def test_episodes_are_the_same_where_the_same_labels_fire_at_the_same_time() -> 
     assert [one["labels"] for one in hot.removed] == [{"host": "a"}, {"host": "b"}]
     assert [one["labels"] for one in hot.added] == [{"host": "b"}]
     assert new.errors == ["is too slow"]
+
+
+class Answers:
+    """An api that knows what each rule would have done."""
+
+    def __init__(self, **episodes: list[dict[str, Any]]) -> None:
+        self.episodes, self.asked = episodes, list[dict[str, Any]]()
+
+    def ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        assert (method, path) == ("POST", "/rules/preview")
+        self.asked.append(more["json"])
+        rules = [rule(name, 2 * len(own), *own) for name, own in self.episodes.items() if name in more["json"]["file"]]
+        total = sum(one["pages"] for one in rules)
+        return {"rules": rules, "pages": {"total": total}, "complete": True, "warnings": []}
+
+
+def test_a_diff_says_which_pages_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = tmp_path / "old.yml", tmp_path / "new.yml"
+    old.write_text(group(HOT, FULL))
+    new.write_text(group(HOT, "{alert: Cold, expr: cpu < 5}", "{record: a:b, expr: sum(c)}"))
+    api = Answers(Full=[episode(1, 2, host="a")], Cold=[episode(3, 4, host="b"), episode(5, None, host="b")])
+    monkeypatch.setattr("vigie_standalone.alerting.rules.alerting", lambda *_: api)
+    done = CliRunner().invoke(rules_app, ["diff", str(old), str(new), "--days", "7"])
+    assert done.exit_code == 0, done.output
+    assert [one["days"] for one in api.asked] == [7, 7]
+    assert "Hot" not in api.asked[0]["file"] + api.asked[1]["file"]
+    assert done.stdout.splitlines() == [
+        "Cold\t0\t4\t0\t2\t0",
+        "Full\t2\t0\t1\t0\t0",
+        "- 2026-11-30T01:00:00Z  0 min  host=a",
+        "+ 2026-11-30T03:00:00Z  0 min  host=b",
+        "+ 2026-11-30T05:00:00Z  0 min  host=b",
+    ]
+    assert "2 pages before, 4 after, in 7 days; 1 rules are the same in both files." in done.stderr
+    done = CliRunner().invoke(rules_app, ["diff", str(old), str(new), "--json"])
+    assert json.loads(done.stdout)["same"] == 1
 
 
 def test_unit_tests_run_from_the_shell(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from vigie_alerting.rules.compiling import CompiledRule, compiled
 from vigie_contracts.alerts import Rule, RuleKind
 from vigie_contracts.series import Kind, SeriesKey, series_key
 from vigie_contracts.tenants import TenantId
-from vigie_contracts.tiers import MINUTE
+from vigie_contracts.tiers import HOUR, MINUTE, Tier
 from vigie_query.series import Series
 from vigie_runtime.clock import ManualClock
 from vigie_runtime.expressions import Expressions
@@ -34,7 +34,7 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.writer import Registered, SeriesWriter
 from vigie_storage.windows import document as documents
 from vigie_storage.windows.reader import WindowReader
-from vigie_windows import chunks, fold
+from vigie_windows import chunks, fold, widen
 
 from tests.kit.sources import TestServers
 
@@ -46,7 +46,7 @@ NOW_MS: Final = 1_790_000_000_000 // 3_600_000 * 3_600_000
 GOAL_S: Final = 10.0
 RULES: Final = {
     "newest values": f"{NAME} > 99.9",
-    "over a range": f"avg_over_time({NAME}[5m]) > 75",
+    "over a range": f"avg_over_time({NAME}[5m]) > 82",
     "aggregated": f"avg by (service) ({NAME}) > 55",
 }
 
@@ -63,30 +63,32 @@ def keys() -> list[SeriesKey]:
 
 
 def values(number: int, minutes: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A wave of a day with noise: some series reach 75 for a while each day, hardly one reaches 99.9."""
+    """A wave of a day with noise: now and then one of them stays above 82 for some minutes, or reaches 99.9."""
     rng = np.random.default_rng(number * 10_007 + int(minutes[0]))
     wave = 50 + (20 + number % 10) * np.sin(2 * np.pi * (minutes / 1_440 + number / SERIES))
     return np.clip(wave + rng.normal(0, 6, len(minutes)), 0, 100)
 
 
-def written(series: list[Series], day: int) -> Iterator[tuple[tuple[int, int], list[documents.Window]]]:
-    """By partition and chunk, the windows of a day."""
+def written(series: list[Series], day: int) -> Iterator[tuple[int, Tier, list[documents.Window]]]:
+    """By partition and tier, the windows of a day of each chunk."""
     start_ms = NOW_MS - (DAYS - day) * DAY_MS
     minutes = np.arange(1_440, dtype=np.int64)
-    for chunk in sorted({one.chunk for one in series}):
-        own = [one for one in series if one.chunk == chunk]
+    for partition, chunk in sorted({one.chunk for one in series}):
+        own = [one for one in series if one.chunk == (partition, chunk)]
         kinds = np.zeros(256, np.uint8)
         rows = np.repeat(np.array([one.slot for one in own], np.int64), len(minutes))
         times = np.tile(start_ms + minutes * 60_000 + 7_000, len(own))
         found = np.concatenate([values(one.ordinal, minutes + day * 1_440) for one in own])
         cells = fold(rows, times, found, kinds, MINUTE.width_ms)
-        yield (
-            chunk,
-            [
-                documents.Window(documents.Place(TENANT, chunk[1], start), packed)
-                for _, start, packed in chunks.encode_all(cells)
-            ],
-        )
+        for tier in (MINUTE, HOUR):
+            yield (
+                partition,
+                tier,
+                [
+                    documents.Window(documents.Place(TENANT, chunk, start), packed)
+                    for _, start, packed in chunks.encode_all(widen(cells, tier.width_ms))
+                ],
+            )
 
 
 async def fill(database: Any) -> None:
@@ -98,10 +100,10 @@ async def fill(database: Any) -> None:
     for one, at in zip(wanted, await writer.register(wanted), strict=True):
         assert isinstance(at, Registered)
         series.append(Series(one.fingerprint, one.name, one.kind, one.labels, at.partition, at.ordinal, 0))
-    windows = database[collections.windows(MINUTE).name]
     for day in range(DAYS):
-        for (partition, _), some in written(series, day):
-            await windows.insert_many([documents.document(partition, MINUTE, one) for one in some], ordered=False)
+        for partition, tier, some in written(series, day):
+            windows = database[collections.windows(tier).name]
+            await windows.insert_many([documents.document(partition, tier, one) for one in some], ordered=False)
 
 
 async def no_routes(_tenant: TenantId) -> Routes:
@@ -130,19 +132,17 @@ async def run(uri: str, runs: int) -> bool:
         await fill(database)
         print(f"{SERIES:,} series, {DAYS} days, filled in {time.perf_counter() - began:.0f} s", flush=True)
         for name, text in RULES.items():
-            best: float | None = None
+            good = False
             for _ in range(runs):
                 done, wall_s, cpu_s = await measured(database, text)
-                best = cpu_s if best is None else min(best, cpu_s)
                 print(
                     f"{name}: {wall_s:.1f} s, {cpu_s:.1f} s of a core, {len(done.transitions):,} transitions, "
                     f"{done.evaluations:,} evaluations {done.error}",
                     flush=True,
                 )
-            passed = passed and best is not None and best <= GOAL_S
-            print(
-                f"{'PASS' if best is not None and best <= GOAL_S else 'FAIL'}  {name}: <= {GOAL_S:.0f} s\n", flush=True
-            )
+                good = good or (done.whole and bool(done.transitions) and cpu_s <= GOAL_S)
+            passed = passed and good
+            print(f"{'PASS' if good else 'FAIL'}  {name}: <= {GOAL_S:.0f} s\n", flush=True)
     return passed
 
 

@@ -13,6 +13,9 @@ from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rules.compiling import compiled
 from vigie_contracts.alerts import AlertState, Rule, Transition
 from vigie_contracts.tenants import TenantId
+from vigie_query.promql.parsing import parse
+from vigie_query.promql.queries import Query, answer
+from vigie_query.promql.samples import Vector
 from vigie_runtime.clock import SystemClock
 
 from tests.integration import test_alerting_engine
@@ -64,7 +67,7 @@ async def sent(engines: Engines, running: RunningEngine, probe: Rule, name: str,
         newest = engine.memory.read(watch, horizon, at_ms + 1_000)
         assert newest.times.tolist() == [at_ms] * len(VALUES)
         assert rule.evaluated_ms >= at_ms
-        assert not rule.origins
+        assert all(one.newest_ms < at_ms or one.evaluated_ms >= at_ms for one in engine.rules.values())
         return True
 
     await eventually(looked_at, DEADLINE_S, retry_on=(AssertionError,))
@@ -84,7 +87,7 @@ def ordered(transitions: list[Transition]) -> list[Transition]:
 async def test_a_backtest_does_what_the_live_engine_did(engines: Engines) -> None:
     name = unique("load").replace("-", "_")
     clock = engines.clock = Behind()
-    begin_ms = (int(time.time() * 1000) - 500_000) // STEP_MS * STEP_MS + 3_000
+    begin_ms = (int(time.time() * 1000) - 900_000) // STEP_MS * STEP_MS + 3_000
     clock.become(begin_ms)
     rules = [
         engines.rule(f"max by (host) ({name}) > 80", annotations={"summary": "{{ labels.host }} at {{ value }}"}),
@@ -100,17 +103,23 @@ async def test_a_backtest_does_what_the_live_engine_did(engines: Engines) -> Non
         await eventually(lambda: len(running.engine.rules) == len(rules), DEADLINE_S)
         await eventually(lambda: not running.engine.closed(), DEADLINE_S)
         steps = len(VALUES["a"])
+        at_ms = begin_ms
         for step in range(steps):
-            at_ms = begin_ms + (step + 1) * STEP_MS
+            # On a slow machine a step may take longer than the time that it stands for.
+            at_ms = max(at_ms, clock.now_ms() // STEP_MS * STEP_MS + 3_000) + STEP_MS
             clock.become(at_ms)
             await sent(engines, running, rules[0], name, step=step, at_ms=at_ms)
 
+        end_ms = at_ms + STEP_MS
+
         async def counted() -> bool:
-            assert (await engines.recorded(name))[0] == steps * len(VALUES)
+            text = f"sum(count_over_time({name}[1h]))"
+            found = await answer(engines.reader.of(engines.tenant), Query(text, parse(text), end_ms, end_ms))
+            assert isinstance(found.value, Vector)
+            assert found.value.values.tolist() == [[steps * len(VALUES)]]
             return True
 
         await eventually(counted, DEADLINE_S, retry_on=(AssertionError,))
-        end_ms = begin_ms + (steps + 1) * STEP_MS
         did = {rule.id: await engines.transitions(rule) for rule in rules}
         tester = Backtester(engines.reader, no_routes, (), clock)
         done = await tester.run(engines.tenant, [compiled(rule) for rule in rules], begin_ms, end_ms)
@@ -120,4 +129,5 @@ async def test_a_backtest_does_what_the_live_engine_did(engines: Engines) -> Non
             assert AlertState.RESOLVED in {step.to_state for step in live}
             assert told(one.transitions) == told(live), one.rule.text
             for mine, theirs in zip(ordered(one.transitions), ordered(live), strict=True):
-                assert abs(mine.timestamp - theirs.timestamp) < STEP_MS
+                # The engine's clock goes in steps: what comes late, or lasts, is found a step later.
+                assert abs(mine.timestamp - theirs.timestamp) < 2 * STEP_MS

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
+from vigie_alerting.api.preview.schemas import Preview
+from vigie_alerting.backtest.backtester import Backtest
 from vigie_alerting.backtest.episodes import episodes, fired
 from vigie_alerting.backtest.pages import Pages, Told
 from vigie_alerting.notifying.item import Item
 from vigie_alerting.notifying.muting import Mute
 from vigie_alerting.routing.model import Receiver, Route, RoutingTree
 from vigie_alerting.routing.tree import Routes
-from vigie_contracts.alerts import AlertState, Channel, Severity, Transition, transition_id
+from vigie_alerting.rules.compiling import compiled
+from vigie_contracts.alerts import AlertState, Channel, Rule, RuleKind, Severity, Transition, transition_id
 from vigie_contracts.decisions import Why
 from vigie_contracts.tenants import TenantId
 
@@ -108,3 +112,14 @@ def test_episodes_are_told_with_their_times() -> None:
     assert first.firing_ms(START_MS + 9 * HOUR) == HOUR
     assert (second.ended_ms, second.firing_ms(START_MS + 3 * HOUR)) == (None, HOUR)
     assert first.value == 0.075
+
+
+def test_what_is_no_finite_number_is_told_as_none() -> None:
+    rule = compiled(Rule(id="r1", tenant="acme", name="endless", kind=RuleKind.EXPRESSION, expression="1 / zero > 5"))
+    steps = life(1, START_MS, None, value=math.inf)
+    done = Backtest(rule, START_MS, START_MS + HOUR, whole=True, transitions=steps, series=1)
+    shown = Preview.of([done], Pages(), (START_MS, START_MS + HOUR), [], 10).model_dump(mode="json", by_alias=True)
+    [episode] = shown["rules"][0]["episodes"]
+    assert (episode["value"], episode["steps"][0]["value"], episode["endedAt"]) == (None, None, None)
+    assert shown["rules"][0]["from"] == shown["from"]
+    assert shown["complete"]

@@ -11,6 +11,7 @@ from vigie_contracts.alerts import AlertState, Severity, Transition
 from vigie_query.times import iso
 from vigie_web.schemas import Model, Time
 
+from vigie_alerting.api.alerts.schemas import finite
 from vigie_alerting.api.rules.schemas import Problem
 from vigie_alerting.api.schemas import time
 from vigie_alerting.backtest import episodes, pages
@@ -29,13 +30,13 @@ class Step(Model):
     reason: str
     detail: str
     severity: Severity
-    value: float | None
+    value: float | None = Field(description="null also where it is no finite number")
 
     @classmethod
     def of(cls, step: Transition) -> Self:
         return cls(
             at=iso(step.timestamp), to_state=step.to_state, reason=step.reason, detail=step.detail,
-            severity=step.severity, value=step.value,
+            severity=step.severity, value=finite(step.value),
         )  # fmt: skip
 
 
@@ -58,7 +59,7 @@ class Episode(Model):
             labels=one.labels,
             annotations=one.steps[-1].annotations,
             severity=one.severity,
-            value=one.value,
+            value=finite(one.value),
             began_at=iso(one.began_ms),
             fired_at=time(one.fired_ms),
             ended_at=time(one.ended_ms),
