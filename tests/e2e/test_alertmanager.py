@@ -36,15 +36,15 @@ def http(vigie: Up) -> Iterator[httpx.Client]:
 class Amtool:
     """`amtool`, as whoever knows Alertmanager has it at hand."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *options: str) -> None:
         found = shutil.which("amtool")
         if found is None:
             pytest.skip("amtool is not installed: it did not ask")
-        self._tool, self._url = found, url
+        self._command = [found, f"--alertmanager.url={url}", *options]
 
     def __call__(self, *arguments: str, status: int = 0, stdin: str | None = None) -> str:
         done = subprocess.run(
-            [self._tool, f"--alertmanager.url={self._url}", *arguments],
+            [*self._command, *arguments],
             input=stdin, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == status, done.stdout + done.stderr
@@ -112,6 +112,26 @@ def test_amtool_shows_status_and_routes(amtool: Amtool) -> None:
     assert "receiver: " in amtool("config", "routes", "show")
     assert amtool("config", "routes", "test", "team=db").strip()
     assert "disabled" in amtool("cluster", "show")
+
+
+def test_amtool_asks_with_a_key_as_the_guide_says(vigie: Up, amtool: Amtool, tmp_path: Path) -> None:
+    tenant, name = unique("amtool"), unique("keyed")
+    assert vigie.vigie("tenant", "add", tenant).returncode == 0
+    made = vigie.vigie(
+        "key", "create", "--tenant", tenant, *(f"--scope={one}" for one in ("read", "write", "configure"))
+    )
+    assert made.returncode == 0, made.stderr
+    (tmp_path / "key").write_text(made.stdout.strip())
+    (tmp_path / "vigie.yml").write_text(f"authorization:\n  credentials_file: {tmp_path}/key\n")
+    keyed = Amtool(vigie.url, f"--http.config.file={tmp_path}/vigie.yml")
+    keyed("alert", "add", name)
+    assert [one["labels"]["alertname"] for one in keyed.json("alert", "query", name)] == [name]
+    assert amtool.json("alert", "query", name) == [], "of another tenant"
+    silence = keyed("silence", "add", name, "--comment=keyed").strip()
+    assert amtool.json("silence", "query", f"alertname={name}") == []
+    keyed("silence", "expire", silence)
+    (tmp_path / "key").write_text("vk_wrong_key")
+    assert "401" in keyed("alert", "query", status=1)
 
 
 RULES: Final = """
