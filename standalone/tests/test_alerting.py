@@ -132,3 +132,90 @@ def test_a_channel_that_did_not_deliver_ends_with_one(fake: Fake) -> None:
     assert "the receiver answered 401" in fake.run("channels", "test", "c1", code=1).output
     fake.answer = lambda _: {"delivered": True}
     assert "delivered" in fake.run("channels", "test", "live").stdout
+
+
+ROUTE = {
+    "matchers": [], "receiver": "ops", "continue": False, "groupBy": None, "muteTimes": [], "activeTimes": [],
+    "routes": [],
+}  # fmt: skip
+CONFIG = """
+route:
+  receiver: ops
+  routes:
+    - matchers: ['team="db"']
+      receiver: db
+receivers:
+  - name: ops
+  - name: db
+    webhook_configs: [{url: 'https://hooks.example.com/very-secret'}]
+"""
+
+
+def test_routes_are_shown_as_a_tree_with_who_is_told(fake: Fake) -> None:
+    below = {**ROUTE, "matchers": ['team="db\x1b"'], "receiver": "db", "continue": True, "muteTimes": ["nights"]}
+    receivers = {
+        "ops": {"channels": [], "escalation": "primary"},
+        "db": {"channels": [{"type": "slack", "destination": "#db"}], "escalation": ""},
+    }
+    fake.answer = lambda _: {
+        "route": {**ROUTE, "routes": [below]}, "receivers": receivers, "defaultReceiver": "ops", "version": 3,
+        "updatedAt": "2026-01-31T12:00:00.000Z", "updatedBy": "ann",
+    }  # fmt: skip
+    shown = fake.run("routes", "show")
+    assert shown.stdout.splitlines() == [
+        "all alerts -> ops", '  team="db\\x1b" (and on) -> db not in nights', "", "ops\tescalation primary",
+        "db\tslack #db",
+    ]  # fmt: skip
+    assert "Version 3, of 2026-01-31T12:00:00.000Z by ann." in shown.stderr
+    fake.answer = lambda _: {"version": 0}
+    assert "There are no routes" in fake.run("routes", "show").stderr
+
+
+def test_where_an_alert_would_go_is_asked_and_may_be_verified(fake: Fake) -> None:
+    steps = [{"route": '/{team="db"}', "taken": True, "because": "it holds"}]
+    fake.answer = lambda _: {
+        "steps": steps, "ways": [{"sentence": "to db", "inactive": "its route is muted in 'nights'"}], "receivers": ["db", "ops"], "sentence": "to db"
+    }  # fmt: skip
+    shown = fake.run("routes", "test", "team=db", 'alertname="Disk Full"', "--verify", "db,ops")
+    assert shown.stdout == "db,ops\n"
+    assert 'yes  /{team="db"}: it holds' in shown.stderr
+    assert "but not at that time: its route is muted in 'nights'" in shown.stderr
+    assert json.loads(fake.asked[0].content) == {"labels": {"team": "db", "alertname": "Disk Full"}}
+    assert "It should go to ops." in fake.run("routes", "test", "team=db", "--verify", "ops", code=1).stderr
+    assert "written name=value" in str(fake.run("routes", "test", "team", code=1).exception)
+
+
+def test_a_file_of_alertmanager_is_asked_without_a_server(fake: Fake, tmp_path: Path) -> None:
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(CONFIG)
+    shown = fake.run("routes", "test", "--file", str(file), "team=db")
+    assert shown.stdout == "db\n"
+    assert "very-secret" not in shown.output
+    assert fake.run("routes", "test", "--file", str(file), "team=web", "--verify", "ops").stdout == "ops\n"
+    file.write_text("route: {}")
+    refused = fake.run("routes", "test", "--file", str(file), "a=b", code=1)
+    assert str(refused.exception) == f"{file}:1: the root route needs a receiver"
+    assert not fake.asked
+
+
+def test_an_import_of_routes_lists_what_is_not_taken(fake: Fake, tmp_path: Path) -> None:
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(CONFIG)
+    part = {
+        "kind": "channel",
+        "name": "db webhook",
+        "type": "webhook",
+        "destination": "https://a/***",
+        "verdict": "created",
+    }
+    fake.answer = lambda _: {
+        "unmapped": [{"line": 3, "message": "templates: no"}], "warnings": [], "parts": [part],
+        "tree": {"route": {**ROUTE, "routes": [ROUTE]}, "version": 2},
+    }  # fmt: skip
+    shown = fake.run("routes", "import", str(file))
+    assert shown.stdout == "created\tchannel\tdb webhook\twebhook\thttps://a/***\n"
+    assert f"{file}:3: not taken: templates: no" in shown.stderr
+    assert "2 routes are at version 2." in shown.stderr
+    assert "nothing was done" in fake.run("routes", "import", "--dry-run", str(file)).stderr
+    assert [one.url.params["dryRun"] for one in fake.asked] == ["false", "true"]
+    assert (fake.asked[0].url.path, fake.asked[0].content.decode()) == ("/api/alerts/routes/import", CONFIG)

@@ -10,6 +10,7 @@ import typer
 
 from vigie_standalone.alerting.alerts import alerts_app
 from vigie_standalone.alerting.channels import channels_app
+from vigie_standalone.alerting.oncall import oncall_app
 from vigie_standalone.alerting.routes import routes_app
 from vigie_standalone.alerting.rules import rules_app
 from vigie_standalone.alerting.targets import targets_app
@@ -45,6 +46,7 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(channels_app, name="channels")
 app.add_typer(routes_app, name="routes")
+app.add_typer(oncall_app, name="oncall")
 app.add_typer(targets_app, name="targets")
 app.command("query")(query)
 

@@ -20,6 +20,9 @@ P = Permission
 NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
     (r"/api/alerts/routes/test", None, P.MONITORING_READ),
     (r"/api/alerts/(rules|channels|routes).*|/api/slos.*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
+    (r"/api/oncall/schedules/\{schedule\}/calendar.ics", None, None),
+    (r"/api/oncall(/schedules/\{schedule\}/shifts)?", P.ALERTS_READ, None),
+    (r"/api/oncall/.*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/notifications/.*", None, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/resolve", None, P.ALERTS_RESOLVE),
     (r"/api/alerts/\{alert\}/.*acknowledge", None, P.ALERTS_ACKNOWLEDGE),

@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import FastAPI
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
+from vigie_identity.audit import Audit
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
 from vigie_limits.plans import series_limits
@@ -176,28 +177,37 @@ async def connect(state: State, life: Lifespan) -> Resources:
     )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    canary, count = Canary(clock, state.metrics), partial(count_transitions, state.metrics)
-    routes = watch.hold(routed(routebook.held.of), Kind.ROUTES)
+    canary, routes = Canary(clock, state.metrics), watch.hold(routed(routebook.held.of), Kind.ROUTES)
     planned, asked, failpoint = plan_on_call(stores, watch, clock), muters(mutes), from_environment()
     escalations = planned.escalations
     stages = Stages(
         routes, asked, escalations.begin, (escalations.moved,),
-        stored=(of_tenants(count), of_tenants(announcer.announce), mutes.inhibited.stored, escalations.stored),
+        stored=(
+            of_tenants(partial(count_transitions, state.metrics)), of_tenants(announcer.announce),
+            mutes.inhibited.stored, escalations.stored,
+        ),
     )  # fmt: skip
+    sessions = database.client.start_session(), database.client.start_session()
+    for one in sessions:
+        life.on_down("a session", one.end_session)
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds={**kinds, CANARY: canary},
-        watch=watch, failpoint=failpoint, clock=clock, metrics=state.metrics,
+        watch=watch, session=sessions[0], failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
-        watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
+        watch=watch, audit=who.audit, sender=notifying.sender.wake, session=sessions[1],
+        failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
+
+    async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
+        return [*await routebook.receivers_of(tenant, channel), *await oncall.book.users_of(tenant, channel)]
+
     dispatcher = notifying.dispatcher
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
-    slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
     shipping = Shipping(stores.rules, partial(_ship, settings, rulebook), lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
     compiled = CompiledRules()
@@ -223,10 +233,11 @@ async def connect(state: State, life: Lifespan) -> Resources:
         identities=identities,
         clock=clock,
         metrics=state.metrics,
+        sessions=sessions,
     )
     if settings.alerting_canary:
-        flying = canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))
-        life.run("canary", flying, canary.stop)
+        work = canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))
+        life.run("canary", work, canary.stop)
     return Resources(
         access=shared.access,
         checks=(
@@ -240,11 +251,11 @@ async def connect(state: State, life: Lifespan) -> Resources:
         watch=watch,
         mutes=mutes,
         rulebook=rulebook,
-        slobook=Slobook(slos_, Configbook(database, slos_, who.audit, watch), rulebook, reader),
+        slobook=_slobook(database, stores, who.audit, watch, rulebook=rulebook, reader=reader),
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(
-            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+            database, stores.channels, stores.rules, receivers_of, audit=who.audit, resources=tools
         ),
         routebook=routebook,
         imports=Imports(
@@ -257,6 +268,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         health=lambda rule_id: health_of(running, rule_id),
     )
+
+
+def _slobook(
+    database: Database, stores: Stores, audit: Audit, watch: Watch, *, rulebook: Rulebook, reader: PromqlReader
+) -> Slobook:
+    slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
+    return Slobook(slos_, Configbook(database, slos_, audit, watch), rulebook, reader)
 
 
 async def _ship(settings: AlertingSettings, rulebook: Rulebook, tenant: TenantId) -> None:

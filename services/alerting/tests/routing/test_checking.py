@@ -90,7 +90,10 @@ def test_trees_are_bounded() -> None:
         checked(RoutingTree(route=deep), KNOWN)
     with pytest.raises(InvalidRoutes, match="more than 1,000 routes"):
         checked(RoutingTree(route=Route(routes=[Route()] * 1_000)), KNOWN)
-    with pytest.raises(InvalidRoutes, match="more than 500"):
+    patterns = [Route(matchers=[f'a=~"{at}.*"']) for at in range(501)]
+    with pytest.raises(InvalidRoutes, match="more than 500 regular expressions"):
+        checked(RoutingTree(route=Route(routes=patterns)), KNOWN)
+    with pytest.raises(InvalidRoutes, match=r"more than 500$"):
         checked(RoutingTree(receivers={str(at): Receiver() for at in range(501)}), KNOWN)
 
 

@@ -26,6 +26,8 @@ from vigie_alerting.rules.problems import RuleProblem
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_ROUTES: Final = 1_000
 MAX_DEPTH: Final = 16
+MAX_EXPRESSIONS: Final = 500
+"""Regular expressions of a tree, each counted once: all may be asked about one alert."""
 MAX_RECEIVERS: Final = 500
 MAX_NAMES: Final = 32
 """Labels to group by, and time intervals, of one route."""
@@ -53,6 +55,7 @@ class _Judging:
     problems: list[RuleProblem] = field(default_factory=list[RuleProblem])
     warnings: list[RuleProblem] = field(default_factory=list[RuleProblem])
     routes: int = 0
+    expressions: set[str] = field(default_factory=set[str])
 
     def wrong(self, place: str, reason: str) -> None:
         self.problems.append(RuleProblem(place, reason))
@@ -100,6 +103,8 @@ def checked(tree: RoutingTree, known: Known) -> tuple[Routes, list[RuleProblem]]
     _route(judging, tree.route, "route", 0)
     if judging.routes > MAX_ROUTES:
         judging.wrong("route", f"there are more than {MAX_ROUTES:,} routes")
+    if len(judging.expressions) > MAX_EXPRESSIONS:
+        judging.wrong("route", f"there are more than {MAX_EXPRESSIONS} regular expressions: use = and != where they do")
     _receivers(judging)
     if judging.problems:
         raise InvalidRoutes(judging.problems)
@@ -116,7 +121,8 @@ def _route(judging: _Judging, route: Route, at: str, depth: int) -> None:
         judging.wrong(at, f"routes are nested at most {MAX_DEPTH} deep")
         return
     try:
-        parse(route.matchers, f"{at}.matchers")
+        found = parse(route.matchers, f"{at}.matchers")
+        judging.expressions.update(one.value for one in found.all if one.is_regex)
     except QueryError as e:
         judging.wrong(f"{at}.matchers", e.detail)
     if route.receiver and route.receiver not in judging.tree.receivers:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +25,9 @@ from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.destinations import check, known_again
 from vigie_alerting.rules.problems import RuleProblem
 from vigie_alerting.snapshots import Watch
+from vigie_alerting.times.interval import MAX_INTERVALS, TimeInterval
 
-_MOST_NAMES: Final = 2_000
+_MOST_CHAINS: Final = 2_000
 NO_ROUTES: Final = Routes()
 
 
@@ -49,8 +51,8 @@ class Routebook:
         self._store: Configuration[RoutingTree] = configuration.of(Kind.ROUTES, RoutingTree, 1)
         self._book = Configbook(db, self._store, audit, watch)
         self._channels, self._resources = channels, resources
-        self._times = configuration.of(Kind.TIME_INTERVAL, _Named, _MOST_NAMES)
-        self._chains = configuration.of(Kind.CHAIN, _Named, _MOST_NAMES)
+        self._times = configuration.of(Kind.TIME_INTERVAL, TimeInterval, MAX_INTERVALS)
+        self._chains = configuration.of(Kind.CHAIN, _Named, _MOST_CHAINS)
         self.held = watch.hold(self._load, Kind.ROUTES)
         """What decides about alerts: `await routebook.held.of(tenant)`."""
 
@@ -63,7 +65,8 @@ class Routebook:
         Raises InvalidRoutes."""
         before = await self.stored(tenant)
         restored = tree if before is None else _restored(tree, before.value)
-        return checked(restored, await self.known(tenant, before.value if before else None))
+        known = await self.known(tenant, before.value if before else None)
+        return await asyncio.to_thread(checked, restored, known)  # expressions may take milliseconds each
 
     async def known(
         self,
@@ -78,7 +81,7 @@ class Routebook:
         names = {one.name for one in await self._channels.all(tenant)}
         return Known(
             check({*names, *channels}, self._resources, _inline(before)),
-            {*times, *(one.name for one in await self._times.all(tenant))},
+            {*times, *await self.times(tenant)},
             {one.name for one in await self._chains.all(tenant)},
         )
 
@@ -110,6 +113,10 @@ class Routebook:
         """Whether there were any. Raises ConfigurationConflict."""
         return await self._book.delete(tenant, NAME, by, Action.ROUTES_DELETED, if_version=if_version) is not None
 
+    async def times(self, tenant: TenantId) -> Mapping[str, TimeInterval]:
+        """The time intervals that routes may name."""
+        return {one.name: one.value for one in await self._times.all(tenant)}
+
     async def receivers_of(self, tenant: TenantId, channel: str) -> list[str]:
         """The receivers that name this channel."""
         stored = await self.stored(tenant)
@@ -119,7 +126,7 @@ class Routebook:
 
     async def _load(self, tenant: TenantId) -> Routes:
         stored = await self._store.get(tenant, NAME)
-        return NO_ROUTES if stored is None else Routes(stored.value)
+        return NO_ROUTES if stored is None else await asyncio.to_thread(Routes, stored.value)
 
 
 def named(channel: str) -> Channel:

@@ -128,7 +128,7 @@ class Imports:
         known = await self._book.known(
             tenant, before.value if before else None, channels=found.drafts, times=found.times
         )
-        routes, warnings = _judged(found.document, tree, known)
+        routes, warnings = await asyncio.to_thread(_judged, found.document, tree, known)
         stored = before
         if not dry_run and (before is None or before.value != tree or plan.changes):
             stored = await self._write(tenant, routes.tree, plan, by, if_version)
