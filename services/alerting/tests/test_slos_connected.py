@@ -45,6 +45,7 @@ async def test_an_objective_lives_with_its_rules_from_post_to_delete(office: Off
     told = await office.call("PATCH", path, 409, json={"severity": "info"})
     assert told["detail"] == "the rule belongs to the slo 'booking', and changes with it: change that"
     await office.call("DELETE", path, 409)
+    assert "slo:" not in await office.call("GET", "/api/alerts/rules/export")
 
     bob = person("bob")
     changed = await office.call(

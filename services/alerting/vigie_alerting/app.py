@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import FastAPI
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
+from vigie_identity.audit import Audit
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
 from vigie_limits.plans import series_limits
@@ -78,6 +79,7 @@ from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
 from vigie_alerting.slos import model
 from vigie_alerting.slos.slobook import Slobook
+from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
 log = logging.get(__name__)
@@ -167,7 +169,6 @@ async def connect(state: State, life: Lifespan) -> Resources:
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
-    slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
     shipping = Shipping(stores.rules, partial(_ship, settings, rulebook), lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
     compiled = CompiledRules()
@@ -211,7 +212,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         watch=told.watch,
         mutes=mutes,
         rulebook=rulebook,
-        slobook=Slobook(slos_, Configbook(database, slos_, who.audit, told.watch), rulebook, reader),
+        slobook=_slobook(database, stores, who.audit, told.watch, rulebook=rulebook, reader=reader),
         compiled=compiled,
         channels=told.channels,
         channelbook=told.channelbook,
@@ -227,6 +228,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )
+
+
+def _slobook(
+    database: Database, stores: Stores, audit: Audit, watch: Watch, *, rulebook: Rulebook, reader: PromqlReader
+) -> Slobook:
+    slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
+    return Slobook(slos_, Configbook(database, slos_, audit, watch), rulebook, reader)
 
 
 async def _ship(settings: AlertingSettings, rulebook: Rulebook, tenant: TenantId) -> None:

@@ -6,11 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from vigie_contracts.series import Kind
+from vigie_contracts.tiers import TIERS
+from vigie_query.promql.cells import VALUE, Shown
 from vigie_query.promql.errors import ExecutionError
+from vigie_query.promql.evaluation import Evaluation
 from vigie_query.promql.labels import labels_of
+from vigie_query.promql.parsing import parse
+from vigie_query.promql.reading import wanted
+from vigie_query.promql.tiers import need
+from vigie_windows.chunks import Column
 
 from . import corpus
 from .test_against_slow import arranged
@@ -156,3 +165,17 @@ def test_of_what_is_no_number_there_is_no_score(function: str) -> None:
     points = {SERIES[0]: {NOW - 2: 1.0, NOW - 1: 2.0, NOW: math.nan}}
     [[(_, value)]] = corpus.evaluate(arranged(points), f"{function}(x[1h])", NOW, NOW, 1).values()
     assert math.isnan(value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "coarsest"), [("zscore_over_time(x[4w])", 0), ("seasonal_zscore(x[4w], 1w)", len(TIERS) - 1)]
+)
+def test_ranges_of_weeks_are_read_in_wide_windows_where_the_function_is_for_weeks(
+    expression: str, coarsest: int
+) -> None:
+    [one] = wanted(parse(expression), Evaluation({}, NOW, NOW), 0)
+    gauge = np.array([Kind.GAUGE], np.uint8)
+    needed = need(one, Shown([SERIES[0]], np.zeros(1, np.int64), gauge, np.full(1, VALUE)))
+    assert needed.coarsest == coarsest
+    assert needed.estimated, "windows of several samples do not know it exactly"
+    assert Column.SUM in needed.columns

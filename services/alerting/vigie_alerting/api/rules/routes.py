@@ -167,9 +167,10 @@ async def export_rules(
     context: Ctx,
     group: Annotated[str | None, Query(max_length=MAX_NAME_CHARS, description="only this group")] = None,
 ) -> Response:
-    """A Prometheus rule file. What it cannot say stands in comments at its beginning."""
+    """A Prometheus rule file. What it cannot say stands in comments at its beginning; rules of objectives, which would
+    be other rules when they are imported, are not in it."""
     rules = await context.resources.stores.rules.all(context.tenant, {} if group is None else {"group": {"$eq": group}})
-    text, lost = exporting.written(rules)
+    text, lost = exporting.written([rule for rule in rules if not rule.managed_by])
     notes = "".join(f"# {' '.join(str(one).split())}\n" for one in lost)
     return Response(notes + text, headers={"content-type": "application/yaml; charset=utf-8"})
 
