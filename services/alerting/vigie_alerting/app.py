@@ -163,7 +163,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
     kinds = notifiers(tools)
     channels = Channels(stores.channels, kinds, tools)
     routebook = Routebook(
-        database, stores.configuration, stores.channels, audit=who.audit, watch=watch, resources=tools
+        database,
+        stores.configuration,
+        stores.channels,
+        audit=who.audit,
+        watch=watch,
+        resources=tools,
+        patterns=patterns,
     )
     announcer = Announcer(live, clock, state.metrics)
     life.run("announcer", announcer.run(), announcer.stop)
