@@ -28,6 +28,7 @@ from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Audit
 from vigie_runtime.clock import SystemClock
+from vigie_runtime.expressions import Expressions
 from vigie_storage.alerts.channels import ChannelStore
 from vigie_storage.alerts.configuration import ConfigurationStore
 from vigie_storage.alerts.decisions import Decisions
@@ -102,8 +103,9 @@ class Stage:
         self.configuration = ConfigurationStore(database, self.clock)
         self.watch = Watch(self.configuration.changed_since, self.clock)
         self.routebook = Routebook(
-            database, self.configuration, self.store, audit=self.audit, watch=self.watch, resources=self.resources
-        )
+            database, self.configuration, self.store, audit=self.audit, watch=self.watch, resources=self.resources,
+            patterns=Expressions(),
+        )  # fmt: skip
         self.book = Channelbook(
             database, self.store, self.rules, self.routebook.receivers_of, audit=self.audit, resources=self.resources
         )

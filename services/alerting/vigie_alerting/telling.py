@@ -76,7 +76,10 @@ def start(
     tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
     kinds, canary = notifiers(tools), Canary(clock, metrics)
     channels = Channels(stores.channels, kinds, tools)
-    routebook = Routebook(database, stores.configuration, stores.channels, audit=audit, watch=watch, resources=tools)
+    routebook = Routebook(
+        database, stores.configuration, stores.channels,
+        audit=audit, watch=watch, resources=tools, patterns=patterns,
+    )  # fmt: skip
     mutes = Mutes.of(database, stores, audit, watch, clock=clock, patterns=patterns)
     planned, asked = plan_on_call(stores, watch, clock), muters(mutes)
     count = partial(count_transitions, metrics)

@@ -10,6 +10,8 @@ from vigie_alerting.api.routing.routes import EXAMPLE
 from vigie_alerting.routing.checking import MAX_DEPTH, Known, checked, read
 from vigie_alerting.routing.errors import InvalidRoutes
 from vigie_alerting.routing.model import Receiver, Route, RoutingTree
+from vigie_contracts.tenants import TenantId
+from vigie_runtime.expressions import Expressions, ExpressionTooSlow
 
 KNOWN = Known(lambda channel: "is not there" if channel.destination == "lost" else "", {"nights"}, {"primary"})
 
@@ -95,6 +97,13 @@ def test_trees_are_bounded() -> None:
         checked(RoutingTree(route=Route(routes=patterns)), KNOWN)
     with pytest.raises(InvalidRoutes, match=r"more than 500$"):
         checked(RoutingTree(receivers={str(at): Receiver() for at in range(501)}), KNOWN)
+
+
+async def test_a_tree_whose_expressions_take_too_long_is_given_up() -> None:
+    tree = RoutingTree(route=Route(routes=[Route(matchers=[f'a=~"{at}.*"']) for at in range(400)]))
+    patterns = Expressions(thinking_s=0.0)
+    with pytest.raises(ExpressionTooSlow, match="matchers: this takes longer than 0 s"):
+        await patterns.question("matchers", TenantId("acme")).run(lambda check: checked(tree, KNOWN, check))
 
 
 def test_what_was_hardly_meant_is_taken_with_a_warning() -> None:

@@ -12,6 +12,7 @@ from vigie_contracts.alerts import Channel, Severity
 from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_NAME_CHARS
 from vigie_contracts.problems import shortened
 from vigie_query.errors import QueryError
+from vigie_runtime.expressions import Check
 
 from vigie_alerting.notifiers.registry import KINDS
 from vigie_alerting.outbox import NAMED
@@ -52,6 +53,7 @@ class Known:
 class _Judging:
     tree: RoutingTree
     known: Known
+    check: Check
     problems: list[RuleProblem] = field(default_factory=list[RuleProblem])
     warnings: list[RuleProblem] = field(default_factory=list[RuleProblem])
     routes: int = 0
@@ -93,9 +95,14 @@ def converted(sent: Mapping[str, Any]) -> RoutingTree:
     return tree
 
 
-def checked(tree: RoutingTree, known: Known) -> tuple[Routes, list[RuleProblem]]:
-    """The routes, and what is taken and was hardly meant. Raises InvalidRoutes."""
-    judging = _Judging(tree, known)
+def _go_on() -> None:
+    """Nothing limits the time."""
+
+
+def checked(tree: RoutingTree, known: Known, check: Check = _go_on) -> tuple[Routes, list[RuleProblem]]:
+    """The routes, and what is taken and was hardly meant. `check` is called for each route; it may raise. Raises
+    InvalidRoutes."""
+    judging = _Judging(tree, known, check)
     if tree.route.matchers:
         judging.wrong("route.matchers", "the root takes every alert, and has no matchers")
     if tree.route.continue_:
@@ -115,6 +122,7 @@ def checked(tree: RoutingTree, known: Known) -> tuple[Routes, list[RuleProblem]]
 
 def _route(judging: _Judging, route: Route, at: str, depth: int) -> None:
     judging.routes += 1
+    judging.check()
     if judging.routes > MAX_ROUTES:
         return
     if depth > MAX_DEPTH:

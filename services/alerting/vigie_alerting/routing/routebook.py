@@ -12,6 +12,7 @@ from vigie_contracts.alerts import Channel
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action, Actor, Audit
 from vigie_runtime.clients import Database
+from vigie_runtime.expressions import Expressions, Thinking
 from vigie_storage.alerts.channels import ChannelStore
 from vigie_storage.alerts.configuration import Configuration, ConfigurationStore, Kind, Stored
 from vigie_storage.mongo import Session
@@ -47,10 +48,12 @@ class Routebook:
         audit: Audit,
         watch: Watch,
         resources: Resources,
+        patterns: Expressions,
     ) -> None:
+        """`patterns`: where expressions are tried."""
         self._store: Configuration[RoutingTree] = configuration.of(Kind.ROUTES, RoutingTree, 1)
         self._book = Configbook(db, self._store, audit, watch)
-        self._channels, self._resources = channels, resources
+        self._channels, self._resources, self._patterns = channels, resources, patterns
         self._times = configuration.of(Kind.TIME_INTERVAL, TimeInterval, MAX_INTERVALS)
         self._chains = configuration.of(Kind.CHAIN, _Named, _MOST_CHAINS)
         self.held = watch.hold(self._load, Kind.ROUTES)
@@ -62,11 +65,15 @@ class Routebook:
 
     async def judged(self, tenant: TenantId, tree: RoutingTree) -> tuple[Routes, list[RuleProblem]]:
         """The routes as they would be stored, with the destinations that came back as they were shown, and warnings.
-        Raises InvalidRoutes."""
+        Raises InvalidRoutes, ExpressionTooSlow, Busy."""
         before = await self.stored(tenant)
         restored = tree if before is None else _restored(tree, before.value)
         known = await self.known(tenant, before.value if before else None)
-        return await asyncio.to_thread(checked, restored, known)  # expressions may take milliseconds each
+        return await self.thinking(tenant).run(lambda check: checked(restored, known, check))
+
+    def thinking(self, tenant: TenantId) -> Thinking:
+        """The time to try the expressions of one tree."""
+        return self._patterns.question("matchers", tenant)
 
     async def known(
         self,

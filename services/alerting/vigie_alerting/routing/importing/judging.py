@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vigie_query.errors import QueryError
+from vigie_runtime.expressions import Check
 
 from vigie_alerting.routing.checking import Known, checked
 from vigie_alerting.routing.errors import InvalidRoutes
@@ -34,11 +35,13 @@ def times(found: Read) -> dict[str, TimeInterval]:
     return made
 
 
-def judged(document: Document, tree: RoutingTree, known: Known) -> tuple[Routes, list[RuleProblem]]:
-    """The routes, and warnings. Raises InvalidRuleFile."""
+def judged(
+    document: Document, tree: RoutingTree, known: Known, check: Check = lambda: None
+) -> tuple[Routes, list[RuleProblem]]:
+    """The routes, and warnings; `check` as for `checked`. Raises InvalidRuleFile."""
     made: tuple[Routes, list[RuleProblem]] = Routes(), []
     try:
-        made = checked(tree, known)
+        made = checked(tree, known, check)
     except InvalidRoutes as e:
         for one in e.problems:
             document.error(document.line(one.field), str(one))

@@ -122,7 +122,8 @@ class Imports:
         known = await self._book.known(
             tenant, before.value if before else None, channels=found.drafts, times=found.times
         )
-        routes, warnings = await asyncio.to_thread(judged, found.document, tree, known)
+        thinking = self._book.thinking(tenant)
+        routes, warnings = await thinking.run(lambda check: judged(found.document, tree, known, check))
         stored = before
         if not dry_run and (before is None or before.value != tree or plan.changes):
             stored = await self._write(tenant, routes.tree, plan, by, if_version)
