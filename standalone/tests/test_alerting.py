@@ -159,11 +159,12 @@ def test_routes_are_shown_as_a_tree_with_who_is_told(fake: Fake) -> None:
 def test_where_an_alert_would_go_is_asked_and_may_be_verified(fake: Fake) -> None:
     steps = [{"route": '/{team="db"}', "taken": True, "because": "it holds"}]
     fake.answer = lambda _: {
-        "steps": steps, "ways": [{"sentence": "to db"}], "receivers": ["db", "ops"], "sentence": "to db"
+        "steps": steps, "ways": [{"sentence": "to db", "inactive": "its route is muted in 'nights'"}], "receivers": ["db", "ops"], "sentence": "to db"
     }  # fmt: skip
     shown = fake.run("routes", "test", "team=db", 'alertname="Disk Full"', "--verify", "db,ops")
     assert shown.stdout == "db,ops\n"
     assert 'yes  /{team="db"}: it holds' in shown.stderr
+    assert "but not at that time: its route is muted in 'nights'" in shown.stderr
     assert json.loads(fake.asked[0].content) == {"labels": {"team": "db", "alertname": "Disk Full"}}
     assert "It should go to ops." in fake.run("routes", "test", "team=db", "--verify", "ops", code=1).stderr
     assert "written name=value" in str(fake.run("routes", "test", "team", code=1).exception)

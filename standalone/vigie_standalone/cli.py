@@ -10,6 +10,7 @@ import typer
 
 from vigie_standalone.alerting.alerts import alerts_app
 from vigie_standalone.alerting.channels import channels_app
+from vigie_standalone.alerting.oncall import oncall_app
 from vigie_standalone.alerting.routes import routes_app
 from vigie_standalone.alerting.rules import rules_app
 from vigie_standalone.alerting.silences import silences_app
@@ -47,6 +48,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(channels_app, name="channels")
 app.add_typer(routes_app, name="routes")
 app.add_typer(silences_app, name="silences")
+app.add_typer(oncall_app, name="oncall")
 app.add_typer(targets_app, name="targets")
 app.command("query")(query)
 

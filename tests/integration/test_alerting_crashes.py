@@ -9,7 +9,17 @@ import pytest
 from vigie_alerting.sender.failpoints import VARIABLE, Point
 from vigie_standalone.embedded.process import Process
 
-from tests.chaos.alerts import AlertLedger, Crossings, differences, drained, make_rules, repeats, told
+from tests.chaos.alerts import (
+    AlertLedger,
+    Crossings,
+    differences,
+    drained,
+    left_believing,
+    make_routes,
+    make_rules,
+    repeats,
+    told,
+)
 from tests.chaos.ledger import listed
 from tests.integration.world import World
 from tests.kit.wait import eventually, unique
@@ -32,8 +42,11 @@ class Deaths:
         self.count = 0
 
     async def at_each_step(self, replicas: int) -> None:
-        """So many replicas at a time; one of them dies at each step, at one of the first times that it gets there."""
+        """So many replicas at a time; one of them dies at each step, at one of the first times that it gets there: one
+        by itself at every step, several at every second one."""
         points = list(enumerate(Point, replicas))
+        if replicas > 1:
+            points = points[replicas % 2 :: 2]
         await asyncio.gather(*(self._one_after_the_other(points) for _ in range(replicas)))
 
     async def _one_after_the_other(self, points: list[tuple[int, Point]]) -> None:
@@ -57,8 +70,9 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
     await asyncio.to_thread(rough.services.start, gateways=1, aggregators=1, alertings=1)
     ledger, alerts = rough.ledger("alerts"), AlertLedger(unique("alerts").replace("-", "_"))
     deaths, first = Deaths(rough), rough.services.alertings[0]
-    with receiver() as webhook:
+    with receiver() as webhook, receiver() as groups, receiver() as chain:
         await make_rules(rough.services.urls[first.name], alerts, webhook.url)
+        await make_routes(rough.services.urls[first.name], groups.url, chain.url)
         first.kill()
         async with rough.sender(ledger) as sender:
             crossings = Crossings(sender, rough.database, rough.services.tenant, alerts)
@@ -70,7 +84,12 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
             await running
         await drained(rough.database, rough.services.tenant)
         found, deliveries = await told(rough.database, rough.services.tenant), webhook.deliveries
-    assert deaths.count == len(REPLICAS) * len(Point)
+        by_group, by_chain = groups.deliveries, chain.deliveries
+    assert deaths.count == 2 * len(Point)
     wrong = differences(alerts, found, deliveries)
     assert not wrong, listed(wrong)
-    assert repeats(deliveries).total() <= deaths.count
+    assert by_group, "groups told nothing"
+    assert by_chain, "the chain told nothing"
+    assert not left_believing(by_group)
+    assert not left_believing(by_chain)
+    assert repeats([*deliveries, *by_group, *by_chain]).total() <= deaths.count

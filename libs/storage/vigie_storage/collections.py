@@ -202,7 +202,7 @@ ALERT_CONFIGURATION: Final = Collection(
 ALERT_ESCALATIONS: Final = Collection(
     "alert_escalations",
     TenantIn.FIELD,
-    (Index(("due",), only={"open": True}), _by_tenant("fingerprint", "-updated")),
+    (Index(("due",), only={"open": True}), _by_tenant("fingerprint", "-updated"), _by_tenant("open")),
     Expiry("expires"),
 )
 """Where an alert stands in a chain of people to tell. `_id`: made of tenant, episode and chain."""

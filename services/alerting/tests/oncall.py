@@ -53,12 +53,12 @@ class Rota:
     def __init__(self, stage: Stage) -> None:
         self.stage, self.db, self.clock = stage, stage.database, stage.clock
         configuration = ConfigurationStore(self.db, self.clock)
-        self.configuration, self.known = configuration, OnCallStore(configuration)
+        self.store, self.timers = EscalationStore(self.db, KEPT), HandoverStore(self.db)
+        self.configuration, self.known = configuration, OnCallStore(configuration, self.store)
         self.watch = Watch(configuration.changed_since, self.clock)
         self.held = self.watch.hold(
             self.known.load, configured.Kind.SCHEDULE, configured.Kind.PERSON, configured.Kind.CHAIN
         )
-        self.store, self.timers = EscalationStore(self.db, KEPT), HandoverStore(self.db)
         self.states, self.decisions = AlertStates(self.db, timedelta(days=1)), Decisions(self.db)
         self.escalations = Escalations(self.store, self.held, stage.ledger, self.decisions, self.clock)
         self.default: list[Channel] = []

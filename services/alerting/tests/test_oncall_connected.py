@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from icalendar import Calendar
-from vigie_alerting.engine import start as engine
 from vigie_contracts.alerts import Condition, Rule, Severity
 from vigie_identity.permissions import Role, Scope
-from vigie_runtime.clients import Database
 from vigie_storage.alerts.document import State
 
-from services.alerting.tests.office import ACME, Office, key, opened, person, settings_for
-from services.alerting.tests.test_api_connected import idle
+from services.alerting.tests.office import ACME, Office, key, person
 from tests.kit.wait import eventually
 
 pytestmark = pytest.mark.connected
@@ -45,18 +41,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def office(
-    database: Database, kafka: str, mongo_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Office]:
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def people(office: Office) -> None:
     """ana and ben, who are reached by mail, and the schedule of both."""
-    monkeypatch.setattr(engine, "start", idle)
-    servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
-    async with opened(settings_for(servers, database.name)) as made:
-        for name in ("ana", "ben"):
-            await made.call("PUT", f"{ONCALL}/people/{name}", json={"email": f"{name}@example.com"})
-        await made.call("PUT", f"{ONCALL}/schedules/db", json=SCHEDULE)
-        yield made
+    for name in ("ana", "ben"):
+        await office.call("PUT", f"{ONCALL}/people/{name}", json={"email": f"{name}@example.com"})
+    await office.call("PUT", f"{ONCALL}/schedules/db", json=SCHEDULE)
 
 
 async def test_who_is_on_call_until_when_and_who_is_next(office: Office) -> None:

@@ -13,6 +13,7 @@ from vigie_alerting.notifiers.message import Message
 from vigie_alerting.sender import sender as sending
 from vigie_alerting.sender.failpoints import Point
 from vigie_contracts.alerts import AlertState, Channel, Transition
+from vigie_runtime import tasks
 from vigie_storage.alerts.document import State
 from vigie_storage.alerts.outbox import LEASE_S
 
@@ -76,8 +77,7 @@ async def test_a_crash_loses_nothing_and_doubles_at_most_what_was_on_its_way(sta
         return task.done() or (not crashing._tasks and await stage.rows.find_one({"attempts": {"$gt": 0}}) is not None)
 
     await eventually(crashed)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await tasks.end([task])
     stage.clock.ahead_s += LEASE_S + 1
     async with stage.sending():
         await eventually(lambda: _all_sent(stage))

@@ -177,14 +177,22 @@ async def connect(state: State, life: Lifespan) -> Resources:
         routebook.held, asked, escalations.begin, (escalations.moved,),
         stored=(count, announcer.announce, mutes.inhibited.stored, escalations.stored),
     )  # fmt: skip
+    sessions = database.client.start_session(), database.client.start_session()
+    for one in sessions:
+        life.on_down("a session", one.end_session)
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds=kinds, watch=watch,
-        failpoint=failpoint, clock=clock, metrics=state.metrics,
+        session=sessions[0], failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
-        watch=watch, audit=who.audit, sender=notifying.sender.wake, failpoint=failpoint, clock=clock,
+        watch=watch, audit=who.audit, sender=notifying.sender.wake, session=sessions[1],
+        failpoint=failpoint, clock=clock, metrics=state.metrics,
     )  # fmt: skip
+
+    async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
+        return [*await routebook.receivers_of(tenant, channel), *await oncall.book.users_of(tenant, channel)]
+
     dispatcher = notifying.dispatcher
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
@@ -215,6 +223,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         identities=identities,
         clock=clock,
         metrics=state.metrics,
+        sessions=sessions,
     )
     return Resources(
         access=shared.access,
@@ -232,7 +241,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         compiled=compiled,
         channels=channels,
         channelbook=Channelbook(
-            database, stores.channels, stores.rules, routebook.receivers_of, audit=who.audit, resources=tools
+            database, stores.channels, stores.rules, receivers_of, audit=who.audit, resources=tools
         ),
         routebook=routebook,
         imports=Imports(

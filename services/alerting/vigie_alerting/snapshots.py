@@ -49,6 +49,12 @@ class Snapshots(Generic[T]):
         task = self._flights.running(key) or self._flights.start(key, partial(self._loaded, tenant, self._epoch))
         return await asyncio.shield(task)
 
+    async def fresh(self, tenant: TenantId) -> T:
+        """What the tenant has now, where what is held may be a second old and something is missing in it. Raises as
+        `of`."""
+        self.drop(tenant)
+        return await self.of(tenant)
+
     def drop(self, tenant: TenantId | None = None) -> None:
         """Load it again when it is asked for next; None: of all tenants."""
         self._epoch += 1

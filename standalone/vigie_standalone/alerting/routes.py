@@ -1,5 +1,6 @@
 """`vigie routes`: who is told of which alerts, also from configuration files of Alertmanager."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,7 @@ def try_(
     *,
     labels: Labels,
     file: Annotated[Path | None, typer.Option(help=f"{_FILE} Asked without a server.")] = None,
+    at: Annotated[str, typer.Option(help="When: now+8h, or RFC 3339; now, unsaid.")] = "",
     verify: Annotated[str, typer.Option(help="Receivers, comma-separated: exit code 1 when it is others.")] = "",
     as_json: AsJson = False,
     url: Url = "",
@@ -57,7 +59,8 @@ def try_(
 
     wanted = _labels(labels)
     if file is None:
-        found = alerting(url, key, tenant, data_dir).ask("POST", "/routes/test", json={"labels": wanted})
+        body = {"labels": wanted, **({"at": at} if at else {})}
+        found = alerting(url, key, tenant, data_dir).ask("POST", "/routes/test", json=body)
     else:
         found = _offline(text_of(file), str(file), wanted)
     if as_json:
@@ -67,6 +70,8 @@ def try_(
             typer.echo(printable(f"{'yes' if one['taken'] else 'no '}  {one['route']}: {one['because']}"), err=True)
         for one in found["ways"]:
             typer.echo(printable(one["sentence"]), err=True)
+            if one["inactive"]:
+                typer.echo(printable(f"but not at that time: {one['inactive']}"), err=True)
         if not found["ways"]:
             typer.echo(printable(found["sentence"]), err=True)
         typer.echo(printable(",".join(found["receivers"])))
@@ -121,11 +126,13 @@ def _offline(text: str, file: str, labels: dict[str, str]) -> dict[str, Any]:
     from vigie_alerting.api.routing.schemas import Tested
     from vigie_alerting.routing.importing.reading import read
     from vigie_alerting.routing.tree import Routes
+    from vigie_alerting.times.reading import interval
 
     found = read(text)
     if errors := [one for one in found.findings if one.error]:
         raise StandaloneError("\n".join(f"{file}:{one.line}: {one.message}" for one in errors))
-    return Tested.of(Routes(found.tree), labels).model_dump(by_alias=True)
+    times = {name: interval(placed.value, name) for name, placed in found.times.items()}
+    return Tested.of(Routes(found.tree), labels, times, round(time.time() * 1000)).model_dump(by_alias=True)
 
 
 def _tree(route: dict[str, Any], indent: str) -> Iterator[str]:

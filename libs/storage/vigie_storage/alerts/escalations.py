@@ -65,6 +65,11 @@ class EscalationStore:
         """Those of these alerts that are not over."""
         return await self._found(tenant, {"fingerprint": {"$in": list(fingerprints)}, "open": True}, session)
 
+    async def any(self, tenant: TenantId) -> bool:
+        """Whether alerts of the tenant that are not over have some."""
+        with bounded():
+            return await self._store.of(tenant).one({"open": True}) is not None
+
     async def due(self, now_ms: int, limit: int) -> list[StoredEscalation]:
         """Whose next step is to be told, of all tenants, longest first."""
         with bounded():

@@ -157,6 +157,8 @@ async def test_a_chain_that_was_deleted_tells_the_default_channel_what_nobody_wa
     await rota.escalator().once()
     assert await rota.to() == ["ops"]
     assert not await rota.escalator().once()
+    await rota.moves(1, RESOLVED)
+    assert await rota.to() == ["ops", "ops"], "who was told that it fires is told that it is over"
 
 
 async def test_what_is_muted_is_told_when_that_ends(rota: Rota) -> None:

@@ -53,7 +53,7 @@ def test_a_resolved_is_told_to_who_was_told_of_the_firing() -> None:
     office = Office()
     office.dispatch(step("a", 1, FIRING))
     office.until(START + 5 * S)
-    assert office.dispatch(step("a", 2, RESOLVED), step("b", 1, RESOLVED)) == []
+    assert office.dispatch(step("a", 2, RESOLVED)) == []
     assert said(office.until(START + M)) == [["a resolved"]]
 
 
@@ -127,6 +127,21 @@ def test_an_end_that_late_data_takes_back_is_told_too() -> None:
     assert said(office.dispatch(step("a", 3, RESOLVED, from_state=RESOLVED))) == [["a resolved"]]
     office.until(START + 3 * M + 2 * LINGER_MS)
     assert (office.groups, office.members) == ({}, {}), "what is over is forgotten"
+
+
+def test_an_end_that_waits_is_told_though_the_condition_held_again_for_a_moment() -> None:
+    office = Office()
+    office.dispatch(step("a", 1, FIRING))
+    office.dispatch(step("a", 2, RESOLVED))
+    office.dispatch(step("a", 3, AlertState.PENDING), step("a", 4, AlertState.INACTIVE))
+    assert said(office.until(START + M)) == [["a resolved"]]
+
+
+def test_the_end_of_what_fired_before_there_were_routes_is_told_as_the_firing_was() -> None:
+    office = Office()
+    office.dispatch(step("a", 1, FIRING), direct=True, routes=())
+    told = office.dispatch(step("a", 2, RESOLVED))
+    assert [(message.group, message.steps[0].to_state) for message in told] == [("", RESOLVED)]
 
 
 def test_a_later_step_takes_the_place_of_one_that_waits() -> None:

@@ -15,12 +15,15 @@ from vigie_storage.alerts.document import order
 from services.alerting.tests.notifying.office import MUTE, H, M, Message, Office, S, step
 
 FIRING, RESOLVED, ACKNOWLEDGED = AlertState.FIRING, AlertState.RESOLVED, AlertState.ACKNOWLEDGED
+PENDING, INACTIVE = AlertState.PENDING, AlertState.INACTIVE
 ALERTS = ("a", "b", "c")
 MOVES = {
-    None: (FIRING,),
+    None: (FIRING, FIRING, PENDING),
+    PENDING: (FIRING, INACTIVE),
+    INACTIVE: (FIRING, PENDING),
     FIRING: (FIRING, ACKNOWLEDGED, RESOLVED, RESOLVED),
     ACKNOWLEDGED: (FIRING, RESOLVED),
-    RESOLVED: (FIRING, FIRING, RESOLVED),
+    RESOLVED: (FIRING, PENDING, RESOLVED),
 }
 PAUSES = (0, 1, S, 10 * S, 30 * S, 31 * S, 5 * M, 61 * M, 5 * H)
 
@@ -40,14 +43,16 @@ class Groups(RuleBasedStateMachine):
         self.routes, self.direct = routes, direct or not routes
         self.mutes: dict[str, Mute] = {}
         self.office.muted = self._muted
+        self.last: dict[str, Transition] = {}
         self.newest: dict[str, Transition] = {}
+        """Of those that somebody may be told of."""
         self.heard: dict[tuple[str, str], Transition] = {}
         """By group and alert, the last step that was told there."""
         self.told_at: dict[str, int] = {}
 
     @rule(fingerprint=st.sampled_from(ALERTS), move=st.integers(0, 3), worse=st.booleans(), again=st.booleans())
     def moves(self, fingerprint: str, move: int, worse: bool, again: bool) -> None:
-        before = self.newest.get(fingerprint)
+        before = self.last.get(fingerprint)
         choices = MOVES[before.to_state if before else None]
         to = choices[move % len(choices)]
         if before and before.to_state is RESOLVED and self.office.now - before.timestamp > DEDUPLICATION_MS:
@@ -60,7 +65,9 @@ class Groups(RuleBasedStateMachine):
             from_state=before.to_state if before else None,
             severity=Severity.CRITICAL if worse else Severity.HIGH,
         )
-        self.newest[fingerprint] = made
+        self.last[fingerprint] = made
+        if to not in (PENDING, INACTIVE):
+            self.newest[fingerprint] = made
         new = not any(fp == fingerprint or group for group, fp in self.office.members)
         told = self.office.dispatch(made, direct=self.direct, routes=self.routes)
         self._hear(told)

@@ -139,3 +139,30 @@ async def test_a_file_with_a_mistake_changes_nothing_and_every_mistake_has_its_l
     assert {one["field"] for one in refused["errors"]} == {"line 18", "line 52"}
     assert (await office.call("GET", ROUTES))["version"] == 0
     assert await office.resources.stores.channels.all(ACME) == []
+
+
+async def test_a_rule_whose_alerts_may_be_told_to_nobody_says_so(office: Office) -> None:
+    rule = {"name": "slow", "metricName": "m", "condition": ">", "threshold": 1, "labels": {"team": "db"}}
+
+    async def warned() -> list[str]:
+        made = await office.call("POST", "/api/alerts/rules", 201, json=rule)
+        return [one["field"] for one in made["warnings"]]
+
+    assert await warned() == ["notificationChannels"]
+    receivers = {"db": {"channels": [{"type": "email", "destination": "db@example.com"}]}}
+    tree = {"route": {"routes": [{"matchers": ["team=db"], "receiver": "db"}]}, "receivers": receivers}
+    await office.call("PUT", ROUTES, json=tree)
+    assert await warned() == []
+    rule["labels"] = {"team": "{{ labels.team }}"}
+    assert await warned() == ["notificationChannels"]
+    await office.call("PUT", ROUTES, json={**tree, "defaultReceiver": "db"})
+    assert await warned() == []
+
+
+async def test_a_way_says_whether_anybody_is_told_at_that_time(office: Office) -> None:
+    await imported(office)
+    body = {"labels": {"owner": "team-X"}, "at": "2026-11-30T23:30:00+01:00"}
+    night = await office.call("POST", f"{ROUTES}/test", json=body)
+    assert night["ways"][0]["inactive"] == "its route is muted in 'nights', until 2026-12-01T09:00:00.000Z"
+    day = await office.call("POST", f"{ROUTES}/test", json={**body, "at": "2026-11-30T10:00:00Z"})
+    assert day["ways"][0]["inactive"] is None

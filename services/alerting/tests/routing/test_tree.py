@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from vigie_alerting.routing.explaining import steps
 from vigie_alerting.routing.model import Receiver, Route, RoutingTree
 from vigie_alerting.routing.timings import Timings
@@ -23,32 +23,30 @@ def going(found: Routes, **labels: str) -> list[str]:
     return [leg.receiver for leg in found.of(labels)]
 
 
-@settings(max_examples=300)
-@given(trees.trees(), trees.labels)
-def test_every_alert_goes_where_a_naive_evaluator_says(tree: RoutingTree, labels: Mapping[str, str]) -> None:
-    expected = [one for one in naive(tree.route, labels) or () if one.receiver]
-    found = Routes(tree).of(labels)
-    assert [leg.receiver for leg in found] == [one.receiver for one in expected]
-    assert [leg.mute_times for leg in found] == [one.mute_times for one in expected]
-    for leg, one in zip(found, expected, strict=True):
-        every = list(one.group) == ["..."]
-        assert leg.group_labels == {name: labels[name] for name in labels if every or name in one.group}
-        wanted = one.interval.get(labels.get("severity", ""), one.interval["default"])
-        assert leg.timings.group_interval_ms == parse_duration(wanted)
+@given(trees.seeds)
+def test_every_alert_goes_where_a_naive_evaluator_says(seed: int) -> None:
+    choose = random.Random(seed)
+    tree = trees.tree(choose)
+    for labels in [trees.labels(choose) for _ in range(5)]:
+        expected = [one for one in naive(tree.route, labels) or () if one.receiver]
+        found = Routes(tree).of(labels)
+        assert [leg.receiver for leg in found] == [one.receiver for one in expected]
+        assert [leg.mute_times for leg in found] == [one.mute_times for one in expected]
+        for leg, one in zip(found, expected, strict=True):
+            every = list(one.group) == ["..."]
+            assert leg.group_labels == {name: labels[name] for name in labels if every or name in one.group}
+            wanted = one.interval.get(labels.get("severity", ""), one.interval["default"])
+            assert leg.timings.group_interval_ms == parse_duration(wanted)
 
 
-@given(trees.trees(), trees.labels)
-def test_the_routes_that_are_told_to_take_an_alert_are_those_that_it_goes_through(
-    tree: RoutingTree, labels: Mapping[str, str]
-) -> None:
-    found = Routes(tree)
+@given(trees.seeds)
+def test_an_alert_goes_through_routes_that_are_told_to_take_it_and_each_has_a_path_of_its_own(seed: int) -> None:
+    choose = random.Random(seed)
+    found = Routes(trees.tree(choose))
+    labels = trees.labels(choose)
     told = {"/", *(one.route for one in steps(found, labels) if one.taken)}
     assert {leg.route for leg in found.of(labels)} <= told
-
-
-@given(trees.trees())
-def test_each_route_has_a_path_of_its_own(tree: RoutingTree) -> None:
-    paths = [node.path for node in Routes(tree).all()]
+    paths = [node.path for node in found.all()]
     assert len(set(paths)) == len(paths)
 
 

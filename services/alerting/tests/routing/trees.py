@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,42 +12,42 @@ from hypothesis import strategies as st
 from vigie_alerting.routing.model import Receiver, Route, RoutingTree
 
 RECEIVERS = ("r0", "r1", "r2", "r3")
-NAMES, VALUES = ("a", "b", "severity"), ("", "x", "y", "critical", "warning")
+NAMES, VALUES = ("a", "b", "severity"), ("x", "y", "critical", "warning")
+_OPERATORS, _PATTERNS = ("=", "!=", "=~", "!~"), ("", "x|y", "[xy]", ".*", "c.*", *VALUES)
+_GROUPS = (None, None, ["..."], [], ["a"], ["severity", "b"])
+_INTERVALS = (None, None, "1m", {"critical": "10s"}, {"default": "2m", "x": "1s"})
 
-labels = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES[1:]), max_size=3)
-_matchers = st.builds(
-    lambda name, operator, value: f'{name}{operator}"{value}"',
-    st.sampled_from(NAMES),
-    st.sampled_from(["=", "!=", "=~", "!~"]),
-    st.sampled_from([*VALUES, "x|y", "[xy]", ".*", "c.*"]),
-)
-_leaf = {
-    "matchers": st.lists(_matchers, max_size=2),
-    "receiver": st.sampled_from(["", *RECEIVERS]),
-    "continue_": st.booleans(),
-    "group_by": st.none() | st.just(["..."]) | st.lists(st.sampled_from(NAMES), max_size=2, unique=True),
-    "group_interval": st.none() | st.just("1m") | st.just({"critical": "10s"}) | st.just({"default": "2m", "x": "1s"}),
-    "mute_times": st.lists(st.sampled_from(["nights", "holidays"]), max_size=1),
-}
+seeds = st.integers(0, 2**32)
+"""Of which trees and alerts are made: drawing each part of a tree by itself costs a hundred times as much."""
 
 
-def _node(below: st.SearchStrategy[Route]) -> st.SearchStrategy[Route]:
-    fields: dict[str, Any] = {**_leaf, "routes": st.lists(below, max_size=4)}
-    return st.builds(Route, **fields)
-
-
-_any_leaf: Any = _leaf
-routes = st.recursive(st.builds(Route, **_any_leaf), _node, max_leaves=12)
-
-
-@st.composite
-def trees(draw: st.DrawFn, root_receivers: tuple[str, ...] = ("", "r0")) -> RoutingTree:
+def tree(choose: random.Random, root_receivers: tuple[str, ...] = ("", "r0")) -> RoutingTree:
     root = Route(
-        receiver=draw(st.sampled_from(root_receivers)),
-        group_by=draw(st.none() | st.just(["a"])),
-        routes=draw(st.lists(routes, max_size=6)),
+        receiver=choose.choice(root_receivers),
+        group_by=choose.choice([None, ["a"]]),
+        routes=[_route(choose, 1) for _ in range(choose.randrange(6))],
     )
     return RoutingTree(route=root, receivers={name: Receiver() for name in RECEIVERS})
+
+
+def labels(choose: random.Random) -> dict[str, str]:
+    return {name: choose.choice(VALUES) for name in NAMES if choose.random() < 0.8}
+
+
+def _route(choose: random.Random, depth: int) -> Route:
+    return Route(
+        matchers=[_matcher(choose) for _ in range(choose.choice([0, 1, 1, 1, 2]))],
+        receiver=choose.choice(["", *RECEIVERS]),
+        continue_=choose.random() < 0.4,
+        group_by=choose.choice(_GROUPS),
+        group_interval=choose.choice(_INTERVALS),
+        mute_times=choose.choice([[], [], ["nights"]]),
+        routes=[_route(choose, depth + 1) for _ in range(choose.randrange(4))] if depth < 3 else [],
+    )
+
+
+def _matcher(choose: random.Random) -> str:
+    return f'{choose.choice(NAMES)}{choose.choice(_OPERATORS)}"{choose.choice(_PATTERNS)}"'
 
 
 @dataclass(frozen=True)

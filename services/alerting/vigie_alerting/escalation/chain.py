@@ -54,9 +54,9 @@ class State(StrEnum):
     PAUSED = "paused"
     """Somebody has the alert."""
     EXHAUSTED = "exhausted"
-    """All were told, as often as the chain says."""
+    """All were told, as often as the chain says, or there is no chain any more."""
     ENDED = "ended"
-    """The alert is over, or the chain is gone."""
+    """The alert is over."""
 
 
 class Escalation(msgspec.Struct, frozen=True):
@@ -121,6 +121,11 @@ def resumed(chain: Chain, escalation: Escalation, at_ms: int) -> Escalation:
     if (step := step_of(chain, escalation)) is None:
         return replace(begun(chain, at_ms), told=escalation.told)
     return replace(escalation, state=State.WAITING, due=at_ms + step.after_ms)
+
+
+def abandoned(escalation: Escalation) -> Escalation:
+    """Its chain is gone: nobody else is told until the alert is over."""
+    return replace(escalation, state=State.EXHAUSTED, due=None)
 
 
 def ended(escalation: Escalation) -> Escalation:

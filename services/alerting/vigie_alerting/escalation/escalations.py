@@ -38,6 +38,8 @@ class Running(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which were told."""
     muted: str = ""
     """By what its next step is kept back."""
+    last_ms: int = 0
+    """When it told something last: what comes after it is sent after it, also by a replica whose clock is behind."""
 
 
 _decoder: Final = msgspec.json.Decoder(Running)
@@ -70,7 +72,7 @@ class Escalations:
         """These alerts fire, and the chain is to be told of it: its first step at the time that it says. One whose
         escalation runs already is left alone. False, having done nothing, when there is no such chain. Raises Moved:
         then do the transaction again."""
-        made = (await self._known.of(tenant)).chains.get(chain)
+        made = (await self._known.of(tenant)).chains.get(chain) or (await self._known.fresh(tenant)).chains.get(chain)
         if made is None:
             return False
         now = self._clock.now_ms()
@@ -86,10 +88,11 @@ class Escalations:
         when the alert is over they end, which is told to everybody whom they told. Stored with the rest; what was
         stored for sending is returned. Raises Moved: then do the transaction again."""
         made: list[Notification] = []
-        for tenant in sorted({step.tenant for step in steps}):
+        moved = [step for step in steps if _matters(step)]
+        for tenant in sorted({step.tenant for step in moved}):
             known = await self._known.of(TenantId(tenant))
-            mine = [step for step in steps if step.tenant == tenant and _matters(step)]
-            if known.chains and mine:
+            if known:
+                mine = [step for step in moved if step.tenant == tenant]
                 made += await self._moved(TenantId(tenant), mine, known, session)
         return made
 
@@ -110,12 +113,13 @@ class Escalations:
                     after = _after(after, step, known.chains.get(one.chain), now)
             if after == running:
                 continue
-            writes.append(stored(one, after))
             last = next(step for step in reversed(steps) if step.episode == one.episode)
             if after.at.state is State.ENDED and after.addresses:
                 over.setdefault(one.chain, []).append((last, one))
+                after = msgspec.structs.replace(after, last_ms=max(now, running.last_ms + 1))
             elif running.at.state is State.WAITING and after.at.state is State.PAUSED:
                 decisions.append(_acknowledged(last, one, running.at, now))
+            writes.append(stored(one, after))
         await self._store.write(writes, session)
         made = [notification for chain, ended in over.items() for notification in told_over(tenant, chain, ended, now)]
         await self._ledger.write([], made, session)
@@ -139,7 +143,7 @@ def notification(
     tenant: TenantId, chain: str, to: Address, steps: Sequence[Transition], now_ms: int, *parts: str
 ) -> Notification:
     """One for somebody in a chain. `parts` make its id, with the address: the same parts are told once. What a chain
-    tells one address is sent in the order in which it was stored."""
+    tells one address is sent in the order of `now_ms`."""
     return Notification(
         id=digest(tenant, chain, to.key, *parts),
         tenant=tenant,
@@ -157,7 +161,9 @@ def told_over(
     """For everybody whom the chain told of alerts that are over: one message each."""
     steps: dict[Address, list[Transition]] = {}
     for step, one in ended:
-        for to in running_of(one).addresses:
+        running = running_of(one)
+        now_ms = max(now_ms, running.last_ms + 1)
+        for to in running.addresses:
             steps.setdefault(to, []).append(step)
     return [
         notification(tenant, chain, to, some, now_ms, "over", *(step.id for step in some)) for to, some in steps.items()
@@ -190,7 +196,8 @@ def _begun(new: StoredEscalation, there: StoredEscalation | None, chain: Chain, 
     if there.open:
         return None
     before = running_of(there)
-    return stored(there, Running(msgspec.structs.replace(chains.begun(chain, now_ms), told=before.at.told)))
+    at = msgspec.structs.replace(chains.begun(chain, now_ms), told=before.at.told)
+    return stored(there, Running(at, last_ms=before.last_ms))
 
 
 def _after(running: Running, step: Transition, chain: Chain | None, now_ms: int) -> Running:

@@ -30,7 +30,9 @@ from vigie_alerting.escalation.chain import Chain
 from vigie_alerting.escalation.escalations import MAX_ADDRESSES, Running, decision, notification, running_of, stored
 from vigie_alerting.escalation.oncall import OnCall
 from vigie_alerting.escalation.reaching import Reach, Reaching
+from vigie_alerting.notifiers.text import ESCALATION
 from vigie_alerting.notifying.item import Item, labels_of
+from vigie_alerting.notifying.metrics import NotifyingMetrics
 from vigie_alerting.notifying.muting import Mute, Muter, muted
 from vigie_alerting.sender.failpoints import Failpoint, Point, never
 from vigie_alerting.snapshots import Snapshots
@@ -43,8 +45,6 @@ MAX_DUE: Final = 200
 """Escalations of one look, and so alerts of one message."""
 RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
-ESCALATION: Final = "escalation"
-"""The annotation that says in a message why it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,17 @@ class Escalator:
         default: Callable[[TenantId], Awaitable[Sequence[Channel]]],
         sender: Callable[[], None],
         clock: Clock,
+        metrics: NotifyingMetrics | None = None,
+        session: Session | None = None,
         failpoint: Failpoint = never,
     ) -> None:
         """`default`: the channels of a tenant that are told when nobody of a chain can be; `sender` is woken when there
-        is something to send."""
+        is something to send; `session`: for its transactions, one after the other, else each has its own."""
+        self._session = session
         self._db, self._store, self._known, self._reaching = db, store, known, reaching
         self._states, self._ledger, self._decisions, self._muters = states, ledger, decisions, muters
         self._default, self._sender, self._clock, self._failpoint = default, sender, clock, failpoint
+        self._metrics = metrics or NotifyingMetrics()
         self._claiming = Claiming(self.once, POLL_S, STORE)
         self.wake, self.stop, self.run = self._claiming.wake, self._claiming.stop, self._claiming.run
 
@@ -97,6 +101,8 @@ class Escalator:
         """Of one tenant, chain and step."""
         tenant, name = found[0].tenant, found[0].chain
         known = await self._known.of(tenant)
+        if name not in known.chains:
+            known = await self._known.fresh(tenant)
         firing, rest = await self._firing(tenant, found)
         chain = known.chains.get(name)
         now = self._clock.now_ms()
@@ -138,8 +144,12 @@ class Escalator:
 
     async def _tell(self, chain: Chain, known: OnCall, due: Sequence[_Due], now: int) -> None:
         tenant, name, at = due[0].stored.tenant, due[0].stored.chain, due[0].running.at
+        order = max(now, *(one.running.last_ms + 1 for one in due))
         step = chains.step_of(chain, at)
-        reach = await self._reaching.of(tenant, step.notify if step else (), known, now)
+        targets = step.notify if step else ()
+        reach = await self._reaching.of(tenant, targets, known, now)
+        if targets and not reach:
+            reach = await self._reaching.of(tenant, targets, await self._known.fresh(tenant), now)
         reached = bool(reach)
         if chains.nobody(chain, at, reached=reached):
             default = await self._reaching.default(tenant, await self._default(tenant))
@@ -150,14 +160,14 @@ class Escalator:
         for one in due:
             after = chains.advanced(chain, one.running.at, now, reached=reached)
             addresses = tuple(dict.fromkeys((*one.running.addresses, *reach.addresses)))[:MAX_ADDRESSES]
-            writes.append(stored(one.stored, Running(after, addresses)))
+            writes.append(stored(one.stored, Running(after, addresses, last_ms=order)))
             text = _sentence(name, chain, one.running.at, reach)
             which = f"{name} {one.running.at.told + 1}"
             why = Why.ESCALATED if reach else Why.UNROUTED
             decisions.append(decision(one.step, name, why, text, now, by=which, until_ms=after.due))
             steps.append(replace(one.step, annotations={**one.step.annotations, ESCALATION: text}))
         ids = [f"{one.stored.id}/{one.running.at.told}" for one in due]
-        made = [notification(tenant, name, to, steps, now, *ids) for to in reach.addresses]
+        made = [notification(tenant, name, to, steps, order, *ids) for to in reach.addresses]
         if not reach:
             log.warning("nobody can be told of an alert", tenant=tenant, chain=name, step=at.step + 1)
         await self._write(writes, made, decisions)
@@ -169,8 +179,9 @@ class Escalator:
             reach = await self._reaching.default(tenant, await self._default(tenant))
         text = f"the chain {name!r} was deleted: nobody else is told" + (f", but {reach.told[0]}" if reach.told else "")
         ends = [
-            stored(one.stored, Running(chains.ended(one.running.at), (*one.running.addresses, *reach.addresses)))
+            stored(one.stored, replace(one.running, at=chains.abandoned(one.running.at), addresses=addresses))
             for one in due
+            for addresses in [(*one.running.addresses, *reach.addresses)[:MAX_ADDRESSES]]
         ]
         why = Why.ESCALATED if reach else Why.UNROUTED
         decisions = [decision(one.step, name, why, text, now, by=f"{name} deleted") for one in due]
@@ -208,8 +219,9 @@ class Escalator:
             await self._decisions.write(decisions, session)
             self._failpoint(Point.BEFORE_ESCALATION)
 
-        await transaction(self._db, work)
+        await transaction(self._db, work, self._session)
         self._failpoint(Point.AFTER_ESCALATION)
+        self._metrics.decided(decisions)
         if made:
             self._sender()
 

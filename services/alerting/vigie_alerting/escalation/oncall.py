@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from vigie_contracts.tenants import TenantId
 from vigie_storage.alerts.configuration import ConfigurationStore, Kind
+from vigie_storage.alerts.escalations import EscalationStore
 
 from vigie_alerting.escalation.chain import Chain
 from vigie_alerting.schedules.model import Person, Schedule
@@ -31,12 +32,19 @@ class OnCall:
     schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
     people: Mapping[str, Person] = field(default_factory=dict[str, Person])
     chains: Mapping[str, Chain] = field(default_factory=dict[str, Chain])
+    running: bool = False
+    """Whether escalations run, also of chains that were deleted."""
+
+    def __bool__(self) -> bool:
+        """Whether a step of an alert may have to do with escalations."""
+        return bool(self.chains) or self.running
 
 
 class OnCallStore:
     """All of it, as it is stored."""
 
-    def __init__(self, store: ConfigurationStore) -> None:
+    def __init__(self, store: ConfigurationStore, escalations: EscalationStore) -> None:
+        self._escalations = escalations
         self.schedules = store.of(Kind.SCHEDULE, Schedule, MAX_SCHEDULES)
         self.people = store.of(Kind.PERSON, Person, MAX_PEOPLE)
         self.chains = store.of(Kind.CHAIN, Chain, MAX_CHAINS)
@@ -48,4 +56,5 @@ class OnCallStore:
             {one.name: one.value for one in await self.schedules.all(tenant)},
             {one.name: one.value for one in await self.people.all(tenant)},
             {one.name: one.value for one in await self.chains.all(tenant)},
+            await self._escalations.any(tenant),
         )

@@ -159,6 +159,11 @@ class OnCallBook:
             raise OnCallNotFound("calendar of", schedule)
         return found.value
 
+    async def users_of(self, tenant: TenantId, channel: str) -> list[str]:
+        """The people and chains that name a channel."""
+        people = [one.name for one in await self._store.people.all(tenant) if channel in one.value.channels]
+        return [f"person {name!r}" for name in people] + await self._in_chains(tenant, Kind.CHANNEL, channel)
+
     async def _change(
         self, tenant: TenantId, name: str, change: Callable[[Schedule | None], Schedule], by: Actor,
         if_version: int | None = None,

@@ -11,7 +11,9 @@ from vigie_identity.audit import Audit
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.configuration import Kind
+from vigie_storage.mongo import Session
 
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.escalation.escalations import Escalations
@@ -19,6 +21,7 @@ from vigie_alerting.escalation.escalator import Escalator
 from vigie_alerting.escalation.oncall import OnCall, OnCallStore
 from vigie_alerting.escalation.oncallbook import OnCallBook
 from vigie_alerting.escalation.reaching import Reaching
+from vigie_alerting.notifying.metrics import NotifyingMetrics
 from vigie_alerting.notifying.muting import Muter
 from vigie_alerting.routing.tree import Routes
 from vigie_alerting.schedules.handovers import Handovers
@@ -47,7 +50,7 @@ class OnCallResources:
 
 def plan(stores: Stores, watch: Watch, clock: Clock) -> Planned:
     """Nothing runs yet."""
-    store = OnCallStore(stores.configuration)
+    store = OnCallStore(stores.configuration, stores.escalations)
     held = watch.hold(store.load, Kind.SCHEDULE, Kind.PERSON, Kind.CHAIN)
     return Planned(store, held, Escalations(stores.escalations, held, stores.ledger, stores.decisions, clock))
 
@@ -64,10 +67,13 @@ def start(
     watch: Watch,
     audit: Audit,
     sender: Callable[[], None],
+    session: Session,
     failpoint: Failpoint,
     clock: Clock,
+    metrics: MetricSet,
 ) -> OnCallResources:
-    """Until the end of `life`. `sender` is woken when there is something to send."""
+    """Until the end of `life`. `sender` is woken when there is something to send; escalations are stored in `session`;
+    `metrics` declares NOTIFYING_METRICS."""
     reaching = Reaching(channels)
 
     async def default(tenant: TenantId) -> Sequence[Channel]:
@@ -81,7 +87,7 @@ def start(
     escalator = Escalator(
         db, stores.escalations, planned.held, reaching,
         states=stores.states, ledger=stores.ledger, decisions=stores.decisions, muters=muters, default=default,
-        sender=sender, clock=clock, failpoint=failpoint,
+        sender=sender, session=session, clock=clock, metrics=NotifyingMetrics(metrics), failpoint=failpoint,
     )  # fmt: skip
     life.run("escalations", escalator.run(), escalator.stop)
     planned.escalations.wake = escalator.wake

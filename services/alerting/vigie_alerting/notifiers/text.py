@@ -17,6 +17,8 @@ MAX_LABELS: Final = 20
 MAX_VALUE_CHARS: Final = 300
 MAX_TEXT_CHARS: Final = 1_500
 MAX_TITLE_CHARS: Final = 140
+ESCALATION: Final = "escalation"
+"""The annotation that says which step of which chain tells it, and why."""
 _SPACES: Final = re.compile(r"\s+")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control and format characters (those that turn the direction of writing are some), half characters, line breaks."""
@@ -45,7 +47,7 @@ def title(message: Message) -> str:
     count = f":{(firing or len(message.alerts)) + message.more}" if many else ""
     names = {alert.rule_name for alert in message.alerts}
     name = first.rule_name if len(names) == 1 else f"{first.rule_name} and {len(names) - 1} more"
-    subject = "" if many else _subject(first)
+    subject = _together(message) if many else _subject(first)
     text = f"[{message.status.upper()}{count}] {line(name)} ({message.severity})"
     return line(f"{text} on {subject}" if subject else text, MAX_TITLE_CHARS)
 
@@ -72,6 +74,8 @@ def facts(alert: Alert) -> Iterator[tuple[str, str]]:
     yield "Reason", alert.reason.value.replace("_", " ")
     if alert.acknowledged:
         yield "Acknowledged", "yes"
+    if why := alert.annotations.get(ESCALATION):
+        yield "Escalation", line(why)
     if alert.expression:
         yield "Rule", line(alert.expression)
     if alert.owner:
@@ -131,6 +135,12 @@ def _subject(alert: Alert) -> str:
     """The value of the label that most likely says where."""
     known = ("service", "host", "instance", "job", "node", "endpoint")
     return next((line(alert.labels[name], 60) for name in known if alert.labels.get(name)), "")
+
+
+def _together(message: Message) -> str:
+    """What the alerts of a group have in common."""
+    shown = ", ".join(f"{name}={value}" for name, value in message.group_labels.items() if name not in _SAID)
+    return line(shown, 60)
 
 
 def _visible(text: str, kept: str) -> str:

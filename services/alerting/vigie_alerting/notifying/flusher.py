@@ -41,9 +41,11 @@ class Flusher:
         *,
         clock: Clock,
         metrics: NotifyingMetrics,
+        session: Session | None = None,
         failpoint: Failpoint = never,
     ) -> None:
-        self._db, self._pipeline, self._wake_sender = database, pipeline, wake_sender
+        """`session`: for its transactions, one after the other; else each has its own."""
+        self._db, self._pipeline, self._wake_sender, self._session = database, pipeline, wake_sender, session
         self._clock, self._metrics, self._failpoint = clock, metrics, failpoint
         self._changed: set[TenantId] = set()
         """Whose mutes were changed."""
@@ -76,7 +78,7 @@ class Flusher:
         async def work(session: Session) -> Done:
             return await self._tell(tenant, [group.id for group in claimed], now_ms, session)
 
-        done = await again(lambda: transaction(self._db, work))
+        done = await again(lambda: transaction(self._db, work, self._session))
         self._failpoint(Point.AFTER_GROUP_STORE)
         self._metrics.decided(done.decisions)
         for group in claimed:

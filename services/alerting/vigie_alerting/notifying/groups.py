@@ -26,6 +26,7 @@ RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
 LINGER_MS: Final = 10 * 60_000
 """How long an alert stays in its group after it is over: late data may take back its reason for half of that."""
+_SILENT: Final = (AlertState.PENDING, AlertState.INACTIVE)
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -72,8 +73,9 @@ def join(group: Group, member: Member | None, step: Transition, timings: Timings
 
 
 def leave(group: Group, member: Member, step: Transition, now_ms: int) -> Moved:
-    """The alert moved to anything else, or to `firing` where its group is not told of it any more."""
-    if order(step) <= order(member.step):
+    """The alert moved to anything else, or to `firing` where its group is not told of it any more. That its condition
+    holds again, or did not for long enough, is nothing to be told: what waits to be told goes on waiting."""
+    if order(step) <= order(member.step) or step.to_state in _SILENT:
         return Moved(member)
     if step.to_state is AlertState.RESOLVED:
         return _resolved(group, member, step, now_ms)

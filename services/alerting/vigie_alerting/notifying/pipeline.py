@@ -124,7 +124,8 @@ class Pipeline:
         if mutes:
             goings = [replace(going, mutes=mutes.get(at, {})) for at, going in enumerate(goings)]
         told = [going.step for going in goings if going.direct]
-        addresses = await self.addresses(tenant, told)
+        over = [going.step for going in goings if going.step.to_state is AlertState.RESOLVED]
+        addresses = await self.addresses(tenant, [*told, *over])
         verdicts = nobody + [
             _verdict(step, Why.UNROUTED, _UNROUTED, now_ms)
             for step in told

@@ -13,6 +13,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.configuration import Kind
+from vigie_storage.mongo import Session
 
 from vigie_alerting.channels.channels import Channels
 from vigie_alerting.dispatch import Dispatcher, Inside
@@ -66,11 +67,13 @@ def start(
     database: Database,
     kinds: Mapping[str, Notifier],
     watch: Watch,
+    session: Session,
     failpoint: Failpoint,
     clock: Clock,
     metrics: MetricSet,
 ) -> Notifying:
-    """Until the end of `life`. `metrics` declares SENDER_METRICS and NOTIFYING_METRICS."""
+    """Until the end of `life`. `session`: in which groups are stored. `metrics` declares SENDER_METRICS and
+    NOTIFYING_METRICS."""
     sender = Sender(
         stores.outbox,
         Delivery(kinds, settings.external_url, failpoint),
@@ -85,7 +88,9 @@ def start(
     known = watch.hold(stores.groups.any, *_DECIDES)
     pipeline = Pipeline(kept, channels, stages.routes, known, muters=stages.muters, begin=stages.begin)
     measured = NotifyingMetrics(metrics)
-    flusher = Flusher(database, pipeline, sender.wake, clock=clock, metrics=measured, failpoint=failpoint)
+    flusher = Flusher(
+        database, pipeline, sender.wake, session=session, clock=clock, metrics=measured, failpoint=failpoint
+    )
     life.run("groups of alerts", flusher.run(), flusher.stop)
     watch.listen(flusher.reconsider, *_DECIDES)
 

@@ -68,6 +68,8 @@ class Working:
         fires = step.to_state is AlertState.FIRING
         if going.direct and (fires or step.to_state is AlertState.RESOLVED) and self._directly(going, own):
             here[own] = alone(step)
+        if step.to_state is AlertState.RESOLVED and going.places and not self._of_alert.get(step.fingerprint):
+            self.direct.append(step)  # it fired before there were routes for it: these were told of that
         for place in here.values():
             if fires:
                 self._join(step, place, going.mutes.get(place.group.id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -25,8 +25,9 @@ from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.destinations import check, known_again
 from vigie_alerting.rules.problems import RuleProblem
 from vigie_alerting.snapshots import Watch
+from vigie_alerting.times.interval import MAX_INTERVALS, TimeInterval
 
-_MOST_NAMES: Final = 2_000
+_MOST_CHAINS: Final = 2_000
 NO_ROUTES: Final = Routes()
 
 
@@ -50,8 +51,8 @@ class Routebook:
         self._store: Configuration[RoutingTree] = configuration.of(Kind.ROUTES, RoutingTree, 1)
         self._book = Configbook(db, self._store, audit, watch)
         self._channels, self._resources = channels, resources
-        self._times = configuration.of(Kind.TIME_INTERVAL, _Named, _MOST_NAMES)
-        self._chains = configuration.of(Kind.CHAIN, _Named, _MOST_NAMES)
+        self._times = configuration.of(Kind.TIME_INTERVAL, TimeInterval, MAX_INTERVALS)
+        self._chains = configuration.of(Kind.CHAIN, _Named, _MOST_CHAINS)
         self.held = watch.hold(self._load, Kind.ROUTES)
         """What decides about alerts: `await routebook.held.of(tenant)`."""
 
@@ -80,7 +81,7 @@ class Routebook:
         names = {one.name for one in await self._channels.all(tenant)}
         return Known(
             check({*names, *channels}, self._resources, _inline(before)),
-            {*times, *(one.name for one in await self._times.all(tenant))},
+            {*times, *await self.times(tenant)},
             {one.name for one in await self._chains.all(tenant)},
         )
 
@@ -111,6 +112,10 @@ class Routebook:
     async def delete(self, tenant: TenantId, by: Actor, *, if_version: int | None = None) -> bool:
         """Whether there were any. Raises ConfigurationConflict."""
         return await self._book.delete(tenant, NAME, by, Action.ROUTES_DELETED, if_version=if_version) is not None
+
+    async def times(self, tenant: TenantId) -> Mapping[str, TimeInterval]:
+        """The time intervals that routes may name."""
+        return {one.name: one.value for one in await self._times.all(tenant)}
 
     async def receivers_of(self, tenant: TenantId, channel: str) -> list[str]:
         """The receivers that name this channel."""

@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from vigie_query.matchers import Operator
 
+from vigie_alerting.notifiers.message import SEVERITY
 from vigie_alerting.routing.matchers import Matchers, parse
 from vigie_alerting.routing.model import EVERY_LABEL, Receiver, Route, RoutingTree
 from vigie_alerting.routing.timings import DEFAULTS, Timings, Waits
-
-SEVERITY: Final = "severity"
 
 
 @dataclass(frozen=True, slots=True)

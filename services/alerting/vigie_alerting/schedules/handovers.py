@@ -25,7 +25,7 @@ from vigie_storage.outgoing import Moved
 from vigie_alerting.escalation.oncall import OnCallStore
 from vigie_alerting.escalation.reaching import Reaching
 from vigie_alerting.schedules.model import Schedule
-from vigie_alerting.schedules.rotation import Now, now
+from vigie_alerting.schedules.rotation import Now, now, zone_of
 
 log = logging.get(__name__)
 
@@ -92,7 +92,7 @@ class Handovers:
 
 def notice(before: Handover, schedule: Schedule, seen: Now, at_ms: int) -> Transition:
     """What is told, in the form of what channels tell: a fact without harm."""
-    zone = ZoneInfo(schedule.timezone)
+    zone = zone_of(schedule.timezone)
     until = f" until {_local(seen.until, zone)}" if seen.until is not None else ""
     sentences = [f"{seen.person}, you are on call in {before.schedule!r}{until}."]
     if before.person:

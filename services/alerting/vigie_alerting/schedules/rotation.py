@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as wall_time
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from vigie_alerting.schedules.model import DAY_MINUTES, Layer, Restriction, Schedule, Weekday
 
 _WEEKDAYS: Final = tuple(Weekday)
 _DAY: Final = timedelta(days=1)
-_LOOK_AHEAD_MS: Final = tuple(days * 86_400_000 for days in (2, 16, 128, 400))
+_LOOK_AHEAD_MS: Final = tuple(days * 86_400_000 for days in (2, 16, 128))
 """How far the next change is looked for, one after the other: most come soon."""
 
 
@@ -47,7 +47,7 @@ class Now(NamedTuple):
     by: str
     """The layer or override that says so; empty when nobody is."""
     until: int | None
-    """When somebody else, or nobody, is. None: in over a year nothing changes."""
+    """When somebody else, or nobody, is. None: in the next four months nothing changes."""
     next: str | None
     """Who is on call next, maybe after a gap."""
     next_at: int | None
@@ -59,7 +59,7 @@ def on_call(schedule: Schedule, at_ms: int) -> tuple[str, str] | None:
         if override.start <= at_ms < override.end:
             return override.person, override.id
     for layer in reversed(schedule.layers):
-        turns = _Turns(layer, _zone(schedule, layer))
+        turns = _Turns(layer, zone_of(layer.timezone or schedule.timezone))
         turn = turns.at(at_ms)
         if turn >= 0 and turns.open(at_ms):
             return turns.person(turn), layer.name
@@ -71,7 +71,7 @@ def shifts(schedule: Schedule, from_ms: int, to_ms: int) -> list[Shift]:
     shift."""
     found: list[Shift] = []
     for layer in schedule.layers:
-        found = _over(found, list(_Turns(layer, _zone(schedule, layer)).shifts(from_ms, to_ms)))
+        found = _over(found, list(_Turns(layer, zone_of(layer.timezone or schedule.timezone)).shifts(from_ms, to_ms)))
     for one in schedule.overrides:
         start, end = max(one.start, from_ms), min(one.end, to_ms)
         if start < end:
@@ -202,8 +202,13 @@ def _joined(found: Iterable[Shift]) -> Iterator[Shift]:
         yield last
 
 
-def _zone(schedule: Schedule, layer: Layer) -> ZoneInfo:
-    return ZoneInfo(layer.timezone or schedule.timezone)
+def zone_of(name: str) -> ZoneInfo:
+    """UTC for a name that was good when it was written, and is not in the time zones of this process: better somebody
+    at the wrong hour than nobody."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 def _day(at_ms: int, zone: ZoneInfo) -> date:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -94,8 +95,11 @@ async def read_on_call(
     """Who is on call in every schedule, until when, and who is next."""
     at_ms = parse_time(at, "at", context.now_ms)
     known = await _known(context)
-    found = [OnCallNow.of(name, schedule, at_ms) for name, schedule in known.schedules.items()]
-    return OnCallList(timestamp=iso(at_ms), schedules=found)
+
+    def of_all() -> list[OnCallNow]:
+        return [OnCallNow.of(name, schedule, at_ms) for name, schedule in known.schedules.items()]
+
+    return OnCallList(timestamp=iso(at_ms), schedules=await asyncio.to_thread(of_all))  # many may take a while
 
 
 @router.get(_SCHEDULES, response_model=ScheduleList)
@@ -194,8 +198,8 @@ async def read_calendar(
     tenant, _, secret = token.partition(".")
     if not is_tenant(tenant):
         raise OnCallNotFound("calendar of", schedule)
-    await resources.access.known_tenants.require(TenantId(tenant))
     found = await resources.oncall.book.shared(TenantId(tenant), schedule, secret)
+    await resources.access.known_tenants.require(TenantId(tenant))
     shifts = rotation.shifts(found, _last_month(now), now + _CALENDAR_AHEAD_MS)
     made = ical.calendar(TenantId(tenant), schedule, shifts, now)
     return Response(made, headers={"content-type": "text/calendar; charset=utf-8", "cache-control": "max-age=300"})

@@ -38,7 +38,9 @@ class OnCallNow(Model):
     timezone: str
     person: str | None = Field(description="null: nobody is on call")
     by: str = Field(description="the layer, or the id of the override, that says so")
-    until: Time | None = Field(description="when somebody else, or nobody, is; null: in over a year nothing changes")
+    until: Time | None = Field(
+        description="when somebody else, or nobody, is; null: nothing changes in the next four months"
+    )
     next: Next | None
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 from vigie_identity.permissions import Permission
+from vigie_query.times import parse_time
 from vigie_web.access import Access
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.bodies import JsonBody, YamlBody, described
@@ -98,7 +99,8 @@ async def test_routes(context: Ctx, body: Asked) -> Any:
         routes = await book.held.of(context.tenant)
     else:
         routes, _ = await book.judged(context.tenant, converted(body.tree))
-    return Tested.of(routes, body.labels)
+    at = parse_time(body.at, "at", context.now_ms)
+    return Tested.of(routes, body.labels, await book.times(context.tenant), at)
 
 
 @router.post(f"{_ROUTES}/import", response_model=Imported, openapi_extra=_FILE_BODY, responses=_CONFLICT)

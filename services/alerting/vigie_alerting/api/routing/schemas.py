@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -18,6 +18,8 @@ from vigie_alerting.routing.tree import Leg, Routes
 from vigie_alerting.rulebook.destinations import shown
 from vigie_alerting.rules.durations import duration
 from vigie_alerting.rules.problems import RuleProblem
+from vigie_alerting.times.interval import TimeInterval
+from vigie_alerting.times.muting import inactive
 
 Durations = Annotated[
     str | dict[str, str] | None,
@@ -106,6 +108,7 @@ class Asked(Body):
     tree: Annotated[
         dict[str, Any] | None, Field(description="routes to try that are not stored; left out: those of the tenant")
     ] = None
+    at: Annotated[str, Field(max_length=64, description="when; left out: now", examples=["now+8h"])] = "now"
 
 
 class Way(Model):
@@ -121,11 +124,13 @@ class Way(Model):
     repeat_interval: str = Field(description="0s: never")
     mute_times: list[str]
     active_times: list[str]
+    inactive: str | None = Field(description="why nobody is told by it at that time; null: somebody is")
     sentence: str
 
     @classmethod
-    def of(cls, routes: Routes, leg: Leg) -> Self:
+    def of(cls, routes: Routes, leg: Leg, times: Mapping[str, TimeInterval], at_ms: int) -> Self:
         receiver = routes.receiver(leg.receiver)
+        mute = inactive(times, leg.mute_times, leg.active_times, at_ms)
         return cls(
             route=leg.route,
             receiver=leg.receiver,
@@ -137,6 +142,7 @@ class Way(Model):
             repeat_interval=duration(leg.timings.repeat_interval_ms),
             mute_times=list(leg.mute_times),
             active_times=list(leg.active_times),
+            inactive=mute.detail if mute else None,
             sentence=explaining.sentence(routes, leg),
         )
 
@@ -163,8 +169,8 @@ class Tested(Model):
     sentence: str
 
     @classmethod
-    def of(cls, routes: Routes, labels: dict[str, str]) -> Self:
-        ways = [Way.of(routes, leg) for leg in routes.of(labels)]
+    def of(cls, routes: Routes, labels: dict[str, str], times: Mapping[str, TimeInterval], at_ms: int) -> Self:
+        ways = [Way.of(routes, leg, times, at_ms) for leg in routes.of(labels)]
         return cls(
             labels=labels,
             receivers=[one.receiver for one in ways],
