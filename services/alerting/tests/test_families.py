@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.engine import Engine
@@ -41,6 +41,7 @@ def alone(engine: Engine, rule: ActiveRule) -> dict[object, bytes]:
     return dict(zip(found.labels, (row.tobytes() for row in found.values), strict=True))
 
 
+@example("increase({}[5m])", [(Kind.COUNTER, [("b", 0, 3.0)]), (Kind.COUNTER, [("a", 0, -0.0)])])
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(FORMS),
