@@ -195,6 +195,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         clock=clock,
         metrics=state.metrics,
         sessions=told.sessions,
+        owning=told.owning.begin,
     )
     if settings.alerting_canary:
         flying = told.canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))

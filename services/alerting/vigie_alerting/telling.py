@@ -31,7 +31,7 @@ from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources as NotifierResources
 from vigie_alerting.notifying.muters import muters
-from vigie_alerting.notifying.start import Stages
+from vigie_alerting.notifying.start import Owning, Stages
 from vigie_alerting.notifying.start import start as start_notifying
 from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
@@ -58,6 +58,8 @@ class Telling:
     notifiers: NotifierResources
     sessions: Sequence[Session]
     """In which it is stored what people are told: whoever takes over from this process ends their transactions."""
+    owning: Owning
+    """Is to hear when this process has taken rules over."""
 
 
 def start(
@@ -90,16 +92,17 @@ def start(
             of_tenants(count), of_tenants(announcer.announce), mutes.inhibited.stored, planned.escalations.stored,
         ),
     )  # fmt: skip
+    owning = Owning()
     sessions = database.client.start_session(), database.client.start_session()
     for one in sessions:
         life.on_down("a session", one.end_session)
     notifying = start_notifying(
         life, stores, channels, stages, settings=settings, database=database, kinds={**kinds, CANARY: canary},
-        watch=watch, session=sessions[0], failpoint=failpoint, clock=clock, metrics=metrics,
+        watch=watch, session=sessions[0], owning=owning, failpoint=failpoint, clock=clock, metrics=metrics,
     )  # fmt: skip
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
-        watch=watch, audit=audit, sender=notifying.sender.wake, session=sessions[1],
+        watch=watch, audit=audit, sender=notifying.sender.wake, session=sessions[1], owning=owning,
         failpoint=failpoint, clock=clock, metrics=metrics,
     )  # fmt: skip
 
@@ -118,4 +121,5 @@ def start(
         canary,
         tools,
         sessions,
+        owning,
     )

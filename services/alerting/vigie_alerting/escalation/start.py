@@ -23,6 +23,7 @@ from vigie_alerting.escalation.oncallbook import OnCallBook
 from vigie_alerting.escalation.reaching import Reaching
 from vigie_alerting.notifying.metrics import NotifyingMetrics
 from vigie_alerting.notifying.muting import Muter
+from vigie_alerting.notifying.start import Owning
 from vigie_alerting.routing.tree import Routes
 from vigie_alerting.schedules.handovers import Handovers
 from vigie_alerting.sender.failpoints import Failpoint
@@ -68,6 +69,7 @@ def start(
     audit: Audit,
     sender: Callable[[], None],
     session: Session,
+    owning: Owning,
     failpoint: Failpoint,
     clock: Clock,
     metrics: MetricSet,
@@ -89,7 +91,7 @@ def start(
         states=stores.states, ledger=stores.ledger, decisions=stores.decisions, muters=muters, default=default,
         sender=sender, session=session, clock=clock, metrics=NotifyingMetrics(metrics), failpoint=failpoint,
     )  # fmt: skip
-    life.run("escalations", escalator.run(), escalator.stop)
+    owning.run(life, "escalations", escalator.run, escalator.stop)
     planned.escalations.wake = escalator.wake
     handovers = Handovers(db, stores.handovers, planned.store, reaching, stores.ledger, sender=sender, clock=clock)
     life.run("hand-overs", handovers.run(), handovers.stop)

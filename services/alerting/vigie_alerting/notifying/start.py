@@ -3,9 +3,11 @@ hands transitions to both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
@@ -36,6 +38,7 @@ from vigie_alerting.stores import Stores
 
 _DECIDES: Final = (Kind.ROUTES, Kind.SILENCE, Kind.INHIBITION, Kind.TIME_INTERVAL, Kind.MAINTENANCE)
 """Kinds of configuration by which something that is held may be told."""
+PATIENCE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,36 @@ class Notifying:
     flusher: Flusher
 
 
+class Owning:
+    """Whether this process has taken rules over: from then on, whoever takes them from it when it is killed ends its
+    transactions. What stores something on its own account begins then, or after PATIENCE_S: replicas may be more than
+    there are partitions of rules."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+
+    def begin(self) -> None:
+        """It has; or there is nothing to wait for any more."""
+        self._begun.set()
+
+    def run(
+        self, life: Lifespan, name: str, work: Callable[[], Coroutine[Any, Any, None]], stop: Callable[[], None]
+    ) -> None:
+        """As `Lifespan.run`."""
+
+        async def later() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._begun.wait()
+            await work()
+
+        def end() -> None:
+            stop()
+            self.begin()
+
+        life.run(name, later(), end)
+
+
 def start(
     life: Lifespan,
     stores: Stores,
@@ -70,6 +103,7 @@ def start(
     kinds: Mapping[str, Notifier],
     watch: Watch,
     session: Session,
+    owning: Owning,
     failpoint: Failpoint,
     clock: Clock,
     metrics: MetricSet,
@@ -97,7 +131,7 @@ def start(
     flusher = Flusher(
         database, pipeline, sender.wake, session=session, clock=clock, metrics=measured, failpoint=failpoint
     )
-    life.run("groups of alerts", flusher.run(), flusher.stop)
+    owning.run(life, "groups of alerts", flusher.run, flusher.stop)
     watch.listen(flusher.reconsider, *_DECIDES)
 
     def wake() -> None:

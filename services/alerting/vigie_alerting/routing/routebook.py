@@ -11,7 +11,10 @@ from msgspec.structs import replace
 from vigie_contracts.alerts import Channel
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action, Actor, Audit
+from vigie_query.errors import QueryError
+from vigie_runtime import logging
 from vigie_runtime.clients import Database
+from vigie_runtime.errors import reason_of
 from vigie_runtime.expressions import Expressions, Thinking
 from vigie_storage.alerts.channels import ChannelStore
 from vigie_storage.alerts.configuration import Configuration, ConfigurationStore, Kind, Stored
@@ -27,6 +30,8 @@ from vigie_alerting.rulebook.destinations import check, known_again
 from vigie_alerting.rules.problems import RuleProblem
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.times.interval import MAX_INTERVALS, TimeInterval
+
+log = logging.get(__name__)
 
 _MOST_CHAINS: Final = 2_000
 NO_ROUTES: Final = Routes()
@@ -132,8 +137,14 @@ class Routebook:
         return [name for name, one in receivers.items() if wanted in one.channels]
 
     async def _load(self, tenant: TenantId) -> Routes:
-        stored = await self._store.get(tenant, NAME)
-        return NO_ROUTES if stored is None else await asyncio.to_thread(Routes, stored.value)
+        """Routes that a later version wrote, and this one does not understand, are none: the channels of rules, and
+        those of the settings, are told all the same."""
+        try:
+            stored = await self._store.get(tenant, NAME)
+            return NO_ROUTES if stored is None else await asyncio.to_thread(Routes, stored.value)
+        except (QueryError, ValueError, msgspec.MsgspecError) as e:
+            log.error("the routes cannot be read", tenant=tenant, reason=reason_of(e))
+            return NO_ROUTES
 
 
 def named(channel: str) -> Channel:
