@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from vigie_alerting.api.routing.routes import EXAMPLE
 from vigie_alerting.times.interval import TimeInterval
 from vigie_identity.permissions import Role
+from vigie_runtime.clients import Database
 from vigie_storage.alerts.configuration import Kind
 
 from services.alerting.tests.lives import rule
@@ -183,3 +186,17 @@ async def test_the_next_alert_goes_by_the_routes_that_were_written_last(office: 
     assert await told("web-1") == [("channel", "database team")]
     await office.call("DELETE", ROUTES, 204)
     assert await told("web-2") == [("live", "")]
+
+
+async def test_routes_that_cannot_be_understood_keep_nobody_from_being_told(office: Office, database: Database) -> None:
+    routebook = office.resources.routebook
+    receiver = {"channels": [{"type": "slack", "destination": "#db"}]}
+    tree = {"route": {"routes": [{"matchers": ["?!"], "receiver": "db"}]}, "receivers": {"db": receiver}}
+    row = {
+        "_id": f"{ACME}/routes/routes", "tenant": ACME, "kind": "routes", "name": "routes", "version": 1, "by": "x",
+        "changed": datetime.now(UTC), "deleted": False, "data": json.dumps(tree),
+    }  # fmt: skip
+    await database["alert_configuration"].insert_one(row)
+    routebook.held.drop(ACME)
+    assert await routebook.stored(ACME) is not None
+    assert not await routebook.held.of(ACME)
