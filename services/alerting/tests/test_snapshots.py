@@ -58,6 +58,18 @@ async def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
     assert source.loads == 2
 
 
+async def test_a_change_of_one_tenant_costs_no_other_its_load() -> None:
+    source = Source()
+    held = Snapshots(source.load, "test")
+    source.open.clear()
+    loading = asyncio.create_task(held.of(ACME))
+    await source.asked(1)
+    held.drop(RIVAL)
+    source.open.set()
+    assert [await loading, await held.of(ACME)] == [0, 0]
+    assert source.loads == 1
+
+
 async def test_a_load_that_fails_is_not_kept() -> None:
     fails = [OSError("away"), None]
 

@@ -38,15 +38,17 @@ class Snapshots(Generic[T]):
         self._load = load
         self._flights = SingleFlight[T](name)
         self._held: OrderedDict[TenantId, T] = OrderedDict()
-        self._epoch = 0
+        self._loading: dict[TenantId, object] = {}
+        """Of tenants that are being loaded, which load counts: one that was begun before a change may be without it."""
 
     async def of(self, tenant: TenantId) -> T:
         """What the tenant has. Raises what loading raises: StoreUnavailable."""
         if tenant in self._held:
             self._held.move_to_end(tenant)
             return self._held[tenant]
-        key = tenant, self._epoch  # what was begun before a change may be without it
-        task = self._flights.running(key) or self._flights.start(key, partial(self._loaded, tenant, self._epoch))
+        load = self._loading.setdefault(tenant, object())
+        key = tenant, load
+        task = self._flights.running(key) or self._flights.start(key, partial(self._loaded, tenant, load))
         return await asyncio.shield(task)
 
     async def fresh(self, tenant: TenantId) -> T:
@@ -57,15 +59,21 @@ class Snapshots(Generic[T]):
 
     def drop(self, tenant: TenantId | None = None) -> None:
         """Load it again when it is asked for next; None: of all tenants."""
-        self._epoch += 1
         if tenant is None:
             self._held.clear()
+            self._loading.clear()
         else:
             self._held.pop(tenant, None)
+            self._loading.pop(tenant, None)
 
-    async def _loaded(self, tenant: TenantId, epoch: int) -> T:
-        value = await self._load(tenant)
-        if epoch == self._epoch:
+    async def _loaded(self, tenant: TenantId, load: object) -> T:
+        try:
+            value = await self._load(tenant)
+        finally:
+            counts = self._loading.get(tenant) is load
+            if counts:
+                del self._loading[tenant]
+        if counts:
             self._held[tenant] = value
             if len(self._held) > _HELD:
                 self._held.popitem(last=False)

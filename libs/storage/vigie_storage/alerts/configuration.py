@@ -29,8 +29,8 @@ from vigie_storage.tenancy import TenantCollection, Why
 T = TypeVar("T", bound=msgspec.Struct)
 
 TOMBSTONE_LIFE: Final = timedelta(hours=1)
-MAX_CHANGES: Final = 1_000
-"""That one look gives."""
+MAX_CHANGES: Final = 20_000
+"""That one look gives: more than a tenant may have of anything, so that who imports all of it disturbs no others."""
 _BATCH: Final = 1_000
 
 
