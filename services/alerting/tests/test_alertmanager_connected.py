@@ -15,6 +15,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Role, Scope
 from vigie_query.times import iso
 from vigie_runtime.clock import ManualClock, SystemClock
+from vigie_runtime.errors import StoreUnavailable
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.states import StoredAlert
 
@@ -203,6 +204,34 @@ async def test_a_start_leaves_time_to_send_again(office: Office) -> None:
     clock.advance(GRACE_MS / 1000)
     assert await again.end_some()
     assert (await office.call("GET", "/api/alerts"))["counts"]["resolved"] == 1
+
+
+async def test_a_store_that_was_away_leaves_time_to_send_again_too(office: Office) -> None:
+    stores, dispatcher = office.resources.stores, office.resources.dispatcher
+    clock = ManualClock(SystemClock().now_ms() - 3_600_000)
+    posted, _ = read(b'[{"labels": {"alertname": "a"}}]')
+
+    class Away:
+        away = False
+        write = stores.states.write
+
+        async def due(self, since_ms: int, now_ms: int, limit: int) -> list[StoredAlert]:
+            if self.away:
+                raise StoreUnavailable
+            return await stores.states.due(since_ms, now_ms, limit)
+
+    states: Any = Away()
+    ending = Ending(states, dispatcher, clock)
+    clock.advance(GRACE_MS / 1000)
+    await Intake(stores.states, dispatcher, clock, MetricSet(EXTERNAL_METRICS)).take(ACME, posted)
+    clock.advance(1_000)
+    states.away = True
+    with pytest.raises(StoreUnavailable):
+        await ending.end_some()
+    states.away = False
+    assert not await ending.end_some(), "nobody could send it again"
+    clock.advance(GRACE_MS / 1000)
+    assert await ending.end_some()
 
 
 SILENCES = "/api/v2/silences"

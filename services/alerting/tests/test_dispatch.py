@@ -1,12 +1,15 @@
 """What is counted of transitions: those that were stored, whoever made them, by their reason."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
+from vigie_alerting.notifying.pipeline import Done, Plan
 from vigie_alerting.outbox import address
 from vigie_contracts.alerts import Channel, Reason, Transition
 from vigie_contracts.tenants import TenantId
@@ -70,3 +73,36 @@ async def test_what_was_not_stored_is_not_counted() -> None:
     with pytest.raises(StoreUnavailable):
         await dispatcher(Ledger(away=True), metrics).dispatch([transition()])
     assert 'vigie_alerting_transitions_total{reason="held"} 0.0' in generate_latest(metrics.registry).decode()
+
+
+class Deciding:
+    """A pipeline that says when it writes."""
+
+    def __init__(self, order: list[str]) -> None:
+        self._real, self._order = pipeline(channels=Rules()), order
+
+    async def plan(self, tenant: TenantId, some: Sequence[Transition], now_ms: int) -> Plan:
+        return replace(await self._real.plan(tenant, some, now_ms), grouped=True)
+
+    async def write(self, _plan: Plan, _session: object) -> Done:
+        self._order.append("groups")
+        return Done()
+
+    def written(self, plan: Plan) -> None:
+        """Nothing is known."""
+
+
+async def test_what_a_step_ends_is_ended_before_a_later_step_of_the_same_transaction_begins_it_anew() -> None:
+    order: list[str] = []
+
+    class Working(Ledger):
+        async def store(self, transitions: object, made: object, also: Any) -> None:
+            await also(None)
+
+    async def chains(_transitions: Sequence[Transition], _session: object) -> Sequence[Notification]:
+        order.append("chains")
+        return ()
+
+    asked = Dispatcher(Working(), Deciding(order), lambda: None, ManualClock(), inside=[chains])  # type: ignore[arg-type]
+    await asked.dispatch([resolved(), transition()])
+    assert order == ["chains", "groups"]

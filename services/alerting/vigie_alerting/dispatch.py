@@ -94,12 +94,13 @@ class Dispatcher:
             done = Done()  # this may run again
             if also is not None:
                 await also(session)
+            # First: what ends here may begin anew with a later step of the same transaction.
+            for inside in self._inside:
+                done.notifications.extend(await inside(transitions, session))
             for plan in plans:
                 some = await self._pipeline.write(plan, session)
                 done.notifications.extend(some.notifications)
                 done.decisions.extend(some.decisions)
-            for inside in self._inside:
-                done.notifications.extend(await inside(transitions, session))
 
         await again(lambda: self._ledger.store(transitions, made, work if plans or self._inside else also))
         return done

@@ -135,7 +135,7 @@ class Watch:
             for snapshots in self._held.values():
                 for one in snapshots:
                     one.drop()
-            return
+            return  # who listens looks again by itself after some minutes
         seen = {(one.tenant, one.kind, one.name, one.version) for one in found}
         for tenant, kind in {(tenant, kind) for tenant, kind, _, _ in seen - self._seen}:
             self.drop(tenant, kind)

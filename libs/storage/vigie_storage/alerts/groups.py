@@ -175,12 +175,16 @@ class GroupStore:
     async def reconsider(self, tenant: TenantId) -> None:
         """What is held of the tenant is looked at at once: something that mutes was changed."""
         now = _date(self._clock.now_ms())
-        with bounded(3):
-            held = self._members.of(tenant)
-            ids = [one["group"] for one in await held.first({"held": True}, "due", _BATCH)]
-            if ids:
-                await held.change_all({"held": True}, {"$set": {"due": now}})
-                await self._groups.of(tenant).change_all({"_id": {"$in": ids}}, {"$set": {"due": now}})
+        held, later = self._members.of(tenant), {"held": True, "due": {"$gt": now}}
+        while True:
+            with bounded(3):
+                some = await held.first(later, "due", _BATCH)
+                if not some:
+                    return
+                ids, groups = [one["_id"] for one in some], list({one["group"] for one in some})
+                await held.change_all({**later, "_id": {"$in": ids}}, {"$set": {"due": now}})
+                # Afterwards: who looked at a group before would find nothing due, and put the group off again.
+                await self._groups.of(tenant).change_all({"_id": {"$in": groups}}, {"$set": {"due": now}})
 
 
 def _put(id: str, fields: Document) -> UpdateOne:  # noqa: A002 - what it is called

@@ -128,7 +128,7 @@ class AlertStates:
 
     async def due(self, since_ms: int, now_ms: int, limit: int) -> list[StoredAlert]:
         """Of all tenants, what the clock moves since then, longest due first. Raises StoreUnavailable."""
-        async with reading():
+        with bounded():
             query = {"due": {"$gte": _date(since_ms), "$lte": _date(now_ms)}}
             cursor = self._alerts.across(Why.NOTIFY).find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
             return [parse(one) for one in await cursor.sort("due", 1).limit(limit).to_list()]
@@ -166,7 +166,7 @@ class AlertStates:
                 {"search": {"$in": [f"{name}={value}" for name, value in wanted]}},
                 {"severity": {"$in": severities}},
             ]
-        async with reading():
+        with bounded():
             shown = {"search": 1, "severity": 1}
             cursor = self._alerts.of(tenant).find(query, shown, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
             return [

@@ -13,17 +13,20 @@ from vigie_alerting.notifying.flusher import Flusher
 from vigie_alerting.notifying.item import Item
 from vigie_alerting.notifying.metrics import NotifyingMetrics
 from vigie_alerting.notifying.muting import Mute
+from vigie_alerting.notifying.pipeline import Done
 from vigie_alerting.routing.model import Receiver, Route, RoutingTree
 from vigie_alerting.routing.tree import Routes
 from vigie_alerting.sender.failpoints import Point
 from vigie_contracts.alerts import AlertState, Channel, Severity, Transition
 from vigie_contracts.decisions import Why
 from vigie_contracts.tenants import TenantId
+from vigie_runtime.errors import StoreUnavailable
+from vigie_storage.alerts import groups as storing
 from vigie_storage.alerts.document import Notification, notification
 
 from services.alerting.tests.notifying.office import step
 from services.alerting.tests.pipelines import pipeline
-from services.alerting.tests.stage import ACME, Crash, Stage, crash_at
+from services.alerting.tests.stage import ACME, RIVAL, Crash, Stage, crash_at
 
 FIRING, RESOLVED, ACKNOWLEDGED = AlertState.FIRING, AlertState.RESOLVED, AlertState.ACKNOWLEDGED
 OPS = Channel("webhook", "https://ops.example.com/hook")
@@ -191,3 +194,40 @@ async def test_a_crash_while_groups_tell_loses_nothing_and_repeats_nothing(stage
         await desk.flusher(failpoint=crash_at(point)).once()
     await desk.later(timedelta(seconds=10).total_seconds())
     assert told(await desk.outbox()) == [["a firing"], ["b firing"]]
+
+
+async def test_all_that_is_held_is_looked_at_when_a_mute_is_changed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "_BATCH", 2)
+    desk = Desk(stage, None)
+    desk.muted = set("abcde")
+    await desk.dispatch(*(db(name, 1, FIRING, channels=[OWN]) for name in "abcde"))
+    desk.muted = set()
+    flusher = desk.flusher()
+    flusher.reconsider(ACME)
+    while await flusher.once():
+        pass
+    assert sorted(told(await desk.outbox())) == [[f"{name} firing"] for name in "abcde"]
+
+
+async def test_a_tenant_that_cannot_be_told_keeps_no_other_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(stage)
+    for tenant in (ACME, RIVAL):
+        await desk.dispatch(db("a", 1, FIRING, tenant=tenant))
+        await desk.dispatch(db("b", 1, FIRING, tenant=tenant))
+    stage.clock.ahead_s += 301
+    flusher = desk.flusher()
+    tell = flusher._tell
+
+    async def not_of_acme(tenant: TenantId, *more: Any) -> Done:
+        if tenant == ACME:
+            raise StoreUnavailable
+        return await tell(tenant, *more)
+
+    monkeypatch.setattr(flusher, "_tell", not_of_acme)
+    with pytest.raises(StoreUnavailable):
+        await flusher.once()
+    assert [one.tenant for one in await desk.outbox() if told([one]) == [["b firing"]]] == [RIVAL]

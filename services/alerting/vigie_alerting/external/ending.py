@@ -11,6 +11,7 @@ from vigie_contracts.alerts import Transition
 from vigie_runtime.backoff import Backoff
 from vigie_runtime.claiming import Claiming
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.alerts.states import AlertMoved, AlertStates, Move, StoredAlert
 from vigie_storage.mongo import bounded
 
@@ -23,7 +24,7 @@ POLL_S: Final = 1.0
 MOST: Final = 200
 """Alerts of one transaction."""
 GRACE_MS: Final = 2 * 60_000
-"""After a start what ended before it waits so long: nobody could send it again while there was no process."""
+"""After a start, and after the store was away, what ended before it waits so long: nobody could send it again."""
 _AWAY: Final = Backoff(0.5, 10.0)
 
 
@@ -32,14 +33,22 @@ class Ending:
 
     def __init__(self, states: AlertStates, dispatcher: Dispatcher, clock: Clock) -> None:
         self._states, self._dispatcher, self._clock = states, dispatcher, clock
-        self._started_ms = clock.now_ms()
+        self._since_ms = clock.now_ms()
+        """From then on alerts can be sent again."""
         self._claiming = Claiming(self.end_some, POLL_S, _AWAY)
         self.run, self.stop = self._claiming.run, self._claiming.stop
 
     async def end_some(self) -> bool:
         """What is due now, longest due first. Whether there was anything. Raises StoreUnavailable."""
+        try:
+            return await self._end_due()
+        except StoreUnavailable:
+            self._since_ms = self._clock.now_ms()
+            raise
+
+    async def _end_due(self) -> bool:
         now_ms = self._clock.now_ms()
-        since_ms = self._started_ms if now_ms < self._started_ms + GRACE_MS else 0
+        since_ms = self._since_ms if now_ms < self._since_ms + GRACE_MS else 0
         found = await self._states.due(since_ms, now_ms, MOST)
         try:
             await self._end(found)

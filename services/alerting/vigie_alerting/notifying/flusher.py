@@ -11,6 +11,7 @@ from vigie_runtime.backoff import Backoff
 from vigie_runtime.claiming import Claiming
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
+from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.alerts.groups import Group, Member
 from vigie_storage.mongo import Session, transaction
 
@@ -59,9 +60,7 @@ class Flusher:
 
     async def once(self) -> bool:
         """Tell what some groups have to tell. Whether there were any. Raises StoreUnavailable."""
-        for tenant in list(self._changed):
-            await self._pipeline.stores.groups.reconsider(tenant)
-            self._changed.discard(tenant)
+        away = [error for tenant in list(self._changed) if (error := await self._reconsidered(tenant))]
         claimed = await self._pipeline.stores.groups.claim(MAX_GROUPS)
         if claimed:
             self._failpoint(Point.AFTER_GROUP_CLAIM)
@@ -69,8 +68,23 @@ class Flusher:
         for group in claimed:
             by_tenant.setdefault(TenantId(group.tenant), []).append(group)
         for tenant, groups in by_tenant.items():
-            await self._flush(tenant, groups)
+            try:
+                await self._flush(tenant, groups)
+            except StoreUnavailable as e:  # perhaps of this tenant only: the others do not wait for it
+                away.append(e)
+        if away:
+            raise away[0]
         return bool(claimed)
+
+    async def _reconsidered(self, tenant: TenantId) -> StoreUnavailable | None:
+        """Look at what is held of the tenant. Why that was not possible: then it is done again."""
+        self._changed.discard(tenant)
+        try:
+            await self._pipeline.stores.groups.reconsider(tenant)
+        except StoreUnavailable as e:
+            self._changed.add(tenant)
+            return e
+        return None
 
     async def _flush(self, tenant: TenantId, claimed: Sequence[Group]) -> None:
         now_ms = self._clock.now_ms()

@@ -23,7 +23,9 @@ from vigie_alerting.notifying.muting import Mute
 from vigie_alerting.routing.timings import Timings
 
 RECHECK_MS: Final = 30_000
-"""How often a mute of which nobody knows the end is looked at again."""
+"""How often a mute of which nobody knows the end is looked at again..."""
+RECHECK_KNOWN_MS: Final = 5 * 60_000
+"""... and one that has an end: somebody may have ended it before, and died before anybody heard of it."""
 LINGER_MS: Final = 10 * 60_000
 """How long an alert stays in its group after it is over: late data may take back its reason for half of that."""
 _SILENT: Final = (AlertState.PENDING, AlertState.INACTIVE)
@@ -152,7 +154,10 @@ def superseded(group: Group, member: Member | None, now_ms: int) -> tuple[Decisi
 
 
 def _held(group: Group, member: Member, mute: Mute, now_ms: int) -> tuple[Member, Decision | None]:
-    again = now_ms + RECHECK_MS if mute.until_ms is None else min(max(mute.until_ms, now_ms + 1), now_ms + 10**10)
+    if mute.until_ms is None:
+        again = now_ms + RECHECK_MS
+    else:
+        again = min(max(mute.until_ms, now_ms + 1), now_ms + RECHECK_KNOWN_MS)
     held = f"{mute.why}/{mute.by}/{member.step.id}"
     after = replace(member, due_ms=again, held=held)
     if held == member.held:
