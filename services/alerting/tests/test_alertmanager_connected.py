@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_identity.permissions import Role, Scope
 from vigie_query.times import iso
 from vigie_runtime.clock import ManualClock, SystemClock
+from vigie_runtime.expressions import Expressions
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.states import StoredAlert
 
@@ -94,6 +96,15 @@ async def test_there_is_a_bound_on_what_fires(office: Office, monkeypatch: pytes
     assert said.startswith("1 alerts were not taken")
     assert len(await office.call("GET", ALERTS)) == 2
     await office.call("POST", ALERTS, json=[alert("0"), alert("1")])
+
+
+async def test_expressions_of_a_listing_have_a_limited_time(office: Office) -> None:
+    await office.call("POST", ALERTS, json=[alert("a")])
+    office.app.state.service.resources = replace(office.resources, patterns=Expressions(0.0))
+    for path in (ALERTS, f"{ALERTS}/groups"):
+        assert len(await office.call("GET", f'{path}?filter=team="db"')) == 1
+        for asked in ('filter=team=~"d.*"', "receiver=un.*"):
+            assert "takes longer than" in await office.call("GET", f"{path}?{asked}", 400)
 
 
 async def test_others_do_not_see_them(office: Office) -> None:
