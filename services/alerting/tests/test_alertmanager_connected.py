@@ -269,6 +269,18 @@ async def test_silences_that_cannot_be_are_refused_as_in_alertmanager(office: Of
     assert (await office.call("POST", SILENCES, 403, by=own, json=silence()))["code"] == 403
 
 
+async def test_a_silence_that_mutes_everything_is_confirmed_as_the_refusal_says(office: Office) -> None:
+    everything = [{"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True}]
+    refused = await office.call("POST", SILENCES, 400, json=silence(matchers=everything))
+    assert 'send "confirm": true' in refused
+    await office.call("POST", SILENCES, json=silence(matchers=everything, confirm=True))
+    [made] = await office.call("GET", SILENCES)
+    assert made["matchers"] == everything
+    await office.call("POST", SILENCES, 400, json={**made, "comment": "longer"})
+    again = await office.call("POST", SILENCES, json={**made, "comment": "longer", "confirm": True})
+    assert again == {"silenceID": made["id"]}
+
+
 async def test_a_silence_that_recurs_is_shown_by_its_next_time_and_not_changed(office: Office) -> None:
     body = {
         "matchers": ['team="db"'], "comment": "every night",
