@@ -64,7 +64,7 @@ async def create_slo(context: Ctx, body: NewSlo, request: Request, response: Res
     """With the rules that watch it: recorded error rates over several windows, and alerts on how fast the budget
     burns. Everything that is wrong with it is told at once."""
     made = await _write(context, body.name, body, response, before=None, if_version=0)
-    response.headers["location"] = f"{request.url.path}/{body.name}"  # not before the name is judged: it may be any text
+    response.headers["location"] = f"{request.url.path}/{body.name}"  # judged first: it may be any text
     return made
 
 
