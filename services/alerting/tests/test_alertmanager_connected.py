@@ -263,8 +263,9 @@ async def test_silences_that_cannot_be_are_refused_as_in_alertmanager(office: Of
     assert isinstance(await office.call("GET", f"/api/v2/silence/{unknown}", 404), str)
     assert isinstance(await office.call("DELETE", f"/api/v2/silence/{unknown}", 404), str)
     past = iso(SystemClock().now_ms() - 1000)
-    for wrong in (silence(endsAt=past), silence(matchers=[]), silence(comment=""), silence(createdBy="x" * 201), {"matchers": 1}, []):
-        assert isinstance(await office.call("POST", SILENCES, 400, json=wrong), str)
+    wrong = [{"endsAt": past}, {"matchers": []}, {"comment": ""}, {"createdBy": "x" * 201}]
+    for body in (*(silence(**one) for one in wrong), {"matchers": 1}, []):
+        assert isinstance(await office.call("POST", SILENCES, 400, json=body), str)
     own = person("u", Role.USER, sites=frozenset({"paris"}))
     assert (await office.call("POST", SILENCES, 403, by=own, json=silence()))["code"] == 403
 
