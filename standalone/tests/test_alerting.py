@@ -191,6 +191,14 @@ def test_a_file_of_alertmanager_is_asked_without_a_server(fake: Fake, tmp_path: 
     assert shown.stdout == "db\n"
     assert "very-secret" not in shown.output
     assert fake.run("routes", "test", "--file", str(file), "team=web", "--verify", "ops").stdout == "ops\n"
+    march = "time_intervals:\n  - name: march\n    time_intervals: [{months: ['3']}]\n"
+    file.write_text(CONFIG.replace("receiver: db\n", "receiver: db\n      mute_time_intervals: [march]\n", 1) + march)
+    for at, muted in (("2026-03-15T00:00:00Z", True), ("2026-04-15T00:00:00Z", False)):
+        shown = fake.run("routes", "test", "--file", str(file), "--at", at, "team=db")
+        assert shown.stdout == "db\n"
+        assert ("its route is muted in 'march'" in shown.stderr) is muted
+    refused = fake.run("routes", "test", "--file", str(file), "--at", "soon", "team=db", code=1)
+    assert str(refused.exception).startswith("--at: ")
     file.write_text("route: {}")
     refused = fake.run("routes", "test", "--file", str(file), "a=b", code=1)
     assert str(refused.exception) == f"{file}:1: the root route needs a receiver"

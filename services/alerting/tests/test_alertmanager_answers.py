@@ -154,12 +154,24 @@ def test_filters_are_matchers_and_receivers_expressions() -> None:
             everything(**wrong)
 
 
+def test_the_time_is_looked_at_after_each_alert_and_receiver_that_an_expression_is_tried_on() -> None:
+    standings = [standing.ways(sent(alertname=name, team="db"), Routes(TREE)) for name in ("a", "b", "c")]
+    looks: list[None] = []
+    asked = everything(filters=['alertname=~"a|b"'], receiver="d.*")
+    found, receivers = asked.among(standings, lambda: looks.append(None))
+    assert ([one.labels["alertname"] for one in found], receivers) == (["a", "b"], {"dba"})
+    assert len(looks) == len(standings) + len(["dba", "web"])
+    assert asked.tries_expressions
+    assert not everything(filters=['team="db"', "zone!=eu"]).tries_expressions
+    assert everything(receiver="d.a").tries_expressions
+
+
 def test_groups_are_those_of_the_routes() -> None:
     found = [
         standing.ways(sent(alertname=name, team=team), Routes(TREE))
         for name, team in (("a", "db"), ("b", "db"), ("a", "web"), ("c", "x"))
     ]
-    made = answers.groups(found, everything().receiver, START, muted=True)
+    made = answers.groups(found, everything().among(found)[1], START, muted=True)
     shown = [(one["receiver"]["name"], one["labels"], len(one["alerts"])) for one in made]
     assert shown == [
         ("web", {"alertname": "a"}, 2),
@@ -169,7 +181,7 @@ def test_groups_are_those_of_the_routes() -> None:
         ("ops", {"alertname": "c"}, 1),
     ]
     assert {name for one in made for name in one} == {"alerts", "labels", "receiver", "routeLabels"}
-    assert len(answers.groups(found, everything(receiver="web").receiver, START, muted=True)) == 2
+    assert len(answers.groups(found, everything(receiver="web").among(found)[1], START, muted=True)) == 2
 
 
 def test_the_status_has_all_fields() -> None:

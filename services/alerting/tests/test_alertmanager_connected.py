@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from vigie_identity.permissions import Role, Scope
 from vigie_query.times import iso
 from vigie_runtime.clock import ManualClock, SystemClock
 from vigie_runtime.errors import StoreUnavailable
+from vigie_runtime.expressions import Expressions
 from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.states import StoredAlert
 
@@ -95,6 +97,15 @@ async def test_there_is_a_bound_on_what_fires(office: Office, monkeypatch: pytes
     assert said.startswith("1 alerts were not taken")
     assert len(await office.call("GET", ALERTS)) == 2
     await office.call("POST", ALERTS, json=[alert("0"), alert("1")])
+
+
+async def test_expressions_of_a_listing_have_a_limited_time(office: Office) -> None:
+    await office.call("POST", ALERTS, json=[alert("a")])
+    office.app.state.service.resources = replace(office.resources, patterns=Expressions(0.0))
+    for path in (ALERTS, f"{ALERTS}/groups"):
+        assert len(await office.call("GET", f'{path}?filter=team="db"')) == 1
+        for asked in ('filter=team=~"d.*"', "receiver=un.*"):
+            assert "takes longer than" in await office.call("GET", f"{path}?{asked}", 400)
 
 
 async def test_others_do_not_see_them(office: Office) -> None:
@@ -281,10 +292,23 @@ async def test_silences_that_cannot_be_are_refused_as_in_alertmanager(office: Of
     assert isinstance(await office.call("GET", f"/api/v2/silence/{unknown}", 404), str)
     assert isinstance(await office.call("DELETE", f"/api/v2/silence/{unknown}", 404), str)
     past = iso(SystemClock().now_ms() - 1000)
-    for wrong in (silence(endsAt=past), silence(matchers=[]), silence(comment=""), {"matchers": 1}, []):
-        assert isinstance(await office.call("POST", SILENCES, 400, json=wrong), str)
+    wrong = [{"endsAt": past}, {"matchers": []}, {"comment": ""}, {"createdBy": "x" * 201}]
+    for body in (*(silence(**one) for one in wrong), {"matchers": 1}, []):
+        assert isinstance(await office.call("POST", SILENCES, 400, json=body), str)
     own = person("u", Role.USER, sites=frozenset({"paris"}))
     assert (await office.call("POST", SILENCES, 403, by=own, json=silence()))["code"] == 403
+
+
+async def test_a_silence_that_mutes_everything_is_confirmed_as_the_refusal_says(office: Office) -> None:
+    everything = [{"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True}]
+    refused = await office.call("POST", SILENCES, 400, json=silence(matchers=everything))
+    assert 'send "confirm": true' in refused
+    await office.call("POST", SILENCES, json=silence(matchers=everything, confirm=True))
+    [made] = await office.call("GET", SILENCES)
+    assert made["matchers"] == everything
+    await office.call("POST", SILENCES, 400, json={**made, "comment": "longer"})
+    again = await office.call("POST", SILENCES, json={**made, "comment": "longer", "confirm": True})
+    assert again == {"silenceID": made["id"]}
 
 
 async def test_a_silence_that_recurs_is_shown_by_its_next_time_and_not_changed(office: Office) -> None:

@@ -76,6 +76,8 @@ async def test_an_objective_lives_with_its_rules_from_post_to_delete(office: Off
         ({"window": "500d"}, "window", "longer than measurements are kept: 400 days"),
         ({"window": "a month"}, "window", "is no duration"),
         ({"total": "sum(http_requests_total)"}, "total", "must be the selector of a counter"),
+        ({"name": "数据库"}, "name", "must have letters, digits, . _ and -"),
+        ({"name": "a\r\nx: y"}, "name", "must have letters, digits, . _ and -"),
         ({"notificationChannels": [NOBODY]}, "notificationChannels[0].destination", "no channel named"),
     ],
 )

@@ -22,6 +22,11 @@ SAMPLES: list[tuple[type[msgspec.Struct], str]] = [
         '"zone":"Europe/Paris","durationMs":7200000},"comment":"disks","createdBy":"anna","createdAt":1790000100000}',
     ),
     (
+        Silence,
+        f'{{"matchers":{MATCHERS},"timing":{{"starts":1790000100000,"ends":1790003700000}},"comment":"disks",'
+        '"createdBy":"anna","caller":"a key","createdAt":1790000100000}',
+    ),
+    (
         MaintenanceWindow,
         f'{{"matchers":{MATCHERS},"timing":{{"starts":1790000100000,"ends":1790003700000}},"comment":"backup",'
         '"createdBy":"anna","createdAt":1790000100000}',

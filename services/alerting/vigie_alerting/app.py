@@ -224,6 +224,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         intake=Intake(stores.states, dispatcher, clock, state.metrics),
         oncall=told.oncall,
         notifiers=told.notifiers,
+        patterns=patterns,
         selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
         backtester=Backtester(reader, told.routebook.held.of, of_the_past, clock),
         health=lambda rule_id: health_of(running, rule_id),

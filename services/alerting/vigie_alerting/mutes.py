@@ -97,7 +97,7 @@ class Mutes:
 
 
 def _held_silence(name: str, silence: Silence) -> Held:
-    return Held(name, silence.timing, f"silenced by {silence.created_by}", silence.comment)
+    return Held(name, silence.timing, silence.said, silence.comment)
 
 
 def _held_window(name: str, window: MaintenanceWindow) -> Held:

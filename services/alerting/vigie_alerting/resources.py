@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vigie_identity.audit import Audit
+from vigie_runtime.expressions import Expressions
 from vigie_storage.promql.selection import SelectorReader
 from vigie_web.health import Check
 from vigie_web.state import AccessControl
@@ -62,6 +63,8 @@ class Resources:
     intake: Intake
     oncall: OnCallResources
     notifiers: NotifierResources
+    patterns: Expressions
+    """Where expressions of a question are tried."""
     selectors: SelectorReader
     backtester: Backtester
     health: Callable[[str], RuleHealth | None]

@@ -62,7 +62,7 @@ def try_(
         body = {"labels": wanted, **({"at": at} if at else {})}
         found = alerting(url, key, tenant, data_dir).ask("POST", "/routes/test", json=body)
     else:
-        found = _offline(text_of(file), str(file), wanted)
+        found = _offline(text_of(file), str(file), wanted, at or "now")
     if as_json:
         show_json(found)
     else:
@@ -122,16 +122,21 @@ def _labels(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def _offline(text: str, file: str, labels: dict[str, str]) -> dict[str, Any]:
+def _offline(text: str, file: str, labels: dict[str, str], at: str) -> dict[str, Any]:
     from vigie_alerting.api.routing.schemas import Tested
     from vigie_alerting.routing.importing.judging import alone
     from vigie_alerting.rulebook.errors import InvalidRuleFile
+    from vigie_query.errors import InvalidParameter
+    from vigie_query.times import parse_time
 
     try:
+        at_ms = parse_time(at, "--at", round(time.time() * 1000))
         routes, times = alone(text)
+    except InvalidParameter as e:
+        raise StandaloneError(f"{e.detail}.") from None
     except InvalidRuleFile as e:
         raise StandaloneError("\n".join(f"{file}:{one.line}: {one.message}" for one in e.findings)) from None
-    return Tested.of(routes, labels, times, round(time.time() * 1000)).model_dump(by_alias=True)
+    return Tested.of(routes, labels, times, at_ms).model_dump(by_alias=True)
 
 
 def _tree(route: dict[str, Any], indent: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from vigie_alerting.routing.matchers import matches_empty, of, parse
 from vigie_query.errors import InvalidParameter, QueryError
 from vigie_query.matchers import Matcher, Operator
+
+from tests.kit.cpu import cpu_at_most
 
 EQUAL, DIFFERENT, LIKE, UNLIKE = Operator
 DB = {"team": "db", "zone": "eu-1"}
@@ -30,6 +33,7 @@ DB = {"team": "db", "zone": "eu-1"}
         ("a=", [Matcher("a", EQUAL, "")]),
         ("a=two words", [Matcher("a", EQUAL, "two words")]),
         ("a=b=c", [Matcher("a", EQUAL, "b=c")]),
+        ("a= two \n words\t , b = ", [Matcher("a", EQUAL, "two \n words"), Matcher("b", EQUAL, "")]),
         ("", []),
         ("{}", []),
     ],
@@ -45,6 +49,16 @@ def test_what_is_written_is_understood(text: str, expected: list[Matcher]) -> No
 def test_what_is_no_matcher_is_refused_with_its_text(text: str) -> None:
     with pytest.raises(InvalidParameter):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['a={}"', 'a={}b"', '{}a', 'a{}=', '"a"{}"', 'a="b"{}"', 'a="{}', "a=b{}c", "a=b{},c=d"], ids=repr
+)
+@pytest.mark.parametrize("run", [" ", "b ", "=", '\\"'], ids=repr)
+def test_a_long_text_is_read_in_time_that_grows_with_its_length(text: str, run: str) -> None:
+    long = text.replace("{}", run * (16_000 // len(run)))
+    with cpu_at_most(0.1), suppress(InvalidParameter):
+        parse(long)
 
 
 @pytest.mark.parametrize(

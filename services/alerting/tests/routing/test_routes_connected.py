@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 from vigie_alerting.api.routing.routes import EXAMPLE
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.times.interval import TimeInterval
 from vigie_identity.permissions import Role
 from vigie_runtime.clients import Database
+from vigie_runtime.expressions import Expressions
 from vigie_storage.alerts.configuration import Kind
 
 from services.alerting.tests.lives import rule
@@ -100,6 +102,16 @@ async def test_an_alert_that_might_be_is_told_where_it_would_go_and_why(office: 
     assert nobody["receivers"] == []
     assert nobody["sentence"].startswith("no route takes it, and there is no default receiver")
     await office.call("POST", f"{ROUTES}/test", 422, json={"labels": {"a": "c"}, "tree": {"route": {"x": 1}}})
+
+
+async def test_the_expressions_of_routes_that_are_asked_have_a_limited_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_channel(office)
+    await office.call("PUT", ROUTES, json=EXAMPLE)
+    monkeypatch.setattr(Routebook, "thinking", lambda _self, tenant: Expressions(0.0).question("matchers", tenant))
+    slow = await office.call("POST", f"{ROUTES}/test", 422, json={"labels": {"alertname": "x"}})
+    assert "takes longer than" in slow["detail"]
 
 
 async def test_a_file_of_alertmanager_is_taken_whole_and_changes_only_what_differs(office: Office) -> None:

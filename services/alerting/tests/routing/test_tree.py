@@ -50,6 +50,14 @@ def test_an_alert_goes_through_routes_that_are_told_to_take_it_and_each_has_a_pa
     assert len(set(paths)) == len(paths)
 
 
+def test_the_time_is_looked_at_after_each_route_that_is_asked() -> None:
+    below = [Route(matchers=[f'team=~"{name}.*"'], receiver="db") for name in "abc"]
+    looks: list[None] = []
+    asked = steps(routes(Route(receiver="ops", routes=below)), {"team": "bob"}, lambda: looks.append(None))
+    assert [one.taken for one in asked] == [False, True]
+    assert len(looks) == 2
+
+
 def test_the_first_route_that_takes_an_alert_ends_the_search_unless_it_says_continue() -> None:
     first = Route(matchers=['team="db"'], receiver="db", continue_=True)
     found = routes(Route(receiver="ops", routes=[first, Route(matchers=['severity="critical"'], receiver="ops")]))

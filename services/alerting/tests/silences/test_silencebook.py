@@ -173,6 +173,27 @@ async def test_one_that_is_not_there_is_not_found() -> None:
             await work
 
 
+async def test_who_is_named_as_the_creator_of_another_caller_is_so_in_a_line_of_bounded_length() -> None:
+    memory = Memory()
+    book = made(memory, ManualClock(NOW))
+
+    def draft(creator: str) -> Draft:
+        return Draft(parse('host="a"').all, Timing(NOW, NOW + HOUR), "disks", creator)
+
+    own, _ = await book.create(ACME, draft("anna"), ANNA)
+    unnamed, _ = await book.create(ACME, draft(" "), ANNA)
+    assert own.value.said == unnamed.value.said == "silenced by anna"
+    other, _ = await book.create(ACME, draft(" ben "), ANNA)
+    assert (other.value.created_by, other.value.said) == ("ben", "silenced by anna, for ben")
+    changed, _ = await book.change(ACME, other.name, draft("carl"), Actor("u2", "dora"))
+    assert (changed.name, changed.value.said) == (other.name, "silenced by anna, for ben"), "who made it stays"
+    for wrong in ("x" * 201, "a\nb", "a\u202eb"):
+        with pytest.raises(InvalidParameter, match="createdBy"):
+            await book.create(ACME, draft(wrong), ANNA)
+    stored_before = replace(own.value, created_by="x" * 8_000_000)
+    assert len(stored_before.said) < 250
+
+
 async def test_there_are_only_so_many_that_every_alert_is_tried_against() -> None:
     book = made(Memory(open=MAX_OPEN), ManualClock(NOW))
     timing = Timing(NOW, NOW + HOUR)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vigie_contracts.problems import shortened
+from vigie_runtime.expressions import Check
 
 from vigie_alerting.outbox import NAMED
 from vigie_alerting.routing.matchers import written
@@ -30,10 +31,11 @@ class Step:
     """One sentence."""
 
 
-def steps(routes: Routes, labels: Mapping[str, str]) -> list[Step]:
-    """The routes that are asked about an alert with these labels, in their order."""
+def steps(routes: Routes, labels: Mapping[str, str], check: Check = lambda: None) -> list[Step]:
+    """The routes that are asked about an alert with these labels, in their order. `check` is called after each; it may
+    raise."""
     found: list[Step] = []
-    _ask(routes.root, labels, found)
+    _ask(routes.root, labels, found, check)
     return found[:MAX_STEPS]
 
 
@@ -61,9 +63,10 @@ def unrouted(routes: Routes) -> str:
     )
 
 
-def _ask(node: Node, labels: Mapping[str, str], found: list[Step]) -> None:
+def _ask(node: Node, labels: Mapping[str, str], found: list[Step], check: Check) -> None:
     for at, child in enumerate(node.children):
         failing = child.matchers.failing(labels)
+        check()
         if failing is not None:
             has = labels.get(failing.label, "")
             is_ = f"is {shortened(has, _QUOTED)!r}" if has else "is not there"
@@ -75,7 +78,7 @@ def _ask(node: Node, labels: Mapping[str, str], found: list[Step]) -> None:
         end = " and the routes behind it are asked too" if child.continues and behind else ""
         why = f"{shortened(str(child.matchers), _QUOTED)} holds" if child.matchers.all else "it takes every alert"
         found.append(Step(child.path, True, f"{why}{end}"))
-        _ask(child, labels, found)
+        _ask(child, labels, found, check)
         if not child.continues:
             return
 

@@ -22,8 +22,9 @@ MAX_CHARS: Final = 16_384
 _REMEMBERED: Final = 256
 """Answers of one expression: most alerts share a few values."""
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+# No two runs may share what they take: many spaces would be tried in all ways.
 _ONE: Final = re.compile(
-    rf"""\s*({_QUOTED}|[^\s{{}}!=~,\\"'`]+)\s*(=~|!~|!=|=)\s*({_QUOTED}|[^",]*?)\s*(?=,|\Z)""", re.DOTALL
+    rf"""\s*+({_QUOTED}|[^\s{{}}!=~,\\"'`]++)\s*+(=~|!~|!=|=)\s*+({_QUOTED}\s*+|[^",]*+)(?=,|\Z)""", re.DOTALL
 )
 _ESCAPE: Final = re.compile(r'\\([n"\\])')
 _ESCAPED: Final = {"n": "\n", '"': '"', "\\": "\\"}
@@ -108,7 +109,7 @@ def _read(text: str, field: str) -> list[Matcher]:
         match = _ONE.match(inner, at)
         if match is None:
             raise InvalidParameter(field, f"{_HOW}, but is {shortened(text)}")
-        found.append(Matcher(_unquoted(match[1]), Operator(match[2]), _unquoted(match[3])))
+        found.append(Matcher(_unquoted(match[1]), Operator(match[2]), _unquoted(match[3].rstrip())))
         at = match.end() + 1  # behind the comma
     return found
 

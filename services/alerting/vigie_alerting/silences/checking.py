@@ -15,7 +15,7 @@ from vigie_query.times import DAY, MINUTE, duration, iso
 from vigie_alerting.routing import matchers as routing
 from vigie_alerting.silences.active import Timing, occurrences
 from vigie_alerting.silences.breadth import fits_no_labels
-from vigie_alerting.silences.model import MAX_COMMENT_CHARS
+from vigie_alerting.silences.model import MAX_COMMENT_CHARS, MAX_CREATOR_CHARS
 from vigie_alerting.silences.rrule import InvalidRruleError, parse
 
 MAX_AHEAD_MS: Final = 10 * 366 * DAY
@@ -41,6 +41,14 @@ def checked_comment(text: str) -> str:
     if len(comment) > MAX_COMMENT_CHARS:
         raise InvalidParameter("comment", f"has more than {MAX_COMMENT_CHARS:,} characters")
     return comment
+
+
+def checked_creator(text: str) -> str:
+    """Who is named as the creator of a silence; it stands in every decision. Raises InvalidParameter."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if len(name) > MAX_CREATOR_CHARS or not name.isprintable():
+        raise InvalidParameter("createdBy", f"must have at most {MAX_CREATOR_CHARS} printable characters")
+    return name
 
 
 def checked_timing(timing: Timing, now_ms: int) -> Timing:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+from vigie_contracts.problems import shortened
 from vigie_query.matchers import Matcher
 
 from vigie_alerting.silences.active import Timing
@@ -13,6 +14,7 @@ from vigie_alerting.silences.active import Timing
 MAX_SILENCES: Final = 10_000
 """Of a tenant, with those that expired lately."""
 MAX_COMMENT_CHARS: Final = 1_000
+MAX_CREATOR_CHARS: Final = 200
 
 
 class Silence(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
@@ -23,7 +25,15 @@ class Silence(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, k
     timing: Timing
     comment: str
     created_by: str
+    caller: str = ""
+    """Who made it, where somebody else is named as its creator."""
     created_at: int
+
+    @property
+    def said(self) -> str:
+        """What mutes: `silenced by anna`, `silenced by a key, for anna`."""
+        creator = shortened(self.created_by, MAX_CREATOR_CHARS)
+        return f"silenced by {self.caller}, for {creator}" if self.caller else f"silenced by {creator}"
 
 
 @dataclass(frozen=True, slots=True)

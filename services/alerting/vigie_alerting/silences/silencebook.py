@@ -76,6 +76,7 @@ class Silencebook:
                 made,
                 timing=replace(made.timing, starts=starts),
                 created_by=before.value.created_by,
+                caller=before.value.caller,
                 created_at=before.value.created_at,
             )
             return await self._put(tenant, silence, kept, by, action=Action.SILENCE_CHANGED, version=version), preview
@@ -114,11 +115,13 @@ class Silencebook:
 
     async def _judged(self, tenant: TenantId, draft: Draft, by: Actor) -> tuple[Silence, Preview]:
         now = self._clock.now_ms()
+        created_by = checking.checked_creator(draft.created_by) or by.name
         made = Silence(
             matchers=checking.checked_matchers(draft.matchers),
             timing=checking.checked_timing(draft.timing, now),
             comment=checking.checked_comment(draft.comment),
-            created_by=draft.created_by or by.name,
+            created_by=created_by,
+            caller="" if created_by == by.name else by.name,
             created_at=now,
         )
         preview = await self._previews.of(tenant, made.matchers, made.timing, now)

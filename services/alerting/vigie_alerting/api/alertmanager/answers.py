@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from vigie_query.times import iso
@@ -53,13 +53,13 @@ def alerts(standings: Iterable[Standing], now_ms: int) -> list[Json]:
     return [alert(one, now_ms) for one in ordered]
 
 
-def groups(standings: Sequence[Standing], wanted: Callable[[str], bool], now_ms: int, *, muted: bool) -> list[Json]:
-    """What belongs together by the routes as they are now. Without `muted` those are left out whose alerts are all
-    muted by times."""
+def groups(standings: Sequence[Standing], receivers: Collection[str], now_ms: int, *, muted: bool) -> list[Json]:
+    """What belongs together by the routes as they are now, of these receivers. Without `muted` those are left out whose
+    alerts are all muted by times."""
     found: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[Standing]] = {}
     for one in standings:
         for way in one.ways:
-            if wanted(way.receiver):
+            if way.receiver in receivers:
                 found.setdefault(_key(way), []).append(one)
     return [
         {

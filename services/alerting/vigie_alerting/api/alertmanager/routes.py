@@ -87,7 +87,8 @@ async def alerts(
     wanted = Asked.of(
         filter_ or (), receiver, receiver_matchers or (), active=active, silenced=silenced, inhibited=inhibited
     )
-    found = [one for one in await _standings(context, wanted) if any(wanted.receiver(way.receiver) for way in one.ways)]
+    standings, receivers = await _standings(context, wanted)
+    found = [one for one in standings if any(way.receiver in receivers for way in one.ways)]
     return answer(await asyncio.to_thread(answers.alerts, found, context.now_ms))
 
 
@@ -108,20 +109,25 @@ async def groups(
     wanted = Asked.of(
         filter_ or (), receiver, receiver_matchers or (), active=active, silenced=silenced, inhibited=inhibited
     )
-    found = await _standings(context, wanted)
-    made = await asyncio.to_thread(answers.groups, found, wanted.receiver, context.now_ms, muted=muted)
+    found, receivers = await _standings(context, wanted)
+    made = await asyncio.to_thread(answers.groups, found, receivers, context.now_ms, muted=muted)
     return answer(made)
 
 
-async def _standings(context: Context, wanted: Asked) -> list[Standing]:
-    """Those that fire and are wanted."""
+async def _standings(context: Context, wanted: Asked) -> tuple[list[Standing], frozenset[str]]:
+    """Those that fire and are wanted, and which of their receivers are. Raises StoreUnavailable, ExpressionTooSlow,
+    Busy."""
     known, routes = await asyncio.gather(
         queries.going_on(context, _FIRING), context.resources.routebook.held.of(context.tenant)
     )
     all_ = await asyncio.to_thread(lambda: [standing.ways(one, routes) for one in known])
-    matching = [one for one in all_ if wanted.matches(one.labels)]
+    if wanted.tries_expressions:
+        thinking = context.resources.patterns.question("filter", context.tenant)
+        matching, receivers = await thinking.run(lambda check: wanted.among(all_, check))
+    else:
+        matching, receivers = await asyncio.to_thread(wanted.among, all_)
     found = await standing.judged(matching, muters(context.resources.mutes), context.tenant, context.now_ms)
-    return [one for one in found if wanted.shows(one)]
+    return [one for one in found if wanted.shows(one)], receivers
 
 
 @router.post(

@@ -44,6 +44,8 @@ class _Silence(
     ends_at: Annotated[datetime, msgspec.Meta(tz=True)]
     created_by: str
     comment: str
+    confirm: bool = False
+    """Vigie's own: although it mutes everything."""
 
 
 _decoder: Final = msgspec.json.Decoder(_Silence)
@@ -58,7 +60,8 @@ def read(body: bytes, now_ms: int) -> tuple[str, Draft]:
     matchers = tuple(Matcher(one.name, _OPERATORS[one.is_regex, one.is_equal], one.value) for one in said.matchers)
     starts = round(said.starts_at.timestamp() * 1000)
     timing = Timing(starts if starts > 0 else now_ms, round(said.ends_at.timestamp() * 1000))
-    return said.id or "", Draft(matchers, timing, said.comment, created_by=said.created_by)
+    draft = Draft(matchers, timing, said.comment, created_by=said.created_by, confirmed=said.confirm)
+    return said.id or "", draft
 
 
 def written(one: Stored[Silence], now_ms: int) -> Json:

@@ -100,7 +100,8 @@ async def test_routes(context: Ctx, body: Asked) -> Any:
     else:
         routes, _ = await book.judged(context.tenant, converted(body.tree))
     at = parse_time(body.at, "at", context.now_ms)
-    return Tested.of(routes, body.labels, await book.times(context.tenant), at)
+    times = await book.times(context.tenant)
+    return await book.thinking(context.tenant).run(lambda check: Tested.of(routes, body.labels, times, at, check))
 
 
 @router.post(f"{_ROUTES}/import", response_model=Imported, openapi_extra=_FILE_BODY, responses=_CONFLICT)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_LABEL_VALUE_CHARS, MAX_LABELS
 from vigie_query.times import iso_of
+from vigie_runtime.expressions import Check
 from vigie_storage.alerts.configuration import Stored
 from vigie_web.schemas import Body, Model, Time
 
@@ -169,13 +170,23 @@ class Tested(Model):
     sentence: str
 
     @classmethod
-    def of(cls, routes: Routes, labels: dict[str, str], times: Mapping[str, TimeInterval], at_ms: int) -> Self:
+    def of(
+        cls,
+        routes: Routes,
+        labels: dict[str, str],
+        times: Mapping[str, TimeInterval],
+        at_ms: int,
+        check: Check = lambda: None,
+    ) -> Self:
+        """No work for the event loop: all expressions of the routes may be tried. `check` is called after each route;
+        it may raise."""
+        steps = explaining.steps(routes, labels, check)  # remembers their answers for the ways
         ways = [Way.of(routes, leg, times, at_ms) for leg in routes.of(labels)]
         return cls(
             labels=labels,
             receivers=[one.receiver for one in ways],
             ways=ways,
-            steps=[Step.of(one) for one in explaining.steps(routes, labels)],
+            steps=[Step.of(one) for one in steps],
             sentence="; and ".join(one.sentence for one in ways[:10]) or explaining.unrouted(routes),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -52,7 +53,8 @@ async def judged(
     await evaluable(context, made)
     rule = made.rule if before is None else restored(made.rule, before)
     if all(one.type == live.KIND.name for one in channels if one.default):
-        warnings = [*warnings, *_untold(rule, await resources.routebook.held.of(tenant))]
+        routes = await resources.routebook.held.of(tenant)
+        warnings = [*warnings, *await asyncio.to_thread(_untold, rule, routes)]  # it tries their expressions
     return rule, warnings
 
 

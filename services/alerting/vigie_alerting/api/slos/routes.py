@@ -63,8 +63,9 @@ async def list_slos(
 async def create_slo(context: Ctx, body: NewSlo, request: Request, response: Response) -> Any:
     """With the rules that watch it: recorded error rates over several windows, and alerts on how fast the budget
     burns. Everything that is wrong with it is told at once."""
-    response.headers["location"] = f"{request.url.path}/{body.name}"
-    return await _write(context, body.name, body, response, before=None, if_version=0)
+    made = await _write(context, body.name, body, response, before=None, if_version=0)
+    response.headers["location"] = f"{request.url.path}/{body.name}"  # judged first: it may be any text
+    return made
 
 
 @router.get(_ONE, response_model=SloNow)
