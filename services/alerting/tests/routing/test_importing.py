@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from vigie_alerting.channels.drafts import checked
 from vigie_alerting.routing.importing.judging import alone
 from vigie_alerting.routing.importing.reading import Read, read
 from vigie_alerting.routing.model import Route
 from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.errors import InvalidRuleFile
+from vigie_contracts.tenants import TenantId
+from vigie_runtime.clock import ManualClock
+from vigie_storage.alerts.channels import StoredChannel
 
+ACME = TenantId("acme")
 FILE = (Path(__file__).parent / "alertmanager.yml").read_text()
 
 
@@ -59,6 +67,18 @@ def test_receivers_become_named_channels_with_their_secrets(found: Read) -> None
     assert drafts["hooks webhook 2"].secrets == {"authorization": "Bearer secret-of-bearer"}
     assert str(drafts["databases slack"].destination).endswith("/secret-of-slack")
     assert drafts["databases opsgenie"].destination == "opsgenie://secret-of-opsgenie"
+
+
+def test_a_webhook_without_a_credential_takes_away_the_one_that_its_channel_had() -> None:
+    text = "route: {receiver: a}\nreceivers:\n  - name: a\n    webhook_configs: [{url: 'https://other.example/'}]\n"
+    [(_, draft)] = read(text).drafts.values()
+    resources: Any = SimpleNamespace(clock=ManualClock(0))
+    before = StoredChannel(
+        id="c1", tenant=ACME, name="a webhook", type="webhook", destination="https://hooks.example/",
+        secrets={"authorization": "Bearer secret"}, version=1, updated=datetime.now(UTC), by="alice",
+    )  # fmt: skip
+    made = checked(draft, ACME, "alice", resources, before)
+    assert (made.destination, made.secrets) == ("https://other.example/", {})
 
 
 def test_what_is_not_taken_is_listed_with_its_line_and_without_secrets(found: Read) -> None:

@@ -116,7 +116,8 @@ def _webhook(config: _Config) -> Draft | None:
         return None
     config.rest("url", "http_config")
     header = _authorization(config)
-    return Draft("", "webhook", url, {AUTHORIZATION: header} if header else None)
+    # Without one the channel has none: that of before was for the address of before.
+    return Draft("", "webhook", url, {AUTHORIZATION: header or None})
 
 
 def _authorization(config: _Config) -> str:
