@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from icalendar import Calendar
+from vigie_alerting.api.oncall import routes, schemas
+from vigie_alerting.schedules import rotation
 from vigie_contracts.alerts import Condition, Rule, Severity
 from vigie_identity.permissions import Role, Scope
 from vigie_storage.alerts.document import State
@@ -31,6 +35,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("schedules/x", {**SCHEDULE, "layers": [LAYER, LAYER]}, "weekly"),
     ("people/x", {}, "email"),
     ("people/x", {"email": "nobody"}, "email"),
+    ("people/x", {"email": "j\u00fcrgen@example.com"}, "email"),
     ("people/x", {"channels": ["none"]}, "none"),
     ("chains/x", {"steps": []}, "steps"),
     ("chains/x", {"steps": [{"notify": [{"type": "chain", "name": "x"}]}]}, "type"),
@@ -129,6 +134,32 @@ async def test_a_calendar_app_subscribes_by_a_secret_address(office: Office) -> 
     assert {(await office.http.get(one)).status_code for one in wrong} == {404}
     await office.call("DELETE", f"{ONCALL}/schedules/db/calendar", 204)
     assert (await office.http.get(path)).status_code == 404
+
+
+async def test_shifts_are_worked_out_beside_the_loop_and_once_for_each_schedule(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = (await office.call("POST", f"{ONCALL}/schedules/db/calendar", 201))["url"]
+    for name in ("a", "b", "c"):
+        await office.call("PUT", f"{ONCALL}/chains/{name}", json=CHAIN)
+    threads: list[str] = []
+
+    def watched(*args: Any) -> list[rotation.Shift]:
+        threads.append(threading.current_thread().name)
+        return rotation.shifts(*args)
+
+    for module in (routes, schemas):  # what tells of hand-overs asks the same meanwhile
+        monkeypatch.setattr(module, "rotation", SimpleNamespace(shifts=watched, gaps=rotation.gaps, now=rotation.now))
+    await office.call("GET", f"{ONCALL}/chains")
+    assert len(threads) == 1
+    for path in ("chains/a", "schedules/db", "schedules/db/shifts"):
+        await office.call("GET", f"{ONCALL}/{path}")
+    await office.call("PUT", f"{ONCALL}/chains/a", json=CHAIN)
+    await office.call("PUT", f"{ONCALL}/schedules/db", json=SCHEDULE)
+    calendar = await office.http.get(shared.removeprefix("http://alerting"))
+    assert calendar.headers["cache-control"] == "private, max-age=300"
+    assert len(threads) == 7
+    assert threading.current_thread().name not in threads
 
 
 async def test_an_alert_that_a_route_gives_to_a_chain_pages_who_is_on_call_until_somebody_has_it(

@@ -34,7 +34,7 @@ class Named(Generic[T]):
 
     async def get(self, tenant: TenantId, name: str) -> Stored[T]:
         """Raises NotFound."""
-        found = await self._store.get(tenant, name)
+        found = await self._store.get(tenant, normalized(name))
         if found is None:
             raise NotFound(self._what)
         return found
@@ -49,13 +49,18 @@ class Named(Generic[T]):
 
     async def remove(self, tenant: TenantId, name: str, by: Actor, *, if_version: int | None = None) -> None:
         """Raises NotFound, ConfigurationConflict."""
-        if await self._book.delete(tenant, name, by, self._deleted, if_version=if_version) is None:
+        if await self._book.delete(tenant, normalized(name), by, self._deleted, if_version=if_version) is None:
             raise NotFound(self._what)
 
 
 def name_of(text: str) -> str:
     """As it is stored. Raises InvalidParameter."""
-    name = unicodedata.normalize("NFC", text).strip()
+    name = normalized(text)
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise InvalidParameter("name", f"must have 1 to {MAX_NAME_CHARS} printable characters")
     return name
+
+
+def normalized(text: str) -> str:
+    """As a name is compared, whatever it is."""
+    return unicodedata.normalize("NFC", text).strip()

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from vigie_alerting.routing.importing.judging import alone
+from vigie_alerting.channels.drafts import checked
+from vigie_alerting.inhibition import MAX_INHIBITIONS
+from vigie_alerting.routing.checking import Known
+from vigie_alerting.routing.importing import receivers
+from vigie_alerting.routing.importing.document import Document
+from vigie_alerting.routing.importing.judging import alone, inhibitions, judged
 from vigie_alerting.routing.importing.reading import Read, read
 from vigie_alerting.routing.model import Route
 from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.errors import InvalidRuleFile
+from vigie_alerting.rules.checking import MAX_CHANNELS
+from vigie_contracts.tenants import TenantId
+from vigie_runtime.clock import ManualClock
+from vigie_runtime.yaml_nodes import Mapping, Text
+from vigie_storage.alerts.channels import StoredChannel
 
+from tests.kit.cpu import cpu_at_most
+
+ACME = TenantId("acme")
 FILE = (Path(__file__).parent / "alertmanager.yml").read_text()
 
 
@@ -59,6 +75,18 @@ def test_receivers_become_named_channels_with_their_secrets(found: Read) -> None
     assert drafts["hooks webhook 2"].secrets == {"authorization": "Bearer secret-of-bearer"}
     assert str(drafts["databases slack"].destination).endswith("/secret-of-slack")
     assert drafts["databases opsgenie"].destination == "opsgenie://secret-of-opsgenie"
+
+
+def test_a_webhook_without_a_credential_takes_away_the_one_that_its_channel_had() -> None:
+    text = "route: {receiver: a}\nreceivers:\n  - name: a\n    webhook_configs: [{url: 'https://other.example/'}]\n"
+    [(_, draft)] = read(text).drafts.values()
+    resources: Any = SimpleNamespace(clock=ManualClock(0))
+    before = StoredChannel(
+        id="c1", tenant=ACME, name="a webhook", type="webhook", destination="https://hooks.example/",
+        secrets={"authorization": "Bearer secret"}, version=1, updated=datetime.now(UTC), by="alice",
+    )  # fmt: skip
+    made = checked(draft, ACME, "alice", resources, before)
+    assert (made.destination, made.secrets) == ("https://other.example/", {})
 
 
 def test_what_is_not_taken_is_listed_with_its_line_and_without_secrets(found: Read) -> None:
@@ -156,6 +184,91 @@ def test_each_kind_of_receiver_is_a_channel_or_told_to_be_lost(config: str, dest
     assert [draft.destination for _, draft in found.drafts.values()] == ([destination] if destination else [])
     assert destination or found.findings
     assert not [one for one in found.findings if one.error]
+
+
+def test_expressions_are_tried_only_when_the_file_is_judged() -> None:
+    text = "route:\n  receiver: a\n  routes:\n    - receiver: a\n      matchers: ['a=~\"(\"']\n"
+    text += "receivers: [{name: a}]\ninhibit_rules:\n  - source_matchers: ['a=~\")\"']\n    target_matchers: [a=b]\n"
+    found = read(text)
+    assert found.findings == []
+    with pytest.raises(InvalidRuleFile) as refused:
+        inhibitions(found)
+        judged(found.document, found.tree, Known(lambda _: "", (), ()))
+    assert [one.line for one in refused.value.findings] == [5, 8]
+
+    def enough() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        inhibitions(found, enough)
+
+
+def test_more_than_there_may_be_is_refused_before_it_is_looked_at() -> None:
+    rules = "inhibit_rules: [" + "{source_matchers: ['a=~\"(\"']}, " * (MAX_INHIBITIONS + 1) + "]"
+    errors = [one.message for one in read(f"route: {{receiver: a}}\n{rules}\n").findings]
+    assert errors == ["there are 501 of inhibit_rules, at most 500 are taken"]
+    with pytest.raises(InvalidRuleFile, match="at most 500 are taken"):
+        alone(f"route: {{receiver: a}}\nreceivers: [{{name: a}}]\n{rules}\n")
+
+
+def test_ten_thousand_channels_have_names_of_their_own_in_no_time() -> None:
+    def text(value: str) -> Text:
+        made = Text(value)
+        made.line, made.tag = 1, "str"
+        return made
+
+    def mapping(**fields: Any) -> Mapping:
+        made = Mapping(1)
+        made.update(fields)
+        made.lines = dict.fromkeys(fields, 1)
+        return made
+
+    hook = mapping(url=text("https://a.example/"))
+    several = [mapping(name=text("?" * number), webhook_configs=[hook] * MAX_CHANNELS) for number in range(1, 501)]
+    document = Document()
+    with cpu_at_most(2):
+        found = receivers.read(document, several, Mapping(1))
+    assert len(found.drafts) == 500 * MAX_CHANNELS
+    assert list(found.drafts)[-1] == "receiver webhook 10000"
+    assert document.findings == []
+    too_many = mapping(name=text("a"), webhook_configs=[hook] * 10_000)
+    assert len(receivers.read(document, [too_many], Mapping(1)).drafts) == MAX_CHANNELS
+    assert [one.message for one in document.findings] == [f"a receiver has at most {MAX_CHANNELS} channels"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("source_matchers: [a=b]", "target_matchers: one at least must ask for a label"),
+        ("source_matchers: ['a=~\".*\"']\n    target_matchers: [a=b]", "source_matchers: one at least must ask"),
+        (
+            f"source_match: {{a: b}}\n    target_match: {{a: c}}\n    equal: {[f'l{n}' for n in range(33)]}",
+            "at most 32",
+        ),
+        ("source_match: {a: b}\n    target_match: {a: c}\n    equal: ['']", "each of 1 to"),
+        (f"source_match: {{a: b}}\n    target_match: {{a: c}}\n    name: {'x' * 129}", "1 to 128 printable"),
+        ('source_match: {a: b}\n    target_match: {a: c}\n    name: "a\\tb"', "1 to 128 printable"),
+    ],
+)
+def test_an_inhibition_is_judged_as_one_that_is_sent_by_itself(rule: str, message: str) -> None:
+    with pytest.raises(InvalidRuleFile) as refused:
+        alone(f"route: {{receiver: a}}\nreceivers: [{{name: a}}]\ninhibit_rules:\n  - {rule}\n")
+    ((line, told),) = [(one.line, one.message) for one in refused.value.findings]
+    assert line == 4
+    assert message in told
+
+
+def test_names_are_stored_as_the_api_stores_them_and_routes_go_by_them() -> None:
+    text = "route:\n  receiver: a\n  routes: [{{mute_time_intervals: ['{0}']}}]\nreceivers: [{{name: a}}]\n"
+    text += "time_intervals: [{{name: '{0}', time_intervals: [{{weekdays: [monday]}}]}}]\n"
+    text += "inhibit_rules: [{{name: '{0}', source_match: {{a: b}}, target_match: {{a: c}}, equal: [x, x]}}]\n"
+    text = text.format(" e\u0301te\u0301 ")
+    _, times = alone(text)
+    assert list(times) == ["\u00e9t\u00e9"]
+    [(name, (_, rule))] = inhibitions(read(text)).items()
+    assert (name, rule.equal) == ("\u00e9t\u00e9", ("x",))
+    with pytest.raises(InvalidRuleFile, match="1 to 128 printable characters"):
+        alone(text.replace(" e\u0301te\u0301 ", "x" * 129))
 
 
 def test_names_of_channels_are_such_as_channels_may_have() -> None:

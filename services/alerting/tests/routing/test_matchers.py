@@ -52,7 +52,7 @@ def test_what_is_no_matcher_is_refused_with_its_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['a={}"', 'a={}b"', '{}a', 'a{}=', '"a"{}"', 'a="b"{}"', 'a="{}', "a=b{}c", "a=b{},c=d"], ids=repr
+    "text", ['a={}"', 'a={}b"', "{}a", "a{}=", '"a"{}"', 'a="b"{}"', 'a="{}', "a=b{}c", "a=b{},c=d"], ids=repr
 )
 @pytest.mark.parametrize("run", [" ", "b ", "=", '\\"'], ids=repr)
 def test_a_long_text_is_read_in_time_that_grows_with_its_length(text: str, run: str) -> None:

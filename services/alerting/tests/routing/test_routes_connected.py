@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 from vigie_alerting.api.routing.routes import EXAMPLE
 from vigie_alerting.routing.routebook import Routebook
+from vigie_alerting.routing.importing import storing
 from vigie_alerting.times.interval import TimeInterval
 from vigie_identity.permissions import Role
 from vigie_runtime.clients import Database
@@ -146,6 +148,25 @@ async def test_a_file_of_alertmanager_is_taken_whole_and_changes_only_what_diffe
         ("hooks webhook 2", "changed"), ("other", "created"), ("alertmanager-1", "deleted"),
     }  # fmt: skip
     assert differs["tree"]["version"] == 2
+
+
+async def test_what_users_wrote_in_a_file_does_not_hold_up_the_service(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+
+    def watched(work: Any) -> Any:
+        def done(*args: Any) -> Any:
+            threads.append(threading.current_thread().name)
+            return work(*args)
+
+        return done
+
+    for name in ("read", "times", "inhibitions", "judged"):
+        monkeypatch.setattr(storing, name, watched(getattr(storing, name)))
+    await imported(office, params={"dryRun": "true"})
+    assert len(threads) == 4
+    assert threading.current_thread().name not in threads
 
 
 async def test_a_file_with_a_mistake_changes_nothing_and_every_mistake_has_its_line(office: Office) -> None:

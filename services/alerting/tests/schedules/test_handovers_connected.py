@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from vigie_alerting.escalation.chain import Kind
 from vigie_alerting.escalation.errors import InvalidOnCall, OnCallInUse, OnCallNotFound
 from vigie_alerting.schedules.model import Override, Schedule
+from vigie_contracts.tenants import TenantId
+from vigie_identity.audit import Action, Actor
+from vigie_storage.mongo import Session
 
 from services.alerting.tests.oncall import BY, MINUTE, Rota, daily, step
-from services.alerting.tests.stage import ACME, RIVAL, Stage
+from services.alerting.tests.stage import ACME, RIVAL, Crash, Stage
 
 pytestmark = pytest.mark.connected
 
@@ -104,5 +108,27 @@ async def test_a_calendar_is_read_by_who_knows_its_newest_address(rota: Rota) ->
         with pytest.raises(OnCallNotFound):
             await rota.book.shared(*wrong)
     await rota.book.close_calendar(ACME, "db", BY)
+    with pytest.raises(OnCallNotFound):
+        await rota.book.shared(ACME, "db", secret)
+
+
+async def test_a_calendar_ends_with_its_schedule_or_neither_does(rota: Rota, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = (await rota.book.share_calendar(ACME, "db", BY)).partition(".")[2]
+    add = rota.stage.audit.add
+
+    async def failing(
+        session: Session, tenant: TenantId, by: Actor, action: Action, *rest: Any, **changes: Any
+    ) -> None:
+        if action is Action.CALENDAR_CLOSED:
+            raise Crash
+        await add(session, tenant, by, action, *rest, **changes)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rota.stage.audit, "add", failing)
+        with pytest.raises(Crash):
+            await rota.book.delete_schedule(ACME, "db", BY, None)
+    assert (await rota.book.shared(ACME, "db", secret)).people == {"ana", "ben"}
+    await rota.book.delete_schedule(ACME, "db", BY, None)
+    await rota.book.put_schedule(ACME, "db", in_an_hour(rota), BY, None)
     with pytest.raises(OnCallNotFound):
         await rota.book.shared(ACME, "db", secret)

@@ -46,6 +46,7 @@ class OnCallBook:
     ) -> None:  # fmt: skip
         """`chain_users`: what of the routes names a chain; `wake` is called when somebody else may be on call."""
         self._store, self._handovers, self._channels, self._clock = store, handovers, channels, clock
+        self._audit = audit
         self._chain_users, self._wake = chain_users, wake
         self._schedules = Configbook(db, store.schedules, audit, watch)
         self._people = Configbook(db, store.people, audit, watch)
@@ -92,12 +93,17 @@ class OnCallBook:
     async def delete_schedule(self, tenant: TenantId, name: str, by: Actor, if_version: int | None) -> None:
         """Raises OnCallNotFound, OnCallInUse, ConfigurationConflict."""
         _check_unused(_SCHEDULE, name, await self._in_chains(tenant, Kind.SCHEDULE, name))
-        gone = await self._schedules.delete(
-            tenant, name, by, Action.SCHEDULE_DELETED, if_version=if_version, also=self._look(tenant, name)
-        )
+
+        async def also(session: Session) -> None:
+            await self._look(tenant, name)(session)
+            # With the schedule: the next one of that name is nothing to those who knew this address.
+            calendar = await self._store.calendars.delete(tenant, name, by.name, session)
+            if calendar is not None:
+                await self._audit.add(session, tenant, by, Action.CALENDAR_CLOSED, name, version=calendar.version)
+
+        gone = await self._schedules.delete(tenant, name, by, Action.SCHEDULE_DELETED, if_version=if_version, also=also)
         if gone is None:
             raise OnCallNotFound(_SCHEDULE, name)
-        await self._calendars.delete(tenant, name, by, Action.CALENDAR_CLOSED)
         self._wake()
 
     async def put_person(

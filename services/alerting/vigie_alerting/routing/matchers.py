@@ -65,10 +65,15 @@ class Matchers:
 
 def parse(texts: str | Sequence[str], field: str = "matchers") -> Matchers:
     """The matchers of all the texts together. Raises InvalidParameter, QueryLimitExceeded."""
+    return of(read(texts, field), field)
+
+
+def read(texts: str | Sequence[str], field: str = "matchers") -> list[Matcher]:
+    """The same as they are written: whether their expressions are any, nobody has tried. Raises InvalidParameter."""
     several = [texts] if isinstance(texts, str) else texts
     if len(several) > MAX_MATCHERS or sum(map(len, several)) > MAX_CHARS:
         raise InvalidParameter(field, f"at most {MAX_MATCHERS} matchers, of {MAX_CHARS:,} characters in all")
-    return of((one for text in several for one in _read(text, field)), field)
+    return [one for text in several for one in _read(text, field)]
 
 
 def of(matchers: Iterable[Matcher], field: str = "matchers") -> Matchers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.errors import InvalidField
 from vigie_identity.permissions import Permission
 from vigie_query.times import DAY, iso, parse_time
+from vigie_storage.alerts.configuration import Stored
 from vigie_web.access import PUBLIC, Access
 from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature
@@ -23,10 +25,8 @@ from vigie_web.state import app_state
 from vigie_alerting.api.context import Context, Ctx
 from vigie_alerting.api.oncall.bodies import NAME, ChainBody, OverrideBody, PersonBody, ScheduleBody
 from vigie_alerting.api.oncall.schemas import (
-    GAPS_AHEAD_MS,
     Chain,
     ChainList,
-    Gap,
     OnCallList,
     OnCallNow,
     Override,
@@ -36,8 +36,8 @@ from vigie_alerting.api.oncall.schemas import (
     ScheduleList,
     ScheduleNow,
     Shared,
-    Shift,
     Shifts,
+    warned,
 )
 from vigie_alerting.api.rules.writing import expected_version
 from vigie_alerting.escalation import chain as chains
@@ -116,7 +116,7 @@ async def read_schedule(context: Ctx, schedule: Name, response: Response) -> Any
     if found is None:
         raise OnCallNotFound("schedule", schedule)
     response.headers["etag"] = f'"{found.version}"'
-    return ScheduleNow.at(found, context.now_ms)
+    return await asyncio.to_thread(ScheduleNow.at, found, context.now_ms)
 
 
 @router.put(_SCHEDULE, response_model=ScheduleNow, responses=_CONFLICT)
@@ -129,7 +129,7 @@ async def replace_schedule(
         context.tenant, schedule, body.value, context.actor, expected_version(if_match)
     )
     response.headers["etag"] = f'"{made.version}"'
-    return ScheduleNow.at(made, context.now_ms)
+    return await asyncio.to_thread(ScheduleNow.at, made, context.now_ms)
 
 
 @router.delete(_SCHEDULE, status_code=204, responses=_CONFLICT)
@@ -154,8 +154,7 @@ async def list_shifts(
     start, end = parse_time(from_, "from", context.now_ms), parse_time(to, "to", context.now_ms)
     if not start < end <= start + MAX_SHIFTS_MS:
         raise InvalidField("to", "must be later than from, by at most 366 days")
-    shifts = rotation.shifts(found, start, end)
-    return Shifts(shifts=[Shift.of(one) for one in shifts], gaps=Gap.all(rotation.gaps(shifts, start, end)))
+    return await asyncio.to_thread(Shifts.between, found, start, end)
 
 
 @router.post(f"{_SCHEDULE}/overrides", response_model=Override, status_code=201)
@@ -200,9 +199,15 @@ async def read_calendar(
         raise OnCallNotFound("calendar of", schedule)
     found = await resources.oncall.book.shared(TenantId(tenant), schedule, secret)
     await resources.access.known_tenants.require(TenantId(tenant))
-    shifts = rotation.shifts(found, _last_month(now), now + _CALENDAR_AHEAD_MS)
-    made = ical.calendar(TenantId(tenant), schedule, shifts, now)
-    return Response(made, headers={"content-type": "text/calendar; charset=utf-8", "cache-control": "max-age=300"})
+
+    def calendar() -> bytes:
+        shifts = rotation.shifts(found, _last_month(now), now + _CALENDAR_AHEAD_MS)
+        return ical.calendar(TenantId(tenant), schedule, shifts, now)
+
+    made = await asyncio.to_thread(calendar)
+    return Response(
+        made, headers={"content-type": "text/calendar; charset=utf-8", "cache-control": "private, max-age=300"}
+    )
 
 
 @router.get(_PEOPLE, response_model=PersonList)
@@ -243,9 +248,8 @@ async def delete_person(context: Ctx, person: Name, if_match: IfMatch = None) ->
 @router.get(_CHAINS, response_model=ChainList)
 async def list_chains(context: Ctx) -> Any:
     """Chains by name; at most 200. `warnings` say where one would tell nobody in the next 28 days."""
-    known = await _known(context)
     found = await context.resources.oncall.store.chains.all(context.tenant)
-    return ChainList(chains=[Chain.of(one, _warnings(one.value, known, context.now_ms)) for one in found])
+    return ChainList(chains=await _warned(context, found))
 
 
 @router.get(f"{_CHAINS}/{{chain}}", response_model=Chain)
@@ -255,7 +259,7 @@ async def read_chain(context: Ctx, chain: Name, response: Response) -> Any:
     if found is None:
         raise OnCallNotFound("chain", chain)
     response.headers["etag"] = f'"{found.version}"'
-    return Chain.of(found, _warnings(found.value, await _known(context), context.now_ms))
+    return (await _warned(context, [found]))[0]
 
 
 @router.put(f"{_CHAINS}/{{chain}}", response_model=Chain, responses=_CONFLICT)
@@ -267,7 +271,7 @@ async def replace_chain(
         context.tenant, chain, body.value, context.actor, expected_version(if_match)
     )
     response.headers["etag"] = f'"{made.version}"'
-    return Chain.of(made, _warnings(made.value, await _known(context), context.now_ms))
+    return (await _warned(context, [made]))[0]
 
 
 @router.delete(f"{_CHAINS}/{{chain}}", status_code=204, responses=_CONFLICT)
@@ -280,24 +284,8 @@ async def _known(context: Context) -> OnCall:
     return await context.resources.oncall.held.of(context.tenant)
 
 
-def _warnings(chain: chains.Chain, known: OnCall, now_ms: int) -> list[str]:
-    """About schedules in which nobody is on call now and then."""
-    found: list[str] = []
-    for name in sorted(chain.named(chains.Kind.SCHEDULE)):
-        schedule = known.schedules.get(name)
-        if schedule is None:
-            continue
-        end = now_ms + GAPS_AHEAD_MS
-        left = rotation.gaps(rotation.shifts(schedule, now_ms, end), now_ms, end)
-        if left == [(now_ms, end)]:
-            found.append(f"nobody is on call in {name!r} in the next 28 days")
-        elif left:
-            more = f" and {len(left) - 1} more times" if len(left) > 1 else ""
-            found.append(
-                f"nobody is on call in {name!r} from {iso(left[0].start)} to {iso(left[0].end)}{more} in the next "
-                "28 days: steps that tell only that are passed over then"
-            )
-    return found
+async def _warned(context: Context, found: Sequence[Stored[chains.Chain]]) -> list[Chain]:
+    return await asyncio.to_thread(warned, found, (await _known(context)).schedules, context.now_ms)
 
 
 def _last_month(now_ms: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Self
 
@@ -187,6 +187,11 @@ class Shifts(Model):
     shifts: list[Shift]
     gaps: list[Gap]
 
+    @classmethod
+    def between(cls, schedule: model.Schedule, start_ms: int, end_ms: int) -> Self:
+        found = rotation.shifts(schedule, start_ms, end_ms)
+        return cls(shifts=[Shift.of(one) for one in found], gaps=Gap.all(rotation.gaps(found, start_ms, end_ms)))
+
 
 class Shared(Model):
     """The address of a calendar, shown once: whoever knows it reads the calendar."""
@@ -267,6 +272,32 @@ class Chain(Model):
 
 class ChainList(Model):
     chains: list[Chain]
+
+
+def warned(found: Sequence[Stored[chains.Chain]], schedules: Mapping[str, model.Schedule], now_ms: int) -> list[Chain]:
+    """The chains, with warnings about schedules in which nobody is on call now and then; each schedule is looked at
+    once."""
+    named = [sorted(one.value.named(chains.Kind.SCHEDULE) & schedules.keys()) for one in found]
+    warnings = {name: _warning(name, schedules[name], now_ms) for name in set[str]().union(*named)}
+    return [
+        Chain.of(one, [warnings[name] for name in names if warnings[name]])
+        for one, names in zip(found, named, strict=True)
+    ]
+
+
+def _warning(name: str, schedule: model.Schedule, now_ms: int) -> str:
+    """Empty when somebody always is."""
+    end = now_ms + GAPS_AHEAD_MS
+    left = rotation.gaps(rotation.shifts(schedule, now_ms, end), now_ms, end)
+    if left == [(now_ms, end)]:
+        return f"nobody is on call in {name!r} in the next 28 days"
+    if not left:
+        return ""
+    more = f" and {len(left) - 1} more times" if len(left) > 1 else ""
+    return (
+        f"nobody is on call in {name!r} from {iso(left[0].start)} to {iso(left[0].end)}{more} in the next 28 days: "
+        "steps that tell only that are passed over then"
+    )
 
 
 def _schedule(stored: Stored[model.Schedule]) -> dict[str, Any]:

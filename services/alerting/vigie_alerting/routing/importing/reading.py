@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vigie_runtime import yaml_nodes as yaml
+from vigie_storage.alerts.channels import MAX_PER_TENANT
 
 from vigie_alerting.channels.drafts import Draft
+from vigie_alerting.inhibition import MAX_INHIBITIONS
+from vigie_alerting.named import normalized
+from vigie_alerting.routing.checking import MAX_RECEIVERS
 from vigie_alerting.routing.importing import receivers, tree
 from vigie_alerting.routing.importing.document import Document, plain
 from vigie_alerting.routing.model import Route, RoutingTree
 from vigie_alerting.rules.files import Finding
+from vigie_alerting.times.interval import MAX_INTERVALS
 
 _FIELDS: Final = frozenset(
     {
@@ -23,8 +28,12 @@ _FIELDS: Final = frozenset(
 _USED: Final = ("slack_api_url", "slack_app_token", "opsgenie_api_key", "victorops_api_key", "telegram_bot_token")
 """Of `global`: in the channels that they are of."""
 _MAIL: Final = "smtp_"
-_MAX: Final = 1_000
-"""Receivers, time intervals and inhibition rules, each."""
+_MAX: Final = {
+    "receivers": MAX_RECEIVERS,
+    "inhibit_rules": MAX_INHIBITIONS,
+    "time_intervals": MAX_INTERVALS,
+    "mute_time_intervals": MAX_INTERVALS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ class Read:
 
 
 def read(text: str) -> Read:
-    """Everything; errors are among the findings."""
+    """Everything, before expressions are tried; errors are among the findings."""
     document = Document()
     try:
         loaded = yaml.load(text) or yaml.Mapping(1)
@@ -70,6 +79,8 @@ def read(text: str) -> Read:
     if "route" not in whole and not document.findings:
         document.error(1, "there is no route")
     found = receivers.read(document, _bounded(document, whole, "receivers"), global_)
+    if len(found.drafts) > MAX_PER_TENANT:
+        document.error(whole.lines["receivers"], f"there are {len(found.drafts):,} channels, at most {MAX_PER_TENANT}")
     top = _part(document, whole, "route")
     root = tree.root(document, top) if "route" in whole else Route()
     inhibitions = [
@@ -94,7 +105,7 @@ def _times(document: Document, whole: yaml.Mapping) -> dict[str, Placed]:
     for section in ("time_intervals", "mute_time_intervals"):
         for one in _bounded(document, whole, section):
             document.unknown(one, ("name", "time_intervals"), "a time interval")
-            name = document.text(one, "name")
+            name = normalized(document.text(one, "name"))
             if not name:
                 document.error(one.line, "a time interval needs a name")
             elif name in found:
@@ -105,9 +116,10 @@ def _times(document: Document, whole: yaml.Mapping) -> dict[str, Placed]:
 
 def _bounded(document: Document, whole: yaml.Mapping, name: str) -> list[yaml.Mapping]:
     found = document.mappings(whole, name)
-    if len(found) > _MAX:
-        document.error(whole.lines[name], f"there are {len(found):,} of {name}, at most {_MAX:,} are taken")
-    return found[:_MAX]
+    most = _MAX[name]
+    if len(found) > most:
+        document.error(whole.lines[name], f"there are {len(found):,} of {name}, at most {most:,} are taken")
+    return found[:most]
 
 
 def _part(document: Document, whole: yaml.Mapping, name: str) -> yaml.Mapping:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +21,7 @@ from vigie_alerting.notifiers.webhook import AUTHORIZATION
 from vigie_alerting.outbox import NAMED
 from vigie_alerting.routing.importing.document import Document
 from vigie_alerting.routing.model import Receiver
+from vigie_alerting.rules.checking import MAX_CHANNELS
 
 _SUFFIX: Final = "_configs"
 _MAX_NAME: Final = 64
@@ -34,6 +36,8 @@ class Receivers:
     receivers: dict[str, Receiver] = field(default_factory=dict[str, Receiver])
     drafts: dict[str, tuple[int, Draft]] = field(default_factory=dict[str, tuple[int, Draft]])
     """Channels by name, each with its line."""
+    names: Counter[str] = field(default_factory=Counter[str])
+    """How many channels have a name that begins so."""
 
 
 def read(document: Document, several: list[yaml.Mapping], global_: yaml.Mapping) -> Receivers:
@@ -46,13 +50,11 @@ def read(document: Document, several: list[yaml.Mapping], global_: yaml.Mapping)
         elif name in found.receivers:
             document.error(one.line, f"there are two receivers {name!r}")
         document.lines[f"receivers.{name}"] = one.line
-        found.receivers[name] = _receiver(document, one, name, global_, found.drafts)
+        found.receivers[name] = _receiver(document, one, name, global_, found)
     return found
 
 
-def _receiver(
-    document: Document, of: yaml.Mapping, name: str, global_: yaml.Mapping, drafts: dict[str, tuple[int, Draft]]
-) -> Receiver:
+def _receiver(document: Document, of: yaml.Mapping, name: str, global_: yaml.Mapping, found: Receivers) -> Receiver:
     channels: list[Channel] = []
     said = 0
     for key in of:
@@ -63,10 +65,14 @@ def _receiver(
         for config in document.mappings(of, key):
             said += 1
             draft = _draft(document, key.removesuffix(_SUFFIX), config, global_)
-            if draft is not None:
-                label = _name(name, key.removesuffix(_SUFFIX), drafts)
-                drafts[label] = config.line, Draft(label, draft.type, draft.destination, draft.secrets)
-                channels.append(Channel(NAMED, label))
+            if draft is None:
+                continue
+            if len(channels) == MAX_CHANNELS:
+                document.error(config.line, f"a receiver has at most {MAX_CHANNELS} channels")
+                return Receiver(channels=channels)
+            label = _name(name, key.removesuffix(_SUFFIX), found.names)
+            found.drafts[label] = config.line, Draft(label, draft.type, draft.destination, draft.secrets)
+            channels.append(Channel(NAMED, label))
     if said and not channels:
         document.lost(of.line, f"nothing of the receiver {name!r} can be taken: nobody is told by it")
     return Receiver(channels=channels)
@@ -116,7 +122,8 @@ def _webhook(config: _Config) -> Draft | None:
         return None
     config.rest("url", "http_config")
     header = _authorization(config)
-    return Draft("", "webhook", url, {AUTHORIZATION: header} if header else None)
+    # Without one the channel has none: that of before was for the address of before.
+    return Draft("", "webhook", url, {AUTHORIZATION: header or None})
 
 
 def _authorization(config: _Config) -> str:
@@ -249,8 +256,9 @@ _KINDS: Final[Mapping[str, Callable[[_Config], Draft | None]]] = {
 }
 
 
-def _name(receiver: str, kind: str, taken: Mapping[str, object]) -> str:
+def _name(receiver: str, kind: str, names: Counter[str]) -> str:
     """A name for the channel that no other has."""
     base = re.sub(r"[^A-Za-z0-9 _.-]+", "-", receiver).lstrip(" _.-")[: _MAX_NAME - len(kind) - 6] or "receiver"
-    names = (f"{base} {kind}" + (f" {number}" if number > 1 else "") for number in range(1, 10_000))
-    return next(name for name in names if name not in taken)
+    name = f"{base} {kind}"
+    names[name] += 1
+    return name if names[name] == 1 else f"{name} {names[name]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -23,9 +23,8 @@ from vigie_alerting.channels.errors import ChannelConflict, InvalidChannel
 from vigie_alerting.inhibition import MAX_INHIBITIONS, Inhibition
 from vigie_alerting.notifiers.resources import Resources
 from vigie_alerting.outbox import NAMED
-from vigie_alerting.routing.importing.judging import judged, refuse, times
+from vigie_alerting.routing.importing.judging import IMPORTED, inhibitions, judged, refuse, times
 from vigie_alerting.routing.importing.reading import Read, read
-from vigie_alerting.routing.matchers import parse
 from vigie_alerting.routing.model import RoutingTree
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rules.files import Finding
@@ -34,9 +33,7 @@ from vigie_alerting.snapshots import Watch
 from vigie_alerting.times.interval import MAX_INTERVALS, TimeInterval
 
 T = TypeVar("T", bound=msgspec.Struct)
-_IMPORTED: Final = "alertmanager-"
-"""Begins the names of inhibition rules that have none in the file."""
-_OF_IMPORT: Final = re.compile(rf"{_IMPORTED}\d+")
+_OF_IMPORT: Final = re.compile(rf"{IMPORTED}\d+")
 
 
 class Verdict(StrEnum):
@@ -117,12 +114,13 @@ class Imports:
         plan = _Plan()
         tree = await self._planned_channels(tenant, found, by, plan)
         await self._planned_times(tenant, found, plan)
-        await self._planned_inhibitions(tenant, found, plan)
+        thinking = self._book.thinking(tenant)
+        rules = await thinking.run(lambda check: inhibitions(found, check))
+        await self._planned_inhibitions(tenant, rules, plan)
         before = await self._book.stored(tenant)
         known = await self._book.known(
             tenant, before.value if before else None, channels=found.drafts, times=found.times
         )
-        thinking = self._book.thinking(tenant)
         routes, warnings = await thinking.run(lambda check: judged(found.document, tree, known, check))
         stored = before
         if not dry_run and (before is None or before.value != tree or plan.changes):
@@ -149,25 +147,18 @@ class Imports:
 
     async def _planned_times(self, tenant: TenantId, found: Read, plan: _Plan) -> None:
         present = {one.name: one.value for one in await self._times.all(tenant)}
-        for name, made in times(found).items():
+        for name, made in (await asyncio.to_thread(times, found)).items():
             verdict = _verdict(present.get(name), made)
             plan.parts.append(Part(Kind.TIME_INTERVAL.value, name, found.times[name].line, verdict))
             if verdict is not Verdict.UNCHANGED:
                 plan.times[name] = made
 
-    async def _planned_inhibitions(self, tenant: TenantId, found: Read, plan: _Plan) -> None:
+    async def _planned_inhibitions(
+        self, tenant: TenantId, rules: Mapping[str, tuple[int, Inhibition]], plan: _Plan
+    ) -> None:
         present = {one.name: one.value for one in await self._inhibitions.all(tenant)}
-        for number, placed in enumerate(found.inhibitions, 1):
-            name = placed.value["name"] or f"{_IMPORTED}{number}"
-            made = Inhibition(
-                source=parse(placed.value["source"]).all,
-                target=parse(placed.value["target"]).all,
-                equal=tuple(placed.value["equal"]),
-            )
-            if name in plan.inhibitions:
-                found.document.error(placed.line, f"there are two inhibition rules {name!r}")
-            verdict = _verdict(present.get(name), made)
-            plan.parts.append(Part(Kind.INHIBITION.value, name, placed.line, verdict))
+        for name, (line, made) in rules.items():
+            plan.parts.append(Part(Kind.INHIBITION.value, name, line, _verdict(present.get(name), made)))
             plan.inhibitions[name] = made
         plan.gone = [name for name in present if _OF_IMPORT.fullmatch(name) and name not in plan.inhibitions]
         plan.parts += [Part(Kind.INHIBITION.value, name, 1, Verdict.DELETED) for name in plan.gone]

@@ -8,9 +8,10 @@ from vigie_query.errors import QueryError
 from vigie_query.matchers import Matcher, Operator
 from vigie_runtime.yaml_nodes import Mapping
 
+from vigie_alerting.named import normalized
 from vigie_alerting.routing.checking import MAX_DEPTH
 from vigie_alerting.routing.importing.document import Document
-from vigie_alerting.routing.matchers import parse, written
+from vigie_alerting.routing.matchers import read, written
 from vigie_alerting.routing.model import Route
 from vigie_alerting.rules.durations import parse_duration
 
@@ -44,7 +45,7 @@ def root(document: Document, of: Mapping) -> Route:
 
 
 def _route(document: Document, of: Mapping, at: str, depth: int) -> Route:
-    document.lines[at] = of.line
+    document.lines |= {at: of.line, f"{at}.matchers": of.lines.get("matchers", of.line)}
     document.unknown(of, _FIELDS, "a route")
     document.left(of, ("labels",), "routes of Vigie add no labels to messages")
     below: list[Route] = []
@@ -59,19 +60,20 @@ def _route(document: Document, of: Mapping, at: str, depth: int) -> Route:
         receiver=document.text(of, "receiver"),
         continue_=document.flag(of, "continue"),
         group_by=document.texts(of, "group_by") if "group_by" in of else None,
-        mute_times=document.texts(of, "mute_time_intervals"),
-        active_times=document.texts(of, "active_time_intervals"),
+        mute_times=[normalized(one) for one in document.texts(of, "mute_time_intervals")],
+        active_times=[normalized(one) for one in document.texts(of, "active_time_intervals")],
         routes=below,
         **waits,
     )
 
 
 def matchers(document: Document, of: Mapping, prefix: str = "") -> list[str]:
-    """Those of `match`, `match_re` and `matchers`, with `source_` or `target_` before them."""
+    """Those of `match`, `match_re` and `matchers`, with `source_` or `target_` before them. Their expressions are tried
+    when the file is judged: many of them need a limited time."""
     found = [written(Matcher(*one, value)) for one, value in _old(document, of, prefix)]
     for text in document.texts(of, f"{prefix}matchers"):
         try:
-            found += parse(text).texts
+            found += map(written, read(text))
         except QueryError as e:
             document.error(of.lines[f"{prefix}matchers"], e.detail)
     return found
