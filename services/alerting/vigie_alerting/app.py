@@ -161,7 +161,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     told = telling.start(state, life, shared, stores, patterns)
     dispatcher, mutes = told.dispatcher, told.mutes
     # Without inhibition, whose sources are alerts that fire now.
-    of_the_past = mutes.maintained, mutes.silenced, mutes.inactive
+    of_the_past = [one.of_the_past for one in (mutes.maintained, mutes.silenced, mutes.inactive)]
     ending = Ending(stores.states, dispatcher, clock)
     life.run("ends of alerts from outside", ending.run(), ending.stop)
     records = await _records(state, life)
@@ -227,7 +227,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         oncall=told.oncall,
         notifiers=told.notifiers,
         selectors=asked.selectors,
-        backtester=Backtester(reader, told.routebook.held.of, of_the_past, clock),
+        backtester=Backtester(asked, told.routebook.held.of, of_the_past, clock),
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )
