@@ -119,8 +119,7 @@ async def measured(database: Any, text: str) -> tuple[Backtest, float, float]:
     reader = PromqlReader(series, windows, latest, clock, Expressions())
     tester = Backtester(reader, no_routes, (), clock, 600.0)
     began, spent = time.perf_counter(), time.process_time()
-    [done] = await tester.run(TENANT, [rule("bench", text)], NOW_MS - DAYS * DAY_MS, NOW_MS)
-    await tester.told(TENANT, [done])
+    [done], _ = await tester.run(TENANT, [rule("bench", text)], NOW_MS - DAYS * DAY_MS, NOW_MS)
     return done, time.perf_counter() - began, time.process_time() - spent
 
 

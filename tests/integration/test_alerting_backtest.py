@@ -122,7 +122,7 @@ async def test_a_backtest_does_what_the_live_engine_did(engines: Engines) -> Non
         await eventually(counted, DEADLINE_S, retry_on=(AssertionError,))
         did = {rule.id: await engines.transitions(rule) for rule in rules}
         tester = Backtester(engines.reader, no_routes, (), clock)
-        done = await tester.run(engines.tenant, [compiled(rule) for rule in rules], begin_ms, end_ms)
+        done, _ = await tester.run(engines.tenant, [compiled(rule) for rule in rules], begin_ms, end_ms)
         for one in done:
             live = did[one.rule.rule.id]
             assert not one.error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import threading
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from vigie_contracts.series import Kind, Labels
 from vigie_contracts.tenants import TenantId
 from vigie_query.promql.labels import labels_of
 from vigie_query.promql.memory import MemoryReader
+from vigie_runtime.errors import Busy
+from vigie_runtime.expressions import Expressions
 
 from services.alerting.tests.test_engine import NOW, Lab, states
 
@@ -221,10 +225,13 @@ def counted(status: str, service: str, per_minute: float, minutes: int) -> tuple
     return labels, [(AT - i * MINUTE // 3, 1e6 - i * per_minute / 3) for i in range(3 * minutes + 1)]
 
 
-async def standing(of: Slo, *series: tuple[Labels, list[tuple[int, float]]]) -> Standing:
+async def standing(
+    of: Slo, *series: tuple[Labels, list[tuple[int, float]]], expressions: Expressions | None = None
+) -> Standing:
     nothing: Any = None
     reader: Any = Measured(dict(series))
-    return await Slobook(nothing, nothing, nothing, reader).standing(TenantId("acme"), of, AT)
+    book = Slobook(nothing, nothing, nothing, reader, expressions or Expressions())
+    return await book.standing(TenantId("acme"), of, AT)
 
 
 OF_SERVICES = Slo(
@@ -256,3 +263,22 @@ async def test_without_measurements_there_is_no_group_and_what_cannot_be_asked_s
         (labels_of({"__name__": name, "x": "1"}), [(AT - MINUTE, 1.0), (AT, 2.0)]) for name in ("a_total", "b_total")
     ]
     assert "labelset" in (await standing(twins, *both)).problem
+
+
+async def test_a_budget_takes_no_more_of_a_thread_than_a_question_may() -> None:
+    measured = counted("200", "good", 60, 1_440)
+    found = await standing(OF_SERVICES, measured, expressions=Expressions(thinking_s=0.0))
+    assert (found.budgets, found.problem.startswith("slo: this takes longer than 0 s")) == ((), True)
+
+
+async def test_a_tenant_has_its_share_of_the_threads_and_no_more() -> None:
+    expressions, release = Expressions(), threading.Event()
+    acme = expressions.question("slo", TenantId("acme"))
+    held = [asyncio.ensure_future(acme.run(lambda _: release.wait(10))) for _ in range(6)]
+    await asyncio.sleep(0)
+    try:
+        with pytest.raises(Busy):
+            await standing(OF_SERVICES, counted("200", "good", 60, 1_440), expressions=expressions)
+    finally:
+        release.set()
+        await asyncio.gather(*held, return_exceptions=True)

@@ -30,7 +30,6 @@ from vigie_storage.alerts.configuration import Kind
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
 from vigie_storage.promql.reader import PromqlReader
-from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.writer import SeriesWriter
@@ -162,7 +161,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     told = telling.start(state, life, shared, stores, patterns)
     dispatcher, mutes = told.dispatcher, told.mutes
     # Without inhibition, whose sources are alerts that fire now.
-    of_the_past = mutes.maintained, mutes.silenced, mutes.inactive
+    of_the_past = [one.of_the_past for one in (mutes.maintained, mutes.silenced, mutes.inactive)]
     ending = Ending(stores.states, dispatcher, clock)
     life.run("ends of alerts from outside", ending.run(), ending.stop)
     records = await _records(state, life)
@@ -182,7 +181,10 @@ async def connect(state: State, life: Lifespan) -> Resources:
         metrics=state.metrics,
         known_series=_KNOWN_SERIES,
     )
-    reader = _reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns)
+    latest = LatestReader(database, redis, clock, state.metrics)
+    reader = _reader(state, database, latest, patterns)
+    # Of whoever asks over HTTP: what they read does not wait before what rules missed.
+    asked = _reader(state, database, latest, patterns)
     running = await engine.start(
         life,
         settings,
@@ -213,7 +215,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
         watch=told.watch,
         mutes=mutes,
         rulebook=rulebook,
-        slobook=_slobook(database, stores, who.audit, told.watch, rulebook=rulebook, reader=reader),
+        slobook=_slobook(database, stores, who.audit, told.watch, rulebook=rulebook, reader=asked, patterns=patterns),
         compiled=compiled,
         channels=told.channels,
         channelbook=told.channelbook,
@@ -225,18 +227,25 @@ async def connect(state: State, life: Lifespan) -> Resources:
         oncall=told.oncall,
         notifiers=told.notifiers,
         patterns=patterns,
-        selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
-        backtester=Backtester(reader, told.routebook.held.of, of_the_past, clock),
+        selectors=asked.selectors,
+        backtester=Backtester(asked, told.routebook.held.of, of_the_past, clock),
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )
 
 
 def _slobook(
-    database: Database, stores: Stores, audit: Audit, watch: Watch, *, rulebook: Rulebook, reader: PromqlReader
+    database: Database,
+    stores: Stores,
+    audit: Audit,
+    watch: Watch,
+    *,
+    rulebook: Rulebook,
+    reader: PromqlReader,
+    patterns: Expressions,
 ) -> Slobook:
     slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
-    return Slobook(slos_, Configbook(database, slos_, audit, watch), rulebook, reader)
+    return Slobook(slos_, Configbook(database, slos_, audit, watch), rulebook, reader, patterns)
 
 
 async def _ship(settings: AlertingSettings, rulebook: Rulebook, tenant: TenantId) -> None:

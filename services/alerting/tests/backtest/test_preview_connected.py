@@ -87,6 +87,10 @@ async def test_what_a_rule_would_have_done(database: Database, kafka: str, mongo
         nothing = await asked(office, rule={**RULE, "metricName": "nothing"})
         assert nothing["rules"][0]["notes"] == ["it selects no series that is there"]
 
+        slots = office.resources.backtester.slots
+        async with slots.slot(ACME), slots.slot(ACME):
+            assert "too many previews" in str(await asked(office, 503, rule=RULE))
+
         for status, told, body in (
             (422, "threshold", {"rule": {"name": "Hot", "metricName": "cpu", "condition": ">"}}),
             (422, "names no rule", {}),

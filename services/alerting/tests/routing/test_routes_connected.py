@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 from vigie_alerting.api.routing.routes import EXAMPLE
-from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.routing.importing import storing
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.times.interval import TimeInterval
 from vigie_identity.permissions import Role
 from vigie_runtime.clients import Database

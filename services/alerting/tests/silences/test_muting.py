@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from vigie_alerting.notifying.item import Item, labels_of
 from vigie_alerting.routing.matchers import parse
-from vigie_alerting.silences.active import Timing
+from vigie_alerting.silences.active import Phase, Timing, phase
 from vigie_alerting.silences.muting import Held, TimedMuting, index_of
 from vigie_alerting.silences.silencebook import new_id
 from vigie_alerting.snapshots import Snapshots
@@ -68,6 +69,26 @@ async def test_what_recurs_mutes_in_each_of_its_times() -> None:
     assert await asked(muter, [item()]) == [("s1", begins + HOUR)]
     assert await asked(muter, [item()], begins + 2 * HOUR) == [None]
     assert await asked(muter, [item()], begins + 25 * HOUR - 1) == [("s1", begins + 25 * HOUR)]
+
+
+async def test_who_asks_about_the_past_changes_nothing_for_those_who_ask_about_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up: list[int] = []
+
+    def counting(timing: Timing, at_ms: int) -> Phase:
+        looked_up.append(at_ms)
+        return phase(timing, at_ms)
+
+    monkeypatch.setattr("vigie_alerting.silences.muting.phase", counting)
+    muter = stage(held("s1", Timing(NOW - 9 * HOUR, None, "FREQ=DAILY", "UTC", HOUR)))
+    assert await asked(muter, [item()]) == [None]
+    judge = await muter.of_the_past(ACME)
+    found = [judge(item(), NOW - hours * HOUR) for hours in (10, 9, 9, 8)]
+    assert [one and one.by for one in found] == [None, "s1", "s1", None]
+    before = len(looked_up)
+    assert await asked(muter, [item()], NOW + 1) == [None]
+    assert len(looked_up) == before, "what it knows of now still holds"
 
 
 async def test_a_tenant_without_silences_is_asked_nothing() -> None:

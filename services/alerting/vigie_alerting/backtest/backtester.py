@@ -1,9 +1,10 @@
-"""Runs rules over the stored past of a tenant, in a thread of its own and within a time."""
+"""Runs rules over the stored past of a tenant, in threads of its own and within a time."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -15,17 +16,22 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions, ExpressionTooSlow, Thinking
 from vigie_storage.alerts.document import order
 from vigie_storage.promql.reader import PromqlReader
+from vigie_web.concurrency import ConcurrencyLimit
 
 from vigie_alerting.backtest.pages import Pages, Told
 from vigie_alerting.backtest.reading import Stretch, past
 from vigie_alerting.backtest.replay import Check, Replay
 from vigie_alerting.engine.horizon import HorizonError
-from vigie_alerting.notifying.muting import Muter
+from vigie_alerting.notifying.muting import Judge
 from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rules.compiling import CompiledRule
 
 DEADLINE_S: Final = 30.0
-"""Of all rules of one question, by the clock, and of a core."""
+"""Of one question, by the clock, and of a core."""
+_TELLING: Final = 1 / 6
+"""The part of it that is kept for who would have been told."""
+AT_ONCE: Final = 2
+"""Questions; as many wait for their turn. Of one tenant are half of all these."""
 VALUES: Final = 60_000_000
 """That one rule computes in all, about: where that would be more, it is evaluated less often."""
 MAX_TRANSITIONS: Final = 20_000
@@ -56,49 +62,56 @@ class Backtest:
     infos: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Time:
-    """What is left of that of one question."""
-
-    thinking: Thinking
-    until: float
-
-
 class Backtester:
-    """Works for several questions, one stretch of one of them at a time."""
+    """Works for several questions at the same time, for each in one thread."""
 
     def __init__(
-        self, reader: PromqlReader, routes: Callable[[TenantId], Awaitable[Routes]], muters: Sequence[Muter],
-        clock: Clock, deadline_s: float = DEADLINE_S,
+        self, reader: PromqlReader, routes: Callable[[TenantId], Awaitable[Routes]],
+        judges: Sequence[Callable[[TenantId], Awaitable[Judge]]], clock: Clock, deadline_s: float = DEADLINE_S,
     ) -> None:  # fmt: skip
-        """`routes`: those of a tenant now; `muters` are asked as of the past."""
-        self._reader, self._routes, self._muters = reader, routes, muters
+        """`routes` and `judges`: what a tenant has now; they are asked as of the past."""
+        self._reader, self._routes, self._judges = reader, routes, judges
         self._clock, self._deadline_s = clock, deadline_s
-        self._threads = Expressions(deadline_s, at_once=1)
+        # What is given up may hold its thread for a moment: the next one waits for that.
+        self._threads = Expressions(deadline_s, AT_ONCE, wait_s=deadline_s)
+        self.slots = ConcurrencyLimit(AT_ONCE, "previews", AT_ONCE)
+        """One is to be held by whoever asks, from reading the question on."""
 
-    async def run(self, tenant: TenantId, rules: Sequence[CompiledRule], start_ms: int, end_ms: int) -> list[Backtest]:
-        """Each from nothing on; in their order. When the time is over, what is known by then. Raises RetentionExceeded,
-        StoreUnavailable, Busy."""
+    async def run(
+        self, tenant: TenantId, rules: Sequence[CompiledRule], start_ms: int, end_ms: int
+    ) -> tuple[list[Backtest], Pages]:
+        """Each from nothing on, in their order; and how often somebody would have been told. When the time is over,
+        what is known by then. Raises RetentionExceeded, StoreUnavailable, Busy."""
         thinking = self._threads.question("preview", tenant)
-        until = self._clock.monotonic() + self._deadline_s
+        deadline = self._clock.monotonic() + self._deadline_s
+        until = deadline - self._deadline_s * _TELLING
         done: list[Backtest] = []
         room = MAX_TRANSITIONS
         for rule in rules:
             one = Backtest(rule, start_ms, start_ms)
-            await self._run(one, end_ms, _Time(thinking, until), room)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(until - self._clock.monotonic()):
+                    await self._run(one, end_ms, thinking, room)
             room -= len(one.transitions)
             done.append(one)
-        return done
+        return done, await self._told(tenant, done, deadline)
 
-    async def told(self, tenant: TenantId, done: Sequence[Backtest]) -> Pages:
-        """How often somebody would have been told. Raises StoreUnavailable."""
-        steps = sorted(
-            (step for one in done for step in one.transitions), key=lambda step: (step.timestamp, order(step))
-        )
-        told = Told(tenant, await self._routes(tenant), self._muters)
-        return await told.run(steps, min((one.until_ms for one in done), default=0))
+    async def _told(self, tenant: TenantId, done: Sequence[Backtest], deadline: float) -> Pages:
+        routes, judges = await self._routes(tenant), [await one(tenant) for one in self._judges]
 
-    async def _run(self, one: Backtest, end_ms: int, time: _Time, room: int) -> None:
+        def work(check: Check) -> Pages:
+            def timely() -> None:
+                check()
+                if self._clock.monotonic() > deadline:
+                    raise ExpressionTooSlow("preview", self._deadline_s)
+
+            steps = [step for one in done for step in one.transitions]
+            steps.sort(key=lambda step: (step.timestamp, order(step)))
+            return Told(tenant, routes, judges, timely).run(steps, min((one.until_ms for one in done), default=0))
+
+        return await self._threads.question("preview", tenant).run(work)
+
+    async def _run(self, one: Backtest, end_ms: int, thinking: Thinking, room: int) -> None:
         try:
             read = await past(self._reader, one.rule, (one.start_ms, end_ms), self._clock.now_ms())
             replay = Replay(one.rule, read.tier.width_ms, VALUES // max(1, read.windows))
@@ -106,9 +119,7 @@ class Backtester:
             one.resolution_ms, one.series = read.tier.width_ms, read.series
             async with aclosing(read.stretches(lambda: replay.idle)) as stretches:
                 async for stretch in stretches:
-                    if self._clock.monotonic() > time.until:
-                        return
-                    made = await time.thinking.run(partial(_work, replay, stretch))
+                    made = await thinking.run(partial(_work, replay, stretch))
                     _take(one, replay, stretch, made, room)
             one.until_ms, one.whole = read.end_ms, True
         except ExpressionTooSlow:

@@ -3,10 +3,9 @@ the code that decides it in production."""
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
@@ -15,11 +14,12 @@ from msgspec import structs
 from vigie_contracts.alerts import AlertState, Transition
 from vigie_contracts.decisions import Why
 from vigie_contracts.tenants import TenantId
+from vigie_runtime.expressions import Check, ExpressionTooSlow
 from vigie_storage.alerts.groups import Group, Member
 
 from vigie_alerting.notifying import groups as machine
 from vigie_alerting.notifying.item import labels_of
-from vigie_alerting.notifying.muting import Mute, Muter, muted
+from vigie_alerting.notifying.muting import Judge, Mute
 from vigie_alerting.notifying.pipeline import goings_of
 from vigie_alerting.notifying.places import alone, item
 from vigie_alerting.notifying.working import Going, Key, Working
@@ -27,8 +27,6 @@ from vigie_alerting.routing.tree import Routes
 
 MAX_LOOKS: Final = 50_000
 """Times at which a group is looked at: what comes after that is not known."""
-AT_ONCE: Final = 50
-"""Looks between two pauses."""
 _MUTED: Final = frozenset({Why.SILENCED, Why.INHIBITED, Why.MAINTENANCE, Why.INACTIVE})
 
 
@@ -51,9 +49,10 @@ class Pages:
 class Told:
     """One run, of transitions of one tenant in the order of their times."""
 
-    def __init__(self, tenant: TenantId, routes: Routes, muters: Sequence[Muter] = ()) -> None:
-        """`muters` are asked as of the time of a message."""
-        self._tenant, self._routes, self._muters = tenant, routes, muters
+    def __init__(self, tenant: TenantId, routes: Routes, judges: Sequence[Judge], check: Check) -> None:
+        """`judges` are asked as of the time of a message, in their order. `check` is called often, and may raise
+        ExpressionTooSlow."""
+        self._tenant, self._routes, self._judges, self._check = tenant, routes, judges, check
         self._groups: dict[str, Group] = {}
         self._members: dict[str, dict[str, Member]] = {}
         """By group and fingerprint."""
@@ -62,18 +61,20 @@ class Told:
         self._looks = 0
         self.pages = Pages()
 
-    async def run(self, transitions: Iterable[Transition], until_ms: int) -> Pages:
-        """Raises StoreUnavailable."""
-        for at_ms, steps in groupby(transitions, key=lambda step: step.timestamp):
-            await self._look_until(at_ms)
-            await self._move(list(steps), at_ms)
-        await self._look_until(until_ms)
+    def run(self, transitions: Iterable[Transition], until_ms: int) -> Pages:
+        """When the time is over, what is known by then."""
+        try:
+            for at_ms, steps in groupby(transitions, key=lambda step: step.timestamp):
+                self._look_until(at_ms)
+                self._move(list(steps), at_ms)
+            self._look_until(until_ms)
+        except ExpressionTooSlow:
+            self.pages.complete = False
         return self.pages
 
-    async def _move(self, steps: Sequence[Transition], now_ms: int) -> None:
+    def _move(self, steps: Sequence[Transition], now_ms: int) -> None:
         """Steps of one moment are dispatched together."""
-        goings, _ = goings_of(steps, self._routes, now_ms)
-        going_on = [replace(going, mutes=await self._mutes_of(going)) for going in goings]
+        goings = [self._going(step, now_ms) for step in steps]
         ids = {id_ for step in steps for id_ in self._of_alert.get(step.fingerprint, ())}
         members = [
             self._members[id_][step.fingerprint]
@@ -83,7 +84,7 @@ class Told:
         ids |= {one.group.id for going in goings for one in going.places}
         known = {id_: self._groups[id_] for id_ in ids & self._groups.keys()}
         working = Working(self._tenant, known, members, now_ms)
-        for going in going_on:
+        for going in goings:
             if going.direct and not going.step.channels and going.step.to_state is AlertState.FIRING:
                 self.pages.unrouted += 1
             working.move(going)
@@ -91,16 +92,21 @@ class Told:
         working.due()
         self._take(working)
 
-    async def _mutes_of(self, going: Going) -> Mapping[str, Mute]:
-        step = going.step
-        if step.to_state is not AlertState.FIRING or not self._muters:
-            return {}
+    def _going(self, step: Transition, now_ms: int) -> Going:
+        self._check()
+        ([going], _) = goings_of([step], self._routes, now_ms)
+        if step.to_state is not AlertState.FIRING:
+            return going
         groups = [one.group for one in (*((alone(step),) if going.direct else ()), *going.places)]
-        items = [item(step, labels_of(step), group) for group in groups]
-        found = await muted(self._muters, self._tenant, items, step.timestamp)
-        return {group.id: mute for group, mute in zip(groups, found, strict=True) if mute is not None}
+        found = {group.id: self._mute(step, group, now_ms) for group in groups}
+        return replace(going, mutes={id_: mute for id_, mute in found.items() if mute is not None})
 
-    async def _look_until(self, now_ms: int) -> None:
+    def _mute(self, step: Transition, group: Group, at_ms: int) -> Mute | None:
+        self._check()
+        asked = item(step, labels_of(step), group)
+        return next((mute for judge in self._judges if (mute := judge(asked, at_ms)) is not None), None)
+
+    def _look_until(self, now_ms: int) -> None:
         while self._dues and self._dues[0][0] <= now_ms:
             due_ms, id_ = heapq.heappop(self._dues)
             group = self._groups.get(id_)
@@ -110,22 +116,18 @@ class Told:
                 self.pages.complete = False
                 return
             self._looks += 1
-            await self._look(group, due_ms)
-            if self._looks % AT_ONCE == 0:
-                await asyncio.sleep(0)  # others have work to do, too
+            self._look(group, due_ms)
 
-    async def _look(self, group: Group, now_ms: int) -> None:
+    def _look(self, group: Group, now_ms: int) -> None:
+        self._check()
         members = [
             one
             for one in self._members[group.id].values()
             if one.due_ms is not None and one.due_ms <= now_ms + group.interval_ms
         ]
         asked = [one for one in members if machine.asked(one)]
-        items = [item(one.step, labels_of(one.step), group) for one in asked]
-        found = await muted(self._muters, self._tenant, items, now_ms)
-        mutes: dict[Key, Mute] = {
-            (one.group, one.fingerprint): mute for one, mute in zip(asked, found, strict=True) if mute is not None
-        }
+        found = {(one.group, one.fingerprint): self._mute(one.step, group, now_ms) for one in asked}
+        mutes: dict[Key, Mute] = {key: mute for key, mute in found.items() if mute is not None}
         working = Working(self._tenant, {group.id: group}, members, now_ms)
         working.flush(mutes)
         self._take(working)

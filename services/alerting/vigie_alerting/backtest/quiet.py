@@ -3,6 +3,7 @@ hour is not evaluated then. The lowest and highest values of each hour are kept,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -78,7 +79,7 @@ async def busy(
     extremes = Call(_EXTREME[rule.condition], (Range(needed.wanted.selector, HOUR.width_ms),), ValueType.VECTOR)
     asked = wanted(extremes, Evaluation({}, first, max(first, last)), HOUR.width_ms)
     read = await reader.of(TenantId(rule.rule.tenant)).read(asked)
-    found = evaluate(extremes, read.samples, ends)
+    found = await asyncio.to_thread(evaluate, extremes, read.samples, ends)
     slack = _SLACK * abs(rule.threshold)
     with np.errstate(invalid="ignore"):
         if _EXTREME[rule.condition] == "max_over_time":

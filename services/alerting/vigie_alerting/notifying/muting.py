@@ -30,6 +30,9 @@ Muter: TypeAlias = Callable[[TenantId, Sequence[Item], int], Awaitable[list[Mute
 """Judges all items of one dispatch or flush, of one tenant, at that time (Unix milliseconds): one verdict for each, in
 their order. Only steps that fire are asked about. Raises StoreUnavailable: then it is done again."""
 
+Judge: TypeAlias = Callable[[Item, int], Mute | None]
+"""As a Muter, by what one tenant has at one moment: for a thread, and for times that are not now."""
+
 
 async def muted(muters: Sequence[Muter], tenant: TenantId, items: Sequence[Item], now_ms: int) -> list[Mute | None]:
     """The first verdict on each item that mutes it, in the order of `muters`; each of them is asked once, about those

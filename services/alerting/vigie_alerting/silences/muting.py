@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from vigie_query.matchers import Matcher
 from vigie_query.times import iso
 
 from vigie_alerting.notifying.item import Item
-from vigie_alerting.notifying.muting import Mute
+from vigie_alerting.notifying.muting import Judge, Mute
 from vigie_alerting.silences.active import Phase, State, Timing, phase
 from vigie_alerting.silences.index import Index
 from vigie_alerting.snapshots import Snapshots
@@ -70,12 +70,38 @@ class TimedMuting:
             found.append(known[step])
         return found
 
+    async def of_the_past(self, tenant: TenantId) -> Judge:
+        """The same by what the tenant has now, at any time: those who ask about now keep what they remember. Raises
+        StoreUnavailable."""
+        index, phases = await self._held.of(tenant), Phases()
+        return lambda item, at_ms: muted_by(index, item.labels, self._why, at_ms, phases.of)
 
-def muted_by(index: Index[Held], labels: Mapping[str, str], why: Why, at_ms: int) -> Mute | None:
+
+class Phases:
+    """What held at the time that was asked about last, of each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Phase] = {}
+
+    def of(self, one: Held, at_ms: int) -> Phase | None:
+        """As `Held.mutes`."""
+        known = self._known.get(one.by)
+        if known is None or not known.holds(at_ms):
+            known = self._known[one.by] = phase(one.timing, at_ms)
+        return known if known.state is State.ACTIVE else None
+
+
+def muted_by(
+    index: Index[Held],
+    labels: Mapping[str, str],
+    why: Why,
+    at_ms: int,
+    mutes: Callable[[Held, int], Phase | None] = Held.mutes,
+) -> Mute | None:
     """By which one an alert is muted then: the one that does so longest."""
     longest: tuple[float, Held, Phase] | None = None
     for one in index.of(labels):
-        if (holds := one.mutes(at_ms)) is not None:
+        if (holds := mutes(one, at_ms)) is not None:
             until = float("inf") if holds.until is None else holds.until
             if longest is None or until > longest[0]:
                 longest = until, one, holds

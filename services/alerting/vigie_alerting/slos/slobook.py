@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -16,9 +15,9 @@ from vigie_identity.audit import Action, Actor
 from vigie_query.errors import QueryError
 from vigie_query.promql import parsing
 from vigie_query.promql.labels import without_name
-from vigie_query.promql.queries import Answer, Check, Query, answer
+from vigie_query.promql.queries import Query, answer
 from vigie_query.promql.samples import Vector
-from vigie_runtime.errors import ProblemError
+from vigie_runtime.expressions import Expressions, ExpressionTooSlow
 from vigie_storage.alerts.configuration import Configuration, Stored
 from vigie_storage.mongo import Session
 from vigie_storage.promql.reader import PromqlReader
@@ -50,10 +49,16 @@ class Slobook:
     """All methods raise StoreUnavailable."""
 
     def __init__(
-        self, store: Configuration[Slo], book: Configbook[Slo], rulebook: Rulebook, reader: PromqlReader
+        self,
+        store: Configuration[Slo],
+        book: Configbook[Slo],
+        rulebook: Rulebook,
+        reader: PromqlReader,
+        expressions: Expressions,
     ) -> None:
+        """`expressions`: where what was measured is computed."""
         self.store = store
-        self._book, self._rulebook, self._reader = book, rulebook, reader
+        self._book, self._rulebook, self._reader, self._expressions = book, rulebook, reader, expressions
 
     async def put(
         self, tenant: TenantId, name: str, slo: Slo, rules: Sequence[Rule], by: Actor, *, if_version: int | None
@@ -80,12 +85,13 @@ class Slobook:
         await self._rulebook.manage(tenant, (), ids(tenant, name), by, session)
 
     async def standing(self, tenant: TenantId, slo: Slo, now_ms: int) -> Standing:
-        """By the stored windows, so with all that came late."""
+        """By the stored windows, so with all that came late. One question after the other: of those who ask at the same
+        time, each holds one thread. Raises Busy."""
         parts, lengths = indicator(slo), [*windows(slo.window_ms), slo.window_ms]
         asked = [parts.total(duration(slo.window_ms)), *(parts.errors(duration(length)) for length in lengths)]
         try:
-            total, *errors = await asyncio.gather(*(self._ask(tenant, text, now_ms) for text in asked))
-        except (QueryError, ProblemError) as e:
+            total, *errors = [await self._ask(tenant, text, now_ms) for text in asked]
+        except (QueryError, ExpressionTooSlow) as e:
             return Standing((), 0, e.detail)
         by_length = dict(zip(lengths, errors, strict=True))
         found = [
@@ -100,13 +106,8 @@ class Slobook:
     async def _ask(self, tenant: TenantId, text: str, now_ms: int) -> dict[Labels, float]:
         """By group; what is no number is left out."""
         query = Query(text, parsing.parse(text), now_ms, now_ms)
-        found = await answer(self._reader.of(tenant), query, _in_thread)
+        found = await answer(self._reader.of(tenant), query, self._expressions.question("slo", tenant).run)
         if not isinstance(found.value, Vector):
             return {}
         values = zip(found.value.labels, found.value.values[:, 0].tolist(), strict=True)
         return {without_name(labels): value for labels, value in values if not math.isnan(value)}
-
-
-async def _in_thread(work: Callable[[Check], Answer]) -> Answer:
-    """Without a limit of time: what is read is bounded."""
-    return await asyncio.to_thread(work, lambda: None)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Final
 
 from vigie_contracts.decisions import Why
 from vigie_contracts.tenants import TenantId
 from vigie_query.times import iso
 
 from vigie_alerting.notifying.item import Item
-from vigie_alerting.notifying.muting import Mute
+from vigie_alerting.notifying.muting import Judge, Mute
 from vigie_alerting.snapshots import Snapshots
 from vigie_alerting.times.interval import TimeInterval, changes, contains
+
+_REMEMBERED: Final = 100
 
 
 class InactiveTimes:
@@ -32,6 +36,11 @@ class InactiveTimes:
             if times not in known:
                 known[times] = inactive(held, *times, now_ms)
         return [known[item.mute_times, item.active_times] for item in items]
+
+    async def of_the_past(self, tenant: TenantId) -> Judge:
+        """The same by what the tenant has now, at any time. Raises StoreUnavailable."""
+        known = lru_cache(_REMEMBERED)(partial(inactive, await self._held.of(tenant)))
+        return lambda item, at_ms: known(item.mute_times, item.active_times, at_ms)
 
 
 def inactive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,17 +56,17 @@ async def asked(context: Context, body: bytes) -> Asked:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise InvalidRule([RuleProblem("body", shortened(str(e)))], malformed=True) from None
     start_ms, end_ms = _time(sent, context.now_ms)
+    _few(len(sent.rules) + len(sent.ids))
     warnings: list[RuleProblem] = []
     rules = [*await _written(context, sent, warnings), *await _of_file(context, sent, warnings)]
     book = context.resources.rulebook
-    rules += [_compiled((await book.get(context.tenant, one)).rule) for one in sent.ids[: MAX_RULES + 1]]
+    rules += [_compiled((await book.get(context.tenant, one)).rule) for one in sent.ids]
     alerting = [one for one in rules if one.rule.kind is not RuleKind.RECORDING]
     if not alerting:
         hint = "give rule, rules, ids or file"
         what = "gives no alert: a recording rule is seen by what it recorded" if rules else "names no rule"
         raise InvalidRule([RuleProblem("body", what, None, hint)])
-    if len(rules) > MAX_RULES:
-        raise InvalidRule([RuleProblem("body", f"has more than {MAX_RULES} rules")])
+    _few(len(rules))
     if left := len(rules) - len(alerting):
         warnings.append(
             RuleProblem("rules", f"{left} recording rules are not run: other rules see what was recorded at that time")
@@ -76,7 +77,7 @@ async def asked(context: Context, body: bytes) -> Asked:
 async def _written(context: Context, sent: _Body, warnings: list[RuleProblem]) -> list[CompiledRule]:
     """Rules as they are sent to be made."""
     bodies = [("rule", sent.rule)] if isinstance(sent.rule, Raw) else []
-    bodies += [(f"rules[{place}]", one) for place, one in enumerate(sent.rules[: MAX_RULES + 1])]
+    bodies += [(f"rules[{place}]", one) for place, one in enumerate(sent.rules)]
     made: list[CompiledRule] = []
     for place, (field, raw) in enumerate(bodies):
         try:
@@ -92,17 +93,24 @@ async def _of_file(context: Context, sent: _Body, warnings: list[RuleProblem]) -
     if not sent.file:
         return []
     try:
-        rules, findings = files.read(sent.file, context.tenant)
+        rules, findings = await asyncio.to_thread(files.read, sent.file, context.tenant)
     except files.InvalidRuleFileError as e:
         raise InvalidRuleFile(e.findings) from None
+    _few(len(rules))
     warnings += [RuleProblem(f"file line {one.line}", one.message) for one in findings[:MAX_RULES]]
-    made = [_compiled(rule) for rule in rules[: MAX_RULES + 1]]
+    made = await asyncio.to_thread(lambda: list(map(_compiled, rules)))
     for one in made:
         try:
             await evaluable(context, one)
         except InvalidRule as e:
             raise InvalidRule([_under(one.rule.name, problem) for problem in e.problems]) from None
     return made
+
+
+def _few(rules: int) -> None:
+    """Raises InvalidRule, before there is any work with them."""
+    if rules > MAX_RULES:
+        raise InvalidRule([RuleProblem("body", f"has more than {MAX_RULES} rules")])
 
 
 def _compiled(rule: Rule) -> CompiledRule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -44,7 +45,9 @@ async def preview_rules(context: Ctx, body: JsonBody) -> Any:
     """When these rules would have fired over the stored past, for what, how long, and how often somebody would have
     been told. Nothing is stored, and nobody is told. What is not known within 30 s is left out, and `complete` is
     false."""
-    wanted = await asked(context, body)
-    done = await context.resources.backtester.run(context.tenant, wanted.rules, wanted.start_ms, wanted.end_ms)
-    told = await context.resources.backtester.told(context.tenant, done)
-    return Preview.of(done, told, (wanted.start_ms, wanted.end_ms), wanted.warnings, MAX_EPISODES)
+    backtester = context.resources.backtester
+    async with backtester.slots.slot(context.tenant):
+        wanted = await asked(context, body)
+        done, told = await backtester.run(context.tenant, wanted.rules, wanted.start_ms, wanted.end_ms)
+        times = wanted.start_ms, wanted.end_ms
+        return await asyncio.to_thread(Preview.of, done, told, times, wanted.warnings, MAX_EPISODES)

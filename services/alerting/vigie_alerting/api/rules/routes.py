@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
@@ -127,7 +128,7 @@ async def import_rules(
     except UnicodeDecodeError:
         raise Malformed("the body is not UTF-8") from None
     try:
-        rules, findings = files.read(text, context.tenant)
+        rules, findings = await asyncio.to_thread(files.read, text, context.tenant)
     except files.InvalidRuleFileError as e:
         raise InvalidRuleFile(e.findings) from None
     for rule in rules:

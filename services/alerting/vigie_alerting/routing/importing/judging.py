@@ -24,7 +24,6 @@ from vigie_alerting.silences.checking import checked_matchers
 from vigie_alerting.times.interval import TimeInterval
 from vigie_alerting.times.reading import interval
 
-
 IMPORTED: Final = "alertmanager-"
 """Begins the names of inhibition rules that have none in the file."""
 
