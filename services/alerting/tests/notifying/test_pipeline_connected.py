@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.notifying.flusher import Flusher
 from vigie_alerting.notifying.item import Item
@@ -18,12 +19,12 @@ from vigie_alerting.routing.tree import Routes
 from vigie_alerting.sender.failpoints import Point
 from vigie_contracts.alerts import AlertState, Channel, Severity, Transition
 from vigie_contracts.decisions import Why
-from vigie_contracts.tenants import TenantId
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_storage.alerts.document import Notification, notification
 
 from services.alerting.tests.notifying.office import step
 from services.alerting.tests.pipelines import pipeline
-from services.alerting.tests.stage import ACME, Crash, Stage, crash_at
+from services.alerting.tests.stage import ACME, RIVAL, Crash, Stage, crash_at
 
 FIRING, RESOLVED, ACKNOWLEDGED = AlertState.FIRING, AlertState.RESOLVED, AlertState.ACKNOWLEDGED
 OPS = Channel("webhook", "https://ops.example.com/hook")
@@ -179,6 +180,25 @@ async def test_a_chain_is_begun_with_the_steps_of_the_message_and_a_missing_one_
     assert await desk.whys("a") == [Why.SENT]
     await desk.dispatch(db("b", 1, FIRING))
     assert await desk.whys("b") == [Why.SENT, Why.UNROUTED]
+
+
+async def test_groups_that_wait_for_nothing_can_be_forgotten(stage: Stage) -> None:
+    tree = replace(TREE, route=replace(TREE.route, group_by=["..."], repeat_interval="0s"))
+    desk = Desk(stage, tree)
+    await desk.dispatch(db("a", 1, FIRING), db("b", 1, FIRING))
+    await desk.later(301)
+    await desk.dispatch(db("b", 2, RESOLVED))
+    await stage.kept.groups.forget_idle(RIVAL)
+    assert await stage.database["alert_groups"].count_documents({}) == 2
+    await stage.kept.groups.forget_idle(ACME)
+    [left] = await stage.database["alert_group_members"].find().to_list()
+    assert left["fingerprint"] == "b"
+    assert await stage.database["alert_groups"].count_documents({}) == 1
+
+
+async def test_what_belongs_to_no_tenant_is_not_told_to_the_channels_of_the_settings(stage: Stage) -> None:
+    assert [one.type for one in await stage.channels.addresses(ACME, [])] == ["live"]
+    assert await stage.channels.addresses(PLATFORM, []) == []
 
 
 @pytest.mark.parametrize("point", [Point.AFTER_GROUP_CLAIM, Point.AFTER_GROUP_STORE])
