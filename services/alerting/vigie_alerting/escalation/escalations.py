@@ -15,7 +15,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_query.times import iso
 from vigie_runtime.clock import Clock
 from vigie_storage.alerts.decisions import Decisions
-from vigie_storage.alerts.document import Address, Notification
+from vigie_storage.alerts.document import Address, Notification, Together
 from vigie_storage.alerts.escalations import EscalationStore, StoredEscalation
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.mongo import Session
@@ -23,6 +23,8 @@ from vigie_storage.mongo import Session
 from vigie_alerting.escalation import chain as chains
 from vigie_alerting.escalation.chain import Chain, Escalation, State
 from vigie_alerting.escalation.oncall import OnCall
+from vigie_alerting.notifiers.message import common, group_key
+from vigie_alerting.outbox import listed
 from vigie_alerting.snapshots import Snapshots
 
 MAX_ADDRESSES: Final = 200
@@ -144,14 +146,16 @@ def notification(
 ) -> Notification:
     """One for somebody in a chain. `parts` make its id, with the address: the same parts are told once. What a chain
     tells one address is sent in the order of `now_ms`."""
+    shown, more = listed(steps)
     return Notification(
         id=digest(tenant, chain, to.key, *parts),
         tenant=tenant,
         address=to,
         queue=f"{tenant}/{to.key}/chain/{chain}",
         order=f"{now_ms:015d}",
-        transitions=tuple(steps),
+        transitions=shown,
         created=datetime.fromtimestamp(now_ms / 1000, UTC),
+        group=_together(tenant, chain, shown, more) if more else None,
     )
 
 
@@ -173,6 +177,12 @@ def told_over(
 def digest(*parts: str) -> str:
     """An id made of these."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _together(tenant: TenantId, chain: str, shown: Sequence[Transition], more: int) -> Together:
+    """What says that there are others."""
+    labels = common([step.labels for step in shown])
+    return Together(digest(tenant, chain), group_key(labels), f"escalation {chain}", labels, more)
 
 
 def _matters(step: Transition) -> bool:

@@ -42,7 +42,7 @@ log = logging.get(__name__)
 POLL_S: Final = 1.0
 STORE: Final = Backoff(0.1, 2.0)
 MAX_DUE: Final = 200
-"""Escalations of one look, and so alerts of one message."""
+"""Escalations of one look."""
 RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
 
