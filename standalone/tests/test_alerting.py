@@ -253,6 +253,10 @@ def test_a_silence_is_added_and_what_it_would_have_muted_is_told(fake: Fake) -> 
         "rrule": "FREQ=WEEKLY;BYDAY=SU", "duration": "2h", "timeZone": "Europe/Paris",
     }  # fmt: skip
     assert "endsAt" not in json.loads(fake.asked[1].content)
+    fake.answer = lambda _: {**SILENCE, "wouldHaveMuted": None}
+    shown = fake.run("silences", "add", "alertname=cpu_high", "--comment", "disks")
+    assert "cannot be told now" in shown.stderr
+    assert shown.stdout == f"{SILENCE['id']}\n"
 
 
 def test_silences_are_listed_extended_and_ended(fake: Fake) -> None:

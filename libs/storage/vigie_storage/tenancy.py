@@ -127,6 +127,10 @@ class TenantView:
         """Delete one document and give it; None when none matches."""
         return await self._collection.find_one_and_delete(self._narrow(query), session=session)
 
+    async def remove_all(self, query: Query, session: Session | None = None) -> None:
+        """Delete every document that matches."""
+        await self._collection.delete_many(self._narrow(query), session=session)
+
     async def aggregate(
         self, pipeline: Sequence[Mapping[str, Any]], *, max_time_ms: int | None = None
     ) -> AsyncIterator[Document]:

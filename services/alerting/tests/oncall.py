@@ -158,7 +158,7 @@ class Rota:
         self.clock.ahead_s += minutes * 60
 
     async def _begin(self, chain: str, steps: Sequence[Transition], session: Session) -> None:
-        assert await self.escalations.begin(ACME, chain, steps, session)
+        await self.escalations.begin(ACME, chain, steps, session)
 
     async def _default(self, _tenant: TenantId) -> Sequence[Channel]:
         return self.default

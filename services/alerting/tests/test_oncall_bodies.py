@@ -16,8 +16,9 @@ def test_a_person_has_an_address_that_mail_is_sent_to(email: str) -> None:
 @pytest.mark.parametrize(
     "email",
     [
-        "j\u00fcrgen@example.com", "ana@ex\u00e4mple.com", "ana", "@example.com", "ana@", "ana@example.com,ben@example.com",
-        "ana@example.com,", " ana@example.com", "Ana <ana@example.com>", "ana@example..com", ",",
+        "j\u00fcrgen@example.com", "ana@ex\u00e4mple.com", "ana", "@example.com", "ana@",
+        "ana@example.com,ben@example.com", "ana@example.com,", " ana@example.com", "Ana <ana@example.com>",
+        "ana@example..com", ",",
     ],
 )  # fmt: skip
 def test_an_address_that_no_mail_could_be_sent_to_is_refused_before_anybody_is_paged(email: str) -> None:

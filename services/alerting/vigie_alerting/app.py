@@ -200,7 +200,12 @@ async def connect(state: State, life: Lifespan) -> Resources:
         owning=told.owning.begin,
     )
     if settings.alerting_canary:
-        flying = told.canary.run(dispatcher.dispatch, recordings.named.publish, TenantId(settings.default_tenant))
+        flying = told.canary.run(
+            dispatcher.dispatch,
+            recordings.named.publish,
+            stores.groups.forget_idle,
+            TenantId(settings.default_tenant),
+        )
         life.run("canary", flying, told.canary.stop)
     return Resources(
         access=shared.access,

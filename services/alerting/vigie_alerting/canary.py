@@ -4,6 +4,9 @@ It belongs to no tenant, so no list, history or count of one has it. Its route h
 the flusher of groups tells it and not who stored it. Every replica sends the canary of each minute, and all of those
 have one id: what is stored already is not stored again, so that one is told. How long it took goes to the metrics of
 whoever told it, and as a sample to the tenant of the installation, whose rule watches it.
+
+Each minute's is an alert of its own, and is over when the next one fires: its group goes some minutes later. Where
+nobody said that one is over, its group is forgotten when a process begins.
 """
 
 from __future__ import annotations
@@ -48,7 +51,6 @@ _ROUTES: Final = Routes(
         receivers={CANARY: Receiver(channels=[Channel(CANARY)])},
     )
 )
-_FINGERPRINT: Final = blake2b(b"canary", digest_size=8, person=b"vigie-alert-v1").hexdigest()
 
 CANARY_SECONDS: Final = Histogram(
     "vigie_alerting_canary_seconds", "seconds", "Time from when a canary alert was due to its delivery"
@@ -64,18 +66,21 @@ Dispatch: TypeAlias = Callable[[Sequence[Transition]], Awaitable[object]]
 """As `Dispatcher.dispatch`. Raises StoreUnavailable."""
 Publish: TypeAlias = Callable[[Sequence[NamedSamples]], Awaitable[object]]
 """As `NamedPublisher.publish`. Raises Retryable, StoreUnavailable, PublishingError."""
+Forget: TypeAlias = Callable[[TenantId], Awaitable[object]]
+"""As `GroupStore.forget_idle`. Raises StoreUnavailable."""
 
 
 def canary(due_ms: int, over_ms: int | None = None) -> Transition:
     """The canary that is due then; that it is over, where that is said."""
     sequence = 1 if over_ms is None else 2
+    fingerprint = blake2b(f"canary/{due_ms}".encode(), digest_size=8, person=b"vigie-alert-v1").hexdigest()
     return Transition(
-        id=transition_id(_FINGERPRINT, due_ms, sequence),
-        fingerprint=_FINGERPRINT,
+        id=transition_id(fingerprint, due_ms, sequence),
+        fingerprint=fingerprint,
         tenant=PLATFORM,
         rule_id=CANARY,
         rule_name=CANARY,
-        episode=f"{_FINGERPRINT}-{due_ms}",
+        episode=f"{fingerprint}-{due_ms}",
         sequence=sequence,
         from_state=None if over_ms is None else AlertState.FIRING,
         to_state=AlertState.FIRING if over_ms is None else AlertState.RESOLVED,
@@ -123,6 +128,8 @@ class Canary:
         self._seconds, self._last = metrics.histogram(CANARY_SECONDS), metrics.gauge(CANARY_LAST)
         self._told: asyncio.Queue[tuple[int, float]] = asyncio.Queue(MAX_UNREPORTED)
         self._latest_ms = 0
+        self._left = True
+        """Whether there may be groups of canaries of which nobody said that they are over."""
         self._stopping = asyncio.Event()
 
     async def send(self, channel: model.Channel, message: Message) -> None:
@@ -140,15 +147,15 @@ class Canary:
         """Send no more."""
         self._stopping.set()
 
-    async def run(self, dispatch: Dispatch, publish: Publish, tenant: TenantId) -> None:
+    async def run(self, dispatch: Dispatch, publish: Publish, forget: Forget, tenant: TenantId) -> None:
         """Send one whenever it is due; samples of those that arrive are of this tenant."""
         async with asyncio.TaskGroup() as group:
             reporting = group.create_task(self._report(publish, tenant))
             while not self._stopping.is_set():
-                await self._fly(dispatch)
+                await self._fly(dispatch, forget)
             reporting.cancel()
 
-    async def _fly(self, dispatch: Dispatch) -> None:
+    async def _fly(self, dispatch: Dispatch, forget: Forget) -> None:
         now_ms = self._clock.now_ms()
         due_ms = now_ms - now_ms % self._every_ms + self._every_ms
         with suppress(TimeoutError):
@@ -157,7 +164,11 @@ class Canary:
                 return
         try:
             await dispatch([canary(due_ms - self._every_ms, due_ms), canary(due_ms)])
+            if self._left:
+                await forget(PLATFORM)
+                self._left = False
         except StoreUnavailable:
+            self._left = True
             log.warning("a canary is missing: the store does not answer")
 
     async def _report(self, publish: Publish, tenant: TenantId) -> None:

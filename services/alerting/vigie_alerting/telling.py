@@ -101,7 +101,7 @@ def start(
         watch=watch, session=sessions[0], owning=owning, failpoint=failpoint, clock=clock, metrics=metrics,
     )  # fmt: skip
     oncall = start_on_call(
-        life, planned, db=database, stores=stores, channels=channels, routes=routebook.held, muters=asked,
+        life, planned, db=database, stores=stores, channels=channels, routebook=routebook, muters=asked,
         watch=watch, audit=audit, sender=notifying.sender.wake, session=sessions[1], owning=owning,
         failpoint=failpoint, clock=clock, metrics=metrics,
     )  # fmt: skip

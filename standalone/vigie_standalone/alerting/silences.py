@@ -144,7 +144,9 @@ def _timing(start: str, end: str, rrule: str, each: str, zone: str) -> dict[str,
     return {name: value for name, value in said.items() if value}
 
 
-def _counted(counts: dict[str, int]) -> str:
+def _counted(counts: dict[str, int] | None) -> str:
+    if counts is None:
+        return "What it would have muted in the last 7 days cannot be told now."
     alerts, rules, firings = counts["alerts"], counts["rules"], counts["firings"]
     return f"In the last 7 days that would have been {alerts} alerts of {rules} rules, {firings} times."
 

@@ -186,6 +186,12 @@ class GroupStore:
                 # Afterwards: who looked at a group before would find nothing due, and put the group off again.
                 await self._groups.of(tenant).change_all({"_id": {"$in": groups}}, {"$set": {"due": now}})
 
+    async def forget_idle(self, tenant: TenantId) -> None:
+        """Nothing is known any more of groups of the tenant that have nothing to tell until a step comes."""
+        with bounded(3):  # members first: of a member without its group nobody could be told
+            await self._members.of(tenant).remove_all({"due": None})
+            await self._groups.of(tenant).remove_all({"due": None})
+
 
 def _put(id: str, fields: Document) -> UpdateOne:  # noqa: A002 - what it is called
     return UpdateOne({"_id": id}, {"$set": fields, "$unset": {"leased": ""}}, upsert=True)

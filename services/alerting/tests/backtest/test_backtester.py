@@ -26,7 +26,7 @@ ACME = TenantId("acme")
 RULE = compiled(Rule(id="r1", tenant="acme", name="hot", kind=RuleKind.EXPRESSION, expression="cpu > 80"))
 
 
-def tester(judge: Judge = lambda _item, _at_ms: None, deadline_s: float = 30.0, **more: Any) -> Backtester:
+def backtester_of(judge: Judge = lambda _item, _at_ms: None, deadline_s: float = 30.0, **more: Any) -> Backtester:
     async def routes(_: TenantId) -> Routes:
         return tree()
 
@@ -56,7 +56,7 @@ async def test_what_is_read_has_the_time_of_the_question_too(monkeypatch: pytest
         await asyncio.Event().wait()
 
     monkeypatch.setattr("vigie_alerting.backtest.backtester.past", past)
-    done, pages = await asked(tester(deadline_s=0.3), rules=3)
+    done, pages = await asked(backtester_of(deadline_s=0.3), rules=3)
     assert [(one.whole, one.until_ms) for one in done] == [(False, START_MS)] * 3
     assert (pages.total, pages.complete) == (0, True)
 
@@ -72,14 +72,14 @@ async def test_who_would_have_been_told_is_found_in_a_thread_and_within_the_time
         return None
 
     knows(monkeypatch, life(1, START_MS, None), START_MS + 400 * HOUR)
-    _, pages = await asked(tester(judge, clock=clock))
+    _, pages = await asked(backtester_of(judge, clock=clock))
     assert not pages.complete
     assert 2 <= pages.total <= 8, "30 s, of which each look took 4"
     assert threading.get_ident() not in threads
 
 
 async def test_a_tenant_has_two_at_the_same_time_and_leaves_room_for_others() -> None:
-    slots = tester().slots
+    slots = backtester_of().slots
     async with slots.slot(ACME), slots.slot(ACME):
         with pytest.raises(Busy):
             async with slots.slot(ACME):

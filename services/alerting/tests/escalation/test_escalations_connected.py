@@ -123,7 +123,24 @@ async def test_beginning_it_again_changes_nothing(rota: Rota) -> None:
     await rota.escalator().once()
     await transaction(rota.db, lambda session: rota.escalations.begin(ACME, "db", [fired], session))
     assert not await rota.escalator().once()
-    assert not await transaction(rota.db, lambda session: rota.escalations.begin(ACME, "none", [fired], session))
+
+
+async def test_a_chain_that_is_named_and_not_there_tells_the_default_channel_and_later_that_it_is_over(
+    rota: Rota,
+) -> None:
+    rota.default = [Channel("email", "ops@example.com")]
+    await rota.book.delete_chain(ACME, "db", BY, None)
+    assert not await rota.held.of(ACME), "it holds that nobody escalates"
+    await rota.fires()
+    await rota.escalator().once()
+    assert await rota.to() == ["ops"]
+    [verdict] = await rota.verdicts()
+    assert (verdict.why, verdict.detail) == (
+        Why.ESCALATED, "there is no chain 'db' any more: nobody else is told, but the default channel",
+    )  # fmt: skip
+    assert not await rota.escalator().once()
+    await rota.moves(1, RESOLVED)
+    assert await rota.to() == ["ops", "ops"]
 
 
 async def test_whoever_is_on_call_at_that_moment_is_told_and_an_empty_schedule_is_passed_over(rota: Rota) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.notifying.flusher import Flusher
 from vigie_alerting.notifying.item import Item
@@ -19,7 +20,7 @@ from vigie_alerting.routing.tree import Routes
 from vigie_alerting.sender.failpoints import Point
 from vigie_contracts.alerts import AlertState, Channel, Severity, Transition
 from vigie_contracts.decisions import Why
-from vigie_contracts.tenants import TenantId
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.alerts import groups as storing
 from vigie_storage.alerts.document import Notification, notification
@@ -168,20 +169,38 @@ async def test_who_has_nobody_to_be_told_is_said_to_have_none(stage: Stage) -> N
     assert await desk.whys("b") == [Why.SENT]
 
 
-async def test_a_chain_is_begun_with_the_steps_of_the_message_and_a_missing_one_is_said(stage: Stage) -> None:
+async def test_a_chain_is_begun_with_the_steps_of_the_message(stage: Stage) -> None:
     begun: list[tuple[str, list[str]]] = []
 
-    async def begin(_tenant: TenantId, chain: str, steps: Sequence[Transition], _session: object) -> bool:
+    async def begin(_tenant: TenantId, chain: str, steps: Sequence[Transition], _session: object) -> None:
         begun.append((chain, [one.fingerprint for one in steps]))
-        return len(begun) == 1
 
     tree = RoutingTree(route=Route(receiver="chain", group_by=["..."]), receivers=TREE.receivers)
     desk = Desk(stage, tree, begin=begin)
     assert await desk.dispatch(db("a", 1, FIRING)) == []
     assert begun == [("night", ["a"])]
     assert await desk.whys("a") == [Why.SENT]
-    await desk.dispatch(db("b", 1, FIRING))
-    assert await desk.whys("b") == [Why.SENT, Why.UNROUTED]
+    await desk.dispatch(db("a", 2, RESOLVED))
+    assert len(begun) == 1
+
+
+async def test_groups_that_wait_for_nothing_can_be_forgotten(stage: Stage) -> None:
+    tree = replace(TREE, route=replace(TREE.route, group_by=["..."], repeat_interval="0s"))
+    desk = Desk(stage, tree)
+    await desk.dispatch(db("a", 1, FIRING), db("b", 1, FIRING))
+    await desk.later(301)
+    await desk.dispatch(db("b", 2, RESOLVED))
+    await stage.kept.groups.forget_idle(RIVAL)
+    assert await stage.database["alert_groups"].count_documents({}) == 2
+    await stage.kept.groups.forget_idle(ACME)
+    [left] = await stage.database["alert_group_members"].find().to_list()
+    assert left["fingerprint"] == "b"
+    assert await stage.database["alert_groups"].count_documents({}) == 1
+
+
+async def test_what_belongs_to_no_tenant_is_not_told_to_the_channels_of_the_settings(stage: Stage) -> None:
+    assert [one.type for one in await stage.channels.addresses(ACME, [])] == ["live"]
+    assert await stage.channels.addresses(PLATFORM, []) == []
 
 
 @pytest.mark.parametrize("point", [Point.AFTER_GROUP_CLAIM, Point.AFTER_GROUP_STORE])

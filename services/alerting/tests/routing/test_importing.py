@@ -191,8 +191,8 @@ def test_expressions_are_tried_only_when_the_file_is_judged() -> None:
     text += "receivers: [{name: a}]\ninhibit_rules:\n  - source_matchers: ['a=~\")\"']\n    target_matchers: [a=b]\n"
     found = read(text)
     assert found.findings == []
+    inhibitions(found)
     with pytest.raises(InvalidRuleFile) as refused:
-        inhibitions(found)
         judged(found.document, found.tree, Known(lambda _: "", (), ()))
     assert [one.line for one in refused.value.findings] == [5, 8]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +233,20 @@ async def test_routes_that_cannot_be_understood_keep_nobody_from_being_told(offi
     routebook.held.drop(ACME)
     assert await routebook.stored(ACME) is not None
     assert not await routebook.held.of(ACME)
+
+
+async def test_a_chain_that_routes_name_which_this_process_does_not_hold_yet_is_not_deleted(
+    office: Office, database: Database
+) -> None:
+    await office.call("PUT", "/api/oncall/people/ana", json={"email": "ana@example.com"})
+    steps = [{"notify": [{"type": "person", "name": "ana"}]}]
+    await office.call("PUT", "/api/oncall/chains/night", json={"steps": steps})
+    assert not await office.resources.routebook.held.of(ACME)
+    tree = {"route": {"receiver": "db"}, "receivers": {"db": {"escalation": "night"}}}
+    row = {
+        "_id": f"{ACME}/routes/routes", "tenant": ACME, "kind": "routes", "name": "routes", "version": 1, "by": "x",
+        "changed": datetime.now(UTC) - timedelta(hours=1), "deleted": False, "data": json.dumps(tree),
+    }  # fmt: skip
+    await database["alert_configuration"].insert_one(row)
+    refused = await office.call("DELETE", "/api/oncall/chains/night", 409)
+    assert "receiver 'db' of the routes" in refused["detail"]

@@ -16,9 +16,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from msgspec.structs import replace
 from vigie_alerting.routing.matchers import Matchers, parse
 from vigie_alerting.silences.active import State, Timing, state
-from vigie_alerting.silences.errors import SilenceExpired, SilenceNotFound
+from vigie_alerting.silences.errors import MutesEverything, SilenceExpired, SilenceNotFound
 from vigie_alerting.silences.model import Draft, Silence
-from vigie_alerting.silences.preview import Preview
+from vigie_alerting.silences.preview import Preview, Previews
 from vigie_alerting.silences.silencebook import MAX_OPEN, Silencebook
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Actor
@@ -26,7 +26,10 @@ from vigie_identity.errors import LimitReached
 from vigie_query.errors import InvalidParameter
 from vigie_query.times import DAY, HOUR, MINUTE
 from vigie_runtime.clock import ManualClock
+from vigie_runtime.errors import Busy, StoreUnavailable
+from vigie_runtime.expressions import Expressions, ExpressionTooSlow
 from vigie_storage.alerts.configuration import Stored
+from vigie_storage.mongo import TooSlow
 
 ACME, ANNA = TenantId("acme"), Actor("u1", "anna")
 NOW = 1_790_000_100_000
@@ -57,9 +60,12 @@ class Memory:
             await also(None)
         return await self.write(tenant, name, value, by.name)
 
-    async def of(self, *_: Any, **__: Any) -> Any:
-        """Of the index, and of previews."""
-        return SimpleNamespace(open=self.open) if len(_) == 1 else Preview(0, 0, True, 0, 0, 0)
+    async def of(self, _tenant: TenantId) -> Any:
+        """Of the index."""
+        return SimpleNamespace(open=self.open)
+
+    async def tried(self, *_: Any) -> Preview:
+        return Preview(0, 0, True, 0, 0, 0)
 
 
 def made(memory: Memory, clock: ManualClock) -> Silencebook:
@@ -192,6 +198,28 @@ async def test_who_is_named_as_the_creator_of_another_caller_is_so_in_a_line_of_
             await book.create(ACME, draft(wrong), ANNA)
     stored_before = replace(own.value, created_by="x" * 8_000_000)
     assert len(stored_before.said) < 250
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), TooSlow(), Busy("expressions"), ExpressionTooSlow("x", 1.0)])
+async def test_one_is_made_although_the_past_cannot_be_looked_at_and_none_that_mutes_everything(
+    error: Exception,
+) -> None:
+    class Away:
+        async def since(self, *_: Any) -> Any:
+            raise error
+
+    memory, clock = Memory(), ManualClock(NOW)
+    all_: Any = memory
+    away: Any = Away()
+    book = Silencebook(all_, all_, all_, Previews(away, away, Expressions(), clock), clock)
+    about, timing = parse('host="a"').all, Timing(NOW, NOW + HOUR)
+    made, preview = await book.create(ACME, Draft(about, timing, "a storm"), ANNA)
+    assert memory.kept[made.name].value.comment == "a storm"
+    assert not preview.known
+    changed, preview = await book.change(ACME, made.name, Draft(about, timing, "still a storm"), ANNA)
+    assert (changed.name, preview.known) == (made.name, False)
+    with pytest.raises(MutesEverything):
+        await book.create(ACME, Draft(parse('host=~".+"').all, timing, "all"), ANNA)
 
 
 async def test_there_are_only_so_many_that_every_alert_is_tried_against() -> None:

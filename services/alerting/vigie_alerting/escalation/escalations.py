@@ -15,18 +15,22 @@ from vigie_contracts.tenants import TenantId
 from vigie_query.times import iso
 from vigie_runtime.clock import Clock
 from vigie_storage.alerts.decisions import Decisions
-from vigie_storage.alerts.document import Address, Notification
+from vigie_storage.alerts.document import Address, Notification, Together
 from vigie_storage.alerts.escalations import EscalationStore, StoredEscalation
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.mongo import Session
 
 from vigie_alerting.escalation import chain as chains
-from vigie_alerting.escalation.chain import Chain, Escalation, State
+from vigie_alerting.escalation.chain import Chain, Escalation, State, Step
 from vigie_alerting.escalation.oncall import OnCall
+from vigie_alerting.notifiers.message import common, group_key
+from vigie_alerting.outbox import listed
 from vigie_alerting.snapshots import Snapshots
 
 MAX_ADDRESSES: Final = 200
 """Of one escalation, that are told when the alert is over."""
+_MISSING: Final = Chain(steps=(Step(()),))
+"""In the place of a chain that there is not."""
 _OVER: Final = frozenset({AlertState.RESOLVED, AlertState.INACTIVE})
 
 
@@ -68,20 +72,18 @@ class Escalations:
             self._begun = False
             self.wake()
 
-    async def begin(self, tenant: TenantId, chain: str, steps: Sequence[Transition], session: Session) -> bool:
+    async def begin(self, tenant: TenantId, chain: str, steps: Sequence[Transition], session: Session) -> None:
         """These alerts fire, and the chain is to be told of it: its first step at the time that it says. One whose
-        escalation runs already is left alone. False, having done nothing, when there is no such chain. Raises Moved:
-        then do the transaction again."""
+        escalation runs already is left alone. Where there is no such chain, the escalation is due at once, and who
+        finds it so tells the default channel. Raises Moved: then do the transaction again."""
         made = (await self._known.of(tenant)).chains.get(chain) or (await self._known.fresh(tenant)).chains.get(chain)
-        if made is None:
-            return False
+        made = made or _MISSING
         now = self._clock.now_ms()
         new = {one.id: one for step in steps if (one := _new(tenant, chain, step, made, now))}
         there = await self._store.those(tenant, list(new), session)
         writes = [again for id_, one in new.items() if (again := _begun(one, there.get(id_), made, now)) is not None]
         await self._store.write(writes, session)
         self._begun = self._begun or bool(writes)
-        return True
 
     async def moved(self, steps: Sequence[Transition], session: Session) -> list[Notification]:
         """What becomes of the escalations of these alerts: an acknowledgement pauses them, without it they go on, and
@@ -144,14 +146,16 @@ def notification(
 ) -> Notification:
     """One for somebody in a chain. `parts` make its id, with the address: the same parts are told once. What a chain
     tells one address is sent in the order of `now_ms`."""
+    shown, more = listed(steps)
     return Notification(
         id=digest(tenant, chain, to.key, *parts),
         tenant=tenant,
         address=to,
         queue=f"{tenant}/{to.key}/chain/{chain}",
         order=f"{now_ms:015d}",
-        transitions=tuple(steps),
+        transitions=shown,
         created=datetime.fromtimestamp(now_ms / 1000, UTC),
+        group=_together(tenant, chain, shown, more) if more else None,
     )
 
 
@@ -173,6 +177,12 @@ def told_over(
 def digest(*parts: str) -> str:
     """An id made of these."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _together(tenant: TenantId, chain: str, shown: Sequence[Transition], more: int) -> Together:
+    """What says that there are others."""
+    labels = common([step.labels for step in shown])
+    return Together(digest(tenant, chain), group_key(labels), f"escalation {chain}", labels, more)
 
 
 def _matters(step: Transition) -> bool:

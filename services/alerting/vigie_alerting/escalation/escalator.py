@@ -42,7 +42,7 @@ log = logging.get(__name__)
 POLL_S: Final = 1.0
 STORE: Final = Backoff(0.1, 2.0)
 MAX_DUE: Final = 200
-"""Escalations of one look, and so alerts of one message."""
+"""Escalations of one look."""
 RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
 
@@ -173,11 +173,13 @@ class Escalator:
         await self._write(writes, made, decisions)
 
     async def _gone(self, tenant: TenantId, name: str, due: Sequence[_Due], now: int) -> None:
-        """The chain was deleted while alerts were in it."""
+        """The chain was deleted while alerts were in it, or while routes began to name it."""
         reach = Reach(())
         if not any(one.running.at.reached or one.running.at.round for one in due):
             reach = await self._reaching.default(tenant, await self._default(tenant))
-        text = f"the chain {name!r} was deleted: nobody else is told" + (f", but {reach.told[0]}" if reach.told else "")
+        text = f"there is no chain {name!r} any more: nobody else is told" + (
+            f", but {reach.told[0]}" if reach.told else ""
+        )
         ends = [
             stored(one.stored, replace(one.running, at=chains.abandoned(one.running.at), addresses=addresses))
             for one in due
@@ -189,6 +191,7 @@ class Escalator:
         ids = [f"{one.stored.id}/{one.running.at.told}" for one in due]
         made = [notification(tenant, name, to, steps, now, *ids) for to in reach.addresses]
         await self._write(ends, made, decisions)
+        self._known.drop(tenant)  # who held that no escalation runs would not end this one
 
     async def _muted(self, tenant: TenantId, name: str, due: Sequence[_Due], now: int) -> list[Mute | None]:
         items = [Item(one.step, labels_of(one.step), f"escalation {name}") for one in due]

@@ -24,7 +24,7 @@ from vigie_alerting.escalation.reaching import Reaching
 from vigie_alerting.notifying.metrics import NotifyingMetrics
 from vigie_alerting.notifying.muting import Muter
 from vigie_alerting.notifying.start import Owning
-from vigie_alerting.routing.tree import Routes
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.schedules.handovers import Handovers
 from vigie_alerting.sender.failpoints import Failpoint
 from vigie_alerting.snapshots import Snapshots, Watch
@@ -63,7 +63,7 @@ def start(
     db: Database,
     stores: Stores,
     channels: Channels,
-    routes: Snapshots[Routes],
+    routebook: Routebook,
     muters: Sequence[Muter],
     watch: Watch,
     audit: Audit,
@@ -79,12 +79,11 @@ def start(
     reaching = Reaching(channels)
 
     async def default(tenant: TenantId) -> Sequence[Channel]:
-        known = await routes.of(tenant)
+        known = await routebook.held.of(tenant)
         return known.receiver(known.default).channels if known.default else ()
 
     async def chain_users(tenant: TenantId, chain: str) -> list[str]:
-        receivers = (await routes.of(tenant)).tree.receivers
-        return [f"receiver {name!r} of the routes" for name, one in receivers.items() if one.escalation == chain]
+        return [f"receiver {name!r} of the routes" for name in await routebook.receivers_in(tenant, chain)]
 
     escalator = Escalator(
         db, stores.escalations, planned.held, reaching,

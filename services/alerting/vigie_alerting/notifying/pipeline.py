@@ -25,14 +25,14 @@ from vigie_alerting.channels.channels import Channels
 from vigie_alerting.notifying.item import Item, labels_of
 from vigie_alerting.notifying.muting import Mute, Muter, muted
 from vigie_alerting.notifying.places import DEFAULT, alone, item, place
-from vigie_alerting.notifying.working import Going, Told, Working
+from vigie_alerting.notifying.working import Going, Working
 from vigie_alerting.outbox import address, notifications, of_group, tells
 from vigie_alerting.routing.tree import Leg, Routes
 from vigie_alerting.snapshots import Snapshots
 
-Begin: TypeAlias = Callable[[TenantId, str, Sequence[Transition], Session], Awaitable[bool]]
-"""Begins the escalation chain of this name for these steps, as a part of a transaction. False: there is no such chain.
-May raise Moved: then the transaction is done again."""
+Begin: TypeAlias = Callable[[TenantId, str, Sequence[Transition], Session], Awaitable[object]]
+"""Begins the escalation chain of this name for these steps, as a part of a transaction. May raise Moved: then the
+transaction is done again."""
 ATTEMPTS: Final = 5
 T = TypeVar("T")
 _UNROUTED: Final = "no route takes it, its rule has no channels, and there is no default channel: nobody is told"
@@ -163,18 +163,9 @@ class Pipeline:
         done.decisions.extend(working.decisions)
         for told in working.told:
             done.notifications.extend(_notifications(told.group, told.steps, now_ms))
-            if told.group.chain:
-                done.decisions.extend(await self._escalate(told, now_ms, session))
-
-    async def _escalate(self, told: Told, now_ms: int, session: Session) -> list[Decision]:
-        """What has to be said of it: that there is no such chain."""
-        group, steps = told.group, [step for step in told.steps if step.to_state is AlertState.FIRING]
-        if not steps or self._begin is None or await self._begin(TenantId(group.tenant), group.chain, steps, session):
-            return []
-        text = f"there is no escalation chain {group.chain!r}: its receiver {group.receiver!r} names it"
-        return [
-            _verdict(step, Why.UNROUTED, text, now_ms, receiver=group.receiver, route=group.route) for step in steps
-        ]
+            firing = [step for step in told.steps if step.to_state is AlertState.FIRING]
+            if told.group.chain and firing and self._begin is not None:
+                await self._begin(TenantId(told.group.tenant), told.group.chain, firing, session)
 
     async def keep(self, done: Done, session: Session) -> None:
         """Write it."""

@@ -136,6 +136,11 @@ class Routebook:
         wanted = named(channel)
         return [name for name, one in receivers.items() if wanted in one.channels]
 
+    async def receivers_in(self, tenant: TenantId, chain: str) -> list[str]:
+        """The receivers that begin this escalation chain."""
+        stored = await self.stored(tenant)
+        return [name for name, one in stored.value.receivers.items() if one.escalation == chain] if stored else []
+
     async def _load(self, tenant: TenantId) -> Routes:
         """Routes that a later version wrote, and this one does not understand, are none: the channels of rules, and
         those of the settings, are told all the same."""

@@ -12,10 +12,13 @@ from vigie_contracts.alerts import AlertState, Transition
 from vigie_contracts.tenants import TenantId
 from vigie_query.matchers import Matcher
 from vigie_query.times import DAY
+from vigie_runtime import logging
 from vigie_runtime.clock import Clock
-from vigie_runtime.expressions import Expressions
+from vigie_runtime.errors import Busy, StoreUnavailable, reason_of
+from vigie_runtime.expressions import Expressions, ExpressionTooSlow
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.states import AlertStates
+from vigie_storage.mongo import TooSlow
 
 from vigie_alerting.notifying.item import labels_of
 from vigie_alerting.routing.matchers import Matchers
@@ -23,6 +26,7 @@ from vigie_alerting.silences.active import Timing, windows
 from vigie_alerting.silences.breadth import asks_for_nothing
 from vigie_alerting.silences.index import pairs_of
 
+log = logging.get(__name__)
 LOOKS_BACK_MS: Final = 7 * DAY
 MAX_TRANSITIONS: Final = 20_000
 """That one preview reads, the newest."""
@@ -62,6 +66,8 @@ class Preview:
     """The last ones first."""
     muted_rules: int = 0
     muted_firings: int = 0
+    known: bool = True
+    """False: the past could not be looked at, and nothing is counted."""
 
     def everything(self, matchers: Sequence[Matcher]) -> str:
         """Why these matchers mute everything, as far as can be said; empty: they do not."""
@@ -91,7 +97,8 @@ class _Past:
 
 
 class Previews:
-    """Read the ledger, and what fires. All methods raise StoreUnavailable, ExpressionTooSlow, Busy."""
+    """Read the ledger, and what fires. All methods but `tried` raise StoreUnavailable, TooSlow, ExpressionTooSlow,
+    Busy."""
 
     def __init__(self, ledger: Ledger, states: AlertStates, patterns: Expressions, clock: Clock) -> None:
         self._ledger, self._states, self._patterns, self._clock = ledger, states, patterns, clock
@@ -106,6 +113,14 @@ class Previews:
         return await self._patterns.question("matchers", tenant).run(
             lambda check: counted(past.fired, matchers, timing, now_ms, sees=sees, complete=past.complete, check=check)
         )
+
+    async def tried(self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int) -> Preview:
+        """The same where it can be had: who mutes in a storm is not kept from it because the past cannot be read."""
+        try:
+            return await self.of(tenant, matchers, timing, now_ms)
+        except (StoreUnavailable, TooSlow, ExpressionTooSlow, Busy) as e:
+            log.warning("the past cannot be looked at for what mutes", tenant=tenant, reason=reason_of(e))
+            return Preview(now_ms - LOOKS_BACK_MS, now_ms, False, 0, 0, 0, known=False)
 
     async def _past(self, tenant: TenantId, now_ms: int) -> _Past:
         now = self._clock.monotonic()

@@ -53,8 +53,8 @@ class Silencebook:
         return found
 
     async def create(self, tenant: TenantId, draft: Draft, by: Actor) -> tuple[Stored[Silence], Preview]:
-        """With an id of its own; and what it would have muted in the last 7 days. Raises InvalidParameter,
-        QueryLimitExceeded, MutesEverything, LimitReached."""
+        """With an id of its own; and what it would have muted in the last 7 days, if that is known. Raises
+        InvalidParameter, QueryLimitExceeded, MutesEverything, LimitReached."""
         made, preview = await self._judged(tenant, draft, by)
         await self._check_room(tenant, made)
         return await self._add(tenant, made, by), preview
@@ -124,7 +124,7 @@ class Silencebook:
             caller="" if created_by == by.name else by.name,
             created_at=now,
         )
-        preview = await self._previews.of(tenant, made.matchers, made.timing, now)
+        preview = await self._previews.tried(tenant, made.matchers, made.timing, now)
         if not draft.confirmed and (why := preview.everything(made.matchers)):
             raise MutesEverything(why)
         return made, preview

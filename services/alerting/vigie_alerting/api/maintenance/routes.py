@@ -81,7 +81,7 @@ async def _judged(context: Context, name: str, body: WindowBody) -> MaintenanceW
         created_at=before.created_at if before else now,
     )
     if not body.confirm:
-        preview = await mutes.previews.of(context.tenant, made.matchers, made.timing, now)
+        preview = await mutes.previews.tried(context.tenant, made.matchers, made.timing, now)
         if why := preview.everything(made.matchers):
             raise MutesEverything(why)
     return made

@@ -85,11 +85,12 @@ class MutedCounts(Model):
 class WrittenSilence(Silence):
     """As it is now, and what it would have muted had it been there."""
 
-    would_have_muted: MutedCounts
+    would_have_muted: MutedCounts | None = Field(description="null: the past could not be looked at when it was made")
 
     @classmethod
     def with_preview(cls, stored: Stored[model.Silence], preview: Preview, now_ms: int) -> Self:
-        return cls(**_fields(stored, now_ms), would_have_muted=MutedCounts.of(preview))
+        muted = MutedCounts.of(preview) if preview.known else None
+        return cls(**_fields(stored, now_ms), would_have_muted=muted)
 
 
 class WouldBeMuted(Model):
