@@ -90,3 +90,11 @@ def test_halves_of_characters_are_refused() -> None:
 def test_too_many_are_refused() -> None:
     with pytest.raises(UnreadableError, match="at most 1,000"):
         read(body(*[one()] * (MAX_POSTED + 1)))
+
+
+def test_what_is_nested_deeply_is_refused_whole_or_alone() -> None:
+    deep = b"[" * 100_000
+    with pytest.raises(UnreadableError, match="parsing alerts body failed"):
+        read(deep)
+    taken, problems = read(b'[{"labels": {"alertname": "a"}, "x": ' + b"[" * 900 + b"]" * 900 + b"}]")
+    assert len(taken) + len(problems) == 1

@@ -113,3 +113,10 @@ def test_what_was_hardly_meant_is_taken_with_a_warning() -> None:
     )
     _, warnings = checked(tree, KNOWN)
     assert [one.field for one in warnings] == ["receivers.spare", '/{a="b"}', "defaultReceiver"]
+
+
+def test_a_body_that_says_nothing_removes_no_routes() -> None:
+    for body in (b"{}", b'{"version": 3, "updatedBy": "anna"}'):
+        with pytest.raises(InvalidRoutes, match="DELETE"):
+            read(body)
+    assert read(b'{"receivers": {}}') == RoutingTree()

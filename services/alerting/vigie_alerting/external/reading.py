@@ -43,7 +43,7 @@ def read(body: bytes) -> tuple[list[Posted], list[str]]:
     """The alerts, and what is wrong with the others. Raises UnreadableError."""
     try:
         items = _items.decode(body)
-    except msgspec.DecodeError as e:
+    except (msgspec.DecodeError, RecursionError) as e:
         raise UnreadableError(f"parsing alerts body failed, because {e}") from None
     if len(items) > MAX_POSTED:
         raise UnreadableError(f"{len(items)} alerts in one request, at most {MAX_POSTED:,} are taken")
@@ -52,7 +52,7 @@ def read(body: bytes) -> tuple[list[Posted], list[str]]:
     for index, item in enumerate(items):
         try:
             found.append(_posted(_alert.decode(item)))
-        except (msgspec.DecodeError, _InvalidError) as e:
+        except (msgspec.DecodeError, RecursionError, _InvalidError) as e:
             problems.append(f"alert {index}: {shortened(str(e), limits.MAX_LABEL_VALUE_CHARS)}")
     return found, problems
 

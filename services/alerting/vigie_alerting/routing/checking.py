@@ -76,7 +76,10 @@ def read(body: bytes) -> RoutingTree:
         raise InvalidRoutes([RuleProblem("body", f"is not valid JSON: {shortened(str(e))}")], malformed=True) from None
     if not isinstance(sent, dict):
         raise InvalidRoutes([RuleProblem("body", "must be a JSON object")], malformed=True)
-    return converted({name: value for name, value in cast("dict[str, Any]", sent).items() if name not in _ANSWERED})
+    said = {name: value for name, value in cast("dict[str, Any]", sent).items() if name not in _ANSWERED}
+    if not said:
+        raise InvalidRoutes([RuleProblem("route", "is missing; DELETE is how the routes are removed")])
+    return converted(said)
 
 
 def converted(sent: Mapping[str, Any]) -> RoutingTree:

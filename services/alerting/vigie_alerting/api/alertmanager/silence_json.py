@@ -55,7 +55,7 @@ def read(body: bytes, now_ms: int) -> tuple[str, Draft]:
     """The id of the silence that is changed, empty for a new one, and what it shall be. Raises Malformed."""
     try:
         said = _decoder.decode(body)
-    except msgspec.DecodeError as e:
+    except (msgspec.DecodeError, RecursionError) as e:
         raise Malformed(f"parsing silence body failed, because {shortened(str(e), 500)}") from None
     matchers = tuple(Matcher(one.name, _OPERATORS[one.is_regex, one.is_equal], one.value) for one in said.matchers)
     starts = round(said.starts_at.timestamp() * 1000)
