@@ -110,7 +110,9 @@ async def test_what_is_started_together_with_the_prober_is_not_down_before_it_ma
     assert (await asked.check(target(url=url), Secrets())).outcome.verdict is Verdict.DOWN, (
         "people's are judged at once"
     )
-    monkeypatch.setattr(checking, "STARTING_S", 0.0)
+    monkeypatch.setattr(checking, "GETTING_READY_S", 0.0)
+    silent = Checker({"double": Double(OSError())}, WAY, self_check, [url])
+    assert (await silent.check(own, Secrets())).outcome.verdict is Verdict.UNKNOWN, "it does not answer at all yet"
     late = Checker({"double": Double(Failed("no"))}, WAY, self_check, [url])
     assert (await late.check(own, Secrets())).outcome.verdict is Verdict.DOWN
 

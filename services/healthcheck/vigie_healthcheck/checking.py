@@ -14,7 +14,9 @@ from vigie_healthcheck.probes.base import Outcome, Probe, Question, Way, ask
 from vigie_healthcheck.self_check import SelfCheck
 
 STARTING_S: Final = 60.0
-"""What is Vigie's own is started together with the prober, and may need so long."""
+"""What is Vigie's own is started together with the prober, and may need so long until it can be reached..."""
+GETTING_READY_S: Final = 20.0
+"""... and so long until it answers that it is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class Checker:
         """Nobody is woken because the parts of Vigie come up one after the other."""
         if outcome.verdict is not Verdict.DOWN:
             self._seen_up.add(target.id)
-        elif target.id not in self._seen_up and time.monotonic() - self._began < STARTING_S:
+        elif target.id not in self._seen_up and time.monotonic() - self._began < (
+            STARTING_S if outcome.unreachable else GETTING_READY_S
+        ):
             return replace(outcome, verdict=Verdict.UNKNOWN, reason=f"it may still be starting; {outcome.reason}")
         return outcome
 
