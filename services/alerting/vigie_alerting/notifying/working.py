@@ -81,7 +81,7 @@ class Working:
         step = going.step
         held = self.members.get((own, step.fingerprint))
         if step.to_state is AlertState.RESOLVED:
-            if held is None and (step.channels or not self._of_alert.get(step.fingerprint)):
+            if held is None and (going.places or step.channels or not self._of_alert.get(step.fingerprint)):
                 self.direct.append(step)  # else it was a group that was told, by routes that are no more
             return False
         if own in going.mutes:
