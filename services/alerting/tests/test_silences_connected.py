@@ -184,6 +184,7 @@ async def test_maintenance_mutes_under_its_name_and_is_changed_in_its_place(offi
     assert detail == f"in the maintenance 'backup/nightly' until {made['changesAt']}: backups"
     changed = await office.call("PUT", path, json={**body, "comment": "longer"}, headers={"if-match": '"1"'})
     assert (changed["version"], changed["createdBy"]) == (2, "alice")
+    assert changed["startsAt"] == made["startsAt"], "its rule goes by it"
     await office.call("PUT", path, 409, json=body, headers={"if-match": '"1"'})
     assert [one["name"] for one in (await office.call("GET", "/api/alerts/maintenance"))["windows"]] == [made["name"]]
     await office.call("DELETE", path, 204)
