@@ -34,6 +34,11 @@ Sees: TypeAlias = Callable[[Mapping[str, str]], bool]
 """Whether the caller sees an alert with these labels."""
 
 
+def all_seen(_: Mapping[str, str]) -> bool:
+    """The caller sees every alert."""
+    return True
+
+
 @dataclass(slots=True)
 class MutedAlert:
     """One that fired in that time, and nobody would have been told."""
@@ -98,7 +103,7 @@ class Previews:
         self._known: OrderedDict[TenantId, _Past] = OrderedDict()
 
     async def of(
-        self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int, sees: Sees = lambda _: True
+        self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int, sees: Sees = all_seen
     ) -> Preview:
         """Of the last 7 days, as if it had been there all the time: what does not recur would have muted throughout,
         what recurs in the times of its rule. What was read is used for KEPT_S: a file of silences comes one by one."""
@@ -119,7 +124,7 @@ class Previews:
                 self._known.popitem(last=False)
         return known
 
-    async def now(self, tenant: TenantId, matchers: Sequence[Matcher], sees: Sees = lambda _: True) -> int:
+    async def now(self, tenant: TenantId, matchers: Sequence[Matcher], sees: Sees = all_seen) -> int:
         """How many alerts fire now that fit."""
         pairs = min((found for found in map(pairs_of, matchers) if found), key=len, default=None)
         firing = await self._states.firing(tenant, pairs)
@@ -159,7 +164,7 @@ def counted(
     timing: Timing,
     now_ms: int,
     *,
-    sees: Sees = lambda _: True,
+    sees: Sees = all_seen,
     complete: bool = True,
     check: Callable[[], None] = _go_on,
 ) -> Preview:

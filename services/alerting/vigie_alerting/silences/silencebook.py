@@ -23,7 +23,7 @@ from vigie_alerting.silences.errors import MutesEverything, SilenceExpired, Sile
 from vigie_alerting.silences.index import Index, pairs_of
 from vigie_alerting.silences.model import Draft, Silence
 from vigie_alerting.silences.muting import Held
-from vigie_alerting.silences.preview import Preview, Previews
+from vigie_alerting.silences.preview import Preview, Previews, Sees, all_seen
 from vigie_alerting.snapshots import Snapshots
 
 KEPT: Final = timedelta(days=5)
@@ -52,21 +52,30 @@ class Silencebook:
             raise SilenceNotFound
         return found
 
-    async def create(self, tenant: TenantId, draft: Draft, by: Actor) -> tuple[Stored[Silence], Preview]:
-        """With an id of its own; and what it would have muted in the last 7 days. Raises InvalidParameter,
-        QueryLimitExceeded, MutesEverything, LimitReached."""
-        made, preview = await self._judged(tenant, draft, by)
+    async def create(
+        self, tenant: TenantId, draft: Draft, by: Actor, *, sees: Sees = all_seen
+    ) -> tuple[Stored[Silence], Preview]:
+        """With an id of its own; and what it would have muted in the last 7 days of what `sees`. Raises
+        InvalidParameter, QueryLimitExceeded, MutesEverything, LimitReached."""
+        made, preview = await self._judged(tenant, draft, by, sees)
         await self._check_room(tenant, made)
         return await self._add(tenant, made, by), preview
 
     async def change(
-        self, tenant: TenantId, silence: str, draft: Draft, by: Actor, *, if_version: int | None = None
+        self,
+        tenant: TenantId,
+        silence: str,
+        draft: Draft,
+        by: Actor,
+        *,
+        if_version: int | None = None,
+        sees: Sees = all_seen,
     ) -> tuple[Stored[Silence], Preview]:
         """Put the draft in its place. Where it has other matchers, or is to have muted at other times than it has, it
         expires, and another one with its own id takes its place; so it does for one that has expired. Raises as
         `create`; SilenceNotFound, ConfigurationConflict."""
         before, now = await self.get(tenant, silence), self._clock.now_ms()
-        made, preview = await self._judged(tenant, draft, by)
+        made, preview = await self._judged(tenant, draft, by, sees)
         was = state(before.value.timing, now)
         version = before.version if if_version is None else if_version
         if _same(before.value, draft, now):
@@ -112,7 +121,7 @@ class Silencebook:
         over = _over(before.value, now)
         return await self._put(tenant, silence, over, by, action=Action.SILENCE_EXPIRED, version=version)
 
-    async def _judged(self, tenant: TenantId, draft: Draft, by: Actor) -> tuple[Silence, Preview]:
+    async def _judged(self, tenant: TenantId, draft: Draft, by: Actor, sees: Sees) -> tuple[Silence, Preview]:
         now = self._clock.now_ms()
         made = Silence(
             matchers=checking.checked_matchers(draft.matchers),
@@ -121,7 +130,7 @@ class Silencebook:
             created_by=draft.created_by or by.name,
             created_at=now,
         )
-        preview = await self._previews.of(tenant, made.matchers, made.timing, now)
+        preview = await self._previews.of(tenant, made.matchers, made.timing, now, sees=sees)
         if not draft.confirmed and (why := preview.everything(made.matchers)):
             raise MutesEverything(why)
         return made, preview
