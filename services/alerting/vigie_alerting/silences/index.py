@@ -24,6 +24,7 @@ Pair: TypeAlias = tuple[str, str]
 _MAX_ALTERNATIVES: Final = 64
 _LITERAL: Final = r"(?:[^\\.+*?()\[\]{}^$|]|\\[^A-Za-z0-9])+"
 _ALTERNATIVES: Final = re.compile(rf"{_LITERAL}(?:\|{_LITERAL})*\Z")
+_LITERALS: Final = re.compile(_LITERAL)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -94,5 +95,5 @@ def pairs_of(matcher: Matcher) -> tuple[Pair, ...]:
         return ((matcher.label, matcher.value),) if matcher.value else ()
     if matcher.operator is not Operator.MATCHES or _ALTERNATIVES.match(matcher.value) is None:
         return ()
-    texts = {_ESCAPE.sub(r"\1", one) for one in matcher.value.split("|")}
+    texts = {_ESCAPE.sub(r"\1", one) for one in _LITERALS.findall(matcher.value)}
     return tuple((matcher.label, one) for one in sorted(texts)) if len(texts) <= _MAX_ALTERNATIVES else ()
