@@ -60,7 +60,7 @@ def test_ten_thousand_are_filed_without_compiling_an_expression() -> None:
     began = time.process_time()
     index = Index((one, at) for at, one in enumerate(all_))
     assert time.process_time() - began < 2.0
-    assert (len(index), index.open) == (10_000, 0)
+    assert (len(index), index.open, index.expressions) == (10_000, 0, {"test-.*"})
     assert len(list(index.of({"host": "g3"}))) == 1_000
 
 

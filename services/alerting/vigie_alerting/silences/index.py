@@ -55,7 +55,10 @@ class Index(Generic[T]):
     def __init__(self, all_: Iterable[tuple[tuple[Matcher, ...], T]]) -> None:
         entries = [_Entry(matchers, value) for matchers, value in all_]
         askers: Counter[Pair] = Counter()
+        self.expressions: set[str] = set()
+        """See `expressions`: all that there are, each once."""
         for entry in entries:
+            self.expressions |= expressions(entry.all)
             for pairs in map(pairs_of, entry.all):
                 askers.update(pairs)
         self._filed: dict[Pair, list[_Entry[T]]] = {}
@@ -86,6 +89,11 @@ class Index(Generic[T]):
         for entry in self._open:
             if entry.fits(labels):
                 yield entry.value
+
+
+def expressions(matchers: Iterable[Matcher]) -> set[str]:
+    """The regular expressions among them, but for mere lists of values. One may take milliseconds for one value."""
+    return {one.value for one in matchers if one.is_regex and not pairs_of(one)}
 
 
 def pairs_of(matcher: Matcher) -> tuple[Pair, ...]:

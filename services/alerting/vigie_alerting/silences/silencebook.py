@@ -20,7 +20,7 @@ from vigie_alerting.configbook import Configbook
 from vigie_alerting.silences import checking
 from vigie_alerting.silences.active import State, state
 from vigie_alerting.silences.errors import MutesEverything, SilenceExpired, SilenceNotFound
-from vigie_alerting.silences.index import Index, pairs_of
+from vigie_alerting.silences.index import Index, expressions, pairs_of
 from vigie_alerting.silences.model import Draft, Silence
 from vigie_alerting.silences.muting import Held
 from vigie_alerting.silences.preview import Preview, Previews, Sees, all_seen
@@ -30,6 +30,8 @@ KEPT: Final = timedelta(days=5)
 """An expired silence is shown, as long as by Alertmanager."""
 MAX_OPEN: Final = 500
 """Silences of a tenant that ask for no label value, so that every alert is tried against each of them."""
+MAX_EXPRESSIONS: Final = 1_000
+"""Different ones in the silences of a tenant: one alert may be tried against all of them."""
 
 
 class Silencebook:
@@ -136,10 +138,12 @@ class Silencebook:
         return made, preview
 
     async def _check_room(self, tenant: TenantId, made: Silence) -> None:
-        if any(map(pairs_of, made.matchers)):
-            return
-        if (await self._held.of(tenant)).open >= MAX_OPEN:
+        held = await self._held.of(tenant)
+        if held.open >= MAX_OPEN and not any(map(pairs_of, made.matchers)):
             raise LimitReached('silences without a matcher like name="value"', MAX_OPEN)
+        more = expressions(made.matchers) - held.expressions
+        if more and len(held.expressions) + len(more) > MAX_EXPRESSIONS:
+            raise LimitReached("different regular expressions in silences", MAX_EXPRESSIONS)
 
     async def _add(
         self,
