@@ -18,7 +18,9 @@ matchers = st.builds(
     Matcher,
     names,
     st.sampled_from(list(Operator)),
-    st.sampled_from(["", "a", "b", "a|b", r"a\|b", r"a\|b|db-1", "db-.*", "db-1|db-2", r"x\.y", "x.y", ".+", "a|", "(?i)A"]),
+    st.sampled_from(
+        ["", "a", "b", "a|b", r"a\|b", r"a\|b|db-1", "db-.*", "db-1|db-2", r"x\.y", "x.y", ".+", "a|", "(?i)A"]
+    ),
 )
 labels = st.dictionaries(names, values.filter(bool), max_size=4)
 

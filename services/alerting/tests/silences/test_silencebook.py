@@ -60,7 +60,9 @@ class Memory:
 
     async def of(self, *_: Any, **__: Any) -> Any:
         """Of the index, and of previews."""
-        return SimpleNamespace(open=self.open, expressions=self.expressions) if len(_) == 1 else Preview(0, 0, True, 0, 0, 0)
+        if len(_) == 1:
+            return SimpleNamespace(open=self.open, expressions=self.expressions)
+        return Preview(0, 0, True, 0, 0, 0)
 
 
 def made(memory: Memory, clock: ManualClock) -> Silencebook:
