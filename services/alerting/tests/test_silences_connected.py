@@ -171,6 +171,31 @@ async def test_a_user_silences_alerts_of_the_own_sites_only(office: Office) -> N
     await office.call("PUT", "/api/alerts/maintenance/x", 403, by=uma, json=silence('site="paris"'))
 
 
+async def test_a_key_that_configures_changes_the_silences_that_it_makes(office: Office) -> None:
+    await down(office, "booking")
+    await down(office, "mail")
+    ci = key(Scope.CONFIGURE)
+    preview = await office.call("POST", f"{SILENCES}/preview", by=ci, json={"matchers": ['site="paris"']})
+    assert (preview["alerts"], preview["mutesNow"], preview["wouldHaveMuted"]["alerts"]) == (2, 2, 2)
+    made = await office.call("POST", SILENCES, 201, by=ci, json=silence('site="paris"', 'service="booking"'))
+    path = f"{SILENCES}/{made['id']}"
+    await office.call("POST", f"{path}/extend", by=ci, json={"endsAt": "now+5h"})
+    await office.call("PUT", path, by=ci, json=silence('site="paris"', 'service="booking"'))
+    await office.call("DELETE", path, 204, by=ci)
+    await office.call("DELETE", f"/api/v2/silence/{made['id']}", 200, by=ci)
+
+
+async def test_whoever_makes_a_silence_is_told_what_the_preview_tells(office: Office) -> None:
+    await down(office, "booking")
+    await down(office, "mail", rule="site_down")
+    await down(office, "mail", site="rome")
+    uma = person("uma", Role.USER, sites=frozenset({"paris"}))
+    preview = await office.call("POST", f"{SILENCES}/preview", by=uma, json={"matchers": ['site="paris"']})
+    assert "all 2 alerts of 2 rules" in preview["everything"]
+    refused = await office.call("POST", SILENCES, 409, by=uma, json=silence('site="paris"'))
+    assert preview["everything"] in refused["detail"]
+
+
 async def test_maintenance_mutes_under_its_name_and_is_changed_in_its_place(office: Office) -> None:
     path = "/api/alerts/maintenance/backup%2Fnightly"
     daily = {"rrule": "FREQ=DAILY", "duration": "1h"}
@@ -184,6 +209,7 @@ async def test_maintenance_mutes_under_its_name_and_is_changed_in_its_place(offi
     assert detail == f"in the maintenance 'backup/nightly' until {made['changesAt']}: backups"
     changed = await office.call("PUT", path, json={**body, "comment": "longer"}, headers={"if-match": '"1"'})
     assert (changed["version"], changed["createdBy"]) == (2, "alice")
+    assert changed["startsAt"] == made["startsAt"], "its rule goes by it"
     await office.call("PUT", path, 409, json=body, headers={"if-match": '"1"'})
     assert [one["name"] for one in (await office.call("GET", "/api/alerts/maintenance"))["windows"]] == [made["name"]]
     await office.call("DELETE", path, 204)

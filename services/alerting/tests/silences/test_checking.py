@@ -64,6 +64,16 @@ def test_a_counted_rule_ends_with_its_last_time() -> None:
     assert earlier.ends == NOW + DAY
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("time", ["", "T000000Z", "T235959Z", "T235959"])
+def test_a_rule_may_end_with_the_calendar_and_not_begin_with_it(zone: str, time: str) -> None:
+    made = checked_timing(recurring(f"FREQ=DAILY;UNTIL=99991231{time}", zone=zone), NOW)
+    assert made.ends is not None
+    assert made.ends > NOW + 2_000_000 * DAY
+    with pytest.raises(InvalidParameter, match="ends before it has occurred"):
+        checked_timing(recurring(f"FREQ=DAILY;UNTIL=00010101{time}", zone=zone), NOW)
+
+
 def test_a_comment_is_required() -> None:
     assert checked_comment("  disks ") == "disks"
     for text in ("", " \n", "x" * 1_001):

@@ -13,12 +13,14 @@ from vigie_alerting.silences.index import Index, pairs_of
 from vigie_query.matchers import Matcher, Operator
 
 names = st.sampled_from(["alertname", "host", "site", "severity"])
-values = st.sampled_from(["", "a", "b", "db-1", "db-2", "x.y"])
+values = st.sampled_from(["", "a", "b", "a|b", "db-1", "db-2", "x.y"])
 matchers = st.builds(
     Matcher,
     names,
     st.sampled_from(list(Operator)),
-    st.sampled_from(["", "a", "b", "a|b", "db-.*", "db-1|db-2", r"x\.y", "x.y", ".+", "a|", "(?i)A"]),
+    st.sampled_from(
+        ["", "a", "b", "a|b", r"a\|b", r"a\|b|db-1", "db-.*", "db-1|db-2", r"x\.y", "x.y", ".+", "a|", "(?i)A"]
+    ),
 )
 labels = st.dictionaries(names, values.filter(bool), max_size=4)
 
@@ -39,6 +41,13 @@ def test_an_alert_that_fits_has_one_of_the_values_that_are_asked_for(matcher: Ma
         assert set(pairs) & set(alert.items())
 
 
+def test_a_bar_that_is_escaped_separates_nothing() -> None:
+    (matcher,) = parse(r'path=~"a\\|b|c"').all
+    assert matcher.value == r"a\|b|c"
+    assert pairs_of(matcher) == (("path", "a|b"), ("path", "c"))
+    assert list(Index([((matcher,), 1)]).of({"path": "a|b"})) == [1]
+
+
 def test_a_thousand_silences_cost_ten_thousand_alerts_little() -> None:
     index = Index((parse(f'alertname="cpu_high",host="h{at}",zone=~"eu-.*"').all, at) for at in range(1_000))
     alerts = [{"alertname": "cpu_high", "host": f"h{at}", "zone": "eu-1", "severity": "high"} for at in range(10_000)]
@@ -53,7 +62,7 @@ def test_ten_thousand_are_filed_without_compiling_an_expression() -> None:
     began = time.process_time()
     index = Index((one, at) for at, one in enumerate(all_))
     assert time.process_time() - began < 2.0
-    assert (len(index), index.open) == (10_000, 0)
+    assert (len(index), index.open, index.expressions) == (10_000, 0, {"test-.*"})
     assert len(list(index.of({"host": "g3"}))) == 1_000
 
 

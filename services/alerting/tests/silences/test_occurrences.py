@@ -16,12 +16,16 @@ import pytest
 from dateutil.rrule import rrulestr
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from vigie_alerting.silences.active import State, Timing, phase, state
 from vigie_alerting.silences.occurrences import Occurrences
 from vigie_alerting.silences.rrule import InvalidRruleError, parse
+
+from tests.kit.cpu import cpu_at_most
 
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"]
 DAY_MS = 86_400_000
 DAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
+OFTEN = f"BYHOUR={','.join(map(str, range(24)))};BYMINUTE={','.join(map(str, range(0, 60, 5)))}"
 
 
 def ms(text: str, zone: str = "UTC") -> int:
@@ -143,6 +147,7 @@ def test_last_is_where_count_and_until_end() -> None:
         "FREQ=YEARLY;BYDAY=MO;BYSETPOS=300",
         "FREQ=DAILY;INTERVAL=7;BYDAY=TU",
         "FREQ=WEEKLY;BYDAY=MO;BYSETPOS=2",
+        f"FREQ=DAILY;{OFTEN};BYSETPOS=300",
     ],
 )
 def test_what_never_occurs_is_found_out_in_a_moment(rule: str) -> None:
@@ -158,6 +163,22 @@ def test_a_question_about_now_costs_the_same_however_long_ago_it_began() -> None
     for hour in range(200):
         assert len(list(old.between(ms("2026-06-01T00:00") + hour, ms("2026-06-01T00:00") + hour + 3_600_000))) == 2
     assert time.perf_counter() - began < 2.0
+
+
+@pytest.mark.parametrize("also", ["", ";BYSETPOS=1,-1", ";BYSETPOS=366"])
+def test_a_question_about_now_costs_the_same_however_often_it_occurs_in_a_year(also: str) -> None:
+    timing = Timing(ms("2026-01-05T08:00"), None, f"FREQ=YEARLY;BYDAY={','.join(DAYS)};{OFTEN}{also}", "UTC", 60_000)
+    with cpu_at_most(1.0):  # 0.2 s each, if all of the year were made
+        for minute in range(50):
+            assert state(timing, ms("2026-12-31T12:00") + minute * 60_000) is not State.EXPIRED
+
+
+def test_the_last_of_many_in_a_month_is_found_without_counting_them() -> None:
+    timing = Timing(ms("2026-01-05T08:00"), None, f"FREQ=DAILY;{OFTEN}", "UTC", 31 * DAY_MS)
+    with cpu_at_most(1.0):  # 0.03 s each, if all of the month were made
+        for minute in range(100):
+            at = ms("2026-12-31T12:00") + minute * 60_000
+            assert phase(timing, at).since == at - at % 300_000
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from vigie_alerting.silences.active import State, Timing, state
 from vigie_alerting.silences.errors import MutesEverything, SilenceExpired, SilenceNotFound
 from vigie_alerting.silences.model import Draft, Silence
 from vigie_alerting.silences.preview import Preview, Previews
-from vigie_alerting.silences.silencebook import MAX_OPEN, Silencebook
+from vigie_alerting.silences.silencebook import MAX_EXPRESSIONS, MAX_OPEN, Silencebook
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Actor
 from vigie_identity.errors import LimitReached
@@ -43,6 +43,7 @@ class Memory:
 
     kept: dict[str, Stored[Silence]] = field(default_factory=dict[str, Stored[Silence]])
     open: int = 0
+    expressions: set[str] = field(default_factory=set[str])
 
     async def get(self, _tenant: TenantId, name: str) -> Stored[Silence] | None:
         return self.kept.get(name)
@@ -62,9 +63,9 @@ class Memory:
 
     async def of(self, _tenant: TenantId) -> Any:
         """Of the index."""
-        return SimpleNamespace(open=self.open)
+        return SimpleNamespace(open=self.open, expressions=self.expressions)
 
-    async def tried(self, *_: Any) -> Preview:
+    async def tried(self, *_: Any, **__: Any) -> Preview:
         return Preview(0, 0, True, 0, 0, 0)
 
 
@@ -228,3 +229,12 @@ async def test_there_are_only_so_many_that_every_alert_is_tried_against() -> Non
     with pytest.raises(LimitReached):
         await book.create(ACME, Draft(parse('host=~"a.*"').all, timing, "disks"), ANNA)
     assert await book.create(ACME, Draft(parse('host="a"').all, timing, "disks"), ANNA)
+
+
+async def test_there_are_only_so_many_expressions_that_an_alert_may_be_tried_against() -> None:
+    there = {f"a{at}.*" for at in range(MAX_EXPRESSIONS - 1)}
+    book, timing = made(Memory(expressions=there), ManualClock(NOW)), Timing(NOW, NOW + HOUR)
+    with pytest.raises(LimitReached):
+        await book.create(ACME, Draft(parse('site="own",host=~"b.*",pod!~"c.*"').all, timing, "disks"), ANNA)
+    for text in ('site="own",host=~"b.*"', 'site="own",host=~"a1.*",pod!~"a2.*"', 'site="own",host=~"b|c",pod=~"d|e"'):
+        assert await book.create(ACME, Draft(parse(text).all, timing, "disks"), ANNA)

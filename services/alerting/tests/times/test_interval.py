@@ -17,6 +17,8 @@ from vigie_alerting.times.reading import MONTHS, WEEKDAYS, interval, written
 from vigie_query.errors import InvalidParameter
 from vigie_query.times import DAY, HOUR, MINUTE
 
+from tests.kit.cpu import cpu_at_most
+
 
 def at(text: str, zone: str = "UTC") -> int:
     return round(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
@@ -97,7 +99,7 @@ def test_a_time_lies_in_an_interval_when_the_definition_says(part: dict[str, Any
 @given(st.lists(parts(), min_size=1, max_size=2), times)
 def test_nothing_changes_between_the_times_at_which_it_may(some: list[dict[str, Any]], at_ms: int) -> None:
     made = interval(some)
-    until = next(changes([made], at_ms))
+    until = next(changes([made], at_ms), at_ms + 180 * DAY)
     assert until > at_ms
     now = contains(made, at_ms)
     for moment in range(at_ms, until, max(1, (until - at_ms) // 50)):
@@ -182,3 +184,23 @@ def test_an_interval_that_says_nothing_is_always() -> None:
     assert contains(interval([{}]), SPRING)
     assert next(changes([interval([{}])], SPRING + HOUR)) == SPRING + DAY
     assert MINUTE < HOUR
+
+
+def test_an_interval_of_many_parts_that_never_holds_again_costs_little() -> None:
+    part = {"times": [{"start_time": "09:00", "end_time": "17:00"}], "years": ["1970"]}
+    made = interval([{**part, "location": zone} for zone in ("Europe/Paris", "UTC", "Asia/Kathmandu", "UTC") * 25])
+    with cpu_at_most(0.1):
+        assert list(changes([made], SPRING)) == []
+        assert inactive({"never": made}, (), ("never",), SPRING) is not None
+
+
+def test_a_change_is_found_behind_months_in_which_nothing_changes() -> None:
+    part = {"times": [{"start_time": "09:00", "end_time": "17:00"}], "months": ["august"]}
+    assert next(changes([interval([part])], SPRING)) == at("2026-08-01T09:00")
+
+
+def test_the_lists_of_an_interval_have_only_so_many_entries_in_all() -> None:
+    part = {"days_of_month": [str(at % 31 + 1) for at in range(100)], "months": ["august"]}
+    with pytest.raises(InvalidParameter, match="have at most 500 entries, not 505"):
+        interval([part] * 5)
+    assert interval([part] * 4)

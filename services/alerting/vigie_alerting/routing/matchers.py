@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+from weakref import WeakValueDictionary
 
 from vigie_contracts.limits import MAX_LABEL_NAME_CHARS, MAX_LABEL_VALUE_CHARS
 from vigie_contracts.problems import shortened
@@ -31,6 +32,7 @@ _ESCAPED: Final = {"n": "\n", '"': '"', "\\": "\\"}
 _HOW: Final = 'must be matchers like team="db", zone!="eu", host=~"db-.*", pod!~"test-.*"'
 
 Test: TypeAlias = Callable[[str], bool]
+_EXPRESSIONS: Final[WeakValueDictionary[str, Test]] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +140,18 @@ def _test(matcher: Matcher) -> Test:
         case Operator.DIFFERENT:
             return lambda value: value != wanted
         case Operator.MATCHES:
-            return _remembering(regex(wanted, "matchers"))
+            return _expression(wanted)
         case Operator.MATCHES_NOT:
-            matches = _remembering(regex(wanted, "matchers"))
+            matches = _expression(wanted)
             return lambda value: not matches(value)
+
+
+def _expression(text: str) -> Test:
+    """One for all matchers that have it while any of them lives: a thousand silences say the same."""
+    known = _EXPRESSIONS.get(text)
+    if known is None:
+        known = _EXPRESSIONS[text] = _remembering(regex(text, "matchers"))
+    return known
 
 
 def _remembering(matches: Test) -> Test:

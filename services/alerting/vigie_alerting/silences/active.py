@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -103,10 +102,10 @@ def _recurring(timing: Timing, at_ms: int) -> Phase:
         # Judged when it was written: what this version does not understand any more mutes nobody.
         return Phase(State.EXPIRED, at_ms)
     first = timing.starts - timing.starts % 1000
-    last = deque(all_.between(max(first, at_ms - timing.duration_ms + 1), at_ms + 1), maxlen=1)
-    if last:
-        end = last[0] + timing.duration_ms
-        return Phase(State.ACTIVE, last[0], end if timing.ends is None else min(end, timing.ends))
+    last = all_.last_between(max(first, at_ms - timing.duration_ms + 1), at_ms + 1)
+    if last is not None:
+        end = last + timing.duration_ms
+        return Phase(State.ACTIVE, last, end if timing.ends is None else min(end, timing.ends))
     following = next(all_.after(max(first, at_ms + 1)), None)
     if following is None or (timing.ends is not None and following >= timing.ends):
         return Phase(State.EXPIRED, at_ms)

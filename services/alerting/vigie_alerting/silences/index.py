@@ -24,6 +24,7 @@ Pair: TypeAlias = tuple[str, str]
 _MAX_ALTERNATIVES: Final = 64
 _LITERAL: Final = r"(?:[^\\.+*?()\[\]{}^$|]|\\[^A-Za-z0-9])+"
 _ALTERNATIVES: Final = re.compile(rf"{_LITERAL}(?:\|{_LITERAL})*\Z")
+_LITERALS: Final = re.compile(_LITERAL)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -54,7 +55,10 @@ class Index(Generic[T]):
     def __init__(self, all_: Iterable[tuple[tuple[Matcher, ...], T]]) -> None:
         entries = [_Entry(matchers, value) for matchers, value in all_]
         askers: Counter[Pair] = Counter()
+        self.expressions: set[str] = set()
+        """See `expressions`: all that there are, each once."""
         for entry in entries:
+            self.expressions |= expressions(entry.all)
             for pairs in map(pairs_of, entry.all):
                 askers.update(pairs)
         self._filed: dict[Pair, list[_Entry[T]]] = {}
@@ -87,6 +91,11 @@ class Index(Generic[T]):
                 yield entry.value
 
 
+def expressions(matchers: Iterable[Matcher]) -> set[str]:
+    """The regular expressions among them, but for mere lists of values. One may take milliseconds for one value."""
+    return {one.value for one in matchers if one.is_regex and not pairs_of(one)}
+
+
 def pairs_of(matcher: Matcher) -> tuple[Pair, ...]:
     """What a label must be, one or the other, to fit; nothing where that cannot be said: `db-1` of `=~"db-1"`, both of
     `=~"a|b"`."""
@@ -94,5 +103,5 @@ def pairs_of(matcher: Matcher) -> tuple[Pair, ...]:
         return ((matcher.label, matcher.value),) if matcher.value else ()
     if matcher.operator is not Operator.MATCHES or _ALTERNATIVES.match(matcher.value) is None:
         return ()
-    texts = {_ESCAPE.sub(r"\1", one) for one in matcher.value.split("|")}
+    texts = {_ESCAPE.sub(r"\1", one) for one in _LITERALS.findall(matcher.value)}
     return tuple((matcher.label, one) for one in sorted(texts)) if len(texts) <= _MAX_ALTERNATIVES else ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -54,24 +54,25 @@ class Occurrences:
         none at all."""
         begins = self._ms(self.first)
         if self.rule.count is not None:
-            last = deque(itertools.islice(self._between(begins, None), self.rule.count), maxlen=1)
+            last = _last(itertools.islice(self._between(begins, None), self.rule.count))
         elif self.rule.until is not None:
             until = self.rule.until
             end = round(until.timestamp() * 1000) if until.tzinfo else self._ms(until)
-            last = self._last_before(begins, end + 1)
+            end = min(end, self._ms(_LAST))
+            last = self.last_between(begins, end + 1) if begins <= end else None
         else:
             return None
-        if not last:
+        if last is None:
             raise ValueError("it ends before it occurs")
-        return last[0]
+        return last
 
-    def _last_before(self, begins: int, end: int) -> deque[int]:
-        """Looks back in steps that grow: the rule may have occurred thousands of times by then."""
+    def last_between(self, from_ms: int, to_ms: int) -> int | None:
+        """The last of `between`. Looks back in steps that grow: there may be thousands in that time."""
         length = 86_400_000
         while True:
-            start = max(begins, end - length)
-            found = deque(self._between(start, end), maxlen=1)
-            if found or start == begins:
+            start = max(from_ms, to_ms - length)
+            found = _last(self._between(start, to_ms))
+            if found is not None or start == from_ms:
                 return found
             length *= 8
 
@@ -94,13 +95,17 @@ class Occurrences:
             period = _Period.of(self.rule, index + number * self.rule.interval)
             if period is None or period.begins > end:
                 return
-            yield from period.times(self.rule, self.first.second)
+            yield from period.times(self.rule, self.first.second, start.date())
 
     def _local(self, at_ms: int) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, self.zone).replace(tzinfo=None)
 
     def _ms(self, wall: datetime) -> int:
         return round(wall.replace(tzinfo=self.zone).timestamp() * 1000)
+
+
+def _last(all_: Iterable[int]) -> int | None:
+    return next(iter(deque(all_, maxlen=1)), None)
 
 
 def _completed(rule: Rrule, first: datetime) -> Rrule:
@@ -168,24 +173,30 @@ class _Period:
     def begins(self) -> datetime:
         return datetime.combine(self.first, time(self.hour or 0))
 
-    def times(self, rule: Rrule, second: int) -> Sequence[datetime]:
-        """What the rule says of this period, ascending."""
+    def times(self, rule: Rrule, second: int, since: date) -> Iterator[datetime]:
+        """What the rule says of this period, ascending, those of days before `since` left out where that costs
+        nothing. One by one: a year may have a hundred thousand."""
         hours = rule.hours if self.hour is None else (self.hour,)
         if self.hour is not None and rule.hours and self.hour not in rule.hours:
-            return ()
-        found = [
-            datetime.combine(day, time(hour, minute, second))
-            for day in self._days(rule)
-            for hour in hours
-            for minute in rule.minutes
-        ]
+            return
         if not rule.positions:
-            return found
-        chosen = {one - 1 if one > 0 else len(found) + one for one in rule.positions}
-        return [one for at, one in enumerate(found) if at in chosen]
+            yield from (
+                datetime.combine(day, time(hour, minute, second))
+                for day in self._days(rule, max(self.first, since))
+                for hour in hours
+                for minute in rule.minutes
+            )
+            return
+        days, of_hour = list(self._days(rule, self.first)), len(rule.minutes)
+        of_day = len(hours) * of_hour
+        count = len(days) * of_day
+        for at in sorted({one - 1 if one > 0 else count + one for one in rule.positions}):
+            if 0 <= at < count:
+                clock = time(hours[at % of_day // of_hour], rule.minutes[at % of_hour], second)
+                yield datetime.combine(days[at // of_day], clock)
 
-    def _days(self, rule: Rrule) -> Iterator[date]:
-        day = self.first
+    def _days(self, rule: Rrule, day: date) -> Iterator[date]:
+        """From that one on."""
         while day <= self.last:
             if rule.months and day.month not in rule.months:
                 day = self._next_month(day)

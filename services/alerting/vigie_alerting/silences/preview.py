@@ -38,6 +38,11 @@ Sees: TypeAlias = Callable[[Mapping[str, str]], bool]
 """Whether the caller sees an alert with these labels."""
 
 
+def all_seen(_: Mapping[str, str]) -> bool:
+    """The caller sees every alert."""
+    return True
+
+
 @dataclass(slots=True)
 class MutedAlert:
     """One that fired in that time, and nobody would have been told."""
@@ -105,7 +110,7 @@ class Previews:
         self._known: OrderedDict[TenantId, _Past] = OrderedDict()
 
     async def of(
-        self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int, sees: Sees = lambda _: True
+        self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int, sees: Sees = all_seen
     ) -> Preview:
         """Of the last 7 days, as if it had been there all the time: what does not recur would have muted throughout,
         what recurs in the times of its rule. What was read is used for KEPT_S: a file of silences comes one by one."""
@@ -114,10 +119,12 @@ class Previews:
             lambda check: counted(past.fired, matchers, timing, now_ms, sees=sees, complete=past.complete, check=check)
         )
 
-    async def tried(self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int) -> Preview:
+    async def tried(
+        self, tenant: TenantId, matchers: Sequence[Matcher], timing: Timing, now_ms: int, sees: Sees = all_seen
+    ) -> Preview:
         """The same where it can be had: who mutes in a storm is not kept from it because the past cannot be read."""
         try:
-            return await self.of(tenant, matchers, timing, now_ms)
+            return await self.of(tenant, matchers, timing, now_ms, sees)
         except (StoreUnavailable, TooSlow, ExpressionTooSlow, Busy) as e:
             log.warning("the past cannot be looked at for what mutes", tenant=tenant, reason=reason_of(e))
             return Preview(now_ms - LOOKS_BACK_MS, now_ms, False, 0, 0, 0, known=False)
@@ -134,7 +141,7 @@ class Previews:
                 self._known.popitem(last=False)
         return known
 
-    async def now(self, tenant: TenantId, matchers: Sequence[Matcher], sees: Sees = lambda _: True) -> int:
+    async def now(self, tenant: TenantId, matchers: Sequence[Matcher], sees: Sees = all_seen) -> int:
         """How many alerts fire now that fit."""
         pairs = min((found for found in map(pairs_of, matchers) if found), key=len, default=None)
         firing = await self._states.firing(tenant, pairs)
@@ -174,7 +181,7 @@ def counted(
     timing: Timing,
     now_ms: int,
     *,
-    sees: Sees = lambda _: True,
+    sees: Sees = all_seen,
     complete: bool = True,
     check: Callable[[], None] = _go_on,
 ) -> Preview:

@@ -20,16 +20,18 @@ from vigie_alerting.configbook import Configbook
 from vigie_alerting.silences import checking
 from vigie_alerting.silences.active import State, state
 from vigie_alerting.silences.errors import MutesEverything, SilenceExpired, SilenceNotFound
-from vigie_alerting.silences.index import Index, pairs_of
+from vigie_alerting.silences.index import Index, expressions, pairs_of
 from vigie_alerting.silences.model import Draft, Silence
 from vigie_alerting.silences.muting import Held
-from vigie_alerting.silences.preview import Preview, Previews
+from vigie_alerting.silences.preview import Preview, Previews, Sees, all_seen
 from vigie_alerting.snapshots import Snapshots
 
 KEPT: Final = timedelta(days=5)
 """An expired silence is shown, as long as by Alertmanager."""
 MAX_OPEN: Final = 500
 """Silences of a tenant that ask for no label value, so that every alert is tried against each of them."""
+MAX_EXPRESSIONS: Final = 1_000
+"""Different ones in the silences of a tenant: one alert may be tried against all of them."""
 
 
 class Silencebook:
@@ -52,21 +54,31 @@ class Silencebook:
             raise SilenceNotFound
         return found
 
-    async def create(self, tenant: TenantId, draft: Draft, by: Actor) -> tuple[Stored[Silence], Preview]:
-        """With an id of its own; and what it would have muted in the last 7 days, if that is known. Raises
+    async def create(
+        self, tenant: TenantId, draft: Draft, by: Actor, *, sees: Sees = all_seen
+    ) -> tuple[Stored[Silence], Preview]:
+        """With an id of its own; and what it would have muted in the last 7 days of what `sees`, if that is known.
+        Raises
         InvalidParameter, QueryLimitExceeded, MutesEverything, LimitReached."""
-        made, preview = await self._judged(tenant, draft, by)
+        made, preview = await self._judged(tenant, draft, by, sees)
         await self._check_room(tenant, made)
         return await self._add(tenant, made, by), preview
 
     async def change(
-        self, tenant: TenantId, silence: str, draft: Draft, by: Actor, *, if_version: int | None = None
+        self,
+        tenant: TenantId,
+        silence: str,
+        draft: Draft,
+        by: Actor,
+        *,
+        if_version: int | None = None,
+        sees: Sees = all_seen,
     ) -> tuple[Stored[Silence], Preview]:
         """Put the draft in its place. Where it has other matchers, or is to have muted at other times than it has, it
         expires, and another one with its own id takes its place; so it does for one that has expired. Raises as
         `create`; SilenceNotFound, ConfigurationConflict."""
         before, now = await self.get(tenant, silence), self._clock.now_ms()
-        made, preview = await self._judged(tenant, draft, by)
+        made, preview = await self._judged(tenant, draft, by, sees)
         was = state(before.value.timing, now)
         version = before.version if if_version is None else if_version
         if _same(before.value, draft, now):
@@ -113,7 +125,7 @@ class Silencebook:
         over = _over(before.value, now)
         return await self._put(tenant, silence, over, by, action=Action.SILENCE_EXPIRED, version=version)
 
-    async def _judged(self, tenant: TenantId, draft: Draft, by: Actor) -> tuple[Silence, Preview]:
+    async def _judged(self, tenant: TenantId, draft: Draft, by: Actor, sees: Sees) -> tuple[Silence, Preview]:
         now = self._clock.now_ms()
         created_by = checking.checked_creator(draft.created_by) or by.name
         made = Silence(
@@ -124,16 +136,18 @@ class Silencebook:
             caller="" if created_by == by.name else by.name,
             created_at=now,
         )
-        preview = await self._previews.tried(tenant, made.matchers, made.timing, now)
+        preview = await self._previews.tried(tenant, made.matchers, made.timing, now, sees=sees)
         if not draft.confirmed and (why := preview.everything(made.matchers)):
             raise MutesEverything(why)
         return made, preview
 
     async def _check_room(self, tenant: TenantId, made: Silence) -> None:
-        if any(map(pairs_of, made.matchers)):
-            return
-        if (await self._held.of(tenant)).open >= MAX_OPEN:
+        held = await self._held.of(tenant)
+        if held.open >= MAX_OPEN and not any(map(pairs_of, made.matchers)):
             raise LimitReached('silences without a matcher like name="value"', MAX_OPEN)
+        more = expressions(made.matchers) - held.expressions
+        if more and len(held.expressions) + len(more) > MAX_EXPRESSIONS:
+            raise LimitReached("different regular expressions in silences", MAX_EXPRESSIONS)
 
     async def _add(
         self,

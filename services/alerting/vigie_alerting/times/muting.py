@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Final
@@ -34,6 +35,8 @@ class InactiveTimes:
         for item in items:
             times = item.mute_times, item.active_times
             if times not in known:
+                if known:
+                    await asyncio.sleep(0)  # an interval of a hundred parts takes milliseconds
                 known[times] = inactive(held, *times, now_ms)
         return [known[item.mute_times, item.active_times] for item in items]
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from vigie_contracts.problems import shortened
 from vigie_query.errors import InvalidParameter
 
-from vigie_alerting.times.interval import MAX_PARTS, MINUTES_OF_DAY, Part, Range, TimeInterval
+from vigie_alerting.times.interval import MAX_ENTRIES, MAX_PARTS, MINUTES_OF_DAY, Part, Range, TimeInterval
 
 WEEKDAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 MONTHS: Final = (
@@ -27,7 +27,11 @@ def interval(parts: Sequence[Any], field: str = "timeIntervals", comment: str = 
     InvalidParameter, with the place that is wrong."""
     if not 1 <= len(parts) <= MAX_PARTS:
         raise InvalidParameter(field, f"a time interval has 1 to {MAX_PARTS} parts, not {len(parts)}")
-    return TimeInterval(tuple(_part(one, f"{field}[{at}]") for at, one in enumerate(parts)), comment)
+    made = TimeInterval(tuple(_part(one, f"{field}[{at}]") for at, one in enumerate(parts)), comment)
+    lists = (all_ for one in made.parts for all_ in (one.times, one.weekdays, one.days_of_month, one.months, one.years))
+    if (count := sum(map(len, lists))) > MAX_ENTRIES:
+        raise InvalidParameter(field, f"the lists of a time interval have at most {MAX_ENTRIES} entries, not {count:,}")
+    return made
 
 
 def written(part: Part) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
@@ -17,7 +18,7 @@ from vigie_alerting.api.alertmanager import errors, silence_json
 from vigie_alerting.api.alertmanager.asked import MAX_FILTERS
 from vigie_alerting.api.alertmanager.json_answer import JSON, answer
 from vigie_alerting.api.context import Context, Ctx
-from vigie_alerting.api.silences.visibility import check_mutes, check_sees, sees
+from vigie_alerting.api.silences.visibility import check_mutes, check_sees, sees, sees_alert
 from vigie_alerting.routing import matchers
 from vigie_alerting.silences.active import State
 from vigie_alerting.silences.model import Silence
@@ -69,16 +70,16 @@ async def post_silence(context: Ctx, body: JsonBody) -> Response:
     another start on it expires, and the answer has the id of the new one."""
     changed, draft = silence_json.read(body, context.now_ms)
     check_mutes(context, draft.matchers)
-    book = context.resources.mutes.silencebook
+    book, seen = context.resources.mutes.silencebook, partial(sees_alert, context)
     if changed:
         before = await _mine(context, changed)
         if before.value.timing.rrule:
             raise Malformed(
                 "this silence recurs, which Alertmanager's API cannot say: change it at /api/alerts/silences"
             )
-        made, _ = await book.change(context.tenant, changed, draft, context.actor)
+        made, _ = await book.change(context.tenant, changed, draft, context.actor, sees=seen)
     else:
-        made, _ = await book.create(context.tenant, draft, context.actor)
+        made, _ = await book.create(context.tenant, draft, context.actor, sees=seen)
     return answer({"silenceID": made.name})
 
 

@@ -19,6 +19,7 @@ from vigie_alerting.api.named import CONFLICT, IfMatch, Name, versioned
 from vigie_alerting.api.rules.writing import expected_version
 from vigie_alerting.maintenance import MaintenanceWindow
 from vigie_alerting.routing.matchers import parse
+from vigie_alerting.silences.active import State, state
 from vigie_alerting.silences.checking import checked_comment, checked_matchers, checked_timing
 from vigie_alerting.silences.errors import MutesEverything
 
@@ -73,9 +74,12 @@ async def _judged(context: Context, name: str, body: WindowBody) -> MaintenanceW
     before = None
     with suppress(NotFound):
         before = (await mutes.maintenance.get(context.tenant, name)).value
+    starts = None
+    if before and state(before.timing, now) is not State.EXPIRED:
+        starts = before.timing.starts  # a rule goes by it
     made = MaintenanceWindow(
         matchers=checked_matchers(parse(body.matchers).all),
-        timing=checked_timing(body.timing(now), now),
+        timing=checked_timing(body.timing(now, starts), now),
         comment=checked_comment(body.comment),
         created_by=before.created_by if before else context.actor.name,
         created_at=before.created_at if before else now,

@@ -17,7 +17,6 @@ from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import Responses, problem_response
 
-from vigie_alerting.api.alerts.queries import sees as sees_alert
 from vigie_alerting.api.context import Context, Ctx
 from vigie_alerting.api.rules.writing import expected_version
 from vigie_alerting.api.silences.schemas import (
@@ -29,7 +28,7 @@ from vigie_alerting.api.silences.schemas import (
     SilencePage,
     WrittenSilence,
 )
-from vigie_alerting.api.silences.visibility import check_mutes, check_sees, has, having, sees
+from vigie_alerting.api.silences.visibility import check_mutes, check_sees, has, having, sees, sees_alert
 from vigie_alerting.routing.matchers import parse
 from vigie_alerting.silences import checking, model
 from vigie_alerting.silences.active import State, Timing, state
@@ -102,7 +101,9 @@ async def create_silence(context: Ctx, body: SilenceBody, request: Request, resp
     everything must be confirmed."""
     draft = body.draft(context.now_ms)
     check_mutes(context, draft.matchers)
-    made, preview = await context.resources.mutes.silencebook.create(context.tenant, draft, context.actor)
+    made, preview = await context.resources.mutes.silencebook.create(
+        context.tenant, draft, context.actor, sees=partial(sees_alert, context)
+    )
     response.headers["location"] = f"{request.url.path}/{made.name}"
     return _written(context, made, preview, response)
 
@@ -114,8 +115,9 @@ async def preview_silence(context: Ctx, body: PreviewBody) -> Any:
     matchers = checking.checked_matchers(parse(body.matchers).all)
     asked = body.timing(now)
     timing = checking.checked_timing(asked, now) if asked.rrule else Timing(now)
-    preview = await mutes.previews.of(context.tenant, matchers, timing, now, sees=partial(sees_alert, context))
-    fits_now = await mutes.previews.now(context.tenant, matchers, sees=partial(sees_alert, context))
+    seen = partial(sees_alert, context)
+    preview = await mutes.previews.of(context.tenant, matchers, timing, now, sees=seen)
+    fits_now = await mutes.previews.now(context.tenant, matchers, sees=seen)
     return Previewed.of(preview, fits_now, preview.everything(matchers))
 
 
@@ -137,7 +139,12 @@ async def replace_silence(
     draft = body.draft(context.now_ms, started)
     check_mutes(context, draft.matchers)
     made, preview = await context.resources.mutes.silencebook.change(
-        context.tenant, silence, draft, context.actor, if_version=expected_version(if_match)
+        context.tenant,
+        silence,
+        draft,
+        context.actor,
+        if_version=expected_version(if_match),
+        sees=partial(sees_alert, context),
     )
     return _written(context, made, preview, response)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vigie_identity.permissions import Permission
 from vigie_query.errors import InvalidParameter
 from vigie_query.matchers import Matcher, Operator
 
-from vigie_alerting.api.alerts.queries import assigned, places
+from vigie_alerting.api.alerts import queries
 from vigie_alerting.api.context import Context
 from vigie_alerting.routing.matchers import parse
 from vigie_alerting.silences.errors import NotYoursToMute, SilenceNotFound
@@ -20,9 +20,9 @@ _PLACES = ("site", "app")
 
 def check_mutes(context: Context, matchers: Sequence[Matcher]) -> None:
     """Raises NotYoursToMute unless these narrow down to alerts of the caller's own sites and apps, or any may be."""
-    if context.principal.may(Permission.ALERTS_SILENCE_ALL, context.tenant):
+    if _mutes_all(context):
         return
-    mine = set(assigned(context))
+    mine = set(queries.assigned(context))
     for matcher in matchers:
         pairs = pairs_of(matcher)
         if pairs and all(f"{name}={value}" in mine for name, value in pairs):
@@ -37,10 +37,22 @@ def check_sees(context: Context, silence: Silence) -> None:
 
 
 def sees(context: Context, silence: Silence) -> bool:
-    """Those about a site or app of the caller's, and those that name neither."""
-    mine = places(context)
+    """Those about a site or app of the caller's, and those that name neither; whoever may silence any alert sees
+    all."""
+    if _mutes_all(context):
+        return True
+    mine = queries.places(context)
     named = [pair for matcher in silence.matchers for pair in pairs_of(matcher) if pair[0] in _PLACES]
     return mine is None or not named or any(f"{name}={value}" in mine for name, value in named)
+
+
+def sees_alert(context: Context, labels: Mapping[str, str]) -> bool:
+    """Whether the caller is told of an alert with these labels that a silence fits, or would."""
+    return _mutes_all(context) or queries.sees(context, labels)
+
+
+def _mutes_all(context: Context) -> bool:
+    return context.principal.may(Permission.ALERTS_SILENCE_ALL, context.tenant)
 
 
 def having(texts: Sequence[str]) -> Sequence[Matcher]:
