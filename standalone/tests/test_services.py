@@ -135,10 +135,14 @@ def environment_of_alerting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **o
     return made["alerting"][1]
 
 
-def test_alerting_keeps_its_name_over_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VIGIE_ALERTING_INSTANCE", raising=False)
+@pytest.mark.parametrize("service", ["alerting", "healthcheck"])
+def test_who_owns_partitions_keeps_its_name_over_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    variable = f"VIGIE_{service.upper()}_INSTANCE"
+    monkeypatch.delenv(variable, raising=False)
     first, again, other = (
-        environment_of_alerting(directory, monkeypatch)["VIGIE_ALERTING_INSTANCE"]
+        processes(directory, monkeypatch)[service][1][variable]
         for directory in (tmp_path, tmp_path, tmp_path / "other")
     )
     assert first == again != other

@@ -10,7 +10,10 @@ import typer
 
 from vigie_standalone.alerting.alerts import alerts_app
 from vigie_standalone.alerting.channels import channels_app
+from vigie_standalone.alerting.oncall import oncall_app
+from vigie_standalone.alerting.routes import routes_app
 from vigie_standalone.alerting.rules import rules_app
+from vigie_standalone.alerting.silences import silences_app
 from vigie_standalone.alerting.targets import targets_app
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
 from vigie_standalone.errors import StandaloneError
@@ -43,6 +46,9 @@ app.add_typer(key_app, name="key")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(channels_app, name="channels")
+app.add_typer(routes_app, name="routes")
+app.add_typer(silences_app, name="silences")
+app.add_typer(oncall_app, name="oncall")
 app.add_typer(targets_app, name="targets")
 app.command("query")(query)
 

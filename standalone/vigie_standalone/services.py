@@ -153,7 +153,10 @@ def _healthcheck(context: Context) -> Process:
     env = {
         "VIGIE_HEALTHCHECK_HOST": "127.0.0.1",
         "VIGIE_HEALTHCHECK_PORT": str(port),
+        # The only one, as alerting is.
+        "VIGIE_HEALTHCHECK_INSTANCE": os.environ.get("VIGIE_HEALTHCHECK_INSTANCE") or _instance(context.home),
         "VIGIE_ANONYMOUS": anonymous(),
+        "VIGIE_EXTERNAL_URL": os.environ.get("VIGIE_EXTERNAL_URL") or context.options.url,
         **OF_THE_FRONT_DOOR,
         **secrets.variables(context.home, secrets.JWT_SECRET, secrets.ENCRYPTION_KEYS),
         **probed(context.options),

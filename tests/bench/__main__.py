@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vigie_standalone.embedded.ports import free_port
 
-from tests.bench import alerting, cases, health, idle, machine, peers, promql, push, reference
+from tests.bench import alerting, cases, health, idle, machine, oncall, peers, promql, push, reference
 from tests.bench.report import Floor, Report, Row, machine_ratios, ratios
 from tests.bench.workload import BATCH, Workload, workload
 
@@ -189,6 +189,7 @@ PARTS = {
     "idle": _idle,
     "promql": promql.measure,
     "alerting": alerting.measure,
+    "oncall": oncall.measure,
     "push": push.measure,
     "health": health.measure,
 }

@@ -176,7 +176,7 @@ def _all(stack: Stack, rules: Sequence[Rule]) -> tuple[Gateway, str]:
     stack.start_aggregator()
     url = stack.start_alerting()
     stack.put_rules(rules)
-    has_them = partial(_shows, url, "vigie_alerting_rules", len(rules))
+    has_them = partial(shows, url, "vigie_alerting_rules", len(rules))
     eventually_sync(has_them, PATIENCE_S, interval=0.5, retry_on=(OSError,))
     return Gateway(stack.url), url
 
@@ -196,7 +196,8 @@ def _affordable(stack: Stack, alerting: str, bodies: list[bytes]) -> float:
     return rate
 
 
-def _shows(url: str, metric: str, least: float) -> bool:
+def shows(url: str, metric: str, least: float) -> bool:
+    """Whether a gauge of a service has come to that."""
     return _metric(url, metric) >= least
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +22,8 @@ from vigie_contracts.topics import RULES, SAMPLES, TARGETS
 from vigie_standalone.embedded.ports import free_port
 from vigie_standalone.embedded.process import Process
 from vigie_standalone.embedded.servers import Server, Servers
-from vigie_storage.collections import windows
+from vigie_storage.alerts.configuration import Kind
+from vigie_storage.collections import ALERT_CONFIGURATION, windows
 from vigie_windows.chunks import decode
 
 from tests.bench.workload import Workload
@@ -121,6 +123,19 @@ class Stack:
     def put_targets(self, targets: Iterable[Target]) -> None:
         """On their log, as the service publishes them."""
         self._put(TARGETS.name, targets)
+
+    def put_configuration(self, kind: Kind, values: Mapping[str, msgspec.Struct]) -> None:
+        """What the default tenant configured, by name, as the service stores it; while none runs."""
+        now = datetime.now(UTC)
+        documents = [
+            {
+                "_id": f"default/{kind}/{name}", "tenant": "default", "kind": kind.value, "name": name, "version": 1,
+                "changed": now, "by": "bench", "deleted": False, "data": msgspec.json.encode(value).decode(),
+            }
+            for name, value in values.items()
+        ]  # fmt: skip
+        with MongoClient[dict[str, Any]](self._mongo_uri) as client:
+            client[DATABASE][ALERT_CONFIGURATION.name].insert_many(documents)
 
     def _put(self, topic: str, documents: Iterable[Rule | Target]) -> None:
         producer = Producer({"bootstrap.servers": self._servers.addresses[Server.KAFKA].url, **librdkafka_login()})

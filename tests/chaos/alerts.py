@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import httpx2 as httpx
 import msgspec
@@ -34,6 +35,8 @@ EPISODES = 2
 TOLD = frozenset({AlertState.FIRING, AlertState.RESOLVED})
 DRAINED_S = 150.0
 """The lease of a process that was killed, and what waited behind it."""
+CONFIRMED_S = 5.0
+"""After its delivery a notification is confirmed by then, on a busy machine too."""
 Told = dict[str, list[str]]
 """Host -> statuses, in order."""
 
@@ -81,6 +84,21 @@ def repeats(deliveries: Sequence[Delivery]) -> Counter[str]:
     return Counter({one: count - 1 for one, count in counted.items() if count > 1})
 
 
+def unexplained(deliveries: Sequence[Delivery], deaths: Sequence[float]) -> list[str]:
+    """Notifications that came again although no process died between its delivery and the time by which it should have
+    been confirmed. `deaths`: when, seconds of `time.monotonic`."""
+    last: dict[str, float] = {}
+    wrong: list[str] = []
+    for delivery in deliveries:
+        before = last.get(delivery.id)
+        if before is not None and not any(
+            before <= death <= min(before + CONFIRMED_S, delivery.at) for death in deaths
+        ):
+            wrong.append(f"{delivery.id}, {delivery.at - before:.1f} s later")
+        last[delivery.id] = delivery.at
+    return wrong
+
+
 async def make_rules(url: str, ledger: AlertLedger, webhook: str) -> None:
     """Through the API, as anybody would. Raises httpx.HTTPError."""
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
@@ -94,6 +112,43 @@ async def make_rules(url: str, ledger: AlertLedger, webhook: str) -> None:
                 "notificationChannels": [{"type": "webhook", "destination": webhook}],
             }
             (await client.post("/api/alerts/rules", json=body)).raise_for_status()
+
+
+async def make_routes(url: str, groups: str, chain: str) -> None:
+    """Every alert goes to a group by its rule, which tells at most once a second, and to an escalation chain: each
+    tells a webhook of its own. Raises httpx.HTTPError."""
+    night = {"type": "channel", "name": "night"}
+    by_rule = {"receiver": "groups", "groupBy": ["alertname"], "groupInterval": "1s", "continue": True}
+    tree = {
+        "route": {"routes": [by_rule, {"receiver": "night", "groupBy": ["..."], "groupInterval": "1s"}]},
+        "receivers": {
+            "groups": {"channels": [{"type": "webhook", "destination": groups}]},
+            "night": {"escalation": "night"},
+        },
+    }
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+        channel = {"name": "night", "type": "webhook", "destination": chain}
+        (await client.post("/api/alerts/channels", json=channel)).raise_for_status()
+        (await client.put("/api/oncall/chains/night", json={"steps": [{"notify": [night]}]})).raise_for_status()
+        (await client.put("/api/alerts/routes", json=tree)).raise_for_status()
+
+
+def left_believing(deliveries: Sequence[Delivery]) -> list[str]:
+    """What somebody who is told of groups must not be left with: an end of what was never told, an alert that is over
+    and still fires as far as they know. Steps that came before their message was due are told as one."""
+    wrong: list[str] = []
+    last: dict[str, str] = {}
+    seen: set[str] = set()
+    for delivery in deliveries:
+        if delivery.id in seen:
+            continue
+        seen.add(delivery.id)
+        for status, labels in delivery.alerts:
+            host = labels["host"]
+            if status == "resolved" and last.get(host) != "firing":
+                wrong.append(f"{host}: told that it is over, and before that {last.get(host, 'nothing')}")
+            last[host] = status
+    return wrong + [f"{host}: nobody said that it is over" for host, status in last.items() if status == "firing"]
 
 
 async def told(database: stored.Database, tenant: str) -> Told:
@@ -153,6 +208,9 @@ async def drained(database: stored.Database, tenant: str, timeout: float = DRAIN
     """Wait until nothing is left to be told. Raises AssertionError."""
 
     async def empty() -> bool:
+        soon = datetime.now(UTC) + timedelta(seconds=60)
+        waiting = await database.alert_group_members.count_documents({"tenant": tenant, "due": {"$lt": soon}})
+        assert not waiting, f"{waiting} alerts wait for a message of their group"
         left = await database.alert_outbox.count_documents({"tenant": tenant, "state": {"$ne": "sent"}})
         assert not left, f"{left} notifications were not delivered"
         return True

@@ -118,6 +118,7 @@ class Services:
             "VIGIE_ALERT_NETWORKS": "127.0.0.0/8",
             "VIGIE_RULES_TOPIC": self.rules,
             "VIGIE_ALERTING_GROUP": self.rules,
+            "VIGIE_ALERTING_CANARY": "false",  # it would come to the points at which a process is killed
         }
         process = self._http(f"alerting-{len(self.alertings)}", "alerting", {**own, **(environment or {})})
         self.alertings.append(process)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.alerts import AlertLedger, differences, repeats
+from tests.chaos.alerts import CONFIRMED_S, AlertLedger, differences, repeats, unexplained
 from tests.kit.webhooks import Delivery
 
 ALL = [("n1", "firing"), ("n2", "resolved"), ("n3", "firing"), ("n4", "resolved")]
@@ -29,6 +29,16 @@ def test_what_came_once_or_again_before_anything_newer_is_right() -> None:
     again = told(ALL[0], ALL[0], *ALL[1:])
     assert not differences(ledger(), {"a": STATUSES}, again)
     assert repeats(again) == {"n1": 1}
+
+
+def test_what_came_again_is_explained_by_a_death_before_it_was_confirmed() -> None:
+    first, again = (Delivery("n1", at, {}, {"alerts": []}) for at in (100.0, 110.0))
+    assert not unexplained([first], [])
+    assert not unexplained([first, again], [100.3])
+    assert unexplained([first, again], [])
+    assert unexplained([first, again], [99.9, 110.1])
+    assert unexplained([first, again], [100.0 + CONFIRMED_S + 0.1])
+    assert unexplained([first, again, Delivery("n1", 120.0, {}, {"alerts": []})], [100.3])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(300)]
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 JSON = {"content-type": "application/json"}
-PROMETHEUS = "/api/v1/"
+PROMETHEUS, ALERTMANAGER = "/api/v1/", "/api/v2/"
 HUGE = "9" * 400
 
 BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
@@ -86,6 +86,12 @@ def check(answer: httpx.Response, what: str, *, must_fail: bool = False) -> None
         assert error["status"] == "error", what
         assert error["errorType"], what
         assert error["error"], what
+    elif answer.url.path.startswith(ALERTMANAGER) and answer.headers["content-type"] == "application/json":
+        error = answer.json()
+        assert error, what
+        if not isinstance(error, str):
+            assert error["message"], what
+            assert error["code"] == answer.status_code, what
     else:
         assert answer.headers["content-type"].startswith("application/problem+json"), f"{what}: {answer.headers}"
         problem = answer.json()
@@ -108,6 +114,8 @@ async def test_bad_body_on_every_writing_route(client: httpx.AsyncClient, body: 
                 assert answer.json()["accepted"] == 0
             elif path == "/api/health/check" and body in ("empty", "null", "an empty object"):
                 check(answer, "a check of all services", must_fail=False)
+            elif (body, path) == ("an empty list", "/api/v2/alerts"):
+                check(answer, "no alerts, which Alertmanager takes", must_fail=False)
             elif (body, path) == ("empty", "/api/v1/labels"):
                 check(answer, "a question for all labels", must_fail=False)
             else:

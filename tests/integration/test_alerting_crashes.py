@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 
 import pytest
 from vigie_alerting.sender.failpoints import VARIABLE, Point
 from vigie_standalone.embedded.process import Process
 
-from tests.chaos.alerts import AlertLedger, Crossings, differences, drained, make_rules, repeats, told
+from tests.chaos.alerts import (
+    AlertLedger,
+    Crossings,
+    differences,
+    drained,
+    left_believing,
+    make_routes,
+    make_rules,
+    repeats,
+    told,
+    unexplained,
+)
 from tests.chaos.ledger import listed
 from tests.integration.world import World
 from tests.kit.wait import eventually, unique
@@ -29,11 +41,15 @@ class Deaths:
 
     def __init__(self, world: World) -> None:
         self._services = world.services
-        self.count = 0
+        self.at: list[float] = []
+        """Seconds of `time.monotonic`, at most one look late."""
 
     async def at_each_step(self, replicas: int) -> None:
-        """So many replicas at a time; one of them dies at each step, at one of the first times that it gets there."""
+        """So many replicas at a time; one of them dies at each step, at one of the first times that it gets there: one
+        by itself at every step, several at every second one."""
         points = list(enumerate(Point, replicas))
+        if replicas > 1:
+            points = points[replicas % 2 :: 2]
         await asyncio.gather(*(self._one_after_the_other(points) for _ in range(replicas)))
 
     async def _one_after_the_other(self, points: list[tuple[int, Point]]) -> None:
@@ -44,7 +60,7 @@ class Deaths:
             process.launch()
             await eventually(partial(_dead, process), DIES_S)
             assert process.returncode == -9, process.log_tail()
-            self.count += 1
+            self.at.append(time.monotonic())
 
 
 def _dead(process: Process) -> bool:
@@ -57,8 +73,9 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
     await asyncio.to_thread(rough.services.start, gateways=1, aggregators=1, alertings=1)
     ledger, alerts = rough.ledger("alerts"), AlertLedger(unique("alerts").replace("-", "_"))
     deaths, first = Deaths(rough), rough.services.alertings[0]
-    with receiver() as webhook:
+    with receiver() as webhook, receiver() as groups, receiver() as chain:
         await make_rules(rough.services.urls[first.name], alerts, webhook.url)
+        await make_routes(rough.services.urls[first.name], groups.url, chain.url)
         first.kill()
         async with rough.sender(ledger) as sender:
             crossings = Crossings(sender, rough.database, rough.services.tenant, alerts)
@@ -70,7 +87,14 @@ async def test_a_crash_at_any_step_loses_nothing_repeats_one_and_keeps_the_order
             await running
         await drained(rough.database, rough.services.tenant)
         found, deliveries = await told(rough.database, rough.services.tenant), webhook.deliveries
-    assert deaths.count == len(REPLICAS) * len(Point)
+        by_group, by_chain = groups.deliveries, chain.deliveries
+    assert len(deaths.at) == 2 * len(Point)
     wrong = differences(alerts, found, deliveries)
     assert not wrong, listed(wrong)
-    assert repeats(deliveries).total() <= deaths.count
+    assert by_group, "groups told nothing"
+    assert by_chain, "the chain told nothing"
+    assert not left_believing(by_group)
+    assert not left_believing(by_chain)
+    for heard in (deliveries, by_group, by_chain):
+        assert not unexplained(heard, deaths.at)
+        assert repeats(heard).total() <= len(deaths.at) * CROSSINGS, "each time what one process had on its way"

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from vigie_alerting.dispatch import Dispatcher
 from vigie_alerting.engine import start as engine
 from vigie_alerting.engine.metrics import ENGINE_METRICS
+from vigie_alerting.notifying.pipeline import Stores
 from vigie_alerting.settings import AlertingSettings
 from vigie_contracts.alerts import AlertState, Condition, Rule, RuleKind, Transition
 from vigie_contracts.tenants import TenantId
@@ -30,11 +31,13 @@ from vigie_query.promql.queries import Query, answer
 from vigie_query.promql.samples import Samples
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
-from vigie_runtime.clock import SystemClock
+from vigie_runtime.clock import Clock, SystemClock
 from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
+from vigie_storage.alerts.decisions import Decisions
+from vigie_storage.alerts.groups import GroupStore
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.states import AlertStates
 from vigie_storage.latest import LatestReader
@@ -44,18 +47,12 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.windows.reader import WindowReader
 
+from services.alerting.tests.pipelines import pipeline
 from tests.integration.world import DEADLINE_S, World
 from tests.kit import eventually, unique
 from tests.kit.kafka_login import aiokafka_login, variables
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
-
-
-class Nobody:
-    """No channel is anybody's."""
-
-    async def addresses(self, *_: Any) -> list[Any]:
-        return []
 
 
 @dataclass
@@ -65,6 +62,7 @@ class Engines:
     world: World
     settings: AlertingSettings
     topics: dict[str, Any] = field(default_factory=dict[str, Any])
+    clock: Clock = field(default_factory=SystemClock)
     reader: PromqlReader = field(init=False)
     """Of the stored windows, as long as engines run."""
 
@@ -74,7 +72,7 @@ class Engines:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[engine.RunningEngine]:
-        settings, clock = self.settings, SystemClock()
+        settings, clock = self.settings, self.clock
         database = clients.database(clients.mongo(settings), settings)
         async with Lifespan(shutdown_timeout_s=20) as life:
             life.on_down("mongodb", database.client.close)
@@ -82,8 +80,11 @@ class Engines:
             life.on_down("redis", redis.aclose)
             identities = await recorded_topics.ensure(settings, topics.deployed(settings, (SAMPLES, RULES)), database)
             states, ledger = AlertStates(database), Ledger(database)
+            kept = Stores(ledger, GroupStore(database, clock), Decisions(database))
             await states.prepare()
             await ledger.prepare(timedelta(days=90))
+            await kept.groups.prepare()
+            await kept.decisions.prepare(timedelta(days=90))
             catalogue = SeriesCatalogue(database)
             windows = WindowReader(database, clock, settings.samples_topic)
             series = SeriesReader(catalogue, windows, clock, Limits(10_000, 10_000, 1_000))
@@ -95,7 +96,7 @@ class Engines:
             self.reader = PromqlReader(series, windows, LatestReader(database, redis, clock), clock, Expressions())
             yield await engine.start(
                 life, settings, database, states=states,
-                dispatcher=Dispatcher(ledger, Nobody(), lambda: None, clock),  # type: ignore[arg-type]
+                dispatcher=Dispatcher(ledger, pipeline(kept), lambda: None, clock),
                 reader=self.reader, publish=recordings.named.publish, identities=identities, clock=clock,
                 metrics=metrics,
             )  # fmt: skip

@@ -69,9 +69,9 @@ class Probers:
         }
         self.url = ""
 
-    async def start(self) -> Process:
+    async def start(self, **more: str) -> Process:
         port = free_port()
-        env = {**self.environment, "VIGIE_HEALTHCHECK_HOST": "127.0.0.1", "VIGIE_HEALTHCHECK_PORT": str(port)}
+        env = {**self.environment, "VIGIE_HEALTHCHECK_HOST": "127.0.0.1", "VIGIE_HEALTHCHECK_PORT": str(port), **more}
         self.url = f"http://127.0.0.1:{port}"
         ready = http_ready(f"{self.url}/health/ready")
         return await asyncio.to_thread(self._spawn.module, "vigie_healthcheck", env=env, ready=ready)
@@ -139,6 +139,55 @@ async def test_a_target_is_down_after_its_threshold_and_up_again_with_one_incide
     assert [one.verdict for one in found].count("down") >= 2
     assert {one.state for one in found} == {"up", "down"}
     assert await records(kafka, probers.environment["VIGIE_SAMPLES_TOPIC"])
+
+
+async def test_a_target_of_two_regions_is_down_when_both_see_it_so(
+    spawn: Spawner, database: Database, kafka: str, mongo_uri: str, redis_url: str
+) -> None:
+    probers = Probers(spawn, database.name)
+    await probers.start(VIGIE_PROBE_REGION="us")
+    await probers.start(VIGIE_OWN_TARGETS="vigie-healthcheck=http://127.0.0.1:9")
+    async with shops() as shop, httpx.AsyncClient(base_url=probers.url, timeout=30) as http:
+
+        async def read(name: str) -> dict[str, Any]:
+            return (await http.get(f"{SERVICES}/{name}")).json()
+
+        async def so(name: str, state: str, words: str) -> bool:
+            found = await read(name)
+            assert (found["state"], words in found["reason"]) == (state, True), found
+            return True
+
+        await add(http, name="shop", url=f"{shop.url}/shop", interval=1_000, regions=["us"], quorum=2)
+        await add(http, name="alone", url=f"{shop.url}/alone", interval=1_000, regions=["mars"], quorum=2)
+        await eventually(lambda: so("shop", "up", ""), 20, retry_on=(AssertionError,))
+        await eventually(lambda: database["health_sightings"].count_documents({}))
+        shop.open = False
+        await eventually(
+            lambda: so("shop", "down", "2 of 2 regions see it down: here: "), 20, retry_on=(AssertionError,)
+        )
+        assert "; us: it answered with status 503" in (await read("shop"))["reason"]
+        assert await so("alone", "up", "too few regions know: 1 of 2")
+        shop.open = True
+        await eventually(lambda: so("shop", "up", ""), 20, retry_on=(AssertionError,))
+        assert (await read("vigie-healthcheck"))["managedBy"] == "vigie", "a region leaves Vigie's own alone"
+    assert len(await incidents(database)) == 1
+
+
+@pytest.mark.fault
+async def test_a_prober_with_a_name_of_its_own_has_its_targets_back_as_soon_as_it_is_up_again(
+    spawn: Spawner, database: Database, kafka: str, mongo_uri: str, redis_url: str
+) -> None:
+    probers = Probers(spawn, database.name)
+    named = {"VIGIE_HEALTHCHECK_INSTANCE": "the-only-one", "VIGIE_KAFKA_SESSION_TIMEOUT_MS": "120000"}
+    first = await probers.start(**named)
+    async with shops() as shop:
+        async with httpx.AsyncClient(base_url=probers.url, timeout=30) as http:
+            await add(http, name="shop", url=f"{shop.url}/shop", interval=1_000)
+            await eventually(states(http, "up", 1), 20, retry_on=(AssertionError,))
+        first.kill()
+        await probers.start(**named)
+        asked = len(shop.asked["/shop"])
+        await eventually(lambda: len(shop.asked["/shop"]) > asked, 30)
 
 
 async def _none(database: Database) -> bool:

@@ -41,7 +41,12 @@ async def differences(
                     body: Any = {"json": {"no such field": 1}} if method in ("POST", "PUT", "PATCH") else {}
                     answer = await http.request(method, re.sub(r"\{\w+\}", "nothing", path), headers=headers, **body)
                     said = answer.json() if answer.status_code > 399 else {}
-                    told = Answer(answer.status_code, said.get("detail") or said.get("error"))
+                    told = Answer(answer.status_code, _sentence(said))
                     one = difference(caller, need, asked or ACME, told)
                     found += [f"{method} {path} for {one}"] if one else []
     return found
+
+
+def _sentence(said: Any) -> str | None:
+    """What an error says, in whichever shape: problem details, Prometheus', Alertmanager's."""
+    return said if isinstance(said, str) else said.get("detail") or said.get("error") or said.get("message")

@@ -39,6 +39,7 @@ def own_metric_names() -> dict[str, set[str]]:
         found[service] |= set(_exposed(publishing_metrics)) | set(_exposed(logreader_metrics))
     for part in ("sender", "engine", "recording"):
         found["alerting"] |= set(_exposed(importlib.import_module(f"vigie_alerting.{part}.metrics")))
+    found["alerting"] |= set(_exposed(importlib.import_module("vigie_alerting.canary")))
     found["aggregator"] |= set(_exposed(logreader_metrics))
     for declare in CONSUMERS:  # each may count something of its own
         found["aggregator"] |= set(_exposed(importlib.import_module(declare.__module__)))

@@ -103,10 +103,14 @@ class Reason(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     ACKNOWLEDGEMENT_EXPIRED = "acknowledgement_expired"
     RESOLVED_BY_HAND = "resolved_by_hand"
+    EXPIRED = "expired"
+    """Whoever sent the alert did not send it again in time."""
     RULE_CHANGED = "rule_changed"
     """The rule was changed so that the alert is none of its alerts any more."""
     RULE_REMOVED = "rule_removed"
     """The rule was removed or switched off."""
+    HAND_OVER = "hand_over"
+    """Nothing is wrong: somebody comes on call, and is told so."""
     UNKNOWN = "unknown"
     """Written by another version of Vigie."""
 
@@ -187,6 +191,8 @@ class Rule(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     runbook: str = ""
     """A link."""
     notification_channels: list[Channel] = []
+    managed_by: str = ""
+    """What makes and changes it: `slo/<name>`; empty: people do."""
 
     version: int = 1
     """Of the rule; each change adds 1."""

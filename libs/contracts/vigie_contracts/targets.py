@@ -92,6 +92,11 @@ class Target(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     verify: bool = True
     """Whether the certificate must be one that is trusted."""
 
+    regions: list[str] = []
+    """From where it is asked beside from where its state is judged."""
+    quorum: int = 0
+    """How many of all these must see it down until a check has failed; 0: more than half of those that know."""
+
     labels: dict[str, str] = {}
     """On its samples, and so on its alerts."""
     group: str = ""
@@ -115,6 +120,15 @@ class Target(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     def deadline_ms(self) -> int:
         """How long one attempt may take. The timeout of a heartbeat is how late it may be."""
         return DEFAULT_TIMEOUT_MS if self.kind == HEARTBEAT else min(self.timeout_ms, self.interval_ms)
+
+    @property
+    def places(self) -> int:
+        """From how many places it is asked."""
+        return 1 + len(self.regions)
+
+    def needed(self, known: int) -> int:
+        """How many of these must see it down, when so many know."""
+        return self.quorum or known // 2 + 1
 
     @property
     def period_ms(self) -> int:

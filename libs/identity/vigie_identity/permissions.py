@@ -43,6 +43,8 @@ class Permission(StrEnum):
     ALERTS_READ_ALL = "alerts.read-all"
     ALERTS_ACKNOWLEDGE = "alerts.acknowledge"
     ALERTS_RESOLVE = "alerts.resolve"
+    ALERTS_SILENCE = "alerts.silence"
+    ALERTS_SILENCE_ALL = "alerts.silence-all"
     MONITORING_READ = "monitoring.read"
     MONITORING_CONFIGURE = "monitoring.configure"
     USERS_READ = "users.read"
@@ -78,14 +80,19 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.SUPERADMIN: frozenset(Permission),
     Role.SUPPORT: _READS | {_P.TELEMETRY_READ, _P.PLATFORM_READ},
     Role.ADMIN: frozenset(Permission) - PLATFORM_ONLY,
-    Role.USER: _ASSIGNED | {_P.APPS_SEND, _P.SERVICES_CONTROL, _P.ALERTS_ACKNOWLEDGE},
+    Role.USER: _ASSIGNED | {_P.APPS_SEND, _P.SERVICES_CONTROL, _P.ALERTS_ACKNOWLEDGE, _P.ALERTS_SILENCE},
     Role.READONLY: _ASSIGNED,
 }
 
 SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
     Scope.WRITE: frozenset({_P.DATA_WRITE, _P.TELEMETRY_SEND, _P.APPS_SEND}),
     Scope.READ: _ASSIGNED | {_P.SERVER_READ, _P.SITES_READ_ALL, _P.ALERTS_READ_ALL},
-    Scope.CONFIGURE: frozenset({_P.MONITORING_READ, _P.MONITORING_CONFIGURE, _P.ALERTS_ACKNOWLEDGE, _P.ALERTS_RESOLVE}),
+    Scope.CONFIGURE: frozenset(
+        {
+            *(_P.MONITORING_READ, _P.MONITORING_CONFIGURE),
+            *(_P.ALERTS_ACKNOWLEDGE, _P.ALERTS_RESOLVE, _P.ALERTS_SILENCE, _P.ALERTS_SILENCE_ALL),
+        }
+    ),
 }
 
 

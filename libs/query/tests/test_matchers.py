@@ -1,11 +1,11 @@
 """Label matchers."""
 
-import time
-
 import pytest
 import re2
 from vigie_query.errors import InvalidParameter, QueryLimitExceeded
 from vigie_query.matchers import Operator, parse, predicate, regex
+
+from tests.kit.cpu import cpu_at_most
 
 
 def accepts(texts: list[str], **labels: str) -> bool:
@@ -53,10 +53,9 @@ def test_an_expression_is_asked_once_for_each_value_and_may_be_stopped_after_eac
 def test_one_expression_takes_milliseconds_at_most_for_one_value() -> None:
     for pattern in (r"((a{1,50}){1,15})b", r".*.*.*.*.*.*a.{400}b", r".*(x.{0,200}y).*", r"(?i)\p{L}+ \p{L}+ \p{L}+"):
         matches = regex(pattern, "match")
-        began = time.process_time()
-        for _ in range(20):
-            matches("xa" * 512)
-        assert time.process_time() - began < 1
+        with cpu_at_most(1):
+            for _ in range(20):
+                matches("xa" * 512)
     for pattern in (r"(.{1,100}){1,9}z", r"(a|b|ab)*(.{0,500})c", r"(\pL?){60}z"):
         with pytest.raises(InvalidParameter, match="too large"):
             regex(pattern, "match")
@@ -76,9 +75,8 @@ def test_other_matchers_are_refused(text: str) -> None:
 
 
 def test_expressions_cannot_run_away() -> None:
-    began = time.process_time()
-    assert not regex("(a+)+$", "match")("a" * 1_000 + "b")
-    assert time.process_time() - began < 1
+    with cpu_at_most(1):
+        assert not regex("(a+)+$", "match")("a" * 1_000 + "b")
     with pytest.raises(InvalidParameter):
         regex("((((a{1,100}){1,100}){1,100}){1,100})", "match")
     with pytest.raises(InvalidParameter):
@@ -93,10 +91,8 @@ def test_expressions_cannot_run_away() -> None:
     "pattern", ["\\pL" * 333, "(?i)" + "\\PN" * 332, "(?:\\p{Lo}){17}" * 60, "x{1,100}" * 125, "." * 1_000]
 )
 def test_an_expression_is_compiled_or_refused_in_milliseconds(pattern: str) -> None:
-    began = time.thread_time()
-    with pytest.raises((InvalidParameter, QueryLimitExceeded)):
+    with cpu_at_most(0.025), pytest.raises((InvalidParameter, QueryLimitExceeded)):
         parse([f"a=~{pattern}"])
-    assert time.thread_time() - began < 0.025
 
 
 def test_unicode_classes_are_counted_over_all_expressions_of_a_question() -> None:

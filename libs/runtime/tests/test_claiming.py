@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from vigie_runtime.backoff import Backoff
 from vigie_runtime.claiming import Claiming
-from vigie_runtime.errors import StoreUnavailable
+from vigie_runtime.errors import Retryable, StoreUnavailable
 
 from tests.kit import eventually
 
@@ -49,7 +49,7 @@ async def test_while_there_is_something_it_goes_on_and_then_waits_until_it_is_wo
 
 
 async def test_it_looks_by_itself_and_comes_back_when_the_store_was_away() -> None:
-    work = Work(StoreUnavailable(), StoreUnavailable())
+    work = Work(StoreUnavailable(), Retryable("reading alerts"))
     await running(Claiming(work.claim, 0.01, AWAY), lambda: eventually(lambda: work.asked > 5))
 
 

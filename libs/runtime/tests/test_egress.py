@@ -17,6 +17,7 @@ from vigie_runtime.egress import AddressForbidden, Egress, HostUnknown, callable
         "198.18.0.1", "::", "::1", "fe80::1", "fd00:ec2::254", "fc00::1", "fec0::1", "ff02::1", "::ffff:127.0.0.1",
         "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a9fe:a9fe::1",
         "::127.0.0.1", "::ffff:0:10.0.0.1", "2001:db8::1", "2001:0:1:1:1:1:80ff:fffe",
+        "64:ff9b:1:a9fe:a9:fe00::",
     ],
 )  # fmt: skip
 def test_addresses_inside_are_not_called(address: str) -> None:

@@ -92,9 +92,8 @@ async def test_too_many_at_the_same_time_are_refused_and_leave_no_trace() -> Non
     await eventually(lambda: not expressions._admitted)
 
 
-async def test_nobody_waits_long_for_those_that_think(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vigie_runtime.expressions.WAIT_S", 0.05)
-    expressions = Expressions()
+async def test_nobody_waits_long_for_those_that_think() -> None:
+    expressions = Expressions(wait_s=0.05)
     release = threading.Event()
     slow = [asyncio.ensure_future(expressions.question("q", TENANT).run(lambda _: release.wait(10))) for _ in range(2)]
     await asyncio.sleep(0)

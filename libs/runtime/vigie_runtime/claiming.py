@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from vigie_runtime.backoff import Backoff
-from vigie_runtime.errors import StoreUnavailable
+from vigie_runtime.errors import Retryable, StoreUnavailable
 
 
 class Claiming:
@@ -14,7 +14,8 @@ class Claiming:
 
     def __init__(self, claim: Callable[[], Awaitable[object]], poll_s: float, away: Backoff) -> None:
         """`claim` takes some of what is due, if there is any, and says so; while it finds nothing it is called every
-        `poll_s`, for what other replicas left. When it raises StoreUnavailable it is called again by `away`."""
+        `poll_s`, for what other replicas left. When it raises StoreUnavailable or Retryable it is called again by
+        `away`."""
         self._claim, self._poll_s, self._away = claim, poll_s, away
         self._woken = asyncio.Event()
         self._stopping = False
@@ -35,7 +36,7 @@ class Claiming:
             self._woken.clear()
             try:
                 found, failures = await self._claim(), 0
-            except StoreUnavailable:
+            except (StoreUnavailable, Retryable):
                 failures += 1
                 await self._wait(self._away.pause_s(failures))
                 continue

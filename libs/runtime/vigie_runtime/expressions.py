@@ -51,8 +51,8 @@ class ExpressionTooSlow(ProblemError):  # noqa: N818 - named after what is wrong
 class Expressions:
     """The threads for expressions of one process: some work, some wait, the rest is refused at once."""
 
-    def __init__(self, thinking_s: float = THINKING_S, at_once: int = _AT_ONCE) -> None:
-        self._thinking_s = thinking_s
+    def __init__(self, thinking_s: float = THINKING_S, at_once: int = _AT_ONCE, wait_s: float = WAIT_S) -> None:
+        self._thinking_s, self._wait_s = thinking_s, wait_s
         self._per_tenant = max(_PER_TENANT, at_once)
         self._most = at_once + _WAITING
         self._threads = ThreadPoolExecutor(at_once, "expressions")
@@ -65,12 +65,12 @@ class Expressions:
 
     async def run(self, tenant: TenantId, work: Callable[[], T]) -> T:
         """The result of the work, which one of the threads does. Raises Busy: for all, or for this tenant, or when no
-        thread is free for WAIT_S."""
+        thread is free in `wait_s`."""
         if self._admitted[tenant] >= self._per_tenant or self._admitted.total() >= self._most:
             raise Busy("expressions")
         self._admitted[tenant] += 1
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await self._free.acquire()
         except TimeoutError:
             self._leave(tenant)

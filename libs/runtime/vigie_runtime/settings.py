@@ -160,6 +160,17 @@ class ReportsSettings(Settings):
         return self.report_retention_days * 24 * 3_600_000
 
 
+class ExternalSettings(Settings):
+    """Of services that tell people where to look."""
+
+    external_url: str = Field(
+        default="",
+        pattern=r"^(https?://[!-~]+)?$",
+        description="where people reach Vigie; links in notifications and in feeds begin with it: "
+        "https://vigie.example.com",
+    )
+
+
 class ChecksSettings(Settings):
     """Of a service that has to do with the checks of targets."""
 

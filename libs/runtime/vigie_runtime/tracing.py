@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry import trace
@@ -73,6 +74,7 @@ def context_of(span_context: SpanContext | None) -> Context | None:
     return None if span_context is None else trace.set_span_in_context(trace.NonRecordingSpan(span_context))
 
 
+@cache
 def runtime_version() -> str:
     """The version of Vigie that runs, for resources and dead letters."""
     try:

@@ -59,6 +59,9 @@ async def test_changes_and_removals_touch_only_ones_own(store: TenantCollection)
     await mine.change_all({"$or": [{"tenant": "rival"}, {}]}, {"$set": {"n": 9}})
     assert await mine.count({"n": 9}, 10) == 2
     assert await store.of(RIVAL).count({"n": 9}, 10) == 0
+    await mine.remove_all({"$or": [{"tenant": "rival"}, {}]})
+    assert await mine.count({}, 10) == 0
+    assert await store.of(RIVAL).count({}, 10) == 3
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,8 @@ def test_a_store_has_no_query_of_its_own() -> None:
     public = {name for name in vars(TenantCollection) if not name.startswith("_")}
     assert public == {"about", "of", "across", "ensure"}
     assert not {name for name in vars(TenantView) if not name.startswith("_")} - {
-        "tenant", "one", "find", "first", "count", "insert", "change", "change_all", "remove", "aggregate",
+        "tenant", "one", "find", "first", "count", "insert", "change", "change_all", "remove", "remove_all",
+        "aggregate",
     }  # fmt: skip
 
 

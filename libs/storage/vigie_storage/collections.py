@@ -139,7 +139,13 @@ TELEMETRY_PLATFORM_DAYS: Final = Collection("telemetry_platform_days", None, exp
 ALERTS: Final = Collection(
     "alerts",
     TenantIn.FIELD,
-    (_by_tenant("-starts", "_id"), _by_tenant("state", "-starts"), _by_tenant("search"), Index(("rule",))),
+    (
+        _by_tenant("-starts", "_id"),
+        _by_tenant("state", "-starts"),
+        _by_tenant("search"),
+        Index(("rule",)),
+        Index(("due",), only={"due": {"$exists": True}}),
+    ),
     Expiry("expires"),
 )
 """What every alert is now. `_id`: its fingerprint."""
@@ -164,6 +170,22 @@ ALERT_OUTBOX: Final = Collection(
     Expiry("expires"),
 )
 """What is to be sent, was sent, or cannot be. `_id`: made of transition and channel."""
+ALERT_GROUPS: Final = Collection("alert_groups", TenantIn.FIELD, (_by_tenant("_id"), Index(("due",))))
+"""Alerts that one receiver is told of together. `_id`: made of tenant, route, receiver and the group's labels."""
+ALERT_GROUP_MEMBERS: Final = Collection(
+    "alert_group_members",
+    TenantIn.FIELD,
+    (
+        _by_tenant("fingerprint"),
+        Index(("group", "due")),
+        Index((TenantIn.FIELD, "held", "due"), only={"held": True}),
+    ),
+)
+"""What a receiver was told of an alert. `_id`: "<group>/<fingerprint>"."""
+ALERT_DECISIONS: Final = Collection(
+    "alert_decisions", TenantIn.FIELD, (_by_tenant("fingerprint", "at"),), Expiry("at", None)
+)  # fmt: skip
+"""Why somebody was told of a step, or not. `_id`: made of what was decided."""
 ALERT_CHANNELS: Final = Collection("alert_channels", TenantIn.FIELD, (_by_tenant("name", unique=True),))
 """A tenant's channels, with their secrets. `_id`: an id of its own."""
 ALERT_RULES: Final = Collection(
@@ -176,6 +198,22 @@ ALERT_RULE_VERSIONS: Final = Collection(
 """What they were. `_id`: "<rule>/<version>"."""
 ALERT_TENANTS: Final = Collection("alert_tenants", TenantIn.ID)
 """For which tenants the shipped rules were made."""
+ALERT_CONFIGURATION: Final = Collection(
+    "alert_configuration",
+    TenantIn.FIELD,
+    (_by_tenant("kind", "name"), Index(("changed",))),
+    Expiry("expires"),
+)
+"""What a tenant configures about being told. `_id`: "<tenant>/<kind>/<name>"."""
+ALERT_ESCALATIONS: Final = Collection(
+    "alert_escalations",
+    TenantIn.FIELD,
+    (Index(("due",), only={"open": True}), _by_tenant("fingerprint", "-updated"), _by_tenant("open")),
+    Expiry("expires"),
+)
+"""Where an alert stands in a chain of people to tell. `_id`: made of tenant, episode and chain."""
+ALERT_HANDOVERS: Final = Collection("alert_handovers", TenantIn.FIELD, (Index(("due",)),))
+"""Who was told last to be on call. `_id`: "<tenant>/<schedule>"."""
 
 # Health. Written by healthcheck, and the checks by aggregator. See the modules of `health`.
 HEALTH_TARGETS: Final = Collection(
@@ -200,6 +238,8 @@ HEALTH_STATES: Final = Collection(
     Expiry("expires"),
 )
 """What every target is now. `_id`: that of the target."""
+HEALTH_SIGHTINGS: Final = Collection("health_sightings", TenantIn.FIELD, (Index(("target",)),), Expiry("expires"))
+"""How a target last looked from a region. `_id`: "<target>/<region>"."""
 HEALTH_BEATS: Final = Collection("health_beats", TenantIn.FIELD, (Index(("target",)),))
 """When a heartbeat was last heard. `_id`: the hash of its token."""
 HEALTH_INCIDENTS: Final = Collection(
@@ -240,7 +280,9 @@ ALL: Final = (
     SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
-    ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS,
-    HEALTH_TARGETS, HEALTH_STATES, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
+    ALERT_GROUPS, ALERT_GROUP_MEMBERS, ALERT_DECISIONS,
+    ALERT_ESCALATIONS, ALERT_HANDOVERS,
+    ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS, ALERT_CONFIGURATION,
+    HEALTH_TARGETS, HEALTH_STATES, HEALTH_SIGHTINGS, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
 )  # fmt: skip

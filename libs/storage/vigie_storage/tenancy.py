@@ -69,10 +69,18 @@ class TenantView:
         return await self._collection.find_one(self._narrow(query), session=session, max_time_ms=max_time_ms)
 
     def find(
-        self, query: Query, projection: Mapping[str, int] | None, *, batch_size: int, max_time_ms: int
+        self,
+        query: Query,
+        projection: Mapping[str, int] | None,
+        *,
+        batch_size: int,
+        max_time_ms: int,
+        session: Session | None = None,
     ) -> AsyncCursor[Document]:
         """All that match; whoever asks bounds them, with `limit` or by what is asked."""
-        return self._collection.find(self._narrow(query), projection, batch_size=batch_size, max_time_ms=max_time_ms)
+        return self._collection.find(
+            self._narrow(query), projection, batch_size=batch_size, max_time_ms=max_time_ms, session=session
+        )
 
     async def first(
         self, query: Query, sort: str, limit: int, *, descending: bool = False, session: Session | None = None
@@ -96,13 +104,17 @@ class TenantView:
             raise ValueError("a document of another tenant")
         await self._collection.insert_one(document, session=session)
 
-    async def change(self, query: Query, update: Mapping[str, Any], session: Session | None = None) -> Document | None:
-        """Update one document and give it as it is afterwards; None when none matches."""
+    async def change(
+        self, query: Query, update: Mapping[str, Any], session: Session | None = None, *, upsert: bool = False
+    ) -> Document | None:
+        """Update one document and give it as it is afterwards; None when none matches. `upsert`: make it then, with
+        what the query says that it equals."""
         _check_update(update, self._field)
         return await self._collection.find_one_and_update(
             self._narrow(query),
             update,
             return_document=ReturnDocument.AFTER,
+            upsert=upsert,
             session=session,
         )
 
@@ -114,6 +126,10 @@ class TenantView:
     async def remove(self, query: Query, session: Session | None = None) -> Document | None:
         """Delete one document and give it; None when none matches."""
         return await self._collection.find_one_and_delete(self._narrow(query), session=session)
+
+    async def remove_all(self, query: Query, session: Session | None = None) -> None:
+        """Delete every document that matches."""
+        await self._collection.delete_many(self._narrow(query), session=session)
 
     async def aggregate(
         self, pipeline: Sequence[Mapping[str, Any]], *, max_time_ms: int | None = None

@@ -150,6 +150,15 @@ def test_seconds_to_wait_are_a_header_too() -> None:
     assert "retry-after" not in problems.response(problem(ProblemKind.INVALID, 422, "no")).headers
 
 
+async def test_the_log_of_a_bug_has_no_part_of_the_path_that_may_be_a_credential(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(problems.log, "error", lambda _what, *, path, exc_info: told.append(path))
+    await http.get("/errors/bug")
+    assert told == ["/errors/{name}"]
+
+
 async def test_routes_whose_clients_know_another_shape_get_it_for_every_error(http: httpx2.AsyncClient) -> None:
     refusals.clear()
     bodies = {

@@ -84,7 +84,9 @@ def install(
         return await _answer(connection, error, _told(error, connection.url.path), error.headers())
 
     async def bug(connection: HTTPConnection, error: Exception) -> Answer:
-        log.error("a request failed unexpectedly", path=connection.url.path, exc_info=error)
+        # Of its route: a part of the path may be a credential, as that of a heartbeat is.
+        route = getattr(connection.scope.get("route"), "path", "")
+        log.error("a request failed unexpectedly", path=route, exc_info=error)
         # Not what the exception says: that may be what the client must not see.
         detail = f"the request failed unexpectedly; the log of the {service} says why"
         found = problem(ProblemKind.INTERNAL, 500, detail, instance=connection.url.path)

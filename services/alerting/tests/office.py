@@ -105,5 +105,5 @@ def settings_for(servers: dict[str, str], name: str, **more: Any) -> AlertingSet
         default_tenant=ACME,
         anonymous="nothing",
         jwt_secret=SecretStr("own-secret-" * 4),
-        **more,
+        **{"alerting_canary": False, **more},
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from vigie_alerting.notifiers.message import Message, message
 from vigie_contracts.alerts import AlertState, Reason, Severity, Transition
+from vigie_storage.alerts.document import Together
 
 START_MS = 1_790_000_000_120
 FINGERPRINT = "00c0ffee00c0ffee"
@@ -39,6 +40,17 @@ def resolved(**changes: Any) -> Transition:
 
 def firing_message(**changes: Any) -> Message:
     return message("n1", "ops", [transition(**changes)], EXTERNAL)
+
+
+def group_message() -> Message:
+    """Three alerts of a group, and five that are only counted."""
+    steps = [
+        transition(severity=Severity.CRITICAL),
+        transition(fingerprint="01" * 8, labels={"service": "search", "team": "web"}, value=0.5),
+        resolved(fingerprint="02" * 8, labels={"service": "cart", "team": "web"}),
+    ]
+    together = Together("g1", '{}/{team="web"}:{team="web"}', "web", {"team": "web"}, 5)
+    return message("n3", "ops", steps, EXTERNAL, together)
 
 
 def resolved_message() -> Message:

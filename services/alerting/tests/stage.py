@@ -17,19 +17,27 @@ from vigie_alerting.notifiers.http import Http
 from vigie_alerting.notifiers.message import Message
 from vigie_alerting.notifiers.registry import notifiers
 from vigie_alerting.notifiers.resources import Resources
+from vigie_alerting.notifying.pipeline import Stores
+from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.sender.delivery import Delivery
 from vigie_alerting.sender.failpoints import Failpoint, Point, never
 from vigie_alerting.sender.metrics import SenderMetrics
 from vigie_alerting.sender.sender import Sender
+from vigie_alerting.snapshots import Watch
 from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Audit
 from vigie_runtime.clock import SystemClock
+from vigie_runtime.expressions import Expressions
 from vigie_storage.alerts.channels import ChannelStore
+from vigie_storage.alerts.configuration import ConfigurationStore
+from vigie_storage.alerts.decisions import Decisions
+from vigie_storage.alerts.groups import GroupStore
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.outbox import Outbox
 from vigie_storage.alerts.rules import RuleStore
 
+from services.alerting.tests.pipelines import pipeline
 from services.alerting.tests.rigs import LOOPBACK, settings
 
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
@@ -91,13 +99,25 @@ class Stage:
         self.store = ChannelStore(database, self.clock, self.settings.sealing)
         self.channels = Channels(self.store, self.notifiers, self.resources)
         self.rules, self.audit = RuleStore(database, self.clock), Audit(database, self.clock)
-        self.book = Channelbook(database, self.store, self.rules, self.audit, self.resources)
+        self.kept = Stores(self.ledger, GroupStore(database, self.clock), Decisions(database))
+        self.configuration = ConfigurationStore(database, self.clock)
+        self.watch = Watch(self.configuration.changed_since, self.clock)
+        self.routebook = Routebook(
+            database, self.configuration, self.store, audit=self.audit, watch=self.watch, resources=self.resources,
+            patterns=Expressions(),
+        )  # fmt: skip
+        self.book = Channelbook(
+            database, self.store, self.rules, self.routebook.receivers_of, audit=self.audit, resources=self.resources
+        )
         self.database, self.rows = database, database["alert_outbox"]
 
     async def prepare(self) -> None:
         await self.ledger.prepare(KEPT)
+        await self.kept.groups.prepare()
+        await self.kept.decisions.prepare(KEPT)
         await self.store.prepare()
         await self.rules.prepare()
+        await self.configuration.prepare()
         await self.audit.ensure_indexes()
 
     def sender(self, failpoint: Failpoint = never, **more: Any) -> Sender:
@@ -117,7 +137,7 @@ class Stage:
             await task
 
     async def dispatch(self, *transitions: Transition, wake: Callable[[], None] = lambda: None) -> list[str]:
-        dispatcher = Dispatcher(self.ledger, self.channels, wake, self.clock)
+        dispatcher = Dispatcher(self.ledger, pipeline(self.kept, self.channels), wake, self.clock)
         return [one.id for one in await dispatcher.dispatch(transitions)]
 
     async def states(self) -> list[str]:

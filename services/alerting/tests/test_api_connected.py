@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
-from vigie_alerting.engine import start as engine
 from vigie_contracts.alerts import Rule, Transition
 from vigie_identity.permissions import Role, Scope
 from vigie_runtime import clients
-from vigie_runtime.clients import Database
 from vigie_storage.alerts.live import LiveTransitions, transitions_channel
 
-from services.alerting.tests.office import ACME, Office, key, opened, person, settings_for
+from services.alerting.tests.office import ACME, Office, key, person
 from tests.kit.wait import eventually
 
 pytestmark = pytest.mark.connected
@@ -46,27 +41,6 @@ groups:
       - record: service:requests:rate5m
         expr: sum by (service) (rate(http_requests_total[5m]))
 """
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def office(
-    database: Database, kafka: str, mongo_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Office]:
-    """Without the engine, which would resolve what no sample stands behind."""
-    monkeypatch.setattr(engine, "start", idle)
-    servers = {"kafka_bootstrap_servers": kafka, "mongodb_uri": mongo_uri, "redis_url": redis_url}
-    async with opened(settings_for(servers, database.name)) as made:
-        await eventually(lambda: _shipped(made))
-        yield made
-
-
-async def idle(*_: Any, **__: Any) -> Any:
-    nothing = SimpleNamespace(rules={}, refused={})
-    return SimpleNamespace(ready=True, runner=nothing, engine=nothing)
-
-
-async def _shipped(office: Office) -> bool:
-    return await office.resources.stores.rules.count(ACME) == 13
 
 
 async def log(office: Office) -> dict[str, Rule | None]:

@@ -79,7 +79,7 @@ def test_failpoint_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, text: s
 
 
 def test_every_kind_has_its_metric_label() -> None:
-    assert {kind.value for kind in ChannelType} - {"unknown"} == set(KINDS)
+    assert {kind.value for kind in ChannelType} - {"unknown", "canary"} == set(KINDS)
 
 
 @pytest.mark.parametrize(

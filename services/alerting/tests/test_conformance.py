@@ -15,9 +15,10 @@ import pytest
 from vigie_alerting.notifiers.errors import NotifyError, Permanent, Temporary
 from vigie_alerting.notifiers.message import message
 from vigie_alerting.notifiers.registry import KINDS
+from vigie_alerting.notifiers.text import title
 
 from services.alerting.tests.rigs import RIGS, SECRET, Rig, Scenario
-from services.alerting.tests.samples import EXTERNAL, firing_message, resolved_message, transition
+from services.alerting.tests.samples import EXTERNAL, firing_message, group_message, resolved_message, transition
 
 GOLDEN = Path(__file__).parent / "golden"
 TEMPORARY = {
@@ -70,8 +71,18 @@ async def test_outcome_is_as_the_retry_table_says(rig: Rig, scenario: Scenario) 
 async def test_body_is_exactly_the_golden_one(rig: Rig) -> None:
     await rig.notifier.send(rig.channel, firing_message())
     await rig.notifier.send(rig.channel, resolved_message())
+    _check_golden(rig, f"{rig.channel.type}.txt")
+
+
+@pytest.mark.parametrize("rig", RIGS, indirect=True)
+async def test_body_about_a_group_is_exactly_the_golden_one(rig: Rig) -> None:
+    await rig.notifier.send(rig.channel, group_message())
+    _check_golden(rig, f"{rig.channel.type}-group.txt")
+
+
+def _check_golden(rig: Rig, name: str) -> None:
     sent = b"\n".join(received.replace(b"\r\n", b"\n") for received in rig.received())
-    file = GOLDEN / f"{rig.channel.type}.txt"
+    file = GOLDEN / name
     if not file.exists():  # a new kind: look at it, and commit it
         file.write_bytes(sent)
     assert sent.decode() == file.read_text()
@@ -133,6 +144,11 @@ async def test_ten_megabytes_of_answer_are_not_kept(rig: Rig) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+def test_the_title_of_an_alert_on_a_health_target_says_which() -> None:
+    told = firing_message(rule_name="ServiceUnavailable", labels={"group": "booking", "target": "car-rental"})
+    assert title(told) == "[FIRING] ServiceUnavailable (high) on car-rental"
 
 
 def test_a_message_about_several_alerts_says_what_they_have_in_common() -> None:

@@ -18,10 +18,22 @@ pytestmark = pytest.mark.connected
 
 P = Permission
 NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
-    (r"/api/alerts/(rules|channels).*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
+    (r"/api/alerts/routes/test", None, P.MONITORING_READ),
+    (r"/api/alerts/silences.*", P.ALERTS_READ, P.ALERTS_SILENCE),
+    (
+        r"/api/alerts/(rules|channels|routes|maintenance|inhibitions|time-intervals).*|/api/slos.*",
+        P.MONITORING_READ,
+        P.MONITORING_CONFIGURE,
+    ),
+    (r"/api/oncall/schedules/\{schedule\}/calendar.ics", None, None),
+    (r"/api/oncall(/schedules/\{schedule\}/shifts)?", P.ALERTS_READ, None),
+    (r"/api/oncall/.*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/notifications/.*", None, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/resolve", None, P.ALERTS_RESOLVE),
     (r"/api/alerts/\{alert\}/.*acknowledge", None, P.ALERTS_ACKNOWLEDGE),
+    (r"/api/v2/alerts", P.ALERTS_READ, P.DATA_WRITE),
+    (r"/api/v2/(status|receivers|alerts/groups)", P.ALERTS_READ, None),
+    (r"/api/v2/silences?(/.*)?", P.ALERTS_READ, P.ALERTS_SILENCE),
     (r"/api/alerts.*|/api/v1/alerts", P.ALERTS_READ, None),
     (r"/api/v1/rules", P.ALERTS_READ_ALL, None),
     (r"/health(/.*)?|/internal/metrics|/api-docs|/docs.*|/redoc|/openapi.json", None, None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.engine import Engine
@@ -18,11 +18,13 @@ FORMS = (
     "avg by (host) (avg_over_time({}[5m]))", "sum without (host) ({}) / 3", "-max_over_time({}[3m] offset 1m)",
     "100 - {} % 7", "stddev(sum_over_time({}[5m]))", "stdvar_over_time({}[5m])", "mad_over_time({}[5m])",
     "count(changes({}[5m]))", "min(sqrt(abs({})))", "last_over_time({}[1m])", "avg({})", "sum_over_time({}[40s])",
-    "ceil({} / 3)", "irate({}[5m])",
+    "ceil({} / 3)", "irate({}[5m])", "zscore_over_time({}[5m]) > -1e9", "mad_zscore_over_time({}[5m])",
+    "iqr_outlier_over_time({}[5m])",
 )  # fmt: skip
 APART = (
     "ln({})", "{} ^ 0.3", "topk(1, {})", "absent({})", "{0} / {0}", "quantile(0.5, {})", "sum({0}) > scalar({0})",
     "max_over_time(rate({}[1m])[5m:1m])", "predict_linear({}[5m], 60)", "histogram_quantile(0.9, {})",
+    "seasonal_zscore({}[5m], 1m, 30s)",
 )  # fmt: skip
 METRICS = tuple(f"m{number}" for number in range(5))
 KINDS = st.sampled_from([Kind.GAUGE, Kind.GAUGE, Kind.CUMULATIVE, Kind.COUNTER])
@@ -39,6 +41,7 @@ def alone(engine: Engine, rule: ActiveRule) -> dict[object, bytes]:
     return dict(zip(found.labels, (row.tobytes() for row in found.values), strict=True))
 
 
+@example("increase({}[5m])", [(Kind.COUNTER, [("b", 0, 3.0)]), (Kind.COUNTER, [("a", 0, -0.0)])])
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(FORMS),

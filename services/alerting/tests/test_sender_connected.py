@@ -13,6 +13,7 @@ from vigie_alerting.notifiers.message import Message
 from vigie_alerting.sender import sender as sending
 from vigie_alerting.sender.failpoints import Point
 from vigie_contracts.alerts import AlertState, Channel, Transition
+from vigie_runtime import tasks
 from vigie_storage.alerts.document import State
 from vigie_storage.alerts.outbox import LEASE_S
 
@@ -76,8 +77,7 @@ async def test_a_crash_loses_nothing_and_doubles_at_most_what_was_on_its_way(sta
         return task.done() or (not crashing._tasks and await stage.rows.find_one({"attempts": {"$gt": 0}}) is not None)
 
     await eventually(crashed)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await tasks.end([task])
     stage.clock.ahead_s += LEASE_S + 1
     async with stage.sending():
         await eventually(lambda: _all_sent(stage))
@@ -138,8 +138,19 @@ async def test_who_holds_a_lease_may_renew_it_first_after_the_store_was_away(sta
     stage.clock.ahead_s += LEASE_S + 1
     (other,) = await stage.outbox.claim("two", 10, {}, 10, abandoned=False)
     assert other.id != mine.id
-    await stage.outbox.renew([mine])
+    assert await stage.outbox.renew([mine]) == {mine.id}
     assert await stage.outbox.claim("two", 10, {}, 10) == []
+
+
+async def test_what_somebody_else_claimed_meanwhile_is_not_renewed(stage: Stage) -> None:
+    await stage.dispatch(firing(0))
+    (lost,) = await stage.outbox.claim("one", 10, {}, 10)
+    stage.clock.ahead_s += LEASE_S + 1
+    theirs = await stage.outbox.claim("two", 10, {}, 10)
+    await stage.dispatch(firing(1))
+    (mine,) = await stage.outbox.claim("one", 10, {}, 10)
+    assert await stage.outbox.renew([lost, mine]) == {mine.id}
+    assert await stage.outbox.renew(theirs) == {lost.id}
 
 
 async def test_whose_lease_was_taken_over_settles_nothing(stage: Stage) -> None:

@@ -41,6 +41,19 @@ class Acknowledgement(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
+class External(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the sender of an alert that no rule evaluates said last. Unix milliseconds."""
+
+    until: int
+    """When it ends, unless it is sent again before."""
+    since: int
+    """When the sender says that it began."""
+    annotations: dict[str, str] = {}
+    """Texts, no templates."""
+    generator_url: str = ""
+    """Where the sender shows what it is about."""
+
+
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One alert in its present episode. One that is inactive is forgotten when it is looked at next.
 
@@ -81,6 +94,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     amended: bool = False
     traceparent: str = ""
     """Of the sample that moved it last, where that is known."""
+    external: External | None = None
+    """None: a rule evaluates it."""
 
     @property
     def episode(self) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
-from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_contracts.topics import RULES, SAMPLES
+from vigie_identity.audit import Audit
 from vigie_identity.pages import MAX_PAGE, PageRequest
 from vigie_identity.tenants import Status, Tenants
 from vigie_limits.plans import series_limits
@@ -26,11 +26,10 @@ from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
-from vigie_storage.alerts.live import LiveFeed
+from vigie_storage.alerts.configuration import Kind
 from vigie_storage.latest import LatestReader
 from vigie_storage.mongo import retryable
 from vigie_storage.promql.reader import PromqlReader
-from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.writer import SeriesWriter
@@ -43,32 +42,43 @@ from vigie_web.metrics import ACCESS_METRICS, PATH
 from vigie_web.operations import operations
 from vigie_web.state import AppState
 
-from vigie_alerting import metrics
+from vigie_alerting import metrics, telling
 from vigie_alerting.alerts.desk import Desk
-from vigie_alerting.announcer import UNANNOUNCED, Announcer
+from vigie_alerting.announcer import UNANNOUNCED
+from vigie_alerting.api.alertmanager import routes as alertmanager
+from vigie_alerting.api.alertmanager import silences as alertmanager_silences
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.inhibitions import routes as inhibitions
+from vigie_alerting.api.maintenance import routes as maintenance
+from vigie_alerting.api.oncall import routes as oncall_
+from vigie_alerting.api.preview import routes as preview
 from vigie_alerting.api.prometheus import routes as prometheus
+from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
-from vigie_alerting.channels.channelbook import Channelbook
-from vigie_alerting.channels.channels import Channels
-from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.slos import routes as slos
+from vigie_alerting.api.time_intervals import routes as time_intervals
+from vigie_alerting.backtest.backtester import Backtester
+from vigie_alerting.canary import CANARY_METRICS
+from vigie_alerting.configbook import Configbook
 from vigie_alerting.engine import start as engine
-from vigie_alerting.engine.metrics import ENGINE_METRICS, count_transitions
+from vigie_alerting.engine.metrics import ENGINE_METRICS
 from vigie_alerting.engine.start import MAX_SERIES, RunningEngine
-from vigie_alerting.notifiers.base import Notifier
-from vigie_alerting.notifiers.http import Http
-from vigie_alerting.notifiers.registry import notifiers
-from vigie_alerting.notifiers.resources import Resources as NotifierResources
+from vigie_alerting.external.ending import Ending
+from vigie_alerting.external.intake import Intake
+from vigie_alerting.external.metrics import EXTERNAL_METRICS
+from vigie_alerting.notifying.metrics import NOTIFYING_METRICS
 from vigie_alerting.resources import Resources, RuleHealth
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
 from vigie_alerting.rulebook.shipping import Shipping
-from vigie_alerting.sender.delivery import Delivery
-from vigie_alerting.sender.failpoints import from_environment
-from vigie_alerting.sender.metrics import SENDER_METRICS, SenderMetrics
-from vigie_alerting.sender.sender import Sender
+from vigie_alerting.rules.shipped import of_installation
+from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.slos import model
+from vigie_alerting.slos.slobook import Slobook
+from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
 log = logging.get(__name__)
@@ -76,9 +86,19 @@ log = logging.get(__name__)
 State = AppState[AlertingSettings, Resources]
 FEATURES: Final = (
     rules.FEATURE,
+    preview.FEATURE,
     channels_.FEATURE,
+    routing.FEATURE,
+    silences.FEATURE,
+    maintenance.FEATURE,
+    inhibitions.FEATURE,
+    time_intervals.FEATURE,
     alerts.FEATURE,
+    oncall_.FEATURE,
     prometheus.FEATURE,
+    alertmanager.FEATURE,
+    alertmanager_silences.FEATURE,
+    slos.FEATURE,
     operations(PATH),
 )
 """`/api/alerts/{alert}` after those whose paths begin alike."""
@@ -93,7 +113,17 @@ _LIMITS: Final = Limits(MAX_SERIES, 20_000, 5_000)
 def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> FastAPI:
     """Alerting, connected while the ASGI lifespan runs; until then its routes answer 503."""
     measured = MetricSet(
-        [*metrics.ALL, *ACCESS_METRICS, *PUBLISHING_METRICS, *SENDER_METRICS, *ENGINE_METRICS, UNANNOUNCED]
+        [
+            *metrics.ALL,
+            *ACCESS_METRICS,
+            *PUBLISHING_METRICS,
+            *SENDER_METRICS,
+            *NOTIFYING_METRICS,
+            *ENGINE_METRICS,
+            *EXTERNAL_METRICS,
+            *CANARY_METRICS,
+            UNANNOUNCED,
+        ]
     )
     app = web.create_app(
         State(settings, measured, clock),
@@ -103,7 +133,8 @@ def create_app(settings: AlertingSettings, *, clock: Clock | None = None) -> Fas
         title="Vigie alerting",
         version=version("vigie-alerting"),
         description="Rules, alerts and the channels through which people are told of them. Times are UTC; errors are "
-        "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them.",
+        "RFC 9457 problem details, those of `/api/v1/` as Prometheus has them, those of `/api/v2/` as "
+        "Alertmanager has them.",
         refused_credentials=metrics.REQUESTS.refused_credentials,
         max_body_bytes=MAX_FILE_BYTES,
     )
@@ -126,22 +157,20 @@ async def connect(state: State, life: Lifespan) -> Resources:
     await life.up("collections", stores.prepare(settings))
     if not settings.sealing.key_id:
         log.warning("secrets of channels are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
-    http = Http(settings.callable_networks, clock)
-    life.on_down("webhooks", http.aclose)
-    live = LiveFeed(redis)
-    tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
-    kinds = notifiers(tools)
-    channels = Channels(stores.channels, kinds, tools)
-    announcer = Announcer(live, clock, state.metrics)
-    life.run("announcer", announcer.run(), announcer.stop)
-    dispatcher = _sending(state, life, stores, channels, kinds, announcer=announcer)
+    patterns = Expressions()
+    told = telling.start(state, life, shared, stores, patterns)
+    dispatcher, mutes = told.dispatcher, told.mutes
+    # Without inhibition, whose sources are alerts that fire now.
+    of_the_past = [one.of_the_past for one in (mutes.maintained, mutes.silenced, mutes.inactive)]
+    ending = Ending(stores.states, dispatcher, clock)
+    life.run("ends of alerts from outside", ending.run(), ending.stop)
     records = await _records(state, life)
     publisher = DocumentPublisher(stores.rules.outgoing, records.publish, clock)
     life.run("rules to publish", publisher.run(), publisher.stop)
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
-    shipping = Shipping(stores.rules, rulebook.make_shipped, lambda: _active(who.tenants))
+    shipping = Shipping(stores.rules, partial(_ship, settings, rulebook), lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
-    compiled, patterns = CompiledRules(), Expressions()
+    compiled = CompiledRules()
     recordings = await publishing(
         life,
         settings,
@@ -152,18 +181,32 @@ async def connect(state: State, life: Lifespan) -> Resources:
         metrics=state.metrics,
         known_series=_KNOWN_SERIES,
     )
+    latest = LatestReader(database, redis, clock, state.metrics)
+    reader = _reader(state, database, latest, patterns)
+    # Of whoever asks over HTTP: what they read does not wait before what rules missed.
+    asked = _reader(state, database, latest, patterns)
     running = await engine.start(
         life,
         settings,
         database,
         states=stores.states,
         dispatcher=dispatcher,
-        reader=_reader(state, database, LatestReader(database, redis, clock, state.metrics), patterns),
+        reader=reader,
         publish=recordings.named.publish,
         identities=identities,
         clock=clock,
         metrics=state.metrics,
+        sessions=told.sessions,
+        owning=told.owning.begin,
     )
+    if settings.alerting_canary:
+        flying = told.canary.run(
+            dispatcher.dispatch,
+            recordings.named.publish,
+            stores.groups.forget_idle,
+            TenantId(settings.default_tenant),
+        )
+        life.run("canary", flying, told.canary.stop)
     return Resources(
         access=shared.access,
         checks=(
@@ -174,45 +217,46 @@ async def connect(state: State, life: Lifespan) -> Resources:
         ),
         audit=who.audit,
         stores=stores,
+        watch=told.watch,
+        mutes=mutes,
         rulebook=rulebook,
+        slobook=_slobook(database, stores, who.audit, told.watch, rulebook=rulebook, reader=asked, patterns=patterns),
         compiled=compiled,
-        channels=channels,
-        channelbook=Channelbook(database, stores.channels, stores.rules, who.audit, tools),
+        channels=told.channels,
+        channelbook=told.channelbook,
+        routebook=told.routebook,
+        imports=told.imports,
         dispatcher=dispatcher,
         desk=Desk(stores.states, stores.rules, compiled, dispatcher),
-        notifiers=tools,
-        selectors=SelectorReader(SeriesCatalogue(database, patterns), patterns, clock, MAX_SERIES),
+        intake=Intake(stores.states, dispatcher, clock, state.metrics),
+        oncall=told.oncall,
+        notifiers=told.notifiers,
+        patterns=patterns,
+        selectors=asked.selectors,
+        backtester=Backtester(asked, told.routebook.held.of, of_the_past, clock),
         health=lambda rule_id: health_of(running, rule_id),
+        started_ms=clock.now_ms(),
     )
 
 
-def _sending(
-    state: State,
-    life: Lifespan,
+def _slobook(
+    database: Database,
     stores: Stores,
-    channels: Channels,
-    kinds: Mapping[str, Notifier],
+    audit: Audit,
+    watch: Watch,
     *,
-    announcer: Announcer,
-) -> Dispatcher:
-    """The sender, and what hands transitions to it."""
-    settings, failpoint = state.settings, from_environment()
-    sender = Sender(
-        stores.outbox,
-        Delivery(kinds, settings.external_url, failpoint),
-        channels.lookup,
-        clock=state.clock,
-        retry_for=settings.retry_for,
-        metrics=SenderMetrics(state.metrics),
-        failpoint=failpoint,
-    )
-    life.run("sender", sender.run(), sender.stop)
+    rulebook: Rulebook,
+    reader: PromqlReader,
+    patterns: Expressions,
+) -> Slobook:
+    slos_ = stores.configuration.of(Kind.SLO, model.Slo, model.MAX_SLOS)
+    return Slobook(slos_, Configbook(database, slos_, audit, watch), rulebook, reader, patterns)
 
-    def stored(transitions: Sequence[Transition]) -> None:
-        count_transitions(state.metrics, transitions)
-        announcer.announce(transitions)
 
-    return Dispatcher(stores.ledger, channels, sender.wake, state.clock, failpoint, stored=stored)
+async def _ship(settings: AlertingSettings, rulebook: Rulebook, tenant: TenantId) -> None:
+    """The rules of a new tenant, of whoever runs Vigie also those about Vigie."""
+    own = settings.alerting_canary and tenant == settings.default_tenant
+    await rulebook.make_shipped(tenant, of_installation(tenant) if own else ())
 
 
 def _reader(state: State, database: Database, latest: LatestReader, patterns: Expressions) -> PromqlReader:

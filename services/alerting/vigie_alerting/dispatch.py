@@ -4,21 +4,24 @@ woken, and whoever watches now is told."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
-from vigie_contracts.alerts import Channel, Transition
+from vigie_contracts.alerts import Transition
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clock import Clock
-from vigie_storage.alerts.document import Address, Notification
+from vigie_storage.alerts.document import Notification
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.mongo import Session
 
-from vigie_alerting.channels.channels import Channels
-from vigie_alerting.outbox import notifications, tells
+from vigie_alerting.notifying.metrics import NotifyingMetrics
+from vigie_alerting.notifying.pipeline import Done, Pipeline, Plan, again
 from vigie_alerting.sender.failpoints import Failpoint, Point, never
 
 MAX_TRANSITIONS: Final = 1_000
 """Of one transaction: it must end within the time that one may take."""
+Inside: TypeAlias = Callable[[Sequence[Transition], Session], Awaitable[Sequence[Notification]]]
+"""Writes what belongs to transitions, in their transaction, which may run more than once; gives what it stored for
+sending. May raise Moved: then the transaction is done again."""
 
 
 class Dispatcher:
@@ -27,24 +30,31 @@ class Dispatcher:
     def __init__(
         self,
         ledger: Ledger,
-        channels: Channels,
+        pipeline: Pipeline,
         wake: Callable[[], None],
         clock: Clock,
         failpoint: Failpoint = never,
         *,
         stored: Callable[[Sequence[Transition]], None] = lambda _transitions: None,
+        inside: Sequence[Inside] = (),
+        metrics: NotifyingMetrics | None = None,
     ) -> None:
-        """`wake` is the sender's; `stored` hears of the transitions that were."""
+        """`wake` is the sender's and the flusher's; `stored` hears of the transitions that were."""
         self._ledger = ledger
-        self._channels = channels
+        self._pipeline = pipeline
         self._wake = wake
         self._clock = clock
         self._failpoint = failpoint
         self._stored = stored
+        self._inside = inside
+        self._metrics = metrics or NotifyingMetrics()
 
     def through(self, ledger: Ledger) -> Dispatcher:
         """The same, but for what stores them."""
-        return Dispatcher(ledger, self._channels, self._wake, self._clock, self._failpoint, stored=self._stored)
+        return Dispatcher(
+            ledger, self._pipeline, self._wake, self._clock, self._failpoint,
+            stored=self._stored, inside=self._inside, metrics=self._metrics,
+        )  # fmt: skip
 
     async def dispatch(
         self, transitions: Sequence[Transition], also: Callable[[Session], Awaitable[object]] | None = None
@@ -54,21 +64,46 @@ class Dispatcher:
         more than MAX_TRANSITIONS."""
         if len(transitions) > MAX_TRANSITIONS:
             raise ValueError(f"{len(transitions)} transitions in one transaction, at most {MAX_TRANSITIONS} are stored")
-        made: list[Notification] = []
-        found: dict[tuple[str, tuple[Channel, ...]], list[Address]] = {}
-        now_ms = self._clock.now_ms()
+        by_tenant: dict[TenantId, list[Transition]] = {}
         for transition in transitions:
-            if tells(transition):
-                asked = transition.tenant, tuple(transition.channels)
-                if asked not in found:
-                    found[asked] = await self._channels.addresses(TenantId(transition.tenant), transition.channels)
-                made += notifications([transition], found[asked], now_ms)
-        await self._ledger.store(transitions, made, also)
+            by_tenant.setdefault(TenantId(transition.tenant), []).append(transition)
+        now_ms = self._clock.now_ms()
+        plans = [await self._pipeline.plan(tenant, some, now_ms) for tenant, some in by_tenant.items()]
+        made = [one for plan in plans if plan.plain for one in plan.told()]
+        done = await self._store(transitions, made, [plan for plan in plans if not plan.plain], also)
         self._stored(transitions)
         self._failpoint(Point.AFTER_STORE)
-        if made:
+        self._metrics.decided(done.decisions)
+        for plan in plans:
+            self._pipeline.written(plan)
+        if made or done.notifications or any(plan.grouped for plan in plans):
             self._wake()
-        return made
+        return [*made, *done.notifications]
+
+    async def _store(
+        self,
+        transitions: Sequence[Transition],
+        made: Sequence[Notification],
+        plans: Sequence[Plan],
+        also: Callable[[Session], Awaitable[object]] | None,
+    ) -> Done:
+        done = Done()
+
+        async def work(session: Session) -> None:
+            nonlocal done
+            done = Done()  # this may run again
+            if also is not None:
+                await also(session)
+            # First: what ends here may begin anew with a later step of the same transaction.
+            for inside in self._inside:
+                done.notifications.extend(await inside(transitions, session))
+            for plan in plans:
+                some = await self._pipeline.write(plan, session)
+                done.notifications.extend(some.notifications)
+                done.decisions.extend(some.decisions)
+
+        await again(lambda: self._ledger.store(transitions, made, work if plans or self._inside else also))
+        return done
 
     async def last(self, tenant: TenantId, fingerprint: str) -> Transition | None:
         """The newest transition of an alert. Raises StoreUnavailable."""

@@ -12,7 +12,9 @@ REQUESTS: Final = RequestMetrics(
         "/api/alerts/rules": "rules",
         "/api/alerts/channels": "channels",
         "/api/alerts": "alerts",
+        "/api/slos": "slos",
         "/api/v1/": "prometheus",
+        "/api/v2/": "alertmanager",
     },
 )
 

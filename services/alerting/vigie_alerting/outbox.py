@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Final
 
+import msgspec
 from vigie_contracts.alerts import AlertState, Channel, Transition
 from vigie_contracts.tenants import TenantId
-from vigie_storage.alerts.document import Address, Notification, order
+from vigie_storage.alerts.document import Address, Notification, Together, order
+from vigie_storage.alerts.groups import Group
 
 NAMED: Final = "channel"
 """The type of a rule's channel that names one of the tenant's: its destination is the name."""
+MAX_LISTED: Final = 100
+"""Alerts in one notification about many; the others are counted."""
+MAX_LISTED_BYTES: Final = 4_000_000
+"""Of these alerts, as they are stored: MongoDB takes documents of 16 MB. One alert alone is never that large."""
 _TOLD: Final = frozenset({AlertState.FIRING, AlertState.RESOLVED})
 
 
@@ -53,6 +60,28 @@ def notifications(transitions: Iterable[Transition], channels: Iterable[Address]
         if tells(transition)
         for to in unique.values()
     ]
+
+
+def of_group(group: Group, steps: Sequence[Transition], to: Address, now_ms: int) -> Notification:
+    """One about these steps of alerts of the group, worst first. Its id is made of the group and its sequence."""
+    shown, more = listed(steps)
+    return Notification(
+        id=_digest(group.tenant, to.key, group.id, group.born, str(group.sequence)),
+        tenant=TenantId(group.tenant),
+        address=to,
+        queue=f"{group.tenant}/{to.key}/{group.id}",
+        order=f"{group.told_ms:015d}.{group.sequence:09d}",
+        transitions=shown,
+        created=datetime.fromtimestamp(now_ms / 1000, UTC),
+        group=Together(group.id, group.key, group.receiver, group.labels, more),
+    )
+
+
+def listed(steps: Sequence[Transition]) -> tuple[tuple[Transition, ...], int]:
+    """The first of these steps, which one notification lists, at least one; and how many others it counts."""
+    sizes = accumulate(len(msgspec.json.encode(step)) for step in steps[:MAX_LISTED])
+    shown = max(1, sum(size <= MAX_LISTED_BYTES for size in sizes))
+    return tuple(steps[:shown]), len(steps[shown:])
 
 
 def _digest(*parts: str) -> str:

@@ -26,6 +26,11 @@ class AlertingSettings(ChannelSettings, AccessSettings):
         "at once after a crash, and others get them only after the session time-out; unset: others get them at once "
         "after a stop, and after a crash everybody waits for the session time-out",
     )
+    alerting_canary: bool = Field(
+        default=True,
+        description="whether an alert of no tenant goes through all of alerting each minute, to tell how late alerts "
+        "are told; the default tenant gets the rule that watches this",
+    )
     alerting_group: str = Field(
         default="vigie-alerting", min_length=1, description="processes of one group share the rules"
     )

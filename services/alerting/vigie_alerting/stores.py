@@ -9,6 +9,11 @@ from typing import Self
 from vigie_runtime.clients import Database
 from vigie_runtime.clock import Clock
 from vigie_storage.alerts.channels import ChannelStore
+from vigie_storage.alerts.configuration import ConfigurationStore
+from vigie_storage.alerts.decisions import Decisions
+from vigie_storage.alerts.escalations import EscalationStore
+from vigie_storage.alerts.groups import GroupStore
+from vigie_storage.alerts.handovers import HandoverStore
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.outbox import Outbox
 from vigie_storage.alerts.rules import RuleStore
@@ -24,6 +29,11 @@ class Stores:
     ledger: Ledger
     outbox: Outbox
     channels: ChannelStore
+    configuration: ConfigurationStore
+    groups: GroupStore
+    decisions: Decisions
+    escalations: EscalationStore
+    handovers: HandoverStore
 
     @classmethod
     def of(cls, settings: AlertingSettings, database: Database, clock: Clock) -> Self:
@@ -34,6 +44,11 @@ class Stores:
             Ledger(database),
             Outbox(database, clock, timedelta(seconds=settings.alerts_ttl)),
             ChannelStore(database, clock, settings.sealing),
+            ConfigurationStore(database, clock),
+            GroupStore(database, clock),
+            Decisions(database),
+            EscalationStore(database, timedelta(seconds=settings.alerts_ttl)),
+            HandoverStore(database),
         )
 
     async def prepare(self, settings: AlertingSettings) -> None:
@@ -42,3 +57,8 @@ class Stores:
         await self.states.prepare()
         await self.ledger.prepare(timedelta(seconds=settings.alerts_ttl))
         await self.channels.prepare()
+        await self.configuration.prepare()
+        await self.groups.prepare()
+        await self.decisions.prepare(timedelta(seconds=settings.alerts_ttl))
+        await self.escalations.prepare()
+        await self.handovers.prepare()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -48,7 +49,7 @@ def moved(
         severity=alert.severity,
         previous_severity=previous_severity,
         labels=labels,
-        annotations=templates.render_all(rule.rule.annotations, labels, alert.value),
+        annotations=annotations_of(rule, labels, alert.value),
         value=alert.value,
         expression=rule.text,
         starts_at=alert.starts_at,
@@ -66,12 +67,18 @@ def moved(
     )
 
 
-def labels_of(rule: CompiledRule, alert: Alert) -> dict[str, str]:
+def labels_of(rule: CompiledRule, alert: Alert, external_labels: Mapping[str, str] | None = None) -> dict[str, str]:
     """Of the series, then the rule's own, then the name of the alert, as Prometheus has them; sorted, none empty."""
     series = dict(alert.series)
-    own = templates.render_all(rule.rule.labels, series, alert.value)
+    own = templates.render_all(rule.rule.labels, series, alert.value, external_labels)
     together = {**series, **own, ALERTNAME: rule.rule.name}
     return {name: together[name] for name in sorted(together) if together[name]}
+
+
+def annotations_of(rule: CompiledRule, labels: Mapping[str, str], value: float | None) -> dict[str, str]:
+    """Rendered; of an alert that came from outside as they were sent."""
+    texts = rule.rule.annotations
+    return {name: texts[name] for name in sorted(texts)} if rule.plain else templates.render_all(texts, labels, value)
 
 
 def rule_of(last: Transition, alert: Alert) -> Rule:
@@ -98,6 +105,7 @@ _PLAIN: Final = {
     Reason.CALMED: "it has been calm for long enough",
     Reason.AMENDED: "late data took back the reason of this alert",
     Reason.ACKNOWLEDGEMENT_EXPIRED: "the acknowledgement expired and it still fires",
+    Reason.EXPIRED: "it was not sent again in time",
     Reason.RULE_CHANGED: "the rule was changed",
     Reason.RULE_REMOVED: "the rule was removed or switched off",
 }
@@ -108,20 +116,20 @@ def _sentence(alert: Alert, rule: CompiledRule, reason: Reason, actor: str, befo
     if reason in _PLAIN:
         return _PLAIN[reason]
     value = "" if alert.value is None else f", the value is {templates.number(alert.value)}"
-    lasting = duration(rule.rule.for_ms)
+    text, lasting = rule.text or "what its sender watches", duration(rule.rule.for_ms)
     match reason:
         case Reason.CONDITION_MET:
-            return f"{rule.text} holds{value}" + (f"; fires when it has for {lasting}" if rule.rule.for_ms else "")
+            return f"{text} holds{value}" + (f"; fires when it has for {lasting}" if rule.rule.for_ms else "")
         case Reason.HELD:
-            return f"{rule.text} has held for {lasting}{value}"
+            return f"{text} has held for {lasting}{value}"
         case Reason.NOT_HELD:
-            return f"{rule.text} ceased to hold before {lasting} were over{value}"
+            return f"{text} ceased to hold before {lasting} were over{value}"
         case Reason.RECOVERED:
-            return f"{rule.text} holds no more{value}"
+            return f"{text} holds no more{value}"
         case Reason.SEVERITY_CHANGED:
             return f"from {before} to {alert.severity}{value}"
         case Reason.CONTINUED:
-            return f"{rule.text} holds again{value}: the same episode goes on"
+            return f"{text} holds again{value}: the same episode goes on"
         case Reason.FLAPPING:
             return f"fired {len(alert.fired_ages)} times in a short while{value}: fires on until it is calm"
         case _:

@@ -33,19 +33,33 @@ class Authority:
         return Trust(make)
 
     def server(
-        self, directory: Path, *, days: float = 30, name: str = "", self_signed: bool = False, alpn: str = ""
+        self,
+        directory: Path,
+        *,
+        days: float = 30,
+        name: str = "",
+        self_signed: bool = False,
+        alpn: str = "",
+        between: float = 0,
     ) -> ssl.SSLContext:
-        """The TLS of a server whose certificate ends in so many days."""
+        """The TLS of a server whose certificate ends in so many days. `between`: the days of an authority between this
+        one and the server, which the server shows too; 0: there is none."""
         path = directory / "server.pem"
-        path.write_bytes(self.pem(days=days, name=name, self_signed=self_signed))
+        path.write_bytes(self.pem(days=days, name=name, self_signed=self_signed, between=between))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         if alpn:
             context.set_alpn_protocols([alpn])
         return context
 
-    def pem(self, *, days: float = 30, name: str = "", self_signed: bool = False) -> bytes:
-        """Certificate and private key, in this order."""
+    def pem(self, *, days: float = 30, name: str = "", self_signed: bool = False, between: float = 0) -> bytes:
+        """Certificate, that of an authority in between if there is one, and private key, in this order."""
+        if between:
+            other = Authority()
+            other._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority in between")])
+            shown = _signed(other._name, self._name, other._key.public_key(), self._key, between, ca=True)
+            own = other.pem(days=days, name=name)
+            return own.replace(b"-----BEGIN PRIVATE", _pem(shown) + b"-----BEGIN PRIVATE", 1)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)

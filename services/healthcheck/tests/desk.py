@@ -134,7 +134,7 @@ async def opened(database: Database, mongo_uri: str, redis_url: str) -> AsyncGen
     settings = HealthcheckSettings(
         kafka_bootstrap_servers="127.0.0.1:1", mongodb_uri=mongo_uri, redis_url=redis_url,
         mongodb_database=database.name, samples_topic="samples", default_tenant=ACME, anonymous="nothing",
-        jwt_secret=SecretStr("own-secret-" * 4),
+        jwt_secret=SecretStr("own-secret-" * 4), external_url="https://vigie.example/",
     )  # fmt: skip
     looked: list[None] = []
     stores: list[tuple[Database, TargetStore]] = []

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import OWN, Secrets, Target
+from vigie_healthcheck import checking
 from vigie_healthcheck.checking import Checker
 from vigie_healthcheck.probes.base import Facts, Failed, Phases, Probe, Question, Way
 from vigie_healthcheck.self_check import LoopDelay, Reference, SelfCheck
@@ -94,6 +95,26 @@ async def test_a_check_is_never_longer_than_its_interval_and_each_attempt_has_it
     found = await checker(probe).check(watched, Secrets())
     assert (found.outcome.verdict, found.attempts) == (Verdict.DOWN, 2)
     assert time.monotonic() - began < 1.0
+
+
+async def test_what_is_started_together_with_the_prober_is_not_down_before_it_may_be_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, probe = "http://10.0.0.1:1/", Double(Failed("no"), {}, Failed("no"))
+    self_check = SelfCheck([], LoopDelay(), SystemClock(), None)
+    asked = Checker({"double": probe}, WAY, self_check, [url])
+    own = target(url=url, managed_by=OWN)
+    found = [(await asked.check(own, Secrets())).outcome for _ in range(3)]
+    assert [one.verdict for one in found] == [Verdict.UNKNOWN, Verdict.UP, Verdict.DOWN]
+    assert found[0].reason == "it may still be starting; no"
+    assert (await asked.check(target(url=url), Secrets())).outcome.verdict is Verdict.DOWN, (
+        "people's are judged at once"
+    )
+    monkeypatch.setattr(checking, "GETTING_READY_S", 0.0)
+    silent = Checker({"double": Double(OSError())}, WAY, self_check, [url])
+    assert (await silent.check(own, Secrets())).outcome.verdict is Verdict.UNKNOWN, "it does not answer at all yet"
+    late = Checker({"double": Double(Failed("no"))}, WAY, self_check, [url])
+    assert (await late.check(own, Secrets())).outcome.verdict is Verdict.DOWN
 
 
 async def test_a_kind_that_is_not_known_is_no_fault_of_the_target() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +17,8 @@ import pytest
 from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Expectations
 from vigie_healthcheck.probes import datagrams
+from vigie_healthcheck.probes.base import Phases, Question, Way
+from vigie_runtime.egress import Egress
 
 from services.healthcheck.tests.asking import outcome
 from services.healthcheck.tests.servers import server
@@ -159,3 +163,20 @@ async def test_dns_answers_that_do_not_fit_are_asked_for_over_tcp() -> None:
         got = await outcome("dns", f"dns://127.0.0.1:{port}/example.com")
         assert (got.reason, got.facts["probe_dns_answer_rrs"]) == ("", 2.0)
         assert await target.closed()
+
+
+async def test_where_this_machine_speaks_no_ipv6_the_next_address_is_asked() -> None:
+    def make(family: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "no IPv6")
+        return socket.socket(family, socket.SOCK_DGRAM)
+
+    def way(*addresses: str) -> Way:
+        return Way(Egress(None, lambda _host, _port: asyncio.sleep(0, list(addresses))))
+
+    question = Question("dns://server.example/name")
+    async with datagrams.datagrams(question, 53, way("::1", "127.0.0.1"), Phases(), make) as made:
+        assert made._socket.getpeername()[0] == "127.0.0.1"
+    with pytest.raises(OSError, match="no IPv6"):
+        async with datagrams.datagrams(question, 53, way("::1"), Phases(), make):
+            pass

@@ -102,6 +102,18 @@ async def test_http_secrets_stay_with_their_origin() -> None:
     assert b"authorization" not in got["other"].lower()
 
 
+@pytest.mark.parametrize("status", [307, 308])
+async def test_http_body_stays_with_its_origin_too(status: int) -> None:
+    async with server(hangs) as other:
+        away = answer(status, Location=f"http://127.0.0.1:{other.port}/")
+        async with server(says(away)) as target:
+            url = f"http://127.0.0.1:{target.port}/"
+            found = await outcome("http", url, method="POST", body=b"password=s3cret", deadline_s=1.0)
+        assert not other.arrived.is_set()
+    reason = "redirected with its body to another origin, which is not to get it"
+    assert (found.verdict, found.reason) == (Verdict.DOWN, reason)
+
+
 async def test_http_headers_with_line_ends_are_not_sent() -> None:
     async with server(hangs) as target:
         headers: Mapping[str, str] = {"X": "a\r\nHost: b"}

@@ -250,6 +250,8 @@ async def test_the_status_page_shows_what_is_public_and_nothing_else(desk: Desk)
     feed = await desk.call("GET", "/status/acme.rss")
     assert feed.headers["content-type"] == "application/rss+xml"
     assert ElementTree.fromstring(feed.text).findtext("channel/link") == "https://vigie.example/status/acme"
+    feed = await desk.call("GET", "/status/acme.rss", headers={"host": "10.0.0.7:8080"})
+    assert "10.0.0.7" not in feed.text, "a proxy may call it by another name"
     for text in (answer.text, str(shown), feed.text):
         assert not {part for part in ("backstage", "10.0.0.7", "internal") if part in text}
     assert "<script" not in answer.text + feed.text

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 from vigie_contracts.checks import Check, Verdict
 from vigie_contracts.tenants import TenantId
 from vigie_healthcheck.recording import Found, Gone, StateRecorder
 from vigie_healthcheck.state import Change
+from vigie_runtime.clock import SystemClock
 from vigie_storage.health.beats import Beats, new_token
 from vigie_storage.health.checks import Checks
+from vigie_storage.health.sightings import Sighting, Sightings
 from vigie_storage.health.states import EVERY, HealthStates, StateFilter, TargetState, order
 from vigie_storage.mongo import transaction
+from vigie_storage.partitions.owners import Owners
 
 pytestmark = pytest.mark.connected
 
@@ -38,10 +43,11 @@ def found(number: int, *became: Verdict, at: int = 1) -> Found:
 
 
 @pytest.fixture
-async def recorder(database: Any) -> StateRecorder:
-    made = StateRecorder(database)
+async def recorder(database: Any) -> AsyncIterator[StateRecorder]:
+    made = StateRecorder(database, "targets", SystemClock())
     await made.prepare()
-    return made
+    yield made
+    await made.close()
 
 
 async def incidents(recorder: StateRecorder, tenant: TenantId = ACME) -> list[tuple[str, int, int | None, str]]:
@@ -89,6 +95,21 @@ async def test_owners_that_write_the_same_at_the_same_time_make_one_incident(rec
     await asyncio.gather(*both)
     assert len(await incidents(recorder)) == 50
     assert {one.checked_ms for one in (await recorder.states.some([f"t{n}" for n in range(50)])).values()} == {NOW + 3}
+
+
+async def test_what_a_killed_owner_left_open_holds_up_nobody_who_takes_its_targets_over(
+    recorder: StateRecorder, mongo_uri: str
+) -> None:
+    async with AsyncMongoClient(mongo_uri) as other, other.start_session() as dead:
+        database: Any = other[recorder.database.name]
+        await Owners(database, "targets", SystemClock()).take_over(3, dead)
+        await dead.start_transaction()
+        await HealthStates(database).write([state(1, DOWN)], dead)  # and here it is killed
+        begun = time.monotonic()
+        await recorder.take_over(3)
+        assert await recorder.write([found(1, DOWN, at=5)]) == set()
+        assert time.monotonic() - begun < 5, "MongoDB itself would end it after a minute"
+    assert await incidents(recorder) == [("t1", 5, None, "down")]
 
 
 async def test_what_is_gone_is_forgotten_and_its_incident_ends(recorder: StateRecorder) -> None:
@@ -174,6 +195,19 @@ async def test_checks_are_stored_once_and_read_newest_first(database: Any) -> No
     assert indexes["at_1"]["expireAfterSeconds"] == 7 * 86_400
 
 
+async def test_the_newest_sighting_of_each_region_is_kept(database: Any) -> None:
+    sightings = Sightings(database)
+    await sightings.prepare()
+
+    def seen(region: str, at: int, verdict: Verdict = UP, target: str = "t1") -> Sighting:
+        return Sighting(target=target, tenant="acme", region=region, at_ms=NOW + at, verdict=verdict, reason="$odd")
+
+    await sightings.write([seen("us", 5), seen("eu", 5, DOWN), seen("us", 5, target="t2")])
+    await sightings.write([seen("us", 4, DOWN), seen("eu", 6)])
+    assert await sightings.of("t1") == [seen("eu", 6), seen("us", 5)]
+    assert await sightings.of("t3") == []
+
+
 async def test_a_beat_is_heard_by_its_token_only(database: Any) -> None:
     beats, token, other = Beats(database), new_token(), new_token()
     await beats.prepare()
@@ -186,6 +220,10 @@ async def test_a_beat_is_heard_by_its_token_only(database: Any) -> None:
     assert heard == await beats.last("t1")
     assert heard is not None
     assert (heard.target, heard.tenant, heard.at_ms, heard.failed, heard.code) == ("t1", ACME, NOW + 2, True, 3)
+    await beats.hear(token, NOW + 3_600_000)  # by a clock that is ahead
+    heard = await beats.hear(token, NOW + 3)
+    assert heard is not None
+    assert (heard.at_ms, heard.failed) == (NOW + 3, False)
     assert token not in str(await database.health_beats.find().to_list())
     await transaction(database, lambda session: beats.expect(ACME, "t1", other, NOW + 3, session))
     assert await beats.hear(token, NOW + 4) is None, "a new token takes the place of the old one"

@@ -3,146 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
-from redis.exceptions import ConnectionError as RedisConnectionError
-from vigie_contracts.checks import Check, Verdict
+from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Target
-from vigie_contracts.tenants import TenantId
 from vigie_healthcheck import results as module
 from vigie_healthcheck.checking import Checked
 from vigie_healthcheck.probes.base import Outcome
-from vigie_healthcheck.recording import Found, Gone
-from vigie_healthcheck.results import RESULTS_METRICS, Results
 from vigie_healthcheck.samples import check_id
 from vigie_healthcheck.state import step
 from vigie_publishing.errors import BusAwayError, ItemError, Reason
-from vigie_publishing.publishers import NamedSamples
-from vigie_publishing.publishers import Outcome as Published
-from vigie_runtime.clock import SystemClock
-from vigie_runtime.errors import BusUnavailable, StoreUnavailable
-from vigie_runtime.metrics import MetricSet
-from vigie_runtime.redis_breaker import REDIS_AWAY
-from vigie_storage.health.live import LiveHealth
-from vigie_storage.health.states import TargetState
+from vigie_runtime.errors import BusUnavailable
 
+from services.healthcheck.tests.around_results import DOWN, MUTED, NOW, UP, Bench, running
 from tests.kit import eventually
-
-NOW = 1_790_000_000_000
-UP, DOWN = Verdict.UP, Verdict.DOWN
-MUTED = {"target_up": 0.0, "target_muted": 1.0}
-"""The last of a target: down, and nobody is to be told."""
-
-
-class Log:
-    """Kafka: by id what it has."""
-
-    def __init__(self) -> None:
-        self.checks: dict[str, Check] = {}
-        self.batches: list[int] = []
-        self.away: Exception | None = None
-        self.hangs: asyncio.Event | None = None
-        self.refused: list[ItemError] = []
-        self.last: list[NamedSamples] = []
-
-    async def say(self, samples: Sequence[NamedSamples]) -> None:
-        if self.away is not None:
-            raise self.away
-        self.last += samples
-
-    async def publish(self, checks: Sequence[tuple[Check, NamedSamples]]) -> list[Published]:
-        if self.hangs is not None:
-            await self.hangs.wait()
-        if self.away is not None:
-            raise self.away
-        self.batches.append(len(checks))
-        for check, samples in checks:
-            self.checks.setdefault(check.id, check)
-            assert len(samples.key) == 16
-        return [Published(0, self.refused) for _ in checks]
-
-
-class Store:
-    """MongoDB: guards as that does."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-        self.states: dict[str, TargetState] = {}
-        self.changes: list[tuple[str, Verdict, Verdict]] = []
-        self.gone: list[str] = []
-        self.writes: list[int] = []
-        self.away = False
-        self.unpublished: set[str] = set()
-        """Ids of checks whose states came before them."""
-
-    async def write(self, found: Sequence[Found]) -> set[str]:
-        if self.away:
-            raise StoreUnavailable
-        self.writes.append(len(found))
-        newer: set[str] = set()
-        for one in found:
-            known = self.states.get(one.state.target)
-            if known is not None and known.checked_ms > one.state.checked_ms:
-                newer.add(one.state.target)
-                continue
-            id_ = check_id(one.state.target, one.state.checked_ms)
-            if id_ not in self.log.checks:
-                self.unpublished.add(id_)
-            self.states[one.state.target] = one.state
-            self.changes += [(one.state.target, change.from_, change.to) for change in one.changes]
-        return newer
-
-    async def remove(self, gone: Sequence[Gone]) -> None:
-        if self.away:
-            raise StoreUnavailable
-        for one in gone:
-            self.states.pop(one.target, None)
-            self.gone.append(one.target)
-
-
-class Live:
-    def __init__(self) -> None:
-        self.told: list[tuple[TenantId, LiveHealth]] = []
-        self.away = False
-
-    async def announce(self, tenant: TenantId, stored: LiveHealth) -> None:
-        if self.away:
-            raise RedisConnectionError
-        self.told.append((tenant, stored))
-
-    @property
-    def targets(self) -> list[str]:
-        return [one.state.target for _, live in self.told for one in live.states]
-
-
-class Bench:
-    """A process, and what is around it."""
-
-    def __init__(self) -> None:
-        self.log, self.live = Log(), Live()
-        self.store = Store(self.log)
-        self.metrics = MetricSet([*RESULTS_METRICS, REDIS_AWAY])
-        self.states: dict[str, TargetState] = {}
-
-    def process(self) -> Results:
-        return Results(self.log, self.store, self.live, SystemClock(), self.metrics)
-
-    async def check(
-        self, results: Results, name: str, number: int, verdict: Verdict = UP, tenant: str = "acme"
-    ) -> None:
-        target = Target(id=name, tenant=tenant, name=name, kind="http")
-        outcome = Outcome(verdict, "" if verdict is UP else "refused", 0.01, {"connect": 0.002}, {"probe_x": 1.0})
-        at_ms = NOW + number * 1000
-        made = step(self.states.get(name), target, outcome, at_ms)
-        self.states[name] = made.state
-        await results.add(target, made, Checked(outcome), at_ms)
-
-    def value(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 @pytest.fixture
@@ -150,16 +27,6 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(module, "FLUSH_S", 0.01)
     monkeypatch.setattr(module, "PATIENCE_S", 0.05)
     return Bench()
-
-
-@asynccontextmanager
-async def running(results: Results) -> AsyncIterator[None]:
-    task = asyncio.create_task(results.run())
-    try:
-        yield
-    finally:
-        results.stop()
-        await task
 
 
 async def test_a_check_is_published_stored_and_told_in_this_order(bench: Bench) -> None:
@@ -325,6 +192,24 @@ async def test_a_flush_returns_when_what_was_found_before_is_stored(bench: Bench
     assert bench.store.states["a"].checked_ms == NOW + 1000
 
 
+async def test_what_is_handed_over_is_stored_or_never_will_be(bench: Bench) -> None:
+    results = bench.process()
+    async with running(results):
+        await bench.check(results, "a", 1)
+        await results.hand_over(["a"])
+        assert bench.store.states["a"].checked_ms == NOW + 1000
+        bench.store.away = True
+        await bench.check(results, "a", 2, DOWN)
+        await bench.check(results, "b", 2)
+        await eventually(lambda: len(bench.log.checks) == 3)
+        await results.hand_over(["a"])
+        bench.store.away = False
+        await eventually(lambda: "b" in bench.store.states)
+    # Else who has it now, and found it up, would not know that an incident has begun.
+    assert bench.store.states["a"].checked_ms == NOW + 1000
+    assert ("a", UP, DOWN) not in bench.store.changes
+
+
 async def test_a_target_that_is_gone_leaves_nothing(bench: Bench) -> None:
     results = bench.process()
     async with running(results):
@@ -336,6 +221,33 @@ async def test_a_target_that_is_gone_leaves_nothing(bench: Bench) -> None:
     assert bench.store.gone == ["a"]
     assert bench.store.states == {}
     assert [{one.name: one.value for one in last.samples} for last in bench.log.last] == [MUTED]
+
+
+async def test_a_target_is_not_forgotten_before_its_alerts_can_end(bench: Bench) -> None:
+    results = bench.process()
+    bench.log.away = BusUnavailable("away")
+    async with running(results):
+        await bench.check(results, "a", 1, DOWN)
+        await eventually(lambda: "a" in bench.store.states)
+        await results.remove(Target(id="a", tenant="acme", name="a", kind="http"))
+        await bench.check(results, "b", 1)
+        await eventually(lambda: "b" in bench.store.states)
+        assert "a" in bench.store.states, "who has it after a crash still finds that there is something to end"
+        bench.log.away = None
+        await eventually(lambda: bench.store.gone == ["a"])
+    assert len(bench.log.last) == 1
+
+
+async def test_a_target_that_is_back_before_it_was_forgotten_is_not_forgotten_later(bench: Bench) -> None:
+    results = bench.process()
+    bench.log.away = BusUnavailable("away")
+    async with running(results):
+        await results.remove(Target(id="a", tenant="acme", name="a", kind="http"))
+        await bench.check(results, "a", 1)
+        await eventually(lambda: "a" in bench.store.states)
+        bench.log.away = None
+        await eventually(lambda: bench.log.last)
+    assert (bench.store.gone, list(bench.store.states)) == ([], ["a"])
 
 
 async def test_alerts_under_labels_that_a_target_has_no_more_can_end(bench: Bench) -> None:
@@ -375,9 +287,15 @@ async def test_samples_that_are_refused_are_counted_and_hold_nothing_up(bench: B
     assert bench.value("vigie_healthcheck_refused_samples_total", reason="limit") == 1
 
 
-async def test_what_is_no_passing_trouble_ends_the_process(bench: Bench) -> None:
+@pytest.mark.parametrize("where", ["log", "store"])
+async def test_what_is_no_passing_trouble_ends_the_process(
+    bench: Bench, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: object) -> None:
+        raise KeyError("a bug")
+
     results = bench.process()
-    bench.log.away = KeyError("a bug")
+    monkeypatch.setattr(bench.log if where == "log" else bench.store, "publish" if where == "log" else "write", broken)
     await bench.check(results, "a", 1)
     with pytest.raises(KeyError):
-        await results.run()
+        await asyncio.wait_for(results.run(), 10)

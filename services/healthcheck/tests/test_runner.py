@@ -3,144 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
-from vigie_contracts.checks import Verdict
-from vigie_contracts.targets import Maintenance, Secrets, Target
-from vigie_healthcheck.checking import Checked
-from vigie_healthcheck.metrics import CHECKING_METRICS, CheckingMetrics
+from vigie_contracts.targets import Maintenance
 from vigie_healthcheck.muting import DEPENDENCY, MAINTENANCE, Muting
-from vigie_healthcheck.probes.base import Outcome
-from vigie_healthcheck.roster import READ_S, Roster
-from vigie_healthcheck.runner import Runner
-from vigie_healthcheck.schedule import Schedule
-from vigie_healthcheck.start import steady
-from vigie_healthcheck.state import Step
-from vigie_runtime.bus.compacted import CompactedLog
+from vigie_healthcheck.roster import READ_S
 from vigie_runtime.clock import ManualClock
-from vigie_runtime.errors import StoreUnavailable
-from vigie_runtime.metrics import MetricSet
 from vigie_storage.health.states import TargetState
-from vigie_storage.sealing import Sealing
 
-UP, DOWN, UNKNOWN = Verdict.UP, Verdict.DOWN, Verdict.UNKNOWN
-S = 1_000
-
-
-def target(name: str, version: int = 1, **changes: Any) -> Target:
-    return Target(id=name, tenant="acme", name=name, kind="http", version=version, **{"interval_ms": 30 * S, **changes})
-
-
-@dataclass
-class States:
-    """What is stored."""
-
-    stored: dict[str, TargetState] = field(default_factory=dict)
-    away: bool = False
-    reads: int = 0
-
-    async def some(self, ids: Iterable[str]) -> dict[str, TargetState]:
-        self.reads += 1
-        await asyncio.sleep(0)
-        if self.away:
-            raise StoreUnavailable
-        return {one: self.stored[one] for one in ids if one in self.stored}
-
-
-@dataclass
-class Added:
-    target: Target
-    step: Step
-    at_ms: int
-
-
-class Rig:
-    def __init__(self, slots: int = 100) -> None:
-        self.clock, self.states, self.log = ManualClock(), States(), CompactedLog(Target)
-        self.read, self.asked_for = True, dict[str, int]()
-        self.begun: list[str] = []
-        self.answers: dict[str, Exception | Verdict] = {}
-        self.gates: dict[str, asyncio.Event] = {}
-        self.added: list[Added] = []
-        self.forgotten: list[str] = []
-        self.metrics = MetricSet(CHECKING_METRICS)
-        self.measured = CheckingMetrics(self.metrics)
-        woken, now_ms = asyncio.Event(), steady(self.clock)
-        self.woken, schedule = woken, Schedule()
-        self.roster = Roster(
-            self.log, schedule, self.states, self.forget, sealing=Sealing(), is_read=lambda: self.read,
-            clock=self.clock, now_ms=now_ms, changed=woken.set,
-        )  # type: ignore[arg-type]  # fmt: skip
-        muting = Muting(self.states, self.roster.state, self.clock)  # type: ignore[arg-type]
-        self.runner = Runner(
-            schedule, self.roster, self.check, muting.reason, self.add, asked=self.asked, slots=slots,
-            clock=self.clock, now_ms=now_ms, metrics=self.measured, woken=woken,
-        )  # fmt: skip
-
-    async def forget(self, target: Target) -> None:
-        self.forgotten.append(target.id)
-
-    async def asked(self) -> dict[str, int]:
-        return self.asked_for
-
-    async def check(self, target: Target, secrets: Secrets) -> Checked:
-        self.begun.append(target.id)
-        if gate := self.gates.get(target.id):
-            await gate.wait()
-        answer = self.answers.get(target.id, UP)
-        if isinstance(answer, Exception):
-            raise answer
-        return Checked(Outcome(answer, "" if answer is UP else "it is so", 0.1, {}, {}))
-
-    async def add(self, target: Target, step: Step, checked: Checked, at_ms: int) -> None:
-        self.added.append(Added(target, step, at_ms))
-
-    async def say(self, *targets: Target, removed: str = "") -> None:
-        """On the log."""
-        records = [SimpleNamespace(key=one.id.encode(), value=msgspec.json.encode(one), offset=0) for one in targets]
-        records += [SimpleNamespace(key=removed.encode(), value=None, offset=0)] if removed else []
-        await self.log.records(0, records)  # type: ignore[arg-type]
-        await settled()
-
-    async def pass_(self, seconds: float) -> None:
-        """Time goes by, in steps that are no standstill."""
-        while seconds > 0:
-            self.clock.advance(min(1.0, seconds))
-            seconds -= 1.0
-            self.woken.set()
-            self.runner.look()
-            await settled()
-
-    def verdicts(self) -> dict[str, Verdict]:
-        return {one.target.id: one.step.state.verdict for one in self.added}
-
-
-async def settled() -> None:
-    for _ in range(30):
-        await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def running(rig: Rig) -> AsyncIterator[Rig]:
-    parts = [asyncio.create_task(work) for work in (rig.roster.run(), rig.runner.listen(), rig.runner.run())]
-    await rig.log.assigned(0)
-    await settled()
-    try:
-        yield rig
-    finally:
-        rig.runner.stop()
-        rig.roster.stop()
-        for gate in rig.gates.values():
-            gate.set()
-        while not all(part.done() for part in parts):
-            await rig.pass_(1)
-        await asyncio.gather(*parts)
+from services.healthcheck.tests.rig import (
+    DOWN,
+    UNKNOWN,
+    UP,
+    Rig,
+    S,
+    States,
+    eventually,
+    running,
+    settled,
+    target,
+)
 
 
 async def test_a_new_target_is_checked_at_once_and_then_in_its_interval() -> None:
@@ -312,13 +195,6 @@ async def test_a_partition_that_cannot_be_read_to_its_end_does_not_hold_up_the_o
         await eventually(rig, lambda: bool(rig.added))
 
 
-async def eventually(rig: Rig, so: Callable[[], bool]) -> None:
-    """The roster looks again after a moment."""
-    async with asyncio.timeout(10):
-        while not so():
-            await rig.pass_(0.1)
-
-
 async def test_a_tombstone_of_a_target_that_was_known_ends_what_is_known_of_it() -> None:
     rig = Rig()
     rig.states.stored = {"gone": TargetState(target="gone", tenant="acme", state=DOWN)}
@@ -340,6 +216,49 @@ async def test_a_target_that_comes_back_goes_on_from_the_newest_that_anybody_kno
         await rig.say(target("a", failure_threshold=3))
         await rig.pass_(31)
         assert rig.added[-1].step.state.state is DOWN
+
+
+async def test_when_others_may_have_a_target_nothing_of_it_is_under_way_any_more() -> None:
+    async with running(Rig()) as rig:
+        rig.gates["a"] = asyncio.Event()
+        await rig.say(target("a"), target("b"))
+        await rig.pass_(1)
+        rig.states.away = True  # the roster waits, and takes no changes
+        await rig.say(target("a", 2))
+        await rig.log.revoked([0])
+        assert (rig.roster.watched, sorted(rig.handed_over)) == ({}, ["a", "b"])
+        added = len(rig.added)
+        rig.gates["a"].set()
+        await settled()
+        assert len(rig.added) == added
+        rig.states.away = False
+        await rig.pass_(120)
+        assert (rig.roster.watched, len(rig.added)) == ({}, added), "what was read before they left does not bring back"
+
+
+async def test_what_is_read_anew_is_handed_over_as_to_another() -> None:
+    async with running(Rig()) as rig:
+        await rig.say(target("a"))
+        await rig.pass_(1)
+        await rig.log.assigned(0)
+        assert rig.handed_over == ["a"]
+
+
+async def test_a_partition_is_taken_over_before_its_states_are_read_and_each_time_it_comes() -> None:
+    async with running(Rig()) as rig:
+        await rig.say(target("a"))
+        await rig.say(target("b"))
+        assert rig.taken_over == [(0, 0)]
+        await rig.log.revoked([0])
+        await settled()
+        reads = rig.states.reads
+        await rig.log.assigned(0)
+        rig.states.away = True
+        await rig.say(target("a"))
+        assert (len(rig.taken_over), rig.roster.watched) == (1, {})
+        rig.states.away = False
+        await eventually(rig, lambda: "a" in rig.roster.watched)
+        assert rig.taken_over[1:] == [(0, reads + 1)], "after the question that was not answered"
 
 
 async def test_nobody_is_alerted_while_it_is_maintained_or_what_it_needs_is_down() -> None:

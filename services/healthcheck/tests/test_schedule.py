@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from vigie_healthcheck.schedule import PAUSE_MS, Due, Schedule, next_after, offset_ms
+from vigie_healthcheck.schedule import PAUSE_MS, SETTLE_MS, Due, Schedule, next_after, offset_ms
 
 NOW = 1_700_000_000_000
 INTERVAL = 30_000
@@ -74,7 +74,9 @@ def test_after_a_pause_nothing_comes_at_once() -> None:
     back = NOW + 20 * INTERVAL
     assert schedule.take(back, 1_000) == []
     assert schedule.skipped >= 18 * 1_000
-    seconds = Counter((due.due_ms - back) // 1_000 for due in walked(schedule, back + 100, back + INTERVAL + 100))
+    settled = back + SETTLE_MS
+    assert walked(schedule, back + 100, settled) == [], "others may have them meanwhile"
+    seconds = Counter((due.due_ms - back) // 1_000 for due in walked(schedule, settled, settled + INTERVAL + 100))
     assert sum(seconds.values()) == 1_000
     assert max(seconds.values()) < 80
 
@@ -188,7 +190,7 @@ class Targets(RuleBasedStateMachine):
     def take(self, ms: int, most: int) -> None:
         self.now += ms
         if ms > PAUSE_MS:  # what was due meanwhile may be skipped
-            self.last = dict.fromkeys(self.last, self.now)
+            self.last = dict.fromkeys(self.last, self.now + SETTLE_MS)
         taken = self.schedule.take(self.now, most)
         assert len(taken) <= most
         assert [one.due_ms for one in taken] == sorted(one.due_ms for one in taken)

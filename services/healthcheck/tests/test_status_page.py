@@ -15,7 +15,7 @@ from vigie_healthcheck.readings import Days
 from vigie_healthcheck.status import public
 from vigie_healthcheck.status.feed import rss
 from vigie_healthcheck.status.model import Shown, StatusPage, worst
-from vigie_healthcheck.status.rendering import POLICY, bars_in_words, html, length_of, moment, percent
+from vigie_healthcheck.status.rendering import POLICY, bars_in_words, html, in_known_days, length_of, moment, percent
 from vigie_query.times import DAY, HOUR, MINUTE
 
 from services.healthcheck.tests.pages import HOSTILE, NOW, days, incident, known, made, sample
@@ -168,6 +168,11 @@ def test_incidents_of_services_that_are_not_public_are_not_told() -> None:
         ("mongodb-0:27017 is no primary", "… is no primary"),
         ("it answered 404 for /admin/secret.json", "it answered 404 for …"),
         ("root@db.internal may not log in", "… may not log in"),
+        ("the answer does not match key=s3cret", "the answer is not what it should be"),
+        ("2 of 3 regions see it down: here: the answer matches x; us-1: refused", "2 of 3 regions see it down"),
+        ("the answer matches password", "the answer is not what it should be"),
+        ("the answer has no $.internal.shards", "the answer is not what it should be"),
+        ("$.queue.depth is not 0", "the answer is not what it should be"),
     ],
 )
 def test_reasons_hold_no_addresses_in_public(reason: str, told: str) -> None:
@@ -203,6 +208,8 @@ def test_numbers_as_people_read_them() -> None:
     lengths = [0, 40_000, 5 * MINUTE, HOUR + 5_000, 2 * DAY + 3 * HOUR + MINUTE, 3 * DAY]
     assert [length_of(one) for one in lengths] == ["less than a second", "40 s", "5 min", "1 h", "2 d 3 h", "3 d"]
     assert moment(NOW) == "21 Sep 2026, 14:05"
+    known = [in_known_days(days(unknown=unknown)) for unknown in (0, 30, 89, 90)]
+    assert known == ["100 % in 90 days", "100 % in 60 days", "100 % in 1 day", "not known"]
 
 
 def test_many_bad_days_are_summed_up() -> None:

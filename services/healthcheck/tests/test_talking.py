@@ -206,6 +206,7 @@ TOO_LARGE = "the server's message is too large, or is none of a WebSocket"
         ([b"\x88\x02\x03\xe8"], "the server closed the WebSocket before its first message"),
         ([b"\x81\x7f" + b"\x7f" * 8], TOO_LARGE),
         ([b"\x81\x8d"], TOO_LARGE),
+        ([b"\x89\x7f", (70_000).to_bytes(8), bytes(70_000)], TOO_LARGE),
         ([b"\x00\x00"] * 101, "the server's message has no end"),
         ([b"\x81"], "the connection was closed without an answer"),
     ],

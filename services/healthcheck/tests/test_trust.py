@@ -29,6 +29,13 @@ async def test_tls_tells_when_the_certificate_expires(tmp_path: Path) -> None:
     assert got.facts[EXPIRY] == pytest.approx(time.time() + 30 * DAY, abs=120)
 
 
+async def test_the_certificate_of_the_chain_that_ends_first_counts(tmp_path: Path) -> None:
+    async with server(hangs, AUTHORITY.server(tmp_path, between=10)) as target:
+        got = await outcome("tls", f"tls://127.0.0.1:{target.port}", AUTHORITY.trust())
+    assert (got.verdict, got.reason) == (Verdict.UP, "")
+    assert got.facts[EXPIRY] == pytest.approx(time.time() + 10 * DAY, abs=120)
+
+
 @pytest.mark.parametrize(
     ("made", "trust", "reason"),
     [

@@ -92,9 +92,10 @@ async def test_empty_history_says_so() -> None:
     nothing = readings({(AVAILABLE, "other"): checks(NOW - HOUR, NOW)})
     found = await nothing.uptime(ACME, Span("shop", 30 * SECOND), Window.WEEK)
     assert (found.percent, found.unknown_s) == (None, 7 * 86_400 - 20 * 60), "but for the hour that goes on"
-    assert await nothing.latency(ACME, "shop", Window.WEEK) == Latency()
-    assert await nothing.days(ACME, ["shop"], 3) == {}
+    assert await nothing.latency(ACME, Span("shop", 0), Window.WEEK) == Latency()
+    assert await nothing.days(ACME, [Span("shop", 0)], 3) == {}
     assert await nothing.last_day(ACME, []) == {}
+    assert await nothing.last_day(ACME, [Span("shop", 0)]) == {"shop": None}
 
 
 async def test_time_before_the_target_was_made_is_not_unknown() -> None:
@@ -135,26 +136,50 @@ async def test_days_of_several_targets_today_last() -> None:
     today = NOW // DAY * DAY
     stored = readings(
         {
-            (AVAILABLE, "a"): [*checks(today - DAY, today, 0.0, HOUR), *checks(today, NOW)],
+            (AVAILABLE, "a"): [*checks(today - DAY, today, 0.0, HOUR), *checks(today, NOW, every_ms=5 * MINUTE)],
             (AVAILABLE, "b"): checks(today - 2 * DAY, today - DAY, 1.0, HOUR),
             (AVAILABLE, "not asked for"): checks(today, NOW),
         }
     )
-    assert await stored.days(ACME, ["b", "a"], 3) == {
-        "a": Days(pytest.approx(100 * 20 / (24 * 60 + 20), abs=0.001), [None, 0.0, 100.0]),
+    a, b = Span("a", 0), Span("b", 0)
+    assert await stored.days(ACME, [b, a], 3) == {
+        "a": Days(pytest.approx(100 * 4 / 28, abs=0.001), [None, 0.0, 100.0]),
         "b": Days(100.0, [100.0, None, None]),
     }
-    assert await stored.last_day(ACME, ["a", "b"]) == {"a": pytest.approx(100 / 72, abs=0.001), "b": None}
+    assert await stored.last_day(ACME, [a, b]) == {"a": pytest.approx(100 * 4 / 28, abs=0.001), "b": None}
+
+
+async def test_a_day_that_was_watched_for_minutes_does_not_count_as_a_whole_one() -> None:
+    today = NOW // DAY * DAY
+    made = today - 10 * MINUTE
+    samples = [*checks(made, today, 0.0), *checks(today, today + 10 * HOUR)]
+    stored = readings({(AVAILABLE, "shop"): samples}, today + 10 * HOUR)
+    found = await stored.days(ACME, [Span("shop", 30 * SECOND, made)], 2)
+    assert found == {"shop": Days(pytest.approx(100 * 600 / 610, abs=0.001), [0.0, 100.0])}
+
+
+async def test_days_before_a_target_was_made_are_those_of_another_one_of_its_name() -> None:
+    today = NOW // DAY * DAY
+    samples = [*checks(today - 2 * DAY, today - DAY, 0.0, HOUR), *checks(today, NOW)]
+    found = await readings({(AVAILABLE, "shop"): samples}).days(ACME, [Span("shop", 0, today)], 3)
+    assert found == {"shop": Days(100.0, [None, None, 100.0])}
 
 
 async def test_latency_is_within_one_percent() -> None:
     times: Samples = [(NOW - HOUR + i * 30 * SECOND, (i + 1) / 1000) for i in range(100)]
     for window in Window:
-        found = await readings({(DURATION, "shop"): times}).latency(ACME, "shop", window)
+        found = await readings({(DURATION, "shop"): times}).latency(ACME, Span("shop", 0), window)
         assert found.p50 == pytest.approx(0.050, rel=0.011)
         assert found.p95 == pytest.approx(0.095, rel=0.011)
         assert found.p99 == pytest.approx(0.099, rel=0.011)
         assert (found.max, found.avg) == (0.1, pytest.approx(0.0505))
+
+
+async def test_latency_of_before_a_target_was_made_is_of_another_one_of_its_name() -> None:
+    times: Samples = [(NOW - 3 * HOUR, 9.0), (NOW - HOUR, 0.5)]
+    stored = readings({(DURATION, "shop"): times})
+    assert (await stored.latency(ACME, Span("shop", 0, NOW - 2 * HOUR), Window.DAY)).max == 0.5
+    assert await stored.latency(ACME, Span("shop", 0, NOW), Window.DAY) == Latency()
 
 
 def test_sums_that_do_not_come_out_even_are_whole_all_the_same() -> None:

@@ -41,6 +41,7 @@ from vigie_healthcheck.api.services import routes as services
 from vigie_healthcheck.api.status import routes as status
 from vigie_healthcheck.heartbeats import Heartbeats
 from vigie_healthcheck.probes.base import Way
+from vigie_healthcheck.probes.lookups import Lookups
 from vigie_healthcheck.reads import Reads
 from vigie_healthcheck.resources import Resources
 from vigie_healthcheck.results import RESULTS_METRICS
@@ -94,7 +95,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     beats = Beats(database)
     await life.up("heartbeats", beats.prepare())
     book = await targets.start(life, settings, database, who, store, clock=state.clock, metrics=state.metrics)
-    way = Way(Egress(settings.allowed_networks), beats=beats)
+    way = Way(Egress(settings.allowed_networks, Lookups().addresses), beats=beats)
     running = await checks.start(
         life,
         settings,

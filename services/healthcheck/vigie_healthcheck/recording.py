@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 from vigie_contracts.checks import Verdict
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database
+from vigie_runtime.clock import Clock
 from vigie_storage.health.incidents import Ended, Incident, Incidents
 from vigie_storage.health.states import HealthStates, TargetState
-from vigie_storage.mongo import Session, transaction
+from vigie_storage.mongo import Session, bounded, transaction
+from vigie_storage.partitions.owners import Owners
 
 from vigie_healthcheck.state import Change
 
 _TOGETHER: Final = 200
 """Targets whose changes are one transaction."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,25 @@ class Gone:
     at_ms: int
 
 
-@dataclass(slots=True)
 class StateRecorder:
     """All methods raise StoreUnavailable, and can be repeated."""
 
-    database: Database
-    states: HealthStates = field(init=False)
-    incidents: Incidents = field(init=False)
+    def __init__(self, database: Database, topic: str, clock: Clock) -> None:
+        """`topic`: that of the targets, whose partitions are owned."""
+        self.database, self.states, self.incidents = database, HealthStates(database), Incidents(database)
+        # One session for all transactions: who takes a partition over ends what its owner before left open in it.
+        self._session, self._owners = database.client.start_session(), Owners(database, topic, clock)
+        self._free = asyncio.Lock()
 
-    def __post_init__(self) -> None:
-        self.states, self.incidents = HealthStates(self.database), Incidents(self.database)
+    async def close(self) -> None:
+        """End the session."""
+        await self._session.end_session()
+
+    async def take_over(self, partition: int) -> None:
+        """End the transaction that an owner killed in the middle of it left open: it would hold its targets up."""
+        async with self._free:
+            with bounded(2):
+                await self._owners.take_over(partition, self._session)
 
     async def prepare(self) -> None:
         """Make the collections and their indexes."""
@@ -72,7 +85,7 @@ class StateRecorder:
 
         for start in range(0, len(gone), _TOGETHER):
             some = gone[start : start + _TOGETHER]
-            await transaction(self.database, work)
+            await self._transaction(work)
 
     async def _change(self, found: Sequence[Found]) -> set[str]:
         async def work(session: Session) -> set[str]:
@@ -82,7 +95,11 @@ class StateRecorder:
                 await self.incidents.write(moves, session)
             return newer
 
-        return await transaction(self.database, work)
+        return await self._transaction(work)
+
+    async def _transaction(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        async with self._free:
+            return await transaction(self.database, work, self._session)
 
 
 def _moves(found: Found) -> Iterator[Incident | Ended]:

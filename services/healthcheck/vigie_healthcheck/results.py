@@ -134,11 +134,13 @@ class Results:
         self._unpublished: deque[_Result] = deque()
         self._unstored: dict[str, _Unstored] = {}
         self._writing: dict[str, _Unstored] = {}
-        """What is being stored."""
+        """What is being stored, and kept when that fails."""
         self._gone: dict[str, Gone] = {}
         self._targets: dict[str, Target] = {}
         """As they were at their newest check."""
-        self._last: deque[NamedSamples] = deque(maxlen=MAX_WAITING)
+        self._last: dict[int, tuple[str, NamedSamples]] = {}
+        """The last samples of targets under labels that they have no more, in their order."""
+        self._ordinal = 0
         self._kafka_away = self._store_away = False
         self._room = asyncio.Event()
         self._stored = asyncio.Event()
@@ -154,11 +156,12 @@ class Results:
             self._given_up.inc()
             self._published([self._unpublished.popleft()])
         self._unpublished.append(_Result(target, step, checked, at_ms))
+        self._gone.pop(target.id, None)  # it is back before it was forgotten
         known = self._targets.get(target.id)
         if known is not target:
             self._targets[target.id] = target
             if known is not None and labels_of(known) != labels_of(target):
-                self._last.append(last_of(known, self._clock.now_ms()))
+                self._end(known)
         now = self._clock.monotonic()
         before = self._unstored.get(target.id)
         changes = [] if before is None else before.changes
@@ -172,9 +175,8 @@ class Results:
         """The target is deleted, or disabled: what is known of it goes, and its incident ends."""
         self._unstored.pop(target.id, None)
         self._targets.pop(target.id, None)
-        now_ms = self._clock.now_ms()
-        self._last.append(last_of(target, now_ms))
-        self._gone[target.id] = Gone(TenantId(target.tenant), target.id, now_ms)
+        self._end(target)
+        self._gone[target.id] = Gone(TenantId(target.tenant), target.id, self._clock.now_ms())
 
     async def flush(self, timeout_s: float = 2.0) -> None:
         """Return when what was added before is stored, so that who owns the targets next begins there; or after that
@@ -186,6 +188,14 @@ class Results:
                     self._stored.clear()
                     await self._stored.wait()
 
+    async def hand_over(self, targets: Iterable[str]) -> None:
+        """Store what was found of these, if that is possible now. Afterwards nothing of them is stored: whoever has
+        them goes on from what there is, and would be contradicted."""
+        await self.flush()
+        for target in targets:
+            for waiting in (self._unstored, self._writing, self._gone):
+                waiting.pop(target, None)
+
     def stop(self) -> None:
         """Make `run` return when it has told what it has, or cannot."""
         self._stopping.set()
@@ -196,15 +206,19 @@ class Results:
         publishing = asyncio.create_task(self._publishing(), name="checks to Kafka")
         storing = asyncio.create_task(self._storing(), name="states to MongoDB")
         try:
-            await asyncio.wait([publishing, storing], return_when=asyncio.FIRST_COMPLETED)
-            await publishing
-            await storing
+            await asyncio.gather(publishing, storing)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_S):
                     await self._publish()
             await self._store(all_=True)
         finally:
             await tasks.end([publishing, storing])
+
+    def _end(self, target: Target) -> None:
+        if len(self._last) >= MAX_WAITING:
+            del self._last[next(iter(self._last))]
+        self._ordinal += 1
+        self._last[self._ordinal] = target.id, last_of(target, self._clock.now_ms())
 
     def _since(self, then: float) -> bool:
         """Whether something from before that waits, or is being stored."""
@@ -246,14 +260,14 @@ class Results:
 
     async def _say_last(self) -> bool:
         """The last samples of targets that are gone: after those of their checks."""
-        some = list(self._last)
-        self._last.clear()
+        some = dict(self._last)
         try:
             if some:
-                await self._publisher.say(some)
+                await self._publisher.say([samples for _, samples in some.values()])
         except _PASSING:
-            self._last.extendleft(reversed(some))
             return False
+        for ordinal in some:
+            self._last.pop(ordinal, None)
         return True
 
     def _count(self, outcomes: Iterable[Outcome]) -> None:
@@ -276,8 +290,13 @@ class Results:
 
     async def _store(self, *, all_: bool = False) -> bool:
         """What is published or has waited long enough, and what is gone. False: MongoDB cannot take it now."""
-        gone, some = self._gone, self._ready(all_=all_)
-        self._gone, self._writing = {}, some
+        # What is forgotten before its last samples are in the log would never end its alerts: after a crash nobody
+        # would know that they are to be said.
+        unsaid = {target for target, _ in self._last.values()}
+        gone = {target: one for target, one in self._gone.items() if target not in unsaid}
+        some = self._ready(all_=all_)
+        self._gone = {target: one for target, one in self._gone.items() if target in unsaid}
+        self._writing = some
         if not gone and not some:
             return True
         try:

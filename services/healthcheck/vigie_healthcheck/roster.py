@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -31,6 +31,34 @@ _AWAY: Final = Backoff(0.2, 5.0)
 
 Forget: TypeAlias = Callable[[Target], Awaitable[None]]
 """Has what is known of a target removed, and its incident ended."""
+HandOver: TypeAlias = Callable[[Sequence[str]], Awaitable[None]]
+"""Has what was found of targets stored, and nothing of them afterwards."""
+TakeOver: TypeAlias = Callable[[int], Awaitable[None]]
+"""Ends what the owner before left open of a partition. Raises StoreUnavailable."""
+
+
+class TargetLog(CompactedLog[Target]):
+    """Whoever gets a partition next begins with what is stored of its targets: so they are handed over first."""
+
+    def __init__(self, hand_over: HandOver) -> None:
+        super().__init__(Target)
+        self._hand_over = hand_over
+
+    async def assigned(self, partition: int) -> int | None:
+        """Also of what this process itself reads anew."""
+        start = await super().assigned(partition)
+        await self._hand_over_left()
+        return start
+
+    async def revoked(self, partitions: Sequence[int]) -> None:
+        """Others have them as soon as this returns."""
+        await super().revoked(partitions)
+        await self._hand_over_left()
+
+    async def _hand_over_left(self) -> None:
+        left = self.left()
+        if left:
+            await self._hand_over(left)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,14 +78,15 @@ class Roster:
 
     def __init__(
         self, log_: CompactedLog[Target], schedule: Schedule, states: HealthStates, forget: Forget, *,
-        sealing: Sealing, is_read: Callable[[], bool], clock: Clock, now_ms: Callable[[], int],
-        changed: Callable[[], None] = lambda: None,
+        take_over: TakeOver, sealing: Sealing, is_read: Callable[[], bool], clock: Clock, now_ms: Callable[[], int],
+        changed: Callable[[], None] = lambda: None, wanted: Callable[[Target], bool] = lambda _: True,
     ) -> None:  # fmt: skip
         """`is_read`: whether the log was read to its end; `now_ms`: the time of the schedule; `changed` is called when
-        something may be due earlier than before."""
+        something may be due earlier than before; `wanted`: which targets are checked from here."""
         self._log, self._schedule, self._states, self._forget = log_, schedule, states, forget
+        self._take_over, self._taken_over = take_over, set[int]()
         self._sealing, self._is_read, self._clock, self._now_ms = sealing, is_read, clock, now_ms
-        self._changed = changed
+        self._changed, self._wanted = changed, wanted
         self._stopping = False
         self._unread_since: float | None = None
         self.watched: dict[str, Watched] = {}
@@ -95,11 +124,16 @@ class Roster:
         one = self.watched.get(target)
         return None if one is None else one.state
 
+    def leave(self, ids: Iterable[str]) -> None:
+        """Others have these now: what is being asked of them does not count any more."""
+        for id_ in ids:
+            self._drop(id_)
+
     def _leave(self, changes: Mapping[str, Change[Target]]) -> dict[str, Change[Target]]:
         """Targets that others have now are let go, whatever is away; the other changes."""
-        for id_, (_, value) in changes.items():
-            if value is Gone.LEFT:
-                self._drop(id_)
+        left = {id_: partition for id_, (partition, value) in changes.items() if value is Gone.LEFT}
+        self.leave(left)
+        self._taken_over.difference_update(left.values())
         return {id_: change for id_, change in changes.items() if change[1] is not Gone.LEFT}
 
     def _may_apply(self) -> bool:
@@ -113,9 +147,12 @@ class Roster:
 
     async def _apply(self, changes: Mapping[str, Change[Target]]) -> None:
         """Doing it again is harmless. Raises StoreUnavailable."""
+        for partition in {partition for partition, _ in changes.values()} - self._taken_over:
+            await self._take_over(partition)
+            self._taken_over.add(partition)
         stored = await self._states.some(changes)
         for id_, (_, value) in changes.items():
-            if isinstance(value, Target) and value.enabled:
+            if isinstance(value, Target) and value.enabled and self._wanted(value):
                 self._put(value, stored.get(id_))
                 continue
             known = self.watched.get(id_)

@@ -5,6 +5,7 @@ Samples carry the target's labels, and over them `target` (its name), `kind` and
   this check; none of them when it was the prober that failed.
 - `target_available` 0 when this check failed outside maintenance, else 1: what uptime is counted from. None when it was
   the prober that failed.
+- `probe_region_success` by `region` 1 or 0: of a target that is asked from several, where that is known.
 - `target_up` 1 or 0: what the target is, after its thresholds; none while nothing is known of it.
 - `target_muted` 1 while nobody is to be alerted: a maintenance, or something that it depends on is down.
 
@@ -82,6 +83,8 @@ def _values(target: Target, step: Step, outcome: Outcome) -> Iterator[tuple[str,
     yield "target_muted", labels, 1.0 if step.state.muted else 0.0
     if step.state.state is not Verdict.UNKNOWN:
         yield "target_up", labels, 1.0 if step.state.state in _GOOD else 0.0
+    for region, up in outcome.regions.items():
+        yield "probe_region_success", _with(labels, "region", region), 1.0 if up else 0.0
     if outcome.verdict is Verdict.UNKNOWN:
         return
     good = outcome.verdict in _GOOD
@@ -89,7 +92,7 @@ def _values(target: Target, step: Step, outcome: Outcome) -> Iterator[tuple[str,
     yield "target_available", labels, 1.0 if good or step.state.muted == MAINTENANCE else 0.0
     yield "probe_duration_seconds", labels, outcome.duration_s
     for phase, seconds in outcome.phases.items():
-        yield "probe_phase_duration_seconds", _with_phase(labels, phase), seconds
+        yield "probe_phase_duration_seconds", _with(labels, "phase", phase), seconds
     for name, value in outcome.facts.items():
         yield name, labels, value
 
@@ -100,5 +103,5 @@ def labels_of(target: Target) -> Labels:
     return tuple(sorted({**target.labels, **own}.items()))
 
 
-def _with_phase(labels: Labels, phase: str) -> Labels:
-    return (*(one for one in labels if one[0] != "phase"), ("phase", phase))
+def _with(labels: Labels, name: str, value: str) -> Labels:
+    return (*(one for one in labels if one[0] != name), (name, value))

@@ -14,6 +14,8 @@ from typing import Final
 
 PAUSE_MS: Final = 2_000
 """Who did not look for so long stood still: what was due meanwhile would come all at once, and is skipped."""
+SETTLE_MS: Final = 2_000
+"""Meanwhile others may have got the targets, which is heard of within so long: until then nothing is due."""
 SOON_MS: Final = 2
 """Between two targets that are due as soon as possible: thousands that come together do not begin together."""
 _SLACK: Final = 64
@@ -105,7 +107,7 @@ class Schedule:
         """At most `most` of what is due, the earliest first. Call it often, also without room for any: a pause between
         two calls is one of the process."""
         if self._looked_ms is not None and now_ms - self._looked_ms > PAUSE_MS:
-            self._skip(now_ms)
+            self._skip(now_ms + SETTLE_MS)
         self._looked_ms = now_ms
         taken: list[Due] = []
         while len(taken) < most and (entry := self._first()) is not None and entry.due_ms <= now_ms:
@@ -131,11 +133,12 @@ class Schedule:
         """How many are due, and not taken. Looks at all of them."""
         return sum(e.place != _TAKEN and e.due_ms <= now_ms for e in self._entries.values())
 
-    def _skip(self, now_ms: int) -> None:
-        while (entry := self._first()) is not None and entry.due_ms <= now_ms:
+    def _skip(self, until_ms: int) -> None:
+        """What is due by then is due at its first time afterwards."""
+        while (entry := self._first()) is not None and entry.due_ms <= until_ms:
             heapq.heappop(self._heap)
-            self.skipped += (now_ms - entry.due_ms) // entry.interval_ms + 1
-            entry.due_ms = next_after(entry.target, entry.interval_ms, now_ms)
+            self.skipped += (until_ms - entry.due_ms) // entry.interval_ms + 1
+            entry.due_ms = next_after(entry.target, entry.interval_ms, until_ms)
             self._push(entry)
 
     def _first(self) -> _Entry | None:

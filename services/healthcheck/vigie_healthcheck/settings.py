@@ -5,14 +5,15 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 from vigie_contracts.topics import CHECKS, TARGETS
 from vigie_runtime.addresses import Networks, networks
-from vigie_runtime.settings import ChecksSettings
+from vigie_runtime.settings import ChecksSettings, ExternalSettings
 from vigie_storage.settings import SealingSettings
 from vigie_web.access_control import AccessSettings
 
+from vigie_healthcheck.targets.checking import region_named
 from vigie_healthcheck.targets.own import Own, named, servers
 
 
-class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
+class HealthcheckSettings(SealingSettings, ChecksSettings, ExternalSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     healthcheck_host: str = Field(default="0.0.0.0", description="address to listen on")
@@ -21,6 +22,14 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
     checks_topic: str = Field(default=CHECKS.name, min_length=1, max_length=249, description="topic of the checks")
     healthcheck_group: str = Field(
         default="vigie-healthcheck", min_length=1, description="processes of one group share the targets"
+    )
+    healthcheck_instance: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=249,
+        description="name that this process keeps over restarts, and no other of its group has: it has its targets "
+        "back at once after a crash, and others get them only after the session time-out; unset: others get them at "
+        "once after a stop, and after a crash everybody waits for the session time-out",
     )
     probe_networks: str = Field(
         default="",
@@ -37,6 +46,11 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
         default="",
         description="addresses that can be connected to as long as this machine's network works, host:port, "
         "comma-separated: while none of them can, what cannot be reached is unknown, not down",
+    )
+    probe_region: str = Field(
+        default="",
+        description="where this process is, when it only tells the processes without a region how the targets that "
+        "name this region look from there",
     )
     own_targets: str = Field(
         default="",
@@ -66,6 +80,13 @@ class HealthcheckSettings(SealingSettings, ChecksSettings, AccessSettings):
     @classmethod
     def _readable_networks(cls, text: str) -> str:
         networks(text)
+        return text
+
+    @field_validator("probe_region")
+    @classmethod
+    def _usable_region(cls, text: str) -> str:
+        if text and not region_named(text):
+            raise ValueError(f"{text!r} is no name of a region: 1 to 64 letters, digits, _, . and -")
         return text
 
     @field_validator("own_targets")

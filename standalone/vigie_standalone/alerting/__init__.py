@@ -1,1 +1,1 @@
-"""`vigie alerts`, `vigie rules`, `vigie channels`: alerting from the shell, over HTTP."""
+"""`vigie alerts`, `vigie rules`, `vigie channels`, `vigie routes`: alerting from the shell, over HTTP."""

@@ -89,6 +89,27 @@ def _moved(one: dict[str, Any]) -> None:
     typer.echo(printable(f"{one['type']} is {one['status']}{who}: {one['message']}"))
 
 
+@alerts_app.command("why")
+def why(
+    *,
+    id_: Id,
+    as_json: AsJson = False,
+    url: Url = "",
+    key: Key = "",
+    tenant: Tenant = "",
+    data_dir: DataDir = DEFAULT_HOME,
+) -> None:
+    """Why each receiver and channel was told of it, or not, newest first: one sentence each."""
+    from vigie_standalone.query.series import printable
+
+    found = alerting(url, key, tenant, data_dir).ask("GET", f"/{id_}/history")["why"]
+    if as_json:
+        show_json(found)
+        return
+    for one in found:
+        typer.echo(printable(f"{(one['at'] or '')[:19].replace('T', ' ')}  {one['sentence']}"))
+
+
 @alerts_app.command("history")
 def history(
     *,

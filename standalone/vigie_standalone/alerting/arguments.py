@@ -28,6 +28,11 @@ def health(url: str, key: str, tenant: str, data_dir: Path) -> "Api":
     return _api("/api/health", url, key, tenant, data_dir)
 
 
+def on_call(url: str, key: str, tenant: str, data_dir: Path) -> "Api":
+    """Whom to ask about who is on call."""
+    return _api("/api/oncall", url, key, tenant, data_dir)
+
+
 def _api(below: str, url: str, key: str, tenant: str, data_dir: Path) -> "Api":
     from vigie_standalone.alerting.asking import Api
     from vigie_standalone.query.asking import Server

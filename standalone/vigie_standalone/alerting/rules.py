@@ -1,17 +1,21 @@
 """`vigie rules`: what is watched, also as Prometheus rule files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vigie_standalone.alerting.arguments import AsJson, Key, Tenant, Url, alerting, show_json, show_table, text_of
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir
 
+if TYPE_CHECKING:
+    from vigie_contracts.alerts import Rule
+
 rules_app = typer.Typer(help="Rules: what is watched.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(help="The rule's id, as the list shows it.", metavar="ID")]
 File = Annotated[Path, typer.Argument(help="A Prometheus rule file; - for standard input.", metavar="FILE")]
 _MOST = 10_000
+_MOST_LISTED = 100
 
 
 @rules_app.command("list")
@@ -103,3 +107,85 @@ def lint(file: File) -> None:
     if any(one.error for one in findings):
         raise typer.Exit(1)
     typer.echo(f"{file} can be imported.", err=True)
+
+
+@rules_app.command("test")
+def test(
+    files: Annotated[list[Path], typer.Argument(help="Files of unit tests, as promtool has them.", metavar="FILE...")],
+) -> None:
+    """Run unit tests of rules, without a server: promtool's files, its output and its exit code."""
+    from vigie_alerting.backtest.unit.run import run
+
+    from vigie_standalone.alerting.asking import printable_lines
+
+    def out(text: str) -> None:
+        typer.echo(printable_lines(text))
+
+    def err(text: str) -> None:
+        typer.echo(printable_lines(text), err=True)
+
+    raise typer.Exit(run(files, out, err))
+
+
+@rules_app.command("diff")
+def diff(
+    *,
+    old: Annotated[Path, typer.Argument(help="A Prometheus rule file.", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="The one that is to take its place.", metavar="NEW")],
+    days: Annotated[float, typer.Option(help="How much of the stored past, 30 at most.")] = 30.0,
+    as_json: AsJson = False,
+    url: Url = "",
+    key: Key = "",
+    tenant: Tenant = "",
+    data_dir: DataDir = DEFAULT_HOME,
+) -> None:
+    """Say which pages a changed rule file would have added and removed, over the stored past."""
+    from dataclasses import asdict
+
+    from vigie_alerting.rules.exporting import written
+    from vigie_contracts.alerts import RuleKind
+
+    from vigie_standalone.alerting.rule_diff import compare, files
+    from vigie_standalone.query.series import printable
+
+    found = files(old, new, text_of(old), text_of(new))
+    api = alerting(url, key, tenant, data_dir)
+
+    def pages(rules: "list[Rule]") -> dict[str, Any]:
+        if not any(one.kind is not RuleKind.RECORDING for one in rules):
+            return {"rules": [], "pages": {"total": 0}, "complete": True, "warnings": []}
+        return api.ask("POST", "/rules/preview", json={"file": written(rules)[0], "days": days})
+
+    before, after = pages(found.removed), pages(found.added)
+    changes = compare(before["rules"], after["rules"])
+    if as_json:
+        show_json(
+            {
+                "same": found.same,
+                "before": before["pages"],
+                "after": after["pages"],
+                "rules": list(map(asdict, changes)),
+            }
+        )
+        return
+    show_table(
+        ["RULE", "PAGES BEFORE", "AFTER", "EPISODES -", "+", "="],
+        [
+            [one.name, *map(str, (one.pages_before, one.pages_after, len(one.removed), len(one.added), one.same))]
+            for one in changes
+        ],
+    )
+    steps = [("-", one) for change in changes for one in change.removed]
+    steps += [("+", one) for change in changes for one in change.added]
+    for sign, one in sorted(steps, key=lambda pair: pair[1]["firedAt"])[:_MOST_LISTED]:
+        inside = ", ".join(f"{name}={value}" for name, value in one["labels"].items())
+        typer.echo(printable(f"{sign} {one['firedAt'][:19]}Z  {one['firingMs'] // 60_000} min  {inside}"))
+    if len(steps) > _MOST_LISTED:
+        typer.echo(f"... and {len(steps) - _MOST_LISTED:,} more: --json has all that are known.", err=True)
+    for change in changes:
+        for error in change.errors:
+            typer.echo(printable(f"{change.name}: {error}"), err=True)
+    if not (before["complete"] and after["complete"]):
+        typer.echo("Not all of the past could be looked at: ask for fewer days, or fewer rules.", err=True)
+    said = f"{before['pages']['total']} pages before, {after['pages']['total']} after, in {days:g} days"
+    typer.echo(f"{said}; {found.same} rules are the same in both files.", err=True)

@@ -11,6 +11,7 @@ import numpy as np
 from vigie_query.matchers import Operator
 from vigie_query.promql import (
     aggregation,
+    anomalies,
     histogram_functions,
     histogram_operators,
     histogram_windows,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 _SCALARS: Final = frozenset({"time", "pi", "scalar"})
 _BOUNDED: Final = frozenset({"clamp", "clamp_min", "clamp_max"})
+_SLOT_S: Final = 3_600.0
+"""The part of a season that `seasonal_zscore` compares, where it is not said."""
+_LONGEST_S: Final = 400 * 86_400.0
 _NUMBERS: Final = re.compile(r"([0-9]{1,300})")
 SORTS: Final = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
 _OTHERS: Final = frozenset(
@@ -46,12 +50,17 @@ _OTHERS: Final = frozenset(
         "predict_linear",
         "quantile_over_time",
         "round",
+        "seasonal_zscore",
         "timestamp",
         "vector",
     }
 )
+OF_RANGES: Final = range_functions.PLAIN | anomalies.PLAIN
+"""Functions of nothing but a range: what they compute, and of how many samples at least."""
+OWN: Final = frozenset({*anomalies.PLAIN, "seasonal_zscore"})
+"""Those that only Vigie has."""
 NAMES: Final = (
-    frozenset(range_functions.PLAIN)
+    frozenset(OF_RANGES)
     | frozenset(instant_functions.ARITHMETIC)
     | frozenset(instant_functions.DATES)
     | frozenset(histogram_functions.PLAIN)
@@ -78,8 +87,8 @@ def scalar(evaluation: Evaluation, call: Call, times: Ints) -> Floats:
 def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     """Of a function that gives a vector."""
     name, arguments = call.function, call.arguments
-    if name in range_functions.PLAIN:
-        function, minimum = range_functions.PLAIN[name]
+    if name in OF_RANGES:
+        function, minimum = OF_RANGES[name]
         windows, histograms = _apart(evaluation, name, arguments[0], times)
         if name in remarks.OF_COUNTERS:
             remarks.on_rates(windows, arguments[0].place, evaluation.annotations)
@@ -97,8 +106,8 @@ def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         return histogram_functions.plain(evaluation, name, evaluation.vector(arguments[0], times))
     if name in _BOUNDED:
         return _clamped(evaluation, call, times)
-    if name in _OF_RANGES:
-        return _OF_RANGES[name](evaluation, call, times)
+    if name in _OF_SCALARS:
+        return _OF_SCALARS[name](evaluation, call, times)
     if name in SORTS:  # of an instant query's answer, whose order `ordering` makes
         return evaluation.vector(arguments[0], times)
     return _other(evaluation, call, times)
@@ -241,10 +250,34 @@ def _smoothed(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     return nameless(reduce(windows, function, 2, check=evaluation.check))
 
 
-_OF_RANGES: Final = {
+def _seasonal(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    windows, _ = _apart(evaluation, call.function, call.arguments[0], times)
+    period = _milliseconds("period", evaluation.scalar(call.arguments[1], times))
+    given = evaluation.scalar(call.arguments[2], times) if call.arguments[2:] else np.full(len(times), _SLOT_S)
+    width = _milliseconds("width", given)
+    if (width > period).any():
+        raise ExecutionError("the width of a season's part must not be longer than its period")
+    if (2 * period + width > windows.ends - windows.starts).any():
+        raise ExecutionError("the range must hold two periods before the part that is compared: [4w] for 1w, say")
+
+    def function(chunk: Chunk) -> Floats:
+        return anomalies.seasonal_zscore(chunk, period[chunk.steps], width[chunk.steps])
+
+    found = nameless(reduce(windows, function, 2, check=evaluation.check))
+    return found.where(~np.isnan(found.values))
+
+
+def _milliseconds(what: str, seconds: Floats) -> Ints:
+    if (wrong := ~((seconds >= 1) & (seconds <= _LONGEST_S))).any():
+        raise ExecutionError(f"invalid {what}. Expected: 1s to 400d, got: {seconds[wrong][0]:f} seconds")
+    return np.rint(seconds * 1000).astype(np.int64)
+
+
+_OF_SCALARS: Final = {
     "double_exponential_smoothing": _smoothed,
     "predict_linear": _predict_linear,
     "quantile_over_time": _quantile_over_time,
+    "seasonal_zscore": _seasonal,
 }
 """Functions of a range and of scalars."""
 

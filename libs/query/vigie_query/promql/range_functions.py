@@ -64,7 +64,7 @@ def _incremented(chunk: Chunk) -> Floats:
     grown = chunk.samples.grown
     if grown is None:
         return chunk.total(chunk.column("increase"))
-    return grown[chunk.first + chunk.counts] - grown[chunk.first]
+    return grown[chunk.first + chunk.counts] - grown[chunk.first] + 0.0  # not -0, whatever was counted before
 
 
 def rate(chunk: Chunk) -> Floats:

@@ -47,6 +47,7 @@ FUNCTIONS: Final[dict[str, Signature]] = {
         "ts_of_min_over_time",
         Signature((_M,)),
     ),
+    **_all("iqr_outlier_over_time mad_zscore_over_time zscore_over_time", Signature((_M,))),  # Vigie's own
     **_all("day_of_month day_of_week day_of_year days_in_month hour minute month year", Signature((_V,), optional=1)),
     **_all("pi time", Signature((), _S)),
     **_all("clamp_max clamp_min", Signature((_V, _S))),
@@ -61,6 +62,7 @@ FUNCTIONS: Final[dict[str, Signature]] = {
     "quantile_over_time": Signature((_S, _M)),
     "round": Signature((_V, _S), optional=1),
     "scalar": Signature((_V,), _S),
+    "seasonal_zscore": Signature((_M, _S, _S), optional=1),  # Vigie's own
     "vector": Signature((_S,)),
 }
 EXPERIMENTAL: Final = frozenset({

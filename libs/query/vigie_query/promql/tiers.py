@@ -27,10 +27,14 @@ _COLUMNS: Final = {
     "max_over_time": {Column.MAX},
     "stddev_over_time": {Column.SUM},
     "stdvar_over_time": {Column.SUM},
+    "seasonal_zscore": {Column.SUM},
+    "zscore_over_time": {Column.SUM},
     "changes": {Column.MIN, Column.MAX},
     "ts_of_max_over_time": {Column.MAX},
     "ts_of_min_over_time": {Column.MIN},
 }
+_OF_WEEKS: Final = frozenset({"seasonal_zscore"})
+"""Functions that are estimated from windows of any width: the finest ones of such ranges would be too many."""
 _ALWAYS_EXACT: Final = frozenset(
     {
         "", "absent_over_time", "count_over_time", "first_over_time", "last_over_time", "present_over_time",
@@ -84,7 +88,7 @@ def need(wanted: Wanted, shown: Shown) -> Need:
         frozenset(_columns(functions, kinds, {int(part) for part in np.unique(shown.parts)})),
         bool(shown.incremental.any()) and any(function not in ("rate", "increase") for function in functions),
         estimated,
-        0 if estimated or dense else len(TIERS) - 1,
+        0 if dense or not _OF_WEEKS.issuperset(estimated) else len(TIERS) - 1,
         _newest_ms(wanted.uses) if not sums else None,
     )
 

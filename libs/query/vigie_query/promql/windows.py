@@ -160,7 +160,7 @@ class Chunk:
     def total(self, values: Floats) -> Floats:
         """The sums of the windows, exact where the parts cancel each other."""
         with np.errstate(all="ignore"):
-            sums = self.add(values)
+            sums = self.add(values) + 0.0  # a sum begins at 0, so none is -0
             suspect = np.isfinite(sums) & (self.add(np.abs(values)) > CANCELLATION * np.abs(sums))
         for i in np.flatnonzero(suspect):
             sums[i] = exact_sum(values[self.begins[i] : self.begins[i] + self.counts[i]])

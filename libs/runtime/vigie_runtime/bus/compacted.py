@@ -58,6 +58,10 @@ class CompactedLog(Generic[T]):
         self.arrived.clear()
         return changed
 
+    def left(self) -> list[str]:
+        """The ids of those among the changes that are not this process's any more. The changes stay."""
+        return [id_ for id_, (_, value) in self._changed.items() if value is Gone.LEFT]
+
     def put_back(self, changes: Mapping[str, Change[T]]) -> None:
         """They could not be applied: the next call gives them again, unless they changed once more."""
         self._changed = {**changes, **self._changed}

@@ -2,7 +2,8 @@
 
 alert_transitions  {_id: the transition's, tenant, fingerprint, order, at, stored, data}
 alert_outbox       {_id, tenant, channel: {key, type, destination}, queue, order, fingerprints, data: [...], state,
-                    due, owner, attempts, created, remaining, last: {failure, detail, at}, settled, expires}
+                    due, owner, attempts, created, remaining, last: {failure, detail, at}, settled, expires,
+                    group: {id, key, receiver, labels: [[name, value], ...], more}}
 
 `data` is a transition as on the topic, JSON: labels may have names that MongoDB does not take. `order` sorts the
 transitions of an alert. `stored` is when it was written; others can read it a transaction later. `due` is when a
@@ -52,8 +53,22 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """The group of alerts that a notification is about."""
+
+    id: str
+    key: str
+    """As messages have it."""
+    receiver: str
+    labels: Mapping[str, str]
+    """Which all of its alerts have."""
+    more: int = 0
+    """Alerts that it is about beside those of its transitions: they are counted, and not listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
-    """Transitions of one tenant for one channel, oldest first."""
+    """Transitions of one tenant for one channel: of one alert oldest first, of a group worst first."""
 
     id: str
     tenant: TenantId
@@ -72,6 +87,8 @@ class Notification:
     settled: datetime | None = None
     owner: str = ""
     """The claim that it is sent under."""
+    group: Together | None = None
+    """None: the channels of a rule, which are told of each alert by itself."""
 
 
 def order(transition: Transition) -> str:
@@ -98,8 +115,13 @@ def ledger_document(transition: Transition, stored: datetime) -> Document:
 
 def outbox_document(notification: Notification) -> Document:
     """As it is stored when it is new."""
-    address = notification.address
+    address, group = notification.address, notification.group
+    together = {} if group is None else {"group": {
+        "id": group.id, "key": group.key, "receiver": group.receiver, "more": group.more,
+        "labels": [[name, value] for name, value in group.labels.items()],
+    }}  # fmt: skip
     return {
+        **together,
         "_id": notification.id,
         "tenant": notification.tenant,
         "channel": {"key": address.key, "type": address.type, "destination": address.destination},
@@ -121,7 +143,7 @@ def transition(document: Mapping[str, Any]) -> Transition:
 
 def notification(document: Mapping[str, Any]) -> Notification:
     """What `outbox_document` made, as it is now."""
-    channel, last = document["channel"], document.get("last")
+    channel, last, group = document["channel"], document.get("last"), document.get("group")
     return Notification(
         id=document["_id"],
         tenant=TenantId(document["tenant"]),
@@ -136,6 +158,9 @@ def notification(document: Mapping[str, Any]) -> Notification:
         last=Attempt(last["failure"], last["detail"], last["at"]) if last else None,
         settled=document.get("settled"),
         owner=document.get("owner", ""),
+        group=Together(group["id"], group["key"], group["receiver"], dict(group["labels"]), group["more"])
+        if group
+        else None,
     )
 
 

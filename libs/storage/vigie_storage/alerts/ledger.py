@@ -82,7 +82,7 @@ class Ledger:
     async def some(self, tenant: TenantId, ids: Sequence[str]) -> dict[str, Transition]:
         """Those of these transitions that there are, by id; at most MAX_WRITTEN are asked for. Raises
         StoreUnavailable."""
-        async with reading():
+        with bounded():
             cursor = self._find(tenant, {"_id": {"$in": list(ids[:MAX_WRITTEN])}})
             return {document["_id"]: transition(document) async for document in cursor}
 

@@ -71,17 +71,22 @@ class Outbox:
             for document in chosen.values()
         ]
 
-    async def renew(self, claimed: Collection[Notification]) -> None:
-        """They are the caller's until LEASE_S from now, those that nobody else has claimed."""
+    async def renew(self, claimed: Collection[Notification]) -> set[str]:
+        """The ids of those that are the caller's until LEASE_S from now: nobody else has claimed them."""
         if not claimed:
-            return
+            return set()
+        ids = {one.id for one in claimed}
         query: Document = {
-            "_id": {"$in": [one.id for one in claimed]},
+            "_id": {"$in": list(ids)},
             "owner": {"$in": list({one.owner for one in claimed})},
             "state": State.PENDING.value,
         }
-        with bounded():
-            await self._rows.update_many(query, {"$set": {"due": self._now() + timedelta(seconds=LEASE_S)}})
+        with bounded(2):
+            lease = {"$set": {"due": self._now() + timedelta(seconds=LEASE_S)}}
+            renewed = await self._rows.update_many(query, lease)
+            if renewed.matched_count < len(ids):  # others have some, or they are settled
+                ids = {one["_id"] for one in await self._rows.find(query, {"_id": 1}).limit(len(ids)).to_list()}
+        return ids
 
     async def sent(self, claimed: Notification) -> bool:
         """It was delivered. False when the claim was over, and it may have been sent again."""

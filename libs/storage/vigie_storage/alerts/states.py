@@ -1,16 +1,16 @@
 """What every alert is now. MongoDB is the authority: whoever moves an alert says what it was before.
 
 alerts  {_id: fingerprint, tenant, rule, state, severity, starts, ends, updated, sequence, search: ["name=value"], data,
-        expires}
+        expires, due}
 
 `data` is the alert as the life cycle keeps it; the rest is for finding it. `expires` is there when it is over: what
-never fired is forgotten at once.
+never fired is forgotten at once. `due` is there while the clock alone moves it: an alert that no rule evaluates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -26,7 +26,11 @@ from vigie_storage.tenancy import TenantCollection, Why
 
 RESOLVED_LIFE: Final = timedelta(days=7)
 _OVER: Final = ("resolved", "inactive")
+_FIRING: Final = ("firing", "acknowledged")
+_SEVERITY: Final = "severity"
 _BATCH: Final = 1_000
+MAX_FIRING: Final = 20_000
+"""Alerts that one question finds."""
 
 
 class AlertMoved(VigieError):  # noqa: N818 - named after what happened
@@ -52,6 +56,10 @@ class StoredAlert:
     """As the life cycle encodes it."""
     labels: tuple[tuple[str, str], ...] = ()
     """For finding it."""
+    due_at: int | None = None
+    """When the clock moves it; None: a rule does."""
+    updated_at: int = field(default=0, compare=False)
+    """When it was written last; of one that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,20 @@ class AlertStates:
             cursor = self._alerts.across(Why.NOTIFY).find({"_id": {"$in": list(fingerprints)}}, batch_size=_BATCH)
             return [parse(document) async for document in cursor]
 
+    async def of_tenant(self, tenant: TenantId, fingerprints: Sequence[str]) -> list[StoredAlert]:
+        """Those of these alerts that the tenant has. Raises StoreUnavailable."""
+        async with reading():
+            query = {"_id": {"$in": list(fingerprints)}}
+            cursor = self._alerts.of(tenant).find(query, None, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+            return [parse(document) async for document in cursor]
+
+    async def due(self, since_ms: int, now_ms: int, limit: int) -> list[StoredAlert]:
+        """Of all tenants, what the clock moves since then, longest due first. Raises StoreUnavailable."""
+        with bounded():
+            query = {"due": {"$gte": _date(since_ms), "$lte": _date(now_ms)}}
+            cursor = self._alerts.across(Why.NOTIFY).find(query, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+            return [parse(one) for one in await cursor.sort("due", 1).limit(limit).to_list()]
+
     async def one(self, tenant: TenantId, fingerprint: str) -> StoredAlert | None:
         """By its fingerprint. Raises StoreUnavailable."""
         with bounded():
@@ -130,6 +152,28 @@ class AlertStates:
             cursor = self._alerts.of(tenant).find({"$and": conditions}, None, batch_size=limit, max_time_ms=MAX_TIME_MS)
             return [parse(one) for one in await cursor.sort([("starts", -1), ("_id", 1)]).limit(limit).to_list()]
 
+    async def firing(
+        self, tenant: TenantId, pairs: Iterable[tuple[str, str]] | None = None
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Fingerprint and labels of the tenant's alerts that fire, acknowledged or not; of those only that have one of
+        these label values at least. `severity` is a label too, unless the rule has one of that name. At most
+        MAX_FIRING. Raises StoreUnavailable."""
+        query: Document = {"state": {"$in": list(_FIRING)}}
+        if pairs is not None:
+            wanted = sorted(pairs)
+            severities = [value for name, value in wanted if name == _SEVERITY]
+            query["$or"] = [
+                {"search": {"$in": [f"{name}={value}" for name, value in wanted]}},
+                {"severity": {"$in": severities}},
+            ]
+        with bounded():
+            shown = {"search": 1, "severity": 1}
+            cursor = self._alerts.of(tenant).find(query, shown, batch_size=_BATCH, max_time_ms=MAX_TIME_MS)
+            return [
+                (one["_id"], {_SEVERITY: one["severity"], **dict(_labels(one))})
+                async for one in cursor.limit(MAX_FIRING)
+            ]
+
     async def count(self, tenant: TenantId, query: Mapping[str, Any], limit: int) -> int:
         """How many match; counting stops at `limit`. Raises StoreUnavailable."""
         async with reading():
@@ -148,7 +192,8 @@ class AlertStates:
 
 
 def _as_it_was(alert: StoredAlert) -> Document:
-    return {"starts": _date(alert.starts_at), "sequence": alert.sequence}
+    was: Document = {"starts": _date(alert.starts_at), "sequence": alert.sequence}
+    return was if alert.due_at is None else {**was, "due": _date(alert.due_at)}
 
 
 def _set(alert: StoredAlert, life: timedelta) -> Document:
@@ -163,17 +208,20 @@ def _set(alert: StoredAlert, life: timedelta) -> Document:
         "search": [f"{name}={value}" for name, value in alert.labels],
         "data": alert.data,
     }
+    gone = {"due": ""}
+    if alert.due_at is not None:
+        fields["due"], gone = _date(alert.due_at), {}
     if alert.state not in _OVER:
-        return {"$set": fields, "$unset": {"ends": "", "expires": ""}}
+        return {"$set": fields, "$unset": {"ends": "", "expires": ""} | gone}
     if alert.ends_at is None:  # it never fired
-        return {"$set": fields | {"expires": fields["updated"]}, "$unset": {"ends": ""}}
+        return {"$set": fields | {"expires": fields["updated"]}, "$unset": {"ends": ""} | gone}
     ends = _date(alert.ends_at)
-    return {"$set": fields | {"ends": ends, "expires": ends + life}}
+    return {"$set": fields | {"ends": ends, "expires": ends + life}, **({"$unset": gone} if gone else {})}
 
 
 def parse(document: Mapping[str, Any]) -> StoredAlert:
     """What was stored."""
-    ends = document.get("ends")
+    ends, due = document.get("ends"), document.get("due")
     return StoredAlert(
         fingerprint=document["_id"],
         tenant=TenantId(document["tenant"]),
@@ -184,8 +232,14 @@ def parse(document: Mapping[str, Any]) -> StoredAlert:
         ends_at=None if ends is None else _ms(ends),
         sequence=document["sequence"],
         data=bytes(document["data"]),
-        labels=tuple((name, value) for name, _, value in (one.partition("=") for one in document["search"])),
+        labels=_labels(document),
+        due_at=None if due is None else _ms(due),
+        updated_at=_ms(document["updated"]),
     )
+
+
+def _labels(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, _, value in (one.partition("=") for one in document["search"]))
 
 
 def _date(ms: int) -> datetime:

@@ -76,7 +76,8 @@ class Beats:
 
     async def hear(self, token: str, at_ms: int, *, failed: bool = False, code: int | None = None) -> Beat | None:
         """A beat has come. None: nobody has this token; that takes as long to find out as that somebody has."""
-        update = {"$max": {"at": at_ms}, "$set": {"failed": failed, "code": code}}
+        # Not the greatest time: after a clock that was ahead for a moment nothing would ever be late again.
+        update = {"$set": {"at": at_ms, "failed": failed, "code": code}}
         with bounded():
             found = await self._store.across(Why.AUTHENTICATE).find_one_and_update(
                 {"_id": _hash(token)}, update, return_document=True

@@ -240,6 +240,15 @@ def test_what_is_written_is_what_was_read(groups: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_what_only_vigie_evaluates_is_left_out_and_told() -> None:
+    def rule(text: str) -> Rule:
+        return Rule(id="r", tenant="t", name="odd", kind=RuleKind.EXPRESSION, expression=text)
+
+    text, lost = written([rule("abs(zscore_over_time(x[1h])) > 3"), rule('x{zscore_over_time="1"} > 3')])
+    assert [one["expr"] for one in yaml.safe_load(text)["groups"][0]["rules"]] == ['x{zscore_over_time="1"} > 3']
+    assert [str(one) for one in lost] == ["odd: uses zscore_over_time, which Prometheus does not have: it was left out"]
+
+
 def test_prometheus_takes_what_is_written(tmp_path: Path) -> None:
     more = [
         Rule(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from vigie_alerting import templates
 from vigie_alerting.rules.checking import checked
-from vigie_alerting.rules.shipped import shipped
+from vigie_alerting.rules.shipped import of_installation, shipped
 from vigie_contracts.alerts import NoData, Rule
 from vigie_query.promql.labels import labels_of
 from vigie_query.promql.memory import MemoryReader
@@ -17,7 +17,7 @@ NOW = 1_790_000_000_000
 DOCS = Path(__file__).parents[4] / "docs" / "alerting.md"
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", [*RULES, *of_installation("default")], ids=lambda rule: rule.id)
 def test_a_shipped_rule_is_right_without_a_warning(rule: Rule) -> None:
     made, warnings = checked(rule)
     assert warnings == []
@@ -104,3 +104,16 @@ def test_an_unknown_target_does_not_end_its_alert() -> None:
     made, _ = checked(next(rule for rule in RULES if rule.name == "ServiceUnavailable"))
     assert made.rule.no_data is NoData.KEEP
     assert made.compares
+
+
+@pytest.mark.parametrize(
+    ("ago_ms", "took_s", "told"), [(30_000, 1.2, False), (30_000, 11.0, True), (200_000, 1.2, True)]
+)
+async def test_alerts_that_are_told_late_or_not_at_all_are_told(ago_ms: int, took_s: float, told: bool) -> None:
+    """Both with the same labels, so that it is one alert."""
+    [rule] = of_installation("default")
+    made, _ = checked(rule)
+    reader = MemoryReader.of({labels_of({"__name__": "vigie_alerting_canary_seconds"}): [(NOW - ago_ms, took_s)]})
+    found = (await answer(reader, Query(made.text, made.expression, NOW, NOW))).value
+    assert isinstance(found, Vector)
+    assert list(found.labels) == ([()] if told else [])

@@ -18,6 +18,7 @@ from vigie_alerting.alerts.errors import AlertBusy, AlertConflict, AlertNotFound
 from vigie_alerting.alerts.stored import move
 from vigie_alerting.commands import CommandError
 from vigie_alerting.dispatch import Dispatcher
+from vigie_alerting.external.posted import EXTERNAL, rule_of
 from vigie_alerting.lifecycle import Step
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rules.compiling import CompiledRule
@@ -56,9 +57,15 @@ class Desk:
     async def known(self, tenant: TenantId, stored: list[StoredAlert]) -> list[Known]:
         """The alerts with their rules, also with those that were deleted lately; without a rule nothing can be said
         of one."""
-        rules = await self._rules.some(tenant, [one.rule_id for one in stored])
+        rules = await self._rules.some(tenant, [one.rule_id for one in stored if one.rule_id != EXTERNAL])
         compiled = {rule_id: made for rule_id, rule in rules.items() if (made := self._of(rule)) is not None}
-        return [Known(decode(one.data), compiled[one.rule_id], one) for one in stored if one.rule_id in compiled]
+        found: list[Known] = []
+        for one in stored:
+            alert = decode(one.data)
+            rule = compiled.get(one.rule_id) if alert.external is None else rule_of(alert, alert.external)
+            if rule is not None:
+                found.append(Known(alert, rule, one))
+        return found
 
     async def move(self, tenant: TenantId, fingerprint: str, command: Command, may: Callable[[Known], bool]) -> Known:
         """The alert after the command. Raises AlertNotFound, also for one that the caller may not see; AlertConflict,

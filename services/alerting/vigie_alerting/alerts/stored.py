@@ -6,6 +6,7 @@ from vigie_contracts.tenants import TenantId
 from vigie_storage.alerts.states import Move, StoredAlert
 
 from vigie_alerting.alert import Alert, encode
+from vigie_alerting.external.life import due
 from vigie_alerting.rules.compiling import CompiledRule
 from vigie_alerting.transitions import labels_of
 
@@ -23,6 +24,7 @@ def stored(alert: Alert, rule: CompiledRule) -> StoredAlert:
         sequence=alert.sequence,
         data=encode(alert),
         labels=tuple(labels_of(rule, alert).items()),
+        due_at=due(alert, rule),
     )
 
 

@@ -1,4 +1,5 @@
-"""Changing channels: with an entry of the audit log, all or nothing; and not from under the rules that name them."""
+"""Changing channels: with an entry of the audit log, all or nothing; and not from under the rules and
+routes that name them."""
 
 from __future__ import annotations
 
@@ -24,8 +25,19 @@ T = TypeVar("T")
 class Channelbook:
     """All methods raise StoreUnavailable."""
 
-    def __init__(self, db: Database, store: ChannelStore, rules: RuleStore, audit: Audit, resources: Resources) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: ChannelStore,
+        rules: RuleStore,
+        receivers_of: Callable[[TenantId, str], Awaitable[list[str]]],
+        *,
+        audit: Audit,
+        resources: Resources,
+    ) -> None:
+        """`receivers_of`: the receivers of a tenant's routes that name a channel."""
         self._db, self._store, self._rules, self._audit, self._resources = db, store, rules, audit, resources
+        self._receivers_of = receivers_of
 
     async def create(self, tenant: TenantId, draft: Draft, by: Actor) -> ShownChannel:
         """Raises InvalidChannel, ChannelConflict."""
@@ -67,8 +79,8 @@ class Channelbook:
         return shown(await self._done(work))
 
     async def remove(self, tenant: TenantId, id: str, by: Actor, *, force: bool = False) -> None:  # noqa: A002
-        """What is in the outbox for it becomes dead letters. `force`: although rules name it. Raises ChannelNotFound,
-        ChannelInUse."""
+        """What is in the outbox for it becomes dead letters. `force`: although rules or routes name it. Raises
+        ChannelNotFound, ChannelInUse."""
         gone = await self._stored(tenant, id)
         if not force:
             await self._check_unused(gone, "deleted")
@@ -91,8 +103,9 @@ class Channelbook:
 
     async def _check_unused(self, channel: StoredChannel, what: str) -> None:
         rules = [one for one in await self._rules.all(channel.tenant) if _names(one, channel.name)]
-        if rules:
-            raise ChannelInUse(channel.name, rules, what)
+        receivers = await self._receivers_of(channel.tenant, channel.name)
+        if rules or receivers:
+            raise ChannelInUse(channel.name, rules, receivers, what)
 
     async def _stored(self, tenant: TenantId, id: str) -> StoredChannel:  # noqa: A002
         found = await self._store.get(tenant, id)

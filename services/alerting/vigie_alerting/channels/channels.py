@@ -8,7 +8,7 @@ from typing import Final
 
 from vigie_contracts import alerts as contracts
 from vigie_contracts.alerts import AlertState, Reason, Severity, Transition
-from vigie_contracts.tenants import TenantId
+from vigie_contracts.tenants import PLATFORM, TenantId
 from vigie_runtime import logging
 from vigie_storage.alerts.channels import ChannelStore, StoredChannel
 from vigie_storage.alerts.document import Address, Notification
@@ -74,12 +74,15 @@ class Channels:
             return _verdict(e)
 
     async def addresses(self, tenant: TenantId, channels: Iterable[contracts.Channel]) -> list[Address]:
-        """Where the notifications of a rule with these channels go: to those of the settings when it has none."""
+        """Where the notifications of a rule with these channels go: to those of the settings when it has none. What
+        belongs to no tenant concerns nobody whom the settings name."""
         found: list[Address] = []
         for channel in channels:
             stored = await self._store.named(tenant, channel.destination) if channel.type == NAMED else None
             found.append(Address(stored.id) if stored else address(tenant, channel))
-        return found or [Address(f"default:{shown.type}", shown.type) for shown in self._defaults()]
+        if found or tenant == PLATFORM:
+            return found
+        return [Address(f"default:{shown.type}", shown.type) for shown in self._defaults()]
 
     async def lookup(self, notification: Notification) -> Channel:
         """The channel of a notification, as it is now. Raises Permanent, and Temporary for one that is encrypted with a

@@ -10,7 +10,7 @@ from vigie_contracts.problems import ItemProblem, Problem, ProblemKind, problem,
 from vigie_runtime.errors import ProblemError
 
 MAX_TOLD: Final = 100
-"""Rules of one answer."""
+"""Rules and receivers of one answer."""
 
 
 class InvalidChannel(ProblemError):  # noqa: N818 - named after what is wrong
@@ -41,18 +41,28 @@ class ChannelConflict(ProblemError):  # noqa: N818
 
 
 class ChannelInUse(ProblemError):  # noqa: N818
-    """Rules name the channel: without it their notifications would become dead letters."""
+    """Rules or routes name the channel: without it their notifications would become dead letters."""
 
     kind = ProblemKind.CONFLICT
     status = 409
 
-    def __init__(self, channel: str, rules: Sequence[Rule], what: str) -> None:
-        """`what` would be done to it."""
-        count = "1 rule names" if len(rules) == 1 else f"{len(rules):,} rules name"
-        super().__init__(f"{count} the channel {channel!r}, so it is not {what}: change them first, or add ?force=true")
-        self._rules = rules[:MAX_TOLD]
+    def __init__(self, channel: str, rules: Sequence[Rule], receivers: Sequence[str], what: str) -> None:
+        """`receivers` are those of routes; `what` would be done to it."""
+        users = " and ".join(filter(None, (_count(len(rules), "rule"), _count(len(receivers), "receiver"))))
+        names = "names" if len(rules) + len(receivers) == 1 else "name"
+        super().__init__(
+            f"{users} {names} the channel {channel!r}, so it is not {what}: change them first, or add ?force=true"
+        )
+        self._users = [
+            *((f"rules[{at}]", f"{one.name} ({one.id})") for at, one in enumerate(rules)),
+            *((f"receivers[{at}]", one) for at, one in enumerate(receivers)),
+        ][:MAX_TOLD]
 
     def problem(self, instance: str) -> Problem:
-        """One entry per rule."""
-        errors = [ItemProblem(at, f"rules[{at}]", f"{one.name} ({one.id})") for at, one in enumerate(self._rules)]
+        """One entry per rule and receiver."""
+        errors = [ItemProblem(at, field, name) for at, (field, name) in enumerate(self._users)]
         return problem(self.kind, self.status, self.detail, errors=errors, instance=instance)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else ""

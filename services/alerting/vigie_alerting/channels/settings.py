@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from vigie_runtime.addresses import Networks, networks
+from vigie_runtime.settings import ExternalSettings
 from vigie_storage.settings import SealingSettings
 
 SmtpTls = Literal["auto", "starttls", "tls", "none"]
@@ -19,14 +20,9 @@ HOSTED: Final = (
 """Schemes of Apprise whose server is that of a public service, whatever else the URL says."""
 
 
-class ChannelSettings(SealingSettings):
+class ChannelSettings(SealingSettings, ExternalSettings):
     """Of a service that sends notifications."""
 
-    external_url: str = Field(
-        default="",
-        pattern=r"^(https?://[!-~]+)?$",
-        description="where people reach Vigie; links in notifications begin with it: https://vigie.example.com",
-    )
     alerts_ttl: int = Field(
         default=90 * 86_400,
         ge=86_400,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy.typing as npt
 from vigie_contracts.alerts import AlertState, NoData, Transition
 from vigie_contracts.series import Labels
 from vigie_query.errors import QueryError
-from vigie_query.promql.evaluation import Evaluation
+from vigie_query.promql.evaluation import SUBQUERY_STEP_MS, Evaluation
 from vigie_query.promql.labels import without_name
 from vigie_query.promql.plan import Node, Selector, ValueType
 from vigie_query.promql.samples import Samples, Vector
@@ -22,9 +24,8 @@ from vigie_alerting.rules.compiling import COMPARE, CompiledRule
 
 DEFAULT_LIMIT: Final = 1_000
 """Alerts of one rule, where it does not say."""
-
-
-_OVER: Final = frozenset({AlertState.RESOLVED, AlertState.INACTIVE})
+OVER: Final = frozenset({AlertState.RESOLVED, AlertState.INACTIVE})
+"""States in which an alert is not going on."""
 
 
 class EvaluationError(Exception):
@@ -46,10 +47,11 @@ def evaluate(
     data: Mapping[Selector, Samples],
     times: npt.NDArray[np.int64],
     check: Callable[[], None] = lambda: None,
+    subquery_step_ms: int = SUBQUERY_STEP_MS,
 ) -> Vector:
     """What an expression gives at these times; a scalar is a series without labels. `check` is called often, and may
-    raise. Raises EvaluationError."""
-    evaluation = Evaluation(data, int(times[0]), int(times[-1]), check=check)
+    raise. `subquery_step_ms`: of subqueries that do not say. Raises EvaluationError."""
+    evaluation = Evaluation(data, int(times[0]), int(times[-1]), subquery_step_ms=subquery_step_ms, check=check)
     try:
         if node.type is ValueType.SCALAR:
             values = evaluation.scalar(node, times)[None, :]
@@ -66,11 +68,26 @@ class Result:
     found: Vector
     times: npt.NDArray[np.int64]
 
-    def of(self, row: int | None) -> Iterator[tuple[int, float | None]]:
-        """Times and values of one series; None of no series: no values."""
-        for column, at in enumerate(self.times.tolist()):
-            present = row is not None and bool(self.found.present[row, column])
-            yield at, float(self.found.values[row, column]) if present else None
+    def through(
+        self, row: int | None, begins: Callable[[], list[int]], change: Change
+    ) -> Iterator[tuple[int, float | None]]:
+        """Times and values of one series; None of no series: no values. While it has no alert, only the times at which
+        one may begin; `begins` has their places."""
+        times: list[int] = self.times.tolist()
+        values: list[float | None] = [None] * len(times)
+        if row is not None:
+            pairs = zip(self.found.values[row].tolist(), self.found.present[row].tolist(), strict=True)
+            values = [value if present else None for value, present in pairs]
+        places: list[int] | None = None
+        place = 0
+        while place < len(times):
+            if change.after is None:
+                places = begins() if places is None else places
+                if (at := bisect_left(places, place)) == len(places):
+                    return
+                place = places[at]
+            yield times[place], values[place]
+            place += 1
 
 
 def no_trace(_: Labels) -> str:
@@ -98,19 +115,33 @@ def judge(
     row_of = {one: row for row, one in enumerate(labels)}
     if len(row_of) < len(labels):
         raise EvaluationError("the result has several series with the same labels: only their names tell them apart")
-    active = _active(rule, result.found)
+    active = active_in(rule, result.found)
     firing = {labels[row] for row in np.flatnonzero(active.any(axis=1)).tolist()}
-    firing |= {one for one, alert in alerts.items() if alert.state not in _OVER}
+    firing |= {one for one, alert in alerts.items() if alert.state not in OVER}
     interesting = firing | alerts.keys()
-    if rule.rule.no_data is NoData.ALERT and rule.compares:
+    new: set[Labels] = set()
+    silence = rule.rule.no_data is NoData.ALERT and rule.compares
+    if silence:
         firing |= known - row_of.keys()
-        interesting |= known
+        new = row_of.keys() - known
+        interesting |= known | new
         known.update(row_of)  # not |=: with the keys of a dict that makes another set
     _check_limit(rule, firing)
+
+    def begins(one: Labels, row: int | None) -> list[int]:
+        if row is None:
+            return list(range(len(result.times))) if silence else []
+        may = active[row]
+        if silence:  # of one that was not known, what was before its first value is no silence
+            there = result.found.present[row]
+            may = may | (~there & np.logical_or.accumulate(there)) if one in new else may | ~there
+        return np.flatnonzero(may).tolist()
+
     changes: list[Change] = []
     for one in sorted(interesting):
+        row = row_of.get(one)
         change = Change(one, alerts.get(one), alerts.get(one))
-        for at, value in result.of(row_of.get(one)):
+        for at, value in result.through(row, partial(begins, one, row), change):
             if past and change.after is not None and at <= change.after.seen_at:
                 continue
             change.after, made = _step(change.after, rule, rule.observe(one, value), at, traceparent)
@@ -130,7 +161,7 @@ def _step(
     return after, made
 
 
-def _active(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:
+def active_in(rule: CompiledRule, found: Vector) -> npt.NDArray[np.bool_]:
     """[series, steps]: where the condition holds."""
     if rule.condition is None:
         return found.present

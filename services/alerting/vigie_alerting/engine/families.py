@@ -11,7 +11,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from vigie_contracts.series import Labels
-from vigie_query.promql import aggregation, binary, range_functions
+from vigie_query.promql import aggregation, binary, calls, range_functions
 from vigie_query.promql.label_sets import remembered
 from vigie_query.promql.plan import (
     Aggregation,
@@ -34,7 +34,7 @@ from vigie_alerting.engine.watch import Watch
 
 OWNER: Final = "\0"
 """The label by which series are told apart: before all others, and no sender can have it."""
-_OF_RANGES: Final = frozenset(range_functions.PLAIN)
+_OF_RANGES: Final = frozenset(calls.OF_RANGES)
 _OF_VALUES: Final = frozenset({"abs", "ceil", "floor", "sgn", "sqrt"})
 _OPERATORS: Final = frozenset({"+", "-", "*", "/", "%", *binary.COMPARISONS})
 """Of others, as of `ln` and `^`, the last bit may depend on how many values are computed at once."""

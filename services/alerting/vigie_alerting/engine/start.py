@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ from vigie_runtime.metrics import MetricSet
 from vigie_storage.alerts.checkpoints import Checkpoints
 from vigie_storage.alerts.ledger import Ledger
 from vigie_storage.alerts.states import AlertStates
+from vigie_storage.mongo import Session
 from vigie_storage.partitions.checkpoint import Log
 from vigie_storage.partitions.owners import Owners
 from vigie_storage.promql.reader import PromqlReader
@@ -78,9 +79,13 @@ async def start(
     identities: Mapping[str, TopicIdentity],
     clock: Clock,
     metrics: MetricSet,
+    sessions: Sequence[Session] = (),
+    owning: Callable[[], None] = lambda: None,
 ) -> RunningEngine:
     """Up: rules, their past, then the samples from there on. `publish` takes what recording rules give, `identities`
-    are those of the topics, by name as deployed; `metrics` declares ENGINE_METRICS."""
+    are those of the topics, by name as deployed; `metrics` declares ENGINE_METRICS. `sessions`: others of
+    this process in which alerts are stored; who takes its rules over ends what they left open. `owning` is called when
+    this process has taken over the first of its rules."""
     measured = EngineMetrics(metrics)
     engine, lock = Engine(), asyncio.Lock()
     samples_topic, rules_topic = identities[settings.samples_topic], identities[settings.rules_topic]
@@ -121,7 +126,12 @@ async def start(
     # One session for all that the engine stores: who takes its rules over ends what it left open when it was killed.
     session = database.client.start_session()
     life.on_down("the engine's session", session.end_session)
-    take_over = partial(Owners(database, rules_topic.topic, clock).take_over, session=session)
+    owners = Owners(database, rules_topic.topic, clock)
+
+    async def take_over(partition: int) -> None:
+        await owners.take_over(partition, session, sessions)
+        owning()
+
     stores = Stores(
         states, dispatcher.through(Ledger(database, session)), Checkpoints(database, rules_topic.topic, take_over)
     )

@@ -60,15 +60,12 @@ class Storing:
         """Alerts that changed without a transition."""
         self._unstored: deque[list[Evaluated]] = deque()
         """Accepted, and not stored yet. In their order."""
+        self.waiting = 0
+        """Transitions that are not stored yet."""
         self._in_order = asyncio.Lock()
         """Of whoever stores the first of them."""
         self.refused: dict[str, str] = {}
         """Rules that cannot be evaluated, and why."""
-
-    @property
-    def waiting(self) -> int:
-        """Transitions that are not stored yet."""
-        return sum(len(change.transitions) for some in self._unstored for one in some for change in one.changes)
 
     async def withdraw(self, rule: ActiveRule, reason: Reason) -> None:
         """All of its alerts are over, whoever moved them meanwhile; what was accepted of it before is stored before.
@@ -99,14 +96,16 @@ class Storing:
                 moved.append(one)
             else:
                 self._unkept.update((one.rule.id, change.labels) for change in one.changes)
-        self._unstored.extend(_batches(moved))
+        for some in _batches(moved):
+            self._unstored.append(some)
+            self.waiting += _transitions(some)
 
     async def store_unstored(self) -> None:
         """In its order, whoever asks. Raises StoreUnavailable."""
         async with self._in_order:
             while self._unstored:
                 await self._store(self._unstored[0], accepted=True)
-                self._unstored.popleft()
+                self.waiting -= _transitions(self._unstored.popleft())
 
     async def _store(self, evaluated: Sequence[Evaluated], *, accepted: bool = False) -> None:
         """All of it in one transaction; rule by rule when somebody else moved an alert of one of them. Raises
@@ -168,6 +167,7 @@ class Storing:
             for one in some:
                 if one.rule is rule:
                     one.changes[:] = [change for change in one.changes if change.labels not in series]
+        self.waiting = sum(map(_transitions, self._unstored))
 
     async def keep(self, partition_of: Mapping[str, int]) -> None:
         """Store what changed without a transition, so that a restart goes on from here. An alert that somebody moved
@@ -204,6 +204,10 @@ class Storing:
                 # What moves is still to be accepted.
                 until[partition] = min(until.get(partition, rule.evaluated_ms), 0 if rule.moving else rule.evaluated_ms)
         return {partition: at for partition, at in until.items() if at}
+
+
+def _transitions(evaluated: Iterable[Evaluated]) -> int:
+    return sum(len(change.transitions) for one in evaluated for change in one.changes)
 
 
 def _going_on(evaluated: Evaluated) -> list[Change]:

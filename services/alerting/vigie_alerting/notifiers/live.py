@@ -43,7 +43,7 @@ def record(message: Message) -> dict[str, Any]:
         "status": message.status,
         "title": text.title(message),
         "alerts": [_alert(alert) for alert in message.alerts[: text.MAX_SHOWN]],
-        "truncatedAlerts": max(0, len(message.alerts) - text.MAX_SHOWN),
+        "truncatedAlerts": max(0, len(message.alerts) - text.MAX_SHOWN) + message.more,
         "traceId": message.trace_id,
     }
 

@@ -38,8 +38,8 @@ def mail(message: Message, sender: str, recipients: list[str], now_ms: int) -> E
     made["Subject"] = text.title(message)
     made["Date"] = format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC))
     made["Message-ID"] = f"<{_token(message.id)}@{domain}>"
-    # The thread begins with a mail that nobody gets: whichever of the episode's comes first, all answer the same one.
-    thread = f"<episode.{_token(message.alerts[0].episode)}@{domain}>"
+    # The thread begins with a mail that nobody gets: whichever of its mails comes first, all answer the same one.
+    thread = f"<{_token(message.thread)}@{domain}>"
     made["In-Reply-To"] = thread
     made["References"] = thread
     made["Auto-Submitted"] = "auto-generated"

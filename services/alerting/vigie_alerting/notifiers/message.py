@@ -12,6 +12,7 @@ from typing import Final
 
 from vigie_contracts.alerts import AlertState, Reason, Severity, Transition
 from vigie_contracts.tenants import TenantId
+from vigie_storage.alerts.document import Together
 
 ALERT_NAME: Final = "alertname"
 SEVERITY: Final = "severity"
@@ -60,9 +61,15 @@ class Message:
     tenant: TenantId
     channel: str
     """Its name."""
+    receiver: str
+    """The name of who is told: a receiver of the routes, else the channel."""
     status: Status
     alerts: tuple[Alert, ...]
     """At least one, each alert once."""
+    more: int
+    """Alerts of the group that it is about too, and does not list."""
+    thread: str
+    """What its messages have in common, so that programs show them together: an episode, or a group."""
     group_key: str
     """Of what belongs together, the same in all messages about it."""
     group_labels: Mapping[str, str]
@@ -88,20 +95,25 @@ def message(
     channel: str,
     transitions: Sequence[Transition],
     external_url: str = "",
+    together: Together | None = None,
 ) -> Message:
-    """The message about these transitions, oldest first, of one tenant; of each alert the last one counts."""
+    """The message about these transitions, of one tenant; of each alert the last one counts. `together`: the group that
+    they are of."""
     newest = {transition.fingerprint: transition for transition in transitions}
     alerts = tuple(_alert(transition, external_url.rstrip("/")) for transition in newest.values())
-    group = common([alert.identity for alert in alerts])
+    group = common([alert.identity for alert in alerts]) if together is None else together.labels
     firing = any(alert.status is Status.FIRING for alert in alerts)
-    last = transitions[-1]
+    last = transitions[-1] if together is None else max(transitions, key=lambda one: one.timestamp)
     return Message(
         id=id,
         tenant=TenantId(last.tenant),
         channel=channel,
+        receiver=together.receiver if together else channel,
         status=Status.FIRING if firing else Status.RESOLVED,
         alerts=alerts,
-        group_key=_group_key(group),
+        more=together.more if together else 0,
+        thread=f"group.{together.id}" if together else f"episode.{alerts[0].episode}",
+        group_key=together.key if together else group_key(group),
         group_labels=group,
         external_url=external_url.rstrip("/"),
         traceparent=last.traceparent,
@@ -153,7 +165,7 @@ def _time(ms: int) -> datetime:
     return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
 
 
-def _group_key(labels: Mapping[str, str]) -> str:
-    """As Alertmanager writes it."""
+def group_key(labels: Mapping[str, str], route: str = "/") -> str:
+    """As Alertmanager writes it; `route` is a path in the tree."""
     pairs = ", ".join(f"{name}={json.dumps(labels[name], ensure_ascii=False)}" for name in sorted(labels))
-    return "{}:{" + pairs + "}"
+    return "{}" + route.rstrip("/") + ":{" + pairs + "}"

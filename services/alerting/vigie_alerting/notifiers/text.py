@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from vigie_contracts.alerts import Reason
+
 from vigie_alerting.notifiers.message import ALERT_NAME, SEVERITY, Alert, Message, Status, number
 
 MAX_SHOWN: Final = 20
@@ -17,6 +19,8 @@ MAX_LABELS: Final = 20
 MAX_VALUE_CHARS: Final = 300
 MAX_TEXT_CHARS: Final = 1_500
 MAX_TITLE_CHARS: Final = 140
+ESCALATION: Final = "escalation"
+"""The annotation that says which step of which chain tells it, and why."""
 _SPACES: Final = re.compile(r"\s+")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control and format characters (those that turn the direction of writing are some), half characters, line breaks."""
@@ -41,11 +45,13 @@ def title(message: Message) -> str:
     """One line: `[FIRING] High Error Rate (high) on booking`."""
     firing = sum(alert.status is Status.FIRING for alert in message.alerts)
     first = message.alerts[0]
-    many = len(message.alerts) > 1
-    count = f":{firing or len(message.alerts)}" if many else ""
+    if first.reason is Reason.HAND_OVER:
+        return line(f"[ON CALL] {first.detail}", MAX_TITLE_CHARS)
+    many = len(message.alerts) + message.more > 1
+    count = f":{(firing or len(message.alerts)) + message.more}" if many else ""
     names = {alert.rule_name for alert in message.alerts}
     name = first.rule_name if len(names) == 1 else f"{first.rule_name} and {len(names) - 1} more"
-    subject = "" if many else _subject(first)
+    subject = _together(message) if many else _subject(first)
     text = f"[{message.status.upper()}{count}] {line(name)} ({message.severity})"
     return line(f"{text} on {subject}" if subject else text, MAX_TITLE_CHARS)
 
@@ -72,6 +78,8 @@ def facts(alert: Alert) -> Iterator[tuple[str, str]]:
     yield "Reason", alert.reason.value.replace("_", " ")
     if alert.acknowledged:
         yield "Acknowledged", "yes"
+    if why := alert.annotations.get(ESCALATION):
+        yield "Escalation", line(why)
     if alert.expression:
         yield "Rule", line(alert.expression)
     if alert.owner:
@@ -93,7 +101,7 @@ def links(alert: Alert) -> Iterator[tuple[str, str]]:
 
 def more(message: Message, shown: int = MAX_SHOWN) -> str:
     """The sentence about alerts that are not shown; empty when all are."""
-    left = len(message.alerts) - shown
+    left = max(len(message.alerts) - shown, 0) + message.more
     return f"and {left} more alerts" if left > 0 else ""
 
 
@@ -129,8 +137,14 @@ def _lines(alert: Alert) -> Iterator[str]:
 
 def _subject(alert: Alert) -> str:
     """The value of the label that most likely says where."""
-    known = ("service", "host", "instance", "job", "node", "endpoint")
+    known = ("target", "service", "host", "instance", "job", "node", "endpoint")
     return next((line(alert.labels[name], 60) for name in known if alert.labels.get(name)), "")
+
+
+def _together(message: Message) -> str:
+    """What the alerts of a group have in common."""
+    shown = ", ".join(f"{name}={value}" for name, value in message.group_labels.items() if name not in _SAID)
+    return line(shown, 60)
 
 
 def _visible(text: str, kept: str) -> str:

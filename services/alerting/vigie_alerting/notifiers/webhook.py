@@ -61,7 +61,7 @@ def payload(message: Message) -> bytes:
     """The body, byte for byte as Go would write it."""
     shown = message.alerts[:MAX_ALERTS]
     data = {
-        "receiver": message.channel,
+        "receiver": message.receiver,
         "status": message.status.value,
         "alerts": [_alert(alert) for alert in shown],
         "groupLabels": _sorted(message.group_labels),
@@ -70,7 +70,7 @@ def payload(message: Message) -> bytes:
         "externalURL": message.external_url,
         "version": "4",
         "groupKey": message.group_key,
-        "truncatedAlerts": len(message.alerts) - len(shown),
+        "truncatedAlerts": len(message.alerts) - len(shown) + message.more,
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return (re.sub("[<>&\u2028\u2029]", lambda found: _HTML[found.group()], text) + "\n").encode("utf-8", "replace")

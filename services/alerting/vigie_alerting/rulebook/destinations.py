@@ -1,8 +1,9 @@
-"""Destinations of a rule's own channels: judged by the notifiers that send there, and shown without their secrets."""
+"""Destinations of channels that rules and routes have inline: judged by the notifiers that send there, and shown
+without their secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec.structs import replace
 from vigie_contracts.alerts import Channel, Rule
@@ -30,15 +31,19 @@ def without_secrets(rule: Rule) -> Rule:
 
 def restored(rule: Rule, before: Rule) -> Rule:
     """The rule with the destinations of `before` wherever they came back as they were shown."""
-    known = {(one.type, hidden.destination): one for one in before.notification_channels if (hidden := shown(one))}
-    channels = [known.get((one.type, one.destination), one) for one in rule.notification_channels]
-    return replace(rule, notification_channels=channels)
+    return replace(rule, notification_channels=known_again(rule.notification_channels, before.notification_channels))
 
 
-def check(names: Collection[str], resources: Resources, before: Rule | None) -> Callable[[Channel], str]:
+def known_again(channels: Iterable[Channel], before: Iterable[Channel]) -> list[Channel]:
+    """The channels, with the destinations of `before` wherever they came back as they were shown."""
+    known = {(one.type, shown(one).destination): one for one in before}
+    return [known.get((one.type, one.destination), one) for one in channels]
+
+
+def check(names: Collection[str], resources: Resources, before: Iterable[Channel]) -> Callable[[Channel], str]:
     """What is wrong with a destination. `names` are those of the tenant's channels; what stands in `before` as it is
     shown is right."""
-    kept = {(one.type, one.destination) for one in map(shown, before.notification_channels)} if before else set()
+    kept = {(one.type, one.destination) for one in map(shown, before)}
 
     def problem_of(channel: Channel) -> str:
         if (channel.type, channel.destination) in kept:

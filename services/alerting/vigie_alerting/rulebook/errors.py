@@ -59,6 +59,17 @@ class RuleNotFound(ProblemError):  # noqa: N818
         super().__init__("there is no such rule")
 
 
+class RuleManaged(ProblemError):  # noqa: N818
+    """Something else than people makes the rule, and changes it."""
+
+    kind = ProblemKind.CONFLICT
+    status = 409
+
+    def __init__(self, rule: Rule) -> None:
+        what, _, name = rule.managed_by.partition("/")
+        super().__init__(f"the rule belongs to the {what} {name!r}, and changes with it: change that")
+
+
 class RuleConflict(ProblemError):  # noqa: N818
     """The rule is at another version than the one that was changed."""
 

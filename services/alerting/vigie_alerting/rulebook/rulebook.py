@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,7 +19,7 @@ from vigie_storage.alerts.rules import MAX_RULES, Change, RuleStore, RuleWrite, 
 from vigie_storage.mongo import Session, transaction
 from vigie_storage.outgoing import Moved
 
-from vigie_alerting.rulebook.errors import RuleConflict, RuleNotFound
+from vigie_alerting.rulebook.errors import RuleConflict, RuleManaged, RuleNotFound
 from vigie_alerting.rules.reading import versioned
 from vigie_alerting.rules.shipped import shipped
 
@@ -57,13 +57,20 @@ class Rulebook:
     ) -> None:
         """`wake` is called when there is something to publish."""
         self._db, self._store, self._tenants, self._audit = db, store, identity.tenants, identity.audit
-        self._clock, self._wake = clock, wake
+        self._clock, self.wake = clock, wake
 
     async def get(self, tenant: TenantId, rule_id: str) -> StoredRule:
         """Raises RuleNotFound."""
         found = await self._store.get(tenant, rule_id)
         if found is None:
             raise RuleNotFound
+        return found
+
+    async def changeable(self, tenant: TenantId, rule_id: str) -> StoredRule:
+        """One that people may change. Raises RuleNotFound, RuleManaged."""
+        found = await self.get(tenant, rule_id)
+        if found.rule.managed_by:
+            raise RuleManaged(found.rule)
         return found
 
     async def create(self, rule: Rule, by: Actor) -> StoredRule:
@@ -102,10 +109,11 @@ class Rulebook:
                 await self._put(tenant, writes[start : start + BATCH], by)
         return found
 
-    async def make_shipped(self, tenant: TenantId) -> None:
-        """The rules that every tenant has from the start: once, so that what users do to them stays."""
+    async def make_shipped(self, tenant: TenantId, more: Sequence[Rule] = ()) -> None:
+        """The rules that every tenant has from the start, and `more`: once, so that what users do to them stays."""
         now = self._clock.now_ms()
-        writes = [RuleWrite(replace(one, created_at=now, updated_at=now), 0, Change.CREATED) for one in shipped(tenant)]
+        rules = [*shipped(tenant), *more]
+        writes = [RuleWrite(replace(one, created_at=now, updated_at=now), 0, Change.CREATED) for one in rules]
 
         async def work(session: Session) -> None:
             await self._store.mark_shipped(tenant, session)
@@ -116,7 +124,33 @@ class Rulebook:
             await transaction(self._db, work)
         except Moved:  # another replica made them
             return
-        self._wake()
+        self.wake()
+
+    async def manage(
+        self, tenant: TenantId, rules: Sequence[Rule], ids: Collection[str], by: Actor, session: Session
+    ) -> None:
+        """Of those with these ids have these and no others: a part of the transaction that changes what they belong to,
+        after which `wake` is to be called. Raises LimitReached, Moved."""
+        there = await self._store.page(tenant, {"_id": {"$in": list(ids)}}, len(ids))
+        before = {one.rule.id: one.rule for one in there}
+        now, wanted = self._clock.now_ms(), {rule.id for rule in rules}
+        writes = [
+            RuleWrite(versioned(gone, by.name, now, gone), gone.version, Change.DELETED)
+            for rule_id, gone in before.items()
+            if rule_id not in wanted
+        ]
+        for rule in rules:
+            if (known := before.get(rule.id)) is None:
+                last = await self._store.newest(tenant, rule.id)
+                made = replace(versioned(rule, by.name, now), version=last + 1)
+                writes.append(RuleWrite(made, 0, Change.CREATED))
+            elif _changed(known, rule):
+                writes.append(RuleWrite(versioned(rule, by.name, now, known), known.version, Change.CHANGED))
+        new = len(wanted - before.keys())
+        if new:
+            await self._within_limit(tenant, await self._store.count(tenant, session), new)
+        if writes:
+            await self._store.write(tenant, writes, session)
 
     async def _present(self, tenant: TenantId, rules: Sequence[Rule]) -> list[StoredRule]:
         return await self._store.page(tenant, {"_id": {"$in": [rule.id for rule in rules]}}, len(rules))
@@ -147,7 +181,7 @@ class Rulebook:
         except Moved:
             now = await self._store.get(tenant, writes[0].rule.id)
             raise RuleConflict(None if now is None else now.rule) from None
-        self._wake()
+        self.wake()
 
     async def _within_limit(self, tenant: TenantId, there: int, new: int) -> None:
         limit = min(MAX_RULES, (await self._tenants.get(tenant)).plan.rules)

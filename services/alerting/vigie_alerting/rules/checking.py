@@ -249,7 +249,7 @@ def _channels(rule: Rule, problem_of: ChannelCheck) -> Iterator[RuleProblem]:
         where = f"notificationChannels[{i}]"
         if reason := _unknown(channel.type):
             yield RuleProblem(f"{where}.type", reason)
-        elif reason := _unsafe(channel.destination) or problem_of(channel):
+        elif reason := unsafe(channel.destination) or problem_of(channel):
             yield RuleProblem(f"{where}.destination", reason)
 
 
@@ -259,7 +259,8 @@ def _unknown(type_: str) -> str:
     return f"{shortened(type_)} is no kind of channel: there are {', '.join(sorted(CHANNEL_TYPES))}"
 
 
-def _unsafe(destination: str) -> str:
+def unsafe(destination: str) -> str:
+    """What is wrong with the text of a destination, whatever the kind of channel; empty: nothing."""
     if _CONTROL.search(destination):
         return "holds a line break or another control character"
     if len(destination) > MAX_DESTINATION_CHARS:

@@ -53,6 +53,8 @@ class CompiledRule:
     """What to evaluate: the side of the comparison that is no number, else the whole."""
     condition: Condition | None = None
     threshold: float = 0.0
+    plain: bool = False
+    """Whether its annotations are texts as they are, and no templates."""
 
     @property
     def compares(self) -> bool:
@@ -119,22 +121,22 @@ def _constant(node: Node) -> float | None:
 def simple(rule: Rule) -> str:
     """PromQL of a rule in a simple form. Raises InvalidRuleError for matchers that cannot be read."""
     window = f"[{duration(rule.window_ms)}]"
-    series = _selector(rule.metric_name, rule.matchers, "matchers")
+    series = selector(rule.metric_name, rule.matchers, "matchers")
     match rule.kind:
         case RuleKind.RATE:
             left = f"rate({series}{window})"
             left = f"{_sum(rule)} ({left})" if rule.by else left
         case RuleKind.RATIO:
-            whole = _selector(rule.of_metric_name or rule.metric_name, rule.of_matchers, "ofMatchers")
+            whole = selector(rule.of_metric_name or rule.metric_name, rule.of_matchers, "ofMatchers")
             left = f"{_sum(rule)} (rate({series}{window})) / {_sum(rule)} (rate({whole}{window}))"
         case RuleKind.PERCENTILE:
-            buckets = _selector(f"{rule.metric_name}_bucket", rule.matchers, "matchers")
+            buckets = selector(f"{rule.metric_name}_bucket", rule.matchers, "matchers")
             by = ", ".join((*rule.by, "le"))
             quantile = f"{(rule.percentile or 0) / 100:.12g}"
             left = f"histogram_quantile({quantile}, sum by ({by}) (rate({buckets}{window})))"
         case RuleKind.ABSENCE:
             return " or ".join(
-                f"absent_over_time({_selector(rule.metric_name, rule.matchers, 'matchers', labels)}{window})"
+                f"absent_over_time({selector(rule.metric_name, rule.matchers, 'matchers', labels)}{window})"
                 for labels in rule.expected or [{}]
             )
         case _:
@@ -146,7 +148,8 @@ def _sum(rule: Rule) -> str:
     return f"sum by ({', '.join(rule.by)})" if rule.by else "sum"
 
 
-def _selector(name: str, texts: list[str], field: str, equal: dict[str, str] | None = None) -> str:
+def selector(name: str, texts: list[str], field: str, equal: dict[str, str] | None = None) -> str:
+    """PromQL of a metric with these matchers, and labels that equal these values. Raises InvalidRuleError."""
     try:
         found = matchers.parse(texts, field)
     except QueryError as e:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 from msgspec.structs import replace
 from vigie_contracts.alerts import NoData, Rule, RuleKind, Severity
+from vigie_query.promql import calls
 
 from vigie_alerting.rules.compiling import compiled
 from vigie_alerting.rules.durations import duration
@@ -20,6 +21,7 @@ DEFAULT_GROUP: Final = "vigie"
 _EXPRESSION: Final = re.compile(
     r"\{\{(-?)\s*(labels(?:\.(\w+)|\[['\"](\w+)['\"]\])|value)\s*((?:\|\s*\w+\s*)*)(-?)\}\}"
 )
+_CALL: Final = re.compile(r"\b(\w+)\s*\(")
 _ROUND: Final = re.compile(r"\{\{\s*value\s*\|\s*round\((\d)\)\s*\}\}")
 
 
@@ -32,9 +34,17 @@ def written(rules: Iterable[Rule]) -> tuple[str, list[RuleProblem]]:
         if not rule.enabled:
             lost.append(RuleProblem(rule.name, "is switched off: it was left out"))
             continue
+        if own := _ours(rule):
+            lost.append(RuleProblem(rule.name, f"uses {own}, which Prometheus does not have: it was left out"))
+            continue
         key = (rule.group or DEFAULT_GROUP, rule.interval_ms, rule.limit)
         groups.setdefault(key, []).extend(_entries(rule, lost))
     return _document(groups), lost
+
+
+def _ours(rule: Rule) -> str:
+    """The function in its expression that only Vigie has; empty: there is none."""
+    return next((one[1] for one in _CALL.finditer(compiled(rule).text) if one[1] in calls.OWN), "")
 
 
 def _document(groups: dict[tuple[str, int, int], list[dict[str, Any]]]) -> str:

@@ -21,7 +21,7 @@ from vigie_alerting.rules.problems import InvalidRuleError, RuleProblem
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DURATIONS: Final = {"for": "forMs", "keepFiringFor": "keepFiringForMs", "interval": "intervalMs", "window": "windowMs"}
-_OURS: Final = frozenset({"id", "tenant", "version", "createdAt", "createdBy", "updatedAt", "updatedBy"})
+_OURS: Final = frozenset({"id", "tenant", "managedBy", "version", "createdAt", "createdBy", "updatedAt", "updatedBy"})
 """Set by Vigie: in a rule that is sent back as it was answered they mean nothing."""
 _ANSWERED: Final = frozenset({"promql", "published", "health", "warnings"})
 """Beside the rule in answers about it."""

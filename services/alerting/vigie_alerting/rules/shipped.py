@@ -6,6 +6,7 @@ names of `vigie_contracts.names`. Their texts are Jinja templates.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from vigie_contracts.alerts import Condition, Level, NoData, Rule, RuleKind, Sev
 
 SERVICE_UP: Final = "service_up"
 """gauge {host, site, service}: 1 while a service of a host runs, else 0."""
+CANARY_TOOK: Final = "vigie_alerting_canary_seconds"
+"""gauge without labels: how long the alert of each minute took that tests alerting itself."""
 BY: Final = "vigie"
 """Who made them."""
 _M: Final = 60_000
@@ -23,10 +26,19 @@ _WHOLE_HOST: Final = ["core="]
 
 def shipped(tenant: str) -> list[Rule]:
     """The rules of a new tenant. No two tenants have a rule of one id: the key of its record is nothing else."""
+    return _of(tenant, (*_METRICS_SERVICE, *_SUPERVISION, *_HEALTH))
+
+
+def of_installation(tenant: str) -> list[Rule]:
+    """Those about Vigie itself, of the one tenant that belongs to whoever runs it."""
+    return _of(tenant, _VIGIE)
+
+
+def _of(tenant: str, every: Iterable[dict[str, Any]]) -> list[Rule]:
     mark = blake2b(tenant.encode(), digest_size=5, person=b"vigie-shipped-v1").hexdigest()
     return [
         Rule(tenant=tenant, created_by=BY, updated_by=BY, **{**fields, "id": f"{fields['id']}-{mark}"})
-        for fields in (*_METRICS_SERVICE, *_SUPERVISION, *_HEALTH)
+        for fields in every
     ]
 
 
@@ -196,6 +208,23 @@ _HEALTH: Final[list[dict[str, Any]]] = [
         "annotations": _text(
             "{{ labels.target }} takes {{ value | humanizeDuration }} to answer",
             "Its health checks took more than 2 s on average for 5 minutes.",
+        ),
+    },
+]
+
+_VIGIE: Final[list[dict[str, Any]]] = [
+    {
+        "id": "vigie-alerts-late",
+        "name": "AlertsLate",
+        "group": "vigie",
+        "severity": Severity.CRITICAL,
+        "kind": RuleKind.EXPRESSION,
+        "expression": f"max(last_over_time({CANARY_TOOK}[3m])) > 10 or absent_over_time({CANARY_TOOK}[3m])",
+        "for_ms": 2 * _M,
+        "annotations": _text(
+            "Alerts are told late, or not at all",
+            "The alert of each minute that tests the way from the ledger to the notifiers took more than 10 s, or is "
+            "missing.",
         ),
     },
 ]

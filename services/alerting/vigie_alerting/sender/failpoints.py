@@ -22,6 +22,14 @@ class Point(StrEnum):
     AFTER_SEND = "after_send"
     """Delivered, not confirmed."""
     AFTER_CONFIRM = "after_confirm"
+    BEFORE_ESCALATION = "before_escalation"
+    """A step of an escalation chain is written in a transaction that is not committed."""
+    AFTER_ESCALATION = "after_escalation"
+    """It is stored with its notifications, and the sender was not woken."""
+    AFTER_GROUP_CLAIM = "after_group_claim"
+    """Groups that are due are claimed, nothing was decided."""
+    AFTER_GROUP_STORE = "after_group_store"
+    """What they tell is stored, nobody was told of it."""
 
 
 Failpoint: TypeAlias = Callable[[Point], None]

@@ -18,6 +18,8 @@ class ChannelType(StrEnum):
     WEBHOOK = "webhook"
     LIVE = "live"
     APPRISE = "apprise"
+    CANARY = "canary"
+    """Not of the registry: Vigie's own."""
     UNKNOWN = "unknown"
     """The channel was not found."""
 

@@ -102,9 +102,10 @@ class Sender:
             await self._clock.sleep(RENEW_S)
             held, now = list(self._held.values()), self._clock.monotonic()
             with suppress(StoreUnavailable):
-                await self._outbox.renew([one.notification for one in held])
+                renewed = await self._outbox.renew([one.notification for one in held])
                 for one in held:
-                    one.renewed_at = now
+                    if one.notification.id in renewed:
+                        one.renewed_at = now
 
     async def _claim(self) -> bool:
         """Begin to send what there is room for. Whether there was anything."""

@@ -97,9 +97,14 @@ def render(
         return f"<this template failed: {e}>"
 
 
-def render_all(templates: Mapping[str, str], labels: Mapping[str, str], value: float | None) -> dict[str, str]:
+def render_all(
+    templates: Mapping[str, str],
+    labels: Mapping[str, str],
+    value: float | None,
+    external_labels: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """By the same names, sorted."""
-    return {name: render(templates[name], labels, value) for name in sorted(templates)}
+    return {name: render(templates[name], labels, value, external_labels) for name in sorted(templates)}
 
 
 def _joined(pieces: Iterator[str]) -> str:

@@ -238,6 +238,23 @@ async def test_an_import_with_a_mistake_does_nothing(world: World) -> None:
     assert await world.store.count(ACME) == 0
 
 
+async def test_a_secret_that_the_file_refers_to_is_followed(world: World, tmp_path: Path) -> None:
+    path, secret = tmp_path / "targets.yaml", tmp_path / "secret"
+    path.write_text(f"targets:\n- {{name: db, url: 'redis://db', password: '${{file:{secret}}}'}}\n")
+    watched = WatchedFile(world.book, ACME, str(path))
+    await watched.load()
+    assert await world.store.all(ACME) == [], "a secret that is not there yet"
+    for version, word in enumerate(["one", "two"], 1):
+        secret.write_text(word)
+        for _ in range(2):
+            await watched.load()
+            db = await world.named("db")
+            assert (opened(db, world.store.sealing).password, db.version) == (word, version)
+    secret.unlink()
+    await watched.load()
+    assert await world.named("db") == db, "what is in force stays"
+
+
 async def test_the_file_is_in_force_when_it_changes_and_nobody_else_changes_its_targets(
     world: World, tmp_path: Path
 ) -> None:

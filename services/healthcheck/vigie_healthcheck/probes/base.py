@@ -22,6 +22,7 @@ from vigie_contracts.checks import Verdict
 from vigie_contracts.targets import Expectations, Secrets, Target
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.egress import AddressForbidden, Egress, HostUnknown
+from vigie_runtime.errors import Busy
 from vigie_runtime.expressions import Expressions
 from vigie_storage.health.beats import Beat
 
@@ -137,6 +138,8 @@ class Outcome:
     duration_s: float
     phases: Mapping[str, float]
     facts: Facts
+    regions: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    """Where it is asked from several: whether it is up, by those that know."""
     unreachable: bool = False
     """It is down as far as one can see from here: a prober without network would find the same."""
 
@@ -197,6 +200,8 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
         verdict, reason, facts = e.verdict, e.reason, dict(e.facts)
     except AddressForbidden as e:
         verdict, reason = Verdict.UNKNOWN, str(e)
+    except Busy:
+        verdict, reason = Verdict.UNKNOWN, "the prober looks up too many names that do not come"
     except HostUnknown as e:
         verdict, reason, unreachable = Verdict.DOWN, str(e), True
     except OSError as e:  # a TimeoutError is one too
@@ -208,7 +213,7 @@ async def ask(probe: Probe, question: Question, deadline_s: float, way: Way) -> 
         ending = conditions.ending(question.expect, facts.get(EXPIRY), time.time())
         if reason := conditions.slow(question.expect, took) or ending:
             verdict = Verdict.DEGRADED
-    return Outcome(verdict, reason, took, phases.seconds, facts, unreachable)
+    return Outcome(verdict, reason, took, phases.seconds, facts, unreachable=unreachable)
 
 
 def _late(deadline_s: float, phase: str) -> tuple[Verdict, str]:

@@ -62,7 +62,11 @@ async def datagrams(
 def _first(addresses: list[str], port: int, make: Callable[[int], socket.socket]) -> socket.socket:
     failed: OSError | None = None
     for address in addresses:
-        made = make(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        try:
+            made = make(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        except OSError as e:  # this machine does not speak IPv6
+            failed = e
+            continue
         try:
             made.setblocking(False)
             made.connect((address, port))  # says only to whom: nothing is waited for

@@ -1,7 +1,7 @@
 """`http://` and `https://`: up when the last answer has a status that is asked for, and contains what is asked for.
 
-Every redirect is a new connection whose address is judged again. Headers of the target (they may be secrets) and its
-credentials stay with the origin that they were written for.
+Every redirect is a new connection whose address is judged again. Headers and body of the target (they may be secrets)
+and its credentials stay with the origin that they were written for.
 """
 
 from __future__ import annotations
@@ -140,6 +140,8 @@ def _redirected(question: Question, location: str, status: int) -> Question:
     if status not in _SAME_METHOD and question.method != "HEAD":
         question = replace(question, method="GET", body=b"")
     if (before.scheme, before.hostname, before.port) != (after.scheme, after.hostname, after.port):
+        if question.body:
+            raise Failed("redirected with its body to another origin, which is not to get it")
         return replace(question, url=url, headers={}, username="", password="", options={})
     if before.username is not None:  # a relative redirect keeps whom it was asked as
         login, bare = before.netloc.rpartition("@")[0], after.netloc.rpartition("@")[2]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
 
 from cryptography import x509
 
 _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_ISSUER_OF_LEAF = 10, 9, 18, 19, 20, 21
 _WRONG_HOST, _WRONG_ADDRESS = 62, 64
+_DER: Final = 2
+"""`_ssl.ENCODING_DER`."""
 _SENTENCES: Final = {
     _EXPIRED: "the certificate has expired",
     _NOT_YET: "the certificate is not valid yet",
@@ -52,12 +55,24 @@ def sentence(error: ssl.SSLError) -> str:
 
 
 def expiry(connection: ssl.SSLObject | ssl.SSLSocket) -> float | None:
-    """When the first certificate of the server's chain expires, seconds since the Unix epoch. Before Python 3.13 the
-    chain is not told: of its own certificate then. None when there is none, or none that can be read."""
-    told = getattr(connection, "get_unverified_chain", None)
-    shown: Iterable[bytes | None] = told() if told is not None else [connection.getpeercert(binary_form=True)]
-    try:
-        ends = [x509.load_der_x509_certificate(one).not_valid_after_utc.timestamp() for one in shown if one]
-    except ValueError:
-        return None
+    """When the first certificate of the chain that the server shows expires, seconds since the Unix epoch. None when
+    there is none, or none that can be read."""
+    ends: list[float] = []
+    for one in _chain(connection):
+        with suppress(ValueError):
+            ends.append(x509.load_der_x509_certificate(one).not_valid_after_utc.timestamp())
     return min(ends, default=None)
+
+
+def _chain(connection: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
+    """As DER, the server's own certificate first."""
+    told = getattr(connection, "get_unverified_chain", None)
+    if told is not None:
+        return list(told())
+    # Before Python 3.13 only what is inside of the connection tells of the chain.
+    inside: Any = getattr(connection, "_sslobj", None)
+    chain: Any = getattr(inside, "get_unverified_chain", lambda: None)()
+    if chain:
+        return [one.public_bytes(_DER) for one in chain]
+    own = connection.getpeercert(binary_form=True)
+    return [own] if own else []

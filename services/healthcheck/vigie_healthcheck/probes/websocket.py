@@ -20,6 +20,8 @@ from vigie_healthcheck.probes.wire import Wire, connected
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MAX_HEADERS: Final = 100
 _MAX_FRAMES: Final = 100
+_MAX_CONTROL_BYTES: Final = 125
+"""Of a ping or a goodbye (RFC 6455, 5.5)."""
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 
 
@@ -87,7 +89,10 @@ async def _message(wire: Wire) -> bytes:
             size = int.from_bytes(await wire.exactly(2 if size == 126 else 8))
         if second & 0x80 or first & 0x70 or len(message) + size > conditions.MAX_BODY_BYTES:
             raise Failed("the server's message is too large, or is none of a WebSocket")
-        data, opcode = await wire.exactly(size), first & 0x0F
+        opcode = first & 0x0F
+        if opcode >= _CLOSE and size > _MAX_CONTROL_BYTES:
+            raise Failed("the server's message is too large, or is none of a WebSocket")
+        data = await wire.exactly(size)
         if opcode == _CLOSE:
             raise Failed("the server closed the WebSocket before its first message")
         if opcode == _PING:

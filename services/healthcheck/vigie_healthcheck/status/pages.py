@@ -17,7 +17,7 @@ from vigie_runtime.clock import Clock
 from vigie_storage.health.incidents import Incidents
 
 from vigie_healthcheck.health import Health
-from vigie_healthcheck.readings import DAYS, Days, Readings
+from vigie_healthcheck.readings import DAYS, Days, Readings, Span
 from vigie_healthcheck.status.model import Public, StatusPage, assembled
 from vigie_healthcheck.status.rendering import html
 
@@ -78,15 +78,15 @@ class StatusPages:
         shown, truncated = services[:MAX_SERVICES], len(services) > MAX_SERVICES
         ids = [one.target.id for one in shown]
         days, incidents = await asyncio.gather(
-            self._days(tenant, [one.target.name for one in shown]),
+            self._days(tenant, [Span.of(one.target) for one in shown]),
             self._incidents.between(tenant, ids, now_ms - DAYS * DAY, now_ms + 1, MAX_INCIDENTS),
         )
         page = assembled(Public(tenant, await self._title(tenant), shown, truncated), now_ms, days, incidents)
         return Made(page, (await asyncio.to_thread(html, page)).encode("utf-8", "replace"))
 
-    async def _days(self, tenant: TenantId, names: list[str]) -> dict[str, Days]:
+    async def _days(self, tenant: TenantId, spans: list[Span]) -> dict[str, Days]:
         try:
-            return dict(await self._readings.days(tenant, names))
+            return dict(await self._readings.days(tenant, spans))
         except QueryLimitExceeded as e:  # the page is worth more than its bars
             log.warning("the uptime of a status page is too expensive to read", tenant=tenant, reason=str(e))
             return {}

@@ -22,8 +22,19 @@ _ADDRESSES: Final = re.compile(
 )
 
 
+_REGIONS: Final = re.compile(r"\d+ of \d+ regions see it down")
+"""How the sentences of `regions.agreed` begin, which go on with what each says."""
+_CONDITION: Final = re.compile(r"the answer (?:does not match|matches|has no) |\$")
+"""How the sentences of `conditions.unmet` begin, which go on with what the answer should have been."""
+
+
 def sentence(reason: str, url: str = "") -> str:
-    """The reason without addresses: URLs, hosts, ports, paths, and whatever the target's own URL names."""
+    """The reason without addresses (URLs, hosts, ports, paths, and whatever the target's own URL names), and without
+    what a condition says."""
+    if of_regions := _REGIONS.match(reason):
+        return of_regions[0]
+    if _CONDITION.match(reason):
+        return "the answer is not what it should be"
     hidden = _ADDRESSES.sub(_HIDDEN, reason)
     for name in _names(url):
         hidden = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _HIDDEN, hidden, flags=re.IGNORECASE)

@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from vigie_query.times import DAY, HOUR, MINUTE, SECOND, iso
 
+from vigie_healthcheck.readings import Days
 from vigie_healthcheck.status.model import Service, Shown, StatusPage
 
 _FILES: Final = files(__package__ or __name__)
@@ -56,6 +57,12 @@ def html(page: StatusPage) -> str:
 def percent(share: float | None) -> str:
     """`99.98 %`, rounded down."""
     return "not known" if share is None else f"{floor(round(share * 10_000) / 100) / 100:g} %"
+
+
+def in_known_days(days: Days) -> str:
+    """`99.98 % in 90 days`: in as many as something is known of."""
+    known = sum(share is not None for share in days.each)
+    return percent(days.percent) + (f" in {known} day{'' if known == 1 else 's'}" if known else "")
 
 
 def moment(ms: int) -> str:
@@ -119,6 +126,7 @@ _ENVIRONMENT.filters |= {
     "moment_after": _moment_after,
     "length_of": length_of,
     "percent": percent,
+    "in_known_days": in_known_days,
     "bar": _bar,
     "day_before": _day_before,
     "bars_in_words": bars_in_words,

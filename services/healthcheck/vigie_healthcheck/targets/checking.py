@@ -18,9 +18,11 @@ from vigie_contracts.targets import (
     Secrets,
     Target,
 )
+from vigie_storage.health import sightings
 
 from vigie_healthcheck.probes import conditions
 from vigie_healthcheck.probes.registry import SCHEMES
+from vigie_healthcheck.regions import HERE
 from vigie_healthcheck.targets.problems import TargetProblem
 
 KINDS: Final = (*sorted(set(SCHEMES.values()) | {"tls"}), HEARTBEAT)
@@ -31,6 +33,7 @@ MAX_RETRIES: Final = 10
 MAX_THRESHOLD: Final = 100
 MAX_REDIRECTS: Final = 20
 MAX_PARENTS: Final = 20
+MAX_REGIONS: Final = sightings.MAX_REGIONS
 MAX_MAINTENANCE: Final = 20
 MAX_OPTIONS: Final = 20
 MAX_HEADERS: Final = 50
@@ -44,12 +47,14 @@ _OURS: Final = ("target", "kind", "group", "phase")
 _TAKEN: Final = frozenset({"export", "import", ".", ".."})
 """Names that mean something else in a path."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _METHOD: Final = re.compile(r"[A-Z]{1,20}")
 
 
 def problems_of(target: Target, secrets: Secrets) -> list[TargetProblem]:
     """All that is wrong with it but its URL and its dependencies."""
     found = [*_name(target.name), *_times(target), *_numbers(target), *_texts(target), *_labels(target)]
+    found += _regions(target)
     found += [TargetProblem(f"expect.{field}", reason) for field, reason in conditions.check(target.expect)]
     found += [one for at, window in enumerate(target.maintenance) for one in _maintenance(f"maintenance[{at}]", window)]
     return [*found, *_secrets(secrets)]
@@ -98,6 +103,25 @@ def _numbers(target: Target) -> Iterator[TargetProblem]:
     for field, (given, most) in lists.items():
         if len(given) > most:
             yield TargetProblem(field, f"must have at most {most} entries")
+
+
+def _regions(target: Target) -> Iterator[TargetProblem]:
+    if len(target.regions) > MAX_REGIONS or len(set(target.regions)) < len(target.regions):
+        yield TargetProblem("regions", f"must be at most {MAX_REGIONS}, each once")
+    for at, region in enumerate(target.regions):
+        if not region_named(region):
+            yield TargetProblem(f"regions[{at}]", f"must be 1 to 64 letters, digits, _, . and -, and not {HERE}")
+    if target.regions and target.kind == HEARTBEAT:
+        yield TargetProblem("regions", "are of no use to a heartbeat: it is not asked, but heard of")
+    if not 0 <= target.quorum <= target.places:
+        yield TargetProblem(
+            "quorum", f"must be from 1 to {target.places}: here, and the regions; 0: more than half of those that know"
+        )
+
+
+def region_named(text: str) -> bool:
+    """Whether a region may be called so."""
+    return bool(_REGION.fullmatch(text)) and text != HERE
 
 
 def _texts(target: Target) -> Iterator[TargetProblem]:

@@ -34,7 +34,7 @@ _NOT_WRITTEN: Final = frozenset(
 )
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "enabled": True, "retries": 0, "failureThreshold": 1, "successThreshold": 1, "method": "GET", "maxRedirects": 5,
-    "verify": True, "public": False,
+    "verify": True, "public": False, "quorum": 0,
 }  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from vigie_runtime.errors import ProblemError, StoreUnavailable
 
 from vigie_healthcheck.targets import file, importing
 from vigie_healthcheck.targets.errors import TargetConflict
-from vigie_healthcheck.targets.file import InvalidTargetFileError
+from vigie_healthcheck.targets.file import Entry, Finding, InvalidTargetFileError
 from vigie_healthcheck.targets.importing import Outcome
+from vigie_healthcheck.targets.references import References
 from vigie_healthcheck.targets.targetbook import Targetbook
 
 log = logging.get(__name__)
@@ -30,7 +31,8 @@ class WatchedFile:
 
     def __init__(self, book: Targetbook, tenant: TenantId, path: str, poll_s: float = POLL_S) -> None:
         self._book, self._tenant, self._path, self._poll_s = book, tenant, Path(path), poll_s
-        self._loaded = b""
+        self._loaded: bytes | None = None
+        self._references = References()
         self._told = ""
         self._stopping = asyncio.Event()
 
@@ -50,10 +52,11 @@ class WatchedFile:
     async def load(self) -> None:
         """Put what the file says in force, unless it says what it said. What is wrong is logged, once."""
         try:
-            content = await asyncio.to_thread(self._read)
-            if content == self._loaded:
+            content, known = await asyncio.to_thread(self._read)
+            if known:
                 return
-            entries, warnings = await asyncio.to_thread(file.read, content.decode())
+            self._loaded = None
+            entries, warnings = await asyncio.to_thread(self._entries, content)
             done, more = await importing.put_all(self._book, self._tenant, entries, SYSTEM, managed_by=self._path.name)
         except (StoreUnavailable, TargetConflict):  # MongoDB is away, or another replica loads it too
             return
@@ -66,12 +69,17 @@ class WatchedFile:
         for one in (*warnings, *more):
             log.warning("in the file of targets", file=str(self._path), remark=str(one))
 
-    def _read(self) -> bytes:
+    def _read(self) -> tuple[bytes, bool]:
+        """The file, and whether it says what is in force, with all that it refers to."""
         with self._path.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise OSError(f"it is longer than {MAX_BYTES} bytes")
-        return content
+        return content, content == self._loaded and not self._references.changed()
+
+    def _entries(self, content: bytes) -> tuple[list[Entry], list[Finding]]:
+        entries, warnings = file.read(content.decode())
+        return self._references.filled(entries), warnings
 
     def _tell(self, sentence: str) -> None:
         if sentence != self._told:

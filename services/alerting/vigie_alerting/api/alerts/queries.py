@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from vigie_contracts.alerts import Severity
 from vigie_identity.permissions import Permission
@@ -20,6 +20,9 @@ from vigie_alerting.transitions import ALERTNAME, labels_of
 Query = dict[str, Any]
 LISTED = (Status.ACTIVE, Status.ACKNOWLEDGED, Status.RESOLVED)
 """Unless others are asked for: one that is pending need not become one."""
+MAX_LISTED: Final = 10_000
+"""Where there are no pages."""
+_PAGE: Final = 1_000
 
 
 def in_status(statuses: Iterable[Status]) -> Query:
@@ -29,8 +32,11 @@ def in_status(statuses: Iterable[Status]) -> Query:
 
 def places(context: Context) -> list[str] | None:
     """The sites and apps whose alerts the caller sees, as labels; None: all alerts."""
-    if context.principal.may(Permission.ALERTS_READ_ALL, context.tenant):
-        return None
+    return None if context.principal.may(Permission.ALERTS_READ_ALL, context.tenant) else assigned(context)
+
+
+def assigned(context: Context) -> list[str]:
+    """The sites and apps that the caller is assigned to, as labels."""
     assignment = context.principal.assignments.get(context.tenant)
     if assignment is None:
         return []
@@ -52,6 +58,21 @@ def sees(context: Context, labels: Mapping[str, str]) -> bool:
 def sees_known(context: Context, known: Known) -> bool:
     """The same of an alert."""
     return sees(context, labels_of(known.rule, known.alert))
+
+
+async def going_on(context: Context, statuses: Iterable[Status]) -> list[Known]:
+    """All alerts in one of these that the caller sees, the last begun first; at most MAX_LISTED. Raises
+    StoreUnavailable."""
+    query = all_of([*visible(context), in_status(statuses)])
+    found: list[Known] = []
+    after: tuple[int, str] | None = None
+    for _ in range(MAX_LISTED // _PAGE):
+        some = await context.resources.stores.states.page(context.tenant, query, _PAGE, after)
+        found += await context.resources.desk.known(context.tenant, some)
+        if len(some) < _PAGE:
+            break
+        after = (some[-1].starts_at, some[-1].fingerprint)
+    return found
 
 
 def matching(texts: Iterable[str]) -> list[Query]:

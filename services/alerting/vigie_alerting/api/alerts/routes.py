@@ -28,6 +28,7 @@ from vigie_alerting.api.alerts.schemas import (
     Alert,
     AlertPage,
     Counts,
+    Explained,
     History,
     HistoryEntry,
     Remark,
@@ -35,6 +36,7 @@ from vigie_alerting.api.alerts.schemas import (
     Told,
 )
 from vigie_alerting.api.context import Context, Ctx
+from vigie_alerting.why.explaining import explained
 
 router = APIRouter(tags=["alerts"], route_class=AuthorizedRoute)
 _ONE: Final = "/api/alerts/{alert}"
@@ -125,16 +127,21 @@ async def read_alert(context: Ctx, alert: AlertPath) -> Any:
 
 @router.get(f"{_ONE}/history", response_model=History)
 async def read_history(context: Ctx, alert: AlertPath, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Any:
-    """Every step of the alert, with its reason, and what was told about it: longer than the alert itself is kept."""
+    """Every step of the alert, with its reason; what was told about it, and for each receiver and channel why, or why
+    not: longer than the alert itself is kept."""
     resources, tenant = context.resources, context.tenant
-    transitions, notifications = await asyncio.gather(
+    transitions, notifications, decisions, channels = await asyncio.gather(
         resources.stores.ledger.history(tenant, alert, limit),
         resources.stores.outbox.of_alert(tenant, alert, min(limit, _MAX_TOLD)),
+        resources.stores.decisions.of_alert(tenant, alert),
+        resources.stores.channels.all(tenant),
     )
     _check_seen(context, transitions)
+    names = {one.id: one.name for one in channels}
     return History(
         transitions=[HistoryEntry.of(one) for one in transitions],
-        notifications=[Told.of(one) for one in notifications],
+        notifications=[Told.of(one, names) for one in notifications],
+        why=[Explained.of(one) for one in explained(transitions, decisions, notifications, names)],
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field
 from vigie_contracts.alerts import AlertState, Severity, Transition
-from vigie_contracts.alerts import Channel as InlineChannel
 from vigie_query.times import iso_of
 from vigie_storage.alerts.document import Notification, State
 from vigie_web.schemas import Body, Model, NextCursor, Time
@@ -16,9 +16,8 @@ from vigie_web.schemas import Body, Model, NextCursor, Time
 from vigie_alerting import templates
 from vigie_alerting.alerts.desk import Known
 from vigie_alerting.api.schemas import time
-from vigie_alerting.outbox import NAMED
-from vigie_alerting.rulebook.destinations import shown
-from vigie_alerting.transitions import labels_of
+from vigie_alerting.transitions import annotations_of, labels_of
+from vigie_alerting.why.explaining import By, Explanation, Outcome, channel_of
 
 MAX_NOTE_CHARS: Final = 1_000
 Note = Annotated[str, Field(max_length=MAX_NOTE_CHARS, description="shown beside the alert, and in its history")]
@@ -74,7 +73,7 @@ class Alert(Model):
     def of(cls, known: Known) -> Self:
         alert, rule = known.alert, known.rule
         labels = labels_of(rule, alert)
-        annotations = templates.render_all(rule.rule.annotations, labels, alert.value)
+        annotations = annotations_of(rule, labels, alert.value)
         value = finite(alert.value)
         has = alert.acknowledgement
         resolved = alert.state is AlertState.RESOLVED
@@ -190,12 +189,10 @@ class Told(Model):
     detail: str
 
     @classmethod
-    def of(cls, one: Notification) -> Self:
-        to = one.address
-        channel = shown(InlineChannel(to.type or NAMED, to.destination or to.key))
+    def of(cls, one: Notification, names: Mapping[str, str]) -> Self:
         return cls(
             id=one.id,
-            channel=f"{channel.type} {channel.destination}".strip(),
+            channel=channel_of(one, names),
             state=one.state,
             attempts=one.attempts,
             created_at=iso_of(one.created),
@@ -205,9 +202,65 @@ class Told(Model):
         )
 
 
+class Decided(Model):
+    """What decided: a rule, route, silence, inhibition, maintenance window, time interval, chain or person."""
+
+    kind: By
+    name: str = Field(description="its id or name")
+
+
+class Explained(Model):
+    """Why somebody was told of one step of the alert, or not."""
+
+    at: Time | None
+    step: str = Field(description="id of the transition")
+    outcome: Outcome = Field(
+        description="told; later: it waits for its group, or its channel; held: something mutes it, and it is told "
+        "when that ends, if it fires then; failed: given up"
+    )
+    why: str = Field(
+        description="sent, grouped, repeated, silenced, inhibited, maintenance, inactive, unrouted, escalated, "
+        "acknowledged, not_told, superseded, ...; empty: nothing had to be decided"
+    )
+    sentence: str
+    receiver: str = Field(description="of the route; empty: the channels of the rule")
+    channel: str = Field(description="of the notification; empty: this is about all channels of the receiver")
+    route: str
+    group: str
+    decided_by: Decided
+    rule_id: str
+    rule_name: str
+    rule_version: int
+    until: Time | None = Field(description="when it is judged again, where that is known")
+    notification: str = Field(description="its id; empty: this is about none")
+
+    @classmethod
+    def of(cls, one: Explanation) -> Self:
+        return cls(
+            at=time(one.at_ms),
+            step=one.step.id,
+            outcome=one.outcome,
+            why=one.why,
+            sentence=one.sentence,
+            receiver=one.receiver,
+            channel=one.channel,
+            route=one.route,
+            group=one.group,
+            decided_by=Decided(kind=one.by, name=one.name),
+            rule_id=one.step.rule_id,
+            rule_name=one.step.rule_name,
+            rule_version=one.step.rule_version,
+            until=time(one.until_ms),
+            notification=one.notification,
+        )
+
+
 class History(Model):
     transitions: list[HistoryEntry] = Field(description="newest first")
     notifications: list[Told] = Field(description="what was, will or could not be told, newest first")
+    why: list[Explained] = Field(
+        description="for each of these transitions, receiver and channel why it was told, or not; newest first"
+    )
 
 
 class Acknowledge(Body):

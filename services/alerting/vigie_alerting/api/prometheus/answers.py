@@ -12,13 +12,12 @@ from typing import Any, Final
 from vigie_contracts.alerts import AlertState, Rule, RuleKind
 from vigie_query.times import iso
 
-from vigie_alerting import templates
 from vigie_alerting.alerts.desk import Known
 from vigie_alerting.lifecycle import DEFAULT_INTERVAL_MS
 from vigie_alerting.resources import RuleHealth
 from vigie_alerting.rules.compiling import CompiledRule
 from vigie_alerting.rules.exporting import DEFAULT_GROUP
-from vigie_alerting.transitions import labels_of
+from vigie_alerting.transitions import annotations_of, labels_of
 
 FILE: Final = "vigie"
 """Prometheus says from which file a group was read: ours stand in none."""
@@ -112,7 +111,7 @@ def alert(known: Known) -> Json:
     found = labels_of(rule, one)
     return {
         "labels": {"severity": one.severity.value, **found},
-        "annotations": templates.render_all(rule.rule.annotations, found, one.value),
+        "annotations": annotations_of(rule, found, one.value),
         "state": "pending" if one.state is AlertState.PENDING else "firing",
         "activeAt": iso(one.starts_at),
         "value": number(math.nan if one.value is None else one.value),

@@ -39,8 +39,6 @@ FEATURE = Feature(
     errors.written,
     "/api/v1/",
 )
-MAX_ALERTS: Final = 10_000
-_PAGE: Final = 1_000
 _GOING_ON: Final = (Status.PENDING, Status.ACTIVE, Status.ACKNOWLEDGED)
 _MAX_TEXTS: Final = 100
 
@@ -72,7 +70,7 @@ async def rules(
         and (not selectors or any(predicate(one)(answers.labels(made.rule)) for one in selectors))
     ]
     by_rule: dict[str, list[Known]] = defaultdict(list)
-    for known in await _going_on(context):
+    for known in await queries.going_on(context, _GOING_ON):
         by_rule[known.alert.rule_id].append(known)
     found = await asyncio.to_thread(  # templates of thousands of alerts
         answers.groups, wanted, by_rule, context.resources.health, with_alerts=not exclude_alerts
@@ -94,7 +92,7 @@ def _page(found: list[answers.Group], limit: int | None, token: str | None) -> d
 @router.get("/api/v1/alerts", response_class=Response, responses={200: {"content": {"application/json": {}}}})
 async def alerts(context: Ctx) -> Response:
     """The alerts that are pending or fire."""
-    found = await _going_on(context)
+    found = await queries.going_on(context, _GOING_ON)
     return _success({"alerts": await asyncio.to_thread(lambda: [answers.alert(one) for one in found])})
 
 
@@ -110,20 +108,6 @@ def _understood(context: Context, rule: Rule) -> list[CompiledRule]:
         return [context.resources.compiled.of(rule)]
     except InvalidRuleError:  # of a later version of Vigie
         return []
-
-
-async def _going_on(context: Context) -> list[Known]:
-    """The last begun first; at most MAX_ALERTS."""
-    query = queries.all_of([*queries.visible(context), queries.in_status(_GOING_ON)])
-    found: list[Known] = []
-    after: tuple[int, str] | None = None
-    for _ in range(MAX_ALERTS // _PAGE):
-        some = await context.resources.stores.states.page(context.tenant, query, _PAGE, after)
-        found += await context.resources.desk.known(context.tenant, some)
-        if len(some) < _PAGE:
-            break
-        after = (some[-1].starts_at, some[-1].fingerprint)
-    return found
 
 
 def _selector(text: str) -> tuple[Matcher, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
@@ -54,7 +55,11 @@ FEATURE = Feature(
     },
     "What is watched",
 )
-_CONFLICT: Responses = {409: problem_response("The rule is at another version: the sentence says who changed it")}
+_CONFLICT: Responses = {
+    409: problem_response(
+        "The rule is at another version: the sentence says who changed it; or it belongs to an objective"
+    )
+}
 IfMatch = Annotated[str | None, Header(max_length=64, description='the version that was changed: "3"')]
 _EXAMPLE: Final = {
     "name": "High Error Rate",
@@ -123,7 +128,7 @@ async def import_rules(
     except UnicodeDecodeError:
         raise Malformed("the body is not UTF-8") from None
     try:
-        rules, findings = files.read(text, context.tenant)
+        rules, findings = await asyncio.to_thread(files.read, text, context.tenant)
     except files.InvalidRuleFileError as e:
         raise InvalidRuleFile(e.findings) from None
     for rule in rules:
@@ -163,9 +168,10 @@ async def export_rules(
     context: Ctx,
     group: Annotated[str | None, Query(max_length=MAX_NAME_CHARS, description="only this group")] = None,
 ) -> Response:
-    """A Prometheus rule file. What it cannot say stands in comments at its beginning."""
+    """A Prometheus rule file. What it cannot say stands in comments at its beginning; rules of objectives, which would
+    be other rules when they are imported, are not in it."""
     rules = await context.resources.stores.rules.all(context.tenant, {} if group is None else {"group": {"$eq": group}})
-    text, lost = exporting.written(rules)
+    text, lost = exporting.written([rule for rule in rules if not rule.managed_by])
     notes = "".join(f"# {' '.join(str(one).split())}\n" for one in lost)
     return Response(notes + text, headers={"content-type": "application/yaml; charset=utf-8"})
 
@@ -182,7 +188,7 @@ async def read_rule(context: Ctx, rule: str, response: Response) -> Any:
 async def replace_rule(context: Ctx, rule: str, body: JsonBody, response: Response, if_match: IfMatch = None) -> Any:
     """Put another rule in its place: what is not said is as by default. A `version` in the body, or If-Match, is the
     version that was changed."""
-    before = await context.resources.rulebook.get(context.tenant, rule)
+    before = await context.resources.rulebook.changeable(context.tenant, rule)
     at_version(before.rule, expected_version(if_match, body))
     return await _change(context, before, body, response)
 
@@ -190,7 +196,7 @@ async def replace_rule(context: Ctx, rule: str, body: JsonBody, response: Respon
 @router.patch(f"{_RULES}/{{rule}}", response_model=WrittenRule, openapi_extra=_RULE_BODY, responses=_CONFLICT)
 async def change_rule(context: Ctx, rule: str, body: JsonBody, response: Response, if_match: IfMatch = None) -> Any:
     """Change the fields that are given; null puts one back to what it is by default."""
-    before = await context.resources.rulebook.get(context.tenant, rule)
+    before = await context.resources.rulebook.changeable(context.tenant, rule)
     at_version(before.rule, expected_version(if_match, body))
     return await _change(context, before, merged(before.rule, body), response)
 
@@ -198,7 +204,7 @@ async def change_rule(context: Ctx, rule: str, body: JsonBody, response: Respons
 @router.delete(f"{_RULES}/{{rule}}", status_code=204, responses=_CONFLICT)
 async def delete_rule(context: Ctx, rule: str, if_match: IfMatch = None) -> None:
     """Its alerts are resolved. The versions are kept for 90 days."""
-    before = await context.resources.rulebook.get(context.tenant, rule)
+    before = await context.resources.rulebook.changeable(context.tenant, rule)
     at_version(before.rule, expected_version(if_match))
     await context.resources.rulebook.delete(context.tenant, before.rule, context.actor)
 

@@ -94,6 +94,7 @@ class Rule(Model):
     owner: str
     runbook: str
     notification_channels: list[Channel]
+    managed_by: str = Field(description="what makes it and changes it: `slo/<name>`; empty: people do")
     version: int
     created_at: Time | None
     created_by: str

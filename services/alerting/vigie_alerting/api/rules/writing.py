@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from vigie_contracts.alerts import Rule
+from vigie_contracts.alerts import Rule, RuleKind
 from vigie_contracts.problems import shortened
 from vigie_query.errors import QueryError
 from vigie_query.promql.labels import NAME
@@ -15,6 +16,9 @@ from vigie_query.promql.plan import Selector
 from vigie_alerting.api.context import Context
 from vigie_alerting.engine.horizon import HorizonError, horizons
 from vigie_alerting.engine.start import MAX_SERIES
+from vigie_alerting.notifiers import live
+from vigie_alerting.notifiers.message import ALERT_NAME, SEVERITY
+from vigie_alerting.routing.tree import Routes
 from vigie_alerting.rulebook.destinations import check, restored
 from vigie_alerting.rulebook.errors import InvalidRule, RuleConflict
 from vigie_alerting.rules.compiling import CompiledRule
@@ -30,7 +34,8 @@ async def judged(
 ) -> tuple[Rule, list[RuleProblem]]:
     """The rule that the body says, as the next version of `before`, and warnings. Raises InvalidRule."""
     resources, tenant = context.resources, context.tenant
-    names = {channel.name for channel in await resources.channels.all(tenant) if not channel.default}
+    channels = await resources.channels.all(tenant)
+    names = {channel.name for channel in channels if not channel.default}
     try:
         made, warnings = read(
             body,
@@ -39,14 +44,35 @@ async def judged(
             by=context.actor.name,
             now_ms=context.now_ms,
             previous=before,
-            channel=check(names, resources.notifiers, before),
+            channel=check(names, resources.notifiers, before.notification_channels if before else ()),
         )
     except MalformedRuleError as e:
         raise InvalidRule(e.problems, malformed=True) from None
     except InvalidRuleError as e:
         raise InvalidRule(e.problems) from None
     await evaluable(context, made)
-    return (made.rule if before is None else restored(made.rule, before)), warnings
+    rule = made.rule if before is None else restored(made.rule, before)
+    if all(one.type == live.KIND.name for one in channels if one.default):
+        routes = await resources.routebook.held.of(tenant)
+        warnings = [*warnings, *await asyncio.to_thread(_untold, rule, routes)]  # it tries their expressions
+    return rule, warnings
+
+
+def _untold(rule: Rule, routes: Routes) -> list[RuleProblem]:
+    """That it may come to that nobody is told of its alerts, where the settings have no channel to tell by."""
+    if rule.notification_channels or rule.kind is RuleKind.RECORDING or routes.default:
+        return []
+    said = {name: value for name, value in rule.labels.items() if "{{" not in value}
+    if routes.of({ALERT_NAME: rule.name, SEVERITY: rule.severity.value, **said}):
+        return []
+    return [
+        RuleProblem(
+            "notificationChannels",
+            "an alert of this rule that no route takes is told to nobody but those who watch it live",
+            None,
+            "name a channel here, or a defaultReceiver in the routes",
+        )
+    ]
 
 
 async def evaluable(context: Context, made: CompiledRule) -> None:

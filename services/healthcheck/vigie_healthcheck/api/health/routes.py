@@ -108,7 +108,7 @@ async def list_services(
     )
     shown = found[:limit]
     percents = await context.resources.reads.readings.last_day(
-        context.tenant, [one.target.name for one in shown] if uptime else []
+        context.tenant, [Span.of(one.target) for one in shown] if uptime else []
     )
     return ServicePage(
         timestamp=iso(context.now_ms),
@@ -164,8 +164,8 @@ async def read_uptime(
     known = await seen(context, name)
     target, readings = known.target, context.resources.reads.readings
     found, latency = await asyncio.gather(
-        readings.uptime(context.tenant, Span(target.name, target.period_ms, target.created_at), window),
-        readings.latency(context.tenant, target.name, window),
+        readings.uptime(context.tenant, Span.of(target), window),
+        readings.latency(context.tenant, Span.of(target), window),
     )
     return UptimeResult.of(known, window, found, latency, context.now_ms)
 
@@ -234,7 +234,10 @@ async def force_checks(
 async def _forced(context: Context, name: str | None) -> list[Known]:
     """The services to check: what is switched off is not."""
     if name is not None:
-        return [await seen(context, name)]
+        known = await seen(context, name)
+        if not known.target.enabled:
+            raise InvalidParameter("service", "is switched off: nobody checks it")
+        return [known]
     theirs, tenant = visible(context), TenantId(context.tenant)
     found = await context.resources.reads.health.some(tenant, {"enabled": True}, MAX_FORCED + 1, wanted=theirs)
     if len(found) > MAX_FORCED:

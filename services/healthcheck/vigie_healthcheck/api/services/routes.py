@@ -21,7 +21,7 @@ from vigie_web.problem_schema import Responses, problem_response
 
 from vigie_healthcheck.api.context import Context, Ctx
 from vigie_healthcheck.api.services.schemas import Import, ImportedService, Line, WrittenService
-from vigie_healthcheck.targets import file, form, importing
+from vigie_healthcheck.targets import file, form, importing, references
 from vigie_healthcheck.targets.checking import MAX_NAME_CHARS
 from vigie_healthcheck.targets.errors import InvalidTarget, InvalidTargetFile, TargetConflict
 from vigie_healthcheck.targets.importing import Outcome
@@ -106,7 +106,7 @@ async def import_services(
         changed=counts[Outcome.CHANGED],
         unchanged=counts[Outcome.UNCHANGED],
         services=[ImportedService.of(one, dry_run=dry_run) for one in done],
-        warnings=[Line.of(one) for one in (*warnings, *more)],
+        warnings=[Line.of(one) for one in (*warnings, *references.unfilled(entries), *more)],
     )
 
 

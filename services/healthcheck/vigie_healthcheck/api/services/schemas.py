@@ -37,6 +37,8 @@ class Service(Model):
     expect: dict[str, Any] = Field(description="what an answer must be; what is not said is not looked at")
     max_redirects: int
     verify: bool = Field(description="whether the certificate must be trusted")
+    regions: list[str] = Field(description="from where it is asked beside from here")
+    quorum: int = Field(description="how many of them all must see it down; 0: more than half of those that know")
     labels: dict[str, str] = Field(description="on its samples and alerts")
     group: str
     description: str

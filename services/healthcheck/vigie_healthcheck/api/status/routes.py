@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from vigie_healthcheck.api.visible import seen
 from vigie_healthcheck.known import Known
 from vigie_healthcheck.readings import Span
 from vigie_healthcheck.reads import Reads
+from vigie_healthcheck.settings import HealthcheckSettings
 from vigie_healthcheck.status.feed import rss
 from vigie_healthcheck.status.pages import KEPT_S
 from vigie_healthcheck.status.rendering import POLICY
@@ -82,8 +84,7 @@ async def status_json(request: Request, tenant: Tenant) -> Any:
 async def status_rss(request: Request, tenant: Tenant) -> Response:
     """Incidents and maintenance as a feed, RSS 2.0."""
     made = await _reads(request).pages.of(tenant)
-    link = str(request.url.replace(query="", fragment="")).removesuffix(".rss")
-    body = rss(made.page, link).encode("utf-8", "replace")
+    body = rss(made.page, _link(request, made.page.tenant)).encode("utf-8", "replace")
     return Response(body, headers={"cache-control": _CACHED}, media_type="application/rss+xml")
 
 
@@ -125,12 +126,18 @@ async def _badge(reads: Reads, tenant: TenantId, known: Known, type_: Badge, win
         case Badge.STATUS:
             svg = badges.of_state(target.name, known.verdict(reads.clock.now_ms()))
         case Badge.UPTIME:
-            span = Span(target.name, target.period_ms, target.created_at)
-            svg = badges.of_uptime(target.name, (await readings.uptime(tenant, span, window)).percent)
+            svg = badges.of_uptime(target.name, (await readings.uptime(tenant, Span.of(target), window)).percent)
         case Badge.LATENCY:
-            svg = badges.of_latency(target.name, (await readings.latency(tenant, target.name, window)).p50)
+            svg = badges.of_latency(target.name, (await readings.latency(tenant, Span.of(target), window)).p50)
     headers = {"cache-control": f"{scope}, max-age={_BADGE_S}", CONTENT_SECURITY_POLICY: "default-src 'none'"}
     return Response(svg, headers=headers, media_type="image/svg+xml")
+
+
+def _link(request: Request, tenant: str) -> str:
+    """Where people see the page: by the settings, for a proxy may have called us by another name."""
+    settings: HealthcheckSettings = app_state(request).settings
+    base = settings.external_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
+    return f"{base}/status/{quote(tenant, safe='')}"
 
 
 def _reads(request: Request) -> Reads:

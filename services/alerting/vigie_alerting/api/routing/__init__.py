@@ -1,0 +1,1 @@
+"""/api/alerts/routes: who is told of which alerts."""

@@ -1,0 +1,1 @@
+"""Alerts that no rule evaluates: others send them, and say when they end."""

@@ -1,0 +1,1 @@
+"""Routing: who is told of an alert, by its labels."""

@@ -1,0 +1,1 @@
+"""Configuration files of Alertmanager: what of them Vigie takes, and what it does not."""

@@ -1,0 +1,1 @@
+"""Time intervals, as Alertmanager has them: when routes are muted, or active."""

@@ -1,0 +1,1 @@
+"""Why somebody was told of an alert, or not."""
