@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
+from vigie_runtime.backoff import Backoff
 from vigie_runtime.cache import SingleFlight
+from vigie_runtime.claiming import Claiming
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import StoreUnavailable
 from vigie_storage.alerts.configuration import Changed, Kind
@@ -88,8 +89,9 @@ class Watch:
         self._held: dict[Kind, list[Snapshots[Any]]] = {}
         self._since = self._now()
         self._seen: set[tuple[TenantId, Kind, str, int]] = set()
-        self._stopping = asyncio.Event()
         self._listeners: dict[Kind, list[Callable[[TenantId], None]]] = {}
+        looking = Claiming(self._look, POLL_S, Backoff(POLL_S, POLL_S, jitter=0))
+        self.run, self.stop = looking.run, looking.stop
 
     def listen(self, told: Callable[[TenantId], None], *kinds: Kind) -> None:
         """Have somebody told whose documents of these kinds were changed, by whomever."""
@@ -110,20 +112,12 @@ class Watch:
         for told in self._listeners.get(kind, ()):
             told(tenant)
 
-    def stop(self) -> None:
-        """Look no more."""
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Look every POLL_S."""
-        while not self._stopping.is_set():
-            try:
-                await self.once()
-            except StoreUnavailable:
-                log.debug("changes of the configuration are not seen: the store does not answer")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._stopping.wait()
+    async def _look(self) -> None:
+        try:
+            await self.once()
+        except StoreUnavailable:
+            log.debug("changes of the configuration are not seen: the store does not answer")
+            raise
 
     async def once(self) -> None:
         """Drop what was changed since the last look. Raises StoreUnavailable."""
