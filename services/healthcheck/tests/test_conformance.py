@@ -153,7 +153,8 @@ async def test_a_name_that_is_looked_up_for_ever_ends_at_the_deadline(kind: str)
         Verdict.DOWN,
         "no answer within 0.1 s, the time ended in looking up the name",
     )
-    assert asyncio.all_tasks() == before
+    # Of what others began before, something may have ended meanwhile.
+    assert asyncio.all_tasks() <= before
 
 
 def test_every_kind_says_which_urls_and_options_it_knows() -> None:
