@@ -62,5 +62,5 @@ def name_of(text: str) -> str:
 
 
 def normalized(text: str) -> str:
-    """As a name is compared, whatever it is."""
+    """As a name is compared, and any short text is kept."""
     return unicodedata.normalize("NFC", text).strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +11,7 @@ from vigie_query.errors import InvalidParameter
 from vigie_query.matchers import Matcher
 from vigie_query.times import DAY, MINUTE, duration, iso
 
+from vigie_alerting.named import normalized
 from vigie_alerting.routing import matchers as routing
 from vigie_alerting.silences.active import Timing, occurrences
 from vigie_alerting.silences.breadth import fits_no_labels
@@ -35,7 +35,7 @@ def checked_matchers(matchers: Sequence[Matcher], field: str = "matchers") -> tu
 
 def checked_comment(text: str) -> str:
     """Why it is done, for those who wonder later. Raises InvalidParameter."""
-    comment = unicodedata.normalize("NFC", text).strip()
+    comment = normalized(text)
     if not comment:
         raise InvalidParameter("comment", "say why: others will want to know")
     if len(comment) > MAX_COMMENT_CHARS:
@@ -45,7 +45,7 @@ def checked_comment(text: str) -> str:
 
 def checked_creator(text: str) -> str:
     """Who is named as the creator of a silence; it stands in every decision. Raises InvalidParameter."""
-    name = unicodedata.normalize("NFC", text).strip()
+    name = normalized(text)
     if len(name) > MAX_CREATOR_CHARS or not name.isprintable():
         raise InvalidParameter("createdBy", f"must have at most {MAX_CREATOR_CHARS} printable characters")
     return name

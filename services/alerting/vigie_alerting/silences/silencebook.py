@@ -58,8 +58,7 @@ class Silencebook:
         self, tenant: TenantId, draft: Draft, by: Actor, *, sees: Sees = all_seen
     ) -> tuple[Stored[Silence], Preview]:
         """With an id of its own; and what it would have muted in the last 7 days of what `sees`, if that is known.
-        Raises
-        InvalidParameter, QueryLimitExceeded, MutesEverything, LimitReached."""
+        Raises InvalidParameter, QueryLimitExceeded, MutesEverything, LimitReached."""
         made, preview = await self._judged(tenant, draft, by, sees)
         await self._check_room(tenant, made)
         return await self._add(tenant, made, by), preview
