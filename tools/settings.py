@@ -52,8 +52,9 @@ Variables that no service reads as a setting.
 AGENT_HEAD = """\
 ## The agent
 
-The [agent](how-to/install-the-agent.md) of a machine reads these, and takes each as an option too (`--spool-bytes`). Its key comes from `VIGIE_API_KEY`, from the file that
-`VIGIE_API_KEY_FILE` names, or from systemd's credential `vigie-agent-key`.
+The [agent](how-to/install-the-agent.md) of a machine reads these, and takes each as an option too (`--spool-bytes`).
+Its key comes from `VIGIE_API_KEY`, from the file that `VIGIE_API_KEY_FILE` names, or from systemd's credential
+`vigie-agent-key`.
 
 | variable | default | values | meaning |
 | --- | --- | --- | --- |"""
