@@ -112,6 +112,23 @@ def _reset(data_dir: Path, yes: bool) -> None:
 
 
 @app.command()
+def prepare() -> None:
+    """Make the topics, collections and indexes that services need, on the servers that the environment names.
+
+    Before the first start, and after an upgrade; safe to repeat. Services would make them too, each its part.
+    """
+    import asyncio
+
+    from vigie_standalone.prepare import prepare as made
+
+    ready = asyncio.run(made())
+    typer.echo(
+        f"{ready.topics} topics of {ready.partitions} partitions, {ready.collections} collections with their indexes, "
+        f"the tenant {ready.tenant}: all there"
+    )
+
+
+@app.command()
 def status(data_dir: DataDir = DEFAULT_HOME) -> None:
     """Show what runs, how much of the machine it takes, and whether it is ready."""
     from vigie_standalone.home import Home, NotRunningError
