@@ -89,24 +89,24 @@ def cut(samples: Samples, starts: Ints, ends: Ints, check: Callable[[], None] = 
         found = np.empty((count, steps), np.int64)
         for first in range(0, count, size):
             check()
-            some = slice(first, min(first + size, count))
-            found[some] = find(samples, some, times)
+            end = min(first + size, count)
+            found[first:end] = find(samples, first, end, times)
         return found
 
     return Windows(samples, position(starts), position(ends), starts, ends)
 
 
-def _searched(samples: Samples, some: slice, times: Ints) -> Ints:
-    """[series, steps]: where the samples up to each time end."""
-    begin, end = samples.bounds[some.start], samples.bounds[some.stop]
-    rows = np.arange(some.start, some.stop)[:, None] * (samples.span_ms + 2)
+def _searched(samples: Samples, first: int, end: int, times: Ints) -> Ints:
+    """[series, steps]: where the samples of series first..end - 1 up to each time end."""
+    own = slice(samples.bounds[first], samples.bounds[end])
+    rows = np.arange(first, end, dtype=np.int64)[:, None] * (samples.span_ms + 2)
     inside = np.clip(times - samples.first_ms, -1, samples.span_ms)
-    return begin + np.searchsorted(samples.keys[begin:end], rows + inside, side="right")
+    return own.start + np.searchsorted(samples.keys[own], rows + inside, side="right")
 
 
-def _counted(samples: Samples, some: slice, times: Ints) -> Ints:
+def _counted(samples: Samples, first: int, end: int, times: Ints) -> Ints:
     """The same, of ascending times: each sample counts from the first time on that is not before it."""
-    bounds, columns = samples.bounds[some.start : some.stop + 1], len(times) + 1
+    bounds, columns = samples.bounds[first : end + 1], len(times) + 1
     steps = np.searchsorted(times, samples.times[bounds[0] : bounds[-1]])
     rows = np.repeat(np.arange(len(bounds) - 1) * columns, np.diff(bounds))
     counts = np.bincount(rows + steps, minlength=(len(bounds) - 1) * columns).reshape(-1, columns)

@@ -169,10 +169,11 @@ class _Next:
 
     def after(self, place: int, end: int) -> int:
         """The first one from there on, or the end."""
-        if self._places is None:
-            self._places = self._find().tolist()
-        at = bisect_left(self._places, place)
-        return self._places[at] if at < len(self._places) else end
+        places = self._places
+        if places is None:
+            self._places = places = list[int](self._find().tolist())
+        at = bisect_left(places, place)
+        return places[at] if at < len(places) else end
 
 
 def _step(
