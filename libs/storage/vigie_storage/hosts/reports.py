@@ -9,11 +9,12 @@ of the wire. Every read is bounded in time and documents.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from vigie_contracts import hosts
 from vigie_contracts.days import to_datetime, to_ms
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
@@ -24,7 +25,9 @@ from vigie_storage.tenancy import TenantCollection
 
 MAX_HOSTS: Final = 1_000
 """Of a tenant that are listed."""
-_BRIEF: Final = {"services": 0, "sites": 0, "disks": 0, "network.interfaces": 0, "cpu.perCore": 0}
+_BRIEF: Final = (
+    "interval", "agent", "cpu.percent", "cpu.cores", "cpu.loadAvg", "memory", "disk", "uptime", hosts.RECEIVED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,16 @@ class LatestReport:
     at_ms: int
     received_ms: int
     body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HostBrief:
+    """The last report of a host without its lists, and how long those are; `running`: its services that are active."""
+
+    report: LatestReport
+    sites: int
+    services: int
+    running: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +81,29 @@ class HostReports:
             found = await self._latest.of(tenant).one({"host": exactly(host)}, max_time_ms=MAX_TIME_MS)
         return None if found is None else _latest(found)
 
-    async def hosts(self, tenant: TenantId, *, whole: bool = False) -> list[LatestReport]:
-        """Of every host, by name: without sites, services and other lists unless `whole`."""
-        fields = None if whole else {f"body.{name}": 0 for name in _BRIEF}
+    async def hosts(self, tenant: TenantId) -> list[HostBrief]:
+        """Every host, by name, at most MAX_HOSTS."""
+        running = {"$filter": {"input": "$body.services", "cond": {"$eq": ["$$this.state", "active"]}}}
+        counts = {
+            "sites": {"$size": "$body.sites"},
+            "services": {"$size": "$body.services"},
+            "running": {"$size": running},
+        }
+        fields = {"host": 1, "at": 1, "received": 1, **{f"body.{name}": 1 for name in _BRIEF}, **counts}
+        pipeline: Sequence[Document] = [{"$sort": {"host": 1}}, {"$limit": MAX_HOSTS}, {"$project": fields}]
         async with reading():
-            rows = self._latest.of(tenant).find({}, fields, batch_size=MAX_HOSTS, max_time_ms=MAX_TIME_MS)
-            found = await rows.sort("host", 1).limit(MAX_HOSTS).to_list()
-        return [_latest(one) for one in found]
+            found = [one async for one in self._latest.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)]
+        return [HostBrief(_latest(one), one["sites"], one["services"], one["running"]) for one in found]
+
+    async def some(self, tenant: TenantId, hosts: Collection[str], *fields: str) -> dict[str, LatestReport]:
+        """The last reports of these hosts, and of their bodies only these fields."""
+        wanted = {"host": 1, "at": 1, "received": 1, **{f"body.{name}": 1 for name in fields}}
+        async with reading():
+            rows = self._latest.of(tenant).find(
+                {"host": {"$in": sorted(hosts)}}, wanted, batch_size=MAX_HOSTS, max_time_ms=MAX_TIME_MS
+            )
+            found = await rows.limit(MAX_HOSTS).to_list()
+        return {one["host"]: _latest(one) for one in found}
 
     async def names(self, tenant: TenantId) -> list[str]:
         """The hosts that have reported."""
