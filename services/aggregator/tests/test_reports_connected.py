@@ -95,7 +95,7 @@ async def test_reports_of_other_kinds_are_kept_and_not_counted(stage: Stage) -> 
     async with stage.reading():
         await stage.exact()
     kept = await stage.db.reports.find_one({"_id": "h1"})
-    assert (kept["kind"], kept["subject"], kept["at"]) == ("host", "web-1", to_datetime(CHANGE_MS))
+    assert (kept["kind"], kept["subject"], kept["at"]) == ("thing", "web-1", to_datetime(CHANGE_MS))
     assert kept["received"] > to_datetime(CHANGE_MS - 400 * 24 * HOUR_MS)
 
 
