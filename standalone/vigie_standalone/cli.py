@@ -106,6 +106,31 @@ def _reset(data_dir: Path, yes: bool) -> None:
         home.release()
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def agent(context: typer.Context) -> None:
+    """Report this machine, its sites and their services: run, once, status, install."""
+    from vigie_agent.cli import run
+
+    raise typer.Exit(run(context.args or ["--help"], "vigie agent"))
+
+
+@app.command()
+def prepare() -> None:
+    """Make the topics, collections and indexes that services need, on the servers that the environment names.
+
+    Before the first start, and after an upgrade; safe to repeat. Services would make them too, each its part.
+    """
+    import asyncio
+
+    from vigie_standalone.prepare import prepare as made
+
+    ready = asyncio.run(made())
+    typer.echo(
+        f"{ready.topics} topics of {ready.partitions} partitions, {ready.collections} collections with their indexes, "
+        f"the tenant {ready.tenant}: all there"
+    )
+
+
 @app.command()
 def status(data_dir: DataDir = DEFAULT_HOME) -> None:
     """Show what runs, how much of the machine it takes, and whether it is ready."""
