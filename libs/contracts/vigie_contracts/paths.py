@@ -52,6 +52,7 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/api/hosts/reports", EVERY, Service.INGEST),
     PathRule("/stats/alerts", EVERY, Service.ALERTING),
     PathRule("/stats/alerts/*", EVERY, Service.ALERTING),
+    PathRule("/stats/websocket", EVERY, Service.PUSH),
     PathRule("/api/alerts", EVERY, Service.ALERTING),
     PathRule("/api/alerts/*", EVERY, Service.ALERTING),
     PathRule("/api/oncall", EVERY, Service.ALERTING),
