@@ -44,7 +44,7 @@ from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
 from vigie_api.hosts import routes as hosts
-from vigie_api.hosts import sites
+from vigie_api.monitoring import routes as monitoring
 from vigie_api.node_reports import routes as node_reports
 from vigie_api.promql.http import routes as promql
 from vigie_api.query import routes as query
@@ -52,7 +52,7 @@ from vigie_api.reference import routes as reference
 from vigie_api.resources import Resources
 from vigie_api.series import routes as series
 from vigie_api.settings import ApiSettings
-from vigie_api.stats import config as stats_config
+from vigie_api.sites import routes as sites
 from vigie_api.stats import routes as stats
 
 FEATURES: Final = (
@@ -67,7 +67,7 @@ FEATURES: Final = (
     hosts.FEATURE,
     sites.FEATURE,
     stats.FEATURE,
-    stats_config.FEATURE,
+    monitoring.FEATURE,
     auth.FEATURE,
     tenants.FEATURE,
     users.FEATURE,

@@ -22,7 +22,7 @@ from vigie_web.problem_schema import READ_PROBLEMS, Responses, problem_response
 from vigie_api.context import Context, Ctx
 from vigie_api.hosts import errors
 from vigie_api.hosts.schemas import ports_of
-from vigie_api.hosts.sites import visible
+from vigie_api.sites.routes import visible
 from vigie_api.stats import history, schemas
 from vigie_api.stats.history import MAX_HOURS, MAX_POINTS, Asked
 

@@ -23,7 +23,7 @@ from vigie_web.problem_schema import READ_PROBLEMS, Responses, problem_response
 from vigie_api.admin.listing import located
 from vigie_api.context import Context, Ctx
 from vigie_api.hosts import errors, schemas
-from vigie_api.hosts.bodies import NewSite, SiteBody, site_of
+from vigie_api.sites.bodies import NewSite, SiteBody, site_of
 
 router = APIRouter(tags=["hosts"], responses=READ_PROBLEMS, route_class=AuthorizedRoute)
 _SITES: Final = "/api/sites"
