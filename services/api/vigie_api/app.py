@@ -39,6 +39,7 @@ from vigie_api import metrics
 from vigie_api.admin import keys, tenants, users
 from vigie_api.apps import routes as apps
 from vigie_api.auth import routes as auth
+from vigie_api.auth.browser import routes as browser
 from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
@@ -69,6 +70,7 @@ FEATURES: Final = (
     stats.FEATURE,
     monitoring.FEATURE,
     auth.FEATURE,
+    browser.FEATURE,
     tenants.FEATURE,
     users.FEATURE,
     keys.FEATURE,
