@@ -1,7 +1,7 @@
 """Every collection of Vigie in MongoDB: its name, what a document of it is, whose it is, its indexes and its end.
 
 No other module names a collection (a lint holds that); `vigie_storage.tenancy` opens them. Who reads and writes the
-documents stands beside their shape: `series`, `windows`, `latest`, `partitions`, `reports`, `alerts`, `usage`,
+documents stands beside their shape: `series`, `windows`, `latest`, `partitions`, `reports`, `hosts`, `alerts`, `usage`,
 `topics`; those of users, keys, sessions and tenants in `vigie_identity`.
 """
 
@@ -136,6 +136,22 @@ TELEMETRY_DAYS: Final = Collection("telemetry_days", TenantIn.FIELD, expiry=Expi
 """A tenant's local day with a report. `_id`: {zone, day, tenant}."""
 TELEMETRY_PLATFORM_DAYS: Final = Collection("telemetry_platform_days", None, expiry=Expiry("at", _DAYS_LIFE))
 """A local day of all tenants of a partition of the topic of reports. `_id`: {zone, day, partition}."""
+
+# Hosts. Reports written by aggregator, the others by api. See the modules of `hosts`.
+HOST_REPORTS: Final = Collection(
+    "host_reports", TenantIn.FIELD, (_by_tenant("host", "-at"),), Expiry("expires")
+)  # fmt: skip
+"""A report of a host, whole. `_id`: that of the report."""
+HOST_LATEST: Final = Collection("host_latest", TenantIn.FIELD, (_by_tenant("host", unique=True),))
+"""The newest report of a host. `_id`: "<tenant>/<host>"."""
+HOSTS: Final = Collection("hosts", TenantIn.FIELD, (_by_tenant("host", unique=True),))
+"""The agents that asked for the configuration of a host. `_id`: "<tenant>/<host>"."""
+SITES: Final = Collection(
+    "sites", TenantIn.FIELD, (_by_tenant("site", unique=True), _by_tenant("host", "site"))
+)  # fmt: skip
+"""What is on which host. `_id`: "<tenant>/<site>"."""
+MONITORING_CONFIG: Final = Collection("monitoring_config", TenantIn.FIELD, (_by_tenant("_id"),))
+"""How hosts are watched. `_id`: "<tenant>/<host>", without a host what holds for the tenant."""
 
 # Alerts. Written by alerting. See the modules of `alerts`.
 ALERTS: Final = Collection(
@@ -288,6 +304,7 @@ IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 ALL: Final = (
     SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, RESTORES, *_WINDOWS.values(),
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
+    HOST_REPORTS, HOST_LATEST, HOSTS, SITES, MONITORING_CONFIG,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     ALERT_GROUPS, ALERT_GROUP_MEMBERS, ALERT_DECISIONS,
     ALERT_ESCALATIONS, ALERT_HANDOVERS, ALERT_MESSAGES,

@@ -63,12 +63,39 @@ async def test_repeated_and_unordered_reports_count_once_also_on_the_day_clocks_
         assert value(metrics.reports) == 400
 
 
+async def test_reports_of_hosts_are_kept_as_long_as_their_tenant_says_and_the_newest_is_at_hand(stage: Stage) -> None:
+    def said(id_: str, host: str, at: int) -> Report:
+        agent = {"instance": "01234567", "version": "1"}
+        return Report(id_, "acme", "host", host, at, {"host": host, "timestamp": at, "interval": 30, "agent": agent})
+
+    await stage.db.monitoring_config.insert_one(
+        {
+            "_id": "acme/web-2", "tenant": "acme", "host": "web-2", "version": 1, "changed": None, "by": "",
+            "value": {"retentionHours": 2},
+        }
+    )  # fmt: skip
+    now = int(time.time() * 1000)
+    sent = [said("a", "web-1", now), said("b", "web-1", now - 60_000), said("c", "web-2", now), said("a", "web-1", now)]
+    await stage.send(sent)
+    async with stage.reading() as (_, metrics):
+        await eventually(lambda: value(metrics.reports) + value(metrics.repeated) == 4)
+        assert value(metrics.reports) == 3
+        await stage.send([said("d", "web-1", now - 30_000)])  # late: the newest stays
+        await eventually(lambda: value(metrics.reports) == 4)
+    stored = {one["_id"]: one async for one in stage.db.host_reports.find()}
+    life = {id_: (one["expires"] - one["at"]).total_seconds() / 3600 for id_, one in stored.items()}
+    assert life == {"a": 24, "b": 24, "c": 2, "d": 24}
+    latest = {one["_id"]: (one["report"], one["body"]["timestamp"]) async for one in stage.db.host_latest.find()}
+    assert latest == {"acme/web-1": ("a", now), "acme/web-2": ("c", now)}
+    assert await stage.db.reports.count_documents({}) == 0
+
+
 async def test_reports_of_other_kinds_are_kept_and_not_counted(stage: Stage) -> None:
-    await stage.send([Report("h1", "acme", "host", "web-1", CHANGE_MS, {"load": [0.5, {"$inc": 1}], "": None})])
+    await stage.send([Report("h1", "acme", "thing", "web-1", CHANGE_MS, {"load": [0.5, {"$inc": 1}], "": None})])
     async with stage.reading():
         await stage.exact()
     kept = await stage.db.reports.find_one({"_id": "h1"})
-    assert (kept["kind"], kept["subject"], kept["at"]) == ("host", "web-1", to_datetime(CHANGE_MS))
+    assert (kept["kind"], kept["subject"], kept["at"]) == ("thing", "web-1", to_datetime(CHANGE_MS))
     assert kept["received"] > to_datetime(CHANGE_MS - 400 * 24 * HOUR_MS)
 
 

@@ -58,9 +58,9 @@ def test_the_whole_body_is_stored_and_its_numbers_are_counted() -> None:
 
 
 def test_a_report_of_another_kind_is_kept_and_not_counted() -> None:
-    incoming = read(report(kind="host", body={"load": [1, 2, 3]}))
-    assert incoming.node is None
-    assert bson.decode(incoming.document.raw)["kind"] == "host"
+    incoming = read(report(kind="thing", body={"load": [1, 2, 3]}))
+    assert incoming.node is incoming.host is None
+    assert bson.decode(incoming.document.raw)["kind"] == "thing"
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_a_report_of_another_kind_is_kept_and_not_counted() -> None:
         (report(timestamp=10**30), DeadReason.INVALID),
         (report(timestamp=END_MS), DeadReason.INVALID),
         (report(timestamp=-1), DeadReason.INVALID),
-        (report(kind="host", body={"a": [[[]] * 3] * 3, "b": json.loads("[" * 900 + "]" * 900)}), DeadReason.INVALID),
-        (report(kind="host", body={"a\0b": 1}), DeadReason.INVALID),
-        (report(kind="host", body={"a": 1 << 64}), DeadReason.INVALID),
+        (report(kind="thing", body={"a": [[[]] * 3] * 3, "b": json.loads("[" * 900 + "]" * 900)}), DeadReason.INVALID),
+        (report(kind="thing", body={"a\0b": 1}), DeadReason.INVALID),
+        (report(kind="thing", body={"a": 1 << 64}), DeadReason.INVALID),
         (report(body={**BODY, "uptime": -1}), DeadReason.INVALID),
         (report(body={**BODY, "uptime": 1e13}), DeadReason.INVALID),
         (report(body={"uptime": 1}), DeadReason.INVALID),
@@ -113,11 +113,23 @@ def test_a_body_is_bounded_in_depth() -> None:
     body: dict[str, Any] = {}
     for _ in range(MAX_DEPTH - 1):
         body = {"a": body}
-    assert read(report(kind="host", body=body)).document
+    assert read(report(kind="thing", body=body)).document
     with pytest.raises(InvalidMessage, match="nested"):
-        read(report(kind="host", body={"a": [body]}))
+        read(report(kind="thing", body={"a": [body]}))
 
 
 def test_a_record_that_the_client_could_not_read_is_poison_with_the_clients_words() -> None:
     with pytest.raises(InvalidMessage, match="no UTF-8 here"):
         read(stub("topic", 0, 7, "no UTF-8 here"))
+
+
+HOST = {"host": "web-1", "timestamp": 1, "interval": 30, "agent": {"instance": "01234567", "version": "1"}}
+
+
+def test_a_report_of_a_host_is_kept_apart_and_must_be_one() -> None:
+    incoming = read(report(kind="host", subject="web-1", body=HOST))
+    assert incoming.host is not None
+    assert (incoming.host["host"], incoming.host["body"]) == ("web-1", HOST)
+    for body in ({**HOST, "host": "web-2"}, {**HOST, "cpu": {"percent": 101}}, {}):
+        with pytest.raises(InvalidMessage, match="body"):
+            read(report(kind="host", subject="web-1", body=body))

@@ -59,6 +59,7 @@ from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.api.silences import routes as silences
 from vigie_alerting.api.slack import routes as slack
 from vigie_alerting.api.slos import routes as slos
+from vigie_alerting.api.supervision import routes as supervision
 from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.backtest.backtester import Backtester
 from vigie_alerting.canary import CANARY_METRICS
@@ -86,6 +87,7 @@ from vigie_alerting.slos import model
 from vigie_alerting.slos.slobook import Slobook
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
+from vigie_alerting.supervision.follower import SupervisionFollower
 
 log = logging.get(__name__)
 
@@ -100,6 +102,7 @@ FEATURES: Final = (
     inhibitions.FEATURE,
     time_intervals.FEATURE,
     alerts.FEATURE,
+    supervision.FEATURE,
     slack.FEATURE,
     oncall_.FEATURE,
     prometheus.FEATURE,
@@ -177,6 +180,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     rulebook = Rulebook(database, stores.rules, who, clock, publisher.wake)
     shipping = Shipping(stores.rules, partial(_ship, settings, rulebook), lambda: _active(who.tenants))
     life.run("shipped rules", shipping.run(), shipping.stop)
+    following = SupervisionFollower(database, stores.rules, rulebook)
+    life.run("rules on hosts", following.run(), following.stop)
     compiled = CompiledRules()
     recordings = await publishing(
         life,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -12,6 +12,10 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
+from vigie_storage.hosts.agents import HostAgents
+from vigie_storage.hosts.configuration import MonitoringConfigs
+from vigie_storage.hosts.reports import HostReports
+from vigie_storage.hosts.sites import Sites
 from vigie_storage.latest import LatestReader
 from vigie_storage.promql.reader import PromqlReader
 from vigie_storage.reader import Limits, SeriesReader
@@ -40,6 +44,8 @@ from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
+from vigie_api.hosts import routes as hosts
+from vigie_api.monitoring import routes as monitoring
 from vigie_api.node_reports import routes as node_reports
 from vigie_api.promql.http import routes as promql
 from vigie_api.query import routes as query
@@ -47,6 +53,8 @@ from vigie_api.reference import routes as reference
 from vigie_api.resources import Resources
 from vigie_api.series import routes as series
 from vigie_api.settings import ApiSettings
+from vigie_api.sites import routes as sites
+from vigie_api.stats import routes as stats
 
 FEATURES: Final = (
     summaries.FEATURE,
@@ -57,6 +65,10 @@ FEATURES: Final = (
     exposition.FEATURE,
     node_reports.FEATURE,
     apps.FEATURE,
+    hosts.FEATURE,
+    sites.FEATURE,
+    stats.FEATURE,
+    monitoring.FEATURE,
     auth.FEATURE,
     browser.FEATURE,
     tenants.FEATURE,
@@ -67,6 +79,9 @@ FEATURES: Final = (
 )
 _KEPT_ANSWERS: Final = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
+_STATS_S: Final = 5.0
+_KEPT_STATS: Final = 200
+"""Last reports that are kept at hand, of half a megabyte each at most."""
 _WAITING_QUERIES: Final = 96
 """A dashboard asks for all of its panels at once, and waits for them as long as one query may take."""
 
@@ -95,7 +110,10 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
     settings, clock = state.settings, state.clock
     shared = await access_control.connect(state, life)
     database, redis, who = shared.database, shared.redis, shared.identity
-    first_start = await life.enter("first start", FirstStartTask(who, settings).running())
+    watched = (Sites(database), HostAgents(database), MonitoringConfigs(database))
+    first_start = await life.enter(
+        "first start", FirstStartTask(who, settings, [one.ensure_indexes for one in watched]).running()
+    )
     patterns = Expressions()
     catalogue = SeriesCatalogue(database, patterns)
     windows = WindowReader(database, clock, settings.samples_topic, concurrent_reads=settings.api_concurrent_reads)
@@ -121,6 +139,12 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         latest=latest,
         node_reports=NodeReportReader(database),
         app_reports=AppReportReader(database),
+        database=database,
+        sites=watched[0],
+        host_agents=watched[1],
+        monitoring=watched[2],
+        host_reports=HostReports(database),
+        stats=TtlCache[Any](clock, _STATS_S, _KEPT_STATS),
         reader=reader,
         samples=samples.of,
         selectors=samples.selectors,

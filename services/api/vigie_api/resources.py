@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 from vigie_contracts.tenants import TenantId
 from vigie_identity.identity import Identity
 from vigie_query.promql.reading import SamplesReader
 from vigie_runtime.cache import TtlCache
+from vigie_runtime.clients import Database
 from vigie_runtime.expressions import Expressions
+from vigie_storage.hosts.agents import HostAgents
+from vigie_storage.hosts.configuration import MonitoringConfigs
+from vigie_storage.hosts.reports import HostReports
+from vigie_storage.hosts.sites import Sites
 from vigie_storage.latest import LatestReader
 from vigie_storage.promql.selection import SelectorReader
 from vigie_storage.reader import SeriesReader
@@ -43,6 +49,14 @@ class Resources:
     latest: LatestReader
     node_reports: NodeReportReader
     app_reports: AppReportReader
+    database: Database
+    """For transactions."""
+    sites: Sites
+    host_reports: HostReports
+    host_agents: HostAgents
+    monitoring: MonitoringConfigs
+    stats: TtlCache[Any]
+    """What was last reported, as it was a few seconds ago."""
     reader: SeriesReader
     samples: Callable[[TenantId], SamplesReader]
     """What PromQL reads of a tenant."""

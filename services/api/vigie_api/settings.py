@@ -39,6 +39,13 @@ class ApiSettings(AccessSettings, ReportsSettings, ZonesSettings):
         default=30.0, gt=0, description="a client that has not read its answer of /metrics by then is cut off"
     )
 
+    service_pattern: str = Field(
+        default="twoine-*",
+        min_length=1,
+        max_length=128,
+        description="names of the systemd services that agents watch, unless they are told otherwise themselves",
+    )
+
     api_promql_timeout_s: float = Field(
         default=30.0, gt=0, le=600, description="a PromQL query may take so long, and a client may ask for less"
     )

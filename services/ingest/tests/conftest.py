@@ -30,6 +30,7 @@ from .doubles import (
     FakeAuthenticator,
     FakeCounts,
     FakeRedis,
+    FakeSiteHosts,
     FakeStored,
     FakeTenants,
     FakeUsage,
@@ -62,6 +63,7 @@ class Gateway:
     stored: FakeStored
     usage: FakeUsage
     explainer: FakeExplainer
+    sites: FakeSiteHosts
 
     @property
     def frame(self) -> Frame:
@@ -159,11 +161,11 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
         known_series=chosen.ingest_known_series,
         refusal_memory_s=chosen.ingest_refusal_memory_s,
     )
-    authenticator, tenants, stored = FakeAuthenticator(), FakeTenants(), FakeStored()
+    authenticator, tenants, stored, sites = FakeAuthenticator(), FakeTenants(), FakeStored(), FakeSiteHosts()
     usage, unused = FakeUsage(), None
     rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, state.metrics), tenants, clock, usage)
     access: Any = AccessControl(authenticator, unused, tenants, rates)  # pyright: ignore
-    pipeline = Pipeline(bus.series, bus.keyed, bus.reports, tenants, stored)
+    pipeline = Pipeline(bus.series, bus.keyed, bus.reports, tenants, stored, sites)  # type: ignore[arg-type]
     state.resources = Resources(access, (), pipeline, IdempotencyStore(redis, clock))
     return Gateway(
         app,
@@ -179,6 +181,7 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
         stored,
         usage,
         bus.explainer,
+        sites,
     )
 
 

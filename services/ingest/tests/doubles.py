@@ -18,6 +18,7 @@ from vigie_identity.known_tenants import KnownTenants
 from vigie_identity.principal import Principal
 from vigie_identity.tenants import Plan, Tenant
 from vigie_identity.tenants import Status as TenantStatus
+from vigie_ingest.errors import StoreAwayError
 from vigie_limits.counter import Limit
 from vigie_limits.store import RedisCounts
 from vigie_limits.window import Counts, LocalWindow
@@ -158,6 +159,19 @@ class FakeTenants(KnownTenants):
             raise NotFound("tenant")
         now = datetime.fromtimestamp(NOW_MS / 1000, UTC)
         return Tenant(TenantId(tenant), tenant, TenantStatus.ACTIVE, self.plan, now, now)
+
+
+@dataclass
+class FakeSiteHosts:
+    """`known` says which site is on which host; `away` makes it fail."""
+
+    known: dict[str, str] = field(default_factory=dict[str, str])
+    away: bool = False
+
+    async def of(self, tenant: str) -> dict[str, str]:
+        if self.away:
+            raise StoreAwayError
+        return self.known
 
 
 @dataclass

@@ -35,6 +35,7 @@ from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
 from vigie_ingest.routes import IngestApp, feature, intake_routes
 from vigie_ingest.settings import IngestSettings
+from vigie_ingest.site_hosts import SiteHosts
 
 _SERVICE: Final = "ingest"
 
@@ -94,7 +95,14 @@ async def connect(state: State, life: Lifespan) -> Resources:
             Check("mongodb", lambda: database.command("ping"), required=False),
             Check("redis", redis.ping, required=False),
         ),
-        pipeline=Pipeline(samples.series, samples.keyed, reports, who.known_tenants, StoredReports(database)),
+        pipeline=Pipeline(
+            samples.series,
+            samples.keyed,
+            reports,
+            who.known_tenants,
+            StoredReports(database),
+            SiteHosts(database, clock),
+        ),
         idempotency=IdempotencyStore(redis, clock, state.metrics),
     )
 

@@ -118,6 +118,13 @@ class TooManyItemsError(RequestError):
         super().__init__(f"{what}: more than {limits.MAX_BATCH_ITEMS} items; send them in several requests")
 
 
+class TooManyReportsError(RequestError):
+    kind, status = ProblemKind.TOO_LARGE, 413
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the list: more than {most} reports; send them in several requests")
+
+
 class ItemTooLongError(RequestError):
     """One item of a list is too long to be looked at by itself."""
 

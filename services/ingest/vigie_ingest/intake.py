@@ -28,6 +28,7 @@ from vigie_ingest.bodies import ANY, CODINGS, Bounds, Codings
 from vigie_ingest.errors import RejectedItem
 from vigie_ingest.responses import Response
 from vigie_ingest.settings import IngestSettings
+from vigie_ingest.site_hosts import SiteHosts
 
 
 class Request(Struct, gc=False):  # a Struct, as what else is made for every request: a dataclass costs three times that
@@ -71,6 +72,7 @@ class Pipeline:
     reports: ReportPublisher
     tenants: KnownTenants
     stored: StoredReports
+    sites: SiteHosts
 
 
 @dataclass(frozen=True, slots=True)

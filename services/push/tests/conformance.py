@@ -210,7 +210,41 @@ class Health:
         return {int(one["id"].rpartition("/")[2]) for one in message["data"]}
 
 
+@dataclass
+class Hosts:
+    """The next report of the only host each time, with the number somewhere in it."""
+
+    shows: Any
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    async def prepare(self, stores: Stores, tenant: TenantId) -> None:
+        site = {"_id": f"{tenant}/shop", "tenant": tenant, "site": "shop", "host": "web-1", "name": "", "account": "a"}
+        more = {"directory": "/a", "ports": [], "domains": [], "limits": {}, "version": 1}
+        times = {"created": to_datetime(NOW), "updated": to_datetime(NOW)}
+        await stores.database.sites.insert_one(site | more | times)
+
+    async def happen(self, stores: Stores, tenant: TenantId, number: int) -> Any:
+        service = {"name": "twoine-shop", "site": "shop", "state": "active", "restarts": number}
+        body = {
+            "host": "web-1", "interval": 30, "agent": {}, "uptime": number, "services": [service],
+            "sites": [{"site": "shop", "processes": number}],
+        }  # fmt: skip
+        said = Report(f"{tenant}-{number:04d}", tenant, "host", "web-1", NOW + number, body)
+        fields = {"tenant": tenant, "host": "web-1", "at": to_datetime(said.timestamp), "body": body}
+        fields["received"] = fields["at"]
+        await stores.database.host_reports.insert_one({**fields, "_id": said.id})
+        latest_ = {**fields, "_id": f"{tenant}/web-1", "report": said.id}
+        await stores.database.host_latest.replace_one({"_id": latest_["_id"]}, latest_, upsert=True)
+        return said
+
+    def words(self, message: Mapping[str, Any]) -> set[int]:
+        return {self.shows(message["data"])}
+
+
 CASES: dict[str, Any] = {
+    "server": lambda: Hosts(lambda data: data["uptime"]),
+    "site": lambda: Hosts(lambda data: data["processes"], {"siteId": "shop"}),
+    "services": lambda: Hosts(lambda data: data["services"][0]["restarts"], {"siteId": "shop"}),
     "health": Health,
     "alerts": Alerts,
     "metrics": Metrics,

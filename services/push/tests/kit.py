@@ -19,7 +19,7 @@ from vigie_identity.principal import Assignment, Principal, PrincipalKind, assig
 from vigie_push import metrics
 from vigie_push.app import State
 from vigie_push.channels.base import ChannelMessage, Feed, Parameters, Snapshot, Topic, Update
-from vigie_push.errors import NotServed
+from vigie_push.errors import UnknownChannel
 from vigie_push.hub import Hub
 from vigie_push.messages import Ack, Metrics
 from vigie_push.metrics import PushMetrics
@@ -181,7 +181,7 @@ class NoAppMetrics:
     """In the place of `AppIntake`: takes nothing."""
 
     async def take(self, session: Any, message: Metrics) -> Ack:
-        raise NotServed("metrics of apps are not taken here yet")
+        raise UnknownChannel("metrics", "none")
 
 
 @dataclass

@@ -85,7 +85,6 @@ async def test_a_browser_that_comes_back_gets_what_it_missed_and_nothing_twice()
         ("alerts", "forged", 401, "unauthenticated"),
         ("alerts", WRITER, 403, "forbidden"),
         ("weather", READER, 404, "not-found"),
-        ("services", READER, 501, "not-configured"),
     ],
 )
 async def test_what_is_refused_is_a_problem_document(channel: str, token: str, status: int, kind: str) -> None:

@@ -127,7 +127,6 @@ async def test_what_cannot_be_subscribed_to_is_said(service: Service) -> None:
     async with service.client() as client:
         for wrong, code, word in (
             ({"channel": "nonsense"}, "not-found", "there is no channel nonsense"),
-            ({"channel": "services"}, "not-configured", "not served here yet"),
             ({"channel": "server", "thingId": ["x"]}, "invalid-request", "thingId"),
             ({"channel": "server", "thingId": "hidden"}, "not-found", "thing"),
             ({}, "malformed-message", "channel"),

@@ -36,11 +36,12 @@ from vigie_push.settings import PushSettings
 from vigie_push.socketio import routes as socketio
 from vigie_push.socketio.transport import SocketTransport
 from vigie_push.sse import routes as sse
+from vigie_push.stats import routes as stats
 from vigie_push.websocket import routes as websocket
 
 State = AppState[PushSettings, Resources]
 SOCKETS: Final = (websocket.FEATURE, socketio.FEATURE)
-FEATURES: Final = (sse.FEATURE, operations(PATH))
+FEATURES: Final = (sse.FEATURE, stats.FEATURE, operations(PATH))
 """A transport is a feature: its routes, which open sessions of `Resources.sessions`."""
 
 

@@ -30,16 +30,6 @@ class UnknownChannel(ProblemError):  # noqa: N818
         super().__init__(f"channel: there is no channel {shortened(name)}; there are {known}", field="channel")
 
 
-class NotServed(ProblemError):  # noqa: N818
-    """A channel that is known, and has no source yet."""
-
-    kind = ProblemKind.NOT_CONFIGURED
-    status = 501
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence, field="channel")
-
-
 class SubscriptionOver(ProblemError):  # noqa: N818
     """It ended while it began: another one took its place, or the client ended it."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from vigie_contracts.tenants import TenantId
@@ -61,6 +62,16 @@ class _Followed:
         self.count, self.followed, self.lock = 0, False, asyncio.Lock()
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Who of a tenant listens to what."""
+
+    clients: int
+    topics: int
+    channels: dict[str, int]
+    """Subscriptions by channel."""
+
+
 class Hub:
     """One per process. For one event loop."""
 
@@ -93,6 +104,15 @@ class Hub:
     def topics(self) -> int:
         """How many are open."""
         return len(self._topics)
+
+    def census(self, tenant: TenantId) -> Census:
+        """What is open now."""
+        mine = [(topic, open_) for topic, open_ in self._topics.items() if topic.tenant == tenant]
+        channels: Counter[str] = Counter()
+        for topic, open_ in mine:
+            channels[topic.channel] += len(open_.subscriptions)
+        clients = {id(one.subscriber) for _, open_ in mine for one in open_.subscriptions}
+        return Census(len(clients), len(mine), dict(sorted(channels.items())))
 
     async def attach(self, subscriber: Subscriber, id: str, topic: Topic[Any]) -> Subscription:  # noqa: A002
         """Subscribe. What comes from now on is held back until `begin`. Raises ProblemError when the topic cannot be

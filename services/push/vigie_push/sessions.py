@@ -26,9 +26,8 @@ from vigie_web.close_codes import CloseCode, Closing
 from vigie_web.state import AccessControl
 
 from vigie_push.channels.base import Channel, Cursor, Topic, fits
-from vigie_push.channels.registry import ABSENT
 from vigie_push.credentials import expires_of
-from vigie_push.errors import BadParameters, Ended, NotServed, SubscriptionOver, TooManySubscriptions, UnknownChannel
+from vigie_push.errors import BadParameters, Ended, SubscriptionOver, TooManySubscriptions, UnknownChannel
 from vigie_push.hub import Hub
 from vigie_push.messages import Subscribed, Unsubscribed
 from vigie_push.metrics import PushMetrics, Transport
@@ -315,12 +314,10 @@ class Sessions:
         return found
 
     def channel(self, name: str) -> Channel[Any]:
-        """Raises UnknownChannel, NotServed."""
+        """Raises UnknownChannel."""
         channel = self.hub.channels.get(name)
         if channel is None:
-            if sentence := ABSENT.get(name):
-                raise NotServed(sentence)
-            raise UnknownChannel(name, ", ".join(sorted({*self.hub.channels, *ABSENT})))
+            raise UnknownChannel(name, ", ".join(sorted(self.hub.channels)))
         return channel
 
     async def require_tenant(self, tenant: TenantId) -> None:

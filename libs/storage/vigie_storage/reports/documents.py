@@ -59,6 +59,17 @@ def encoded(report: ReportDocument) -> EncodedReport:
         raise ValueError(str(e)) from e
 
 
+class HostReportDocument(TypedDict):
+    """A report of a host; see `vigie_storage.hosts.reports`. `expires` is added when it is stored."""
+
+    _id: str
+    tenant: str
+    host: str
+    at: datetime
+    received: datetime
+    body: dict[str, Any]
+
+
 class AppId(TypedDict):
     tenant: str
     app: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from pymongo import ReplaceOne, UpdateOne
@@ -46,6 +46,8 @@ class ReportTransaction:
         self._hours = TenantCollection(db, collections.TELEMETRY_HOURS).across(Why.COUNT)
         self._days = TenantCollection(db, collections.TELEMETRY_DAYS).across(Why.COUNT)
         self._platform_days = shared(db, collections.TELEMETRY_PLATFORM_DAYS)
+        self._host_reports = TenantCollection(db, collections.HOST_REPORTS).across(Why.COUNT)
+        self._host_latest = TenantCollection(db, collections.HOST_LATEST).across(Why.COUNT)
 
     async def stored(self, ids: Iterable[str]) -> set[str]:
         """Which of these reports are stored."""
@@ -54,6 +56,20 @@ class ReportTransaction:
     async def insert(self, reports: Sequence[EncodedReport]) -> None:
         """Store new reports."""
         await self._reports.insert_many(reports, ordered=False, session=self._session)
+
+    async def stored_of_hosts(self, ids: Iterable[str]) -> set[str]:
+        """Which of these reports of hosts are stored."""
+        return {document["_id"] for document in await self._find(self._host_reports, ids, {"_id": 1})}
+
+    async def latest_of_hosts(self, ids: Iterable[str]) -> dict[str, tuple[datetime, str]]:
+        """Time and id of the newest report of each host that has one; ids as `hosts.reports.latest_id` makes them."""
+        found = await self._find(self._host_latest, ids, {"at": 1, "report": 1})
+        return {document["_id"]: (document["at"], document["report"]) for document in found}
+
+    async def insert_of_hosts(self, reports: Sequence[Document], latest: Iterable[Document]) -> None:
+        """Store new reports of hosts, and the newest ones in the place of those before."""
+        await self._host_reports.insert_many(reports, ordered=False, session=self._session)
+        await self._put(self._host_latest, latest)
 
     async def latest(self, tenants: Iterable[str]) -> dict[str, LatestDocument]:
         """The latest document of each tenant that has one."""
@@ -118,7 +134,8 @@ class ReportWriter:
         with mongo.retryable("preparing the collections of reports"):
             await mongo.ensure(
                 self._db, collections.OWNERS, collections.TELEMETRY_LATEST, collections.TELEMETRY_HOURS,
-                collections.TELEMETRY_DAYS, collections.TELEMETRY_PLATFORM_DAYS,
+                collections.TELEMETRY_DAYS, collections.TELEMETRY_PLATFORM_DAYS, collections.HOST_REPORTS,
+                collections.HOST_LATEST,
             )  # fmt: skip
             life = self._retention + collections.REPORT_LOG_LIFE
             await mongo.ensure(self._db, collections.REPORTS, collections.APPS, life=life)

@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from vigie_contracts import apps, telemetry
+from vigie_contracts import apps, hosts, telemetry
 from vigie_contracts.days import END_MS, to_datetime
+from vigie_contracts.hosts import HostReport
 from vigie_contracts.reports import Report
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.telemetry import Telemetry
 from vigie_runtime.bus import decoding
 from vigie_runtime.clients import KafkaRecord
 from vigie_runtime.errors import DeadReason, InvalidMessage
-from vigie_storage.reports.documents import EncodedReport, ReportDocument, encoded
+from vigie_storage.reports.documents import EncodedReport, HostReportDocument, ReportDocument, encoded
 
 MAX_WORD_CHARS: Final = 200
 """Of the words that name a report: id, kind, subject."""
@@ -62,6 +63,8 @@ class Incoming:
     node: NodeReport | None
     app: AppReport | None
     """Of another kind than these two it is kept, and nothing is counted."""
+    host: HostReportDocument | None = None
+    """A host's: it is kept apart, for as long as its tenant says, and not as `document`."""
 
 
 def read(record: KafkaRecord) -> Incoming:
@@ -87,7 +90,8 @@ def read(record: KafkaRecord) -> Incoming:
         raise InvalidMessage(DeadReason.INVALID, f"cannot be stored: {e}") from e
     node = _node(report, record.partition) if report.kind == telemetry.KIND else None
     app = _app(report, document["at"]) if report.kind == apps.KIND else None
-    return Incoming(report.id, record.partition, raw, node, app)
+    host = _host(report, document) if report.kind == hosts.KIND else None
+    return Incoming(report.id, record.partition, raw, node, app, host)
 
 
 def _check_words(report: Report) -> None:
@@ -112,6 +116,23 @@ def _app(report: Report, at: datetime) -> AppReport:
     if not isinstance(report.body.get(apps.METRICS), dict):
         raise InvalidMessage(DeadReason.INVALID, "body: has no metrics")
     return AppReport(report.tenant, report.subject, at)
+
+
+def _host(report: Report, document: ReportDocument) -> HostReportDocument:
+    try:
+        said = msgspec.convert(report.body, HostReport)
+    except msgspec.ValidationError as e:
+        raise InvalidMessage(DeadReason.INVALID, f"body: {e}") from e
+    if said.host != report.subject:
+        raise InvalidMessage(DeadReason.INVALID, "body: is about another host than the report")
+    return HostReportDocument(
+        _id=report.id,
+        tenant=report.tenant,
+        host=report.subject,
+        at=document["at"],
+        received=document["received"],
+        body=report.body,
+    )
 
 
 def _deeper_than(levels: int, value: object) -> bool:

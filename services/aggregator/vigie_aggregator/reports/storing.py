@@ -13,6 +13,7 @@ from vigie_storage.reports.writer import ReportTransaction, ReportWriter
 
 from vigie_aggregator.reports import counting
 from vigie_aggregator.reports.counting import Change, DayKey
+from vigie_aggregator.reports.hosts import HostRetention, store_hosts
 from vigie_aggregator.reports.reading import Incoming, NodeReport
 
 
@@ -20,9 +21,11 @@ class ReportStore:
     """Stores reports and counts each once, also when several processes store the same ones: see `ReportWriter`."""
 
     def __init__(self, db: Database, topic: str, clock: Clock, *, zones: Sequence[str], retention: timedelta) -> None:
-        """Days are kept for each of `zones`, reports for `retention` after their own time."""
+        """Days are kept for each of `zones`, reports for `retention` after their own time; those of hosts for as long
+        as the tenant's configuration says when they are stored."""
         self._writer = ReportWriter(db, topic, clock, retention=retention)
         self._zones = zones
+        self._kept = HostRetention(db, clock)
 
     async def prepare(self) -> None:
         """Make collections and indexes. Safe to repeat."""
@@ -43,7 +46,15 @@ class ReportStore:
         if not reports:
             return 0
         partitions = {report.partition for report in reports.values()}
-        return await self._writer.transaction(partitions, lambda transaction: self._store(transaction, reports))
+        hosts = [one.host for one in reports.values() if one.host is not None]
+        kept = await self._kept.documents(hosts) if hosts else []
+        others = {id_: one for id_, one in reports.items() if one.host is None}
+
+        async def work(transaction: ReportTransaction) -> int:
+            stored = await self._store(transaction, others) if others else 0
+            return stored + (await store_hosts(transaction, kept) if kept else 0)
+
+        return await self._writer.transaction(partitions, work)
 
     async def _store(self, transaction: ReportTransaction, reports: Mapping[str, Incoming]) -> int:
         known = await transaction.stored(reports)

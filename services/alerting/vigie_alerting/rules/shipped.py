@@ -27,6 +27,11 @@ def shipped(tenant: str) -> list[Rule]:
     return _of(tenant, (*_METRICS_SERVICE, *_SUPERVISION, *_HEALTH))
 
 
+def supervision(tenant: str) -> list[Rule]:
+    """Those on hosts, sites and services, whose thresholds follow how hosts are watched."""
+    return _of(tenant, _SUPERVISION)
+
+
 def of_installation(tenant: str) -> list[Rule]:
     """Those about Vigie itself, of the one tenant that belongs to whoever runs it."""
     return _of(tenant, _VIGIE)
@@ -181,6 +186,9 @@ _SUPERVISION: Final[list[dict[str, Any]]] = [
         "annotations": _text("All services of {{ labels.site }} are stopped"),
     },
 ]
+
+SUPERVISED: Final = tuple(str(one["name"]) for one in _SUPERVISION)
+"""The types of alerts of server supervision."""
 
 _HEALTH: Final[list[dict[str, Any]]] = [
     {

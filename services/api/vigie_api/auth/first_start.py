@@ -4,7 +4,7 @@ without MongoDB and answers 503 until it is there."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -25,8 +25,11 @@ _BACKOFF: Final = Backoff(0.2, 5.0)
 class FirstStartTask:
     """Done when it was made, now or long ago: before, the default tenant may not be there."""
 
-    def __init__(self, identity: Identity, settings: ApiSettings) -> None:
-        self._identity, self._settings = identity, settings
+    def __init__(
+        self, identity: Identity, settings: ApiSettings, ensure: Sequence[Callable[[], Awaitable[None]]] = ()
+    ) -> None:
+        """`ensure`: makes what else must be there."""
+        self._identity, self._settings, self._ensure = identity, settings, ensure
         self.done = False
 
     @asynccontextmanager
@@ -43,6 +46,8 @@ class FirstStartTask:
         async for _ in _BACKOFF.attempts(asyncio.sleep):
             try:
                 await self._identity.prepare(TenantId(self._settings.default_tenant))
+                for make in self._ensure:
+                    await make()
                 _tell(await self._identity.first_start(chosen.get_secret_value() if chosen else None))
             except VigieError as e:
                 log.warning("users and tenants wait for MongoDB", reason=str(e))

@@ -10,6 +10,7 @@ from vigie_ingest.intakes import (
     business_metric,
     custom_metric,
     events,
+    host_reports,
     metric_batch,
     node_history,
     node_telemetry,
@@ -22,5 +23,6 @@ INTAKES: Final[tuple[Intake[Any, Any], ...]] = (
     events.INTAKE,
     node_telemetry.INTAKE,
     app_metrics.INTAKE,
+    host_reports.INTAKE,
     node_history.INTAKE,
 )

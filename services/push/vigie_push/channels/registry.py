@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from vigie_contracts.topics import REPORTS
 from vigie_runtime import clients
@@ -13,8 +12,8 @@ from vigie_push.channels.alerts import AlertsChannel
 from vigie_push.channels.app_metrics import AppChannel
 from vigie_push.channels.base import Channel
 from vigie_push.channels.health import HealthChannel
+from vigie_push.channels.hosts import ServerChannel, ServicesChannel, SiteChannel
 from vigie_push.channels.metrics import MetricsChannel
-from vigie_push.channels.names import ChannelName
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.channels.summaries import SummaryChannel
 from vigie_push.channels.telemetry import TelemetryChannel
@@ -24,13 +23,6 @@ from vigie_push.sources.redis_link import RedisLink
 from vigie_push.sources.reports_tail import ReportsTail
 from vigie_push.sources.summaries import PERIODS, SummarySource
 
-ABSENT: Final[Mapping[str, str]] = {
-    ChannelName.SERVER: "statistics of servers are not served here yet",
-    ChannelName.SITE: "statistics of sites are not served here yet",
-    ChannelName.SERVICES: "states of services are not served here yet",
-}
-"""Channels that are known and have no source yet, with the sentence that a subscription to them is refused with."""
-
 
 def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
     """One of each that is served, by name."""
@@ -39,6 +31,9 @@ def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
         AppChannel(resources),
         HealthChannel(resources),
         MetricsChannel(resources),
+        ServerChannel(resources),
+        ServicesChannel(resources),
+        SiteChannel(resources),
         TelemetryChannel(resources),
         *(SummaryChannel(name, resources.board) for name in PERIODS),
     )

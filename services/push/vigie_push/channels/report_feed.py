@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from vigie_contracts.reports import Report
 from vigie_contracts.tenants import TenantId
+from vigie_storage.hosts.newest import NewestHostReports
 from vigie_storage.reports.newest import NewestReports
 
 from vigie_push.channels import cursors
@@ -40,7 +41,7 @@ class _Told(Update):
 class ReportSources:
     """Where reports are read."""
 
-    stored: NewestReports
+    stored: NewestReports | NewestHostReports
     recent: RecentReports
 
 

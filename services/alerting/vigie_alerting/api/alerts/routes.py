@@ -94,20 +94,21 @@ async def list_alerts(
     conditions += queries.asked(severity=severity, rule=rule, type_=type_, match=match or [], since_ms=began)
     wanted = queries.all_of([*conditions, queries.in_status(status or queries.LISTED)])
     states, after = context.resources.stores.states, None if cursor is None else cursors.decode(cursor, tuple[int, str])
-    found, counts = await asyncio.gather(
-        states.page(context.tenant, wanted, limit + 1, after), _counts(context, conditions)
+    found, numbers = await asyncio.gather(
+        states.page(context.tenant, wanted, limit + 1, after), counts(context, conditions)
     )
     shown = found[:limit]
     known = await context.resources.desk.known(context.tenant, shown)
     return AlertPage(
         timestamp=iso(context.now_ms),
         alerts=[Alert.of(one) for one in known],
-        counts=counts,
+        counts=numbers,
         next_cursor=cursors.encode((shown[-1].starts_at, shown[-1].fingerprint)) if len(found) > limit else None,
     )
 
 
-async def _counts(context: Context, conditions: list[queries.Query]) -> Counts:
+async def counts(context: Context, conditions: list[queries.Query]) -> Counts:
+    """How many there are of these, by status."""
     numbers = await asyncio.gather(
         *(
             context.resources.stores.states.count(

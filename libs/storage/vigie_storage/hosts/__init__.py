@@ -1,0 +1,1 @@
+"""Hosts: their reports, the sites on them, what agents asked for, and how they are watched."""

@@ -1,0 +1,1 @@
+"""Hosts and sites: what there is, what their agents ask for."""

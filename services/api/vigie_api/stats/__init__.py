@@ -1,0 +1,1 @@
+"""/stats: hosts, sites and services in the words of the replaced server supervision."""

@@ -1,0 +1,1 @@
+"""What the live connections of a tenant are."""
