@@ -106,6 +106,14 @@ def _reset(data_dir: Path, yes: bool) -> None:
         home.release()
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def agent(context: typer.Context) -> None:
+    """Report this machine, its sites and their services: run, once, status, install."""
+    from vigie_agent.cli import run
+
+    raise typer.Exit(run(context.args or ["--help"], "vigie agent"))
+
+
 @app.command()
 def prepare() -> None:
     """Make the topics, collections and indexes that services need, on the servers that the environment names.
