@@ -119,7 +119,9 @@ async def test_a_tenant_does_not_see_anothers_channels(channels: Channels, book:
         (Draft("x", "apprise", "json://10.0.0.1/"), "destination"),
         (Draft("x", "webhook", "https://x.example/", {"signing": "abc"}), "secrets.signing"),
         (Draft("x", "webhook", "https://x.example/", {"authorization": "a\r\nb"}), "secrets.authorization"),
-        (Draft("x", "slack", "#alerts", {"signing": "abc"}), "secrets"),
+        (Draft("x", "slack", "#alerts", {"signing": "abc"}), "secrets.signing"),
+        (Draft("x", "slack", "#alerts", {"signing": "0" * 32}), "destination"),
+        (Draft("x", "live", "", {"signing": "abc"}), "secrets"),
     ],
 )
 async def test_what_cannot_work_is_told_by_its_field(book: Channelbook, draft: Draft, field: str) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vigie_alerting.inhibiting import InhibitionMuting
-from vigie_alerting.inhibition import Inhibition, Inhibitions, Source
+from vigie_alerting.inhibition import MAX_EXPRESSIONS, Inhibition, Inhibitions, Source, check_expressions
 from vigie_alerting.notifying.item import Item, labels_of
 from vigie_alerting.routing.matchers import Matchers, parse
 from vigie_alerting.snapshots import Snapshots
 from vigie_contracts.alerts import AlertState
 from vigie_contracts.decisions import Why
 from vigie_contracts.tenants import TenantId
+from vigie_identity.errors import LimitReached
 from vigie_query.matchers import Matcher, Operator
 from vigie_runtime.clock import ManualClock
 
@@ -167,3 +169,13 @@ def test_a_rule_that_is_not_understood_any_more_mutes_nobody_and_stops_nothing()
     made = Inhibitions([("broken", broken), ("down", DOWN)])
     assert len(made) == 1
     assert made.with_sources([Source(*SOURCE)]).of("f2", {"alertname": "cpu_high", "host": "a"}) is not None
+
+
+def test_the_expressions_of_all_rules_of_a_tenant_have_a_bound() -> None:
+    def so_many(number: int) -> list[Inhibition]:
+        return [inhibition(f'a=~"x{at}.*"', 'b=~"y|z"') for at in range(number)]  # lists of values are none
+
+    check_expressions(so_many(MAX_EXPRESSIONS))
+    check_expressions([*so_many(MAX_EXPRESSIONS), *so_many(3)])
+    with pytest.raises(LimitReached, match="different regular expressions in inhibitions"):
+        check_expressions(so_many(MAX_EXPRESSIONS + 1))

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import msgspec
+from vigie_identity.errors import LimitReached
 from vigie_query.errors import QueryError
 from vigie_query.matchers import Matcher
 
 from vigie_alerting.routing.matchers import Matchers
-from vigie_alerting.silences.index import Index, Pair, pairs_of
+from vigie_alerting.silences.index import Index, Pair, expressions, pairs_of
 
 MAX_INHIBITIONS: Final = 500
 """Of a tenant."""
 MAX_EQUAL: Final = 32
+MAX_EXPRESSIONS: Final = 1_000
+"""Different ones in the inhibitions of a tenant: one alert may be tried against all of them."""
 Labels: TypeAlias = Mapping[str, str]
 
 
@@ -60,6 +63,13 @@ class _Rule:
 
     def key(self, labels: Labels) -> tuple[str, ...]:
         return tuple(labels.get(name, "") for name in self.equal)
+
+
+def check_expressions(all_: Iterable[Inhibition]) -> None:
+    """Of all that a tenant is to have. Raises LimitReached."""
+    found = {one for rule in all_ for one in expressions((*rule.source, *rule.target))}
+    if len(found) > MAX_EXPRESSIONS:
+        raise LimitReached("different regular expressions in inhibitions", MAX_EXPRESSIONS)
 
 
 class Inhibitions:

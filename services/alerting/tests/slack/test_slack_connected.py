@@ -44,6 +44,10 @@ class Desk:
     channel: str
     """Its id."""
 
+    @property
+    def rows(self) -> Database:
+        return self.office.resources.stores.messages._store._db
+
     async def rule(self, **changes: Any) -> Rule:
         made = await self.office.call("POST", "/api/alerts/rules", 201, json={**RULE, **changes})
         found = await self.office.resources.stores.rules.get(ACME, made["id"])
@@ -65,7 +69,8 @@ class Desk:
             assert self.slack.heading().startswith(heading)
             for line in lines:
                 assert any(line in one for one in self.slack.lines()), self.slack.lines()
-            return True
+            [ts] = self.slack.messages
+            return await self.rows["alert_messages"].find_one({"ts": ts}) is not None  # then its buttons work
 
         await eventually(shown)
 
@@ -79,8 +84,7 @@ class Desk:
         assert all(one["response_type"] == "ephemeral" for one in self.slack.answered)
 
     async def audited(self, action: Action) -> list[tuple[str, str]]:
-        rows = self.office.resources.stores.messages._store._db["audit"]
-        found = rows.find({"action": action.value}).sort("_id", 1)
+        found = self.rows["audit"].find({"action": action.value}).sort("_id", 1)
         return [(row["actor"]["name"], row["target"]) async for row in found]
 
 
@@ -255,7 +259,7 @@ async def test_a_press_of_another_tenants_message_is_refused(desk: Desk) -> None
     assert theirs
     secrets = {**theirs.secrets, "signing": OTHER_SECRET}
     channel = StoredChannel("rivals", rival, "slack", "slack", "#alerts", secrets, 1, theirs.updated, "eve")
-    await transaction(stores.messages._store._db, lambda session: stores.channels.add(channel, session))
+    await transaction(desk.rows, lambda session: stores.channels.add(channel, session))
     await stores.messages.add(replace(own, id="ee" * 16, tenant=rival, channel="rivals"))
     other = {**mine, "value": str(Value("ee" * 16, 0))}
     await desk.send(desk.slack.pressed(mine, time.time(), secret=OTHER_SECRET), 401)

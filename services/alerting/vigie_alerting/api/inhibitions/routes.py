@@ -15,6 +15,8 @@ from vigie_alerting.api.context import Ctx
 from vigie_alerting.api.inhibitions.schemas import Inhibition, InhibitionBody, InhibitionList
 from vigie_alerting.api.named import CONFLICT, IfMatch, Name, versioned
 from vigie_alerting.api.rules.writing import expected_version
+from vigie_alerting.inhibition import check_expressions
+from vigie_alerting.named import normalized
 
 router = APIRouter(tags=["inhibitions"], route_class=NamedRoute)
 _INHIBITIONS: Final = "/api/alerts/inhibitions"
@@ -47,9 +49,10 @@ async def put_inhibition(
     context: Ctx, name: Name, body: InhibitionBody, response: Response, if_match: IfMatch = None
 ) -> Any:
     """Make it, or change it in its place."""
-    stored = await context.resources.mutes.inhibitions.put(
-        context.tenant, name, body.inhibition(), context.actor, if_version=expected_version(if_match)
-    )
+    book, made = context.resources.mutes.inhibitions, body.inhibition()
+    others = [one.value for one in await book.all(context.tenant) if one.name != normalized(name)]
+    check_expressions((*others, made))
+    stored = await book.put(context.tenant, name, made, context.actor, if_version=expected_version(if_match))
     versioned(stored, response)
     return Inhibition.of(stored)
 

@@ -20,7 +20,7 @@ from vigie_storage.mongo import Session
 
 from vigie_alerting.channels.drafts import ShownChannel, checked, shown
 from vigie_alerting.channels.errors import ChannelConflict, InvalidChannel
-from vigie_alerting.inhibition import MAX_INHIBITIONS, Inhibition
+from vigie_alerting.inhibition import MAX_INHIBITIONS, Inhibition, check_expressions
 from vigie_alerting.notifiers.resources import Resources
 from vigie_alerting.outbox import NAMED
 from vigie_alerting.routing.importing.judging import IMPORTED, inhibitions, judged, refuse, times
@@ -108,7 +108,8 @@ class Imports:
     async def put(
         self, tenant: TenantId, text: str, by: Actor, *, if_version: int | None = None, dry_run: bool = False
     ) -> Done:
-        """Raises InvalidRuleFile with every line that is wrong, ConfigurationConflict, ChannelConflict."""
+        """Raises InvalidRuleFile with every line that is wrong, ConfigurationConflict, ChannelConflict,
+        LimitReached."""
         found = await asyncio.to_thread(read, text)
         refuse(found.document)
         plan = _Plan()
@@ -161,6 +162,8 @@ class Imports:
             plan.parts.append(Part(Kind.INHIBITION.value, name, line, _verdict(present.get(name), made)))
             plan.inhibitions[name] = made
         plan.gone = [name for name in present if _OF_IMPORT.fullmatch(name) and name not in plan.inhibitions]
+        kept = {name: one for name, one in present.items() if name not in plan.gone}
+        check_expressions({**kept, **plan.inhibitions}.values())
         plan.parts += [Part(Kind.INHIBITION.value, name, 1, Verdict.DELETED) for name in plan.gone]
 
     async def _write(
