@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -31,7 +31,7 @@ def test_an_expression_is_completed_drawn_listed_and_shared(look: Look, tmp_path
     expect(rows.filter(has_text="hotel-booking")).to_have_count(1)
     expect(page.locator(".plot canvas")).to_have_count(1)
     expect(page.get_by_text("a point for 20 s")).to_be_visible()
-    assert f"expr={quote(EXPRESSION, safe='()').replace('%20', '+')}" in page.url
+    assert f"expr={quote_plus(EXPRESSION)}" in page.url
 
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
