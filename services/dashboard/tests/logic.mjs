@@ -59,4 +59,28 @@ assert.deepEqual(events.map((one) => [one.kind, one.name]), [["resolved", "High"
 const { compare } = await load("components/table.js");
 assert.deepEqual([3, null, 1, NaN, 2].sort(compare), [1, 2, 3, null, NaN]);
 assert.deepEqual(["b10", "b9", undefined, "a"].sort(compare), ["a", "b9", "b10", undefined]);
+
+const { completed, csv, fitting, named, placeAt, promql } = await load("pages/explore/expression.js");
+const end = (/** @type {string} */ text) => placeAt(text, text.length);
+assert.deepEqual(end("sum(rate(book"), { kind: "name", typed: "book", from: 9, metric: "", label: "" });
+assert.deepEqual(end('up{job="a", ser'), { kind: "label", typed: "ser", from: 12, metric: "up", label: "" });
+assert.deepEqual(end('up{job=~"ho'), { kind: "value", typed: "ho", from: 9, metric: "up", label: "job" });
+assert.equal(end('up{job="}"} + x').kind, "name", "a brace in quotes is none");
+assert.equal(end("sum by (ser").kind, "label");
+assert.deepEqual(completed('up{job="ho"}', 10, end('up{job="ho'), 'hot"el'), ['up{job="hot\\"el"}', 15]);
+assert.deepEqual(fitting(["rate", "irate", "x", "rat"], "rat"), ["rate", "irate"]);
+assert.equal(promql({ metric: "m", fn: "p95", by: "service", match: "a=b" }, "histogram"), 'histogram_quantile(0.95, sum by (service, le) (rate(m_bucket{a="b"}[5m])))');
+assert.equal(promql({ metric: "m", fn: "rate", by: "", match: 'a!="x"' }, "counter"), 'sum (rate(m{a!="x"}[5m]))');
+assert.equal(named({ __name__: "up", job: "a" }), 'up{job="a"}');
+assert.equal(named({}), "{}");
+const file = csv([{ label: '=cmd|"x"', points: [[0, 1], [1000, null]] }, { label: "b,c", points: [[1000, -2]] }]);
+assert.equal(file, 'time,"\'=cmd|""x""","b,c"\r\n1970-01-01T00:00:00.000Z,1,\r\n1970-01-01T00:00:01.000Z,,-2\r\n');
+
+const { filled } = await load("pages/explore/asking.js");
+assert.deepEqual(filled([[10, "1"], [30, "NaN"]], 10, 30, 10), [[10_000, 1], [20_000, null], [30_000, null]]);
+const { compared, spelled } = await load("pages/alerts/condition.js");
+assert.deepEqual(compared("sum(rate(x[5m])) > 0.5"), { expression: "sum(rate(x[5m]))", limits: [0.5] });
+assert.deepEqual(compared("a > 1 and b > 2"), { expression: "a > 1 and b > 2", limits: [] });
+assert.deepEqual(compared("sum(x > 5)"), { expression: "sum(x > 5)", limits: [] });
+assert.deepEqual([0, 300_000, 90_000, 86_400_000, 1_500].map(spelled), ["0s", "5m", "90s", "1d", "1500ms"]);
 console.log("done");

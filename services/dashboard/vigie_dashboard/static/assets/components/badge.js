@@ -12,7 +12,7 @@ const SEVERITIES = { critical: "bad", error: "bad", high: "bad", warning: "warn"
 /** @type {Record<string, Tone>} */
 const STATES = {
   up: "ok", healthy: "ok", degraded: "warn", down: "bad", unhealthy: "bad", unknown: "none", maintenance: "calm",
-  active: "bad", firing: "bad", acknowledged: "calm", pending: "warn", resolved: "ok", ok: "ok", error: "bad", expired: "none",
+  active: "bad", firing: "bad", acknowledged: "calm", pending: "warn", resolved: "ok", ok: "ok", error: "bad", expired: "none", muting: "calm",
 };
 
 /** @param {string} severity @returns {Tone} */
