@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs lock clean
+.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs images lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -65,6 +65,9 @@ docs: .sync ## write anew what is generated: docs/settings.md, docs/asyncapi.yam
 	@$(RUN) python -m tools.asyncapi
 	@$(RUN) python -m tools.dashboards
 	@$(RUN) python -m tools.deployment
+
+images: .sync ## build the image of every service with docker, and print the sizes
+	@exec $(RUN) python -m tools.images $(ARGS)
 
 lock: ## update uv.lock after a change of dependencies
 	@$(UV) lock
