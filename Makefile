@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs vendor lock clean
+.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs images vendor lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -69,6 +69,9 @@ docs: .sync ## write anew what is generated: docs/settings.md, docs/asyncapi.yam
 
 vendor: .sync ## copy what the dashboard loads of other people's code, from the packages of its lock file
 	@$(RUN) python -m tools.vendor
+
+images: .sync ## build the image of every service with docker, and print the sizes
+	@exec $(RUN) python -m tools.images $(ARGS)
 
 lock: ## update uv.lock after a change of dependencies
 	@$(UV) lock

@@ -120,7 +120,9 @@ def agent(context: typer.Context) -> None:
 
 
 @app.command()
-def prepare() -> None:
+def prepare(
+    wait: Annotated[int, typer.Option(min=1, max=3600, help="Seconds to wait for a server that does not answer.")] = 60,
+) -> None:
     """Make the topics, collections and indexes that services need, on the servers that the environment names.
 
     Before the first start, and after an upgrade; safe to repeat. Services would make them too, each its part.
@@ -129,7 +131,7 @@ def prepare() -> None:
 
     from vigie_standalone.prepare import prepare as made
 
-    ready = asyncio.run(made())
+    ready = asyncio.run(made(wait))
     typer.echo(
         f"{ready.topics} topics of {ready.partitions} partitions, {ready.collections} collections with their indexes, "
         f"the tenant {ready.tenant}: all there"

@@ -24,7 +24,7 @@ from vigie_standalone.embedded import redis
 from tests.kit import docker
 from tests.project.repo import ROOT, SERVICES, parsed, settings_of, text, variables_of
 from tools import proxy
-from tools.deployment.services import BY_NAME, FRONT, PORT, SERVERS, variables
+from tools.deployment.services import BY_NAME, FRONT, PORT, SERVERS, USER, VERSION, variables
 
 COMPOSE = parsed("docker-compose.yml")
 DOCKERFILE = text("deploy/docker/Dockerfile")
@@ -75,7 +75,9 @@ def test_compose_file_matches_the_compose_specification() -> None:
 
 def test_every_image_is_pinned_to_a_version() -> None:
     images = [service["image"] for service in ALL.values()]
-    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    [base] = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
+    images.append(base)
     for image in images:
         name, _, tag = image.partition(":")
         assert name
@@ -361,7 +363,8 @@ def test_image_is_built_from_the_lock_without_development_tools_and_runs_without
     for sync in syncs:
         assert "--frozen" in sync
         assert "--no-dev" in sync
-    assert re.search(r"^USER 10001$", DOCKERFILE, re.MULTILINE)
+    assert re.search(rf"^USER {USER}:{USER}$", DOCKERFILE, re.MULTILINE)
+    assert f"ARG VERSION={VERSION}\n" in DOCKERFILE
     wrapper = re.search(r"^private_version=(\S+)", text("tools/uv"), re.MULTILINE)
     assert wrapper
     assert f"UV_VERSION={wrapper[1]}\n" in DOCKERFILE

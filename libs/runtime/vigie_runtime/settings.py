@@ -88,6 +88,16 @@ class Settings(BaseSettings):
     )
     shutdown_timeout_s: float = Field(default=25.0, gt=0, description="a stop that takes longer is cut off")
 
+    @field_validator("kafka_ssl_ca_file")
+    @classmethod
+    def _usable_authority(cls, path: str | None) -> str | None:
+        if path:
+            try:
+                ssl.create_default_context(cafile=path)
+            except OSError as e:  # ssl.SSLError is one
+                raise ValueError(f"names no PEM file with the certificate of an authority: {e.strerror or e}") from None
+        return path
+
     @classmethod
     def settings_customise_sources(
         cls,

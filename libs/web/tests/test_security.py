@@ -204,6 +204,17 @@ def test_old_tls_is_not_spoken(certificate: tuple[str, str]) -> None:
     assert made.ssl.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
+def test_file_without_an_authority_of_the_brokers_is_refused_at_the_start(
+    certificate: tuple[str, str], tmp_path: Path
+) -> None:
+    cert, key = certificate
+    assert settings(kafka_ssl_ca_file=cert).kafka_ssl_ca_file == cert
+    with pytest.raises(ValidationError, match="No such file"):
+        settings(kafka_ssl_ca_file=str(tmp_path / "missing"))
+    with pytest.raises(ValidationError, match="names no PEM file with the certificate of an authority"):
+        settings(kafka_ssl_ca_file=key)
+
+
 def test_certificate_without_its_key_is_refused_at_the_start(certificate: tuple[str, str], tmp_path: Path) -> None:
     cert, key = certificate
     with pytest.raises(ValidationError, match="belong together"):

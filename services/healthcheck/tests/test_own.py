@@ -1,13 +1,17 @@
 """Vigie's own parts as targets: read from the settings, and what has to be done about those that are there."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 from pydantic import ValidationError
 from vigie_contracts.targets import OWN, Secrets, Target
 from vigie_healthcheck.settings import HealthcheckSettings
 from vigie_healthcheck.targets.own import FAILURES, GROUP, Own, named, plan, servers
+
+from services.healthcheck.tests.certificates import Authority
 
 SERVERS = {
     "kafka_bootstrap_servers": "kafka:9092",
@@ -71,11 +75,13 @@ def test_servers_are_targets_and_their_logins_are_in_no_url() -> None:
     assert not any(secret in repr(list(found.values())) for secret in ("k4fka", "p@ss", "p%40ss", "s3cret"))
 
 
-def test_every_address_of_a_server_is_one_target() -> None:
+def test_every_address_of_a_server_is_one_target(tmp_path: Path) -> None:
+    authority = tmp_path / "authority.pem"
+    authority.write_bytes(Authority().certificate.public_bytes(Encoding.PEM))
     found = of_servers(
         kafka_bootstrap_servers="a:9092, b:9092",
         kafka_security_protocol="SSL",
-        kafka_ssl_ca_file="ca.pem",
+        kafka_ssl_ca_file=str(authority),
         mongodb_uri="mongodb://u:p@m1:1,m2:2/admin?tls=true&tlsCertificateKeyFilePassword=hidden",
         redis_url="rediss://redis:6380",
     )
@@ -88,6 +94,20 @@ def test_every_address_of_a_server_is_one_target() -> None:
     }
     assert found["vigie-kafka-1"].secrets == found["vigie-redis"].secrets == Secrets()
     assert not found["vigie-kafka-1"].target.verify
+
+
+@pytest.mark.parametrize("trust", ["tlsCAFile=/run/secrets/ca", "tlsInsecure=true"])
+def test_mongodb_whose_certificate_only_its_clients_believe_is_not_taken_for_down(trust: str) -> None:
+    found = of_servers(mongodb_uri=f"mongodb://u:p@mongo.internal/?tls=true&{trust}")["vigie-mongodb"].target
+    assert not found.verify
+    assert trust not in found.url
+    assert of_servers(mongodb_uri="mongodb://u:p@mongo.internal/?tls=true")["vigie-mongodb"].target.verify
+
+
+@pytest.mark.parametrize("trust", ["ssl_ca_certs=/run/secrets/ca", "ssl_cert_reqs=none"])
+def test_redis_whose_certificate_only_its_clients_believe_is_not_taken_for_down(trust: str) -> None:
+    assert not of_servers(redis_url=f"rediss://u:p@redis.internal/0?{trust}")["vigie-redis"].target.verify
+    assert of_servers(redis_url="rediss://u:p@redis.internal/0")["vigie-redis"].target.verify
 
 
 def test_servers_that_have_no_address_of_their_own_are_left_out() -> None:

@@ -24,6 +24,12 @@ TIMEOUT_MS: Final = 3_000
 FAILURES: Final = 3
 """In a row until one is down: a service that is started anew needs some seconds."""
 _MONGODB_PARAMETERS: Final = frozenset({"authsource", "tls", "ssl"})
+_OF_TRUST: Final = frozenset(
+    {"tlscafile", "tlsinsecure", "tlsallowinvalidcertificates", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data",
+     "ssl_cert_reqs", "ssl_check_hostname"}
+)  # fmt: skip
+"""Parameters of MongoDB's and Redis' URLs that say whom to believe beside the system's authorities: a probe believes
+those alone, and a certificate that the clients take must not look like an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +95,13 @@ def servers(settings: Settings) -> Iterator[Own]:
             asked.append(("authSource", parts.path.strip("/")))
         query = f"/?{urlencode(asked)}" if asked else ""
         userinfo, _, hosts = parts.netloc.rpartition("@")
-        yield from _each("mongodb", [f"mongodb://{host}{query}" for host in _hosts(hosts)], _login(userinfo))
+        urls = [f"mongodb://{host}{query}" for host in _hosts(hosts)]
+        yield from _each("mongodb", urls, _login(userinfo), verify=not _trusts_others(parts.query))
     parts = urlsplit(settings.redis_url)
     if parts.scheme != "unix":
         userinfo, _, host = parts.netloc.rpartition("@")
-        yield from _each("redis", [f"{parts.scheme}://{host}"], _login(userinfo))
+        verify = not _trusts_others(parts.query)
+        yield from _each("redis", [f"{parts.scheme}://{host}"], _login(userinfo), verify=verify)
 
 
 def plan(present: Sequence[tuple[Target, Secrets | None]], wanted: Sequence[Own]) -> Plan:
@@ -154,6 +162,10 @@ def _on_this_machine(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _trusts_others(query: str) -> bool:
+    return any(name.lower() in _OF_TRUST for name, _ in parse_qsl(query))
 
 
 def _hosts(text: str) -> list[str]:
