@@ -61,10 +61,11 @@ bench-telemetry: .sync ## measure the reads of node telemetry with 10,000 tenant
 chaos: .sync ## kill processes under load and compare the sums: make chaos KILLS=100
 	@exec $(RUN) python -m tests.chaos --kills $(KILLS) $(ARGS)
 
-docs: .sync ## write anew what is generated: docs/settings.md, docs/asyncapi.yaml, docs/asyncapi-live.yaml and their page, the topics in docs/architecture.md, the Grafana dashboards
+docs: .sync ## write anew what is generated: docs/settings.md, docs/asyncapi.yaml, docs/asyncapi-live.yaml and their page, the topics in docs/architecture.md, the Grafana dashboards, deploy/k8s
 	@$(RUN) python -m tools.settings
 	@$(RUN) python -m tools.asyncapi
 	@$(RUN) python -m tools.dashboards
+	@$(RUN) python -m tools.deployment
 
 vendor: .sync ## copy what the dashboard loads of other people's code, from the packages of its lock file
 	@$(RUN) python -m tools.vendor

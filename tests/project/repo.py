@@ -14,6 +14,7 @@ from vigie_publishing import metrics as publishing_metrics
 from vigie_runtime import metrics
 from vigie_runtime.bus import event_metrics
 from vigie_runtime.bus import log_reader_metrics as logreader_metrics
+from vigie_runtime.settings import Settings, variable_name
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "aggregator", "api", "alerting", "healthcheck", "push")
@@ -25,6 +26,23 @@ def text(path: str) -> str:
 
 def parsed(path: str) -> Any:
     return yaml.safe_load(text(path))
+
+
+def settings_of(service: str) -> type[Settings]:
+    """The one class of settings that the service defines."""
+    module = importlib.import_module(f"vigie_{service}.settings")
+    [found] = {
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__
+    }
+    return found
+
+
+def variables_of(service: str) -> dict[str, str]:
+    """Every variable that the service reads, to the name of its setting."""
+    fields = settings_of(service).model_fields
+    return {variable_name(name, field): name for name, field in fields.items()}
 
 
 def own_metric_names() -> dict[str, set[str]]:

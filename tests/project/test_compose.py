@@ -15,23 +15,23 @@ from typing import Any
 
 import msgspec
 import pytest
-from vigie_contracts.paths import PATH_RULES
+from vigie_contracts.paths import PATH_RULES, Service
 from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind
 from vigie_dashboard.site import POLICY
 from vigie_healthcheck.targets.own import named
-from vigie_runtime.settings import Settings
 from vigie_standalone.embedded import redis
 
 from tests.kit import docker
-from tests.project.repo import ROOT, SERVICES, parsed, text
+from tests.project.repo import ROOT, SERVICES, parsed, settings_of, text, variables_of
 from tools import proxy
+from tools.deployment.services import BY_NAME, FRONT, PORT, SERVERS, variables
 
 COMPOSE = parsed("docker-compose.yml")
 DOCKERFILE = text("deploy/docker/Dockerfile")
 ALL: dict[str, Any] = COMPOSE["services"]
 TOOLS = {name: service for name, service in ALL.items() if "profiles" in service}
 OURS = {name: service for name, service in ALL.items() if "build" in service and name not in TOOLS}
-STRANGERS_REACH = ("ingest", "api", "alerting", "healthcheck", "push")
+STRANGERS_REACH = tuple(row.name for row in FRONT)
 OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 SECURED = {"kafka-password", "mongodb-uri", "redis-url"}
@@ -116,26 +116,27 @@ def test_every_service_of_ours_is_in_the_stack_and_starts_a_module_that_exists()
         assert hasattr(importlib.import_module(f"vigie_{name}.__main__"), "main")
 
 
-def settings_of(service: str) -> type[Settings]:
-    """The one class of settings that the service defines."""
-    module = importlib.import_module(f"vigie_{service}.settings")
-    [found] = {
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__
-    }
-    return found
+def test_services_are_those_of_the_table() -> None:
+    assert set(BY_NAME) == set(OURS)
+    for name, row in BY_NAME.items():
+        service = OURS[name]
+        assert set(service["secrets"]) == set(row.all_secrets)
+        files = {variable: value for variable, value in environment(name).items() if variable.endswith("_FILE")}
+        assert files == {variable: value for variable, value in variables(row).items() if variable.endswith("_FILE")}
+        assert service["mem_limit"] == f"{row.resources.memory_limit}m"
+        assert service["stop_grace_period"] == f"{row.grace_s}s"
+        assert set(service["networks"]) == {"data", "watch"} | ({"edge"} if row.front else set())
+        assert set(service["depends_on"]) == set(SERVERS)
+        assert f"VIGIE_{name.upper()}_PORT={PORT}" in DOCKERFILE
+    assert {row.name for row in FRONT} == set(Service) - {Service.DASHBOARD}
+    assert set(ALL["proxy"]["depends_on"]) == {row.name for row in FRONT}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_variable_is_a_setting_and_the_settings_load(
     service: str, monkeypatch: pytest.MonkeyPatch, secrets: Path
 ) -> None:
-    settings = settings_of(service)
-    variables = {
-        field.validation_alias if isinstance(field.validation_alias, str) else f"VIGIE_{name}".upper(): name
-        for name, field in settings.model_fields.items()
-    }
+    settings, variables = settings_of(service), variables_of(service)
     port = re.search(rf"VIGIE_{service.upper()}_PORT=(\d+)", DOCKERFILE)
     assert port
     given = {**environment(service), f"VIGIE_{service.upper()}_PORT": port[1]}

@@ -14,6 +14,8 @@ clock, of which a step adds at most `patience_ms`: neither a jump of the clock n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec.structs import replace
@@ -68,6 +70,24 @@ def step(alert: Alert | None, seen: Observation, rule: CompiledRule, now_ms: int
     else:
         after, more = _inactive(alert, seen, rule, active, no_data)
     return after, [*made, *more]
+
+
+def steady(alert: Alert, rule: CompiledRule) -> bool:
+    """Whether nothing becomes of the alert, but that time passes, for as long as its condition holds."""
+    if not alert.open or rule.rule.levels or alert.severity is not rule.rule.severity:
+        return False
+    expires = alert.acknowledgement is not None and alert.acknowledgement.until is not None
+    return alert.clear_age is None and alert.milder is None and not expires
+
+
+def lasted(alert: Alert, rule: CompiledRule, times: Sequence[int], value: float) -> Alert:
+    """What `step` makes of a steady one at each of these times, later than `seen_at` and ascending, at which its
+    condition holds; the last of them with this value."""
+    if not times:
+        return alert
+    gaps = (after - before for before, after in pairwise((alert.seen_at, *times)))
+    age = alert.age + sum(min(gap, patience_ms(rule)) for gap in gaps)
+    return replace(alert, seen_at=times[-1], age=age, value=value)
 
 
 def due_ms(alert: Alert | None, rule: CompiledRule) -> int | None:
