@@ -22,8 +22,7 @@ def absent(*modules: str) -> Generator[None]:
         yield
     finally:
         for module in hidden:
-            if sys.modules.get(module, module) is None:
-                del sys.modules[module]
+            sys.modules.pop(module, None)
 
 
 def installed(module: str) -> bool:
