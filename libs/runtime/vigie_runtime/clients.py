@@ -25,16 +25,20 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from confluent_kafka.admin import AdminClient
-from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff, NoBackoff
 from vigie_contracts.limits import MAX_RECORD_BYTES
 
 from vigie_runtime import logging
+from vigie_runtime.absent import absent, installed
 from vigie_runtime.bus.consumer import Consumer
 from vigie_runtime.settings import Settings
+
+# PyMongo loads all of X.509 before it looks for PyOpenSSL, and Redis the measurements of OpenTelemetry, to be ready.
+with absent("opentelemetry.sdk.metrics", *(() if installed("OpenSSL") else ("pymongo.pyopenssl_context",))):
+    from pymongo import AsyncMongoClient
+    from pymongo.asynchronous.database import AsyncDatabase
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import ExponentialBackoff, NoBackoff
 
 log = logging.get(__name__)
 

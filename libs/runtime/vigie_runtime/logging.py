@@ -9,9 +9,13 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal
 
-import structlog
 from opentelemetry import trace
-from structlog.typing import Processor, WrappedLogger
+
+from vigie_runtime.absent import absent
+
+with absent("rich"):  # for coloured tracebacks, which JSON has not
+    import structlog
+    from structlog.typing import Processor, WrappedLogger
 
 Format = Literal["json", "console"]
 
