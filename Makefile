@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs lock clean
+.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs vendor lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -37,11 +37,12 @@ endif
 unit: .sync ## only the tests that need no server
 	@$(RUN) pytest -m 'not connected and not fault and not e2e' $(ARGS)
 
-lint: .sync ## ruff and the house rules of tools/lints
+lint: .sync ## ruff, the house rules of tools/lints, and the types of the dashboard's modules
 	@failed=0; \
 	$(RUN) ruff check || failed=1; \
 	$(RUN) ruff format --check --quiet || { printf 'ruff format: run make fmt\n' >&2; failed=1; }; \
 	$(RUN) python -m tools.lints || failed=1; \
+	$(RUN) python -m tools.javascript || failed=1; \
 	exit $$failed
 
 types: .sync ## pyright, strict on the libraries
@@ -65,6 +66,9 @@ docs: .sync ## write anew what is generated: docs/settings.md, docs/asyncapi.yam
 	@$(RUN) python -m tools.asyncapi
 	@$(RUN) python -m tools.dashboards
 	@$(RUN) python -m tools.deployment
+
+vendor: .sync ## copy what the dashboard loads of other people's code, from the packages of its lock file
+	@$(RUN) python -m tools.vendor
 
 lock: ## update uv.lock after a change of dependencies
 	@$(UV) lock

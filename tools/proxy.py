@@ -25,7 +25,8 @@ def render(config: str) -> str:
     for number, ((service, methods), paths) in enumerate(groups.items(), 1):
         name = f"@{service}{number}"
         lines += [f"{name} {{", f"\tmethod {' '.join(methods)}", f"\tpath {' '.join(paths)}", "}"]
-        lines += [f"handle {name} {{", f"\treverse_proxy {service}:{PORT}", "}"]
+        served = "import dashboard" if service is Service.DASHBOARD else f"reverse_proxy {service}:{PORT}"
+        lines += [f"handle {name} {{", f"\t{served}", "}"]
     before, _, rest = config.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return before + "\n\t\t".join([_BEGIN, *lines, _END]) + after

@@ -2,8 +2,8 @@
 
 The ASGI apps of ingest, api and push run in this process, so that nothing which comes often is proxied; alerting and
 healthcheck are processes of their own. A request is handed to one of them by the table that the proxy of the other
-deployments is made from, `vigie_contracts.paths`; the few paths that speak for all (landing page, readiness, OpenAPI)
-and the page of the inbox are answered here.
+deployments is made from, `vigie_contracts.paths`; the few paths that speak for all (readiness, OpenAPI), the
+files of the dashboard and the page of the inbox are answered here.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from vigie_contracts.paths import FALLBACK, Service, service_of
 from vigie_contracts.problems import ProblemKind, problem
+from vigie_dashboard.site import READING, Site
 from vigie_web.compression import Compression
 from vigie_web.middleware import HeadAsGet
 from vigie_web.problems import methods_at, nothing_at, response, wrong_method
@@ -23,7 +24,6 @@ from vigie_web.problems import methods_at, nothing_at, response, wrong_method
 from vigie_standalone.forward import Forwarded
 from vigie_standalone.inbox import page
 from vigie_standalone.inbox.mailbox import Mailbox
-from vigie_standalone.landing import POLICY, landing_page
 from vigie_standalone.loopback import from_this_machine
 from vigie_standalone.openapi import INTERNAL, front_door
 
@@ -41,7 +41,8 @@ READY = "/internal/ready/"
 """Under it the readiness of each service in this process, by its name: what targets of Vigie's own ask for."""
 _HTML = "text/html; charset=utf-8"
 _INGEST = Service.INGEST  # a member of an enum is looked up through its class, which takes longer than the split
-_READING = ("GET", "HEAD")
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""Of the inbox: the few lines of style inside it."""
 SUBREQUEST_BODY_LIMIT = 4 * 1024 * 1024
 
 
@@ -88,10 +89,9 @@ class FrontDoor:
         self._api = api
         self._push = push
         self._forwarded = dict(forwarded)
-        self._has_inbox = inbox is not None
+        self._site = Site()
         self._openapi: bytes | None = None
         self._own: dict[str, Own] = {
-            "/": self._landing,
             "/health/live": self._live,
             "/health/ready": self._ready,
             "/openapi.json": self._openapi_document,
@@ -139,10 +139,12 @@ class FrontDoor:
             await self._forwarded[owner](scope, receive, send)
         elif owner is Service.PUSH and self._push is not None:
             await self._push(scope, receive, send)
+        elif owner is Service.DASHBOARD:
+            await self._site(scope, receive, send)
         elif path.startswith((INTERNAL_PREFIX, page.PATH)) and not from_this_machine(scope):
             found = problem(ProblemKind.NOT_FOUND, 404, f"There is nothing at {path}.", instance=path)
             await response(found)(scope, receive, send)
-        elif path in self._own and method in _READING:
+        elif path in self._own and method in READING:
             await self._own_app(scope, receive, send)
         else:
             await self._api(scope, receive, self._refusing_for_both(scope, receive, send, self._ingest))
@@ -157,7 +159,7 @@ class FrontDoor:
             nonlocal refused
             if message["type"] == "http.response.start" and (message["status"] in (404, 405) or method == "OPTIONS"):
                 methods, bare = self._methods_at(path), path.rstrip("/")
-                if methods and method not in methods and (path in self._own or methods_at(other.routes, path)):
+                if methods and method not in methods and (self._is_own(path) or methods_at(other.routes, path)):
                     refused = True
                     await wrong_method(scope, methods)(scope, receive, send)
                 elif not methods and bare != path and (bare in self._own or _served(bare, other, self._push)):
@@ -171,7 +173,7 @@ class FrontDoor:
         return checked
 
     def _methods_at(self, path: str) -> set[str]:
-        own = set(_READING) if path in self._own else set[str]()
+        own = set(READING) if self._is_own(path) else set[str]()
         served = [(Service.INGEST, self._ingest), (FALLBACK, self._api)]
         served += [(Service.PUSH, self._push)] if self._push is not None else []
         return own | {
@@ -181,6 +183,9 @@ class FrontDoor:
             if service_of(method, path) is service
         }
 
+    def _is_own(self, path: str) -> bool:
+        return path in self._own or self._site.has(path)
+
     async def _answer_own(self, scope: Scope, _receive: Receive, send: Send) -> None:
         answer = await self._own[scope["path"]](scope)
         headers = [
@@ -189,14 +194,9 @@ class FrontDoor:
             (b"cache-control", b"no-store"),
         ]
         if answer.content_type.startswith("text/html"):
-            headers.append((b"content-security-policy", POLICY.encode()))
+            headers.append((b"content-security-policy", _PAGE_POLICY.encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
-
-    async def _landing(self, scope: Scope) -> Response:
-        host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
-        shown = landing_page(f"{scope['scheme']}://{host}", inbox=self._has_inbox)
-        return Response(200, _HTML, shown.encode())
 
     async def _inbox_page(self, inbox: Mailbox, scope: Scope) -> Response:
         shown = await asyncio.to_thread(page.answer, inbox, scope["query_string"])

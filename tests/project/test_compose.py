@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from vigie_contracts.paths import PATH_RULES, Service
 from vigie_contracts.problems import CONTENT_TYPE, Problem, ProblemKind
+from vigie_dashboard.site import POLICY
 from vigie_healthcheck.targets.own import named
 from vigie_standalone.embedded import redis
 
@@ -127,7 +128,7 @@ def test_services_are_those_of_the_table() -> None:
         assert set(service["networks"]) == {"data", "watch"} | ({"edge"} if row.front else set())
         assert set(service["depends_on"]) == set(SERVERS)
         assert f"VIGIE_{name.upper()}_PORT={PORT}" in DOCKERFILE
-    assert {row.name for row in FRONT} == set(Service)
+    assert {row.name for row in FRONT} == set(Service) - {Service.DASHBOARD}
     assert set(ALL["proxy"]["depends_on"]) == {row.name for row in FRONT}
 
 
@@ -177,7 +178,7 @@ def test_proxy_splits_paths_as_the_front_door_of_vigie_up() -> None:
     config = text("deploy/proxy/Caddyfile")
     assert proxy.render(config) == config, "run python -m tools.proxy"
     handled = re.findall(
-        r"@\w+ \{\s+method ([^\n]*)\s+path ([^\n]*)\s+\}\s+handle @\w+ \{\s+reverse_proxy (\w+):", config
+        r"@\w+ \{\s+method ([^\n]*)\s+path ([^\n]*)\s+\}\s+handle @\w+ \{\s+(?:reverse_proxy|import) (\w+)", config
     )
     split = [(path, tuple(methods.split()), service) for methods, paths, service in handled for path in paths.split()]
     assert set(split) == {(row.path, row.methods, row.service) for row in PATH_RULES}
@@ -316,7 +317,14 @@ def test_the_command_is_there_for_operators_and_not_started_with_the_stack() -> 
     assert tool["entrypoint"] == ["vigie"]
     assert 'vigie = "vigie_standalone.cli:main"' in text("standalone/pyproject.toml")
     assert environment("vigie") == environment("aggregator")
-    assert "docker compose run --rm vigie admin reset-password" in text("deploy/proxy/index.html")
+    assert "docker compose run --rm vigie admin reset-password" in text("docs/runbooks/locked-out.md")
+
+
+def test_proxy_serves_the_dashboard_with_the_policy_of_vigie_up() -> None:
+    config = text("deploy/proxy/Caddyfile")
+    assert f'Content-Security-Policy "{POLICY}"' in config
+    assert "./services/dashboard/vigie_dashboard/static:/srv/dashboard:ro" in ALL["proxy"]["volumes"]
+    assert "root * /srv/dashboard" in config
 
 
 def test_proxy_alone_is_believed_about_who_asks_and_believes_nobody() -> None:

@@ -57,6 +57,8 @@ def _groups() -> dict[tuple[Service, tuple[str, ...]], list[tuple[str, str]]]:
     groups: dict[tuple[Service, tuple[str, ...]], list[tuple[str, str]]] = {}
     exact = {row.path for row in PATH_RULES}
     for row in PATH_RULES:
+        if row.service is Service.DASHBOARD:
+            continue  # files, which no workload of the cluster has
         if row.path.startswith("*"):
             found = (f"/.*{row.path[1:]}", "RegularExpression")
         elif row.path.endswith("/*"):

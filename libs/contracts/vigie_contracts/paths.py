@@ -12,13 +12,15 @@ from typing import Final
 
 
 class Service(StrEnum):
-    """What a request can be handed to; the value is the host name in compose and Kubernetes."""
+    """What a request can be handed to; the value is the host name in compose and Kubernetes. The
+    dashboard is files, which the front door itself serves."""
 
     INGEST = "ingest"
     API = "api"
     ALERTING = "alerting"
     HEALTHCHECK = "healthcheck"
     PUSH = "push"
+    DASHBOARD = "dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ PATH_RULES: Final[tuple[PathRule, ...]] = (
     PathRule("/socket.io", EVERY, Service.PUSH),
     PathRule("/socket.io/*", EVERY, Service.PUSH),
     PathRule("/api/stream", EVERY, Service.PUSH),
+    PathRule("/", ("GET", "HEAD"), Service.DASHBOARD),
+    PathRule("/assets/*", ("GET", "HEAD"), Service.DASHBOARD),
 )
 """What is not listed is the api's, so that a new read needs no row, but for one below `/*` of another service: it would
 be told there that there is nothing where it is asked with another method. Of rows whose paths overlap the longer one

@@ -167,6 +167,14 @@ class Sessions:
         if stored is not None and stored.user == user:
             await self._end(stored, Actor(stored.user, "", client.address, client.agent), Action.LOGGED_OUT)
 
+    async def end(self, refresh_token: str, client: ClientInfo) -> None:
+        """End the session of a refresh token, used up or not; one that we did not make ends nothing. Raises
+        StoreUnavailable."""
+        with suppress(BadCredential):
+            session = await self._store.load(self.session_of(refresh_token))
+            if session is not None:
+                await self._end(session, Actor(session.user, "", client.address, client.agent), Action.LOGGED_OUT)
+
     def session_of(self, refresh_token: str) -> str:
         """The session of a refresh token that we made, used up or not. Raises BadCredential."""
         return self._refresh.read(refresh_token).session

@@ -101,6 +101,8 @@ OWNERS: Final = Collection("owners", None)
 """In which server session a partition is committed. `_id`: "<topic>/<partition>"."""
 TOPICS: Final = Collection("topics", None)
 """Partitions and cluster of a topic. `_id`: its name."""
+RESTORES: Final = Collection("restores", None)
+"""That a backup is being restored. `_id`: "unfinished". See `restoring`."""
 
 _WINDOWS: Final[Mapping[str, Collection]] = {
     tier.name: Collection(f"windows_{tier.name}", TenantIn.ID_FIELD, expiry=Expiry("expires")) for tier in TIERS
@@ -284,7 +286,7 @@ IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 """What was done once for all. `_id`: what."""
 
 ALL: Final = (
-    SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
+    SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, RESTORES, *_WINDOWS.values(),
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     ALERT_GROUPS, ALERT_GROUP_MEMBERS, ALERT_DECISIONS,

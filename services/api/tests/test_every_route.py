@@ -38,7 +38,7 @@ def of_platform(read: Permission, change: Permission) -> tuple[Need, Need]:
 
 
 NEEDS: list[tuple[str, tuple[Need, Need]]] = [
-    (r"/auth/(login|refresh)", (PUBLIC, PUBLIC)),
+    (r"/auth/(login|refresh|session)", (PUBLIC, PUBLIC)),
     (r"/auth/.*", (Need(signed_in=True), Need(signed_in=True))),
     (r"/admin/tenants", of_platform(P.PLATFORM_READ, P.TENANTS_MANAGE)),
     (r"/admin/tenants/{tenant}", of_tenants(P.TENANT_READ, P.TENANTS_MANAGE)),

@@ -35,6 +35,7 @@ from vigie_api import metrics
 from vigie_api.admin import keys, tenants, users
 from vigie_api.apps import routes as apps
 from vigie_api.auth import routes as auth
+from vigie_api.auth.browser import routes as browser
 from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
@@ -57,6 +58,7 @@ FEATURES: Final = (
     node_reports.FEATURE,
     apps.FEATURE,
     auth.FEATURE,
+    browser.FEATURE,
     tenants.FEATURE,
     users.FEATURE,
     keys.FEATURE,

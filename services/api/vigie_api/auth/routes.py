@@ -36,14 +36,14 @@ FEATURE = Feature(
     "Logging in, and who one is",
 )
 
-_NO_SESSION: Responses = {
+NO_SESSION: Responses = {
     409: problem_response("The credential belongs to no session: a key, or another issuer's token")
 }
-_REFUSED: Responses = {401: problem_response("The name or the password is not right, or the account is not active")}
-_USED_UP: Responses = {
+REFUSED: Responses = {401: problem_response("The name or the password is not right, or the account is not active")}
+USED_UP: Responses = {
     401: problem_response("The refresh token is not valid, was used before, or its session has ended")
 }
-_THROTTLED: Responses = {429: problem_response("Too many failed logins for this account or address; see Retry-After")}
+THROTTLED: Responses = {429: problem_response("Too many failed logins for this account or address; see Retry-After")}
 
 
 def _client(request: Request) -> ClientInfo:
@@ -65,19 +65,19 @@ From = Annotated[ClientInfo, Depends(_client)]
 Open = Annotated[Sessions, Depends(_sessions)]
 
 
-@router.post("/auth/login", response_model=LoginTokens, responses={**_REFUSED, **_THROTTLED})
+@router.post("/auth/login", response_model=LoginTokens, responses={**REFUSED, **THROTTLED})
 async def log_in(sessions: Open, client: From, body: Login) -> Any:
     """A session, for a name and a password. Failed logins are counted: beyond a few, 429."""
     return LoginTokens.of(await sessions.login(body.username, body.password, client, body.tenant))
 
 
-@router.post("/auth/refresh", response_model=LoginTokens, responses=_USED_UP)
+@router.post("/auth/refresh", response_model=LoginTokens, responses=USED_UP)
 async def refresh(sessions: Open, client: From, body: Refresh) -> Any:
     """New tokens for a refresh token, which is used up by it. One that comes a second time ends the session."""
     return LoginTokens.of(await sessions.refresh(body.refresh_token, client))
 
 
-@router.post("/auth/logout", status_code=204, responses=_NO_SESSION)
+@router.post("/auth/logout", status_code=204, responses=NO_SESSION)
 async def log_out(context: Ctx, client: From) -> None:
     """End the session of the access token that is sent."""
     session = _session(context)
@@ -90,7 +90,7 @@ async def me(context: Ctx) -> Any:
     return Me.of(context.principal)
 
 
-@router.put("/auth/password", response_model=LoginTokens, responses={**_NO_SESSION, **_THROTTLED})
+@router.put("/auth/password", response_model=LoginTokens, responses={**NO_SESSION, **THROTTLED})
 async def change_password(context: Ctx, client: From, body: OwnPassword) -> Any:
     """Another password for me, who knows the old one; wrong ones are counted as failed logins. All my sessions end, and
     the tokens are those of a new one."""
