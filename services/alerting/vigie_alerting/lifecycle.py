@@ -14,8 +14,6 @@ clock, of which a step adds at most `patience_ms`: neither a jump of the clock n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
 
 from msgspec.structs import replace
@@ -80,14 +78,10 @@ def steady(alert: Alert, rule: CompiledRule) -> bool:
     return alert.clear_age is None and alert.milder is None and not expires
 
 
-def lasted(alert: Alert, rule: CompiledRule, times: Sequence[int], value: float) -> Alert:
-    """What `step` makes of a steady one at each of these times, later than `seen_at` and ascending, at which its
-    condition holds; the last of them with this value."""
-    if not times:
-        return alert
-    gaps = (after - before for before, after in pairwise((alert.seen_at, *times)))
-    age = alert.age + sum(min(gap, patience_ms(rule)) for gap in gaps)
-    return replace(alert, seen_at=times[-1], age=age, value=value)
+def lasted(alert: Alert, until_ms: int, counted_ms: int, value: float) -> Alert:
+    """What `step` makes of a steady one while its condition holds: up to that time, at which it has this value.
+    `counted_ms`: of the time since it was seen last, what counts (`patience_ms` between two observations at most)."""
+    return replace(alert, seen_at=until_ms, age=alert.age + counted_ms, value=value)
 
 
 def due_ms(alert: Alert | None, rule: CompiledRule) -> int | None:

@@ -20,7 +20,7 @@ from vigie_query.promql.plan import Node, Selector, ValueType
 from vigie_query.promql.samples import Samples, Vector
 
 from vigie_alerting.alert import Alert, Observation
-from vigie_alerting.lifecycle import Step, lasted, steady, step
+from vigie_alerting.lifecycle import Step, lasted, patience_ms, steady, step
 from vigie_alerting.rules.compiling import COMPARE, CompiledRule
 
 AT_ONCE: Final = 16
@@ -139,8 +139,7 @@ def judge(
                 place = begin.after(place, len(result.times))
             elif row is not None and steady(change.after, rule) and change.after.seen_at < result.times[place]:
                 until = end.after(place, len(result.times))
-                value = float(result.found.values[row, until - 1])
-                change.after = lasted(change.after, rule, result.times[place:until].tolist(), value)
+                change.after = _lasted(change.after, rule, result, row, slice(place, until))
                 place = until
             for at, value in result.read(row, place):
                 place += 1
@@ -158,6 +157,15 @@ def judge(
         if change.before != change.after or change.transitions:
             changes.append(change)
     return changes
+
+
+def _lasted(alert: Alert, rule: CompiledRule, result: Result, row: int, some: slice) -> Alert:
+    """After these times, at all of which the condition holds, of an alert that fires on."""
+    times = result.times[some]
+    if not len(times):
+        return alert
+    passed = np.minimum(np.diff(times, prepend=alert.seen_at), patience_ms(rule))
+    return lasted(alert, int(times[-1]), int(passed.sum()), float(result.found.values[row, some][-1]))
 
 
 class _Next:
