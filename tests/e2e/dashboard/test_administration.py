@@ -130,7 +130,7 @@ def test_each_role_sees_its_part(look: Look, root: httpx.Client, user: Callable[
     page = look.at("#/administration")
     live(page)
     expect(tabs(page)).to_have_text(["Usage"])
-    expect(page.get_by_text("Day by day")).to_be_visible()
+    expect(page.get_by_role("heading", name="Day by day")).to_be_visible()
     look.log_in(page, user("READONLY"))
     expect(tabs(page)).to_have_text(["Usage"])
     page.get_by_role("button", name="Log out").click()

@@ -499,6 +499,8 @@ export default {
   "app.user": "User",
   "app.said": "As it was sent",
   "app.newer": "Load anew",
+  "admin.do": "Actions",
+  "nodes.share": "Share",
   "about.text": "Metrics, alerts and health checks of booking services. What you send goes to ingest, what you read comes from api, and aggregator turns samples into windows between them; alerting watches rules, and healthcheck asks targets whether they answer.",
   "about.read": "What is there to read",
   "about.api/dashboard/summary": "bookings, revenue, requests and errors of the last hour (JSON)",

@@ -499,6 +499,8 @@ export default {
   "app.user": "Utilisateur",
   "app.said": "Tel qu'envoyé",
   "app.newer": "Recharger",
+  "admin.do": "Actions",
+  "nodes.share": "Part",
   "about.text": "Métriques, alertes et contrôles de santé de services de réservation. Ce que vous envoyez va à ingest, ce que vous lisez vient d'api, et entre les deux aggregator fait des fenêtres des échantillons ; alerting surveille les règles, et healthcheck demande aux cibles si elles répondent.",
   "about.read": "Ce qu'on peut lire",
   "about.api/dashboard/summary": "réservations, chiffre d'affaires, requêtes et erreurs de la dernière heure (JSON)",

@@ -39,7 +39,7 @@ export function Keys() {
     { key: "created", title: t("admin.created"), render: time("created", "–") },
     { key: "expires", title: t("key.expires"), render: time("expires", t("key.never")) },
     { key: "lastUsed", title: t("key.used"), render: time("lastUsed", t("key.unused")) },
-    ...(manage ? [{ key: "do", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`
+    ...(manage ? [{ key: "do", title: t("admin.do"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`
       <span class="acts">
         ${keyState(one, now) === "good" && html`<button type="button" aria-label=${t("admin.named", { action: t("key.rotate"), name: one.name })} onClick=${() => setAsking({ what: "rotate", key: one })}>${t("key.rotate")}</button>`}
         ${["good", "replaced"].includes(keyState(one, now)) && html`<button type="button" aria-label=${t("admin.named", { action: t("key.revoke"), name: one.name })} onClick=${() => setAsking({ what: "revoke", key: one })}>${t("key.revoke")}</button>`}

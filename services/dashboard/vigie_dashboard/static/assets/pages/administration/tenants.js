@@ -38,7 +38,7 @@ export function Tenants() {
     { key: "status", title: t("tenant.status"), render: (/** @type {any} */ one) => html`<${Badge} tone=${TONES[one.status]}>${t(`tenant.is.${one.status}`)}<//>` },
     { key: "series", title: t("limit.series"), number: true, sort: (/** @type {any} */ one) => one.plan.series, render: (/** @type {any} */ one) => number(one.plan.series) },
     { key: "created", title: t("admin.created"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.created)}>${when(one.created)}</span>` },
-    ...(manage ? [{ key: "do", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => one.status !== "deleted" && html`
+    ...(manage ? [{ key: "do", title: t("admin.do"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => one.status !== "deleted" && html`
       <span class="acts">
         ${button(one, "change", t("action.change"))}
         ${button(one, "licences", t("licences.title"))}
@@ -125,7 +125,7 @@ function Licences({ tenant, onClose }) {
   const columns = [
     { key: "product", title: t("licence.product"), wide: true },
     { key: "expires", title: t("licence.expires"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.expires)}>${exactly(one.expires)}</span>` },
-    { key: "do", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => manage && !over(one) && html`
+    { key: "do", title: t("admin.do"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => manage && !over(one) && html`
       <button type="button" aria-label=${t("admin.named", { action: t("licence.end"), name: one.product })}
         onClick=${async () => (await doing(() => del(`${path}/${encodeURIComponent(one.id)}`), t("licence.ended", { product: one.product }))) && licences.reload()}>${t("licence.end")}</button>` },
   ];

@@ -5,7 +5,7 @@ import { compact, number, t } from "../../core/i18n.js";
 import { useLoad, useTick } from "../../core/load.js";
 import { tenant } from "../../core/session.js";
 import { exactly } from "../../core/time.js";
-import { State } from "../../components/badge.js";
+import { Badge } from "../../components/badge.js";
 import { Card } from "../../components/card.js";
 import { Chart } from "../../components/chart.js";
 import { Loaded } from "../../components/states.js";
@@ -35,7 +35,7 @@ export function Usage() {
         <${Card} title=${tenant.value} note=${about.data?.name}>
           <${Loaded} of=${about} height=${200}>${(/** @type {any} */ data) => html`
             <dl class="facts">
-              <dt>${t("tenant.status")}</dt><dd><${State} value=${data.status === "active" ? "ok" : "expired"} /></dd>
+              <dt>${t("tenant.status")}</dt><dd><${Badge} tone=${data.status === "active" ? "ok" : "warn"}>${t(`tenant.is.${data.status}`)}<//></dd>
               ${LIMITS.map((name) => html`<dt>${t(`limit.${name}`)}</dt><dd>${data.plan[name] === null ? t("limit.none") : number(data.plan[name])}</dd>`)}
             </dl>`}<//>
         <//>

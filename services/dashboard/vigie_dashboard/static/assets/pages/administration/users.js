@@ -36,7 +36,7 @@ export function Users() {
     { key: "role", title: t("user.role"), render: (/** @type {any} */ one) => html`${t(`role.${one.role}`)}${!one.active && html` <${Badge} tone="warn">${t("user.inactive")}<//>`}` },
     ...(platform ? [] : [{ key: "apps", title: t("user.places"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => [...one.apps, ...one.sites].join(", ") }]),
     { key: "created", title: t("admin.created"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.created)}>${when(one.created)}</span>` },
-    ...(manage ? [{ key: "do", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`
+    ...(manage ? [{ key: "do", title: t("admin.do"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`
       <span class="acts">
         <button type="button" aria-label=${t("admin.named", { action: t("action.change"), name: one.name })} onClick=${() => setAsking({ what: "change", user: one })}>${t("action.change")}</button>
         <button type="button" aria-label=${t("admin.named", { action: t("user.password.new"), name: one.name })} onClick=${() => setAsking({ what: "password", user: one })}>${t("user.password.new")}</button>

@@ -7,7 +7,7 @@ import { useLoad, useTick } from "../../core/load.js";
 import { usePaged } from "../../core/paged.js";
 import { param } from "../../core/router.js";
 import { exactly, now, parseRange, rangeText, spoken, when } from "../../core/time.js";
-import { to } from "../../pages.js";
+import { to as addressOf } from "../../pages.js";
 import { Badge } from "../../components/badge.js";
 import { Card } from "../../components/card.js";
 import { Chart, noPoints, seriesColour } from "../../components/chart.js";
@@ -31,7 +31,7 @@ export function App({ id }) {
   useLive("app", { appId: id }, (message) => setNews(message.payload));
   const drawn = useLoad((stop) => aggregated(id, range, stop), [id, range]);
   return html`
-    <p class="crumb"><a href=${to("apps")}>${t("nav.apps")}</a></p>
+    <p class="crumb"><a href=${addressOf("apps")}>${t("nav.apps")}</a></p>
     <${Latest} id=${id} news=${news} />
     <div class="stack">
       <${Card} title=${t("app.metrics")} note=${spoken(range)}>
@@ -72,7 +72,8 @@ function Charts({ all, range }) {
 /** @param {{id: string, range: import("../../core/time.js").Range}} props */
 function History({ id, range }) {
   const reports = usePaged(async (cursor, stop) => {
-    const answer = await get(path(id), { from: Math.floor(range.from), to: Math.floor(range.to), limit: PAGE, cursor }, stop);
+    const { from, to } = parseRange(param("range").value, Date.now()); // up to the moment that it is asked for
+    const answer = await get(path(id), { from: Math.floor(from), to: Math.ceil(to), limit: PAGE, cursor }, stop);
     return { rows: answer.data, next: answer.nextCursor };
   }, [id, rangeText.value]);
   const columns = [

@@ -73,7 +73,7 @@ function Versions({ versions }) {
   const share = shares(Object.fromEntries(versions.map((one) => [one.version, one.count])));
   const columns = [
     { key: "version", title: t("nodes.version"), wide: true, render: (/** @type {any} */ one) => (one.version === "unknown" ? t("state.unknown") : one.version) },
-    { key: "share", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`<span class="meter wide" aria-hidden="true"><i style=${`width:${share[one.version].toFixed(1)}%`}></i></span>` },
+    { key: "share", title: t("nodes.share"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`<span class="meter wide" aria-hidden="true"><i style=${`width:${share[one.version].toFixed(1)}%`}></i></span>` },
     { key: "count", title: t("nodes.tenants"), number: true, render: (/** @type {any} */ one) => number(one.count) },
   ];
   return html`<${Table} caption=${t("nodes.versions")} columns=${columns} rows=${versions} rowKey=${(/** @type {any} */ one) => one.version} empty=${t("nodes.none")} />`;

@@ -3,7 +3,7 @@ import { html, useMemo, useState } from "../../core/ui.js";
 import { get, Problem } from "../../core/api.js";
 import { lasting, number, t } from "../../core/i18n.js";
 import { useLive } from "../../core/live.js";
-import { useLoad, useTick } from "../../core/load.js";
+import { useLater, useLoad, useTick } from "../../core/load.js";
 import { param } from "../../core/router.js";
 import { tenant } from "../../core/session.js";
 import { exactly, now, parseRange, rangeText, spoken, when } from "../../core/time.js";
@@ -16,6 +16,8 @@ import { Table } from "../../components/table.js";
 import { history, line, MOST, path } from "./data.js";
 
 const EVERY_MS = 30_000;
+/** What is told live can be read so much later. */
+const STORED_MS = 2_500;
 const PAGE = 25;
 const PERIODS = ["24h", "7d", "30d"];
 const TREND = /** @type {Record<string, string>} */ ({ increasing: "↗", decreasing: "↘", stable: "→" });
@@ -24,32 +26,36 @@ const ms = (value) => (value === null ? "–" : `${number(value)} ms`);
 
 export function Tenant() {
   const tick = useTick(EVERY_MS);
-  const [news, setNews] = useState("");
-  useLive("telemetry", {}, (message) => setNews(message.data.timestamp));
+  const [told, setTold] = useState(/** @type {any} */ (null));
+  useLive("telemetry", {}, (message) => setTold(message.data));
+  const news = useLater(told?.timestamp ?? "", STORED_MS);
   const latest = useLoad((stop) => get(path("/latest"), {}, stop).catch((error) => {
     if (error instanceof Problem && error.status === 404) return { metric: null, told: error.detail };
     throw error;
   }), [tick, news]);
   return html`
     <p class="crumb"><a href=${to("telemetry")}>${t("nodes.all")}</a></p>
-    <${Loaded} of=${latest} height=${110}>${(/** @type {any} */ data) => (data.metric ? html`<${Now} latest=${data} />` : html`<section class="card head"><h2 class="grow">${tenant.value}</h2><p>${data.told}</p></section>`)}<//>
+    <${Loaded} of=${latest} height=${110}>${(/** @type {any} */ data) => (data.metric || told ? html`<${Now} name=${data.tenantName ?? tenant.value} one=${newest(data.metric, told)} />` : html`<section class="card head"><h2 class="grow">${tenant.value}</h2><p>${data.told}</p></section>`)}<//>
     <div class="grid">
       <${Reports} tick=${tick} news=${news} />
       <${Period} tick=${tick} />
     </div>`;
 }
 
-/** @param {{latest: any}} props */
-function Now({ latest }) {
-  const one = latest.metric;
+/** What was read, or what was told since. @param {any} read @param {any} told */
+const newest = (read, told) => (told && !(read?.timestamp > told.timestamp) ? { ...NOTHING, ...told } : read);
+const NOTHING = { activeUsers: null, exercisesCompletedToday: null, aiLatency: null, uptime: null, version: null };
+
+/** @param {{name: string, one: any}} props */
+function Now({ name: named, one }) {
   /** @type {[string, string][]} */
   const tiles = [
     ["users", number(one.activeUsers)], ["exercises", number(one.exercisesCompletedToday)], ["latency", ms(one.aiLatency)],
     ["uptime", one.uptime === null ? "–" : lasting(one.uptime * 1_000)], ["version", one.version ?? t("state.unknown")],
   ];
   return html`
-    <section class="card head" aria-label=${latest.tenantName}>
-      <h2 class="grow">${latest.tenantName}</h2>
+    <section class="card head" aria-label=${named}>
+      <h2 class="grow">${named}</h2>
       <${Badge}>${t("nodes.ago", { time: lasting(now.value - Date.parse(one.timestamp)) })}<//>
     </section>
     <div class="tiles">${tiles.map(([name, value]) => html`<section class="card tile" key=${name}><h2 class="name">${t(`nodes.tile.${name}`)}</h2><div class="value">${value}</div></section>`)}</div>`;
