@@ -116,4 +116,30 @@ assert.deepEqual(sent, { ...definition, expect: { ...definition.expect, bodyMatc
 const beat = fields.bodyOf({ ...fields.valuesOf(null, "UTC"), kind: "heartbeat", name: "backup", url: "https://left.over/" });
 assert.ok(!("url" in beat) && !("expect" in beat), "a heartbeat is not asked");
 assert.equal(fields.bodyOf({ ...fields.valuesOf(null, "UTC"), retries: "many" }).retries, "many", "the API says what is wrong with it");
+
+const admin = await load("pages/administration/data.js");
+const key = { revoked: null, expires: null, replacedBy: null };
+assert.deepEqual([key, { ...key, replacedBy: "2" }, { ...key, expires: "2026-01-01T00:00:00.000Z" }, { ...key, revoked: "2026-01-01T00:00:00.000Z" }].map((one) => admin.keyState(one, now)), ["good", "replaced", "expired", "revoked"]);
+assert.deepEqual(admin.planOf({ samplesPerS: "", series: "20000", rules: "", targets: "x" }), { samplesPerS: null, requestsPerS: null, series: 20_000, targets: "x", notificationsPerDay: null }, "empty is no limit where there may be none, else unsaid");
+const entries = [
+  { action: "user.created", actor: { name: "alice", address: "192.0.2.1" }, target: "1", changes: { name: "Bob" } },
+  { action: "key.revoked", actor: { name: "bob", address: "192.0.2.2" }, target: "2", changes: {} },
+];
+assert.deepEqual(admin.matching(entries, { q: "BOB user", kind: "" }), [entries[0]]);
+assert.deepEqual(admin.matching(entries, { q: "bob", kind: "key" }), [entries[1]]);
+assert.deepEqual(admin.changed({ role: { from: "USER", to: "ADMIN" }, apps: ["a"], note: null }), [["role", "USER → ADMIN"], ["apps", '["a"]'], ["note", "–"]]);
+assert.deepEqual([admin.endOfDay("2027-01-31"), admin.endOfDay("")], ["2027-01-31T23:59:59Z", null]);
+
+const nodes = await load("pages/telemetry/data.js");
+assert.deepEqual(nodes.shares({ a: 1, b: 3 }), { a: 25, b: 75 });
+assert.deepEqual(nodes.shares({ a: 0 }), { a: 0 });
+assert.deepEqual(nodes.daily([{ date: "2026-01-02", x: null }, { date: "2026-01-01", x: 2 }], "x"), [[Date.UTC(2026, 0, 1), 2], [Date.UTC(2026, 0, 2), null]], "oldest first");
+
+const apps = await load("pages/apps/data.js");
+assert.deepEqual(apps.numbers({ cpu: { usage: 1 }, list: [1], text: "2", queue: { a: { b: 3 } } }), [["cpu.usage", 1], ["queue.a.b", 3]]);
+assert.equal(apps.numbers(Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`n${n}`, n]))).length, 24, "no more than people read");
+assert.deepEqual(apps.numbers(null), []);
+const numbersOf = ["memory.used", "cpu.usage", "queue"].map((path) => ({ path, steps: [] }));
+assert.deepEqual(apps.grouped(numbersOf).map((one) => [one.id, one.unit]), [["cpu", "percent"], ["memory", "bytes"], ["queue", "number"]]);
+assert.deepEqual(["cpu.usage", "cpu.cores", "memory.free", "x"].map(apps.unitOf), ["percent", "number", "bytes", "number"]);
 console.log("done");

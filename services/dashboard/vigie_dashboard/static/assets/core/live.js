@@ -87,6 +87,7 @@ function send(message) {
 
 /** @param {string} key @param {Subscription} one */
 function subscribe(key, one) {
+  one.number = null; // that of another connection means something else on this one
   const where = session.value === "user" ? { tenant: tenant.value } : {};
   send({ type: "subscribe", id: key, channel: one.channel, ...one.params, ...where, ...(one.cursor ? { after: one.cursor } : {}) });
 }

@@ -50,3 +50,13 @@ export function useTick(ms) {
   }, [ms]);
   return tick;
 }
+
+/** A value, when it has not changed for a while. @template T @param {T} value @param {number} ms @returns {T} */
+export function useLater(value, ms) {
+  const [kept, setKept] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setKept(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return kept;
+}

@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "../../core/ui.js";
 import { number, t } from "../../core/i18n.js";
 import { useLive } from "../../core/live.js";
-import { useLoad, useTick } from "../../core/load.js";
+import { useLater, useLoad, useTick } from "../../core/load.js";
 import { go, route, setParams } from "../../core/router.js";
 import { may } from "../../core/session.js";
 import { to } from "../../pages.js";
@@ -66,16 +66,6 @@ export function TargetList() {
     <//>
     ${adding && html`<${TargetForm} target=${null} groups=${groups} onDone=${done} onClose=${() => setAdding(false)} />`}
     ${token && html`<${Token} made=${token} onClose=${() => { setToken(null); go(["health", token.name]); }} />`}`;
-}
-
-/** A value, when it has not changed for a while. @template T @param {T} value @param {number} ms @returns {T} */
-function useLater(value, ms) {
-  const [kept, setKept] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setKept(value), ms);
-    return () => clearTimeout(timer);
-  }, [value, ms]);
-  return kept;
 }
 
 /** @param {{wanted: {q: string, state: string, group: string}, window: string, groups: string[]}} props */
