@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vigie_agent import settings as agent
 from vigie_runtime.settings import Settings, is_secret, variable_name
 
 ROOT = Path(__file__).parents[1]
@@ -41,11 +42,22 @@ Variables that no service reads as a setting.
 | `VIGIE_CACHE` | `vigie up` | where fetched programs are kept; `vigie` in the user's cache directory unless set |
 | `VIGIE_TOKEN` | `vigie demo`, `vigie import`, what sends in `vigie up` | the credential that they send |
 | `VIGIE_URL`, `VIGIE_API_KEY` | the [Python client](how-to/send-from-python.md) | the front door's address; its key |
+| `STATE_DIRECTORY`, `CREDENTIALS_DIRECTORY` | the agent | set by systemd: where its state is, and where its key |
 | `VIGIE_SECRETS` | `docker-compose.yml` | the directory of the [secrets](security.md#the-compose-stack) |
 | `VIGIE_TEST_DOCKER` | the tests | `1`: servers in containers ([development](development.md#testing)) |
 | `VIGIE_FAILPOINT` | alerting, in tests | where it kills itself ([development](development.md#testing)) |
 | `OTEL_EXPORTER_OTLP_ENDPOINT`, other `OTEL_*` | every service | where [traces](development.md#traces-and-logs) go |
 """
+
+AGENT_HEAD = """\
+## The agent
+
+The [agent](how-to/install-the-agent.md) of a machine reads these, and takes each as an option too (`--spool-bytes`).
+Its key comes from `VIGIE_API_KEY`, from the file that `VIGIE_API_KEY_FILE` names, or from systemd's credential
+`vigie-agent-key`.
+
+| variable | default | values | meaning |
+| --- | --- | --- | --- |"""
 
 UNITS = {"_ms": "milliseconds", "_s": "seconds", "_days": "days", "_bytes": "bytes", "_minute": "a minute"}
 """Unit by the end of a field's name; `_per_s` and `_per_minute` are rates."""
@@ -66,6 +78,8 @@ def services() -> dict[str, type[Settings]]:
     """The settings class of every service: the only one that its module `settings` defines."""
     found: dict[str, type[Settings]] = {}
     for path in sorted(ROOT.glob("services/*/vigie_*/settings.py")):
+        if path.parts[-3] == "agent":  # a client on machines that are not ours: see `agent_rows`
+            continue
         module = importlib.import_module(f"{path.parent.name}.settings")
         [found[path.parts[-3]]] = [
             value
@@ -91,6 +105,18 @@ def rows(classes: Mapping[str, type[Settings]]) -> list[Row]:
         for key, (default, values, secret) in found.items()
     ]
     return sorted(made, key=lambda row: (-len(row.services), row.services))
+
+
+def agent_rows() -> list[str]:
+    """Lines of the table of the agent."""
+    described = agent.schema()
+    found: list[str] = []
+    for name, variable in agent.VARIABLES.items():
+        said = described[name]
+        default = "see its meaning" if "default" not in said else _default(said, required=False)
+        values = f"{_unit(name)}{_bounds(said)}" if said["type"] == "integer" else "text"
+        found.append(f"| `{variable}` | {default} | {values} | {said['description']} |")
+    return found
 
 
 def _default(schema: Mapping[str, Any], *, required: bool) -> str:
@@ -128,7 +154,7 @@ def _bounds(kind: Mapping[str, Any]) -> str:
 
 def page(classes: Mapping[str, type[Settings]]) -> str:
     """The whole document."""
-    return "\n".join([HEAD, *_tables(rows(classes), len(classes)), ELSEWHERE])
+    return "\n".join([HEAD, *_tables(rows(classes), len(classes)), AGENT_HEAD, *agent_rows(), "", ELSEWHERE])
 
 
 def _tables(found: Sequence[Row], count: int) -> Iterator[str]:

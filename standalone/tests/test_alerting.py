@@ -74,6 +74,12 @@ def test_an_alert_is_acknowledged_with_a_note_until_a_time(fake: Fake) -> None:
     assert json.loads(fake.asked[0].content) == {"note": "on it", "until": "now+2h"}
 
 
+def test_an_alert_is_escalated_by_hand(fake: Fake) -> None:
+    fake.answer = lambda _: {"steps": [{"chain": "db", "step": 2}]}
+    assert fake.run("alerts", "escalate", "00c0ffee00c0ffee").stdout == "step 2 of the chain db is told now\n"
+    assert (fake.asked[0].method, fake.asked[0].url.path) == ("POST", "/api/alerts/00c0ffee00c0ffee/escalate")
+
+
 def test_why_somebody_was_told_is_one_line_each(fake: Fake) -> None:
     why = [
         {"at": "2026-01-31T12:00:01.000Z", "sentence": "Slack #alerts was told\x1b[2J."},

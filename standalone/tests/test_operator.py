@@ -91,6 +91,16 @@ async def test_key_that_the_command_prints_is_good_until_it_is_revoked(vigie: Vi
     assert secret not in str(entries)
 
 
+async def test_key_of_an_agent_is_bound_to_a_host(vigie: Vigie, who: Identity) -> None:
+    vigie("tenant", "add", "acme")
+    made = vigie("key", "create", "--tenant", "acme", "--scope", "agent", "--host", "web-1")
+    found = await who.keys.find(made.stdout.strip())
+    assert found is not None
+    assert (found.scopes, found.host) == ({Scope.AGENT}, "web-1")
+    refused = vigie("key", "create", "--tenant", "acme", "--scope", "write", "--host", "web-1")
+    assert "only a key of the scope agent" in refused.stderr
+
+
 async def test_tenant_is_kept_out_and_let_in_again(vigie: Vigie, who: Identity) -> None:
     vigie("tenant", "add", "acme")
     secret = vigie("key", "create", "--tenant", "acme", "--scope", "read").stdout.strip()

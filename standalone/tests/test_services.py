@@ -88,7 +88,7 @@ def test_first_password_is_shown_and_a_chosen_one_is_not() -> None:
 @pytest.mark.parametrize(
     ("recorded", "environment", "number"),
     [
-        (None, {}, "4"),
+        (None, {}, "2"),
         (12, {}, "12"),
         (None, {"VIGIE_PARTITIONS": "7"}, None),
         (12, {"VIGIE_PARTITIONS": "7"}, None),

@@ -16,6 +16,8 @@ from vigie_standalone.alerting.rules import rules_app
 from vigie_standalone.alerting.silences import silences_app
 from vigie_standalone.alerting.targets import targets_app
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir, seconds
+from vigie_standalone.backup.commands import backup, restore
+from vigie_standalone.doctor.commands import doctor
 from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
 from vigie_standalone.inbox.commands import inbox_app
@@ -51,6 +53,9 @@ app.add_typer(silences_app, name="silences")
 app.add_typer(oncall_app, name="oncall")
 app.add_typer(targets_app, name="targets")
 app.command("query")(query)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("doctor")(doctor)
 
 
 def main() -> None:
@@ -104,6 +109,14 @@ def _reset(data_dir: Path, yes: bool) -> None:
         home.reset()
     finally:
         home.release()
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def agent(context: typer.Context) -> None:
+    """Report this machine, its sites and their services: run, once, status, install."""
+    from vigie_agent.cli import run
+
+    raise typer.Exit(run(context.args or ["--help"], "vigie agent"))
 
 
 @app.command()

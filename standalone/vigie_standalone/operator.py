@@ -110,11 +110,14 @@ def _set_status(data_dir: Path, tenant: str, *, active: bool) -> None:
 
 
 @key_app.command("create")
-def key_create(
+def key_create(  # noqa: PLR0917 - one for each argument of the command
     tenant: TenantOption,
-    scope: Annotated[list[str], typer.Option("--scope", help="What it may do: write, read or configure; or several.")],
+    scope: Annotated[
+        list[str], typer.Option("--scope", help="What it may do: write, read, configure or agent; or several.")
+    ],
     name: Annotated[str, typer.Option(help="What the lists call it.")] = "made by vigie",
     expires: Annotated[str, typer.Option(help="When it ends, such as 90d; never without it.")] = "",
+    host: Annotated[str, typer.Option(help="The only host that it speaks for; of the scope agent alone.")] = "",
     data_dir: DataDir = DEFAULT_HOME,
 ) -> None:
     """Make an API key; prints it."""
@@ -128,7 +131,10 @@ def key_create(
         raise typer.BadParameter(f"{expires} is longer than anybody can wait; leave it out") from None
     scopes = [Scope(word) for word in scope]
     made = _run(
-        data_dir, lambda here: here.identity.keys.create(_tenant(tenant), name, scopes, here.actor, expires=end)
+        data_dir,
+        lambda here: here.identity.keys.create(
+            _tenant(tenant), name, scopes, here.actor, expires=end, host=host or None
+        ),
     )
     _show(made.secret, f"The key {made.key.visible} of {tenant}")
 

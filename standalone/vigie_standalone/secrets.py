@@ -29,6 +29,14 @@ def variables(home: Home, *wanted: str, environment: Mapping[str, str] = os.envi
     return made
 
 
+def found(home: Home, variable: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """A secret that was made, under its variable; nothing where the operator set it, or it was not needed yet."""
+    if any(environment.get(variable + end) for end in ("", "_FILE")):
+        return {}
+    kept = read(home, MADE[variable][0])
+    return {variable: kept} if kept else {}
+
+
 def read(home: Home, name: str) -> str | None:
     """A secret that was kept; None when there is none of that name."""
     path = home.secrets / name

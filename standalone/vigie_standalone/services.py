@@ -22,7 +22,7 @@ from vigie_standalone.probes import LOOPBACK, http_ready
 from vigie_standalone.supervisor import Unit
 
 FIRST_BACKFILL = "1h"
-PARTITIONS = 4
+PARTITIONS = 2
 """Of topics that this machine makes for itself. Each costs the aggregator and MongoDB a commit for every second in
 which something arrives, and one machine has no more cores to spread them over."""
 FRUGAL = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}

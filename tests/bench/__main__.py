@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vigie_standalone.embedded.ports import free_port
 
-from tests.bench import alerting, cases, health, idle, machine, oncall, peers, promql, push, reference
+from tests.bench import agents, alerting, cases, health, idle, machine, oncall, peers, promql, push, reference
 from tests.bench.report import Floor, Report, Row, machine_ratios, ratios
 from tests.bench.workload import BATCH, Workload, workload
 
@@ -192,6 +192,7 @@ PARTS = {
     "oncall": oncall.measure,
     "push": push.measure,
     "health": health.measure,
+    "agents": agents.measure,
 }
 
 

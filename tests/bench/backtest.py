@@ -34,6 +34,7 @@ from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.writer import Registered, SeriesWriter
 from vigie_storage.windows import document as documents
 from vigie_storage.windows.reader import WindowReader
+from vigie_web.process import tune_garbage_collection
 from vigie_windows import chunks, fold, widen
 
 from tests.kit.sources import TestServers
@@ -125,6 +126,7 @@ async def measured(database: Any, text: str) -> tuple[Backtest, float, float]:
 
 async def run(uri: str, runs: int) -> bool:
     passed = True
+    tune_garbage_collection()  # as the service does
     async with AsyncMongoClient[dict[str, Any]](uri, tz_aware=True) as client:
         database = client["backtest_bench"]
         began = time.perf_counter()

@@ -45,7 +45,7 @@ from vigie_storage.series import document as documents
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.windows import document as windows
 from vigie_storage.windows.snapshot import Snapshots
-from vigie_web.process import tune_garbage_collection
+from vigie_web.process import tune_garbage_collection, without_garbage_collection
 from vigie_windows import fold
 from vigie_windows.chunks import encode_all
 
@@ -154,7 +154,8 @@ async def _open(settings: AlertingSettings, rules: int) -> None:
         engine.opened(watches, clock.now_ms())
         say(f"{len(watches):,} selectors more are open")
 
-    await opener.open(engine.closed(), opened)
+    with without_garbage_collection():
+        await opener.open(engine.closed(), opened)
     catch_up = CatchUp(engine, lock, settle, stored, reader=no_log, clock=clock)
     left = await catch_up.run_from_memory(list(engine.rules.values()))
     say(f"what they missed is known, but for {len(left):,}")

@@ -93,7 +93,7 @@ def test_every_problem_type_is_explained_and_no_other() -> None:
 def test_every_known_metric_name_is_documented_and_no_other() -> None:
     documented = re.findall(r"^\| `([a-z_0-9]+)`", text("docs/metrics-names.md"), re.MULTILINE)
     assert sorted(documented) == sorted(
-        [*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS, *names.HEALTH]
+        [*names.BUSINESS, *names.APPLICATION, *names.SYSTEM, *names.NODE, *names.APPS, *names.HOSTS, *names.HEALTH]
     )
 
 

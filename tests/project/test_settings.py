@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from vigie_agent import settings as agent
 
 from tests.project.repo import SERVICES, text
 from tests.project.test_docs import DOCUMENTS
@@ -21,6 +22,12 @@ def test_every_service_has_its_settings_on_the_page() -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     assert [row.variable for row in settings.rows(settings.services()) if not row.meaning] == []
+
+
+def test_every_setting_of_the_agent_is_on_the_page_and_says_what_it_means() -> None:
+    rows = settings.agent_rows()
+    assert len(rows) == len(agent.AgentSettings.__struct_fields__)
+    assert not any(row.endswith("|  |") for row in rows)
 
 
 def test_a_setting_that_two_services_describe_differently_is_found() -> None:

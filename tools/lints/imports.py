@@ -28,8 +28,12 @@ LIBRARIES = {
 """Which packages of ours a library may import, beside itself."""
 
 SERVICE_MAY_IMPORT = frozenset(LIBRARIES) - {"vigie_client"}
+AGENT = {"vigie_agent": frozenset({"vigie_client", "vigie_contracts"})}
+"""It runs on machines that are not ours, and is small: a client of the front door, with nothing of the servers."""
 
-RANKS = {"__main__": 3, "app": 2, "consumers": 1, "consumer": 1, "routes": 1, "operations": 1, "repository": 1}
+RANKS = {
+    "__main__": 3, "cli": 3, "app": 2, "consumers": 1, "consumer": 1, "routes": 1, "operations": 1, "repository": 1,
+}  # fmt: skip
 """Inside a service a module imports its own rank or lower; modules not named here are rank 0. The highest name on the
 path decides, so that a feature's `series/routes.py` ranks as `routes` does."""
 
@@ -76,7 +80,7 @@ def _problem(package: str, module: str, name: str, *, in_service: bool) -> str |
         return _inside(module, rest, name) if in_service else None
     if not top.startswith(OURS):
         return None
-    allowed = LIBRARIES.get(package, SERVICE_MAY_IMPORT if in_service else None)
+    allowed = (LIBRARIES | AGENT).get(package, SERVICE_MAY_IMPORT if in_service else None)
     if allowed is None or top in allowed:
         return None  # `standalone` composes everything
     may = ", ".join(sorted(allowed)) or "none of our packages"

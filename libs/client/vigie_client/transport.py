@@ -79,8 +79,17 @@ class HttpTransport:
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HttpResponse | HttpFailure:
         """One attempt."""
+        return self._attempt("POST", path, body, headers, timeout)
+
+    def get(self, path: str, headers: Mapping[str, str], timeout: float) -> HttpResponse | HttpFailure:
+        """One attempt. Never raises."""
+        return self._attempt("GET", path, b"", headers, timeout)
+
+    def _attempt(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> HttpResponse | HttpFailure:
         try:
-            return self._post(path, body, headers, timeout)
+            return self._ask(method, path, body, headers, timeout)
         except _NEVER_SENT as error:
             return HttpFailure(_reason(error), sent=False)
         except Exception as error:  # noqa: BLE001  # whatever a proxy, TLS or the network does, nobody above may fail
@@ -93,7 +102,7 @@ class HttpTransport:
         if client is not None:
             client.close()
 
-    def _post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HttpResponse | HttpFailure:
+    def _ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HttpResponse:
         if self._client is None:
             self._client = httpx.Client(headers=self._headers, verify=self._verify, follow_redirects=False)
         deadline = time.monotonic() + timeout
@@ -101,7 +110,7 @@ class HttpTransport:
         if self._compress and len(body) > _GZIP_ABOVE:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             own["content-encoding"] = "gzip"
-        with self._client.stream("POST", self._url + path, content=body, headers=own, timeout=timeout) as answer:
+        with self._client.stream(method, self._url + path, content=body, headers=own, timeout=timeout) as answer:
             read = bytearray()
             for chunk in answer.iter_raw():
                 read += chunk

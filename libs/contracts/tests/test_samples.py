@@ -67,3 +67,27 @@ def test_the_largest_record_stays_under_the_byte_limit() -> None:
         np.zeros(1, np.uint64), np.zeros(n, np.uint32), np.zeros(n, np.int64), np.zeros(n, np.float64)
     )
     assert len(samples.encode(batch)) < limits.MAX_RECORD_BYTES
+
+
+def _listed(batch: samples.SampleBatch) -> list[tuple[int, int, float, bytes | None]]:
+    places = range(len(batch)) if batch.key_index is None else batch.key_index.tolist()
+    keys = [batch.keys[at] if batch.key_index is not None and at >= 0 else None for at in places]
+    series = batch.fingerprints[batch.index].tolist()
+    return list(zip(series, batch.timestamps.tolist(), batch.values.tolist(), keys, strict=True))
+
+
+@given(st.sampled_from(GOOD), st.integers(0, 10_000))
+def test_the_rest_of_a_batch_follows_what_was_counted_of_it(data: bytes, counted: int) -> None:
+    batch = samples.decode(data)
+    counted %= len(batch)
+    left = samples.decode(samples.encode(samples.rest(batch, counted)))
+    assert _listed(left) == _listed(batch)[counted:]
+
+
+def test_the_rest_of_a_batch_is_no_repeat_of_itself() -> None:
+    own, other = b"o" * 16, b"p" * 16
+    batch = samples.SampleBatch(
+        np.array([7], np.uint64), np.zeros(5, np.uint32), np.arange(5, dtype=np.int64), np.ones(5),
+        (own, other, own), np.array([0, 0, 1, -1, 2], np.int32), (0, 0, 0),
+    )  # fmt: skip
+    assert [key for *_, key in _listed(samples.rest(batch, 1, {own}))] == [None, other, None, own]

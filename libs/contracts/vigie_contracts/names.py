@@ -76,9 +76,62 @@ NETWORK_RECEIVED: Final = "system_network_received_bytes_total"
 NETWORK_SENT: Final = "system_network_sent_bytes_total"
 """counter {host}, bytes"""
 
+MEMORY_TOTAL: Final = "system_memory_total_bytes"
+MEMORY_FREE: Final = "system_memory_free_bytes"
+SWAP_TOTAL: Final = "system_swap_total_bytes"
+SWAP_USED: Final = "system_swap_used_bytes"
+DISK_TOTAL: Final = "system_disk_total_bytes"
+DISK_USED: Final = "system_disk_used_bytes"
+DISK_FREE: Final = "system_disk_free_bytes"
+"""gauge {host}, bytes; of the disk that `DISK_USAGE` is about"""
+SWAP_USAGE: Final = "system_swap_usage_percent"
+"""gauge {host}, 0 to 100"""
+FILESYSTEM_USAGE: Final = "system_filesystem_usage_percent"
+FILESYSTEM_INODES_USAGE: Final = "system_filesystem_inodes_usage_percent"
+"""gauge {host, mount}, 0 to 100"""
+PRESSURE: Final = "system_pressure_percent"
+"""gauge {host, resource = cpu | memory | io, share = some | full, period = 10s | 60s}, 0 to 100"""
+PROCESSES: Final = "system_processes"
+PROCESSES_RUNNING: Final = "system_processes_running"
+LOGGED_IN: Final = "system_users"
+UPTIME: Final = "system_uptime_seconds"
+"""gauge {host}"""
+
 SYSTEM: Final = (
     CPU_USAGE, MEMORY_USAGE, DISK_USAGE, MEMORY_USED, MEMORY_AVAILABLE, LOAD_AVERAGE, DISK_READ, DISK_WRITTEN,
-    DISK_READS, DISK_WRITES, NETWORK_RECEIVED, NETWORK_SENT,
+    DISK_READS, DISK_WRITES, NETWORK_RECEIVED, NETWORK_SENT, MEMORY_TOTAL, MEMORY_FREE, SWAP_TOTAL, SWAP_USED,
+    DISK_TOTAL, DISK_USED, DISK_FREE, SWAP_USAGE, FILESYSTEM_USAGE, FILESYSTEM_INODES_USAGE, PRESSURE, PROCESSES,
+    PROCESSES_RUNNING, LOGGED_IN, UPTIME,
+)  # fmt: skip
+
+# Hosts: what their agents say of themselves, of sites and of services.
+AGENT_UPTIME: Final = "agent_uptime_seconds"
+AGENT_BUFFERED: Final = "agent_buffered_reports"
+"""gauge {host}"""
+SITE_CPU_USAGE: Final = "site_cpu_usage_percent"
+SITE_MEMORY_USAGE: Final = "site_memory_usage_percent"
+SITE_DISK_USAGE: Final = "site_disk_usage_percent"
+"""gauge {host, site}; of one core, of the host's memory or the site's limit, of the site's limit"""
+SITE_MEMORY_USED: Final = "site_memory_used_bytes"
+SITE_DISK_USED: Final = "site_disk_used_bytes"
+SITE_FILES: Final = "site_files"
+SITE_PROCESSES: Final = "site_processes"
+"""gauge {host, site}"""
+SITE_SERVICES: Final = "site_services"
+"""gauge {host, site, state = running | stopped | failed}"""
+SERVICE_UP: Final = "service_up"
+"""gauge {host, site, service}: 1 while a service runs, else 0; nothing while nobody can tell"""
+SERVICE_UPTIME: Final = "service_uptime_seconds"
+SERVICE_MEMORY_USED: Final = "service_memory_used_bytes"
+"""gauge {host, site, service}"""
+SERVICE_CPU_TIME: Final = "service_cpu_seconds_total"
+SERVICE_RESTARTS: Final = "service_restarts_total"
+"""counter {host, site, service}"""
+
+HOSTS: Final = (
+    AGENT_UPTIME, AGENT_BUFFERED, SITE_CPU_USAGE, SITE_MEMORY_USAGE, SITE_DISK_USAGE, SITE_MEMORY_USED, SITE_DISK_USED,
+    SITE_FILES, SITE_PROCESSES, SITE_SERVICES, SERVICE_UP, SERVICE_UPTIME, SERVICE_MEMORY_USED, SERVICE_CPU_TIME,
+    SERVICE_RESTARTS,
 )  # fmt: skip
 
 # Nodes: the numbers of their telemetry.
@@ -136,7 +189,9 @@ HEALTH: Final = (
 
 _GAUGES: Final = frozenset({
     ACTIVE_USERS, ACTIVE_CONNECTIONS, CPU_USAGE, MEMORY_USAGE, DISK_USAGE, MEMORY_USED, MEMORY_AVAILABLE, LOAD_AVERAGE,
-    *NODE, *APPS, *HEALTH,
+    MEMORY_TOTAL, MEMORY_FREE, SWAP_TOTAL, SWAP_USED, DISK_TOTAL, DISK_USED, DISK_FREE, SWAP_USAGE, FILESYSTEM_USAGE,
+    FILESYSTEM_INODES_USAGE, PRESSURE, PROCESSES, PROCESSES_RUNNING, LOGGED_IN, UPTIME,
+    *NODE, *APPS, *HEALTH, *(frozenset(HOSTS) - {SERVICE_CPU_TIME, SERVICE_RESTARTS}),
 })  # fmt: skip
 _HISTOGRAMS: Final = frozenset({HTTP_DURATION, DB_QUERY_DURATION, SATISFACTION, SESSION_DURATION})
 _GAUGE: Final = frozenset({Kind.GAUGE})

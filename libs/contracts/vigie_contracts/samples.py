@@ -17,8 +17,8 @@ Fields that a newer writer adds are ignored; a newer version byte is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -123,6 +123,25 @@ def decode(data: bytes) -> SampleBatch:
     )
     _check(batch)
     return batch
+
+
+def rest(batch: SampleBatch, counted: int, known: Collection[bytes] = ()) -> SampleBatch:
+    """What is left of a batch of which the first `counted` samples were counted, fewer than there are. Samples lose
+    their key where it is among `known`, which stands in the store because of this batch, and would make them repeats of
+    themselves; those of its second mention in the batch keep it."""
+    index = batch.key_index
+    if index is not None:
+        first = {key: place for place, key in reversed(list(enumerate(batch.keys)))}
+        own = [key in known and first[key] == place for place, key in enumerate(batch.keys)]
+        free = np.array([*own, True])  # the last one is that of -1, no key
+        index = np.where(free[index], np.int32(-1), index)[counted:]
+    return replace(
+        batch,
+        index=batch.index[counted:],
+        timestamps=batch.timestamps[counted:],
+        values=batch.values[counted:],
+        key_index=index,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,3 +134,19 @@ async def test_a_key_that_could_do_nothing_is_not_made(world: World) -> None:
         await made(world, expires=(NOW + HOUR).replace(tzinfo=None))
     with pytest.raises(NotFound):
         await made(world, TenantId("nobody"))
+
+
+async def test_only_the_key_of_an_agent_is_bound_to_a_host_and_its_successor_is_too(world: World) -> None:
+    for scopes in ([Scope.WRITE], [Scope.AGENT, Scope.READ]):
+        with pytest.raises(InvalidField) as caught:
+            await world.keys.create(ACME, "agent", scopes, BY, host="web-1")
+        assert caught.value.field == "host"
+    for host in ("", "../web", "web 1", "-"):
+        with pytest.raises(InvalidField, match="host"):
+            await world.keys.create(ACME, "agent", [Scope.AGENT], BY, host=host)
+    old = await world.keys.create(ACME, "agent", [Scope.AGENT], BY, host="web-1")
+    new = await world.keys.rotate(ACME, old.key.id, BY)
+    assert (old.key.host, new.key.host) == ("web-1", "web-1")
+    assert (await world.keys.find(new.secret)) == new.key
+    free = await world.keys.create(ACME, "agent", [Scope.AGENT], BY)
+    assert free.key.host is None

@@ -5,9 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import NOTHING, AnonymousAccess, AnonymousRule
-from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound, TenantNamedTwice
+from vigie_identity.errors import (
+    CredentialMissing,
+    Forbidden,
+    HostForbidden,
+    InvalidField,
+    NotFound,
+    TenantNamedTwice,
+)
 from vigie_identity.names import name_key, new_secret, tenant_id
-from vigie_identity.permissions import PLATFORM_WIDE, ROLES, Permission, Role
+from vigie_identity.permissions import PLATFORM_WIDE, ROLES, SCOPES, Permission, Role, Scope
 from vigie_identity.principal import Assignment, Principal, PrincipalKind, assigned, named_tenant
 from vigie_runtime.errors import ProblemError
 
@@ -191,3 +198,16 @@ def test_a_new_secret_never_looks_like_an_option(monkeypatch: pytest.MonkeyPatch
     made = iter(["-rf", "--help", "good-one"])
     monkeypatch.setattr("secrets.token_urlsafe", lambda _bytes: next(made))
     assert new_secret() == "good-one"
+
+
+def test_a_key_that_is_bound_to_a_host_speaks_for_no_other() -> None:
+    place = assigned(Assignment(MINE, SCOPES[Scope.AGENT]))
+    bound = Principal(PrincipalKind.KEY, "vk_1", "agent", assignments=place, host="web-1")
+    bound.require_host(MINE, "web-1")
+    with pytest.raises(HostForbidden, match="web-1 only"):
+        bound.require_host(MINE, "web-2")
+    with pytest.raises(NotFound):
+        bound.require_host(FOREIGN, "web-1")
+    Principal(PrincipalKind.KEY, "vk_2", "agent", assignments=place).require_host(MINE, "web-2")
+    with pytest.raises(Forbidden, match=r"hosts\.report"):
+        person(Role.USER, MINE).require_host(MINE, "web-1")

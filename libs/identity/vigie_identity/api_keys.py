@@ -10,6 +10,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
 
+from vigie_contracts.hosts import HOST_RULE, is_host
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.clock import Clock
@@ -47,6 +48,8 @@ class ApiKey:
     last_used: datetime | None
     revoked: datetime | None
     replaced_by: str | None
+    host: str | None = None
+    """The only host that a key of an agent speaks for; None: any of the tenant."""
 
     @property
     def visible(self) -> str:
@@ -82,17 +85,24 @@ class ApiKeys:
         with bounded():
             await self._store.ensure()
 
-    async def create(
-        self, tenant: TenantId, name: str, scopes: Iterable[Scope], by: Actor, expires: datetime | None = None
+    async def create(  # noqa: PLR0917 - all of a key
+        self,
+        tenant: TenantId,
+        name: str,
+        scopes: Iterable[Scope],
+        by: Actor,
+        expires: datetime | None = None,
+        host: str | None = None,
     ) -> NewKey:
-        """Create a key. `expires` has a zone; None: never. Raises NotFound for no such tenant, InvalidField,
-        LimitReached, StoreUnavailable."""
-        document, secret = self._new(name, scopes, expires)
+        """Create a key. `expires` has a zone; None: never. `host` binds a key of the scope agent alone. Raises NotFound
+        for no such tenant, InvalidField, LimitReached, StoreUnavailable."""
+        document, secret = self._new(name, scopes, expires, host)
 
         async def work(session: Session) -> None:
             await self._tenants.require_in(session, tenant)
             await self._insert(session, tenant, document)
             changes = {"name": document["name"], "scopes": document["scopes"], "expires": document["expires"]}
+            changes |= {"host": host} if host else {}
             await self._audit.add(session, tenant, by, Action.KEY_CREATED, document["_id"], **changes)
 
         await transaction(self._db, work)
@@ -114,7 +124,7 @@ class ApiKeys:
                 raise NotFound(WHAT)
             if not _key(old).good(now) or old["replaced_by"]:
                 raise Conflict("the key is revoked, has expired or was rotated already")
-            document, secret = self._new(old["name"], _key(old).scopes, old["expires"])
+            document, secret = self._new(old["name"], _key(old).scopes, old["expires"], old.get("host"))
             end = now + overlap
             expires = end if old["expires"] is None else min(end, old["expires"])
             values = {"expires": expires, "ends": expires, "replaced_by": document["_id"]}
@@ -184,13 +194,19 @@ class ApiKeys:
         with bounded():
             await self._store.of(key.tenant).change({"_id": key.id}, {"$max": {"last_used": now}})
 
-    def _new(self, name: str, scopes: Iterable[Scope], expires: datetime | None) -> tuple[Document, str]:
+    def _new(
+        self, name: str, scopes: Iterable[Scope], expires: datetime | None, host: str | None
+    ) -> tuple[Document, str]:
         now = self._now()
         wanted = sorted(scope.value for scope in frozenset(scopes))
         if not wanted:
             raise InvalidField("scopes", f"must be at least one of {', '.join(Scope)}")
         if expires is not None and (expires.tzinfo is None or expires <= now):
             raise InvalidField("expires", "must be a time with a zone, in the future")
+        if host is not None and wanted != [Scope.AGENT]:
+            raise InvalidField("host", "only a key of the scope agent alone is bound to a host")
+        if host is not None and not is_host(host):
+            raise InvalidField("host", HOST_RULE)
         id_ = new_id(16)
         secret = f"{PREFIX}{id_}_{new_secret()}"
         document: dict[str, Any] = {
@@ -205,6 +221,8 @@ class ApiKeys:
             "ends": expires,
             "replaced_by": None,
         }
+        if host is not None:
+            document["host"] = host
         return document, secret
 
     async def _insert(self, session: Session, tenant: TenantId, document: Document) -> None:
@@ -241,4 +259,5 @@ def _key(document: Document) -> ApiKey:
         last_used=document["last_used"],
         revoked=document["revoked"],
         replaced_by=document["replaced_by"],
+        host=document.get("host"),
     )

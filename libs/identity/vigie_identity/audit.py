@@ -62,6 +62,8 @@ class Action(StrEnum):
     PERSON_DELETED = "person.deleted"
     CHAIN_CHANGED = "chain.changed"
     CHAIN_DELETED = "chain.deleted"
+    ALERT_ACKNOWLEDGED = "alert.acknowledged"
+    ALERT_ESCALATED = "alert.escalated"
     SILENCE_CREATED = "silence.created"
     SILENCE_CHANGED = "silence.changed"
     SILENCE_EXPIRED = "silence.expired"

@@ -135,6 +135,7 @@ class Authenticator:
             name=key.name,
             assignments=assigned(Assignment(key.tenant, of_scopes(key.scopes))),
             scopes=key.scopes,
+            host=key.host,
         )
         return principal, None if key.expires is None else key.expires.timestamp()
 

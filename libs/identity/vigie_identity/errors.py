@@ -102,6 +102,17 @@ class Forbidden(ProblemError):  # noqa: N818
         self.permission = permission
 
 
+class HostForbidden(ProblemError):  # noqa: N818
+    """The key of an agent is bound to another host."""
+
+    kind = ProblemKind.FORBIDDEN
+    status = 403
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"this key speaks for the host {host} only")
+        self.host = host
+
+
 class TenantInactive(ProblemError):  # noqa: N818
     """The caller's own tenant is switched off."""
 

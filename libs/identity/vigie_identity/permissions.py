@@ -25,6 +25,8 @@ class Scope(StrEnum):
     READ = "read"
     CONFIGURE = "configure"
     """Rules and channels, and what people do to alerts."""
+    AGENT = "agent"
+    """The agent of a host: what it sends and asks for."""
 
 
 class Permission(StrEnum):
@@ -33,6 +35,7 @@ class Permission(StrEnum):
     DATA_WRITE = "data.write"
     TELEMETRY_SEND = "telemetry.send"
     APPS_SEND = "apps.send"
+    HOSTS_REPORT = "hosts.report"
     METRICS_READ = "metrics.read"
     SERVER_READ = "server.read"
     SITES_READ = "sites.read"
@@ -93,6 +96,7 @@ SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
             *(_P.ALERTS_ACKNOWLEDGE, _P.ALERTS_RESOLVE, _P.ALERTS_SILENCE, _P.ALERTS_SILENCE_ALL),
         }
     ),
+    Scope.AGENT: frozenset({_P.HOSTS_REPORT}),
 }
 
 

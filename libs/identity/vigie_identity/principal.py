@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from vigie_contracts.tenants import TenantId, tenant_id
 
-from vigie_identity.errors import CredentialMissing, Forbidden, InvalidField, NotFound, TenantNamedTwice
+from vigie_identity.errors import CredentialMissing, Forbidden, HostForbidden, InvalidField, NotFound, TenantNamedTwice
 from vigie_identity.permissions import ROLES, Permission, Role, Scope
 
 TENANT_HEADER: Final = b"x-scope-orgid"
@@ -74,6 +74,8 @@ class Principal:
     scopes: frozenset[Scope] = frozenset()
     session: str | None = None
     """The session behind an access token of our own: what logout ends."""
+    host: str | None = None
+    """The only host that the key of an agent speaks for; None: any."""
 
     @property
     def everywhere(self) -> bool:
@@ -158,6 +160,13 @@ class Principal:
         assignment = self.assignments.get(TenantId(tenant))
         if not (self.may(Permission.DATA_WRITE, tenant) or (assignment is not None and app in assignment.apps)):
             raise NotFound(APP)
+
+    def require_host(self, tenant: str, host: str) -> None:
+        """Check that the caller may speak for a host, as its agent. Raises as `require`, and HostForbidden for a key
+        that is bound to another host."""
+        self.require(Permission.HOSTS_REPORT, tenant)
+        if self.host is not None and self.host != host:
+            raise HostForbidden(self.host)
 
     def sites(self, tenant: str) -> frozenset[str] | None:
         """The sites of the tenant that the caller sees; None: all. To filter a query with."""

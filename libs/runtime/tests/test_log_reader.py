@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -271,3 +271,33 @@ async def test_revocation_waits_no_longer_than_its_time_for_a_busy_handler(monke
         done.set()
         await eventually(lambda: handler.left == [0, 1])
         assert reader.partitions == set(), "what was handed over last does not bring the partition back"
+
+
+class Quiet(Consumer):
+    """Answers a poll after its whole time, as a log in which nothing comes does."""
+
+    asked_ms = 0
+
+    async def getmany(
+        self, *tps: TopicPartition, timeout_ms: int, max_records: int | None
+    ) -> dict[TopicPartition, list[Any]]:
+        self.asked_ms = timeout_ms
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                await asyncio.Event().wait()
+        return {}
+
+
+async def test_quiet_log_is_polled_once_a_tick_and_a_new_assignment_does_not_wait_for_it() -> None:
+    handler, consumer = Handler(), Quiet({0: [], 1: []})
+    made: Any = consumer
+    reader = LogReader(lambda: made, replace(TOPIC, partitions=2), handler, mode="assign", tick_s=60)
+    task = asyncio.create_task(reader.run())
+    await eventually(lambda: reader.ready)
+    await eventually(lambda: consumer.asked_ms > 50_000)
+    reader.hold(made, [TopicPartition("t", 1)])
+    await eventually(lambda: reader.partitions == {1})
+    reader.stop()
+    async with asyncio.timeout(5):
+        await task
+    assert handler.left == [1]

@@ -51,6 +51,8 @@ METADATA_MAX_AGE_MS = 30_000
 SERVER_SELECTION_MS = 5_000
 FETCH_PARTITION_BYTES = 2 * MAX_RECORD_BYTES
 FETCH_BYTES = 16 * MAX_RECORD_BYTES
+FETCH_WAIT_MS = 500
+"""A fetch that finds nothing costs both sides a millisecond: a quiet topic is asked seldom. A record waits for none."""
 POOL_WAIT_S = 0.2
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -75,7 +77,7 @@ def kafka_consumer(
     client_id: str,
     group_id: str | None = None,
     min_bytes: int = 1,
-    max_wait_ms: int = 100,
+    max_wait_ms: int = FETCH_WAIT_MS,
     auto_offset_reset: str = "earliest",
     kind: type[Consumer] = Consumer,
     instance_id: str | None = None,

@@ -39,6 +39,7 @@ class RedisUse(StrEnum):
     LATEST_WRITES = "latest-writes"
     LIVE_ALERTS = "live-alerts"
     LIVE_HEALTH = "live-health"
+    SLACK_REQUESTS = "slack-requests"
 
 
 REDIS_AWAY: Final = Gauge(

@@ -101,6 +101,8 @@ OWNERS: Final = Collection("owners", None)
 """In which server session a partition is committed. `_id`: "<topic>/<partition>"."""
 TOPICS: Final = Collection("topics", None)
 """Partitions and cluster of a topic. `_id`: its name."""
+RESTORES: Final = Collection("restores", None)
+"""That a backup is being restored. `_id`: "unfinished". See `restoring`."""
 
 _WINDOWS: Final[Mapping[str, Collection]] = {
     tier.name: Collection(f"windows_{tier.name}", TenantIn.ID_FIELD, expiry=Expiry("expires")) for tier in TIERS
@@ -214,6 +216,13 @@ ALERT_ESCALATIONS: Final = Collection(
 """Where an alert stands in a chain of people to tell. `_id`: made of tenant, episode and chain."""
 ALERT_HANDOVERS: Final = Collection("alert_handovers", TenantIn.FIELD, (Index(("due",)),))
 """Who was told last to be on call. `_id`: "<tenant>/<schedule>"."""
+ALERT_MESSAGES: Final = Collection(
+    "alert_messages",
+    TenantIn.FIELD,
+    (Index(("due",)), _by_tenant("conversation", "-posted"), _by_tenant("fingerprints", "open"), _by_tenant("open")),
+    Expiry("expires"),
+)
+"""A message that is edited while its alerts go on. `_id`: 128 random bits, which its buttons have."""
 
 # Health. Written by healthcheck, and the checks by aggregator. See the modules of `health`.
 HEALTH_TARGETS: Final = Collection(
@@ -277,11 +286,11 @@ IDENTITY_STATE: Final = Collection("identity_state", TenantIn.FIELD)
 """What was done once for all. `_id`: what."""
 
 ALL: Final = (
-    SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, *_WINDOWS.values(),
+    SERIES, TENANT_SERIES, LATEST, PARTITIONS, REQUEST_KEYS, OWNERS, TOPICS, RESTORES, *_WINDOWS.values(),
     REPORTS, APPS, TELEMETRY_LATEST, TELEMETRY_HOURS, TELEMETRY_DAYS, TELEMETRY_PLATFORM_DAYS, TENANT_USAGE,
     ALERTS, ALERT_CHECKPOINTS, ALERT_TRANSITIONS, ALERT_OUTBOX, ALERT_CHANNELS,
     ALERT_GROUPS, ALERT_GROUP_MEMBERS, ALERT_DECISIONS,
-    ALERT_ESCALATIONS, ALERT_HANDOVERS,
+    ALERT_ESCALATIONS, ALERT_HANDOVERS, ALERT_MESSAGES,
     ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS, ALERT_CONFIGURATION,
     HEALTH_TARGETS, HEALTH_STATES, HEALTH_SIGHTINGS, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,

@@ -22,6 +22,7 @@ from vigie_runtime.errors import PartitionCountError, Retryable, reason_of
 from vigie_runtime.settings import Settings
 
 from vigie_storage import collections, mongo
+from vigie_storage.restoring import refuse_unfinished
 from vigie_storage.tenancy import shared
 
 log = logging.get(__name__)
@@ -36,8 +37,9 @@ async def ensure(
 
     Many services may do this at once. Waits up to `deadline_s` for brokers that start or register, and each time
     MongoDB is asked as long for MongoDB. Raises PartitionCountError when a topic has, or is recorded with, another
-    number; KafkaNotReady or, of MongoDB, Retryable when time is up.
+    number, RestoreUnfinished; KafkaNotReady or, of MongoDB, Retryable when time is up.
     """
+    await _patiently("asking whether a backup is being restored", lambda: refuse_unfinished(mongo_db), deadline_s)
     await _patiently("reading the recorded topics", lambda: _refuse_recorded(specs, mongo_db), deadline_s)
     identities = await topics.make(settings, specs, deadline_s=deadline_s)
     for identity in identities.values():

@@ -1,9 +1,11 @@
-"""The descriptors of a process are never all for connections."""
+"""The descriptors of a process are never all for connections; its garbage is not looked for at the wrong time."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+from vigie_web.process import without_garbage_collection
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
@@ -26,3 +28,24 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], found)
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.split() == [str(number) for number in expected]
+
+
+def test_what_a_start_builds_is_not_walked_while_it_is_built_and_never_again() -> None:
+    built: list[list[int]] = []
+    try:
+        with without_garbage_collection():
+            assert not gc.isenabled()
+            built += [[] for _ in range(1_000)]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() >= len(built)
+    finally:
+        gc.unfreeze()
+
+
+def test_garbage_is_collected_again_after_a_start_that_failed() -> None:
+    try:
+        with pytest.raises(ValueError, match="no"), without_garbage_collection():
+            raise ValueError("no")
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 
+from vigie_alerting.alert import Alert
 from vigie_alerting.configbook import Configbook
 from vigie_alerting.escalation.chain import Chain, Kind, Step, Target
 from vigie_alerting.escalation.escalations import Escalations
@@ -17,7 +18,7 @@ from vigie_alerting.schedules.handovers import Handovers
 from vigie_alerting.schedules.model import Layer, Person, Schedule, Unit
 from vigie_alerting.sender.failpoints import Failpoint, never
 from vigie_alerting.snapshots import Watch
-from vigie_contracts.alerts import AlertState, Channel, Reason, Transition, transition_id
+from vigie_contracts.alerts import AlertState, Channel, Reason, Severity, Transition, transition_id
 from vigie_contracts.decisions import Decision
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action, Actor
@@ -153,6 +154,14 @@ class Rota:
         found = await self.db["alert_escalations"].find_one({})
         assert found
         return found
+
+    def alert(self, number: int = 1) -> Alert:
+        """As far as escalating looks at it."""
+        one = self._alerts[f"{number:016x}"]
+        return Alert(
+            fingerprint=one.fingerprint, tenant=ACME, rule_id="r1", series=(), state=AlertState(one.state),
+            severity=Severity.HIGH, starts_at=one.starts_at, seen_at=one.starts_at,
+        )  # fmt: skip
 
     def later(self, minutes: float) -> None:
         self.clock.ahead_s += minutes * 60

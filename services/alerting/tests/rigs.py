@@ -21,6 +21,8 @@ from vigie_alerting.notifiers.live import Live
 from vigie_alerting.notifiers.slack import Slack
 from vigie_alerting.notifiers.smtp import Email
 from vigie_alerting.notifiers.webhook import Webhook
+from vigie_alerting.slack.bot import Bot
+from vigie_alerting.slack.web_api import WebApi
 from vigie_contracts.tenants import TenantId
 from vigie_runtime.addresses import networks
 from vigie_runtime.clock import ManualClock
@@ -64,6 +66,8 @@ class Rig(ABC):
     """`received`: the messages that were taken, as bytes."""
 
     scenarios: ClassVar[frozenset[Scenario]]
+    golden: ClassVar[str] = ""
+    """What its files are called, where its type has several rigs."""
 
     def __init__(self) -> None:
         self.notifier: Notifier
@@ -137,6 +141,29 @@ class SlackRig(HttpRig):
     def build(self) -> None:
         self.notifier = Slack(self.http, None)
         self.channel = Channel("c1", TenantId("acme"), "ops", "slack", self.server.url(f"/services/{SECRET}"))
+
+
+class SlackBotRig(HttpRig):
+    """By the token of an app: what answers is told apart by its `ok`."""
+
+    scenarios = frozenset(Scenario) - {Scenario.HUGE}
+    """Slack's answer to what it takes has to be read: where the message is."""
+    golden = "slack-bot"
+
+    def build(self) -> None:
+        self.server.always = _POSTED
+        keeping: Any = None  # of messages that belong to nothing nothing is kept
+        self.notifier = Slack(self.http, None, Bot(WebApi(self.http), keeping))
+        secrets = {"token": f"xoxb-{SECRET}", "signing": SECRET, "api": self.server.url(f"/{SECRET}")}
+        self.channel = Channel("c1", TenantId("acme"), "ops", "slack", "#alerts", secrets)
+
+    async def behave(self, scenario: Scenario) -> None:
+        await super().behave(scenario)
+        if scenario is Scenario.DELIVERED:
+            self.server.always = _POSTED
+
+
+_POSTED = answer(200, b'{"ok": true, "channel": "C0123456789", "ts": "1790000000.000001"}')
 
 
 class AppriseRig(HttpRig):
@@ -225,6 +252,8 @@ class LiveRig(Rig):
         pass
 
 
+# By the type of the channel, and by what else it is where a type has several.
 RIGS: dict[str, type[Rig]] = {
-    "slack": SlackRig, "email": EmailRig, "webhook": WebhookRig, "live": LiveRig, "apprise": AppriseRig,
+    "slack": SlackRig, "slack bot": SlackBotRig, "email": EmailRig, "webhook": WebhookRig, "live": LiveRig,
+    "apprise": AppriseRig,
 }  # fmt: skip

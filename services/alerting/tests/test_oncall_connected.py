@@ -13,7 +13,6 @@ import pytest_asyncio
 from icalendar import Calendar
 from vigie_alerting.api.oncall import routes, schemas
 from vigie_alerting.schedules import rotation
-from vigie_contracts.alerts import Condition, Rule, Severity
 from vigie_identity.permissions import Role, Scope
 from vigie_storage.alerts.document import State
 
@@ -172,11 +171,8 @@ async def test_an_alert_that_a_route_gives_to_a_chain_pages_who_is_on_call_until
     await office.call("PUT", "/api/alerts/routes", json=tree)
     refused = await office.call("DELETE", f"{ONCALL}/chains/db", 409)
     assert "receiver 'db' of the routes" in refused["detail"]
-    rule = Rule(
-        id="r1", tenant=ACME, name="cpu", metric_name="cpu", condition=Condition.GREATER, threshold=80.0,
-        severity=Severity.HIGH,
-    )  # fmt: skip
-    fired = await office.fires(rule, (("host", "a"),), 99.0, int(datetime.now(UTC).timestamp() * 1000))
+    rules = {one.name: one for one in await office.resources.stores.rules.all(ACME)}
+    fired = await office.fires(rules["service_down"], (("host", "a"),), 0.0, int(datetime.now(UTC).timestamp() * 1000))
 
     async def paged() -> bool:
         found = await office.resources.stores.outbox.of_alert(ACME, fired.fingerprint)
@@ -185,3 +181,16 @@ async def test_an_alert_that_a_route_gives_to_a_chain_pages_who_is_on_call_until
     await eventually(paged)
     row = await office.resources.stores.escalations.of_alert(ACME, fired.fingerprint)
     assert [(one.chain, one.open, one.due is not None) for one in row] == [("db", True, True)]
+    url = f"/api/alerts/{fired.fingerprint}"
+    await office.call("POST", f"{url}/escalate", 404, by=person("stranger", Role.USER))
+    await office.call("POST", f"{url}/escalate", 403, by=key(Scope.READ))
+    escalated = await office.call("POST", f"{url}/escalate", by=person("bob"))
+    assert escalated == {"steps": [{"chain": "db", "step": 2}]}
+
+    async def escalates() -> bool:
+        why = (await office.call("GET", f"{url}/history"))["why"]
+        return any("bob escalated it, step 2 of 2 of the chain 'db': told: ben" in one["sentence"] for one in why)
+
+    await eventually(escalates)
+    refused = await office.call("POST", f"{url}/escalate", 409)
+    assert "the chain 'db' is done" in refused["detail"]

@@ -64,6 +64,8 @@ class Bus:
         """To the catalogue."""
         self.reads = 0
         """Of windows."""
+        self.since: list[int] = []
+        """From which time on, of each."""
         self.catalogue: dict[int, Series] = {}
         self.engine, self.lock = Engine(), asyncio.Lock()
         self.metrics = metrics = EngineMetrics(MetricSet(ENGINE_METRICS))
@@ -161,9 +163,10 @@ class Moment:
         self.counted = {0: Counted(LOG, Position(bus.counted))}
 
     async def windows(
-        self, _tenant: TenantId, selection: Selection, tier: Tier, _since_ms: int, _columns: object
+        self, _tenant: TenantId, selection: Selection, tier: Tier, since_ms: int, _columns: object
     ) -> Cells:
         self._bus.reads += 1
+        self._bus.since.append(since_ms)
         await _maybe(self._bus.when_reading())
         row_of = dict(zip((one.fingerprint for one in selection.series), selection.rows.tolist(), strict=True))
         mine = [one for one in self._log if one[0].fingerprint in row_of]
@@ -339,6 +342,14 @@ async def test_many_rules_ask_once_for_their_series_and_once_for_the_windows(bus
     assert (bus.questions, bus.reads) == (1, 1)
     assert bus.seen() == (3, 3)
     assert sorted(number for some in bus.told for number in some) == list(range(51))
+
+
+async def test_windows_that_are_too_old_to_be_held_are_not_read(bus: Bus) -> None:
+    bus.send("a")
+    bus.counted = 1
+    await bus.watch()
+    [(horizon, _)] = bus.engine.rules["r1"].inputs
+    assert bus.since == [bus.engine.memory.oldest_ms(horizon.depth)]
 
 
 async def test_rules_begin_when_their_own_series_are_there(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ from vigie_alerting.api.prometheus import routes as prometheus
 from vigie_alerting.api.routing import routes as routing
 from vigie_alerting.api.rules import routes as rules
 from vigie_alerting.api.silences import routes as silences
+from vigie_alerting.api.slack import routes as slack
 from vigie_alerting.api.slos import routes as slos
 from vigie_alerting.api.time_intervals import routes as time_intervals
 from vigie_alerting.backtest.backtester import Backtester
@@ -76,6 +77,11 @@ from vigie_alerting.rulebook.shipping import Shipping
 from vigie_alerting.rules.shipped import of_installation
 from vigie_alerting.sender.metrics import SENDER_METRICS
 from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.slack.interactions import Interactions
+from vigie_alerting.slack.people import People
+from vigie_alerting.slack.presses import Presses, Tools
+from vigie_alerting.slack.replays import Replays
+from vigie_alerting.slack.web_api import WebApi
 from vigie_alerting.slos import model
 from vigie_alerting.slos.slobook import Slobook
 from vigie_alerting.snapshots import Watch
@@ -94,6 +100,7 @@ FEATURES: Final = (
     inhibitions.FEATURE,
     time_intervals.FEATURE,
     alerts.FEATURE,
+    slack.FEATURE,
     oncall_.FEATURE,
     prometheus.FEATURE,
     alertmanager.FEATURE,
@@ -207,6 +214,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
             TenantId(settings.default_tenant),
         )
         life.run("canary", flying, told.canary.stop)
+    desk = Desk(stores.states, stores.rules, compiled, dispatcher)
     return Resources(
         access=shared.access,
         checks=(
@@ -227,9 +235,10 @@ async def connect(state: State, life: Lifespan) -> Resources:
         routebook=told.routebook,
         imports=told.imports,
         dispatcher=dispatcher,
-        desk=Desk(stores.states, stores.rules, compiled, dispatcher),
+        desk=desk,
         intake=Intake(stores.states, dispatcher, clock, state.metrics),
         oncall=told.oncall,
+        slack=_slack(state, life, told, stores, Replays(redis, clock, state.metrics), desk=desk, audit=who.audit),
         notifiers=told.notifiers,
         patterns=patterns,
         selectors=asked.selectors,
@@ -237,6 +246,20 @@ async def connect(state: State, life: Lifespan) -> Resources:
         health=lambda rule_id: health_of(running, rule_id),
         started_ms=clock.now_ms(),
     )
+
+
+def _slack(
+    state: State, life: Lifespan, told: telling.Telling, stores: Stores, replays: Replays, *, desk: Desk, audit: Audit
+) -> Interactions:
+    """Who answers the presses of buttons."""
+    tools = Tools(desk, told.mutes.silencebook, told.oncall.by_hand, told.standing, audit, state.clock)
+    people = People(WebApi(told.http), told.oncall.held, state.clock)
+    made = Interactions(
+        stores.messages, told.channels.by_key,
+        replays=replays, people=people, presses=Presses(tools), http=told.http, clock=state.clock,
+    )  # fmt: skip
+    life.on_down("presses in Slack", made.close)
+    return made
 
 
 def _slobook(

@@ -70,6 +70,20 @@ def step(alert: Alert | None, seen: Observation, rule: CompiledRule, now_ms: int
     return after, [*made, *more]
 
 
+def steady(alert: Alert, rule: CompiledRule) -> bool:
+    """Whether nothing becomes of the alert, but that time passes, for as long as its condition holds."""
+    if not alert.open or rule.rule.levels or alert.severity is not rule.rule.severity:
+        return False
+    expires = alert.acknowledgement is not None and alert.acknowledgement.until is not None
+    return alert.clear_age is None and alert.milder is None and not expires
+
+
+def lasted(alert: Alert, until_ms: int, counted_ms: int, value: float) -> Alert:
+    """What `step` makes of a steady one while its condition holds: up to that time, at which it has this value.
+    `counted_ms`: of the time since it was seen last, what counts (`patience_ms` between two observations at most)."""
+    return replace(alert, seen_at=until_ms, age=alert.age + counted_ms, value=value)
+
+
 def due_ms(alert: Alert | None, rule: CompiledRule) -> int | None:
     """When the alert must be observed again even if nothing arrives; None: it need not."""
     if alert is None:

@@ -24,6 +24,7 @@ from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.rulebook.compiled import CompiledRules
 from vigie_alerting.rulebook.rulebook import Rulebook
+from vigie_alerting.slack.interactions import Interactions
 from vigie_alerting.slos.slobook import Slobook
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
@@ -62,6 +63,7 @@ class Resources:
     desk: Desk
     intake: Intake
     oncall: OnCallResources
+    slack: Interactions
     notifiers: NotifierResources
     patterns: Expressions
     """Where expressions of a question are tried."""

@@ -15,6 +15,7 @@ from vigie_storage.alerts.escalations import EscalationStore
 from vigie_storage.alerts.groups import GroupStore
 from vigie_storage.alerts.handovers import HandoverStore
 from vigie_storage.alerts.ledger import Ledger
+from vigie_storage.alerts.messages import MessageStore
 from vigie_storage.alerts.outbox import Outbox
 from vigie_storage.alerts.rules import RuleStore
 from vigie_storage.alerts.states import AlertStates
@@ -34,6 +35,7 @@ class Stores:
     decisions: Decisions
     escalations: EscalationStore
     handovers: HandoverStore
+    messages: MessageStore
 
     @classmethod
     def of(cls, settings: AlertingSettings, database: Database, clock: Clock) -> Self:
@@ -49,6 +51,7 @@ class Stores:
             Decisions(database),
             EscalationStore(database, timedelta(seconds=settings.alerts_ttl)),
             HandoverStore(database),
+            MessageStore(database, clock, timedelta(seconds=settings.alerts_ttl)),
         )
 
     async def prepare(self, settings: AlertingSettings) -> None:
@@ -62,3 +65,4 @@ class Stores:
         await self.decisions.prepare(timedelta(seconds=settings.alerts_ttl))
         await self.escalations.prepare()
         await self.handovers.prepare()
+        await self.messages.prepare()

@@ -37,6 +37,10 @@ from vigie_alerting.routing.importing.storing import Imports
 from vigie_alerting.routing.routebook import Routebook
 from vigie_alerting.sender.failpoints import from_environment
 from vigie_alerting.settings import AlertingSettings
+from vigie_alerting.slack.bot import Bot, Keeping
+from vigie_alerting.slack.keeper import Keeper
+from vigie_alerting.slack.standing import Standing
+from vigie_alerting.slack.web_api import WebApi
 from vigie_alerting.snapshots import Watch
 from vigie_alerting.stores import Stores
 
@@ -56,6 +60,9 @@ class Telling:
     oncall: OnCallResources
     canary: Canary
     notifiers: NotifierResources
+    http: Http
+    standing: Standing
+    """How alerts stand now."""
     sessions: Sequence[Session]
     """In which it is stored what people are told: whoever takes over from this process ends their transactions."""
     owning: Owning
@@ -75,21 +82,26 @@ def start(
     live = LiveFeed(shared.redis)
     announcer = Announcer(live, clock, metrics)
     life.run("announcer", announcer.run(), announcer.stop)
-    tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context())
+    mutes = Mutes.of(database, stores, audit, watch, clock=clock, patterns=patterns)
+    standing = Standing(stores.states, stores.escalations, mutes.silenced, clock)
+    keeping = Keeping(stores.messages, standing, clock, settings.external_url, failpoint)
+    tools = NotifierResources(settings, http, live.publish, clock, ssl.create_default_context(), keeping)
     kinds, canary = notifiers(tools), Canary(clock, metrics)
     channels = Channels(stores.channels, kinds, tools)
     routebook = Routebook(
         database, stores.configuration, stores.channels,
         audit=audit, watch=watch, resources=tools, patterns=patterns,
     )  # fmt: skip
-    mutes = Mutes.of(database, stores, audit, watch, clock=clock, patterns=patterns)
+    keeper = Keeper(stores.messages, Bot(WebApi(http), keeping), channels.by_key, clock)
+    watch.listen(keeper.silenced, Kind.SILENCE)
     planned, asked = plan_on_call(stores, watch, clock), muters(mutes)
     count = partial(count_transitions, metrics)
     stages = Stages(
         watch.hold(routed(routebook.held.of), Kind.ROUTES), asked, planned.escalations.begin,
-        (planned.escalations.moved,),
+        (planned.escalations.moved, keeper.moved),
         stored=(
             of_tenants(count), of_tenants(announcer.announce), mutes.inhibited.stored, planned.escalations.stored,
+            of_tenants(keeper.stored),
         ),
     )  # fmt: skip
     owning = Owning()
@@ -102,9 +114,10 @@ def start(
     )  # fmt: skip
     oncall = start_on_call(
         life, planned, db=database, stores=stores, channels=channels, routebook=routebook, muters=asked,
-        watch=watch, audit=audit, sender=notifying.sender.wake, session=sessions[1], owning=owning,
-        failpoint=failpoint, clock=clock, metrics=metrics,
+        watch=watch, audit=audit, sender=notifying.sender.wake, touched=keeper.wake, session=sessions[1],
+        owning=owning, failpoint=failpoint, clock=clock, metrics=metrics,
     )  # fmt: skip
+    life.run("posted messages", keeper.run(), keeper.stop)
 
     async def receivers_of(tenant: TenantId, channel: str) -> list[str]:
         return [*await routebook.receivers_of(tenant, channel), *await oncall.book.users_of(tenant, channel)]
@@ -120,6 +133,8 @@ def start(
         oncall,
         canary,
         tools,
+        http,
+        standing,
         sessions,
         owning,
     )

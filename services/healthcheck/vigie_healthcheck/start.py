@@ -113,7 +113,6 @@ async def start(
         targets,
         log,
         mode="group",
-        poll_ms=50,
         tick_s=0.5,
         identify=partial(topics.identify, clients.kafka_admin(settings), targets.topic),
         metrics=metrics,

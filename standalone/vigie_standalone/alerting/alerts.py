@@ -7,7 +7,7 @@ import typer
 from vigie_standalone.alerting.arguments import AsJson, Key, Tenant, Url, alerting, show_json, show_table
 from vigie_standalone.arguments import DEFAULT_HOME, DataDir
 
-alerts_app = typer.Typer(help="Alerts: see, acknowledge and resolve them.", no_args_is_help=True)
+alerts_app = typer.Typer(help="Alerts: see, acknowledge, escalate and resolve them.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(help="The alert's id, as the list shows it.", metavar="ID")]
 Note = Annotated[str, typer.Option(help="Shown beside the alert, and in its history.")]
 
@@ -72,6 +72,15 @@ def unacknowledge(
 ) -> None:
     """Say that nobody has it any more."""
     _moved(alerting(url, key, tenant, data_dir).ask("POST", f"/{id_}/unacknowledge", json={"note": note}))
+
+
+@alerts_app.command("escalate")
+def escalate(*, id_: Id, url: Url = "", key: Key = "", tenant: Tenant = "", data_dir: DataDir = DEFAULT_HOME) -> None:
+    """Have the next step of its escalation chain told now."""
+    from vigie_standalone.query.series import printable
+
+    for one in alerting(url, key, tenant, data_dir).ask("POST", f"/{id_}/escalate")["steps"]:
+        typer.echo(printable(f"step {one['step']} of the chain {one['chain']} is told now"))
 
 
 @alerts_app.command("resolve")

@@ -106,8 +106,12 @@ class Samples:
         return int(self.times.min())
 
     @cached_property
+    def last_ms(self) -> int:
+        return int(self.times.max())
+
+    @property
     def span_ms(self) -> int:
-        return int(self.times.max()) - self.first_ms
+        return self.last_ms - self.first_ms
 
     @cached_property
     def keys(self) -> Ints:

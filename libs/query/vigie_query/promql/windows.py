@@ -21,6 +21,8 @@ CHUNK: Final = 1 << 18
 """Samples that are copied at a time when windows are computed one beside the other."""
 SEARCH: Final = 1 << 16
 """Windows that are looked for at a time: their samples stay in the processor's cache."""
+MANY: Final = 2
+"""So many times more samples than windows, and each window is looked for: else it costs less to count the samples."""
 CANCELLATION: Final = 1e3
 """A sum this much smaller than its parts is added up again exactly."""
 
@@ -72,28 +74,43 @@ def go_on() -> None:
 
 
 def cut(samples: Samples, starts: Ints, ends: Ints, check: Callable[[], None] = go_on) -> Windows:
-    """Find the windows: one search for some series and all steps. `check` is called before each; it may raise."""
+    """Find the windows, of some series and all steps at a time. `check` is called before each; it may raise."""
     count, steps = len(samples.labels), len(ends)
     if not len(samples.times):
         nothing = np.zeros((count, steps), np.int64)
         return Windows(samples, nothing, nothing, starts, ends)
     size = max(SEARCH // max(steps, 1), 1)
-    rows = np.arange(count, dtype=np.int64)[:, None] * (samples.span_ms + 2)
 
     def position(times: Ints) -> Ints:
-        inside = np.clip(times - samples.first_ms, -1, samples.span_ms)
-        if inside.min(initial=samples.span_ms) == samples.span_ms:  # as of rules, which look at now
+        if times.min(initial=samples.last_ms) >= samples.last_ms:  # as of rules, which look at now
             return np.repeat(samples.bounds[1:, None], steps, axis=1)
+        many = len(samples.times) > MANY * count * steps or (times[1:] < times[:-1]).any()
+        find = _searched if many else _counted
         found = np.empty((count, steps), np.int64)
         for first in range(0, count, size):
             check()
-            some = slice(first, first + size)
-            begin, end = samples.bounds[first], samples.bounds[min(first + size, count)]
-            found[some] = np.searchsorted(samples.keys[begin:end], rows[some] + inside, side="right")
-            found[some] += begin
+            end = min(first + size, count)
+            found[first:end] = find(samples, first, end, times)
         return found
 
     return Windows(samples, position(starts), position(ends), starts, ends)
+
+
+def _searched(samples: Samples, first: int, end: int, times: Ints) -> Ints:
+    """[series, steps]: where the samples of series first..end - 1 up to each time end."""
+    own = slice(samples.bounds[first], samples.bounds[end])
+    rows = np.arange(first, end, dtype=np.int64)[:, None] * (samples.span_ms + 2)
+    inside = np.clip(times - samples.first_ms, -1, samples.span_ms)
+    return own.start + np.searchsorted(samples.keys[own], rows + inside, side="right")
+
+
+def _counted(samples: Samples, first: int, end: int, times: Ints) -> Ints:
+    """The same, of ascending times: each sample counts from the first time on that is not before it."""
+    bounds, columns = samples.bounds[first : end + 1], len(times) + 1
+    steps = np.searchsorted(times, samples.times[bounds[0] : bounds[-1]])
+    rows = np.repeat(np.arange(len(bounds) - 1) * columns, np.diff(bounds))
+    counts = np.bincount(rows + steps, minlength=(len(bounds) - 1) * columns).reshape(-1, columns)
+    return bounds[:-1, None] + np.cumsum(counts[:, :-1], axis=1)
 
 
 @dataclass(frozen=True)

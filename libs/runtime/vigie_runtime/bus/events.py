@@ -37,8 +37,6 @@ T = TypeVar("T")
 
 MAX_LINKS: Final = 32
 """Senders that the span of a batch links to."""
-_FETCH_WAIT_MS: Final = 500
-"""How long a broker keeps a fetch open: it answers as soon as there is a record."""
 _TICK_S: Final = 1.0
 _BACKOFF: Final = Backoff(0.05, 5.0, jitter=0.0)
 
@@ -251,7 +249,6 @@ async def start(
             settings,
             client_id=f"vigie-{service}-{word}",
             group_id=f"{group}-{word}",
-            max_wait_ms=_FETCH_WAIT_MS,
             kind=PoisonSkippingConsumer,
         ),
         topic=topics.deployed(settings, [declared.topic])[0].name,

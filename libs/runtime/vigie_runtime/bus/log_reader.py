@@ -13,10 +13,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from math import ceil
 from typing import Any, Final, Literal
 
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
+from vigie_runtime.bus.interruptible import Interruptible
 from vigie_runtime.bus.kafka_offsets import KafkaOffsets
 from vigie_runtime.bus.loading import Loading
 from vigie_runtime.bus.log_reader_metrics import LogReaderMetrics
@@ -59,7 +61,6 @@ class LogReader:
         *,
         mode: Mode = "group",
         partitions: Iterable[int] | None = None,
-        poll_ms: int = 100,
         tick_s: float = 0.5,
         identify: Callable[[], TopicIdentity | None] | None = None,
         metrics: MetricSet | None = None,
@@ -74,7 +75,6 @@ class LogReader:
         self._handler = handler
         self._mode: Mode = mode
         self._assigned = list(partitions) if partitions is not None else list(range(topic_identity.partitions))
-        self._poll_ms = max(1, min(poll_ms, int(tick_s * 1000)))
         self._tick_s = tick_s
         self._search = Search()
         self._metrics = LogReaderMetrics(metrics)
@@ -84,7 +84,7 @@ class LogReader:
         self._own = Ownership()
         self._lock = asyncio.Lock()
         self._consumer: AIOKafkaConsumer | None = None
-        self._waiting: asyncio.Timeout | None = None
+        self._waiting, self._polling = Interruptible(), Interruptible()
         self._stopping = False
         self._failure: BaseException | None = None
         self._next_tick = 0.0
@@ -121,9 +121,9 @@ class LogReader:
 
     def stop(self) -> None:
         """Make `run` return soon: pending state is stored first."""
-        if not self._stopping and self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(0)
         self._stopping = True
+        self._waiting.end()
+        self._polling.end()
 
     async def run(self) -> None:
         """Read until `stop`. Raises what the handler raised when it is neither Fenced nor Retryable, and errors of
@@ -178,8 +178,7 @@ class LogReader:
             self._kafka_offsets.tell(consumer, self._own.next)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> tuple[dict[TopicPartition, list[KafkaRecord]], dict[int, int]]:
-        rest = self._own.wait_s(time.monotonic())
-        timeout_ms = self._poll_ms if rest is None else max(1, min(self._poll_ms, int(rest * 1000)))
+        timeout_ms = max(1, ceil(self._rest_s() * 1000))
         suspect = self._search.suspect(self._own.next)
         asked = [] if suspect is None else [self._tp(suspect)]
         if asked:
@@ -187,12 +186,10 @@ class LogReader:
         limit = self._search.max_records
         batches: dict[TopicPartition, list[KafkaRecord]] = {}
         try:
-            async with asyncio.timeout(None) as self._waiting:
-                if not self._stopping:
-                    batches = await consumer.getmany(*asked, timeout_ms=timeout_ms, max_records=limit)
-                    self._search.passed(sum(map(len, batches.values())))
-        except TimeoutError:  # stopped
-            pass
+            # Ended early it loses nothing: the client hands records out in the moment in which it returns.
+            async with self._polling:
+                batches = await consumer.getmany(*asked, timeout_ms=timeout_ms, max_records=limit)
+                self._search.passed(sum(map(len, batches.values())))
         except UnicodeDecodeError as e:
             batches = self._unreadable(consumer, reason_of(e))
         except OffsetOutOfRangeError as e:
@@ -200,10 +197,14 @@ class LogReader:
                 self._reload(consumer, tp.partition, LoadReason.OUT_OF_RANGE, "its position is outside of the log")
         except NoOffsetForPartitionError:  # asked before the partition was sought; it has been, or will be
             pass
-        finally:
-            self._waiting = None
         # Of this very moment: nothing was awaited since the records were handed out.
         return batches, dict(self._own.stamps)
+
+    def _rest_s(self) -> float:
+        """Until there is something to do without a record: a tick, or a partition to load."""
+        now = time.monotonic()
+        tick, loading = max(0.0, self._next_tick - now), self._own.wait_s(now)
+        return tick if loading is None else min(tick, loading)
 
     def _unreadable(self, consumer: AIOKafkaConsumer, reason: str) -> dict[TopicPartition, list[KafkaRecord]]:
         """The client could not decode a record: hand over a stub instead when it is known which. Must not await."""
@@ -325,6 +326,7 @@ class LogReader:
             consumer.seek(tp, 0)  # a partition with a position is not looked up in Kafka's committed offsets
         self._own.assign([tp.partition for tp in tps], time.monotonic())
         self._held = True
+        self._polling.end()
 
     async def release(self) -> None:
         """Everything is taken away: let the handler store what is pending, within REVOKE_TIMEOUT_S."""
@@ -339,6 +341,7 @@ class LogReader:
             log.warning("pending state was not stored in time; the next owner reads it again", reason=reason_of(e))
         except Exception as e:  # noqa: BLE001 - aiokafka would only log it; `run` raises it
             self._failure = e
+            self._polling.end()
 
     async def _let_go(self) -> None:
         """Tell the handler what was taken away, and not given back since."""
@@ -367,14 +370,10 @@ class LogReader:
 
     async def _interruptible(self, work: Awaitable[Any]) -> bool:
         """Whether it was finished before `stop`."""
-        try:
-            async with asyncio.timeout(None) as self._waiting:
-                await work
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting = None
-        return True
+        async with self._waiting:
+            await work
+            return True
+        return False
 
     async def _pause(self, seconds: float) -> None:
         if not self._stopping:

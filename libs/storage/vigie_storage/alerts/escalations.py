@@ -84,6 +84,13 @@ class EscalationStore:
             found = await cursor.sort("updated", -1).limit(MAX_OF_ALERT).to_list()
         return [_stored(one) for one in found]
 
+    async def of_alerts(self, tenant: TenantId, fingerprints: Sequence[str]) -> list[StoredEscalation]:
+        """Those of these alerts that are not over, at most MAX_WRITTEN."""
+        query = {"fingerprint": {"$in": list(fingerprints)}, "open": True}
+        async with reading():
+            cursor = self._store.of(tenant).find(query, None, batch_size=MAX_WRITTEN, max_time_ms=MAX_TIME_MS)
+            return [_stored(one) for one in await cursor.limit(MAX_WRITTEN).to_list()]
+
     async def write(self, some: Sequence[StoredEscalation], session: Session) -> None:
         """Each in the place of its version. Raises Moved when one is at another version."""
         now = datetime.now(UTC)

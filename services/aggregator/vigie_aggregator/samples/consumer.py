@@ -23,7 +23,9 @@ from vigie_aggregator.samples.view import RedisView, Snapshot
 
 _TICK_S = 0.1
 _FETCH_BYTES = 512 * 1024
-"""Worth a fetch: smaller ones cost broker and aggregator more than the samples in them. Less comes after 0.1 s."""
+"""Worth a fetch: smaller ones cost broker and aggregator more than the samples in them..."""
+_FETCH_WAIT_MS = 100
+"""... and less comes after so long."""
 
 
 async def start(resources: Resources, life: Lifespan, topic: TopicIdentity) -> LogReader:
@@ -58,11 +60,14 @@ async def start(resources: Resources, life: Lifespan, topic: TopicIdentity) -> L
     _run_view(life, view, handler.snapshot)
     reader = LogReader(
         lambda: clients.kafka_consumer(
-            settings, client_id=f"vigie-{SERVICE}", group_id=settings.consumer_group, min_bytes=_FETCH_BYTES
+            settings,
+            client_id=f"vigie-{SERVICE}",
+            group_id=settings.consumer_group,
+            min_bytes=_FETCH_BYTES,
+            max_wait_ms=_FETCH_WAIT_MS,
         ),
         topic,
         handler,
-        poll_ms=int(_TICK_S * 1000),
         tick_s=_TICK_S,
         identify=partial(topics.identify, clients.kafka_admin(settings), topic.topic),
         metrics=metrics.set,

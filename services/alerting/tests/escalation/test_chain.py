@@ -44,6 +44,15 @@ def test_a_round_that_reached_nobody_is_seen_and_the_next_one_waits_all_the_same
     assert (again.step, again.round, again.due) == (0, 1, MINUTE)
 
 
+def test_a_step_that_is_hastened_is_due_at_once_and_never_later_than_it_was() -> None:
+    two = chain(0, 15)
+    waiting = chains.advanced(two, chains.begun(two, 0), 0, reached=True)
+    assert chains.hastened(waiting, 7).due == 7
+    assert chains.hastened(waiting, 99 * MINUTE).due == 15 * MINUTE
+    for still in (chains.acknowledged(waiting), chains.ended(waiting)):
+        assert chains.hastened(still, 7) == still
+
+
 def test_who_gives_an_alert_back_has_the_present_step_begin_anew() -> None:
     two = chain(0, 15)
     waiting = chains.advanced(two, chains.begun(two, 0), 0, reached=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
@@ -11,7 +11,8 @@ from vigie_contracts.alerts import Rule
 from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
 from vigie_storage.alerts.rules import RuleStore
-from vigie_storage.alerts.states import AlertMoved, AlertStates, StoredAlert
+from vigie_storage.alerts.states import AlertMoved, AlertStates, Move, StoredAlert
+from vigie_storage.mongo import Session
 
 from vigie_alerting.alert import Alert, decode
 from vigie_alerting.alerts.errors import AlertBusy, AlertConflict, AlertNotFound
@@ -67,9 +68,16 @@ class Desk:
                 found.append(Known(alert, rule, one))
         return found
 
-    async def move(self, tenant: TenantId, fingerprint: str, command: Command, may: Callable[[Known], bool]) -> Known:
-        """The alert after the command. Raises AlertNotFound, also for one that the caller may not see; AlertConflict,
-        AlertBusy."""
+    async def move(
+        self,
+        tenant: TenantId,
+        fingerprint: str,
+        command: Command,
+        may: Callable[[Known], bool],
+        also: Callable[[Session], Awaitable[object]] | None = None,
+    ) -> Known:
+        """The alert after the command; `also` writes what belongs to it. Raises AlertNotFound, also for one that the
+        caller may not see; AlertConflict, AlertBusy."""
         for _ in range(ATTEMPTS):
             known = await self.one(tenant, fingerprint)
             if not may(known):
@@ -80,13 +88,18 @@ class Desk:
                 raise AlertConflict(str(e)) from None
             if after is None or not transitions:
                 return known
-            one = move(known.stored, after, known.rule)
+            written = partial(self._write, move(known.stored, after, known.rule), also)
             try:
-                await self._dispatcher.dispatch(transitions, also=partial(self._states.write, [one]))
+                await self._dispatcher.dispatch(transitions, also=written)
             except AlertMoved:
                 continue
             return Known(after, known.rule, known.stored)
         raise AlertBusy
+
+    async def _write(self, one: Move, also: Callable[[Session], Awaitable[object]] | None, session: Session) -> None:
+        await self._states.write([one], session)
+        if also is not None:
+            await also(session)
 
     def _of(self, rule: Rule) -> CompiledRule | None:
         try:

@@ -89,6 +89,10 @@ class Channels:
         key that is not here."""
         return await self._resolved(notification.tenant, notification.address)
 
+    async def by_key(self, tenant: TenantId, key: str) -> Channel:
+        """A named channel by its id, as it is now. Raises as `lookup`."""
+        return await self._resolved(tenant, Address(key))
+
     async def _resolved(self, tenant: TenantId, to: Address) -> Channel:
         if to.type in ("", NAMED):
             stored = await (self._store.named(tenant, to.destination) if to.type else self._store.get(tenant, to.key))

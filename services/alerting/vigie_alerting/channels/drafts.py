@@ -90,6 +90,10 @@ def checked(
             kind.check_secret(name, value)
         except Permanent as e:
             raise InvalidChannel(f"secrets.{name}", str(e)) from None
+    try:
+        kind.check_together(usable, kept)
+    except Permanent as e:
+        raise InvalidChannel("destination", str(e)) from None
     return StoredChannel(
         id=before.id if before else secrets.token_hex(10),
         tenant=tenant,

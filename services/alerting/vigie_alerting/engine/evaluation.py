@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -19,9 +20,11 @@ from vigie_query.promql.plan import Node, Selector, ValueType
 from vigie_query.promql.samples import Samples, Vector
 
 from vigie_alerting.alert import Alert, Observation
-from vigie_alerting.lifecycle import Step, step
+from vigie_alerting.lifecycle import Step, lasted, patience_ms, steady, step
 from vigie_alerting.rules.compiling import COMPARE, CompiledRule
 
+AT_ONCE: Final = 16
+"""Times that are looked at in one go, while there is an alert."""
 DEFAULT_LIMIT: Final = 1_000
 """Alerts of one rule, where it does not say."""
 OVER: Final = frozenset({AlertState.RESOLVED, AlertState.INACTIVE})
@@ -68,26 +71,14 @@ class Result:
     found: Vector
     times: npt.NDArray[np.int64]
 
-    def through(
-        self, row: int | None, begins: Callable[[], list[int]], change: Change
-    ) -> Iterator[tuple[int, float | None]]:
-        """Times and values of one series; None of no series: no values. While it has no alert, only the times at which
-        one may begin; `begins` has their places."""
-        times: list[int] = self.times.tolist()
-        values: list[float | None] = [None] * len(times)
-        if row is not None:
-            pairs = zip(self.found.values[row].tolist(), self.found.present[row].tolist(), strict=True)
-            values = [value if present else None for value, present in pairs]
-        places: list[int] | None = None
-        place = 0
-        while place < len(times):
-            if change.after is None:
-                places = begins() if places is None else places
-                if (at := bisect_left(places, place)) == len(places):
-                    return
-                place = places[at]
-            yield times[place], values[place]
-            place += 1
+    def read(self, row: int | None, first: int) -> Iterator[tuple[int, float | None]]:
+        """Times and values of one series from a place on, AT_ONCE of them; None of no series: no values."""
+        some = slice(first, first + AT_ONCE)
+        times: list[int] = self.times[some].tolist()
+        if row is None:
+            return zip(times, repeat(None))
+        pairs = zip(self.found.values[row, some].tolist(), self.found.present[row, some].tolist(), strict=True)
+        return zip(times, (value if present else None for value, present in pairs), strict=True)
 
 
 def no_trace(_: Labels) -> str:
@@ -128,27 +119,69 @@ def judge(
         known.update(row_of)  # not |=: with the keys of a dict that makes another set
     _check_limit(rule, firing)
 
-    def begins(one: Labels, row: int | None) -> list[int]:
+    def begins(one: Labels, row: int | None) -> npt.NDArray[np.intp]:
         if row is None:
-            return list(range(len(result.times))) if silence else []
+            return np.arange(len(result.times) if silence else 0)
         may = active[row]
         if silence:  # of one that was not known, what was before its first value is no silence
             there = result.found.present[row]
             may = may | (~there & np.logical_or.accumulate(there)) if one in new else may | ~there
-        return np.flatnonzero(may).tolist()
+        return np.flatnonzero(may)
+
+    def follow(change: Change, row: int | None) -> None:
+        """Through all times, but for those at which no alert may begin where there is none, and those at which one
+        fires on."""
+        begin = _Next(partial(begins, change.labels, row))
+        end = _Next(lambda: np.flatnonzero(~active[row]))
+        place = 0
+        while place < len(result.times):
+            if change.after is None:
+                place = begin.after(place, len(result.times))
+            elif row is not None and steady(change.after, rule) and change.after.seen_at < result.times[place]:
+                until = end.after(place, len(result.times))
+                change.after = _lasted(change.after, rule, result, row, slice(place, until))
+                place = until
+            for at, value in result.read(row, place):
+                place += 1
+                if past and change.after is not None and at <= change.after.seen_at:
+                    continue
+                change.after, made = _step(change.after, rule, rule.observe(change.labels, value), at, traceparent)
+                change.transitions += made
+                if change.after is None or steady(change.after, rule):
+                    break
 
     changes: list[Change] = []
     for one in sorted(interesting):
-        row = row_of.get(one)
         change = Change(one, alerts.get(one), alerts.get(one))
-        for at, value in result.through(row, partial(begins, one, row), change):
-            if past and change.after is not None and at <= change.after.seen_at:
-                continue
-            change.after, made = _step(change.after, rule, rule.observe(one, value), at, traceparent)
-            change.transitions += made
+        follow(change, row_of.get(one))
         if change.before != change.after or change.transitions:
             changes.append(change)
     return changes
+
+
+def _lasted(alert: Alert, rule: CompiledRule, result: Result, row: int, some: slice) -> Alert:
+    """After these times, at all of which the condition holds, of an alert that fires on."""
+    times = result.times[some]
+    if not len(times):
+        return alert
+    passed = np.minimum(np.diff(times, prepend=alert.seen_at), patience_ms(rule))
+    return lasted(alert, int(times[-1]), int(passed.sum()), float(result.found.values[row, some][-1]))
+
+
+class _Next:
+    """Places that are looked for when somebody asks."""
+
+    def __init__(self, find: Callable[[], npt.NDArray[np.intp]]) -> None:
+        self._find = find
+        self._places: list[int] | None = None
+
+    def after(self, place: int, end: int) -> int:
+        """The first one from there on, or the end."""
+        places = self._places
+        if places is None:
+            self._places = places = list[int](self._find().tolist())
+        at = bisect_left(places, place)
+        return places[at] if at < len(places) else end
 
 
 def _step(

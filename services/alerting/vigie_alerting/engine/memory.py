@@ -22,6 +22,7 @@ from vigie_windows.fingerprints import FingerprintTable
 from vigie_alerting.engine.bank import NOBODYS, Bank, Bools, Floats, Ints
 from vigie_alerting.engine.horizon import AHEAD_MS, Depth, Horizon
 from vigie_alerting.engine.watch import Selected, Watch, WatchKey, selected
+from vigie_alerting.engine.watchers import Watchers
 
 UInt64s: TypeAlias = npt.NDArray[np.uint64]
 
@@ -61,7 +62,7 @@ class Memory:
         self._until_ms = 0
         self._lately: dict[int, tuple[TenantId, Series]] | None = None
         """While watches are prepared: what was looked up meanwhile."""
-        self._pairs: tuple[Ints, Ints, Bools] | None = None
+        self._watchers = Watchers()
         self.generation = 0
         """How often everything was forgotten: homes mean nothing across that."""
 
@@ -125,7 +126,7 @@ class Memory:
         self._series, self._totals, self._free = [], np.zeros(0), np.empty(0, np.int64)
         self._whole, self._uses = np.zeros(0, np.bool_), np.zeros(0, np.int64)
         self._banks = {depth: self._bank(depth) for depth in self._banks}
-        self._pairs = None
+        self._watchers = Watchers()
         for index in (self._by_number, self._by_name, self._of_any_name, self._open):
             index.clear()
         for watch in self._watches.values():
@@ -155,7 +156,7 @@ class Memory:
         self._banks[watch.depth].give_back(homes, np.array(watch.rows, np.int64))
         self._uses -= np.bincount(homes, minlength=len(self._uses))
         watch.clear()
-        self._pairs = None
+        self._watchers.remove(watch.number)
 
     def prepare(self) -> None:
         """Watches will be held: what comes up from now on is theirs too."""
@@ -259,11 +260,7 @@ class Memory:
     def watching(self, homes: Ints) -> tuple[Ints, Ints, Bools]:
         """Who watches these series: positions in `homes`, and for each the number of a watch, and whether that shows
         the values as they are: no running totals."""
-        begins, numbers, as_they_are = self._pair_columns()
-        begin = begins[homes]
-        sizes = begins[homes + 1] - begin
-        places = np.repeat(begin - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
-        return np.repeat(np.arange(len(homes)), sizes), numbers[places], as_they_are[places]
+        return self._watchers.of(homes)
 
     def labels_of(self, home: int) -> Labels:
         """Of the series, without its name."""
@@ -358,8 +355,10 @@ class Memory:
         """Give what was selected its places. By depth the homes whose windows are new to it."""
         if not chosen:
             return {}
-        self._pairs = None
         homes = self._settled_homes(chosen)
+        numbers = np.array([watch.number for watch, *_ in chosen], np.int64)
+        plain = np.array([one.kind is not Kind.COUNTER and part == VALUE for _, one, _, part in chosen], np.bool_)
+        self._watchers.add(homes, numbers, plain)
         by_depth: dict[Depth, list[int]] = defaultdict(list)
         for watch, group in groupby(enumerate(chosen), lambda one: one[1][0]):
             by_depth[watch.depth] += [place for place, _ in group]
@@ -436,18 +435,3 @@ class Memory:
 
     def _candidates(self, tenant: TenantId, series: Series) -> list[Watch]:
         return [*self._by_name.get((tenant, series.name), ()), *self._of_any_name.get(tenant, ())]
-
-    def _pair_columns(self) -> tuple[Ints, Ints, Bools]:
-        """Of each series where its watches begin, one more at the end; then the watches, and what they show."""
-        if self._pairs is None:
-            watches = [watch for watch in self._watches.values() if watch.homes]
-            homes = np.array([home for watch in watches for home in watch.homes], np.int64)
-            numbers = np.array([watch.number for watch in watches], np.int64)
-            incremental = [watch.shown.incremental for watch in watches]
-            order = np.argsort(homes, kind="stable")
-            self._pairs = (
-                np.searchsorted(homes[order], np.arange(len(self._series) + 1)),
-                np.repeat(numbers, [len(watch.homes) for watch in watches])[order],
-                ~np.concatenate([*incremental, np.empty(0, np.bool_)])[order],
-            )
-        return self._pairs

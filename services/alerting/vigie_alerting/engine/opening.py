@@ -244,7 +244,7 @@ class Opener:
 
     async def _read(self, part: Part, snapshot: Snapshot) -> Past:
         selection = Selection(part.series)
-        since_ms = max(0, snapshot.taken_ms - part.depth.width_ms * part.depth.slots)
+        since_ms = max(0, self._engine.memory.oldest_ms(part.depth))
         sketched = part.depth.sketched or Kind.HISTOGRAM in selection.kinds
         tier, columns = _TIERS[part.depth.width_ms], _EVERYTHING if sketched else _PLAIN
         cells = await snapshot.windows(part.tenant, selection, tier, since_ms, columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, Final
 
 from vigie_contracts.alerts import Rule
@@ -14,6 +14,7 @@ from vigie_runtime.bus.compacted import CompactedLog
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import VigieError, reason_of
 from vigie_storage.promql.reader import PromqlReader
+from vigie_web.process import without_garbage_collection
 
 from vigie_alerting.engine.active_rule import ActiveRule
 from vigie_alerting.engine.catching_up import CatchUp
@@ -229,7 +230,8 @@ class Runner:
 
     async def _prepared(self, new: Sequence[ActiveRule]) -> None:
         if closed := self._engine.closed():
-            failed = await self._opener.open(closed, self._opened)
+            with nullcontext() if self.prepared else without_garbage_collection():
+                failed = await self._opener.open(closed, self._opened)
             for watch in closed:
                 for rule in self._engine.users(watch) if watch.number in failed else ():
                     await self._roster.refuse(rule.compiled, failed[watch.number], again=True)

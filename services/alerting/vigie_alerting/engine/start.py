@@ -116,7 +116,6 @@ async def start(
             topic,
             handler,
             mode="assign" if group is None else "group",
-            poll_ms=50,
             tick_s=0.5,
             identify=partial(topics.identify, clients.kafka_admin(settings), topic.topic),
         )

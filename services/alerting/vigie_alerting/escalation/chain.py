@@ -106,6 +106,13 @@ def postponed(escalation: Escalation, until_ms: int) -> Escalation:
     return replace(escalation, due=until_ms)
 
 
+def hastened(escalation: Escalation, at_ms: int) -> Escalation:
+    """Its next step is told now, and not when it would have been. Only what waits can be."""
+    if escalation.due is None:
+        return escalation
+    return replace(escalation, due=min(escalation.due, at_ms))
+
+
 def acknowledged(escalation: Escalation) -> Escalation:
     """Somebody has the alert."""
     if escalation.state is State.ENDED:

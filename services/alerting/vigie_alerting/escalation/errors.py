@@ -35,3 +35,13 @@ class OnCallInUse(ProblemError):  # noqa: N818
         """`users`: what names it, as `schedule 'db'`."""
         more = f" and {len(users) - 5} more" if len(users) > 5 else ""
         super().__init__(f"the {what} {name!r} is used by {', '.join(users[:5])}{more}: change them first")
+
+
+class NotEscalated(ProblemError):  # noqa: N818
+    """There is no chain, or it has nobody else to tell."""
+
+    kind = ProblemKind.CONFLICT
+    status = 409
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)

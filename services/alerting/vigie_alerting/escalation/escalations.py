@@ -44,6 +44,8 @@ class Running(msgspec.Struct, frozen=True, omit_defaults=True):
     """By what its next step is kept back."""
     last_ms: int = 0
     """When it told something last: what comes after it is sent after it, also by a replica whose clock is behind."""
+    asked_by: str = ""
+    """Who wants its next step told now, and not when it would have been."""
 
 
 _decoder: Final = msgspec.json.Decoder(Running)
@@ -219,7 +221,7 @@ def _after(running: Running, step: Transition, chain: Chain | None, now_ms: int)
         return running
     else:
         at = chains.resumed(chain, running.at, now_ms)
-    return msgspec.structs.replace(running, at=at)
+    return running if at == running.at else msgspec.structs.replace(running, at=at, asked_by="")
 
 
 def decision(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 from vigie_contracts.alerts import AlertState, Channel, Transition, transition_id
@@ -46,6 +46,12 @@ MAX_DUE: Final = 200
 RECHECK_MS: Final = 30_000
 """How often a mute of which nobody knows the end is looked at again."""
 
+Touch: TypeAlias = Callable[[TenantId, Sequence[str], Session], Awaitable[object]]
+"""What is shown of these alerts is not true any more."""
+
+
+async def _nothing(_tenant: TenantId, _fingerprints: Sequence[str], _session: Session) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Due:
@@ -73,13 +79,16 @@ class Escalator:
         default: Callable[[TenantId], Awaitable[Sequence[Channel]]],
         sender: Callable[[], None],
         clock: Clock,
+        touch: Touch = _nothing,
+        touched: Callable[[], None] = lambda: None,
         metrics: NotifyingMetrics | None = None,
         session: Session | None = None,
         failpoint: Failpoint = never,
     ) -> None:
         """`default`: the channels of a tenant that are told when nobody of a chain can be; `sender` is woken when there
-        is something to send; `session`: for its transactions, one after the other, else each has its own."""
-        self._session = session
+        is something to send; `touch` belongs to the transaction in which something of these alerts is told, and
+        `touched` is called after it; `session`: for its transactions, one after the other, else each has its own."""
+        self._session, self._touch, self._touched = session, touch, touched
         self._db, self._store, self._known, self._reaching = db, store, known, reaching
         self._states, self._ledger, self._decisions, self._muters = states, ledger, decisions, muters
         self._default, self._sender, self._clock, self._failpoint = default, sender, clock, failpoint
@@ -161,7 +170,7 @@ class Escalator:
             after = chains.advanced(chain, one.running.at, now, reached=reached)
             addresses = tuple(dict.fromkeys((*one.running.addresses, *reach.addresses)))[:MAX_ADDRESSES]
             writes.append(stored(one.stored, Running(after, addresses, last_ms=order)))
-            text = _sentence(name, chain, one.running.at, reach)
+            text = _sentence(name, chain, one.running, reach)
             which = f"{name} {one.running.at.told + 1}"
             why = Why.ESCALATED if reach else Why.UNROUTED
             decisions.append(decision(one.step, name, why, text, now, by=which, until_ms=after.due))
@@ -219,6 +228,8 @@ class Escalator:
         async def work(session: Session) -> None:
             await self._store.write(writes, session)
             await self._ledger.write([], made, session)
+            if made:
+                await self._touch(writes[0].tenant, sorted({one.fingerprint for one in writes}), session)
             await self._decisions.write(decisions, session)
             self._failpoint(Point.BEFORE_ESCALATION)
 
@@ -227,6 +238,7 @@ class Escalator:
         self._metrics.decided(decisions)
         if made:
             self._sender()
+            self._touched()
 
 
 def _together(one: StoredEscalation) -> tuple[str, str, int, int, bool]:
@@ -235,11 +247,14 @@ def _together(one: StoredEscalation) -> tuple[str, str, int, int, bool]:
     return one.tenant, one.chain, at.step, at.round, at.reached
 
 
-def _sentence(name: str, chain: Chain, at: chains.Escalation, reach: Reach) -> str:
+def _sentence(name: str, chain: Chain, running: Running, reach: Reach) -> str:
+    at = running.at
     which = f"step {at.step + 1} of {len(chain.steps)} of the chain {name!r}"
     if at.round:
         which += f", time {at.round + 1}"
     begins = "nobody acknowledged it in time, " if at.told else "it fires, "
+    if running.asked_by:
+        begins = f"{running.asked_by} escalated it, "
     told = f"told: {', '.join(reach.told)}" if reach.told else "nobody is told"
     missed = f" ({'; '.join(reach.missed)})" if reach.missed else ""
     return f"{begins}{which}: {told}{missed}"

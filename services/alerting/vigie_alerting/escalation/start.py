@@ -16,6 +16,7 @@ from vigie_storage.alerts.configuration import Kind
 from vigie_storage.mongo import Session
 
 from vigie_alerting.channels.channels import Channels
+from vigie_alerting.escalation.by_hand import ByHand
 from vigie_alerting.escalation.escalations import Escalations
 from vigie_alerting.escalation.escalator import Escalator
 from vigie_alerting.escalation.oncall import OnCall, OnCallStore
@@ -47,6 +48,7 @@ class OnCallResources:
     store: OnCallStore
     held: Snapshots[OnCall]
     book: OnCallBook
+    by_hand: ByHand
 
 
 def plan(stores: Stores, watch: Watch, clock: Clock) -> Planned:
@@ -68,14 +70,15 @@ def start(
     watch: Watch,
     audit: Audit,
     sender: Callable[[], None],
+    touched: Callable[[], None],
     session: Session,
     owning: Owning,
     failpoint: Failpoint,
     clock: Clock,
     metrics: MetricSet,
 ) -> OnCallResources:
-    """Until the end of `life`. `sender` is woken when there is something to send; escalations are stored in `session`;
-    `metrics` declares NOTIFYING_METRICS."""
+    """Until the end of `life`. `sender` is woken when there is something to send, `touched` when messages are to be
+    edited; escalations are stored in `session`; `metrics` declares NOTIFYING_METRICS."""
     reaching = Reaching(channels)
 
     async def default(tenant: TenantId) -> Sequence[Channel]:
@@ -88,7 +91,8 @@ def start(
     escalator = Escalator(
         db, stores.escalations, planned.held, reaching,
         states=stores.states, ledger=stores.ledger, decisions=stores.decisions, muters=muters, default=default,
-        sender=sender, session=session, clock=clock, metrics=NotifyingMetrics(metrics), failpoint=failpoint,
+        sender=sender, touch=stores.messages.touch, touched=touched, session=session, clock=clock,
+        metrics=NotifyingMetrics(metrics), failpoint=failpoint,
     )  # fmt: skip
     owning.run(life, "escalations", escalator.run, escalator.stop)
     planned.escalations.wake = escalator.wake
@@ -98,4 +102,5 @@ def start(
         db, planned.store, audit, watch, stores.handovers,
         channels=channels, chain_users=chain_users, clock=clock, wake=handovers.wake,
     )  # fmt: skip
-    return OnCallResources(planned.store, planned.held, book)
+    by_hand = ByHand(db, stores.escalations, audit, escalator.wake, clock)
+    return OnCallResources(planned.store, planned.held, book, by_hand)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,5 +33,7 @@ class Kind:
     """The secrets that a channel of it may have."""
     check_secret: Callable[[str, str], None] = lambda _name, _value: None
     """Raises Permanent for a secret, by name and value, that cannot be used."""
+    check_together: Callable[[str, Mapping[str, str]], None] = lambda _destination, _secrets: None
+    """Raises Permanent for a destination with which these secrets cannot be used."""
     by_default: Callable[[Resources], str | None] = lambda _: None
     """The destination that the settings give; None when they give none."""

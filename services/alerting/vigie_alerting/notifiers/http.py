@@ -50,6 +50,17 @@ _NETWORK: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of an answer is read, and for how long."""
+
+    most_bytes: int = MAX_ANSWER_BYTES
+    seconds: float = BODY_S
+
+
+_BEGINNING: Final = Reading()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`text`: the beginning of the body; hostile until proved otherwise."""
 
@@ -83,12 +94,15 @@ class Http:
         await self._guarded.aclose()
         await self._trusted.aclose()
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, trusted: bool = False) -> Answer:
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, trusted: bool = False, reading: Reading = _BEGINNING
+    ) -> Answer:
         """The 2xx answer. Raises Temporary and Permanent by the table above. A `trusted` URL may be anywhere; where it
         redirects to may not."""
         end = asyncio.get_running_loop().time() + self._deadline_s
         for _ in range(1 + MAX_REDIRECTS):
-            answer = await self._once(self._trusted if trusted else self._guarded, url, headers, body, end)
+            pool = self._trusted if trusted else self._guarded
+            answer = await self._once(pool, url, headers, body, end=end, reading=reading)
             if answer.status not in _SAME_METHOD:
                 self._judge(answer)
                 return answer
@@ -99,8 +113,9 @@ class Http:
         raise Permanent(Failure.REDIRECTED, f"redirected more than {MAX_REDIRECTS} times")
 
     async def _once(
-        self, pool: httpcore2.AsyncConnectionPool, url: str, headers: Mapping[str, str], body: bytes, end: float
-    ) -> Answer:
+        self, pool: httpcore2.AsyncConnectionPool, url: str, headers: Mapping[str, str], body: bytes,
+        *, end: float, reading: Reading,
+    ) -> Answer:  # fmt: skip
         parts = parsed(url)
         sent = {"User-Agent": f"Vigie/{runtime_version()}", "Accept": "*/*", **_login(parts), **headers}
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
@@ -111,7 +126,7 @@ class Http:
                     stream = pool.stream("POST", bare, headers=list(sent.items()), content=body)
                     response = await stack.enter_async_context(stream)
                 got = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-                return Answer(response.status, got, await _beginning(response))
+                return Answer(response.status, got, await _beginning(response, reading))
         except TimeoutError:
             raise Temporary(Failure.TIMEOUT, f"no answer within {self._deadline_s:g} s") from None
         except _NETWORK as e:
@@ -126,12 +141,14 @@ class Http:
         said = f"the receiver answered {status}"
         if status in _PASSING or status >= 500:
             failure = Failure.RATE_LIMITED if status == 429 else Failure.SERVER_ERROR
-            raise Temporary(failure, said, retry_after_s=self._retry_after_s(answer.headers.get("retry-after")))
+            raise Temporary(failure, said, retry_after_s=self.retry_after_s(answer))
         if 300 <= status < 400:
             raise Permanent(Failure.REDIRECTED, f"{said}, a redirect that does not repeat the POST")
         raise Permanent(Failure.UNAUTHORISED if status in (401, 403) else Failure.REJECTED, said)
 
-    def _retry_after_s(self, text: str | None) -> float | None:
+    def retry_after_s(self, answer: Answer) -> float | None:
+        """How long the receiver wants to be left alone, an hour at most; None: it does not say."""
+        text = answer.headers.get("retry-after")
         if text is None:
             return None
         if re.fullmatch(r"[0-9]{1,9}", text):
@@ -189,16 +206,16 @@ def _login(parts: SplitResult) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
-async def _beginning(response: httpcore2.Response) -> str:
+async def _beginning(response: httpcore2.Response, reading: Reading) -> str:
     """What comes of the body at once. The verdict does not depend on it, so nothing that goes wrong here counts."""
     got = bytearray()
     with suppress(TimeoutError, *_NETWORK):
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(reading.seconds):
             async for part in response.aiter_stream():
                 got += part
-                if len(got) >= MAX_ANSWER_BYTES:
+                if len(got) >= reading.most_bytes:
                     break
-    return bytes(got[:MAX_ANSWER_BYTES]).decode("utf-8", "replace")
+    return bytes(got[: reading.most_bytes]).decode("utf-8", "replace")
 
 
 def _unreachable(error: BaseException) -> Temporary:

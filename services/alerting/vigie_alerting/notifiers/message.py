@@ -76,6 +76,12 @@ class Message:
     external_url: str
     traceparent: str
     """W3C trace context of what made the newest transition happen; empty when there is none."""
+    steps: tuple[Transition, ...] = ()
+    """What it is about, for those who tell it again in another way."""
+    together: Together | None = None
+    """The group that it is about."""
+    queue: str = ""
+    """Messages of one queue are told one after the other; empty: it is told once, and belongs to no other."""
 
     @property
     def trace_id(self) -> str:
@@ -96,6 +102,8 @@ def message(
     transitions: Sequence[Transition],
     external_url: str = "",
     together: Together | None = None,
+    *,
+    queue: str = "",
 ) -> Message:
     """The message about these transitions, of one tenant; of each alert the last one counts. `together`: the group that
     they are of."""
@@ -117,6 +125,9 @@ def message(
         group_labels=group,
         external_url=external_url.rstrip("/"),
         traceparent=last.traceparent,
+        steps=tuple(newest.values()),
+        together=together,
+        queue=queue,
     )
 
 

@@ -12,6 +12,7 @@ from vigie_runtime.clock import Clock
 
 from vigie_alerting.channels.settings import ChannelSettings
 from vigie_alerting.notifiers.http import Http
+from vigie_alerting.slack.bot import Keeping
 
 Publish: TypeAlias = Callable[[TenantId, bytes], Awaitable[None]]
 """Hands a record to those who watch the alerts of a tenant live. Raises OSError when it cannot be handed over now."""
@@ -25,3 +26,5 @@ class Resources:
     clock: Clock
     tls: ssl.SSLContext
     """Of mail servers."""
+    keeping: Keeping | None = None
+    """Of messages that are edited; None: nothing is sent there."""

@@ -13,8 +13,6 @@ from typing import Any, Final
 from vigie_contracts import names
 from vigie_contracts.alerts import Condition, Level, NoData, Rule, RuleKind, Severity
 
-SERVICE_UP: Final = "service_up"
-"""gauge {host, site, service}: 1 while a service of a host runs, else 0."""
 CANARY_TOOK: Final = "vigie_alerting_canary_seconds"
 """gauge without labels: how long the alert of each minute took that tests alerting itself."""
 BY: Final = "vigie"
@@ -168,7 +166,7 @@ _SUPERVISION: Final[list[dict[str, Any]]] = [
         "name": "service_down",
         "group": "server-supervision",
         "severity": Severity.ERROR,
-        "metric_name": SERVICE_UP,
+        "metric_name": names.SERVICE_UP,
         "condition": Condition.EQUAL,
         "threshold": 0.0,
         "annotations": _text("{{ labels.service }} on {{ labels.host }} is stopped"),
@@ -179,7 +177,7 @@ _SUPERVISION: Final[list[dict[str, Any]]] = [
         "group": "server-supervision",
         "severity": Severity.CRITICAL,
         "kind": RuleKind.EXPRESSION,
-        "expression": f'max by (host, site) ({SERVICE_UP}{{site!=""}}) == 0',
+        "expression": f'max by (host, site) ({names.SERVICE_UP}{{site!=""}}) == 0',
         "annotations": _text("All services of {{ labels.site }} are stopped"),
     },
 ]

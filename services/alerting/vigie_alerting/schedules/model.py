@@ -92,3 +92,5 @@ class Person(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw
     email: str = ""
     channels: tuple[str, ...] = ()
     """Their names."""
+    slack: str = ""
+    """The id of the person in Slack: who presses a button there."""

@@ -37,7 +37,10 @@ class Delivery:
             return Permanent(Failure.MISCONFIGURED, "there is no channel of this type")
         if notification.remaining:
             channel = replace(channel, destination=notification.remaining)
-        told = message(notification.id, channel.name, notification.transitions, self._external_url, notification.group)
+        told = message(
+            notification.id, channel.name, notification.transitions, self._external_url, notification.group,
+            queue=notification.queue,
+        )  # fmt: skip
         context = tracing.context_of(tracing.extract([("traceparent", told.traceparent.encode())]))
         with tracer.start_as_current_span(f"notify {channel.type}", context=context):
             self._failpoint(Point.BEFORE_SEND)

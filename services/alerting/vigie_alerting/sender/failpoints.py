@@ -21,6 +21,8 @@ class Point(StrEnum):
     BEFORE_SEND = "before_send"
     AFTER_SEND = "after_send"
     """Delivered, not confirmed."""
+    AFTER_POST = "after_post"
+    """A receiver has a message that is edited later, and where it has it is not stored."""
     AFTER_CONFIRM = "after_confirm"
     BEFORE_ESCALATION = "before_escalation"
     """A step of an escalation chain is written in a transaction that is not committed."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
+from vigie_contracts.hosts import HOST_PATTERN
 from vigie_contracts.limits import MAX_TENANT_CHARS
 from vigie_identity.api_keys import MAX_OVERLAP
 from vigie_identity.names import MAX_NAME_CHARS
@@ -112,6 +113,11 @@ class NewKey(Body):
     name: Name = Field(examples=["gateway of the front desk"])
     scopes: Annotated[list[ScopeName], Field(min_length=1, max_length=len(Scope))]
     expires: Moment | None = Field(default=None, description="null: never")
+    host: Annotated[str, Field(pattern=HOST_PATTERN)] | None = Field(
+        default=None,
+        description="the only host that it speaks for; only with the scope agent alone",
+        examples=[None],
+    )
 
 
 class Rotation(Body):

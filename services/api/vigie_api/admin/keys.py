@@ -53,7 +53,7 @@ async def list_keys(context: InTenant, page_request: PageAsked) -> Any:
 async def create_key(context: InTenant, body: NewKey, request: Request, response: Response) -> Any:
     """A key. Its secret is in this answer and nowhere else."""
     keys = context.resources.identity.keys
-    made = await keys.create(context.tenant, body.name, body.scopes, context.actor, body.expires)
+    made = await keys.create(context.tenant, body.name, body.scopes, context.actor, body.expires, body.host)
     located(request, response, made.key.id)
     return CreatedKey(key=ApiKey.of(made.key), secret=made.secret)
 

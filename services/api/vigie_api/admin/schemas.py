@@ -80,6 +80,7 @@ class ApiKey(Model):
     last_used: Time | None = Field(description="to the minute")
     revoked: Time | None
     replaced_by: str | None = Field(description="id of the key that it was rotated to")
+    host: str | None = Field(description="the only host that the key of an agent speaks for; null: any")
 
     @classmethod
     def of(cls, key: api_keys.ApiKey) -> Self:
@@ -93,6 +94,7 @@ class ApiKey(Model):
             last_used=iso_of(key.last_used) if key.last_used else None,
             revoked=iso_of(key.revoked) if key.revoked else None,
             replaced_by=key.replaced_by,
+            host=key.host,
         )
 
 

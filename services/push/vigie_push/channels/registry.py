@@ -21,7 +21,7 @@ from vigie_push.channels.telemetry import TelemetryChannel
 from vigie_push.sources import health, notifications, transitions, values
 from vigie_push.sources.base import Sink, Source
 from vigie_push.sources.redis_link import RedisLink
-from vigie_push.sources.reports_tail import FETCH_WAIT_MS, ReportsTail
+from vigie_push.sources.reports_tail import ReportsTail
 from vigie_push.sources.summaries import PERIODS, SummarySource
 
 ABSENT: Final[Mapping[str, str]] = {
@@ -51,7 +51,7 @@ def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
     link = RedisLink(lambda: clients.redis_pubsub(settings), resources.clock)
     (reports,) = topics.deployed(settings, (REPORTS,))
     tail = ReportsTail(
-        lambda: clients.kafka_consumer(settings, client_id="vigie-push-reports", max_wait_ms=FETCH_WAIT_MS),
+        lambda: clients.kafka_consumer(settings, client_id="vigie-push-reports"),
         reports.name,
         reports.partitions,
         recent=resources.recent_reports,

@@ -24,8 +24,6 @@ NAME: Final = "reports"
 MAX_RECORDS: Final = 500
 """Handed over at once; others wait meanwhile."""
 POLL_MS: Final = 200
-FETCH_WAIT_MS: Final = 500
-"""How long a broker keeps a fetch open: it answers as soon as there is a record."""
 CONNECT_S: Final = 15.0
 SILENT_S: Final = 15.0
 """A log that does not answer for so long is away."""

@@ -28,6 +28,7 @@ from vigie_alerting.api.alerts.schemas import (
     Alert,
     AlertPage,
     Counts,
+    Escalated,
     Explained,
     History,
     HistoryEntry,
@@ -49,6 +50,7 @@ FEATURE = Feature(
         ("GET", f"{_ONE}/history"): Access(Permission.ALERTS_READ),
         ("POST", f"{_ONE}/acknowledge"): Access(Permission.ALERTS_ACKNOWLEDGE),
         ("POST", f"{_ONE}/unacknowledge"): Access(Permission.ALERTS_ACKNOWLEDGE),
+        ("POST", f"{_ONE}/escalate"): Access(Permission.ALERTS_ACKNOWLEDGE),
         ("POST", f"{_ONE}/resolve"): Access(Permission.ALERTS_RESOLVE),
         ("POST", _REPLAY): Access(Permission.MONITORING_CONFIGURE),
     },
@@ -57,6 +59,7 @@ FEATURE = Feature(
 MAX_COUNTED: Final = 10_000
 _MAX_TOLD: Final = 100
 _SETTLED: Responses = {409: problem_response("It was not given up, or something newer of the alert was delivered")}
+_UNESCALATED: Responses = {409: problem_response("It has no chain, or the chain has nobody else to tell now")}
 _CONFLICT: Responses = {409: problem_response("It does not fire, or somebody else has it: the sentence says who")}
 AlertPath = Annotated[str, Path(max_length=64, description="16 hex digits")]
 
@@ -187,6 +190,16 @@ async def unacknowledge_alert(context: Ctx, alert: AlertPath, body: Remark | Non
         alert,
         lambda one, rule: commands.unacknowledge(one, rule, context.actor.name, context.now_ms, note=note),
     )
+
+
+@router.post(f"{_ONE}/escalate", response_model=Escalated, responses=_UNESCALATED)
+async def escalate_alert(context: Ctx, alert: AlertPath) -> Any:
+    """The next step of its escalation chain is told now, without waiting for its time. Asked again before that is told,
+    it changes nothing."""
+    known = await context.resources.desk.one(context.tenant, alert)
+    if not queries.sees_known(context, known):
+        raise AlertNotFound
+    return Escalated.of(await context.resources.oncall.by_hand.escalate(known.alert, context.actor))
 
 
 @router.post(f"{_ONE}/resolve", response_model=Alert, responses=_CONFLICT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
@@ -16,6 +16,7 @@ from vigie_web.schemas import Body, Model, NextCursor, Time
 from vigie_alerting import templates
 from vigie_alerting.alerts.desk import Known
 from vigie_alerting.api.schemas import time
+from vigie_alerting.escalation.by_hand import Hastened
 from vigie_alerting.transitions import annotations_of, labels_of
 from vigie_alerting.why.explaining import By, Explanation, Outcome, channel_of
 
@@ -261,6 +262,23 @@ class History(Model):
     why: list[Explained] = Field(
         description="for each of these transitions, receiver and channel why it was told, or not; newest first"
     )
+
+
+class EscalatedStep(Model):
+    """A step of a chain that is told now."""
+
+    chain: str
+    step: int = Field(description="from 1")
+
+
+class Escalated(Model):
+    """What is told now; whom it reached stands in the history a moment later."""
+
+    steps: list[EscalatedStep]
+
+    @classmethod
+    def of(cls, some: Sequence[Hastened]) -> Self:
+        return cls(steps=[EscalatedStep(chain=one.chain, step=one.step) for one in some])
 
 
 class Acknowledge(Body):

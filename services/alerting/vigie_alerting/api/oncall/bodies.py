@@ -127,6 +127,14 @@ class PersonBody(Body):
         list[Annotated[str, Field(max_length=64)]],
         Field(default_factory=list, max_length=10, description="names of the tenant's channels"),
     ]
+    slack: Annotated[
+        str,
+        Field(
+            pattern=r"^([UW][A-Z0-9]{2,30})?$",
+            description="the id in Slack, for who presses buttons there; empty: they are known by their address",
+            examples=["U012AB3CD"],
+        ),
+    ] = ""
 
     @property
     def value(self) -> model.Person:
@@ -135,7 +143,7 @@ class PersonBody(Body):
             raise InvalidOnCall("email", "give an address or channels, else nothing reaches this person")
         if self.email:
             _check_address(self.email)
-        return model.Person(email=self.email, channels=tuple(self.channels))
+        return model.Person(email=self.email, channels=tuple(self.channels), slack=self.slack)
 
 
 class Target(Body):

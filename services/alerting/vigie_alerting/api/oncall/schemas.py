@@ -206,6 +206,7 @@ class Person(Model):
     updated_by: str
     email: str
     channels: list[str]
+    slack: str
 
     @classmethod
     def of(cls, stored: Stored[model.Person]) -> Self:
@@ -217,6 +218,7 @@ class Person(Model):
             updated_by=stored.by,
             email=person.email,
             channels=list(person.channels),
+            slack=person.slack,
         )
 
 

@@ -12,6 +12,7 @@ export const PAGES = [
   { path: "overview", title: "nav.overview", icon: "pulse", permission: "metrics.read", group: "first", load: () => import("./pages/overview/page.js") },
   { path: "alerts", title: "nav.alerts", icon: "bell", permission: "alerts.read", group: "first", load: () => import("./pages/alerts/page.js") },
   { path: "explore", title: "nav.explore", icon: "search", permission: "metrics.read", group: "first", load: () => import("./pages/explore/page.js") },
+  { path: "health", title: "nav.health", icon: "heart", permission: "services.read", group: "first", load: () => import("./pages/health/page.js") },
   { path: "about", title: "nav.about", icon: "info", permission: null, group: "last", load: () => import("./pages/about/page.js") },
 ];
 

@@ -67,7 +67,7 @@ export function Editor({ value, onInput, onRun, error }) {
 /** What could stand at a place. @param {Place | null} place @returns {string[]} */
 export function useKnown(place) {
   const tick = useTick(EVERY_MS);
-  const metrics = useLoad((stop) => get("api/v1/label/__name__/values", { limit: 5000 }, stop)
+  const metrics = useLoad((stop) => get("api/v1/label/__name__/values", { limit: 5000 }, stop).then((one) => one.data), [tick]);
   const kind = place?.kind ?? "name";
   const about = kind === "name" ? "" : `${kind} ${place?.metric} ${place?.label}`;
   const more = useLoad(async (stop) => {
