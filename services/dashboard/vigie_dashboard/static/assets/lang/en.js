@@ -313,8 +313,6 @@ export default {
   "about.GET /admin/tenant/{tenant}/metrics": "reads it back, with /latest and /aggregated; /admin/global/summary and /admin/global/usage-trends are over all tenants, for SUPERADMIN and SUPPORT",
   "about.send": "Send something",
   "nav.alerts": "Alerts",
-  "action.save": "Save",
-  "action.delete": "Delete",
   "state.muting": "muting",
   "explore.expression": "Expression",
   "explore.placeholder": "sum by (service) (rate(bookings_created_total[5m]))",

@@ -313,8 +313,6 @@ export default {
   "about.GET /admin/tenant/{tenant}/metrics": "le relit, avec /latest et /aggregated ; /admin/global/summary et /admin/global/usage-trends portent sur tous les clients, pour SUPERADMIN et SUPPORT",
   "about.send": "Envoyer quelque chose",
   "nav.alerts": "Alertes",
-  "action.save": "Enregistrer",
-  "action.delete": "Supprimer",
   "state.muting": "en cours",
   "explore.expression": "Expression",
   "explore.placeholder": "sum by (service) (rate(bookings_created_total[5m]))",
