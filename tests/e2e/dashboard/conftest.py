@@ -6,6 +6,7 @@ Every context fails its test when the page writes to the console, throws, or ask
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE: Final = Path(__file__).parent / "vendor" / "axe.min.js"
 WAIT_MS: Final = 30_000
 """Of every expectation: a slow machine takes its time."""
+TRAFFIC_S: Final = 180.0
 PASSWORD: Final = "violet-kettle-marches-north"
 
 expect.set_options(timeout=WAIT_MS)
@@ -45,10 +47,20 @@ def up(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     one = Up(directory, demo=True)
     try:
         one.start()
+        _wait_for_traffic(one.url)
         yield one
     finally:
         one.kill()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait_for_traffic(url: str) -> None:
+    """Until the simulator has filled in the past hour and sends what happens now."""
+    end = time.monotonic() + TRAFFIC_S
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+        while not http.get("/api/dashboard/realtime").json().get("bookingsPerMinute"):
+            assert time.monotonic() < end, "the simulator sends nothing"
+            time.sleep(0.5)
 
 
 @pytest.fixture(scope="package")

@@ -83,8 +83,8 @@ def test_filters_are_in_the_address(look: Look, fire: Callable[..., str]) -> Non
 def test_a_rule_is_tried_over_the_past_saved_changed_and_deleted(look: Look) -> None:
     name = unique("written").replace("-", "_")
     page = look.at("#/alerts/rules/new")
-    page.get_by_label("Name").fill(name)
-    editor = page.get_by_role("combobox", name="Expression")
+    page.get_by_role("textbox", name="Name", exact=True).fill(name)
+    editor = page.get_by_role("textbox", name="Expression")
     editor.fill("sum by (service) (rate(bookings_created_total[5m])) > 0.05")
     page.get_by_role("button", name="Try over the last 7 days").click()
     expect(page.get_by_text("It would have fired")).to_be_visible()
@@ -92,10 +92,10 @@ def test_a_rule_is_tried_over_the_past_saved_changed_and_deleted(look: Look) -> 
     expect(page.get_by_text("threshold 0.05")).to_be_visible()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("version 1")).to_be_visible()
-    page.get_by_label("For").first.fill("5m")
+    page.get_by_role("textbox", name="For", exact=True).fill("5m")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("version 2")).to_be_visible()
-    expect(page.get_by_label("For").first).to_have_value("5m")
+    expect(page.get_by_role("textbox", name="For", exact=True)).to_have_value("5m")
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page).to_have_url(f"{look.up.url}/#/alerts/rules")
@@ -106,8 +106,8 @@ def test_a_rule_is_tried_over_the_past_saved_changed_and_deleted(look: Look) -> 
 def test_what_is_wrong_with_a_rule_stands_beside_its_field(look: Look) -> None:
     look.allowed = ["422"]
     page = look.at("#/alerts/rules/new")
-    page.get_by_label("Name").fill("wrong")
-    page.get_by_role("combobox", name="Expression").fill("histogram_quantil(0.9, x) > 1")
+    page.get_by_role("textbox", name="Name", exact=True).fill("wrong")
+    page.get_by_role("textbox", name="Expression").fill("histogram_quantil(0.9, x) > 1")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".editor .wrong")).to_contain_text("did you mean histogram_quantile")
 

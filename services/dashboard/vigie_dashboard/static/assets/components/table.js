@@ -32,7 +32,7 @@ export function Table({ caption, columns, rows, rowKey, onOpen, empty, more, bus
         <caption class="sr-only">${caption}</caption>
         <thead><tr>${columns.map((one) => html`
           <th scope="col" class=${one.number ? "num" : ""} aria-sort=${sort?.key === one.key ? (sort.down ? "descending" : "ascending") : undefined}>
-            ${one.sort === false || !one.title ? html`<span>${one.title}</span>` : html`<button type="button" class="sort" onClick=${() => turn(one)}>${one.title}</button>`}
+            ${one.sort === false || !one.title ? html`<span class=${one.title ? "" : "sr-only"}>${one.title || t("table.actions")}</span>` : html`<button type="button" class="sort" onClick=${() => turn(one)}>${one.title}</button>`}
           </th>`)}</tr></thead>
         <tbody ref=${body}>${shown.map((row) => html`
           <tr key=${rowKey(row)} tabindex=${onOpen ? 0 : undefined} class=${onOpen ? "open" : ""}

@@ -52,6 +52,7 @@ export default {
   "state.loading": "Chargement",
   "state.empty": "Rien ici pour l'instant.",
   "state.stale": "Ce n'est pas le plus récent :",
+  "table.actions": "Ce qu'on peut faire",
   "table.more": "Afficher la suite",
   "chart.empty": "Pas de données sur cette période.",
   "error.bug": "Quelque chose d'inattendu s'est produit dans cette page : {detail}",

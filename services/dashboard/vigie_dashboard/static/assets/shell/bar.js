@@ -1,5 +1,5 @@
 // The head of a page: its name, whether it is live, and what all pages share: tenant, range, zone, language, theme.
-import { html, useState } from "../core/ui.js";
+import { html, useId, useState } from "../core/ui.js";
 import { LANGUAGES, language, speak, t } from "../core/i18n.js";
 import { status } from "../core/live.js";
 import { param, setParams } from "../core/router.js";
@@ -52,22 +52,23 @@ function RangeChoice() {
 }
 
 function Settings() {
+  const id = useId();
   return html`
     <details class="settings">
       <summary class="control">${t("bar.settings")}</summary>
       <div class="panel">
-        <label>${t("bar.zone")}
-          <select class="control" onChange=${(/** @type {any} */ event) => setParams({ tz: event.target.value === browserZone ? null : event.target.value })}>
-            ${zones().map((one) => html`<option value=${one} selected=${one === zone.value}>${one}</option>`)}
-          </select></label>
-        <label>${t("bar.language")}
-          <select class="control" onChange=${(/** @type {any} */ event) => speak(event.target.value)}>
-            ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} selected=${code === language.value}>${name}</option>`)}
-          </select></label>
-        <label>${t("bar.theme")}
-          <select class="control" onChange=${(/** @type {any} */ event) => choose(event.target.value)}>
-            ${THEMES.map((one) => html`<option value=${one} selected=${one === theme.value}>${t(`theme.${one}`)}</option>`)}
-          </select></label>
+        <label for=${`${id}-zone`}>${t("bar.zone")}</label>
+        <select id=${`${id}-zone`} class="control" onChange=${(/** @type {any} */ event) => setParams({ tz: event.target.value === browserZone ? null : event.target.value })}>
+          ${zones().map((one) => html`<option value=${one} selected=${one === zone.value}>${one}</option>`)}
+        </select>
+        <label for=${`${id}-language`}>${t("bar.language")}</label>
+        <select id=${`${id}-language`} class="control" onChange=${(/** @type {any} */ event) => speak(event.target.value)}>
+          ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} selected=${code === language.value}>${name}</option>`)}
+        </select>
+        <label for=${`${id}-theme`}>${t("bar.theme")}</label>
+        <select id=${`${id}-theme`} class="control" onChange=${(/** @type {any} */ event) => choose(event.target.value)}>
+          ${THEMES.map((one) => html`<option value=${one} selected=${one === theme.value}>${t(`theme.${one}`)}</option>`)}
+        </select>
       </div>
     </details>`;
 }

@@ -1,8 +1,8 @@
 // One alert: what it is, the number behind it, what happened to it, and why somebody was told or not.
-import { html } from "../../core/ui.js";
+import { html, useMemo } from "../../core/ui.js";
 import { get, post } from "../../core/api.js";
 import { lasting, number, t } from "../../core/i18n.js";
-import { useLoad } from "../../core/load.js";
+import { useLoad, useTick } from "../../core/load.js";
 import { href } from "../../core/router.js";
 import { may } from "../../core/session.js";
 import { exactly, now, when } from "../../core/time.js";
@@ -18,6 +18,7 @@ import { Actions } from "./list.js";
 import { compared } from "./condition.js";
 
 const AROUND_MS = 1_800_000;
+const EVERY_MS = 5_000;
 
 /** @param {{id: string}} props */
 export function AlertDetail({ id }) {
@@ -65,9 +66,10 @@ function Head({ alert, path }) {
 /** The number that the rule looks at, around the alert. @param {{alert: any}} props */
 function Value({ alert }) {
   const from = Date.parse(alert.createdAt) - AROUND_MS;
-  const to = alert.resolvedAt ? Date.parse(alert.resolvedAt) + AROUND_MS : now.value;
+  const tick = useTick(alert.resolvedAt ? 0 : EVERY_MS);
+  const to = useMemo(() => (alert.resolvedAt ? Date.parse(alert.resolvedAt) + AROUND_MS : Date.now()), [alert.resolvedAt, tick, alertNews.value]);
   const { expression, limits } = compared(alert.expression);
-  const answer = useLoad((stop) => byExpression(expression, { from, to, live: false, text: "" }, stop), [expression, alert.resolvedAt, alertNews.value]);
+  const answer = useLoad((stop) => byExpression(expression, { from, to, live: false, text: "" }, stop), [expression, to]);
   const mark = [{ from: Date.parse(alert.createdAt), to: alert.resolvedAt ? Date.parse(alert.resolvedAt) : null, label: alert.type }];
   return html`
     <${Card} title=${t("alert.number")} note=${expression}>

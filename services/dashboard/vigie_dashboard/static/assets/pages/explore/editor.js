@@ -1,12 +1,14 @@
-// An expression with suggestions: a text field that is a combobox. Arrows choose, Enter or Tab takes, Escape closes,
+// An expression with suggestions: a text field and a list beside it. Arrows choose, Enter or Tab takes, Escape closes,
 // Ctrl+Enter asks.
 import { html, useEffect, useId, useRef, useState } from "../../core/ui.js";
 import { get } from "../../core/api.js";
 import { t } from "../../core/i18n.js";
-import { useLoad } from "../../core/load.js";
+import { useLoad, useTick } from "../../core/load.js";
 import { completed, fitting, names, placeAt } from "./expression.js";
 
 /** @typedef {import("./expression.js").Place} Place */
+
+const EVERY_MS = 30_000;
 
 /** @param {{value: string, onInput: (value: string) => void, onRun: () => void, error?: string}} props */
 export function Editor({ value, onInput, onRun, error }) {
@@ -50,8 +52,8 @@ export function Editor({ value, onInput, onRun, error }) {
   return html`
     <div class="editor">
       <label class="sr-only" for=${id}>${t("explore.expression")}</label>
-      <textarea id=${id} ref=${field} class="mono" rows="2" spellcheck="false" autocomplete="off" role="combobox" aria-autocomplete="list"
-        aria-expanded=${offered.length ? "true" : "false"} aria-controls=${`${id}-list`} aria-activedescendant=${offered.length ? `${id}-${chosen}` : undefined}
+      <textarea id=${id} ref=${field} class="mono" rows="2" spellcheck="false" autocomplete="off" aria-autocomplete="list"
+        aria-controls=${`${id}-list`} aria-activedescendant=${offered.length ? `${id}-${chosen}` : undefined}
         aria-invalid=${error ? "true" : undefined} aria-describedby=${error ? `${id}-error` : undefined} placeholder=${t("explore.placeholder")}
         value=${value} onInput=${(/** @type {any} */ event) => { onInput(event.target.value); look(); }} onKeyDown=${key} onClick=${look} onBlur=${() => setPlace(null)}></textarea>
       <ul id=${`${id}-list`} role="listbox" aria-label=${t("explore.suggestions")} hidden=${!offered.length}>
@@ -64,7 +66,8 @@ export function Editor({ value, onInput, onRun, error }) {
 
 /** What could stand at a place. @param {Place | null} place @returns {string[]} */
 export function useKnown(place) {
-  const metrics = useLoad((stop) => get("api/v1/label/__name__/values", { limit: 5000 }, stop).then((one) => one.data), []);
+  const tick = useTick(EVERY_MS);
+  const metrics = useLoad((stop) => get("api/v1/label/__name__/values", { limit: 5000 }, stop).then((one) => one.data), [tick]);
   const kind = place?.kind ?? "name";
   const about = kind === "name" ? "" : `${kind} ${place?.metric} ${place?.label}`;
   const more = useLoad(async (stop) => {
