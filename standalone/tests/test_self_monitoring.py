@@ -93,7 +93,7 @@ def test_a_front_door_that_is_away_is_left_out() -> None:
     assert (recorded.counts, recorded.durations) == ({}, [])
 
 
-@pytest.mark.parametrize(("on", "expected"), [(True, ["self-monitoring"]), (False, [])])
+@pytest.mark.parametrize(("on", "expected"), [(True, ["self-monitoring", "agent"]), (False, [])])
 def test_it_runs_unless_it_is_switched_off(tmp_path: Path, on: bool, expected: list[str]) -> None:
     options = Options(tmp_path, demo=False, self_monitoring=on)
     stages = services(Context(options, Home(tmp_path), {}, lambda _name: lambda _line: None))

@@ -112,7 +112,8 @@ def test_everything_but_the_front_door_listens_on_the_loopback(tmp_path: Path, m
     services(Context(Options(tmp_path, host="0.0.0.0"), home, {}, lambda _name: print))
     assert environments["aggregator"]["VIGIE_AGGREGATOR_HOST"] == "127.0.0.1"
     # Whoever adds one says here where it listens.
-    assert set(environments) == {"inbox", "aggregator", "alerting", "healthcheck", "front", "self-monitoring", "demo"}
+    listening = {"inbox", "aggregator", "alerting", "healthcheck", "front", "demo"}
+    assert set(environments) == {*listening, "self-monitoring", "agent"}
     assert environments["alerting"]["VIGIE_ALERTING_HOST"] == "127.0.0.1"
     assert environments["healthcheck"]["VIGIE_HEALTHCHECK_HOST"] == "127.0.0.1"
 

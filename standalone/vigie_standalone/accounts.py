@@ -108,8 +108,9 @@ def _client(settings: AccountSettings) -> clients.MongoClient:
         raise AccountsError(f"MONGODB_URI is not a connection string: {redact(str(error))}") from None
 
 
-async def prepare(variables: Mapping[str, str], *, demo: bool) -> Prepared:
-    """Make what a Vigie needs before anybody can use it. Raises AccountsError."""
+async def prepare(variables: Mapping[str, str], *, demo: bool, agent: tuple[Home, str] | None = None) -> Prepared:
+    """Make what a Vigie needs before anybody can use it; with `agent`, a home and the name of a host, also a good key
+    for the agent of that host. Raises AccountsError."""
     async with accounts(variables) as here:
         who = here.identity
         await who.tenants.ensure(TenantId(here.settings.default_tenant))
@@ -118,6 +119,9 @@ async def prepare(variables: Mapping[str, str], *, demo: bool) -> Prepared:
         if demo:
             with suppress(Conflict):  # made by an earlier start: whatever became of it since is somebody's will
                 await who.tenants.create(DEMO_TENANT, DEMO_TENANT_NAME, SYSTEM)
+        if agent is not None:
+            home, host = agent
+            await _keep_key(here, home, secrets.AGENT_KEY, name=f"agent of {host}", scope=Scope.AGENT, host=host)
         recorded = await recorded_partitions(here.database)
         return Prepared(recorded, made.name, made.password) if made else Prepared(recorded)
 
@@ -125,12 +129,17 @@ async def prepare(variables: Mapping[str, str], *, demo: bool) -> Prepared:
 async def ensure_own_key(variables: Mapping[str, str], home: Home) -> None:
     """Have a good key of the default tenant kept for Vigie's own measurements. Raises AccountsError."""
     async with accounts(variables) as here:
-        keys, kept = here.identity.keys, secrets.read(home, secrets.OWN_KEY)
-        known = await keys.find(kept) if kept else None
-        if known is None or not known.good(datetime.now(UTC)):
-            tenant = TenantId(here.settings.default_tenant)
-            made = await keys.create(tenant, "self-monitoring of vigie up", [Scope.WRITE], SYSTEM)
-            secrets.keep(home, secrets.OWN_KEY, made.secret)
+        await _keep_key(here, home, secrets.OWN_KEY, name="self-monitoring of vigie up", scope=Scope.WRITE)
+
+
+async def _keep_key(here: Accounts, home: Home, file: str, *, name: str, scope: Scope, host: str | None = None) -> None:
+    """Have a good key of the default tenant kept in the file: the one that is there, or another."""
+    keys, kept = here.identity.keys, secrets.read(home, file)
+    known = await keys.find(kept) if kept else None
+    if known is None or not known.good(datetime.now(UTC)) or known.host != host:
+        tenant = TenantId(here.settings.default_tenant)
+        made = await keys.create(tenant, name, [scope], SYSTEM, host=host)
+        secrets.keep(home, file, made.secret)
 
 
 def _operator() -> Actor:

@@ -35,9 +35,13 @@ class Prepared:
     """Of that administrator; None when the operator chose it: then there is nothing to show."""
 
 
-def prepare(variables: Mapping[str, str], stopping: threading.Event, *, demo: bool) -> Prepared:
-    """Make what a Vigie needs before anybody can use it. Raises StandaloneError."""
-    return Prepared(**_ask(stopping, variables=dict(variables), demo=demo))
+def prepare(
+    variables: Mapping[str, str], stopping: threading.Event, *, demo: bool, agent: tuple[Home, str] | None = None
+) -> Prepared:
+    """Make what a Vigie needs before anybody can use it; with `agent`, a home and the name of a host, also a good key
+    for the agent of that host. Raises StandaloneError."""
+    named = None if agent is None else [str(agent[0].directory), agent[1]]
+    return Prepared(**_ask(stopping, variables=dict(variables), demo=demo, agent=named))
 
 
 def ensure_own_key(variables: Mapping[str, str], stopping: threading.Event, home: Home) -> None:
@@ -55,7 +59,9 @@ def _work(question: dict[str, Any]) -> dict[str, Any] | None:
     variables = question["variables"]
     if "key_for" in question:
         return asyncio.run(accounts.ensure_own_key(variables, Home(Path(question["key_for"]))))
-    return asdict(asyncio.run(accounts.prepare(variables, demo=question["demo"])))
+    named = question.get("agent")
+    agent = None if named is None else (Home(Path(named[0])), named[1])
+    return asdict(asyncio.run(accounts.prepare(variables, demo=question["demo"], agent=agent)))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ MADE = {JWT_SECRET: ("jwt-secret", 48), ENCRYPTION_KEYS: ("channel-keys", 32)}
 """Variable of each secret, its file, and how many bytes it has."""
 _OLD_NAMES = {ENCRYPTION_KEYS: "VIGIE_CHANNEL_KEYS"}
 OWN_KEY = "self-monitoring-key"
+AGENT_KEY = "agent-key"
 
 
 def variables(home: Home, *wanted: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What `vigie up` runs on top of the servers, and how each of them is started and asked whether it is ready."""
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -114,7 +115,7 @@ def services(context: Context) -> list[list[Unit]]:
     main += [Unit(_alerting(context), stop_grace_s=30)] if options.alerting else []
     main += [Unit(_healthcheck(context), stop_grace_s=30)] if options.healthcheck else []
     stages = [[*main, Unit(_front(context), stop_grace_s=30)]]
-    senders = [_self_monitoring(context)] if options.self_monitoring else []
+    senders = [_self_monitoring(context), _agent(context)] if options.self_monitoring else []
     senders += [_demo(context)] if options.demo else []
     stages.append([Unit(sender, essential=False, stop_grace_s=5) for sender in senders])
     return stages
@@ -268,6 +269,24 @@ def _self_monitoring(context: Context) -> Process:
     arguments = ["vigie_standalone.self_monitoring", "--url", context.options.own_url]
     key = (secrets.read(context.home, secrets.OWN_KEY) if needs_own_key() else os.environ.get("VIGIE_TOKEN")) or ""
     return context.module("self-monitoring", arguments, lambda: True, {"VIGIE_API_KEY": key})
+
+
+def host_name() -> str:
+    """What this machine is called in Vigie: VIGIE_AGENT_HOST, else its own name, as far as a host may be called so."""
+    wanted = os.environ.get("VIGIE_AGENT_HOST") or socket.gethostname()
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", wanted).lstrip("-._")[:128] or "localhost"
+
+
+def _agent(context: Context) -> Process:
+    """Of this machine; with its defaults, but for where its state is and who it speaks for."""
+    env = {
+        "VIGIE_URL": context.options.own_url,
+        "VIGIE_API_KEY": "",
+        "VIGIE_API_KEY_FILE": str(context.home.secrets / secrets.AGENT_KEY),
+        "VIGIE_AGENT_HOST": host_name(),
+        "VIGIE_AGENT_STATE_DIR": os.environ.get("VIGIE_AGENT_STATE_DIR") or str(context.home.directory / "agent"),
+    }
+    return context.module("agent", ["vigie_agent", "run"], lambda: True, env)
 
 
 def needs_own_key() -> bool:

@@ -25,6 +25,7 @@ from vigie_standalone.services import (
     Options,
     anonymous,
     caught,
+    host_name,
     in_words,
     needs_own_key,
     partitions,
@@ -144,7 +145,8 @@ class _Up:
     def _prepare(self) -> None:
         # Before any service could do it: so the password comes to this process, and goes through no log and no file.
         variables = self._servers.variables()
-        self._prepared = prepare(variables, self._stopping, demo=self._options.demo)
+        agent = (self._home, host_name()) if self._options.self_monitoring else None
+        self._prepared = prepare(variables, self._stopping, demo=self._options.demo, agent=agent)
         if self._options.self_monitoring and needs_own_key():
             ensure_own_key(variables, self._stopping, self._home)
 

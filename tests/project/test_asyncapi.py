@@ -87,7 +87,7 @@ def test_every_live_message_is_in_the_document() -> None:
 def test_what_clients_send_is_received_and_the_rest_is_sent() -> None:
     [received] = [one for one in LIVE["operations"].values() if one["action"] == "receive"]
     names = {resolved(one["$ref"], LIVE)["name"] for one in received["messages"]}
-    assert names == {"subscribe", "unsubscribe", "auth", "ping", "metrics"}
+    assert names == {"subscribe", "unsubscribe", "auth", "ping", "metrics", "commandResult"}
 
 
 def test_the_page_shows_both_and_loads_nothing() -> None:

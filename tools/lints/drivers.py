@@ -47,6 +47,8 @@ PLACES: Final = (
     ("HTTP", "services/*/routes.py", "translates requests"),
     ("HTTP", "services/push/vigie_push/socketio/transport.py", "an ASGI app, which a library is"),
     ("HTTP", "services/api/vigie_api/admin/*", "routes: a file for each resource"),
+    ("HTTP", "services/api/vigie_api/hosts/sites.py", "routes: a file for each resource"),
+    ("HTTP", "services/api/vigie_api/stats/config.py", "routes: a file for each resource"),
     ("HTTP", "services/alerting/vigie_alerting/api/*", "routes: a folder for each feature"),
     ("HTTP", "services/api/vigie_api/promql/http/*", "routes whose forms and errors are those of Prometheus"),
     ("HTTP", "standalone/vigie_standalone/inbox/__main__.py", "opens the doors of the catcher"),

@@ -11,6 +11,13 @@ from vigie_contracts import names
 
 from tests.kit import eventually_sync
 
+SENT = {
+    names.CPU_USAGE, names.MEMORY_USAGE, names.DISK_USAGE, names.MEMORY_USED, names.MEMORY_AVAILABLE,
+    names.LOAD_AVERAGE, names.DISK_READ, names.DISK_WRITTEN, names.DISK_READS, names.DISK_WRITES,
+    names.NETWORK_RECEIVED, names.NETWORK_SENT,
+}  # fmt: skip
+"""Of the names that summaries know, those of any client; an agent says more."""
+
 
 class Recorded:
     def __init__(self) -> None:
@@ -33,7 +40,7 @@ def test_numbers_have_the_names_that_summaries_know_and_possible_values() -> Non
     recorded = Recorded()
     host = HostNumbers(recorded, host="here", process="worker-1")
     host.collect()
-    assert (recorded.gauges.keys() | recorded.counters.keys()) >= set(names.SYSTEM)
+    assert (recorded.gauges.keys() | recorded.counters.keys()) >= SENT
     for name in (names.CPU_USAGE, names.MEMORY_USAGE, names.DISK_USAGE):
         assert 0 <= recorded.gauges[name] <= 100
         assert recorded.labels[name] == {"host": "here"}
@@ -89,7 +96,17 @@ def test_client_sends_them_periodically(server) -> None:
     client.start()
     eventually_sync(lambda: len(server.received) >= 3)
     client.stop()
-    assert set(names.SYSTEM) <= server.names()
+    assert server.names() >= SENT
     load = {item["labels"]["period"] for item in server.counted if item["name"] == names.LOAD_AVERAGE}
     assert load == {"1m", "5m", "15m"}
     assert os.uname().nodename in {item["labels"]["host"] for item in server.counted}
+
+
+def test_beside_an_agent_only_what_it_does_not_say_is_recorded() -> None:
+    recorded = Recorded()
+    numbers = HostNumbers(recorded, beside_agent=True)
+    numbers.collect()
+    numbers.collect()
+    assert set(recorded.counters) == {names.DISK_READS, names.DISK_WRITES}
+    assert recorded.gauges
+    assert all(name.startswith("process_") for name in recorded.gauges)

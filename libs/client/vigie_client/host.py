@@ -21,15 +21,23 @@ class HostNumbers:
     """CPU, memory, disk, load, network and this process. `collect` is for `Client.add_collector`."""
 
     def __init__(
-        self, client: Client, *, host: str | None = None, process: str | None = None, disk: str = os.sep
+        self,
+        client: Client,
+        *,
+        host: str | None = None,
+        process: str | None = None,
+        disk: str = os.sep,
+        beside_agent: bool = False,
     ) -> None:
         """`host`: the label, this machine's name when None. `process`: a label for the numbers of this process, where
         several of one service run on a machine; not its id, which would make new series at every start. `disk`: the
-        path whose file system is measured."""
+        path whose file system is measured. `beside_agent`: leave out what the agent of this machine reports."""
         self._client = client
         self._host = {"host": host or socket.gethostname()}
         self._process_labels = {**self._host, **({"process": process} if process else {})}
         self._disk = disk
+        whole = (self._machine, self._disks, self._operations, self._network, self._own)
+        self._parts = (self._operations, self._own) if beside_agent else whole
         self._totals: dict[str, int] = {}
         self._process = psutil.Process()
         self._thread = 0
@@ -39,7 +47,7 @@ class HostNumbers:
         """Record all of them. What a platform or a container does not tell is left out."""
         if self._process.pid != os.getpid():  # the child of a fork
             self._process = psutil.Process()
-        for part in (self._machine, self._disks, self._network, self._own):
+        for part in self._parts:
             try:
                 part()
             except (psutil.Error, OSError, NotImplementedError, AttributeError, RuntimeError) as error:
@@ -67,6 +75,9 @@ class HostNumbers:
         if (io := psutil.disk_io_counters()) is not None:
             self._total("system_disk_read_bytes_total", io.read_bytes)
             self._total("system_disk_written_bytes_total", io.write_bytes)
+
+    def _operations(self) -> None:
+        if (io := psutil.disk_io_counters()) is not None:
             self._total("system_disk_reads_completed_total", io.read_count)
             self._total("system_disk_writes_completed_total", io.write_count)
 

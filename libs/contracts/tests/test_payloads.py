@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from vigie_contracts import alerts, checks, reports, samples, targets, topics
+from vigie_contracts import alerts, checks, commands, reports, samples, targets, topics
 from vigie_contracts.payloads import Payload, payloads
 
 JSON_TOPICS = {
@@ -13,6 +13,7 @@ JSON_TOPICS = {
     topics.RULES.name: alerts.Rule,
     topics.ALERTS.name: alerts.Transition,
     topics.TARGETS.name: targets.Target,
+    topics.COMMANDS.name: commands.Command,
 }
 
 

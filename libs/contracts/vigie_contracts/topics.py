@@ -51,6 +51,9 @@ TARGETS: Final = Topic(
     "vigie.targets.v1", 12, "target id", _COMPACTED, "targets.Target", ("healthcheck",), ("healthcheck",)
 )
 ALERTS: Final = Topic("vigie.alerts.v1", 12, "alert fingerprint", _WEEK, "alerts.Transition")
+COMMANDS: Final = Topic(
+    "vigie.commands.v1", 12, "tenant + host", _WEEK, "commands.Command", ("api", "push"), ("push", "aggregator")
+)
 DEAD: Final = Topic(
     "vigie.dead.v1",
     1,
@@ -61,4 +64,4 @@ DEAD: Final = Topic(
     ("`vigie dead list`", "`vigie dead replay`"),
 )
 
-TOPICS: Final = (SAMPLES, REPORTS, CHECKS, RULES, TARGETS, ALERTS, DEAD)
+TOPICS: Final = (SAMPLES, REPORTS, CHECKS, RULES, TARGETS, ALERTS, COMMANDS, DEAD)

@@ -77,6 +77,7 @@ class Action(StrEnum):
     TARGET_CHANGED = "target.changed"
     TARGET_DELETED = "target.deleted"
     TARGETS_IMPORTED = "targets.imported"
+    SERVICE_COMMANDED = "service.commanded"
     SITE_CREATED = "site.created"
     SITE_CHANGED = "site.changed"
     SITE_DELETED = "site.deleted"

@@ -17,7 +17,7 @@ from vigie_contracts import limits, telemetry
 from vigie_contracts.days import zone
 from vigie_contracts.series import InvalidSeriesError, validate_tenant
 from vigie_contracts.tenants import tenant_id
-from vigie_contracts.topics import CHECKS, REPORTS, SAMPLES
+from vigie_contracts.topics import CHECKS, COMMANDS, REPORTS, SAMPLES
 
 from vigie_runtime.addresses import Networks, networks
 
@@ -185,6 +185,14 @@ class ChecksSettings(Settings):
     """Of a service that has to do with the checks of targets."""
 
     checks_topic: str = Field(default=CHECKS.name, min_length=1, max_length=249, description="topic of the checks")
+
+
+class CommandsSettings(Settings):
+    """Of a service that has to do with what agents are asked to do."""
+
+    commands_topic: str = Field(
+        default=COMMANDS.name, min_length=1, max_length=249, description="topic of the commands"
+    )
 
 
 class ZonesSettings(Settings):

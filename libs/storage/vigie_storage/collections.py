@@ -283,6 +283,18 @@ HEALTH_CHECKS: Final = Collection(
 )  # fmt: skip
 """One result of one probe. `_id`: that of the check."""
 
+# Written by api, and the results by aggregator. See `commands`.
+COMMANDS: Final = Collection(
+    "commands",
+    TenantIn.FIELD,
+    (
+        Index((TenantIn.FIELD, "host", "at"), only={"state": "pending"}),
+        Index((TenantIn.FIELD, "host", "service"), unique=True, only={"state": "pending"}),
+    ),
+    Expiry("expires"),
+)
+"""What an agent was asked to do. `_id`: that of the command."""
+
 # Written by ingest and api.
 TENANT_USAGE: Final = Collection("tenant_usage", TenantIn.FIELD, (_by_tenant("day"),), Expiry("day", USAGE_LIFE))
 """What a tenant used on a UTC day. `_id`: {tenant, day}. See `usage`."""
@@ -310,5 +322,6 @@ ALL: Final = (
     ALERT_ESCALATIONS, ALERT_HANDOVERS, ALERT_MESSAGES,
     ALERT_RULES, ALERT_RULE_VERSIONS, ALERT_TENANTS, ALERT_CONFIGURATION,
     HEALTH_TARGETS, HEALTH_STATES, HEALTH_SIGHTINGS, HEALTH_BEATS, HEALTH_INCIDENTS, HEALTH_CHECKS,
+    COMMANDS,
     TENANTS, USERS, API_KEYS, SESSIONS, LICENCES, AUDIT, IDENTITY_STATE,
 )  # fmt: skip

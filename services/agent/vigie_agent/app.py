@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +15,18 @@ from typing import Final, TypeVar
 from vigie_client.transport import HttpTransport
 from vigie_contracts.hosts import HostReport, Unavailable
 
+from vigie_agent.channel import CommandChannel
 from vigie_agent.collection import Collection, encoded
 from vigie_agent.collectors.registry import collectors
+from vigie_agent.commander import Commander
 from vigie_agent.configuration import ConfigurationClient
+from vigie_agent.journal import Journal
 from vigie_agent.sending import Sender
 from vigie_agent.settings import AgentSettings
 from vigie_agent.spool import Lost, Spool
 from vigie_agent.state import StateDirectory, Status
 from vigie_agent.systemd.bus import SystemdBus
+from vigie_agent.trust import trust
 
 log = logging.getLogger("vigie_agent")
 
@@ -48,9 +51,13 @@ class Agent:
 
     def __init__(self, settings: AgentSettings, key: str | None, state: StateDirectory) -> None:
         self._settings, self._state = settings, state
-        verify = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
+        verify = trust(settings.url, settings.ca_file)
+        self._key, self._verify = key, verify
         asking, sending = (HttpTransport(settings.url, api_key=key, verify=verify) for _ in range(2))
-        self._configuration = ConfigurationClient(asking, settings.host, state.configuration, settings.interval_s)
+        instance = state.instance()
+        self._configuration = ConfigurationClient(
+            asking, settings.host, state.configuration, settings.interval_s, instance
+        )
         self._spool = Spool(state.spool, settings.spool_bytes)
         self._sender = Sender(self._spool, sending)
         self._io = ThreadPoolExecutor(1, "vigie-agent-io")
@@ -60,12 +67,13 @@ class Agent:
         self._walker = ThreadPoolExecutor(1, "vigie-agent-walk")
         self._bus = SystemdBus()
         found = collectors(settings, self._bus, self._threads, self._walker)
-        self._collection = Collection(settings, found, state.instance())
+        self._collection = Collection(settings, found, instance)
         self._stopped = asyncio.Event()
         self._waiting = asyncio.Event()
         self._told: dict[Lost, int] = {}
         self._said: str | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        self._channel: CommandChannel | None = None
         self._status = Status(
             pid=os.getpid(),
             host=settings.host,
@@ -82,7 +90,8 @@ class Agent:
     async def run(self) -> None:
         """Until `stop`."""
         log.info("the agent of %s reports to %s", self._settings.host, self._settings.url)
-        loops = [asyncio.create_task(one(), name=one.__name__) for one in (self._collect, self._send)]
+        work = [self._collect, self._send, *([self._command] if self._settings.allowed else [])]
+        loops = [asyncio.create_task(one(), name=one.__name__) for one in work]
         stopped = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +148,19 @@ class Agent:
             elif wait > 0:
                 await asyncio.sleep(wait)
 
+    async def _command(self) -> None:
+        """Take commands, as long as what is done can be noted: not noted it could be done twice."""
+        try:
+            journal = await asyncio.to_thread(Journal, self._state.journal)
+        except OSError as e:
+            self._status.commands = f"not taken: the journal cannot be written: {e.strerror or e}"
+            log.error("commands are not taken: %s cannot be written: %s", self._state.journal, e)
+            await self._stopped.wait()
+            return
+        commander = Commander(self._settings, self._bus, journal)
+        self._channel = CommandChannel(self._settings, self._key, commander, journal, self._verify)
+        await self._channel.run()
+
     async def _refresh(self) -> None:
         """Ask for the configuration, unless that is still under way."""
         if self._refreshing is None or self._refreshing.done():
@@ -170,5 +192,7 @@ class Agent:
         status, sender, spool = self._status, self._sender, self._spool
         status.last_sent, status.sent, status.problem = sender.last_sent_ms, sender.sent, sender.problem
         status.waiting, status.waiting_bytes, status.spool_problem = len(spool), spool.bytes, spool.problem
+        if self._channel is not None:
+            status.commands = self._channel.state
         status.lost = {why.value: count for why, count in spool.lost.items()}
         self._state.keep(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -70,10 +71,10 @@ class _Kept(msgspec.Struct):
 class ConfigurationClient:
     """Asks for the configuration of one host. For one thread at a time."""
 
-    def __init__(self, transport: HttpTransport, host: str, file: Path, interval_s: float) -> None:
-        """`interval_s` counts until Vigie was reached for the first time."""
+    def __init__(self, transport: HttpTransport, host: str, file: Path, interval_s: float, instance: str = "") -> None:
+        """`interval_s` counts until Vigie was reached for the first time. `instance`: that of this installation."""
         self._transport = transport
-        self._path = f"{PATH}?host={quote(host, safe='')}"
+        self._path = f"{PATH}?host={quote(host, safe='')}" + (f"&instance={instance}" if instance else "")
         self._file = file
         self._etag = ""
         self.current = Configuration(collection_interval=interval_s)
@@ -82,7 +83,7 @@ class ConfigurationClient:
     def refresh(self) -> Refused | None:
         """Ask; `current` stays as it is when there is no good answer. What was wrong, or None."""
         headers = {"if-none-match": self._etag} if self._etag else {}
-        answer = self._transport.get(self._path, headers, TIMEOUT_S)
+        answer = self._transport.get(f"{self._path}&clock={time.time_ns() // 1_000_000}", headers, TIMEOUT_S)
         if isinstance(answer, HttpFailure):
             return Refused(answer.reason, unreachable=True)
         if answer.status == 304:

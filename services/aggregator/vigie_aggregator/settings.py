@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_runtime.settings import ChecksSettings, ReportsSettings, SamplesSettings, ZonesSettings
+from vigie_runtime.settings import ChecksSettings, CommandsSettings, ReportsSettings, SamplesSettings, ZonesSettings
 
 
-class AggregatorSettings(SamplesSettings, ReportsSettings, ChecksSettings, ZonesSettings):
+class AggregatorSettings(SamplesSettings, ReportsSettings, ChecksSettings, CommandsSettings, ZonesSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     host: str = Field(

@@ -54,6 +54,8 @@ NEEDS: list[tuple[str, tuple[Need, Need]]] = [
     (r"/admin/audit", of_platform(P.AUDIT_READ, P.TENANTS_MANAGE)),
     (r"/api/agents/config", of_tenants(P.HOSTS_REPORT, P.HOSTS_REPORT)),
     (r"/api/hosts.*", of_tenants(P.SERVER_READ, P.SERVER_READ)),
+    (r"/api/sites/.*/services/.*", of_tenants(P.SERVICES_READ, P.SERVICES_CONTROL)),
+    (r"/api/commands/.*", of_tenants(P.SERVICES_READ, P.SERVICES_READ)),
     (r"/api/sites.*", of_tenants(P.SITES_READ, P.MONITORING_CONFIGURE)),
     (r"/stats/server.*", of_tenants(P.SERVER_READ, P.SERVER_READ)),
     (r"/stats/(system|site/.*)", of_tenants(P.SITES_READ, P.SITES_READ)),

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from vigie_runtime import clients
+from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.cache import TtlCache
 from vigie_runtime.clock import Clock
 from vigie_runtime.expressions import Expressions
@@ -41,6 +43,8 @@ from vigie_api.apps import routes as apps
 from vigie_api.auth import routes as auth
 from vigie_api.auth.browser import routes as browser
 from vigie_api.auth.first_start import FirstStartTask
+from vigie_api.commands import routes as commands
+from vigie_api.commands.orders import Orders, Publish
 from vigie_api.dashboard import routes as dashboard
 from vigie_api.dashboard.summaries import routes as summaries
 from vigie_api.exposition import routes as exposition
@@ -65,6 +69,7 @@ FEATURES: Final = (
     exposition.FEATURE,
     node_reports.FEATURE,
     apps.FEATURE,
+    commands.FEATURE,
     hosts.FEATURE,
     sites.FEATURE,
     stats.FEATURE,
@@ -77,6 +82,8 @@ FEATURES: Final = (
     reference.FEATURE,
     operations(PATH),
 )
+COMMAND_S: Final = 3.0
+"""So long who gives a command waits for Kafka: it is stored already."""
 _KEPT_ANSWERS: Final = 64
 """A chart of as many points as are allowed takes 20 MB; nothing is kept for longer than `api_answer_cache_s`."""
 _STATS_S: Final = 5.0
@@ -145,6 +152,7 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         monitoring=watched[2],
         host_reports=HostReports(database),
         stats=TtlCache[Any](clock, _STATS_S, _KEPT_STATS),
+        orders=Orders(database, who.audit, _commands(settings, life, clock)),
         reader=reader,
         samples=samples.of,
         selectors=samples.selectors,
@@ -155,3 +163,25 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         scrapes=ConcurrencyLimit(settings.api_concurrent_scrapes, "answers of /metrics"),
         report_pages=ConcurrencyLimit(settings.api_concurrent_reads, "pages of reports"),
     )
+
+
+def _commands(settings: ApiSettings, life: Lifespan, clock: Clock) -> Publish:
+    """Commands onto their log. Kafka is connected to with the first one: all else here does without."""
+    records = RecordPublisher(
+        lambda: clients.kafka_producer(settings, client_id="vigie-api-commands"),
+        settings.commands_topic,
+        settings.partitions,
+        source="/vigie/api",
+        delivery_timeout_s=COMMAND_S,
+        clock=clock,
+    )
+    life.on_down("command publisher", records.close)
+    started: list[bool] = []
+
+    async def publish(key: bytes, value: bytes, id_: str) -> None:
+        if not started:
+            started.append(True)
+            await records.start()
+        await records.publish(key, value, id_=id_)
+
+    return publish

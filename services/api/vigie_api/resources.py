@@ -32,6 +32,7 @@ from vigie_web.health import Check
 from vigie_web.state import AccessControl
 
 from vigie_api.auth.first_start import FirstStartTask
+from vigie_api.commands.orders import Orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Resources:
     monitoring: MonitoringConfigs
     stats: TtlCache[Any]
     """What was last reported, as it was a few seconds ago."""
+    orders: Orders
     reader: SeriesReader
     samples: Callable[[TenantId], SamplesReader]
     """What PromQL reads of a tenant."""

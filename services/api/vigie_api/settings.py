@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_runtime.settings import ReportsSettings, ZonesSettings
+from vigie_runtime.settings import CommandsSettings, ReportsSettings, ZonesSettings
 from vigie_web.access_control import AccessSettings
 
 
-class ApiSettings(AccessSettings, ReportsSettings, ZonesSettings):
+class ApiSettings(AccessSettings, ReportsSettings, CommandsSettings, ZonesSettings):
     """Read from `VIGIE_<FIELD>`."""
 
     api_host: str = Field(default="0.0.0.0", description="address to listen on")

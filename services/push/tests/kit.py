@@ -21,7 +21,7 @@ from vigie_push.app import State
 from vigie_push.channels.base import ChannelMessage, Feed, Parameters, Snapshot, Topic, Update
 from vigie_push.errors import UnknownChannel
 from vigie_push.hub import Hub
-from vigie_push.messages import Ack, Metrics
+from vigie_push.messages import Ack, CommandResult, Metrics
 from vigie_push.metrics import PushMetrics
 from vigie_push.resources import Resources
 from vigie_push.sessions import Sessions
@@ -184,6 +184,13 @@ class NoAppMetrics:
         raise UnknownChannel("metrics", "none")
 
 
+class NoResults:
+    """Of agents, which are not what is tested."""
+
+    async def take(self, session: Any, message: CommandResult) -> Ack:
+        return Ack(id=message.id)
+
+
 @dataclass
 class MadeUpSource:
     name: str = SOURCE
@@ -261,7 +268,7 @@ async def serving(**settings: Any) -> AsyncGenerator[Service]:
     async def connected(_state: State, life: Lifespan) -> Resources:
         life.on_down("hub", hub.close)
         life.run("sessions", sessions.run(), sessions.stop)
-        return Resources(access, (), hub, sessions, cast(Any, NoAppMetrics()))
+        return Resources(access, (), hub, sessions, cast(Any, NoAppMetrics()), cast(Any, NoResults()))
 
     app = web.create_app(
         State(made, measured, clock),

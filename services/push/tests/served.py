@@ -27,7 +27,7 @@ from vigie_runtime.clock import SystemClock
 from vigie_web.server import config as server_config
 from vigie_web.state import AccessControl
 
-from services.push.tests.kit import NoAppMetrics
+from services.push.tests.kit import NoAppMetrics, NoResults
 
 TENANT = TenantId("acme")
 READER, WRITER = "reader-token", "writer-token"
@@ -152,6 +152,7 @@ class Served:
         self.socket_io = SocketTransport(self.sessions, clock)
         self.resources = Resources(
             access=access, checks=(), hub=self.hub, sessions=self.sessions, app_metrics=cast(Any, NoAppMetrics()),
+            results=cast(Any, NoResults()),
             socket_io=self.socket_io,
         )  # fmt: skip
         self.port = 0

@@ -23,11 +23,17 @@ from .kit import settings_for
 
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
 MINE, OTHERS = "shop", "till"
-ASKED: dict[str, dict[str, Any]] = {"metrics": {"selector": "up"}, "app": {"appId": MINE}, "site": {"siteId": MINE}}
+ASKED: dict[str, dict[str, Any]] = {
+    "metrics": {"selector": "up"},
+    "app": {"appId": MINE},
+    "commands": {"host": "web-1"},
+    "site": {"siteId": MINE},
+}
 ASKED["services"] = ASKED["site"]
 ALLOWED: dict[ChannelName, set[str]] = {
     ChannelName.ALERTS: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.APP: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
+    ChannelName.COMMANDS: {"SUPERADMIN", "ADMIN", "key agent"},
     ChannelName.HEALTH: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.METRICS: {"SUPERADMIN", "SUPPORT", "ADMIN", "USER", "READONLY", "key read"},
     ChannelName.SERVER: {"SUPERADMIN", "SUPPORT", "ADMIN", "key read"},

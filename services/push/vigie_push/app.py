@@ -6,11 +6,13 @@ from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
-from vigie_contracts.topics import REPORTS
+from vigie_contracts.topics import COMMANDS, REPORTS
 from vigie_limits.plans import series_limits
 from vigie_publishing.metrics import PUBLISHING_METRICS
 from vigie_publishing.publishing import publishing, report_publishing
+from vigie_runtime import clients
 from vigie_runtime.bus import topics
+from vigie_runtime.bus.records import RecordPublisher
 from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
@@ -31,6 +33,7 @@ from vigie_push.channels import registry
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.hub import Hub
 from vigie_push.resources import Resources
+from vigie_push.results import ResultIntake
 from vigie_push.sessions import Sessions
 from vigie_push.settings import PushSettings
 from vigie_push.socketio import routes as socketio
@@ -69,7 +72,9 @@ async def connect(state: State, life: Lifespan) -> Resources:
     shared = await access_control.connect(state, life, count_usage=True)
     database, redis = shared.database, shared.redis
     with retryable("starting"):
-        await life.up("topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS,)), database))
+        await life.up(
+            "topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS, COMMANDS)), database)
+        )
     resources = ChannelResources(settings, database, redis, clock, state.metrics)
     life.on_down("summaries", resources.board.close)
     counted = metrics.PushMetrics(state.metrics)
@@ -94,8 +99,29 @@ async def connect(state: State, life: Lifespan) -> Resources:
         hub=hub,
         sessions=sessions,
         app_metrics=app_metrics,
+        results=await _results(state, life),
         socket_io=socket_io,
     )
+
+
+async def _results(state: State, life: Lifespan) -> ResultIntake:
+    """What takes the results of commands."""
+    settings = state.settings
+    records = RecordPublisher(
+        lambda: clients.kafka_producer(settings, client_id="vigie-push-results"),
+        settings.commands_topic,
+        settings.partitions,
+        source="/vigie/push",
+        clock=state.clock,
+        metrics=state.metrics,
+    )
+    await life.up("result publisher", records.start())
+    life.on_down("result publisher", records.close)
+
+    async def publish(key: bytes, value: bytes, id_: str) -> None:
+        await records.publish(key, value, id_=id_)
+
+    return ResultIntake(publish, state.clock)
 
 
 async def _app_metrics(state: State, life: Lifespan, shared: access_control.Shared) -> AppIntake:

@@ -6,9 +6,11 @@ generated from these types and those of the registry.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+from msgspec import Meta
+from vigie_contracts.commands import MAX_MESSAGE_CHARS, Outcome
 
 Id: TypeAlias = str | int | None
 """Whatever a client gives a message, to find the answer by."""
@@ -56,7 +58,16 @@ class Metrics(_In, tag="metrics", kw_only=True):
     tenant: str | None = None
 
 
-Incoming: TypeAlias = Subscribe | Unsubscribe | Auth | Ping | Metrics
+class CommandResult(_In, tag="commandResult", kw_only=True):
+    """What an agent made of the command `id` for its host. It comes again until it is acknowledged."""
+
+    host: str
+    outcome: Outcome
+    text: Annotated[str, Meta(max_length=MAX_MESSAGE_CHARS)] = ""
+    tenant: str | None = None
+
+
+Incoming: TypeAlias = Subscribe | Unsubscribe | Auth | Ping | Metrics | CommandResult
 
 
 class _Out(msgspec.Struct, rename="camel", tag_field="type", omit_defaults=True, kw_only=True):

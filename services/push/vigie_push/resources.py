@@ -10,6 +10,7 @@ from vigie_web.state import AccessControl
 
 from vigie_push.apps.intake import AppIntake
 from vigie_push.hub import Hub
+from vigie_push.results import ResultIntake
 from vigie_push.sessions import Sessions
 from vigie_push.socketio.transport import SocketTransport
 
@@ -23,5 +24,7 @@ class Resources:
     hub: Hub
     sessions: Sessions
     app_metrics: AppIntake
+    results: ResultIntake
+    """What agents made of their commands."""
     socket_io: SocketTransport | None = None
     """None where WebSockets are switched off."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field
-from vigie_runtime.settings import ReportsSettings
+from vigie_runtime.settings import CommandsSettings, ReportsSettings
 from vigie_web.access_control import AccessSettings
 from vigie_web.websocket import WebSocketLimits
 
 
-class PushSettings(ReportsSettings, AccessSettings):
+class PushSettings(ReportsSettings, CommandsSettings, AccessSettings):
     """Read by `vigie_runtime.settings.load`."""
 
     push_host: str = Field(default="0.0.0.0", description="address to listen on")

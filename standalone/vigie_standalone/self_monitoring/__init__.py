@@ -1,1 +1,1 @@
-"""Vigie's own measurements: `vigie up` watches its machine and its HTTP traffic, and sends that as any client does."""
+"""Vigie's own measurements: `vigie up` watches its HTTP traffic, and sends that as any client does."""

@@ -1,4 +1,7 @@
-"""`python -m vigie_standalone.self_monitoring --url URL`: measures until SIGTERM. The credential is VIGIE_API_KEY."""
+"""`python -m vigie_standalone.self_monitoring --url URL`: measures until SIGTERM. The credential is VIGIE_API_KEY.
+
+The machine itself is reported by its agent, which `vigie up` runs as well.
+"""
 
 import argparse
 import logging as stdlib_logging
@@ -26,7 +29,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     client = Client(url, interval=INTERVAL_S, exit_timeout=2, handle_sigterm=False, verify=trust(url))
-    client.add_collector(HostNumbers(client, process="self-monitoring").collect)
+    client.add_collector(HostNumbers(client, process="self-monitoring", beside_agent=True).collect)
     client.add_collector(Traffic(client, url).collect)
     with client:
         stop.wait()

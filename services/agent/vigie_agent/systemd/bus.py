@@ -36,6 +36,10 @@ class BusRefusedError(Exception):
         """That of the D-Bus error."""
 
 
+class JobLostError(BusAwayError):
+    """The bus went away after systemd was asked: nobody knows what became of it."""
+
+
 class UnitStatus(NamedTuple):
     """A unit, without `.service`. `path` is empty of one that is not loaded."""
 
@@ -82,10 +86,13 @@ class SystemdBus:
 
     async def job(self, method: str, name: str, timeout: float) -> str:
         """`StartUnit`, `StopUnit` or `RestartUnit`, and how the job ended: `done`, `failed`, `timeout`, ... Raises
-        BusAwayError, BusRefusedError; TimeoutError when the job goes on."""
+        BusAwayError, BusRefusedError: nothing was done; JobLostError; TimeoutError when the job goes on."""
         await self.call(MANAGER, "Subscribe", "", [])
         self._early.clear()
-        [path] = await self.call(MANAGER, method, "ss", [f"{name}{SUFFIX}", "replace"])
+        try:
+            [path] = await self.call(MANAGER, method, "ss", [f"{name}{SUFFIX}", "replace"])
+        except BusAwayError as e:
+            raise JobLostError(str(e)) from None
         if (result := self._early.get(path)) is not None:
             return result
         future = self._jobs[path] = asyncio.get_running_loop().create_future()
@@ -123,7 +130,7 @@ class SystemdBus:
             bus.disconnect()
         for future in self._jobs.values():
             if not future.done():
-                future.set_exception(BusAwayError("the bus went away while the job was done"))
+                future.set_exception(JobLostError("the bus went away while the job was done"))
 
     async def _connected(self) -> MessageBus:
         async with self._connecting:

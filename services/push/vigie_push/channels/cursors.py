@@ -27,6 +27,7 @@ class Form(IntEnum):
     METRICS = 2
     REPORTS = 3
     HEALTH = 4
+    COMMANDS = 5
 
 
 NONE: Final[Cursor] = ""

@@ -12,6 +12,7 @@ class ChannelName(StrEnum):
     APP = "app"
     APPLICATION = "application"
     BUSINESS = "business"
+    COMMANDS = "commands"
     HEALTH = "health"
     METRICS = "metrics"
     SERVER = "server"

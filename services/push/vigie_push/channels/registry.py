@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from vigie_contracts.topics import REPORTS
+from vigie_contracts.topics import COMMANDS, REPORTS
 from vigie_runtime import clients
 from vigie_runtime.bus import topics
 
 from vigie_push.channels.alerts import AlertsChannel
 from vigie_push.channels.app_metrics import AppChannel
 from vigie_push.channels.base import Channel
+from vigie_push.channels.commands import CommandsChannel
 from vigie_push.channels.health import HealthChannel
 from vigie_push.channels.hosts import ServerChannel, ServicesChannel, SiteChannel
 from vigie_push.channels.metrics import MetricsChannel
 from vigie_push.channels.resources import ChannelResources
 from vigie_push.channels.summaries import SummaryChannel
 from vigie_push.channels.telemetry import TelemetryChannel
-from vigie_push.sources import health, notifications, transitions, values
+from vigie_push.sources import commands, health, notifications, transitions, values
 from vigie_push.sources.base import Sink, Source
 from vigie_push.sources.redis_link import RedisLink
 from vigie_push.sources.reports_tail import ReportsTail
@@ -29,6 +30,7 @@ def channels(resources: ChannelResources) -> dict[str, Channel[Any]]:
     made: tuple[Channel[Any], ...] = (
         AlertsChannel(resources),
         AppChannel(resources),
+        CommandsChannel(resources),
         HealthChannel(resources),
         MetricsChannel(resources),
         ServerChannel(resources),
@@ -44,7 +46,7 @@ def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
     """The sources of all channels. One that has to run does so from `Source.run` on."""
     settings = resources.settings
     link = RedisLink(lambda: clients.redis_pubsub(settings), resources.clock)
-    (reports,) = topics.deployed(settings, (REPORTS,))
+    reports, ordered = topics.deployed(settings, (REPORTS, COMMANDS))
     tail = ReportsTail(
         lambda: clients.kafka_consumer(settings, client_id="vigie-push-reports"),
         reports.name,
@@ -59,5 +61,12 @@ def sources(resources: ChannelResources, sink: Sink) -> list[Source]:
         health.source(link, sink),
         values.source(link, sink),
         tail,
+        commands.source(
+            lambda: clients.kafka_consumer(settings, client_id="vigie-push-commands"),
+            ordered.name,
+            ordered.partitions,
+            sink=sink,
+            clock=resources.clock,
+        ),
         *(SummarySource(area, resources.board, sink) for area in PERIODS),
     ]

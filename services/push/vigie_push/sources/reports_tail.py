@@ -1,4 +1,5 @@
-"""The newest reports, from the end of the log: each process reads for itself, without a group."""
+"""The newest records, reports unless said otherwise, from the end of a log: each process reads for itself, without a
+group."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from vigie_contracts.commands import Command
+from vigie_contracts.reports import Report
 from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
 from vigie_runtime.backoff import Backoff
@@ -31,9 +34,7 @@ _BACKOFF: Final = Backoff(0.2, 5.0)
 
 
 class ReportsTail:
-    """A source: its records are `Report`s."""
-
-    name = NAME
+    """A source: its records are `Report`s, or what else `read` gives."""
 
     def __init__(
         self,
@@ -41,12 +42,16 @@ class ReportsTail:
         topic: str,
         partitions: int,
         *,
-        recent: RecentReports,
         sink: Sink,
         clock: Clock,
+        recent: RecentReports | None = None,
+        name: str = NAME,
+        read: Callable[[KafkaRecord], Report | Command | None] = read,
     ) -> None:
-        """`consumer` makes one without topics and group, with `clients.kafka_consumer`."""
+        """`consumer` makes one without topics and group, with `clients.kafka_consumer`. `recent` is told of every
+        record. `name` is the source's; `read` gives None for what nobody can read."""
         self._consumer, self._recent, self._sink, self._clock = consumer, recent, sink, clock
+        self.name, self._read = name, read
         self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
         self._followed: set[str] = set()
         self._next: dict[TopicPartition, int] = {}
@@ -112,27 +117,29 @@ class ReportsTail:
                 self._next[partition] = records[-1].offset + 1
                 for record in records:
                     self._take(record)
-            self._recent.forget(self._clock.now_ms())
+            if self._recent is not None:
+                self._recent.forget(self._clock.now_ms())
 
     def _take(self, record: KafkaRecord) -> None:
-        self._recent.add(record)
+        if self._recent is not None:
+            self._recent.add(record)
         tenant = (record.key or b"").partition(b"/")[0].decode(errors="replace")
-        if tenant in self._followed and (report := read(record)) is not None and report.tenant == tenant:
-            self._sink.publish(NAME, TenantId(tenant), report)
+        if tenant in self._followed and (found := self._read(record)) is not None and found.tenant == tenant:
+            self._sink.publish(self.name, TenantId(tenant), found)
 
     def _there(self) -> None:
         self._known.set()
         if self._away:
             self._away = False
-            log.info("the log of reports is read again")
-            self._sink.restored(NAME)
+            log.info("a log is read again", source=self.name)
+            self._sink.restored(self.name)
 
     def _lost(self, error: Exception) -> None:
         self._known.set()
         if not self._away:
             self._away = True
-            log.warning("the log of reports cannot be read", reason=reason_of(error))
-            self._sink.degraded(NAME)
+            log.warning("a log cannot be read", source=self.name, reason=reason_of(error))
+            self._sink.degraded(self.name)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

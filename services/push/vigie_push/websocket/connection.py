@@ -18,6 +18,7 @@ from vigie_push.apps.intake import AppIntake
 from vigie_push.errors import Code, Ended, error_of
 from vigie_push.messages import (
     Auth,
+    CommandResult,
     Error,
     Incoming,
     Metrics,
@@ -30,6 +31,7 @@ from vigie_push.messages import (
     encode,
     fields,
 )
+from vigie_push.results import ResultIntake
 from vigie_push.sessions import Session
 from vigie_push.subscriber import Delivery
 
@@ -43,7 +45,10 @@ _MAX_INTAKES: Final = 64
 class LiveSocket:
     """A connection that is accepted."""
 
-    __slots__ = ("_app_metrics", "_auth_timer", "_heartbeat_ms", "_intakes", "_now_ms", "_receive", "_session", "_wire")
+    __slots__ = (
+        "_app_metrics", "_auth_timer", "_heartbeat_ms", "_intakes", "_now_ms", "_receive", "_results", "_session",
+        "_wire",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -52,11 +57,12 @@ class LiveSocket:
         session: Session,
         *,
         app_metrics: AppIntake,
+        results: ResultIntake,
         now_ms: Callable[[], int],
         heartbeat_s: float,
     ) -> None:
         self._wire, self._receive, self._session = wire, receive, session
-        self._app_metrics, self._now_ms = app_metrics, now_ms
+        self._app_metrics, self._results, self._now_ms = app_metrics, results, now_ms
         self._heartbeat_ms = int(heartbeat_s * 1000)
         self._intakes: set[asyncio.Task[None]] = set()
         self._auth_timer: asyncio.TimerHandle | None = None
@@ -155,10 +161,10 @@ class LiveSocket:
                 session.subscriber.tell(Pong(id=message.id, timestamp=self._now_ms()))
             case Auth():
                 await self._authenticate(message.token.encode(), message.id)
-            case Metrics():
+            case Metrics() | CommandResult():
                 await self._take(message)
 
-    async def _take(self, message: Metrics) -> None:
+    async def _take(self, message: Metrics | CommandResult) -> None:
         """Beside the reader: what comes in a burst goes to Kafka together."""
         while len(self._intakes) >= _MAX_INTAKES:
             await asyncio.wait(self._intakes, return_when=asyncio.FIRST_COMPLETED)
@@ -166,12 +172,15 @@ class LiveSocket:
         self._intakes.add(task)
         task.add_done_callback(self._intakes.discard)
 
-    async def _answer(self, message: Metrics) -> None:
+    async def _answer(self, message: Metrics | CommandResult) -> None:
         tell = self._session.subscriber.tell
         try:
-            tell(await self._app_metrics.take(self._session, message))
+            if isinstance(message, Metrics):
+                tell(await self._app_metrics.take(self._session, message))
+            else:
+                tell(await self._results.take(self._session, message))
         except ProblemError as e:
             tell(error_of(e, message.id))
         except Exception:  # a bug with one message is not the end of the connection
-            log.exception("metrics of an app could not be taken", session=self._session.id)
-            tell(Error(id=message.id, code=Code.INTERNAL, message="the metrics could not be taken"))
+            log.exception("a message of a client could not be taken", session=self._session.id)
+            tell(Error(id=message.id, code=Code.INTERNAL, message="the message could not be taken"))

@@ -62,6 +62,7 @@ async def _live(
                 receive,
                 session,
                 app_metrics=resources.app_metrics,
+                results=resources.results,
                 now_ms=state.clock.now_ms,
                 heartbeat_s=settings.push_heartbeat_s,
             )

@@ -1,0 +1,205 @@
+"""Commands: done when they are allowed, in time and noted; at most once, wherever the agent is killed."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vigie_agent import settings
+from vigie_agent.commander import FAILPOINT, Commander, Order
+from vigie_agent.journal import INTERRUPTED, Journal
+from vigie_agent.systemd.bus import SystemdBus
+from vigie_contracts.commands import Action, Outcome
+from websockets.asyncio.server import ServerConnection, serve
+
+from services.agent.tests.systemd_double import SystemdDouble, Unit, systemd_double
+from tests.kit.wait import eventually
+
+ALL = "start,stop,restart"
+
+
+def order(number: int = 1, service: str = "twoine-a", action: Action = Action.RESTART, ms: int = 60_000) -> Order:
+    return Order(f"{number:032x}", service, action, ms)
+
+
+def commander(systemd: SystemdDouble, directory: Path, allowed: str = ALL) -> tuple[Commander, SystemdBus]:
+    found = settings.load({}, host="web-1", state_dir=str(directory), allow_actions=allowed)
+    bus = SystemdBus(systemd.address)
+    return Commander(found, bus, Journal(directory / "journal")), bus
+
+
+async def test_services_are_started_stopped_and_restarted_and_failures_are_told(tmp_path: Path) -> None:
+    async with systemd_double(tmp_path) as systemd:
+        systemd.units = {"twoine-a": Unit(), "twoine-b": Unit(fails=True)}
+        agent, bus = commander(systemd, tmp_path)
+        for number, action in enumerate((Action.START, Action.RESTART, Action.STOP)):
+            result = await agent.do(order(number, action=action))
+            assert result is not None
+            assert result.outcome is Outcome.DONE
+        assert systemd.units["twoine-a"].active == "inactive"
+        failed = await agent.do(order(10, "twoine-b", Action.START))
+        assert failed is not None
+        assert (failed.outcome, failed.message) == (Outcome.FAILED, "systemd says: failed")
+        missing = await agent.do(order(11, "twoine-c"))
+        assert missing is not None
+        assert (missing.outcome, "not found" in missing.message) == (Outcome.REFUSED, True)
+        systemd.denied = True
+        denied = await agent.do(order(12))
+        assert denied is not None
+        assert (denied.outcome, "Permission denied" in denied.message) == (Outcome.REFUSED, True)
+        bus.close()
+
+
+async def test_what_is_not_allowed_here_is_refused_whoever_asks(tmp_path: Path) -> None:
+    async with systemd_double(tmp_path) as systemd:
+        systemd.units = {"twoine-a": Unit(), "ssh": Unit()}
+        agent, bus = commander(systemd, tmp_path, "restart")
+        stop, foreign = await agent.do(order(1, action=Action.STOP)), await agent.do(order(2, "ssh"))
+        assert stop is not None
+        assert (stop.outcome, "not allowed on this machine" in stop.message) == (Outcome.REFUSED, True)
+        assert foreign is not None
+        assert (foreign.outcome, "none of the services" in foreign.message) == (Outcome.REFUSED, True)
+        late = await agent.do(order(3, ms=0))
+        assert late is not None
+        assert late.outcome is Outcome.EXPIRED
+        assert systemd.calls == []
+        bus.close()
+
+
+async def test_the_same_command_again_is_answered_and_not_done(tmp_path: Path) -> None:
+    async with systemd_double(tmp_path) as systemd:
+        systemd.units, systemd.delay_s = {"twoine-a": Unit()}, 0.2
+        agent, bus = commander(systemd, tmp_path)
+        first, meanwhile = await asyncio.gather(agent.do(order()), agent.do(order()))
+        assert {one.outcome if one else None for one in (first, meanwhile)} == {Outcome.DONE, None}
+        assert await agent.do(order()) == (first or meanwhile)
+        assert systemd.calls == [("RestartUnit", "twoine-a")]
+        bus.close()
+
+
+async def test_without_a_bus_nothing_is_done_and_that_is_said(tmp_path: Path) -> None:
+    agent, _ = commander(SystemdDouble(f"unix:path={tmp_path}/none"), tmp_path)
+    result = await agent.do(order())
+    assert result is not None
+    assert (result.outcome, "no system bus" in result.message) == (Outcome.REFUSED, True)
+
+
+@dataclass
+class Push:
+    """The other end of the agent's connection: tells what waits until its result has come, as push does."""
+
+    url: str = ""
+    waiting: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    acknowledges: bool = True
+    connections: int = 0
+    sockets: list[ServerConnection] = field(default_factory=list)
+
+    def give(self, one: Order) -> None:
+        data = {"id": one.id, "service": one.service, "action": one.action.value, "expiresInMs": one.expires_in_ms}
+        self.waiting[one.id] = data
+
+    async def handle(self, socket: ServerConnection) -> None:
+        self.connections += 1
+        self.sockets.append(socket)
+        self.keys.append(socket.request.headers.get("authorization") if socket.request else None)
+        await socket.send('{"type":"welcome","connection":"c","heartbeatMs":25000}')
+        self.asked.append(json.loads(await socket.recv()))
+        await socket.send('{"type":"subscribed","subscription":"1","channel":"commands"}')
+        telling = asyncio.create_task(self._tell(socket))
+        try:
+            async for text in socket:
+                said = json.loads(text)
+                self.results.append(said)
+                if self.acknowledges:
+                    self.waiting.pop(said["id"], None)
+                    await socket.send(json.dumps({"type": "ack", "id": said["id"]}))
+        finally:
+            telling.cancel()
+
+    async def _tell(self, socket: ServerConnection) -> None:
+        while True:
+            for data in list(self.waiting.values()):
+                await socket.send(json.dumps({"type": "command", "data": data}))
+            await asyncio.sleep(0.1)  # as push polls its store
+
+
+@asynccontextmanager
+async def push() -> AsyncIterator[Push]:
+    state = Push()
+    async with serve(state.handle, "127.0.0.1", 0) as server:
+        state.url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        yield state
+
+
+@asynccontextmanager
+async def agent_process(
+    door: Push, systemd: SystemdDouble, directory: Path, failpoint: str = ""
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = {
+        **os.environ, "VIGIE_URL": door.url, "VIGIE_API_KEY": "vk_agent", "VIGIE_AGENT_HOST": "web-1",
+        "VIGIE_AGENT_STATE_DIR": str(directory), "VIGIE_AGENT_ALLOW_ACTIONS": ALL,
+        "DBUS_SYSTEM_BUS_ADDRESS": systemd.address, FAILPOINT: failpoint,
+    }  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "vigie_agent", "run", env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("failpoint", "done", "outcome"),
+    [
+        ("after_begin", 0, Outcome.UNKNOWN),
+        ("after_done", 1, Outcome.UNKNOWN),
+        ("after_end", 1, Outcome.DONE),
+    ],
+)
+async def test_an_agent_that_is_killed_does_nothing_twice(
+    tmp_path: Path, failpoint: str, done: int, outcome: Outcome
+) -> None:
+    async with systemd_double(tmp_path) as systemd, push() as door:
+        systemd.units = {"twoine-a": Unit()}
+        door.give(order())
+        async with agent_process(door, systemd, tmp_path / "state", failpoint) as process:
+            assert await asyncio.wait_for(process.wait(), 30) == 137
+        assert len(systemd.calls) == done
+        assert door.results == []
+        async with agent_process(door, systemd, tmp_path / "state"):
+            await eventually(lambda: door.results and not door.waiting)
+        assert len(systemd.calls) == done, "never twice"
+        assert {one["outcome"] for one in door.results} == {outcome.value}
+        assert (INTERRUPTED in door.results[0]["text"]) is (outcome is Outcome.UNKNOWN)
+
+
+@pytest.mark.fault
+async def test_a_push_that_goes_before_it_acknowledges_gets_the_result_when_it_is_back(tmp_path: Path) -> None:
+    async with systemd_double(tmp_path) as systemd, push() as door:
+        systemd.units, door.acknowledges = {"twoine-a": Unit()}, False
+        door.give(order())
+        async with agent_process(door, systemd, tmp_path / "state"):
+            await eventually(lambda: door.results)
+            door.acknowledges = True
+            for socket in door.sockets:
+                await socket.close(1012, "restarts")
+            await eventually(lambda: not door.waiting)
+        assert door.connections >= 2
+        assert door.asked[0] == {"type": "subscribe", "channel": "commands", "host": "web-1"}
+        assert set(door.keys) == {"Bearer vk_agent"}
+        assert systemd.calls == [("RestartUnit", "twoine-a")]
+        assert {one["outcome"] for one in door.results} == {"done"}

@@ -1,0 +1,1 @@
+"""Actions on the services of sites: asked for here, done by agents."""
