@@ -59,4 +59,38 @@ assert.deepEqual(events.map((one) => [one.kind, one.name]), [["resolved", "High"
 const { compare } = await load("components/table.js");
 assert.deepEqual([3, null, 1, NaN, 2].sort(compare), [1, 2, 3, null, NaN]);
 assert.deepEqual(["b10", "b9", undefined, "a"].sort(compare), ["a", "b9", "b10", undefined]);
+
+const health = await load("pages/health/data.js");
+const [end, bar] = [1_790_000_000, 1_800];
+const was = health.past([[end, "1"], [end - bar, "0.5"], [end - 3 * bar, "0.99"]], end, 4, bar);
+assert.deepEqual(was.shares, [0.99, null, 0.5, 1]);
+assert.ok(Math.abs(was.uptime - 83) < 1e-9, "what nobody knows is in neither");
+assert.deepEqual(was.shares.map(health.colourOf), ["w", "n", "b", ""]);
+assert.equal(health.past([], end, 4, bar).uptime, null);
+assert.deepEqual([99.99999, 100, 29.994, null].map((one) => health.floored(one)), [99.99, 100, 29.99, null], "100 means always");
+const old = { name: "shop", state: "up", lastCheck: "2026-01-01T00:00:10.000Z", reason: "", enabled: true, muted: "" };
+assert.equal(health.current(old, { state: "down", lastCheck: "2026-01-01T00:00:09.000Z" }).state, "up", "older news change nothing");
+assert.equal(health.current(old, { state: "down", lastCheck: "2026-01-01T00:00:11.000Z" }).state, "down");
+assert.equal(health.current({ ...old, enabled: false }, { state: "down", lastCheck: "2027-01-01T00:00:00.000Z" }).state, "up", "switched off it has no news");
+const told = health.taken(health.taken(null, { complete: true, data: [{ id: "1", name: "a" }, { id: "2", name: "b" }] }), { data: [{ id: "3", name: "c" }], removed: ["1"] });
+assert.deepEqual([...told.keys()], ["b", "c"]);
+
+const fields = await load("pages/health/fields.js");
+assert.deepEqual([30_000, 3_600_000, 90_000, 1_500, 0].map(fields.spokenMs), ["30s", "1h", "90s", "1500", "0"]);
+for (const [at, where] of [[Date.UTC(2026, 6, 1, 20), "Europe/Paris"], [Date.UTC(2026, 0, 31, 3, 30), "Asia/Kolkata"], [Date.UTC(2026, 9, 25, 3), "Europe/Paris"], [Date.UTC(2026, 2, 29, 1), "Europe/Paris"]]) {
+  assert.equal(fields.instant(fields.wall(at, where), where), at, where);
+}
+assert.equal(fields.instant("nothing", "UTC"), null);
+assert.equal(fields.instant("2026-01-31T22:00", "No/Where"), null);
+const definition = {
+  name: "shop", kind: "http", url: "https://shop.test/", enabled: true, public: true, interval: 30_000, timeout: 5_000, retries: 1, failureThreshold: 2, successThreshold: 1, method: "POST",
+  headers: { Authorization: "***" }, username: "", password: "***", body: "***", options: { serverName: "other.test" }, expect: { statuses: ["2xx"], json: [{ path: "$.a = b", equals: "x" }, { path: "$.c" }], slowMs: 800, expiresWithinMs: 1_209_600_000 },
+  maxRedirects: 5, verify: true, regions: ["us"], quorum: 2, labels: { site: "a=b" }, group: "web", description: "d", dependsOn: ["db, main"], version: 3,
+  maintenance: [{ startsAt: Date.UTC(2026, 0, 31, 22), endsAt: Date.UTC(2026, 0, 31, 23), weekly: true, timeZone: "Europe/Paris", reason: "release" }],
+};
+const sent = fields.bodyOf(fields.valuesOf(definition, "UTC"));
+assert.deepEqual(sent, { ...definition, expect: { ...definition.expect, bodyMatches: [], bodyNotMatches: [] }, interval: "30s", timeout: "5s" }, "what is shown and sent back is what it was");
+const beat = fields.bodyOf({ ...fields.valuesOf(null, "UTC"), kind: "heartbeat", name: "backup", url: "https://left.over/" });
+assert.ok(!("url" in beat) && !("expect" in beat), "a heartbeat is not asked");
+assert.equal(fields.bodyOf({ ...fields.valuesOf(null, "UTC"), retries: "many" }).retries, "many", "the API says what is wrong with it");
 console.log("done");

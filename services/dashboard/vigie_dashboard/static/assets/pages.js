@@ -10,6 +10,7 @@ import { may } from "./core/session.js";
 /** @type {Page[]} */
 export const PAGES = [
   { path: "overview", title: "nav.overview", icon: "pulse", permission: "metrics.read", group: "first", load: () => import("./pages/overview/page.js") },
+  { path: "health", title: "nav.health", icon: "heart", permission: "services.read", group: "first", load: () => import("./pages/health/page.js") },
   { path: "about", title: "nav.about", icon: "info", permission: null, group: "last", load: () => import("./pages/about/page.js") },
 ];
 

@@ -13,9 +13,10 @@ export class Problem extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** What is wrong with a field of a form. @param {string} field */
+  /** What is wrong with a field of a form, or with something in it. @param {string} field */
   of(field) {
-    return this.errors.filter((one) => one.field === field).map((one) => one.reason).join("; ");
+    const inside = [".", "["].map((one) => field + one);
+    return this.errors.filter((one) => one.field === field || inside.some((begin) => one.field?.startsWith(begin))).map((one) => one.reason).join("; ");
   }
 }
 
