@@ -77,8 +77,9 @@ class Result:
         times: list[int] = self.times[some].tolist()
         if row is None:
             return zip(times, repeat(None))
-        pairs = zip(self.found.values[row, some].tolist(), self.found.present[row, some].tolist(), strict=True)
-        return zip(times, (value if present else None for value, present in pairs), strict=True)
+        values: list[float | None] = self.found.values[row, some].tolist()
+        present: list[bool] = self.found.present[row, some].tolist()
+        return zip(times, [value if there else None for value, there in zip(values, present, strict=True)], strict=True)
 
 
 def no_trace(_: Labels) -> str:
@@ -129,16 +130,16 @@ def judge(
         return np.flatnonzero(may)
 
     def follow(change: Change, row: int | None) -> None:
-        """Through all times, but for those at which no alert may begin where there is none, and those at which one
-        fires on."""
+        """Through all times, but for those at which no alert may begin where there is none, and where there are many,
+        those at which one fires on."""
         begin = _Next(partial(begins, change.labels, row))
-        end = _Next(lambda: np.flatnonzero(~active[row]))
+        end = _Next(lambda: np.flatnonzero(~active[row])) if count > AT_ONCE else None
         place = 0
-        while place < len(result.times):
+        while place < count:
             if change.after is None:
-                place = begin.after(place, len(result.times))
-            elif row is not None and steady(change.after, rule) and change.after.seen_at < result.times[place]:
-                until = end.after(place, len(result.times))
+                place = begin.after(place, count)
+            elif row is not None and end and steady(change.after, rule) and change.after.seen_at < result.times[place]:
+                until = end.after(place, count)
                 change.after = _lasted(change.after, rule, result, row, slice(place, until))
                 place = until
             for at, value in result.read(row, place):
@@ -147,9 +148,10 @@ def judge(
                     continue
                 change.after, made = _step(change.after, rule, rule.observe(change.labels, value), at, traceparent)
                 change.transitions += made
-                if change.after is None or steady(change.after, rule):
+                if change.after is None or (end and steady(change.after, rule)):
                     break
 
+    count = len(result.times)
     changes: list[Change] = []
     for one in sorted(interesting):
         change = Change(one, alerts.get(one), alerts.get(one))
