@@ -68,8 +68,13 @@ SELDOM_GOOD = {
         "DELETE /admin/tenants/{tenant}/users/{user}/sites/{site}",
         "POST /admin/tenants/{tenant}/keys/{key}/rotate", "GET /admin/users/{user}", "PATCH /admin/users/{user}",
         "PUT /admin/users/{user}/password", "DELETE /admin/users/{user}", "GET /admin/tenant/{tenant}/metrics/latest",
+        # No host has reported, and no site has the name that is asked for.
+        "GET /api/hosts/{host}", "GET /api/sites/{site}", "PUT /api/sites/{site}", "DELETE /api/sites/{site}",
+        "GET /stats/server", "GET /stats/server/history", "GET /stats/system", "GET /stats/services",
+        "GET /stats/site/{site}", "GET /stats/site/{site}/history", "GET /stats/services/{site}",
     },
-    "ingest": {"POST /api/import/telemetry"},
+    # Their times must be of the last weeks.
+    "ingest": {"POST /api/import/telemetry", "POST /api/hosts/reports"},
 }  # fmt: skip
 """Who does not know a secret, or asks for what there is not, gets no 2xx of these. Of all others somebody must: else
 what they answer was not looked at."""
