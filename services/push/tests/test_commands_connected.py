@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from bson.codec_options import CodecOptions
 from vigie_contracts.commands import LIFE_MS, Action, Command, CommandResult, Outcome
 from vigie_contracts.payloads import payloads
 from vigie_contracts.tenants import TenantId
@@ -32,7 +33,8 @@ def command(number: int, tenant: TenantId = ACME, host: str = "web-1", **more: A
 
 
 async def stored(database: Database, *commands: Command) -> Commands:
-    store = Commands(database)
+    zoned = database.with_options(CodecOptions(tz_aware=True))  # as services have it
+    store = Commands(zoned)
     await store.ensure_indexes()
     for one in commands:
         await transaction(database, lambda session, one=one: store.add(one, session))

@@ -99,7 +99,7 @@ async def test_rules_follow_the_configuration_within_seconds(office: Office) -> 
     await eventually(apart, 10)
     own = next(one for one in await office.resources.stores.rules.all(ACME) if one.managed_by)
     refused = await office.call("DELETE", f"/api/alerts/rules/{own.id}", 409)
-    assert "monitoring/web-1" in refused["detail"]
+    assert "the monitoring 'web-1'" in refused["detail"]
     await configure("web-1", 2, None)
 
     async def taken_back() -> bool:
