@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vigie_agent import configuration, settings
+from vigie_agent import configuration, log, settings
 from vigie_agent.app import Agent
 from vigie_agent.cli import EXIT_FAILED, EXIT_NOT_RUNNING, run
 from vigie_agent.errors import AgentError
@@ -163,7 +163,10 @@ def test_a_killed_agent_loses_no_report_and_status_tells(tmp_path: Path, capsys:
     assert len(list((tmp_path / "spool").glob("*.z"))) == 1
 
 
-def test_what_cannot_be_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "configure", lambda _form: None)  # it is for the whole process
     for arguments, said in (
         (["run", "--url", "ftp://x"], "VIGIE_URL cannot be 'ftp://x'"),
         (["run", "--interval-s", "5"], "VIGIE_AGENT_INTERVAL_S cannot be '5'"),
