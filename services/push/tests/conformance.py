@@ -12,6 +12,7 @@ from zlib import crc32
 
 import msgspec
 import numpy as np
+from bson.codec_options import CodecOptions
 from vigie_contracts import telemetry
 from vigie_contracts.alerts import AlertState, Transition, transition_id
 from vigie_contracts.checks import Verdict
@@ -262,7 +263,8 @@ class Replica:
 
     def __init__(self, stores: Stores) -> None:
         measured = MetricSet([*metrics.ALL, REDIS_AWAY])
-        resources = ChannelResources(settings_for(), stores.database, stores.redis, SystemClock(), measured)
+        zoned = stores.database.with_options(CodecOptions(tz_aware=True))  # as services have it
+        resources = ChannelResources(settings_for(), zoned, stores.redis, SystemClock(), measured)
         self.hub = Hub(registry.channels(resources), SystemClock(), PushMetrics(measured))
         for name in {source for channel in self.hub.channels.values() for source in channel.sources}:
             self.hub.add_source(MadeUpSource(name))
