@@ -99,6 +99,7 @@ def test_a_compacted_topic_that_is_not_compacted_is_said() -> None:
     ("info", "problems"),
     [
         ({"redis_version": "7.2.4", "maxmemory_policy": "volatile-lru", "maxmemory": 0}, {}),
+        ({}, {}),
         ({"redis_version": "5.0.7"}, {"version 5.0.7 is too old": Level.FAILED}),
         ({"redis_version": "7.2.4", "maxmemory_policy": "allkeys-lru"}, {"evicts by allkeys-lru": Level.WARNING}),
         (

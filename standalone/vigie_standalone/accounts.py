@@ -65,8 +65,8 @@ def addresses(data_dir: Path) -> dict[str, str]:
     run = home.running()
     found = dict(UNKNOWN)
     found |= {Server(name): address["url"] for name, address in run.servers.items()} if run else {}
-    known = {VARIABLES[server]: url for server, url in found.items() if not _is_set(VARIABLES[server])}
-    if VARIABLES[Server.MONGODB] not in known and not _is_set(VARIABLES[Server.MONGODB]):
+    known = {VARIABLES[server]: url for server, url in found.items() if not is_set(VARIABLES[server])}
+    if VARIABLES[Server.MONGODB] not in known and not is_set(VARIABLES[Server.MONGODB]):
         raise AccountsError(
             f"no MongoDB is known: no Vigie runs on {home.directory}. Start it with `vigie up`, name the directory of "
             "one that runs by --data-dir or VIGIE_HOME, or set MONGODB_URI"
@@ -74,7 +74,8 @@ def addresses(data_dir: Path) -> dict[str, str]:
     return known
 
 
-def _is_set(variable: str) -> bool:
+def is_set(variable: str) -> bool:
+    """Whether the environment says it, or names the file that does."""
     return bool(os.environ.get(variable) or os.environ.get(f"{variable}_FILE"))
 
 

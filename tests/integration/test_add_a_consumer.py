@@ -119,6 +119,7 @@ async def test_draft_reads_its_topic(copy: Path, kafka: str, redis_url: str, dat
             "VIGIE_SAMPLES_TOPIC": unique("samples"),
             "VIGIE_REPORTS_TOPIC": unique("reports"),
             "VIGIE_CHECKS_TOPIC": unique("checks"),
+            "VIGIE_COMMANDS_TOPIC": unique("commands"),
             "VIGIE_AGGREGATOR_GROUP": unique("group"),
             "VIGIE_AGGREGATOR_PORT": str(port),
         },

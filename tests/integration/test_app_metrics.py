@@ -65,6 +65,7 @@ async def test_metrics_of_an_app_reach_its_history_and_its_viewers_and_nobody_el
         "VIGIE_SAMPLES_TOPIC": topic,
         "VIGIE_REPORTS_TOPIC": f"{topic}-reports",
         "VIGIE_CHECKS_TOPIC": f"{topic}-checks",
+        "VIGIE_COMMANDS_TOPIC": f"{topic}-commands",
         "VIGIE_MONGODB_DATABASE": database.name,
         "VIGIE_PARTITIONS": "2",
         "VIGIE_JWT_SHARED_SECRET": SECRET,

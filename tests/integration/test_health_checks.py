@@ -60,6 +60,7 @@ class Probers:
             "VIGIE_MONGODB_DATABASE": database,
             "VIGIE_SAMPLES_TOPIC": f"samples-{database}",
             "VIGIE_CHECKS_TOPIC": f"checks-{database}",
+            "VIGIE_COMMANDS_TOPIC": f"commands-{database}",
             "VIGIE_TARGETS_TOPIC": f"targets-{database}",
             "VIGIE_HEALTHCHECK_GROUP": database,
             "VIGIE_PARTITIONS": "4",

@@ -117,6 +117,7 @@ async def test_clients_go_on_when_a_replica_and_redis_are_killed(
             "REDIS_URL": redis_url,
             "VIGIE_MONGODB_DATABASE": database.name,
             "VIGIE_REPORTS_TOPIC": f"reports-{name}",
+            "VIGIE_COMMANDS_TOPIC": f"commands-{name}",
             "VIGIE_SAMPLES_TOPIC": f"samples-{name}",
             "VIGIE_PARTITIONS": "2",
             "VIGIE_ANONYMOUS": "default:read",

@@ -16,8 +16,13 @@ PROXY_PORT: Final = 3000
 def policies() -> list[Manifest]:
     """One policy per kind of edge. What leads to the servers is replaced where they are elsewhere."""
     return [
-        _policy("default-deny", {}, {"ingress": [], "egress": []}),
-        _policy("to-dns", {}, {"egress": [{"ports": [_port(53, "UDP"), _port(53, "TCP")], "to": [_namespace(_DNS)]}]}),
+        # Of our own pods: those of operators are under the policies of their operators.
+        _policy("default-deny", {"matchLabels": PART_OF}, {"ingress": [], "egress": []}),
+        _policy(
+            "to-dns",
+            {"matchLabels": PART_OF},
+            {"egress": [{"ports": [_port(53, "UDP"), _port(53, "TCP")], "to": [_namespace(_DNS)]}]},
+        ),
         *(_to_server(server, port) for server, port in SERVERS.items()),
         _policy(
             "front-door",

@@ -39,12 +39,12 @@ async def test_no_service_starts_until_the_restore_is_done(database: Db) -> None
 async def test_what_compacted_topics_carry_is_published_again(database: Db) -> None:
     await database["alert_rules"].insert_many(
         [
-            {"_id": "kept", "tenant": "acme", "published": True, "deleted": False},
-            {"_id": "claimed", "tenant": "beta", "published": False, "deleted": False, "owner": "x"},
-            {"_id": "gone", "tenant": "acme", "published": False, "deleted": True},
+            {"_id": "kept", "tenant": "acme", "published": True, "deleted": False, "data": "{1}"},
+            {"_id": "claimed", "tenant": "beta", "published": False, "deleted": False, "owner": "x", "data": "{2}"},
+            {"_id": "gone", "tenant": "acme", "published": False, "deleted": True, "data": "{3}"},
         ]
     )
-    assert await restoring.publish_again(database, RULES.word, NOW) == {"kept", "claimed"}
+    assert await restoring.publish_again(database, RULES.word, NOW) == {"kept": b"{1}", "claimed": b"{2}"}
     async for one in database["alert_rules"].find():
         assert (one["published"], "owner" in one, one["due"].replace(tzinfo=UTC)) == (False, False, NOW)
 

@@ -82,9 +82,9 @@ async def used_first(
     return {key for key, uses in stored.items() if any((u.epoch, u.offset) == (at.epoch, at.offset) for u in uses)}
 
 
-async def publish_again(db: Database, word: str, now: datetime) -> set[str]:
-    """Have all that the compacted topic of that word is made of published anew; the ids of what it may have."""
+async def publish_again(db: Database, word: str, now: datetime) -> dict[str, bytes]:
+    """Have all that the compacted topic of that word is made of published anew; by id what it may have."""
     rows = TenantCollection(db, PUBLISHED[word]).across(Why.PUBLISH)
     again: Document = {"$set": {"published": False, "due": now}, "$unset": {"owner": ""}}
     await rows.update_many({}, again)
-    return {str(one["_id"]) async for one in rows.find({"deleted": False}, {"_id": 1})}
+    return {str(one["_id"]): one["data"].encode() async for one in rows.find({"deleted": False}, {"data": 1})}

@@ -39,7 +39,6 @@ async def ensure(
     MongoDB is asked as long for MongoDB. Raises PartitionCountError when a topic has, or is recorded with, another
     number, RestoreUnfinished; KafkaNotReady or, of MongoDB, Retryable when time is up.
     """
-    await _patiently("asking whether a backup is being restored", lambda: refuse_unfinished(mongo_db), deadline_s)
     await _patiently("reading the recorded topics", lambda: _refuse_recorded(specs, mongo_db), deadline_s)
     identities = await topics.make(settings, specs, deadline_s=deadline_s)
     for identity in identities.values():
@@ -70,6 +69,7 @@ async def _patiently(doing: str, work: Callable[[], Awaitable[None]], deadline_s
 
 async def _refuse_recorded(specs: Sequence[Topic], db: Database) -> None:
     # Before anything is made: a wrong setting must not leave a wrong topic behind.
+    await refuse_unfinished(db)
     wanted = {spec.name: spec.partitions for spec in specs}
     async for known in shared(db, collections.TOPICS).find({"_id": {"$in": list(wanted)}}):
         if known["partitions"] != wanted[known["_id"]]:

@@ -65,13 +65,15 @@ def point(body: Body, at_ms: int) -> dict[str, Any]:
 def site_stats(body: Body, at_ms: int, site: str) -> dict[str, Any]:
     """One site; without a part of the report about it, everything is null."""
     found = site_of(body, site)
+    # Ids may have points in them: what is missing of `shop.eu` is nothing that those of `shop` may know.
+    others = tuple(f"sites.{one['site']}." for one in body.get("sites") or () if one["site"].startswith(f"{site}."))
     return {
         "site": site,
         "host": body["host"],
         "timestamp": None if found is None else iso(at_ms),
         **site_parts(found),
         "services": counted(body, site, found),
-        "unavailable": unavailable(body, f"sites.{site}"),
+        "unavailable": [one for one in unavailable(body, f"sites.{site}") if not f"{one['what']}.".startswith(others)],
     }
 
 

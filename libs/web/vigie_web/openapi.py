@@ -58,6 +58,10 @@ _FORBIDDEN: Final = _ErrorResponse(
     403, "The credential has not the permission, or there are as many as there may be", ProblemKind.FORBIDDEN,
     "this needs the permission tenants.manage",
 )  # fmt: skip
+_TENANT_UNCLEAR: Final = _ErrorResponse(
+    400, "The header that names a tenant names several, or is there twice", ProblemKind.MALFORMED,
+    "X-Scope-OrgID: name one tenant, in one header",
+)  # fmt: skip
 _NOT_FOUND: Final = _ErrorResponse(
     404, "There is no such thing, or it belongs to a tenant that is not the caller's", ProblemKind.NOT_FOUND,
     "there is no such tenant",
@@ -133,7 +137,8 @@ def _complete(operation: Document, path: str, access: Access) -> None:
         del responses["422"]
     for refusal in _refusals(operation, path, access):
         responses.setdefault(str(refusal.status), problem_schema.problem_response(refusal.meaning))
-    for refusal in _ALL:
+    others = _ALL if "requestBody" in operation else (_TENANT_UNCLEAR, *_ALL)
+    for refusal in others:
         refusal.exemplify(responses.get(str(refusal.status), {}))
     operation["responses"] = dict(sorted(responses.items()))
 
@@ -158,6 +163,8 @@ def _refusals(operation: Document, path: str, access: Access) -> list[_ErrorResp
         found += [_UNAUTHENTICATED, _FORBIDDEN, _THROTTLED, _AWAY]
     if "{" in path or _by_header(path, access):
         found.append(_NOT_FOUND)
+    if _by_header(path, access) and "requestBody" not in operation:  # else 400 means that the body is not JSON
+        found.append(_TENANT_UNCLEAR)
     if "requestBody" in operation:
         found += [*_OF_BODIES, _THROTTLED, _AWAY]
     if "requestBody" in operation or any(one["in"] != "path" for one in operation["parameters"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import OrderedDict
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,6 +28,7 @@ SLOWLY_S: Final = 60.0
 RETELL_S: Final = 15.0
 """Between two times that a result is told that was not acknowledged."""
 MAX_UNDER_WAY: Final = 100
+MAX_DECLINED: Final = 1_000
 _MAX_BYTES: Final = 1024 * 1024
 
 
@@ -48,6 +50,8 @@ class CommandChannel:
         self._commander, self._journal = commander, journal
         self._refused: dict[str, CommandResult] = {}
         """Results of what was not begun: nothing of them is in the journal."""
+        self._declined: OrderedDict[str, None] = OrderedDict()
+        """What was refused is not begun later, however often it comes: somebody was told that nothing was done."""
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._backoff = Backoff()
         self.state = "not connected yet"
@@ -84,6 +88,8 @@ class CommandChannel:
             return self._away(f"closed: {closed.code} {closed.reason}" if closed else "the connection broke")
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as e:
             return self._away(f"{type(e).__name__}: {e}")
+        except Exception as e:  # noqa: BLE001 - whatever a proxy of the environment does, reports go on
+            return self._away(f"{type(e).__name__}: {e}", SLOWLY_S)
         return self._away("closed")
 
     async def _serve(self, socket: ClientConnection) -> None:
@@ -119,7 +125,7 @@ class CommandChannel:
         except msgspec.ValidationError as e:
             log.warning("a command cannot be understood, and is left to expire: %s", e)
             return
-        if order.id in self._under_way or len(self._under_way) >= MAX_UNDER_WAY:
+        if order.id in self._under_way or order.id in self._declined or len(self._under_way) >= MAX_UNDER_WAY:
             return  # it comes again as long as it is good
         task = asyncio.create_task(self._do(socket, order), name=f"command {order.id}")
         self._under_way[order.id] = task
@@ -135,6 +141,9 @@ class CommandChannel:
             return
         if self._journal.result(order.id) is None:
             self._refused[order.id] = result
+            self._declined[order.id] = None
+            while len(self._declined) > MAX_DECLINED:
+                self._declined.popitem(last=False)
             while len(self._refused) > MAX_UNDER_WAY:
                 del self._refused[next(iter(self._refused))]
         await self._tell(socket, order.id, result)

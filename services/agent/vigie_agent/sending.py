@@ -61,7 +61,7 @@ class Sender:
         if answer.status == _TOO_LARGE and len(batch) > 1:
             self._most = max(1, len(batch) // 2)
             return 0.0
-        if answer.status in _WRONG or answer.status == _TOO_LARGE:
+        if (answer.status in _WRONG and "detail" in document) or answer.status == _TOO_LARGE:
             return self._wrong(batch, refusal(answer))
         if 200 <= answer.status < 300:
             return self._later(Refused("a success, but not one of Vigie's: is VIGIE_URL the front door?"))

@@ -87,7 +87,7 @@ def _disk(site: Site, usage: DirectoryUsage | None, look: Look) -> SiteDisk | No
     limit = site.limits.disk_bytes
     return SiteDisk(
         used_bytes=usage.bytes,
-        percent=round(100.0 * usage.bytes / limit, 2) if limit else None,
+        percent=min(1e9, round(100.0 * usage.bytes / limit, 2)) if limit else None,
         limit=limit,
         file_count=usage.files,
         complete=usage.complete,

@@ -88,6 +88,7 @@ class Stage:
                 "VIGIE_SAMPLES_TOPIC": self.topic,
                 "VIGIE_REPORTS_TOPIC": f"{self.topic}-reports",
                 "VIGIE_CHECKS_TOPIC": f"{self.topic}-checks",
+                "VIGIE_COMMANDS_TOPIC": f"{self.topic}-commands",
                 "VIGIE_AGGREGATOR_GROUP": self.group,
                 "VIGIE_AGGREGATOR_PORT": str(port),
                 "VIGIE_PARTITIONS": str(PARTITIONS),

@@ -348,6 +348,7 @@ async def test_aggregators_that_are_killed_count_every_report_once(
                 "VIGIE_SAMPLES_TOPIC": f"{stage.topic}-samples",
                 "VIGIE_REPORTS_TOPIC": stage.topic,
                 "VIGIE_CHECKS_TOPIC": f"{stage.topic}-checks",
+                "VIGIE_COMMANDS_TOPIC": f"{stage.topic}-commands",
                 "VIGIE_AGGREGATOR_GROUP": stage.group,
                 "VIGIE_AGGREGATOR_PORT": str(port),
                 "VIGIE_PARTITIONS": str(PARTITIONS),

@@ -30,11 +30,14 @@ def backup(
     from vigie_standalone.backup import manifest
     from vigie_standalone.backup.connecting import running
     from vigie_standalone.backup.saving import save
+    from vigie_standalone.errors import StandaloneError
     from vigie_standalone.home import Home
     from vigie_standalone.secrets import ENCRYPTION_KEYS, found
 
     home = Home(data_dir)
     own = found(home, ENCRYPTION_KEYS)
+    if secrets and not home.secrets.is_dir():
+        raise StandaloneError(f"{home.secrets} is not there: leave --with-secrets out, and keep your own keys apart.")
     save({**running(home), **own}, directory, typer.echo)
     if secrets:
         shutil.copytree(home.secrets, directory / manifest.SECRETS)
@@ -72,18 +75,20 @@ def restore(
 @contextmanager
 def _servers(data_dir: Path, backup: Path, *, replace: bool) -> Iterator[Mapping[str, str]]:
     """Where to restore to: embedded servers of the data directory are new, and end with the block."""
-    import os
-
+    from vigie_standalone.accounts import UNKNOWN, is_set
     from vigie_standalone.backup.manifest import SECRETS, BackupError
     from vigie_standalone.embedded.servers import VARIABLES, Server, Servers
     from vigie_standalone.home import Home
     from vigie_standalone.secrets import ENCRYPTION_KEYS, found
 
     wanted = (Server.KAFKA, Server.MONGODB)
-    redis = {VARIABLES[Server.REDIS]: os.environ.get(VARIABLES[Server.REDIS]) or "redis://127.0.0.1:1/0"}
-    if all(os.environ.get(VARIABLES[server]) for server in wanted):
+    redis = {} if is_set(VARIABLES[Server.REDIS]) else {VARIABLES[Server.REDIS]: UNKNOWN[Server.REDIS]}
+    given = [is_set(VARIABLES[server]) for server in wanted]
+    if all(given):
         yield redis
         return
+    if any(given):
+        raise BackupError("Set both KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI, or none: then they are embedded.")
     home = Home(data_dir)
     home.claim()
     servers = Servers(home.servers)

@@ -35,6 +35,10 @@ class BackupSettings(AggregatorSettings):
         """The topics by what they carry."""
         return {topic.word: named.name for topic, named in zip(SAVED, topics.deployed(self, SAVED), strict=True)}
 
+    def group_of(self, topic: Topic) -> str:
+        """The consumer group of a topic of facts (`vigie_runtime.bus.events.start`)."""
+        return f"{self.consumer_group}-{topic.word}"
+
     @property
     def encryption_key(self) -> str:
         """The id of the newest key; empty when none is known here."""

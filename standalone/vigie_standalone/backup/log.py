@@ -2,11 +2,13 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
+from vigie_contracts.topics import SAMPLES
 from vigie_runtime import clients
 from vigie_runtime.clients import (
     AIOKafkaConsumer,
@@ -91,6 +93,7 @@ async def replay(settings: Settings, tails: Iterable[LogTail], directory: Path) 
     """Send saved records to where they came from, each partition in its order; how many Kafka has acknowledged.
     Raises KafkaUnavailableError."""
     sent = 0
+    oldest_ms = round(time.time() * 1000) - int(SAMPLES.config["retention.ms"]) // 2
     async with _producing(settings) as producer:
         for tail in tails:
             waiting: list[asyncio.Future[Any]] = []
@@ -100,7 +103,7 @@ async def replay(settings: Settings, tails: Iterable[LogTail], directory: Path) 
                     record.value,
                     key=record.key,
                     partition=tail.partition,
-                    timestamp_ms=record.timestamp,
+                    timestamp_ms=max(record.timestamp, oldest_ms),  # else Kafka deletes it before it is read
                     headers=record.headers,
                 )
                 waiting.append(future)
@@ -112,9 +115,16 @@ async def replay(settings: Settings, tails: Iterable[LogTail], directory: Path) 
     return sent
 
 
-async def forget(settings: Settings, topic: str, partitions: int, kept: set[str]) -> int:
-    """Have a compacted topic forget every key that is not among those; how many there were.
-    Raises KafkaUnavailableError."""
+async def rewind(settings: Settings, group: str, positions: Positions) -> None:
+    """Have a group without members read on from there. Raises KafkaUnavailableError."""
+    async with reading(settings, group) as consumer:
+        consumer.assign(list(positions))
+        await consumer.commit(dict(positions))
+
+
+async def renew(settings: Settings, topic: str, partitions: int, kept: Mapping[str, bytes]) -> int:
+    """Have a compacted topic say these values of all keys that it has, however new those are that it says now: readers
+    keep the newest until they read of its end. How many keys it had. Raises KafkaUnavailableError."""
     wanted = [TopicPartition(topic, number) for number in range(partitions)]
     gone: list[tuple[int, bytes]] = []
     async with reading(settings) as consumer:
@@ -124,10 +134,12 @@ async def forget(settings: Settings, topic: str, partitions: int, kept: set[str]
             alive: dict[bytes, bool] = {}
             async for record in _range(consumer, partition, begin, ends[partition]):
                 alive[record.key or b""] = record.value is not None
-            gone += [(partition.partition, key) for key, lives in alive.items() if lives and key.decode() not in kept]
+            gone += [(partition.partition, key) for key, lives in alive.items() if lives]
     async with _producing(settings) as producer:
         for number, key in gone:
             await producer.send_and_wait(topic, None, key=key, partition=number)
+            if (value := kept.get(key.decode(errors="replace"))) is not None:
+                await producer.send_and_wait(topic, value, key=key, partition=number)
     return len(gone)
 
 

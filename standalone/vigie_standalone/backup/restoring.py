@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from vigie_contracts.tiers import FINE
 from vigie_contracts.topics import SAMPLES
 from vigie_runtime import logging
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.topics import TopicIdentity
-from vigie_runtime.clients import Database
+from vigie_runtime.clients import Database, TopicPartition
 from vigie_runtime.errors import KafkaNotReady, PartitionCountError
 from vigie_storage import restoring
 from vigie_storage.dump import DumpError, load
 from vigie_storage.restoring import NotEmpty
 
 from vigie_standalone.backup import log, manifest
-from vigie_standalone.backup.connecting import SAVED, BackupSettings, database, settings
+from vigie_standalone.backup.connecting import FACTS, SAVED, BackupSettings, database, settings
 from vigie_standalone.backup.manifest import DATABASE, LOG, BackupError, Manifest
 from vigie_standalone.backup.records import DamagedRecordsError
 from vigie_standalone.backup.saving import Say
@@ -57,10 +58,19 @@ async def _restore(known: BackupSettings, directory: Path, saved: Manifest, say:
             say(f"{await log.replay(known, tails, directory / LOG)} records for services to read on")
         except DamagedRecordsError as error:
             raise BackupError(f"The restore is not done: {error}. Begin anew with another backup.") from None
+        for topic in FACTS:
+            if (name := saved.topics[topic.word]) not in new:
+                begins = {TopicPartition(name, one.partition): one.first for one in saved.log if one.topic == name}
+                await log.rewind(known, known.group_of(topic), begins)
         await _publish_again(known, db, saved)
         await restoring.finish(db)
     if saved.topics[SAMPLES.word] not in new:
         say("Kafka is the one of the backup: what came after the backup is read from it again")
+    age = datetime.now(UTC) - datetime.fromisoformat(saved.created)
+    if saved.topics[SAMPLES.word] in new and age > timedelta(milliseconds=FINE.retention_ms):
+        say(
+            "WARNING: the finest windows of the backup have expired: those of 1 min and 1 h may lack their last samples"
+        )
     if saved.encryption_key and saved.encryption_key not in known.known_keys:
         say(
             f"WARNING: secrets of channels and targets are encrypted with a key ({saved.encryption_key}) that is not "
@@ -91,4 +101,4 @@ def _is_saved(topic: TopicIdentity, saved: Manifest) -> bool:
 async def _publish_again(known: BackupSettings, db: Database, saved: Manifest) -> None:
     for word in restoring.PUBLISHED:
         kept = await restoring.publish_again(db, word, datetime.now(UTC))
-        await log.forget(known, saved.topics[word], saved.partitions, kept)
+        await log.renew(known, saved.topics[word], saved.partitions, kept)

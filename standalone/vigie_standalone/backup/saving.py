@@ -48,10 +48,13 @@ def _make(directory: Path) -> None:
 async def _save(known: BackupSettings, directory: Path, say: Say) -> Manifest:
     identities = await _identities(known)
     samples_log = identities[SAMPLES.word]
-    async with database(known) as db, log.reading(known, known.consumer_group) as consumer:
-        # Before the documents are read: what is stored after that lies in both, and storing it again changes nothing.
-        facts = [TopicPartition(identities[topic.word].topic, number) for topic in FACTS for number in _all(identities)]
-        positions = await log.stored(consumer, facts)
+    # Before the documents are read: what is stored after that lies in both, and storing it again changes nothing.
+    positions: dict[TopicPartition, int] = {}
+    for topic in FACTS:
+        wanted = [TopicPartition(identities[topic.word].topic, number) for number in range(samples_log.partitions)]
+        async with log.reading(known, known.group_of(topic)) as asked:
+            positions |= await log.stored(asked, wanted)
+    async with database(known) as db, log.reading(known) as consumer:
         try:
             async with db.client.start_session(snapshot=True) as session:
                 collections = await dump(db, directory / DATABASE, session)
@@ -59,7 +62,7 @@ async def _save(known: BackupSettings, directory: Path, say: Say) -> Manifest:
                 tails = await _SamplesLog(db, session, consumer, samples_log).save(directory / LOG)
         except DumpError as error:
             raise BackupError(f"The backup was not made: {error}.") from None
-        tails += await log.save(consumer, positions, await consumer.end_offsets(facts), directory / LOG)
+        tails += await log.save(consumer, positions, await consumer.end_offsets(list(positions)), directory / LOG)
     say(f"{sum(tail.records for tail in tails)} records that they do not know of yet")
     for tail in tails:
         if tail.missing and tail.topic == samples_log.topic:
@@ -93,10 +96,6 @@ async def _identities(known: BackupSettings) -> dict[str, TopicIdentity]:
             raise BackupError(f"This Kafka has no topic {name}: no Vigie has run on it, so there is nothing to save.")
         found[word] = identity
     return found
-
-
-def _all(identities: Mapping[str, TopicIdentity]) -> range:
-    return range(identities[SAMPLES.word].partitions)
 
 
 @dataclass(frozen=True)

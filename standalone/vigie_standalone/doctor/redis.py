@@ -1,7 +1,7 @@
 """Redis: a cache that may vanish, and must not throw out what protects logins."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from vigie_runtime import clients
@@ -26,7 +26,7 @@ async def examine(settings: Settings) -> list[Finding]:
         asked = time.time()
         seconds, micros = await asker.call(client.time)
         answered = time.time()
-        info: Mapping[str, Any] = await asker.call(client.info)
+        info = await _told(asker, client.info)
     except RedisAway as error:
         advice = "start it, or correct REDIS_URL: until then every process counts logins alone, and reads are slower"
         return [failed(WHAT, f"does not answer: {redact(reason_of(error.__cause__ or error))}", advice)]
@@ -35,8 +35,17 @@ async def examine(settings: Settings) -> list[Finding]:
     return [*judged(info), clock(WHAT, _ahead(int(seconds) + int(micros) / 1e6, asked, answered))]
 
 
+async def _told(asker: RedisBreaker, info: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
+    try:
+        return await asker.call(info, always=True)
+    except RedisAway:  # it has just answered: this user may not ask
+        return {}
+
+
 def judged(info: Mapping[str, Any]) -> list[Finding]:
-    """What `INFO` answered."""
+    """What `INFO` answered; nothing, where its user may not ask."""
+    if not info:
+        return [ok(WHAT, "answers; what version it is, this user may not ask")]
     version = str(info.get("redis_version", "0.0"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     old = "upgrade it to a version that is maintained"

@@ -28,7 +28,12 @@ class Look:
         """Say that something cannot be read. `what` is its path in the report."""
         if len(self.unavailable) < MAX_UNAVAILABLE:
             text = " ".join(str(reason).split()) or type(reason).__name__
-            self.unavailable.append(Unavailable(what=what[:MAX_TEXT_CHARS], reason=text[:MAX_TEXT_CHARS]))
+            self.unavailable.append(Unavailable(what=readable(what), reason=readable(text)))
+
+
+def readable(text: str) -> str:
+    """As text that can be sent: to Linux, names of mounts and interfaces are bytes."""
+    return text.encode("utf-8", "replace").decode()[:MAX_TEXT_CHARS]
 
 
 Parts = Mapping[str, Any]

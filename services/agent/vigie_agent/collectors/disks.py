@@ -6,12 +6,14 @@ import os
 from typing import Final
 
 import psutil
-from vigie_contracts.hosts import MAX_DISKS, MAX_TEXT_CHARS, Disk, Volume
+from vigie_contracts.hosts import MAX_DISKS, Disk, Volume
 
-from vigie_agent.collectors.base import Look, Parts
+from vigie_agent.collectors.base import Look, Parts, readable
 
 _OF_IMAGES: Final = frozenset({"squashfs", "iso9660", "erofs"})
 """Read-only images: full by nature, and an alert on them means nothing."""
+_MOST_INODES: Final = 1 << 53
+"""Beyond it a number is no longer exact in JSON."""
 
 
 class Disks:
@@ -46,17 +48,18 @@ def _mounted(look: Look) -> list[Disk]:
             continue
         total, free, available = (n * space.f_frsize for n in (space.f_blocks, space.f_bfree, space.f_bavail))
         used = total - free
+        counted = space.f_files < _MOST_INODES  # some file systems say that they have no end
         counters = io.get(os.path.basename(os.path.realpath(part.device)))
         found[part.device] = Disk(
-            mount=part.mountpoint[:MAX_TEXT_CHARS],
-            device=part.device[:MAX_TEXT_CHARS],
-            fs_type=part.fstype[:MAX_TEXT_CHARS],
+            mount=readable(part.mountpoint),
+            device=readable(part.device),
+            fs_type=readable(part.fstype),
             total=total,
             used=used,
             free=available,
             percent=round(100.0 * used / (used + available), 1) if used + available else 0.0,
-            inodes_total=space.f_files,
-            inodes_used=max(0, space.f_files - space.f_ffree),
+            inodes_total=space.f_files if counted else None,
+            inodes_used=max(0, space.f_files - space.f_ffree) if counted else None,
             read_bytes=counters.read_bytes if counters else None,
             write_bytes=counters.write_bytes if counters else None,
         )

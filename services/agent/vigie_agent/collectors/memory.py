@@ -19,5 +19,5 @@ def read(_look: Look) -> Parts:
             available=memory.available,
             percent=min(100.0, max(0.0, memory.percent)),
         ),
-        "swap": Swap(total=swap.total, used=swap.used, percent=min(100.0, max(0.0, swap.percent))),
+        "swap": Swap(total=swap.total, used=max(0, swap.used), percent=min(100.0, max(0.0, swap.percent))),
     }

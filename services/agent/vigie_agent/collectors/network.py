@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import psutil
-from vigie_contracts.hosts import MAX_INTERFACES, MAX_TEXT_CHARS, Interface, Network
+from vigie_contracts.hosts import MAX_INTERFACES, Interface, Network
 
-from vigie_agent.collectors.base import Look, Parts
+from vigie_agent.collectors.base import Look, Parts, readable
 
 _LOOPBACK = frozenset({"lo", "lo0"})
 
@@ -20,7 +20,7 @@ def read(_look: Look) -> Parts:
             bytes_out=sum(io.bytes_sent for io in found.values()),
             interfaces=[
                 Interface(
-                    name=name[:MAX_TEXT_CHARS],
+                    name=readable(name),
                     bytes_in=found[name].bytes_recv,
                     bytes_out=found[name].bytes_sent,
                     errors_in=found[name].errin,

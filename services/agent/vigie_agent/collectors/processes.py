@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psutil
-from vigie_contracts.hosts import Processes
+from vigie_contracts.hosts import MAX_CORES, Processes
 
 from vigie_agent.collectors.base import Look, Parts
 from vigie_agent.configuration import Site
@@ -90,7 +90,9 @@ def _of_sites(look: Look, accounts: Mapping[int, _Account], elapsed: float | Non
             continue
         account = accounts.get(uid, _Account())
         percent = 100.0 * account.spent_s / elapsed if elapsed and elapsed > 0 else 0.0
-        found[site.id] = AccountUsage(round(percent, 2), account.cpu_s, account.memory_bytes, account.processes)
+        found[site.id] = AccountUsage(
+            min(100.0 * MAX_CORES, round(percent, 2)), account.cpu_s, account.memory_bytes, account.processes
+        )
     return found
 
 

@@ -49,6 +49,10 @@ class UnitStatus(NamedTuple):
     path: str
 
 
+MAX_EARLY: Final = 64
+"""Ends of jobs that are kept for whoever is just being told the job's name."""
+
+
 class SystemdBus:
     """One connection, made when it is needed and again after it broke. For one event loop."""
 
@@ -88,12 +92,11 @@ class SystemdBus:
         """`StartUnit`, `StopUnit` or `RestartUnit`, and how the job ended: `done`, `failed`, `timeout`, ... Raises
         BusAwayError, BusRefusedError: nothing was done; JobLostError; TimeoutError when the job goes on."""
         await self.call(MANAGER, "Subscribe", "", [])
-        self._early.clear()
         try:
             [path] = await self.call(MANAGER, method, "ss", [f"{name}{SUFFIX}", "replace"])
         except BusAwayError as e:
             raise JobLostError(str(e)) from None
-        if (result := self._early.get(path)) is not None:
+        if (result := self._early.pop(path, None)) is not None:
             return result
         future = self._jobs[path] = asyncio.get_running_loop().create_future()
         try:
@@ -126,6 +129,7 @@ class SystemdBus:
     def close(self) -> None:
         """Close the connection; the next call opens another."""
         bus, self._bus = self._bus, None
+        self._early.clear()
         if bus is not None and bus.connected:
             bus.disconnect()
         for future in self._jobs.values():
@@ -154,7 +158,9 @@ class SystemdBus:
             _, path, _, result = message.body
             future = self._jobs.get(path)
             if future is None:
-                self._early[path] = result
+                self._early[path] = result  # of jobs of others too
+                while len(self._early) > MAX_EARLY:
+                    del self._early[next(iter(self._early))]
             elif not future.done():
                 future.set_result(result)
 

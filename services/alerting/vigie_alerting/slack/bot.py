@@ -30,7 +30,7 @@ from vigie_alerting.slack import said as saying
 from vigie_alerting.slack.blocks import Json
 from vigie_alerting.slack.rendering import rendered
 from vigie_alerting.slack.said import MAX_TOLD, Said
-from vigie_alerting.slack.secrets import SIGNING
+from vigie_alerting.slack.secrets import SIGNING, TOKEN
 from vigie_alerting.slack.standing import NOTHING, Standing
 from vigie_alerting.slack.web_api import Gone, Posted, WebApi
 
@@ -72,6 +72,8 @@ class Bot:
 
     async def refresh(self, channel: Channel, there: StoredMessage) -> None:
         """Show how the alerts of a message stand now. Raises StoreUnavailable too."""
+        if channel.type != "slack" or TOKEN not in channel.secrets:  # the channel was changed since
+            raise Permanent(Failure.MISCONFIGURED, "the channel does not post by the token of an app any more")
         await self._edit(channel, there, (), None)
 
     async def _tell(self, channel: Channel, message: Message) -> None:

@@ -43,6 +43,8 @@ class Keeper:
     def __init__(self, messages: MessageStore, bot: Bot, lookup: Lookup, clock: Clock) -> None:
         self._messages, self._bot, self._lookup, self._clock = messages, bot, lookup, clock
         self._failures: dict[str, int] = {}
+        self._left_alone: dict[str, float] = {}
+        """Until when a channel that failed is not asked, seconds of the monotonic clock: it must not hold up others."""
         self._silences: set[TenantId] = set()
         self._claiming = Claiming(self.once, POLL_S, STORE)
         self.run, self.wake, self.stop = self._claiming.run, self._claiming.wake, self._claiming.stop
@@ -86,8 +88,9 @@ class Keeper:
     async def _all(self, some: Sequence[StoredMessage]) -> None:
         """Of one channel, one after the other; when it cannot be reached, all of them later."""
         for at, one in enumerate(some):
+            pause = self._left_alone.get(one.channel, 0.0) - self._clock.monotonic()
             try:
-                pause = await self._edit(one)
+                pause = pause if pause > 0 else await self._edit(one)
             except StoreUnavailable:
                 return  # their leases end
             if pause:
@@ -105,13 +108,17 @@ class Keeper:
             log.warning("a message is not edited", tenant=one.tenant, failure=e.failure.value, reason=str(e))
             await self._messages.write(replace(one, due=None))
         self._failures.pop(one.channel, None)
+        self._left_alone.pop(one.channel, None)
         return 0.0
 
     def _failed(self, channel: str, error: Temporary) -> float:
         if len(self._failures) >= MAX_CHANNELS:
             self._failures.clear()
+            self._left_alone.clear()
         self._failures[channel] = times = self._failures.get(channel, 0) + 1
-        return max(RETRY.pause_s(times), error.retry_after_s or 0.0)
+        pause = max(RETRY.pause_s(times), error.retry_after_s or 0.0)
+        self._left_alone[channel] = self._clock.monotonic() + pause
+        return pause
 
     async def _later(self, one: StoredMessage, pause_s: float) -> None:
         try:

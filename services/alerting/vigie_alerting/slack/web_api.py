@@ -21,6 +21,7 @@ import msgspec
 from vigie_alerting.channels.model import Channel
 from vigie_alerting.notifiers.errors import Failure, Permanent, Temporary
 from vigie_alerting.notifiers.http import Http, Reading
+from vigie_alerting.slack.blocks import escaped
 from vigie_alerting.slack.secrets import API, TOKEN
 
 HOME: Final = "https://slack.com/api"
@@ -111,7 +112,13 @@ class WebApi:
 
     async def reply(self, channel: Channel, there: Posted, words: str) -> None:
         """Below a message, and seen in the channel too."""
-        body = {"channel": there.place, "thread_ts": there.ts, "reply_broadcast": True, "text": words, "mrkdwn": False}
+        body = {
+            "channel": there.place,
+            "thread_ts": there.ts,
+            "reply_broadcast": True,
+            "text": escaped(words),
+            "mrkdwn": False,
+        }
         await self._json(channel, "chat.postMessage", body)
 
     async def email(self, channel: Channel, user: str) -> str:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from vigie_contracts import names
 from vigie_contracts.alerts import Level, Rule, Severity
 from vigie_contracts.monitoring import DEFAULT, MonitoringConfig
+from vigie_query.matchers import MAX_REGEX_CHARS, MAX_REGEXES
 from vigie_storage.hosts.configuration import TenantConfig
 
 from vigie_alerting.rules.shipped import BY, supervision
@@ -100,12 +101,16 @@ def _levels(shipped: Rule, config: MonitoringConfig, before: list[Level]) -> lis
 
 
 def _except(own: Mapping[str, MonitoringConfig]) -> list[str]:
-    """A matcher of all other hosts. Names have no special characters but the point."""
-    return [f"host!~{_pattern(list(own))}"] if own else []
-
-
-def _pattern(hosts: Sequence[str]) -> str:
-    return "|".join(host.replace(".", "[.]") for host in hosts)
+    """Matchers of all other hosts, each as long as one may be. Names have no special characters but the point. Hosts
+    that do not fit are watched by both: told twice is better than not at all."""
+    patterns: list[str] = []
+    for host in own:
+        one = host.replace(".", "[.]")
+        if patterns and len(patterns[-1]) + 1 + len(one) <= MAX_REGEX_CHARS:
+            patterns[-1] += f"|{one}"
+        else:
+            patterns.append(one)
+    return [f"host!~{one}" for one in patterns[:MAX_REGEXES]]
 
 
 def _matchers(shipped: Rule, hosts: Sequence[str]) -> list[str]:
@@ -115,8 +120,7 @@ def _matchers(shipped: Rule, hosts: Sequence[str]) -> list[str]:
 def _expression(shipped: Rule, hosts: Sequence[str]) -> str:
     if shipped.name != _SITE_DOWN or not hosts:
         return shipped.expression
-    name, operator, value = next(
-        (one.partition(op)[0], op, one.partition(op)[2]) for one in hosts for op in ("!~", "=") if op in one
-    )
-    selector = f'{names.SERVICE_UP}{{site!="",{name}{operator}"{value}"}}'
+    parts = [(one, operator) for one in hosts for operator in ("!~", "=") if operator in one]
+    only = ",".join(f'{one.partition(operator)[0]}{operator}"{one.partition(operator)[2]}"' for one, operator in parts)
+    selector = f'{names.SERVICE_UP}{{site!="",{only}}}'
     return f"max by (host, site) ({selector}) == 0"

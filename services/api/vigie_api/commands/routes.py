@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path
 from vigie_contracts.commands import ID_PATTERN, Action
 from vigie_contracts.hosts import SERVICE_PATTERN, SERVICE_RULE
-from vigie_identity.errors import NotFound
+from vigie_identity.errors import Conflict, NotFound
 from vigie_identity.permissions import Permission
 from vigie_query.errors import InvalidParameter
 from vigie_web.access import Access
@@ -46,7 +46,11 @@ CommandPath = Annotated[str, Path(alias="commandId", description="id of the comm
     _ACTION,
     response_model=CommandAnswer,
     status_code=202,
-    responses={409: problem_response("Another command for the service is under way")},
+    responses={
+        409: problem_response(
+            "Another command for the service is under way, or several agents report in the name of its host"
+        )
+    },
 )
 async def act(context: Ctx, site_id: SitePath, name: NamePath, action: Action) -> Any:
     """Ask the agent of the site's host to start, stop or restart one of its services. 202: it is stored, and done at
@@ -64,6 +68,9 @@ async def act(context: Ctx, site_id: SitePath, name: NamePath, action: Action) -
     services = () if latest is None else latest.body.get("services", ())
     if not any(one["name"] == name and one.get("site") == site_id for one in services):
         raise NotFound(SERVICE)
+    since_ms = context.now_ms - round(2_000 * latest.body["interval"]) if latest else context.now_ms
+    if len(await resources.host_reports.reporters(context.tenant, site.host, since_ms)) > 1:
+        raise Conflict(f"several agents report in the name of {site.host}: each of them would do it")
     given = await resources.orders.give(context.tenant, site, name, action, by=context.actor, now_ms=context.now_ms)
     return CommandAnswer.of(given, "pending")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from vigie_query.grid import NICE_STEPS, stepped
 from vigie_query.matchers import Matcher, Operator
 from vigie_query.times import HOUR, SECOND, iso
 from vigie_storage.hosts.sites import Site
+from vigie_storage.mongo import TooSlow
 from vigie_storage.reader import SelectedSamples
 from vigie_storage.series.filter import Filter
 from vigie_summaries import hosts as shown
@@ -97,9 +99,10 @@ class History:
 
 async def of_server(context: Context, host: str, asked: Asked) -> History:
     """Of a host."""
-    if not asked.of_reports:
-        return await _windows(context, asked, SERVER, _equal(host=host), {"core"})
-    return await _reports(context, host, asked, _SERVER_PARTS)
+    if asked.of_reports:
+        with suppress(TooSlow):  # windows can say it
+            return await _reports(context, host, asked, _SERVER_PARTS)
+    return await _windows(context, asked, SERVER, _equal(host=host), {"core"})
 
 
 async def of_site(context: Context, site: Site, asked: Asked) -> History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,8 @@ from vigie_ingest.ignored import MAX_WARNINGS, of_taken
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.listed import BatchAnswer
 
+_INLINE_SAMPLES: Final = 10_000
+"""Of a request; the series of more are made in a thread."""
 _EXAMPLE: Final[Any] = msgspec.json.decode(
     next(one.data for one in payloads("api.hosts.reports") if one.name == "v1-list.json")
 )[0] | {"timestamp": 1_767_225_600_000}
@@ -58,7 +61,10 @@ async def _take(pipeline: Pipeline, request: Request, judged: _Judged) -> Verdic
     for said in decoded.items:
         report, left_out = hosts.own(said.report, host_of)
         warnings += hosts.problems(said.index, left_out)
-        made = hosts.keyed(request.tenant, report, request.now_ms)
+        if judged.samples > _INLINE_SAMPLES:  # the loop is everybody's
+            made = await asyncio.to_thread(hosts.keyed, request.tenant, report, request.now_ms)
+        else:
+            made = hosts.keyed(request.tenant, report, request.now_ms)
         reports.setdefault(made.key, made)
         indexes.setdefault(made.key, said.index)
     try:

@@ -22,8 +22,15 @@ export function Dialog({ title, onClose, wide = false, children }) {
     event.preventDefault();
     onClose?.();
   };
+  /** Pressed twice, Escape closes it whatever `cancel` says. */
+  const closed = () => {
+    const element = box.current;
+    if (!element?.isConnected || element.open) return;
+    if (onClose) onClose();
+    else element.showModal();
+  };
   return html`
-    <dialog ref=${box} class=${wide ? "wide" : ""} aria-labelledby=${heading} onCancel=${cancel}>
+    <dialog ref=${box} class=${wide ? "wide" : ""} aria-labelledby=${heading} onCancel=${cancel} onClose=${closed}>
       <header>
         <h2 id=${heading}>${title}</h2>
         ${onClose && html`<button type="button" class="quiet" aria-label=${t("action.close")} onClick=${onClose}><${Icon} name="close" /></button>`}

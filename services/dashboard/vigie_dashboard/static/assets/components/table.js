@@ -45,7 +45,7 @@ export function Table({ caption, columns, rows, rowKey, onOpen, empty, more, bus
 }
 
 /** Whether a click is for something inside the row. @param {MouseEvent} event */
-const inside = (event) => event.target instanceof Element && event.target.closest("a, button, input, select, label") !== null;
+const inside = (event) => event.target instanceof Element && event.target.closest("a, button, input, select, textarea, label, dialog") !== null;
 
 /** @param {any[]} rows @param {Column[]} columns @param {{key: string, down: boolean}} sort */
 function sorted(rows, columns, sort) {

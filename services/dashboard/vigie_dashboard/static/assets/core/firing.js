@@ -19,6 +19,7 @@ export const firing = computed(() => [...(open.value?.values() ?? [])].filter((o
 
 /** @param {any} message */
 function take(message) {
+  if (message.type !== "alerts" && message.type !== "alert") return;
   const whole = message.type === "alerts";
   const next = new Map(whole ? [] : (open.value ?? []));
   for (const one of whole ? message.data : [message.data]) {
@@ -26,7 +27,21 @@ function take(message) {
     else next.delete(one.id);
   }
   open.value = next;
-  alertNews.value += 1;
+  tell();
+}
+
+const NEWS_MS = 1_000;
+let told = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let telling;
+
+/** In a storm of alerts pages ask once a second. */
+function tell() {
+  telling ??= setTimeout(() => {
+    telling = undefined;
+    told = Date.now();
+    alertNews.value += 1;
+  }, Math.max(0, told + NEWS_MS - Date.now()));
 }
 
 /** @type {(() => void) | null} */

@@ -14,6 +14,8 @@ const LONGEST_WAIT_MS = 30_000;
 const HIDDEN_MS = 5_000;
 const UNAUTHENTICATED = 4401;
 const NOT_ALLOWED = 4403;
+/** What was refused for now is asked for again after so many seconds, unless it is said. */
+const REFUSED_S = 5;
 const STOPPING = 1001;
 
 /** @type {Map<string, Subscription>} */
@@ -137,6 +139,8 @@ function receive(message) {
     else send({ type: "unsubscribe", subscription: message.subscription });
     return undefined;
   }
+  if (message.type === "unsubscribed") return undefined;
+  if (message.type === "error") return refused(message);
   if (message.type === "dropped" || message.type === "restored") return resubscribe();
   for (const one of wanted.values()) {
     if (!message.subscription || one.number !== message.subscription) continue;
@@ -145,6 +149,14 @@ function receive(message) {
     for (const listener of one.listeners) listener(message);
   }
   return undefined;
+}
+
+/** What was refused is asked for again: it may pass. @param {any} message */
+function refused(message) {
+  const one = wanted.get(message.id);
+  const mine = socket;
+  const wait = (message.retryAfter ?? REFUSED_S) * 1_000;
+  if (one) setTimeout(() => mine === socket && ready && wanted.get(message.id) === one && subscribe(message.id, one), wait);
 }
 
 /** @param {any} message */

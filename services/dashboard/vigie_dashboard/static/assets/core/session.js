@@ -45,6 +45,10 @@ const permissions = computed(() => {
 /** Whether the caller may do this in the tenant that is looked at. @param {string} permission */
 export const may = (permission) => permissions.value.has(permission);
 
+/** Browsers have locks over TLS and on this machine alone; elsewhere tabs do not wait for each other.
+ * @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+const locked = (work) => (navigator.locks ? /** @type {Promise<any>} */ (navigator.locks.request(LOCK, work)) : work());
+
 /** Begin: go on with the session of the cookie, or without one. */
 export async function startSession() {
   try {
@@ -73,13 +77,13 @@ export function withoutLogin() {
 /** @param {string} username @param {string} password @param {string} home */
 export async function logIn(username, password, home) {
   const body = { username, password, ...(home ? { tenant: home } : {}) };
-  await navigator.locks.request(LOCK, async () => take(await request("POST", "auth/session", { body })));
+  await locked(async () => take(await request("POST", "auth/session", { body })));
   await whoAmI();
 }
 
 /** End the session on the server, by its cookie, also when the token is over. Raises when nobody can say that it ended. */
 export async function logOut() {
-  await navigator.locks.request(LOCK, () => request("DELETE", "auth/session", {}));
+  await locked(() => request("DELETE", "auth/session", {}));
   withoutLogin();
 }
 
@@ -99,13 +103,16 @@ export function onToken(watcher) {
 
 /** Another token for the cookie. One tab at a time, because the cookie is good once. */
 export function refresh() {
-  refreshing ??= Promise.resolve(/** @type {Promise<any>} */ (navigator.locks.request(LOCK, another))).finally(() => (refreshing = null));
+  refreshing ??= locked(another).finally(() => (refreshing = null));
   return refreshing;
 }
 
 async function another() {
+  let name;
   try {
-    take(await request("PUT", "auth/session", { keepalive: true }));
+    const tokens = await request("PUT", "auth/session", { keepalive: true });
+    take(tokens);
+    name = tokens.name;
   } catch (e) {
     if (e instanceof Problem && (e.status === 401 || e.status === 409)) {
       token = null;
@@ -113,7 +120,7 @@ async function another() {
     } else if (token && token.until > Date.now()) return token.text; // still good: another try later
     throw e;
   }
-  if (state.value !== "user") await whoAmI();
+  if (state.value !== "user" || me.value?.name !== name) await whoAmI(); // another tab may have logged somebody else in
   return token?.text ?? null;
 }
 
@@ -131,9 +138,7 @@ async function whoAmI() {
 
 // What another tab does to the session holds here too.
 addEventListener("storage", (event) => {
-  if (event.key !== KEPT) return;
-  if (event.newValue === null && state.value === "user") {
-    token = null;
-    state.value = "ended";
-  }
+  if (event.key !== KEPT || state.value !== "user" || event.newValue === me.value?.name) return;
+  token = null;
+  state.value = "ended";
 });

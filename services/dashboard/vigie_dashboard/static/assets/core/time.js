@@ -63,7 +63,7 @@ function formatOf(options) {
 
 /** @param {string | number | null | undefined} at */
 const moment = (at) => (typeof at === "string" ? Date.parse(at) : (at ?? NaN));
-const CLOCK = /** @type {Intl.DateTimeFormatOptions} */ ({ hour: "2-digit", minute: "2-digit", hour12: false });
+const CLOCK = /** @type {Intl.DateTimeFormatOptions} */ ({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 /** 14:41. @param {string | number | null | undefined} at @param {boolean} [withSeconds] */
 export function clock(at, withSeconds = false) {
@@ -72,11 +72,13 @@ export function clock(at, withSeconds = false) {
   return formatOf(withSeconds ? { ...CLOCK, second: "2-digit" } : CLOCK).format(ms);
 }
 
-/** 30 Nov 14:41, without the day when that is today. @param {string | number | null | undefined} at */
+/** 30 Nov 14:41, without the day when that is today, with the year when it is another. @param {string | number | null | undefined} at */
 export function when(at) {
   const ms = moment(at);
   if (Number.isNaN(ms)) return "–";
-  const day = formatOf({ day: "numeric", month: "short" });
+  const year = formatOf({ year: "numeric" });
+  const other = year.format(ms) !== year.format(Date.now());
+  const day = formatOf({ day: "numeric", month: "short", ...(other ? { year: "numeric" } : {}) });
   return day.format(ms) === day.format(Date.now()) ? clock(ms) : `${day.format(ms)} ${clock(ms)}`;
 }
 

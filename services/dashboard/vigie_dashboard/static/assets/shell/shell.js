@@ -51,7 +51,7 @@ function App() {
 function content(page) {
   if (!page) return html`<section class="card"><p>${t("page.unknown.text")} <a href=${`#/${HOME}`}>${t("nav.overview")}</a></p></section>`;
   if (!allowed(page)) return html`<section class="card"><p>${t("page.forbidden", { permission: page.permission ?? "", tenant: tenant.value })}</p></section>`;
-  return html`<${Lazy} key=${page.path} page=${page} />`;
+  return html`<${Lazy} key=${`${page.path} ${tenant.value}`} page=${page} />`;
 }
 
 /** A page, when its files are there. @param {{page: Page}} props */

@@ -34,11 +34,13 @@ export function TargetList() {
   const past = useLoad((stop) => pasts(window, stop), [tick, window]);
   const known = useRef(/** @type {Set<string>} */ (new Set()));
   known.current = new Set((listed.data?.services ?? []).map((one) => one.name));
+  const whole = useRef(false); // else most news are of targets that are not listed
+  whole.current = Boolean(listed.data && !listed.data.nextCursor);
   useEffect(() => { if (listed.data?.nextCursor) setAll(true); }, [listed.data]);
   useLive("health", {}, (message) => {
     setLive((old) => taken(old, message));
     const news = message.data.some((/** @type {any} */ one) => !known.current.has(one.name));
-    if (message.removed?.length || (news && known.current.size && !asked)) listed.reload();
+    if (message.removed?.length || (news && known.current.size && whole.current && !asked)) listed.reload();
   }, [asked]);
   const rows = useMemo(() => (listed.data?.services ?? []).map((one) => current(one, live?.get(one.name))).sort(worstFirst), [listed.data, live]);
   const shown = filtered(rows, wanted);
