@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vigie_alerting.rules import shipped as shipped_rules
 from vigie_alerting.rules.shipped import shipped
 from vigie_contracts import names
 from vigie_contracts.alerts import Condition
@@ -152,7 +151,7 @@ def test_metric_items_lie_inside_their_slice_and_are_plain() -> None:
     assert {item["type"] for item in items} == {"counter", "gauge", "histogram"}
     assert all(NOON <= item["timestamp"] < NOON + 10_000 for item in items)
     assert all(isinstance(v, str) for item in items for v in item["labels"].values())
-    assert shipped_rules.SERVICE_UP in {item["name"] for item in items}
+    assert names.SERVICE_UP in {item["name"] for item in items}
 
 
 def test_random_numbers_have_the_right_means() -> None:
