@@ -18,7 +18,7 @@ CUT = "cut"
 
 @dataclass
 class Gateway:
-    """`script`: what the next requests with reports get: a status, CUT; else they are taken."""
+    """`script`: what the next requests with reports get: a status, or one with a document, or CUT; else they are taken."""
 
     url: str = ""
     script: deque[Any] = field(default_factory=deque)
@@ -38,6 +38,8 @@ class Gateway:
     def take(self, body: bytes) -> tuple[int, Any]:
         with self.lock:
             told = self.script.popleft() if self.script else 201
+            if isinstance(told, tuple):
+                return told
             if told not in (201, CUT):
                 return told, {"detail": f"told to answer {told}"}
             listed = json.loads(body)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from vigie_agent import settings
 from vigie_agent.collection import Collection, encoded
-from vigie_agent.collectors.base import Collector, InThread, Look
+from vigie_agent.collectors.base import Collector, InThread, Look, readable
 from vigie_agent.collectors.pressure import PressureFiles, parse
 from vigie_agent.collectors.processes import ProcessTable
 from vigie_agent.collectors.registry import collectors
@@ -164,3 +164,10 @@ def test_a_report_of_too_many_services_is_cut_and_says_so() -> None:
     read = msgspec.json.decode(text, type=HostReport)
     assert 0 < len(read.services) < 2_000
     assert read.agent.unavailable[0].what == "services"
+
+
+def test_names_that_are_no_text_can_be_sent() -> None:
+    look = Look()
+    look.missing("disks." + os.fsdecode(b"/media/caf\xe9"), "gone")
+    assert msgspec.json.decode(msgspec.json.encode(look.unavailable))[0]["what"] == "disks./media/caf?"
+    assert len(readable("x" * 100_000)) < 100_000

@@ -129,3 +129,15 @@ def test_a_strange_success_is_no_success(tmp_path: Path, door: Gateway) -> None:
     assert wait > 0
     assert "not one of Vigie's" in (sender.problem or "")
     assert len(spool) == 2
+
+
+@pytest.mark.parametrize("status", [400, 415, 422])
+def test_a_refusal_that_is_not_of_vigie_gives_up_nothing(tmp_path: Path, door: Gateway, status: int) -> None:
+    sender, spool = sender_of(door.url, tmp_path, 3)
+    door.script.extend([(status, "plain HTTP was sent to an HTTPS port")])
+    wait = sender.attempt()
+    assert wait is not None
+    assert wait > 0
+    assert len(spool) == 3
+    drain(sender)
+    assert len(door.reports) == 3

@@ -25,8 +25,6 @@ from vigie_storage import collections
 from vigie_storage.mongo import Session, bounded
 from vigie_storage.tenancy import TenantCollection, Why
 
-_MOST: Final = 5_000
-
 
 class ConfigMoved(VigieError):  # noqa: N818 - named after what is wrong
     """Somebody else has changed it meanwhile."""
@@ -95,7 +93,7 @@ class MonitoringConfigs:
     async def of_everybody(self) -> dict[TenantId, TenantConfig]:
         """Of every tenant that has configured something."""
         with bounded(2):
-            rows = await self._store.across(Why.NOTIFY).find().limit(_MOST).to_list()
+            rows = await self._store.across(Why.NOTIFY).find().to_list()
         tenants: dict[TenantId, list[StoredConfig]] = {}
         for one in rows:
             tenants.setdefault(TenantId(one["tenant"]), []).append(_stored(one))
@@ -117,8 +115,10 @@ class MonitoringConfigs:
             raise ConfigMoved from e
 
 
-_PAGE: Final = MAX_OWN_HOSTS * 5
+MAX_KNOWN_HOSTS: Final = MAX_OWN_HOSTS * 4
 """A host's own that was taken back stays."""
+_PAGE: Final = MAX_KNOWN_HOSTS + 1
+"""With that of the tenant."""
 
 
 def _together(found: list[StoredConfig]) -> TenantConfig:

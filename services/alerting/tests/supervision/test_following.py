@@ -82,3 +82,13 @@ def test_what_people_changed_later_or_removed_stays() -> None:
     earlier = replace(changed, updated_at=NOW_MS - 1)
     found = wanted("acme", config(MonitoringConfig(alert_thresholds=CPU)), {earlier.id: earlier})
     assert [rule.threshold for rule in found.rules] == [50.0]
+
+
+def test_rules_can_be_read_however_many_hosts_have_their_own() -> None:
+    for count in (1, 30, 100):
+        hosts = [f"web-{number:03}.data-centre.example.com" for number in range(count)]
+        stored = {host: StoredConfig(host, MonitoringConfig(), 1, NOW, "alice") for host in hosts}
+        found = wanted("acme", TenantConfig(StoredConfig("", None, 1, NOW, "alice"), stored), THERE)
+        shared = [rule for rule in found.rules if not rule.managed_by]
+        assert len([checked(rule) for rule in shared]) == 5
+        assert all("web-000[.]data" in f"{rule.matchers}{rule.expression}" for rule in shared)

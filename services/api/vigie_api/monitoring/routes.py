@@ -15,7 +15,7 @@ from vigie_identity.audit import Action
 from vigie_identity.errors import Conflict, InvalidField, LimitReached
 from vigie_identity.permissions import Permission
 from vigie_query.times import iso_of
-from vigie_storage.hosts.configuration import ConfigMoved, StoredConfig, TenantConfig
+from vigie_storage.hosts.configuration import MAX_KNOWN_HOSTS, ConfigMoved, StoredConfig, TenantConfig
 from vigie_storage.mongo import Session, transaction
 from vigie_web.access import Access
 from vigie_web.authorized_route import AuthorizedRoute
@@ -86,6 +86,8 @@ async def change_config(context: Ctx, body: ConfigBody, host: HostAsked = None) 
         raise InvalidField(f"alertThresholds.{crossed}", "warning must be below critical")
     if host and host not in known.own and len(known.own) >= MAX_OWN_HOSTS:
         raise LimitReached("hosts with a configuration of their own", MAX_OWN_HOSTS)
+    if host and host not in known.hosts and len(known.hosts) >= MAX_KNOWN_HOSTS:
+        raise LimitReached("hosts that ever had a configuration of their own", MAX_KNOWN_HOSTS)
     await _put(context, known, host, config)
     return _shown(await context.resources.monitoring.all_of(context.tenant), host)
 
