@@ -18,7 +18,7 @@ CUT = "cut"
 
 @dataclass
 class Gateway:
-    """`script`: what the next requests with reports get: a status, or one with a document, or CUT; else they are taken."""
+    """`script`: what the next requests with reports get: a status, one with a document, or CUT; else they are taken."""
 
     url: str = ""
     script: deque[Any] = field(default_factory=deque)
