@@ -22,6 +22,7 @@ from vigie_web.authorized_route import AuthorizedRoute
 from vigie_web.feature import Feature
 from vigie_web.problem_schema import READ_PROBLEMS, Responses, problem_response
 
+from vigie_api.admin.bodies import Change
 from vigie_api.context import Context, Ctx
 from vigie_api.schemas import Body
 from vigie_api.stats import schemas
@@ -56,7 +57,7 @@ class ThresholdsBody(Body):
     disk: ThresholdBody | None = None
 
 
-class ConfigBody(Body):
+class ConfigBody(Change):
     """What is not said stays as it is."""
 
     collection_interval: Annotated[int, Field(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)] | None = Field(

@@ -29,12 +29,11 @@ export function Editor({ value, onInput, onRun, error }) {
     const element = field.current;
     if (!element || !place) return;
     const [text, at] = completed(element.value, element.selectionStart, place, word);
+    element.value = text; // at once: who types on must find the cursor behind the word
+    element.focus();
+    element.setSelectionRange(at, at);
     onInput(text);
     setPlace(null);
-    requestAnimationFrame(() => {
-      element.focus();
-      element.setSelectionRange(at, at);
-    });
   };
   /** @param {KeyboardEvent} event */
   const key = (event) => {
