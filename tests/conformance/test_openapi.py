@@ -61,7 +61,7 @@ headers = {{ Authorization = "Bearer {leaving}" }}
 OF_THE_EXAMPLES = "550e8400-e29b-41d4-a716-446655440000"
 SELDOM_GOOD = {
     "api": {
-        "POST /auth/login", "POST /auth/refresh", "PUT /auth/password", "DELETE /admin/tenants/{tenant}",
+        "POST /auth/login", "POST /auth/refresh", "POST /auth/session", "PUT /auth/session", "PUT /auth/password", "DELETE /admin/tenants/{tenant}",
         "DELETE /admin/tenants/{tenant}/users/{user}", "DELETE /admin/tenants/{tenant}/keys/{key}",
         "DELETE /admin/tenants/{tenant}/users/{user}/assignments/{other}",
         "DELETE /admin/tenants/{tenant}/users/{user}/apps/{app}",
@@ -71,6 +71,7 @@ SELDOM_GOOD = {
         # No host has reported, and no site has the name that is asked for.
         "GET /api/hosts/{host}", "GET /api/sites/{site}", "PUT /api/sites/{site}", "DELETE /api/sites/{site}",
         "GET /stats/server", "GET /stats/server/history", "GET /stats/system", "GET /stats/services",
+        "POST /api/sites/{siteId}/services/{name}/{action}", "GET /api/commands/{commandId}",
         "GET /stats/site/{site}", "GET /stats/site/{site}/history", "GET /stats/services/{site}",
     },
     # Their times must be of the last weeks.
