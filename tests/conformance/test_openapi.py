@@ -61,7 +61,8 @@ headers = {{ Authorization = "Bearer {leaving}" }}
 OF_THE_EXAMPLES = "550e8400-e29b-41d4-a716-446655440000"
 SELDOM_GOOD = {
     "api": {
-        "POST /auth/login", "POST /auth/refresh", "POST /auth/session", "PUT /auth/session", "PUT /auth/password", "DELETE /admin/tenants/{tenant}",
+        "POST /auth/login", "POST /auth/refresh", "POST /auth/session", "PUT /auth/session", "PUT /auth/password",
+        "DELETE /admin/tenants/{tenant}",
         "DELETE /admin/tenants/{tenant}/users/{user}", "DELETE /admin/tenants/{tenant}/keys/{key}",
         "DELETE /admin/tenants/{tenant}/users/{user}/assignments/{other}",
         "DELETE /admin/tenants/{tenant}/users/{user}/apps/{app}",
