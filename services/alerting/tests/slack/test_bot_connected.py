@@ -131,6 +131,18 @@ async def test_a_message_whose_channel_is_gone_is_left_alone(shop: Shop) -> None
     assert shop.slack.heading().startswith("[FIRING]")
 
 
+async def test_a_message_whose_channel_posts_no_more_by_a_token_is_left_alone(shop: Shop) -> None:
+    await shop.stage.dispatch(transition(channels=CHANNEL))
+    async with shop.stage.sending():
+        await shop.all_sent()
+    [channel] = await shop.stage.store.all(ACME)
+    await shop.stage.book.change(ACME, channel.id, Draft("ops", "email", "ops@example.com"), BY)
+    await shop.messages.touch_all(ACME)
+    assert await shop.keeper().once()
+    assert not await shop.keeper().once()
+    assert shop.slack.heading().startswith("[FIRING]")
+
+
 async def test_an_edit_that_slack_does_not_take_now_is_made_later(shop: Shop) -> None:
     await shop.stage.dispatch(transition(channels=CHANNEL))
     async with shop.stage.sending():
