@@ -14,8 +14,6 @@ const LONGEST_WAIT_MS = 30_000;
 const HIDDEN_MS = 5_000;
 const UNAUTHENTICATED = 4401;
 const NOT_ALLOWED = 4403;
-/** What was refused for now is asked for again after so many seconds, unless it is said. */
-const REFUSED_S = 5;
 const STOPPING = 1001;
 
 /** @type {Map<string, Subscription>} */
@@ -151,12 +149,12 @@ function receive(message) {
   return undefined;
 }
 
-/** What was refused is asked for again: it may pass. @param {any} message */
+/** What was refused for now says so, and is asked for again. @param {any} message */
 function refused(message) {
   const one = wanted.get(message.id);
+  if (!one || !message.retryAfter) return;
   const mine = socket;
-  const wait = (message.retryAfter ?? REFUSED_S) * 1_000;
-  if (one) setTimeout(() => mine === socket && ready && wanted.get(message.id) === one && subscribe(message.id, one), wait);
+  setTimeout(() => mine === socket && ready && wanted.get(message.id) === one && subscribe(message.id, one), message.retryAfter * 1_000);
 }
 
 /** @param {any} message */
