@@ -10,6 +10,7 @@ from vigie_contracts.topics import DEAD
 from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_standalone import dead
 from vigie_standalone.embedded.servers import Server, Servers
+from vigie_standalone.kafka_access import KafkaUnavailableError
 
 from tests.kit.kafka_login import aiokafka_login
 
@@ -75,7 +76,7 @@ def test_story_is_read_as_the_runtime_writes_it() -> None:
 
 
 async def test_unreachable_kafka_is_a_sentence() -> None:
-    with pytest.raises(dead.KafkaUnavailableError, match=r"127\.0\.0\.1:1 cannot be used"):
+    with pytest.raises(KafkaUnavailableError, match=r"127\.0\.0\.1:1 cannot be used"):
         await dead.read("127.0.0.1:1", 1)
 
 

@@ -11,18 +11,11 @@ from datetime import UTC, datetime
 
 from vigie_contracts.headers import header
 from vigie_contracts.topics import DEAD
-from vigie_runtime.clients import (
-    AIOKafkaConsumer,
-    ConsumerRecord,
-    KafkaError,
-    TopicPartition,
-    kafka_consumer,
-    kafka_producer,
-)
+from vigie_runtime.clients import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from vigie_runtime.settings import Settings
 
 from vigie_standalone.embedded.kafka import login
-from vigie_standalone.errors import StandaloneError
+from vigie_standalone.kafka_access import consuming, producing
 
 PREFIX = "vigie_"
 STORY = frozenset(PREFIX + part for part in ("topic", "partition", "offset", "reason", "service", "version"))
@@ -30,17 +23,8 @@ STORY = frozenset(PREFIX + part for part in ("topic", "partition", "offset", "re
 FILTER_WINDOW = 50_000
 """How many of the newest dead letters are looked through for those of one topic."""
 POLL_MS = 1_000
-CONNECT_TIMEOUT_S = 15
 READ_TIMEOUT_S = 120
 CLIENT = "vigie-dead"
-
-
-class KafkaUnavailableError(StandaloneError):
-    """Kafka cannot be reached, or refuses."""
-
-    def __init__(self, bootstrap: str, error: BaseException) -> None:
-        reason = str(error) or type(error).__name__
-        super().__init__(f"Kafka at {bootstrap} cannot be used: {reason}. Is it running, and is the address right?")
 
 
 @dataclass(frozen=True)
@@ -63,22 +47,13 @@ async def read(bootstrap: str, limit: int, topic: str = "", password: str = "") 
     """The newest `limit` dead letters (of `topic` only, when given), oldest first.
 
     `password` is that of an embedded Kafka."""
-    consumer = kafka_consumer(_settings(bootstrap, password), client_id=CLIENT)
-    try:
-        await asyncio.wait_for(consumer.start(), CONNECT_TIMEOUT_S)
-        async with asyncio.timeout(READ_TIMEOUT_S):
-            return await _newest(consumer, limit, topic)
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise KafkaUnavailableError(bootstrap, error) from error
-    finally:
-        await consumer.stop()
+    async with consuming(_settings(bootstrap, password), CLIENT) as consumer, asyncio.timeout(READ_TIMEOUT_S):
+        return await _newest(consumer, limit, topic)
 
 
 async def replay(bootstrap: str, letters: Sequence[DeadLetter], password: str = "") -> int:
     """Send the records back to their topic and partition, in order; returns how many Kafka acknowledged."""
-    producer = kafka_producer(_settings(bootstrap, password), client_id=CLIENT)
-    try:
-        await asyncio.wait_for(producer.start(), CONNECT_TIMEOUT_S)
+    async with producing(_settings(bootstrap, password), CLIENT) as producer:
         for letter in letters:
             await producer.send_and_wait(
                 letter.topic,
@@ -87,10 +62,6 @@ async def replay(bootstrap: str, letters: Sequence[DeadLetter], password: str = 
                 partition=letter.partition,
                 headers=list(letter.headers),
             )
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise KafkaUnavailableError(bootstrap, error) from error
-    finally:
-        await producer.stop()
     return len(letters)
 
 

@@ -25,6 +25,12 @@ class Clock(Protocol):
         ...
 
 
+def ahead_s(theirs: float, asked: float, answered: float) -> float:
+    """How far another clock is ahead of this machine's, negative when it is behind, at least: it was read somewhere
+    between question and answer. All in seconds since the Unix epoch."""
+    return theirs - asked if theirs < asked else max(0.0, theirs - answered)
+
+
 class SystemClock:
     """The real time."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pymongo
 from pymongo.errors import PyMongoError
 from vigie_runtime.clients import Database
+from vigie_runtime.clock import ahead_s
 from vigie_runtime.errors import Retryable, reason_of
 
 from vigie_storage.collections import ALL, TOPICS, Collection
@@ -48,7 +49,7 @@ async def inspect(db: Database) -> DatabaseFacts:
                 hello,
                 await db.command("buildInfo"),
                 await db.command("dbStats"),
-                _ahead(hello["localTime"], asked, answered),
+                ahead_s(_instant(hello["localTime"]), asked, answered),
                 await missing(db),
                 {one["_id"]: int(one["partitions"]) async for one in shared(db, TOPICS).find()},
                 await _unfinished(db),
@@ -85,6 +86,5 @@ async def _unfinished(db: Database) -> str:
     return ""
 
 
-def _ahead(theirs: datetime, asked: float, answered: float) -> float:
-    at = theirs.replace(tzinfo=theirs.tzinfo or UTC).timestamp()
-    return at - asked if at < asked else max(0.0, at - answered)
+def _instant(time_: datetime) -> float:
+    return time_.replace(tzinfo=time_.tzinfo or UTC).timestamp()

@@ -4,24 +4,17 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final, cast
 
 from vigie_contracts.topics import SAMPLES
-from vigie_runtime import clients
-from vigie_runtime.clients import (
-    AIOKafkaConsumer,
-    AIOKafkaProducer,
-    KafkaError,
-    KafkaRecord,
-    TopicPartition,
-)
+from vigie_runtime.clients import AIOKafkaConsumer, KafkaRecord, TopicPartition
 from vigie_runtime.settings import Settings
 
 from vigie_standalone.backup import records
 from vigie_standalone.backup.manifest import LogTail
-from vigie_standalone.dead import CONNECT_TIMEOUT_S, KafkaUnavailableError
+from vigie_standalone.kafka_access import consuming, producing
 
 CLIENT: Final = "vigie-backup"
 SILENCE_S: Final = 30.0
@@ -35,17 +28,9 @@ Change = Callable[[KafkaRecord], bytes | None]
 """The value that is kept of a record."""
 
 
-@asynccontextmanager
-async def reading(settings: Settings, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+def reading(settings: Settings, group: str | None = None) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
     """A consumer that is not a member of its group. Raises KafkaUnavailableError, also for what happens inside."""
-    consumer = clients.kafka_consumer(settings, client_id=CLIENT, group_id=group)
-    try:
-        await asyncio.wait_for(consumer.start(), CONNECT_TIMEOUT_S)
-        yield consumer
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise KafkaUnavailableError(settings.kafka_bootstrap_servers, error) from error
-    finally:
-        await consumer.stop()
+    return consuming(settings, CLIENT, group)
 
 
 async def stored(consumer: AIOKafkaConsumer, wanted: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -94,7 +79,7 @@ async def replay(settings: Settings, tails: Iterable[LogTail], directory: Path) 
     Raises KafkaUnavailableError."""
     sent = 0
     oldest_ms = round(time.time() * 1000) - int(SAMPLES.config["retention.ms"]) // 2
-    async with _producing(settings) as producer:
+    async with producing(settings, CLIENT) as producer:
         for tail in tails:
             waiting: list[asyncio.Future[Any]] = []
             for record in records.read(directory / tail.file):
@@ -135,7 +120,7 @@ async def renew(settings: Settings, topic: str, partitions: int, kept: Mapping[s
             async for record in _range(consumer, partition, begin, ends[partition]):
                 alive[record.key or b""] = record.value is not None
             gone += [(partition.partition, key) for key, lives in alive.items() if lives]
-    async with _producing(settings) as producer:
+    async with producing(settings, CLIENT) as producer:
         for number, key in gone:
             await producer.send_and_wait(topic, None, key=key, partition=number)
             if (value := kept.get(key.decode(errors="replace"))) is not None:
@@ -168,15 +153,3 @@ async def _range(
             silent_since = asyncio.get_running_loop().time()
         elif asyncio.get_running_loop().time() > silent_since + SILENCE_S:
             raise TimeoutError(f"it gave nothing of {partition.topic}/{partition.partition} for {SILENCE_S:.0f} s")
-
-
-@asynccontextmanager
-async def _producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = clients.kafka_producer(settings, client_id=CLIENT)
-    try:
-        await asyncio.wait_for(producer.start(), CONNECT_TIMEOUT_S)
-        yield producer
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise KafkaUnavailableError(settings.kafka_bootstrap_servers, error) from error
-    finally:
-        await producer.stop()

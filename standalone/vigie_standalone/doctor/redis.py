@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from vigie_runtime import clients
-from vigie_runtime.clock import SystemClock
+from vigie_runtime.clock import SystemClock, ahead_s
 from vigie_runtime.errors import reason_of
 from vigie_runtime.logging import redact
 from vigie_runtime.redis_breaker import RedisAway, RedisBreaker, RedisUse
@@ -32,7 +32,7 @@ async def examine(settings: Settings) -> list[Finding]:
         return [failed(WHAT, f"does not answer: {redact(reason_of(error.__cause__ or error))}", advice)]
     finally:
         await client.aclose()
-    return [*judged(info), clock(WHAT, _ahead(int(seconds) + int(micros) / 1e6, asked, answered))]
+    return [*judged(info), clock(WHAT, ahead_s(int(seconds) + int(micros) / 1e6, asked, answered))]
 
 
 async def _told(asker: RedisBreaker, info: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
@@ -60,7 +60,3 @@ def judged(info: Mapping[str, Any]) -> list[Finding]:
         advice = "raise maxmemory: latest values are read of MongoDB when they do not fit"
         found.append(warning(WHAT, f"more than 90 % of its {limit / 2**20:.0f} MiB are used", advice))
     return found
-
-
-def _ahead(theirs: float, asked: float, answered: float) -> float:
-    return theirs - asked if theirs < asked else max(0.0, theirs - answered)
