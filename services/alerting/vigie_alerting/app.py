@@ -49,6 +49,7 @@ from vigie_alerting.api.alertmanager import routes as alertmanager
 from vigie_alerting.api.alertmanager import silences as alertmanager_silences
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.history import routes as history
 from vigie_alerting.api.inhibitions import routes as inhibitions
 from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.oncall import routes as oncall_
@@ -103,6 +104,7 @@ FEATURES: Final = (
     time_intervals.FEATURE,
     alerts.FEATURE,
     supervision.FEATURE,
+    history.FEATURE,
     slack.FEATURE,
     oncall_.FEATURE,
     prometheus.FEATURE,
