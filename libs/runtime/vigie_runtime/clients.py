@@ -224,6 +224,7 @@ def _password(settings: Settings) -> str:
 __all__ = [
     "AIOKafkaConsumer",
     "AIOKafkaProducer",
+    "AdminClient",
     "Consumer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
