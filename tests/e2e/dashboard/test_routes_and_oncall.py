@@ -62,7 +62,7 @@ def test_routes_are_made_tried_and_saved(look: Look, api: Callable[..., httpx.Re
     expect(where.get_by_role("status")).to_contain_text("to 'db'")
     assert api("GET", ROUTES).json()["version"] == 0, "nothing is stored yet"
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("version 1,")).to_be_visible()
+    expect(page.locator(".card header", has_text="version 1,")).to_be_visible()
     stored = api("GET", ROUTES).json()
     assert stored["route"]["receiver"] == "ops"
     assert stored["route"]["routes"][0]["repeatInterval"] == {"critical": "1h", "default": "4h"}

@@ -734,7 +734,7 @@ export default {
   "promise.proven": "Last proof:",
   "promise.unproven": "There was none yet.",
   "promise.nobody": "Nobody can say it now.",
-  "promise.durable.proof": "{partitions} partitions on {brokers} brokers, {leaderless} without a leader, {behind} with a replica that is behind.",
+  "promise.durable.proof": "{partitions} partitions; brokers: {brokers}; without a leader: {leaderless}; with a replica that is behind: {behind}.",
   "promise.counted.proof": "{partitions} partitions committed with their offsets, {lag} records still to be counted, {lost} lost.",
   "promise.counted.still": "{count} stand still.",
   "promise.alerts.proof": "The last canary went the whole way in {took}; {pending} notifications wait.",

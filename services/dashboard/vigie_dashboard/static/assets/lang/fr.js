@@ -734,7 +734,7 @@ export default {
   "promise.proven": "Dernière preuve :",
   "promise.unproven": "Il n'y en a pas encore eu.",
   "promise.nobody": "Personne ne peut le dire maintenant.",
-  "promise.durable.proof": "{partitions} partitions sur {brokers} brokers, {leaderless} sans leader, {behind} avec un réplica en retard.",
+  "promise.durable.proof": "{partitions} partitions ; brokers : {brokers} ; sans leader : {leaderless} ; avec un réplica en retard : {behind}.",
   "promise.counted.proof": "{partitions} partitions validées avec leurs offsets, {lag} enregistrements encore à compter, {lost} perdus.",
   "promise.counted.still": "{count} n'avancent pas.",
   "promise.alerts.proof": "Le dernier canari a fait tout le chemin en {took} ; {pending} notifications attendent.",

@@ -58,8 +58,8 @@ function Now({ who, at, setAt, read, onNew }) {
           { key: "schedule", title: t("oncall.schedule"), render: (/** @type {any} */ one) => html`<a href=${read ? href(["alerts", "oncall", one.schedule]) : undefined}><b>${one.schedule}</b></a> <span class="soft">${one.timezone}</span>` },
           { key: "person", title: t("oncall.person"), wide: true, render: (/** @type {any} */ one) => one.person ?? html`<${Badge} tone="bad">${t("oncall.nobody")}<//>` },
           { key: "by", title: t("oncall.by") },
-          { key: "until", title: t("silence.until"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.until)}>${when(one.until)}</span>` },
-          { key: "next", title: t("oncall.next"), sort: (/** @type {any} */ one) => one.next?.at ?? null, render: (/** @type {any} */ one) => (one.next ? html`${one.next.person}, ${when(one.next.at)}` : "–") },
+          { key: "until", tight: true, title: t("silence.until"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.until)}>${when(one.until)}</span>` },
+          { key: "next", tight: true, title: t("oncall.next"), sort: (/** @type {any} */ one) => one.next?.at ?? null, render: (/** @type {any} */ one) => (one.next ? html`${one.next.person}, ${when(one.next.at)}` : "–") },
         ]} />`}<//>
     <//>`;
 }
@@ -80,7 +80,7 @@ function Chains({ chains, present, edit, ask }) {
           { key: "steps", title: t("chain.steps"), wide: true, sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`
             <ol class="plain">${one.steps.map((/** @type {any} */ step, /** @type {number} */ n) => html`<li key=${n}>${/^0/.test(step.after) ? t("step.once") : t("step.later", { after: step.after })}<ul class="plain">${step.notify.map(target)}</ul></li>`)}</ol>
             ${one.warnings.map((/** @type {string} */ text) => html`<p class="notice warn">${text}</p>`)}` },
-          { key: "repeat", title: t("chain.repeated"), render: (/** @type {any} */ one) => (one.repeat ? t("chain.repeats", { count: one.repeat, after: one.repeatAfter }) : "–") },
+          { key: "repeat", tight: true, title: t("chain.repeated"), render: (/** @type {any} */ one) => (one.repeat ? t("chain.repeats", { count: one.repeat, after: one.repeatAfter }) : "–") },
           { key: "do", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => edit && acts(one, "chain", "chains", ask) },
         ]} />`}<//>
     <//>`;

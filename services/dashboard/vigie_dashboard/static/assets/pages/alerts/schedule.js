@@ -63,9 +63,9 @@ const Layers = ({ layers }) => html`
   <${Table} caption=${t("layers.all")} rows=${layers} rowKey=${(/** @type {any} */ one) => one.name} columns=${[
     { key: "name", title: t("layer.name"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`<b>${one.name}</b>` },
     { key: "people", title: t("layer.people"), wide: true, sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => one.people.join(" → ") },
-    { key: "rotation", title: t("layer.rotation"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => t(`layer.every.${one.rotation.unit}`, { count: one.rotation.every }) },
-    { key: "handoff", title: t("layer.handoff"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => `${one.handoff}${one.timezone ? ` ${one.timezone}` : ""}` },
-    { key: "restrictions", title: t("layer.restrictions"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => spelledRestrictions(one.restrictions) || t("layer.always") },
+    { key: "rotation", tight: true, title: t("layer.rotation"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => t(`layer.every.${one.rotation.unit}`, { count: one.rotation.every }) },
+    { key: "handoff", tight: true, title: t("layer.handoff"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => `${one.handoff}${one.timezone ? ` ${one.timezone}` : ""}` },
+    { key: "restrictions", wide: true, title: t("layer.restrictions"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => spelledRestrictions(one.restrictions) || t("layer.always") },
   ]} />`;
 
 /** @param {{schedule: any, edit: boolean, reload: () => void}} props */
@@ -77,8 +77,8 @@ function Overrides({ schedule, edit, reload }) {
   return html`
     <${Table} caption=${t("overrides.all")} rows=${schedule.overrides} rowKey=${(/** @type {any} */ one) => one.id} empty=${t("overrides.none")} columns=${[
       { key: "person", title: t("oncall.person"), render: (/** @type {any} */ one) => html`<b>${one.person}</b>` },
-      { key: "from", title: t("shift.from"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.from)}>${when(one.from)}</span>` },
-      { key: "to", title: t("silence.until"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.to)}>${when(one.to)}</span>` },
+      { key: "from", tight: true, title: t("shift.from"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.from)}>${when(one.from)}</span>` },
+      { key: "to", tight: true, title: t("silence.until"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.to)}>${when(one.to)}</span>` },
       { key: "note", title: t("alert.note"), wide: true },
       { key: "by", title: t("oncall.by") },
       { key: "do", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => edit && html`<button type="button" aria-label=${t("admin.named", { action: t("action.remove"), name: one.person })} onClick=${() => remove(one)}>${t("action.remove")}</button>` },

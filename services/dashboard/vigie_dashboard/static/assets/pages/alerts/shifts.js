@@ -35,10 +35,10 @@ export function Shifts({ found, weeks }) {
     </div>
     <details class="fold"><summary>${t("shifts.table")}</summary>
       <${Table} caption=${t("shifts.table")} rows=${whole} rowKey=${(/** @type {any} */ one) => String(one.from)} columns=${[
-        { key: "from", title: t("shift.from"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.from)}>${when(one.from)}</span>` },
+        { key: "from", tight: true, title: t("shift.from"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.from)}>${when(one.from)}</span>` },
         { key: "person", title: t("oncall.person"), wide: true, render: (/** @type {any} */ one) => one.person ?? html`<${Badge} tone="bad">${t("oncall.nobody")}<//>` },
         { key: "by", title: t("oncall.by"), render: (/** @type {any} */ one) => (one.override ? t("shift.override") : one.by) },
-        { key: "length", title: t("shift.length"), number: true, sort: (/** @type {any} */ one) => one.to - one.from, render: (/** @type {any} */ one) => lasting(one.to - one.from) },
+        { key: "length", tight: true, title: t("shift.length"), number: true, sort: (/** @type {any} */ one) => one.to - one.from, render: (/** @type {any} */ one) => lasting(one.to - one.from) },
       ]} />
     </details>`;
 }

@@ -13,7 +13,8 @@ import { Logs, Readers } from "./logs.js";
 import { Promises } from "./promises.js";
 
 const EVERY_MS = 5_000;
-const CHART_MS = 600_000;
+/** Charts show what was seen, from two to ten minutes. */
+const [LEAST_MS, MOST_MS] = [120_000, 600_000];
 /** Topics that have a line of their own; the others move when somebody changes something. */
 const DRAWN = ["samples", "reports", "checks", "commands"];
 
@@ -81,17 +82,20 @@ function Tiles({ state }) {
     </div>`;
 }
 
+/** @param {number} to */
+const since = (to) => Math.max(to - MOST_MS, Math.min(to - LEAST_MS, looks.value[0]?.at ?? to));
+
 /** @param {{state: any}} props */
 function Through({ state }) {
   const to = Date.parse(state.timestamp);
   const topics = state.topics.filter((/** @type {any} */ one) => DRAWN.includes(short(one.topic)));
   const lines = topics.map((/** @type {any} */ one, /** @type {number} */ n) => ({ label: short(one.topic), color: seriesColour(n), points: rates(looks.value, one.topic) }));
-  return html`<${Chart} label=${t("pipeline.through")} lines=${lines} from=${to - CHART_MS} to=${to} height=${200} zoom=${false} />`;
+  return html`<${Chart} label=${t("pipeline.through")} lines=${lines} from=${since(to)} to=${to} height=${200} zoom=${false} />`;
 }
 
 /** @param {{state: any}} props */
 function Behind({ state }) {
   const to = Date.parse(state.timestamp);
   const lines = state.readers.map((/** @type {any} */ one, /** @type {number} */ n) => ({ label: reader(one), color: seriesColour(n), points: lags(looks.value, reader(one)) }));
-  return html`<${Chart} label=${t("pipeline.behind")} lines=${lines} from=${to - CHART_MS} to=${to} height=${160} zoom=${false} />`;
+  return html`<${Chart} label=${t("pipeline.behind")} lines=${lines} from=${since(to)} to=${to} height=${160} zoom=${false} />`;
 }
