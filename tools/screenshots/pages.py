@@ -33,6 +33,7 @@ SHOTS: Final[dict[str, tuple[Shot, ...]]] = {
     ),
     "health": (Shot("health", "health", ".target", ("dark",)),),
     "apps": (Shot("apps", "apps/reservations", "canvas", ("light",)),),
+    "hosts": (Shot("hosts", "hosts", ".host, main canvas"), Shot("sites", "hosts/sites", ".site")),
     "telemetry": (Shot("telemetry", "telemetry", "canvas"),),
     "pipeline": (Shot("pipeline", "pipeline", ".promises li", ("light",)),),
     "administration": (

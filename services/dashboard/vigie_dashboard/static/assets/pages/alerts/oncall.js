@@ -90,7 +90,7 @@ function Chains({ chains, present, edit, ask }) {
 const People = ({ people, edit, ask }) => html`
   <${Card} title=${t("people.all")} actions=${edit && html`<button type="button" onClick=${() => ask("person")}>${t("person.new")}</button>`}>
     <${Loaded} of=${people} height=${120}>${(/** @type {any} */ data) => html`
-      <${Table} caption=${t("people.all")} rows=${data.people} rowKey=${(/** @type {any} */ one) => one.name} empty=${t("people.none")} columns=${[
+      <${Table} caption=${t("people.all")} rows=${data.people} rowKey=${(/** @type {any} */ one) => one.name} empty=${t("oncall.people.none")} columns=${[
         { key: "name", title: t("person.name"), render: (/** @type {any} */ one) => html`<b>${one.name}</b>` },
         { key: "email", title: t("person.email"), wide: true },
         { key: "channels", title: t("person.channels"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => one.channels.join(", ") },
