@@ -187,7 +187,7 @@ class SeriesCatalogue:
             return [documents.parse_family(document) async for document in found]
 
     async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
-        """Partition -> how many series of the tenant live there (the ordinal that the next one gets)."""
+        """Partition -> the ordinal that the next series of the tenant gets there: no less than live there."""
         async with reading():
             return documents.next_ordinals(await self._tenants.of(tenant).one({}, max_time_ms=MAX_TIME_MS))
 
