@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint types fmt unit bench bench-telemetry chaos docs images vendor lock clean
+.PHONY: help up demo test test-compose upgrade-test lint types fmt unit bench bench-telemetry chaos docs images vendor lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -36,6 +36,12 @@ endif
 
 unit: .sync ## only the tests that need no server
 	@$(RUN) pytest -m 'not connected and not fault and not e2e' $(ARGS)
+
+test-compose: .sync ## run the core of the compose stack where a Docker daemon is, and kill its containers (VIGIE_TEST_DOCKERD=1 starts a daemon)
+	@exec $(RUN) pytest tests/e2e/test_compose.py $(ARGS)
+
+upgrade-test: .sync ## replace the services of the last release by today's and back, one by one, under load: PASS or FAIL
+	@exec $(RUN) python -m tests.upgrade $(ARGS)
 
 lint: .sync ## ruff, the house rules of tools/lints, and the types of the dashboard's modules
 	@failed=0; \

@@ -45,6 +45,7 @@ Variables that no service reads as a setting.
 | `STATE_DIRECTORY`, `CREDENTIALS_DIRECTORY` | the agent | set by systemd: where its state is, and where its key |
 | `VIGIE_SECRETS` | `docker-compose.yml` | the directory of the [secrets](security.md#the-compose-stack) |
 | `VIGIE_TEST_DOCKER` | the tests | `1`: servers in containers ([development](development.md#testing)) |
+| `VIGIE_TEST_DOCKERD` | the tests | `1`: they start a Docker daemon ([development](development.md#the-compose-stack)) |
 | `VIGIE_FAILPOINT` | alerting, in tests | where it kills itself ([development](development.md#testing)) |
 | `OTEL_EXPORTER_OTLP_ENDPOINT`, other `OTEL_*` | every service | where [traces](development.md#traces-and-logs) go |
 """

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from vigie_standalone.history import reading
+from vigie_standalone.history.patience import ImportFailedError
 from vigie_standalone.history.progress import SUFFIX, ImportProgress
 from vigie_standalone.history.reading import Batch, FileError, FileFormat, batches, format_of
 from vigie_standalone.history.run import EXIT_REFUSED, bring
-from vigie_standalone.history.sending import Importer, ImportFailedError
+from vigie_standalone.history.sending import Importer
 
 HEADER = "tenantId,uptime,version\n"
 Answer = Callable[[httpx2.Request], httpx2.Response]

@@ -175,7 +175,8 @@ class Crossings:
         self._stopping = True
 
     async def run(self, at_once: int) -> None:
-        """Until stopped. Raises AssertionError when a transition is not stored in time."""
+        """Until stopped, and again if asked. Raises AssertionError when a transition is not stored in time."""
+        self._stopping = False
         looking = asyncio.create_task(self._look())
         try:
             await asyncio.gather(*(self._work() for _ in range(at_once)))

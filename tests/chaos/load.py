@@ -137,6 +137,15 @@ class Sender:
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30)
         self._client = httpx.AsyncClient(timeout=ATTEMPT_TIMEOUT_S, limits=limits, trust_env=False)
 
+    @property
+    def gateways(self) -> Sequence[str]:
+        """To whom requests go."""
+        return self._gateways
+
+    def use(self, gateways: Sequence[str]) -> None:
+        """From the next attempt on, send to these."""
+        self._gateways = list(gateways)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -170,11 +170,14 @@ async def _noted(result: Result, step: Awaitable[None]) -> None:
         result.problems.append(f"{type(error).__name__}: {error}")
 
 
-async def caught_up(database: stored.Database, bootstrap: str, timeout: float = SETTLE_S) -> None:
-    """Wait until every tier of every partition is counted to the end of the log. Raises AssertionError."""
+async def caught_up(
+    database: stored.Database, bootstrap: str, timeout: float = SETTLE_S, log: Mapping[int, int] | None = None
+) -> None:
+    """Wait until every tier of every partition is counted to the end of the log, or to where it ended when `log` was
+    read. Raises AssertionError."""
 
     async def counted() -> bool:
-        assert (lagging := await stored.behind(database, bootstrap)) == "", lagging
+        assert (lagging := await stored.behind(database, bootstrap, log=log)) == "", lagging
         return True
 
     await eventually(counted, timeout, interval=0.5)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -116,10 +116,17 @@ def _end(consumer: Consumer, place: TopicPartition) -> int:
     return watermarks[1]
 
 
-async def behind(database: Database, bootstrap: str, tiers: Sequence[Tier] = TIERS, topic: str = SAMPLES.name) -> str:
-    """Which partitions and tiers have not been counted to the end of the log; empty when all are."""
+async def behind(
+    database: Database,
+    bootstrap: str,
+    tiers: Sequence[Tier] = TIERS,
+    topic: str = SAMPLES.name,
+    log: Mapping[int, int] | None = None,
+) -> str:
+    """Which partitions and tiers have not been counted to the end of the log, or to where it ended when `ends` gave
+    `log`; empty when all are."""
     try:
-        log = await ends(bootstrap, topic)
+        log = await ends(bootstrap, topic) if log is None else log
     except KafkaException as error:
         return f"Kafka does not answer: {error}"
     if not log:

@@ -85,7 +85,11 @@ class Services:
         self.aggregators: list[Process] = []
         self.apis: list[Process] = []
         self.alertings: list[Process] = []
+        self.others: dict[str, list[Process]] = {}
+        """Those of further services, by name of the service."""
         self.urls: dict[str, str] = {}
+        self.python: str | Path = sys.executable
+        """Runs what is started from now on; that of another environment starts its release."""
 
     def start(self, *, gateways: int = 0, aggregators: int = 0, apis: int = 0, alertings: int = 0) -> None:
         """Start so many of each; returns when all are ready."""
@@ -132,6 +136,13 @@ class Services:
         self.aggregators.append(process)
         return _started(process, launch=launch)
 
+    def other(self, service: str, environment: Mapping[str, str] | None = None) -> Process:
+        """One more process of another service that answers HTTP: healthcheck, push."""
+        running = self.others.setdefault(service, [])
+        process = self._http(f"{service}-{len(running)}", service, environment)
+        running.append(process)
+        return _started(process, launch=True)
+
     @property
     def gateway_urls(self) -> list[str]:
         """Where requests go."""
@@ -139,7 +150,8 @@ class Services:
 
     def processes(self) -> list[Process]:
         """All of them."""
-        return [*self.gateways, *self.aggregators, *self.apis, *self.alertings]
+        others = [process for running in self.others.values() for process in running]
+        return [*self.gateways, *self.aggregators, *self.apis, *self.alertings, *others]
 
     def kill(self) -> None:
         """SIGKILL all."""
@@ -155,7 +167,7 @@ class Services:
         self.urls[name] = f"http://127.0.0.1:{port}"
         return Process(
             name,
-            [sys.executable, "-m", module],
+            [self.python, "-m", module],
             log_path=self.directory / f"{name}.log",
             ready=http_ready(f"{self.urls[name]}/health/ready"),
             env={

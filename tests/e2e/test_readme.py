@@ -1,6 +1,5 @@
 """The README's tour, walked: every command works, and prints what the page shows (up to numbers, times and ids)."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,16 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.tour import README, Step, shape, steps
+from tests.e2e.tour import ORIGIN, README, Step, same, steps, walk
 from tests.e2e.up import Up
-from tests.kit import eventually_sync
 
 pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(600)]
 
-ORIGIN = re.compile(r"(localhost|127\.0\.0\.1):3000")
 # They start or stop everything, or run for minutes: other tests do exactly that.
 ELSEWHERE = re.compile(r"^\s*(make|git|cd)\b|vigie up|vigie down")
-SEEN_WITHIN_S = 60.0
 
 
 def run(vigie: Up, command: str) -> str:
@@ -37,24 +33,6 @@ def run(vigie: Up, command: str) -> str:
     return done.stdout
 
 
-def same(promised: str, printed: str) -> bool:
-    """Whether the output is the promised one: JSON by its keys, text by its shape; `...` stands for anything."""
-    try:
-        wanted, given = json.loads(promised), json.loads(printed)
-    except ValueError:
-        pattern = ".*".join(re.escape(part.strip()) for part in shape(promised).split("..."))
-        return re.search(pattern, shape(printed), re.DOTALL) is not None
-    return _keys(wanted) <= _keys(given)
-
-
-def _keys(value: object, path: str = "") -> set[str]:
-    if isinstance(value, dict):
-        return {path, *(key for name, inner in value.items() for key in _keys(inner, f"{path}.{name}"))}
-    if isinstance(value, list):
-        return {path, *(key for inner in value[:1] for key in _keys(inner, f"{path}[]"))}
-    return {path}
-
-
 def test_tour_of_the_readme_works_as_printed(tmp_path: Path) -> None:
     tour = [step for step in steps(README.read_text(encoding="utf-8")) if not ELSEWHERE.search(step.command)]
     assert len(tour) >= 5
@@ -62,27 +40,9 @@ def test_tour_of_the_readme_works_as_printed(tmp_path: Path) -> None:
     try:
         vigie.start()
         for step in tour:
-            _walk(vigie, step)
+            walk(step, lambda command: run(vigie, command))
     finally:
         vigie.kill()
-
-
-def _walk(vigie: Up, step: Step) -> None:
-    printed: list[str] = []
-
-    def as_promised() -> bool:
-        printed.append(run(vigie, step.command))
-        return not step.output or (
-            same(step.output, printed[-1]) if step.varies else step.output == printed[-1].strip()
-        )
-
-    if "-X POST" in step.command or "-d " in step.command or "--data" in step.command:
-        assert as_promised(), f"{step.command}\nprinted\n{printed[-1]}\ninstead of\n{step.output}"
-        return
-    try:  # a read may come before what was just sent is counted
-        eventually_sync(as_promised, SEEN_WITHIN_S, interval=0.5)
-    except AssertionError:
-        pytest.fail(f"{step.command}\nprinted\n{printed[-1]}\ninstead of\n{step.output}")
 
 
 def test_console_blocks_are_read_as_a_user_reads_them() -> None:

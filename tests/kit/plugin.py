@@ -27,6 +27,7 @@ from tests.kit.wait import patience
 from tests.kit.wait import unique as unique_name
 
 _USED = pytest.StashKey[TestServers]()
+_NOTES = pytest.StashKey[list[str]]()
 # The first start may have to fetch Kafka; it must not count against the 60 s of the test that came first.
 FIRST_START_TIMEOUT_S = 300
 USERS = {"servers", "kafka", "mongo_uri", "mongo_client", "database", "redis_url"}
@@ -87,8 +88,15 @@ def pytest_runtest_setup() -> Generator[None]:
         yield
 
 
+def note(config: pytest.Config, line: str) -> None:
+    """Say this at the end of the run, whether it passes or not."""
+    config.stash.setdefault(_NOTES, []).append(line)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """What was really used, and what its start cost."""
+    for line in config.stash.get(_NOTES, []):
+        terminalreporter.write_line(line)
     servers = config.stash.get(_USED, None)
     if servers is None or not servers.used:
         terminalreporter.write_line("vigie servers: none was needed")

@@ -1,4 +1,4 @@
-"""The compose stack cannot run wherever the tests do: all that can be known without running it is checked."""
+"""What can be known of the compose stack without running it; tests/e2e/test_compose.py runs its core where it can."""
 
 import importlib
 import os
@@ -214,6 +214,13 @@ def test_every_container_is_confined(name: str) -> None:
     assert service["mem_limit"]
     assert service["pids_limit"]
     assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+
+
+def test_kafka_owns_what_it_writes_without_a_volume() -> None:
+    """A tmpfs in the place of a directory of the image is root's, with the mode of that directory."""
+    kafka = ALL["kafka"]
+    user, group = kafka["user"].split(":")
+    assert {f"/opt/kafka/{name}:uid={user},gid={group}" for name in ("config", "logs")} <= set(kafka["tmpfs"])
 
 
 def test_networks_let_nobody_reach_more_than_needed() -> None:

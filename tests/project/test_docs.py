@@ -63,14 +63,14 @@ def test_every_path_that_is_named_exists(document: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_recipe_and_command_that_is_named_exists(document: str) -> None:
-    recipes = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    recipes = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
     commands = {c.name or c.callback.__name__ for c in cli.app.registered_commands if c.callback}
     commands |= {group.name for group in cli.app.registered_groups if group.name}
     content = text(document)
     code = "\n".join(
         [*re.findall(r"^```.*?^```", content, re.MULTILINE | re.DOTALL), *re.findall(r"`[^`\n]+`", content)]
     )
-    assert set(re.findall(r"(?:^|[`$] ?)make ([a-z]+)", code, re.MULTILINE)) <= recipes
+    assert set(re.findall(r"(?:^|[`$] ?)make ([a-z-]+)", code, re.MULTILINE)) <= recipes
     assert set(re.findall(r"(?:^|[`$] ?)(?:\.venv/bin/)?vigie ([a-z]+)", code, re.MULTILINE)) <= commands
 
 
@@ -159,7 +159,7 @@ def test_changelog_has_a_place_for_what_is_not_released() -> None:
 
 
 def test_hooks_and_continuous_integration_call_recipes_that_exist() -> None:
-    recipes = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    recipes = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
     hooks = [hook for repo in parsed(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
     assert {hook["entry"].removeprefix("make ") for hook in hooks} <= recipes
     assert text(".ci/run").rstrip().endswith("exec make test")

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from vigie_runtime.lifespan import Lifespan
+from vigie_runtime import lifespan
+from vigie_runtime.errors import Retryable, StoreUnavailable, VigieError
+from vigie_runtime.lifespan import Lifespan, patiently
 
 PROGRAM = str(Path(__file__).with_name("worker_process.py"))
 
@@ -49,6 +51,40 @@ async def test_a_part_that_fails_ends_the_service() -> None:
         life.run("broken", broken(), lambda: None)
         with pytest.raises(ZeroDivisionError):
             await life.wait(asyncio.Event())
+
+
+class Step:
+    """Of a start: it fails so and so, one error after the other, and then goes well."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    async def take(self) -> str:
+        if self.errors:
+            raise self.errors.pop(0)
+        return "taken"
+
+
+async def test_a_step_of_the_start_is_taken_again_while_the_store_is_away_or_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifespan, "_PAUSE_S", 0)
+    step = Step(StoreUnavailable(), Retryable("stepping down"), StoreUnavailable())
+    assert await patiently("preparing", step.take) == "taken"
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), Retryable("stepping down")])
+async def test_a_start_is_given_up_with_what_the_store_said_last_when_time_is_over(error: Exception) -> None:
+    step = Step(error, error)
+    with pytest.raises(type(error)):
+        await patiently("preparing", step.take, deadline_s=0)
+    assert len(step.errors) == 1
+
+
+async def test_what_time_does_not_heal_ends_the_start_at_once() -> None:
+    step = Step(VigieError("another number of partitions"))
+    with pytest.raises(VigieError):
+        await patiently("preparing", step.take)
 
 
 def start(how: str) -> subprocess.Popen[str]:

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, TypeVar
 
 from vigie_runtime import logging
-from vigie_runtime.errors import VigieError, reason_of
+from vigie_runtime.errors import Retryable, StoreUnavailable, VigieError, reason_of
 
 log = logging.get(__name__)
 
@@ -21,7 +21,28 @@ EXIT_FAILED: Final = 1
 EXIT_FORCED: Final = 130
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
+START_S: Final = 60.0
+"""So long a step of a start waits for a store that is away, or busy: services start together, and with it."""
+_PAUSE_S: Final = 0.5
+
 Down = Callable[[], Awaitable[object]]
+
+
+async def patiently(doing: str, work: Callable[[], Awaitable[T]], deadline_s: float = START_S) -> T:
+    """Do a step of a start, and again until the store lets it. MongoDB may start at the same moment as its services,
+    and be slow while all of them make their collections. A service that ended would be started anew, but whoever waits
+    for it would have given it up. What `work` has done in part is done again.
+
+    Raises Retryable or StoreUnavailable when time is up."""
+    end = time.monotonic() + deadline_s
+    while True:
+        try:
+            return await work()
+        except (Retryable, StoreUnavailable) as e:
+            if time.monotonic() >= end:
+                raise
+            log.warning("waiting for MongoDB", step=doing, reason=reason_of(e))
+            await asyncio.sleep(_PAUSE_S)
 
 
 class Lifespan:

@@ -2,6 +2,7 @@
 
 Around every access stands one of these, by what its caller does when MongoDB is away:
 - `retryable(doing)`: a worker, which waits and does it again.
+- `patiently(doing, work)`: a step of a start, which is done again for a minute.
 - `bounded()`: a request that knows what it asks for; it is answered with 503.
 - `reading()`: a read whose cost its client chose; it is told to ask for less when that takes too long.
 - `batches(cursor, size)`: the same for each batch of a read that may be long; `ahead` reads the next one meanwhile.
@@ -39,6 +40,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 from vigie_contracts.problems import ProblemKind
+from vigie_runtime import lifespan
 from vigie_runtime.clients import Database, Document
 from vigie_runtime.errors import RETRY_AFTER_S, ProblemError, Retryable, StoreUnavailable, reason_of
 
@@ -116,6 +118,16 @@ def retryable(doing: str) -> Generator[None]:
         if passing(e):
             raise Retryable(f"{doing}: MongoDB is not available: {reason_of(e)}") from e
         raise
+
+
+async def patiently(doing: str, work: Callable[[], Awaitable[T]], deadline_s: float = lifespan.START_S) -> T:
+    """`lifespan.patiently`, for errors of MongoDB too that pass by themselves."""
+
+    async def once() -> T:
+        with retryable(doing):
+            return await work()
+
+    return await lifespan.patiently(doing, once, deadline_s)
 
 
 def duplicate(error: PyMongoError) -> bool:

@@ -5,12 +5,9 @@ topics  {_id: name, partitions, cluster_id}
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
 
 from pymongo.errors import DuplicateKeyError
 from vigie_contracts.topics import SAMPLES, Topic
@@ -18,7 +15,7 @@ from vigie_runtime import logging
 from vigie_runtime.bus import topics
 from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.clients import Database, Document
-from vigie_runtime.errors import PartitionCountError, Retryable, reason_of
+from vigie_runtime.errors import PartitionCountError
 from vigie_runtime.settings import Settings
 
 from vigie_storage import collections, mongo
@@ -26,8 +23,6 @@ from vigie_storage.restoring import refuse_unfinished
 from vigie_storage.tenancy import shared
 
 log = logging.get(__name__)
-
-_PAUSE_S: Final = 0.5
 
 
 async def ensure(
@@ -39,10 +34,10 @@ async def ensure(
     MongoDB is asked as long for MongoDB. Raises PartitionCountError when a topic has, or is recorded with, another
     number, RestoreUnfinished; KafkaNotReady or, of MongoDB, Retryable when time is up.
     """
-    await _patiently("reading the recorded topics", lambda: _refuse_recorded(specs, mongo_db), deadline_s)
+    await mongo.patiently("reading the recorded topics", lambda: _refuse_recorded(specs, mongo_db), deadline_s)
     identities = await topics.make(settings, specs, deadline_s=deadline_s)
     for identity in identities.values():
-        await _patiently("recording the topics", partial(_record, identity, mongo_db), deadline_s)
+        await mongo.patiently("recording the topics", partial(_record, identity, mongo_db), deadline_s)
     return identities
 
 
@@ -50,21 +45,6 @@ async def recorded_partitions(mongo_db: Database) -> int | None:
     """The number of partitions that the topics were made with, None when none is recorded."""
     found = await shared(mongo_db, collections.TOPICS).find_one({"_id": SAMPLES.name})
     return None if found is None else int(found["partitions"])
-
-
-async def _patiently(doing: str, work: Callable[[], Awaitable[None]], deadline_s: float) -> None:
-    """MongoDB may start at the same moment as its services, and the brokers may take so long that it is away again:
-    wait for it as for them. `work` may have been done in part when it is done again."""
-    end = time.monotonic() + deadline_s
-    while True:
-        try:
-            with mongo.retryable(doing):
-                return await work()
-        except Retryable as e:
-            if time.monotonic() >= end:
-                raise
-            log.warning("waiting for MongoDB", reason=reason_of(e))
-            await asyncio.sleep(_PAUSE_S)
 
 
 async def _refuse_recorded(specs: Sequence[Topic], db: Database) -> None:

@@ -28,7 +28,7 @@ from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
 from vigie_storage.alerts.configuration import Kind
 from vigie_storage.latest import LatestReader
-from vigie_storage.mongo import retryable
+from vigie_storage.mongo import patiently
 from vigie_storage.promql.reader import PromqlReader
 from vigie_storage.reader import Limits, SeriesReader
 from vigie_storage.series.catalogue import SeriesCatalogue
@@ -49,6 +49,7 @@ from vigie_alerting.api.alertmanager import routes as alertmanager
 from vigie_alerting.api.alertmanager import silences as alertmanager_silences
 from vigie_alerting.api.alerts import routes as alerts
 from vigie_alerting.api.channels import routes as channels_
+from vigie_alerting.api.history import routes as history
 from vigie_alerting.api.inhibitions import routes as inhibitions
 from vigie_alerting.api.maintenance import routes as maintenance
 from vigie_alerting.api.oncall import routes as oncall_
@@ -103,6 +104,7 @@ FEATURES: Final = (
     time_intervals.FEATURE,
     alerts.FEATURE,
     supervision.FEATURE,
+    history.FEATURE,
     slack.FEATURE,
     oncall_.FEATURE,
     prometheus.FEATURE,
@@ -158,13 +160,13 @@ async def connect(state: State, life: Lifespan) -> Resources:
     shared = await access_control.connect(state, life)
     database, redis, who = shared.database, shared.redis, shared.identity
     stores = Stores.of(settings, database, clock)
-    with retryable("starting"):
-        wanted = topics.deployed(settings, (SAMPLES, RULES))
-        identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
-        catalogue = SeriesWriter(database, settings.partitions, series_limits(who.known_tenants))
-        await life.up("series catalogue", catalogue.ensure_indexes())
-    await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
-    await life.up("collections", stores.prepare(settings))
+    wanted = topics.deployed(settings, (SAMPLES, RULES))
+    identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+    catalogue = SeriesWriter(database, settings.partitions, series_limits(who.known_tenants))
+    await life.up("series catalogue", patiently("preparing the series catalogue", catalogue.ensure_indexes))
+    tenant = TenantId(settings.default_tenant)
+    await life.up("identity collections", patiently("preparing identity", lambda: who.prepare(tenant)))
+    await life.up("collections", patiently("preparing the collections", lambda: stores.prepare(settings)))
     if not settings.sealing.key_id:
         log.warning("secrets of channels are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
     patterns = Expressions()

@@ -22,7 +22,7 @@ from vigie_storage import topics as recorded_topics
 from vigie_storage.health.beats import Beats
 from vigie_storage.health.states import HealthStates
 from vigie_storage.health.targets import TargetStore
-from vigie_storage.mongo import retryable
+from vigie_storage.mongo import patiently
 from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
 from vigie_web import app as web
@@ -83,17 +83,17 @@ async def connect(state: State, life: Lifespan) -> Resources:
     settings = state.settings
     shared = await access_control.connect(state, life)
     database, redis, who = shared.database, shared.redis, shared.identity
-    with retryable("starting"):
-        wanted = topics.deployed(settings, (SAMPLES, CHECKS, TARGETS))
-        identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
+    wanted = topics.deployed(settings, (SAMPLES, CHECKS, TARGETS))
+    identities = await life.up("topics", recorded_topics.ensure(settings, wanted, database))
     samples = await _samples(state, life, shared)
-    await life.up("identity collections", who.prepare(TenantId(settings.default_tenant)))
+    tenant = TenantId(settings.default_tenant)
+    await life.up("identity collections", patiently("preparing identity", lambda: who.prepare(tenant)))
     if not settings.sealing.key_id:
         log.warning("secrets of targets are stored in the clear: set VIGIE_ENCRYPTION_KEYS")
     store = TargetStore(database, state.clock, settings.sealing)
-    await life.up("targets", store.prepare())
+    await life.up("targets", patiently("preparing targets", store.prepare))
     beats = Beats(database)
-    await life.up("heartbeats", beats.prepare())
+    await life.up("heartbeats", patiently("preparing heartbeats", beats.prepare))
     book = await targets.start(life, settings, database, who, store, clock=state.clock, metrics=state.metrics)
     way = Way(Egress(settings.allowed_networks, Lookups().addresses), beats=beats)
     running = await checks.start(
@@ -135,8 +135,7 @@ async def _samples(state: State, life: Lifespan, shared: Shared) -> Publishing:
     """What checks say as numbers goes to the log of samples."""
     settings, clock = state.settings, state.clock
     catalogue = SeriesWriter(shared.database, settings.partitions, series_limits(shared.identity.known_tenants))
-    with retryable("starting"):
-        await life.up("series catalogue", catalogue.ensure_indexes())
+    await life.up("series catalogue", patiently("preparing the series catalogue", catalogue.ensure_indexes))
     return await publishing(
         life,
         settings,

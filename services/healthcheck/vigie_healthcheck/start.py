@@ -22,6 +22,7 @@ from vigie_runtime.metrics import MetricSet
 from vigie_storage.health.live import HealthFeed
 from vigie_storage.health.sightings import Sightings
 from vigie_storage.health.states import HealthStates
+from vigie_storage.mongo import patiently
 
 from vigie_healthcheck.checking import Checker
 from vigie_healthcheck.metrics import CheckingMetrics
@@ -83,7 +84,7 @@ async def start(
     LOGREADER_METRICS and what publishers count."""
     measured, states = CheckingMetrics(metrics), HealthStates(database)
     sightings, region = Sightings(database), settings.probe_region
-    await life.up("what other regions see", sightings.prepare())
+    await life.up("what other regions see", patiently("preparing sightings", sightings.prepare))
     if region:
         outlet = _sighted(life, region, sightings)
     else:
@@ -152,7 +153,7 @@ async def _results(
     )
     await life.up("check publisher", records.start())
     life.on_down("check publisher", records.close)
-    await life.up("states of targets", recorder.prepare())
+    await life.up("states of targets", patiently("preparing states of targets", recorder.prepare))
     results = Results(CheckPublisher(samples, records), recorder, HealthFeed(redis), clock, metrics)
     life.run("results of checks", results.run(), results.stop)
     return Outlet(results.add, results.remove, results.hand_over, recorder.take_over)

@@ -17,7 +17,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
-from vigie_storage.mongo import retryable
+from vigie_storage.mongo import patiently
 from vigie_storage.reports.reader import StoredReports
 from vigie_storage.series.writer import SeriesWriter
 from vigie_storage.usage import UsageStore
@@ -69,8 +69,8 @@ async def connect(state: State, life: Lifespan) -> Resources:
     database, redis, who = shared.database, shared.redis, shared.identity
     catalogue = SeriesWriter(database, settings.partitions, series_limits(who.known_tenants))
     await _prepare(settings, life, database, catalogue)
-    await life.up("identity", who.prepare(TenantId(settings.default_tenant)))
-    await life.up("usage", UsageStore(database, clock).ensure_indexes())
+    await life.up("identity", patiently("preparing identity", lambda: who.prepare(TenantId(settings.default_tenant))))
+    await life.up("usage", patiently("preparing usage", UsageStore(database, clock).ensure_indexes))
     samples = await publishing(
         life,
         settings,
@@ -113,6 +113,5 @@ async def _prepare(settings: IngestSettings, life: Lifespan, database: Database,
         replace(contract.REPORTS, name=settings.reports_topic),
     ]
     specs = topics.specs(settings.partitions, wanted)
-    with retryable("starting"):
-        await life.up("topics", recorded_topics.ensure(settings, specs, database))
-        await life.up("series catalogue", catalogue.ensure_indexes())
+    await life.up("topics", recorded_topics.ensure(settings, specs, database))
+    await life.up("series catalogue", patiently("preparing the series catalogue", catalogue.ensure_indexes))

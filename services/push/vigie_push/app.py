@@ -17,7 +17,6 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.lifespan import Lifespan
 from vigie_runtime.metrics import MetricSet
 from vigie_storage import topics as recorded_topics
-from vigie_storage.mongo import retryable
 from vigie_storage.series.writer import SeriesWriter
 from vigie_web import access_control
 from vigie_web import app as web
@@ -71,10 +70,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
     settings, clock = state.settings, state.clock
     shared = await access_control.connect(state, life, count_usage=True)
     database, redis = shared.database, shared.redis
-    with retryable("starting"):
-        await life.up(
-            "topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS, COMMANDS)), database)
-        )
+    await life.up("topics", recorded_topics.ensure(settings, topics.deployed(settings, (REPORTS, COMMANDS)), database))
     resources = ChannelResources(settings, database, redis, clock, state.metrics)
     life.on_down("summaries", resources.board.close)
     counted = metrics.PushMetrics(state.metrics)

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from vigie_standalone.history.patience import ImportFailedError
 from vigie_standalone.history.progress import ImportProgress
 from vigie_standalone.history.reading import FileError, FileFormat, batches, format_of
-from vigie_standalone.history.sending import BatchOutcome, Importer, ImportFailedError, NotAllowedError
+from vigie_standalone.history.sending import BatchOutcome, Importer, NotAllowedError
 
 EXIT_REFUSED = 4
 """All lines were judged, and not all of them were taken."""

@@ -28,7 +28,7 @@ from vigie_runtime.bus.poison_skipping import PoisonSkippingConsumer
 from vigie_runtime.clients import AIOKafkaConsumer, KafkaRecord
 from vigie_runtime.clock import Clock
 from vigie_runtime.errors import DeadReason, InvalidMessage, Retryable, reason_of
-from vigie_runtime.lifespan import Lifespan
+from vigie_runtime.lifespan import Lifespan, patiently
 from vigie_runtime.settings import Settings
 
 log = logging.get(__name__)
@@ -239,7 +239,7 @@ async def start(
 
     `group`: of the service; each of its consumers has one of its own, named after it and the topic."""
     word = declared.topic.word
-    await life.up(f"store of {word}", declared.prepare())
+    await life.up(f"store of {word}", patiently(f"preparing the store of {word}", declared.prepare))
     letters = DeadLetters.of(settings, service)
     life.on_down("dead letters", letters.close)
     consumer = EventConsumer(

@@ -11,6 +11,7 @@ from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_runtime.bus.log_reader import LogReader
 from vigie_runtime.bus.topics import TopicIdentity
 from vigie_runtime.lifespan import Lifespan
+from vigie_storage.mongo import patiently
 from vigie_storage.partitions.checkpoint import Log
 from vigie_storage.partitions.store import PartitionStore
 from vigie_storage.series.catalogue import SeriesCatalogue
@@ -32,7 +33,7 @@ async def start(resources: Resources, life: Lifespan, topic: TopicIdentity) -> L
     """Up: collections, Redis view, reader. Down: the reverse, so the reader commits first."""
     settings, db, clock, metrics = resources.settings, resources.database, resources.clock, resources.metrics
     store = PartitionStore(db, topic.topic, clock)
-    await life.up("collections", store.prepare())
+    await life.up("collections", patiently("preparing the collections", store.prepare))
     redis = clients.redis(settings)
     life.on_down("redis", redis.aclose)
     dead_letters = DeadLetters.of(settings, SERVICE)

@@ -3,7 +3,7 @@ import { language, t } from "./i18n.js";
 import { computed, signal } from "./ui.js";
 import { param } from "./router.js";
 
-export const PRESETS = /** @type {const} */ (["15m", "1h", "6h", "24h", "7d", "30d"]);
+export const PRESETS = /** @type {const} */ (["15m", "30m", "1h", "6h", "24h", "7d", "30d"]);
 const UNITS = /** @type {Record<string, number>} */ ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 });
 const DEFAULT = "1h";
 

@@ -1,0 +1,1 @@
+"""Alerts that a replaced system had."""
