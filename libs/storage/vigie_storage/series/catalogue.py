@@ -20,7 +20,7 @@ from vigie_runtime.clients import Database, Document
 from vigie_runtime.expressions import Check, Expressions
 
 from vigie_storage import collections, mongo
-from vigie_storage.mongo import MAX_TIME_MS, batches, reading
+from vigie_storage.mongo import MAX_TIME_MS, ahead, batches, reading
 from vigie_storage.series import document as documents
 from vigie_storage.series import placement
 from vigie_storage.series.filter import Filter, query
@@ -117,11 +117,11 @@ class SeriesCatalogue:
         """The series of these names, in batches, in no order: of each name those that have one of its entries of `lv`
         ("label=value"), or all where there are none. Without `created_ms`. Raises TooSlow, StoreUnavailable."""
         for some in _parts([name for name, entries in names.items() if not entries], _NAMES_AT_ONCE):
-            async for batch in batches(self._find(tenant, {"name": {"$in": some}}, documents.PLACED), _BATCH):
+            async for batch in ahead(batches(self._find(tenant, {"name": {"$in": some}}, documents.PLACED), _BATCH)):
                 yield await asyncio.to_thread(_parsed, batch)
         narrow = [{"name": name, "lv": {"$in": sorted(entries)}} for name, entries in names.items() if entries]
         for some in _parts(narrow, _NARROW_AT_ONCE):
-            async for batch in batches(self._find(tenant, {"$or": some}, documents.PLACED), _BATCH):
+            async for batch in ahead(batches(self._find(tenant, {"$or": some}, documents.PLACED), _BATCH)):
                 yield await asyncio.to_thread(_parsed, batch)
 
     async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
