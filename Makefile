@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-compose upgrade-test recordings lint types fmt unit bench bench-telemetry chaos docs images vendor lock clean
+.PHONY: help up demo test test-compose upgrade-test recordings lint types fmt unit bench bench-telemetry chaos docs images screenshots vendor lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -81,6 +81,9 @@ vendor: .sync ## copy what the dashboard loads of other people's code, from the 
 
 images: .sync ## build the image of every service with docker, and print the sizes
 	@exec $(RUN) python -m tools.images $(ARGS)
+
+screenshots: .sync ## take pictures of every page of the dashboard, with chromium; docs/images has some of them
+	@exec $(RUN) python -m tools.screenshots $(ARGS)
 
 lock: ## update uv.lock after a change of dependencies
 	@$(UV) lock

@@ -9,7 +9,20 @@ from pathlib import Path
 
 from vigie_standalone.embedded.ports import free_port
 
-from tests.bench import agents, alerting, cases, health, idle, machine, oncall, peers, promql, push, reference
+from tests.bench import (
+    agents,
+    alerting,
+    cases,
+    health,
+    idle,
+    machine,
+    many_agents,
+    oncall,
+    peers,
+    promql,
+    push,
+    reference,
+)
 from tests.bench.report import Floor, Report, Row, machine_ratios, ratios
 from tests.bench.workload import BATCH, Workload, workload
 
@@ -193,6 +206,7 @@ PARTS = {
     "push": push.measure,
     "health": health.measure,
     "agents": agents.measure,
+    "many-agents": many_agents.measure,
 }
 
 

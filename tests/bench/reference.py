@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 import uvicorn
 from msgspec import Raw, Struct
+from vigie_contracts.hosts import HostReport
 from vigie_standalone.embedded.ports import free_port
 from vigie_windows.sketch import GAMMA
 
@@ -38,7 +39,7 @@ BUCKETS: Final = 400
 """Of a sketch; values are below GAMMA ** BUCKETS."""
 
 
-BATCH, SINGLE = "/batch", "/single"
+BATCH, SINGLE, REPORT = "/batch", "/single", "/report"
 
 
 class Metric(Struct, gc=False):
@@ -55,6 +56,11 @@ class Batch(Struct, gc=False):
 
 _one: Final = msgspec.json.Decoder(Metric)
 _many: Final = msgspec.json.Decoder(Batch)
+_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    BATCH: _many,
+    SINGLE: _one,
+    REPORT: msgspec.json.Decoder(HostReport),
+}
 _HEADERS: Final = [(b"content-type", b"application/json"), (b"content-length", b"16")]
 
 
@@ -68,13 +74,26 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     if body:
-        (_many if scope["path"] == BATCH else _one).decode(body)
+        _DECODERS[scope["path"]].decode(body)
     await send({"type": "http.response.start", "status": 201, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": b'{"success":true}'})
 
 
 def bare_app(work: Workload, path: str, bodies: list[bytes], connections: int) -> Row:
     """The bodies, sent to the bare app as the gateway gets them."""
+    seconds, spent = _dropped(path, bodies, connections)
+    name = f"bare ASGI app, {path}"
+    return Row(name, work.density, work.samples, seconds, spent.per(work.samples), exact=True, detail="dropped")
+
+
+def bare_reports(bodies: list[bytes], connections: int) -> Row:
+    """The same of reports of hosts."""
+    seconds, spent = _dropped(REPORT, bodies, connections)
+    name, count = f"bare ASGI app, {REPORT}", len(bodies)
+    return Row(name, "", count, seconds, spent.per(count), exact=True, detail="dropped", unit="report")
+
+
+def _dropped(path: str, bodies: list[bytes], connections: int) -> tuple[float, cost.Cost]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen([sys.executable, "-m", "tests.bench.reference", str(port)])
@@ -85,8 +104,7 @@ def bare_app(work: Workload, path: str, bodies: list[bytes], connections: int) -
     finally:
         process.terminate()
         process.wait(10)
-    name = f"bare ASGI app, {path}"
-    return Row(name, work.density, work.samples, sent["seconds"], spent.per(work.samples), exact=True, detail="dropped")
+    return sent["seconds"], spent
 
 
 def fold_us(series: int, samples: int) -> float:

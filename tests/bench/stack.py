@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -116,6 +117,16 @@ class Stack:
         self._start("healthcheck", "vigie_healthcheck", env, f"{url}/health/ready")
         return url
 
+    def key(self, scope: str) -> str:
+        """A new API key of the default tenant, which ingest has made."""
+        options = ["--tenant", "default", "--scope", scope, "--name", "bench"]
+        command = [sys.executable, "-m", "vigie_standalone", "key", "create", *options]
+        environment = {**os.environ, **self._servers.variables(), "VIGIE_HOME": str(self._directory / "none")}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout.strip()
+
     def put_rules(self, rules: Iterable[Rule]) -> None:
         """On their log, as the service publishes them."""
         self._put(RULES.name, rules)
@@ -134,7 +145,7 @@ class Stack:
             }
             for name, value in values.items()
         ]  # fmt: skip
-        with MongoClient[dict[str, Any]](self._mongo_uri) as client:
+        with MongoClient[dict[str, Any]](self.mongo_uri) as client:
             client[DATABASE][ALERT_CONFIGURATION.name].insert_many(documents)
 
     def _put(self, topic: str, documents: Iterable[Rule | Target]) -> None:
@@ -164,7 +175,7 @@ class Stack:
         that takes too long."""
         tiers = TIERS if coarse else (FINE,)
         ends = self._log_ends()
-        with MongoClient[dict[str, Any]](self._mongo_uri) as client:
+        with MongoClient[dict[str, Any]](self.mongo_uri) as client:
             partitions = client[DATABASE]["partitions"]
 
             def counted() -> bool:
@@ -175,7 +186,7 @@ class Stack:
 
     def stored_sums(self) -> dict[int, tuple[int, float]]:
         """fingerprint -> (count, sum) over all 10 s windows, read straight from MongoDB."""
-        with MongoClient[dict[str, Any]](self._mongo_uri) as client:
+        with MongoClient[dict[str, Any]](self.mongo_uri) as client:
             database = client[DATABASE]
             placements = {
                 (s["tenant"], s["partition"], s["ordinal"]): to_unsigned(s["_id"])
@@ -206,7 +217,8 @@ class Stack:
         return exact, f"{count:,} of {work.samples:,} counted, {len(wrong)} of {work.series:,} series wrong"
 
     @property
-    def _mongo_uri(self) -> str:
+    def mongo_uri(self) -> str:
+        """Of its MongoDB."""
         return self._servers.addresses[Server.MONGODB].url
 
     def _log_ends(self) -> dict[int, int]:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(600)]
 
 HOST = "e2e-host"
 PASSWORD = "a-long-password-of-the-administrator"
+BUSY = 95
+"""Per cent of all cores."""
 SITE = {"id": "shop", "host": HOST, "account": "root", "directory": "/var/www/shop"}
 
 
@@ -101,12 +105,76 @@ async def _walk(up: Up, systemd: Any) -> None:
     assert (ended["state"], ended["message"]) == ("done", "")
     assert systemd.calls == [("RestartUnit", "twoine-shop-api")]
 
+    # Killed or frozen around a command: api, ingest and push are one process here. Each is done once, and answered.
+    front = psutil.Process(up.run_file()["processes"]["front"])
+    given = await vigie.call("POST", "/api/sites/shop/services/twoine-shop-api/restart", 202)
+    front.send_signal(signal.SIGKILL)
+
+    async def answered() -> Any:
+        try:
+            return await done(given["id"])
+        except (httpx.TransportError, AssertionError):  # while it starts again
+            return None
+
+    ended = await eventually(answered, 60, interval=0.2)
+    assert (ended["state"], ended["message"]) == ("done", "")
+    assert systemd.calls == [("RestartUnit", "twoine-shop-api")] * 2
+    broker = next(one for one in up.processes() if "kafka.Kafka" in " ".join(one.cmdline()))
+    broker.send_signal(signal.SIGSTOP)
+    try:
+        asked = asyncio.create_task(vigie.call("POST", "/api/sites/shop/services/twoine-shop-api/restart", 202))
+        await eventually(lambda: len(systemd.calls) == 3, 60, interval=0.1)
+    finally:
+        broker.send_signal(signal.SIGCONT)
+    given = await asked
+    ended = await eventually(answered, 60, interval=0.2)
+    assert (ended["state"], ended["message"]) == ("done", "")
+    assert systemd.calls == [("RestartUnit", "twoine-shop-api")] * 3
+
     # Killed while systemd is at it: the supervisor starts it again, and it does not do it again.
     systemd.delay_s = 30
     given = await vigie.call("POST", "/api/sites/shop/services/twoine-shop-api/stop", 202)
-    await eventually(lambda: len(systemd.calls) == 2, 40)
+    await eventually(lambda: len(systemd.calls) == 4, 40)
     agent = agent_of(up)
     agent.send_signal(signal.SIGKILL)
     ended = await eventually(lambda: done(given["id"]), 90, interval=0.5)
     assert ended["state"] == "unknown"
-    assert systemd.calls == [("RestartUnit", "twoine-shop-api"), ("StopUnit", "twoine-shop-api")]
+    assert systemd.calls == [("RestartUnit", "twoine-shop-api")] * 3 + [("StopUnit", "twoine-shop-api")]
+    await _burn(vigie)
+
+
+async def _burn(vigie: Asking) -> None:
+    """A program that takes all cores raises `cpu_high` at the configured threshold, and its end resolves it."""
+    limits = {"cpu": {"warning": BUSY, "critical": 99.9}}
+    await vigie.call("PUT", "/stats/config", 200, alertThresholds=limits)
+    rules = (await vigie.call("GET", "/api/alerts/rules?name=cpu_high"))["rules"]
+    path = f"/api/alerts/rules/{rules[0]['id']}"
+
+    async def follows() -> bool:
+        return (await vigie.call("GET", path))["threshold"] == BUSY
+
+    await eventually(follows, 20)
+    await vigie.call("PATCH", path, 200, forMs=0)  # a minute, as it is shipped: nobody waits for that here
+
+    async def is_now(status: str) -> bool:
+        found = await vigie.call("GET", f"/stats/alerts?type=cpu_high&host={HOST}&status={status}")
+        return bool(found["alerts"])
+
+    burners = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        await eventually(lambda: is_now("active"), 60, interval=0.5)
+    finally:
+        for one in burners:
+            one.kill()
+            await one.wait()
+    try:
+        await eventually(lambda: is_now("resolved"), 45, interval=0.5)
+    except AssertionError:
+        stats = await vigie.call("GET", "/stats/server")
+        if stats["cpu"]["percent"] < BUSY:
+            raise
+        busy = f"the end of cpu_high was not seen: this machine is {stats['cpu']['percent']} % busy with something else"
+        warnings.warn(busy, stacklevel=1)

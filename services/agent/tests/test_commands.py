@@ -5,19 +5,25 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from vigie_agent import settings
 from vigie_agent.commander import FAILPOINT, Commander, Order
 from vigie_agent.journal import INTERRUPTED, Journal
 from vigie_agent.systemd.bus import SystemdBus
+from vigie_agent.vigietime import passing
 from vigie_contracts.commands import Action, Outcome
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from services.agent.tests.systemd_double import SystemdDouble, Unit, systemd_double
 from tests.kit.wait import eventually
@@ -103,10 +109,21 @@ class Push:
     acknowledges: bool = True
     connections: int = 0
     sockets: list[ServerConnection] = field(default_factory=list)
+    ahead_s: float = 0.0
+    """Of the clock of this machine."""
 
     def give(self, one: Order) -> None:
         data = {"id": one.id, "service": one.service, "action": one.action.value, "expiresInMs": one.expires_in_ms}
-        self.waiting[one.id] = data
+        self.waiting[one.id] = data | ({} if one.expires_at is None else {"expiresAt": one.expires_at})
+
+    async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The configuration, with the time that it is here."""
+        if not request.path.startswith("/api/agents/config"):
+            return None
+        response = connection.respond(HTTPStatus.OK, "{}")
+        del response.headers["Date"]
+        response.headers["Date"] = formatdate(time.time() + self.ahead_s, usegmt=True)
+        return response
 
     async def handle(self, socket: ServerConnection) -> None:
         self.connections += 1
@@ -136,7 +153,7 @@ class Push:
 @asynccontextmanager
 async def push() -> AsyncIterator[Push]:
     state = Push()
-    async with serve(state.handle, "127.0.0.1", 0) as server:
+    async with serve(state.handle, "127.0.0.1", 0, process_request=state.answer) as server:
         state.url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         yield state
 
@@ -203,3 +220,59 @@ async def test_a_push_that_goes_before_it_acknowledges_gets_the_result_when_it_i
         assert set(door.keys) == {"Bearer vk_agent"}
         assert systemd.calls == [("RestartUnit", "twoine-a")]
         assert {one["outcome"] for one in door.results} == {"done"}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("ahead_s", [0.0, 3600.0, -3600.0], ids=["same", "an hour ahead", "an hour behind"])
+async def test_a_frozen_agent_that_thaws_does_nothing_that_is_over(tmp_path: Path, ahead_s: float) -> None:
+    """Whatever its clock shows: what was told to it while it was frozen looks new to it."""
+    async with systemd_double(tmp_path) as systemd, push() as door:
+        systemd.units, door.ahead_s = {"twoine-a": Unit()}, ahead_s
+
+        def by_vigie(one: Order, life_s: float) -> Order:
+            return msgspec.structs.replace(one, expires_at=round((time.time() + ahead_s + life_s) * 1000))
+
+        async with agent_process(door, systemd, tmp_path / "state") as process:
+            door.give(by_vigie(order(1), 60))
+            await eventually(lambda: len(door.results) == 1)
+            process.send_signal(signal.SIGSTOP)
+            door.give(by_vigie(order(2), 2.5))
+            door.give(by_vigie(order(3), 60))
+            await asyncio.sleep(2.6)  # by the clock that is the subject
+            process.send_signal(signal.SIGCONT)
+            await eventually(lambda: not door.waiting)
+        outcomes = {one["id"]: one["outcome"] for one in door.results}
+        assert outcomes == {order(1).id: "done", order(2).id: "expired", order(3).id: "done"}
+        assert systemd.calls == [("RestartUnit", "twoine-a")] * 2
+
+
+@pytest.mark.fault
+async def test_what_is_over_before_systemd_is_asked_is_not_done(tmp_path: Path) -> None:
+    """Frozen after it was noted: nothing was done, and nothing is."""
+    async with systemd_double(tmp_path) as systemd:
+        systemd.units = {"twoine-a": Unit()}
+        agent, bus = commander(systemd, tmp_path)
+        passes = iter([0.0, 0.0, 500.0])
+        agent._clock = lambda: next(passes)  # type: ignore[method-assign]
+        late = await agent.do(order())
+        assert late is not None
+        assert late.outcome is Outcome.EXPIRED
+        agent._clock = lambda: 0.0  # type: ignore[method-assign]
+        assert await agent.do(order()) == late, "not later either"
+        assert systemd.calls == []
+        bus.close()
+
+
+async def test_nothing_is_begun_while_nothing_is_known_of_vigies_clock(tmp_path: Path) -> None:
+    async with systemd_double(tmp_path) as systemd:
+        systemd.units = {"twoine-a": Unit()}
+        agent, bus = commander(systemd, tmp_path)
+        timed = msgspec.structs.replace(order(), expires_at=1_800_000_000_000)
+        assert await agent.do(timed) is None
+        agent._vigie.learn("nonsense", 0.0)
+        assert await agent.do(timed) is None
+        agent._vigie.learn("Fri, 15 Jan 2027 07:59:00 GMT", passing())
+        done = await agent.do(timed)
+        assert done is not None
+        assert done.outcome is Outcome.DONE
+        bus.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -19,22 +18,26 @@ from vigie_agent.journal import Journal
 from vigie_agent.patterns import concerns, patterns
 from vigie_agent.settings import VARIABLES, AgentSettings
 from vigie_agent.systemd.bus import BusRefusedError, JobLostError, SystemdBus
+from vigie_agent.vigietime import VigieTime, passing
 
 log = logging.getLogger("vigie_agent")
 
 AT_ONCE: Final = 4
 FAILPOINT: Final = "VIGIE_FAILPOINT"
 """Where the agent kills itself, in tests."""
+_TOO_LATE: Final = CommandResult(Outcome.EXPIRED, "the agent was busy or frozen until it was too late")
 _METHODS: Final = {Action.START: "StartUnit", Action.STOP: "StopUnit", Action.RESTART: "RestartUnit"}
 
 
 class Order(msgspec.Struct, rename="camel", frozen=True):
-    """A command as push tells it. `expires_in_ms`: so long it may still be begun; no clocks are compared."""
+    """A command as push tells it. `expires_in_ms`: so long it may still be begun, from when it was told; `expires_at`:
+    until when by Vigie's clock, where push says it. What a frozen agent finds when it thaws was told long ago."""
 
     id: CommandId
     service: ServiceName
     action: Action
     expires_in_ms: Annotated[int, Meta(ge=0, le=LIFE_MS)]
+    expires_at: int | None = None
 
 
 class Commander:
@@ -45,9 +48,11 @@ class Commander:
         settings: AgentSettings,
         bus: SystemdBus,
         journal: Journal,
-        monotonic: Callable[[], float] = time.monotonic,
+        vigie: VigieTime | None = None,
+        clock: Callable[[], float] = passing,
     ) -> None:
-        self._settings, self._bus, self._journal, self._monotonic = settings, bus, journal, monotonic
+        self._settings, self._bus, self._journal, self._clock = settings, bus, journal, clock
+        self._vigie = vigie or VigieTime(clock)
         self._patterns = patterns(settings.service_pattern)
         self._gate = asyncio.Semaphore(AT_ONCE)
 
@@ -57,14 +62,17 @@ class Commander:
         return self._settings.allowed
 
     async def do(self, order: Order) -> CommandResult | None:
-        """Do it, unless it was begun before; then what came of it, or None while that is not known yet."""
-        deadline = self._monotonic() + order.expires_in_ms / 1000
+        """Do it, unless it was begun before; then what came of it, or None while that is not known yet, or nothing is
+        known of Vigie's clock: it comes again."""
+        deadline = self._clock() + order.expires_in_ms / 1000
         if (why := self._refusal(order)) is not None:
             log.warning("a command was refused: %s %s: %s", order.action.value, order.service, why)
             return CommandResult(Outcome.REFUSED, why)
         async with self._gate:
-            if self._monotonic() >= deadline:
-                return CommandResult(Outcome.EXPIRED, "the agent was busy until it was too late")
+            if order.expires_at is not None and self._vigie.at_most_ms() is None:
+                return self._journal.result(order.id)
+            if not self._journal.knows(order.id) and self._late(order, deadline):
+                return _TOO_LATE
             try:
                 new = await asyncio.to_thread(self._journal.begin, order.id)
             except OSError as e:
@@ -72,7 +80,8 @@ class Commander:
             if not new:
                 return self._journal.result(order.id)
             _failpoint("after_begin")
-            result = await self._ask_systemd(order)
+            # The disk may have taken long, and the process may have been frozen since.
+            result = _TOO_LATE if self._late(order, deadline) else await self._ask_systemd(order)
             _failpoint("after_done")
             try:
                 await asyncio.to_thread(self._journal.end, order.id, result)
@@ -81,6 +90,12 @@ class Commander:
             log.info("%s %s: %s %s", order.action.value, order.service, result.outcome.value, result.message)
             _failpoint("after_end")
             return result
+
+    def _late(self, order: Order, deadline: float) -> bool:
+        now_ms = self._vigie.at_most_ms()
+        return self._clock() >= deadline or (
+            order.expires_at is not None and now_ms is not None and now_ms >= order.expires_at
+        )
 
     def _refusal(self, order: Order) -> str | None:
         if order.action.value not in self._settings.allowed:

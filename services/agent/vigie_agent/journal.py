@@ -82,6 +82,10 @@ class Journal:
                 noted.told = True
                 self._append(Line(id_, "told"))
 
+    def knows(self, id_: str) -> bool:
+        """Whether it was begun."""
+        return id_ in self._known
+
     def result(self, id_: str) -> CommandResult | None:
         """What came of it; None while it is done, and of what was never begun."""
         noted = self._known.get(id_)

@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from vigie_contracts import names
 from vigie_contracts.payloads import payloads
+from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
 from vigie_identity.audit import Action
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role, Scope
 
-from .conftest import PASSWORD, Headers, Office
+from .conftest import PASSWORD, Headers, Office, World
 
 pytestmark = pytest.mark.connected
 
@@ -171,6 +173,32 @@ async def test_history_has_the_last_report_of_each_step_and_at_most_200_points(a
         field = wrong.partition("=")[0]
         refused = await acme.call("GET", f"/stats/server/history?{wrong}", acme.root, 422)
         assert refused["errors"][0]["field"] == field
+
+
+async def test_history_reaches_as_far_back_as_windows_after_retention_was_raised(acme: Office, world: World) -> None:
+    """Whole reports of before are gone, and nothing says that there were none."""
+    world.tenant, at_ms = "acme", acme.clock.now_ms()
+    await acme.call("POST", "/api/sites", acme.root, 201, **SHOP)
+    cpu = world.key(names.CPU_USAGE, Kind.GAUGE, host="web-1")
+    files = world.key(names.SITE_FILES, Kind.GAUGE, host="web-1", site="shop")
+    times = [at_ms - minutes * 60_000 for minutes in range(20, 40 * 60, 20)]
+    await world.send([(key, time, 7.0) for key in (cpu, files) for time in times], coarse_until=at_ms)
+    for host in ("web-1", "web-2"):
+        for hours in range(24, 0, -4):
+            await reported(acme, host, ago_s=hours * 3600, newest=hours == 4)
+            acme.clock.advance(-6)
+    await acme.call("PUT", "/stats/config", acme.root, retention_hours=72)
+    asked = "/stats/{}/history?hours={}&points=200"
+    for what, part, name in (("server", "cpu", "percent"), ("site/shop", "disk", "fileCount")):
+        host = "&host=web-1" if what == "server" else ""
+        long = await acme.call("GET", asked.format(what, 38) + host, acme.root)
+        assert long["source"] == "windows"
+        first = datetime.fromisoformat(long["history"][0]["timestamp"])
+        assert now(acme) - first > timedelta(hours=37)
+        assert {point[part][name] for point in long["history"]} == {7.0}
+        assert (await acme.call("GET", asked.format(what, 20) + host, acme.root))["source"] == "reports"
+    young = await acme.call("GET", asked.format("server", 38) + "&host=web-2", acme.root)
+    assert (young["source"], len(young["history"])) == ("reports", 6), "there is no more of it"
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ class Free:
 
     async def refused(self, _error: object) -> None: ...
     async def admit(self, _principal: object, _tenant: object) -> None: ...
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return []
 
 
 class Callers:

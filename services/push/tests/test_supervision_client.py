@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 from vigie_contracts.payloads import payloads
@@ -203,3 +204,34 @@ async def test_of_several_hosts_one_must_be_named() -> None:
             assert "web-1, web-2" in refused["message"]
             await socket.send(json.dumps({**SUBSCRIPTIONS[0], "host": "web-1"}))
             assert (await browser.message("serverStats"))["data"]["host"] == "web-1"
+
+
+async def test_who_sees_the_server_sees_how_many_listen_and_nobody_else_does() -> None:
+    async with served() as live:
+        supervised(live, Stored([later(1)]))
+        callers: dict[str, Principal] = {
+            "admin": person(Role.ADMIN),
+            "user": person(Role.USER, "shop"),
+            "readonly": person(Role.READONLY, "shop"),
+        }
+
+        async def authenticate(headers: list[tuple[bytes, bytes]], _quota: object = None) -> Principal:
+            token = dict(headers).get(b"authorization", b"").decode().removeprefix("Bearer ")
+            return callers.get(token) or await live.callers.anonymous()
+
+        live.callers.authenticate = authenticate  # type: ignore[attr-defined]
+        async with (
+            connect(f"ws://127.0.0.1:{live.port}/ws?token=admin") as socket,
+            httpx2.AsyncClient(base_url=f"http://127.0.0.1:{live.port}", trust_env=False) as http,
+        ):
+            await socket.send(json.dumps(SUBSCRIPTIONS[0]))
+            await Browser(socket).message("serverStats")
+            answers = {
+                name: await http.get("/stats/websocket", headers={"authorization": f"Bearer {name}"})
+                for name in (*callers, "nobody")
+            }
+        assert {name: one.status_code for name, one in answers.items()} == {
+            "admin": 200, "user": 403, "readonly": 403, "nobody": 401,
+        }  # fmt: skip
+        said = answers["admin"].json()
+        assert (said["connections"], said["channels"]) == (1, {"server": 1})

@@ -133,6 +133,15 @@ class HostReports:
             found = [one async for one in self._reports.of(tenant).aggregate(pipeline, max_time_ms=MAX_TIME_MS)]
         return [Reporter(one["_id"], one["version"], to_ms(one["last"]), one["reports"]) for one in found]
 
+    async def first_ms(self, tenant: TenantId, host: str) -> int | None:
+        """The time of the oldest report of a host that is kept; None: there is none."""
+        async with reading():
+            rows = self._reports.of(tenant).find(
+                {"host": exactly(host)}, {"_id": 0, "at": 1}, batch_size=1, max_time_ms=MAX_TIME_MS
+            )
+            found = await rows.sort("at", 1).limit(1).to_list()
+        return to_ms(found[0]["at"]) if found else None
+
     async def history(
         self, tenant: TenantId, host: str, *, from_ms: int, step_ms: int, points: int, parts: Mapping[str, Any]
     ) -> list[Point]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -99,19 +100,24 @@ class History:
 
 async def of_server(context: Context, host: str, asked: Asked) -> History:
     """Of a host."""
+    windows = partial(_windows, context, asked, SERVER, _equal(host=host), {"core"})
     if asked.of_reports:
         with suppress(TooSlow):  # windows can say it
-            return await _reports(context, host, asked, _SERVER_PARTS)
-    return await _windows(context, asked, SERVER, _equal(host=host), {"core"})
+            return await _fuller(context, host, await _reports(context, host, asked, _SERVER_PARTS), windows)
+    return await windows()
 
 
 async def of_site(context: Context, site: Site, asked: Asked) -> History:
     """Of a site, on the host where it is now."""
-    if not asked.of_reports:
+
+    async def windows() -> History:
         made = await _windows(context, asked, SITE, _equal(host=site.host, site=site.id), set())
         for point in made.points:
             point["services"] = None
         return made
+
+    if not asked.of_reports:
+        return await windows()
     one = {"$filter": {"input": "$body.sites", "cond": {"$eq": ["$$this.site", site.id]}}}
     found = await _reports(context, site.host, asked, {"site": {"$arrayElemAt": [one, 0]}})
     points = [
@@ -123,7 +129,19 @@ async def of_site(context: Context, site: Site, asked: Asked) -> History:
         for point in found.points
         if point["parts"].get("site")
     ]
-    return History(found.from_ms, found.to_ms, found.step_ms, found.source, points)
+    made = History(found.from_ms, found.to_ms, found.step_ms, found.source, points)
+    return await _fuller(context, site.host, made, windows)
+
+
+async def _fuller(context: Context, host: str, reports: History, windows: Callable[[], Awaitable[History]]) -> History:
+    """Reports, unless windows reach further back: those from before `retentionHours` was raised are gone."""
+    first_ms = await context.resources.host_reports.first_ms(context.tenant, host)
+    missing = reports.to_ms if first_ms is None else first_ms
+    if missing <= reports.from_ms + reports.step_ms:
+        return reports
+    made = await windows()
+    earlier = made.points and made.points[0]["timestamp"] < iso(missing - max(made.step_ms, reports.step_ms))
+    return made if earlier else reports
 
 
 async def _reports(context: Context, host: str, asked: Asked, parts: Mapping[str, Any]) -> History:

@@ -33,13 +33,15 @@ class CommandParameters(Parameters, frozen=True, kw_only=True):
 
 
 class CommandData(msgspec.Struct, rename="camel", kw_only=True):
-    """What is to be done. `expires_in_ms`: for so long it may still be begun."""
+    """What is to be done. `expires_in_ms`: for so long it may still be begun; `expires_at`: until then by Vigie's
+    clock, Unix milliseconds."""
 
     id: str
     site: str | None
     service: str
     action: Action
     expires_in_ms: int
+    expires_at: int
 
 
 class CommandMessage(ChannelMessage, tag="command", kw_only=True):
@@ -103,6 +105,13 @@ class CommandFeed:
             left = min(LIFE_MS, one.expires_at - now)
             if left <= 0 or one.service is None or one.action is None:
                 continue
-            data = CommandData(id=one.id, site=one.site, service=one.service, action=one.action, expires_in_ms=left)
+            data = CommandData(
+                id=one.id,
+                site=one.site,
+                service=one.service,
+                action=one.action,
+                expires_in_ms=left,
+                expires_at=one.expires_at,
+            )
             found.append(Update(one.id, cursors.NONE, CommandMessage(data=data)))
         return found

@@ -3,7 +3,7 @@ import { language, t } from "./i18n.js";
 import { computed, signal } from "./ui.js";
 import { param } from "./router.js";
 
-export const PRESETS = /** @type {const} */ (["15m", "1h", "6h", "24h", "7d", "30d"]);
+export const PRESETS = /** @type {const} */ (["15m", "30m", "1h", "6h", "24h", "7d", "30d"]);
 const UNITS = /** @type {Record<string, number>} */ ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 });
 const DEFAULT = "1h";
 
@@ -80,6 +80,12 @@ export function when(at) {
   const other = year.format(ms) !== year.format(Date.now());
   const day = formatOf({ day: "numeric", month: "short", ...(other ? { year: "numeric" } : {}) });
   return day.format(ms) === day.format(Date.now()) ? clock(ms) : `${day.format(ms)} ${clock(ms)}`;
+}
+
+/** Mon 30 Nov. @param {string | number | null | undefined} at */
+export function day(at) {
+  const ms = moment(at);
+  return Number.isNaN(ms) ? "–" : formatOf({ weekday: "short", day: "numeric", month: "short" }).format(ms);
 }
 
 /** The whole of it, for who looks closely. @param {string | number | null | undefined} at */

@@ -14,7 +14,7 @@ import { Empty, Loaded } from "../../components/states.js";
 import { doing } from "../../components/toasts.js";
 import { to } from "../../pages.js";
 import { byExpression } from "../explore/asking.js";
-import { Actions } from "./list.js";
+import { Actions, Resolve } from "./list.js";
 import { compared } from "./condition.js";
 
 const AROUND_MS = 1_800_000;
@@ -58,7 +58,7 @@ function Head({ alert, path }) {
       <div class="buttons">
         <${Actions} alert=${alert} />
         ${alert.status === "acknowledged" && may("alerts.acknowledge") && html`<button type="button" onClick=${() => doing(() => post(`${path}/unacknowledge`, {}))}>${t("alert.unacknowledge")}</button>`}
-        ${alert.status !== "resolved" && may("alerts.resolve") && html`<button type="button" onClick=${() => doing(() => post(`${path}/resolve`, {}), t("alert.resolved.done", { name: alert.type }))}>${t("alert.resolve")}</button>`}
+        ${alert.status !== "resolved" && html`<${Resolve} alert=${alert} />`}
       </div>
     <//>`;
 }

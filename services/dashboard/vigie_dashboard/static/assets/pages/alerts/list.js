@@ -1,6 +1,6 @@
 // The alerts: those that are open live, those that are over when asked for.
 import { html, useState } from "../../core/ui.js";
-import { get } from "../../core/api.js";
+import { get, post } from "../../core/api.js";
 import { lasting, number, t } from "../../core/i18n.js";
 import { useLoad } from "../../core/load.js";
 import { go, param, setParams } from "../../core/router.js";
@@ -12,6 +12,7 @@ import { Card } from "../../components/card.js";
 import { Field } from "../../components/form.js";
 import { Loaded } from "../../components/states.js";
 import { Table } from "../../components/table.js";
+import { doing } from "../../components/toasts.js";
 import { Acknowledge } from "./acknowledge.js";
 import { SilenceDialog } from "./silence.js";
 
@@ -60,8 +61,8 @@ const columns = () => [
   { key: "do", title: "", sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`<${Actions} alert=${one} />` },
 ];
 
-/** What one may do with an alert. @param {{alert: any}} props */
-export function Actions({ alert }) {
+/** What one may do with an alert. @param {{alert: any, resolve?: boolean}} props `resolve`: that too */
+export function Actions({ alert, resolve = false }) {
   const [open, setOpen] = useState("");
   const close = () => setOpen("");
   if (alert.status === "resolved" || alert.status === "pending") return null;
@@ -69,7 +70,12 @@ export function Actions({ alert }) {
     <span class="actions">
       ${may("alerts.acknowledge") && html`<button type="button" aria-label=${t("alert.acknowledge.named", { name: alert.type })} onClick=${() => setOpen("acknowledge")}>${t("alert.acknowledge")}</button>`}
       ${may("alerts.silence") && html`<button type="button" aria-label=${t("alert.silence.named", { name: alert.type })} onClick=${() => setOpen("silence")}>${t("alert.silence")}</button>`}
+      ${resolve && html`<${Resolve} alert=${alert} />`}
     </span>
     ${open === "acknowledge" && html`<${Acknowledge} alert=${alert} onClose=${close} />`}
     ${open === "silence" && html`<${SilenceDialog} labels=${alert.labels} onClose=${close} />`}`;
 }
+
+/** It is over, whatever is measured. @param {{alert: any}} props */
+export const Resolve = ({ alert }) => may("alerts.resolve") && html`
+  <button type="button" aria-label=${t("alert.resolve.named", { name: alert.type })} onClick=${() => doing(() => post(`api/alerts/${encodeURIComponent(alert.id)}/resolve`, {}), t("alert.resolved.done", { name: alert.type }))}>${t("alert.resolve")}</button>`;

@@ -25,7 +25,7 @@ export function Definition({ target }) {
   ];
   return html`
     <${Card} title=${t("target.definition")}>
-      <dl class="particulars">${pairs.filter((one) => one[1] !== "" && one[1] !== 0).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+      <dl class="facts spread">${pairs.filter((one) => one[1] !== "" && one[1] !== 0).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
       ${target.maintenance.length > 0 && html`
         <h3>${t("target.section.maintenance")}</h3>
         <ul class="feed">${target.maintenance.map((/** @type {any} */ one) => html`<li><time datetime=${one.starts}>${when(one.starts)}</time><span>${t("maintenance.until", { time: when(one.ends) })} ${one.reason} ${one.current && html`<b>${t("maintenance.current")}</b>`}</span></li>`)}</ul>`}

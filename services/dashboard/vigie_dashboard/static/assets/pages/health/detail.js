@@ -116,7 +116,7 @@ function LastCheck({ target, phases }) {
   const widest = useMemo(() => parts.map((one) => (one[1] / all) * 100), [phases]);
   return html`
     <${Card} title=${t("health.last")} note=${html`<span title=${exactly(target.lastCheck)}>${when(target.lastCheck)}</span>`}>
-      <dl class="particulars">
+      <dl class="facts spread">
         <dt>${t("health.response")}</dt><dd>${milliseconds(target.responseTime)}</dd>
         ${parts.map(([name, ms], n) => html`<dt>${t(`phase.${name}`)}</dt><dd><span class="meter"><i style=${`width:${widest[n].toFixed(1)}%`}></i></span>${milliseconds(ms)}</dd>`)}
         ${target.since && html`<dt>${t("health.state.since")}</dt><dd title=${exactly(target.since)}>${when(target.since)}</dd>`}
