@@ -359,6 +359,28 @@ def test_a_later_dump_says_nothing_else_of_what_was_counted(
             assert not new & counted, "it would count twice"
 
 
+def test_what_is_more_than_a_second_allows_is_sent_in_smaller_requests(tmp_path: Path) -> None:
+    dump = write(tmp_path / "dump", serverstats=[server(30 * n) for n in range(60)])
+    vigie, sizes = Vigie(), list[int]()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        said = json.loads(gzip.decompress(request.content))
+        sizes.append(len(said))
+        if len(said) > 20:
+            return httpx2.Response(429, headers={"retry-after": "1"}, json={"message": "in several requests"})
+        if len(said) == 15:  # one of each is not taken
+            error = {"index": 14, "field": "timestamp", "reason": "is too old"}
+            vigie(request)
+            return httpx2.Response(201, json={"accepted": 14, "rejected": 1, "errors": [error]})
+        return vigie(request)
+
+    code, said = run(dump, answer, whole=True)
+    assert code == EXIT_REFUSED
+    assert sizes == [60, 30, 15, 15, 30, 15, 15]
+    assert [one.split(":")[1] for one in said[:4]] == ["15", "30", "45", "60"]
+    assert said[-1] == "serverstats.json: 60 lines, 56 taken, 4 refused"
+
+
 def test_memory_does_not_grow_with_the_dump(tmp_path: Path) -> None:
     peaks: list[int] = []
     for times in (50, 200):

@@ -22,6 +22,7 @@ from vigie_standalone.errors import StandaloneError
 from vigie_standalone.importing import import_app
 from vigie_standalone.inbox.commands import inbox_app
 from vigie_standalone.operator import admin_app, key_app, tenant_app
+from vigie_standalone.partitions.commands import partitions
 from vigie_standalone.private import UMASK
 from vigie_standalone.query.command import query
 
@@ -56,6 +57,7 @@ app.command("query")(query)
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("doctor")(doctor)
+app.command("partitions")(partitions)
 
 
 def main() -> None:

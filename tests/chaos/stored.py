@@ -27,9 +27,17 @@ FOREIGN, HOMELESS = -2, -1
 """Fingerprints of a series that another test sent, and of a place where the catalogue has none."""
 
 
-async def counts(database: Database, ledger: Ledger, tiers: Sequence[Tier] = TIERS) -> Counts:
-    """All windows of the ledger's series, and their running state as MongoDB keeps it."""
+async def counts(
+    database: Database, ledger: Ledger, tiers: Sequence[Tier] = TIERS, divided_from: int | None = None
+) -> Counts:
+    """All windows of the ledger's series, and their running state as MongoDB keeps it. `divided_from`: so many
+    partitions there were; windows in places of other parts of one partition are nobody's then."""
     placements = await series_homes(database, ledger)
+    if divided_from is not None:
+        family = {(partition % divided_from, ordinal) for partition, ordinal in placements}
+        parts = {partition for partition, _ in placements} | set(range(divided_from))
+        left = {(part, ordinal) for part in parts for first, ordinal in family if part % divided_from == first}
+        placements = dict.fromkeys(left, FOREIGN) | placements
     windows = {tier.name: await _windows(database, ledger.tenant, tier, placements) for tier in tiers}
     return Counts(windows, await _stored_running(database, ledger.tenant, placements))
 

@@ -80,7 +80,7 @@ class Services:
         """Of the aggregators: members that were killed with other services on the same servers do not hold it up."""
         self.rules = unique("rules")
         """Topic of the rules, and group of those who evaluate them."""
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self.gateways: list[Process] = []
         self.aggregators: list[Process] = []
         self.apis: list[Process] = []
@@ -180,7 +180,7 @@ class Services:
                 "VIGIE_AGGREGATOR_GROUP": self.group,
                 # Coarse tiers follow soon, so that no test waits half a minute for them.
                 "VIGIE_COARSE_INTERVAL_S": "1.5",
-                **self._environment,
+                **self.environment,
                 **environment,
             },
         )

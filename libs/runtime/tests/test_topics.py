@@ -29,7 +29,7 @@ async def test_many_services_starting_at_once_agree_on_the_topics(settings: Sett
 async def test_another_number_of_partitions_is_refused_with_what_to_do(settings: Settings, database: Any) -> None:
     name = unique("topic")
     await recorded_topics.ensure(settings, [Topic(name, 3, "test")], database)
-    with pytest.raises(PartitionCountError, match=r"VIGIE_PARTITIONS=3.*drain"):
+    with pytest.raises(PartitionCountError, match=r"VIGIE_PARTITIONS=3.*`vigie partitions"):
         await recorded_topics.ensure(settings, [Topic(name, 4, "test")], database)
     await database.topics.delete_many({})
     with pytest.raises(PartitionCountError, match="in Kafka"):

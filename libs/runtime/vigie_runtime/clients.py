@@ -36,6 +36,7 @@ from vigie_runtime.settings import Settings
 with absent("opentelemetry.sdk.metrics", *(() if installed("OpenSSL") else ("pymongo.pyopenssl_context",))):
     from pymongo import AsyncMongoClient
     from pymongo.asynchronous.database import AsyncDatabase
+    from pymongo.driver_info import DriverInfo
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import ExponentialBackoff, NoBackoff
@@ -53,6 +54,8 @@ MAX_BATCH_BYTES = 1_040_000
 REQUEST_TIMEOUT_MS = 5_000
 METADATA_MAX_AGE_MS = 30_000
 SERVER_SELECTION_MS = 5_000
+DRIVER = "Vigie"
+"""What the driver of MongoDB calls itself, behind its own name."""
 FETCH_PARTITION_BYTES = 2 * MAX_RECORD_BYTES
 FETCH_BYTES = 16 * MAX_RECORD_BYTES
 FETCH_WAIT_MS = 500
@@ -127,11 +130,14 @@ def kafka_admin(settings: Settings) -> AdminClient:
     return AdminClient(config)
 
 
-def mongo(settings: Settings) -> MongoClient:
-    """Majority, journalled writes and majority reads; 5 s to find a primary, 30 s for any one answer."""
+def mongo(settings: Settings, *, appname: str = "vigie", answer_s: float | None = 30.0) -> MongoClient:
+    """Majority, journalled writes and majority reads; 5 s to find a primary, `answer_s` for any one answer.
+
+    The server is told whose database it is for: see `vigie_storage.inspection.connected`."""
     return AsyncMongoClient(
         settings.mongodb_uri,
-        appname="vigie",
+        appname=appname,
+        driver=DriverInfo(DRIVER, platform=settings.mongodb_database),
         w="majority",
         journal=True,
         readConcernLevel="majority",
@@ -139,7 +145,7 @@ def mongo(settings: Settings) -> MongoClient:
         retryReads=True,
         serverSelectionTimeoutMS=SERVER_SELECTION_MS,
         connectTimeoutMS=SERVER_SELECTION_MS,
-        socketTimeoutMS=30_000,
+        socketTimeoutMS=None if answer_s is None else round(answer_s * 1000),
         waitQueueTimeoutMS=10_000,
         maxPoolSize=50,
         tz_aware=True,
@@ -224,6 +230,7 @@ def _password(settings: Settings) -> str:
 __all__ = [
     "AIOKafkaConsumer",
     "AIOKafkaProducer",
+    "AdminClient",
     "Consumer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",

@@ -118,11 +118,11 @@ class PartitionCountError(VigieError):
     """A topic has another number of partitions than the one asked for."""
 
     def __init__(self, topic: str, found: int, wanted: int, where: str) -> None:
+        more = wanted > found and wanted % found == 0
+        way = f"`vigie partitions {wanted}`" if more else f"`vigie partitions`, to a multiple of {found},"
         super().__init__(
-            f"{topic} has {found} partitions {where}, but {wanted} were asked for. A series lives in one partition for "
-            f"ever, so the number cannot change in place. Start with VIGIE_PARTITIONS={found}; or, to move: stop the "
-            "gateways, let the aggregators drain the topic (lag 0), and start with a new MongoDB "
-            "database and a new Kafka cluster (or deleted topics) and the new number"
+            f"{topic} has {found} partitions {where}, but {wanted} were asked for. A series lives in one partition. "
+            f"Start with VIGIE_PARTITIONS={found}; or stop all services, and have the partitions divided: {way} does it"
         )
 
 

@@ -77,7 +77,10 @@ class Settings(BaseSettings):
         default=10_000, ge=1_000, le=300_000, description="after this silence a consumer's partitions go to others"
     )
     partitions: int = Field(
-        default=12, ge=1, le=4096, description="partitions of every topic but the dead-letter one; fixed for life"
+        default=12,
+        ge=1,
+        le=4096,
+        description="partitions of every topic but the dead-letter one; `vigie partitions` changes them",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

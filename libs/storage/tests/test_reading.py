@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -15,11 +16,13 @@ from vigie_query.series import Selection, Series
 from vigie_runtime.clock import SystemClock
 from vigie_runtime.errors import StoreUnavailable
 from vigie_storage import mongo
-from vigie_storage.mongo import MAX_TIME_MS, TooSlow, batches, reading
+from vigie_storage.mongo import MAX_TIME_MS, TooSlow, ahead, batches, reading
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.filter import Filter
 from vigie_storage.windows.reader import WindowReader
+
+from tests.kit.wait import eventually
 
 TENANT = TenantId("acme")
 _MANY: dict[str, Any] = {
@@ -42,6 +45,46 @@ async def test_a_store_that_works_says_itself_that_it_was_asked_for_too_much(man
     with pytest.raises(TooSlow):
         async for _ in batches(many.find(SLOW, max_time_ms=100, batch_size=2), 2):
             pass
+
+
+async def test_the_next_batch_is_read_while_one_is_in_use_and_none_after_the_last(many: Any) -> None:
+    asked = 0
+
+    async def counted() -> AsyncGenerator[list[Any]]:
+        nonlocal asked
+        async for batch in batches(many.find({}, batch_size=300), 300):
+            asked += 1
+            yield batch
+
+    found: list[int] = []
+    async for batch in ahead(counted()):
+        found += [one["_id"] for one in batch]
+        wanted = min(4, len(found) // 300 + 1)
+        await eventually(lambda: asked == wanted, 5)  # noqa: B023
+    assert found == list(range(1000))
+
+
+def test_a_read_that_is_left_or_fails_leaves_nothing_behind() -> None:
+    ended: list[str] = []
+
+    async def source() -> AsyncGenerator[int]:
+        try:
+            yield 1
+            yield 2
+            raise ValueError("no more")
+        finally:
+            ended.append("source")
+
+    async def read() -> int:
+        with pytest.raises(ValueError, match="no more"):
+            async for _ in ahead(source()):
+                pass
+        async with aclosing(ahead(source())) as numbers:
+            assert await anext(numbers) == 1
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(read()) == 1
+    assert ended == ["source"] * 2
 
 
 class Limits(monitoring.CommandListener):

@@ -10,7 +10,8 @@ from vigie_runtime.settings import Settings
 from vigie_storage import restoring, topics
 from vigie_storage.partitions import document
 from vigie_storage.partitions.document import FirstUse
-from vigie_storage.restoring import NotEmpty, RestoreUnfinished
+from vigie_storage.restoring import NotEmpty
+from vigie_storage.unfinished import RestoreUnfinished, refuse_unfinished
 
 Db = AsyncDatabase[dict[str, Any]]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -33,7 +34,7 @@ async def test_no_service_starts_until_the_restore_is_done(database: Db) -> None
     with pytest.raises(RestoreUnfinished, match=r"began at 2026-03-01 12:00:00 UTC.*--replace"):
         await topics.ensure(nowhere, [RULES], database)
     await restoring.finish(database)
-    await restoring.refuse_unfinished(database)
+    await refuse_unfinished(database)
 
 
 async def test_what_compacted_topics_carry_is_published_again(database: Db) -> None:

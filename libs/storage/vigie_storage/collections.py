@@ -102,7 +102,7 @@ OWNERS: Final = Collection("owners", None)
 TOPICS: Final = Collection("topics", None)
 """Partitions and cluster of a topic. `_id`: its name."""
 RESTORES: Final = Collection("restores", None)
-"""That a backup is being restored. `_id`: "unfinished". See `restoring`."""
+"""That a backup is being restored, or partitions divided. See `unfinished`."""
 
 _WINDOWS: Final[Mapping[str, Collection]] = {
     tier.name: Collection(f"windows_{tier.name}", TenantIn.ID_FIELD, expiry=Expiry("expires")) for tier in TIERS

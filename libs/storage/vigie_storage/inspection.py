@@ -15,8 +15,8 @@ from vigie_runtime.clock import ahead_s
 from vigie_runtime.errors import Retryable, reason_of
 
 from vigie_storage.collections import ALL, TOPICS, Collection
-from vigie_storage.restoring import RestoreUnfinished, refuse_unfinished
 from vigie_storage.tenancy import shared
+from vigie_storage.unfinished import Unfinished, refuse_unfinished
 
 TIMEOUT_S: Final = 10.0
 
@@ -81,7 +81,7 @@ def _lacking(about: Collection, has: Mapping[str, Mapping[str, Any]]) -> list[Se
 async def _unfinished(db: Database) -> str:
     try:
         await refuse_unfinished(db)
-    except RestoreUnfinished as e:
+    except Unfinished as e:
         return str(e)
     return ""
 

@@ -9,12 +9,13 @@ They are written by `partitions.store`, with the offsets they hold; Redis by the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import numpy as np
 from redis.asyncio import Redis
-from vigie_contracts.latest import Latest, field, hash_key, unpack
+from vigie_contracts.latest import Buckets, Latest, field, hash_key, pack, unpack
 from vigie_contracts.tenants import TenantId
 from vigie_runtime import logging
 from vigie_runtime.clients import Database, Document
@@ -64,6 +65,21 @@ def parse(document: Mapping[str, Any]) -> tuple[int, LatestChunk]:
     """(partition, chunk) of what `document` made."""
     where = document["_id"]
     return where["p"], LatestChunk(where["t"], where["c"], document["data"])
+
+
+def narrowed(data: bytes, slots: Collection[int]) -> bytes | None:
+    """Packed latest values without those of other slots; None when nothing is left."""
+    known = unpack(data)
+    wanted = list(slots)
+    kept, buckets = np.isin(known.slots, wanted), np.isin(known.buckets.slots, wanted)
+    if not kept.any():
+        return None
+    of = known.buckets
+    left = Latest(
+        known.slots[kept], known.timestamps[kept], known.values[kept], known.sums[kept], known.counts[kept],
+        Buckets(of.slots[buckets], of.bounds[buckets], of.counts[buckets]),
+    )  # fmt: skip
+    return pack(left, [0, int(kept.sum())], [0, int(buckets.sum())])[0]
 
 
 class LatestReader:

@@ -5,7 +5,7 @@ Around every access stands one of these, by what its caller does when MongoDB is
 - `patiently(doing, work)`: a step of a start, which is done again for a minute.
 - `bounded()`: a request that knows what it asks for; it is answered with 503.
 - `reading()`: a read whose cost its client chose; it is told to ask for less when that takes too long.
-- `batches(cursor, size)`: the same for each batch of a read that may be long.
+- `batches(cursor, size)`: the same for each batch of a read that may be long; `ahead` reads the next one meanwhile.
 - `transaction(db, work)`: `bounded`, and all or nothing. The aggregator's transactions are in `partitions.store` and
   `reports.writer`: each keeps one session, so that a process that was killed holds nobody up.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -234,6 +234,19 @@ async def batches(cursor: AsyncCursor[Document], size: int) -> AsyncGenerator[li
         if not found:
             return
         yield found
+
+
+async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """What it gives, none of which is None; while one is in use, the next one is made."""
+    async with aclosing(source):
+        coming = asyncio.ensure_future(anext(source, None))
+        try:
+            while (found := await coming) is not None:
+                coming = asyncio.ensure_future(anext(source, None))
+                yield found
+        finally:
+            coming.cancel()
+            await asyncio.wait([coming])
 
 
 async def transaction(db: Database, work: Callable[[Session], Awaitable[T]], session: Session | None = None) -> T:

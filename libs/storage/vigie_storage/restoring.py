@@ -1,7 +1,5 @@
-"""What a backup needs to know of the database beside its documents, and how one comes back.
-
-restores  {_id: "unfinished", begun}: while it is there, no service starts on the database
-"""
+"""What a backup needs to know of the database beside its documents, and how one comes back (`unfinished`: until it is
+done, no service starts)."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ from vigie_storage.partitions import document as partitions
 from vigie_storage.partitions.checkpoint import Checkpoint
 from vigie_storage.partitions.document import FirstUse
 from vigie_storage.tenancy import TenantCollection, Why, shared
+from vigie_storage.unfinished import RESTORE
 
 PUBLISHED: Final[Mapping[str, Collection]] = {
     RULES.word: collections.ALERT_RULES,
     TARGETS.word: collections.HEALTH_TARGETS,
 }
 """What compacted topics carry, and of what they are made (`outgoing`)."""
-_UNFINISHED: Final = "unfinished"
 
 
 class NotEmpty(VigieError):  # noqa: N818 - named after what is wrong
@@ -36,37 +34,21 @@ class NotEmpty(VigieError):  # noqa: N818 - named after what is wrong
         super().__init__(f"the database {database} is not empty: it has {count} collections")
 
 
-class RestoreUnfinished(VigieError):  # noqa: N818
-    """A backup was restored in part."""
-
-    def __init__(self, database: str, begun: datetime) -> None:
-        super().__init__(
-            f"the database {database} holds part of a backup, whose restore began at {begun:%Y-%m-%d %H:%M:%S} UTC and "
-            "is not done: wait for it, or begin anew with `vigie restore DIRECTORY --replace`"
-        )
-
-
 async def begin(db: Database, now: datetime, *, replace: bool) -> None:
     """Say that a restore has begun. Raises NotEmpty, unless what is there is to be replaced: then it is gone."""
     found = await db.list_collection_names()
     if found and not replace:
         raise NotEmpty(db.name, len(found))
     await db.client.drop_database(db.name)
-    await shared(db, collections.RESTORES).insert_one({"_id": _UNFINISHED, "begun": now})
+    await shared(db, collections.RESTORES).insert_one({"_id": RESTORE, "begun": now})
 
 
 async def finish(db: Database) -> None:
     """Let services start on the database."""
-    await shared(db, collections.RESTORES).delete_one({"_id": _UNFINISHED})
+    await shared(db, collections.RESTORES).delete_one({"_id": RESTORE})
 
 
-async def refuse_unfinished(db: Database) -> None:
-    """Raises RestoreUnfinished."""
-    if known := await shared(db, collections.RESTORES).find_one({"_id": _UNFINISHED}):
-        raise RestoreUnfinished(db.name, known["begun"])
-
-
-async def checkpoints(db: Database, topic: str, session: Session) -> dict[int, Checkpoint]:
+async def checkpoints(db: Database, topic: str, session: Session | None = None) -> dict[int, Checkpoint]:
     """How far each partition of the topic is counted, of those that were ever counted."""
     found = shared(db, collections.PARTITIONS).find(partitions.of_topic(topic), session=session)
     return {partitions.partition_of(one): partitions.parse(one) async for one in found}
@@ -87,4 +69,10 @@ async def publish_again(db: Database, word: str, now: datetime) -> dict[str, byt
     rows = TenantCollection(db, PUBLISHED[word]).across(Why.PUBLISH)
     again: Document = {"$set": {"published": False, "due": now}, "$unset": {"owner": ""}}
     await rows.update_many({}, again)
+    return await published(db, word)
+
+
+async def published(db: Database, word: str) -> dict[str, bytes]:
+    """By id, all that the compacted topic of that word has, or is to get."""
+    rows = TenantCollection(db, PUBLISHED[word]).across(Why.PUBLISH)
     return {str(one["_id"]): one["data"].encode() async for one in rows.find({"deleted": False}, {"data": 1})}

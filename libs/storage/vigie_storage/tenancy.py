@@ -48,6 +48,7 @@ class Why(StrEnum):
     PROBE = "whoever owns a target asks it, whose ever it is"
     PUBLISH = "whoever is free publishes the rules of all tenants"
     COUNT = "a partition of the log has records of many tenants, and they are committed together"
+    DIVIDE = "the partitions of all tenants are divided into more"
 
 
 class TenantView:

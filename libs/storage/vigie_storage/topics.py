@@ -1,4 +1,4 @@
-"""Holds the topics to the number of partitions they were made with: it is recorded, and never changes in place.
+"""Holds the topics to the number of partitions that is recorded: it changes by `vigie_storage.dividing` only.
 
 topics  {_id: name, partitions, cluster_id}
 """
@@ -19,8 +19,8 @@ from vigie_runtime.errors import PartitionCountError
 from vigie_runtime.settings import Settings
 
 from vigie_storage import collections, mongo
-from vigie_storage.restoring import refuse_unfinished
 from vigie_storage.tenancy import shared
+from vigie_storage.unfinished import refuse_unfinished
 
 log = logging.get(__name__)
 
@@ -32,7 +32,7 @@ async def ensure(
 
     Many services may do this at once. Waits up to `deadline_s` for brokers that start or register, and each time
     MongoDB is asked as long for MongoDB. Raises PartitionCountError when a topic has, or is recorded with, another
-    number, RestoreUnfinished; KafkaNotReady or, of MongoDB, Retryable when time is up.
+    number, Unfinished; KafkaNotReady or, of MongoDB, Retryable when time is up.
     """
     await mongo.patiently("reading the recorded topics", lambda: _refuse_recorded(specs, mongo_db), deadline_s)
     identities = await topics.make(settings, specs, deadline_s=deadline_s)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from vigie_web.process import process
-from vigie_web.server import serve
+from vigie_web.process import process, without_garbage_collection
 
-from vigie_alerting.app import create_app
-from vigie_alerting.settings import AlertingSettings
+with without_garbage_collection():  # a tenth of what the imports take
+    from vigie_web.server import serve
+
+    from vigie_alerting.app import create_app
+    from vigie_alerting.settings import AlertingSettings
 
 
 def main() -> None:

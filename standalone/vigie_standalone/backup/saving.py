@@ -19,6 +19,7 @@ from vigie_storage.dump import DumpError, dump
 from vigie_storage.mongo import Session
 from vigie_storage.partitions.checkpoint import Checkpoint, Log
 from vigie_storage.partitions.document import FirstUse
+from vigie_storage.unfinished import Unfinished, refuse_unfinished
 
 from vigie_standalone.backup import log
 from vigie_standalone.backup.connecting import FACTS, BackupSettings, database, settings
@@ -56,11 +57,12 @@ async def _save(known: BackupSettings, directory: Path, say: Say) -> Manifest:
             positions |= await log.stored(asked, wanted)
     async with database(known) as db, log.reading(known) as consumer:
         try:
+            await refuse_unfinished(db)
             async with db.client.start_session(snapshot=True) as session:
                 collections = await dump(db, directory / DATABASE, session)
                 say(f"{sum(one.documents for one in collections.values())} documents of {len(collections)} collections")
                 tails = await _SamplesLog(db, session, consumer, samples_log).save(directory / LOG)
-        except DumpError as error:
+        except (DumpError, Unfinished) as error:
             raise BackupError(f"The backup was not made: {error}.") from None
         tails += await log.save(consumer, positions, await consumer.end_offsets(list(positions)), directory / LOG)
     say(f"{sum(tail.records for tail in tails)} records that they do not know of yet")

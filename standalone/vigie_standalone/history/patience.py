@@ -42,10 +42,17 @@ class Patient:
         self._clock = clock
 
     def ask(
-        self, method: str, path: str, place: str, *, later: frozenset[int] = frozenset(), **request: Any
+        self,
+        method: str,
+        path: str,
+        place: str,
+        *,
+        later: frozenset[int] = frozenset(),
+        settled: frozenset[int] = frozenset(),
+        **request: Any,
     ) -> httpx2.Response:
         """The answer; `place` says in an error where the import is, `later` which statuses mean that besides those
-        that always do. Raises ImportFailedError."""
+        that always do, `settled` which of them do not. Raises ImportFailedError."""
         pause, end = _FIRST_PAUSE_S, self._clock() + GIVE_UP_S
         said = False
         while True:
@@ -58,7 +65,7 @@ class Patient:
                     self._unanswered(end - self._clock())
                     said = True
             else:
-                if answer.status_code not in RETRYABLE | later:
+                if answer.status_code not in (RETRYABLE | later) - settled:
                     return answer
                 why = message(answer)
                 wait = retry_after(answer.headers.get("retry-after"), pause)
@@ -67,6 +74,11 @@ class Patient:
             self._waiting(why)
             self._sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def pause_of(answer: httpx2.Response) -> float:
+    """Seconds for which it asks to wait."""
+    return retry_after(answer.headers.get("retry-after"), _FIRST_PAUSE_S)
 
 
 def message(answer: httpx2.Response) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from vigie_standalone.history.patience import ImportFailedError, Patient, json_of, message
+from vigie_standalone.history.patience import ImportFailedError, Patient, json_of, message, pause_of
 from vigie_standalone.query.series import printable
 from vigie_standalone.supervision.tally import Became
 from vigie_standalone.supervision.words import OldAlert
@@ -17,6 +17,7 @@ from vigie_standalone.supervision.words import OldAlert
 IN_FORCE_S = 11.0
 """After a change of `retentionHours`, until reports that are stored are kept for as long."""
 _MAX_ALERTS = 20_000
+_TOO_MUCH = frozenset({int(httpx2.codes.TOO_MANY_REQUESTS), int(httpx2.codes.CONTENT_TOO_LARGE)})
 _BUSY = frozenset({int(httpx2.codes.CONFLICT)})
 Verdict = tuple[Became, str]
 TAKEN: Verdict = (Became.TAKEN, "")
@@ -29,6 +30,7 @@ class Vigie:
     def __init__(self, patient: Patient, tenant: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._patient, self._tenant, self._sleep = patient, tenant, sleep
         self._people: dict[str, dict[str, Any]] | None = None
+        self._alerts: list[dict[str, Any]] | None = None
 
     def config(self, said: dict[str, Any], host: str | None) -> Verdict:
         """Of the tenant, or of one host."""
@@ -82,11 +84,14 @@ class Vigie:
 
     def open_alert(self, said: OldAlert, host: str) -> Verdict:
         """One that was not over: Vigie's rules decide whether it fires. Who had it there has it here."""
-        firing = next((one for one in self._firing(host) if _about(one, said)), None)
+        if self._alerts is None:
+            self._alerts = list(self._firing(host))
+        firing = next((one for one in self._alerts if _about(one, said)), None)
         if firing is None:
             return Became.LEFT, "was not over in the replaced system, and does not fire in Vigie"
         if not said.acknowledged or firing["status"] == "acknowledged":
             return THERE
+        firing["status"] = "acknowledged"
         note = f"acknowledged{f' by {said.by}' if said.by else ''} in the replaced system"
         answer = self._ask(
             "POST", f"/stats/alerts/{firing['id']}/acknowledge", f"the alert {said.type}", json={"note": note}
@@ -100,7 +105,12 @@ class Vigie:
         reason."""
         body = gzip.compress(json.dumps(reports, separators=(",", ":")).encode(), 3, mtime=0)
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
-        answer = self._ask("POST", "/api/hosts/reports", place, later=_BUSY, content=body, headers=headers)
+        answer = self._ask(
+            "POST", "/api/hosts/reports", place, later=_BUSY, content=body, headers=headers,
+            settled=_TOO_MUCH if len(reports) > 1 else frozenset(),
+        )  # fmt: skip
+        if answer.status_code in _TOO_MUCH and len(reports) > 1:
+            return self._halves(reports, place, answer)
         said = json_of(answer)
         try:
             errors = {int(one["index"]): f"{one['field']}: {one['reason']}" for one in said.get("errors", ())}
@@ -110,6 +120,17 @@ class Vigie:
         if answer.status_code == httpx2.codes.CREATED or (errors and answer.status_code == httpx2.codes.BAD_REQUEST):
             return errors, warnings
         raise ImportFailedError(f"Stopped at {place}: {answer.status_code} {message(answer)}.")
+
+    def _halves(
+        self, reports: Sequence[dict[str, Any]], place: str, answer: httpx2.Response
+    ) -> tuple[dict[int, str], list[tuple[int, str, str]]]:
+        """It may be more than the tenant's plan allows in a whole second: then no wait would help."""
+        self._sleep(pause_of(answer))
+        half = len(reports) // 2
+        errors, warnings = self.reports(reports[:half], place)
+        more, others = self.reports(reports[half:], place)
+        moved = [(half + index, name, why) for index, name, why in others]
+        return {**errors, **{half + index: why for index, why in more.items()}}, [*warnings, *moved]
 
     def _users(self) -> Iterator[dict[str, Any]]:
         cursor: str | None = None

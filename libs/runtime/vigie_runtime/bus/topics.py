@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._topic import TopicDescription
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 from vigie_contracts.topics import DEAD, TOPICS, Topic
 
 from vigie_runtime import clients, logging
@@ -69,6 +69,19 @@ async def make(settings: Settings, specs: Sequence[Topic], *, deadline_s: float 
     return identities
 
 
+async def grow(settings: Settings, specs: Sequence[Topic], *, deadline_s: float = 60.0) -> None:
+    """Give the topics that exist as many partitions as they are to have; one that has them stays as it is. Raises
+    KafkaNotReady."""
+    admin = clients.kafka_admin(settings)
+    await asyncio.to_thread(_until_done, "adding partitions", deadline_s, lambda: _grown(admin, specs))
+
+
+async def delete(settings: Settings, names: Sequence[str], *, deadline_s: float = 60.0) -> None:
+    """Delete the topics, those that exist, and wait until they are gone. Raises KafkaNotReady."""
+    admin = clients.kafka_admin(settings)
+    await asyncio.to_thread(_until_done, "deleting topics", deadline_s, lambda: _deleted(admin, names))
+
+
 def identify(admin: AdminClient, topic: str) -> TopicIdentity | None:
     """Which topic bears the name now; None when none does. Blocks. Raises Retryable when Kafka does not say."""
     try:
@@ -103,6 +116,50 @@ def _ensure_in_kafka(
         if time.monotonic() >= end:
             raise KafkaNotReady(what, deadline_s, last)
         time.sleep(_PAUSE_S)
+
+
+def _until_done(what: str, deadline_s: float, attempt: Callable[[], str | None]) -> None:
+    """Until an attempt has no reason why it has to be made again."""
+    end = time.monotonic() + deadline_s
+    while True:
+        try:
+            last = attempt()
+        except (KafkaException, TimeoutError) as e:
+            last = reason_of(e)
+            if not _passing(e):
+                raise KafkaNotReady(what, deadline_s, last) from e
+        if last is None:
+            return
+        if time.monotonic() >= end:
+            raise KafkaNotReady(what, deadline_s, last)
+        time.sleep(_PAUSE_S)
+
+
+def _grown(admin: AdminClient, specs: Sequence[Topic]) -> str | None:
+    wanted = {spec.name: spec.partitions for spec in specs}
+    found = _describe(admin, list(wanted))
+    short = [NewPartitions(name, wanted[name]) for name, one in found.items() if len(one.partitions) < wanted[name]]
+    if not short:
+        return None
+    return _failure(admin.create_partitions(short, request_timeout=_CALL_TIMEOUT_S)) or "they are not visible yet"
+
+
+def _deleted(admin: AdminClient, names: Sequence[str]) -> str | None:
+    found = list(_describe(admin, names))
+    if not found:
+        return None
+    return _failure(admin.delete_topics(found, request_timeout=_CALL_TIMEOUT_S)) or "they are not gone yet"
+
+
+def _failure(futures: Mapping[str, Future[Any]]) -> str | None:
+    """Why one of these could not be done yet. What time does not heal is raised."""
+    for name, future in futures.items():
+        error, _ = _outcome(future)
+        if error is not None:
+            if not _passing(KafkaException(error)):
+                raise KafkaException(error)
+            return f"{name}: {error.str()}"
+    return None
 
 
 def _describe(

@@ -20,7 +20,7 @@ from vigie_runtime.clients import Database, Document
 from vigie_runtime.expressions import Check, Expressions
 
 from vigie_storage import collections, mongo
-from vigie_storage.mongo import MAX_TIME_MS, batches, reading
+from vigie_storage.mongo import MAX_TIME_MS, ahead, batches, reading
 from vigie_storage.series import document as documents
 from vigie_storage.series import placement
 from vigie_storage.series.filter import Filter, query
@@ -117,11 +117,11 @@ class SeriesCatalogue:
         """The series of these names, in batches, in no order: of each name those that have one of its entries of `lv`
         ("label=value"), or all where there are none. Without `created_ms`. Raises TooSlow, StoreUnavailable."""
         for some in _parts([name for name, entries in names.items() if not entries], _NAMES_AT_ONCE):
-            async for batch in batches(self._find(tenant, {"name": {"$in": some}}, documents.PLACED), _BATCH):
+            async for batch in ahead(batches(self._find(tenant, {"name": {"$in": some}}, documents.PLACED), _BATCH)):
                 yield await asyncio.to_thread(_parsed, batch)
         narrow = [{"name": name, "lv": {"$in": sorted(entries)}} for name, entries in names.items() if entries]
         for some in _parts(narrow, _NARROW_AT_ONCE):
-            async for batch in batches(self._find(tenant, {"$or": some}, documents.PLACED), _BATCH):
+            async for batch in ahead(batches(self._find(tenant, {"$or": some}, documents.PLACED), _BATCH)):
                 yield await asyncio.to_thread(_parsed, batch)
 
     async def page(self, tenant: TenantId, wanted: Filter, limit: int, after: tuple[str, int] | None) -> Page:
@@ -187,7 +187,7 @@ class SeriesCatalogue:
             return [documents.parse_family(document) async for document in found]
 
     async def next_ordinals(self, tenant: TenantId) -> dict[int, int]:
-        """Partition -> how many series of the tenant live there (the ordinal that the next one gets)."""
+        """Partition -> the ordinal that the next series of the tenant gets there: no less than live there."""
         async with reading():
             return documents.next_ordinals(await self._tenants.of(tenant).one({}, max_time_ms=MAX_TIME_MS))
 

@@ -115,6 +115,8 @@ class Runner:
         until = self._clock.monotonic() + FIRST_RULES_S
         while not self._stopping and not self._rules_are_read() and self._clock.monotonic() < until:
             await self._clock.sleep(0.05)
+        with without_garbage_collection():
+            await self._try("rules", self._roster.take_changes)
 
     async def _turn(self) -> None:
         """MongoDB may be away: rules are evaluated all the same, and what that changes is stored when it is back."""

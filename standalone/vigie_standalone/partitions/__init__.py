@@ -1,0 +1,1 @@
+"""`vigie partitions`: as many partitions as the services are to share."""
