@@ -33,6 +33,7 @@ NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
     (r"/api/alerts/\{alert\}/resolve", None, P.ALERTS_RESOLVE),
     (r"/api/alerts/\{alert\}/(.*acknowledge|escalate)", None, P.ALERTS_ACKNOWLEDGE),
     (r"/api/alerts/slack/interactions", None, None),
+    (r"/api/alerts/import", None, P.MONITORING_CONFIGURE),
     (r"/api/v2/alerts", P.ALERTS_READ, P.DATA_WRITE),
     (r"/api/v2/(status|receivers|alerts/groups)", P.ALERTS_READ, None),
     (r"/api/v2/silences?(/.*)?", P.ALERTS_READ, P.ALERTS_SILENCE),
