@@ -11,12 +11,14 @@ Size = Literal["light", "dark", "phone"]
 @dataclass(frozen=True, slots=True)
 class Shot:
     """A picture of an address, ready when `ready` (a selector) is there. `shown`: the sizes that stand in the docs; of
-    all others there is a picture too, which is not kept with them."""
+    all others there is a picture too, which is not kept with them. Those wait `watched_s` more: for charts of what
+    happened while somebody looked."""
 
     name: str
     address: str
     ready: str
     shown: tuple[Size, ...] = ()
+    watched_s: float = 0.0
 
 
 SHOTS: Final[dict[str, tuple[Shot, ...]]] = {
@@ -33,9 +35,9 @@ SHOTS: Final[dict[str, tuple[Shot, ...]]] = {
     ),
     "health": (Shot("health", "health", ".target", ("dark",)),),
     "apps": (Shot("apps", "apps/reservations", "canvas", ("light",)),),
-    "hosts": (Shot("hosts", "hosts", ".host, main canvas"), Shot("sites", "hosts/sites", ".site")),
+    "hosts": (Shot("hosts", "hosts", ".host, main canvas", ("light",)), Shot("sites", "hosts/sites", ".site")),
     "telemetry": (Shot("telemetry", "telemetry", "canvas"),),
-    "pipeline": (Shot("pipeline", "pipeline", ".promises li", ("light",)),),
+    "pipeline": (Shot("pipeline", "pipeline", ".promises li", ("light",), 90.0),),
     "administration": (
         Shot("administration", "administration", "tbody tr"),
         Shot("tenants", "administration/tenants", "tbody tr"),
