@@ -1,7 +1,8 @@
 """Pictures of every page of the dashboard, light, dark and on a phone: `python -m tools.screenshots`.
 
-They are taken of a `vigie up` that is started for them; with `--url` of one that runs, as it is, logged in with
-VIGIE_ADMIN_PASSWORD where that is set. All go to `--into`, those that the docs show to `docs/images` as well.
+They are taken of a `vigie up` that is started for them; with `--url` of one that runs, as it is and of what any has,
+logged in with VIGIE_ADMIN_PASSWORD where that is set. All go to `--into`, those that the docs show to `docs/images` as
+well.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def main() -> int:
     if chromium is None:
         print("make screenshots: skipped, there is no chromium on this machine", file=sys.stderr)
         return 0
-    wanted = [shot for page in arguments.page or SHOTS for shot in SHOTS[page]]
+    wanted = [shot for page in arguments.page or SHOTS for shot in SHOTS[page] if not (arguments.url and shot.ours)]
     with tempfile.TemporaryDirectory(prefix="vigie-screenshots-") as directory, sync_playwright() as playwright:
         scene: AbstractContextManager[Api] = running(Path(directory))
         if arguments.url:
@@ -93,6 +94,7 @@ def _picture(page: Page, url: str, shot: Shot, watched_s: float) -> bytes:
     page.locator(f"main {shot.ready}").first.wait_for()
     page.wait_for_function(SETTLED)
     page.wait_for_timeout(DRAWN_MS + watched_s * 1000)
+    page.locator(".live.ok").wait_for()  # a connection that was lost meanwhile is back
     return quantized(page.screenshot())
 
 
