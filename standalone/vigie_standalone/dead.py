@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from vigie_contracts.headers import header
 from vigie_contracts.topics import DEAD
+from vigie_runtime import logging
 from vigie_runtime.clients import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from vigie_runtime.settings import Settings
 
@@ -124,7 +125,8 @@ async def _newest(consumer: AIOKafkaConsumer, limit: int, topic: str) -> list[De
 
 def _settings(bootstrap: str, password: str) -> Settings:
     """Kafka's security settings come from the environment as for a service, those of an embedded one are known; the
-    other servers are not used."""
+    other servers are not used. What the Kafka client has to say is no part of the answer."""
+    logging.configure("vigie", "error")
     return Settings(
         kafka_bootstrap_servers=bootstrap,
         mongodb_uri="mongodb://unused",
