@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-compose upgrade-test lint types fmt unit bench bench-telemetry chaos docs images vendor lock clean
+.PHONY: help up demo test test-compose upgrade-test recordings lint types fmt unit bench bench-telemetry chaos docs images screenshots vendor lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -43,6 +43,9 @@ test-compose: .sync ## run the core of the compose stack where a Docker daemon i
 upgrade-test: .sync ## replace the services of the last release by today's and back, one by one, under load: PASS or FAIL
 	@exec $(RUN) python -m tests.upgrade $(ARGS)
 
+recordings: .sync ## record anew what the services of the last release write, after tests/upgrade/BASE was changed
+	@exec $(RUN) python -m tests.upgrade.record
+
 lint: .sync ## ruff, the house rules of tools/lints, and the types of the dashboard's modules
 	@failed=0; \
 	$(RUN) ruff check || failed=1; \
@@ -78,6 +81,9 @@ vendor: .sync ## copy what the dashboard loads of other people's code, from the 
 
 images: .sync ## build the image of every service with docker, and print the sizes
 	@exec $(RUN) python -m tools.images $(ARGS)
+
+screenshots: .sync ## take pictures of every page of the dashboard, with chromium; docs/images has some of them
+	@exec $(RUN) python -m tools.screenshots $(ARGS)
 
 lock: ## update uv.lock after a change of dependencies
 	@$(UV) lock

@@ -7,6 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from vigie_contracts.topics import DEAD
+from vigie_runtime.bus import dead_reading
 from vigie_runtime.bus.dead_letters import DeadLetters
 from vigie_standalone import dead
 from vigie_standalone.embedded.servers import Server, Servers
@@ -66,9 +67,9 @@ def test_story_is_read_as_the_runtime_writes_it() -> None:
     record = Record("vigie.samples.v1", 3, 42, b"k", b"v", [("ce_id", b"1")])
     letters = DeadLetters(lambda: None, "aggregator", "1.2.3")
     told = letters._story(record, "bad version byte")
-    assert {name for name, _ in told} == dead.STORY
+    assert {name for name, _ in told} == dead_reading.STORY
     dead_record = Record(DEAD.name, 0, 0, b"k", b"v", [("ce_id", b"1"), *told])
-    letter = dead.parse(dead_record)
+    letter = dead_reading.parse(dead_record)
     assert letter is not None
     assert (letter.topic, letter.partition, letter.offset) == ("vigie.samples.v1", 3, 42)
     assert letter.headers == (("ce_id", b"1"),)
@@ -83,7 +84,7 @@ async def test_unreachable_kafka_is_a_sentence() -> None:
 def story(topic: str, partition: int, offset: int) -> list[tuple[str, bytes]]:
     told = {"topic": topic, "partition": partition, "offset": offset, "reason": "bad version byte"}
     told |= {"service": "aggregator", "version": "1.2.3"}
-    return [(f"{dead.PREFIX}{name}", str(value).encode()) for name, value in told.items()]
+    return [(f"{dead_reading.PREFIX}{name}", str(value).encode()) for name, value in told.items()]
 
 
 async def make_topics(bootstrap: str, topics: dict[str, int]) -> None:

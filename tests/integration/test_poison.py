@@ -4,7 +4,7 @@ import os
 
 import pytest
 from vigie_contracts.topics import DEAD, SAMPLES
-from vigie_standalone import dead
+from vigie_runtime.bus import dead_reading
 
 from tests.chaos import stored
 from tests.chaos.load import Plan, Series
@@ -48,7 +48,7 @@ async def test_unreadable_record_is_set_aside_whole_and_its_neighbours_are_count
     assert [record.value or b"" for record in found] == [POISON[kind] or b""] * 2
     places = set()
     for record in found:
-        letter = dead.parse(record)  # as `vigie dead list` and `vigie dead replay` see it
+        letter = dead_reading.parse(record)  # as `vigie dead list` and `vigie dead replay` see it
         assert letter is not None, record.headers
         assert letter.topic == SAMPLES.name
         assert letter.reason

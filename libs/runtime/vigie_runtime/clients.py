@@ -230,6 +230,7 @@ def _password(settings: Settings) -> str:
 __all__ = [
     "AIOKafkaConsumer",
     "AIOKafkaProducer",
+    "AdminClient",
     "Consumer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",

@@ -6,7 +6,7 @@ tenant_usage  {_id: {tenant, day}, tenant, day, samples, requests, rejected, thr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from vigie_runtime.clock import Clock
 from vigie_runtime.errors import reason_of
 
 from vigie_storage import collections
-from vigie_storage.mongo import bounded
+from vigie_storage.mongo import MAX_TIME_MS, bounded
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.tenancy import TenantCollection, Why
 
@@ -100,6 +100,16 @@ class UsageStore:
         day = midnight(self._clock.now_ms()).date()
         found = await self.of(tenant, day, day)
         return found[0] if found else DayUsage(day, *astuple(Tally()))
+
+    async def everybody(self) -> DayUsage:
+        """What all tenants used on the day so far, without the last seconds."""
+        day = midnight(self._clock.now_ms())
+        sums = {field: {"$sum": f"${field}"} for field in _FIELDS}
+        added: list[dict[str, Any]] = [{"$match": {"day": day}}, {"$group": {"_id": None, **sums}}]
+        with bounded():
+            cursor = await self._usage.across(Why.PLATFORM).aggregate(added, maxTimeMS=MAX_TIME_MS)
+            found = await cursor.to_list()
+        return _day_usage({"day": day, **(found[0] if found else asdict(Tally()))})
 
     async def series(self, tenant: TenantId) -> int:
         """How many series the tenant has: what its plan's `series` limits."""

@@ -27,6 +27,7 @@ NEEDS: list[tuple[str, Permission | None, Permission | None]] = [
     ),
     (r"/api/oncall/schedules/\{schedule\}/calendar.ics", None, None),
     (r"/api/oncall(/schedules/\{schedule\}/shifts)?", P.ALERTS_READ, None),
+    (r"/api/oncall/schedules/\{schedule\}/preview", None, P.MONITORING_READ),
     (r"/api/oncall/.*", P.MONITORING_READ, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/notifications/.*", None, P.MONITORING_CONFIGURE),
     (r"/api/alerts/\{alert\}/resolve", None, P.ALERTS_RESOLVE),

@@ -68,6 +68,27 @@ async def test_who_is_on_call_until_when_and_who_is_next(office: Office) -> None
     await office.call("PUT", f"{ONCALL}/schedules/db", 403, json=SCHEDULE, by=key(Scope.READ))
 
 
+async def test_a_schedule_is_tried_with_its_overrides_and_nothing_is_stored(office: Office) -> None:
+    path = f"{ONCALL}/schedules/db"
+    await office.call("POST", f"{path}/overrides", 201, json={"person": "ana", "to": "now+2h"})
+    before = await office.call("GET", path)
+    weekend = {"weekdays": ["saturday", "sunday"], "from": "00:00", "to": "24:00"}
+    tried = {**SCHEDULE, "layers": [{**LAYER, "people": ["ben"], "restrictions": [weekend]}]}
+    found = await office.call("POST", f"{path}/preview", json=tried, params={"to": "now+14d"})
+    assert (found["shifts"][0]["person"], found["shifts"][0]["override"]) == ("ana", True)
+    assert {one["person"] for one in found["shifts"][1:]} == {"ben"}
+    assert found["gaps"]
+    new = await office.call("POST", f"{ONCALL}/schedules/new/preview", json=SCHEDULE)
+    assert new["gaps"] == []
+    assert await office.call("GET", path) == before
+    await office.call("GET", f"{ONCALL}/schedules/new", 404)
+    unknown = {**SCHEDULE, "layers": [LAYER, {**LAYER, "name": "other", "people": ["zoe"]}]}
+    refused = await office.call("POST", f"{path}/preview", 422, json=unknown)
+    assert refused["errors"][0]["field"] == "layers[1].people"
+    await office.call("POST", f"{path}/preview", 422, json=SCHEDULE, params={"to": "now+400d"})
+    await office.call("POST", f"{path}/preview", 403, json=SCHEDULE, by=person("reader", Role.READONLY))
+
+
 async def test_shifts_overrides_and_gaps_are_shown(office: Office) -> None:
     asked = {"from": "2026-03-23T08:00:00Z", "to": "2026-04-06T07:00:00Z"}
     found = await office.call("GET", f"{ONCALL}/schedules/db/shifts", params=asked)

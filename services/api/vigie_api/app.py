@@ -52,6 +52,9 @@ from vigie_api.exposition import routes as exposition
 from vigie_api.hosts import routes as hosts
 from vigie_api.monitoring import routes as monitoring
 from vigie_api.node_reports import routes as node_reports
+from vigie_api.pipeline import routes as pipeline
+from vigie_api.pipeline.bus import Bus
+from vigie_api.pipeline.state import PipelineState
 from vigie_api.promql.http import routes as promql
 from vigie_api.query import routes as query
 from vigie_api.reference import routes as reference
@@ -80,6 +83,7 @@ FEATURES: Final = (
     tenants.FEATURE,
     users.FEATURE,
     keys.FEATURE,
+    pipeline.FEATURE,
     reference.FEATURE,
     operations(PATH),
 )
@@ -130,6 +134,9 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
     latest = LatestReader(database, redis, clock, state.metrics)
     samples = PromqlReader(reader, windows, latest, clock, patterns)
     exposed = state.metrics.gauge(metrics.EXPOSED)
+    usage = UsageStore(database, clock)
+    pipeline_state = PipelineState(Bus(settings), database, usage, clock)
+    life.on_down("pipeline", pipeline_state.close)
     families = FamilyCatalogue(catalogue, clock, settings.api_max_exposed_series, exposed.set)
     return Resources(
         access=shared.access,
@@ -141,7 +148,8 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         ),
         identity=who,
         first_start=first_start,
-        usage=UsageStore(database, clock),
+        usage=usage,
+        pipeline=pipeline_state,
         series=catalogue,
         summaries=Summaries(reader, catalogue, families, latest, clock, settings.api_stale_after_s),
         families=families,

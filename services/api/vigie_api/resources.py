@@ -33,6 +33,7 @@ from vigie_web.state import AccessControl
 
 from vigie_api.auth.first_start import FirstStartTask
 from vigie_api.commands.orders import Orders
+from vigie_api.pipeline.state import PipelineState
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Resources:
     identity: Identity
     first_start: FirstStartTask
     usage: UsageStore
+    pipeline: PipelineState
     series: SeriesCatalogue
     summaries: Summaries
     families: FamilyCatalogue

@@ -98,6 +98,13 @@ class Look:
     wrong: list[str] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
+    below: str = ""
+    """Where the dashboard is instead, behind a proxy."""
+
+    @property
+    def url(self) -> str:
+        """Below it everything is."""
+        return self.below or self.up.url
 
     def context(self, **options: Any) -> BrowserContext:
         """A browser of its own, with nothing remembered."""
@@ -114,7 +121,7 @@ class Look:
         """A page at an address of the app, such as `#/overview`."""
         page = (context or self.context(**options)).new_page()
         page.on("websocket", lambda socket: self._check_origin(socket.url.replace("ws://", "http://", 1)))
-        page.goto(f"{self.up.url}/{address}")
+        page.goto(f"{self.url}/{address}")
         return page
 
     def log_in(self, page: Page, name: str, password: str = PASSWORD, tenant: str = "default") -> None:
@@ -128,7 +135,7 @@ class Look:
         expect(page.get_by_role("button", name="Log out")).to_be_attached()
 
     def _check_origin(self, url: str) -> None:
-        if not url.startswith((f"{self.up.url}/", "data:", "blob:")):
+        if not url.startswith((f"{self.url}/", "data:", "blob:")):
             self.wrong.append(f"a request left the origin: {url}")
 
     def _note(self, text: str) -> None:

@@ -57,12 +57,16 @@ class OnCallBook:
         self, tenant: TenantId, name: str, schedule: Schedule, by: Actor, if_version: int | None
     ) -> Stored[Schedule]:
         """Its overrides stay as they are. Raises InvalidOnCall, ConfigurationConflict, LimitReached."""
-        for at, zone in enumerate((schedule.timezone, *(layer.timezone for layer in schedule.layers))):
-            _check_zone(zone or schedule.timezone, f"layers[{at - 1}].timezone" if at else "timezone")
-        await self._check_people(tenant, schedule.people, "layers")
+        await self._check(tenant, schedule)
         return await self._change(
             tenant, name, lambda before: replace(schedule, overrides=before.overrides if before else ()), by, if_version
         )
+
+    async def tried(self, tenant: TenantId, name: str, schedule: Schedule) -> Schedule:
+        """What `put_schedule` would store, with the overrides that there are; nothing is. Raises InvalidOnCall."""
+        await self._check(tenant, schedule)
+        before = await self._store.schedules.get(tenant, name)
+        return replace(schedule, overrides=before.value.overrides if before else ())
 
     async def add_override(self, tenant: TenantId, schedule: str, override: Override, by: Actor) -> Override:
         """With an id of its own. Raises OnCallNotFound, InvalidOnCall."""
@@ -200,6 +204,12 @@ class OnCallBook:
         """Without overrides that are long over."""
         since = self._clock.now_ms() - PAST_MS
         return replace(schedule, overrides=tuple(one for one in schedule.overrides if one.end > since))
+
+    async def _check(self, tenant: TenantId, schedule: Schedule) -> None:
+        for at, zone in enumerate((schedule.timezone, *(layer.timezone for layer in schedule.layers))):
+            _check_zone(zone or schedule.timezone, f"layers[{at - 1}].timezone" if at else "timezone")
+        for at, layer in enumerate(schedule.layers):
+            await self._check_people(tenant, layer.people, f"layers[{at}].people")
 
     async def _check_people(self, tenant: TenantId, names: Iterable[str], field: str) -> None:
         known = {one.name for one in await self._store.people.all(tenant)}

@@ -61,6 +61,7 @@ FEATURE = Feature(
         ("PUT", _SCHEDULE): _CONFIGURE,
         ("DELETE", _SCHEDULE): _CONFIGURE,
         ("GET", f"{_SCHEDULE}/shifts"): Access(Permission.ALERTS_READ),
+        ("POST", f"{_SCHEDULE}/preview"): _READ,
         ("POST", f"{_SCHEDULE}/overrides"): _CONFIGURE,
         ("DELETE", f"{_SCHEDULE}/overrides/{{override}}"): _CONFIGURE,
         ("POST", f"{_SCHEDULE}/calendar"): _CONFIGURE,
@@ -151,10 +152,22 @@ async def list_shifts(
     found = (await _known(context)).schedules.get(schedule)
     if found is None:
         raise OnCallNotFound("schedule", schedule)
-    start, end = parse_time(from_, "from", context.now_ms), parse_time(to, "to", context.now_ms)
-    if not start < end <= start + MAX_SHIFTS_MS:
-        raise InvalidField("to", "must be later than from, by at most 366 days")
-    return await asyncio.to_thread(Shifts.between, found, start, end)
+    return await asyncio.to_thread(Shifts.between, found, *_between(context, from_, to))
+
+
+@router.post(f"{_SCHEDULE}/preview", response_model=Shifts)
+async def preview_schedule(
+    context: Ctx,
+    schedule: Name,
+    body: ScheduleBody,
+    from_: Annotated[str, Query(alias="from", max_length=64, examples=["now"])] = "now",
+    to: Annotated[str, Query(max_length=64, examples=["now+28d"])] = "now+28d",
+) -> Any:
+    """Who would be on call when, and when nobody, if the schedule were as the body says; with the overrides that it
+    has. Nothing is stored, and nobody is told."""
+    between = _between(context, from_, to)
+    wanted = await context.resources.oncall.book.tried(context.tenant, schedule, body.value)
+    return await asyncio.to_thread(Shifts.between, wanted, *between)
 
 
 @router.post(f"{_SCHEDULE}/overrides", response_model=Override, status_code=201)
@@ -278,6 +291,13 @@ async def replace_chain(
 async def delete_chain(context: Ctx, chain: Name, if_match: IfMatch = None) -> None:
     """Refused while routes name it."""
     await context.resources.oncall.book.delete_chain(context.tenant, chain, context.actor, expected_version(if_match))
+
+
+def _between(context: Context, from_: str, to: str) -> tuple[int, int]:
+    start, end = parse_time(from_, "from", context.now_ms), parse_time(to, "to", context.now_ms)
+    if not start < end <= start + MAX_SHIFTS_MS:
+        raise InvalidField("to", "must be later than from, by at most 366 days")
+    return start, end
 
 
 async def _known(context: Context) -> OnCall:

@@ -16,6 +16,7 @@ export const PAGES = [
   { path: "hosts", title: "nav.hosts", icon: "server", permission: "sites.read", group: "more", load: () => import("./pages/hosts/page.js") },
   { path: "apps", title: "nav.apps", icon: "grid", permission: "sites.read", group: "more", load: () => import("./pages/apps/page.js") },
   { path: "telemetry", title: "nav.telemetry", icon: "antenna", permission: "platform.read", group: "more", load: () => import("./pages/telemetry/page.js") },
+  { path: "pipeline", title: "nav.pipeline", icon: "pipeline", permission: "platform.read", group: "more", load: () => import("./pages/pipeline/page.js") },
   { path: "administration", title: "nav.administration", icon: "person", permission: "tenant.read", group: "last", load: () => import("./pages/administration/page.js") },
   { path: "about", title: "nav.about", icon: "info", permission: null, group: "last", load: () => import("./pages/about/page.js") },
 ];

@@ -93,7 +93,7 @@ function options(element, height, drawn, at, zoom, spark) {
   return {
     width: element.clientWidth || 300,
     height,
-    padding: spark ? [4, 0, 2, 0] : [8, 6, 0, 0],
+    padding: spark ? [4, 0, 2, 0] : [8, 18, 0, 0],
     legend: { show: false },
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zone.value),
     cursor: {
@@ -129,10 +129,13 @@ function lineOf(one) {
     width: one.width ?? 1.6,
     dash: one.dash ? [4, 4] : undefined,
     fill: one.fill ? `color-mix(in srgb, ${stroke} 14%, transparent)` : undefined,
-    points: { show: false },
+    points: { show: alone, size: 6, fill: stroke },
     spanGaps: false,
   };
 }
+
+/** One point makes no line: it is drawn itself. @param {uPlot} made @param {number} series */
+const alone = (made, series) => Array.from(made.data[series] ?? []).filter((one) => one !== null && one !== undefined).length === 1;
 
 /** From zero, unless there is less; up to what is shown, thresholds among it. @param {{current: any}} drawn */
 const extent = (drawn) => (/** @type {any} */ _plot, /** @type {number | null} */ low, /** @type {number | null} */ high) => {

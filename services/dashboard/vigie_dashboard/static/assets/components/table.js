@@ -3,7 +3,7 @@ import { html, useMemo, useRef, useState } from "../core/ui.js";
 import { t } from "../core/i18n.js";
 import { Empty } from "./states.js";
 
-/** @typedef {{key: string, title: string, render?: (row: any) => any, sort?: ((row: any) => any) | false, number?: boolean, wide?: boolean}} Column */
+/** @typedef {{key: string, title: string, render?: (row: any) => any, sort?: ((row: any) => any) | false, number?: boolean, wide?: boolean, tight?: boolean}} Column */
 
 /**
  * @param {{caption: string, columns: Column[], rows: any[], rowKey: (row: any) => string, onOpen?: (row: any) => void,
@@ -37,7 +37,7 @@ export function Table({ caption, columns, rows, rowKey, onOpen, empty, more, bus
         <tbody ref=${body}>${shown.map((row) => html`
           <tr key=${rowKey(row)} tabindex=${onOpen ? 0 : undefined} class=${onOpen ? "open" : ""}
             onClick=${onOpen && ((/** @type {MouseEvent} */ event) => !inside(event) && onOpen(row))} onKeyDown=${onOpen && ((/** @type {KeyboardEvent} */ event) => key(event, row))}>
-            ${columns.map((one) => html`<td class=${`${one.number ? "num" : ""} ${one.wide ? "wide" : ""}`}>${one.render ? one.render(row) : row[one.key]}</td>`)}
+            ${columns.map((one) => html`<td class=${`${one.number ? "num" : ""} ${one.wide ? "wide" : ""} ${one.tight ? "tight" : ""}`}>${one.render ? one.render(row) : row[one.key]}</td>`)}
           </tr>`)}</tbody>
       </table>
     </div>

@@ -82,6 +82,12 @@ export function when(at) {
   return day.format(ms) === day.format(Date.now()) ? clock(ms) : `${day.format(ms)} ${clock(ms)}`;
 }
 
+/** Mon 30 Nov. @param {string | number | null | undefined} at */
+export function day(at) {
+  const ms = moment(at);
+  return Number.isNaN(ms) ? "–" : formatOf({ weekday: "short", day: "numeric", month: "short" }).format(ms);
+}
+
 /** The whole of it, for who looks closely. @param {string | number | null | undefined} at */
 export function exactly(at) {
   const ms = moment(at);

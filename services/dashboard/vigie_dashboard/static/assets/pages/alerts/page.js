@@ -8,6 +8,7 @@ import { AlertList } from "./list.js";
 import { Channels } from "./channels.js";
 import { OnCall } from "./oncall.js";
 import { Routes } from "./routes.js";
+import { ScheduleView } from "./schedule.js";
 import { RuleEditor } from "./rule.js";
 import { Rules } from "./rules.js";
 import { Silences } from "./silences.js";
@@ -30,6 +31,7 @@ export default function Alerts() {
       ${shown.map((one) => html`<a key=${one.path} href=${href(one.path ? ["alerts", one.path] : "alerts")} aria-current=${one === (tab ?? TABS[0]) ? "page" : undefined}>${t(`alerts.part.${one.path || "open"}`)}</a>`)}
     </nav>
     ${part === "rules" && id && may("monitoring.read") ? html`<${RuleEditor} key=${id} id=${id} />`
+      : part === "oncall" && id && may("monitoring.read") ? html`<${ScheduleView} key=${id} name=${id} />`
       : tab ? (shown.includes(tab) ? html`<${tab.view} />` : html`<p>${t("alerts.notYours")}</p>`)
       : html`<${AlertDetail} key=${part} id=${part} />`}`;
 }

@@ -59,7 +59,8 @@ function Tile({ name, value, unit, color, expr, more, as, range, points, change,
 /** @param {{change: Change, more: boolean | null, as: "percent" | "points" | "ms"}} props `more`: whether more is better */
 function Delta({ change, more, as }) {
   const by = change.now - change.then;
-  const shown = as === "percent" ? (change.then ? (by / change.then) * 100 : null) : as === "ms" ? by * 1000 : by;
+  const exact = as === "percent" ? (change.then ? (by / change.then) * 100 : null) : as === "ms" ? by * 1000 : by;
+  const shown = exact !== null && Math.abs(exact) < (as === "ms" ? 0.5 : 0.05) ? 0 : exact;
   const text = shown === null ? "–" : `${shown > 0 ? "+" : ""}${number(shown, as === "ms" ? 0 : 1)}${as === "percent" ? " %" : as === "ms" ? " ms" : ""}`;
   const good = more === null || !shown || Math.abs(shown) < 0.05 ? "" : by > 0 === more ? "up" : "down";
   return html`<b class=${good}>${text}</b> ${t(`overview.delta.${change.since}`)}`;
