@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -400,10 +399,3 @@ async def test_health_is_ready(client: Any) -> None:
         "checks": {"mongodb": True, "whole": True, "start": True, "redis": True},
         "mongodb": "ok", "whole": "ok", "start": "ok", "redis": "ok",
     }  # fmt: skip
-
-
-async def test_half_a_backup_is_not_ready(client: Any, world: Any) -> None:
-    await world.database["restores"].insert_one({"_id": "unfinished", "begun": datetime.now(UTC)})
-    answer = await client.http.get("/health/ready")
-    assert (answer.status_code, answer.json()["not_ready"]) == (503, ["whole"])
-    await world.database["restores"].delete_many({})
