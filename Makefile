@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-compose upgrade-test lint types fmt unit bench bench-telemetry chaos docs images screenshots vendor lock clean
+.PHONY: help up demo test test-compose upgrade-test recordings lint types fmt unit bench bench-telemetry chaos docs images screenshots vendor lock clean
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -42,6 +42,9 @@ test-compose: .sync ## run the core of the compose stack where a Docker daemon i
 
 upgrade-test: .sync ## replace the services of the last release by today's and back, one by one, under load: PASS or FAIL
 	@exec $(RUN) python -m tests.upgrade $(ARGS)
+
+recordings: .sync ## record anew what the services of the last release write, after tests/upgrade/BASE was changed
+	@exec $(RUN) python -m tests.upgrade.record
 
 lint: .sync ## ruff, the house rules of tools/lints, and the types of the dashboard's modules
 	@failed=0; \

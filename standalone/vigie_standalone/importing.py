@@ -45,6 +45,20 @@ def telemetry(
         raise typer.Exit(bring(file, client, chosen, Console(), from_start=from_start))
 
 
+def _ms(text: str) -> int | None:
+    from datetime import datetime
+
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} is no time with a zone, such as 2026-01-31T12:00:00Z")
+    return round(at.timestamp() * 1000)
+
+
 @import_app.command("supervision")
 def supervision(
     *,
@@ -63,6 +77,9 @@ def supervision(
     ] = "old",
     own_config: Annotated[bool, typer.Option(help="The configuration is for this host alone.")] = False,
     whole: Annotated[bool, typer.Option(help="The old system has ended: the newest statistics are complete.")] = False,
+    until: Annotated[
+        str, typer.Option(help="Only statistics from before, such as 2026-01-31T12:00:00Z: when the agent began.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option(help="Only read and judge the files; nothing is sent.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write every line that was not taken, and why, to this file.", dir_okay=False)
@@ -91,7 +108,7 @@ def supervision(
         raise typer.BadParameter(f"{site_ids!r} is neither old nor name") from None
     wanted = Wanted(
         host, tenant, sites_dir, service_prefix, ids,
-        own_config=own_config, whole=whole, dry_run=dry_run, from_start=from_start,
+        own_config=own_config, whole=whole, until_ms=_ms(until), dry_run=dry_run, from_start=from_start,
     )  # fmt: skip
     headers = {"x-scope-orgid": tenant, **({"authorization": f"Bearer {token}"} if token else {})}
     with httpx2.Client(base_url=url, headers=headers, verify=trust(url)) as client:

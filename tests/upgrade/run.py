@@ -61,7 +61,7 @@ class Result:
     longest_gap: float = 0.0
     """Seconds between two probes of a target that is probed every second."""
     followed: int = 0
-    """Steps of alerts that both live streams told."""
+    """Alerts that both live streams told."""
     differences: list[Difference] = field(default_factory=list[Difference])
     problems: list[str] = field(default_factory=list[str])
     seconds: float = 0.0

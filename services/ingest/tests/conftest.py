@@ -29,6 +29,7 @@ from .doubles import (
     NOW_MS,
     FakeAuthenticator,
     FakeCounts,
+    FakeKeyPlaces,
     FakeRedis,
     FakeSiteHosts,
     FakeStored,
@@ -64,6 +65,7 @@ class Gateway:
     usage: FakeUsage
     explainer: FakeExplainer
     sites: FakeSiteHosts
+    places: FakeKeyPlaces
 
     @property
     def frame(self) -> Frame:
@@ -165,7 +167,8 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
     usage, unused = FakeUsage(), None
     rates = RateLimits(chosen, Limiter(FakeCounts(clock), clock, state.metrics), tenants, clock, usage)
     access: Any = AccessControl(authenticator, unused, tenants, rates)  # pyright: ignore
-    pipeline = Pipeline(bus.series, bus.keyed, bus.reports, tenants, stored, sites)  # type: ignore[arg-type]
+    places = FakeKeyPlaces()
+    pipeline = Pipeline(bus.series, bus.keyed, bus.reports, tenants, stored, sites, places)  # type: ignore[arg-type]
     state.resources = Resources(access, (), pipeline, IdempotencyStore(redis, clock))
     return Gateway(
         app,
@@ -182,6 +185,7 @@ def build(publisher: Any = None, intakes: Sequence[Intake[Any, Any]] = INTAKES, 
         usage,
         bus.explainer,
         sites,
+        places,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisAwayError
 from vigie_contracts.tenants import TenantId, is_tenant
 from vigie_identity.anonymous import AnonymousRule
+from vigie_identity.audit import Actor
 from vigie_identity.credential_cache import Requester
 from vigie_identity.errors import NotFound, TenantInactive
 from vigie_identity.known_tenants import KnownTenants
@@ -159,6 +160,16 @@ class FakeTenants(KnownTenants):
             raise NotFound("tenant")
         now = datetime.fromtimestamp(NOW_MS / 1000, UTC)
         return Tenant(TenantId(tenant), tenant, TenantStatus.ACTIVE, self.plan, now, now)
+
+
+@dataclass
+class FakeKeyPlaces:
+    """`looked`: key, tenant, address, host and instance of what was looked at."""
+
+    looked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+
+    async def look(self, tenant: str, actor: Actor, host: str, instance: str) -> None:
+        self.looked.append((actor.id, tenant, actor.address, host, instance))
 
 
 @dataclass

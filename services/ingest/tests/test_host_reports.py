@@ -116,6 +116,15 @@ async def test_a_report_of_the_same_host_and_time_has_the_same_id_and_of_another
     assert len(set(ids)) == 3
 
 
+async def test_where_a_bound_key_is_used_is_looked_at_and_where_others_are_is_not(gateway: Any) -> None:
+    for bound_to in (None, "web-1"):
+        gateway.authenticator.principal = agent(bound_to)
+        assert (await gateway.post(PATH, LEAST)).status == 201
+        assert (await gateway.post(PATH, LEAST | {"timestamp": 1})).status == 400
+    [(key_id, tenant, _address, host, instance)] = gateway.places.looked
+    assert (key_id, tenant, host, instance) == ("vk_1", "default", "web-1", "01234567")
+
+
 async def test_a_bound_key_speaks_for_its_host_and_no_host_for_the_sites_of_another(gateway: Any) -> None:
     gateway.authenticator.principal = agent("web-1")
     gateway.sites.known = {"shop": "web-2", "blog": "web-1"}

@@ -33,6 +33,7 @@ from vigie_ingest.frame import Frame, Resources, State
 from vigie_ingest.idempotency import IdempotencyStore
 from vigie_ingest.intake import Intake, Pipeline
 from vigie_ingest.intakes import INTAKES
+from vigie_ingest.key_places import KeyPlaces
 from vigie_ingest.routes import IngestApp, feature, intake_routes
 from vigie_ingest.settings import IngestSettings
 from vigie_ingest.site_hosts import SiteHosts
@@ -102,6 +103,7 @@ async def connect(state: State, life: Lifespan) -> Resources:
             who.known_tenants,
             StoredReports(database),
             SiteHosts(database, clock),
+            KeyPlaces(database, who.audit, clock),
         ),
         idempotency=IdempotencyStore(redis, clock, state.metrics),
     )

@@ -131,7 +131,7 @@ class IntakeRoute:
         origin = state.origins.of(client[0] if client else None, headers.get(FORWARDED_HEADER))
         quota = resources.access.rates.open(origin)
         try:
-            response = await self._serve(resources, quota, scope, headers, receive, span)
+            response = await self._serve(resources, quota, scope, headers, receive, span, origin.address)
         except ProblemError as e:
             if isinstance(e, Unauthenticated) and e.reason is not None:
                 state.metrics.counter(REFUSED_CREDENTIALS, reason=e.reason).inc()
@@ -154,7 +154,7 @@ class IntakeRoute:
 
     async def _serve(  # noqa: PLR0917
         self, resources: Resources, quota: RequestQuota, scope: Scope, headers: Headers, receive: Receive,
-        span: SpanContext | None,
+        span: SpanContext | None, address: str,
     ) -> Response:  # fmt: skip
         """Who sends it, for whom, and may that be; then the body; then what is to be done with it."""
         intake, state, control = self.intake, self._state, resources.access
@@ -179,7 +179,9 @@ class IntakeRoute:
                 await quota.report(principal, named, len(body))
                 tenant = named.id
             path, now_ms = scope["path"], state.clock.now_ms()
-            request = Request(principal, tenant, path, headers, body, now_ms, state.settings, scope["headers"], span)
+            request = Request(
+                principal, tenant, path, headers, body, now_ms, state.settings, scope["headers"], span, address
+            )
             if key is None:
                 return await self._take(resources.pipeline, quota, request)
             request.key = request_key(tenant, key, path, body, stranger=_stranger(principal))

@@ -26,6 +26,7 @@ from vigie_ingest import responses
 from vigie_ingest.admission import Admission, Headers
 from vigie_ingest.bodies import ANY, CODINGS, Bounds, Codings
 from vigie_ingest.errors import RejectedItem
+from vigie_ingest.key_places import KeyPlaces
 from vigie_ingest.responses import Response
 from vigie_ingest.settings import IngestSettings
 from vigie_ingest.site_hosts import SiteHosts
@@ -44,6 +45,8 @@ class Request(Struct, gc=False):  # a Struct, as what else is made for every req
     header_lines: Sequence[Header] = ()
     """The headers as they were sent, one by one."""
     span: SpanContext | None = None
+    address: str = ""
+    """Of the client."""
     key: bytes | None = None
     """The request key, 16 bytes, when the request has an Idempotency-Key: goes with its samples."""
 
@@ -73,6 +76,7 @@ class Pipeline:
     tenants: KnownTenants
     stored: StoredReports
     sites: SiteHosts
+    places: KeyPlaces
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class Wanted:
     site_ids: SiteIds = SiteIds.OLD
     own_config: bool = False
     whole: bool = False
+    until_ms: int | None = None
+    """Statistics from then on are left out: those of the agent stand there."""
     dry_run: bool = False
     from_start: bool = False
 
@@ -190,12 +192,15 @@ class _Import:
         done_ms = 0 if progress is None or self.wanted.from_start else progress.load()
         if done_ms:
             _say(self.console, "Going on where it stopped; --from-start begins anew.")
+        wanted = self.wanted
         batch: list[Staged] = []
         size = 0
-        for one in self.staging.reports(whole=self.wanted.whole):
+        for one in self.staging.reports(whole=wanted.whole):
             if isinstance(one, LeftOut):
                 collection = Collection.SERVER_STATS if one.server else Collection.SITE_STATS
                 self.tally.add(collection, one.line, Became.LEFT, one.reason)
+            elif wanted.until_ms is not None and one.at_ms >= wanted.until_ms:
+                self._settle(one, Became.LEFT, "is not older than --until")
             elif one.at_ms <= done_ms:
                 self._settle(one, Became.THERE)
             else:

@@ -126,6 +126,40 @@ def test_a_tenant_is_made_limited_switched_off_and_deleted(look: Look, root: htt
     expect(row).to_have_count(0)
 
 
+def test_a_user_is_let_into_a_further_tenant_and_out_again(
+    look: Look, root: httpx.Client, user: Callable[..., str]
+) -> None:
+    look.allowed = ["404"]
+    name, further = user("USER"), unique("hotel")
+    assert root.post("/admin/tenants", json={"id": further, "name": further}).status_code == 201
+    page = as_root(look, root, "#/administration/users?tenant=default")
+    row, box = page.get_by_role("row", name=name), page.get_by_role("dialog")
+    more = page.get_by_role("button", name="Show more")
+    while not row.is_visible() and more.is_visible():
+        more.click()
+    row.get_by_role("button", name=f"Tenants: {name}").click()
+    box.get_by_label("Tenant").fill("nobody-knows-it")
+    box.get_by_role("button", name="Let in").click()
+    expect(box.get_by_role("alert")).to_be_visible()
+    box.get_by_label("Tenant").fill(further)
+    box.get_by_label("Role").select_option("ADMIN")
+    box.get_by_role("button", name="Let in").click()
+    expect(box.get_by_role("row", name=further)).to_contain_text("ADMIN")
+    login = {"username": name, "password": PASSWORD, "tenant": "default"}
+    with httpx.Client(base_url=look.up.url, timeout=30, trust_env=False) as http:
+        token = http.post("/auth/login", json=login).json()["accessToken"]
+        asking = {"authorization": f"Bearer {token}"}
+        assert [one["tenant"] for one in http.get("/auth/me", headers=asking).json()["tenants"]] == ["default", further]
+    box.get_by_role("button", name=f"Take away: {further}").click()
+    expect(box.get_by_text("No further tenant.")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Log out").click()
+    look.log_in(page, user("ADMIN"))
+    page.goto(f"{look.up.url}/#/administration/users")
+    expect(page.get_by_role("button", name=f"Change: {name}")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Tenants: {name}")).to_have_count(0)
+
+
 def test_each_role_sees_its_part(look: Look, root: httpx.Client, user: Callable[..., str]) -> None:
     page = look.at("#/administration")
     live(page)

@@ -11,6 +11,7 @@ from vigie_contracts import hosts as contract
 from vigie_contracts.hosts import HostReport
 from vigie_contracts.payloads import payloads
 from vigie_contracts.problems import ItemProblem
+from vigie_identity.audit import Actor
 from vigie_identity.permissions import Permission
 from vigie_publishing.errors import BusAwayError
 from vigie_publishing.publishers import KeyedReport
@@ -74,6 +75,10 @@ async def _take(pipeline: Pipeline, request: Request, judged: _Judged) -> Verdic
     for index, outcome in zip(indexes.values(), outcomes, strict=True):
         warnings += [ItemProblem(index, error.field, error.detail) for error in outcome.refused]
     samples = sum(one.written for one in outcomes)
+    principal, newest = request.principal, decoded.items[-1].report
+    if principal.host is not None:
+        actor = Actor(principal.id, principal.name, request.address)
+        await pipeline.places.look(request.tenant, actor, newest.host, newest.agent.instance)
     taken = of_taken(warnings, decoded.rejected)[:MAX_WARNINGS]
     return Verdict(len(decoded.items), samples, decoded.rejected, taken)
 

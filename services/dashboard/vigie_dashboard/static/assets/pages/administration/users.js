@@ -14,10 +14,9 @@ import { Field, Form, useSend } from "../../components/form.js";
 import { Loaded } from "../../components/states.js";
 import { Table } from "../../components/table.js";
 import { toast } from "../../components/toasts.js";
-import { below, lines, page } from "./data.js";
-
-const OF_TENANT = ["ADMIN", "USER", "READONLY"];
-const OF_PLATFORM = ["SUPERADMIN", "SUPPORT"];
+import { Assignments } from "./assignments.js";
+import { below, page } from "./data.js";
+import { listed, OF_PLATFORM, OF_TENANT, Places, Role } from "./roles.js";
 
 export function Users() {
   const platform = Boolean(me.value?.role) && param("home").value === "platform";
@@ -33,13 +32,14 @@ export function Users() {
   const close = () => setAsking(null);
   const columns = [
     { key: "name", title: t("user.name"), wide: true },
-    { key: "role", title: t("user.role"), render: (/** @type {any} */ one) => html`${t(`role.${one.role}`)}${!one.active && html` <${Badge} tone="warn">${t("user.inactive")}<//>`}` },
+    { key: "role", title: t("user.role"), render: (/** @type {any} */ one) => html`${t(`role.${one.role}`)}${one.assignments?.length > 0 && html` <${Badge} title=${one.assignments.map((/** @type {any} */ two) => two.tenant).join(", ")}>${t("assign.count", { count: one.assignments.length })}<//>`}${!one.active && html` <${Badge} tone="warn">${t("user.inactive")}<//>`}` },
     ...(platform ? [] : [{ key: "apps", title: t("user.places"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => [...one.apps, ...one.sites].join(", ") }]),
     { key: "created", title: t("admin.created"), render: (/** @type {any} */ one) => html`<span title=${exactly(one.created)}>${when(one.created)}</span>` },
     ...(manage ? [{ key: "do", title: t("admin.do"), sort: /** @type {false} */ (false), render: (/** @type {any} */ one) => html`
       <span class="acts">
         <button type="button" aria-label=${t("admin.named", { action: t("action.change"), name: one.name })} onClick=${() => setAsking({ what: "change", user: one })}>${t("action.change")}</button>
         <button type="button" aria-label=${t("admin.named", { action: t("user.password.new"), name: one.name })} onClick=${() => setAsking({ what: "password", user: one })}>${t("user.password.new")}</button>
+        ${!platform && may("tenants.manage") && html`<button type="button" aria-label=${t("admin.named", { action: t("assign.tenants"), name: one.name })} onClick=${() => setAsking({ what: "tenants", user: one })}>${t("assign.tenants")}</button>`}
         <button type="button" aria-label=${t("admin.named", { action: t("action.delete"), name: one.name })} onClick=${() => setAsking({ what: "delete", user: one })}>${t("action.delete")}</button>
       </span>` }] : []),
   ];
@@ -60,6 +60,7 @@ export function Users() {
     ${asking?.what === "add" && html`<${NewUser} base=${base} roles=${platform ? OF_PLATFORM : OF_TENANT} done=${done} onClose=${close} />`}
     ${asking?.what === "change" && html`<${ChangeUser} base=${base} user=${asking.user} roles=${platform ? OF_PLATFORM : OF_TENANT} done=${done} onClose=${close} />`}
     ${asking?.what === "password" && html`<${NewPassword} base=${base} user=${asking.user} done=${done} onClose=${close} />`}
+    ${asking?.what === "tenants" && html`<${Assignments} user=${asking.user} onChange=${users.reload} onClose=${close} />`}
     ${asking?.what === "delete" && html`<${Removal} base=${base} user=${asking.user} done=${done} onClose=${close} />`}`;
 }
 
@@ -133,17 +134,3 @@ function Removal({ base, user, done, onClose }) {
   const { busy, problem, submit } = useSend(() => del(`${base}/${encodeURIComponent(user.id)}`), done(t("user.deleted", { name: user.name })));
   return html`<${Confirm} title=${t("user.delete", { name: user.name })} text=${t("user.delete.text")} action=${t("action.delete")} danger busy=${busy} error=${problem} onYes=${submit} onClose=${onClose} />`;
 }
-
-/** @param {{roles: string[], value: string, onInput: (value: string) => void, error: string}} props */
-const Role = ({ roles, value, onInput, error }) => html`
-  <${Field} label=${t("user.role")} value=${value} onInput=${onInput} options=${roles.map((one) => ({ value: one, label: t(`role.${one}`) }))} hint=${t(`role.${value}.hint`)} error=${error} />`;
-
-/** Apps and sites, which users of the platform need not have. @param {{roles: string[], places: {apps: string, sites: string}, onInput: (value: any) => void, wrong: (field: string) => string}} props */
-const Places = ({ roles, places, onInput, wrong }) => roles !== OF_PLATFORM && html`
-  <div class="fields">
-    <${Field} label=${t("user.apps")} type="textarea" rows=${2} value=${places.apps} onInput=${(/** @type {string} */ apps) => onInput({ ...places, apps })} error=${wrong("apps")} hint=${t("user.places.hint")} />
-    <${Field} label=${t("user.sites")} type="textarea" rows=${2} value=${places.sites} onInput=${(/** @type {string} */ sites) => onInput({ ...places, sites })} error=${wrong("sites")} />
-  </div>`;
-
-/** @param {string[]} roles @param {{apps: string, sites: string}} places */
-const listed = (roles, places) => (roles === OF_PLATFORM ? {} : { apps: lines(places.apps), sites: lines(places.sites) });

@@ -6,7 +6,7 @@ import { exactly, now } from "../../core/time.js";
 import { Chart } from "../../components/chart.js";
 
 /** @param {number | null | undefined} value @returns {string} */
-export const percent = (value) => (value === null || value === undefined ? "–" : `${number(value, value >= 100 ? 0 : 1)} %`);
+export const percent = (value) => (value === null || value === undefined ? "–" : `${number(value, value >= 100 ? 0 : 1)}\u00a0%`);
 
 /** @param {number | null | undefined} seconds @returns {string} */
 export const during = (seconds) => (seconds === null || seconds === undefined ? "–" : lasting(seconds * 1_000));
