@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from vigie_runtime import logging
 from vigie_runtime.bus.dead_reading import DeadLetter, newest
 from vigie_runtime.settings import Settings
 
@@ -57,7 +58,8 @@ def summary(letters: Sequence[DeadLetter]) -> list[str]:
 
 def _settings(bootstrap: str, password: str) -> Settings:
     """Kafka's security settings come from the environment as for a service, those of an embedded one are known; the
-    other servers are not used."""
+    other servers are not used. What the Kafka client has to say is no part of the answer."""
+    logging.configure("vigie", "error")
     return Settings(
         kafka_bootstrap_servers=bootstrap,
         mongodb_uri="mongodb://unused",

@@ -9,6 +9,8 @@ from vigie_contracts.problems import ProblemKind, problem
 from vigie_web.problems import response
 from vigie_web.security import ALWAYS
 
+from vigie_standalone.probes import trust
+
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,7 +33,7 @@ class Forwarded:
 
     def __init__(self, url: str, client: httpx2.AsyncClient | None = None) -> None:
         # One that passes on what it is told: it follows nothing, and believes no proxy settings of the environment.
-        self._client = client or httpx2.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+        self._client = client or httpx2.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False, verify=trust(url))
         self._client.headers.clear()  # nor adds anything: whoever did not ask for gzip must not get it
         self._url = httpx2.URL(url)
 

@@ -26,8 +26,9 @@ FIRST_BACKFILL = "1h"
 PARTITIONS = 2
 """Of topics that this machine makes for itself. Each costs the aggregator and MongoDB a commit for every second in
 which something arrives, and one machine has no more cores to spread them over."""
-FRUGAL = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
-"""Memory that the C library and numpy would set aside for threads which a small machine does not keep busy."""
+FRUGAL = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", "OPENBLAS_NUM_THREADS": "1"}
+"""Memory that the C library and numpy would set aside for threads which a small machine does not keep busy, or keep
+after a peak: the C library gives back less and less, the larger what was freed before."""
 INBOX_PORTS = ("inbox-smtp", "inbox-http")
 DEMO_PORT = "demo-health"
 OF_THE_FRONT_DOOR = {

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(600)]
 ELSEWHERE = re.compile(r"^\s*(make|git|cd)\b|vigie up|vigie down")
 
 
-def run(vigie: Up, command: str) -> str:
-    """The command in a shell, on this test's front door and data directory."""
+def run(vigie: Up, command: str, variables: Mapping[str, str] | None = None) -> str:
+    """The command in a shell, on this test's front door and data directory. `variables`: where servers are that are not
+    its own."""
     here = ORIGIN.sub(f"127.0.0.1:{vigie.port}", command)
     environment = {
         **os.environ,
+        **(variables or {}),
         "VIGIE_HOME": str(vigie.directory / "home"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
@@ -33,13 +36,18 @@ def run(vigie: Up, command: str) -> str:
     return done.stdout
 
 
+def tour() -> list[Step]:
+    """What is walked of the page."""
+    found = [step for step in steps(README.read_text(encoding="utf-8")) if not ELSEWHERE.search(step.command)]
+    assert len(found) >= 5
+    return found
+
+
 def test_tour_of_the_readme_works_as_printed(tmp_path: Path) -> None:
-    tour = [step for step in steps(README.read_text(encoding="utf-8")) if not ELSEWHERE.search(step.command)]
-    assert len(tour) >= 5
     vigie = Up(tmp_path, demo=True)  # the page shows the simulator's data too
     try:
         vigie.start()
-        for step in tour:
+        for step in tour():
             walk(step, lambda command: run(vigie, command))
     finally:
         vigie.kill()

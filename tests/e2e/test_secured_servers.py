@@ -5,11 +5,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 from vigie_standalone.errors import ServerNotFoundError
 
+from tests.e2e.test_readme import run, tour
+from tests.e2e.tour import walk
 from tests.e2e.up import Up, command
 from tests.kit import eventually, unique
 from tests.kit.secured import secured
@@ -17,6 +20,8 @@ from tests.kit.secured import secured
 pytestmark = [pytest.mark.e2e, pytest.mark.connected, pytest.mark.timeout(600)]
 
 DEADLINE_S = 90.0
+ADMIN = "a-long-password-of-the-administrator"
+HOST = "secured-host"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,8 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str,
 @pytest.fixture(scope="module")
 def vigie(variables: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     directory = tmp_path_factory.mktemp("vigie-secured")
-    up = Up(directory, env=variables)
+    own = {"VIGIE_ADMIN_PASSWORD": ADMIN, "VIGIE_AGENT_HOST": HOST, "VIGIE_AGENT_INTERVAL_S": "10"}
+    up = Up(directory, demo=True, env={**variables, **own})
     try:
         up.start()
         yield up
@@ -108,8 +114,48 @@ async def test_rule_fires_and_servers_are_up(vigie: Up) -> None:
         async def up() -> bool:
             answer = await client.get("/api/health/services?limit=100")
             states = {one["name"]: one["state"] for one in answer.json()["services"]}
-            assert {"vigie-kafka", "vigie-mongodb", "vigie-redis"} <= set(states), states
-            assert set(states.values()) == {"up"}, states
+            ours = {name: state for name, state in states.items() if name.startswith("vigie-")}
+            assert {"vigie-kafka", "vigie-mongodb", "vigie-redis"} <= set(ours), states
+            assert set(ours.values()) == {"up"}, states
             return True
 
         await eventually(up, DEADLINE_S)
+
+
+def test_tour_of_the_readme_works_as_printed(vigie: Up, variables: Mapping[str, str]) -> None:
+    """Alerts, health, incidents, the inbox, keys: all that the page shows."""
+    for step in tour():
+        walk(step, lambda command: run(vigie, command, variables))
+
+
+async def test_dashboard_logs_in_and_shows_this_machine_and_what_is_live(vigie: Up) -> None:
+    async with httpx.AsyncClient(base_url=vigie.url, timeout=30, trust_env=False) as client:
+        page = await client.get("/")
+        assert (page.status_code, "script-src 'self'" in page.headers["content-security-policy"]) == (200, True)
+        session = await client.post("/auth/session", json={"username": "admin", "password": ADMIN})
+        assert session.status_code == 200, session.text
+        renewed = await client.put("/auth/session")
+        token = renewed.json()["accessToken"]
+        who = {"authorization": f"Bearer {token}", "x-scope-orgid": "default"}
+
+        async def reported() -> bool:
+            answer = await client.get("/api/hosts", headers=who)
+            return answer.is_success and HOST in answer.text
+
+        await eventually(reported, DEADLINE_S)
+        async with client.stream("GET", "/api/stream?channel=health", headers=who) as feed:
+            assert feed.status_code == 200, await feed.aread()
+            assert await anext(feed.aiter_lines()), "the first thing that is told"
+
+
+def test_commands_of_operators_say_nothing_but_what_was_asked_for(
+    vigie: Up, variables: Mapping[str, str], tmp_path: Path
+) -> None:
+    for words in (("dead", "list"), ("backup", str(tmp_path / "backup"))):
+        ran = subprocess.run(
+            [*command(*words), "--data-dir", str(vigie.directory / "home")],
+            env={**os.environ, **variables}, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        for noise in ("Sending username", "Traceback", "WARNING", variables["VIGIE_KAFKA_SASL_PASSWORD"]):
+            assert noise not in ran.stdout + ran.stderr

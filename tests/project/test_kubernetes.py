@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 from kubernetes_validate import utils
 from vigie_contracts.paths import EVERY, FALLBACK, PATH_RULES, Service, service_of
 from vigie_contracts.topics import TOPICS
+from vigie_dashboard.site import DIRECTORY as STATIC
 from vigie_runtime.settings import Settings
 
 from tests.project import kustomize
@@ -169,7 +171,7 @@ def paths() -> list[str]:
 
 @pytest.mark.parametrize("method", EVERY)
 def test_gateway_splits_paths_as_the_front_door_of_vigie_up(method: str) -> None:
-    """But for the dashboard, whose files no workload of the cluster has."""
+    """But for the dashboard, whose files only the proxy behind an Ingress has."""
     owners = {path: service_of(method, path) for path in paths()}
     owners = {path: FALLBACK if owner is Service.DASHBOARD else owner for path, owner in owners.items()}
     wrong = {path: routed(method, path) for path in paths() if routed(method, path) != owners[path]}
@@ -193,6 +195,22 @@ def test_proxy_behind_an_ingress_is_that_of_compose_and_believes_its_balancer() 
         [ingress] = composed(overlay).of_kind("Ingress")
         [path] = [path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
         assert (path["path"], path["pathType"], path["backend"]["service"]["name"]) == ("/", "Prefix", "proxy")
+
+
+def test_proxy_behind_an_ingress_gets_the_files_of_the_dashboard(tmp_path: Path) -> None:
+    for overlay in ("dev", "production-external"):
+        [proxy] = [one for one in composed(overlay).workloads if one.name == "proxy"]
+        [copies] = proxy.pod["initContainers"]
+        [mount] = [one for one in copies["volumeMounts"] if one["name"] == "dashboard"]
+        python, flag, program = copies["command"]
+        assert (python, flag, mount["mountPath"]) == ("python", "-c", "/srv/dashboard")
+        to = tmp_path / overlay
+        subprocess.run([sys.executable, flag, program.replace("/srv/dashboard", str(to))], check=True)
+        there = {str(path.relative_to(to)) for path in to.rglob("*") if path.is_file()}
+        assert there == {str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.is_file()}
+        assert "index.html" in there
+        served = [one for one in proxy.pod["containers"][0]["volumeMounts"] if one["name"] == "dashboard"]
+        assert [(one["mountPath"], one["readOnly"]) for one in served] == [("/srv/dashboard", True)]
 
 
 def test_numbers_of_the_table_are_those_of_the_code() -> None:

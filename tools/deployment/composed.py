@@ -36,8 +36,8 @@ class Workload:
 
     @property
     def ours(self) -> bool:
-        """Whether its image is one of ours, wherever it is kept."""
-        return any("vigie/" in container["image"] for container in self.containers)
+        """Whether it runs an image of ours, wherever that is kept."""
+        return any("vigie/" in container["image"] for container in self.pod["containers"])
 
 
 @dataclass(frozen=True, slots=True)

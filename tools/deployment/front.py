@@ -14,7 +14,6 @@ from tools.deployment.services import FRONT, PORT
 from tools.deployment.workloads import PART_OF, Manifest
 
 CADDYFILE: Final = Path(__file__).parents[2] / "deploy" / "proxy" / "Caddyfile"
-LANDING: Final = CADDYFILE.with_name("index.html")
 _BALANCER: Final = "# trusted_proxies static 192.0.2.10"
 _NOTHING: Final = "/internal"
 """What services say of themselves is for Prometheus, which asks them directly."""
@@ -58,7 +57,7 @@ def _groups() -> dict[tuple[Service, tuple[str, ...]], list[tuple[str, str]]]:
     exact = {row.path for row in PATH_RULES}
     for row in PATH_RULES:
         if row.service is Service.DASHBOARD:
-            continue  # files, which no workload of the cluster has
+            continue  # files, which only the proxy behind an Ingress has
         if row.path.startswith("*"):
             found = (f"/.*{row.path[1:]}", "RegularExpression")
         elif row.path.endswith("/*"):

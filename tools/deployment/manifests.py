@@ -44,7 +44,6 @@ def written() -> dict[str, str]:
         **{path: HEADER + _dump(manifests) for path, manifests in files.items()},
         # kustomize reads no file above its own directory, and neither a proxy nor a database reads another one's.
         "components/ingress/Caddyfile": front.caddyfile(),
-        "components/ingress/index.html": front.LANDING.read_text(encoding="utf-8"),
         "components/dev-servers/ready.js": (DIRECTORY.parent / "mongodb" / "ready.js").read_text(encoding="utf-8"),
     }
 

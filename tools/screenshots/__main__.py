@@ -1,7 +1,8 @@
 """Pictures of every page of the dashboard, light, dark and on a phone: `python -m tools.screenshots`.
 
-They are taken of a `vigie up` that is started for them; with `--url` of one that runs, as it is, logged in with
-VIGIE_ADMIN_PASSWORD where that is set. All go to `--into`, those that the docs show to `docs/images` as well.
+They are taken of a `vigie up` that is started for them; with `--url` of one that runs, as it is and of what any has,
+logged in with VIGIE_ADMIN_PASSWORD where that is set. All go to `--into`, those that the docs show to `docs/images` as
+well.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ SIZES: Final[dict[str, dict[str, Any]]] = {
 }
 WAIT_MS: Final = 45_000
 SETTLED: Final = "() => !document.querySelector('.loading, .value.waiting, .toast')"
-WATCHED_MS: Final = 45_000
-"""How long the pipeline is looked at first: its charts show what happened while somebody looked."""
+DRAWN_MS: Final = 500
+"""Charts are drawn a frame after their numbers came."""
 
 
 def main() -> int:
@@ -47,7 +48,7 @@ def main() -> int:
     if chromium is None:
         print("make screenshots: skipped, there is no chromium on this machine", file=sys.stderr)
         return 0
-    wanted = [shot for page in arguments.page or SHOTS for shot in SHOTS[page]]
+    wanted = [shot for page in arguments.page or SHOTS for shot in SHOTS[page] if not (arguments.url and shot.ours)]
     with tempfile.TemporaryDirectory(prefix="vigie-screenshots-") as directory, sync_playwright() as playwright:
         scene: AbstractContextManager[Api] = running(Path(directory))
         if arguments.url:
@@ -69,7 +70,7 @@ def _take_all(browser: Browser, api: Api, size: str, wanted: list[Shot], places:
     for shot in wanted:
         page = context.new_page()
         try:
-            picture = _picture(page, api.url, shot)
+            picture = _picture(page, api.url, shot, shot.watched_s if size in shot.shown else 0.0)
         except Exception as error:
             raise RuntimeError(f"no picture of {shot.name} ({size}): {error}") from error
         page.close()
@@ -87,12 +88,13 @@ def _log_in(context: BrowserContext, api: Api) -> None:
         raise RuntimeError(f"the login failed: {answer.status} {answer.text()}")
 
 
-def _picture(page: Page, url: str, shot: Shot) -> bytes:
+def _picture(page: Page, url: str, shot: Shot, watched_s: float) -> bytes:
     page.goto(f"{url}/#/{shot.address}")
     page.locator(".live.ok").wait_for()
     page.locator(f"main {shot.ready}").first.wait_for()
     page.wait_for_function(SETTLED)
-    page.wait_for_timeout(WATCHED_MS if shot.name == "pipeline" else 500)  # charts are drawn a frame later
+    page.wait_for_timeout(DRAWN_MS + watched_s * 1000)
+    page.locator(".live.ok").wait_for()  # a connection that was lost meanwhile is back
     return quantized(page.screenshot())
 
 

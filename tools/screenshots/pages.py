@@ -11,31 +11,38 @@ Size = Literal["light", "dark", "phone"]
 @dataclass(frozen=True, slots=True)
 class Shot:
     """A picture of an address, ready when `ready` (a selector) is there. `shown`: the sizes that stand in the docs; of
-    all others there is a picture too, which is not kept with them."""
+    all others there is a picture too, which is not kept with them. Those wait `watched_s` more: for charts of what
+    happened while somebody looked."""
 
     name: str
     address: str
     ready: str
     shown: tuple[Size, ...] = ()
+    watched_s: float = 0.0
+    ours: bool = False
+    """Of something that only the Vigie has which is started for the pictures."""
 
 
 SHOTS: Final[dict[str, tuple[Shot, ...]]] = {
     "overview": (Shot("overview", "overview", ".service", ("light", "dark", "phone")),),
     "alerts": (
-        Shot("alerts", "alerts", "tbody tr", ("light",)),
+        Shot("alerts", "alerts", "tbody tr", ("light",), ours=True),
         Shot("rules", "alerts/rules", "tbody tr"),
-        Shot("routes", "alerts/routes", ".tree li", ("dark",)),
-        Shot("schedule", "alerts/oncall/database", ".calendar .week", ("light",)),
-        Shot("oncall", "alerts/oncall", "tbody tr"),
+        Shot("routes", "alerts/routes", ".tree li", ("dark",), ours=True),
+        Shot("schedule", "alerts/oncall/database", ".calendar .week", ("light",), ours=True),
+        Shot("oncall", "alerts/oncall", "tbody tr", ours=True),
     ),
     "explore": (
         Shot("explore", "explore?expr=sum+by+(service)+(rate(bookings_created_total%5B5m%5D))", "canvas", ("light",)),
     ),
     "health": (Shot("health", "health", ".target", ("dark",)),),
-    "apps": (Shot("apps", "apps/reservations", "canvas", ("light",)),),
-    "hosts": (Shot("hosts", "hosts", ".host, main canvas"), Shot("sites", "hosts/sites", ".site")),
+    "apps": (Shot("apps", "apps/reservations", "canvas", ("light",), ours=True),),
+    "hosts": (
+        Shot("hosts", "hosts", ".host, main canvas", ("light",)),
+        Shot("sites", "hosts/sites", ".site", ours=True),
+    ),
     "telemetry": (Shot("telemetry", "telemetry", "canvas"),),
-    "pipeline": (Shot("pipeline", "pipeline", ".promises li", ("light",)),),
+    "pipeline": (Shot("pipeline", "pipeline", ".promises li", ("light",), 90.0),),
     "administration": (
         Shot("administration", "administration", "tbody tr"),
         Shot("tenants", "administration/tenants", "tbody tr"),

@@ -20,6 +20,8 @@ from urllib.request import Request, urlopen
 
 from vigie_standalone.embedded.ports import free_port
 
+from tools.screenshots import machine
+
 START_S: Final = 300.0
 STOP_S: Final = 90.0
 FILLED: Final = 57
@@ -140,7 +142,22 @@ def _furnish(api: Api) -> None:
     }
     tree = {"route": {"receiver": "operations", "groupBy": ["alertname"], "routes": below}, "receivers": receivers}
     api.call("PUT", "api/alerts/routes", tree)
+    _alert(api)
     _reports(api)
+    api.call("POST", "api/sites", machine.SITE)
+    told = machine.reports()
+    for first in range(0, len(told), machine.AT_ONCE):
+        api.call("POST", "api/hosts/reports", told[first : first + machine.AT_ONCE])
+
+
+def _alert(api: Api) -> None:
+    """One that stays, whatever becomes of the others."""
+    rule = {"name": "QueueTooLong", "metricName": "queue_length", "condition": ">", "threshold": 100}
+    said = {"summary": "{{ $value }} bookings of {{ $labels.service }} wait"}
+    more = {"severity": "warning", "keepFiringFor": "1h", "annotations": said}
+    api.call("POST", "api/alerts/rules", {**rule, **more})
+    sample = {"name": "queue_length", "type": "gauge", "value": 140, "labels": {"service": "hotel-booking"}}
+    api.call("POST", "api/metrics/custom", sample)
 
 
 def _reports(api: Api) -> None:

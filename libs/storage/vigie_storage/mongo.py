@@ -246,7 +246,7 @@ async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
                 yield found
         finally:
             coming.cancel()
-            await asyncio.wait([coming])
+            await asyncio.gather(coming, return_exceptions=True)  # its failure is of no interest to who has left
 
 
 async def transaction(db: Database, work: Callable[[Session], Awaitable[T]], session: Session | None = None) -> T:

@@ -115,9 +115,9 @@ async def test_health_tells_what_is_away(http: httpx2.AsyncClient) -> None:
     answer = await http.get("/health/ready")
     assert answer.status_code == 503
     assert answer.json() == {
-        "status": "not ready", "not_ready": ["mongodb", "start"], "degraded": ["redis"],
-        "checks": {"mongodb": False, "start": False, "redis": False},
-        "mongodb": "away", "start": "away", "redis": "away",
+        "status": "not ready", "not_ready": ["mongodb", "whole", "start"], "degraded": ["redis"],
+        "checks": {"mongodb": False, "whole": False, "start": False, "redis": False},
+        "mongodb": "away", "whole": "away", "start": "away", "redis": "away",
     }  # fmt: skip
     assert answer.headers["retry-after"] == "2"
 

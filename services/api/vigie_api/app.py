@@ -25,6 +25,7 @@ from vigie_storage.reports.apps import AppReportReader
 from vigie_storage.reports.reader import NodeReportReader
 from vigie_storage.series.catalogue import SeriesCatalogue
 from vigie_storage.series.labels import LabelCatalogue
+from vigie_storage.unfinished import refuse_unfinished
 from vigie_storage.usage import UsageStore
 from vigie_storage.windows.reader import WindowReader
 from vigie_summaries.families.catalogue import FamilyCatalogue
@@ -141,6 +142,7 @@ async def connect(state: AppState[ApiSettings, Resources], life: Lifespan) -> Re
         access=shared.access,
         checks=(
             Check("mongodb", lambda: database.command("ping")),
+            Check("whole", lambda: refuse_unfinished(database)),  # of a restore that is not done: half of the past
             Check("start", lambda: first_start.done),
             Check("redis", redis.ping, required=False),
         ),

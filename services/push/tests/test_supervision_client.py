@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from bson import Int64
 from vigie_contracts.payloads import payloads
 from vigie_contracts.reports import Report
 from vigie_contracts.topics import REPORTS
@@ -191,6 +192,16 @@ async def test_without_a_host_the_first_that_reports_is_the_one() -> None:
             await browser.message("subscribed")
             live.hub.publish("reports", TENANT, later(1))
             assert (await browser.message("serverStats"))["data"]["host"] == "web-1"
+
+
+async def test_numbers_that_mongodb_keeps_in_64_bits_are_told_as_they_are() -> None:
+    async with served() as live:
+        memory = {"total": Int64(16 * 10**9), "used": Int64(8 * 10**9), "percent": 50.0}
+        supervised(live, Stored([Report("r", TENANT, "host", "web-1", HOST.timestamp, HOST.body | {"memory": memory})]))
+        async with connect(f"ws://127.0.0.1:{live.port}/ws?token=admin") as socket:
+            await socket.send(json.dumps(SUBSCRIPTIONS[0]))
+            told = await Browser(socket).message("serverStats")
+            assert told["data"]["memory"]["total"] == 16 * 10**9
 
 
 async def test_of_several_hosts_one_must_be_named() -> None:

@@ -171,7 +171,16 @@ class Envelope(msgspec.Struct, rename="camel"):
 
 _decoder: Final = msgspec.json.Decoder(Incoming)
 _fields: Final = msgspec.json.Decoder(dict[str, Any])
-_encoder: Final = msgspec.json.Encoder()
+
+
+def plain(value: object) -> int:
+    """For encoders: what MongoDB keeps in 64 bits is read as a kind of int that msgspec does not know."""
+    if isinstance(value, int):
+        return int(value)
+    raise NotImplementedError(f"there is no JSON of {type(value).__name__}")
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=plain)
 
 
 def decode(text: bytes | str) -> Incoming:

@@ -159,7 +159,8 @@ def violations() -> Callable[[Page], list[str]]:
     source = AXE.read_text(encoding="utf-8")
 
     def find(page: Page) -> list[str]:
-        page.evaluate(source)
+        if not page.evaluate("() => 'axe' in window"):
+            page.evaluate(source)
         found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
         return [
             f"{one['id']}: {one['help']}: {node['html'][:200]} ({node['failureSummary'][:200]})"

@@ -15,7 +15,8 @@ from vigie_runtime.errors import Retryable, reason_of
 
 TIMEOUT_S: Final = 5.0
 MAX_GROUPS: Final = 100
-"""Groups that are looked at; a Kafka that others use too may have more."""
+"""Groups that are looked at, Vigie's own first; a Kafka that others use too may have more."""
+_OWN: Final = "vigie"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,11 @@ def groups(admin: AdminClient, topics: Sequence[str]) -> dict[tuple[str, str], d
     wanted = set(topics)
     try:
         listed: Any = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result(TIMEOUT_S + 1)
-        names = sorted(one.group_id for one in listed.valid)[:MAX_GROUPS]
+        known: list[str] = [one.group_id for one in listed.valid]
+        names = sorted(known, key=lambda name: (not name.startswith(_OWN), name))
         asked = [
             answer
-            for name in names
+            for name in names[:MAX_GROUPS]
             for answer in admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(name)], request_timeout=TIMEOUT_S
             ).values()

@@ -16,14 +16,14 @@ from vigie_query.times import iso
 from vigie_runtime.clock import Clock
 
 from vigie_push.channels.summaries import SummaryMessage, SummaryType
-from vigie_push.messages import type_of
+from vigie_push.messages import plain, type_of
 from vigie_push.subscriber import Event
 
 METRICS, ALERT, HEALTH, KPI = "metrics", "alert", "health", "kpi_event"
 SYSTEM, BUSINESS = "system", "business"
 
 
-encode: Final = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder(enc_hook=plain).encode
 
 
 @dataclass(frozen=True, slots=True)
