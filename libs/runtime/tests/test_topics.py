@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 from vigie_contracts.topics import DEAD, SAMPLES, Topic
+from vigie_runtime import lifespan
 from vigie_runtime.bus import topics
 from vigie_runtime.errors import KafkaNotReady, PartitionCountError, Retryable
 from vigie_runtime.settings import Settings
@@ -76,7 +77,7 @@ async def test_mongodb_that_goes_away_at_any_step_is_waited_for(  # noqa: PLR091
     settings: Settings, database: Any, mongo_client: Any, step: str, mode: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = asyncio.Event()
-    monkeypatch.setattr(recorded_topics, "log", Log(waiting))
+    monkeypatch.setattr(lifespan, "log", Log(waiting))
     name = unique("topic")
     if step == "update":
         await database.topics.insert_one({"_id": name, "partitions": 3, "cluster_id": "gone"})
