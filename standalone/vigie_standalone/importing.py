@@ -76,6 +76,9 @@ def supervision(
         str, typer.Option(help="Ids of sites: old, so that clients find them, or name.", metavar="[old|name]")
     ] = "old",
     own_config: Annotated[bool, typer.Option(help="The configuration is for this host alone.")] = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="Its configuration takes the place of one that was set in Vigie.")
+    ] = False,
     whole: Annotated[bool, typer.Option(help="The old system has ended: the newest statistics are complete.")] = False,
     until: Annotated[
         str, typer.Option(help="Only statistics from before, such as 2026-01-31T12:00:00Z: when the agent began.")
@@ -108,7 +111,7 @@ def supervision(
         raise typer.BadParameter(f"{site_ids!r} is neither old nor name") from None
     wanted = Wanted(
         host, tenant, sites_dir, service_prefix, ids,
-        own_config=own_config, whole=whole, until_ms=_ms(until), dry_run=dry_run, from_start=from_start,
+        own_config=own_config, config=config, whole=whole, until_ms=_ms(until), dry_run=dry_run, from_start=from_start,
     )  # fmt: skip
     headers = {"x-scope-orgid": tenant, **({"authorization": f"Bearer {token}"} if token else {})}
     with httpx2.Client(base_url=url, headers=headers, verify=trust(url)) as client:

@@ -27,6 +27,8 @@ SERVICE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:@\\\-]{0,254}$"
 """Of the name of a systemd service, without `.service`."""
 SERVICE_RULE: Final = "must have 1 to 255 characters: letters, digits and _ . : @ \\ -, a letter or digit first"
 INSTANCE_PATTERN: Final = r"^[A-Za-z0-9_\-]{8,64}$"
+IMPORTED: Final = "replaced-supervision"
+"""The instance in whose name `vigie import supervision` reports: no agent, and none is asked for anything."""
 
 MAX_REPORT_BYTES: Final = 512 * 1024
 """One report as JSON: it is kept whole, in one record of the bus."""

@@ -40,6 +40,9 @@ async def test_past_alerts_are_listed_with_their_history_once_and_nobody_is_told
         ("firing", ""), ("acknowledged", "ada"), ("resolved", "bob"),
     ]  # fmt: skip
     assert told["notifications"] == []
+    lately = datetime.now(UTC) - timedelta(seconds=30)
+    news = await office.resources.stores.ledger.since(ACME, lately, 100)
+    assert {one.transition.labels["imported"] for one in news} <= {"65f3"}, "no news to who looks on, but what is new"
     assert {one["outcome"] for one in told["why"]} == {"not_told"}
 
     again = await office.call("POST", PATH, json={"alerts": [*some, alert(4)]}, by=key(Scope.CONFIGURE))

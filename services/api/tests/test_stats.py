@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from vigie_contracts import names
+from vigie_contracts.hosts import IMPORTED
 from vigie_contracts.payloads import payloads
 from vigie_contracts.series import Kind
 from vigie_contracts.tenants import TenantId
@@ -152,6 +153,13 @@ async def test_two_agents_of_one_name_and_a_wrong_clock_are_shown_on_the_host(ac
     }  # fmt: skip
     assert host["clock"]["skewSeconds"] == -3600
     assert [word in " ".join(host["warnings"]) for word in ("3600 s behind", "several agents")] == [True, True]
+
+
+async def test_what_was_imported_of_a_replaced_system_is_no_second_agent(acme: Office) -> None:
+    await reported(acme, ago_s=30, agent=BODY["agent"] | {"instance": IMPORTED})
+    await reported(acme)
+    host = await acme.call("GET", "/api/hosts/web-1", acme.root)
+    assert (len(host["agents"]), host["warnings"]) == (2, [])
 
 
 async def test_history_has_the_last_report_of_each_step_and_at_most_200_points(acme: Office) -> None:

@@ -296,7 +296,9 @@ async def test_more_reports_than_can_be_counted_are_refused_with_a_way_out(
 async def test_the_documentation_names_every_parameter_answer_and_error(platform: Platform) -> None:
     document = (await platform.http.get("/openapi.json")).json()
     mine = ("/admin/tenant/", "/admin/global/")
+    others = {"/admin/global/pipeline", "/admin/global/dead-letters"}
     paths = {path: item["get"] for path, item in document["paths"].items() if path.startswith(mine)}
+    paths = {path: operation for path, operation in paths.items() if path not in others}
     assert len(paths) == 5
     for path, operation in paths.items():
         assert operation["description"], path

@@ -16,6 +16,8 @@ class ImportProgress:
         self._path = path.with_name(path.name + SUFFIX)
         self._source = path
         self._url = url.rstrip("/")
+        self.refused = 0
+        """Of those that were loaded."""
 
     def load(self) -> int:
         """0 when nothing is known, or of another Vigie, or the file is another one by now. One that has grown is the
@@ -23,15 +25,21 @@ class ImportProgress:
         try:
             known = json.loads(self._path.read_text(encoding="utf-8"))
             same = (known["url"], known["head"]) == (self._url, self._head(known["head_bytes"]))
-            return int(known["done"]) if same and self._source.stat().st_size >= known["size"] else 0
+            if not same or self._source.stat().st_size < known["size"]:
+                return 0
+            self.refused = int(known.get("refused", 0))
+            return int(known["done"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
-    def save(self, done: int) -> bool:
+    def save(self, done: int, refused: int = 0) -> bool:
         """Whether it could be kept."""
         size = self._source.stat().st_size
         head_bytes = min(size, _HEAD_BYTES)
-        now = {"url": self._url, "done": done, "size": size, "head_bytes": head_bytes, "head": self._head(head_bytes)}
+        now = {
+            "url": self._url, "done": done, "refused": refused, "size": size, "head_bytes": head_bytes,
+            "head": self._head(head_bytes),
+        }  # fmt: skip
         new = self._path.with_name(self._path.name + ".new")
         try:
             new.write_text(json.dumps(now), encoding="utf-8")

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from vigie_standalone.history.progress import SUFFIX
 from vigie_standalone.history.reading import LINE_BYTES, FileError
 from vigie_standalone.supervision.extended import UnreadableError, document
 
@@ -51,6 +52,8 @@ def found(paths: Sequence[Path]) -> Dump:
         # `mongoexport -d twoine -c serverstats` is often written to twoine.serverstats.json
         name = path.stem.rpartition(".")[2].lower().replace("_", "").replace("-", "")
         collection = _NAMES.get(name) if path.suffix.lower() in ENDINGS else None
+        if path.name.endswith(SUFFIX):  # where an import stopped
+            continue
         if collection is None:
             dump.others.append(path)
         elif collection in dump.files:

@@ -25,6 +25,8 @@ EXIT_REFUSED = 4
 MAX_KNOWN = 100_000
 """Sites, services and users, of each."""
 ALERTS_AT_ONCE = 200
+MAX_FIELD_CHARS = 64
+"""Of the name of a field in an answer: longer ones are cut."""
 PARTS_AT_ONCE = 2_000
 """Sites in the reports of one request, unless it is one report."""
 T = TypeVar("T")
@@ -40,6 +42,8 @@ class Wanted:
     service_prefix: str = "twoine-"
     site_ids: SiteIds = SiteIds.OLD
     own_config: bool = False
+    config: bool = False
+    """The configuration of the dump takes the place of one that was changed in Vigie."""
     whole: bool = False
     until_ms: int | None = None
     """Statistics from then on are left out: those of the agent stand there."""
@@ -72,7 +76,7 @@ def bring(
         _summary(console, tally)
         if wanted.dry_run:
             _say(console, "Nothing was sent.")
-        return EXIT_REFUSED if tally.refused else 0
+        return EXIT_REFUSED if tally.refused or tally.before else 0
 
 
 @dataclass
@@ -90,6 +94,8 @@ class _Import:
     """Of sites, by their ids in the replaced system."""
     assigned: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """By the id of a user, sites that name the user."""
+    refused: int = 0
+    """Lines of statistics that Vigie did not take."""
 
     def run(self) -> None:
         """One collection after the other: what stands for what must be known first."""
@@ -110,10 +116,12 @@ class _Import:
                 self.interval = float(interval)
             for name in sorted(line.document.keys() - said.keys() - {"_id", "__v", "createdAt", "updatedAt"}):
                 self.tally.note(f"{Collection.CONFIG}: {name} has no counterpart in Vigie")
-            self._add(Collection.CONFIG, line, lambda vigie, said=said: vigie.config(said, host))
+            self._add(
+                Collection.CONFIG, line, lambda vigie, said=said: vigie.config(said, host, anew=self.wanted.config)
+            )
 
     def _sites(self) -> None:
-        wanted = self.wanted
+        wanted, ids = self.wanted, set[str]()
 
         def made(line: Line) -> OldSite:
             return words.site(line.document, wanted.host, wanted.site_ids, wanted.sites_dir)
@@ -121,11 +129,18 @@ class _Import:
         for line, site in self._usable(Collection.SITES, made):
             if not self._room(Collection.SITES, line, len(self.known.sites)):
                 continue
-            self.known.sites[site.key] = site.body["id"]
+            id_ = site.body["id"]
+            if id_ in ids:
+                self.tally.add(Collection.SITES, line.number, Became.REFUSED, f"another site of the dump is {id_} here")
+                continue
+            became = self._add(Collection.SITES, line, lambda vigie, site=site: vigie.site(site.body))
+            if became is Became.REFUSED:  # whose people must not get the site that has its id
+                continue
+            self.known.sites[site.key] = id_
+            ids.add(id_)
             self.names[site.key] = site.name
             for person in site.people[:MAX_KNOWN]:
                 self.assigned.setdefault(person, []).append(site.key)
-            self._add(Collection.SITES, line, lambda vigie, site=site: vigie.site(site.body))
 
     def _services(self) -> None:
         prefix = self.wanted.service_prefix
@@ -190,6 +205,7 @@ class _Import:
     def _reports(self) -> None:
         progress = self._progress()
         done_ms = 0 if progress is None or self.wanted.from_start else progress.load()
+        self.tally.before = progress.refused if progress is not None and done_ms else 0
         if done_ms:
             _say(self.console, "Going on where it stopped; --from-start begins anew.")
         wanted = self.wanted
@@ -222,16 +238,16 @@ class _Import:
         bodies = [words.report(self.wanted.host, one.at_ms, self.interval, one.parts, one.sites) for one in batch]
         at = datetime.fromtimestamp(batch[0].at_ms / 1000).astimezone()
         errors, warnings = self.vigie.reports(bodies, f"the statistics of {at.isoformat()}")
-        foreign = {(index, name.removeprefix("sites.")): why for index, name, why in warnings if "sites." in name}
+        foreign = {(index, name): why for index, name, why in warnings if name.startswith("sites.")}
         for index, name, why in warnings:
-            if "sites." not in name:
+            if (index, name) not in foreign:
                 self.tally.note(f"{name}: {why} (in the report of {batch[index].at_ms})")
         for index, one in enumerate(batch):
             self._settle(
                 one, Became.REFUSED if index in errors else Became.TAKEN, errors.get(index, ""), index, foreign
             )
         if progress is not None:
-            progress.save(batch[-1].at_ms)
+            progress.save(batch[-1].at_ms, self.tally.before + self.refused)
 
     def _settle(
         self,
@@ -241,13 +257,15 @@ class _Import:
         index: int = 0,
         foreign: dict[tuple[int, str], str] | None = None,
     ) -> None:
-        if one.server_line:
-            self.tally.add(Collection.SERVER_STATS, one.server_line, became, reason)
+        told = [(Collection.SERVER_STATS, one.server_line, became, reason)] if one.server_line else []
         for part, line in zip(one.sites, one.site_lines, strict=True):
-            if foreign and (why := foreign.get((index, part["site"]))):
-                self.tally.add(Collection.SITE_STATS, line, Became.REFUSED, f"{part['site']}: {why}")
+            if foreign and (why := foreign.get((index, f"sites.{part['site']}"[:MAX_FIELD_CHARS]))):
+                told.append((Collection.SITE_STATS, line, Became.REFUSED, f"{part['site']}: {why}"))
             else:
-                self.tally.add(Collection.SITE_STATS, line, became, reason)
+                told.append((Collection.SITE_STATS, line, became, reason))
+        for collection, line, its, why in told:
+            self.tally.add(collection, line, its, why)
+            self.refused += its is Became.REFUSED
 
     def _progress(self) -> ImportProgress | None:
         """Where the statistics stopped; None: there are none, or nothing is sent."""
@@ -279,9 +297,10 @@ class _Import:
         self.tally.add(collection, line.number, Became.REFUSED, f"there are more than {MAX_KNOWN:,}")
         return False
 
-    def _add(self, collection: Collection, line: Line, send: Callable[[Vigie], Verdict]) -> None:
+    def _add(self, collection: Collection, line: Line, send: Callable[[Vigie], Verdict]) -> Became:
         became, reason = (Became.TAKEN, "") if self.vigie is None else send(self.vigie)
         self.tally.add(collection, line.number, became, reason)
+        return became
 
 
 def _summary(console: Console, tally: Tally) -> None:
@@ -289,6 +308,8 @@ def _summary(console: Console, tally: Tally) -> None:
         _say(console, str(one))
     if tally.unseen:
         _say(console, f"... and {tally.unseen:,} more; --report FILE writes all of them.")
+    if tally.before:
+        _say(console, f"{tally.before:,} lines of statistics were refused before it stopped: that run told them.")
     for text in (*tally.notes, *tally.rows()):
         _say(console, text)
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
+from vigie_contracts.problems import ProblemKind
 
 from vigie_standalone.history.patience import ImportFailedError, Patient, json_of, message, pause_of
 from vigie_standalone.query.series import printable
@@ -16,8 +17,11 @@ from vigie_standalone.supervision.words import OldAlert
 
 IN_FORCE_S = 11.0
 """After a change of `retentionHours`, until reports that are stored are kept for as long."""
+MAX_WARNINGS = 100
+"""An answer has no more of them, however many there are."""
 _MAX_ALERTS = 20_000
 _TOO_MUCH = frozenset({int(httpx2.codes.TOO_MANY_REQUESTS), int(httpx2.codes.CONTENT_TOO_LARGE)})
+_JUDGED = frozenset({int(httpx2.codes.NOT_FOUND), int(httpx2.codes.CONFLICT), int(httpx2.codes.UNPROCESSABLE_CONTENT)})
 _BUSY = frozenset({int(httpx2.codes.CONFLICT)})
 Verdict = tuple[Became, str]
 TAKEN: Verdict = (Became.TAKEN, "")
@@ -32,16 +36,25 @@ class Vigie:
         self._people: dict[str, dict[str, Any]] | None = None
         self._alerts: list[dict[str, Any]] | None = None
 
-    def config(self, said: dict[str, Any], host: str | None) -> Verdict:
-        """Of the tenant, or of one host."""
+    def config(self, said: dict[str, Any], host: str | None, *, anew: bool = False) -> Verdict:
+        """Of the tenant, or of one host. One that was set in Vigie stays, unless it is to be `anew`."""
         where = {"params": {"host": host}} if host else {}
         now = json_of(self._asked("GET", "/stats/config", "the configuration", **where))
         if all(_same(now.get(name), value) for name, value in said.items()) and (not host or now.get("own")):
+            self._wait(said)
             return THERE
+        if now.get("own") and not anew:
+            other = ", ".join(sorted(name for name, value in said.items() if not _same(now.get(name), value)))
+            return Became.LEFT, f"the configuration that was set in Vigie stays ({other}); --config puts this one there"
         answer = self._ask("PUT", "/stats/config", "the configuration", json=said, **where)
-        if answer.is_success and "retentionHours" in said and said["retentionHours"] != now.get("retentionHours"):
-            self._sleep(IN_FORCE_S)
+        if answer.is_success:
+            self._wait(said)
         return _verdict(answer)
+
+    def _wait(self, said: dict[str, Any]) -> None:
+        """It may have been changed a moment ago, by a run that was killed."""
+        if "retentionHours" in said:
+            self._sleep(IN_FORCE_S)
 
     def site(self, body: dict[str, Any]) -> Verdict:
         """A new one, or one that is there already: then it stays as it is."""
@@ -49,7 +62,8 @@ class Vigie:
         if answer.status_code != httpx2.codes.CONFLICT:
             return _verdict(answer)
         found = self._ask("GET", f"/api/sites/{quote(body['id'], safe='')}", f"the site {body['id']}")
-        if found.is_success and json_of(found).get("host") == body["host"]:
+        there = json_of(found) if found.is_success else {}
+        if all(there.get(name) == body[name] for name in ("host", "account")):
             return THERE
         return _verdict(answer)
 
@@ -110,22 +124,26 @@ class Vigie:
             settled=_TOO_MUCH if len(reports) > 1 else frozenset(),
         )  # fmt: skip
         if answer.status_code in _TOO_MUCH and len(reports) > 1:
-            return self._halves(reports, place, answer)
+            self._sleep(pause_of(answer))
+            return self._halves(reports, place)
         said = json_of(answer)
         try:
             errors = {int(one["index"]): f"{one['field']}: {one['reason']}" for one in said.get("errors", ())}
             warnings = [(int(one["index"]), one["field"], one["reason"]) for one in said.get("warnings", ())]
         except (LookupError, TypeError, ValueError):
             raise ImportFailedError("The answer is none of Vigie's: is --url its front door?") from None
+        if len(warnings) >= MAX_WARNINGS and len(reports) > 1:  # there may be more; they are stored once
+            return self._halves(reports, place)
+        if answer.status_code == httpx2.codes.CONTENT_TOO_LARGE:
+            return {0: message(answer)}, []
         if answer.status_code == httpx2.codes.CREATED or (errors and answer.status_code == httpx2.codes.BAD_REQUEST):
             return errors, warnings
         raise ImportFailedError(f"Stopped at {place}: {answer.status_code} {message(answer)}.")
 
     def _halves(
-        self, reports: Sequence[dict[str, Any]], place: str, answer: httpx2.Response
+        self, reports: Sequence[dict[str, Any]], place: str
     ) -> tuple[dict[int, str], list[tuple[int, str, str]]]:
         """It may be more than the tenant's plan allows in a whole second: then no wait would help."""
-        self._sleep(pause_of(answer))
         half = len(reports) // 2
         errors, warnings = self.reports(reports[:half], place)
         more, others = self.reports(reports[half:], place)
@@ -166,7 +184,9 @@ class Vigie:
 
     def _ask(self, method: str, path: str, place: str, **request: Any) -> httpx2.Response:
         answer = self._patient.ask(method, path, place, **request)
-        if answer.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+        if answer.status_code == httpx2.codes.UNAUTHORIZED or (
+            answer.status_code == httpx2.codes.FORBIDDEN and not _limit(answer)
+        ):
             hint = "Set VIGIE_TOKEN to the access token of an ADMIN of the tenant, and run the same command again."
             raise ImportFailedError(f"Stopped at {place}: {answer.status_code} {message(answer)}. {hint}")
         return answer
@@ -175,11 +195,18 @@ class Vigie:
 def _verdict(answer: httpx2.Response) -> Verdict:
     if answer.is_success:
         return TAKEN
-    if answer.status_code in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT, httpx2.codes.UNPROCESSABLE_CONTENT):
+    if _limit(answer) or answer.status_code in _JUDGED:
         said = json_of(answer)
         errors = "; ".join(f"{one['field']}: {one['reason']}" for one in said.get("errors", ())[:5])
         return Became.REFUSED, printable(errors or message(answer))
     raise ImportFailedError(f"Stopped: {answer.status_code} {message(answer)}.")
+
+
+def _limit(answer: httpx2.Response) -> bool:
+    """Whether there may be no more of it: nothing is wrong with the credential."""
+    return answer.status_code == httpx2.codes.FORBIDDEN and str(json_of(answer).get("type", "")).endswith(
+        f"/{ProblemKind.LIMIT}"
+    )
 
 
 def _same(now: Any, said: Any) -> bool:

@@ -45,6 +45,8 @@ class Tally(AbstractContextManager["Tally"]):
         self.shown: list[NotTaken] = []
         self.notes: list[str] = []
         """What else is worth knowing."""
+        self.before = 0
+        """Lines that were refused before an import stopped that goes on."""
         self._files = files
         self._report: IO[str] | None = None
         if report is not None:

@@ -24,7 +24,6 @@ UNIT = ("unit", "systemdName", "systemdService", "serviceName", "name")
 PERSON = ("username", "name", "login", "email")
 SITES_OF = ("sites", "assignedSites", "assignedSite", "site")
 PEOPLE_OF = ("users", "assignedUsers", "assignedUser")
-INSTANCE = "replaced-supervision"
 """Who reports, in what is imported."""
 _SITE = re.compile(contract.SITE_PATTERN)
 _CONFIG = (
@@ -97,7 +96,7 @@ class Known:
             return found
         if self.any_site and _SITE.match(key):
             return key
-        raise NotUsableError(f"site: there is no site {key[:64]!r} in the dump")
+        raise NotUsableError(f"site: the dump has no site {key[:64]!r} that was taken")
 
 
 def site(said: Mapping[str, Any], host: str, ids: SiteIds, sites_dir: str) -> OldSite:
@@ -239,7 +238,7 @@ def site_part(said: Mapping[str, Any], known: Known) -> tuple[int, dict[str, Any
 
 def report(host: str, at_ms: int, interval: float, parts: Mapping[str, Any], sites: list[Any]) -> dict[str, Any]:
     """What `POST /api/hosts/reports` takes."""
-    agent = {"instance": INSTANCE, "version": "imported"}
+    agent = {"instance": contract.IMPORTED, "version": "imported"}
     said = {"host": host, "timestamp": at_ms, "interval": interval, "agent": agent, **parts}
     return {**said, "sites": sites} if sites else said
 

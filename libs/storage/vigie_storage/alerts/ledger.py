@@ -49,23 +49,31 @@ class Ledger:
         transitions: Sequence[Transition],
         notifications: Sequence[Notification],
         also: Callable[[Session], Awaitable[object]] | None = None,
+        *,
+        past: bool = False,
     ) -> None:
-        """Store all of it, and what `also` writes, in one transaction. What is stored already is left as it is, so
+        """Store all of it, and what `also` writes, in one transaction. `past`: each as if it had been stored when it
+        happened, so that it is no news to who reads `since`. What is stored already is left as it is, so
         that repeating it is harmless. Raises StoreUnavailable, and then nobody knows whether it was stored."""
 
         async def work(session: Session) -> None:
-            await self.write(transitions, notifications, session)
+            await self.write(transitions, notifications, session, past=past)
             if also is not None:
                 await also(session)
 
         await transaction(self._db, work, self._session)
 
     async def write(
-        self, transitions: Sequence[Transition], notifications: Sequence[Notification], session: Session
+        self,
+        transitions: Sequence[Transition],
+        notifications: Sequence[Notification],
+        session: Session,
+        *,
+        past: bool = False,
     ) -> None:
         """The same, as a part of a transaction of the caller's."""
         now = datetime.now(UTC)
-        ledger = [_insert(ledger_document(one, now)) for one in transitions]
+        ledger = [_insert(ledger_document(one, _happened(one) if past else now)) for one in transitions]
         outbox = [_insert(outbox_document(one)) for one in notifications]
         for collection, updates in ((self._transitions, ledger), (self._outbox, outbox)):
             for start in range(0, len(updates), MAX_WRITTEN):
@@ -95,6 +103,10 @@ class Ledger:
 
     def _find(self, tenant: TenantId, query: Document) -> AsyncCursor[Document]:
         return self._transitions.of(tenant).find(query, None, batch_size=MAX_WRITTEN, max_time_ms=MAX_TIME_MS)
+
+
+def _happened(transition: Transition) -> datetime:
+    return datetime.fromtimestamp(transition.timestamp / 1000, UTC)
 
 
 def _insert(document: dict[str, object]) -> UpdateOne:

@@ -24,9 +24,8 @@ async def bring(tenant: TenantId, past: Sequence[Past], states: AlertStates, led
     moves = [Move(None, stored(one.alert, one.rule)) for one in new]
     if moves:
         try:
-            await ledger.store(
-                [transition for one in new for transition in one.transitions], [], partial(states.write, moves)
-            )
+            steps = [transition for one in new for transition in one.transitions]
+            await ledger.store(steps, [], partial(states.write, moves), past=True)
         except AlertMoved as e:
             raise AlertBusy from e
     fresh = {id(one) for one in new}

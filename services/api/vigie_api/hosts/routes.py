@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
-from vigie_contracts.hosts import HOST_PATTERN, INSTANCE_PATTERN
+from vigie_contracts.hosts import HOST_PATTERN, IMPORTED, INSTANCE_PATTERN
 from vigie_contracts.hosts import MAX_SITES as MAX_REPORTED
 from vigie_identity.audit import Action
 from vigie_identity.permissions import Permission
@@ -191,7 +191,7 @@ def _warnings(context: Context, latest: LatestReport, agents: list[schemas.Agent
         if agent.skew_seconds is not None
         and (warning := _clock_warning(round(agent.skew_seconds * 1000), f"the clock of the agent {agent.instance}"))
     ]
-    if sum(agent.reports > 0 for agent in agents) > 1:
+    if sum(agent.reports > 0 for agent in agents if agent.instance != IMPORTED) > 1:
         found.append("several agents report in the name of this host: give each a host name of its own")
     if shown.stale(latest.body, latest.at_ms, context.now_ms):
         found.append(f"no report since {iso(latest.at_ms)}")
