@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -111,19 +110,18 @@ class Push:
     sockets: list[ServerConnection] = field(default_factory=list)
     ahead_s: float = 0.0
     """Of the clock of this machine."""
+    tells_time: bool = True
+    pings: int = 0
 
     def give(self, one: Order) -> None:
         data = {"id": one.id, "service": one.service, "action": one.action.value, "expiresInMs": one.expires_in_ms}
         self.waiting[one.id] = data | ({} if one.expires_at is None else {"expiresAt": one.expires_at})
 
     async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The configuration, with the time that it is here."""
+        """The configuration."""
         if not request.path.startswith("/api/agents/config"):
             return None
-        response = connection.respond(HTTPStatus.OK, "{}")
-        del response.headers["Date"]
-        response.headers["Date"] = formatdate(time.time() + self.ahead_s, usegmt=True)
-        return response
+        return connection.respond(HTTPStatus.OK, "{}")
 
     async def handle(self, socket: ServerConnection) -> None:
         self.connections += 1
@@ -136,6 +134,12 @@ class Push:
         try:
             async for text in socket:
                 said = json.loads(text)
+                if said["type"] == "ping":
+                    self.pings += 1
+                    if self.tells_time:
+                        now_ms = round((time.time() + self.ahead_s) * 1000)
+                        await socket.send(json.dumps({"type": "pong", "id": said["id"], "timestamp": now_ms}))
+                    continue
                 self.results.append(said)
                 if self.acknowledges:
                     self.waiting.pop(said["id"], None)
@@ -160,7 +164,7 @@ async def push() -> AsyncIterator[Push]:
 
 @asynccontextmanager
 async def agent_process(
-    door: Push, systemd: SystemdDouble, directory: Path, failpoint: str = ""
+    door: Push, systemd: SystemdDouble, directory: Path, failpoint: str = "", *, heard: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {
         **os.environ, "VIGIE_URL": door.url, "VIGIE_API_KEY": "vk_agent", "VIGIE_AGENT_HOST": "web-1",
@@ -168,8 +172,9 @@ async def agent_process(
         "DBUS_SYSTEM_BUS_ADDRESS": systemd.address, FAILPOINT: failpoint,
     }  # fmt: skip
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "vigie_agent", "run", env=environment, stdout=asyncio.subprocess.DEVNULL
-    )
+        sys.executable, "-m", "vigie_agent", "run", env=environment,
+        stdout=asyncio.subprocess.PIPE if heard else asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         yield process
     finally:
@@ -269,10 +274,53 @@ async def test_nothing_is_begun_while_nothing_is_known_of_vigies_clock(tmp_path:
         agent, bus = commander(systemd, tmp_path)
         timed = msgspec.structs.replace(order(), expires_at=1_800_000_000_000)
         assert await agent.do(timed) is None
-        agent._vigie.learn("nonsense", 0.0)
-        assert await agent.do(timed) is None
-        agent._vigie.learn("Fri, 15 Jan 2027 07:59:00 GMT", passing())
+        agent.vigie.learn(1_800_000_000_000 - 60_000, passing())
         done = await agent.do(timed)
         assert done is not None
         assert done.outcome is Outcome.DONE
         bus.close()
+
+
+async def test_what_is_late_says_by_how_much_and_by_which_clock(tmp_path: Path) -> None:
+    async with systemd_double(tmp_path) as systemd:
+        systemd.units = {"twoine-a": Unit()}
+        agent, bus = commander(systemd, tmp_path)
+        agent.vigie.learn(1_800_000_002_500, passing())
+        late = await agent.do(msgspec.structs.replace(order(), expires_at=1_800_000_000_000))
+        assert late is not None
+        assert (late.outcome, "2.5 s too late by Vigie's clock" in late.message) == (Outcome.EXPIRED, True)
+        assert systemd.calls == []
+        bus.close()
+
+
+@pytest.mark.fault
+async def test_a_command_that_was_kept_on_its_way_is_not_begun_by_an_old_answer(tmp_path: Path) -> None:
+    """As it is when the host of a virtual machine pauses it: no clock of the machine goes on meanwhile."""
+    async with systemd_double(tmp_path) as systemd, push() as door:
+        systemd.units = {"twoine-a": Unit()}
+        async with agent_process(door, systemd, tmp_path / "state"):
+            door.give(msgspec.structs.replace(order(1), expires_at=round((time.time() + 60) * 1000)))
+            await eventually(lambda: len(door.results) == 1)
+            door.ahead_s = 300.0  # so long it was paused, and does not know it
+            door.give(msgspec.structs.replace(order(2), expires_at=round((time.time() + 60) * 1000)))
+            await eventually(lambda: not door.waiting)
+        assert [one["outcome"] for one in door.results if one["id"] == order(2).id][:1] == ["expired"]
+        assert systemd.calls == [("RestartUnit", "twoine-a")]
+
+
+@pytest.mark.fault
+async def test_a_command_waits_until_vigie_says_what_time_it_is(tmp_path: Path) -> None:
+    async with systemd_double(tmp_path) as systemd, push() as door:
+        systemd.units, door.tells_time = {"twoine-a": Unit()}, False
+        door.give(order())
+        async with agent_process(door, systemd, tmp_path / "state", heard=True) as process:
+            assert process.stdout is not None
+            async with asyncio.timeout(30):
+                while b"does not say what time it is" not in await process.stdout.readline():
+                    pass
+            assert (door.pings, door.results, systemd.calls) == (1, [], [])
+            door.tells_time = True
+            for socket in door.sockets:
+                await socket.close(1012, "restarts")
+            await eventually(lambda: not door.waiting)
+        assert systemd.calls == [("RestartUnit", "twoine-a")]

@@ -157,7 +157,7 @@ class Agent:
             log.error("commands are not taken: %s cannot be written: %s", self._state.journal, e)
             await self._stopped.wait()
             return
-        commander = Commander(self._settings, self._bus, journal, self._configuration.time)
+        commander = Commander(self._settings, self._bus, journal)
         self._channel = CommandChannel(self._settings, self._key, commander, journal, self._verify)
         await self._channel.run()
 

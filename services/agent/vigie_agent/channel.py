@@ -52,6 +52,9 @@ class CommandChannel:
         """Results of what was not begun: nothing of them is in the journal."""
         self._declined: OrderedDict[str, None] = OrderedDict()
         """What was refused is not begun later, however often it comes: somebody was told that nothing was done."""
+        self._asked: dict[str, tuple[float, Order]] = {}
+        """Commands that wait until Vigie has said what time it is, and when it was asked for each."""
+        self._said_that_they_wait = False
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._backoff = Backoff()
         self.state = "not connected yet"
@@ -94,6 +97,7 @@ class CommandChannel:
 
     async def _serve(self, socket: ClientConnection) -> None:
         telling = asyncio.create_task(self._tell_again(socket))
+        self._asked.clear()
         try:
             async for text in socket:
                 message = _decoded(text)
@@ -106,6 +110,8 @@ class CommandChannel:
                         log.info("commands are taken: %s", ", ".join(sorted(self._commander.allowed)))
                         await self._tell_all(socket)
                     case "command":
+                        await self._ask_time(socket, message)
+                    case "pong":
                         self._begin(socket, message)
                     case "ack":
                         await self._acknowledged(str(message.get("id")))
@@ -119,14 +125,30 @@ class CommandChannel:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
 
-    def _begin(self, socket: ClientConnection, message: dict[str, Any]) -> None:
+    async def _ask_time(self, socket: ClientConnection, message: dict[str, Any]) -> None:
+        """A command is begun when Vigie has said what time it is since it came. It is asked on the connection that
+        commands come by: the header `Date` may be of a proxy, and one that is left out would stop everything."""
         try:
             order = msgspec.convert(message.get("data"), Order)
         except msgspec.ValidationError as e:
             log.warning("a command cannot be understood, and is left to expire: %s", e)
             return
-        if order.id in self._under_way or order.id in self._declined or len(self._under_way) >= MAX_UNDER_WAY:
+        if order.id in self._asked and not self._said_that_they_wait:
+            self._said_that_they_wait = True
+            log.warning("a command came again and is not begun: Vigie does not say what time it is")
+        known = order.id in self._asked or order.id in self._under_way or order.id in self._declined
+        if known or len(self._under_way) + len(self._asked) >= MAX_UNDER_WAY:
             return  # it comes again as long as it is good
+        self._asked[order.id] = (self._commander.vigie.clock(), order)
+        await _send(socket, type="ping", id=order.id)
+
+    def _begin(self, socket: ClientConnection, message: dict[str, Any]) -> None:
+        id_, told_ms = message.get("id"), message.get("timestamp")
+        if not isinstance(id_, str) or not isinstance(told_ms, int) or (asked := self._asked.pop(id_, None)) is None:
+            return
+        self._said_that_they_wait = False
+        asked_at, order = asked
+        self._commander.vigie.learn(told_ms, asked_at)
         task = asyncio.create_task(self._do(socket, order), name=f"command {order.id}")
         self._under_way[order.id] = task
         task.add_done_callback(lambda _: self._under_way.pop(order.id, None))

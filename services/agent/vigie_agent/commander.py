@@ -25,7 +25,6 @@ log = logging.getLogger("vigie_agent")
 AT_ONCE: Final = 4
 FAILPOINT: Final = "VIGIE_FAILPOINT"
 """Where the agent kills itself, in tests."""
-_TOO_LATE: Final = CommandResult(Outcome.EXPIRED, "the agent was busy or frozen until it was too late")
 _METHODS: Final = {Action.START: "StartUnit", Action.STOP: "StopUnit", Action.RESTART: "RestartUnit"}
 
 
@@ -52,7 +51,8 @@ class Commander:
         clock: Callable[[], float] = passing,
     ) -> None:
         self._settings, self._bus, self._journal, self._clock = settings, bus, journal, clock
-        self._vigie = vigie or VigieTime(clock)
+        self.vigie = vigie or VigieTime(clock)
+        """What is known of Vigie's clock; whoever talks to Vigie says what it told."""
         self._patterns = patterns(settings.service_pattern)
         self._gate = asyncio.Semaphore(AT_ONCE)
 
@@ -69,10 +69,10 @@ class Commander:
             log.warning("a command was refused: %s %s: %s", order.action.value, order.service, why)
             return CommandResult(Outcome.REFUSED, why)
         async with self._gate:
-            if order.expires_at is not None and self._vigie.at_most_ms() is None:
+            if order.expires_at is not None and self.vigie.at_most_ms() is None:
                 return self._journal.result(order.id)
-            if not self._journal.knows(order.id) and self._late(order, deadline):
-                return _TOO_LATE
+            if not self._journal.knows(order.id) and (late := self._late(order, deadline)):
+                return late
             try:
                 new = await asyncio.to_thread(self._journal.begin, order.id)
             except OSError as e:
@@ -81,7 +81,7 @@ class Commander:
                 return self._journal.result(order.id)
             _failpoint("after_begin")
             # The disk may have taken long, and the process may have been frozen since.
-            result = _TOO_LATE if self._late(order, deadline) else await self._ask_systemd(order)
+            result = self._late(order, deadline) or await self._ask_systemd(order)
             _failpoint("after_done")
             try:
                 await asyncio.to_thread(self._journal.end, order.id, result)
@@ -91,11 +91,19 @@ class Commander:
             _failpoint("after_end")
             return result
 
-    def _late(self, order: Order, deadline: float) -> bool:
-        now_ms = self._vigie.at_most_ms()
-        return self._clock() >= deadline or (
-            order.expires_at is not None and now_ms is not None and now_ms >= order.expires_at
-        )
+    def _late(self, order: Order, deadline: float) -> CommandResult | None:
+        """What becomes of it when it must not be begun any more."""
+        now_ms = self.vigie.at_most_ms()
+        if order.expires_at is not None and now_ms is not None and now_ms >= order.expires_at:
+            over_s = (now_ms - order.expires_at) / 1000
+            why = f"the agent came to it {over_s:.1f} s too late by Vigie's clock: it was frozen, busy or cut off"
+        elif (now := self._clock()) >= deadline:
+            over_s = now - deadline + order.expires_in_ms / 1000
+            why = f"the agent had it for {over_s:.1f} s and did not come to it: it was frozen or busy"
+        else:
+            return None
+        log.warning("a command is over: %s %s: %s", order.action.value, order.service, why)
+        return CommandResult(Outcome.EXPIRED, why)
 
     def _refusal(self, order: Order) -> str | None:
         if order.action.value not in self._settings.allowed:

@@ -16,7 +16,6 @@ from vigie_client.transport import HttpFailure, HttpTransport
 from vigie_contracts.hosts import DEFAULT_INTERVAL_S, MAX_INTERVAL_S, MAX_SITES, MIN_INTERVAL_S, Count, SiteId, Text
 
 from vigie_agent.refusals import Refused, refusal
-from vigie_agent.vigietime import VigieTime, passing
 
 log = logging.getLogger("vigie_agent")
 
@@ -74,7 +73,6 @@ class ConfigurationClient:
 
     def __init__(self, transport: HttpTransport, host: str, file: Path, interval_s: float, instance: str = "") -> None:
         """`interval_s` counts until Vigie was reached for the first time. `instance`: that of this installation."""
-        self.time = VigieTime()
         self._transport = transport
         self._path = f"{PATH}?host={quote(host, safe='')}" + (f"&instance={instance}" if instance else "")
         self._file = file
@@ -85,11 +83,9 @@ class ConfigurationClient:
     def refresh(self) -> Refused | None:
         """Ask; `current` stays as it is when there is no good answer. What was wrong, or None."""
         headers = {"if-none-match": self._etag} if self._etag else {}
-        asked_at = passing()
         answer = self._transport.get(f"{self._path}&clock={time.time_ns() // 1_000_000}", headers, TIMEOUT_S)
         if isinstance(answer, HttpFailure):
             return Refused(answer.reason, unreachable=True)
-        self.time.learn(answer.headers.get("date"), asked_at)
         if answer.status == 304:
             return None
         if answer.status != 200:
