@@ -24,7 +24,6 @@ UNIT = ("unit", "systemdName", "systemdService", "serviceName", "name")
 PERSON = ("username", "name", "login", "email")
 SITES_OF = ("sites", "assignedSites", "assignedSite", "site")
 PEOPLE_OF = ("users", "assignedUsers", "assignedUser")
-"""Who reports, in what is imported."""
 _SITE = re.compile(contract.SITE_PATTERN)
 _CONFIG = (
     "collectionInterval", "alertThresholds", "alertsEnabled", "siteStatsEnabled", "retentionHours",
