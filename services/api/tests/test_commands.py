@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from vigie_contracts.commands import LIFE_MS, CommandResult, Outcome
+from vigie_contracts.hosts import IMPORTED
 from vigie_identity.audit import Action
 from vigie_identity.pages import PageRequest
 from vigie_identity.permissions import Role
@@ -58,6 +59,15 @@ async def test_who_may_asks_for_an_action_and_sees_what_became_of_it(acme: Offic
     assert (restart.target, restart.actor.name) == (SERVICE, "user")
     assert restart.changes == {"command": given["id"], "action": "restart", "site": "shop", "host": "web-1"}
     assert stop.changes["action"] == "stop"
+
+
+async def test_two_agents_of_one_name_are_told_nothing_but_an_import_is_no_agent(acme: Office) -> None:
+    agent = {"version": "1"}
+    await reported(acme, ago_s=10, newest=False, agent={**agent, "instance": IMPORTED})
+    await acme.call("POST", f"{PATH}/restart", acme.root, 202)
+    await reported(acme, ago_s=8, newest=False, agent={**agent, "instance": "another-agent"})
+    refused = await acme.call("POST", f"{PATH}/restart", acme.root, 409)
+    assert "several agents" in refused["detail"]
 
 
 async def test_a_command_that_nobody_took_has_expired_and_another_may_be_given(acme: Office) -> None:

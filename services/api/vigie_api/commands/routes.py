@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path
 from vigie_contracts.commands import ID_PATTERN, Action
-from vigie_contracts.hosts import SERVICE_PATTERN, SERVICE_RULE
+from vigie_contracts.hosts import IMPORTED, SERVICE_PATTERN, SERVICE_RULE
 from vigie_identity.errors import Conflict, NotFound
 from vigie_identity.permissions import Permission
 from vigie_query.errors import InvalidParameter
@@ -69,7 +69,8 @@ async def act(context: Ctx, site_id: SitePath, name: NamePath, action: Action) -
     if not any(one["name"] == name and one.get("site") == site_id for one in services):
         raise NotFound(SERVICE)
     since_ms = context.now_ms - round(2_000 * latest.body["interval"]) if latest else context.now_ms
-    if len(await resources.host_reports.reporters(context.tenant, site.host, since_ms)) > 1:
+    reporters = await resources.host_reports.reporters(context.tenant, site.host, since_ms)
+    if sum(one.instance != IMPORTED for one in reporters) > 1:
         raise Conflict(f"several agents report in the name of {site.host}: each of them would do it")
     given = await resources.orders.give(context.tenant, site, name, action, by=context.actor, now_ms=context.now_ms)
     return CommandAnswer.of(given, "pending")
