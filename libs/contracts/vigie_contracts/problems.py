@@ -11,6 +11,10 @@ CONTENT_TYPE = "application/problem+json"
 MAX_QUOTED_CHARS = 80
 """Of what a sender wrote: answers are read by people, and some are stored."""
 MAX_DETAIL_CHARS = 1_000
+MAX_WARNINGS = 100
+"""An answer names at most so many ignored things. What is beyond them is not looked for."""
+MAX_FIELD_CHARS = 64
+"""Of the name that a warning gives to what was ignored, which is the sender's."""
 
 
 def shortened(text: str, limit: int = MAX_QUOTED_CHARS) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 from vigie_contracts import limits
 from vigie_contracts.events import EXTENSIONS, CloudEvent
+from vigie_contracts.problems import MAX_FIELD_CHARS
 from vigie_publishing import timestamps
 from vigie_publishing.errors import ItemError, Reason
 from vigie_publishing.metric import UNREADABLE, Sample
@@ -110,7 +111,7 @@ def _binary(lines: Sequence[Header], body: bytes) -> Decoded[CloudEvent]:
         attribute = name.removeprefix("ce-")
         if attribute not in _ATTRIBUTES:
             if attribute not in EXTENSIONS:
-                ignored.append(Ignored(name[:64], "is not an attribute that Vigie knows: it was ignored"))
+                ignored.append(Ignored(name[:MAX_FIELD_CHARS], "is not an attribute that Vigie knows: it was ignored"))
             continue
         if attribute in given:
             return _refused(ItemError(Reason.FIELD, name, "is there twice"))

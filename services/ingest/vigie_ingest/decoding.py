@@ -11,13 +11,13 @@ import msgspec
 from msgspec import Raw, Struct
 from vigie_contracts import limits
 from vigie_contracts.events import CURRENCY
-from vigie_contracts.problems import ItemProblem
+from vigie_contracts.problems import MAX_WARNINGS, ItemProblem
 from vigie_publishing.errors import ItemError, Reason
 from vigie_publishing.metric import UNREADABLE, Metric, MetricType, Temporality
 
 from vigie_ingest import items
 from vigie_ingest.errors import ItemRefusedError, MalformedBodyError, RejectedItem, RequestError, TooManyItemsError
-from vigie_ingest.ignored import MAX_WARNINGS, FieldReader, Ignored, warn
+from vigie_ingest.ignored import FieldReader, Ignored, warn
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from vigie_contracts import hosts as contract
 from vigie_contracts import names
 from vigie_contracts.hosts import HostReport, ServiceReport, ServiceState, SiteReport
-from vigie_contracts.problems import ItemProblem
+from vigie_contracts.problems import MAX_FIELD_CHARS, ItemProblem
 from vigie_contracts.series import Kind
 from vigie_publishing import timestamps
 from vigie_publishing.errors import ItemError, Reason
@@ -99,7 +99,7 @@ def own(report: HostReport, host_of: Mapping[str, str]) -> tuple[HostReport, lis
         services=[one for one in report.services if one.site not in foreign],
     )
     return kept, [
-        Ignored(f"sites.{site}"[:64], "is a site of another host: it and its services were left out")
+        Ignored(f"sites.{site}"[:MAX_FIELD_CHARS], "is a site of another host: it and its services were left out")
         for site in sorted(foreign)
     ]
 

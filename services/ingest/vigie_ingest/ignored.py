@@ -8,16 +8,13 @@ from typing import Annotated, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Raw, Struct
-from vigie_contracts.problems import ItemProblem
+from vigie_contracts.problems import MAX_FIELD_CHARS, MAX_WARNINGS, ItemProblem
 
 from vigie_ingest.errors import RejectedItem
 
 T = TypeVar("T", bound=Struct)
 
-MAX_WARNINGS: Final = 100
-"""An answer names at most so many ignored things. What is beyond them is not looked for."""
 MAX_PER_ITEM: Final = 10
-_MAX_NAME_CHARS: Final = 64
 _members: Final = msgspec.json.Decoder(dict[str, Raw])
 
 Warnings = Annotated[list[ItemProblem], Meta(max_length=MAX_WARNINGS)]
@@ -58,7 +55,7 @@ class FieldReader(Generic[T]):
 
     def named(self, names: Iterable[str]) -> list[Ignored]:
         """The first of these members, which all have no field."""
-        return [Ignored(name[:_MAX_NAME_CHARS], self._detail) for name in islice(names, MAX_PER_ITEM)]
+        return [Ignored(name[:MAX_FIELD_CHARS], self._detail) for name in islice(names, MAX_PER_ITEM)]
 
 
 def warn(warnings: list[ItemProblem], index: int | None, ignored: Iterable[Ignored]) -> None:

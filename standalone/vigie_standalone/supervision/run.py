@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import httpx2
 from rich.console import Console
 from vigie_contracts.hosts import DEFAULT_INTERVAL_S, MAX_REPORTS
+from vigie_contracts.problems import MAX_FIELD_CHARS
 
 from vigie_standalone.history.patience import ImportFailedError, Patient
 from vigie_standalone.history.progress import ImportProgress
@@ -25,8 +26,6 @@ EXIT_REFUSED = 4
 MAX_KNOWN = 100_000
 """Sites, services and users, of each."""
 ALERTS_AT_ONCE = 200
-MAX_FIELD_CHARS = 64
-"""Of the name of a field in an answer: longer ones are cut."""
 PARTS_AT_ONCE = 2_000
 """Sites in the reports of one request, unless it is one report."""
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-from vigie_contracts.problems import ProblemKind
+from vigie_contracts.problems import MAX_WARNINGS, ProblemKind
 
 from vigie_standalone.history.patience import ImportFailedError, Patient, json_of, message, pause_of
 from vigie_standalone.query.series import printable
@@ -17,8 +17,6 @@ from vigie_standalone.supervision.words import OldAlert
 
 IN_FORCE_S = 11.0
 """After a change of `retentionHours`, until reports that are stored are kept for as long."""
-MAX_WARNINGS = 100
-"""An answer has no more of them, however many there are."""
 _MAX_ALERTS = 20_000
 _TOO_MUCH = frozenset({int(httpx2.codes.TOO_MANY_REQUESTS), int(httpx2.codes.CONTENT_TOO_LARGE)})
 _JUDGED = frozenset({int(httpx2.codes.NOT_FOUND), int(httpx2.codes.CONFLICT), int(httpx2.codes.UNPROCESSABLE_CONTENT)})

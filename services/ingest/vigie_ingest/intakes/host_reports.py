@@ -10,7 +10,7 @@ from msgspec import Struct
 from vigie_contracts import hosts as contract
 from vigie_contracts.hosts import HostReport
 from vigie_contracts.payloads import payloads
-from vigie_contracts.problems import ItemProblem
+from vigie_contracts.problems import MAX_WARNINGS, ItemProblem
 from vigie_identity.audit import Actor
 from vigie_identity.permissions import Permission
 from vigie_publishing.errors import BusAwayError
@@ -20,7 +20,7 @@ from vigie_ingest import admission, hosts, listed, media, openapi
 from vigie_ingest.decoding import Decoded
 from vigie_ingest.errors import RejectedItem
 from vigie_ingest.hosts import Said
-from vigie_ingest.ignored import MAX_WARNINGS, of_taken
+from vigie_ingest.ignored import of_taken
 from vigie_ingest.intake import Intake, Operation, Pipeline, Request, Verdict
 from vigie_ingest.listed import BatchAnswer
 
