@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 import shutil
 import sys
@@ -23,13 +22,11 @@ from confluent_kafka import Consumer, Message
 from vigie_contracts.payloads import payloads
 
 from tests.chaos.alerts import drained, make_routes
-from tests.chaos.system import OwnServers, Services
+from tests.chaos.system import Services
 from tests.kit.kafka_login import librdkafka_login
 from tests.kit.wait import eventually, unique
-from tests.kit.webhooks import receiver
 from tests.upgrade.base import install
-from tests.upgrade.probed import shop
-from tests.upgrade.run import TENANT, Upgrade
+from tests.upgrade.run import TENANT, Upgrade, started
 
 RECORDED: Final = Path(__file__).with_name("recorded")
 MESSAGES, DOCUMENTS = "messages.json", "documents.json"
@@ -53,25 +50,10 @@ def main() -> int:
 
 async def _record(directory: Path) -> None:
     release = install(directory / "base")
-    servers = OwnServers(directory / "servers")
-    services: Services | None = None
-    try:
-        addresses = await asyncio.to_thread(servers.start)
-        more = {
-            "VIGIE_ANONYMOUS": f"{TENANT}:read,write,configure,telemetry",
-            "VIGIE_PROBE_NETWORKS": "127.0.0.0/8",
-            "VIGIE_PARTITIONS": "2",
-        }
-        services = Services(directory, addresses, unique("recordings"), TENANT, more)
-        with receiver() as webhook:
-            async with shop() as target:
-                upgrade = Upgrade(services, release, webhook, target, print)
-                async with contextlib.aclosing(upgrade):
-                    await _write(upgrade)
-    finally:
-        if services:
-            services.kill()
-        servers.kill()
+    async with started(
+        release, directory, "recordings", print, anonymous="read,write,configure,telemetry", partitions=2
+    ) as upgrade:
+        await _write(upgrade)
 
 
 async def _write(upgrade: Upgrade) -> None:

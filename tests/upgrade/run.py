@@ -220,30 +220,40 @@ class Upgrade:
             self.result.problems.append(str(error))
 
 
-async def run(release: Release, directory: Path, say: Say) -> Result:
-    """Everything, from servers to the comparison. Raises when the system cannot start or a step cannot end."""
-    began = time.monotonic()
+@contextlib.asynccontextmanager
+async def started(
+    release: Release, directory: Path, what: str, say: Say, *, anonymous: str, partitions: int
+) -> AsyncIterator[Upgrade]:
+    """An upgrade, its servers started, its services not yet; in the end all of them are killed. `what`: of the names of
+    its topics and its database."""
     servers = OwnServers(directory / "servers")
     services: Services | None = None
     try:
         addresses = await asyncio.to_thread(servers.start)
         more = {
-            "VIGIE_ANONYMOUS": f"{TENANT}:read,write,configure",
+            "VIGIE_ANONYMOUS": f"{TENANT}:{anonymous}",
             "VIGIE_PROBE_NETWORKS": "127.0.0.0/8",
-            "VIGIE_PARTITIONS": "4",
+            "VIGIE_PARTITIONS": str(partitions),
         }
-        services = Services(directory, addresses, unique("upgrade"), TENANT, more)
+        services = Services(directory, addresses, unique(what), TENANT, more)
         with receiver() as webhook:
             async with shop() as target:
                 upgrade = Upgrade(services, release, webhook, target, say)
                 async with contextlib.aclosing(upgrade):
-                    await _walk(upgrade)
-        upgrade.result.seconds = time.monotonic() - began
-        return upgrade.result
+                    yield upgrade
     finally:
         if services:
             services.kill()
         servers.kill()
+
+
+async def run(release: Release, directory: Path, say: Say) -> Result:
+    """Everything, from servers to the comparison. Raises when the system cannot start or a step cannot end."""
+    began = time.monotonic()
+    async with started(release, directory, "upgrade", say, anonymous="read,write,configure", partitions=4) as upgrade:
+        await _walk(upgrade)
+    upgrade.result.seconds = time.monotonic() - began
+    return upgrade.result
 
 
 async def _walk(upgrade: Upgrade) -> None:
